@@ -38,8 +38,13 @@ from proscribe.controller.compile.inventory.tags import describe_unknown_tags
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
-from proscribe.controller.report.collection.active import objection
-from proscribe.controller.report.collection.plays import ENFORCING, included, of_our_roles, tasks_of
+from proscribe.controller.report.collection.active import describe_objections
+from proscribe.controller.report.collection.plays import (
+    CONTROL_BY_ACTION,
+    is_compiling_task,
+    iterate_included_roles,
+    iterate_tasks,
+)
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.model.finding import EXTRA_RULE_GROUPS
 from proscribe.model.plan import CONTROLS
@@ -90,7 +95,9 @@ class ActionModule(ActionBase):
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
         tags = variables.get("ansible_run_tags") or []
         entry = "lift" if mode == "lift" else "main"
-        controls = _select_controls([*arguments["for_roles"], *included(self._task.get_play(), entry)], tags)
+        controls = _select_controls(
+            [*arguments["for_roles"], *iterate_included_roles(self._task.get_play(), entry)], tags
+        )
         mode = "check" if self._task.check_mode and mode == "enforce" else mode
         if earlier_run := self._find_earlier_run(variables, names, mode):
             self._require_compiled_role(earlier_run, tags)
@@ -139,7 +146,7 @@ class ActionModule(ActionBase):
 
     def _require_reported_run(self, mode: str) -> None:
         """Refuse what would end well without having said anything of the hosts."""
-        if mistake := objection(C.CONFIG_FILE or "", str(installation.PROJECT_DIRECTORY)):
+        if mistake := describe_objections(C.CONFIG_FILE or "", str(installation.PROJECT_DIRECTORY)):
             raise AnsibleError(mistake)
         if not self._task.run_once:
             raise AnsibleError(f"{self._task.get_path()}: compile_plans expected run_once: true; no host was touched")
@@ -163,7 +170,7 @@ class ActionModule(ActionBase):
         """
         play = self._task.get_play()
         mistakes = [
-            *find_role_mistakes(self._task, (task for task in tasks_of(play) if of_our_roles(task))),
+            *find_role_mistakes(self._task, (task for task in iterate_tasks(play) if is_compiling_task(task))),
             *ignored,
         ]
         if mistakes:
@@ -251,7 +258,7 @@ def _list_role_controls(roles: list[str]) -> list[str]:
     """The controls that roles are for: all, where no role is for a control. They are also all where one is for what is
     beside the controls, which is observed with all of them.
     """
-    named_controls = {ENFORCING.get(role.rpartition(".")[2]) for role in roles}
+    named_controls = {CONTROL_BY_ACTION.get(role.rpartition(".")[2]) for role in roles}
     return [
         control for control in CONTROLS if control in named_controls and named_controls.isdisjoint(EXTRA_RULE_GROUPS)
     ] or list(CONTROLS)

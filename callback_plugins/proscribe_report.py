@@ -38,20 +38,20 @@ if str(PROJECT / "module_utils") not in sys.path:
 
 from proscribe.controller.compile.inventory.tags import describe_unknown_tags
 from proscribe.controller.report.collection import active
-from proscribe.controller.report.collection.invocation import called, where_we_are
+from proscribe.controller.report.collection.invocation import get_working_directory, read_call
 from proscribe.controller.report.collection.plays import (
-    CHOOSING,
-    COMPILING,
-    CUSTODY,
-    DECIDING,
-    ENFORCING,
-    OBSERVING,
-    action_of,
-    compiles,
-    concerns,
-    file_of,
-    has,
-    tags_of,
+    CHOICE_ACTION,
+    COMPILE_ACTION,
+    CONTROL_BY_ACTION,
+    OBSERVE_ACTIONS,
+    QUARANTINE_ACTION,
+    ROLLOUT_ACTION,
+    collect_tags,
+    get_action_name,
+    get_playbook_path,
+    has_report_task,
+    has_task,
+    is_compiling_play,
 )
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.text.wording import clean
@@ -65,7 +65,7 @@ from proscribe_ansible.reported_run import ReportedPlaybookRun
 from proscribe_ansible.sweep import install_gathering as gather_hosts
 from proscribe_ansible.terminal import RunTerminal
 
-OWN_ACTIONS = {COMPILING, *OBSERVING, *ENFORCING, DECIDING, CUSTODY, CHOOSING}
+OWN_ACTIONS = {COMPILE_ACTION, *OBSERVE_ACTIONS, *CONTROL_BY_ACTION, ROLLOUT_ACTION, QUARANTINE_ACTION, CHOICE_ACTION}
 WHOLE_RESULTS_VERBOSITY = 3  # the verbosity from which Ansible, too, prints all of a result
 
 
@@ -92,7 +92,7 @@ def _read_command() -> RunCommand:
     cli.init_parser()
     table = cli.parser._option_string_actions
     options = {option: (action.dest, action.nargs != 0) for option, action in table.items()}
-    return called(sys.argv, os.environ, options, where_we_are(os.environ)).as_dict()
+    return read_call(sys.argv, os.environ, options, get_working_directory(os.environ)).as_dict()
 
 
 def _is_linear_strategy(strategy: str) -> bool:
@@ -103,7 +103,7 @@ def _is_linear_strategy(strategy: str) -> bool:
 
 def _is_own_play(play: Any) -> bool:
     """Whether a play is Proscribe's own, or has tasks of its."""
-    return concerns(play) or file_of(play).startswith(f"{PROJECT}/playbooks/")
+    return has_report_task(play) or get_playbook_path(play).startswith(f"{PROJECT}/playbooks/")
 
 
 def _is_option_given(option: str) -> bool:
@@ -146,17 +146,17 @@ class CallbackModule(CallbackBase):
     @guard_event
     def v2_playbook_on_start(self, playbook: Any) -> None:
         plays = playbook.get_plays()
-        if not active.begins(playbook, plays, _is_linear_strategy, self):
+        if not active.register_playbook(playbook, plays, _is_linear_strategy, self):
             self.disabled = True  # another one of us, of another name, collects
             return
         self._reset_state()
-        self._has_own_plays = any(map(compiles, plays))
+        self._has_own_plays = any(map(is_compiling_play, plays))
         if self._has_own_plays:
             self._has_only_own_plays = all(map(_is_own_play, plays))
             self._use_manager(find_manager(self))
             load_shared_plugins()
             gather_hosts()
-            known_tags = tags_of(plays)
+            known_tags = collect_tags(plays)
             # Where only unknown tags are named, no task begins that could say so.
             for tags in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
                 if mistake := describe_unknown_tags(tags or (), known_tags):
@@ -165,7 +165,7 @@ class CallbackModule(CallbackBase):
 
     def joins(self, play: Any, manager: Any) -> None:
         """Begin within a play, as where a task has included a role that nobody knew of before."""
-        active.begins(play, [play], _is_linear_strategy, self)
+        active.register_playbook(play, [play], _is_linear_strategy, self)
         self._reset_state()
         self._has_own_plays = True
         self._use_manager(manager)
@@ -178,21 +178,21 @@ class CallbackModule(CallbackBase):
 
     @guard_event
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        self._is_own_play_running = self._is_own_play_running or action_of(task) in OWN_ACTIONS
+        self._is_own_play_running = self._is_own_play_running or get_action_name(task) in OWN_ACTIONS
 
     @guard_event
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        if self._run is not None and not task.check_mode and (control := ENFORCING.get(action_of(task))):
+        if self._run is not None and not task.check_mode and (control := CONTROL_BY_ACTION.get(get_action_name(task))):
             self._run.collector.began(host.get_name(), control)
 
     @guard_event
     def v2_runner_on_skipped(self, result: Any) -> None:
-        if self._run is not None and (control := ENFORCING.get(action_of(result.task))):
+        if self._run is not None and (control := CONTROL_BY_ACTION.get(get_action_name(result.task))):
             self._run.collector.skipped(result.host.get_name(), control)
 
     @guard_event
     def v2_runner_on_ok(self, result: Any) -> None:
-        if action_of(result.task) == COMPILING and isinstance(result.result.get("proscribe_run"), dict):
+        if get_action_name(result.task) == COMPILE_ACTION and isinstance(result.result.get("proscribe_run"), dict):
             run: CompiledRun = result.result["proscribe_run"]
             self._begin_run({**run, "command": _read_command()})
         elif self._run is not None:
@@ -200,7 +200,7 @@ class CallbackModule(CallbackBase):
 
     @guard_event
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if action_of(result.task) in (COMPILING, CHOOSING):
+        if get_action_name(result.task) in (COMPILE_ACTION, CHOICE_ACTION):
             self._mistake = str(result.result.get("msg"))
         elif self._run is None or not (self._is_own_play_running or self._run.course):
             return
@@ -237,14 +237,14 @@ class CallbackModule(CallbackBase):
             self.exit_code.ends_playbook = manager is not None
         self.interruption.take_signals(manager)
         if self._display.verbosity < WHOLE_RESULTS_VERBOSITY:
-            shorten_failures(manager, lambda result: action_of(result.task) in OBSERVING, "record")
+            shorten_failures(manager, lambda result: get_action_name(result.task) in OBSERVE_ACTIONS, "record")
 
     def _begin_play(self, play: Any, is_own: bool) -> None:
         """A play begins, and so the one before is over."""
         self._count_play_failures()
-        active.plays_now(play, _is_linear_strategy)
+        active.register_play(play, _is_linear_strategy)
         self._is_own_play_running = is_own
-        decision = deciding.decided() if has(play, DECIDING) else None
+        decision = deciding.decided() if has_task(play, ROLLOUT_ACTION) else None
         if decision is not None and self._run is not None:
             self._run.take_decision(decision)
 
@@ -271,7 +271,7 @@ class CallbackModule(CallbackBase):
         run = self._run
         if run is None:
             return None
-        run.collector.interrupted = reason
+        run.collector.interruption_reason = reason
         try:
             self.terminal.show_interruption(reason)
             self._end_run(run, failed=True)
@@ -287,7 +287,7 @@ class CallbackModule(CallbackBase):
         options = list(filter(_is_option_given, ("--start-at-task", "--tags", "--skip-tags", "--step")))
         reason = f": {' and '.join(options)} left out the task that compiles the plans" if options else ""
         if self._has_only_own_plays:
-            run_verdict = verdict.judge([], [], ansible_failed=False)
+            run_verdict = verdict.judge_run([], [], ansible_failed=False)
             self.exit_code.conclude_run(
                 run_verdict._replace(reason=f"nothing was evaluated{reason}") if reason else run_verdict
             )

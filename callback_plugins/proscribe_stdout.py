@@ -39,23 +39,23 @@ if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.controller.ansible_parts import identity
-from proscribe.controller.report.collection.invocation import where_we_are
+from proscribe.controller.report.collection.invocation import get_working_directory
 from proscribe.controller.report.collection.plays import (
-    CHOOSING,
-    COMPILING,
-    CUSTODY,
-    DECIDING,
-    ENFORCING,
-    OBSERVING,
-    SCHEDULING,
-    action_of,
-    compiles,
-    concerns,
-    file_of,
-    schedules,
+    CHOICE_ACTION,
+    COMPILE_ACTION,
+    CONTROL_BY_ACTION,
+    OBSERVE_ACTIONS,
+    QUARANTINE_ACTION,
+    ROLLOUT_ACTION,
+    SCHEDULE_ACTIONS,
+    get_action_name,
+    get_playbook_path,
+    has_report_task,
+    is_compiling_play,
+    is_scheduling_play,
 )
-from proscribe.controller.report.collection.progress import Line
-from proscribe.controller.report.evaluation.advice import shorter
+from proscribe.controller.report.collection.progress import ProgressLine
+from proscribe.controller.report.evaluation.advice import shorten_path
 from proscribe.controller.report.storage.difference_files import DifferenceFiles
 from proscribe.controller.report.terminal import differences
 from proscribe.controller.report.terminal.dry_run import DryRun
@@ -65,7 +65,11 @@ from proscribe.controller.report.text.wording import PREFIXES, clean, message, u
 ReportedDifference = Mapping[str, Any]  # of a file, as its module reports it
 
 MAX_REMEMBERED_ANSWERS = 256  # answers whose changes are remembered
-CHANGING_ACTIONS = (*ENFORCING, *SCHEDULING, CUSTODY)  # the modules that say what they change, action by action
+CHANGING_ACTIONS = (
+    *CONTROL_BY_ACTION,
+    *SCHEDULE_ACTIONS,
+    QUARANTINE_ACTION,
+)  # the modules that say what they change, action by action
 
 
 def _suppress_when_quiet(event: Callable[..., None]) -> Callable[..., None]:
@@ -104,7 +108,7 @@ class CallbackModule(Default):
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         plays = playbook.get_plays()
-        files = {file_of(play) for play in plays if compiles(play) or schedules(play)}
+        files = {get_playbook_path(play) for play in plays if is_compiling_play(play) or is_scheduling_play(play)}
         self._own_files = {file for file in files if file.startswith(f"{PROJECT}/playbooks/")}
         # A playbook of nothing but our plays has no heading either.
         self._is_quiet = self._display.verbosity == 0 and bool(plays) and all(map(self._is_own_play, plays))
@@ -120,7 +124,7 @@ class CallbackModule(Default):
             super().v2_playbook_on_play_start(play)
 
     def _is_own_play(self, play: Any) -> bool:
-        return file_of(play) in self._own_files or concerns(play) or schedules(play)
+        return get_playbook_path(play) in self._own_files or has_report_task(play) or is_scheduling_play(play)
 
     # -- what is shown of ours -----------------------------------------------------------------------------------------
 
@@ -129,13 +133,15 @@ class CallbackModule(Default):
             super().v2_runner_on_ok(result)
             return
         self._show_warnings(result)
-        if action_of(result.task) == COMPILING and isinstance(run := result.result.get("proscribe_run"), Mapping):
+        if get_action_name(result.task) == COMPILE_ACTION and isinstance(
+            run := result.result.get("proscribe_run"), Mapping
+        ):
             self._files = DifferenceFiles(Path(str(run["directory"])).parent, str(run["id"]))
         if result.is_changed():
             self._show_changes(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if action_of(result.task) in (COMPILING, SCHEDULING[0], CHOOSING):
+        if get_action_name(result.task) in (COMPILE_ACTION, SCHEDULE_ACTIONS[0], CHOICE_ACTION):
             self._show_mistake(result)
             return
         if not self._is_quiet:
@@ -144,9 +150,9 @@ class CallbackModule(Default):
         self._show_warnings(result)
         if result.result.get("changed"):
             self._show_changes(result)
-        if action_of(result.task) in OBSERVING and "record" in result.result:
+        if get_action_name(result.task) in OBSERVE_ACTIONS and "record" in result.result:
             return  # its gate made it fail; the table says what for
-        if action_of(result.task) == DECIDING and result.result.get("stopped"):
+        if get_action_name(result.task) == ROLLOUT_ACTION and result.result.get("stopped"):
             return  # the run stops here; the report ends with why
         ignored = " (ignored)" if ignore_errors else ""
         message_text = f"failed: {self._format_host(result)}: {message(self._find_message(result))}{ignored}"
@@ -171,7 +177,7 @@ class CallbackModule(Default):
             difference for difference in (diff if isinstance(diff, list) else [diff]) if isinstance(difference, Mapping)
         ]
         if (
-            action_of(result.task) in CHANGING_ACTIONS
+            get_action_name(result.task) in CHANGING_ACTIONS
         ):  # its actions are reported with them, as soon as it is known how it ended
             self._pending_differences = (_identify_result(result), file_differences)
         elif changes := differences.changes(file_differences):
@@ -188,19 +194,19 @@ class CallbackModule(Default):
         if self._files is None:
             return "-v shows it"
         try:
-            host, module = result.host.get_name(), action_of(result.task)
-            path = self._files.write(
+            host, module = result.host.get_name(), get_action_name(result.task)
+            path = self._files.write_difference(
                 host, module, _compute_digest(file_differences), differences.text_of(file_differences)
             )
         except OSError as error:
             return f"could not be written: {clean(error)}"
-        return clean(shorter(str(path), where_we_are(os.environ)))
+        return clean(shorten_path(str(path), get_working_directory(os.environ)))
 
     def _show_changes(self, result: Any) -> None:
         """What a task has changed or would change: each action with its difference where that is to be shown; for a
         task without a list of them, one line with its name.
         """
-        is_own_action = action_of(result.task) in CHANGING_ACTIONS
+        is_own_action = get_action_name(result.task) in CHANGING_ACTIONS
         actions = result.result.get("actions") if is_own_action else None
         notes = result.result.get("notes") if is_own_action else None
         notes = notes if isinstance(notes, list) else []
@@ -210,7 +216,7 @@ class CallbackModule(Default):
         file = "" if all(change.whole for change in changes) else self._write_full_difference(result, differing)
         host = self._format_host(result)
         if is_own_action and result.task.check_mode:
-            self._dry_run.add(host, action_of(result.task), changes, notes, file)
+            self._dry_run.add(host, get_action_name(result.task), changes, notes, file)
             return
         change_label = "would change" if result.task.check_mode else "changed"
         for line in differences.listed(changes):
@@ -272,7 +278,7 @@ class CallbackModule(Default):
         self._display.display(text, color=color, stderr=failure and self.get_option("display_failed_stderr"))
 
     def _remove_progress_line(self) -> None:
-        if away := Line.away():
+        if away := ProgressLine.remove_line():
             self._display.display(away, screen_only=True, newline=False)
             sys.stdout.flush()
 

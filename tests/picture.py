@@ -10,7 +10,7 @@ sys.path[:0] = [str(HERE.parent / "module_utils"), str(HERE / "unit/helpers")]
 
 from fleets import PROCESS, WAIVERS, WECHAT, answer, clean_answer, no_policy, run, wechat  # noqa: E402
 from proscribe.controller.report.collection.events import Collector  # noqa: E402
-from proscribe.controller.report.evaluation.reconcile import fleet_report  # noqa: E402
+from proscribe.controller.report.evaluation.reconcile import make_run_report  # noqa: E402
 from proscribe.controller.report.page.document import page  # noqa: E402
 
 PICTURE = HERE.parent / "docs/pictures/report-page.png"
@@ -25,8 +25,8 @@ def main():
     collector.answered("web01", answer(wechat(WECHAT, PROCESS), *no_policy()))
     collector.answered("web02", answer(wechat(WECHAT, entry={"mode": "waived", "waiver": "press-office"})))
     collector.unreachable("db01", "Connection refused")
-    fleet = collector.fleet()
-    report = {**fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z"), "departments": DEPARTMENTS}
+    fleet = collector.reconcile_hosts()
+    report = {**make_run_report(collector.run, fleet, "2026-11-25T00:31:00Z"), "departments": DEPARTMENTS}
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch, "report.html")
         made.write_text("".join(page(report, iter(fleet.records))), encoding="utf-8")

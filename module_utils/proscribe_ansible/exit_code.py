@@ -38,11 +38,11 @@ class PlaybookExitCode:
         """Take a code that the playbook is to end with, if none is worse."""
         self._codes.append(code)
 
-    def conclude_run(self, run_verdict: verdict.Verdict) -> None:
+    def conclude_run(self, run_verdict: verdict.RunVerdict) -> None:
         """Take the verdict on a run, and print its reason."""
-        self.add_code(run_verdict.exit)
+        self.add_code(run_verdict.exit_code)
         if run_verdict.reason:
-            code = f"exit {run_verdict.exit}: " if self.ends_playbook or os.environ.get(EXIT_FILE_VARIABLE) else ""
+            code = f"exit {run_verdict.exit_code}: " if self.ends_playbook or os.environ.get(EXIT_FILE_VARIABLE) else ""
             self._terminal.show_conclusion(f"{code}{run_verdict.reason}")
 
     def report_failure(self, problem: str) -> None:
@@ -56,12 +56,12 @@ class PlaybookExitCode:
             self.write_exit_file()
 
     def _find_worst_code(self) -> str:
-        return verdict.worst_exit([verdict.BROKEN_EXIT] if self._is_report_broken else self._codes)
+        return verdict.select_worst_exit([verdict.BROKEN_EXIT] if self._is_report_broken else self._codes)
 
     def compute_exit_code(self) -> int | None:
         """The exit code; None for Ansible's own."""
         code = self._find_worst_code()
-        return None if code == verdict.ANSIBLE else int(code)
+        return None if code == verdict.ANSIBLE_EXIT else int(code)
 
     def write_exit_file(self) -> None:
         """Write the code into the file that the environment names, if it does."""

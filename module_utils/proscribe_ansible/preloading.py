@@ -14,7 +14,7 @@ from ansible.plugins.loader import (
     test_loader,
 )
 from ansible.template import Templar, trust_as_template
-from proscribe.controller.report.collection.plays import OBSERVING
+from proscribe.controller.report.collection.plays import OBSERVE_ACTIONS
 from proscribe.wire import installation
 
 MIN_COLLECTION_OBJECTS = 20_000  # new objects that Python looks through for garbage
@@ -26,7 +26,7 @@ def load_shared_plugins() -> None:
     test_loader.get("defined")
     Templar(DataLoader()).template(trust_as_template("{{ '' | default('') }}"))  # the first expression costs most
     for loader, name in (
-        (action_loader, installation.qualify_name(OBSERVING[0])),
+        (action_loader, installation.qualify_name(OBSERVE_ACTIONS[0])),
         (connection_loader, "ssh"),
         (become_loader, "sudo"),
     ):

@@ -39,7 +39,7 @@ def register_report(action: str, directory: Path) -> None:
     """Register the report, unless one collects already. `action` is the module name of the action that asks, and
     `directory` the place of the callback where that is not in a collection.
     """
-    if active.collected():
+    if active.has_collector():
         return
     for frame in _list_callers():
         strategy, iterator = frame.f_locals.get("self"), frame.f_locals.get("iterator")

@@ -15,23 +15,23 @@ from proscribe.controller.custody import request, wording
 from proscribe.controller.custody.outcome import Course
 from proscribe.controller.enforcement_points.observed import points_of
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.collection.lift_results import lift_results
+from proscribe.controller.report.collection.lift_results import collect_lift_results
 from proscribe.controller.report.collection.plays import (
-    CHOOSING,
-    CUSTODY,
-    DECIDING,
-    ENFORCING,
-    OBSERVING,
-    action_of,
+    CHOICE_ACTION,
+    CONTROL_BY_ACTION,
+    OBSERVE_ACTIONS,
+    QUARANTINE_ACTION,
+    ROLLOUT_ACTION,
+    get_action_name,
 )
-from proscribe.controller.report.collection.progress import Progress
+from proscribe.controller.report.collection.progress import RunProgress
 from proscribe.controller.report.end import closing
-from proscribe.controller.report.end.ending import ended
+from proscribe.controller.report.end.ending import end_run
 from proscribe.controller.report.end.lifting import publish_lift
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.storage import lift_file
 from proscribe.controller.report.storage.files import ReportDirectory
-from proscribe.controller.report.storage.journal import Journal
+from proscribe.controller.report.storage.journal import RunJournal
 from proscribe.controller.report.terminal import lifting, summary
 from proscribe.controller.report.text.command import Call
 from proscribe.controller.report.text.wording import clean, message, unreachable
@@ -54,27 +54,27 @@ class ReportedPlaybookRun:
 
     def __init__(self, run: CompiledRun, terminal: RunTerminal, exit_code: PlaybookExitCode) -> None:
         self._terminal, self._exit_code = terminal, exit_code
-        for closed in closing.close(Path(run["directory"]).parent, run["id"], terminal.show_warning):
+        for closed in closing.close_unfinished_runs(Path(run["directory"]).parent, run["id"], terminal.show_warning):
             terminal.show_warning(closed.text)
         self.collector = Collector(run)
         self.course = Course(list(run["hosts"])) if run["mode"] == QUARANTINE else None
         self._directory: ReportDirectory | None = None
-        self._journal: Journal | None = None
-        deciding.begins(run if self.collector.changing else None)
+        self._journal: RunJournal | None = None
+        deciding.begins(run if self.collector.is_changing else None)
         unreported = run["mode"] in (LIFT, QUARANTINE)
         name = run["mode"] if unreported else run["playbook"]
-        self._progress = Progress(name, len(run["hosts"]), terminal.can_rewrite_line(), time.monotonic)
+        self._progress = RunProgress(name, len(run["hosts"]), terminal.can_rewrite_line(), time.monotonic)
         if not unreported and run["hosts"]:
             with self._guard_writing():
                 self._directory = ReportDirectory(run["directory"])
-                self._journal = Journal(self._directory.partial, run)
-                self.collector.note = self._note_event
+                self._journal = RunJournal(self._directory.partial, run)
+                self.collector.store_event = self._note_event
 
     # -- events --------------------------------------------------------------------------------------------------------
 
     def take_decision(self, decision: Decision) -> None:
         """Take the decision of a play that corrects; a play with batches begins once for each."""
-        if self.collector.rollout() is None:
+        if self.collector.measure_rollout() is None:
             self.collector.decided(
                 {
                     "hosts": decision.hosts,
@@ -86,10 +86,10 @@ class ReportedPlaybookRun:
 
     def take_success(self, result: Any) -> None:
         """Take the result of a task that went well."""
-        action, host = action_of(result.task), result.host.get_name()
+        action, host = get_action_name(result.task), result.host.get_name()
         if self.course is not None:
             _take_quarantine_event(self.course, action, host, result.result)
-        elif action in OBSERVING:
+        elif action in OBSERVE_ACTIONS:
             host_answer = _get_whole_result(result)
             record = self.collector.answered(host, host_answer.get("record"))
             self.show_progress()
@@ -97,30 +97,30 @@ class ReportedPlaybookRun:
                 deciding.answered(host, {"drifted": host_answer.get("drifted", []), "record": record})
             if host_answer.get("set_aside"):
                 deciding.set_aside(host)
-        elif action in ENFORCING:
-            self.collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
+        elif action in CONTROL_BY_ACTION:
+            self.collector.changed(host, CONTROL_BY_ACTION[action], result.result, is_dry_run=result.task.check_mode)
             self.show_progress()
-        elif action == DECIDING and "rollout" in result.result:
+        elif action == ROLLOUT_ACTION and "rollout" in result.result:
             self.collector.decided(result.result["rollout"])
 
     def take_failure(self, result: Any, is_ignored: bool) -> None:
         """Take the result of a task that failed."""
-        action, host, reason = action_of(result.task), result.host.get_name(), message(result.result.get("msg"))
+        action, host, reason = get_action_name(result.task), result.host.get_name(), message(result.result.get("msg"))
         if self.course is not None:
             self.course.failed(host, reason)
             _take_quarantine_event(self.course, action, host, result.result)
-        elif action == DECIDING and result.result.get("stopped"):
+        elif action == ROLLOUT_ACTION and result.result.get("stopped"):
             if "rollout" in result.result:
                 self.collector.decided(result.result["rollout"])
             self.collector.stopped(reason)
-        elif action in OBSERVING and isinstance(result.result.get("record"), dict):
+        elif action in OBSERVE_ACTIONS and isinstance(result.result.get("record"), dict):
             self.collector.answered(host, result.result["record"])  # it answered; the host's gate made it fail
-        elif action in ENFORCING:
-            self.collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
-            self.collector.failed(host, ENFORCING[action], reason)
+        elif action in CONTROL_BY_ACTION:
+            self.collector.changed(host, CONTROL_BY_ACTION[action], result.result, is_dry_run=result.task.check_mode)
+            self.collector.failed(host, CONTROL_BY_ACTION[action], reason)
             if result.result.get("busy"):
                 deciding.set_aside(host)
-        elif action in OBSERVING or not is_ignored:
+        elif action in OBSERVE_ACTIONS or not is_ignored:
             repeats = bool(getattr(result.task, "vars", {}).get(REPEATS_FAILURES_VARIABLE))
             if not (repeats and self.collector.has_failed_control(host)):
                 self.collector.failed(host, None, reason)
@@ -135,13 +135,13 @@ class ReportedPlaybookRun:
 
     def show_progress(self) -> None:
         """Print how far the run is, where there is something new."""
-        self._terminal.show_progress(self._progress.update(*self.collector.progress()))
+        self._terminal.show_progress(self._progress.format_update(*self.collector.count_progress()))
 
     def _note_event(self, event: str, *values: object) -> None:
         """Write an event of the run into its journal."""
         if self._journal is not None:
             with self._guard_writing():
-                self._journal.note(event, *values)
+                self._journal.write_event(event, *values)
 
     @contextlib.contextmanager
     def _guard_writing(self) -> Iterator[None]:
@@ -172,37 +172,37 @@ class ReportedPlaybookRun:
             self._end_report(failed)
 
     def _end_report(self, failed: bool) -> None:
-        run = ended(
+        run = end_run(
             self.collector,
             self._directory,
             format_timestamp(time.time()),
             failed,
             self._exit_code.report_failure,
-            points_of=points_of,
+            observe_points=points_of,
         )
-        if self._journal is not None and not run.where:
+        if self._journal is not None and not run.directory:
             self._journal.mark_unwritten()
         self._close_journal()
         # `compile_plans` has shown its own warnings already.
         for warning in run.report["warnings"][len(self.collector.run.get("warnings", ())) :]:
             self._terminal.show_warning(warning)
-        self._terminal.print_rendered(lambda screen: summary.render(run.report, run.records, screen, run.where))
+        self._terminal.print_rendered(lambda screen: summary.render(run.report, run.records, screen, run.directory))
         self._exit_code.conclude_run(run.verdict)
 
     def _end_lift(self, failed: bool) -> None:
         collector, check = self.collector, bool(context.CLIARGS.get("check"))
         run = collector.run
         enforce_call = Call.of(run).instead("enforce", run["limit"] or "", dry=False)
-        lifted_hosts = lifting.lifted_hosts(collector.expected, collector.heard)
+        lifted_hosts = lifting.lifted_hosts(collector.expected, collector.host_states)
         lift_path = "" if check else self._write_lift_file(lifted_hosts)
         if not check:
-            results = lift_results(run, collector.expected, collector.heard)
+            results = collect_lift_results(run, collector.expected, collector.host_states)
             for warning in publish_lift(run, format_timestamp(time.time()), results):
                 self._terminal.show_warning(warning)
         self._terminal.print_rendered(
             lambda screen: lifting.render(
                 collector.expected,
-                collector.heard,
+                collector.host_states,
                 check=check,
                 width=screen.width,
                 back=enforce_call.line(screen.here) if enforce_call else "",
@@ -211,15 +211,15 @@ class ReportedPlaybookRun:
                 file=lift_path,
             )
         )
-        self._conclude_run(verdict.judge_lift(collector.expected, lifted_hosts, failed))
+        self._conclude_run(verdict.judge_lift_run(collector.expected, lifted_hosts, failed))
 
     def _write_lift_file(self, lifted_hosts: Sequence[str]) -> str:
         """Write down what stays removed; returns the file, "" where nothing does, or that cannot be written."""
-        run, heard = self.collector.run, self.collector.heard
+        run, heard = self.collector.run, self.collector.host_states
         if not any(host_answer.removed for host_answer in heard.values()):
             return ""
         try:
-            return str(lift_file.write(Path(run["directory"]).parent, run, heard, lifted_hosts))
+            return str(lift_file.write_lift(Path(run["directory"]).parent, run, heard, lifted_hosts))
         except OSError as error:
             self._terminal.show_warning(f"what this run lifted is in no file: {error}")
             return ""
@@ -233,11 +233,11 @@ class ReportedPlaybookRun:
         else:
             self._terminal.print_rendered(lambda screen: wording.table(course, screen.width))
         broken_count = sum(len(host_list["broken"]) for host_list in course.listed.values()) if course.do == LIST else 0
-        self._conclude_run(verdict.judge_quarantine(len(course.hosts), len(course.listed), failed, broken_count))
+        self._conclude_run(verdict.judge_quarantine_run(len(course.hosts), len(course.listed), failed, broken_count))
 
-    def _conclude_run(self, run_verdict: verdict.Verdict) -> None:
-        interruption = self.collector.interrupted
-        self._exit_code.conclude_run(verdict.interrupted(interruption) if interruption else run_verdict)
+    def _conclude_run(self, run_verdict: verdict.RunVerdict) -> None:
+        interruption = self.collector.interruption_reason
+        self._exit_code.conclude_run(verdict.judge_interrupted_run(interruption) if interruption else run_verdict)
 
 
 def _get_whole_result(result: Any) -> ObservationAnswer:
@@ -248,9 +248,9 @@ def _get_whole_result(result: Any) -> ObservationAnswer:
 
 def _take_quarantine_event(course: Course, action: str, host: str, result: Any) -> None:
     """Take an event of a run over quarantines."""
-    if action == CUSTODY:
+    if action == QUARANTINE_ACTION:
         course.answered(host, result)
-    elif action == CHOOSING and "asked" in result:
+    elif action == CHOICE_ACTION and "asked" in result:
         course.began(result)
-    elif action == CHOOSING and "rows" in result:
+    elif action == CHOICE_ACTION and "rows" in result:
         course.chose(result)

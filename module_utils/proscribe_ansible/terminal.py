@@ -12,8 +12,8 @@ from typing import Any
 from ansible import constants as C
 from ansible.utils import color
 from ansible.utils.display import Display
-from proscribe.controller.report.collection.invocation import where_we_are
-from proscribe.controller.report.collection.progress import Line
+from proscribe.controller.report.collection.invocation import get_working_directory
+from proscribe.controller.report.collection.progress import ProgressLine
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.controller.report.text.layout import fitted, screen_width
 from proscribe.controller.report.text.layout import warning as in_lines
@@ -38,12 +38,12 @@ class RunTerminal:
     def show_progress(self, text: str) -> None:
         """Print a line that says how far the run is, if there is one now."""
         if text:
-            self.show_text(Line.put(text), screen_only=text.endswith("\r"), newline=False)
+            self.show_text(ProgressLine.register_text(text), screen_only=text.endswith("\r"), newline=False)
             sys.stdout.flush()
 
     def remove_progress_line(self) -> None:
         """Take away the line that says how far the run is."""
-        self.display.display(Line.away(), screen_only=True, newline=False)
+        self.display.display(ProgressLine.remove_line(), screen_only=True, newline=False)
 
     def show_text(self, text: str, **options: Any) -> None:
         """Print beside what the screen of the run prints."""
@@ -56,7 +56,7 @@ class RunTerminal:
         # What is piped or kept in a file has no screen to fit.
         width, lines = screen_width(), shutil.get_terminal_size().lines if interactive else sys.maxsize
         colours = interactive and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
-        here = where_we_are(os.environ)
+        here = get_working_directory(os.environ)
         self.show_text(render(Screen(width, lines, colours, here)), screen_only=True)
         if C.DEFAULT_LOG_PATH:
             self.display.display(render(Screen(width, lines, False, here)), log_only=True)

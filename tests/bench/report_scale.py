@@ -20,12 +20,12 @@ from common import make_parser, measure, peak_memory  # isort: split
 import fleets
 from fleets import ENFORCED, WAIVERS
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.evaluation.reconcile import make_run_report
 from proscribe.controller.report.exports import formats, usual, write
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.storage.files import ReportDirectory
-from proscribe.controller.report.storage.journal import Journal
+from proscribe.controller.report.storage.journal import RunJournal
 from proscribe.model.finding import Finding, judge_rule
 
 WAIVER = {**WAIVERS[0], "hosts": [], "services": ["service007"]}
@@ -84,8 +84,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         collector = Collector(run)
-        journal = Journal(ReportDirectory(folder / f"reports/{run['id']}.partial").partial, run)
-        collector.note = journal.note
+        journal = RunJournal(ReportDirectory(folder / f"reports/{run['id']}.partial").partial, run)
+        collector.store_event = journal.write_event
 
         def collect():
             for number, host in enumerate(run["hosts"]):
@@ -96,11 +96,11 @@ def main():
 
         step("making and collecting answers", collect)
         started = time.perf_counter()
-        fleet = step("reconciling", collector.fleet)
-        report = step("the fleet report", lambda: fleet_report(run, fleet, "2026-11-25T00:59:00Z"))
+        fleet = step("reconciling", collector.reconcile_hosts)
+        report = step("the fleet report", lambda: make_run_report(run, fleet, "2026-11-25T00:59:00Z"))
         history = None if options.no_history else open_history("sqlite", folder / "reports")
         if history:
-            step("history (SQLite)", lambda: history.record(report, fleet.records))
+            step("history (SQLite)", lambda: history.record_run(report, fleet.records))
         (folder / "exports").mkdir()
         step("all exports", lambda: write(folder / "exports", report, fleet.records, usual()))
         seconds = time.perf_counter() - started

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from proscribe.controller.compile.reading.values import ChoiceReader, NamesReader
 from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.policy_errors import Expected
-from proscribe.controller.report.collection.plays import ENFORCING
+from proscribe.controller.report.collection.plays import CONTROL_BY_ACTION
 
 from .part import OPTIONS, Part, table
 
@@ -70,7 +70,7 @@ def options():
     return "".join(f"{OPTIONS}{line}\n" for line in lines)
 
 
-ROLES = ("compliance", "drift_schedule", *ENFORCING)
+ROLES = ("compliance", "drift_schedule", *CONTROL_BY_ACTION)
 DERIVED = (
     Part("docs/restrictions.md", variables, "variables"),
     *(Part(f"roles/{role}/meta/argument_specs.yml", options, "variables") for role in ROLES),

@@ -58,7 +58,7 @@ def states():
 
 def exits():
     otherwise = ("Ansible's own", "otherwise: 0, 4 a host was unreachable, ...")
-    return table(("exit code", "when"), (*described(verdict.EXITS, OF_RUN), otherwise))
+    return table(("exit code", "when"), (*described(verdict.EXITS_BY_PRIORITY, OF_RUN), otherwise))
 
 
 def answers():

@@ -191,9 +191,9 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk, kind):
             assert history.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             runs = [id_ for (id_,) in history.execute("SELECT id FROM proscribe_run ORDER BY id")]
             assert runs in ([first], [first, second])
-        state, wrong = fleet_state_file.read(reports)
+        state, wrong = fleet_state_file.read_fleet_state(reports)
         assert (len(state.hosts), wrong) == (len(HOSTS), "")
-        assert {one.host for one in requests_file.read(reports)} <= {*HOSTS[:2]}
+        assert {one.host for one in requests_file.read_requests(reports)} <= {*HOSTS[:2]}
         screen, code, third = enforce(reports, 25)  # there is room again
         assert (screen.errors, code) == ([], None) and os.readlink(reports / "latest") == third
         assert_whole(reports / third)

@@ -132,7 +132,7 @@ def test_no_text_of_a_host_is_too_long_for_a_key(past, waiver):
     with past.history.database.reading() as session:
         uses = {row[0] for row in session.rows("SELECT waiver FROM proscribe_use")}
         assert uses == ({waiver} if waiver == "press-office" else set()), "no run has the other one"
-    with pytest.raises(HistoryError, match="index row size"), past.history.database.writing() as session:
+    with pytest.raises(HistoryError, match="index row size"), past.history.database.open_for_writing() as session:
         session.run("INSERT INTO proscribe_host VALUES (:n, '', '', '', '', '', '', '', '')", {"n": dense(2000, 1)})
 
 
@@ -157,7 +157,7 @@ def test_names_of_hosts_are_apart_and_none_ends_the_history(server, where, tmp_p
 def test_a_lock_that_somebody_holds_ends_no_run(where, tmp_path, monkeypatch):
     import sqlalchemy
 
-    monkeypatch.setattr(server_of_history, "WAIT", 1)
+    monkeypatch.setattr(server_of_history, "LOCK_TIMEOUT_SECONDS", 1)
     past = Past(open_history(where, tmp_path))
     past.run({"web01": bad()})
     engine = sqlalchemy.create_engine(where.replace("://", "+psycopg://"))
@@ -166,7 +166,7 @@ def test_a_lock_that_somebody_holds_ends_no_run(where, tmp_path, monkeypatch):
         answers = []
 
         def ask():
-            for question in (past.history.trend, past.history.first_seen):
+            for question in (past.history.trend, past.history.read_incident_starts):
                 try:
                     question()
                 except HistoryError as error:

@@ -12,7 +12,7 @@ import watched_hosts
 from chromium import Chromium
 from conftest import missing, require_tool
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.evaluation.reconcile import make_run_report
 from proscribe.controller.report.page.document import page as report_page
 from proscribe.model.finding import Finding, RuleVerdict, judge_rule, make_host_record
 from proscribe.model.plan import CONTROLS
@@ -63,9 +63,9 @@ def write(path, answers, since, **run):
     collector = Collector({**facts, "hosts": dict.fromkeys(answers, DIGEST), **run})
     for host, own in answers.items():
         collector.unreachable(host, own) if isinstance(own, str) else collector.answered(host, own)
-    fleet = collector.fleet()
+    fleet = collector.reconcile_hosts()
     departments = {name: [h for h in answers if h.startswith(first)] for name, first in DEPARTMENTS.items()}
-    report = {**fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z"), "departments": departments}
+    report = {**make_run_report(collector.run, fleet, "2026-11-25T00:31:00Z"), "departments": departments}
     path.write_text("".join(report_page(report, fleet.records, trend=trend, since=since)), encoding="utf-8")
     return path.as_uri()
 

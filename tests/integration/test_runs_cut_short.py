@@ -136,7 +136,7 @@ def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_had_done(pair
     ended(process)
     (partial,) = pair.reports.glob("*.partial")
     pair.goes_on(pair.first)
-    until(lambda: any(journal.left(pair.reports)))
+    until(lambda: any(journal.list_abandoned_runs(pair.reports)))
     code, said = ended(pair.begin("audit"))
     assert code == 0, said
     words = " ".join(said.split())

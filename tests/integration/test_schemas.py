@@ -24,7 +24,7 @@ from proscribe.controller.compile.waivers import document
 from proscribe.controller.enforcement_points import manifest, writing
 from proscribe.controller.enforcement_points.observed import points_of
 from proscribe.controller.enforcement_points.registry import FORMATS
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.exports.event_kinds import KINDS
 from proscribe.controller.report.history import open_history
 from proscribe.model.finding import STATES
@@ -61,7 +61,7 @@ def fits(name, value):
 def fleet():
     run = fleets.run(tuple(STATE), waivers=fleets.WAIVERS, exports=["csv"])
     records = [read_record(host, answer) for host, answer in ANSWERS.items()]
-    return run, reconcile(run["hosts"], records, {"gone": "unreachable: no route to host"})
+    return run, reconcile_records(run["hosts"], records, {"gone": "unreachable: no route to host"})
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -97,10 +97,12 @@ def test_schema_describes_every_key_that_the_reader_lets_through():
 
 
 def test_reports_of_hosts_of_each_state_and_of_hosts_that_keep_themselves_in_line_fit():
-    fits("report", fleet_report(*fleet(), FINISHED))
+    fits("report", make_run_report(*fleet(), FINISHED))
     run = fleets.run(tuple(watched_hosts.HOSTS))
-    settled = reconcile(run["hosts"], [read_record(host, answer) for host, answer in watched_hosts.HOSTS.items()])
-    fits("report", fleet_report(run, settled, FINISHED))
+    settled = reconcile_records(
+        run["hosts"], [read_record(host, answer) for host, answer in watched_hosts.HOSTS.items()]
+    )
+    fits("report", make_run_report(run, settled, FINISHED))
     for record in settled.records:
         fits("host-record", record)
 
@@ -117,7 +119,7 @@ def test_a_report_with_exports_that_points_are_fed_with_fits(tmp_path):
     written = points_of({"points": [point]}, FINISHED)
     assert (absent[0]["state"], written[0]["state"]) == ("missing", "older")
     assert written[0]["fetched_by"] == {"since": None, "addresses": 0, "last": []}
-    fits("report", {**fleet_report(run, settled, FINISHED), "points": [*absent, *written]})
+    fits("report", {**make_run_report(run, settled, FINISHED), "points": [*absent, *written]})
 
 
 def test_every_event_fits(tmp_path):

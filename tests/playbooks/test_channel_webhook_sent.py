@@ -6,7 +6,7 @@ import pytest
 from checkout import PROJECT
 from loopback import Loopback
 from proscribe.controller.cli.scheduled import sending
-from proscribe.controller.report.notification import made
+from proscribe.controller.report.notification import build_notification
 
 pytestmark = pytest.mark.playbook
 
@@ -18,7 +18,7 @@ def configured(tmp_path, monkeypatch):
 
 
 def test_webhook_sends_all_facts_as_json_and_a_refusal_is_printed_without_its_token(tmp_path, capsys):
-    notification = made("Proscribe: a trial", ["one line"], hosts=[])
+    notification = build_notification("Proscribe: a trial", ["one line"], hosts=[])
     inventory = tmp_path / "hosts.yml"
     with Loopback() as server:
         values = {"proscribe_notify": {"webhook": f"{server.url}/hook?token=secret"}}

@@ -24,7 +24,7 @@ FEED = """\
 """
 AMENDMENT = "amends: mail_of_ours\nadd: {{domains: [post.example.org]}}\nnotes: {evil}\nsources: [{evil}]\n"
 PUBLISHER = "- {{id: a, url: https://a.example/, format: lines, into: feed, of: birds, least: 1, notes: {evil}}}\n"
-REQUEST = requests_file.Request(
+REQUEST = requests_file.StoredRequest(
     "localhost", "a" * 16, "{{ 7*7 }}", "mail_of_ours", "", "2026-11-25T08:00:00Z", "", "r1"
 )
 
@@ -50,7 +50,9 @@ class Desk(Site):
             self.file(name, text)
         (directory / "reports").mkdir(mode=0o750)
         lines = [{"schema": requests_file.SCHEMA}, REQUEST._replace(reason=self.evil)._asdict()]
-        (directory / "reports" / requests_file.FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (directory / "reports" / requests_file.REQUESTS_FILE).write_text(
+            "".join(json.dumps(line) + "\n" for line in lines)
+        )
 
 
 def test_no_text_of_a_stranger_is_run(tmp_path):
@@ -83,7 +85,9 @@ def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(tmp_path, monkeyp
     desk = Desk(tmp_path)
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
     monkeypatch.setenv("HOME", str(tmp_path))  # Ansible keeps files there
-    notification = request_news.notification([REQUEST._replace(reason=desk.evil, user=desk.evil)], {}, desk.evil)
+    notification = request_news.make_request_notification(
+        [REQUEST._replace(reason=desk.evil, user=desk.evil)], {}, desk.evil
+    )
     with Loopback() as chat:
         hook = {"proscribe_notify": {"webhook": f"{chat.url}/"}}
         (tmp_path / "inventory/group_vars/all.yml").write_text(json.dumps(hook))

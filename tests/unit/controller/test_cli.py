@@ -106,7 +106,7 @@ def test_command_is_named_as_it_was_called_where_that_is_short(collection, calle
     monkeypatch.setattr(installation, "COLLECTION", collection)
     monkeypatch.setattr(installation, "LAUNCHER_PATH", "/srv/proscribe")
     monkeypatch.setenv("PROSCRIBE_CALLED", called)
-    monkeypatch.setattr(cli, "typed", lambda word, where: (word,))
+    monkeypatch.setattr(cli, "format_launcher", lambda word, where: (word,))
     assert list(cli.program()) == program
     with pytest.raises(SystemExit):
         command_line.read("requests", ["--help"])
@@ -430,7 +430,7 @@ def test_options_that_are_repeated_say_where_the_inventory_is():
     inventory.add_options(parser)
     typed = ["-i", "a", "-i", "b,", "-e", "x=1", "--vault-id", "v@p", "--vault-pass-file", "pw", "-J", "-l", "web"]
     found = inventory.inventory_options(parser.parse_args(typed))
-    assert [(one.name, one.option, one.value) for one in found] == [
+    assert [(one.name, one.option, one.option_value) for one in found] == [
         ("inventory", "-i", "a"),
         ("inventory", "-i", "b,"),
         ("extra_vars", "-e", "x=1"),

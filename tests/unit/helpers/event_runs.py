@@ -20,7 +20,7 @@ class EventRuns(Past):
             return {**item, "actions": list(actions)} if actions else item
 
         report, records = self.made(hosts, number=number, change=acted, **changes)
-        return report, records, self.history.transitions(report["run"]["id"])
+        return report, records, self.history.read_transitions(report["run"]["id"])
 
     def events(self, hosts, only_changed=True, verdict=None, **changes):
         report, records, changed = self.report(hosts, **changes)

@@ -2,7 +2,7 @@
 
 import fleets
 from fleets import PROCESS, WAIVERS, WECHAT, wechat
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.exports import formats, usual, write
 from proscribe.model.finding import STATES, Finding, RuleVerdict, judge_rule
 from proscribe.wire.replies.record import read_record
@@ -44,8 +44,8 @@ def exported(directory, names=None, answers=ANSWERS, hosts=tuple(STATE), **chang
     names = usual() if names is None else names
     run = fleets.run(hosts, **{"waivers": WAIVERS, **changes})
     records = [read_record(host, answer) for host, answer in answers.items()]
-    fleet = reconcile(run["hosts"], records, {"gone": "unreachable: no route to host"})
-    report = fleet_report(run, fleet, FINISHED)
+    fleet = reconcile_records(run["hosts"], records, {"gone": "unreachable: no route to host"})
+    report = make_run_report(run, fleet, FINISHED)
     paths = write(directory, report, fleet.records, names)
     assert [path.name for path in paths] == [formats()[name].file for name in names]
     return {name: path.read_bytes().decode() for name, path in zip(names, paths)}

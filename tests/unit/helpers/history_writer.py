@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fleets import DIGEST, run
 from pasts import bad, good
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.history import open_history
 from proscribe.wire.replies.record import read_record
 
@@ -29,8 +29,8 @@ def main(where, reports, name, runs, hosts, stop=0):
         started = f"2026-11-25T08:{number:02}:00Z"
         result = run(list(expected), id=f"{name}-run{number}", started=started, inventory=[name])
         answer = (good if number % 2 else bad)(checked_at=started)
-        fleet = reconcile(expected, [read_record(host, answer) for host in expected])
-        history.record(fleet_report(result, fleet, f"2026-11-25T08:{number:02}:30Z"), slowly(fleet.records))
+        fleet = reconcile_records(expected, [read_record(host, answer) for host in expected])
+        history.record_run(make_run_report(result, fleet, f"2026-11-25T08:{number:02}:30Z"), slowly(fleet.records))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import json
 
 from fleets import DIGEST, answer, run, wechat
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.controller.report.history import Scope, queries
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
+from proscribe.controller.report.history import QueryScope, queries
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.model.finding import REPAIRED, Finding, RuleVerdict
 from proscribe.model.plan import add_digest
@@ -60,21 +60,21 @@ class Past:
         records = [
             read_record(host, {**entry, "checked_at": f"{time}:00:30Z"}) for host, entry in hosts.items() if entry
         ]
-        fleet = reconcile(digests, map(change, records), dict.fromkeys(hosts, "unreachable: no route"))
-        return fleet_report(result, fleet, f"{time}:01:00Z"), fleet.records
+        fleet = reconcile_records(digests, map(change, records), dict.fromkeys(hosts, "unreachable: no route"))
+        return make_run_report(result, fleet, f"{time}:01:00Z"), fleet.records
 
     def run(self, hosts, keep=0, **how):
-        return self.history.record(*self.made(hosts, **how), keep)
+        return self.history.record_run(*self.made(hosts, **how), keep)
 
     def stored(self, reports, hosts, name, **how):
         """Record a run and keep its report; return the directory."""
         report, records = self.made(hosts, id=name, history="sqlite", exports=["csv"], **how)
-        self.history.record(report, records)
-        return ReportDirectory(reports / f"{name}.partial").finish(records, report, ["old page"])
+        self.history.record_run(report, records)
+        return ReportDirectory(reports / f"{name}.partial").write_report(records, report, ["old page"])
 
     def ask(self, name, **scope):
-        with self.history.database.reading() as session:
-            result = getattr(queries, name)(session, Scope(**scope))
+        with self.history.database.open_for_reading() as session:
+            result = getattr(queries, name)(session, QueryScope(**scope))
             return list(result) if name == "incidents" else result
 
     def story(self, host="web01", rule="apps/wechat"):

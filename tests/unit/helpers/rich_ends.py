@@ -9,13 +9,13 @@ from pathlib import Path
 from fleets import WAIVERS, WECHAT, answer, clean_answer, run, wechat
 from proscribe.base.duration import parse_moment
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.collection.lift_results import lift_results
+from proscribe.controller.report.collection.lift_results import collect_lift_results
 from proscribe.controller.report.end import closing
-from proscribe.controller.report.end.ending import Ended, ended
+from proscribe.controller.report.end.ending import EndedRun, end_run
 from proscribe.controller.report.end.lifting import publish_lift
 from proscribe.controller.report.storage import lift_file
 from proscribe.controller.report.storage.files import ReportDirectory
-from proscribe.controller.report.storage.journal import FILE, Journal
+from proscribe.controller.report.storage.journal import FILE, RunJournal
 from proscribe.controller.report.terminal import lifting
 from proscribe.model.finding import RuleVerdict
 from proscribe.model.removed import RemovedPackage
@@ -64,7 +64,7 @@ class Ends:
 
     def end(self, collector, failed=False):
         directory = ReportDirectory(self.reports / f"{collector.run['id']}.partial")
-        return ended(collector, directory, f"2026-11-{self.day:02}T00:31:00Z", failed, self.broken.append)
+        return end_run(collector, directory, f"2026-11-{self.day:02}T00:31:00Z", failed, self.broken.append)
 
     def answered(self, collector, **answers):
         for host, item in answers.items():
@@ -80,7 +80,7 @@ def story(reports):
     done = ends.end(first)
     yield from said(done)
     events = {**EVENTS, "file": str(reports / "events.log")}
-    second = ends.run(baseline=done.where, events=events, exports_fed=[], warnings=["old"])
+    second = ends.run(baseline=done.directory, events=events, exports_fed=[], warnings=["old"])
     yield from said(ends.end(ends.answered(second, web01=BAD, web02=asking(REQUEST), web03=BAD), failed=True))
     part = ends.run(("web03",), limit="web03", left_out=["web01", "web02", "web04"], controls=["apps"])
     yield from said(ends.end(ends.answered(part, web03=clean_answer())))
@@ -90,7 +90,9 @@ def story(reports):
     yield from said(ends.end(ends.answered(ends.run(("other1", "web01"), inventory=["other"]), other1=BAD)))
     for mode in ("enforce", "audit"):
         killed(ends, mode)
-    yield from map(str, (item.text for item in closing.close(reports, "by-this-run", ends.broken.append)))
+    yield from map(
+        str, (item.text for item in closing.close_unfinished_runs(reports, "by-this-run", ends.broken.append))
+    )
     yield from said(ends.end(ends.answered(ends.run(("web01", "web02")), web01=GOOD, web02=BAD)))
     yield lifted(ends)
     yield lifted_on_many()
@@ -115,8 +117,8 @@ def corrected(ends):
 def killed(ends, mode):
     collector = ends.run(mode=mode)
     directory = ReportDirectory(ends.reports / f"{collector.run['id']}.partial")
-    journal = Journal(directory.partial, collector.run)
-    collector.note = journal.note
+    journal = RunJournal(directory.partial, collector.run)
+    collector.store_event = journal.write_event
     ends.answered(collector, web01=BAD, web02=BAD, web03=clean_answer())
     collector.began("web01", "apps")
     if mode == "enforce":
@@ -135,9 +137,9 @@ def lifted(ends: Ends):
         collector.changed(host, "apps", {"actions": ["restore /opt/wechat"], "refused": [], "removed": removed})
     collector.failed("web02", "apps", "it is locked")
     collector.unreachable("web03", "no route")
-    expected, heard = collector.expected, collector.heard
-    lift_file.write(ends.reports, collector.run, heard, lifting.lifted_hosts(expected, heard))
-    results = lift_results(collector.run, expected, heard)
+    expected, heard = collector.expected, collector.host_states
+    lift_file.write_lift(ends.reports, collector.run, heard, lifting.lifted_hosts(expected, heard))
+    results = collect_lift_results(collector.run, expected, heard)
     ends.broken += publish_lift(collector.run, "2026-11-10T00:31:00Z", results)
     facts = {"back": "./proscribe enforce", "apart": {"sw1": "is a network device"}, "file": "lift.json"}
     real, checked = (lifting.render(expected, heard, check=check, width=100, **facts) for check in (False, True))
@@ -154,13 +156,13 @@ def lifted_on_many():
         collector.changed(host, "dns", {"actions": ["delete block"], "removed": [package], "refused": refused})
     apart = {f"switch{number:02}": "is a switch" for number in range(11)}
     facts = {"check": False, "width": 100, "apart": apart, "controls": ["dns"]}
-    text = lifting.render(collector.expected, collector.heard, **facts)
+    text = lifting.render(collector.expected, collector.host_states, **facts)
     return "\n".join(line for line in text.splitlines() if not re.search(r"\d[2-8]\b", line))
 
 
-def said(done: Ended):
+def said(done: EndedRun):
     """Return how a run ended and the files beside its report."""
-    where = Path(done.where)
+    where = Path(done.directory)
     beside = [path.name for path in sorted(where.parent.glob("*.json*"))]
     gate = [*done.report["run"]["verdict"].values()][:3]
     yield f"{where.name} {tuple(done.verdict)} {done.report['warnings']} {gate} {beside}"

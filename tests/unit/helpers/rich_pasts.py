@@ -10,10 +10,10 @@ from pasts import Past, bad, good, made_plan, repaired, unseen
 from proscribe.controller.report import notification
 from proscribe.controller.report.exports import fill
 from proscribe.controller.report.exports.event_making import Events
-from proscribe.controller.report.history import Scope, open_history
-from proscribe.controller.report.history.names import NoSuchName
-from proscribe.controller.report.history.tables import BETWEEN, USES
-from proscribe.controller.report.history.tables import WAIVERS as OF_WAIVERS
+from proscribe.controller.report.history import QueryScope, open_history
+from proscribe.controller.report.history.names import UnknownName
+from proscribe.controller.report.history.tables import BETWEEN_TABLE, USES_TABLE
+from proscribe.controller.report.history.tables import WAIVERS_TABLE as OF_WAIVERS
 from proscribe.controller.report.terminal import exceptions, past_runs
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import RuleVerdict
@@ -22,7 +22,15 @@ from watched_hosts import ENDED, INCIDENT, POLICY, REQUEST, asking, watched
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 STALE = 3 * 86400
-TABLES = ("proscribe_run", "proscribe_host", "proscribe_bundle", "proscribe_episode", BETWEEN, OF_WAIVERS, USES)
+TABLES = (
+    "proscribe_run",
+    "proscribe_host",
+    "proscribe_bundle",
+    "proscribe_episode",
+    BETWEEN_TABLE,
+    OF_WAIVERS,
+    USES_TABLE,
+)
 PRESS = {
     **WAIVERS[0], "id": "press", "valid_from": "2026-11-01T00:00:00Z", "request": REQUEST["id"],
     "requested_by": "alice", "requested_on": "2026-10-30T08:00:00Z", "approved_on": "2026-10-31T08:00:00Z",
@@ -85,22 +93,26 @@ def story(reports):
         hosts = fleet(day, plan if day < 6 else less)
         message = past.run(hosts, day=day, **changes)
         report, records = past.made(hosts, day=day, number=past.number, **changes)
-        moved = past.history.transitions(report["run"]["id"])
-        known_names = notification.known(history, report)
-        sent = notification.notification(report, records, known_names, "reports/x")
+        moved = past.history.read_transitions(report["run"]["id"])
+        known_names = notification.read_run_history(history, report)
+        sent = notification.make_run_notification(report, records, known_names, "reports/x")
         text = f"{sent.subject}\n{sent.text}" if sent else "none"
         yield "notices", f"{text}{outline(sent.facts)}" if sent and day == 5 else text
         report["run"]["verdict"] = {"gate": "noncompliant", "passed": day > 5, "exit": 10, "reason": "x"}
         if day == 5:
             yield "events", "\n".join(events(report, records, moved))
-        spans = {host: (moved.of(host), sorted(moved.between(host))) for host in moved.hosts()}
+        spans = {
+            host: (moved.list_spans(host), sorted(moved.list_new_remark_ids(host))) for host in moved.iterate_hosts()
+        }
         yield "transitions", f"{message}\n{outline(spans)}"
     yield from answers(history)
     for number, (day, changes) in enumerate(LATER, 8):
         hosts = {"flaps": good(), "mended": bad(), "partly": unseen()}
-        yield "transitions", str(history.record(*past.made(hosts, day=day, number=number, **changes)))
-    history.record(*past.made({"flaps": bad()}, day=12, number=20, limit="flaps"), keep=4 * 86400, now=PRUNED)
-    with history.database.reading() as session:
+        yield "transitions", str(history.record_run(*past.made(hosts, day=day, number=number, **changes)))
+    history.record_run(
+        *past.made({"flaps": bad()}, day=12, number=20, limit="flaps"), keep_seconds=4 * 86400, now=PRUNED
+    )
+    with history.database.open_for_reading() as session:
         yield "tables", tables(session)
 
 
@@ -113,11 +125,25 @@ def events(report, records, moved):
 
 
 def answers(history):
-    yield "since", outline({f"{host} {rule}": at for (host, rule), at in sorted(history.first_seen().items())})
-    shown = [history.days("2026-11-05T12:00:00Z", 4), history.trend(2), history.trend(9, "2026-11-06T00:00:00Z")]
+    yield (
+        "since",
+        outline({f"{host} {rule}": at for (host, rule), at in sorted(history.read_incident_starts().items())}),
+    )
+    shown = [
+        history.read_days("2026-11-05T12:00:00Z", 4),
+        history.read_trend(2),
+        history.read_trend(9, "2026-11-06T00:00:00Z"),
+    ]
     yield "since", outline([[(run["run"], run["mode"], run["hosts"]) for run in runs] for runs in shown])
-    scopes = [Scope(), Scope("2026-11-05T00:00:00Z"), Scope(host="flaps"), Scope(rule="apps/wechat")]
-    for number, scope in enumerate([*scopes, Scope(host="watched", rule="apps/wechat"), Scope(host="planned")]):
+    scopes = [
+        QueryScope(),
+        QueryScope("2026-11-05T00:00:00Z"),
+        QueryScope(host="flaps"),
+        QueryScope(rule="apps/wechat"),
+    ]
+    for number, scope in enumerate(
+        [*scopes, QueryScope(host="watched", rule="apps/wechat"), QueryScope(host="planned")]
+    ):
         result = past_runs.gather(history, scope, NOW, STALE)
         yield "past-screen", past_runs.render(result, Screen(76, 30, True) if number == 1 else Screen(100, 200))
         if number == 2:
@@ -126,8 +152,8 @@ def answers(history):
         yield "past-screen", f"lines: {' '.join(map(str, heights))}"
     for host, rule in WRONG:
         try:
-            past_runs.gather(history, Scope(host=host, rule=rule), NOW, STALE)
-        except NoSuchName as wrong:
+            past_runs.gather(history, QueryScope(host=host, rule=rule), NOW, STALE)
+        except UnknownName as wrong:
             yield "unknown", f"{host} {rule}: {wrong} {wrong.service}"
     excused = exceptions.gather(history, "2026-11-06T00:00:00Z", NOW)
     yield "exceptions", outline(excused.as_dict())
@@ -137,9 +163,9 @@ def answers(history):
 
 
 def tables(session):
-    rows = {table: sorted(map(list, session.rows(f"SELECT * FROM {table}"))) for table in TABLES}
+    rows = {table: sorted(map(list, session.fetch_rows(f"SELECT * FROM {table}"))) for table in TABLES}
     named = "SELECT type, name FROM sqlite_master WHERE name LIKE 'proscribe%'"
-    rows["made"] = sorted(map(list, session.rows(named)))
+    rows["made"] = sorted(map(list, session.fetch_rows(named)))
     return outline([{table: [list(map(read_value, row)) for row in result] for table, result in rows.items()}])
 
 

@@ -10,11 +10,11 @@ import export_fleet
 import watched_hosts
 from fleets import DIGEST, OTHER_DIGEST, WAIVERS, WECHAT, answer, clean_answer, no_policy, run, wechat
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.baseline import New
-from proscribe.controller.report.evaluation.department import of_department
+from proscribe.controller.report.evaluation.baseline import BaselineDeviation
+from proscribe.controller.report.evaluation.department import make_department_report
 from proscribe.controller.report.evaluation.lifts import Lift, apply_lifts
-from proscribe.controller.report.evaluation.modes import Modes
-from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
+from proscribe.controller.report.evaluation.modes import ControlModes
+from proscribe.controller.report.evaluation.reconcile import StaleLimits, make_run_report, reconcile_records
 from proscribe.controller.report.exports import formats, pour
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.terminal.summary import Screen, render
@@ -159,10 +159,13 @@ def audited(only=()):
         "gone": "unreachable: no route to host",
         **{host: f"unreachable: {host} has no address" for host in ("away1", "away2")},
     }
-    clock = Clock.of(result, FINISHED)
-    fleet = reconcile(digests, records, reasons, clock, result["rules"], Modes(POLICIES, CONTROLS))
-    new = [New("broken", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New("gone", "", "unknown", "no route")]
-    return {**fleet_report(result, fleet, FINISHED, new), "points": [POINT, UNREAD, OVER]}, fleet.records
+    clock = StaleLimits.make_stale_limits(result, FINISHED)
+    fleet = reconcile_records(digests, records, reasons, clock, result["rules"], ControlModes(POLICIES, CONTROLS))
+    new = [
+        BaselineDeviation("broken", "apps/wechat", "noncompliant", "dpkg wechat 4.0"),
+        BaselineDeviation("gone", "", "unknown", "no route"),
+    ]
+    return {**make_run_report(result, fleet, FINISHED, new), "points": [POINT, UNREAD, OVER]}, fleet.records
 
 
 def enforced():
@@ -190,17 +193,17 @@ def enforced():
     collector.failed("web02", "browser", "the disk is full")
     collector.answered("web02", answer(*no_policy(["firefox"], ["gmail"]), evaluated=["apps/wechat", "dns/line"]))
     collector.stopped("too many hosts failed")
-    fleet = collector.fleet()
-    rollout = collector.rollout()
-    result = fleet_report(collector.run, fleet, FINISHED, rollout=rollout.as_dict() if rollout else None)
+    fleet = collector.reconcile_hosts()
+    rollout = collector.measure_rollout()
+    result = make_run_report(collector.run, fleet, FINISHED, rollout=rollout.make_rollout_report() if rollout else None)
     return result, fleet.records
 
 
 def observed(answers_by_host, *silent):
     result = run((*answers_by_host, *silent), waivers=WAIVERS if answers_by_host else [])
     records = [read_record(host, item) for host, item in answers_by_host.items()]
-    fleet = reconcile(result["hosts"], records, {"gone": "unreachable: no route to host"})
-    return fleet_report(result, fleet, FINISHED), fleet.records
+    fleet = reconcile_records(result["hosts"], records, {"gone": "unreachable: no route to host"})
+    return make_run_report(result, fleet, FINISHED), fleet.records
 
 
 def lifted():
@@ -215,7 +218,7 @@ def lifted():
 def runs():
     return {
         "audit": audited(), "few": audited(FEW), "lifted": lifted(),
-        "press": of_department(*audited(FEW), "press"), "enforce": enforced(), "none": observed({}),
+        "press": make_department_report(*audited(FEW), "press"), "enforce": enforced(), "none": observed({}),
         "states": observed(export_fleet.ANSWERS, "gone"), "watched": observed(watched_hosts.HOSTS),
         "milder": observed({host: export_fleet.ANSWERS[host] for host in MILDER}),
     }  # fmt: skip

@@ -5,10 +5,10 @@ from itertools import combinations_with_replacement, product
 from typing import Any
 
 from proscribe.controller.report.evaluation import scope, verdict
-from proscribe.controller.report.evaluation.baseline import New
-from proscribe.controller.report.evaluation.fleet_state import Host, Observation
-from proscribe.controller.report.evaluation.modes import correctable, stays_noncompliant
-from proscribe.controller.report.evaluation.scope import Scope
+from proscribe.controller.report.evaluation.baseline import BaselineDeviation
+from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetHost
+from proscribe.controller.report.evaluation.modes import has_audited_noncompliance, is_correctable
+from proscribe.controller.report.evaluation.scope import RunScope
 from proscribe.controller.report.page.findings import ago
 from proscribe.controller.report.page.headline import title
 from proscribe.controller.report.terminal.differences import changes, listed, text_of
@@ -100,7 +100,10 @@ def differences():
     yield "\n".join(["== dry run", *(line for block in dry.taken() for line in block), str(list(dry.taken()))])
 
 
-NEW = (New("web01", "apps/wechat", "noncompliant", "dpkg"), New("web02", "", "unknown", "no answer"))
+NEW = (
+    BaselineDeviation("web01", "apps/wechat", "noncompliant", "dpkg"),
+    BaselineDeviation("web02", "", "unknown", "no answer"),
+)
 ENDS = [  # the states of the hosts of a run; a host that is silent or has no rules evaluated none
     "", "silent", "silent compliant", "no-rules", "no-rules compliant", "compliant", "unknown compliant",
     "noncompliant silent", "noncompliant compliant", "error", "error compliant", "waived repaired not_applicable",
@@ -114,49 +117,63 @@ def decisions():
             {"host": "web01", "state": {"silent": "unknown", "no-rules": "compliant"}.get(state, state),
              "rules_evaluated": 0 if state in ("silent", "no-rules") else 3} for state in states.split()
         ]  # fmt: skip
-        ends = [verdict.judge(records, ["never", gate], failed, apart) for failed, apart in ((0, 0), (1, 0), (0, 2))]
+        ends = [
+            verdict.judge_run(records, ["never", gate], failed, apart) for failed, apart in ((0, 0), (1, 0), (0, 2))
+        ]
         news = ((), NEW[:1], NEW[1:])
-        ends += [verdict.judge_new(records, [gate], False, new) for new in news]
-        passed = [item.as_dict([gate], number > 2, number == 1)["passed"] for number, item in enumerate(ends)]
-        exits = (f"{item.exit}{'' if good else '!'}" for item, good in zip(ends, passed))
+        ends += [verdict.judge_new_problems(records, [gate], False, new) for new in news]
+        passed = [
+            item.make_report_verdict([gate], number > 2, number == 1)["passed"] for number, item in enumerate(ends)
+        ]
+        exits = (f"{item.exit_code}{'' if good else '!'}" for item, good in zip(ends, passed))
         yield f"{states or 'none'}, {gate}: {' '.join(exits)}"
     for expected, lifted, failed in product(("", "ab"), ("", "a", "ab"), (False, True)):
-        lift = verdict.judge_lift(expected, lifted, failed)
-        quarantine = verdict.judge_quarantine(len(expected), len(lifted), failed, broken=len(lifted) * failed)
+        lift = verdict.judge_lift_run(expected, lifted, failed)
+        quarantine = verdict.judge_quarantine_run(len(expected), len(lifted), failed, broken_count=len(lifted) * failed)
         yield f"{len(lifted)} of {len(expected)}, failed {failed}: lift {tuple(lift)}, quarantine {tuple(quarantine)}"
-    decided = [verdict.Verdict(exit_, "why") for exit_ in (*verdict.EXITS, verdict.ANSIBLE)]
+    decided = [verdict.RunVerdict(exit_, "why") for exit_ in (*verdict.EXITS_BY_PRIORITY, verdict.ANSIBLE_EXIT)]
     for first in decided:
-        ends = [verdict.stopped(first, "2 of 3\x1b hosts", 1200), verdict.set_aside(first, ["a", "b"])]
-        worst = [verdict.worst_exit([first.exit, other.exit]) for other in decided]
-        yield f"{first.exit}: {[tuple(item) for item in ends]}"
-        yield f"worst of {first.exit} and each: {' '.join(worst)}"
+        ends = [
+            verdict.judge_stopped_run(first, "2 of 3\x1b hosts", 1200),
+            verdict.judge_set_aside_hosts(first, ["a", "b"]),
+        ]
+        worst = [verdict.select_worst_exit([first.exit_code, other.exit_code]) for other in decided]
+        yield f"{first.exit_code}: {[tuple(item) for item in ends]}"
+        yield f"worst of {first.exit_code} and each: {' '.join(worst)}"
     kinds: Any = (([], ["never", "incomplete"], ["noncompliant", "never"]), (False, True), (False, True))
     for item, (levels, compared, failed) in product([decided[4], *decided[-2:]], product(*kinds)):
-        yield f"{item.exit} {levels} {compared} {failed}: {[*item.as_dict(levels, compared, failed).values()]}"
-    yield f"interrupted: {tuple(verdict.interrupted('by SIGINT'))} {verdict.worst_exit([])}"
+        yield f"{item.exit_code} {levels} {compared} {failed}: {[*item.make_report_verdict(levels, compared, failed).values()]}"
+    yield f"interrupted: {tuple(verdict.judge_interrupted_run('by SIGINT'))} {verdict.select_worst_exit([])}"
     yield from ("", "scope of a run (is it whole, what it leaves out, what it can say; what it covers)")
-    scopes = [Scope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
+    scopes = [RunScope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
     runs: Any = [*product((None, 0, 1, ["x", "y"]), ("", "w*"), (None, ["dns"])), (0, "", ["dns", "apps"])]
     for left_out, limit, controls in runs:
         run = {"inventory": ["a", "b/"], "left_out": left_out, "limit": limit, "controls": controls}
-        cut = scope.is_whole({**run, "interrupted": {"why": "x", "closed_by": None}})
-        covers = [scope.covers(run, item) for item in (*scopes, Scope(["a"]))]
-        facts = scope.is_whole(run), cut, scope.parts(run), scope.in_effect(run), *covers
+        cut = scope.is_whole_run({**run, "interrupted": {"why": "x", "closed_by": None}})
+        covers = [scope.is_scope_covered(run, item) for item in (*scopes, RunScope(["a"]))]
+        facts = scope.is_whole_run(run), cut, scope.describe_restrictions(run), scope.describe_ban_effect(run), *covers
         yield f"{left_out} {limit!r} {controls}: {facts}"
     yield from ("", "hosts by their controls (does enforcing correct them, are they audited and noncompliant)")
     modes = [None, *product((None, "enforce", "audit"), ("compliant", "noncompliant", "error"))]
     for state, apps, dns in product(("noncompliant", "error"), modes, (None, ("audit", "noncompliant"))):
         named = {name: {"mode": of[0], "state": of[1]} for name, of in (("apps", apps), ("dns", dns)) if of}
         hosts = [{"state": state, "controls": named, "platform": {"os": name}} for name in ("linux", "macos")]
-        ends = [(correctable(host), stays_noncompliant(host)) for host in hosts]
+        ends = [(is_correctable(host), has_audited_noncompliance(host)) for host in hosts]
         yield f"{state} {'/'.join(map(str, apps or '-'))} {'audited' if dns else '-'}: {ends}"
     yield from ("", "hosts by two observations (state, seen, checked)")
-    seen = [Observation("off"), Observation(), Observation(state="unknown", at="T1", counts=True)]
-    seen += [Observation(state=state, at="T2", counts=state != "lifted") for state in ("compliant", "error", "lifted")]
+    seen = [
+        ControlObservation("off"),
+        ControlObservation(),
+        ControlObservation(state="unknown", observed_at="T1", is_valid=True),
+    ]
+    seen += [
+        ControlObservation(state=state, observed_at="T2", is_valid=state != "lifted")
+        for state in ("compliant", "error", "lifted")
+    ]
     for first, second in combinations_with_replacement(seen, 2):
-        host = Host("web01", "inv", {"apps": first, "dns": second})
-        names = (f"{item.mode}{item.state}{item.at}" for item in (first, second))
-        yield f"{' '.join(names)}: {host.state} {host.seen} {host.checked_at!r}"
+        host = FleetHost("web01", "inv", {"apps": first, "dns": second})
+        names = (f"{item.mode}{item.state}{item.observed_at}" for item in (first, second))
+        yield f"{' '.join(names)}: {host.state} {host.is_observed} {host.checked_at!r}"
 
 
 ALL = {"host": "a", "controls": ["apps", "browser", "firewall", "dns"]}

@@ -4,8 +4,8 @@ import datetime
 
 from fleets import WAIVERS, answer, clean_answer, run
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.department import of_department
-from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.evaluation.department import make_department_report
+from proscribe.controller.report.evaluation.reconcile import make_run_report
 from proscribe.controller.report.page.days import DAYS, picture, svg
 from proscribe.controller.report.page.document import page
 from proscribe.model.finding import Finding, judge_rule
@@ -44,9 +44,9 @@ def fleet():
     for host in (*PRESS[1:], "vault-db07"):
         collector.answered(host, clean_answer())
     collector.unreachable("vault-db08", "ssh: no route")
-    reconciled = collector.fleet()
+    reconciled = collector.reconcile_hosts()
     departments = {"press": list(PRESS), "treasury": ["vault-db07", "vault-db08"]}
-    return {**fleet_report(collector.run, reconciled, FINISHED), "departments": departments}, reconciled.records
+    return {**make_run_report(collector.run, reconciled, FINISHED), "departments": departments}, reconciled.records
 
 
 def written(directory):
@@ -57,7 +57,7 @@ def written(directory):
         for name, file in {"whole": "whole.html", "press": "press.html", "trend": "trend.svg"}.items()
     }
     paths["whole"].write_text("".join(page(report, records, trend=trend[-20:], days=trend)), encoding="utf-8")
-    paths["press"].write_text("".join(page(*of_department(report, records, "press"))), encoding="utf-8")
+    paths["press"].write_text("".join(page(*make_department_report(report, records, "press"))), encoding="utf-8")
     drawn = picture(trend, FINISHED)
     assert drawn is not None
     paths["trend"].write_text(svg(drawn), encoding="utf-8")

@@ -21,9 +21,9 @@ def start(where, reports, *arguments):
 
 
 def written(history):
-    with history.database.reading() as session:
+    with history.database.open_for_reading() as session:
         return tuple(
-            next(session.rows(f"SELECT COUNT(*) FROM proscribe_{of}"))[0]
+            next(session.fetch_rows(f"SELECT COUNT(*) FROM proscribe_{of}"))[0]
             for of in ("run", "episode", "episode WHERE closed IS NULL", "host")
         )
 

@@ -20,7 +20,7 @@ def codes(monkeypatch):
 
 def test_worst_code_ends_the_playbook(codes, tmp_path, monkeypatch):
     assert not codes and codes.compute_exit_code() is None
-    codes.add_code(verdict.ANSIBLE)
+    codes.add_code(verdict.ANSIBLE_EXIT)
     codes.exit_playbook()
     codes.add_code("10")
     codes.add_code("2")
@@ -55,7 +55,7 @@ def test_verdict_is_concluded_with_the_code_that_the_playbook_ends_with(
     monkeypatch.setenv(EXIT_FILE_VARIABLE, file)
     monkeypatch.setattr(codes._terminal, "show_conclusion", lines.append)
     codes.ends_playbook = ends
-    codes.conclude_run(verdict.Verdict("13", reason))
+    codes.conclude_run(verdict.RunVerdict("13", reason))
     assert (lines, codes.compute_exit_code()) == (printed, 13)
 
 

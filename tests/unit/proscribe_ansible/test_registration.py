@@ -58,7 +58,7 @@ def loaded(monkeypatch):
         get=lambda name: found.names.append(name) or found.callback, add_directory=found.directories.append
     )
     monkeypatch.setattr(registration, "callback_loader", loader)
-    monkeypatch.setattr(active, "collected", lambda: False)
+    monkeypatch.setattr(active, "has_collector", lambda: False)
     return found
 
 
@@ -78,7 +78,7 @@ class TestRegistering:
         assert (loaded.names, loaded.directories) == ([name], directories)
 
     def test_none_where_one_collects_already(self, loaded, monkeypatch):
-        monkeypatch.setattr(active, "collected", lambda: True)
+        monkeypatch.setattr(active, "has_collector", lambda: True)
         manager = Manager()
         Strategy(manager).run(SimpleNamespace(_play=Play()), Path("/x"))
         assert manager._callback_plugins == [] and loaded.names == []

@@ -225,7 +225,9 @@ def test_lift_says_where_the_ban_is_no_more_and_what_brings_it_back(terminal, tm
 
 
 def test_interrupted_lift_says_so(terminal, tmp_path):
-    said, code = lift(terminal, tmp_path, LIFTED, lambda run: setattr(run.collector, "interrupted", "by Ctrl-C"))
+    said, code = lift(
+        terminal, tmp_path, LIFTED, lambda run: setattr(run.collector, "interruption_reason", "by Ctrl-C")
+    )
     assert (said[-1], code) == ("the run was interrupted: by Ctrl-C", 14)
 
 

@@ -5,8 +5,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from proscribe.controller.report.collection.invocation import where_we_are
-from proscribe.controller.report.collection.progress import CLEAR, Line
+from proscribe.controller.report.collection.invocation import get_working_directory
+from proscribe.controller.report.collection.progress import CLEAR_LINE, ProgressLine
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe_ansible import terminal as of_ansible
 from proscribe_ansible.exit_code import EXIT_FILE_VARIABLE
@@ -54,7 +54,7 @@ def made(monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("LINES", "33")
     monkeypatch.setattr(of_ansible.C, "DEFAULT_LOG_PATH", None)
-    monkeypatch.setattr(Line, "shown", False)
+    monkeypatch.setattr(ProgressLine, "is_shown", False)
     one = Made(monkeypatch)
     one.is_one()
     return one
@@ -87,7 +87,7 @@ def test_line_of_progress_is_flushed_and_removed(made):
     assert made.flushed == [1, 2]
     made.terminal.show_progress("3\r")
     made.terminal.remove_progress_line()
-    assert made.shown.log[-1] == (CLEAR, {"screen_only": True, "newline": False})
+    assert made.shown.log[-1] == (CLEAR_LINE, {"screen_only": True, "newline": False})
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_screen_has_its_size_and_colours_and_a_log_file_none(made, monkeypatch, 
     made.set(of_ansible.C, "DEFAULT_LOG_PATH", log)
     monkeypatch.setenv("NO_COLOR", none)
     made.terminal.print_rendered(repr)
-    on_screen = Screen(60, 33 if tty else sys.maxsize, colours, where_we_are(os.environ))
+    on_screen = Screen(60, 33 if tty else sys.maxsize, colours, get_working_directory(os.environ))
     assert made.shown.log == [
         (repr(on_screen), {**BESIDE, "screen_only": True}),
         *([(repr(on_screen._replace(colours=False)), {"log_only": True})] if log else []),

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ...wire import installation
-from ..report.collection.invocation import typed, where_we_are
+from ..report.collection.invocation import format_launcher, get_working_directory
 from ..report.text.command import quoted
 from ..report.text.layout import cells, fitted, prose, screen_width, wrap
 from ..report.text.wording import clean
@@ -21,8 +21,10 @@ from ..report.text.wording import clean
 def program() -> tuple[str, ...]:
     """The arguments that start the launcher, as it was called."""
     if installation.COLLECTION:  # it has none
-        return (*typed(sys.executable, where_we_are(os.environ)), str(installation.COMMAND_PATH))
-    return typed(os.environ.get("PROSCRIBE_CALLED") or installation.LAUNCHER_PATH, where_we_are(os.environ))
+        return (*format_launcher(sys.executable, get_working_directory(os.environ)), str(installation.COMMAND_PATH))
+    return format_launcher(
+        os.environ.get("PROSCRIBE_CALLED") or installation.LAUNCHER_PATH, get_working_directory(os.environ)
+    )
 
 
 def say(text: str, *, error: bool = False) -> None:

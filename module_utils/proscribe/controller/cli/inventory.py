@@ -33,7 +33,7 @@ from ..compile.inventory.inventory import CompileInput, find_error_place, make_v
 from ..compile.inventory.reports_place import ENVIRONMENT_VARIABLE, VARIABLE, ReportsPlace, find_reports_place
 from ..compile.inventory.selection import select_audience, select_hosts
 from ..policy_errors import PolicyErrors, close_to
-from ..report.collection.invocation import Argument
+from ..report.collection.invocation import CallArgument
 from . import Refused
 
 PROJECT = installation.PROJECT_DIRECTORY
@@ -69,12 +69,12 @@ def add_options(parser: argparse.ArgumentParser, limited: bool = True) -> None:
     group.add_argument("-J", "--ask-vault-password", "--ask-vault-pass", action="store_true", dest="ask_vault_pass")
 
 
-def inventory_options(arguments: argparse.Namespace) -> list[Argument]:
+def inventory_options(arguments: argparse.Namespace) -> list[CallArgument]:
     """The options, given once more, that say where the inventory is and how to read it; without --limit."""
     named = {"-i": "inventory", "-e": "extra_vars", "--vault-id": "vault_ids"}
     named["--vault-password-file"] = "vault_password_files"
-    words = [Argument(name, option, text) for option, name in named.items() for text in getattr(arguments, name)]
-    return words + ([Argument("ask_vault_pass", "-J")] if arguments.ask_vault_pass else [])
+    words = [CallArgument(name, option, text) for option, name in named.items() for text in getattr(arguments, name)]
+    return words + ([CallArgument("ask_vault_pass", "-J")] if arguments.ask_vault_pass else [])
 
 
 def sources(named: Sequence[str]) -> list[str]:

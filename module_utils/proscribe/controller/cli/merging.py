@@ -15,12 +15,12 @@ from ansible.parsing.dataloader import DataLoader
 
 from ...model.types.report import ReportRun
 from ...wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
-from ..report.end.publishing import Beyond, publish, remembered
-from ..report.evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
-from ..report.evaluation.merge import Part, has_all_hosts, merged, round_of
+from ..report.end.publishing import ReportExtras, publish_report, record_history
+from ..report.evaluation.advice import NOT_REACHED_FILE, SET_ASIDE_FILE, make_host_lists
+from ..report.evaluation.merge import ReportPart, get_round_id, has_all_hosts, merge_reports
 from ..report.history import OFF
-from ..report.storage.complete import NoSuchRun, find_run, read_records, read_report, runs, sharing
-from ..report.storage.files import SUFFIX, ReportDirectory
+from ..report.storage.complete import UnknownRun, collect_shared_records, find_run, list_runs, read_records, read_report
+from ..report.storage.files import PARTIAL_SUFFIX, ReportDirectory
 from . import Refused, say
 from .inventory import sources
 
@@ -35,10 +35,12 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
     """
     expected = _expected(arguments.inventory)
     directories = _named(arguments, reports, expected)
-    parts = [Part(read_report(directory), sharing(read_records(directory))) for directory in directories]
+    parts = [
+        ReportPart(read_report(directory), collect_shared_records(read_records(directory))) for directory in directories
+    ]
     now = datetime.datetime.now(datetime.timezone.utc)
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{parts[0].report['run']['mode']}-{secrets.token_hex(2)}"
-    report, records = merged(id_, parts, expected, sources(arguments.inventory) if arguments.inventory else ())
+    report, records = merge_reports(id_, parts, expected, sources(arguments.inventory) if arguments.inventory else ())
     for directory in directories:
         _bring_plans(directory.parent / PLANS_DIRECTORY, reports / PLANS_DIRECTORY)
     if arguments.history:
@@ -47,46 +49,46 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
         text = "the merged run is in no history, as its slices are in none"
         say(f"proscribe: {text}. Name these again with --history: --merge RUN RUN --history sqlite", error=True)
     known = len(report["warnings"])
-    past = remembered(reports, report, records)
+    past = record_history(reports, report, records)
     for warning in report["warnings"][known:]:
         say(f"proscribe: {warning}", error=True)
-    made = ReportDirectory(reports / f"{id_}{SUFFIX}")
-    lists = host_lists(report["run"], records)
-    for name in (NOT_REACHED, SET_ASIDE):
+    made = ReportDirectory(reports / f"{id_}{PARTIAL_SUFFIX}")
+    lists = make_host_lists(report["run"], records)
+    for name in (NOT_REACHED_FILE, SET_ASIDE_FILE):
         if left := [host for directory in directories for host in _lines(directory / name)]:
             lists[name] = left
-    return publish(made, report, records, Beyond(past=past, lists=lists))
+    return publish_report(made, report, records, ReportExtras(page_history=past, host_lists=lists))
 
 
 def _named(arguments: argparse.Namespace, reports: Path, expected: Collection[str] | None) -> list[Path]:
     """Return the directories of the runs; `unmerged` stands for the slices of one round that are in no merged report.
 
-    That is the round that is named, or the newest one. Raises NoSuchRun.
+    That is the round that is named, or the newest one. Raises UnknownRun.
     """
     since, chosen = arguments.since or "", arguments.round
     directories = [find_run(reports, name) for name in arguments.merge if name != UNMERGED]
     if UNMERGED in arguments.merge:
-        all_runs = {name: read_report(reports / name)["run"] for name in runs(reports)}
+        all_runs = {name: read_report(reports / name)["run"] for name in list_runs(reports)}
         merged_already = {part for run in all_runs.values() for part in run.get("parts", ())}
         free = {name: run for name, run in all_runs.items() if name not in merged_already and "parts" not in run}
         free = {
             name: run for name, run in free.items() if run["started"] >= since and reports / name not in directories
         }
-        rounds = [round_of(read_report(directory)["run"]) for directory in directories]
+        rounds = [get_round_id(read_report(directory)["run"]) for directory in directories]
         slices, others = _slices(reports, free, chosen or next(iter(rounds), ""), expected)
         directories += [reports / name for name in slices]
-        round_ = next((round_of(all_runs[name]) for name in slices), "")
+        round_ = next((get_round_id(all_runs[name]) for name in slices), "")
         others |= {
             name: "it is in a merged report already"
             for name in merged_already.intersection(all_runs)
-            if round_ and round_of(all_runs[name]) == round_ and reports / name not in directories
+            if round_ and get_round_id(all_runs[name]) == round_ and reports / name not in directories
         }
         for name, why in sorted(others.items(), reverse=True)[:MOST_OTHERS]:  # the newest ones
             say(f"proscribe: {name} is not merged: {why}", error=True)
     if not directories:
         of_round = f" of the round {chosen}" if chosen else ""
         period = f" since {since}" if since else ""
-        raise NoSuchRun(f"no slice{of_round} in {reports}{period} that is in no merged report yet")
+        raise UnknownRun(f"no slice{of_round} in {reports}{period} that is in no merged report yet")
     return list(dict.fromkeys(directories))
 
 
@@ -105,9 +107,9 @@ def _slices(
             others[name] = "it is a run over the whole"
         else:
             slices.append(name)
-    rounds = [(free[name]["started"], round_of(free[name])) for name in slices if round_of(free[name])]
+    rounds = [(free[name]["started"], get_round_id(free[name])) for name in slices if get_round_id(free[name])]
     chosen = chosen or max(rounds, default=("", ""))[1]
-    others |= {name: f"it is not of the round {chosen}" for name in slices if round_of(free[name]) != chosen}
+    others |= {name: f"it is not of the round {chosen}" for name in slices if get_round_id(free[name]) != chosen}
     return [name for name in slices if name not in others], others
 
 

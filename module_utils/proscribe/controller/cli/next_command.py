@@ -6,7 +6,7 @@ import argparse
 import os
 
 from ...wire import installation
-from ..report.collection.invocation import repeated, where_we_are
+from ..report.collection.invocation import get_working_directory, select_repeated_options
 from ..report.text.command import Call, Subcommand, Suggestion
 from . import inventory, program
 
@@ -15,13 +15,13 @@ def propose(word: str, more: Subcommand, arguments: argparse.Namespace | None = 
     """Return the command, below what has to be done before it works. `arguments` have the options of the inventory; a
     command that reads none has none.
     """
-    options, withheld = repeated(inventory.inventory_options(arguments)) if arguments else ((), ())
+    options, withheld = select_repeated_options(inventory.inventory_options(arguments)) if arguments else ((), ())
     playbook = installation.name_playbook(word) if installation.COLLECTION else ""
-    call = Call(program(), playbook=playbook, cwd=where_we_are(os.environ), withheld=withheld)
+    call = Call(program(), playbook=playbook, cwd=get_working_directory(os.environ), withheld=withheld)
     return [*call.secrets(), Suggestion("", call.subcommand(word, options, more))]
 
 
 def format_suggestions(suggestions: list[Suggestion]) -> list[str]:
     """Return suggestions as lines. Those with commands begin with blanks, so that nothing breaks them."""
-    here = where_we_are(os.environ)
+    here = get_working_directory(os.environ)
     return [f"  {step.command.line(here)}" if step.command else step.text for step in suggestions]

@@ -21,27 +21,27 @@ from ...wire.store import PLANS_DIRECTORY
 from ..compile.catalogue.loading import read_catalogue
 from ..compile.inventory.reports_place import ReportsPlace
 from ..report import exports
-from ..report.end.publishing import changes_of
-from ..report.end.renewing import is_present, renew
-from ..report.evaluation.advice import shorter
+from ..report.end.publishing import read_changes
+from ..report.end.renewing import is_present_report, rewrite_report
+from ..report.evaluation.advice import shorten_path
 from ..report.evaluation.lifts import apply_lifts
-from ..report.evaluation.merge import Unmergeable
-from ..report.evaluation.scope import parts
-from ..report.history import OFF, SQLITE, History, HistoryError, Scope, Transitions, open_history
-from ..report.history.names import NoSuchName
+from ..report.evaluation.merge import UnmergeableReports
+from ..report.evaluation.scope import describe_restrictions
+from ..report.history import OFF, SQLITE, History, HistoryError, QueryScope, RunTransitions, open_history
+from ..report.history.names import UnknownName
 from ..report.storage import fleet_state_file
 from ..report.storage.complete import (
     LATEST,
     NEWEST,
-    NoSuchRun,
+    UnknownRun,
     UnreadableReport,
+    collect_shared_records,
     find_run,
+    list_runs,
     read_records,
     read_report,
-    runs,
-    sharing,
 )
-from ..report.storage.files import SUFFIX
+from ..report.storage.files import PARTIAL_SUFFIX
 from ..report.terminal import exceptions, past_runs, summary
 from ..report.text.layout import fitted, screen_width, wrap
 from ..report.text.wording import counted, in_words, some
@@ -171,7 +171,7 @@ def answer(arguments: argparse.Namespace, screen: summary.Screen, place: Reports
             arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge(arguments, reports).name})
             history_options = ""
         text = _history(arguments, reports, screen) if history_options else _one_run(arguments, reports, screen)
-    except (NoSuchRun, UnreadableReport, Unmergeable, HistoryError, OSError) as error:
+    except (UnknownRun, UnreadableReport, UnmergeableReports, HistoryError, OSError) as error:
         raise Refused(f"{error} ({_read_from(place, screen)})") from error
     if format_ != TABLE or arguments.group:  # the place may be named after others
         return text
@@ -183,7 +183,7 @@ def _format(arguments: argparse.Namespace) -> str:
 
 
 def _read_from(place: ReportsPlace, screen: summary.Screen) -> str:
-    return f"reports are read from {shorter(str(place.directory), screen.here)} ({place.named_by})"
+    return f"reports are read from {shorten_path(str(place.directory), screen.here)} ({place.named_by})"
 
 
 def _exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: ReportsPlace) -> str:
@@ -209,7 +209,7 @@ def _opened(arguments: argparse.Namespace, reports: Path) -> tuple[History, int]
     too old.
     """
     stale_after = STALE_AFTER
-    with contextlib.suppress(NoSuchRun):  # another controller's runs may be in the history all the same
+    with contextlib.suppress(UnknownRun):  # another controller's runs may be in the history all the same
         stale_after = read_report(find_run(reports))["run"].get("stale_after") or STALE_AFTER
     history = open_history(arguments.history or _history_of_runs(reports), reports)
     if history is None:
@@ -221,7 +221,7 @@ def _opened(arguments: argparse.Namespace, reports: Path) -> tuple[History, int]
 def _history_of_runs(reports: Path) -> str:
     """Return the history that the latest run wrote into. Slices write into none, so a run before them may say it."""
     latest = [find_run(reports).name] if (reports / LATEST).exists() else []
-    for name in dict.fromkeys([*latest, *reversed(runs(reports)[-MOST_RUNS:])]):
+    for name in dict.fromkeys([*latest, *reversed(list_runs(reports)[-MOST_RUNS:])]):
         with contextlib.suppress(UnreadableReport, OSError):
             history = read_report(reports / name)["run"].get("history") or SQLITE
             if history != OFF:
@@ -231,10 +231,10 @@ def _history_of_runs(reports: Path) -> str:
 
 def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
     history, stale_after = _opened(arguments, reports)
-    scope = Scope(arguments.since or "", arguments.host, arguments.rule)
+    scope = QueryScope(arguments.since or "", arguments.host, arguments.rule)
     try:
         found = past_runs.gather(history, scope, _now(), stale_after)
-    except NoSuchName as unknown:
+    except UnknownName as unknown:
         known = unknown.service in read_catalogue([installation.CATALOGUE]).services if unknown.service else False
         known_service = f"{unknown.service} is a service of the catalogue, but " if known else ""
         raise Refused(f"{known_service}{unknown}") from None
@@ -248,9 +248,9 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
     ).is_dir():  # named by its path, it has the history of its own directory of reports
         reports = directory.parent
     report = whole = read_report(directory)
-    lifts = fleet_state_file.read_lifts(reports) if is_present(directory, reports) else {}
+    lifts = fleet_state_file.read_lifts(reports) if is_present_report(directory, reports) else {}
     of_hosts = lifts or arguments.group or arguments.write or arguments.format not in (JSON, SVG)
-    records: Sequence[HostRecord] = sharing(read_records(directory)) if of_hosts else []
+    records: Sequence[HostRecord] = collect_shared_records(read_records(directory)) if of_hosts else []
     report, records = apply_lifts(report, records, lifts)
     if arguments.group:
         report, records = report_pages.department(report, records, arguments.group)
@@ -282,7 +282,7 @@ def _notes(report: FleetReport, directory: Path, reports: Path, latest: bool) ->
         notes.append(f"this run ended {format_duration(age)} ago; the state of the hosts may have changed")
     if latest:
         notes += _newer_parts(directory, reports)
-    newer = [path.name for path in reports.glob(f"*{SUFFIX}") if path.name > directory.name] if latest else []
+    newer = [path.name for path in reports.glob(f"*{PARTIAL_SUFFIX}") if path.name > directory.name] if latest else []
     if newer:
         name = sorted(newer)[-1]
         notes.append(f"{name} is newer: a run that goes on, or one that was killed, which the next run closes")
@@ -307,10 +307,10 @@ def _newer_parts(latest: Path, reports: Path) -> list[str]:
         if newest == latest:
             return []
         run, hosts = (report := read_report(newest))["run"], report["summary"]["hosts"]
-    except (NoSuchRun, UnreadableReport, OSError, KeyError):
+    except (UnknownRun, UnreadableReport, OSError, KeyError):
         return []
     states = ", ".join(f"{number:,} {in_words(state)}" for state, number in hosts.items() if number)
-    scope = "; ".join(parts(run)) or f"inventory {', '.join(run.get('inventory') or ())}"
+    scope = "; ".join(describe_restrictions(run)) or f"inventory {', '.join(run.get('inventory') or ())}"
     return [f"{newest.name} is newer ({scope}): {states or 'no host'}; --run {NEWEST} shows it"]
 
 
@@ -320,15 +320,15 @@ def _write(
     """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
     past = report_pages.past(report["run"], arguments.history, reports)
     changes = _changes(report["run"].get("exports") or (), reports, report["run"], arguments.history)
-    with fleet_state_file.turn(reports):
-        fleet_state, _ = fleet_state_file.read(reports)
-        renew(directory, reports, report, records, fleet_state, past, changes)
+    with fleet_state_file.lock_fleet_state(reports):
+        fleet_state, _ = fleet_state_file.read_fleet_state(reports)
+        rewrite_report(directory, reports, report, records, fleet_state, past, changes)
 
 
-def _changes(names: Collection[str], reports: Path, run: ReportRun, history: str) -> Transitions | None:
+def _changes(names: Collection[str], reports: Path, run: ReportRun, history: str) -> RunTransitions | None:
     """What a run changed, where one of these exports contains it; an unreadable history gives only a message."""
     try:
-        return changes_of(reports, run, history) if exports.of_history(names) else None
+        return read_changes(reports, run, history) if exports.of_history(names) else None
     except HistoryError as error:
         say(f"proscribe: what the run changed is not known: {error}", error=True)
         return None

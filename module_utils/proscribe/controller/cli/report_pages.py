@@ -9,9 +9,9 @@ from pathlib import Path
 from ...model.types.record import HostRecord
 from ...model.types.report import FleetReport, ReportRun
 from ..report import exports
-from ..report.end.publishing import Past, past_of
-from ..report.evaluation.department import NoSuchDepartment, of_department
-from ..report.evaluation.scope import parts
+from ..report.end.publishing import PageHistory, read_page_history
+from ..report.evaluation.department import UnknownDepartment, make_department_report
+from ..report.evaluation.scope import describe_restrictions
 from ..report.history import open_history
 from ..report.page import document
 from ..report.page.days import picture, svg
@@ -36,20 +36,20 @@ def check(arguments: argparse.Namespace, format_: str) -> None:
 def department(report: FleetReport, records: Sequence[HostRecord], name: str) -> tuple[FleetReport, list[HostRecord]]:
     """The report and the records of a department alone. Raises Refused for one that the report does not have."""
     try:
-        return of_department(report, records, name)
-    except NoSuchDepartment:
+        return make_department_report(report, records, name)
+    except UnknownDepartment:
         known = some(sorted(report.get("departments") or ()), MOST_NAMED)
         has = f"it has {known}" if known else "it has none"
         raise Refused(f"the report of {report['run']['id']} has no department {clean(name)!r}; {has}") from None
 
 
-def past(run: ReportRun, history: str, reports: Path) -> Past:
+def past(run: ReportRun, history: str, reports: Path) -> PageHistory:
     """What the history, or the one that is named, has for the page of a run. Raises HistoryError."""
     opened = open_history(history or run.get("history") or "off", reports)
-    return {} if opened is None else past_of(opened, run)
+    return {} if opened is None else read_page_history(opened, run)
 
 
-def drawn(format_: str, report: FleetReport, records: Sequence[HostRecord], known: Past, directory: str) -> str:
+def drawn(format_: str, report: FleetReport, records: Sequence[HostRecord], known: PageHistory, directory: str) -> str:
     """The page of a report, or the trend as a picture. Raises Refused."""
     if format_ == SVG:
         return _svg(report, known)
@@ -58,9 +58,9 @@ def drawn(format_: str, report: FleetReport, records: Sequence[HostRecord], know
     return "".join(document.page(report, records, directory=directory, **known))
 
 
-def _svg(report: FleetReport, known: Past) -> str:
+def _svg(report: FleetReport, known: PageHistory) -> str:
     run = report["run"]
-    made = picture(known.get("days", ()), run["finished"], "; ".join(parts(run)))
+    made = picture(known.get("days", ()), run["finished"], "; ".join(describe_restrictions(run)))
     if made is None:
         raise Refused("the history has no two days with runs like this one, so there is no trend yet")
     return svg(made)

@@ -15,30 +15,30 @@ from ...base.duration import format_moment, parse_moment
 from ...model.finding import COMPLIANT, ERROR, OPEN_STATES, REPAIRED
 from ...model.types.record import HostRecord
 from ...model.types.report import FleetReport
-from .evaluation.scope import cut_short
-from .evaluation.since_last_run import ENDED, FROZEN, INCIDENT, Remark, remarks
+from .evaluation.scope import describe_interruption
+from .evaluation.since_last_run import ENDED, FROZEN, INCIDENT, WatchRemark, list_remarks
 from .history import History
 from .history import news as history_news
 from .history import since_last_run as history_between
 from .text.wording import clean, counted, evidence, moment, some
 
 SCHEMA = "proscribe/notice/1"
-PERIOD = 30  # days in which drifts are counted
-MOST_HOSTS = 20  # that a notification lists one by one
-MOST_RULES = 8  # of one host, or groups of them
-FEW_RULES = 3  # with more, those of one cause are only counted
-LONGEST = 160  # characters of evidence
-REPORTED = (INCIDENT, ENDED, FROZEN)  # what happened; that a plan is stale is a rule of its own
+PERIOD_DAYS = 30  # days in which drifts are counted
+MAX_LISTED_HOSTS = 20  # that a notification lists one by one
+MAX_LISTED_RULES = 8  # of one host, or groups of them
+MAX_NAMED_RULES = 3  # with more, those of one cause are only counted
+MAX_EVIDENCE_LENGTH = 160  # characters of evidence
+REPORTED_KINDS = (INCIDENT, ENDED, FROZEN)  # what happened; that a plan is stale is a rule of its own
 
 
-class Sendable(TypedDict):
+class NotificationPayload(TypedDict):
     """The facts for a webhook, and a mail but for whom it is to."""
 
     facts: Mapping[str, object]
     message: str
 
 
-class Quoted(NamedTuple):
+class QuotedLines(NamedTuple):
     """Lines with what others wrote: file names, users, reasons, publishers' names. A chat shows them in a block."""
 
     lines: Sequence[str]
@@ -52,7 +52,7 @@ class Notification(NamedTuple):
     lines: tuple[str, ...]
     facts: Mapping[str, object]
 
-    def as_dict(self) -> Sendable:
+    def make_payload(self) -> NotificationPayload:
         """For the playbook that sends it."""
         mail = EmailMessage()
         mail["Subject"] = self.subject
@@ -66,23 +66,23 @@ class Notification(NamedTuple):
         return "\n".join(self.lines) + "\n"
 
 
-def made(subject: str, lines: Sequence[str | Quoted], **facts: object) -> Notification:
+def build_notification(subject: str, lines: Sequence[str | QuotedLines], **facts: object) -> Notification:
     """Make a notification; `text` among its facts is what chat webhooks show. What others wrote is in Quoted."""
     subject = clean(subject)
-    shown: list[str] = []
-    chat: list[str] = []
+    plain_lines: list[str] = []
+    chat_lines: list[str] = []
     for part in lines:
-        cleaned = list(map(clean, part.lines if isinstance(part, Quoted) else [part]))
-        shown += cleaned
-        chat.append(
-            make_quoted_block(part.heading, cleaned) if isinstance(part, Quoted) else escape_chat_text(*cleaned)
+        cleaned = list(map(clean, part.lines if isinstance(part, QuotedLines) else [part]))
+        plain_lines += cleaned
+        chat_lines.append(
+            make_quoted_block(part.heading, cleaned) if isinstance(part, QuotedLines) else escape_chat_text(*cleaned)
         )
-    text = "\n".join([escape_chat_text(subject), "", *chat])
-    escaped = {key: escape_json_texts(value) for key, value in {"subject": subject, **facts}.items()}
-    return Notification(subject, tuple(shown), {"schema": SCHEMA, **escaped, "text": text})
+    text = "\n".join([escape_chat_text(subject), "", *chat_lines])
+    escaped = {key: escape_json_texts(fact_value) for key, fact_value in {"subject": subject, **facts}.items()}
+    return Notification(subject, tuple(plain_lines), {"schema": SCHEMA, **escaped, "text": text})
 
 
-class Changed(NamedTuple):
+class RuleChange(NamedTuple):
     """A rule of a host that changed. `rule` is "" for the host as a whole."""
 
     rule: str
@@ -91,264 +91,322 @@ class Changed(NamedTuple):
     since: str | None
     found: str | None = None
     repaired: str | None = None
-    times: int = 0  # that it drifted in PERIOD
+    times: int = 0  # that it drifted in PERIOD_DAYS
     ended_waiver: str | None = None  # that had permitted it until now
 
 
-class Happened(NamedTuple):
+class HostNews(NamedTuple):
     """What a notification has of a host."""
 
     record: HostRecord
-    items: list[Changed]
-    between: list[Remark]
+    rule_changes: list[RuleChange]
+    remarks: list[WatchRemark]
 
 
-class Known(NamedTuple):
+class RunHistory(NamedTuple):
     """What the history says of a run."""
 
-    changes: Sequence[history_news.Change] = ()
-    times: Mapping[tuple[str, str], int] = {}
-    first: bool = False
+    incident_changes: Sequence[history_news.IncidentChange] = ()
+    drift_counts: Mapping[tuple[str, str], int] = {}
+    is_first_run: bool = False
     new_plans: frozenset[tuple[str, str]] = frozenset()  # (host, control): what the run found wrong there is no drift
     no_longer_waived: frozenset[tuple[str, str]] = frozenset()  # (host, rule)
-    between: Mapping[str, frozenset[str]] = {}  # what the run brought of the time before it, by host
+    new_remark_ids: Mapping[str, frozenset[str]] = {}  # what the run brought of the time before it, by host
 
 
-def known(history: History | None, report: FleetReport) -> Known | None:
+def read_run_history(history: History | None, report: FleetReport) -> RunHistory | None:
     """What the history says of this run; None without one. Raises HistoryError."""
     if history is None:
         return None
-    run, finished = report["run"]["id"], report["run"]["finished"]
-    since = format_moment(parse_moment(finished) - datetime.timedelta(days=PERIOD))
-    with history.database.reading() as session:
-        return Known(
-            history_news.changes(session, run),
-            history_news.times(session, run, since),
-            history_news.is_first(session, run),
-            history_news.under_new_plans(session, run),
-            history_news.no_longer_waived(session, run),
-            history_between.changed(session, run),
+    run_id, finished = report["run"]["id"], report["run"]["finished"]
+    since = format_moment(parse_moment(finished) - datetime.timedelta(days=PERIOD_DAYS))
+    with history.database.open_for_reading() as session:
+        return RunHistory(
+            history_news.list_incident_changes(session, run_id),
+            history_news.count_drifts(session, run_id, since),
+            history_news.is_first_run(session, run_id),
+            history_news.list_new_plan_controls(session, run_id),
+            history_news.list_unwaived_rules(session, run_id),
+            history_between.list_changed_ids(session, run_id),
         )
 
 
-def notification(
-    report: FleetReport, records: Iterable[HostRecord], known: Known | None, where: str
+def make_run_notification(
+    report: FleetReport, records: Iterable[HostRecord], run_history: RunHistory | None, report_directory: str
 ) -> Notification | None:
-    """The notification of a run, or None where nothing changed. `known` is what the history says (None: nothing; then
-    what is wrong counts as new), `where` the directory of the report.
+    """The notification of a run, or None where nothing changed. `run_history` is what the history says (None: nothing; then
+    what is wrong counts as new), `report_directory` the directory of the report.
     """
-    by_host: dict[str, Happened] = {}
-    began = {(change.host, change.rule): change for change in (known.changes if known else ())}
+    news_by_host: dict[str, HostNews] = {}
+    incident_changes = {
+        (change.host, change.rule): change for change in (run_history.incident_changes if run_history else ())
+    }
     for record in records:
-        items = [_with_waiver(report, record["host"], item, known) for item in _of_record(record, began, known)]
-        one = Happened(record, items, _between(record, known))
-        if one.items or one.between:
-            by_host[record["host"]] = one
-    broken = {(host, item.rule) for host, one in by_host.items() for item in one.items if item.state != COMPLIANT}
-    again = history_news.again_and_again(known.times, broken) if known else {}
-    stopped = cut_short(report)
-    if not by_host and not stopped:
+        rule_changes = [
+            _add_ended_waiver(report, record["host"], rule_change, run_history)
+            for rule_change in _list_rule_changes(record, incident_changes, run_history)
+        ]
+        host_news = HostNews(record, rule_changes, _select_remarks(record, run_history))
+        if host_news.rule_changes or host_news.remarks:
+            news_by_host[record["host"]] = host_news
+    broken = {
+        (host, rule_change.rule)
+        for host, host_news in news_by_host.items()
+        for rule_change in host_news.rule_changes
+        if rule_change.state != COMPLIANT
+    }
+    repeated_drift = history_news.select_repeated_drift(run_history.drift_counts, broken) if run_history else {}
+    stop_reason = describe_interruption(report)
+    if not news_by_host and not stop_reason:
         return None
-    lines: list[str | Quoted] = [f"The run was stopped: {stopped}", ""] if stopped else []
-    if by_host:
-        lines.append(Quoted([line for one in list(by_host.values())[:MOST_HOSTS] for line in _host(one)]))
-    if len(by_host) > MOST_HOSTS:
-        lines.append(f"... and {counted(len(by_host) - MOST_HOSTS, 'more host')}")
-    if again:
-        lines += ["", f"Repeated drift, so something there reverts the correction: {some(list(again), 10)}"]
-    lines += ["", f"The whole report: {where}/report.html"]
-    return made(
-        _subject(by_host, stopped, known),
+    lines: list[str | QuotedLines] = [f"The run was stopped: {stop_reason}", ""] if stop_reason else []
+    if news_by_host:
+        lines.append(
+            QuotedLines(
+                [
+                    line
+                    for host_news in list(news_by_host.values())[:MAX_LISTED_HOSTS]
+                    for line in _format_host_lines(host_news)
+                ]
+            )
+        )
+    if len(news_by_host) > MAX_LISTED_HOSTS:
+        lines.append(f"... and {counted(len(news_by_host) - MAX_LISTED_HOSTS, 'more host')}")
+    if repeated_drift:
+        lines += ["", f"Repeated drift, so something there reverts the correction: {some(list(repeated_drift), 10)}"]
+    lines += ["", f"The whole report: {report_directory}/report.html"]
+    return build_notification(
+        _format_subject(news_by_host, stop_reason, run_history),
         lines,
         run=report["run"]["id"],
         finished=report["run"]["finished"],
-        report=where,
-        hosts=[_facts(one) for one in list(by_host.values())[: MOST_HOSTS * 5]],
-        number_of_hosts=len(by_host),
-        again_and_again=sorted(again),
-        stopped=stopped or None,
+        report=report_directory,
+        hosts=[_make_host_facts(host_news) for host_news in list(news_by_host.values())[: MAX_LISTED_HOSTS * 5]],
+        number_of_hosts=len(news_by_host),
+        again_and_again=sorted(repeated_drift),
+        stopped=stop_reason or None,
     )
 
 
-def _facts(one: Happened) -> dict[str, object]:
+def _make_host_facts(host_news: HostNews) -> dict[str, object]:
     return {
-        "host": one.record["host"],
-        "logged_in": list(one.record.get("logged_in", ())),
-        "number_of_changes": len(one.items),
-        "still_not_in_order": len(_still(one)),
-        "changes": [item._asdict() for item in one.items[: MOST_RULES * 5]],
-        "between_runs": [_fact(remark) for remark in one.between[: MOST_RULES * 5]],
+        "host": host_news.record["host"],
+        "logged_in": list(host_news.record.get("logged_in", ())),
+        "number_of_changes": len(host_news.rule_changes),
+        "still_not_in_order": len(_list_unchanged_rules(host_news)),
+        "changes": [rule_change._asdict() for rule_change in host_news.rule_changes[: MAX_LISTED_RULES * 5]],
+        "between_runs": [_make_remark_facts(remark) for remark in host_news.remarks[: MAX_LISTED_RULES * 5]],
     }
 
 
-def _between(record: HostRecord, known: Known | None) -> list[Remark]:
+def _select_remarks(record: HostRecord, run_history: RunHistory | None) -> list[WatchRemark]:
     """What happened on a host between two runs that no run has reported yet; all of it, where there is no history."""
-    found = [one for one in remarks(record) if one.kind in REPORTED]
-    if known is None:
-        return found
-    new = known.between.get(record["host"], frozenset())
-    return [one for one in found if history_between.of(one) in new]
+    reported_remarks = [remark for remark in list_remarks(record) if remark.kind in REPORTED_KINDS]
+    if run_history is None:
+        return reported_remarks
+    new_ids = run_history.new_remark_ids.get(record["host"], frozenset())
+    return [remark for remark in reported_remarks if history_between.identify_remark(remark) in new_ids]
 
 
-def _fact(one: Remark) -> dict[str, object]:
-    facts = {key: getattr(one, key) for key in ("kind", "rule", "program", "user", "first", "last", "times")}
-    return {**facts, "users": list(one.users), "text": clean(one.text)}
+def _make_remark_facts(remark: WatchRemark) -> dict[str, object]:
+    facts = {key: getattr(remark, key) for key in ("kind", "rule", "program", "user", "first", "last", "times")}
+    return {**facts, "users": list(remark.users), "text": clean(remark.text)}
 
 
-def _of_record(
-    record: HostRecord, began: Mapping[tuple[str, str], history_news.Change], known: Known | None
-) -> Iterable[Changed]:
+def _list_rule_changes(
+    record: HostRecord,
+    incident_changes: Mapping[tuple[str, str], history_news.IncidentChange],
+    run_history: RunHistory | None,
+) -> Iterable[RuleChange]:
     """What changed on a host."""
     host = record["host"]
-    times = known.times if known else {}
-    listed = {rule["rule"] for rule in record["rules"]}
+    drift_counts = run_history.drift_counts if run_history else {}
+    listed_rules = {rule["rule"] for rule in record["rules"]}
     for rule in record["rules"]:
         name, state = rule["rule"], rule["state"]
-        change = began.get((host, name))
-        if state not in (*OPEN_STATES, REPAIRED) or (known is not None and change is None):  # it was so before
+        change = incident_changes.get((host, name))
+        if state not in (*OPEN_STATES, REPAIRED) or (run_history is not None and change is None):  # it was so before
             continue
-        first = evidence(rule["findings"][0]) if rule["findings"] else clean(rule["reason"] or "")
-        more = len(rule["findings"]) - 1
-        what = f"{first} and {more} more" if more > 0 else first
-        found = record.get("found_at") or record["checked_at"]
-        repaired = record["checked_at"] if state == REPAIRED else None
-        yield Changed(
-            name, state, what, change.opened if change else found, found, repaired, times.get((host, name), 0)
+        first_evidence = evidence(rule["findings"][0]) if rule["findings"] else clean(rule["reason"] or "")
+        more_findings = len(rule["findings"]) - 1
+        description = f"{first_evidence} and {more_findings} more" if more_findings > 0 else first_evidence
+        found_at = record.get("found_at") or record["checked_at"]
+        repaired_at = record["checked_at"] if state == REPAIRED else None
+        yield RuleChange(
+            name,
+            state,
+            description,
+            change.opened if change else found_at,
+            found_at,
+            repaired_at,
+            drift_counts.get((host, name), 0),
         )
-    change = began.get((host, ""))
-    if change is not None or (known is None and not record["rules_evaluated"]):
-        ended = change.ended if change else ""
-        what = record["reason"] or (change.evidence if change else "")
-        if change and ended:
-            what = f"{'no error any more' if change.state == ERROR else 'observed again'} (before: {change.evidence})"
-        yield Changed("", COMPLIANT if ended else record["state"], clean(what), change.opened if change else None)
-    for (there, name), change in began.items() if known else ():
-        if there == host and name and name not in listed and change.ended in (COMPLIANT, REPAIRED):
-            what, number = clean(f"compliant again: {change.evidence}"), times.get((host, name), 0)
-            yield Changed(name, COMPLIANT, what, change.opened, repaired=record["checked_at"], times=number)
+    change = incident_changes.get((host, ""))
+    if change is not None or (run_history is None and not record["rules_evaluated"]):
+        end_state = change.ended if change else ""
+        description = record["reason"] or (change.evidence if change else "")
+        if change and end_state:
+            description = (
+                f"{'no error any more' if change.state == ERROR else 'observed again'} (before: {change.evidence})"
+            )
+        yield RuleChange(
+            "", COMPLIANT if end_state else record["state"], clean(description), change.opened if change else None
+        )
+    for (changed_host, name), change in incident_changes.items() if run_history else ():
+        if changed_host == host and name and name not in listed_rules and change.ended in (COMPLIANT, REPAIRED):
+            description, drift_count = clean(f"compliant again: {change.evidence}"), drift_counts.get((host, name), 0)
+            yield RuleChange(
+                name, COMPLIANT, description, change.opened, repaired=record["checked_at"], times=drift_count
+            )
 
 
-def _with_waiver(report: FleetReport, host: str, item: Changed, known: Known | None) -> Changed:
+def _add_ended_waiver(
+    report: FleetReport, host: str, rule_change: RuleChange, run_history: RunHistory | None
+) -> RuleChange:
     """Return a change with the waiver whose end it follows from."""
-    control, _, service = item.rule.partition("/")
-    if known is None or (host, item.rule) not in known.no_longer_waived or item.state not in (*OPEN_STATES, REPAIRED):
-        return item
+    control, _, service = rule_change.rule.partition("/")
+    if (
+        run_history is None
+        or (host, rule_change.rule) not in run_history.no_longer_waived
+        or rule_change.state not in (*OPEN_STATES, REPAIRED)
+    ):
+        return rule_change
     for waiver in report["waivers"]:
-        about = host in waiver["hosts"] and service in waiver["services"] and control in waiver["controls"]
-        if about and waiver["status"] in ("expired", "revoked"):
-            return item._replace(ended_waiver=waiver["id"], what=f"waiver {waiver['id']} ended: {item.what}")
-    return item
+        is_covered = host in waiver["hosts"] and service in waiver["services"] and control in waiver["controls"]
+        if is_covered and waiver["status"] in ("expired", "revoked"):
+            return rule_change._replace(
+                ended_waiver=waiver["id"], what=f"waiver {waiver['id']} ended: {rule_change.what}"
+            )
+    return rule_change
 
 
-def _still(one: Happened) -> list[str]:
+def _list_unchanged_rules(host_news: HostNews) -> list[str]:
     """The rules of a host that are as wrong as they were, in a run that changed others."""
-    notified = {item.rule for item in one.items}
+    notified_rules = {rule_change.rule for rule_change in host_news.rule_changes}
     return [
-        rule["rule"] for rule in one.record["rules"] if rule["state"] in OPEN_STATES and rule["rule"] not in notified
+        rule["rule"]
+        for rule in host_news.record["rules"]
+        if rule["state"] in OPEN_STATES and rule["rule"] not in notified_rules
     ]
 
 
-def _subject(by_host: Mapping[str, Happened], stopped: str, known: Known | None) -> str:
-    states = {host: {item.state for item in one.items} for host, one in by_host.items()}
-    corrected = {host for host, found in states.items() if REPAIRED in found}
-    repaired = {host for host in corrected if by_host[host].record["state"] not in OPEN_STATES}
-    new_plans = known.new_plans if known else frozenset()
-    drifted = {host for host in repaired if any(_has_drifted(host, item, new_plans) for item in by_host[host].items)}
-    wrong = sum(bool(found - {REPAIRED, COMPLIANT}) for found in states.values())
-    happened = [one.between for one in by_host.values() if one.between]
-    closed = sum(any(one.kind == INCIDENT and not one.open_now for one in found) for found in happened)
-    ended = sum(any(one.kind == ENDED for one in found) for found in happened)
-    frozen = sum(any(one.kind == FROZEN for one in found) for found in happened)
-    mended = sum(found == {COMPLIANT} for found in states.values())
-    first = bool(known and known.first)
+def _format_subject(news_by_host: Mapping[str, HostNews], stop_reason: str, run_history: RunHistory | None) -> str:
+    states = {host: {rule_change.state for rule_change in entry.rule_changes} for host, entry in news_by_host.items()}
+    corrected_hosts = {host for host, host_entries in states.items() if REPAIRED in host_entries}
+    repaired_hosts = {host for host in corrected_hosts if news_by_host[host].record["state"] not in OPEN_STATES}
+    new_plans = run_history.new_plans if run_history else frozenset()
+    drifted_hosts = {
+        host
+        for host in repaired_hosts
+        if any(_has_drifted(host, rule_change, new_plans) for rule_change in news_by_host[host].rule_changes)
+    }
+    noncompliant_count = sum(bool(host_entries - {REPAIRED, COMPLIANT}) for host_entries in states.values())
+    remark_lists = [entry.remarks for entry in news_by_host.values() if entry.remarks]
+    closed_count = sum(
+        any(entry.kind == INCIDENT and not entry.open_now for entry in host_entries) for host_entries in remark_lists
+    )
+    ended_count = sum(any(entry.kind == ENDED for entry in host_entries) for host_entries in remark_lists)
+    frozen_count = sum(any(entry.kind == FROZEN for entry in host_entries) for host_entries in remark_lists)
+    compliant_count = sum(host_entries == {COMPLIANT} for host_entries in states.values())
+    is_first_run = bool(run_history and run_history.is_first_run)
     waivers_ended = {
-        host for host in repaired if all(item.ended_waiver for item in by_host[host].items if item.state == REPAIRED)
+        host
+        for host in repaired_hosts
+        if all(
+            rule_change.ended_waiver for rule_change in news_by_host[host].rule_changes if rule_change.state == REPAIRED
+        )
     }
     verbs = {
         "closed at the end of a waiver": waivers_ended,
-        "corrected for the first time": repaired - waivers_ended if first else (),
-        "corrected after drift": () if first else drifted - waivers_ended,
-        "corrected": () if first else repaired - drifted - waivers_ended,
-        "partly corrected": corrected - repaired,
+        "corrected for the first time": repaired_hosts - waivers_ended if is_first_run else (),
+        "corrected after drift": () if is_first_run else drifted_hosts - waivers_ended,
+        "corrected": () if is_first_run else repaired_hosts - drifted_hosts - waivers_ended,
+        "partly corrected": corrected_hosts - repaired_hosts,
     }
     parts = [
         *(f"{counted(len(hosts), 'host')} {verb}" for verb, hosts in verbs.items() if hosts),
-        *([f"{counted(wrong, 'host')} newly not compliant"] if wrong else []),
-        *([f"{counted(mended, 'host')} compliant again"] if mended else []),
-        *([f"{counted(closed, 'host')} open in between and closed again"] if closed else []),
-        *([f"programs ended on {counted(ended, 'host')}"] if ended else []),
-        *([f"{counted(frozen, 'host')} frozen"] if frozen else []),
-        *(["stopped before all hosts were corrected"] if stopped else []),
+        *([f"{counted(noncompliant_count, 'host')} newly not compliant"] if noncompliant_count else []),
+        *([f"{counted(compliant_count, 'host')} compliant again"] if compliant_count else []),
+        *([f"{counted(closed_count, 'host')} open in between and closed again"] if closed_count else []),
+        *([f"programs ended on {counted(ended_count, 'host')}"] if ended_count else []),
+        *([f"{counted(frozen_count, 'host')} frozen"] if frozen_count else []),
+        *(["stopped before all hosts were corrected"] if stop_reason else []),
     ]
-    return "Proscribe: " + ", ".join(parts or [f"events between two runs on {counted(len(happened), 'host')}"])
+    return "Proscribe: " + ", ".join(parts or [f"events between two runs on {counted(len(remark_lists), 'host')}"])
 
 
-def _has_drifted(host: str, item: Changed, new_plans: Collection[tuple[str, str]]) -> bool:
+def _has_drifted(host: str, rule_change: RuleChange, new_plans: Collection[tuple[str, str]]) -> bool:
     """Return whether a corrected rule was compliant in the run before, by the same plan."""
     return (
-        item.state == REPAIRED
-        and not _known_before(item)
-        and not (item.ended_waiver or (host, item.rule.partition("/")[0]) in new_plans)
+        rule_change.state == REPAIRED
+        and not _has_begun_earlier(rule_change)
+        and not (rule_change.ended_waiver or (host, rule_change.rule.partition("/")[0]) in new_plans)
     )
 
 
-def _known_before(item: Changed) -> bool:
+def _has_begun_earlier(rule_change: RuleChange) -> bool:
     """Whether a rule was wrong before the run found it so."""
-    return bool(item.since and item.found) and str(item.since) < str(item.found)
+    return bool(rule_change.since and rule_change.found) and str(rule_change.since) < str(rule_change.found)
 
 
-def _host(one: Happened) -> Iterable[str]:
-    record, happened = one.record, one.between
+def _format_host_lines(host_news: HostNews) -> Iterable[str]:
+    record, remarks = host_news.record, host_news.remarks
     logged_in = record.get("logged_in")
     yield f"{record['host']}{f' (logged in: {some(logged_in, 5)})' if logged_in else ''}"
-    together: dict[tuple[str, ...], list[Changed]] = {}
-    for item in one.items:
-        control = item.rule.partition("/")[0]
+    changes_by_cause: dict[tuple[str, ...], list[RuleChange]] = {}
+    for rule_change in host_news.rule_changes:
+        control = rule_change.rule.partition("/")[0]
         # One missing policy file is a hundred rules; an app is a thing of its own.
-        place = item.rule if control == "apps" else control
-        cause = (place, item.state, str(item.since), str(item.times), str(item.ended_waiver))
-        together.setdefault(cause, []).append(item)
-    for group in list(together.values())[:MOST_RULES]:
-        yield f"  {_item(group)}"
-    if len(together) > MOST_RULES:
-        yield f"  ... and more: {counted(sum(map(len, list(together.values())[MOST_RULES:])), 'rule')}"
-    for remark in happened[:MOST_RULES]:
-        of_user = f"{remark.rule}, {remark.program} of {remark.user}"
-        yield f"  {of_user if remark.kind == ENDED else remark.rule or 'the watcher'}: {remark.text}"
-    if len(happened) > MOST_RULES:
-        yield f"  ... and more between two runs: {counted(len(happened) - MOST_RULES, 'event')}"
-    if still := _still(one):
-        controls = {rule.partition("/")[0] for rule in still}
-        why = [error["message"] for error in record["errors"] if error["control"] in controls][:1]
-        yield f"  still not compliant: {': '.join([_named(still), *map(_short, why)])}"
+        subject = rule_change.rule if control == "apps" else control
+        cause = (
+            subject,
+            rule_change.state,
+            str(rule_change.since),
+            str(rule_change.times),
+            str(rule_change.ended_waiver),
+        )
+        changes_by_cause.setdefault(cause, []).append(rule_change)
+    for group in list(changes_by_cause.values())[:MAX_LISTED_RULES]:
+        yield f"  {_format_change_group(group)}"
+    if len(changes_by_cause) > MAX_LISTED_RULES:
+        yield f"  ... and more: {counted(sum(map(len, list(changes_by_cause.values())[MAX_LISTED_RULES:])), 'rule')}"
+    for remark in remarks[:MAX_LISTED_RULES]:
+        program_of_user = f"{remark.rule}, {remark.program} of {remark.user}"
+        yield f"  {program_of_user if remark.kind == ENDED else remark.rule or 'the watcher'}: {remark.text}"
+    if len(remarks) > MAX_LISTED_RULES:
+        yield f"  ... and more between two runs: {counted(len(remarks) - MAX_LISTED_RULES, 'event')}"
+    if unchanged_rules := _list_unchanged_rules(host_news):
+        controls = {rule.partition("/")[0] for rule in unchanged_rules}
+        error_messages = [error["message"] for error in record["errors"] if error["control"] in controls][:1]
+        yield f"  still not compliant: {': '.join([_summarise_rules(unchanged_rules), *map(_shorten_text, error_messages)])}"
 
 
-def _named(rules: Sequence[str]) -> str:
+def _summarise_rules(rules: Sequence[str]) -> str:
     """Rules by name, or where they are more than a few, how many there are of each control."""
-    if len(rules) <= FEW_RULES:
-        return some(rules, FEW_RULES)
+    if len(rules) <= MAX_NAMED_RULES:
+        return some(rules, MAX_NAMED_RULES)
     controls = [rule.partition("/")[0] for rule in rules]
     return ", ".join(counted(controls.count(control), f"{control} rule") for control in dict.fromkeys(controls))
 
 
-def _item(group: Sequence[Changed]) -> str:
+def _format_change_group(group: Sequence[RuleChange]) -> str:
     """Rules that have one cause, or one rule, in a line."""
-    first = group[0]
-    name = _named([item.rule for item in group])
-    state = "corrected" if first.state == REPAIRED else first.state
-    when = f"since {moment(first.since)}" if first.since else ""
-    if first.state == REPAIRED:
-        known_before = f", {when}" if _known_before(first) else ""
-        when = f"found {_instant(first.found)}, corrected {_instant(first.repaired)}{known_before}"
-    times = f" (time {first.times} in {PERIOD} days)" if first.times > 1 else ""
-    detail = "; ".join(part for part in (_short(first.what), when) if part)
-    return f"{name or 'the host'}: {state}{times}{f': {detail}' if detail else ''}"
+    first_change = group[0]
+    name = _summarise_rules([rule_change.rule for rule_change in group])
+    state = "corrected" if first_change.state == REPAIRED else first_change.state
+    time_text = f"since {moment(first_change.since)}" if first_change.since else ""
+    if first_change.state == REPAIRED:
+        since_text = f", {time_text}" if _has_begun_earlier(first_change) else ""
+        time_text = f"found {_format_instant(first_change.found)}, corrected {_format_instant(first_change.repaired)}{since_text}"
+    count_text = f" (time {first_change.times} in {PERIOD_DAYS} days)" if first_change.times > 1 else ""
+    detail = "; ".join(part for part in (_shorten_text(first_change.what), time_text) if part)
+    return f"{name or 'the host'}: {state}{count_text}{f': {detail}' if detail else ''}"
 
 
-def _instant(time: object) -> str:
+def _format_instant(time: object) -> str:
     """A UTC time to the second, as people read it."""
     return clean(time).replace("T", " ").replace("Z", " UTC")
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+def _shorten_text(text: str) -> str:
+    return text if len(text) <= MAX_EVIDENCE_LENGTH else f"{text[:MAX_EVIDENCE_LENGTH]}..."

@@ -5,53 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from .notification import Notification, Quoted, made
-from .storage.requests_file import Request
+from .notification import Notification, QuotedLines, build_notification
+from .storage.requests_file import StoredRequest
 from .text.wording import counted, moment, some
 
-MOST = 50  # requests of one notification
+MAX_LISTED_REQUESTS = 50  # requests of one notification
 
 
-class Department(NamedTuple):
+class DepartmentContact(NamedTuple):
     """A department: its hosts, and where its head reads mail ("" for nowhere)."""
 
     hosts: frozenset[str]
     mail: str = ""
 
 
-def new_requests(stored: Sequence[Request], run: str) -> list[Request]:
+def select_new_requests(stored_requests: Sequence[StoredRequest], run_id: str) -> list[StoredRequest]:
     """The requests that no run before this one had brought."""
-    return [one for one in stored if one.run == run]
+    return [request for request in stored_requests if request.run == run_id]
 
 
-def notification(requests: Sequence[Request], departments: Mapping[str, Department], command: str) -> Notification:
+def make_request_notification(
+    requests: Sequence[StoredRequest], departments: Mapping[str, DepartmentContact], command: str
+) -> Notification:
     """The notification of new requests; `command` lists all. Users wrote the reasons: each is one marked line."""
-    hosts = sorted({one.host for one in requests})
+    hosts = sorted({request.host for request in requests})
     subject = f"Proscribe: {counted(len(requests), 'new request')} for an exception on {some(hosts, 3)}"
-    quoted: list[str] = []
-    for one in requests[:MOST]:
-        whose = some(_of(one, departments), 3) or "no department"
-        quoted.append(f"{one.user} on {one.host} ({whose}) requests {one.service} since {moment(one.at)}. The reason:")
-        quoted += [f"  | {one.reason}", f"  its id: {one.id}"]
-    lines: list[str | Quoted] = [Quoted(quoted)]
-    if len(requests) > MOST:
-        lines.append(f"... and {counted(len(requests) - MOST, 'more request')}")
+    quoted_lines: list[str] = []
+    for request in requests[:MAX_LISTED_REQUESTS]:
+        department_names = some(_find_departments(request, departments), 3) or "no department"
+        quoted_lines.append(
+            f"{request.user} on {request.host} ({department_names}) requests {request.service} since {moment(request.at)}. The reason:"
+        )
+        quoted_lines += [f"  | {request.reason}", f"  its id: {request.id}"]
+    lines: list[str | QuotedLines] = [QuotedLines(quoted_lines)]
+    if len(requests) > MAX_LISTED_REQUESTS:
+        lines.append(f"... and {counted(len(requests) - MAX_LISTED_REQUESTS, 'more request')}")
     lines += ["", f"All of them, and how one is granted or refused: {command}"]
-    facts = [{key: getattr(one, key) for key in Request._fields[:6]} for one in requests[:MOST]]
-    return made(subject, lines, requests=facts, number_of_requests=len(requests))
+    facts = [
+        {key: getattr(request, key) for key in StoredRequest._fields[:6]} for request in requests[:MAX_LISTED_REQUESTS]
+    ]
+    return build_notification(subject, lines, requests=facts, number_of_requests=len(requests))
 
 
-def for_heads(requests: Sequence[Request], departments: Mapping[str, Department], command: str) -> list[dict[str, str]]:
+def make_head_mails(
+    requests: Sequence[StoredRequest], departments: Mapping[str, DepartmentContact], command: str
+) -> list[dict[str, str]]:
     """For each head with an address, a mail about the requests of the own department only: {mail, message}."""
-    found: dict[str, list[Request]] = {}
-    for one in requests:
-        for mail in {departments[name].mail for name in _of(one, departments)} - {""}:
-            found.setdefault(mail, []).append(one)
+    requests_by_mail: dict[str, list[StoredRequest]] = {}
+    for request in requests:
+        for mail in {departments[name].mail for name in _find_departments(request, departments)} - {""}:
+            requests_by_mail.setdefault(mail, []).append(request)
     return [
-        {"mail": mail, "message": notification(listed, departments, command).as_dict()["message"]}
-        for mail, listed in sorted(found.items())
+        {
+            "mail": mail,
+            "message": make_request_notification(head_requests, departments, command).make_payload()["message"],
+        }
+        for mail, head_requests in sorted(requests_by_mail.items())
     ]
 
 
-def _of(request: Request, departments: Mapping[str, Department]) -> list[str]:
+def _find_departments(request: StoredRequest, departments: Mapping[str, DepartmentContact]) -> list[str]:
     return [name for name, department in departments.items() if request.host in department.hosts]

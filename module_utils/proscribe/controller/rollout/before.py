@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ...model.finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, WAIVED
-from ..report.storage.complete import NoSuchRun, UnreadableReport, find_run, read_records
+from ..report.storage.complete import UnknownRun, UnreadableReport, find_run, read_records
 from . import Before
 
 WELL = (WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
@@ -17,6 +17,6 @@ def run_before(reports: Path, hosts: Collection[str]) -> Before | None:
     try:
         directory = find_run(reports)
         states = {record["host"]: record.get("state") for record in read_records(directory)}
-    except (NoSuchRun, UnreadableReport, OSError):
+    except (UnknownRun, UnreadableReport, OSError):
         return None
     return Before(directory.name, sum(states.get(host) in WELL for host in hosts))

@@ -13,7 +13,7 @@ from proscribe.controller.cli.scheduled import exports
 from proscribe.controller.cli.scheduled.unended import failure
 from proscribe.controller.report import notification, request_news
 from proscribe.controller.report.exports.record_lines import Answer, Line
-from proscribe.controller.report.notification import Sendable, made
+from proscribe.controller.report.notification import NotificationPayload, build_notification
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,7 @@ def test_the_guide_to_exports_has_all_that_an_export_gets():
 
 
 def test_the_guide_to_channels_has_all_keys_of_a_notification():
-    keys = {*Sendable.__annotations__, "heads", *made("", ()).facts, *failure({}, "", 0).facts}
+    keys = {*NotificationPayload.__annotations__, "heads", *build_notification("", ()).facts, *failure({}, "", 0).facts}
     for module in (exports, notification, request_news):
         calls = [one for one in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(one, ast.Call)]
         named = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "made"]

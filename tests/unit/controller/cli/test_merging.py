@@ -8,10 +8,10 @@ import re
 import pytest
 from pasts import Past, bad, good, made_plan
 from proscribe.controller.cli import Refused, merging
-from proscribe.controller.report.evaluation.advice import NOT_REACHED, SET_ASIDE
-from proscribe.controller.report.evaluation.merge import Unmergeable
+from proscribe.controller.report.evaluation.advice import NOT_REACHED_FILE, SET_ASIDE_FILE
+from proscribe.controller.report.evaluation.merge import UnmergeableReports
 from proscribe.controller.report.history import open_history
-from proscribe.controller.report.storage.complete import NoSuchRun, read_records, read_report
+from proscribe.controller.report.storage.complete import UnknownRun, read_records, read_report
 
 WHOLE, OTHER, OLDER_SLICE = (f"20261120T0{hour}0000Z-audit-0001" for hour in (1, 4, 2))
 FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
@@ -63,9 +63,9 @@ def test_each_run_is_merged_once_and_unnamed_ones_from_a_time_on(reports, names,
 def test_merged_run_is_not_merged_again_unless_named(reports):
     first = merge(reports, FIRST, SECOND)
     assert parts(merge(reports, "unmerged")) == [THIRD]
-    with pytest.raises(NoSuchRun, match="since 2026-11-20"):
+    with pytest.raises(UnknownRun, match="since 2026-11-20"):
         merge(reports, "unmerged", since="2026-11-20")
-    with pytest.raises(NoSuchRun, match="no slice in .* that is in no merged report yet") as error:
+    with pytest.raises(UnknownRun, match="no slice in .* that is in no merged report yet") as error:
         merge(reports, "unmerged")
     assert "since" not in str(error.value)
     assert parts(merge(reports, FIRST)) == [FIRST] and first.is_dir()
@@ -113,16 +113,16 @@ class TestRounds:
         assert lines == [f"proscribe: {run} is not merged: {why}" for run, why in others]
 
     def test_run_over_the_whole_never_stands_for_a_round_that_died(self, reports):
-        with pytest.raises(Unmergeable, match="run over the whole"):
+        with pytest.raises(UnmergeableReports, match="run over the whole"):
             merge(reports, WHOLE, inventory=["a,b,c,"])
         for _ in range(2):  # the newer round, then the older one
             merge(reports, "unmerged", inventory=["a,b,c,"])
-        with pytest.raises(NoSuchRun):
+        with pytest.raises(UnknownRun):
             merge(reports, "unmerged", inventory=["a,b,c,"])
 
     def test_the_round_that_is_named(self, reports):
         assert parts(merge(reports, "unmerged", round="r1", inventory=["a,b,c,"])) == [OLDER_SLICE]
-        with pytest.raises(NoSuchRun, match="no slice of the round r9 in"):
+        with pytest.raises(UnknownRun, match="no slice of the round r9 in"):
             merge(reports, "unmerged", round="r9", inventory=["a,b,c,"])
 
 
@@ -130,7 +130,7 @@ class TestHistory:
     def test_the_run_is_in_the_one_that_is_named_and_on_its_page(self, reports):
         made = merge(reports, FIRST, SECOND, history="sqlite")
         history = open_history("sqlite", reports)
-        assert history is not None and history.transitions(made.name) is not None
+        assert history is not None and history.read_transitions(made.name) is not None
         assert read_report(made)["run"]["history"] == "sqlite" and read_report(made)["warnings"] == []
 
     def test_in_none_where_there_is_none(self, reports, capsys):
@@ -141,7 +141,7 @@ class TestHistory:
         assert not (reports / "history.db").exists() and hosts(made) == {"a": "compliant"}
         assert "in no history, as its slices are in none" in " ".join(capsys.readouterr().err.split())
         history = open_history("sqlite", reports)
-        assert history.transitions(merge(reports, SECOND).name) is not None and capsys.readouterr().err == ""
+        assert history.read_transitions(merge(reports, SECOND).name) is not None and capsys.readouterr().err == ""
 
     def test_one_that_takes_nothing_is_reported_and_blocks_no_report(self, reports, capsys):
         (reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
@@ -180,11 +180,11 @@ class TestPlans:
 
 
 def test_lists_of_hosts_of_all_parts_are_in_one(reports):
-    for name, text in ((NOT_REACHED, "a1\na2\n"), (SET_ASIDE, "s1\n")):
+    for name, text in ((NOT_REACHED_FILE, "a1\na2\n"), (SET_ASIDE_FILE, "s1\n")):
         (reports / FIRST / name).write_text(text)
-    (reports / SECOND / NOT_REACHED).write_text("b1\n")
+    (reports / SECOND / NOT_REACHED_FILE).write_text("b1\n")
     made = merge(reports, FIRST, SECOND)
-    assert (made / NOT_REACHED).read_text().split() == ["a1", "a2", "b1"]
-    assert (made / SET_ASIDE).read_text().split() == ["s1"]
+    assert (made / NOT_REACHED_FILE).read_text().split() == ["a1", "a2", "b1"]
+    assert (made / SET_ASIDE_FILE).read_text().split() == ["s1"]
     third = merge(reports, THIRD)
-    assert not (third / NOT_REACHED).exists() and not (third / SET_ASIDE).exists()
+    assert not (third / NOT_REACHED_FILE).exists() and not (third / SET_ASIDE_FILE).exists()

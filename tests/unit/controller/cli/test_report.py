@@ -166,7 +166,7 @@ def test_merged_report_is_shown_with_the_other_options(ask, reports):
 
 
 def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(ask, reports, monkeypatch):
-    monkeypatch.setattr(report.report_pages, "past_of", lambda history, run: {"days": [run["id"]]})
+    monkeypatch.setattr(report.report_pages, "read_page_history", lambda history, run: {"days": [run["id"]]})
     monkeypatch.setattr(renewing.document, "page", lambda _, records, **given: [json.dumps(given), str(len(records))])
     ask("--write")
     given = {"directory": str(reports / SECOND), "days": [SECOND]}
@@ -275,7 +275,7 @@ def test_since_refuses_text_that_is_no_time(text):
 def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(named, own, opened, monkeypatch):
     run = RUN if own is None else {**RUN, "history": own}
     monkeypatch.setattr(report_pages, "open_history", lambda *given: given if given[0] != "off" else None)
-    monkeypatch.setattr(report_pages, "past_of", lambda *given: given)
+    monkeypatch.setattr(report_pages, "read_page_history", lambda *given: given)
     expected = {} if opened == "off" else ((opened, Path("/srv/reports")), run)
     assert report_pages.past(run, named, Path("/srv/reports")) == expected
 
@@ -295,7 +295,7 @@ def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(department, know
 
 @pytest.mark.parametrize(("known", "days"), [(KNOWN, [1, 2]), ({}, ())])
 def test_a_picture_is_of_the_days_up_to_the_run(known, days, monkeypatch):
-    monkeypatch.setattr(report_pages, "parts", lambda _: ["web*", "audit"])
+    monkeypatch.setattr(report_pages, "describe_restrictions", lambda _: ["web*", "audit"])
     monkeypatch.setattr(report_pages, "picture", lambda *given: given)
     monkeypatch.setattr(report_pages, "svg", lambda drawn: drawn)
     report = {"run": RUN}

@@ -27,7 +27,7 @@ from proscribe.controller.compile.waivers import refusals
 from proscribe.controller.compile.waivers.refusals import read_refusals
 from proscribe.controller.report import request_news
 from proscribe.controller.report.storage import requests_file
-from proscribe.controller.report.storage.requests_file import Request
+from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.host.controls import apps
 from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.apps.requests import answers, command, command_text, notifications
@@ -131,7 +131,7 @@ class Story:
         self.runs += 1
         record = {"host": "press01", "rules_evaluated": 1, **self.host.record_fields}
         report = {"run": {"id": f"run{self.runs}", "inventory": [str(self.where)], "controls": ["apps"]}}
-        assert requests_file.take(self.reports, report, [record]) == ""
+        assert requests_file.store_requests(self.reports, report, [record]) == ""
         return record
 
     def __call__(self, module, *words, raw=False):
@@ -177,14 +177,14 @@ def test_from_refused_to_granted_to_closed(story):
     assert f"{id_}" in story.types("--list") and "not answered yet" in story.spoken[0]
 
     # The head of the department reads of it, once.
-    stored = requests_file.read(story.reports)
-    departments = {"press": request_news.Department(frozenset({"press01"}), "head.press@example.org")}
-    assert [one.id for one in request_news.new_requests(stored, "run2")] == [id_]
-    (mail,) = request_news.for_heads(stored, departments, "./proscribe requests -i inv")
+    stored = requests_file.read_requests(story.reports)
+    departments = {"press": request_news.DepartmentContact(frozenset({"press01"}), "head.press@example.org")}
+    assert [one.id for one in request_news.select_new_requests(stored, "run2")] == [id_]
+    (mail,) = request_news.make_head_mails(stored, departments, "./proscribe requests -i inv")
     assert mail["mail"] == "head.press@example.org" and id_ in mail["message"]
     assert mail["message"].endswith("./proscribe requests -i inv\n")
     story.run()
-    assert request_news.new_requests(requests_file.read(story.reports), "run3") == []
+    assert request_news.select_new_requests(requests_file.read_requests(story.reports), "run3") == []
 
     # The controller lists it, with what a waiver would open.
     one = story.listed()
@@ -300,7 +300,7 @@ def test_an_id_that_another_user_copied_gets_nothing(story):
     (request,) = story.run()["requests"]
     copied = {"host": "fin01", "rules_evaluated": 1, "requests": [{**request, "user": "mallory"}]}
     run = {"id": "run9", "inventory": [str(story.where)], "controls": ["apps"]}
-    requests_file.take(story.reports, {"run": run}, [copied])
+    requests_file.store_requests(story.reports, {"run": run}, [copied])
     with pytest.raises(Refused, match="2 requests have this id"):
         story(waiver, "new", "--request", request["id"])
     whole = story.question
@@ -322,7 +322,7 @@ def test_request_of_a_hostile_host_is_one_row_and_drafts_for_nobody_else(story):
     said = [{**request, "id": f"{number:016x}", **change} for number, change in enumerate(changes)]
     record = results.read_stored_record({**CLEAN, "requests": said, "requests_left_out": 0, "host": "fin01"})["record"]
     run = {"id": "run9", "inventory": [str(story.where)], "controls": ["apps"]}
-    requests_file.take(story.reports, {"run": run}, [{"host": "press01", **record}])
+    requests_file.store_requests(story.reports, {"run": run}, [{"host": "press01", **record}])
     listed = json.loads(story(requests, "--json"))["requests"]
     assert [one["host"] for one in listed] == ["press01"] * len(changes) and story(requests).isprintable()
     drafted = 0
@@ -376,7 +376,7 @@ def test_an_organisation_may_do_without(story):
 def request(state="open", why="", waiver="", **changed):
     fields = {"id": ID, "user": "wong", "service": "parrot", "reason": "Press calls", "at": "2026-11-22T04:00:00Z"}
     departments = changed.pop("departments", ("press",))
-    made = Request(**{"host": "press01", **fields, **changed})
+    made = StoredRequest(**{"host": "press01", **fields, **changed})
     return Standing(made, departments, ("head.of.press",), state, why, waiver, OPENS, 90)
 
 

@@ -16,9 +16,9 @@ from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT_VAR
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.history import HistoryError
-from proscribe.controller.report.notification import made
-from proscribe.controller.report.request_news import Department
-from proscribe.controller.report.storage.requests_file import Request
+from proscribe.controller.report.notification import build_notification
+from proscribe.controller.report.request_news import DepartmentContact
+from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.wire import installation
 from proscribe.wire.store import PLANS_DIRECTORY
 from refusals import make_refusal
@@ -47,9 +47,9 @@ printf 'bad\\033[2J\\n'
 printf '[ERROR]: no inventory\\033[2J\\n' >&2
 exit {code}
 """
-NEWS = made("Proscribe: drift", ["a line"], a=1)
+NEWS = build_notification("Proscribe: drift", ["a line"], a=1)
 INVENTORY_OPTIONS = ["-i", "/srv/inventory", "--limit", "web"]
-NEW = Request("press01", "0f3a", "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z", "inventory", "run1")
+NEW = StoredRequest("press01", "0f3a", "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z", "inventory", "run1")
 RUN_OF_REPORT = {"id": "run1", "inventory": ["a b"], "playbook": "audit"}
 
 
@@ -105,8 +105,8 @@ def place(tmp_path, monkeypatch):
     return one
 
 
-EXPORTS = made("Proscribe: exports", ["written"], not_written=[])
-NOT_WRITTEN = made("Proscribe: exports", ["none"], not_written=[{"directory": "/srv"}])
+EXPORTS = build_notification("Proscribe: exports", ["written"], not_written=[])
+NOT_WRITTEN = build_notification("Proscribe: exports", ["none"], not_written=[{"directory": "/srv"}])
 
 
 @pytest.mark.parametrize(
@@ -319,10 +319,10 @@ def test_reason_of_a_failed_run_is_in_the_notification(result, status, why):
 
 
 def partial(place, name, *lines):
-    directory = place.reports / f"{name}{unended.SUFFIX}"
+    directory = place.reports / f"{name}{unended.PARTIAL_SUFFIX}"
     directory.mkdir()
     if lines:
-        (directory / unended.JOURNAL).write_text("\n".join(lines))
+        (directory / unended.JOURNAL_FILE).write_text("\n".join(lines))
     return directory
 
 
@@ -364,8 +364,8 @@ def test_an_interrupted_run_that_closed_its_own_report_is_reported_with_it(place
 def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(place, monkeypatch, capsys):
     monkeypatch.undo()
     given = []
-    monkeypatch.setattr(scheduled, "notification", lambda *all_: given.append(all_))
-    monkeypatch.setattr(scheduled, "known", lambda history, report: ("known", history, report))
+    monkeypatch.setattr(scheduled, "make_run_notification", lambda *all_: given.append(all_))
+    monkeypatch.setattr(scheduled, "read_run_history", lambda history, report: ("known", history, report))
     directory = place.report("2026-11-02", history="off")
     scheduled.news(directory, place.reports)
     report, records, known, where = given.pop()
@@ -457,14 +457,14 @@ class News:
         question = SimpleNamespace(hosts=["hosts"], groups={"groups": 1})
         news = scheduled.request_news
         patch.setattr(scheduled, "read_report", lambda directory: {"run": RUN_OF_REPORT})
-        patch.setattr(scheduled.requests_file, "read", lambda reports: self.requests)
+        patch.setattr(scheduled.requests_file, "read_requests", lambda reports: self.requests)
         patch.setattr(inventory, "question", lambda arguments: self.questions.append(arguments) or question)
         patch.setattr(scheduled, "read_all_restrictions", lambda hosts: (*hosts, "read"))
         patch.setattr(scheduled, "find_approver_folders", lambda *given: given)
         patch.setattr(scheduled, "list_departments", lambda *given: {"press": ["press01"], "it": ["x", "y"]})
         patch.setattr(scheduled, "read_approver_list", self.register)
-        patch.setattr(news, "notification", lambda *given: self.reported.append(given) or "a notification")
-        patch.setattr(news, "for_heads", lambda *given: self.reported.append(given) or ["a mail"])
+        patch.setattr(news, "make_request_notification", lambda *given: self.reported.append(given) or "a notification")
+        patch.setattr(news, "make_head_mails", lambda *given: self.reported.append(given) or ["a mail"])
 
     def register(self, folders, groups):
         (question, restrictions) = folders
@@ -482,7 +482,7 @@ def news(monkeypatch):
 
 def test_new_requests_are_reported_to_all_and_to_the_heads_of_departments(news):
     assert news() == ("a notification", ["a mail"])
-    departments = {"press": Department({"press01"}, "head@example.org"), "it": Department({"x", "y"}, "")}
+    departments = {"press": DepartmentContact({"press01"}, "head@example.org"), "it": DepartmentContact({"x", "y"}, "")}
     reported, mailed = news.reported
     assert reported == mailed and reported[:2] == ([NEW], departments)
     assert reported[2].endswith("requests -i 'a b'")

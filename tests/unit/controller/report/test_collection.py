@@ -15,8 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection import active, plays, replay
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.collection.invocation import called, parsed, repeated, seems_secret, where_we_are
-from proscribe.controller.report.collection.progress import Line, Progress
+from proscribe.controller.report.collection.invocation import (
+    get_working_directory,
+    may_be_secret,
+    parse_arguments,
+    read_call,
+    select_repeated_options,
+)
+from proscribe.controller.report.collection.progress import ProgressLine, RunProgress
 from proscribe.controller.report.end import closing
 from proscribe.controller.report.storage import files, journal
 from proscribe.controller.report.text.command import SECRETS_FILE, Call
@@ -42,7 +48,7 @@ def collect_record(mode, *events):
     collector = Collector(run(["web01"], mode))
     for name, *arguments in events:
         getattr(collector, name)("web01", *arguments)
-    return collector.fleet().records[0]
+    return collector.reconcile_hosts().records[0]
 
 
 def test_host_that_several_roles_correct_is_reported_once_by_its_last_observation():
@@ -50,7 +56,9 @@ def test_host_that_several_roles_correct_is_reported_once_by_its_last_observatio
     for record in (BAD, BAD, GOOD):
         collector.changed("web01", "apps", {"actions": ["remove wechat"]})
         collector.answered("web01", record)
-    assert [(record["host"], record["state"]) for record in collector.fleet().records] == [("web01", "repaired")]
+    assert [(record["host"], record["state"]) for record in collector.reconcile_hosts().records] == [
+        ("web01", "repaired")
+    ]
 
 
 def test_moved_file_is_reported_with_its_quarantine_id():
@@ -76,9 +84,9 @@ def test_progress_counts_expected_hosts_once():
     collector.answered("web01", BAD)
     collector.answered("web02", GOOD)
     collector.answered("stranger", BAD)
-    assert collector.progress() == (2, 1)
+    assert collector.count_progress() == (2, 1)
     collector.answered("web01", GOOD)
-    assert collector.progress() == (2, 0)
+    assert collector.count_progress() == (2, 0)
 
 
 def test_hosts_that_say_the_same_share_one_copy():
@@ -102,30 +110,30 @@ def test_hosts_whose_turn_did_not_come_are_named_with_why():
     collector.changed("web01", "apps", {"actions": ["remove wechat"]})
     collector.answered("web01", clean_answer())
     collector.stopped("stopped after the canary batch")
-    rollout = collector.rollout()
+    rollout = collector.measure_rollout()
     assert rollout is not None
-    assert (rollout.not_reached, rollout.why) == (("web02", "web03"), "stopped after the canary batch")
-    assert rollout.as_dict() == {
+    assert (rollout.not_reached, rollout.reason) == (("web02", "web03"), "stopped after the canary batch")
+    assert rollout.make_rollout_report() == {
         "to_correct": 3, "batches": [1, 2], "not_reached": 2, "why": "stopped after the canary batch",
         "allow": {"hosts": 3}, "set_aside": [],
     }  # fmt: skip
-    states = {record["host"]: record["state"] for record in collector.fleet("2026-11-25T08:00:00Z").records}
+    states = {record["host"]: record["state"] for record in collector.reconcile_hosts("2026-11-25T08:00:00Z").records}
     assert states == {"web01": "repaired", "web02": "noncompliant", "web03": "noncompliant", "web04": "compliant"}
 
 
 def test_a_dry_run_sets_nobody_aside():
     collector = collect_stopped_run(**ASIDE)
     collector.run = {**collector.run, "mode": "check"}
-    rollout = collector.rollout()
+    rollout = collector.measure_rollout()
     assert rollout is not None and rollout.set_aside == {}
 
 
 @pytest.fixture(autouse=True)
 def nothing_yet(monkeypatch):
-    monkeypatch.setattr(active, "_watch", active._Watch())
+    monkeypatch.setattr(active, "_callback", active._CallbackState())
 
 
-def play_of_strategy(name: str, strategy: str = "linear", action: str = active.COMPILING) -> Any:
+def play_of_strategy(name: str, strategy: str = "linear", action: str = active.COMPILE_ACTION) -> Any:
     task = SimpleNamespace(action=f"a.b.{action}")
     return SimpleNamespace(strategy=strategy, get_path=lambda: f"{name}.yml:1", get_tasks=lambda: [task], roles=[])
 
@@ -135,34 +143,34 @@ def is_linear(strategy: str) -> bool:
 
 
 def test_callback_collects_only_after_a_playbook_begins():
-    assert not active.collected()
-    text = active.objection("/etc/ansible.cfg", "/srv/proscribe")
+    assert not active.has_collector()
+    text = active.describe_objections("/etc/ansible.cfg", "/srv/proscribe")
     assert "no host was touched" in text and "/etc/ansible.cfg: callbacks_enabled" in text
     assert text.count("/srv/proscribe") == 3
-    assert "Ansible's configuration: callbacks_enabled" in active.objection("", "/srv/proscribe")
+    assert "Ansible's configuration: callbacks_enabled" in active.describe_objections("", "/srv/proscribe")
 
 
 def test_first_of_two_callbacks_collects_a_playbook():
     item, next_one = object(), object()
-    assert active.begins(item, [], is_linear, COLLECTOR) and active.collected()
-    assert not active.begins(item, [], is_linear, OTHER)
-    assert active.begins(item, [], is_linear, COLLECTOR), "the same may come again"
-    assert active.begins(next_one, [], is_linear, OTHER)
-    assert active.objection("", "") == ""
+    assert active.register_playbook(item, [], is_linear, COLLECTOR) and active.has_collector()
+    assert not active.register_playbook(item, [], is_linear, OTHER)
+    assert active.register_playbook(item, [], is_linear, COLLECTOR), "the same may come again"
+    assert active.register_playbook(next_one, [], is_linear, OTHER)
+    assert active.describe_objections("", "") == ""
 
 
 def test_the_play_that_runs_is_objected_to_too_and_once():
     bad, worse = play_of_strategy("a", "free"), play_of_strategy("b", "host_pinned", "debug")
-    active.begins(object(), [bad], is_linear, COLLECTOR)
-    active.plays_now(bad, is_linear)
-    assert active.objection("", "").count("a.yml:1") == 1
-    active.plays_now(worse, is_linear)
-    text = active.objection("", "").split("\n")
+    active.register_playbook(object(), [bad], is_linear, COLLECTOR)
+    active.register_play(bad, is_linear)
+    assert active.describe_objections("", "").count("a.yml:1") == 1
+    active.register_play(worse, is_linear)
+    text = active.describe_objections("", "").split("\n")
     assert [line.partition(":")[0] for line in text[1:]] == ["a.yml", "b.yml"]
-    active.plays_now(play_of_strategy("c"), is_linear)
-    assert "b.yml" not in active.objection("", "")
-    active.begins(object(), [], is_linear, COLLECTOR)
-    assert active.objection("", "") == ""
+    active.register_play(play_of_strategy("c"), is_linear)
+    assert "b.yml" not in active.describe_objections("", "")
+    active.register_playbook(object(), [], is_linear, COLLECTOR)
+    assert active.describe_objections("", "") == ""
 
 
 def make_task(action: str, *tags: str, **args: str) -> Any:
@@ -198,12 +206,12 @@ PING, PLANS = make_task("ansible.builtin.ping"), make_task("proscribe.proscribe.
     (make_play(make_task("compile_plans_of_others")), False),
 ])  # fmt: skip
 def test_a_play_that_compiles_plans(item, compiles):
-    assert plays.compiles(item) is compiles
+    assert plays.is_compiling_play(item) is compiles
 
 
 def test_control_has_its_module(project):
-    assert plays.ENFORCING == CHANGING and {*CHANGING.values()} >= {*CONTROLS}
-    assert all((project / "library" / f"{name}.py").is_file() for name in plays.ENFORCING)
+    assert plays.CONTROL_BY_ACTION == CHANGING and {*CHANGING.values()} >= {*CONTROLS}
+    assert all((project / "library" / f"{name}.py").is_file() for name in plays.CONTROL_BY_ACTION)
 
 
 @pytest.mark.parametrize(("action", "concerns"), [
@@ -212,12 +220,12 @@ def test_control_has_its_module(project):
     *((name, True) for name in ("quarantine_choice", *CHANGING)),
 ])  # fmt: skip
 def test_a_play_that_a_report_is_made_from(action, concerns):
-    assert plays.concerns(make_play(PING, make_task(f"{COLLECTION}.{action}"))) is concerns
+    assert plays.has_report_task(make_play(PING, make_task(f"{COLLECTION}.{action}"))) is concerns
 
 
 @pytest.mark.parametrize(("action", "schedules"), [("schedule_plan", True), ("compile_plans", False)])
 def test_a_play_that_sets_up_scheduled_runs(action, schedules):
-    assert plays.schedules(make_play(PING, make_task(action))) is schedules
+    assert plays.is_scheduling_play(make_play(PING, make_task(action))) is schedules
 
 
 @pytest.mark.parametrize(("entry", "names"), [("main", ["dns_filter", f"{COLLECTION}.{ROLE}"]), ("lift", [ROLE])])
@@ -227,14 +235,19 @@ def test_the_roles_that_a_play_includes_while_it_runs(entry, names):
         make_block(make_task("include_role", name=f"{COLLECTION}.{ROLE}", tasks_from="main.yml")),
         make_task("include_role", name=ROLE, tasks_from="lift"),
     )  # fmt: skip
-    assert list(plays.included(item, entry)) == names
+    assert list(plays.iterate_included_roles(item, entry)) == names
 
 
 def test_play_has_the_tags_of_its_tasks_and_a_file_without_line():
     tagged = make_play(make_task("ping", "a"), tags=["b"])
-    assert plays.tags_of([tagged, make_play(make_block(make_task("ping", "c", "a")), tags=[5])]) == {"a", "b", "c", "5"}
-    assert plays.tags_of([]) == set()
-    assert plays.file_of(make_play(place="/a:b/audit.yml:28")) == "/a:b/audit.yml"
+    assert plays.collect_tags([tagged, make_play(make_block(make_task("ping", "c", "a")), tags=[5])]) == {
+        "a",
+        "b",
+        "c",
+        "5",
+    }
+    assert plays.collect_tags([]) == set()
+    assert plays.get_playbook_path(make_play(place="/a:b/audit.yml:28")) == "/a:b/audit.yml"
 
 
 @pytest.mark.parametrize(("expected", "rewriting", "steps", "due"), [
@@ -250,10 +263,10 @@ def test_play_has_the_tags_of_its_tasks_and_a_file_without_line():
 ])  # fmt: skip
 def test_progress_line_is_due_by_hosts_and_time(expected, rewriting, steps, due):
     at = 0.0
-    progress = Progress("audit", expected, rewriting, lambda: at)
+    progress = RunProgress("audit", expected, rewriting, lambda: at)
     shown = []
     for at, heard in steps:  # noqa: B007 - the clock
-        if text := progress.update(heard, 0):
+        if text := progress.format_update(heard, 0):
             shown.append(heard)
             line = f"audit  {heard} of {expected} hosts"
             assert text == (f"\r\x1b[K{line}\r" if rewriting else f"{line}\n")
@@ -263,15 +276,15 @@ def test_progress_line_is_due_by_hosts_and_time(expected, rewriting, steps, due)
 @pytest.mark.parametrize(("name", "bad"), [("lift", "failed"), ("audit", "noncompliant"), ("enforce", "noncompliant")])
 def test_progress_counts_failures_by_kind_of_run(name, bad):
     clock = count(0, 20)
-    progress = Progress(name, 2000, False, lambda: next(clock))
-    assert progress.update(1000, 0) == f"{name}  1,000 of 2,000 hosts\n"
-    assert progress.update(1001, 1001) == f"{name}  1,001 of 2,000 hosts  1,001 {bad}\n"
+    progress = RunProgress(name, 2000, False, lambda: next(clock))
+    assert progress.format_update(1000, 0) == f"{name}  1,000 of 2,000 hosts\n"
+    assert progress.format_update(1001, 1001) == f"{name}  1,001 of 2,000 hosts  1,001 {bad}\n"
 
 
 def test_only_a_line_that_is_rewritten_is_taken_away():
     for text, away in (("\r\x1b[Kx\r", "\r\x1b[K"), ("x\n", ""), ("", "")):
-        assert Line.put(text) == text
-        assert (Line.shown, Line.away(), Line.away()) == (bool(away), away, "")
+        assert ProgressLine.register_text(text) == text
+        assert (ProgressLine.is_shown, ProgressLine.remove_line(), ProgressLine.remove_line()) == (bool(away), away, "")
 
 
 AS_VARIABLE = ("ssh_common_args", "ssh_extra_args", "sftp_extra_args", "scp_extra_args")
@@ -300,7 +313,7 @@ OURS = str(Path(__file__).resolve().parents[4] / "playbooks" / "enforce.yml")
     (["--", "-b", "--tags"], [("", "-b", None), ("", "--tags", None)]),
 ])  # fmt: skip
 def test_words_are_options_with_their_values(typed, words):
-    assert [tuple(word) for word in parsed(typed, OPTIONS)] == words
+    assert [tuple(word) for word in parse_arguments(typed, OPTIONS)] == words
 
 
 @pytest.mark.parametrize(("typed", "options", "withheld"), [
@@ -318,7 +331,7 @@ def test_words_are_options_with_their_values(typed, words):
     (["--ssh_common_args", "-o User=a"], ("--ssh_common_args", "-o User=a"), ()),
 ])  # fmt: skip
 def test_options_are_repeated_and_secrets_are_withheld(typed, options, withheld):
-    assert repeated(parsed(typed, OPTIONS)) == (options, withheld)
+    assert select_repeated_options(parse_arguments(typed, OPTIONS)) == (options, withheld)
 
 
 @pytest.mark.parametrize(("name", "value", "secret"), [
@@ -344,7 +357,7 @@ def test_options_are_repeated_and_secrets_are_withheld(typed, options, withheld)
     ("a", None, False),
 ])  # fmt: skip
 def test_value_like_a_secret_is_withheld(name, value, secret):
-    assert seems_secret(name, value) is secret
+    assert may_be_secret(name, value) is secret
 
 
 @pytest.mark.parametrize("within", [lambda value: [value], lambda value: {"b": value}, lambda value: (value,)])
@@ -353,16 +366,16 @@ def test_value_that_is_too_deep_counts_as_a_secret(levels, secret, within):
     value: Any = "b"
     for _ in range(levels):
         value = within(value)
-    assert seems_secret("a", value) is secret
+    assert may_be_secret("a", value) is secret
 
 
 def test_call_of_a_run_names_its_configuration_and_ansible_as_a_module():
     environment = {"ANSIBLE_CONFIG": installation.CONFIGURATION_PATH, "ANSIBLE_BECOME": installation.CONFIGURATION_PATH}
-    call = called(["ansible-playbook"], environment, OPTIONS, "/srv")
+    call = read_call(["ansible-playbook"], environment, OPTIONS, "/srv")
     assert call == Call(("env", f"ANSIBLE_BECOME={installation.CONFIGURATION_PATH}", "ansible-playbook"), cwd="/srv")
     argv = ["/lib/ansible/__main__.py", "playbook", "site.yml", "-b"]
-    assert called(argv, {}, OPTIONS, "/srv").program == (sys.executable, "-m", "ansible", "playbook")
-    assert called(argv, {}, OPTIONS, "/srv").options == ("-b",)
+    assert read_call(argv, {}, OPTIONS, "/srv").program == (sys.executable, "-m", "ansible", "playbook")
+    assert read_call(argv, {}, OPTIONS, "/srv").options == ("-b",)
 
 
 @pytest.mark.parametrize(("environment", "before"), [
@@ -373,10 +386,10 @@ def test_call_of_a_run_names_its_configuration_and_ansible_as_a_module():
 ])  # fmt: skip
 def test_launcher_that_sudo_started_is_started_by_it_again(environment, before, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    call = called(["a", OURS], {**environment, "PROSCRIBE_CALLED": "./p"}, OPTIONS, "/srv")
+    call = read_call(["a", OURS], {**environment, "PROSCRIBE_CALLED": "./p"}, OPTIONS, "/srv")
     assert call.program == (*before, "./p")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)  # who is not root was not started by sudo
-    call = called(["a", OURS], {**environment, "PROSCRIBE_CALLED": "./p"}, OPTIONS, "/srv")
+    call = read_call(["a", OURS], {**environment, "PROSCRIBE_CALLED": "./p"}, OPTIONS, "/srv")
     assert call.program == (*before[before[:1] == ("sudo",) :], "./p")
 
 
@@ -385,7 +398,7 @@ def test_call_repeats_what_the_environment_says_of_its_scope():
     named += ["PRIVATE_KEY_FILE", "VAULT_PASSWORD_FILE", "VAULT_IDENTITY_LIST"]
     environment = dict.fromkeys([f"ANSIBLE_{name}" for name in (*named, "NOCOLOR")], "x")
     program = ("env", *(f"ANSIBLE_{name}=x" for name in named), "ansible-playbook")
-    assert called(["ansible-playbook"], environment, OPTIONS, "/srv").program == program
+    assert read_call(["ansible-playbook"], environment, OPTIONS, "/srv").program == program
 
 
 @pytest.mark.parametrize(("words", "launcher", "call"), [
@@ -395,7 +408,7 @@ def test_call_repeats_what_the_environment_says_of_its_scope():
     (["-b"], "./p", Call(("a",), "", "", ("-b",), "/srv")),
 ])  # fmt: skip
 def test_a_call_is_of_the_launcher_only_with_its_own_playbook(words, launcher, call):
-    assert called(["a", *words], {"PROSCRIBE_CALLED": launcher}, OPTIONS, "/srv") == call
+    assert read_call(["a", *words], {"PROSCRIBE_CALLED": launcher}, OPTIONS, "/srv") == call
 
 
 def test_the_directory_has_the_name_that_the_shell_has_for_it(tmp_path, monkeypatch):
@@ -406,8 +419,8 @@ def test_the_directory_has_the_name_that_the_shell_has_for_it(tmp_path, monkeypa
     directories = {
         str(tmp_path / "name"): str(tmp_path / "name"), "": here, ".": here, "/": here, "/nosuch/place": here,
     }  # fmt: skip
-    assert {name: where_we_are({"PWD": name}) for name in directories} == directories
-    assert where_we_are({}) == here
+    assert {name: get_working_directory({"PWD": name}) for name in directories} == directories
+    assert get_working_directory({}) == here
 
 
 HOSTS = ["web01", "web02", "other"]
@@ -449,8 +462,8 @@ def feed(collector: Collector, events) -> Collector:
 
 
 def observe(collector: Collector):
-    fleet = collector.fleet()
-    return [record for record in fleet.records if record["host"] != "other"], collector.rollout()
+    fleet = collector.reconcile_hosts()
+    return [record for record in fleet.records if record["host"] != "other"], collector.measure_rollout()
 
 
 @given(st.lists(EVENTS, max_size=12), st.sampled_from(["enforce", "check", "audit"]))
@@ -458,28 +471,28 @@ def test_a_journal_is_read_as_the_run_that_wrote_it(events, mode):
     result = run(["web01", "web02"], mode, id=ID)
     with tempfile.TemporaryDirectory() as folder:
         written = Collector(result)
-        writer = journal.Journal(Path(folder), result)
-        written.note = writer.note
+        writer = journal.RunJournal(Path(folder), result)
+        written.store_event = writer.write_event
         feed(written, events)
         writer.close()
         with (Path(folder) / journal.FILE).open() as lines:
             (run_, _), *noted = map(json.loads, lines)
-    again = replay.replayed(run_, noted)
+    again = replay.rebuild_collector(run_, noted)
     assert observe(again) == observe(written)
-    assert "other" not in again.heard
+    assert "other" not in again.host_states
 
 
 @given(st.lists(EVENTS, max_size=6), st.integers(0, 3000))
 def test_half_a_journal_never_makes_a_host_better_than_it_was_said_to_be(events, cut):
     noted = []
     collector = Collector(run(["web01", "web02"], "enforce", id=ID))
-    collector.note = lambda *event: noted.append(json.loads(json.dumps(event)))
+    collector.store_event = lambda *event: noted.append(json.loads(json.dumps(event)))
     feed(collector, events)
     lines = "".join(json.dumps(event) + "\n" for event in noted)[:cut]
     whole = [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith("\n")]
-    half = replay.replayed(collector.run, whole)
-    half.interrupted = closing.KILLED
-    for record in half.fleet().records:
+    half = replay.rebuild_collector(collector.run, whole)
+    half.interruption_reason = closing.KILLED_REASON
+    for record in half.reconcile_hosts().records:
         if not any(event[:2] == ["answered", record["host"]] for event in whole):
             assert record["state"] == "unknown"
 
@@ -506,17 +519,19 @@ BROKEN = {
 @pytest.mark.parametrize(("event", "values"), [(event, item) for event, all_ in BROKEN.items() for item in all_])
 def test_reading_ends_with_the_first_event_that_is_none(event, values):
     good = ["unreachable", "web01", "timed out"], ["unreachable", "web02", "timed out"]
-    again = replay.replayed(run(["web01", "web02"], "enforce", id=ID), [good[0], [], [event, *values], good[1]])
-    assert {host: heard.reason for host, heard in again.heard.items()} == {"web01": "unreachable: timed out"}
-    assert again.rollout() is None
+    again = replay.rebuild_collector(
+        run(["web01", "web02"], "enforce", id=ID), [good[0], [], [event, *values], good[1]]
+    )
+    assert {host: heard.reason for host, heard in again.host_states.items()} == {"web01": "unreachable: timed out"}
+    assert again.measure_rollout() is None
 
 
 def leave_run(reports: Path) -> Path:
     """Leave a run that began to correct web01 and has not reached web02; return its directory."""
     result = run(["web01", "web02"], "enforce", id=ID)
     collector = Collector(result)
-    writer = journal.Journal(files.ReportDirectory(reports / f"{ID}.partial").partial, result)
-    collector.note = writer.note
+    writer = journal.RunJournal(files.ReportDirectory(reports / f"{ID}.partial").partial, result)
+    collector.store_event = writer.write_event
     feed(collector, [("answered", "web01", RECORDS[0]), ("began", "web01", "apps")])
     writer.close()
     return reports / f"{ID}.partial"
@@ -526,7 +541,7 @@ def leave_run(reports: Path) -> Path:
 def test_run_that_cannot_be_closed_stays_and_is_reported(tmp_path, name):
     WRONG[name](leave_run(tmp_path))
     wrong: list[str] = []
-    list(closing.close(tmp_path, BY, wrong.append))
+    list(closing.close_unfinished_runs(tmp_path, BY, wrong.append))
     assert any(("cannot be closed" in text or "cannot be written" in text) for text in wrong)
     assert list(tmp_path.glob("*.partial/journal.jsonl"))
 
@@ -537,7 +552,7 @@ def test_run_that_cannot_be_closed_stays_and_is_reported(tmp_path, name):
 ])  # fmt: skip
 def test_closed_run_knows_of_hosts_that_its_journal_lacks_where_it_has_all_events(tmp_path, mode, why, done, reason):
     (leave_run(tmp_path) / journal.FILE).chmod(mode)
-    (closed,) = closing.close(tmp_path, BY, [].append)
+    (closed,) = closing.close_unfinished_runs(tmp_path, BY, [].append)
     assert f"{ID} came to no end: {why}. {done}" in closed.text
     assert ("Not known whether done: 2 hosts" if mode == 0o1640 else "Not done: 2 hosts") in closed.text
     assert str(closed.run.records[1]["reason"]).startswith(reason)

@@ -20,10 +20,10 @@ from proscribe.controller.cli.explain import facts
 from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.end import publishing
-from proscribe.controller.report.end.ending import Ended, ended
-from proscribe.controller.report.end.publishing import Beyond, publish, remembered
-from proscribe.controller.report.evaluation.reconcile import fleet_report
-from proscribe.controller.report.history import Scope, open_history
+from proscribe.controller.report.end.ending import EndedRun, end_run
+from proscribe.controller.report.end.publishing import ReportExtras, publish_report, record_history
+from proscribe.controller.report.evaluation.reconcile import make_run_report
+from proscribe.controller.report.history import QueryScope, open_history
 from proscribe.controller.report.storage import corrected
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.terminal import past_runs, summary
@@ -54,12 +54,12 @@ class Reports:
         self.place = place
         self.broken: list[str] = []
 
-    def ended(self, *answers: dict[str, Any], name: str = "r1", failed: bool = False, **changes: Any) -> Ended:
+    def ended(self, *answers: dict[str, Any], name: str = "r1", failed: bool = False, **changes: Any) -> EndedRun:
         collector = Collector(run(["web01", "web02"], **{"id": name, **changes}))
         for host, item in zip(("web01", "web02"), answers, strict=False):
             collector.answered(host, item)
         directory = ReportDirectory(self.place / f"{name}.partial")
-        return ended(collector, directory, "2026-11-25T01:00:00Z", failed, self.broken.append)
+        return end_run(collector, directory, "2026-11-25T01:00:00Z", failed, self.broken.append)
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def reports(tmp_path):
 
 def test_with_a_baseline_what_was_there_fails_nothing_and_what_is_new_does(reports):
     first = reports.ended(DRIFTED, clean_answer(), name="r1", **GATED)
-    again = reports.ended(DRIFTED, clean_answer(), name="r2", baseline=first.where, **GATED)
-    more = reports.ended(DRIFTED, DRIFTED, name="r3", baseline=first.where, **GATED)
-    assert first.verdict.exit == more.verdict.exit != again.verdict.exit == "ansible"
+    again = reports.ended(DRIFTED, clean_answer(), name="r2", baseline=first.directory, **GATED)
+    more = reports.ended(DRIFTED, DRIFTED, name="r3", baseline=first.directory, **GATED)
+    assert first.verdict.exit_code == more.verdict.exit_code != again.verdict.exit_code == "ansible"
     assert reports.broken == []
 
 
@@ -83,7 +83,7 @@ def test_a_baseline_that_cannot_be_read_proves_nothing(reports, content):
         (old / "hosts.jsonl").write_text(content)
     done = reports.ended(DRIFTED, clean_answer(), baseline=str(old), **GATED)
     assert len(reports.broken) == 1 and "the baseline cannot be read" in reports.broken[0]
-    assert done.where
+    assert done.directory
 
 
 @pytest.mark.parametrize(("keep", "is_stored"), [(0, True), (1, False)])
@@ -102,10 +102,10 @@ def test_report_that_cannot_be_written_leaves_the_verdict(reports, monkeypatch):
     def fail(*_: Any) -> Any:
         raise RuntimeError("no room")
 
-    monkeypatch.setattr(publishing, "publish", fail)
+    monkeypatch.setattr(publishing, "publish_report", fail)
     done = reports.ended(DRIFTED, clean_answer(), **GATED)
-    assert (done.where, reports.broken) == ("", ["the report cannot be written: RuntimeError: no room"])
-    assert done.verdict.exit != "ansible"
+    assert (done.directory, reports.broken) == ("", ["the report cannot be written: RuntimeError: no room"])
+    assert done.verdict.exit_code != "ansible"
 
 
 class Fleet:
@@ -123,10 +123,12 @@ class Fleet:
         for host, text in answers.items():
             if text:
                 collector.answered(host, {**text, "checked_at": at})
-        records = collector.fleet(ended).records
-        report = fleet_report(result, collector.fleet(ended), ended)
-        past = remembered(self.reports, report, records)
-        return publish(ReportDirectory(self.reports / f"{result['id']}.partial"), report, records, Beyond(past=past))
+        records = collector.reconcile_hosts(ended).records
+        report = make_run_report(result, collector.reconcile_hosts(ended), ended)
+        past = record_history(self.reports, report, records)
+        return publish_report(
+            ReportDirectory(self.reports / f"{result['id']}.partial"), report, records, ReportExtras(page_history=past)
+        )
 
     def lift(self, *events: Any, hosts: Any = ("web01", "web02"), **facts_: Any) -> list[str]:
         """End a lift with these events; return its output."""
@@ -158,7 +160,7 @@ class Fleet:
         history = open_history("sqlite", self.reports)
         assert history is not None
         now = parse_moment("2026-11-25T09:00:00Z")
-        return json.loads(json.dumps(past_runs.gather(history, Scope(), now, 86400).as_dict()))
+        return json.loads(json.dumps(past_runs.gather(history, QueryScope(), now, 86400).as_dict()))
 
     def shown(self, *options: str) -> str:
         parser = argparse.ArgumentParser()
@@ -294,7 +296,7 @@ def test_waived_rule_is_lifted_in_the_history(fleet):
 def test_lifted_correction_is_repaired_by_no_run(fleet):
     fleet.reports.mkdir(parents=True)
     fleet.audit(4, {"web01": MEETS, "web02": MEETS})
-    file = fleet.reports / corrected.FILE
+    file = fleet.reports / corrected.CORRECTED_FILE
     file.write_text(json.dumps(dict.fromkeys(("web01", "web02"), {"apps": "20261125T040000Z-audit-0004"})))
     fleet.lift(lift_controls("web01"), hosts=["web01"])
     assert json.loads(file.read_text()) == {"web02": {"apps": "20261125T040000Z-audit-0004"}}

@@ -9,13 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation import scope as scopes
-from proscribe.controller.report.evaluation.arithmetic import nothing_known, rule_states, share, summarise
-from proscribe.controller.report.evaluation.baseline import Baseline, New
-from proscribe.controller.report.evaluation.fleet_state import FleetState, Observation
-from proscribe.controller.report.evaluation.groups import Group, Grouping, grouped, needs_root, silences
-from proscribe.controller.report.evaluation.modes import Modes
-from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
-from proscribe.controller.report.evaluation.unobserved import Earlier, settled
+from proscribe.controller.report.evaluation.arithmetic import (
+    compute_share,
+    count_rule_states,
+    count_unsearchable_rules,
+    summarise_records,
+)
+from proscribe.controller.report.evaluation.baseline import Baseline, BaselineDeviation
+from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetState
+from proscribe.controller.report.evaluation.groups import (
+    FindingGroup,
+    Grouping,
+    group_records,
+    group_silent_hosts,
+    list_root_hosts,
+)
+from proscribe.controller.report.evaluation.modes import ControlModes
+from proscribe.controller.report.evaluation.reconcile import StaleLimits, make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.unobserved import UnobservedCorrection, settle_corrections
 from proscribe.controller.report.storage import corrected
 from proscribe.controller.report.text.wording import Cause
 from proscribe.model.finding import GROUP_POLICY, NO_IDENTIFIERS_REASON, STATES, Finding, RuleVerdict, judge_rule
@@ -38,12 +49,12 @@ ANSWERS = {
 @given(whole=st.integers(1, 10**7), data=st.data())
 def test_only_all_is_100_and_only_none_is_0(whole, data):
     part = data.draw(st.integers(0, whole))
-    percent = share(part, whole)["percent"]
+    percent = compute_share(part, whole)["percent"]
     assert ((percent == 100), (percent == 0)) == ((part == whole), (part == 0))
     assert percent <= part * 100 / whole or percent == 0.1
     for numerator, denominator in ((1, 0), (-1, 2), (whole + 1, whole)):
         with pytest.raises(ValueError, match="not a part"):
-            share(numerator, denominator)
+            compute_share(numerator, denominator)
 
 
 def counted_record(host, state, rules_evaluated=1, rules=(), **more):
@@ -52,7 +63,7 @@ def counted_record(host, state, rules_evaluated=1, rules=(), **more):
 
 @given(states=st.lists(st.sampled_from(STATES), max_size=60))
 def test_the_hosts_by_state_add_up_to_the_expected_hosts(states):
-    summary = summarise([counted_record(f"h{index}", state) for index, state in enumerate(states)])
+    summary = summarise_records([counted_record(f"h{index}", state) for index, state in enumerate(states)])
     assert sum(summary["hosts"].values()) == len(states)
     assert summary["compliance_strict"]["numerator"] <= summary["compliance_with_waivers"]["numerator"] <= len(states)
     if set(states) & {"error", "noncompliant", "unknown"}:
@@ -71,10 +82,10 @@ def test_rules_without_anything_known_are_counted_by_plan_and_host():
         {"plan": None, "rules_evaluated": 0, "rules": []},  # silent
         {"plan": "p2", "rules_evaluated": 0, "rules": []},
     ]
-    assert nothing_known(records, {"p1": ["apps/b", "apps/a"], "p2": ["apps/a"], "p9": ["apps/z"]}) == [
+    assert count_unsearchable_rules(records, {"p1": ["apps/b", "apps/a"], "p2": ["apps/a"], "p9": ["apps/z"]}) == [
         {"rule": "apps/a", "hosts": 3}, {"rule": "apps/b", "hosts": 2}, {"rule": "apps/c", "hosts": 2},
     ]  # fmt: skip
-    assert nothing_known([], {"p1": ["apps/a"]}) == []
+    assert count_unsearchable_rules([], {"p1": ["apps/a"]}) == []
 
 
 @pytest.mark.parametrize(("evaluated", "idle", "listed", "compliant", "not_applicable"), [
@@ -82,20 +93,22 @@ def test_rules_without_anything_known_are_counted_by_plan_and_host():
 ])  # fmt: skip
 def test_rules_that_a_record_only_counts_hold_or_do_not_apply(evaluated, idle, listed, compliant, not_applicable):
     rules = [{"state": state} for state in listed]
-    counts = rule_states({"rules": rules, "rules_evaluated": evaluated, "rules_not_applicable": idle})
+    counts = count_rule_states({"rules": rules, "rules_evaluated": evaluated, "rules_not_applicable": idle})
     assert (counts["compliant"], counts["not_applicable"]) == (compliant, not_applicable)
     assert sum(counts.values()) == evaluated
 
 
 def test_interrupted_run_reached_only_hosts_with_another_reason():
-    records = [{"reason": reason} for reason in (scopes.NOT_REACHED, "unreachable", scopes.NOT_KNOWN, None)]
-    assert scopes.reached(records) == [records[1], records[3]]
+    records = [
+        {"reason": reason} for reason in (scopes.NOT_REACHED_REASON, "unreachable", scopes.NOT_KNOWN_REASON, None)
+    ]
+    assert scopes.select_reached_records(records) == [records[1], records[3]]
 
 
 @given(st.lists(st.sampled_from(STATES), max_size=20), st.integers(0, 20))
 def test_a_host_that_is_not_served_makes_no_number_better(states, apart):
     records = [counted_record(f"h{index}", state) for index, state in enumerate(states)]
-    without, with_them = summarise(records), summarise(records, apart)
+    without, with_them = summarise_records(records), summarise_records(records, apart)
     assert with_them["not_served"] == apart
     for name in ("coverage", "compliance_strict", "compliance_with_waivers"):
         assert with_them[name]["numerator"] == without[name]["numerator"]
@@ -112,19 +125,25 @@ def baseline_record(*verdicts):
 )
 def test_a_rule_that_is_wrong_without_evidence_is_new_once(state, reason):
     wrong = baseline_record(RuleVerdict("dns/y", state, reason=reason))
-    assert Baseline([baseline_record()]).new([wrong]) == [New("web01", "dns/y", state, reason)]
-    assert Baseline([wrong]).new([wrong]) == []
+    assert Baseline([baseline_record()]).find_deviations([wrong]) == [
+        BaselineDeviation("web01", "dns/y", state, reason)
+    ]
+    assert Baseline([wrong]).find_deviations([wrong]) == []
     other = baseline_record(RuleVerdict("dns/z", state, reason=reason))
-    assert [item.rule for item in Baseline([wrong]).new([other])] == ["dns/z"]
+    assert [item.rule for item in Baseline([wrong]).find_deviations([other])] == ["dns/z"]
 
 
 def test_defect_of_a_whole_host_has_no_rule():
     refused = {"control": "apps", "message": "it would take gnome", "refused": "apps/wechat"}
     errors = [refused, {"control": "apps", "message": "apt is locked"}]
     failed = {**baseline_record(), "state": "error", "errors": errors}
-    assert Baseline([baseline_record()]).new([failed]) == [New("web01", "", "error", "apt is locked")]
+    assert Baseline([baseline_record()]).find_deviations([failed]) == [
+        BaselineDeviation("web01", "", "error", "apt is locked")
+    ]
     without_reason = {**make_silent_record("web01", ""), "reason": None}
-    assert Baseline([baseline_record()]).new([without_reason]) == [New("web01", "", "unknown", "no answer")]
+    assert Baseline([baseline_record()]).find_deviations([without_reason]) == [
+        BaselineDeviation("web01", "", "unknown", "no answer")
+    ]
 
 
 def record_with_modes(states=(), counts=None, evaluated=None, policy=None, observed=CONTROLS):
@@ -134,7 +153,7 @@ def record_with_modes(states=(), counts=None, evaluated=None, policy=None, obser
     if counts is not None:
         record["controls"] = {n: {"evaluated": e, "not_applicable": i} for n, (e, i) in counts.items()}
     policies = {DIGEST: {"apps": {"mode": "audit", "policy": "p"}} if policy is None else policy}
-    return Modes(policies, observed).given(record, DIGEST)
+    return ControlModes(policies, observed).add_modes(record, DIGEST)
 
 
 @pytest.mark.parametrize(("observed", "counts", "policy", "value"), [
@@ -165,8 +184,8 @@ def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_
     assert record_with_modes(["waived"], policy={"apps": None})["rules"][0]["mode"] is None
     assert record_with_modes(["waived"], evaluated=9)["rules_evaluated"] == 9
     record = {"rules": [{"rule": "apps/x", "state": "waived"}], "rules_evaluated": 1, "errors": ()}
-    modes = Modes({mode: {"apps": {"mode": mode, "policy": "p"}} for mode in ("audit", "enforce")}, CONTROLS)
-    first, again, other = (modes.given(record, digest)["rules"][0] for digest in ("audit", "audit", "enforce"))
+    modes = ControlModes({mode: {"apps": {"mode": mode, "policy": "p"}} for mode in ("audit", "enforce")}, CONTROLS)
+    first, again, other = (modes.add_modes(record, digest)["rules"][0] for digest in ("audit", "audit", "enforce"))
     assert first is again and (first["mode"], other["mode"]) == ("audit", "enforce")
 
 
@@ -178,9 +197,11 @@ def group_record(host: str, *rules: Any, state: str = "noncompliant", **more: An
     return {"host": host, "state": state, "reason": None, "rules": list(rules), "errors": [], **more}
 
 
-def make_group(rules: str = "dns/a", hosts: str = "web01", evidence: Any = (), why: str = "down", **more: Any) -> Group:
+def make_group(
+    rules: str = "dns/a", hosts: str = "web01", evidence: Any = (), why: str = "down", **more: Any
+) -> FindingGroup:
     causes = tuple(Cause(item) for item in why.split(",") if item)
-    result = Group("dns", "noncompliant", tuple(rules.split()), tuple(hosts.split()), causes, tuple(evidence))
+    result = FindingGroup("dns", "noncompliant", tuple(rules.split()), tuple(hosts.split()), causes, tuple(evidence))
     return result._replace(**more)
 
 
@@ -196,7 +217,7 @@ def make_group(rules: str = "dns/a", hosts: str = "web01", evidence: Any = (), w
      "4 hosts: a: dpkg x; b\ufffd: dpkg y; c: dpkg z; and 1 more (down)"),
 ])  # fmt: skip
 def test_a_group_in_a_sentence(group, subject, text):
-    assert (group.subject, group.text()) == (subject, text)
+    assert (group.subject, group.describe_group()) == (subject, text)
 
 
 @pytest.mark.parametrize(("rules", "groups"), [
@@ -217,9 +238,9 @@ def test_a_group_in_a_sentence(group, subject, text):
                  id="evidence of another control is a cause"),
 ])  # fmt: skip
 def test_rules_of_a_host_are_grouped(rules, groups):
-    result = grouped([group_record("web01", *rules)])
+    result = group_records([group_record("web01", *rules)])
     texts = [([why.text for why in item.causes], [subject for _, subject in item.evidence]) for item in result]
-    assert [(item[0], item[1], item.rules, *text, item.audited) for item, text in zip(result, texts)] == groups
+    assert [(item[0], item[1], item.rules, *text, item.is_audited) for item, text in zip(result, texts)] == groups
     assert all(entry.hosts == ("web01",) for entry in result)
 
 
@@ -227,27 +248,27 @@ def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too():
     grouping = Grouping()
     same = make_rule("dns/a", reason="down")
     error = {"errors": [{"control": "dns", "message": "it is\nlocked"}]}
-    assert grouping.add(group_record("a", same, make_rule("dns/b", "not_applicable"))) == (0, 1)
-    assert grouping.add(group_record("b", dict(same), same)) == (2,)
-    assert grouping.add(group_record("c", same, **error)) == (0, 3)
+    assert grouping.add_record(group_record("a", same, make_rule("dns/b", "not_applicable"))) == (0, 1)
+    assert grouping.add_record(group_record("b", dict(same), same)) == (2,)
+    assert grouping.add_record(group_record("c", same, **error)) == (0, 3)
     assert [rule["rule"] for rule in grouping.rules] == ["dns/a", "dns/b"]
     assert [(part.control, part.state, part.rules, part.group) for part in grouping.parts] == [
         ("dns", "noncompliant", (0,), 0), ("dns", "not_applicable", (1,), None), ("dns", "noncompliant", (0, 0), 0),
         ("dns", "error", (), 1),
     ]  # fmt: skip
     of_browsers = [make_rule(f"browser/{name}", "noncompliant", None, WECHAT_FOUND) for name in "ab"]
-    assert len(grouping.add(group_record("d", *of_browsers))) == 1, "evidence is a part of its own for apps only"
-    first, second, _ = grouping.groups()
-    assert (first.hosts, second.hosts, second.why) == (("a", "b", "c"), ("c",), "it is locked")
+    assert len(grouping.add_record(group_record("d", *of_browsers))) == 1, "evidence is a part of its own for apps only"
+    first, second, _ = grouping.make_groups()
+    assert (first.hosts, second.hosts, second.causes_text) == (("a", "b", "c"), ("c",), "it is locked")
     others = ({"waiver": "w"}, {"reason": "up"}, {"state": "error"}, {"mode": "audit"}, {"findings": [WECHAT_FOUND]})
     for number, more in enumerate(others, len(grouping.rules)):
-        grouping.add(group_record("e", {**same, **more}))
+        grouping.add_record(group_record("e", {**same, **more}))
         assert len(grouping.rules) == number + 1
 
 
 def test_hosts_that_gave_no_answer_by_the_kind_of_reason():
     records = [group_record(host, state="unknown", reason=reason) for host, reason in zip("abcde", REASONS)]
-    assert silences([*records, group_record("f", state="error", reason="failed: x")]) == [
+    assert group_silent_hosts([*records, group_record("f", state="error", reason="failed: x")]) == [
         ("unreachable", (("b", "no route"), ("c", "z"))), ("asleep", (("d", ""),)), ("failed", (("a", "x: y"),))
     ]  # fmt: skip
 
@@ -259,7 +280,7 @@ def test_hosts_that_gave_no_answer_by_the_kind_of_reason():
     ("he needs roots", "unknown", False),
 ])  # fmt: skip
 def test_reason_that_needs_root_is_recognized(reason, state, needs):
-    assert needs_root([group_record("web01", make_rule("apps/x", state, reason))]) == (["web01"] if needs else [])
+    assert list_root_hosts([group_record("web01", make_rule("apps/x", state, reason))]) == (["web01"] if needs else [])
 
 
 def states_by_host(fleet):
@@ -274,8 +295,10 @@ def states_by_host(fleet):
     ("2026-11-25 08:00:00", "unknown", "no_time", "its record does not say when it was checked"),
 ])  # fmt: skip
 def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_reported(checked_at, state, kind, reason):
-    clock = Clock("2026-11-25T08:00:00Z", THREE_DAYS, {})
-    fleet = reconcile({"web01": DIGEST}, [read_record("web01", clean_answer(checked_at=checked_at))], clock=clock)
+    clock = StaleLimits("2026-11-25T08:00:00Z", THREE_DAYS, {})
+    fleet = reconcile_records(
+        {"web01": DIGEST}, [read_record("web01", clean_answer(checked_at=checked_at))], stale_limits=clock
+    )
     record = fleet.records[0]
     assert (record["state"], record["rules_evaluated"] > 0) == (state, state == "compliant")
     assert str(record["reason"]).startswith(str(reason))
@@ -289,7 +312,7 @@ def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_reported(checke
     (4, answer(wechat(WECHAT), evaluated=["dns/x"]), "noncompliant", True),
 ])  # fmt: skip
 def test_rule_that_was_not_evaluated_is_not_compliant(total, result, state, noted):
-    fleet = reconcile({"web01": DIGEST}, [read_record("web01", result)], rules={DIGEST: total})
+    fleet = reconcile_records({"web01": DIGEST}, [read_record("web01", result)], rule_counts={DIGEST: total})
     assert states_by_host(fleet) == {"web01": state}
     assert [note.kind for note in fleet.notes] == (["too_few_rules"] if noted else [])
 
@@ -298,12 +321,12 @@ def test_a_change_in_a_run_that_only_audits_is_an_error_of_its_host():
     result = run(["web01"])
     collector = Collector(result)
     collector.answered("web01", clean_answer())
-    collector.changed("web01", "apps", {"changed": True, "actions": ["remove wechat"]}, dry=True)
-    assert states_by_host(collector.fleet()) == {"web01": "compliant"}
+    collector.changed("web01", "apps", {"changed": True, "actions": ["remove wechat"]}, is_dry_run=True)
+    assert states_by_host(collector.reconcile_hosts()) == {"web01": "compliant"}
     collector.changed("web01", "apps", {"changed": True, "actions": ["remove wechat"]})
-    fleet = collector.fleet()
+    fleet = collector.reconcile_hosts()
     assert states_by_host(fleet) == {"web01": "error"}
-    assert fleet_report(result, fleet, FINISHED)["unexpected"] == [
+    assert make_run_report(result, fleet, FINISHED)["unexpected"] == [
         {"host": "web01", "kind": "changed", "detail": "changed in a run that only audits: remove wechat"}
     ]
 
@@ -312,8 +335,8 @@ def test_a_change_in_a_run_that_only_audits_is_an_error_of_its_host():
 def test_only_a_fresh_answer_for_its_own_plan_makes_a_host_compliant_and_nobody_is_lost(events):
     expected = dict.fromkeys("abc", DIGEST)
     records = [read_record(host, ANSWERS[kind]) for host, kind in events]
-    fleet = reconcile(expected, records, clock=Clock("2026-11-25T01:00:00Z", THREE_DAYS, {}))
-    summary = fleet_report(run(list(expected)), fleet, FINISHED)["summary"]
+    fleet = reconcile_records(expected, records, stale_limits=StaleLimits("2026-11-25T01:00:00Z", THREE_DAYS, {}))
+    summary = make_run_report(run(list(expected)), fleet, FINISHED)["summary"]
     assert sum(summary["hosts"].values()) == len(expected) == summary["coverage"]["denominator"]
     for host, state in states_by_host(fleet).items():
         kinds = {kind for name, kind in events if name == host}
@@ -383,16 +406,16 @@ def expected_states(state, browser="noncompliant"):
                  id="roles one after the other"),
 ])  # fmt: skip
 def test_control_that_was_corrected_and_not_observed_again_is_unknown(events, state, expected, unobserved):
-    fleet = collect(*events).fleet()
+    fleet = collect(*events).reconcile_hosts()
     (record,) = fleet.records
     assert (record["state"], states_by_rule(record), record.get("not_observed_again")) == (state, expected, unobserved)
-    assert summarise(fleet.records)["coverage"]["numerator"] == (unobserved is None)
+    assert summarise_records(fleet.records)["coverage"]["numerator"] == (unobserved is None)
     assert [note.kind for note in fleet.notes] == []
 
 
 def test_dry_run_corrects_nothing_and_the_next_run_names_a_begun_correction(tmp_path):
     events = [OBSERVED, BEGINS, ("changed", "apps", {"actions": ["remove wechat"]}, True)]
-    (record,) = collect(*events, mode="check").fleet().records
+    (record,) = collect(*events, mode="check").reconcile_hosts().records
     assert (states_by_rule(record), "not_observed_again" in record) == (expected_states("noncompliant"), False)
     publish(tmp_path, collect(OBSERVED, BEGINS, id=EARLIER))
     record = publish(tmp_path, collect(("answered", GOOD), mode="audit", id="20261126T003000Z-audit-77c0"))
@@ -401,12 +424,12 @@ def test_dry_run_corrects_nothing_and_the_next_run_names_a_begun_correction(tmp_
 
 def publish(reports, collector):
     """Write the records of a run and its open corrections."""
-    collector.earlier = corrected.earlier(reports, collector.run)
-    records = collector.fleet().records
+    collector.corrections = corrected.list_unobserved_corrections(reports, collector.run)
+    records = collector.reconcile_hosts().records
     directory = reports / collector.run["id"]
     directory.mkdir(parents=True)
     (directory / "hosts.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    corrected.take(reports, collector.run, records)
+    corrected.update_open_controls(reports, collector.run, records)
     return records[0]
 
 
@@ -424,7 +447,7 @@ def publish(reports, collector):
 ])  # fmt: skip
 def test_open_correction_of_an_earlier_run_is_repaired_where_compliant_now(earlier_rule, about, now, policies, reason):
     then = {**THEN, "rules": [{**LEFT, **earlier_rule}, OTHERS]}
-    record = settled({**COMPLIANT_NOW, **now}, [Earlier("r1", then, about)], policies)
+    record = settle_corrections({**COMPLIANT_NOW, **now}, [UnobservedCorrection("r1", then, about)], policies)
     if reason:
         assert record == {
             **COMPLIANT_NOW, "found_at": "2026-11-24T00:00:00Z", "state": "repaired",
@@ -435,14 +458,14 @@ def test_open_correction_of_an_earlier_run_is_repaired_where_compliant_now(earli
 
 
 T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
-SWITCHED_OFF = Observation("off", state="not_applicable", counts=True)
+SWITCHED_OFF = ControlObservation("off", state="not_applicable", is_valid=True)
 STATE_BY_RULE = {"apps/x": "noncompliant", "dns/y": "waived", "apps/z": "waived"}
 WRONG = [{"rule": rule, "state": state} for rule, state in STATE_BY_RULE.items()]
-EARLIER_OBSERVATION = Observation(
+EARLIER_OBSERVATION = ControlObservation(
     "enforce", "p", "noncompliant", T1, "r-02", 3, 1, True, (("apps/x", "noncompliant"), ("apps/z", "waived"))
 )
 DOUBTED = EARLIER_OBSERVATION._replace(
-    evaluated=2, idle=0, counts=False, rules=(("apps/x", "noncompliant"), ("apps/z", "unknown"))
+    evaluated=2, not_applicable=0, is_valid=False, rules=(("apps/x", "noncompliant"), ("apps/z", "unknown"))
 )
 
 
@@ -468,25 +491,25 @@ def make_record(host="web01", state="compliant", at=T1, rules=(), **controls):
 
 def observe(report, record_, before=None, name="apps"):
     of = before or FleetState()
-    of.take(report, [record_])
+    of.add_run(report, [record_])
     return of.hosts["web01"].observations[name]
 
 
 @pytest.mark.parametrize(("at", "when"), [(T1, T1), (T3, T2), (None, T2)])
 def test_an_observation_is_never_later_than_its_run(at, when):
-    assert observe(make_run(), make_record(at=at)).at == when
+    assert observe(make_run(), make_record(at=at)).observed_at == when
 
 
 @pytest.mark.parametrize(("control_", "expected"), [
     (make_control(None, 0, 0, mode="off"), SWITCHED_OFF),
     # Nothing says that the plan has it.
-    (make_control(None, 0, 0, mode=None), Observation(state="not_applicable", at=T1, run="r-02", counts=True)),
-    ({}, Observation(state="not_applicable", at=T1, run="r-02", counts=True)),
+    (make_control(None, 0, 0, mode=None), ControlObservation(state="not_applicable", observed_at=T1, run_id="r-02", is_valid=True)),
+    ({}, ControlObservation(state="not_applicable", observed_at=T1, run_id="r-02", is_valid=True)),
     # It did not answer for it.
-    (make_control(None, 0, 0), Observation("enforce")),
+    (make_control(None, 0, 0), ControlObservation("enforce")),
     # A report that knows no modes says how it stands all the same; one that evaluated nothing does not.
-    (make_control("compliant", 0, 0, mode=None), Observation("", "p", "compliant", T1, "r-02", 0, 0, True)),
-    (make_control("unknown", 0, 0), Observation("enforce", "p", "unknown", T1, "r-02", 0, 0, False)),
+    (make_control("compliant", 0, 0, mode=None), ControlObservation("", "p", "compliant", T1, "r-02", 0, 0, True)),
+    (make_control("unknown", 0, 0), ControlObservation("enforce", "p", "unknown", T1, "r-02", 0, 0, False)),
 ])  # fmt: skip
 def test_control_counts_by_its_record(control_, expected):
     assert observe(make_run(), make_record(apps=control_)) == expected
@@ -502,21 +525,21 @@ DNS = make_run(T3, controls=["dns"])
     ({}, DNS, make_record(apps=make_control(None, policy="q")), DOUBTED),
     ({}, DNS, make_record(apps=make_control(None, mode=None, policy="")), EARLIER_OBSERVATION),
     ({}, DNS, make_record(apps=make_control(None, mode="off")), SWITCHED_OFF),
-    ({"mode": "off"}, DNS, make_record(apps=make_control(None, mode="audit", policy="q")), Observation("audit", "q")),
+    ({"mode": "off"}, DNS, make_record(apps=make_control(None, mode="audit", policy="q")), ControlObservation("audit", "q")),
     # A run that includes the control, but gets no answer for it, leaves what was wrong.
     ({}, make_run(T3), make_record(apps=make_control(None)), DOUBTED),
     ({}, make_run(T3), {**make_record(apps=make_control(None)), "rules_evaluated": 0}, DOUBTED),
     # A run that ends late brings an older observation.
     ({}, make_run(T3), make_record(at="2026-11-24T00:00:00Z"), EARLIER_OBSERVATION),
-    ({}, make_run(T3), make_record(at=T2), Observation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
+    ({}, make_run(T3), make_record(at=T2), ControlObservation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
     # A host is worse than its controls where a task failed that is no control's.
-    ({}, make_run(T3), make_record(state="error", at=T2), Observation("enforce", "p", "error", T2, "r-03", 3, 1, True)),
+    ({}, make_run(T3), make_record(state="error", at=T2), ControlObservation("enforce", "p", "error", T2, "r-03", 3, 1, True)),
     ({}, make_run(T3), make_record(state="waived", at=T2),
-     Observation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
+     ControlObservation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
 ])  # fmt: skip
 def test_earlier_observation_stays_until_a_later_one_of_its_policy(before, report, record_, expected):
     of = FleetState()
-    of.take(make_run(), [make_record(rules=WRONG, apps=make_control("noncompliant", **before))])
+    of.add_run(make_run(), [make_record(rules=WRONG, apps=make_control("noncompliant", **before))])
     assert observe(report, record_, of) == expected
 
 
@@ -525,20 +548,20 @@ def test_the_example_inventory_is_over_with_the_first_run_over_another_where_it_
     waivers = [{"id": "w1", "status": "active", "expires": T3, "hosts": ["localhost"]}]
     of = FleetState()
     mode = "enforce" if used else "audit"
-    of.take(make_run(inventory=[scopes.EXAMPLE], mode=mode, waivers=waivers), [make_record("localhost")])
-    of.take(make_run(mode="enforce", waivers=waivers), [make_record("a")])
-    assert (of.used, set(of.hosts)) == (used, {"a", *["localhost"] * used})
-    assert set(of.whole) == set(of.waivers) == {"inv", *[scopes.EXAMPLE] * used}
+    of.add_run(make_run(inventory=[scopes.EXAMPLE_INVENTORY], mode=mode, waivers=waivers), [make_record("localhost")])
+    of.add_run(make_run(mode="enforce", waivers=waivers), [make_record("a")])
+    assert (of.is_example_used, set(of.hosts)) == (used, {"a", *["localhost"] * used})
+    assert set(of.whole_run_ends) == set(of.waivers) == {"inv", *[scopes.EXAMPLE_INVENTORY] * used}
     # A waiver keeps the hosts that a later run did not ask.
-    of.take(make_run(left_out=["b"], waivers=[{**waivers[0], "hosts": ["a"]}]), [make_record("a")])
+    of.add_run(make_run(left_out=["b"], waivers=[{**waivers[0], "hosts": ["a"]}]), [make_record("a")])
     assert of.waivers["inv"] == [{**waivers[0], "review_by": None, "revoked": None, "hosts": ["localhost", "a"]}]
 
 
 @pytest.mark.parametrize(("at", "attempts"), [(T2, {"firewall/x": 9}), ("2026-11-24T00:00:00Z", {"firewall/x": 5})])
 def test_attempts_are_those_of_the_newest_look(at, attempts):
     of = FleetState()
-    of.take(make_run(), [{**make_record(), "attempts": {"firewall/x": 5}}])
-    of.take(make_run(T3), [{**make_record(at=at), "attempts": {"firewall/x": 9}}])
+    of.add_run(make_run(), [{**make_record(), "attempts": {"firewall/x": 5}}])
+    of.add_run(make_run(T3), [{**make_record(at=at), "attempts": {"firewall/x": 9}}])
     assert of.hosts["web01"].attempts == attempts
 
 
@@ -548,8 +571,8 @@ def test_attempts_are_those_of_the_newest_look(at, attempts):
 def test_an_observation_before_the_oldest_that_counts_says_nothing_good(oldest, good):
     of = FleetState()
     off = make_control(None, mode="off")
-    of.take(make_run(stale_after=3600), [make_record(rules=WRONG, apps=make_control("noncompliant"), firewall=off)])
-    (host,) = of.at(oldest)
+    of.add_run(make_run(stale_after=3600), [make_record(rules=WRONG, apps=make_control("noncompliant"), firewall=off)])
+    (host,) = of.iterate_hosts(oldest)
     assert host.observations["apps"] == (EARLIER_OBSERVATION if good else DOUBTED)
     assert host.observations["dns"].state == ("compliant" if good else "unknown")
     assert host.observations["firewall"] == SWITCHED_OFF
@@ -562,13 +585,13 @@ def inventories_by_host(of: FleetState) -> dict[str, str]:
 
 def test_hosts_come_with_runs_and_go_with_a_whole_one_over_their_own_inventory():
     of = FleetState()
-    assert of.take(make_run(), [make_record("a"), make_record("b")], ["c"]) is of
+    assert of.add_run(make_run(), [make_record("a"), make_record("b")], ["c"]) is of
     assert inventories_by_host(of) == {"a": "inv", "b": "inv"}, "a whole run leaves nobody out"
-    of.take(make_run(left_out=["c"]), [make_record("a")], ["c", "b"])
+    of.add_run(make_run(left_out=["c"]), [make_record("a")], ["c", "b"])
     assert inventories_by_host(of) == {"a": "inv", "b": "inv", "c": "inv"} and of.hosts["c"].state == "unknown"
-    of.take(make_run(inventory=["lab"]), [make_record("x")])
+    of.add_run(make_run(inventory=["lab"]), [make_record("x")])
     assert inventories_by_host(of) == {"a": "inv", "b": "inv", "c": "inv", "x": "lab"}
-    of.take(make_run(controls=["dns"]), [make_record("a")])
+    of.add_run(make_run(controls=["dns"]), [make_record("a")])
     assert len(of.hosts) == 4, "one over some controls is over a part"
-    of.take(make_run(), [make_record("a")])
+    of.add_run(make_run(), [make_record("a")])
     assert inventories_by_host(of) == {"a": "inv", "x": "lab"}

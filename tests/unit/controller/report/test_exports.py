@@ -23,8 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
-from proscribe.controller.report.evaluation.observed import observed_at
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.evaluation.observed import read_observation_time
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.exports import event_kinds, event_texts, formats, usual, write
 from proscribe.controller.report.exports.csv import COLUMNS
 from proscribe.controller.report.exports.format import encoded
@@ -166,8 +166,8 @@ def test_no_host_is_lost_or_made_milder_and_no_text_breaks_out(tmp_path_factory,
     directory = tmp_path_factory.mktemp("said", numbered=True)
     run = fleets.run(list(message))
     records = [read_record(host, answer) for host, answer in message.items() if answer is not None]
-    fleet = reconcile(run["hosts"], records, {})
-    report = fleet_report(run, fleet, FINISHED)
+    fleet = reconcile_records(run["hosts"], records, {})
+    report = make_run_report(run, fleet, FINISHED)
     write(directory, report, fleet.records, usual())
     states = {Reader().read(record).host: record["state"] for record in fleet.records}
     bad = {host for host, state in states.items() if state in ("error", "noncompliant", "unknown")}
@@ -393,7 +393,7 @@ def test_whatever_a_host_says_is_one_line_within_the_limit(tmp_path_factory, hos
     ("yesterday", "2026-11-25T00:31:00Z"),
 ])  # fmt: skip
 def test_no_host_dates_its_events_out_of_the_run(text, taken):
-    assert observed_at({"checked_at": text}, "2026-11-25T00:30:00Z", "2026-11-25T00:31:00Z") == taken
+    assert read_observation_time({"checked_at": text}, "2026-11-25T00:30:00Z", "2026-11-25T00:31:00Z") == taken
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ from proscribe.base.duration import format_moment
 from proscribe.controller import cli
 from proscribe.controller.cli import report as command
 from proscribe.controller.compile.inventory.reports_place import ReportsPlace
-from proscribe.controller.report.evaluation.rules import OF_CONTROL
-from proscribe.controller.report.history import HistoryError, Scope, database, open_history, said, since_last_run
-from proscribe.controller.report.history.database import SQLite
-from proscribe.controller.report.history.exceptions import stretches
-from proscribe.controller.report.history.plans import Plans
-from proscribe.controller.report.history.recording import prune
+from proscribe.controller.report.evaluation.rules import OWN_RULES_BY_CONTROL
+from proscribe.controller.report.history import HistoryError, QueryScope, database, open_history, said, since_last_run
+from proscribe.controller.report.history.database import SqliteDatabase
+from proscribe.controller.report.history.exceptions import list_waiver_periods
+from proscribe.controller.report.history.plans import PlanServices
+from proscribe.controller.report.history.recording import prune_history
 from proscribe.controller.report.terminal import exceptions as shown
 from proscribe.controller.report.terminal import past_runs
 from proscribe.controller.report.terminal.summary import Screen
@@ -81,26 +81,28 @@ def test_wrong_clock_and_missing_probe_of_a_run_move_nothing(past):
 def test_changes_of_a_run_stay_as_they_are_whatever_later_runs_do(past):
     past.run({"web01": bad(), "web02": bad(), "web03": bad()})
     past.run({"web01": unseen(), "web02": good(), "web03": bad()})
-    before = {host: past.history.transitions("run2").of(host) for host in ("web01", "web02")}
-    assert [(span.state, span.began) for span in before["web01"]] == [("noncompliant", False), ("unknown", True)]
-    assert [(span.state, span.began, span.ended) for span in before["web02"]] == [("noncompliant", False, "compliant")]
+    before = {host: past.history.read_transitions("run2").list_spans(host) for host in ("web01", "web02")}
+    assert [(span.state, span.has_begun) for span in before["web01"]] == [("noncompliant", False), ("unknown", True)]
+    assert [(span.state, span.has_begun, span.end_state) for span in before["web02"]] == [
+        ("noncompliant", False, "compliant")
+    ]
     past.run({"web01": good(), "web02": bad(), "web03": good()})
-    changes = past.history.transitions("run2")
-    assert {host: changes.of(host) for host in changes.hosts()} == before
+    changes = past.history.read_transitions("run2")
+    assert {host: changes.list_spans(host) for host in changes.iterate_hosts()} == before
 
 
 def test_a_host_that_left_the_inventory_is_remembered_until_the_history_forgets_it(past):
     past.run({"web01": good(), "web02": good()})
     past.run({"web01": good()})
     past.run({"web01": good()})
-    expected = [past.history.last_expected(name) for name in ("web01", "web02", "web03")]
+    expected = [past.history.read_last_expected(name) for name in ("web01", "web02", "web03")]
     assert expected == ["2026-11-25T03:01:00Z", "2026-11-25T01:01:00Z", None]
     past.run({"web01": good(), "web02": good()})
-    assert past.history.last_expected("web02") == "2026-11-25T04:01:00Z"
+    assert past.history.read_last_expected("web02") == "2026-11-25T04:01:00Z"
     past.run({"web01": good()})
-    with past.history.database.writing() as session:
-        prune(session, "2026-11-25T04:30:00Z")
-    assert past.history.last_expected("web02") is None
+    with past.history.database.open_for_writing() as session:
+        prune_history(session, "2026-11-25T04:30:00Z")
+    assert past.history.read_last_expected("web02") is None
 
 
 def test_incidents_of_many_hosts_are_kept_once_and_end_by_rule(past):
@@ -109,8 +111,8 @@ def test_incidents_of_many_hosts_are_kept_once_and_end_by_rule(past):
     hosts = [f"host{number}" for number in range(20)]
 
     def rows(table):
-        with past.history.database.reading() as session:
-            return next(session.rows(f"SELECT COUNT(*) FROM proscribe_{table}"))[0]
+        with past.history.database.open_for_reading() as session:
+            return next(session.fetch_rows(f"SELECT COUNT(*) FROM proscribe_{table}"))[0]
 
     assert past.run(dict.fromkeys(hosts, everything)) == (20 * 118, 0)
     assert (rows("bundle"), rows("episode")) == (118, 20)
@@ -120,7 +122,7 @@ def test_incidents_of_many_hosts_are_kept_once_and_end_by_rule(past):
     assert past.story("host7", "browser/service099") == [("noncompliant", "25T01", "25T02", "compliant")]
     result = {item.rule: (item.hosts, item.host) for item in past.ask("wrong")}
     assert (result["browser/service007"], result["browser/service099"]) == ((20, "host0"), (19, "host0"))
-    since = past.history.first_seen()
+    since = past.history.read_incident_starts()
     assert (len(since), len(set(since))) == (20 * 118 - 68, 20 * 118 - 68)
     assert ("host7", "browser/service099") not in since
     assert since["host7", "browser/service007"] == "2026-11-25T01:00:30Z"
@@ -134,8 +136,8 @@ def test_pruning_forgets_what_ended_and_hosts_that_nobody_asks_and_keeps_what_go
     past.run({"a": bad(), "b": bad(), "c": bad()}, day=1, hour=8)
     past.run({"a": good(), "b": bad()}, day=2, hour=8, limit="a,b")
     now = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
-    with past.history.database.writing() as session:
-        prune(session, format_moment(now - datetime.timedelta(days=23, hours=2)))  # after the 2nd, 8 o'clock
+    with past.history.database.open_for_writing() as session:
+        prune_history(session, format_moment(now - datetime.timedelta(days=23, hours=2)))  # after the 2nd, 8 o'clock
     assert past.ask("wrong") == []  # nobody asked any of them since
     past.run({"b": bad()}, day=25, hour=9, limit="b", keep=400 * DAY)
     assert [item.host for item in past.ask("wrong")] == ["b"]
@@ -183,8 +185,8 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
 
 
 def read_entries(past, **scope):
-    with past.history.database.reading() as session:
-        return since_last_run.since(session, scope.pop("since", ""), **scope)
+    with past.history.database.open_for_reading() as session:
+        return since_last_run.list_entries(session, scope.pop("since", ""), **scope)
 
 
 def make_incident(first, last, times, corrected=None, users=(), rule="apps/wechat"):
@@ -225,9 +227,9 @@ def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_p
     with sqlite3.connect(tmp_path / "history.db") as database:
         for table in ("proscribe_between", "proscribe_waiver", "proscribe_use"):
             database.execute(f"DROP TABLE {table}")
-    assert past_runs.gather(past.history, Scope(), NOW, 86400).between == []
+    assert past_runs.gather(past.history, QueryScope(), NOW, 86400).between == []
     assert shown.gather(past.history, "", NOW).exceptions == []
-    assert past.history.transitions("run1").between("web01") == frozenset()
+    assert past.history.read_transitions("run1").list_new_remark_ids("web01") == frozenset()
     past.run({"web01": watched(INCIDENT)})
     assert len(read_entries(past)) == 1
 
@@ -250,8 +252,8 @@ def test_waiver_is_stored_again_only_where_its_terms_change(past):
     for more in ({"hosts": ["web01"]}, {"why": "x"}, {"waives": True, "review_overdue": True, "days_left": 3},
                  {"expires": "2027-01-01T00:00:00Z"}):  # fmt: skip
         past.run({"web01": waived()}, waivers=[{**PRESS, **more}])
-    with past.history.database.reading() as session:
-        stored = [(item.opened[11:13], item.seen[11:13]) for item in stretches(session, "")]
+    with past.history.database.open_for_reading() as session:
+        stored = [(item.opened[11:13], item.seen[11:13]) for item in list_waiver_periods(session, "")]
     assert stored == [("01", "03"), ("04", "04")]
 
 
@@ -276,15 +278,15 @@ def test_never_more_than_happened_is_counted(tmp_path_factory, happened, journal
 
 def test_session_waits_for_others_with_an_end_and_has_some_memory(tmp_path, monkeypatch):
     history = open_history("sqlite", tmp_path)
-    for session_of in (history.database.writing, history.database.reading):
+    for session_of in (history.database.open_for_writing, history.database.open_for_reading):
         with session_of() as session:
-            assert next(session.rows("PRAGMA busy_timeout"))[0] == 60_000
-            assert next(session.rows("PRAGMA cache_size"))[0] < -2_000  # KiB: more than its usual two megabytes
-    with pytest.raises(HistoryError, match="readonly"), history.database.reading() as session:
-        session.run("DELETE FROM proscribe_run")
-    monkeypatch.setattr(database, "WAIT", 0.2)
-    second = history.database.writing()
-    with history.database.writing(), pytest.raises(HistoryError, match="in use by another run"), second:
+            assert next(session.fetch_rows("PRAGMA busy_timeout"))[0] == 60_000
+            assert next(session.fetch_rows("PRAGMA cache_size"))[0] < -2_000  # KiB: more than its usual two megabytes
+    with pytest.raises(HistoryError, match="readonly"), history.database.open_for_reading() as session:
+        session.execute_statement("DELETE FROM proscribe_run")
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_SECONDS", 0.2)
+    second = history.database.open_for_writing()
+    with history.database.open_for_writing(), pytest.raises(HistoryError, match="in use by another run"), second:
         pass
 
 
@@ -297,8 +299,8 @@ def test_session_waits_for_others_with_an_end_and_has_some_memory(tmp_path, monk
 def test_history_says_what_its_file_system_lacks(tmp_path, monkeypatch, seen, lack):
     usual = {"f_flag": 0, "f_files": 9, "f_favail": 9, "f_bavail": 9}
     monkeypatch.setattr(os, "statvfs", lambda _: argparse.Namespace(**{**usual, **seen}))
-    with pytest.raises(HistoryError) as wrong, SQLite(tmp_path / "history.db").writing() as session:
-        session.run("SELECT nosuch")
+    with pytest.raises(HistoryError) as wrong, SqliteDatabase(tmp_path / "history.db").open_for_writing() as session:
+        session.execute_statement("SELECT nosuch")
     assert str(wrong.value) == f"{tmp_path}/history.db: no such column: nosuch{lack}"
 
 
@@ -308,7 +310,7 @@ def test_history_that_is_no_file_is_refused(past, tmp_path, make):
     with pytest.raises(HistoryError, match=r"history\.db is no file"):
         past.run({"web01": bad()})
     with pytest.raises(HistoryError, match="no history yet"):
-        past.history.trend()
+        past.history.read_trend()
 
 
 def test_a_missing_or_empty_file_is_no_history_yet_and_becomes_one(past, tmp_path):
@@ -316,16 +318,16 @@ def test_a_missing_or_empty_file_is_no_history_yet_and_becomes_one(past, tmp_pat
     for make in (Path.exists, Path.touch):
         make(tmp_path / "history.db")
         with pytest.raises(HistoryError, match="no history yet"):
-            past.history.trend()
+            past.history.read_trend()
     past.run({"web01": bad()})
-    assert len(past.history.trend()) == 1
+    assert len(past.history.read_trend()) == 1
 
 
 def test_tables_of_a_newer_version_are_left_alone(past, tmp_path):
     past.run({"web01": bad()})
     with sqlite3.connect(tmp_path / "history.db") as connection:
         connection.execute("UPDATE proscribe_history SET version = 2")
-    for ask in (past.history.trend, lambda: past.run({"web01": good()})):
+    for ask in (past.history.read_trend, lambda: past.run({"web01": good()})):
         with pytest.raises(HistoryError, match="version"):
             ask()
 
@@ -349,19 +351,19 @@ def store_plan(place: Path, **more: Any) -> str:
     ({"group_policy": {}, "watch": None}, {"watch": {"watcher", "plan"}}),
 ])  # fmt: skip
 def test_plan_has_the_services_of_its_controls_and_what_is_beside_them(tmp_path, more, result):
-    assert Plans(tmp_path).services(store_plan(tmp_path, **more)) == {"apps": {"wechat", "line"}, **result}
+    assert PlanServices(tmp_path).get_services(store_plan(tmp_path, **more)) == {"apps": {"wechat", "line"}, **result}
 
 
 def test_a_plan_is_read_once_and_one_that_is_gone_or_broken_is_none(tmp_path):
-    plans, digest = Plans(tmp_path), store_plan(tmp_path)
+    plans, digest = PlanServices(tmp_path), store_plan(tmp_path)
     path = tmp_path / f"{digest.removeprefix('sha256:')}.json"
     gone, broken = "sha256:" + "0" * 64, "sha256:" + "1" * 64
     (tmp_path / f"{'1' * 64}.json").write_text("{")
-    assert (plans.services(gone), plans.services(broken), plans.services("rubbish")) == (None, None, None)
-    assert plans.services(digest) is not None
+    assert (plans.get_services(gone), plans.get_services(broken), plans.get_services("rubbish")) == (None, None, None)
+    assert plans.get_services(digest) is not None
     path.unlink()
-    assert plans.services(digest) is not None
-    assert Plans(tmp_path).services(digest) is None
+    assert plans.get_services(digest) is not None
+    assert PlanServices(tmp_path).get_services(digest) is None
 
 
 def make_record(*rules: Any, state: str = "noncompliant", **more: Any) -> Any:
@@ -384,7 +386,9 @@ def make_rule(name: str, state: str = "noncompliant", reason: str | None = None,
     (make_rule("apps/x", "not_applicable", "no such program"), ""),
 ])  # fmt: skip
 def test_stored_evidence_of_a_rule_is_short(item, stored):
-    assert said.Said().of(make_record(item, make_rule("dns/x")), ["apps"], True) == {"apps/x": (item["state"], stored)}
+    assert said.EvidenceReader().read_evidence(make_record(item, make_rule("dns/x")), ["apps"], True) == {
+        "apps/x": (item["state"], stored)
+    }
 
 
 @pytest.mark.parametrize(("said_of_host", "about_host", "stored"), [
@@ -398,7 +402,7 @@ def test_stored_evidence_of_a_rule_is_short(item, stored):
     (make_record(make_rule("apps/x", "error"), state="error"), True, None),
 ])  # fmt: skip
 def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host, about_host, stored):
-    assert said.Said().of(said_of_host, ["dns"], about_host) == ({"": stored} if stored else {})
+    assert said.EvidenceReader().read_evidence(said_of_host, ["dns"], about_host) == ({"": stored} if stored else {})
 
 
 CONTROLS_OF_THE_HOST = Path(__file__).parents[4] / "module_utils" / "proscribe/host/controls"
@@ -472,7 +476,7 @@ def test_only_rules_of_a_plan_are_answered(tmp_path_factory, rule):
     ask = ReportCommand(tmp_path_factory.mktemp("names"))
     control, _, about = rule.partition("/")
     in_a_plan = rule in ("apps/wechat", "apps/signal", "dns/x")
-    a_setting = control in ("apps", "dns") and about in OF_CONTROL[control]
+    a_setting = control in ("apps", "dns") and about in OWN_RULES_BY_CONTROL[control]
     try:
         answer = ask("--rule", rule)
     except cli.Refused:
@@ -489,6 +493,6 @@ def test_every_rule_that_a_control_makes_of_its_own_is_known():
         result |= set(re.findall(r'(?:judge|Verdict)\(\s*"((?:apps|browser|firewall|dns)/[a-z-]+)"', text))
         result |= set(re.findall(r'^(?:RULE) = "((?:apps|browser|firewall|dns)/[a-z-]+)"', text, re.MULTILINE))
     assert len(result) > 8
-    known_names = {f"{control}/{name}" for control, names in OF_CONTROL.items() for name in names}
+    known_names = {f"{control}/{name}" for control, names in OWN_RULES_BY_CONTROL.items() for name in names}
     assert result - known_names == set()
     assert {"browser/dns-over-https", "firewall/quic", "firewall/ruleset", "apps/unmanaged-browsers"} <= known_names

@@ -18,10 +18,10 @@ from properties import examples
 from proscribe.base.chat_text import HOSTS_HEADING, OUTPUT_HEADING
 from proscribe.controller.report import notification, request_news
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.evaluation.reconcile import make_run_report
 from proscribe.controller.report.history import news, open_history
-from proscribe.controller.report.notification import Known, Notification, Quoted, made
-from proscribe.controller.report.storage.requests_file import Request
+from proscribe.controller.report.notification import Notification, QuotedLines, RunHistory, build_notification
+from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.host.programs.guarding import guard
 from proscribe.model.finding import NONCOMPLIANT, REPAIRED, Finding, RuleVerdict
 
@@ -50,7 +50,9 @@ class NotifiedRuns(Past):
 
         report, records = self.made(hosts, number=self.number, change=add_errors)
         report["rollout"] = changes.get("rollout")
-        return notification.notification(report, records, notification.known(self.history, report), "reports/x")
+        return notification.make_run_notification(
+            report, records, notification.read_run_history(self.history, report), "reports/x"
+        )
 
 
 @pytest.fixture
@@ -84,8 +86,8 @@ def test_the_notification_of_a_partly_corrected_host_names_what_is_left(past):
 
 
 def test_a_mail_can_be_read_again_and_a_host_cannot_forge_its_headers():
-    message = made("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
-    mail = email.message_from_string(message.as_dict()["message"])
+    message = build_notification("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
+    mail = email.message_from_string(message.make_payload()["message"])
     assert (mail["Subject"], mail["Bcc"]) == ("Proscribe: x Bcc: all@example.org", None)
     assert "größer" in mail.get_payload(decode=True).decode()
     assert "\x1b" not in message.facts["text"]
@@ -113,7 +115,9 @@ def test_drift_beside_the_end_of_a_waiver_is_a_line_of_its_own(past):
     control, service = first.rule.split("/")
     ended = {"id": "press", "status": "expired", "hosts": ["web01"], "services": [service], "controls": [control]}
     report["waivers"] = [ended]
-    sent = notification.notification(report, records, notification.known(past.history, report), "reports/x")
+    sent = notification.make_run_notification(
+        report, records, notification.read_run_history(past.history, report), "reports/x"
+    )
     assert f"  {first.rule}: corrected: waiver press ended: " in sent.text
     assert f"  {second.rule}: corrected: chromium www." in sent.text
 
@@ -127,9 +131,9 @@ def make_record(host: str, *rules: Any, **more: Any) -> Any:
     return {**facts, "errors": [], "rules": list(rules), **more}
 
 
-def notify(*records: Any, known_names: Known | None = None) -> Any:
+def notify(*records: Any, known_names: RunHistory | None = None) -> Any:
     report: Any = {"run": {"id": "r1", "finished": AT}}
-    return notification.notification(report, records, known_names, "reports/r1")
+    return notification.make_run_notification(report, records, known_names, "reports/r1")
 
 
 @pytest.mark.parametrize(
@@ -174,9 +178,11 @@ def test_rules_of_one_cause_and_long_evidence(rules, text):
 
 def test_repeated_drift_is_named_by_host():
     hosts = [f"web{number:02}" for number in range(12)]
-    changes = [news.Change(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts]
+    changes = [news.IncidentChange(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts]
     times = {(host, "apps/wechat"): 3 if host < "web11" else 2 for host in hosts}
-    sent = notify(*(make_record(host, make_rule("apps/wechat")) for host in hosts), known_names=Known(changes, times))
+    sent = notify(
+        *(make_record(host, make_rule("apps/wechat")) for host in hosts), known_names=RunHistory(changes, times)
+    )
     assert "Repeated drift, so something there reverts the correction: " in sent.text
     assert f"the correction: {', '.join(hosts[:10])} and 1 more\n" in sent.text
     assert sent.facts["again_and_again"] == hosts[:11]
@@ -218,24 +224,24 @@ def remove_blocks(text: str) -> str:
 
 def make_request_message(text: str) -> Notification:
     user, reason = text or "alice", text or BENIGN
-    request = Request("web01", "0123456789abcdef", user, "whatsapp", reason, "2026-11-25T02:00:00Z", "r")
-    return request_news.notification([request], {}, "./proscribe requests -i inventory/prod")
+    request = StoredRequest("web01", "0123456789abcdef", user, "whatsapp", reason, "2026-11-25T02:00:00Z", "r")
+    return request_news.make_request_notification([request], {}, "./proscribe requests -i inventory/prod")
 
 
 def make_report_message(text: str) -> Notification:
     collector = Collector(run(["web01"]))
     result = Finding("file", "wechat", path=f"/home/alice/{text}", scope="user:alice")
     collector.answered("web01", answer(RuleVerdict("apps/wechat", NONCOMPLIANT, (result,))))
-    fleet = collector.fleet("2026-11-25T02:02:00Z")
-    report = fleet_report(run(["web01"]), fleet, "2026-11-25T02:02:00Z")
-    message = notification.notification(report, fleet.records, None, "/srv/reports/r1")
+    fleet = collector.reconcile_hosts("2026-11-25T02:02:00Z")
+    report = make_run_report(run(["web01"]), fleet, "2026-11-25T02:02:00Z")
+    message = notification.make_run_notification(report, fleet.records, None, "/srv/reports/r1")
     assert message is not None
     return message
 
 
 def make_refused_message(text: str) -> Notification:
-    return made(
-        "Proscribe: a run was refused", [Quoted([f"others can change /srv/{text}"], OUTPUT_HEADING)], refused=text
+    return build_notification(
+        "Proscribe: a run was refused", [QuotedLines([f"others can change /srv/{text}"], OUTPUT_HEADING)], refused=text
     )
 
 
@@ -261,13 +267,13 @@ def test_no_text_of_a_stranger_is_obeyed_where_a_notification_is_shown(make, tex
         message = make(text)
     except ValueError:  # no host's answer has such a text
         return
-    facts = json.loads(json.dumps(message.as_dict()["facts"]))
+    facts = json.loads(json.dumps(message.make_payload()["facts"]))
     assert find_active(facts["text"]) == set()
     for item in find_texts({key: value for key, value in facts.items() if key != "text"}):
         assert {
             subject for subject in find_active(item) if not subject.startswith("address www")
         } == set()  # hosts may be called so
-    mail = email.message_from_string(message.as_dict()["message"], policy=email.policy.default)
+    mail = email.message_from_string(message.make_payload()["message"], policy=email.policy.default)
     assert mail.get_content_type() == "text/plain" and not mail.is_multipart()
     assert set(mail) == HEADERS
 

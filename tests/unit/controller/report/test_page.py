@@ -15,7 +15,7 @@ from fleets import WAIVERS, answer, clean_answer, judge_rule, run
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.page import rendering
 from proscribe.controller.report.page.breakdown import break_down, natural
 from proscribe.controller.report.page.data import script_data
@@ -86,7 +86,9 @@ def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(tex
     finding = Finding("package", text, manager=text, version=text, scope=f"user:{text}", path=text, detail=text)
     collector = Collector(run([text]))
     collector.answered(text, answer(judge_rule(f"apps/{text}", {"mode": "enforce"}, [finding])))
-    written = "".join(script_data(break_down(collector.fleet().records, {text: [text]}, {}, FINISHED), FINISHED))
+    written = "".join(
+        script_data(break_down(collector.reconcile_hosts().records, {text: [text]}, {}, FINISHED), FINISHED)
+    )
     assert not set("<>&") & set(written)
     data = json.loads(written)
     assert data["hosts"][0][0] == host_label(text)
@@ -128,8 +130,8 @@ def structure_of(evil):
     """Return the sorted elements of a page without the attributes that show text."""
     trend = [{**item, "mode": evil, "finished": evil} for item in trend_of(1, 2)]
     collector = collect_hostile_run(evil)
-    fleet = collector.fleet()
-    report = {**fleet_report(collector.run, fleet, FINISHED), "departments": {evil: [evil]}}
+    fleet = collector.reconcile_hosts()
+    report = {**make_run_report(collector.run, fleet, FINISHED), "departments": {evil: [evil]}}
     text = "".join(page(report, iter(fleet.records), trend=trend, since={(evil, f"apps/{evil}"): evil}))
     reader = Reader()
     reader.feed(text)
@@ -317,8 +319,8 @@ def test_few_hosts_are_not_counted_and_many_have_an_end():
 
 def report_with_points(*points: dict[str, Any], **changes: Any) -> tuple[Any, Any]:
     result = run(["web01"], **changes)
-    fleet = reconcile(result["hosts"], [read_record("web01", clean_answer())])
-    return {**fleet_report(result, fleet, FINISHED), "points": list(points)}, fleet.records
+    fleet = reconcile_records(result["hosts"], [read_record("web01", clean_answer())])
+    return {**make_run_report(result, fleet, FINISHED), "points": list(points)}, fleet.records
 
 
 @pytest.mark.parametrize("state", ["current", "unknown", "expired"])

@@ -13,11 +13,11 @@ from event_runs import SETTINGS
 from pasts import bad, good
 from proscribe.controller import waiting
 from proscribe.controller.report import sending
-from proscribe.controller.report.end.publishing import Beyond, publish
+from proscribe.controller.report.end.publishing import ReportExtras, publish_report
 from proscribe.controller.report.exports import event_kinds, event_texts
 from proscribe.controller.report.sending import datagrams, log_file
 from proscribe.controller.report.sending.log_file import LogFile
-from proscribe.controller.report.sending.transport import Failed
+from proscribe.controller.report.sending.transport import SendingError
 from proscribe.controller.report.storage import complete, files
 from proscribe.controller.report.text.command import quoted
 from proscribe.wire.installation import LAUNCHER_PATH
@@ -36,7 +36,7 @@ def read_kinds(path):
 
 
 def send(report, records, changes, settings):
-    return sending.send(report, records, changes, settings, f"/r/{report['run']['id']}")
+    return sending.send_report_events(report, records, changes, settings, f"/r/{report['run']['id']}")
 
 
 def test_above_the_limit_events_are_counted_and_the_run_is_sent(past, own):
@@ -73,21 +73,21 @@ class FailingTransport:
     """A transport that fails at some steps and notes its calls."""
 
     def __init__(self, text, fails=()):
-        self.said, self.fails, self.sent = text, fails, 0
+        self.said, self.fails, self.sent_count = text, fails, 0
 
     def step(self, name):
         self.said.append(name)
         if name in self.fails:
-            raise (Failed if self.sent else OSError)("no\nspace")
+            raise (SendingError if self.sent_count else OSError)("no\nspace")
 
-    def send(self, event):
+    def send_event(self, event):
         self.step(event.kind)
-        self.sent += 1
+        self.sent_count += 1
 
     def close(self):
         self.step("close")
 
-    def abandon(self):
+    def discard_unsent(self):
         self.step("abandon")
 
 
@@ -134,7 +134,7 @@ def test_days_and_facilities_are_those_of_syslog():
         for day, text in ((2, f"{name}  2 03:04:05"), (10, f"{name} 10 03:04:05")):
             when = time.struct_time((2026, month, day, 3, 4, 5, 0, 1, 0))
             message = f'<28>{text} proscribe[{os.getpid()}]: {{"kind":"rule"}}'
-            assert datagrams.syslog_message(EVENT, 3, when) == message.encode()
+            assert datagrams.encode_syslog_message(EVENT, 3, when) == message.encode()
 
 
 def test_journal_entry_has_its_fields_with_their_lengths():
@@ -144,8 +144,8 @@ def test_journal_entry_has_its_fields_with_their_lengths():
         (b"PROSCRIBE_RULE", b"apps/wechat"), (b"PROSCRIBE_STATE", b"noncompliant"),
     ]  # fmt: skip
     entry = b"".join(b"%s\n%s%s\n" % (name, len(value).to_bytes(8, "little"), value) for name, value in fields)
-    assert datagrams.journal_entry(EVENT, 3) == entry
-    assert b"PROSCRIBE_RULE" not in datagrams.journal_entry(EVENT._replace(rule=""), 3)
+    assert datagrams.encode_journal_entry(EVENT, 3) == entry
+    assert b"PROSCRIBE_RULE" not in datagrams.encode_journal_entry(EVENT._replace(rule=""), 3)
 
 
 @pytest.fixture
@@ -155,8 +155,8 @@ def daemon(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(path)
         listening.settimeout(0.1)
-        monkeypatch.setattr(datagrams, "JOURNAL", path)
-        monkeypatch.setattr(datagrams, "SYSLOG", path)
+        monkeypatch.setattr(datagrams, "JOURNAL_SOCKET", path)
+        monkeypatch.setattr(datagrams, "SYSLOG_SOCKET", path)
         yield listening
 
 
@@ -173,7 +173,7 @@ def test_event_is_one_datagram(past, daemon, name, facility):
 
 
 def test_a_daemon_that_takes_nothing_ends_only_its_own_transport(past, daemon, own, monkeypatch):
-    monkeypatch.setattr(datagrams, "PATIENCE", 0.1)
+    monkeypatch.setattr(datagrams, "SEND_TIMEOUT_SECONDS", 0.1)
     file = own / "events.jsonl"
     fleet = {f"web{number:03}": bad() for number in range(2000)}
     (warning,) = send(*past.report(fleet), {**SETTINGS, "file": str(file), "journald": True})
@@ -187,17 +187,17 @@ def test_a_daemon_that_takes_nothing_ends_only_its_own_transport(past, daemon, o
 
 
 def test_a_daemon_that_ends_takes_no_message_any_more(daemon):
-    transport = datagrams.journal(SETTINGS)
-    transport.send(EVENT)
+    transport = datagrams.open_journal(SETTINGS)
+    transport.send_event(EVENT)
     daemon.close()
-    with pytest.raises(Failed, match=r"/socket: .*refused"):
-        transport.send(EVENT)
-    assert transport.sent == 1
-    transport.abandon()
+    with pytest.raises(SendingError, match=r"/socket: .*refused"):
+        transport.send_event(EVENT)
+    assert transport.sent_count == 1
+    transport.discard_unsent()
 
 
 def test_no_daemon_is_a_warning_with_its_place(past, tmp_path, monkeypatch):
-    monkeypatch.setattr(datagrams, "SYSLOG", str(tmp_path / "gone"))
+    monkeypatch.setattr(datagrams, "SYSLOG_SOCKET", str(tmp_path / "gone"))
     (warning,) = send(*past.report({"web01": bad()}), {**SETTINGS, "syslog": True})
     assert f"events could not be sent to syslog: {tmp_path}/gone: " in warning and "; 0 events sent before; " in warning
 
@@ -207,7 +207,9 @@ def test_no_daemon_is_a_warning_with_its_place(past, tmp_path, monkeypatch):
 )
 def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp_path, settings):
     report, records, _ = past.report({"web01": bad()}, history="sqlite", events=settings, exports=["csv", "events"])
-    where = publish(files.ReportDirectory(tmp_path / f"{report['run']['id']}.partial"), report, records, Beyond())
+    where = publish_report(
+        files.ReportDirectory(tmp_path / f"{report['run']['id']}.partial"), report, records, ReportExtras()
+    )
     (warning,) = complete.read_report(where)["warnings"]
     assert "could not be sent" in warning
     assert (where / "report.html").is_file() and (where / "report.csv").is_file()
@@ -229,13 +231,13 @@ def test_a_batch_that_does_not_fit_leaves_no_half_line(own, monkeypatch):
         return write(descriptor, bytes(data)[:20])
 
     log = LogFile(str(file))
-    log.send(EVENT)
-    log.send(EVENT)
+    log.send_event(EVENT)
+    log.send_event(EVENT)
     monkeypatch.setattr(log_file.os, "write", full)
     with pytest.raises(OSError, match="No space left"):
         log.close()
-    log.abandon()
-    assert (file.read_text(), log.sent) == ('{"kind":"before"}\n', 0)
+    log.discard_unsent()
+    assert (file.read_text(), log.sent_count) == ('{"kind":"before"}\n', 0)
 
 
 def test_a_line_that_was_cut_by_a_power_failure_stays_a_line_of_its_own(own):
@@ -243,7 +245,7 @@ def test_a_line_that_was_cut_by_a_power_failure_stays_a_line_of_its_own(own):
     file.write_text('{"kind":"ru')
     file.chmod(0o600)
     log = LogFile(str(file))
-    log.send(EVENT)
+    log.send_event(EVENT)
     assert file.read_text() == '{"kind":"ru', "events are written together"
     log.close()
     assert file.read_text() == '{"kind":"ru\n{"kind":"rule"}\n'
@@ -254,12 +256,12 @@ def test_a_file_that_is_closed_is_on_the_disk(own, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
     log = LogFile(str(own / "events.jsonl"))
-    log.send(EVENT)
+    log.send_event(EVENT)
     assert is_open(own / "events.jsonl") and synced == []
     log.close()
     assert (synced, is_open(own / "events.jsonl")) == ([str(own / "events.jsonl")], False)
     os.mkfifo(own / "pipe", 0o600)
-    with pytest.raises(Failed):
+    with pytest.raises(SendingError):
         LogFile(str(own / "pipe"))
     assert not is_open(own / "pipe")
 
@@ -268,17 +270,17 @@ def test_batches_are_written_while_events_come(own):
     file = own / "events.jsonl"
     log = LogFile(str(file))
     large = EVENT._replace(line="x" * event_texts.LONGEST)
-    for _ in range(log_file.BATCH // event_texts.LONGEST):
-        log.send(large)
-    assert file.stat().st_size == log.sent == 0
-    log.send(large)
-    assert file.stat().st_size == log.sent * (event_texts.LONGEST + 1) > log_file.BATCH
+    for _ in range(log_file.BATCH_BYTES // event_texts.LONGEST):
+        log.send_event(large)
+    assert file.stat().st_size == log.sent_count == 0
+    log.send_event(large)
+    assert file.stat().st_size == log.sent_count * (event_texts.LONGEST + 1) > log_file.BATCH_BYTES
     with file.open() as other:  # which other runs may have between two batches
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    log.send(EVENT)
-    before = log.sent
+    log.send_event(EVENT)
+    before = log.sent_count
     log.close()
-    assert log.sent == before + 1 and len(file.read_bytes().splitlines()) == log.sent
+    assert log.sent_count == before + 1 and len(file.read_bytes().splitlines()) == log.sent_count
 
 
 def test_another_run_that_has_the_file_is_waited_for_and_not_for_ever(own, monkeypatch):
@@ -287,12 +289,12 @@ def test_another_run_that_has_the_file_is_waited_for_and_not_for_ever(own, monke
     holder = os.open(file, os.O_RDWR)
     fcntl.flock(holder, fcntl.LOCK_EX)
     log = LogFile(str(file))
-    log.send(EVENT)
+    log.send_event(EVENT)
     with monkeypatch.context() as patched:
-        patched.setattr(log_file, "PATIENCE", 0.2)
-        with pytest.raises(Failed, match="another process had the file locked for 0 seconds"):
+        patched.setattr(log_file, "LOCK_TIMEOUT_SECONDS", 0.2)
+        with pytest.raises(SendingError, match="another process had the file locked for 0 seconds"):
             log.close()
     monkeypatch.setattr(waiting.time, "sleep", lambda _: fcntl.flock(holder, fcntl.LOCK_UN))
     log.close()
-    assert (file.read_text(), log.sent) == ('{"kind":"rule"}\n', 1)
+    assert (file.read_text(), log.sent_count) == ('{"kind":"rule"}\n', 1)
     os.close(holder)

@@ -14,15 +14,19 @@ from typing import Any
 
 import pytest
 from proscribe.base.duration import parse_moment
-from proscribe.controller.report.evaluation.scope import Scope
-from proscribe.controller.report.evaluation.unobserved import Earlier
+from proscribe.controller.report.evaluation.scope import RunScope
+from proscribe.controller.report.evaluation.unobserved import UnobservedCorrection
 from proscribe.controller.report.storage import complete, journal, pruning, requests_file
-from proscribe.controller.report.storage.corrected import earlier, read, take
-from proscribe.controller.report.storage.files import ReportDirectory, opened, rewrite
-from proscribe.controller.report.storage.journal import Journal, here, left
-from proscribe.controller.report.storage.last_passed import latest_passed, retained
-from proscribe.controller.report.storage.latest import stays
-from proscribe.controller.report.storage.requests_file import Request
+from proscribe.controller.report.storage.corrected import (
+    list_unobserved_corrections,
+    read_open_controls,
+    update_open_controls,
+)
+from proscribe.controller.report.storage.files import ReportDirectory, open_report_file, rewrite_page
+from proscribe.controller.report.storage.journal import RunJournal, identify_machine, list_abandoned_runs
+from proscribe.controller.report.storage.last_passed import find_latest_passed, list_baselines
+from proscribe.controller.report.storage.latest import explain_unchanged_latest
+from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.model.plan import CONTROLS
 
 GOOD = '{"host": "web01", "rules": [{"rule": "apps/x"}]}\n'
@@ -30,7 +34,7 @@ R1, R2, R3 = (f"2026112{day}T003000Z-enforce-1a2b" for day in (1, 2, 3))
 BEFORE = {"web01": {"apps": R1, "browser": R2}, "web02": {"dns": R1, "watch": R1}}
 RECORD = {"host": "web01", "state": "compliant"}
 REPORT = {"schema": "proscribe/report/1"}
-PROD = Scope(["inventory/prod"])
+PROD = RunScope(["inventory/prod"])
 
 HOSTS = ("web01", "db01")
 PART = {"left_out": 1, "limit": "web01"}
@@ -38,7 +42,7 @@ OTHER = {"inventory": ["inventory/other"]}
 NOW, DAY = "2026-11-25T08:00:00Z", 86400
 OLD, NEW = "20260101T020000Z-audit-1a2b", "20261125T020000Z-audit-77c0"
 EMPTY = '{"schema":"proscribe/requested/1"}\n'
-FIRST = Request("web01", "a1", "wong", "parrot", "calls", "2026-11-25T08:00:00Z", "inv", "run1")
+FIRST = StoredRequest("web01", "a1", "wong", "parrot", "calls", "2026-11-25T08:00:00Z", "inv", "run1")
 
 
 @pytest.fixture
@@ -57,23 +61,23 @@ def stored_reports(tmp_path):
 
 
 def test_complete_reports_are_listed_and_found_by_name_or_place(stored_reports):
-    assert complete.runs(stored_reports) == ["r1", "r2", "r3", "r4", "r6"]
-    assert complete.newest_runs(stored_reports) == "the newest are r3, r4, r6"
-    assert complete.runs(stored_reports / "nosuch") == []
-    assert complete.newest_runs(stored_reports / "plans") == "there is none yet"
+    assert complete.list_runs(stored_reports) == ["r1", "r2", "r3", "r4", "r6"]
+    assert complete.describe_newest_runs(stored_reports) == "the newest are r3, r4, r6"
+    assert complete.list_runs(stored_reports / "nosuch") == []
+    assert complete.describe_newest_runs(stored_reports / "plans") == "there is none yet"
     assert [complete.find_run(stored_reports).name, complete.find_run(stored_reports, "r1").name] == ["r3", "r1"]
     assert complete.find_run(stored_reports / "nosuch", str(stored_reports / "r2")) == stored_reports / "r2"
 
 
 @pytest.mark.parametrize("name", ["nosuch", "gone", "r5.partial", "r6", "r7", "r8", "plans"])
 def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports, name):
-    with pytest.raises(complete.NoSuchRun) as wrong:
+    with pytest.raises(complete.UnknownRun) as wrong:
         complete.find_run(stored_reports, name)
     assert str(wrong.value) == f"no complete report {name} in {stored_reports}; the newest are r3, r4, r6"
-    with pytest.raises(complete.NoSuchRun) as wrong:
+    with pytest.raises(complete.UnknownRun) as wrong:
         complete.find_run(stored_reports, f"{stored_reports}/{name}")
     assert str(wrong.value) == f"{stored_reports}/{name} is no complete report, which has report.json and hosts.jsonl"
-    with pytest.raises(complete.NoSuchRun):
+    with pytest.raises(complete.UnknownRun):
         complete.find_run(stored_reports / "r1", name)  # that is a report, and no directory of them
 
 
@@ -110,30 +114,30 @@ def write_corrected(reports: Path, value: object) -> Path:
 ])  # fmt: skip
 def test_corrections_that_name_no_run_are_none(tmp_path, text):
     (tmp_path / "corrected.json").write_text(text)
-    assert read(tmp_path) == {}
+    assert read_open_controls(tmp_path) == {}
 
 
 def test_a_run_over_some_controls_says_nothing_of_others(tmp_path):
     write_corrected(tmp_path, BEFORE)
     run: Any = {"id": R3, "controls": ["dns", "apps"]}
-    take(tmp_path, run, [corrected_record("web01"), corrected_record("web02")])
-    assert read(tmp_path) == {"web01": {"browser": R2}, "web02": {"watch": R1}}
+    update_open_controls(tmp_path, run, [corrected_record("web01"), corrected_record("web02")])
+    assert read_open_controls(tmp_path) == {"web01": {"browser": R2}, "web02": {"watch": R1}}
 
 
 def test_the_file_is_written_only_where_something_changes(tmp_path):
     run: Any = {"id": R3}
-    take(tmp_path, run, [corrected_record("web01")])
+    update_open_controls(tmp_path, run, [corrected_record("web01")])
     assert not (tmp_path / "corrected.json").exists()
-    take(tmp_path, run, [corrected_record("web01"), corrected_record("web02", "apps")])
+    update_open_controls(tmp_path, run, [corrected_record("web01"), corrected_record("web02", "apps")])
     file = tmp_path / "corrected.json"
     assert file.read_text() == json.dumps({"web02": {"apps": R3}}, indent=1)
     before = file.stat().st_ino
-    take(tmp_path, run, [corrected_record("web02", "apps")])
+    update_open_controls(tmp_path, run, [corrected_record("web02", "apps")])
     assert file.stat().st_ino == before
-    take(tmp_path, run, [corrected_record("web02", "apps", rules=0), corrected_record("web01")])
+    update_open_controls(tmp_path, run, [corrected_record("web02", "apps", rules=0), corrected_record("web01")])
     assert file.stat().st_ino == before
-    take(tmp_path, run, [corrected_record("web02")])
-    take(tmp_path, run, [corrected_record("web02")])
+    update_open_controls(tmp_path, run, [corrected_record("web02")])
+    update_open_controls(tmp_path, run, [corrected_record("web02")])
     assert not file.exists()
 
 
@@ -150,20 +154,23 @@ def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_pa
 
     def earlier_of(**run: Any) -> Any:
         run["hosts"] = dict.fromkeys(run["hosts"], "sha256:0")
-        return earlier(tmp_path, run)  # type: ignore[arg-type]
+        return list_unobserved_corrections(tmp_path, run)  # type: ignore[arg-type]
 
     of = {(host, run): {**corrected_record(host), "run": run} for host in BEFORE for run in (R1, R2)}
-    web01 = [Earlier(R1, of["web01", R1], ["apps"]), Earlier(R2, of["web01", R2], ["browser"])]
-    everything = {"web01": web01, "web02": [Earlier(R1, of["web02", R1], ["dns", "watch"])]}
+    web01 = [
+        UnobservedCorrection(R1, of["web01", R1], ["apps"]),
+        UnobservedCorrection(R2, of["web01", R2], ["browser"]),
+    ]
+    everything = {"web01": web01, "web02": [UnobservedCorrection(R1, of["web02", R1], ["dns", "watch"])]}
     assert earlier_of(hosts=["web01", "web02", "web04", "web05", "web06"]) == everything
     assert earlier_of(hosts=["web02"]) == {"web02": everything["web02"]}
     assert earlier_of(hosts=["web01", "web02"], controls=["dns", "browser"]) == {
-        "web01": web01[1:], "web02": [Earlier(R1, of["web02", R1], ["dns"])],
+        "web01": web01[1:], "web02": [UnobservedCorrection(R1, of["web02", R1], ["dns"])],
     }  # fmt: skip
 
 
 def finish_report(reports, name):
-    return ReportDirectory(reports / f"{name}.partial").finish([RECORD], REPORT, ["<!doctype html>"])
+    return ReportDirectory(reports / f"{name}.partial").write_report([RECORD], REPORT, ["<!doctype html>"])
 
 
 def test_a_page_that_cannot_be_made_leaves_no_complete_report(tmp_path):
@@ -172,15 +179,15 @@ def test_a_page_that_cannot_be_made_leaves_no_complete_report(tmp_path):
         raise RuntimeError("no page")
 
     with pytest.raises(RuntimeError):
-        ReportDirectory(tmp_path / "r1.partial").finish([RECORD], REPORT, page())
+        ReportDirectory(tmp_path / "r1.partial").write_report([RECORD], REPORT, page())
     assert [path.name for path in tmp_path.iterdir()] == ["r1.partial"]
     assert list_names(tmp_path / "r1.partial") == ["hosts.jsonl", "report.json"]
 
 
 def test_a_killed_run_leaves_its_journal_and_latest_as_it_was(tmp_path):
     finish_report(tmp_path, "r1")
-    killed = Journal(ReportDirectory(tmp_path / "r2.partial").partial, {"id": "r2"})
-    killed.note("answered", "web01", RECORD)  # and nothing more
+    killed = RunJournal(ReportDirectory(tmp_path / "r2.partial").partial, {"id": "r2"})
+    killed.write_event("answered", "web01", RECORD)  # and nothing more
     journal = (tmp_path / "r2.partial" / "journal.jsonl").read_text()
     assert journal.endswith(',{"host":"web01","state":"compliant"}]\n')
     assert os.readlink(tmp_path / "latest") == "r1" and not (tmp_path / "r2").exists()
@@ -211,7 +218,7 @@ def test_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
         synced.append(os.readlink(f"/proc/self/fd/{descriptor}").removeprefix(str(tmp_path)))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    result.finish([RECORD], REPORT, ["<!doctype html>"], {"unknown.txt": ["a"]})
+    result.write_report([RECORD], REPORT, ["<!doctype html>"], {"unknown.txt": ["a"]})
     files = [f"/r1.partial/.{name}~" for name in ("unknown.txt", "hosts.jsonl", "report.json", "report.html")]
     assert synced == [*files, "/r1.partial", "", ""]  # the links are in the directory of all
 
@@ -226,14 +233,14 @@ def test_a_run_that_is_closed_late_takes_the_place_of_older_ones_only(tmp_path, 
         (tmp_path / name).symlink_to(target)
         (tmp_path / f".{name}.{os.getpid()}").symlink_to(target)  # by a process of this number that was killed
     ReportDirectory(tmp_path / "r2.partial")
-    ReportDirectory(tmp_path / "r2.partial", left=True).finish([RECORD], REPORT, [])
+    ReportDirectory(tmp_path / "r2.partial", is_abandoned=True).write_report([RECORD], REPORT, [])
     assert {name: os.readlink(tmp_path / name) for name in ("latest", "newest")} == expected
     assert list_names(tmp_path / "r2") == ["hosts.jsonl", "report.html", "report.json"]
 
 
 def test_a_page_and_lists_are_replaced_whole(tmp_path):
     complete = finish_report(tmp_path, "r1")
-    rewrite(complete, ["<p>", "new"], {"unknown.txt": ["a", "b"]})
+    rewrite_page(complete, ["<p>", "new"], {"unknown.txt": ["a", "b"]})
     assert {path.name: path.read_text() for path in complete.iterdir() if path.suffix != ".json"} == {
         "hosts.jsonl": '{"host":"web01","state":"compliant"}\n', "report.html": "<p>new", "unknown.txt": "a\nb\n",
     }  # fmt: skip
@@ -248,7 +255,7 @@ def test_a_page_and_lists_are_replaced_whole(tmp_path):
 def test_only_an_ordinary_file_is_opened(tmp_path, make, number):
     make(tmp_path / "x")
     with pytest.raises(OSError) as wrong:
-        opened(tmp_path / "x")
+        open_report_file(tmp_path / "x")
     assert (wrong.value.errno, wrong.value.filename) == (number, str(tmp_path / "x"))
 
 
@@ -275,29 +282,29 @@ PASSED, FAILED = ({"passed": passed, "gate": "noncompliant"} for passed in (True
 def test_a_report_that_cannot_be_read_was_accepted_by_nobody_and_hides_no_other(stored_verdicts, text):
     reports = stored_verdicts((PASSED, {}), (PASSED, {}))
     (reports / "r1" / "report.json").write_text(text)
-    assert latest_passed(reports, PROD).name == "r0"
-    assert [path.name for path in retained(reports)] == ["r0"]
+    assert find_latest_passed(reports, PROD).name == "r0"
+    assert [path.name for path in list_baselines(reports)] == ["r0"]
 
 
 @pytest.mark.parametrize("later", [[], [{"passed": True, "gate": None}], [None, {"passed": False, "gate": None}]])
 def test_where_every_run_failed_the_message_names_the_one_to_name(stored_verdicts, later):
     reports = stored_verdicts(*((verdict, {}) for verdict in (FAILED, FAILED, *later)))
-    with pytest.raises(complete.NoSuchRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
-        latest_passed(reports, PROD)
-    assert retained(reports) == []
+    with pytest.raises(complete.UnknownRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
+        find_latest_passed(reports, PROD)
+    assert list_baselines(reports) == []
 
 
 def test_baseline_of_each_scope_is_kept_and_a_missing_one_lists_the_newest(stored_verdicts, tmp_path):
-    with pytest.raises(complete.NoSuchRun, match=r"no complete report latest in .*; there is none yet"):
-        latest_passed(tmp_path, PROD)
+    with pytest.raises(complete.UnknownRun, match=r"no complete report latest in .*; there is none yet"):
+        find_latest_passed(tmp_path, PROD)
     lab = (PASSED, {"inventory": ["inventory/lab"]})
-    with pytest.raises(complete.NoSuchRun, match=r"covers this run; the newest are r1, r2, r3"):
-        latest_passed(stored_verdicts(lab, lab, lab, lab), PROD)
+    with pytest.raises(complete.UnknownRun, match=r"covers this run; the newest are r1, r2, r3"):
+        find_latest_passed(stored_verdicts(lab, lab, lab, lab), PROD)
 
 
 def test_baselines_of_every_scope_are_kept_when_old_reports_go(stored_verdicts):
     reports = stored_verdicts((PASSED, {}), (PASSED, {"controls": ["dns"]}), (FAILED, {}))
-    assert {path.name for path in retained(reports)} == {"r0", "r1"}
+    assert {path.name for path in list_baselines(reports)} == {"r0", "r1"}
 
 
 def make_run(**more: Any) -> dict[str, Any]:
@@ -325,17 +332,17 @@ def write_latest(reports: Path, hosts: Sequence[str] = HOSTS, **more: Any) -> No
 def test_latest_stays_where_a_run_covers_less(tmp_path, latest, new, named, why):
     if latest is not None:
         write_latest(tmp_path, **latest)
-    result = stays(tmp_path, make_run(**new), named)
+    result = explain_unchanged_latest(tmp_path, make_run(**new), named)
     assert why in result and bool(result) is bool(why)
 
 
 def test_the_hosts_that_another_inventory_lacks_are_named(tmp_path):
     write_latest(tmp_path, ("localhost", "d", "c", "b", "a"), inventory=["x", "y"])
-    why = stays(tmp_path, make_run(**OTHER), ["e"])
+    why = explain_unchanged_latest(tmp_path, make_run(**OTHER), ["e"])
     assert "lacks a, b, c and 1 more of x, y" in why and f"delete {tmp_path / 'latest'}" in why
-    assert stays(tmp_path, make_run(inventory=["y/", "x"]), ["e"]) == ""
+    assert explain_unchanged_latest(tmp_path, make_run(inventory=["y/", "x"]), ["e"]) == ""
     (tmp_path / "r1/hosts.jsonl").unlink()
-    assert stays(tmp_path, make_run(**OTHER), ["e"]) == ""
+    assert explain_unchanged_latest(tmp_path, make_run(**OTHER), ["e"]) == ""
 
 
 @pytest.fixture
@@ -369,7 +376,7 @@ def list_names(reports):
 ])  # fmt: skip
 def test_only_what_is_a_report_of_ours_and_old_goes(reports, name, goes):
     write_report(reports, name)
-    assert pruning.prune(reports, NOW, 30 * DAY) == []
+    assert pruning.prune_reports(reports, NOW, 30 * DAY) == []
     assert list_names(reports) == ([] if goes else [name])
 
 
@@ -380,7 +387,7 @@ def test_files_beside_reports_go_and_stay_with_them(reports):
         for name in (OLD, older, newest, NEW):
             write_report(folder, name)
     (reports / "newest").symlink_to(newest)
-    assert pruning.prune(reports, NOW, DAY, [reports / older]) == []
+    assert pruning.prune_reports(reports, NOW, DAY, [reports / older]) == []
     retained = [older, newest, NEW]
     assert list_names(reports) == [*retained, "diffs", "lifts", "newest"]
     assert (list_names(reports / "diffs"), list_names(reports / "lifts")) == (retained, retained)
@@ -390,7 +397,7 @@ def test_old_report_after_one_that_is_gone_goes(reports):
     (reports / f"{OLD}").write_text("no directory")
     write_report(reports, "20260102T020000Z-audit-0000")
     write_report(reports, "20260103T020000Z-audit-0000.partial")  # nothing was heard of it: its name says how old it is
-    assert pruning.prune(reports, NOW, DAY) == []
+    assert pruning.prune_reports(reports, NOW, DAY) == []
     assert list_names(reports) == [OLD]
 
 
@@ -402,7 +409,7 @@ def test_a_link_is_no_report_and_is_not_followed(reports, tmp_path):
     (reports / "diffs").symlink_to(elsewhere)
     (reports / "lifts").write_text("a file")
     (write_report(reports, "20260102T020000Z-audit-0000") / "link").symlink_to(elsewhere / OLD)
-    assert pruning.prune(reports, NOW, DAY) == []
+    assert pruning.prune_reports(reports, NOW, DAY) == []
     assert (list_names(reports), list_names(elsewhere)) == ([OLD, "diffs", "lifts"], [OLD])
     assert list_names(elsewhere / OLD) == ["hosts.jsonl", "report.html", "report.json"]
 
@@ -413,7 +420,7 @@ def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(repor
     heard = parse_moment(NOW).timestamp() - age
     (folder / "hosts.jsonl").rename(folder / "journal.jsonl")
     os.utime(folder / "journal.jsonl", (heard, heard))
-    pruning.prune(reports, NOW, DAY)
+    pruning.prune_reports(reports, NOW, DAY)
     assert list_names(reports) == ([] if goes else [f"{OLD}.partial"])
 
 
@@ -429,17 +436,17 @@ def test_report_that_cannot_be_removed_is_named(reports, monkeypatch):
         return original(self, target)
 
     monkeypatch.setattr(type(reports), "rename", refusing)
-    (failure,) = pruning.prune(reports, NOW, DAY)
+    (failure,) = pruning.prune_reports(reports, NOW, DAY)
     assert failure.startswith(f"the old report {OLD} could not be removed: ")
     assert list_names(reports) == [OLD]
     write_report(reports, "20260103T020000Z-audit-0000")
     error = FileNotFoundError()  # another run that ends now is at it
-    assert (pruning.prune(reports, NOW, DAY), list_names(reports)) == ([], [OLD])
-    (failure,) = pruning.prune(reports / "nosuch", NOW, DAY)
+    assert (pruning.prune_reports(reports, NOW, DAY), list_names(reports)) == ([], [OLD])
+    (failure,) = pruning.prune_reports(reports / "nosuch", NOW, DAY)
     assert failure.startswith("old reports could not be listed: ")
 
 
-def requesting_record(host: str, *requests: Request, rules: int = 1) -> Any:
+def requesting_record(host: str, *requests: StoredRequest, rules: int = 1) -> Any:
     keys = ("id", "user", "service", "reason", "at")
     listed = [{key: getattr(request, key) for key in keys} for request in requests]
     return {"host": host, "rules_evaluated": rules, **({"requests": listed} if listed else {})}
@@ -458,9 +465,11 @@ def test_unreadable_file_of_requests_is_begun_anew_by_a_whole_run(tmp_path, cont
     file = tmp_path / "requests.jsonl"
     file.write_text(content)
     with pytest.raises(ValueError, match=text or "values"):
-        requests_file.read(tmp_path)
+        requests_file.read_requests(tmp_path)
     for report, after in ((run_report(controls=["dns"]), content), (run_report(), EMPTY)):
-        assert requests_file.take(tmp_path, report, []).endswith("; requests that no later run brings are lost")
+        assert requests_file.store_requests(tmp_path, report, []).endswith(
+            "; requests that no later run brings are lost"
+        )
         assert file.read_text() == after
 
 
@@ -473,11 +482,11 @@ def test_unreadable_file_of_requests_is_begun_anew_by_a_whole_run(tmp_path, cont
     (run_report(controls=["dns"]), [requesting_record("web01")], True),
 ])  # fmt: skip
 def test_request_stays_until_its_host_answers_without_it(tmp_path, report, records, remaining):
-    requests_file.take(tmp_path, run_report("run1"), [requesting_record("web01", FIRST)])
+    requests_file.store_requests(tmp_path, run_report("run1"), [requesting_record("web01", FIRST)])
     file = tmp_path / "requests.jsonl"
     before = file.stat().st_ino
-    assert requests_file.take(tmp_path, report, records) == ""
-    assert requests_file.read(tmp_path) == ([FIRST] if remaining else [])
+    assert requests_file.store_requests(tmp_path, report, records) == ""
+    assert requests_file.read_requests(tmp_path) == ([FIRST] if remaining else [])
     assert (file.stat().st_ino == before) is remaining, "nothing is written where nothing has changed"
 
 
@@ -485,12 +494,14 @@ def test_a_host_can_make_up_ids_but_no_other_hosts_requests(tmp_path):
     later = FIRST._replace(id="a0", at="2026-11-25T09:00:00Z")
     alike = [FIRST, FIRST._replace(user="mallory"), later, FIRST._replace(host="web09")]
     assert len({item.key for item in alike}) == 4
-    requests_file.take(
+    requests_file.store_requests(
         tmp_path, run_report("run1"), [requesting_record("web01", *alike[:3]), requesting_record("web09", alike[3])]
     )
-    assert requests_file.read(tmp_path) == [alike[1], FIRST, alike[3], later]  # by time, then by key
-    requests_file.take(tmp_path, run_report(), [requesting_record("web01", later._replace(reason="more"))])
-    assert requests_file.read(tmp_path) == [later._replace(reason="more")], "the run that brought it first stays"
+    assert requests_file.read_requests(tmp_path) == [alike[1], FIRST, alike[3], later]  # by time, then by key
+    requests_file.store_requests(tmp_path, run_report(), [requesting_record("web01", later._replace(reason="more"))])
+    assert requests_file.read_requests(tmp_path) == [later._replace(reason="more")], (
+        "the run that brought it first stays"
+    )
 
 
 NAME = "r1.partial"
@@ -508,36 +519,36 @@ def write_journal(reports: Path, first: Any = None, more: str = "", name: str = 
     place = reports / name
     place.mkdir()
     if first is None:
-        first = [{"id": name}, {**here(), "locked": True}]
+        first = [{"id": name}, {**identify_machine(), "locked": True}]
     text = first if isinstance(first, str) else json.dumps(first) + "\n"
     (place / journal.FILE).write_text(text + more)
     return place
 
 
 def ids_of_ended_runs(reports: Path) -> list[Any]:
-    return [item.run["id"] for item in left(reports)]
+    return [item.run["id"] for item in list_abandoned_runs(reports)]
 
 
 def test_journal_is_read_up_to_its_last_whole_line(tmp_path):
     place = tmp_path / NAME
     place.mkdir()
-    writer = Journal(place, {"id": "r1", "mode": "audit", **dict.fromkeys(OF_ITS_TASKS, "x")})
-    writer.note("answered", "web01", {"a": 1})
+    writer = RunJournal(place, {"id": "r1", "mode": "audit", **dict.fromkeys(OF_ITS_TASKS, "x")})
+    writer.write_event("answered", "web01", {"a": 1})
     assert ids_of_ended_runs(tmp_path) == [], "while it runs"
-    writer.note("began", "web01")
+    writer.write_event("began", "web01")
     writer.close()
-    writer.note("began", "web02")
+    writer.write_event("began", "web02")
     with (place / journal.FILE).open("a") as stream:
         stream.write('["half')
     assert place.joinpath(journal.FILE).stat().st_mode & 0o777 == 0o640
-    for item in left(tmp_path):
+    for item in list_abandoned_runs(tmp_path):
         assert item.run == {"id": "r1", "mode": "audit"} and item.directory == place and not item.is_unwritten
-        assert list(item.events()) == [["answered", "web01", {"a": 1}], ["began", "web01"]]
-        assert item.ended == place.joinpath(journal.FILE).stat().st_mtime
+        assert list(item.iterate_events()) == [["answered", "web01", {"a": 1}], ["began", "web01"]]
+        assert item.ended_at == place.joinpath(journal.FILE).stat().st_mtime
         assert ids_of_ended_runs(tmp_path) == [], "it is held by who looks at it"
     assert ids_of_ended_runs(tmp_path) == ["r1"]
     with pytest.raises(FileExistsError):
-        Journal(place, {})
+        RunJournal(place, {})
 
 
 @contextlib.contextmanager
@@ -555,17 +566,17 @@ def test_journal_on_a_full_disk_is_marked_as_one_that_lacks_events(tmp_path):
     path = tmp_path / NAME / journal.FILE
     path.parent.mkdir()
     with full_disk(0), pytest.raises(OSError, match="File too large") as wrong:
-        Journal(path.parent, {"id": "r1"})
+        RunJournal(path.parent, {"id": "r1"})
     assert (wrong.value.filename, stat.S_IMODE(path.stat().st_mode)) == (str(path), 0o1640)
-    assert [(item.run, item.is_unwritten) for item in left(tmp_path)] == [(None, True)]
+    assert [(item.run, item.is_unwritten) for item in list_abandoned_runs(tmp_path)] == [(None, True)]
     path.unlink()
-    writer = Journal(path.parent, {"id": "r1"})
-    writer.note("began", "web01")
+    writer = RunJournal(path.parent, {"id": "r1"})
+    writer.write_event("began", "web01")
     with full_disk(path.stat().st_size), pytest.raises(OSError, match="File too large") as wrong:
-        writer.note("began", "web02")
+        writer.write_event("began", "web02")
     assert (wrong.value.filename, stat.S_IMODE(path.stat().st_mode)) == (str(path), 0o1640)
     writer.close()  # there is room again
-    assert [(item.run, item.is_unwritten) for item in left(tmp_path)] == [({"id": "r1"}, True)]
+    assert [(item.run, item.is_unwritten) for item in list_abandoned_runs(tmp_path)] == [({"id": "r1"}, True)]
 
 
 @pytest.mark.parametrize("mode", ["enforce", "audit"])
@@ -573,20 +584,20 @@ def test_change_is_on_the_disk_after_an_interval(tmp_path, monkeypatch, mode):
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda _: synced.append("whole"))
     monkeypatch.setattr(os, "fdatasync", lambda _: synced.append("data"))
-    monkeypatch.setattr(journal, "sync", lambda place: synced.append(place.name))
+    monkeypatch.setattr(journal, "sync_directory", lambda place: synced.append(place.name))
     (tmp_path / NAME).mkdir()
-    item = Journal(tmp_path / NAME, {"mode": mode})
+    item = RunJournal(tmp_path / NAME, {"mode": mode})
     assert synced == (["whole", NAME, tmp_path.name] if mode == "enforce" else [])
     synced.clear()
-    item.note("changed", "web01")
+    item.write_event("changed", "web01")
     assert synced == [], "not each time"
-    monkeypatch.setattr(journal, "EVERY", 0.0)
+    monkeypatch.setattr(journal, "SYNC_INTERVAL_SECONDS", 0.0)
     for event, on_disk in (("answered", 0), ("began", 0), ("changed", 1), ("decided", 1), ("stopped", 1)):
-        item.note(event, "web01")
+        item.write_event(event, "web01")
         assert synced == ["data"] * on_disk, event
         synced.clear()
-    monkeypatch.setattr(journal, "EVERY", 1e9)
-    item.note("stopped", "x")
+    monkeypatch.setattr(journal, "SYNC_INTERVAL_SECONDS", 1e9)
+    item.write_event("stopped", "x")
     assert synced == []
     item.close()
 
@@ -601,7 +612,7 @@ def test_a_journal_that_says_no_run_is_of_none(tmp_path, first):
 def test_a_first_line_without_end_is_not_read(tmp_path, monkeypatch):
     length = len((write_journal(tmp_path) / journal.FILE).read_text())
     for most, ids in ((length - 1, [NAME]), (length - 2, [])):  # the end of the line is not counted
-        monkeypatch.setattr(journal, "MOST_RUN", most)
+        monkeypatch.setattr(journal, "MAX_RUN_CHARACTERS", most)
         assert ids_of_ended_runs(tmp_path) == ids
 
 
@@ -616,9 +627,9 @@ def test_a_first_line_without_end_is_not_read(tmp_path, monkeypatch):
     pytest.param({}, False, False, id="nobody knows"),
 ])  # fmt: skip
 def test_a_run_that_nobody_holds_is_over_by_its_machine_and_its_silence(tmp_path, monkeypatch, place, old, is_over):
-    monkeypatch.setattr(journal, "here", lambda: HERE)
+    monkeypatch.setattr(journal, "identify_machine", lambda: HERE)
     path = write_journal(tmp_path, [{"id": NAME}, place]) / journal.FILE
-    age = time.time() - (2 * journal.SILENT if old else 60)
+    age = time.time() - (2 * journal.MAX_SILENT_SECONDS if old else 60)
     os.utime(path, (age, age))
     assert ids_of_ended_runs(tmp_path) == ([NAME] if is_over else [])
 
@@ -631,19 +642,19 @@ def test_the_oldest_run_comes_first_and_a_complete_one_never(tmp_path):
 
 def test_long_lines_are_read_and_bytes_that_are_no_text_are_replaced(tmp_path):
     long = "x" * 4096
-    path = write_journal(tmp_path, [{"id": NAME, "said": long}, {**here(), "locked": True}]) / journal.FILE
+    path = write_journal(tmp_path, [{"id": NAME, "said": long}, {**identify_machine(), "locked": True}]) / journal.FILE
     path.write_bytes(path.read_bytes() + json.dumps(["answered", long]).encode() + b'\n["failed","caf\xe9"]\n')
-    (events,) = [list(item.events()) for item in left(tmp_path)]
+    (events,) = [list(item.iterate_events()) for item in list_abandoned_runs(tmp_path)]
     assert events == [["answered", long], ["failed", "caf\N{REPLACEMENT CHARACTER}"]]
 
 
 def test_a_machine_without_an_id_is_no_other_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(journal, "MACHINE", tmp_path / "none")
-    assert here()["machine"] == ""
+    monkeypatch.setattr(journal, "MACHINE_ID_PATH", tmp_path / "none")
+    assert identify_machine()["machine"] == ""
     write_journal(tmp_path, [{"id": NAME}, {"kernel": "x", "machine": ""}])
     assert ids_of_ended_runs(tmp_path) == []
-    monkeypatch.setattr(journal, "KERNEL", tmp_path / "none")
-    assert here()["kernel"] == os.uname().nodename
+    monkeypatch.setattr(journal, "BOOT_ID_PATH", tmp_path / "none")
+    assert identify_machine()["kernel"] == os.uname().nodename
 
 
 def test_running_run_holds_its_journal_and_other_files_are_ignored(tmp_path):
@@ -681,4 +692,4 @@ def test_a_directory_without_locks(tmp_path, monkeypatch, error, free):
 
     monkeypatch.setattr(journal.fcntl, "flock", refuse)
     monkeypatch.setattr(journal, "locked", refuse)
-    assert journal._free(0) is free and journal._lock(0, 0) is False
+    assert journal._is_lock_free(0) is free and journal._try_lock(0, 0) is False

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from printed import too_wide
 from properties import examples
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.evaluation.reconcile import make_run_report
 from proscribe.controller.report.storage import difference_files
 from proscribe.controller.report.storage.difference_files import DifferenceFiles
 from proscribe.controller.report.terminal import lifting, summary
@@ -26,8 +26,8 @@ CUT = "... cut here: it is larger than is kept\n"
 
 
 def render_collected(collector, directory="", **screen):
-    fleet = collector.fleet()
-    report = fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z")
+    fleet = collector.reconcile_hosts()
+    report = make_run_report(collector.run, fleet, "2026-11-25T00:31:00Z")
     return summary.render(report, fleet.records, Screen(**screen), directory)
 
 
@@ -44,10 +44,10 @@ def test_hosts_without_a_resolver_are_named_once(mode, count, missing, line):
     below = RuleVerdict("dns/sub-domains", "not_applicable", (Finding("coverage", "sub-domains"),), reason=reason)
     for host in hosts:
         collector.answered(host, answer(below, judge_rule("dns/hosts-file", {"mode": "enforce"}, missing)))
-    fleet = collector.fleet()
+    fleet = collector.reconcile_hosts()
     for record in fleet.records:
         next(rule for rule in record["rules"] if rule["rule"] == "dns/sub-domains")["mode"] = mode
-    report = fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z")
+    report = make_run_report(collector.run, fleet, "2026-11-25T00:31:00Z")
     text = " ".join(summary.render(report, fleet.records, Screen(width=200)).split())
     assert (line in text, text.count("below blocked names")) == (True, 1 if line else 0)
 
@@ -80,7 +80,7 @@ def test_a_host_that_was_lost_while_it_was_lifted_is_not_lifted():
     collector = Collector(run(["web01"], "lift"))
     collector.changed("web01", "apps", {"changed": True, "actions": ["delete gate", "delete hook"]})
     collector.unreachable("web01", "timed out")
-    text = lifting.render(collector.expected, collector.heard, check=False, width=120, back="./proscribe enforce")
+    text = lifting.render(collector.expected, collector.host_states, check=False, width=120, back="./proscribe enforce")
     assert text == "\nlifted on 0 of 1 host (0 actions)\nnot lifted on web01: unreachable: timed out"
 
 
@@ -122,30 +122,30 @@ def test_texts_too_large_for_the_shortest_difference_are_compared_from_both_ends
     [(["+aaaa\n"] * 9, f"+aaaa\n{CUT}"), (["+aaaa\n", "+a\n"], CUT), (["+a\n"], None)],
 ])  # fmt: skip
 def test_files_are_bounded_each_and_all_together(tmp_path, monkeypatch, files):
-    monkeypatch.setattr(difference_files, "OF_ONE", 10)
-    monkeypatch.setattr(difference_files, "OF_ALL", 15)
+    monkeypatch.setattr(difference_files, "MAX_FILE_CHARACTERS", 10)
+    monkeypatch.setattr(difference_files, "MAX_RUN_CHARACTERS", 15)
     of_run = DifferenceFiles(tmp_path, "r1")
     for number, (pieces, text) in enumerate(files):
         if text is not None:
-            assert of_run.write(f"web{number}", "dns_filter", f"digest{number}", pieces).read_text() == text
+            assert of_run.write_difference(f"web{number}", "dns_filter", f"digest{number}", pieces).read_text() == text
         else:
             with pytest.raises(OSError, match="this run has written 0 MiB of them"):
-                of_run.write(f"web{number}", "dns_filter", f"digest{number}", pieces)
+                of_run.write_difference(f"web{number}", "dns_filter", f"digest{number}", pieces)
 
 
 def test_difference_is_for_the_account_alone_and_no_name_of_a_host_leads_elsewhere(tmp_path):
     files = DifferenceFiles(tmp_path, "r1")
-    path = files.write("../../etc/web01\n", "dns_filter", "digest1", ["+a\n"])
+    path = files.write_difference("../../etc/web01\n", "dns_filter", "digest1", ["+a\n"])
     assert path == tmp_path / "diffs" / "r1" / ".._.._etc_web01_.dns_filter.diff"
     assert [stat.S_IMODE(item.stat().st_mode) for item in (path, path.parent, path.parent.parent)] == [
         0o600, 0o700, 0o700
     ]  # fmt: skip
-    second = files.write("../../etc/web01\n", "dns_filter", "digest2", ["+b\n"])
+    second = files.write_difference("../../etc/web01\n", "dns_filter", "digest2", ["+b\n"])
     assert second == path.with_name(".._.._etc_web01_.dns_filter.2.diff") and path.read_text() == "+a\n"
-    assert files.write("../../etc/web01\n", "browser_policy", "digest2", ["+b\n"]) != second
-    assert files.write("web02", "dns_filter", "digest2", ["+b\n"]) == second  # equal hosts share one
+    assert files.write_difference("../../etc/web01\n", "browser_policy", "digest2", ["+b\n"]) != second
+    assert files.write_difference("web02", "dns_filter", "digest2", ["+b\n"]) == second  # equal hosts share one
     text = ["+" + "a" * 4096 + "\n"]
-    path = DifferenceFiles(tmp_path, "r1").write("w" * 200, "dns_filter", "digest", text)
+    path = DifferenceFiles(tmp_path, "r1").write_difference("w" * 200, "dns_filter", "digest", text)
     assert (path.name, path.read_text()) == (f"{'w' * 120}.dns_filter.diff", text[0])
 
 
@@ -155,5 +155,5 @@ def test_difference_that_cannot_be_written_leaves_no_half_file(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        DifferenceFiles(tmp_path, "r1").write("web01", "dns_filter", "digest3", pieces())
+        DifferenceFiles(tmp_path, "r1").write_difference("web01", "dns_filter", "digest3", pieces())
     assert list((tmp_path / "diffs" / "r1").iterdir()) == []

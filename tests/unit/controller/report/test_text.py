@@ -19,9 +19,9 @@ from properties import examples
 from proscribe.controller.cli import command_line
 from proscribe.controller.cli.next_command import format_suggestions, propose
 from proscribe.controller.cli.variables import arguments_of
-from proscribe.controller.report.collection.invocation import called, parsed, repeated
-from proscribe.controller.report.evaluation.advice import advice
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.collection.invocation import parse_arguments, read_call, select_repeated_options
+from proscribe.controller.report.evaluation.advice import propose_next_steps
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.text import wording
 from proscribe.controller.report.text.command import Call, Subcommand, quoted
 from proscribe.controller.report.text.layout import cells, clip, row, screen_width, table, wrap
@@ -249,7 +249,7 @@ WITH_LAUNCHER = {
 
 def make_launcher_call(word="audit", options=(), program="./proscribe", here="/srv", **environment):
     argv = ["/venv/bin/ansible-playbook", f"{PROJECT}/playbooks/{word}.yml", *options]
-    return called(argv, {"PROSCRIBE_CALLED": program, **environment}, OPTIONS, here)
+    return read_call(argv, {"PROSCRIBE_CALLED": program, **environment}, OPTIONS, here)
 
 
 def test_call_of_the_launcher_is_proposed_with_its_options_first(tmp_path):
@@ -265,7 +265,7 @@ def test_call_of_the_launcher_is_proposed_with_its_options_first(tmp_path):
 def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path, monkeypatch):
     monkeypatch.chdir(PROJECT)
     argv = ["/opt/venv/bin/ansible-playbook", "-i", "prod", "playbooks/audit.yml", "-t", "apps"]
-    call = called(argv, {"ANSIBLE_CONFIG": "/etc/our.cfg"}, OPTIONS, PROJECT)
+    call = read_call(argv, {"ANSIBLE_CONFIG": "/etc/our.cfg"}, OPTIONS, PROJECT)
     started = ("env", "ANSIBLE_CONFIG=/etc/our.cfg", "/opt/venv/bin/ansible-playbook")
     assert call.again("web01").argv == (
         *started, "--limit", "web01", "playbooks/audit.yml", "-i", "prod", "-t", "apps",
@@ -277,7 +277,7 @@ def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path, monkey
 
 def test_a_playbook_of_somebody_else_is_proposed_again_and_none_of_ours_in_its_place(tmp_path):
     """Its `hosts:` and `vars:` are in there: ours would reach every host, by another policy."""
-    call = called(["ansible-playbook", "site.yml"], {}, OPTIONS, str(tmp_path))
+    call = read_call(["ansible-playbook", "site.yml"], {}, OPTIONS, str(tmp_path))
     assert call.again().argv == ("ansible-playbook", "site.yml")
     assert call.again(more=["-b"]).argv == ("ansible-playbook", "site.yml", "-b")
     assert call.instead("enforce") is None
@@ -286,7 +286,7 @@ def test_a_playbook_of_somebody_else_is_proposed_again_and_none_of_ours_in_its_p
 @examples(200)
 @given(st.text(max_size=60))
 def test_any_text_is_read_without_an_error(text):
-    repeated(parsed(["-e", text, f"-{text}", f"--{text}"], OPTIONS))
+    select_repeated_options(parse_arguments(["-e", text, f"-{text}", f"--{text}"], OPTIONS))
 
 
 def test_launcher_is_the_executable_file_of_the_project_and_reports_of_before_name_it():
@@ -353,8 +353,8 @@ OF_PLAYBOOK = Call(("ansible-playbook",), playbook=f"{Path(PROJECT)}/playbooks/a
 def print_commands_of_run(call: Call) -> list[str]:
     """Return the commands below a report with a stale catalogue and a silent host."""
     run: Any = {**RUN, "command": call.as_dict()}
-    fleet = reconcile({"web01": "sha256:0"}, [])
-    steps = advice(fleet_report(run, fleet, "2026-11-25T01:00:00Z"), fleet.records)
+    fleet = reconcile_records({"web01": "sha256:0"}, [])
+    steps = propose_next_steps(make_run_report(run, fleet, "2026-11-25T01:00:00Z"), fleet.records)
     return [step.command.line() for step in steps if step.command]
 
 

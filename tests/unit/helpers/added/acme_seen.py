@@ -16,7 +16,7 @@ from proscribe.controller.compile.catalogue.loading import read_catalogue  # noq
 from proscribe.controller.compile.plans.compiling import compile_plan  # noqa: E402
 from proscribe.controller.compile.restrictions import read_restrictions  # noqa: E402
 from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile  # noqa: E402
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records  # noqa: E402
 from proscribe.controller.report.exports import usual, write  # noqa: E402
 from proscribe.host.controls.apps import changes  # noqa: E402
 from proscribe.host.run import compliance_state  # noqa: E402
@@ -39,8 +39,8 @@ host = Host(root)
 answer = results.read_observation(compliance_state(host, plan, ["apps"], "never", False))
 record = read_record("web01", answer["record"])
 run = fleets.run() | {"hosts": {"web01": plan["digest"]}}
-fleet = reconcile(run["hosts"], [record], {})
-paths = write(Path(exports), fleet_report(run, fleet, "2026-11-25T00:31:00Z"), fleet.records, usual())
+fleet = reconcile_records(run["hosts"], [record], {})
+paths = write(Path(exports), make_run_report(run, fleet, "2026-11-25T00:31:00Z"), fleet.records, usual())
 json.dump(
     {
         "mistake": mistake,

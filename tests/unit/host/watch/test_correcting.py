@@ -10,7 +10,7 @@ from typing import Any
 
 import fleets
 import pytest
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.exports import usual, write
 from proscribe.host import run
 from proscribe.host.controls.base import Changes, ControlAction
@@ -111,8 +111,8 @@ def test_every_output_names_packages_that_the_watch_did_not_correct(host, tmp_pa
     host.install("alice", ALICE, 26)
     observe_itself(host)
     answer = audit(host)
-    fleet = reconcile({"web01": answer["plan"]}, [read_record("web01", answer)], {})
-    report = fleet_report({**RUN, "hosts": {"web01": answer["plan"]}}, fleet, "2026-11-27T03:10:00Z")
+    fleet = reconcile_records({"web01": answer["plan"]}, [read_record("web01", answer)], {})
+    report = make_run_report({**RUN, "hosts": {"web01": answer["plan"]}}, fleet, "2026-11-27T03:10:00Z")
     directory = tmp_path / "report"
     directory.mkdir()
     texts = {path.name: path.read_text() for path in write(directory, report, fleet.records, usual())}

@@ -21,9 +21,9 @@ from proscribe.controller.custody.selection import choose
 from proscribe.controller.report import exports, request_news
 from proscribe.controller.report.collection import events
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.evaluation.reconcile import make_run_report
 from proscribe.controller.report.history import open_history
-from proscribe.controller.report.notification import notification
+from proscribe.controller.report.notification import make_run_notification
 from proscribe.controller.report.page import document
 from proscribe.controller.report.storage import requests_file
 from proscribe.controller.report.terminal import summary
@@ -241,8 +241,8 @@ def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
         collector.failed("web02", "apps", str(wrong))
     collector.answered("web03", fleets.clean_answer())
 
-    fleet = collector.fleet(FINISHED)
-    report = fleet_report(run, fleet, FINISHED)
+    fleet = collector.reconcile_hosts(FINISHED)
+    report = make_run_report(run, fleet, FINISHED)
     records = {record["host"]: record for record in fleet.records}
     assert list(records) == ["web01", "web02", "web03"] and not fleet.unexpected
     assert records["web03"]["state"] == "compliant"
@@ -252,23 +252,23 @@ def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     assert len(shown) < 100_000
     "".join(document.page(report, fleet.records)).encode()
     exports.write(directory, report, fleet.records, exports.usual())
-    message = notification(report, fleet.records, None, "/reports")
+    message = make_run_notification(report, fleet.records, None, "/reports")
     assert message is not None and not CONTROL.search(message.text)
-    json.dumps(message.as_dict()).encode()
-    (directory / requests_file.FILE).unlink(missing_ok=True)
-    assert requests_file.take(directory, report, fleet.records) == ""
-    requests = requests_file.read(directory)
+    json.dumps(message.make_payload()).encode()
+    (directory / requests_file.REQUESTS_FILE).unlink(missing_ok=True)
+    assert requests_file.store_requests(directory, report, fleet.records) == ""
+    requests = requests_file.read_requests(directory)
     assert [one.id for one in requests if one.host == "web01"] == [watched_hosts.REQUEST["id"]]
     assert {one.host for one in requests} <= {"web01", "web02"} and len(requests) <= 101
-    news = request_news.notification(request_news.new_requests(requests, run["id"]), {}, "requests")
+    news = request_news.make_request_notification(request_news.select_new_requests(requests, run["id"]), {}, "requests")
     assert not CONTROL.search(news.text)
-    json.dumps(news.as_dict()).encode()
+    json.dumps(news.make_payload()).encode()
 
 
 def collect_alone(mode, honest):
     collector = Collector(fleets.run(["web01"], mode))
     collector.answered("web01", honest)
-    return collector.fleet(FINISHED).records[0]
+    return collector.reconcile_hosts(FINISHED).records[0]
 
 
 RESTRICTED = {"controls": {"apps": {"mode": "enforce", "services": {"wechat": {"mode": "enforce"}}, "settings": {}}}}
@@ -312,9 +312,9 @@ def test_history_takes_every_answer_that_the_reader_lets_through(tmp_path_factor
         return
     collector = Collector(run := fleets.run(["web02"]))
     collector.answered("web02", observation.get("record"))
-    fleet = collector.fleet(FINISHED)
+    fleet = collector.reconcile_hosts(FINISHED)
     history = open_history("sqlite", tmp_path_factory.mktemp("history"))
-    history.record(fleet_report(run, fleet, FINISHED), fleet.records, 0)
+    history.record_run(make_run_report(run, fleet, FINISHED), fleet.records, 0)
 
 
 # -- sizes
@@ -339,11 +339,11 @@ def test_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
     collector = Collector(run := fleets.run(["web01"]))
     started = time.process_time()
     collector.answered("web01", {**fleets.answer(), "state": "noncompliant", "rules_evaluated": 99, "rules": rules})
-    fleet = collector.fleet(FINISHED)
-    report = fleet_report(run, fleet, FINISHED)
+    fleet = collector.reconcile_hosts(FINISHED)
+    report = make_run_report(run, fleet, FINISHED)
     summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
     "".join(document.page(report, fleet.records))
-    notification(report, fleet.records, None, "/reports")
+    make_run_notification(report, fleet.records, None, "/reports")
     assert fleet.records[0]["state"] == "noncompliant"
     assert time.process_time() - started < 20  # of the processor, which is quadratic no more: minutes before
 
@@ -393,11 +393,11 @@ def report_all(hosts):
             collector.answered(name, results.read_observation(parse_answer(text))["record"])
         except UnusableAnswer as wrong:
             collector.failed(name, None, str(wrong))
-    fleet = collector.fleet(FINISHED)
-    report = fleet_report(run, fleet, FINISHED)
+    fleet = collector.reconcile_hosts(FINISHED)
+    report = make_run_report(run, fleet, FINISHED)
     summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
     "".join(document.page(report, fleet.records))
-    notification(report, fleet.records, None, "/reports")
+    make_run_notification(report, fleet.records, None, "/reports")
     return fleet
 
 
@@ -407,7 +407,7 @@ def print_answers(answers):
 
 def test_hosts_at_their_limit_cost_at_most_three_times_what_honest_ones_do(monkeypatch):
     """The room of a run is that of these few, as it is of the first twenty of a thousand."""
-    monkeypatch.setattr(events, "ROOM", 5_000)
+    monkeypatch.setattr(events, "SHARED_EVIDENCE_ROOM", 5_000)
     honest = print_answers(observation(*LARGEST_HONEST) for _ in range(6))
     hostile = print_answers(observation(*fill_limits(number)) for number in range(6))
     report_all(honest[:1])  # what is loaded and compiled once
@@ -425,11 +425,11 @@ def test_host_takes_no_more_memory_than_its_share_whatever_it_answers():
         tracemalloc.stop()
         assert peak < MOST_MEMORY, number
         assert fleet.records[0]["state"] == ("unknown" if number else "noncompliant")
-        assert events.LEFT_OUT not in json.dumps(fleet.records[0]["rules"]), "there is room for one such host"
+        assert events.LEFT_OUT_REASON not in json.dumps(fleet.records[0]["rules"]), "there is room for one such host"
 
 
 def test_evidence_of_a_run_has_a_limit_and_each_host_a_share_of_its_own(monkeypatch):
-    monkeypatch.setattr(events, "ROOM", 7_000)
+    monkeypatch.setattr(events, "SHARED_EVIDENCE_ROOM", 7_000)
     honest = [(rule, [rule]) for rule in RULES]
     own = [(rule, [f"alice.{rule}"] if rule in RULES[:50] else names) for rule, names in honest]
     said = [observation(*honest), *(observation(*fill_limits(n)) for n in range(4)), observation(*own)]

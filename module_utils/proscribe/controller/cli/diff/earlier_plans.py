@@ -24,10 +24,10 @@ from ...compile.inventory.policy_folders import (
 )
 from ...compile.plans.hosts import compile_hosts
 from ...policy_errors import PolicyErrors
-from ...report.end.renewing import is_present
+from ...report.end.renewing import is_present_report
 from ...report.evaluation.lifts import describe_lifts
 from ...report.storage import fleet_state_file
-from ...report.storage.complete import NoSuchRun, UnreadableReport, find_run, read_records, read_report
+from ...report.storage.complete import UnknownRun, UnreadableReport, find_run, read_records, read_report
 from ...report.text.wording import clean, counted
 from .. import Refused, inventory
 from .at_revision import FilesAtRevision
@@ -56,7 +56,7 @@ def earlier(name: str, arguments: argparse.Namespace, now: datetime.datetime, re
     """
     try:
         directory = find_run(reports, name)
-    except NoSuchRun as none:
+    except UnknownRun as none:
         if name == "latest":
             raise Refused(str(none)) from None
         return _of_revision(name, arguments, now, reports)
@@ -73,7 +73,7 @@ def _of_run(directory: Path, reports: Path) -> Earlier:
         plans = {digest: _plan(reports, digest) for digest in sorted(set(hosts.values()))}
     except UnreadableReport as wrong:
         raise Refused(str(wrong)) from None
-    lifts = fleet_state_file.read_lifts(reports) if is_present(directory, reports) else {}
+    lifts = fleet_state_file.read_lifts(reports) if is_present_report(directory, reports) else {}
     lifted = sorted(hosts.keys() & lifts.keys())
     notes = [
         f"{host} was {describe_lifts(lifts[host])}; the next enforce writes its plan anew"

@@ -13,14 +13,14 @@ from ....model.types.record import HostRecord
 from ...compile.inventory.inventory import CompileInput
 from ...compile.inventory.reports_place import find_reports_folder
 from ...report.evaluation.lifts import Lift, describe_lifts
-from ...report.evaluation.modes import ONLY_OBSERVED
+from ...report.evaluation.modes import OBSERVED_SYSTEMS
 from ...report.storage import fleet_state_file
-from ...report.storage.complete import UnreadableReport, read_records, runs
+from ...report.storage.complete import UnreadableReport, list_runs, read_records
 
 MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one.
 # Systems that no run observes, as Python calls them (sys.platform). A Linux host says its distribution.
 NOT_OBSERVED = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32")
-WINDOWS = ONLY_OBSERVED[0]
+WINDOWS = OBSERVED_SYSTEMS[0]
 
 
 class Facts(NamedTuple):
@@ -44,7 +44,7 @@ class Facts(NamedTuple):
     @property
     def only_observed(self) -> bool:
         """Tell whether runs observe the host's system and change nothing on it."""
-        return self.os in ONLY_OBSERVED
+        return self.os in OBSERVED_SYSTEMS
 
     @property
     def observed_system(self) -> bool:
@@ -85,7 +85,7 @@ def known(reports: Path, hosts: Collection[str]) -> dict[str, Facts]:
     """
     found: dict[str, Facts] = {}
     missing = set(hosts)
-    for id_ in reversed(runs(reports)[-MOST_RUNS:]):
+    for id_ in reversed(list_runs(reports)[-MOST_RUNS:]):
         if not missing:
             break
         try:
@@ -107,7 +107,9 @@ def _after_lifts(facts: Facts, lifts: Mapping[str, Lift]) -> Facts:
     """Return the facts of a host of which controls were lifted. What is known to be wrong in others stays."""
     facts = facts._replace(lifted=(*lifts,), lifts=describe_lifts(lifts))
     others_wrong = facts.state in (ERROR, NONCOMPLIANT) and not set(CONTROLS) <= lifts.keys()
-    return facts if others_wrong else facts._replace(state=LIFTED, observed=max(lift.at for lift in lifts.values()))
+    return (
+        facts if others_wrong else facts._replace(state=LIFTED, observed=max(lift.lifted_at for lift in lifts.values()))
+    )
 
 
 def _with(newer: Facts, record: HostRecord) -> Facts:

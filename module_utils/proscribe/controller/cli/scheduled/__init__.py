@@ -21,7 +21,13 @@ from ...compile.waivers.authority import read_approver_list
 from ...policy_errors import PolicyErrors
 from ...report import request_news
 from ...report.history import HistoryError, open_history
-from ...report.notification import Notification, Quoted, known, made, notification
+from ...report.notification import (
+    Notification,
+    QuotedLines,
+    build_notification,
+    make_run_notification,
+    read_run_history,
+)
 from ...report.storage import requests_file
 from ...report.storage.complete import read_records, read_report
 from ...report.text.command import Call
@@ -97,12 +103,12 @@ def refuse(reason: str, options: Sequence[str]) -> int:
     """Report a run that was refused before any host was checked; the exit code. The unit that reports failed runs
     tries again where the notification could not be sent.
     """
-    lines: list[str | Quoted] = [
-        Quoted(reason.splitlines(), OUTPUT_HEADING),
+    lines: list[str | QuotedLines] = [
+        QuotedLines(reason.splitlines(), OUTPUT_HEADING),
         "",
         "No host was checked, and none was changed.",
     ]
-    message = made("Proscribe: a scheduled run was refused", lines, refused=reason)
+    message = build_notification("Proscribe: a scheduled run was refused", lines, refused=reason)
     say(f"proscribe: {message.subject.partition(': ')[2]}\n{message.text}", error=True)
     return REFUSED_EXIT_CODE if send(message, options) else NO_REPORT
 
@@ -114,9 +120,12 @@ def refresh_catalogue(options: Sequence[str]) -> int:
     try:
         message, complete = catalogue.refresh(options)
     except (Refused, PolicyErrors) as wrong:  # nobody reads the journal of a timer
-        lines: list[str | Quoted] = [Quoted(str(wrong).splitlines(), OUTPUT_HEADING), ""]
+        lines: list[str | QuotedLines] = [QuotedLines(str(wrong).splitlines(), OUTPUT_HEADING), ""]
         lines.append("No list was read, and the catalogue stays as it is.")
-        message, complete = made("Proscribe: the catalogue was not refreshed", lines, refreshed=False), False
+        message, complete = (
+            build_notification("Proscribe: the catalogue was not refreshed", lines, refreshed=False),
+            False,
+        )
     if message is None:
         return 0
     print(message.subject, message.text, sep="\n", flush=True)
@@ -137,11 +146,11 @@ def news(directory: Path, reports: Path) -> Notification | None:
     report = read_report(directory)
     try:
         history = open_history(report["run"].get("history") or "off", reports)
-        said = known(history, report)
+        said = read_run_history(history, report)
     except HistoryError as error:
         say(f"proscribe: the history cannot be read, so what is wrong counts as new: {error}", error=True)
         said = None
-    return notification(report, read_records(directory), said, str(directory))
+    return make_run_notification(report, read_records(directory), said, str(directory))
 
 
 def requests_of(
@@ -150,7 +159,7 @@ def requests_of(
     """The notification of the requests that a run brought first (None for none), and the mails to heads."""
     try:
         run = read_report(directory)["run"]
-        new = request_news.new_requests(requests_file.read(reports), run["id"])
+        new = request_news.select_new_requests(requests_file.read_requests(reports), run["id"])
         departments = _departments(options) if new else {}
     except (OSError, ValueError, Refused, PolicyErrors) as error:
         say(f"proscribe: new requests are not reported: {error}", error=True)
@@ -158,16 +167,18 @@ def requests_of(
     if not new:
         return None, []
     command = Call.of(run).command("requests", run["inventory"] or ()).line()
-    return request_news.notification(new, departments, command), request_news.for_heads(new, departments, command)
+    return request_news.make_request_notification(new, departments, command), request_news.make_head_mails(
+        new, departments, command
+    )
 
 
-def _departments(options: Sequence[str]) -> dict[str, request_news.Department]:
+def _departments(options: Sequence[str]) -> dict[str, request_news.DepartmentContact]:
     """The departments of an inventory, with the addresses of their heads. Raises Refused, PolicyErrors."""
     question = inventory.question(inventory_arguments(options))
     restrictions = read_all_restrictions(question.hosts)
     register = read_approver_list(find_approver_folders(question, restrictions), question.groups)
     return {
-        name: request_news.Department(frozenset(hosts), register[name].mail if name in register else "")
+        name: request_news.DepartmentContact(frozenset(hosts), register[name].mail if name in register else "")
         for name, hosts in list_departments(question, restrictions).items()
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from ...compile.catalogue.loading import read_catalogue
 from ...compile.inventory.policy_folders import find_catalogue_folders
 from ...compile.plans.policy import read_all_restrictions
-from ...report.notification import Notification, Quoted, made
+from ...report.notification import Notification, QuotedLines, build_notification
 from ...report.text.wording import counted
 from .. import Refused, inventory
 from ..catalog.chosen import Chosen
@@ -127,10 +127,10 @@ def _notification(outcomes: list[Outcome], top: Path, branch: str, files: Sequen
     if not branch and not refused:
         return None
     said = [f"{counted(len(changed), 'list')} changed", *([f"{len(refused)} refused"] if refused else [])]
-    lines: list[str | Quoted] = [Quoted(_lines(outcomes), "Publishers list:")]
+    lines: list[str | QuotedLines] = [QuotedLines(_lines(outcomes), "Publishers list:")]
     if branch:
         lines += ["", f"The branch {branch} of {top} has the change; nothing is in effect before somebody merges it:"]
         here = f"git -C {shlex.quote(str(top))}"
         lines += [f"  {here} diff HEAD...{branch}", f"  {here} push origin {branch}"]
     facts = {"branch": branch or None, "files": [*files], "changed": changed, "refused": refused}
-    return made(f"Proscribe: catalogue, {', '.join(said)}", lines, **facts)
+    return build_notification(f"Proscribe: catalogue, {', '.join(said)}", lines, **facts)

@@ -14,7 +14,7 @@ from ...compile.plans.hosts import CompiledPlans, compile_hosts
 from ...compile.plans.points import add_signing
 from ...compile.restrictions.points import FedExport
 from ...policy_errors import PolicyErrors
-from ...report.notification import Notification, made
+from ...report.notification import Notification, build_notification
 from ...report.storage.complete import read_report
 from ...report.text.wording import counted
 from .. import Refused, inventory
@@ -70,7 +70,7 @@ def export_news(written: Sequence[Renewed], failed: Sequence[Renewed]) -> Notifi
             lines.append(f"  {one['directory']} ({one['format']}{of}): {one['why']}{more}")
     said = [f"{counted(len(failed), 'export')} not written"] if failed else []
     said += [f"{counted(len(written), 'export')} written again"] if written else []
-    return made(f"Proscribe: {', '.join(said)}", lines, written=[*written], not_written=[*failed])
+    return build_notification(f"Proscribe: {', '.join(said)}", lines, written=[*written], not_written=[*failed])
 
 
 def _outcome(fed: FedExport, why: str) -> Renewed:

@@ -21,7 +21,7 @@ SHOWN_LINES = 12  # of each output of the playbook that could not send
 def send(notification: Notification, options: Sequence[str], heads: Sequence[Mapping[str, str]] = ()) -> bool:
     """Have the notice sent to where the inventory's proscribe_notify says, and mails to heads; if all went well."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
-        json.dump({**notification.as_dict(), "heads": [*heads]}, file)
+        json.dump({**notification.make_payload(), "heads": [*heads]}, file)
         file.flush()
         argv = [
             sys.executable,
@@ -53,7 +53,7 @@ def _of_inventory(options: Sequence[str]) -> list[str]:
         word
         for option in inventory.inventory_options(found)
         if option.name != "ask_vault_pass"
-        for word in option.words()
+        for word in option.list_words()
     ]
 
 

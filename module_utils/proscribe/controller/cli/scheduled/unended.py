@@ -13,11 +13,11 @@ from pathlib import Path
 from ....base.chat_text import OUTPUT_HEADING
 from ....host.schedule.timers import DRIFT_UNIT
 from ....model.types.run import RunInterruption
-from ...report.evaluation.arithmetic import answered
+from ...report.evaluation.arithmetic import has_answered
 from ...report.evaluation.verdict import NOTHING_EXIT
-from ...report.notification import Notification, Quoted, made
-from ...report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
-from ...report.storage.files import JOURNAL, SUFFIX, opened, whole
+from ...report.notification import Notification, QuotedLines, build_notification
+from ...report.storage.complete import NEWEST, UnknownRun, UnreadableReport, find_run, read_records, read_report
+from ...report.storage.files import JOURNAL_FILE, PARTIAL_SUFFIX, open_report_file, replace_file
 from ...report.text.wording import counted
 from .exit_codes import NO_REPORT, NOT_SENT, REPORTED
 from .sending import send
@@ -34,7 +34,7 @@ MOMENT = 900  # seconds in which systemd starts the unit that reports a failed r
 def newest(reports: Path) -> Path | None:
     try:
         return find_run(reports, NEWEST)
-    except (NoSuchRun, UnreadableReport):
+    except (UnknownRun, UnreadableReport):
         return None
 
 
@@ -45,7 +45,7 @@ def failed(reports: Path, options: Sequence[str]) -> int:
     if said.get("Result") == "exit-code" and status.isdigit() and int(status) in REPORTED:
         return 0
     notification = failure(said, *_left(reports), _log(said.get("InvocationID", "")))
-    with contextlib.suppress(OSError), whole(reports / "ended.json") as stream:
+    with contextlib.suppress(OSError), replace_file(reports / "ended.json") as stream:
         json.dump(notification.facts, stream, indent=2)
     print(notification.subject, notification.text, sep="\n", flush=True)
     return 0 if send(notification, options) else NOT_SENT
@@ -53,7 +53,7 @@ def failed(reports: Path, options: Sequence[str]) -> int:
 
 def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str] = ()) -> Notification:
     """The notification of a run that came to no end of its own. `unit` is what systemd says of it. `partial` is the
-    directory of the report that it began ("" for none), and `answered` how many hosts had answered in it. `log` are the
+    directory of the report that it began ("" for none), and `has_answered` how many hosts had answered in it. `log` are the
     last lines that it printed.
     """
     result, status = unit.get("Result", ""), unit.get("ExecMainStatus", "")
@@ -65,7 +65,7 @@ def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str
     }
     why = reasons.get(result, f"failed ({result or 'systemd does not say how'})")
     begun = unit.get("ExecMainStartTimestamp", "")
-    lines: list[str | Quoted] = [f"The scheduled run{f' of {begun}' if begun else ''} {why}.", ""]
+    lines: list[str | QuotedLines] = [f"The scheduled run{f' of {begun}' if begun else ''} {why}.", ""]
     if partial and any(NOT_WRITTEN in line for line in log):
         lines.append(f"What its hosts answered could not be written to {partial}.")
         answered = 0
@@ -73,7 +73,7 @@ def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str
         lines.append(f"Until then {counted(answered, 'host')} had answered; what they said is in {partial}.")
     lines += ["It does not show the state of the hosts.", f"Its log: journalctl -u {DRIFT_UNIT}.service"]
     if log:
-        lines += ["", "The end of its log:", Quoted([f"  {line}" for line in log], OUTPUT_HEADING)]
+        lines += ["", "The end of its log:", QuotedLines([f"  {line}" for line in log], OUTPUT_HEADING)]
     facts = {
         "result": result,
         "status": status,
@@ -81,7 +81,7 @@ def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str
         "report": partial or None,
         "answered": answered,
     }
-    return made(f"Proscribe: a scheduled run {why.partition(',')[0]}", lines, **facts)
+    return build_notification(f"Proscribe: a scheduled run {why.partition(',')[0]}", lines, **facts)
 
 
 def _unit() -> dict[str, str]:
@@ -112,17 +112,17 @@ def _left(reports: Path) -> tuple[str, int]:
     begun after the newest complete one, or that, if it was interrupted.
     """
     last = newest(reports)
-    begun = sorted(path for path in reports.glob(f"*{SUFFIX}") if last is None or path.name > last.name)
+    begun = sorted(path for path in reports.glob(f"*{PARTIAL_SUFFIX}") if last is None or path.name > last.name)
     if begun:
-        return str(begun[-1]), _answered(begun[-1] / JOURNAL)
+        return str(begun[-1]), _answered(begun[-1] / JOURNAL_FILE)
     if last is None or not _has_just_ended(last):
         return "", 0
-    return str(last), sum(map(answered, read_records(last)))
+    return str(last), sum(map(has_answered, read_records(last)))
 
 
 def _answered(journal: Path) -> int:
     hosts = set()
-    with contextlib.suppress(OSError), opened(journal) as lines:
+    with contextlib.suppress(OSError), open_report_file(journal) as lines:
         for line in lines:
             with contextlib.suppress(ValueError, TypeError, IndexError):  # the last line may be cut in half
                 if (event := json.loads(line))[:1] == ["answered"]:

@@ -27,7 +27,7 @@ from ...compile.waivers.standing import ENDED_STATUSES, format_moment
 from ...compile.waivers.waiver import NARROWING_KEYS
 from ...policy_errors import close_to
 from ...report.storage import requests_file
-from ...report.storage.requests_file import Request
+from ...report.storage.requests_file import StoredRequest
 from .. import Refused, inventory
 
 OPEN, DRAFTED, WAIVED, REFUSED, ENDED = "open", "drafted", "waived", "refused", "ended"
@@ -67,7 +67,7 @@ class Opens(NamedTuple):
 class Standing(NamedTuple):
     """A request and what was answered."""
 
-    request: Request
+    request: StoredRequest
     departments: tuple[str, ...]
     approvers: tuple[str, ...]  # heads of these departments; the first one may approve for all of them, if one may
     state: str
@@ -85,7 +85,7 @@ def found(arguments: argparse.Namespace, now: datetime.datetime) -> list[Standin
     """The requests of the hosts that `arguments` choose, those that wait first. Raises Refused, PolicyErrors."""
     question = inventory.question(arguments)
     try:
-        stored = requests_file.read(inventory.reports_place(arguments).directory)
+        stored = requests_file.read_requests(inventory.reports_place(arguments).directory)
     except ValueError as error:
         raise Refused(f"{error}; the next run makes it anew") from None
     chosen = {host.name for host in question.hosts}
@@ -116,7 +116,7 @@ def named(id_: str, listed: Sequence[Standing]) -> Standing:
 
 
 def _standing(
-    request: Request,
+    request: StoredRequest,
     compiled: CompiledPlans,
     register: ApproverList,
     departments: Mapping[str, Sequence[str]],
@@ -130,7 +130,9 @@ def _standing(
     return Standing(request, own, _approvers(own, register), state, why, waiver, opens, days)
 
 
-def _answer(request: Request, waivers: Sequence[JudgedWaiver], refusal: RequestRefusal | None) -> tuple[str, str, str]:
+def _answer(
+    request: StoredRequest, waivers: Sequence[JudgedWaiver], refusal: RequestRefusal | None
+) -> tuple[str, str, str]:
     """The state, the answer as a clause, and the waiver."""
     those = [judged for judged in waivers if _answers(judged, request)]
     for waiver, worth in those:
@@ -146,7 +148,7 @@ def _answer(request: Request, waivers: Sequence[JudgedWaiver], refusal: RequestR
     return OPEN, "", ""
 
 
-def _answers(judged: JudgedWaiver, request: Request) -> bool:
+def _answers(judged: JudgedWaiver, request: StoredRequest) -> bool:
     waiver, worth = judged
     return (
         waiver.request == request.id
@@ -162,7 +164,7 @@ def _approvers(departments: Sequence[str], register: ApproverList) -> tuple[str,
     return tuple(sorted(heads, key=lambda head: not all(head in authority for authority in authorities)))
 
 
-def _opens(request: Request, plan: Plan, catalogue: Catalogue) -> Opens:
+def _opens(request: StoredRequest, plan: Plan, catalogue: Catalogue) -> Opens:
     entries = {name: part["services"].get(request.service) for name, part in plan["controls"].items()}
     modes = {name: entry["mode"] if entry else None for name, entry in entries.items()}
     closing = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED_MODES, "upcoming", "waived"))

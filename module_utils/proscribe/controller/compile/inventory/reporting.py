@@ -17,19 +17,22 @@ from ....model.types.plan import Plan
 from ....model.types.run import ControlPolicy, RunReporting, SecondsByHost
 from ....model.types.run import ScheduledExport as FedAgain
 from ...policy_errors import PolicyError, PolicyErrors
-from ...report.evaluation.scope import Scope
-from ...report.storage.complete import LATEST, NoSuchRun, find_run
-from ...report.storage.last_passed import latest_passed
+from ...report.evaluation.scope import RunScope
+from ...report.storage.complete import LATEST, UnknownRun, find_run
+from ...report.storage.last_passed import find_latest_passed
 from ..restrictions import PREFIX, RESTRICTIONS, Restrictions
 from .inventory import HostVariables
 
 # What remembers runs in PostgreSQL needs; the optional extra `history` of pyproject.toml.
 HISTORY_DRIVER = "sqlalchemy"
-FULL_SCOPE = Scope()
+FULL_SCOPE = RunScope()
 
 
 def collect_report_settings(
-    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, scope: Scope = FULL_SCOPE
+    hosts: Sequence[HostVariables],
+    restrictions: Mapping[str, Restrictions],
+    reports: Path,
+    scope: RunScope = FULL_SCOPE,
 ) -> RunReporting:
     """What a run's report has to know. `reports` is the folder of reports. `scope` is what the run observes: `latest`
     as a baseline is the latest run over all of that that passed.
@@ -45,8 +48,8 @@ def collect_report_settings(
     if baseline:
         try:
             latest = baseline == LATEST
-            directory = str(latest_passed(reports, scope) if latest else find_run(reports, baseline))
-        except NoSuchRun as error:
+            directory = str(find_latest_passed(reports, scope) if latest else find_run(reports, baseline))
+        except UnknownRun as error:
             raise PolicyErrors(
                 [_make_error("gate_baseline", baseline, f"an earlier run to compare with: {error}", hosts)]
             ) from None

@@ -17,7 +17,7 @@ from ....model.types.run import CompiledRun, ReleaseFacts, RolloutLimits, RunRep
 from ....wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
 from ....wire.watch_sent import make_expected_watch
 from ...policy_errors import Described, Mistakes, PolicyError, PolicyErrors
-from ...report.evaluation.scope import Scope
+from ...report.evaluation.scope import RunScope
 from ...version import own
 from ..catalogue.cache import CatalogueCache
 from ..catalogue.loading import Catalogue
@@ -132,7 +132,7 @@ def _collect_common_settings(
             sound_hosts,
             sound_restrictions,
             reports,
-            Scope(compile_input.inventory, compile_input.limit, compile_input.controls),
+            RunScope(compile_input.inventory, compile_input.limit, compile_input.controls),
         )
     with mistakes.noting():
         batches = get_common_setting("batches", sound_hosts, sound_restrictions)

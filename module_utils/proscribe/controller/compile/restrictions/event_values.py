@@ -10,8 +10,8 @@ from ....model.types.run import EventSettings
 from ....model.words import SYSLOG_FACILITIES
 from ...policy_errors import Expected
 from ...report.sending import TRANSPORTS
-from ...report.sending.datagrams import USUAL_FACILITY
-from ...report.sending.transport import ALL, CHANGES, MOST, USUAL_LIMIT
+from ...report.sending.datagrams import DEFAULT_FACILITY
+from ...report.sending.transport import DEFAULT_EVENT_LIMIT, MAX_EVENT_LIMIT, SEND_ALL, SEND_CHANGES
 from ..reading.values import make_choice_reader, make_number_reader, read_flag, read_part, require_one_of
 
 MAX_PATH_LENGTH = 4095
@@ -34,16 +34,16 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "journald": read_flag,
     "syslog": read_flag,
     "facility": make_choice_reader(*SYSLOG_FACILITIES),
-    "send": make_choice_reader(CHANGES, ALL),
-    "limit": make_number_reader(1, MOST, "events of a run"),
+    "send": make_choice_reader(SEND_CHANGES, SEND_ALL),
+    "limit": make_number_reader(1, MAX_EVENT_LIMIT, "events of a run"),
 }
 DEFAULT_SETTINGS: EventSettings = {
     "file": "",
     "journald": False,
     "syslog": False,
-    "facility": USUAL_FACILITY,
-    "send": CHANGES,
-    "limit": USUAL_LIMIT,
+    "facility": DEFAULT_FACILITY,
+    "send": SEND_CHANGES,
+    "limit": DEFAULT_EVENT_LIMIT,
 }
 
 

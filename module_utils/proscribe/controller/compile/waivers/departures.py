@@ -59,9 +59,9 @@ def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str
 
     @functools.cache
     def read_observed_names() -> dict[str, str]:
-        fleet_state, _ = fleet_state_file.read(find_reports())
+        fleet_state, _ = fleet_state_file.read_fleet_state(find_reports())
         return {
-            host.name: max((observation.at for observation in host.observations.values()), default="")
+            host.name: max((observation.observed_at for observation in host.observations.values()), default="")
             for host in fleet_state.hosts.values()
         }
 
@@ -82,7 +82,7 @@ def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str
         at = read_noted_names().get((kind, name))
         if at is None and kind == HOSTS and (past := open_run_history()):
             try:
-                at = past.last_expected(name)
+                at = past.read_last_expected(name)
             except HistoryError:  # each further name would wait for the same server
                 unreachable.append(name)
         return read_observed_names().get(name) if at is None and kind == HOSTS else at

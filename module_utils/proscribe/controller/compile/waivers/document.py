@@ -59,7 +59,7 @@ MOMENT_PATTERN = compile_pattern(
     re.ASCII,  # digits are 0 to 9
 )
 
-# An approved need is reviewed every month (CIS Controls v8 2.3 asks for as much of unauthorised software).
+# An approved need is reviewed every month (CIS_CONTROLS Controls v8 2.3 asks for as much of unauthorised software).
 REVIEW_INTERVAL = datetime.timedelta(days=31)
 
 

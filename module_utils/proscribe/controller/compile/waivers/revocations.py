@@ -23,7 +23,7 @@ from ....wire.store import PLANS_DIRECTORY, PlanStore
 from ...policy_errors import PolicyErrors
 from ...report.evaluation.fleet_state import name_inventory
 from ...report.history import HistoryError, open_history
-from ...report.history.exceptions import revoked
+from ...report.history.exceptions import list_revocations
 from ..inventory.inventory import CompileInput
 from ..inventory.policy_folders import find_waiver_folders
 from ..inventory.reporting import get_common_setting
@@ -154,6 +154,8 @@ def _read_history(
     with contextlib.suppress(HistoryError, PolicyErrors, KeyError):
         history = open_history(get_common_setting("history", compile_input.hosts, restrictions), reports)
         if history:
-            with history.database.reading() as session:
-                return [SeenRevocation(*row) for row in revoked(session, name_inventory(compile_input.inventory))]
+            with history.database.open_for_reading() as session:
+                return [
+                    SeenRevocation(*row) for row in list_revocations(session, name_inventory(compile_input.inventory))
+                ]
     return []

@@ -16,21 +16,27 @@ from ....model.types.record import HostRecord, OtherRun, RecordedAction, RecordE
 from ....model.types.report import RolloutReport
 from ....model.types.run import CompiledRun
 from ....wire.replies.record import RUN_ERROR, UnusableAnswer, read_record
-from ..evaluation.modes import Modes
-from ..evaluation.reconcile import CHANGED, Clock, Fleet, Note, reconcile
-from ..evaluation.scope import NOT_KNOWN, NOT_REACHED, controls_of
-from ..evaluation.unobserved import BEGUN, CORRECTED, Earlier, marked, settled
+from ..evaluation.modes import ControlModes
+from ..evaluation.reconcile import CHANGED, Fleet, RecordNote, StaleLimits, reconcile_records
+from ..evaluation.scope import NOT_KNOWN_REASON, NOT_REACHED_REASON, list_observed_controls
+from ..evaluation.unobserved import (
+    BEGUN_REASON,
+    CORRECTED_REASON,
+    UnobservedCorrection,
+    mark_unobserved,
+    settle_corrections,
+)
 from ..text.wording import some
 from .known_rules import require_known_rules
 
 # What a run keeps of evidence that no other host reported, in rules and findings: so much of each host, and what more
 # there is of the first that come. A host with everything wrong lacks the same as others do, and has some of its own.
-SHARE = 200
-ROOM = 100_000
-LEFT_OUT = "left out: hosts of this run have more than a report has room for"
+HOST_EVIDENCE_SHARE = 200
+SHARED_EVIDENCE_ROOM = 100_000
+LEFT_OUT_REASON = "left out: hosts of this run have more than a report has room for"
 
 
-class Decided(TypedDict):
+class CorrectionDecision(TypedDict):
     """Which hosts are corrected, and how: a part of `rollout.Decision`."""
 
     hosts: Sequence[str]
@@ -39,40 +45,40 @@ class Decided(TypedDict):
     set_aside: Mapping[str, str]
 
 
-class Rollout(NamedTuple):
+class RolloutProgress(NamedTuple):
     """How far a run that corrects came."""
 
     to_correct: int  # hosts
     batches: tuple[int, ...]  # their sizes, as decided
     not_reached: tuple[str, ...]  # hosts that had to be corrected, and whose turn did not come
-    why: str  # in words; "" where every host had its turn
+    reason: str  # in words; "" where every host had its turn
     allow: Mapping[str, int | str]  # what proscribe_max_change has to be for all of them, where that was the reason
     set_aside: Mapping[str, str]  # hosts that were left as found, so that the others could be corrected, each with why
 
-    def as_dict(self) -> RolloutReport:
+    def make_rollout_report(self) -> RolloutReport:
         """As it stands in report.json. The hosts' names are in a file of their own."""
         return {
             "to_correct": self.to_correct,
             "batches": list(self.batches),
             "not_reached": len(self.not_reached),
-            "why": self.why or None,
+            "why": self.reason or None,
             "allow": dict(self.allow),
-            "set_aside": [{"host": host, "why": why} for host, why in self.set_aside.items()],
+            "set_aside": [{"host": host, "why": reason} for host, reason in self.set_aside.items()],
         }
 
 
 @dataclass
-class Heard:
+class HostRunState:
     """What one host has said so far."""
 
     records: list[HostRecord] = field(default_factory=list)
     actions: list[RecordedAction] = field(default_factory=list)  # in their order
     errors: list[RecordError] = field(default_factory=list)
     other_runs: list[OtherRun] = field(default_factory=list)  # with which this run had to share the host
-    failed: bool = False  # something went wrong after the host had been seen
+    has_failed: bool = False  # something went wrong after the host had been seen
     reason: str = ""  # why there is no record
-    touched: bool = False  # an enforcing module was started
-    # since the last record: {control: CORRECTED, BEGUN or LIFTED}, and the rules that were left as they are
+    is_touched: bool = False  # an enforcing module was started
+    # since the last record: {control: CORRECTED_REASON, BEGUN_REASON or LIFTED}, and the rules that were left as they are
     changes: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     removed: list[RemovedPackage] = field(default_factory=list)  # of a lift: what it does not install again
@@ -81,28 +87,28 @@ class Heard:
 class Collector:
     """Collects the events of one run; `run` is what `compile_plans` returned for it.
 
-    The collector calls `note` with each event and the values that replay it. journal.py stores them, and replay.py
+    The collector calls `store_event` with each event and the values that replay it. journal.py stores them, and replay.py
     reads them.
     """
 
     def __init__(self, run: CompiledRun) -> None:
         self.run = run
-        self.note: Callable[..., None] = lambda event, *values: None
-        self.interrupted = ""  # in words: why the run ended before its end
+        self.store_event: Callable[..., None] = lambda event, *values: None
+        self.interruption_reason = ""  # in words: why the run ended before its end
         self.lacks_events = False  # of a run whose journal could not be written
-        self.earlier: Mapping[str, Sequence[Earlier]] = {}  # what earlier runs have left open, by host
-        self.heard: dict[str, Heard] = {}
-        self._notes: list[Note] = []
+        self.corrections: Mapping[str, Sequence[UnobservedCorrection]] = {}  # what earlier runs have left open, by host
+        self.host_states: dict[str, HostRunState] = {}
+        self._notes: list[RecordNote] = []
         self._rules: dict[str, RuleRecord] = {}
-        self._room = ROOM
+        self._evidence_room = SHARED_EVIDENCE_ROOM
         services = run.get("services")
         self._services = None if services is None else frozenset(services)
-        self._rollout: Decided | None = None
-        self._stop = ""
-        # For `progress`, which is called after every event: it reads only the hosts that are new since the last call.
-        self._new: set[str] = set()
-        self._came: set[str] = set()
-        self._bad: set[str] = set()
+        self._decision: CorrectionDecision | None = None
+        self._stop_reason = ""
+        # For `count_progress`, which is called after every event: it reads only the hosts that are new since the last call.
+        self._new_hosts: set[str] = set()
+        self._answered_hosts: set[str] = set()
+        self._bad_hosts: set[str] = set()
 
     @property
     def expected(self) -> Mapping[str, str]:
@@ -110,238 +116,257 @@ class Collector:
         return self.run["hosts"]
 
     @property
-    def changing(self) -> bool:
+    def is_changing(self) -> bool:
         """Whether the run observes, corrects and observes again, so that a second record is no duplicate."""
         return self.run["mode"] in ("enforce", "check")
 
     def answered(self, host: str, answer: object) -> HostRecord | None:
         """Take a host's record; returns it as checked, or None when it is no record (the host is unknown then)."""
-        heard = self._of(host)
+        host_state = self._get_host_state(host)
         try:
             record = read_record(host, answer)
             if self._services is not None:
                 require_known_rules(record, self._services, self.expected.get(host, ""))
-        except UnusableAnswer as wrong:
-            self.failed(host, None, f"its answer is no host record: {wrong}")
+        except UnusableAnswer as error:
+            self.failed(host, None, f"its answer is no host record: {error}")
             return None
-        record["rules"] = self._shared(record["rules"])
+        record["rules"] = self._reuse_rules(record["rules"])
         record["plan"], record["schema"] = sys.intern(record["plan"] or ""), sys.intern(record["schema"])
         record["state"] = sys.intern(record["state"])
-        self.note("answered", host, record)
+        self.store_event("answered", host, record)
         # In a run that corrects, the first one and the last one count; roles of one play observe once more each.
-        heard.records[1 if self.changing else len(heard.records) :] = [record]
-        heard.changes, heard.refused = {}, set()
+        host_state.records[1 if self.is_changing else len(host_state.records) :] = [record]
+        host_state.changes, host_state.refused = {}, set()
         return record
 
     def began(self, host: str, control: str) -> None:
         """An enforcing module starts on a host. Until it answers, nobody knows what it has done."""
         if self.run["mode"] in ("enforce", "lift"):
-            self.note("began", host, control)
-            heard = self._of(host)
-            heard.touched = True
-            heard.changes.setdefault(control, BEGUN)
+            self.store_event("began", host, control)
+            host_state = self._get_host_state(host)
+            host_state.is_touched = True
+            host_state.changes.setdefault(control, BEGUN_REASON)
 
     def skipped(self, host: str, control: str) -> None:
         """An enforcing module did not start on a host after all, or did nothing there."""
-        changes = self._of(host).changes
-        if changes.get(control) == BEGUN:
-            self.note("skipped", host, control)
+        changes = self._get_host_state(host).changes
+        if changes.get(control) == BEGUN_REASON:
+            self.store_event("skipped", host, control)
             del changes[control]
 
-    def changed(self, host: str, control: str, result: Mapping[str, object], dry: bool = False) -> None:
-        """Take the result of an enforcing module, failed or not. `dry`: it ran in check mode, so that its actions are
+    def changed(self, host: str, control: str, result: Mapping[str, object], is_dry_run: bool = False) -> None:
+        """Take the result of an enforcing module, failed or not. `is_dry_run`: it ran in check mode, so that its actions are
         what it would have done.
         """
-        said = {key: result[key] for key in ("actions", "refused") if isinstance(result.get(key), list)}
-        self.note("changed", host, control, said, dry)
-        heard = self._of(host)
-        heard.touched = True
-        actions = [str(action) for action in _items(result, "actions")]
-        if actions and not dry and self.run["mode"] == "enforce":
-            heard.changes[control] = CORRECTED
-        elif not dry and self.run["mode"] == "lift":
-            heard.changes[control] = LIFTED
-        elif "actions" in said and heard.changes.get(control) == BEGUN:  # a module that broke says nothing of them
-            del heard.changes[control]
+        stored_result = {key: result[key] for key in ("actions", "refused") if isinstance(result.get(key), list)}
+        self.store_event("changed", host, control, stored_result, is_dry_run)
+        host_state = self._get_host_state(host)
+        host_state.is_touched = True
+        actions = [str(action) for action in _get_list(result, "actions")]
+        if actions and not is_dry_run and self.run["mode"] == "enforce":
+            host_state.changes[control] = CORRECTED_REASON
+        elif not is_dry_run and self.run["mode"] == "lift":
+            host_state.changes[control] = LIFTED
+        elif (
+            "actions" in stored_result and host_state.changes.get(control) == BEGUN_REASON
+        ):  # a module that broke says nothing of them
+            del host_state.changes[control]
         for action in actions:
-            done: RecordedAction = {"control": control, "action": action}
-            if id_ := "" if dry else parse_moved_id(action):
-                done["quarantine_id"] = id_
-            heard.actions.append(done)
-        heard.other_runs += [
-            {"control": control, "by": other["by"], "since": other["since"], "waited": other["waited"]}
-            for other in _items(result, "other_runs")
+            action_entry: RecordedAction = {"control": control, "action": action}
+            if id_ := "" if is_dry_run else parse_moved_id(action):
+                action_entry["quarantine_id"] = id_
+            host_state.actions.append(action_entry)
+        host_state.other_runs += [
+            {"control": control, "by": other_run["by"], "since": other_run["since"], "waited": other_run["waited"]}
+            for other_run in _get_list(result, "other_runs")
         ]
-        heard.removed += map(removed.read_removed_package, _items(result, "removed"))
-        for refusal in _items(result, "refused"):
+        host_state.removed += map(removed.read_removed_package, _get_list(result, "removed"))
+        for refusal in _get_list(result, "refused"):
             if isinstance(refusal, Mapping):
                 message = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
-                heard.errors.append({"control": control, "message": message, "refused": str(refusal.get("rule"))})
-                heard.refused.add(str(refusal.get("rule")))
-        if actions and not dry and self.run["mode"] == "audit":
+                host_state.errors.append({"control": control, "message": message, "refused": str(refusal.get("rule"))})
+                host_state.refused.add(str(refusal.get("rule")))
+        if actions and not is_dry_run and self.run["mode"] == "audit":
             message = f"changed in a run that only audits: {some(actions, 3)}"
-            heard.errors.append({"control": control, "message": message})
-            heard.failed = True
-            self._notes.append(Note(host, CHANGED, message))
+            host_state.errors.append({"control": control, "message": message})
+            host_state.has_failed = True
+            self._notes.append(RecordNote(host, CHANGED, message))
 
     def failed(self, host: str, control: str | None, message: str) -> None:
         """A task failed on a host; `control` is the control that was being enforced, None for any other task."""
-        self.note("failed", host, control, message)
-        self._failed(host, control, message)
+        self.store_event("failed", host, control, message)
+        self._record_failure(host, control, message)
 
-    def _failed(self, host: str, control: str | None, message: str) -> None:
-        heard = self._of(host)
+    def _record_failure(self, host: str, control: str | None, message: str) -> None:
+        host_state = self._get_host_state(host)
         if control:
-            heard.touched = True
+            host_state.is_touched = True
             if self.run["mode"] == "lift":
-                heard.changes[control] = BEGUN
-        if control or heard.records:
+                host_state.changes[control] = BEGUN_REASON
+        if control or host_state.records:
             error: RecordError = {"control": control or RUN_ERROR, "message": message}
             # A host that is set aside fails in a play with roles, too, with the same words.
-            heard.errors += [] if error in heard.errors else [error]
-            heard.failed = True
-        if not heard.records:
-            heard.reason = f"failed: {message}"
+            host_state.errors += [] if error in host_state.errors else [error]
+            host_state.has_failed = True
+        if not host_state.records:
+            host_state.reason = f"failed: {message}"
 
     def has_failed_control(self, host: str) -> bool:
         """Return True if a control failed on the host, so that its record has the reason."""
-        heard = self.heard.get(host)
-        return heard is not None and heard.failed and any(error["control"] != RUN_ERROR for error in heard.errors)
+        host_state = self.host_states.get(host)
+        return (
+            host_state is not None
+            and host_state.has_failed
+            and any(error["control"] != RUN_ERROR for error in host_state.errors)
+        )
 
     def unreachable(self, host: str, message: str) -> None:
         """A host could not be reached, or not any more."""
-        self.note("unreachable", host, message)
-        heard = self._of(host)
-        if heard.records:
-            self._failed(host, None, f"unreachable after it had been seen: {message}")
+        self.store_event("unreachable", host, message)
+        host_state = self._get_host_state(host)
+        if host_state.records:
+            self._record_failure(host, None, f"unreachable after it had been seen: {message}")
         else:
-            heard.reason = f"unreachable: {message}"
+            host_state.reason = f"unreachable: {message}"
 
-    def decided(self, rollout: Decided) -> None:
+    def decided(self, rollout: CorrectionDecision) -> None:
         """Take the decision which hosts are corrected; in a play with `serial` there is one for each batch."""
-        self.note("decided", rollout)
-        if self._rollout is not None:
-            before = self._rollout
+        self.store_event("decided", rollout)
+        if self._decision is not None:
+            previous = self._decision
             rollout = {
-                "hosts": [*before["hosts"], *rollout["hosts"]],
-                "batches": [*before["batches"], *rollout["batches"]],
-                "allow": {**before["allow"], **rollout["allow"]},
-                "set_aside": {**before["set_aside"], **rollout["set_aside"]},
+                "hosts": [*previous["hosts"], *rollout["hosts"]],
+                "batches": [*previous["batches"], *rollout["batches"]],
+                "allow": {**previous["allow"], **rollout["allow"]},
+                "set_aside": {**previous["set_aside"], **rollout["set_aside"]},
             }
-        self._rollout = rollout
-        for host, why in self._set_aside().items():
-            self._failed(host, None, why)
+        self._decision = rollout
+        for host, reason in self._list_set_aside_hosts().items():
+            self._record_failure(host, None, reason)
 
-    def stopped(self, why: str) -> None:
+    def stopped(self, reason: str) -> None:
         """The run was stopped before a batch began; no host failed by that."""
-        self.note("stopped", why)
-        self._stop = why
+        self.store_event("stopped", reason)
+        self._stop_reason = reason
 
-    def rollout(self) -> Rollout | None:
+    def measure_rollout(self) -> RolloutProgress | None:
         """How far the correcting came; None in a run that decided nothing, such as an audit."""
-        if self._rollout is None:
+        if self._decision is None:
             return None
-        hosts, aside = self._rollout["hosts"], self._set_aside()
-        missed = [host for host in hosts if not self._tried(host)]
-        why = self._stop or ((self.interrupted or "stopped, because every host of a batch failed") if missed else "")
-        batches = tuple(self._rollout["batches"])
-        return Rollout(len(hosts) + len(aside), batches, tuple(missed), why, self._rollout["allow"], aside)
+        hosts, set_aside_hosts = self._decision["hosts"], self._list_set_aside_hosts()
+        missed_hosts = [host for host in hosts if not self._is_tried(host)]
+        reason = self._stop_reason or (
+            (self.interruption_reason or "stopped, because every host of a batch failed") if missed_hosts else ""
+        )
+        batches = tuple(self._decision["batches"])
+        return RolloutProgress(
+            len(hosts) + len(set_aside_hosts),
+            batches,
+            tuple(missed_hosts),
+            reason,
+            self._decision["allow"],
+            set_aside_hosts,
+        )
 
-    def _set_aside(self) -> Mapping[str, str]:
+    def _list_set_aside_hosts(self) -> Mapping[str, str]:
         """The hosts that this run leaves as found; a dry one shows what it would change on them, too."""
-        return self._rollout["set_aside"] if self._rollout and self.run["mode"] == "enforce" else {}
+        return self._decision["set_aside"] if self._decision and self.run["mode"] == "enforce" else {}
 
-    def _tried(self, host: str) -> bool:
-        heard = self.heard.get(host)
-        return heard is not None and (heard.touched or heard.failed or len(heard.records) > 1)
+    def _is_tried(self, host: str) -> bool:
+        host_state = self.host_states.get(host)
+        return host_state is not None and (
+            host_state.is_touched or host_state.has_failed or len(host_state.records) > 1
+        )
 
-    def progress(self) -> tuple[int, int]:
+    def count_progress(self) -> tuple[int, int]:
         """How many expected hosts were heard of, and how many of them are noncompliant or in error by now."""
-        for host in (host for host in self._new if host in self.expected):
-            heard = self.heard[host]
-            self._came.add(host)
-            if heard.failed or any(record["state"] in (ERROR, NONCOMPLIANT) for record in heard.records[-1:]):
-                self._bad.add(host)
+        for host in (host for host in self._new_hosts if host in self.expected):
+            host_state = self.host_states[host]
+            self._answered_hosts.add(host)
+            if host_state.has_failed or any(
+                record["state"] in (ERROR, NONCOMPLIANT) for record in host_state.records[-1:]
+            ):
+                self._bad_hosts.add(host)
             else:
-                self._bad.discard(host)
-        self._new.clear()
-        return len(self._came), len(self._bad)
+                self._bad_hosts.discard(host)
+        self._new_hosts.clear()
+        return len(self._answered_hosts), len(self._bad_hosts)
 
-    def fleet(self, now: str = "") -> Fleet:
+    def reconcile_hosts(self, now: str = "") -> Fleet:
         """Reconcile what was heard with what was expected; `now` (2026-11-25T08:00:00Z) makes old records stale."""
-        records = [record for heard in self.heard.values() for record in self._settled(heard)]
-        unheard = NOT_KNOWN if self.lacks_events else NOT_REACHED
-        reasons = dict.fromkeys(self.expected, unheard) if self.interrupted else {}
-        reasons |= {host: heard.reason for host, heard in self.heard.items() if heard.reason}
-        clock = Clock.of(self.run, now) if now else None
-        modes = Modes(self.run.get("policies") or {}, controls_of(self.run))
-        fleet = reconcile(self.expected, records, reasons, clock, self.run.get("rules"), modes)
+        records = [record for host_state in self.host_states.values() for record in self._settle_records(host_state)]
+        silence_reason = NOT_KNOWN_REASON if self.lacks_events else NOT_REACHED_REASON
+        reasons = dict.fromkeys(self.expected, silence_reason) if self.interruption_reason else {}
+        reasons |= {host: host_state.reason for host, host_state in self.host_states.items() if host_state.reason}
+        stale_limits = StaleLimits.make_stale_limits(self.run, now) if now else None
+        control_modes = ControlModes(self.run.get("policies") or {}, list_observed_controls(self.run))
+        fleet = reconcile_records(self.expected, records, reasons, stale_limits, self.run.get("rules"), control_modes)
         return fleet._replace(notes=[*fleet.notes, *self._notes])
 
-    def _settled(self, heard: Heard) -> Sequence[HostRecord]:
+    def _settle_records(self, host_state: HostRunState) -> Sequence[HostRecord]:
         """A host's records as they count: in a run that changes hosts, the second one together with the first."""
-        records = list(heard.records)
-        if self.changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
+        records = list(host_state.records)
+        if self.is_changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
             merged = mark_repaired_rules(records[0], records[1])
-            evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
-            rules = self._shared(merged["rules"])
-            records = [{**merged, "host": records[1]["host"], "rules_evaluated": evaluated, "rules": rules}]
+            evaluated_count = max(merged["rules_evaluated"], len(merged["rules"]))
+            rules = self._reuse_rules(merged["rules"])
+            records = [{**merged, "host": records[1]["host"], "rules_evaluated": evaluated_count, "rules": rules}]
         if not records:
             return []
-        records[-1] = self._with_earlier(records[-1])
-        if not self.changing:
-            return [self._with_errors(record, heard) for record in records]
-        records[-1] = marked(records[-1], heard.changes, heard.refused)
-        last: HostRecord = {**self._with_errors(records[-1], heard), "actions": heard.actions}
-        if heard.other_runs:
-            last["other_runs"] = heard.other_runs
-        return [*records[:-1], last]
+        records[-1] = self._settle_corrections(records[-1])
+        if not self.is_changing:
+            return [self._add_errors(record, host_state) for record in records]
+        records[-1] = mark_unobserved(records[-1], host_state.changes, host_state.refused)
+        last_record: HostRecord = {**self._add_errors(records[-1], host_state), "actions": host_state.actions}
+        if host_state.other_runs:
+            last_record["other_runs"] = host_state.other_runs
+        return [*records[:-1], last_record]
 
-    def _with_earlier(self, record: HostRecord) -> HostRecord:
+    def _settle_corrections(self, record: HostRecord) -> HostRecord:
         """A record with what earlier runs have corrected there and could not observe."""
-        earlier = self.earlier.get(record["host"])
-        if not earlier or not record["rules_evaluated"]:
+        corrections = self.corrections.get(record["host"])
+        if not corrections or not record["rules_evaluated"]:
             return record
-        return settled(record, earlier, (self.run.get("policies") or {}).get(record["plan"] or "") or {})
+        return settle_corrections(record, corrections, (self.run.get("policies") or {}).get(record["plan"] or "") or {})
 
     @staticmethod
-    def _with_errors(record: HostRecord, heard: Heard) -> HostRecord:
-        if not heard.errors:
+    def _add_errors(record: HostRecord, host_state: HostRunState) -> HostRecord:
+        if not host_state.errors:
             return record
-        state = find_worst_state([record["state"], ERROR]) if heard.failed else record["state"]
-        return {**record, "state": state, "errors": [*record["errors"], *heard.errors]}
+        state = find_worst_state([record["state"], ERROR]) if host_state.has_failed else record["state"]
+        return {**record, "state": state, "errors": [*record["errors"], *host_state.errors]}
 
-    def _shared(self, rules: Sequence[RuleRecord]) -> list[RuleRecord]:
+    def _reuse_rules(self, rules: Sequence[RuleRecord]) -> list[RuleRecord]:
         """The rules, with one copy of each that thousands of hosts list with the same evidence.
 
         Each host has a share of its own. What exceeds this share and the room of the run is reported without evidence.
         """
-        left, found = SHARE, list[RuleRecord]()
+        evidence_share, reused_rules = HOST_EVIDENCE_SHARE, list[RuleRecord]()
         for rule in rules:
             content = format_canonical(rule)
             if content not in self._rules:
                 size = 1 + len(rule["findings"])
-                if left >= size:
-                    left -= size
-                elif self._room >= size:
-                    self._room -= size
+                if evidence_share >= size:
+                    evidence_share -= size
+                elif self._evidence_room >= size:
+                    self._evidence_room -= size
                 else:
-                    rule = _without_evidence(rule)
+                    rule = _drop_evidence(rule)
                     content = format_canonical(rule)
-            found.append(self._rules.setdefault(content, rule))
-        return found
+            reused_rules.append(self._rules.setdefault(content, rule))
+        return reused_rules
 
-    def _of(self, host: str) -> Heard:
-        self._new.add(host)
-        return self.heard.setdefault(host, Heard())
+    def _get_host_state(self, host: str) -> HostRunState:
+        self._new_hosts.add(host)
+        return self.host_states.setdefault(host, HostRunState())
 
 
-def _without_evidence(rule: RuleRecord) -> RuleRecord:
+def _drop_evidence(rule: RuleRecord) -> RuleRecord:
     """A rule as all hosts have it that report one in this state."""
-    findings = [Finding("more", f"findings that are {LEFT_OUT}").convert_to_dict()] if rule["findings"] else []
-    return {**rule, "reason": rule["reason"] and LEFT_OUT, "findings": findings}
+    findings = [Finding("more", f"findings that are {LEFT_OUT_REASON}").convert_to_dict()] if rule["findings"] else []
+    return {**rule, "reason": rule["reason"] and LEFT_OUT_REASON, "findings": findings}
 
 
-def _items(result: Mapping[str, object], key: str) -> Sequence[Any]:
-    value = result.get(key)
-    return value if isinstance(value, list) else []
+def _get_list(result: Mapping[str, object], key: str) -> Sequence[Any]:
+    content = result.get(key)
+    return content if isinstance(content, list) else []

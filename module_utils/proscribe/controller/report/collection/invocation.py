@@ -21,14 +21,14 @@ from ....wire import installation
 from ..text.command import SECRETS_FILE, Call
 
 # For each option of ansible-playbook the name of what it sets, and whether it takes a value.
-Options = Mapping[str, tuple[str, bool]]
+OptionTable = Mapping[str, tuple[str, bool]]
 
-DECIDED_ANEW = frozenset(
+SKIPPED_OPTIONS = frozenset(
     ("subset", "check", "diff", "step", "start_at_task", "syntax", "listhosts", "listtasks", "listtags")
 )
-VARIABLES = "extra_vars"
+VARIABLES_OPTION = "extra_vars"
 # What the environment says of the scope of a run. It may have been said for that one command alone.
-FROM_ENVIRONMENT = (
+SCOPE_VARIABLES = (
     "ANSIBLE_CONFIG",
     "ANSIBLE_INVENTORY",
     "ANSIBLE_RUN_TAGS",
@@ -42,112 +42,127 @@ FROM_ENVIRONMENT = (
     "ANSIBLE_VAULT_IDENTITY_LIST",
 )
 # Options that take text in which a secret may stand, and the variable that means the same.
-AS_VARIABLE = {name: f"ansible_{name}" for name in ("ssh_common_args", "ssh_extra_args", "sftp_extra_args")}
-AS_VARIABLE["scp_extra_args"] = "ansible_scp_extra_args"
+VARIABLE_BY_OPTION = {name: f"ansible_{name}" for name in ("ssh_common_args", "ssh_extra_args", "sftp_extra_args")}
+VARIABLE_BY_OPTION["scp_extra_args"] = "ansible_scp_extra_args"
 
-SECRET_NAME = compile_pattern(r"pass|pwd|secret|token|credential|auth|webhook|vault|cookie|bearer|key(?!_file)", re.I)
-SECRET_VALUE = compile_pattern(
+SECRET_NAME_PATTERN = compile_pattern(
+    r"pass|pwd|secret|token|credential|auth|webhook|vault|cookie|bearer|key(?!_file)", re.I
+)
+SECRET_VALUE_PATTERN = compile_pattern(
     r"\$ANSIBLE_VAULT|-----BEGIN|sshpass|\b(?:gh[opsu]_|github_pat_|glpat-|xox[a-z]-|AKIA|eyJ)\w"
     r"|://[^/\s@:]*:[^/\s@]*@|\b[0-9a-fA-F]{32,}\b"
 )
-LONG_TOKEN = compile_pattern(r"\w{24,}", re.ASCII)  # with small and capital letters and digits, it is made for machines
-DEEPEST = 20  # levels of a value that is looked through
+LONG_TOKEN_PATTERN = compile_pattern(
+    r"\w{24,}", re.ASCII
+)  # with small and capital letters and digits, it is made for machines
+MAX_VALUE_DEPTH = 20  # levels of a value that is looked through
 
 
-class Argument(NamedTuple):
+class CallArgument(NamedTuple):
     """One option of a command line with its value, or one word that is none (`name` is "")."""
 
     name: str
     option: str
-    value: str | None = None
+    option_value: str | None = None
 
-    def words(self) -> list[str]:
+    def list_words(self) -> list[str]:
         """As it is typed again."""
-        return [self.option] if self.value is None else [self.option, self.value]
+        return [self.option] if self.option_value is None else [self.option, self.option_value]
 
 
-def called(argv: Sequence[str], environment: Mapping[str, str], options: Options, here: str) -> Call:
-    """The call of the process with that `sys.argv`, in the directory `here`.
+def read_call(
+    argv: Sequence[str], environment: Mapping[str, str], options: OptionTable, working_directory: str
+) -> Call:
+    """The call of the process with that `sys.argv`, in the directory `working_directory`.
 
     The launcher names itself, as it was typed, in PROSCRIBE_CALLED. That counts only where the launcher's own playbook
     is run, since whatever the run starts inherits it.
     """
-    program, rest = _program(argv)
-    words = list(parsed(rest, options))
-    playbooks = [word.option for word in words if not word.name]
-    repeated_options, withheld = repeated(word for word in words if word.name)
+    program, arguments = _split_program(argv)
+    call_arguments = list(parse_arguments(arguments, options))
+    playbooks = [argument.option for argument in call_arguments if not argument.name]
+    repeated_options, withheld = select_repeated_options(argument for argument in call_arguments if argument.name)
     launcher = environment.get("PROSCRIBE_CALLED", "")
-    in_a_folder = bool(playbooks and os.path.dirname(playbooks[0])) and installation.is_playbook(playbooks[0])
-    if launcher and not installation.COLLECTION and in_a_folder:
+    is_own_playbook = bool(playbooks and os.path.dirname(playbooks[0])) and installation.is_playbook(playbooks[0])
+    if launcher and not installation.COLLECTION and is_own_playbook:
         name = os.path.basename(playbooks[0]).removesuffix(".yml")
-        started = (*_before(environment, launcher), *typed(launcher, here))
-        return Call(started, name, "", (*repeated_options, *playbooks[1:]), here, withheld)
-    chosen = [one for one in playbooks if installation.is_playbook(one)] or playbooks
-    program = (*_before(environment, program[0]), *program)
-    return Call(program, "", chosen[0] if chosen else "", (*chosen[1:], *repeated_options), here, withheld)
+        command = (*_list_command_prefix(environment, launcher), *format_launcher(launcher, working_directory))
+        return Call(command, name, "", (*repeated_options, *playbooks[1:]), working_directory, withheld)
+    own_playbooks = [playbook for playbook in playbooks if installation.is_playbook(playbook)] or playbooks
+    program = (*_list_command_prefix(environment, program[0]), *program)
+    return Call(
+        program,
+        "",
+        own_playbooks[0] if own_playbooks else "",
+        (*own_playbooks[1:], *repeated_options),
+        working_directory,
+        withheld,
+    )
 
 
-def parsed(argv: Sequence[str], options: Options) -> Iterator[Argument]:
+def parse_arguments(argv: Sequence[str], options: OptionTable) -> Iterator[CallArgument]:
     """The words of a command line, options with their values, as argparse takes them: `--tags=a`, `--ta a`, `-bl a`."""
     words = iter(argv)
     for word in words:
         if word == "--":
-            yield from (Argument("", rest) for rest in words)
+            yield from (CallArgument("", operand) for operand in words)
         elif word.startswith("--"):
-            option, equals, value = word.partition("=")
-            name, takes = _found(option, options)
-            yield Argument(name, option, value if equals else next(words, "") if takes else None)
+            option, equals, option_value = word.partition("=")
+            name, takes_value = _find_option(option, options)
+            yield CallArgument(name, option, option_value if equals else next(words, "") if takes_value else None)
         elif word.startswith("-") and len(word) > 1:
-            for place in range(1, len(word)):
-                option = f"-{word[place]}"
-                name, takes = options.get(option, (option, False))
-                if takes:
-                    yield Argument(name, option, word[place + 1 :].removeprefix("=") or next(words, ""))
+            for index in range(1, len(word)):
+                option = f"-{word[index]}"
+                name, takes_value = options.get(option, (option, False))
+                if takes_value:
+                    yield CallArgument(name, option, word[index + 1 :].removeprefix("=") or next(words, ""))
                     break
-                yield Argument(name, option)
+                yield CallArgument(name, option)
         else:
-            yield Argument("", word)
+            yield CallArgument("", word)
 
 
-def _found(option: str, options: Options) -> tuple[str, bool]:
+def _find_option(option: str, options: OptionTable) -> tuple[str, bool]:
     """What an option is; it may be shortened, as long as it is the only one that begins so."""
     if option in options:
         return options[option]
-    longer = {options[one] for one in options if one.startswith(option)}
-    return longer.pop() if len(longer) == 1 else (option, False)
+    matching_options = {options[known_option] for known_option in options if known_option.startswith(option)}
+    return matching_options.pop() if len(matching_options) == 1 else (option, False)
 
 
-def _program(argv: Sequence[str]) -> tuple[tuple[str, ...], Sequence[str]]:
+def _split_program(argv: Sequence[str]) -> tuple[tuple[str, ...], Sequence[str]]:
     """The words that start ansible-playbook, and the rest."""
     if os.path.basename(argv[0]) == "__main__.py":  # python -m ansible playbook ...
         return (sys.executable, "-m", "ansible", *argv[1:2]), argv[2:]
-    return _shortest(argv[0]), argv[1:]
+    return _shorten_program(argv[0]), argv[1:]
 
 
-def _before(environment: Mapping[str, str], program: str) -> tuple[str, ...]:
+def _list_command_prefix(environment: Mapping[str, str], program: str) -> tuple[str, ...]:
     """What stands before the program: sudo, where that started it, and what the environment says of the scope."""
-    started = os.path.basename(environment.get("SUDO_COMMAND", "").partition(" ")[0])
-    sudo = ("sudo",) if started and started == os.path.basename(program) and os.geteuid() == 0 else ()
-    own = {"ANSIBLE_CONFIG": installation.CONFIGURATION_PATH}  # the launcher says it, unless somebody else did
-    said = [
-        f"{name}={value}"
-        for name in FROM_ENVIRONMENT
-        if (value := environment.get(name)) and value != own.get(name, "")
+    sudo_program = os.path.basename(environment.get("SUDO_COMMAND", "").partition(" ")[0])
+    sudo = ("sudo",) if sudo_program and sudo_program == os.path.basename(program) and os.geteuid() == 0 else ()
+    default_values = {
+        "ANSIBLE_CONFIG": installation.CONFIGURATION_PATH
+    }  # the launcher says it, unless somebody else did
+    assignments = [
+        f"{name}={setting}"
+        for name in SCOPE_VARIABLES
+        if (setting := environment.get(name)) and setting != default_values.get(name, "")
     ]
-    return (*sudo, *(("env", *said) if said else ()))
+    return (*sudo, *(("env", *assignments) if assignments else ()))
 
 
-def typed(launcher: str, here: str) -> tuple[str, ...]:
+def format_launcher(launcher: str, working_directory: str) -> tuple[str, ...]:
     """The launcher as it can be typed again, which was found by its `$0`."""
-    if "/" not in launcher and os.path.exists(os.path.join(here, launcher)):  # sh proscribe
+    if "/" not in launcher and os.path.exists(os.path.join(working_directory, launcher)):  # sh proscribe
         launcher = f"./{launcher}"
-    place = os.path.join(here, launcher)
-    if os.path.exists(place) and not os.access(place, os.X_OK):
+    launcher_path = os.path.join(working_directory, launcher)
+    if os.path.exists(launcher_path) and not os.access(launcher_path, os.X_OK):
         return ("sh", launcher)
-    return _shortest(launcher)
+    return _shorten_program(launcher)
 
 
-def _shortest(program: str) -> tuple[str, ...]:
+def _shorten_program(program: str) -> tuple[str, ...]:
     """A program by its name, where that finds it; a shell hands on the path that it found."""
     name = os.path.basename(program)
     return (name if os.path.isabs(program) and shutil.which(name) == program else program,)
@@ -156,71 +171,79 @@ def _shortest(program: str) -> tuple[str, ...]:
 # -- what is not repeated ----------------------------------------------------------------------------------------------
 
 
-def repeated(words: Iterable[Argument]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def select_repeated_options(arguments: Iterable[CallArgument]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The options to repeat, and the names of the variables whose values are not: a file stands in for all of them."""
     options: list[str] = []
-    withheld: list[str] = []
-    place = 0
-    for word in words:
-        if word.name in DECIDED_ANEW:
+    withheld_variables: list[str] = []
+    secrets_index = 0
+    for argument in arguments:
+        if argument.name in SKIPPED_OPTIONS:
             continue
-        if secrets := _secrets(word):
-            withheld += [name for name in secrets if name not in withheld]
-            place = len(options)
+        if secret_variables := _list_secret_variables(argument):
+            withheld_variables += [name for name in secret_variables if name not in withheld_variables]
+            secrets_index = len(options)
         else:
-            options += word.words()
-    if withheld:
-        options[place:place] = ["-e", f"@{SECRETS_FILE}"]
-    return tuple(options), tuple(withheld)
+            options += argument.list_words()
+    if withheld_variables:
+        options[secrets_index:secrets_index] = ["-e", f"@{SECRETS_FILE}"]
+    return tuple(options), tuple(withheld_variables)
 
 
-def _secrets(word: Argument) -> list[str]:
+def _list_secret_variables(argument: CallArgument) -> list[str]:
     """The variables of an option that holds something like a secret: all that it sets, since it is left out whole."""
-    if word.value is None:
+    if argument.option_value is None:
         return []
-    if word.name in AS_VARIABLE:
-        return [AS_VARIABLE[word.name]] if seems_secret("", word.value) else []
-    if word.name != VARIABLES or word.value.startswith("@"):
+    if argument.name in VARIABLE_BY_OPTION:
+        return [VARIABLE_BY_OPTION[argument.name]] if may_be_secret("", argument.option_value) else []
+    if argument.name != VARIABLES_OPTION or argument.option_value.startswith("@"):
         return []
-    values = _variables(word.value)
-    if values is None:
+    variables = _parse_variables(argument.option_value)
+    if variables is None:
         return ["what an -e says that cannot be read"]
-    return list(values) if any(seems_secret(name, value) for name, value in values.items()) else []
+    return list(variables) if any(may_be_secret(name, content) for name, content in variables.items()) else []
 
 
-def _variables(text: str) -> dict[str, object] | None:
+def _parse_variables(text: str) -> dict[str, object] | None:
     """The variables of one -e, as Ansible reads them; None where it is none of its forms."""
     try:
         if text.lstrip().startswith(("{", "[")):
-            found = yaml.safe_load(text)
-            return {str(name): value for name, value in found.items()} if isinstance(found, dict) else None
-        return {name: value for name, _, value in (part.partition("=") for part in shlex.split(text))}
+            variables = yaml.safe_load(text)
+            return {str(name): content for name, content in variables.items()} if isinstance(variables, dict) else None
+        return {name: content for name, _, content in (part.partition("=") for part in shlex.split(text))}
     except (ValueError, RecursionError, yaml.YAMLError):
         return None
 
 
-def seems_secret(name: str, value: object, depth: int = 0) -> bool:
+def may_be_secret(name: str, content: object, depth: int = 0) -> bool:
     """Whether a variable's value is better not repeated: by its name, or by what it looks like."""
-    if depth > DEEPEST:
+    if depth > MAX_VALUE_DEPTH:
         return True
-    if isinstance(value, Mapping):
-        return any(seems_secret(str(key), item, depth + 1) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return any(seems_secret(name, item, depth + 1) for item in value)
-    if SECRET_NAME.search(name) and not isinstance(value, bool | int | float):
+    if isinstance(content, Mapping):
+        return any(may_be_secret(str(key), part, depth + 1) for key, part in content.items())
+    if isinstance(content, list | tuple):
+        return any(may_be_secret(name, part, depth + 1) for part in content)
+    if SECRET_NAME_PATTERN.search(name) and not isinstance(content, bool | int | float):
         return True
-    text = str(value)
-    return bool(SECRET_VALUE.search(text)) or any(map(_made_for_machines, LONG_TOKEN.findall(text)))
+    text = str(content)
+    return bool(SECRET_VALUE_PATTERN.search(text)) or any(map(_is_machine_token, LONG_TOKEN_PATTERN.findall(text)))
 
 
-def _made_for_machines(word: str) -> bool:
-    return any(c.islower() for c in word) and any(c.isupper() for c in word) and any(c.isdigit() for c in word)
+def _is_machine_token(token: str) -> bool:
+    return (
+        any(character.islower() for character in token)
+        and any(character.isupper() for character in token)
+        and any(character.isdigit() for character in token)
+    )
 
 
-def where_we_are(environment: Mapping[str, str]) -> str:
+def get_working_directory(environment: Mapping[str, str]) -> str:
     """The directory that commands are typed in, by the name that the shell has for it."""
-    named, actual = environment.get("PWD", ""), os.getcwd()
+    shell_directory, actual_directory = environment.get("PWD", ""), os.getcwd()
     try:
-        return named if os.path.isabs(named) and os.path.samefile(named, actual) else actual
+        return (
+            shell_directory
+            if os.path.isabs(shell_directory) and os.path.samefile(shell_directory, actual_directory)
+            else actual_directory
+        )
     except OSError:
-        return actual
+        return actual_directory

@@ -10,26 +10,26 @@ from ....model.types.record import HostRecord
 from ....wire.replies.shapes import UnusableAnswer
 
 # Of a record, that are no service's of this run: settings, files; honest hosts have some forty.
-MOST_OTHER_RULES = 200
+MAX_OTHER_RULES = 200
 
 
-def require_known_rules(record: HostRecord, services: Collection[str], plan: str) -> None:
+def require_known_rules(record: HostRecord, services: Collection[str], plan_digest: str) -> None:
     """Refuse names and numbers of rules that a host has made up. Raises Unusable.
 
     Each name is a row of every report and a series of the metrics. Each number is a part of a sum over all hosts.
-    `plan` is the digest of the host's plan. A record of another one counts for nothing, and may have been right.
+    `plan_digest` is the digest of the host's plan. A record of another one counts for nothing, and may have been right.
     """
-    others = sum(name.partition("/")[2] not in services for name in {*_names(record)})
-    if others > MOST_OTHER_RULES:
-        raise UnusableAnswer(f"it lists {others:,} rules that are of no service of this run")
-    most = len(services) * len((*CONTROLS, *EXTRA_RULE_GROUPS)) + MOST_OTHER_RULES
-    if record["plan"] == plan and record["rules_evaluated"] > most:
+    other_count = sum(name.partition("/")[2] not in services for name in {*_iterate_rule_names(record)})
+    if other_count > MAX_OTHER_RULES:
+        raise UnusableAnswer(f"it lists {other_count:,} rules that are of no service of this run")
+    max_rules = len(services) * len((*CONTROLS, *EXTRA_RULE_GROUPS)) + MAX_OTHER_RULES
+    if record["plan"] == plan_digest and record["rules_evaluated"] > max_rules:
         raise UnusableAnswer(
-            f"it says that it evaluated {record['rules_evaluated']:,} rules, and this run has at most {most:,}"
+            f"it says that it evaluated {record['rules_evaluated']:,} rules, and this run has at most {max_rules:,}"
         )
 
 
-def _names(record: HostRecord) -> Iterator[str]:
+def _iterate_rule_names(record: HostRecord) -> Iterator[str]:
     """The rules that a record names, also those of refused packets and of the time between two runs."""
     for rule in record["rules"]:
         yield rule["rule"]

@@ -7,22 +7,28 @@ from collections.abc import Iterable, Mapping
 from ....model.finding import EXTRA_RULE_GROUPS, LIFTED
 from ....model.types.run import CompiledRun
 from ..evaluation.lifts import LiftResult
-from ..evaluation.unobserved import BEGUN
-from .events import Heard
+from ..evaluation.unobserved import BEGUN_REASON
+from .events import HostRunState
 
 
-def lift_results(run: CompiledRun, hosts: Iterable[str], heard: Mapping[str, Heard]) -> dict[str, LiftResult]:
+def collect_lift_results(
+    run: CompiledRun, hosts: Iterable[str], host_states: Mapping[str, HostRunState]
+) -> dict[str, LiftResult]:
     """Return the result of each host on which the lift of a control began."""
     policies = run.get("policies") or {}
     results = {}
     for host in hosts:
-        changes = heard[host].changes if host in heard else {}
-        planned = policies.get(run["hosts"][host]) or {}
-        removed = {action["control"] for action in heard[host].actions} if changes else set()
-        absent = {*EXTRA_RULE_GROUPS}.difference(planned, removed)  # a lift looks for both on every host
+        changes = host_states[host].changes if host in host_states else {}
+        planned_controls = policies.get(run["hosts"][host]) or {}
+        removing_controls = {action["control"] for action in host_states[host].actions} if changes else set()
+        absent_controls = {*EXTRA_RULE_GROUPS}.difference(
+            planned_controls, removing_controls
+        )  # a lift looks for both on every host
         result = LiftResult(
-            tuple(control for control, change in changes.items() if change == LIFTED and control not in absent),
-            tuple(control for control, change in changes.items() if change == BEGUN),
+            tuple(
+                control for control, change in changes.items() if change == LIFTED and control not in absent_controls
+            ),
+            tuple(control for control, change in changes.items() if change == BEGUN_REASON),
         )
         if any(result):
             results[host] = result

@@ -6,58 +6,62 @@ from collections.abc import Callable
 
 from ..text.wording import counted
 
-EVERY = 15.0  # seconds between two lines where a line cannot be rewritten, if less than a tenth of the hosts came in
-REWRITE = 0.1  # seconds between two rewritings: enough for an eye
+LINE_INTERVAL_SECONDS = (
+    15.0  # seconds between two lines where a line cannot be rewritten, if less than a tenth of the hosts came in
+)
+REWRITE_INTERVAL_SECONDS = 0.1  # seconds between two rewritings: enough for an eye
 
-CLEAR = "\r\x1b[K"
+CLEAR_LINE = "\r\x1b[K"
 
 
-class Progress:
+class RunProgress:
     """The progress of one run over `expected` hosts. `clock` gives seconds, as time.monotonic does."""
 
-    def __init__(self, name: str, expected: int, rewriting: bool, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, expected_count: int, is_rewriting: bool, clock: Callable[[], float]) -> None:
         self._name = name
-        self._bad = "failed" if name == "lift" else "noncompliant"
-        self._expected = expected
-        self._rewriting = rewriting
+        self._bad_word = "failed" if name == "lift" else "noncompliant"
+        self._expected_count = expected_count
+        self._is_rewriting = is_rewriting
         self._clock = clock
-        self._said_at = clock()
-        self._said = 0
+        self._written_at = clock()
+        self._written_count = 0
 
-    def update(self, heard: int, bad: int) -> str:
+    def format_update(self, answered_count: int, bad_count: int) -> str:
         """What to write now that so many hosts were heard of: "" for nothing, else a text with its own line end."""
         now = self._clock()
-        if self._expected < 2 or heard <= self._said:
+        if self._expected_count < 2 or answered_count <= self._written_count:
             return ""
-        last = heard >= self._expected
-        if self._rewriting:
-            due = last or now - self._said_at >= REWRITE
+        is_last = answered_count >= self._expected_count
+        if self._is_rewriting:
+            is_due = is_last or now - self._written_at >= REWRITE_INTERVAL_SECONDS
         else:
             # The last line is left out: the report follows at once, and says the same.
-            tenth = self._expected >= 10 and (heard - self._said) * 10 >= self._expected
-            due = not last and (tenth or now - self._said_at >= EVERY)
-        if not due:
+            is_tenth = (
+                self._expected_count >= 10 and (answered_count - self._written_count) * 10 >= self._expected_count
+            )
+            is_due = not is_last and (is_tenth or now - self._written_at >= LINE_INTERVAL_SECONDS)
+        if not is_due:
             return ""
-        self._said_at, self._said = now, heard
-        text = f"{self._name}  {heard:,} of {counted(self._expected, 'host')}"
-        text += f"  {bad:,} {self._bad}" if bad else ""
+        self._written_at, self._written_count = now, answered_count
+        text = f"{self._name}  {answered_count:,} of {counted(self._expected_count, 'host')}"
+        text += f"  {bad_count:,} {self._bad_word}" if bad_count else ""
         # The cursor waits at the beginning, so that whatever else is printed begins there.
-        return f"{CLEAR}{text}\r" if self._rewriting else f"{text}\n"
+        return f"{CLEAR_LINE}{text}\r" if self._is_rewriting else f"{text}\n"
 
 
-class Line:
+class ProgressLine:
     """Whether a line that is rewritten stands on the terminal now; whoever prints next takes it away first."""
 
-    shown = False
+    is_shown = False
 
     @classmethod
-    def put(cls, text: str) -> str:
+    def register_text(cls, text: str) -> str:
         """Note that the text is written; returns it."""
-        cls.shown = text.endswith("\r")
+        cls.is_shown = text.endswith("\r")
         return text
 
     @classmethod
-    def away(cls) -> str:
+    def remove_line(cls) -> str:
         """What to write to take the line away; "" if there is none."""
-        was, cls.shown = cls.shown, False
-        return CLEAR if was else ""
+        was_shown, cls.is_shown = cls.is_shown, False
+        return CLEAR_LINE if was_shown else ""

@@ -24,118 +24,122 @@ from ....wire.replies.shapes import (
 )
 from .events import Collector
 
-MODES = ("audit", "enforce", "check")
-MOST_HOSTS = 10_000_000
-NO_NUMBERS = ("auto", "unlimited")  # limits of proscribe_max_change
-MOST_ACTIONS = 100_000  # of one host, in one event
+REPORT_MODES = ("audit", "enforce", "check")
+MAX_HOSTS = 10_000_000
+SPECIAL_LIMITS = ("auto", "unlimited")  # limits of proscribe_max_change
+MAX_ACTIONS = 100_000  # of one host, in one event
 # What a report cannot be made without.
-TEXTS = ("id", "playbook", "mode", "started", "catalog_version")
-LISTS = ("inventory", "controls", "waivers", "upcoming")
+TEXT_KEYS = ("id", "playbook", "mode", "started", "catalog_version")
+LIST_KEYS = ("inventory", "controls", "waivers", "upcoming")
 
-Reader = Callable[..., tuple[Any, ...]]
+EventReader = Callable[..., tuple[Any, ...]]
 
 
-def replayed(run: CompiledRun, events: Iterable[list[Any]]) -> Collector:
+def rebuild_collector(run: CompiledRun, events: Iterable[list[Any]]) -> Collector:
     """The collector of a run that had those events. Reading ends with the first that is none. Raises Unusable for a run
     that is none.
     """
-    collector = Collector(checked(run))
-    for event, *values in (event for event in events if event):
+    collector = Collector(check_run(run))
+    for event, *stored_values in (event for event in events if event):
         try:
-            read = READERS[event](*values)
+            arguments = EVENT_READERS[event](*stored_values)
         except (UnusableAnswer, KeyError, TypeError):
             break
-        if event in OF_RUN or read[0] in collector.expected:
-            getattr(collector, event)(*read)
+        if event in RUN_EVENTS or arguments[0] in collector.expected:
+            getattr(collector, event)(*arguments)
     return collector
 
 
-def checked(run: CompiledRun) -> CompiledRun:
+def check_run(run: CompiledRun) -> CompiledRun:
     """What `compile_plans` said of a run, as its journal has it. Raises Unusable."""
-    given: Mapping[str, object] = {**run}
-    for key in TEXTS:
-        read_line(given.get(key), key)
-    for key in LISTS:
-        read_list(lambda one: one, given.get(key), key, MOST_HOSTS)
-    read_choice(run["mode"], MODES, "mode of a run with a report")
-    for host, digest in require_mapping(run.get("hosts"), "hosts", MOST_HOSTS).items():
+    run_facts: Mapping[str, object] = {**run}
+    for key in TEXT_KEYS:
+        read_line(run_facts.get(key), key)
+    for key in LIST_KEYS:
+        read_list(lambda entry: entry, run_facts.get(key), key, MAX_HOSTS)
+    read_choice(run["mode"], REPORT_MODES, "mode of a run with a report")
+    for host, digest in require_mapping(run.get("hosts"), "hosts", MAX_HOSTS).items():
         read_name(host, "a host")
         read_name(digest, "a plan")
-    require_mapping(run.get("gate"), "gate", MOST_HOSTS)
+    require_mapping(run.get("gate"), "gate", MAX_HOSTS)
     return run
 
 
-def _host(value: object) -> str:
-    return read_name(value, "a host", MAX_NAME_LENGTH)
+def _read_host(content: object) -> str:
+    return read_name(content, "a host", MAX_NAME_LENGTH)
 
 
-def _control(value: object) -> str:
-    return read_choice(value, (*CONTROLS, *EXTRA_RULE_GROUPS), "control")
+def _read_control(content: object) -> str:
+    return read_choice(content, (*CONTROLS, *EXTRA_RULE_GROUPS), "control")
 
 
-def _answered(host: object, record: object) -> tuple[Any, ...]:
-    return _host(host), require_mapping(record, "a record")
+def _read_answer(host: object, record: object) -> tuple[Any, ...]:
+    return _read_host(host), require_mapping(record, "a record")
 
 
-def _of_control(host: object, control: object) -> tuple[Any, ...]:
-    return _host(host), _control(control)
+def _read_control_event(host: object, control: object) -> tuple[Any, ...]:
+    return _read_host(host), _read_control(control)
 
 
-def _changed(host: object, control: object, said: object, dry: object) -> tuple[Any, ...]:
-    result = require_mapping(said, "a change")
-    read: dict[str, object] = {}
+def _read_change(host: object, control: object, stored_result: object, is_dry_run: object) -> tuple[Any, ...]:
+    result = require_mapping(stored_result, "a change")
+    checked_result: dict[str, object] = {}
     if "actions" in result:
-        read["actions"] = read_list(lambda one: read_name(one, "an action"), result["actions"], "actions", MOST_ACTIONS)
+        checked_result["actions"] = read_list(
+            lambda action: read_name(action, "an action"), result["actions"], "actions", MAX_ACTIONS
+        )
     if "refused" in result:
-        read["refused"] = read_list(_refusal, result["refused"], "refused", MOST_ACTIONS)
-    return _host(host), _control(control), read, read_flag(dry, "dry")
+        checked_result["refused"] = read_list(_read_refusal, result["refused"], "refused", MAX_ACTIONS)
+    return _read_host(host), _read_control(control), checked_result, read_flag(is_dry_run, "dry")
 
 
-def _refusal(value: object) -> dict[str, str]:
-    refusal = require_mapping(value, "a refusal")
+def _read_refusal(content: object) -> dict[str, str]:
+    refusal = require_mapping(content, "a refusal")
     return {key: read_line(refusal.get(key), key) for key in ("rule", "subject", "reason")}
 
 
-def _failed(host: object, control: object, message: object) -> tuple[Any, ...]:
-    return _host(host), None if control is None else _control(control), read_line(message, "a message")
+def _read_failure(host: object, control: object, message: object) -> tuple[Any, ...]:
+    return _read_host(host), None if control is None else _read_control(control), read_line(message, "a message")
 
 
-def _unreachable(host: object, message: object) -> tuple[Any, ...]:
-    return _host(host), read_line(message, "a message")
+def _read_unreachable(host: object, message: object) -> tuple[Any, ...]:
+    return _read_host(host), read_line(message, "a message")
 
 
-def _decided(rollout: object) -> tuple[Any, ...]:
+def _read_decision(rollout: object) -> tuple[Any, ...]:
     decision = require_mapping(rollout, "a decision")
     return (
         {
-            "hosts": read_list(_host, decision.get("hosts"), "hosts", MOST_HOSTS),
+            "hosts": read_list(_read_host, decision.get("hosts"), "hosts", MAX_HOSTS),
             "batches": read_list(
-                lambda size: read_count(size, "batches"), decision.get("batches"), "batches", MOST_HOSTS
+                lambda size: read_count(size, "batches"), decision.get("batches"), "batches", MAX_HOSTS
             ),
             "allow": {
-                read_name(part, "allow", MAX_TOKEN_LENGTH): limit if limit in NO_NUMBERS else read_count(limit, "allow")
+                read_name(part, "allow", MAX_TOKEN_LENGTH): limit
+                if limit in SPECIAL_LIMITS
+                else read_count(limit, "allow")
                 for part, limit in require_mapping(decision.get("allow"), "allow").items()
             },
             "set_aside": {
-                _host(host): read_line(why, "set_aside")
-                for host, why in require_mapping(decision.get("set_aside", {}), "set_aside", MOST_HOSTS).items()
+                _read_host(host): read_line(reason, "set_aside")
+                for host, reason in require_mapping(decision.get("set_aside", {}), "set_aside", MAX_HOSTS).items()
             },
         },
     )
 
 
-def _stopped(why: object) -> tuple[Any, ...]:
-    return (read_optional(lambda value, what: read_line(value, what, MAX_LINE_LENGTH), why, "why") or "",)
+def _read_stop(reason: object) -> tuple[Any, ...]:
+    return (read_optional(lambda text, label: read_line(text, label, MAX_LINE_LENGTH), reason, "why") or "",)
 
 
-OF_RUN = ("decided", "stopped")  # the events that are no host's
-READERS: dict[str, Reader] = {
-    "answered": _answered,
-    "began": _of_control,
-    "skipped": _of_control,
-    "changed": _changed,
-    "failed": _failed,
-    "unreachable": _unreachable,
-    "decided": _decided,
-    "stopped": _stopped,
+RUN_EVENTS = ("decided", "stopped")  # the events that are no host's
+EVENT_READERS: dict[str, EventReader] = {
+    "answered": _read_answer,
+    "began": _read_control_event,
+    "skipped": _read_control_event,
+    "changed": _read_change,
+    "failed": _read_failure,
+    "unreachable": _read_unreachable,
+    "decided": _read_decision,
+    "stopped": _read_stop,
 }

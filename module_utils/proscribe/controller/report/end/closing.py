@@ -10,66 +10,81 @@ from typing import NamedTuple
 
 from ....base.moments import format_timestamp
 from ....wire.replies.shapes import UnusableAnswer
-from ..collection.replay import replayed
-from ..evaluation.advice import not_done
-from ..evaluation.unobserved import KEY
+from ..collection.replay import rebuild_collector
+from ..evaluation.advice import list_unfinished_hosts
+from ..evaluation.unobserved import UNOBSERVED_KEY
 from ..storage import journal
 from ..storage.files import ReportDirectory
 from ..text.wording import counted, some
-from .ending import Ended, ended
+from .ending import EndedRun, end_run
 
-KILLED = "it was killed, or its machine went down"
-UNWRITTEN = "its journal or its report could not be written"
+KILLED_REASON = "it was killed, or its machine went down"
+UNWRITTEN_REASON = "its journal or its report could not be written"
 
 
-class Closed(NamedTuple):
+class ClosedRun(NamedTuple):
     """A run that was closed: in words, and how it ended."""
 
     text: str
-    run: Ended
+    run: EndedRun
 
 
-def close(reports: Path, by: str, wrong: Callable[[str], None]) -> Iterator[Closed]:
-    """Close the runs that were left without a report in a directory of reports; `by` is the run that does it.
+def close_unfinished_runs(
+    reports: Path, closing_run_id: str, report_problem: Callable[[str], None]
+) -> Iterator[ClosedRun]:
+    """Close the runs that were left without a report in a directory of reports; `closing_run_id` is the run that does it.
 
-    `wrong` takes a message about each run that cannot be closed; such a run stays as it is.
+    `report_problem` takes a message about each run that cannot be closed; such a run stays as it is.
     """
-    for left in journal.left(reports):
+    for abandoned_run in journal.list_abandoned_runs(reports):
         try:
-            yield _closed(left, by, wrong)
+            yield _close_run(abandoned_run, closing_run_id, report_problem)
         except (OSError, UnusableAnswer, ValueError, KeyError, TypeError, AttributeError) as error:
-            wrong(
-                f"the run in {left.directory} was left without a report, and cannot be closed"
+            report_problem(
+                f"the run in {abandoned_run.directory} was left without a report, and cannot be closed"
                 f" ({type(error).__name__}: {error}); delete it if nobody needs it"
             )
 
 
-def _closed(left: journal.Left, by: str, wrong: Callable[[str], None]) -> Closed:
-    if left.run is None:
+def _close_run(
+    abandoned_run: journal.AbandonedRun, closing_run_id: str, report_problem: Callable[[str], None]
+) -> ClosedRun:
+    if abandoned_run.run is None:
         raise UnusableAnswer("its journal could not be written, so nobody knows what it did")
-    collector = replayed(left.run, left.events())
-    if collector.run["id"] != left.directory.with_suffix("").name:
+    collector = rebuild_collector(abandoned_run.run, abandoned_run.iterate_events())
+    if collector.run["id"] != abandoned_run.directory.with_suffix("").name:
         raise UnusableAnswer(f"it is the journal of {collector.run['id']}")
-    collector.interrupted = why = UNWRITTEN if left.is_unwritten else KILLED
-    collector.lacks_events = left.is_unwritten
-    directory = ReportDirectory(left.directory, left=True)
-    run = ended(collector, directory, format_timestamp(left.ended), failed=True, broken=wrong, closed_by=by)
-    did = described(run, knows_all=not left.is_unwritten)
-    return Closed(f"the run {collector.run['id']} came to no end: {why}. {did}", run)
+    collector.interruption_reason = reason = UNWRITTEN_REASON if abandoned_run.is_unwritten else KILLED_REASON
+    collector.lacks_events = abandoned_run.is_unwritten
+    directory = ReportDirectory(abandoned_run.directory, is_abandoned=True)
+    ended_run = end_run(
+        collector,
+        directory,
+        format_timestamp(abandoned_run.ended_at),
+        ansible_failed=True,
+        report_failure=report_problem,
+        closed_by=closing_run_id,
+    )
+    description = describe_ended_run(ended_run, knows_all=not abandoned_run.is_unwritten)
+    return ClosedRun(f"the run {collector.run['id']} came to no end: {reason}. {description}", ended_run)
 
 
-def described(run: Ended, knows_all: bool = True) -> str:
+def describe_ended_run(run: EndedRun, knows_all: bool = True) -> str:
     """Describe in sentences what an interrupted run did. `knows_all`: its journal has all of it."""
-    begins = "Not done:" if knows_all else "Not known whether done:"
+    heading = "Not done:" if knows_all else "Not known whether done:"
     sentences = [
-        _sentence("corrected" * knows_all, "It corrected", [one["host"] for one in run.records if one.get("actions")]),
-        _sentence("", "Not observed again:", [one["host"] for one in run.records if one.get(KEY)]),
-        _sentence("", begins, not_done(run.report["run"], run.records)),
+        _format_hosts_sentence(
+            "corrected" * knows_all, "It corrected", [record["host"] for record in run.records if record.get("actions")]
+        ),
+        _format_hosts_sentence(
+            "", "Not observed again:", [record["host"] for record in run.records if record.get(UNOBSERVED_KEY)]
+        ),
+        _format_hosts_sentence("", heading, list_unfinished_hosts(run.report["run"], run.records)),
     ]
-    return " ".join(filter(None, [*sentences, f"Its report is {run.where}" if run.where else ""]))
+    return " ".join(filter(None, [*sentences, f"Its report is {run.directory}" if run.directory else ""]))
 
 
-def _sentence(nothing: str, begins: str, hosts: Sequence[str]) -> str:
+def _format_hosts_sentence(missing_verb: str, heading: str, hosts: Sequence[str]) -> str:
     if hosts:
-        return f"{begins} {counted(len(hosts), 'host')} ({some(hosts, 5)})."
-    return f"It {nothing} no host." if nothing else ""
+        return f"{heading} {counted(len(hosts), 'host')} ({some(hosts, 5)})."
+    return f"It {missing_verb} no host." if missing_verb else ""

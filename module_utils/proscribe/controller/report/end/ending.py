@@ -11,120 +11,130 @@ from typing import NamedTuple
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportedExport
 from ....model.types.run import CompiledRun
-from ..collection.events import Collector, Rollout
+from ..collection.events import Collector, RolloutProgress
 from ..evaluation import verdict
-from ..evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
-from ..evaluation.baseline import Baseline, New
-from ..evaluation.reconcile import fleet_report
-from ..evaluation.scope import reached
+from ..evaluation.advice import NOT_REACHED_FILE, SET_ASIDE_FILE, make_host_lists
+from ..evaluation.baseline import Baseline, BaselineDeviation
+from ..evaluation.reconcile import make_run_report
+from ..evaluation.scope import select_reached_records
 from ..storage import complete, corrected, pruning
 from ..storage.files import ReportDirectory
 from . import publishing
 
 Records = Sequence[HostRecord]
-Broken = Callable[[str], None]
+FailureReporter = Callable[[str], None]
 
 
-class Ended(NamedTuple):
-    """How a run ended. `where` is the directory of its report, "" where it is nowhere."""
+class EndedRun(NamedTuple):
+    """How a run ended. `directory` is the directory of its report, "" where it is nowhere."""
 
     report: FleetReport
     records: Records
     verdict: verdict.Verdict
-    where: str
+    directory: str
 
 
-def ended(
+def end_run(
     collector: Collector,
     directory: ReportDirectory | None,
     finished: str,
-    failed: bool,
-    broken: Broken,
+    ansible_failed: bool,
+    report_failure: FailureReporter,
     closed_by: str = "",
-    points_of: Callable[[CompiledRun, str], list[ReportedExport]] | None = None,
-) -> Ended:
-    """End a run. `failed`: Ansible ends with an error. `broken` takes a message about a failure of the report itself,
+    observe_points: Callable[[CompiledRun, str], list[ReportedExport]] | None = None,
+) -> EndedRun:
+    """End a run. `ansible_failed`: Ansible ends with an error. `report_failure` takes a message about a failure of the report itself,
     and the run then proves nothing. `closed_by` is the run that does this for one that could not.
-    `points_of` observes the directories of fed exports, at the end of this run.
+    `observe_points` observes the directories of fed exports, at the end of this run.
     """
     run = collector.run
-    if collector.interrupted:
-        run = {**run, "interrupted": {"why": collector.interrupted, "closed_by": closed_by or None}}
+    if collector.interruption_reason:
+        run = {**run, "interrupted": {"why": collector.interruption_reason, "closed_by": closed_by or None}}
     reports = None if directory is None else directory.partial.parent
     if reports is not None:
-        collector.earlier = corrected.earlier(reports, run)
-    fleet = collector.fleet(finished)
-    new = _new(run, fleet.records, broken)
-    rollout = collector.rollout()
-    report = fleet_report(run, fleet, finished, new, rollout.as_dict() if rollout else None)
-    if points_of is not None:
-        report["points"] = points_of(run, finished)
+        collector.corrections = corrected.list_unobserved_corrections(reports, run)
+    fleet = collector.reconcile_hosts(finished)
+    deviations = _find_deviations(run, fleet.records, report_failure)
+    rollout = collector.measure_rollout()
+    report = make_run_report(run, fleet, finished, deviations, rollout.make_rollout_report() if rollout else None)
+    if observe_points is not None:
+        report["points"] = observe_points(run, finished)
     if rollout and rollout.set_aside:
-        report["warnings"].append(verdict.left_aside(list(rollout.set_aside)))
-    decided = _judged(run, fleet.records, report, failed, new, rollout)
-    report["run"]["verdict"] = decided.as_dict(run["gate"].values(), new is not None, failed)
-    where = ""
+        report["warnings"].append(verdict.describe_set_aside_hosts(list(rollout.set_aside)))
+    run_verdict = _judge_end(run, fleet.records, report, ansible_failed, deviations, rollout)
+    report["run"]["verdict"] = run_verdict.make_report_verdict(
+        run["gate"].values(), deviations is not None, ansible_failed
+    )
+    report_directory = ""
     if directory is not None:
         try:
-            where = _write(directory, run, report, fleet.records, rollout)
+            report_directory = _write_report(directory, run, report, fleet.records, rollout)
         except Exception as error:  # the table is shown all the same
-            broken(f"the report cannot be written: {type(error).__name__}: {error}")
-    return Ended(report, fleet.records, decided, where)
+            report_failure(f"the report cannot be written: {type(error).__name__}: {error}")
+    return EndedRun(report, fleet.records, run_verdict, report_directory)
 
 
-def _judged(
+def _judge_end(
     run: CompiledRun,
     records: Records,
     report: FleetReport,
-    failed: bool,
-    new: Sequence[New] | None,
-    rollout: Rollout | None,
-) -> verdict.Verdict:
-    levels, not_served = list(run["gate"].values()), len(report["not_served"])
+    ansible_failed: bool,
+    deviations: Sequence[BaselineDeviation] | None,
+    rollout: RolloutProgress | None,
+) -> verdict.RunVerdict:
+    gate_levels, not_served = list(run["gate"].values()), len(report["not_served"])
     interrupted = run.get("interrupted")
     if interrupted:
-        return verdict.interrupted(interrupted["why"])
-    if new is None:
-        decided = verdict.judge(records, levels, failed, not_served)
+        return verdict.judge_interrupted_run(interrupted["why"])
+    if deviations is None:
+        run_verdict = verdict.judge_run(records, gate_levels, ansible_failed, not_served)
     else:
-        decided = verdict.judge_new(records, levels, failed, new, not_served)
+        run_verdict = verdict.judge_new_problems(records, gate_levels, ansible_failed, deviations, not_served)
     if rollout and rollout.not_reached:
-        return verdict.stopped(decided, rollout.why, len(rollout.not_reached))
+        return verdict.judge_stopped_run(run_verdict, rollout.reason, len(rollout.not_reached))
     if rollout and rollout.set_aside:
-        return verdict.set_aside(decided, list(rollout.set_aside))
-    return decided
+        return verdict.judge_set_aside_hosts(run_verdict, list(rollout.set_aside))
+    return run_verdict
 
 
-def _new(run: CompiledRun, records: Records, broken: Broken) -> list[New] | None:
+def _find_deviations(
+    run: CompiledRun, records: Records, report_failure: FailureReporter
+) -> list[BaselineDeviation] | None:
     """What was not there in the run's baseline; None where it has none. A baseline that cannot be read any more is
     a run without a verdict.
     """
     if not run.get("baseline"):
         return None
     try:
-        return Baseline(complete.read_records(Path(run["baseline"]))).new(records)
+        return Baseline(complete.read_records(Path(run["baseline"]))).find_deviations(records)
     except (OSError, ValueError) as error:
-        broken(f"the baseline cannot be read: {error}")
+        report_failure(f"the baseline cannot be read: {error}")
         return []
 
 
-def _write(
-    directory: ReportDirectory, run: CompiledRun, report: FleetReport, records: Records, rollout: Rollout | None
+def _write_report(
+    directory: ReportDirectory, run: CompiledRun, report: FleetReport, records: Records, rollout: RolloutProgress | None
 ) -> str:
     """Write the report, and what is beside it; returns where it is."""
-    past = publishing.remembered(directory.complete.parent, report, reached(records), run.get("history_keep", 0))
-    _prune(directory, run, report)
-    lists = host_lists(report["run"], records)
+    page_history = publishing.record_history(
+        directory.complete.parent, report, select_reached_records(records), run.get("history_keep", 0)
+    )
+    _prune_old_reports(directory, run, report)
+    host_lists_ = make_host_lists(report["run"], records)
     if rollout and not run.get("interrupted"):
-        left = {NOT_REACHED: list(rollout.not_reached), SET_ASIDE: list(rollout.set_aside)}
-        lists |= {name: hosts for name, hosts in left.items() if hosts}
+        rollout_lists = {NOT_REACHED_FILE: list(rollout.not_reached), SET_ASIDE_FILE: list(rollout.set_aside)}
+        host_lists_ |= {name: hosts for name, hosts in rollout_lists.items() if hosts}
     stale_after = run.get("stale_after")
-    beyond = publishing.Beyond(run.get("left_out") or (), stale_after["hosts"] if stale_after else {}, past, lists)
-    return str(publishing.publish(directory, report, records, beyond))
+    extras = publishing.ReportExtras(
+        run.get("left_out") or (), stale_after["hosts"] if stale_after else {}, page_history, host_lists_
+    )
+    return str(publishing.publish_report(directory, report, records, extras))
 
 
-def _prune(directory: ReportDirectory, run: CompiledRun, report: FleetReport) -> None:
+def _prune_old_reports(directory: ReportDirectory, run: CompiledRun, report: FleetReport) -> None:
     """Take away the folders of reports that are older than the inventory keeps them."""
-    if keep := run.get("reports_keep") or 0:
-        needed = [directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
-        report["warnings"] += pruning.prune(directory.partial.parent, report["run"]["finished"], keep, needed)
+    if keep_seconds := run.get("reports_keep") or 0:
+        needed_directories = [directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
+        report["warnings"] += pruning.prune_reports(
+            directory.partial.parent, report["run"]["finished"], keep_seconds, needed_directories
+        )

@@ -12,13 +12,22 @@ from ..evaluation.fleet_state import FleetState
 from ..evaluation.lifts import LiftResult, apply_lifts
 from ..history import HistoryError, open_history
 from ..storage import corrected, fleet_state_file
-from ..storage.complete import LATEST, NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report, sharing
+from ..storage.complete import (
+    LATEST,
+    NEWEST,
+    UnknownRun,
+    UnreadableReport,
+    collect_shared_records,
+    find_run,
+    read_records,
+    read_report,
+)
 from ..storage.files import DIRECTORY_MODE
-from .publishing import Past, changes_of, past_of
-from .renewing import renew
+from .publishing import PageHistory, read_changes, read_page_history
+from .renewing import rewrite_report
 
 
-def publish_lift(run: CompiledRun, at: str, results: Mapping[str, LiftResult]) -> list[str]:
+def publish_lift(run: CompiledRun, lifted_at: str, results: Mapping[str, LiftResult]) -> list[str]:
     """Write that a run has lifted the ban by then (UTC). Return what could not be written, in sentences."""
     if not results:
         return []
@@ -27,49 +36,49 @@ def publish_lift(run: CompiledRun, at: str, results: Mapping[str, LiftResult]) -
     try:
         history = open_history(run.get("history") or "off", reports)
         if history is not None:
-            history.record_lift(run, at, results)
+            history.record_lift(run, lifted_at, results)
     except (HistoryError, OSError) as error:
         warnings.append(f"this lift is not in the history, which still shows the state before it: {error}")
     try:
         reports.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        with fleet_state_file.turn(reports):
-            fleet_state, wrong = fleet_state_file.read(reports)
-            warnings += [wrong] if wrong else []
+        with fleet_state_file.lock_fleet_state(reports):
+            fleet_state, problem = fleet_state_file.read_fleet_state(reports)
+            warnings += [problem] if problem else []
             plans = run.get("policies") or {}
             policies = {host: plans.get(digest) or {} for host, digest in run["hosts"].items()}
-            fleet_state.lift(run, at, results, policies)
-            fleet_state_file.write(reports, fleet_state)
-            corrected.forget(reports, {host: result.lifted for host, result in results.items()})
-            for directory in _present(reports):
-                warnings += _renew(directory, reports, fleet_state)
+            fleet_state.apply_lift(run, lifted_at, results, policies)
+            fleet_state_file.write_fleet_state(reports, fleet_state)
+            corrected.forget_lifted_controls(reports, {host: result.lifted for host, result in results.items()})
+            for directory in _list_present_reports(reports):
+                warnings += _rewrite_lifted_report(directory, reports, fleet_state)
     except OSError as error:
         warnings.append(f"this lift is not in the fleet state, which still shows the state before it: {error}")
     return warnings
 
 
-def _present(reports: Path) -> list[Path]:
+def _list_present_reports(reports: Path) -> list[Path]:
     """Return the directories of the reports that stand for the present."""
-    found: list[Path] = []
+    directories: list[Path] = []
     for name in (LATEST, NEWEST):
-        with contextlib.suppress(NoSuchRun):
-            found.append(find_run(reports, name))
-    return list(dict.fromkeys(found))
+        with contextlib.suppress(UnknownRun):
+            directories.append(find_run(reports, name))
+    return list(dict.fromkeys(directories))
 
 
-def _renew(directory: Path, reports: Path, fleet_state: FleetState) -> Iterator[str]:
+def _rewrite_lifted_report(directory: Path, reports: Path, fleet_state: FleetState) -> Iterator[str]:
     """Write the page and the exports of a report again; yield what went wrong, in sentences."""
     try:
         report = read_report(directory)
         lifts = {name: lifts for name, host in fleet_state.hosts.items() if (lifts := host.lifts)}
-        report, records = apply_lifts(report, sharing(read_records(directory)), lifts)
-        past, changes = Past(), None
+        report, records = apply_lifts(report, collect_shared_records(read_records(directory)), lifts)
+        page_history, changes = PageHistory(), None
         try:
-            opened = open_history(report["run"].get("history") or "off", reports)
-            past = past_of(opened, report["run"]) if opened else past
+            history = open_history(report["run"].get("history") or "off", reports)
+            page_history = read_page_history(history, report["run"]) if history else page_history
             if exports.of_history(report["run"].get("exports") or ()):
-                changes = changes_of(reports, report["run"])
+                changes = read_changes(reports, report["run"])
         except HistoryError as error:
             yield f"the page of {directory.name} has no history: {error}"
-        renew(directory, reports, report, records, fleet_state, past, changes)
+        rewrite_report(directory, reports, report, records, fleet_state, page_history, changes)
     except (OSError, UnreadableReport, KeyError, TypeError, ValueError) as error:
         yield f"{directory} still shows the state before this lift: {type(error).__name__}: {error}"

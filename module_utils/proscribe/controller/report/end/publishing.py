@@ -12,43 +12,45 @@ from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun
 from .. import exports, sending
 from ..evaluation.fleet_state import FleetState
-from ..evaluation.scope import reached
-from ..history import History, HistoryError, Since, Transitions, open_history
+from ..evaluation.scope import select_reached_records
+from ..history import History, HistoryError, IncidentStarts, RunTransitions, open_history
 from ..page import document
 from ..page.days import DAYS
 from ..storage import corrected, fleet_state_file, latest, requests_file
-from ..storage.complete import LATEST, NoSuchRun, find_run
+from ..storage.complete import LATEST, UnknownRun, find_run
 from ..storage.files import ReportDirectory
 
 
-class Past(TypedDict, total=False):
+class PageHistory(TypedDict, total=False):
     """What the history has for the page."""
 
     trend: Sequence[PastRun]
     days: Sequence[PastRun]
-    since: Since
+    since: IncidentStarts
 
 
-def past_of(history: History, run: ReportRun) -> Past:
+def read_page_history(history: History, run: ReportRun) -> PageHistory:
     """What a history has for the page of a run. Raises HistoryError."""
     return {
-        "trend": history.trend(like_run=run["id"]),
-        "days": history.days(run["finished"], DAYS, run["id"]),
-        "since": history.first_seen(),
+        "trend": history.read_trend(like_run=run["id"]),
+        "days": history.read_days(run["finished"], DAYS, run["id"]),
+        "since": history.read_incident_starts(),
     }
 
 
-class Beyond(NamedTuple):
+class ReportExtras(NamedTuple):
     """What is published beside a report itself."""
 
     left_out: Sequence[str] = ()  # the hosts that the run left out
     stale_after: Mapping[str, int] = {}  # seconds that an observation of a host is valid, where that is not as usual
-    past: Past = {}
-    lists: Mapping[str, Iterable[str]] = {}  # the lists of hosts, by the names of their files
+    page_history: PageHistory = {}
+    host_lists: Mapping[str, Iterable[str]] = {}  # the lists of hosts, by the names of their files
 
 
-def remembered(reports: Path, report: FleetReport, records: Sequence[HostRecord], keep: int = 0) -> Past:
-    """Write a run into the history of a directory of reports, which forgets what ended more than `keep` seconds ago
+def record_history(
+    reports: Path, report: FleetReport, records: Sequence[HostRecord], keep_seconds: int = 0
+) -> PageHistory:
+    """Write a run into the history of a directory of reports, which forgets what ended more than `keep_seconds` seconds ago
     (0: nothing). Returns what the page needs from the history.
 
     If it cannot be written, the report gets a warning, and the run loses nothing else.
@@ -57,65 +59,69 @@ def remembered(reports: Path, report: FleetReport, records: Sequence[HostRecord]
         history = open_history(report["run"].get("history") or "off", reports)
         if history is None:
             return {}
-        history.record(report, records, keep)
-        return past_of(history, report["run"])
+        history.record_run(report, records, keep_seconds)
+        return read_page_history(history, report["run"])
     except Exception as error:
         failure = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
         report["warnings"].append(f"this run is not in the history, or not shown with it: {failure}")
         return {}
 
 
-def publish(directory: ReportDirectory, report: FleetReport, records: Sequence[HostRecord], beyond: Beyond) -> Path:
+def publish_report(
+    directory: ReportDirectory, report: FleetReport, records: Sequence[HostRecord], extras: ReportExtras
+) -> Path:
     """Write the report of a run and bring the fleet state up to date; returns the directory of the report.
 
     Failures beside the report itself become its warnings. Raises OSError where the report cannot be written.
     """
-    reports, where = directory.partial.parent, directory.complete
+    reports, report_path = directory.partial.parent, directory.complete
     with contextlib.ExitStack() as stack:
-        fleet_state = stack.enter_context(_brought_up(reports, report, records, beyond))
+        fleet_state = stack.enter_context(_update_fleet_state(reports, report, records, extras))
         run = report["run"]
-        stays = latest.stays(reports, run, {record["host"] for record in records})
-        if stays and run["whole"]:
-            report["warnings"].append(stays)
+        unchanged_reason = latest.explain_unchanged_latest(reports, run, {record["host"] for record in records})
+        if unchanged_reason and run["whole"]:
+            report["warnings"].append(unchanged_reason)
 
-        def export(into: Path) -> None:
+        def write_exports(export_directory: Path) -> None:
             changes = None
             try:
-                changes = changes_of(reports, run) if wants_changes(run) else None
+                changes = read_changes(reports, run) if is_change_list_needed(run) else None
             except HistoryError as error:
                 report["warnings"].append(f"what this run changed is not known: {error}")
             if events := run.get("events"):  # now, so that the report has what became of them
-                with _warned(report, "the events of this run could not be sent"):
-                    report["warnings"] += sending.send(report, records, changes, events, str(where))
-            with _warned(report, "an export could not be written"):
-                names = run.get("exports") or ()
+                with _warn_on_failure(report, "the events of this run could not be sent"):
+                    report["warnings"] += sending.send_report_events(report, records, changes, events, str(report_path))
+            with _warn_on_failure(report, "an export could not be written"):
+                export_names = run.get("exports") or ()
                 if fleet_state is None:  # metrics of this run alone would omit the rest
-                    names = [name for name in names if name not in exports.of_all_known()]
-                exports.write(into, report, records, names, fleet_state, changes)
+                    export_names = [name for name in export_names if name not in exports.of_all_known()]
+                exports.write(export_directory, report, records, export_names, fleet_state, changes)
 
-        page = document.page(report, records, directory=str(where), **beyond.past)
-        directory.finish(records, report, page, beyond.lists, export, latest=not stays)
-        if stays and fleet_state is not None:
-            with contextlib.suppress(NoSuchRun, OSError):  # they say how old they are
+        page_lines = document.page(report, records, directory=str(report_path), **extras.page_history)
+        directory.write_report(
+            records, report, page_lines, extras.host_lists, write_exports, is_latest=not unchanged_reason
+        )
+        if unchanged_reason and fleet_state is not None:
+            with contextlib.suppress(UnknownRun, OSError):  # they say how old they are
                 exports.refresh(find_run(reports, LATEST), report, fleet_state)
-    return where
+    return report_path
 
 
-def wants_changes(run: ReportRun) -> bool:
+def is_change_list_needed(run: ReportRun) -> bool:
     """Whether a run sends events or writes an export that lists what changed."""
     return bool(run.get("events")) or exports.of_history(run.get("exports") or ())
 
 
-def changes_of(reports: Path, run: ReportRun, history: str = "") -> Transitions | None:
+def read_changes(reports: Path, run: ReportRun, history: str = "") -> RunTransitions | None:
     """What a run changed, by the history that it was written into; None where that does not have it. Raises
     HistoryError.
     """
-    opened = open_history(history or run.get("history") or "off", reports)
-    return opened.transitions(run["id"]) if opened else None
+    opened_history = open_history(history or run.get("history") or "off", reports)
+    return opened_history.read_transitions(run["id"]) if opened_history else None
 
 
 @contextlib.contextmanager
-def _warned(report: FleetReport, failure: str) -> Iterator[None]:
+def _warn_on_failure(report: FleetReport, failure: str) -> Iterator[None]:
     """A block whose failure is a warning of the report, which stands."""
     try:
         yield
@@ -123,18 +129,18 @@ def _warned(report: FleetReport, failure: str) -> Iterator[None]:
         report["warnings"].append(f"{failure}: {type(error).__name__}: {error}")
 
 
-def _take_requests(reports: Path, report: FleetReport, records: Sequence[HostRecord]) -> None:
+def _store_requests(reports: Path, report: FleetReport, records: Sequence[HostRecord]) -> None:
     """Bring the users' requests up to date; a failure becomes a warning of the report."""
     try:
-        wrong = requests_file.take(reports, report, records)
+        problem = requests_file.store_requests(reports, report, records)
     except OSError as error:
-        wrong = f"the requests of this run are not stored: {error}"
-    report["warnings"] += [wrong] if wrong else []
+        problem = f"the requests of this run are not stored: {error}"
+    report["warnings"] += [problem] if problem else []
 
 
 @contextlib.contextmanager
-def _brought_up(
-    reports: Path, report: FleetReport, records: Sequence[HostRecord], beyond: Beyond
+def _update_fleet_state(
+    reports: Path, report: FleetReport, records: Sequence[HostRecord], extras: ReportExtras
 ) -> Iterator[FleetState | None]:
     """The fleet state with this run in it, locked for this run.
 
@@ -143,16 +149,16 @@ def _brought_up(
     with contextlib.ExitStack() as stack:
         fleet_state: FleetState | None = None
         try:
-            stack.enter_context(fleet_state_file.turn(reports))
-            fleet_state, wrong = fleet_state_file.read(reports)
-            if wrong:
-                report["warnings"].append(wrong)
-            fleet_state.take(report, reached(records), beyond.left_out, beyond.stale_after)
-            fleet_state_file.write(reports, fleet_state)
-            corrected.take(reports, report["run"], records)
+            stack.enter_context(fleet_state_file.lock_fleet_state(reports))
+            fleet_state, problem = fleet_state_file.read_fleet_state(reports)
+            if problem:
+                report["warnings"].append(problem)
+            fleet_state.add_run(report, select_reached_records(records), extras.left_out, extras.stale_after)
+            fleet_state_file.write_fleet_state(reports, fleet_state)
+            corrected.update_open_controls(reports, report["run"], records)
             interrupted = report["run"].get("interrupted")
             if not (interrupted and interrupted["closed_by"]):  # the run that closes it knows better
-                _take_requests(reports, report, records)
+                _store_requests(reports, report, records)
         except OSError as error:
             report["warnings"].append(f"this run is not in the fleet state: {error}")
             fleet_state = None

@@ -16,10 +16,10 @@ from ....model.types.record import FindingRecord, HostRecord, RuleRecord
 from ....model.types.report import NewProblem
 from ..text.wording import evidence, owner
 
-Names = frozenset[tuple[str, ...]]
+ProblemNames = frozenset[tuple[str, ...]]
 
 
-class New(NamedTuple):
+class BaselineDeviation(NamedTuple):
     """Something that is wrong and was not in the baseline. `rule` is "" for the host as a whole."""
 
     host: str
@@ -27,7 +27,7 @@ class New(NamedTuple):
     state: str
     what: str
 
-    def as_dict(self) -> NewProblem:
+    def make_problem(self) -> NewProblem:
         """As it stands in report.json."""
         return {"host": self.host, "rule": self.rule, "state": self.state, "what": self.what}
 
@@ -37,48 +37,56 @@ class Baseline:
 
     def __init__(self, records: Iterable[HostRecord]) -> None:
         # Thousands of hosts list the same rule with the same evidence: its names are kept once.
-        same: dict[str, Names] = {}
-        self._hosts: dict[str, list[Names]] = {}
+        names_by_rule: dict[str, ProblemNames] = {}
+        self._names_by_host: dict[str, list[ProblemNames]] = {}
         for record in records:
-            mine = self._hosts.setdefault(record["host"], [])
+            host_names = self._names_by_host.setdefault(record["host"], [])
             for rule in record["rules"]:
                 key = format_canonical(rule)
-                if key not in same:
-                    same[key] = frozenset(name for name, _ in _named(rule))
-                if same[key]:
-                    mine.append(same[key])
-            mine.append(frozenset(name for name, _ in _of_host(record)))
+                if key not in names_by_rule:
+                    names_by_rule[key] = frozenset(name for name, _ in _name_rule_problems(rule))
+                if names_by_rule[key]:
+                    host_names.append(names_by_rule[key])
+            host_names.append(frozenset(name for name, _ in _name_host_problems(record)))
 
-    def new(self, records: Iterable[HostRecord]) -> list[New]:
+    def find_deviations(self, records: Iterable[HostRecord]) -> list[BaselineDeviation]:
         """What is wrong in these records and was not then, host by host."""
-        found: list[New] = []
+        deviations: list[BaselineDeviation] = []
         for record in records:
-            known: set[tuple[str, ...]] = set().union(*self._hosts.get(record["host"], ()))
-            named = [pair for rule in record["rules"] for pair in _named(rule)] + _of_host(record)
-            found += [New(record["host"], name[1], name[0], what) for name, what in named if name not in known]
-        return found
+            accepted_names: set[tuple[str, ...]] = set().union(*self._names_by_host.get(record["host"], ()))
+            named_problems = [
+                named_problem for rule in record["rules"] for named_problem in _name_rule_problems(rule)
+            ] + _name_host_problems(record)
+            deviations += [
+                BaselineDeviation(record["host"], name[1], name[0], description)
+                for name, description in named_problems
+                if name not in accepted_names
+            ]
+        return deviations
 
 
-def _named(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
+def _name_rule_problems(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
     """What is wrong with a rule: (state, rule, what makes it itself...), and the same in words."""
     state, name = str(rule["state"]), str(rule["rule"])
     if state == NONCOMPLIANT:
-        found = [((state, name, *_identity(finding)), evidence(finding)) for finding in rule["findings"]]
-        return found or [((state, name), "")]
+        named_findings = [
+            ((state, name, *_identify_finding(finding)), evidence(finding)) for finding in rule["findings"]
+        ]
+        return named_findings or [((state, name), "")]
     return [((state, name), str(rule["reason"] or ""))] if state in (ERROR, UNKNOWN) else []
 
 
-def _identity(finding: FindingRecord) -> tuple[str, ...]:
+def _identify_finding(finding: FindingRecord) -> tuple[str, ...]:
     """What makes a finding itself; version and detail may change."""
     return finding["kind"], finding["manager"] or "", finding["id"], finding["path"] or "", owner(finding)
 
 
-def _of_host(record: HostRecord) -> list[tuple[tuple[str, ...], str]]:
+def _name_host_problems(record: HostRecord) -> list[tuple[tuple[str, ...], str]]:
     """What is wrong with a host as a whole: no answer that counts, or an error that is no rule's."""
-    named: list[tuple[tuple[str, ...], str]] = []
+    named_problems: list[tuple[tuple[str, ...], str]] = []
     if record["state"] == ERROR:  # else they are refused removals, say, which the rules show
-        failed = [error for error in record["errors"] if not error.get("refused")]
-        named += [((ERROR, "", str(error["control"])), str(error["message"])) for error in failed]
+        failed_errors = [error for error in record["errors"] if not error.get("refused")]
+        named_problems += [((ERROR, "", str(error["control"])), str(error["message"])) for error in failed_errors]
     if not record["rules_evaluated"]:
-        named.append(((UNKNOWN, ""), str(record["reason"] or "no answer")))
-    return named
+        named_problems.append(((UNKNOWN, ""), str(record["reason"] or "no answer")))
+    return named_problems

@@ -13,20 +13,20 @@ from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun
 from ....model.types.run import ReportFacts, RunWaiver
 from ..text.redaction import Redaction
-from .baseline import New
-from .reconcile import Fleet, Note, report_of
-from .scope import left_out
+from .baseline import BaselineDeviation
+from .reconcile import Fleet, RecordNote, build_report
+from .scope import count_left_out_hosts
 
 # What is said of what the report of a department does not have.
-WITHOUT = (
+OMISSION_NOTE = (
     "Left out is what belongs to no single host: warnings of the run, its inventory and options, its gate, services "
     "that are not restricted yet, exports to enforcement points, and the trend. So are names of other hosts and "
     "departments in texts."
 )
-INTERRUPTED = "it ended before its end"
+INTERRUPTION_REASON = "it ended before its end"
 
 # What a reader of a waiver has to know. Its groups, zones and file are about other hosts, and so may its request be.
-OF_WAIVER = (
+WAIVER_KEYS = (
     "id",
     "status",
     "waives",
@@ -55,7 +55,7 @@ OF_WAIVER = (
 )
 
 # Keys whose texts have a form that is not the host's: names of ours, digests, and times.
-FORMED = frozenset(
+UNREDACTED_KEYS = frozenset(
     [
         "schema",
         "host",
@@ -87,65 +87,89 @@ FORMED = frozenset(
         "on",
     ]
 )
-NAMED = frozenset({"attempts", "owners"})  # keys of mappings whose own keys come from a host
+HOST_KEYED_MAPPINGS = frozenset({"attempts", "owners"})  # keys of mappings whose own keys come from a host
 
 Document = TypeVar("Document")
 
 
-class NoSuchDepartment(LookupError):
+class UnknownDepartment(LookupError):
     """A report has no department of that name."""
 
 
-def of_department(
+def make_department_report(
     report: FleetReport, records: Iterable[HostRecord], name: str
 ) -> tuple[FleetReport, list[HostRecord]]:
-    """The report and the records of a department, by its name in the report. Raises NoSuchDepartment."""
+    """The report and the records of a department, by its name in the report. Raises UnknownDepartment."""
     departments = report.get("departments") or {}
     if name not in departments:
-        raise NoSuchDepartment(name)
+        raise UnknownDepartment(name)
     members = departments[name]
-    known = frozenset(members)
-    every: list[str] = [*(one["host"] for one in report.get("not_served") or ()), *report["unexpected_hosts"]]
-    own: list[HostRecord] = []
+    member_names = frozenset(members)
+    all_hosts: list[str] = [*(entry["host"] for entry in report.get("not_served") or ()), *report["unexpected_hosts"]]
+    own_records: list[HostRecord] = []
     for record in records:
-        every.append(record["host"])
-        if record["host"] in known:
-            own.append(record)
-    hidden = {*every, *departments, *(host for hosts in departments.values() for host in hosts)} - known - {name}
-    hidden |= {host for waiver in report["waivers"] for host in waiver["hosts"]} - known - {name}
-    return _made(report, own, members, name, Redaction(hidden, [*members, name]))
+        all_hosts.append(record["host"])
+        if record["host"] in member_names:
+            own_records.append(record)
+    hidden_names = (
+        {*all_hosts, *departments, *(host for hosts in departments.values() for host in hosts)} - member_names - {name}
+    )
+    hidden_names |= {host for waiver in report["waivers"] for host in waiver["hosts"]} - member_names - {name}
+    return _build_department_report(report, own_records, members, name, Redaction(hidden_names, [*members, name]))
 
 
-def _made(
-    report: FleetReport, own: Sequence[HostRecord], members: Sequence[str], name: str, names: Redaction
+def _build_department_report(
+    report: FleetReport, own_records: Sequence[HostRecord], members: Sequence[str], name: str, redaction: Redaction
 ) -> tuple[FleetReport, list[HostRecord]]:
-    known = frozenset(members)
-    records = [_without(names, record) for record in own]
-    not_served = {one["host"]: names.text(one["why"]) for one in report.get("not_served") or () if one["host"] in known}
+    member_names = frozenset(members)
+    records = [_redact_document(redaction, record) for record in own_records]
+    not_served = {
+        entry["host"]: redaction.text(entry["why"])
+        for entry in report.get("not_served") or ()
+        if entry["host"] in member_names
+    }
     hosts = [record["host"] for record in records]
-    services = [one["rule"].partition("/")[2] for one in report["rules"] if one.get("kind") == "service"]
+    services = [entry["rule"].partition("/")[2] for entry in report["rules"] if entry.get("kind") == "service"]
     facts: ReportFacts = {
-        "services": services if any("kind" in one for one in report["rules"]) else None,
+        "services": services if any("kind" in entry for entry in report["rules"]) else None,
         "not_served": not_served,
-        "waivers": [_waiver(names, one, known) for one in report["waivers"] if known.intersection(one["hosts"])],
+        "waivers": [
+            _redact_waiver(redaction, entry, member_names)
+            for entry in report["waivers"]
+            if member_names.intersection(entry["hosts"])
+        ],
         "departments": {name: hosts},
     }
-    notes = [Note(**_without(names, one)) for one in report.get("unexpected") or () if one["host"] in known]
+    notes = [
+        RecordNote(**_redact_document(redaction, entry))
+        for entry in report.get("unexpected") or ()
+        if entry["host"] in member_names
+    ]
     baseline = report.get("new")
-    new = None if baseline is None else [New(**_without(names, one)) for one in baseline if one["host"] in known]
-    made = report_of(_run(report["run"], len(records)), facts, Fleet(records, notes=notes), new, None)
-    if lifted := [one for one in report.get("lifted") or () if one["host"] in known]:
-        made["lifted"] = lifted
-    made["department"] = {
+    deviations = (
+        None
+        if baseline is None
+        else [
+            BaselineDeviation(**_redact_document(redaction, entry))
+            for entry in baseline
+            if entry["host"] in member_names
+        ]
+    )
+    department_report = build_report(
+        _redact_run(report["run"], len(records)), facts, Fleet(records, notes=notes), deviations, None
+    )
+    if lifted := [entry for entry in report.get("lifted") or () if entry["host"] in member_names]:
+        department_report["lifted"] = lifted
+    department_report["department"] = {
         "name": name,
         "missing": [host for host in members if host not in {*hosts, *not_served}],
-        "partial": left_out(report["run"]) != 0,
-        "left_out": WITHOUT,
+        "partial": count_left_out_hosts(report["run"]) != 0,
+        "left_out": OMISSION_NOTE,
     }
-    return made, records
+    return department_report, records
 
 
-def _run(run: ReportRun, hosts: int) -> ReportRun:
+def _redact_run(run: ReportRun, host_count: int) -> ReportRun:
     """The run, without all that is about the whole: how it was called, over which hosts, how it ended by its gate."""
     interrupted = run.get("interrupted")
     return {
@@ -161,28 +185,31 @@ def _run(run: ReportRun, hosts: int) -> ReportRun:
         "limit": "",
         "controls": run.get("controls"),
         "stale_after": run.get("stale_after"),
-        "expected_hosts": hosts,
+        "expected_hosts": host_count,
         "whole": False,
         "left_out": 0,
-        "interrupted": {"why": INTERRUPTED, "closed_by": None} if interrupted else None,
+        "interrupted": {"why": INTERRUPTION_REASON, "closed_by": None} if interrupted else None,
         "verdict": None,
     }
 
 
-def _waiver(names: Redaction, waiver: RunWaiver, known: frozenset[str]) -> RunWaiver:
+def _redact_waiver(redaction: Redaction, waiver: RunWaiver, member_names: frozenset[str]) -> RunWaiver:
     """A waiver, for the hosts of the department alone."""
-    said: Mapping[str, object] = waiver
-    made = _without(names, {key: said[key] for key in OF_WAIVER if key in said})
-    return {**made, "hosts": [host for host in waiver["hosts"] if host in known]}  # type: ignore[typeddict-item]
+    waiver_facts: Mapping[str, object] = waiver
+    redacted = _redact_document(redaction, {key: waiver_facts[key] for key in WAIVER_KEYS if key in waiver_facts})
+    return {**redacted, "hosts": [host for host in waiver["hosts"] if host in member_names]}  # type: ignore[typeddict-item]
 
 
-def _without(names: Redaction, document: Document, key: str = "") -> Document:
+def _redact_document(redaction: Redaction, document: Document, key: str = "") -> Document:
     """A document without the hidden names in its texts."""
-    made: object = document
+    redacted: object = document
     if isinstance(document, str):
-        made = document if key in FORMED else names.text(document)
+        redacted = document if key in UNREDACTED_KEYS else redaction.text(document)
     elif isinstance(document, Mapping):
-        made = {names.text(k) if key in NAMED else k: _without(names, one, k) for k, one in document.items()}
+        redacted = {
+            redaction.text(k) if key in HOST_KEYED_MAPPINGS else k: _redact_document(redaction, part, k)
+            for k, part in document.items()
+        }
     elif isinstance(document, (list, tuple)):
-        made = [_without(names, one, key) for one in document]
-    return made  # type: ignore[return-value]
+        redacted = [_redact_document(redaction, part, key) for part in document]
+    return redacted  # type: ignore[return-value]

@@ -8,7 +8,7 @@ from ....model.finding import ERROR, NOT_APPLICABLE, OPEN_STATES
 from ....model.types.record import HostRecord
 
 
-def failures(record: HostRecord) -> Iterator[tuple[str, str, str]]:
+def list_failures(record: HostRecord) -> Iterator[tuple[str, str, str]]:
     """(control, state, message) for each error that no rule reports already.
 
     What a control has left as it is (a refusal, `refused` names its rule) is no failure: such as an address that own

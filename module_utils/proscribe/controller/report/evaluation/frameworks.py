@@ -12,9 +12,9 @@ from ....model.plan import CONTROLS
 
 HONG_KONG = "HK G3 v10.0 / S17 v8.2"
 NIST = "NIST SP 800-53 Rev. 5"
-CSF = "NIST CSF 2.0"
-CIS = "CIS Controls v8"
-ISO = "ISO/IEC 27001:2022"
+NIST_CSF = "NIST CSF 2.0"
+CIS_CONTROLS = "CIS Controls v8"
+ISO_27001 = "ISO/IEC 27001:2022"
 
 
 class Clause(NamedTuple):
@@ -23,19 +23,19 @@ class Clause(NamedTuple):
     framework: str
     id: str  # "" where the number is not known
     title: str
-    verified: bool
-    oscal: str = ""
+    is_verified: bool
+    oscal_id: str = ""
 
     @property
     def name(self) -> str:
-        """How it is referred to: `CIS Controls v8 2.3`, and `... (unverified)` where it is."""
+        """How it is referred to: `CIS_CONTROLS Controls v8 2.3`, and `... (unverified)` where it is."""
         words = " ".join(filter(None, (self.framework, self.id)))
-        return words if self.verified else f"{words} (unverified)"
+        return words if self.is_verified else f"{words} (unverified)"
 
 
 # The policy and its exceptions, which every control serves. The Hong Kong government told the press in October 2024 of
 # the three services and the terms of an exception. The clauses themselves were not to be had.
-BAN = (
+BAN_CLAUSES = (
     Clause(
         HONG_KONG,
         "",
@@ -44,43 +44,45 @@ BAN = (
     ),
     Clause(NIST, "CM-7(4)", "Least functionality: unauthorized software, deny by exception", True, "cm-7.4"),
 )
-BOUNDARY = Clause(NIST, "SC-7", "Boundary protection", False, "sc-7")
-WEB_FILTERING = Clause(ISO, "A.8.23", "Web filtering", True)
+BOUNDARY_CLAUSE = Clause(NIST, "SC-7", "Boundary protection", False, "sc-7")
+WEB_FILTERING_CLAUSE = Clause(ISO_27001, "A.8.23", "Web filtering", True)
 
-CLAUSES: dict[str, tuple[Clause, ...]] = {
+CONTROL_CLAUSES: dict[str, tuple[Clause, ...]] = {
     "apps": (
-        *BAN,
+        *BAN_CLAUSES,
         Clause(NIST, "CM-10", "Software usage restrictions", False, "cm-10"),
         Clause(NIST, "CM-11", "User-installed software", False, "cm-11"),
-        Clause(CSF, "PR.PS-05", "Unauthorized software is prevented", True),
-        Clause(CIS, "2.3", "Address unauthorized software: remove it, or document an exception; monthly", True),
-        Clause(ISO, "A.8.19", "Installation of software on operational systems", True),
+        Clause(NIST_CSF, "PR.PS-05", "Unauthorized software is prevented", True),
+        Clause(
+            CIS_CONTROLS, "2.3", "Address unauthorized software: remove it, or document an exception; monthly", True
+        ),
+        Clause(ISO_27001, "A.8.19", "Installation of software on operational systems", True),
     ),
     "browser": (
-        *BAN,
+        *BAN_CLAUSES,
         Clause(NIST, "AC-20", "Use of external systems", True, "ac-20"),
-        Clause(CIS, "9.3", "Maintain and enforce network-based URL filters", True),
-        WEB_FILTERING,
+        Clause(CIS_CONTROLS, "9.3", "Maintain and enforce network-based URL filters", True),
+        WEB_FILTERING_CLAUSE,
     ),
     "firewall": (
-        *BAN,
-        BOUNDARY,
-        WEB_FILTERING,
+        *BAN_CLAUSES,
+        BOUNDARY_CLAUSE,
+        WEB_FILTERING_CLAUSE,
     ),
     "dns": (
-        *BAN,
-        BOUNDARY,
-        Clause(CIS, "9.2", "Use DNS filtering services", True),
-        WEB_FILTERING,
+        *BAN_CLAUSES,
+        BOUNDARY_CLAUSE,
+        Clause(CIS_CONTROLS, "9.2", "Use DNS filtering services", True),
+        WEB_FILTERING_CLAUSE,
     ),
 }
 
 
-def clauses(control: str) -> tuple[Clause, ...]:
+def list_clauses(control: str) -> tuple[Clause, ...]:
     """The clauses of a control; for what is said of a host as a whole, those that all controls serve."""
-    return CLAUSES.get(control, BAN)
+    return CONTROL_CLAUSES.get(control, BAN_CLAUSES)
 
 
-def oscal_controls() -> list[str]:
+def list_oscal_ids() -> list[str]:
     """The ids of all clauses that NIST's OSCAL catalogue has."""
-    return sorted({clause.oscal for control in CONTROLS for clause in CLAUSES[control] if clause.oscal})
+    return sorted({clause.oscal_id for control in CONTROLS for clause in CONTROL_CLAUSES[control] if clause.oscal_id})

@@ -15,16 +15,16 @@ from ....model.finding import NOT_APPLICABLE, STATES, UNKNOWN
 from ....model.types.record import HostRecord, RuleRecord
 from ....wire.replies.shapes import truncate_text
 from ..text.wording import MUCH, Cause, cause, causes, clean, counted, evidences, some
-from .failures import failures
+from .failures import list_failures
 
-AUDITED = " (audited)"  # behind what is only audited, wherever it is named
+AUDITED_SUFFIX = " (audited)"  # behind what is only audited, wherever it is named
 
 # How a reason says that an ordinary user cannot see it; a path may hold the word as well.
-BY_ROOT = compile_pattern(r"\b(?:as|by|needs|only) root\b")
-FEW_RULES = 3  # up to so many rules of a group are named
+ROOT_NEEDED = compile_pattern(r"\b(?:as|by|needs|only) root\b")
+MAX_NAMED_RULES = 3  # up to so many rules of a group are named
 
 
-class Group(NamedTuple):
+class FindingGroup(NamedTuple):
     """Rules of one control, in one state, for one cause."""
 
     control: str
@@ -33,42 +33,48 @@ class Group(NamedTuple):
     hosts: tuple[str, ...]
     causes: tuple[Cause, ...]  # what all its hosts share
     evidence: tuple[tuple[str, str], ...]  # (host, what was found there), where every host has its own
-    audited: bool = False  # the control is only audited there, so that no run corrects it
+    is_audited: bool = False  # the control is only audited there, so that no run corrects it
 
     @property
     def subject(self) -> str:
         """What the group is about: its rule, or its control; and whether that is only audited."""
-        return clean(self.rules[0] if len(self.rules) == 1 else self.control) + AUDITED * self.audited
+        return clean(self.rules[0] if len(self.rules) == 1 else self.control) + AUDITED_SUFFIX * self.is_audited
 
     @property
-    def why(self) -> str:
+    def causes_text(self) -> str:
         """Its causes in words."""
         return causes(self.causes)
 
-    def text(self, most_hosts: int = 3) -> str:
+    def describe_group(self, max_hosts: int = 3) -> str:
         """The group in a sentence, with the first hosts."""
-        on_several = counted(len(self.hosts), "host")
+        hosts_text = counted(len(self.hosts), "host")
         if self.evidence:
-            note = f" ({self.why})" if self.causes else ""
-            if len(self.hosts) > 1 and len({what for _, what in self.evidence}) == 1:
-                return f"{on_several}: {self.evidence[0][1]}{note}; {some(self.hosts, most_hosts)}"
-            shown = "; ".join(f"{clean(host)}: {what}" for host, what in self.evidence[:most_hosts])
-            more = len(self.evidence) - most_hosts
-            found = (f"{shown}; and {more:,} more" if more > 0 else shown) + note
-            return f"{on_several}: {found}" if len(self.hosts) > 1 else found
-        where = clean(self.hosts[0]) if len(self.hosts) == 1 else on_several
-        said = f"{self.what} on {where}: {self.why}" if self.what else f"{where}: {self.why}"
-        return f"{said}; {some(self.hosts, most_hosts)}" if len(self.hosts) > 1 else said
+            note = f" ({self.causes_text})" if self.causes else ""
+            if len(self.hosts) > 1 and len({found_text for _, found_text in self.evidence}) == 1:
+                return f"{hosts_text}: {self.evidence[0][1]}{note}; {some(self.hosts, max_hosts)}"
+            shown_evidence = "; ".join(f"{clean(host)}: {found_text}" for host, found_text in self.evidence[:max_hosts])
+            more_count = len(self.evidence) - max_hosts
+            evidence_text = (f"{shown_evidence}; and {more_count:,} more" if more_count > 0 else shown_evidence) + note
+            return f"{hosts_text}: {evidence_text}" if len(self.hosts) > 1 else evidence_text
+        place = clean(self.hosts[0]) if len(self.hosts) == 1 else hosts_text
+        sentence = (
+            f"{self.rules_text} on {place}: {self.causes_text}" if self.rules_text else f"{place}: {self.causes_text}"
+        )
+        return f"{sentence}; {some(self.hosts, max_hosts)}" if len(self.hosts) > 1 else sentence
 
     @property
-    def what(self) -> str:
+    def rules_text(self) -> str:
         """Its rules, where the subject does not name them: by name if they are few."""
         if len(self.rules) <= 1:
             return ""
-        return some(self.rules, FEW_RULES) if len(self.rules) <= FEW_RULES else counted(len(self.rules), "rule")
+        return (
+            some(self.rules, MAX_NAMED_RULES)
+            if len(self.rules) <= MAX_NAMED_RULES
+            else counted(len(self.rules), "rule")
+        )
 
 
-class Part(NamedTuple):
+class GroupPart(NamedTuple):
     """The rules of one host that belong to one group: what many hosts have in common, kept once for all of them."""
 
     control: str
@@ -76,11 +82,11 @@ class Part(NamedTuple):
     rules: tuple[int, ...]  # numbers in `Grouping.rules`; none for an error that no rule reports
     group: int | None  # number in `Grouping.groups()`; None where there is nothing to report
     evidence: str = ""  # what was found, where that is an app's
-    audited: bool = False
+    is_audited: bool = False
 
 
 @dataclass
-class _Making:
+class _GroupBuilder:
     """A group in the making."""
 
     rules: dict[str, None] = field(default_factory=dict)
@@ -93,27 +99,33 @@ class Grouping:
 
     def __init__(self) -> None:
         self.rules: list[RuleRecord] = []
-        self.parts: list[Part] = []
-        self._seen: dict[int, tuple[RuleRecord, int]] = {}  # by identity; the rule is kept, so that it stays so
-        self._equal: dict[tuple[object, ...], int] = {}  # by content
-        self._part_of: dict[tuple[object, ...], int] = {}
-        self._numbers: dict[tuple[str, str, str, tuple[Cause, ...], bool], int] = {}
-        self._groups: list[_Making] = []
+        self.parts: list[GroupPart] = []
+        self._numbers_by_identity: dict[
+            int, tuple[RuleRecord, int]
+        ] = {}  # by identity; the rule is kept, so that it stays so
+        self._numbers_by_content: dict[tuple[object, ...], int] = {}  # by content
+        self._part_numbers: dict[tuple[object, ...], int] = {}
+        self._group_numbers: dict[tuple[str, str, str, tuple[Cause, ...], bool], int] = {}
+        self._groups: list[_GroupBuilder] = []
 
-    def add(self, record: HostRecord) -> tuple[int, ...]:
+    def add_record(self, record: HostRecord) -> tuple[int, ...]:
         """Take a host's record; returns the numbers of its parts."""
-        found: list[int] = []
-        shared: dict[tuple[str, str, bool], list[int]] = {}
+        part_numbers: list[int] = []
+        shared_rules: dict[tuple[str, str, bool], list[int]] = {}
         for rule in record["rules"]:
             control = rule["rule"].partition("/")[0]
             if control == "apps" and rule["findings"]:
-                found.append(self._part(control, rule["state"], (self._number(rule),)))
+                part_numbers.append(self._get_part_number(control, rule["state"], (self._get_rule_number(rule),)))
             else:
-                shared.setdefault((control, rule["state"], _audited(rule)), []).append(self._number(rule))
-        found += [self._part(control, state, tuple(rules)) for (control, state, _), rules in shared.items()]
-        for control, state, message in failures(record):
-            found.append(self._part(clean(control), state, (), clean(message)))
-        numbers = tuple(dict.fromkeys(found))
+                shared_rules.setdefault((control, rule["state"], _is_audited(rule)), []).append(
+                    self._get_rule_number(rule)
+                )
+        part_numbers += [
+            self._get_part_number(control, state, tuple(rules)) for (control, state, _), rules in shared_rules.items()
+        ]
+        for control, state, message in list_failures(record):
+            part_numbers.append(self._get_part_number(clean(control), state, (), clean(message)))
+        numbers = tuple(dict.fromkeys(part_numbers))
         for part in (self.parts[number] for number in numbers):
             if part.group is not None:
                 group = self._groups[part.group]
@@ -122,108 +134,130 @@ class Grouping:
                     group.evidence.append((record["host"], part.evidence))
         return numbers
 
-    def groups(self) -> list[Group]:
+    def make_groups(self) -> list[FindingGroup]:
         """The groups, as `Part.group` numbers them."""
         return [
-            Group(control, state, tuple(sorted(made.rules)), tuple(made.hosts), why, tuple(made.evidence), audited)
-            for (control, state, _, why, audited), made in zip(self._numbers, self._groups)
+            FindingGroup(
+                control,
+                state,
+                tuple(sorted(builder.rules)),
+                tuple(builder.hosts),
+                group_causes,
+                tuple(builder.evidence),
+                audited,
+            )
+            for (control, state, _, group_causes, audited), builder in zip(self._group_numbers, self._groups)
         ]
 
-    def _number(self, rule: RuleRecord) -> int:
+    def _get_rule_number(self, rule: RuleRecord) -> int:
         """The number of a rule's content. Mostly it is the very object that other hosts have, which is seen at once."""
-        seen = self._seen.get(id(rule))
-        if seen is not None and seen[0] is rule:
-            return seen[1]
-        found = tuple(tuple(finding.values()) for finding in rule["findings"])
-        content = (rule["rule"], rule["state"], rule["waiver"], rule["reason"], _audited(rule), found)
-        if content not in self._equal:
-            self._equal[content] = len(self.rules)
+        cached = self._numbers_by_identity.get(id(rule))
+        if cached is not None and cached[0] is rule:
+            return cached[1]
+        finding_values = tuple(tuple(finding.values()) for finding in rule["findings"])
+        content = (rule["rule"], rule["state"], rule["waiver"], rule["reason"], _is_audited(rule), finding_values)
+        if content not in self._numbers_by_content:
+            self._numbers_by_content[content] = len(self.rules)
             self.rules.append(rule)
-            self._seen[id(rule)] = (rule, self._equal[content])
-        return self._equal[content]
+            self._numbers_by_identity[id(rule)] = (rule, self._numbers_by_content[content])
+        return self._numbers_by_content[content]
 
-    def _part(self, control: str, state: str, rules: tuple[int, ...], message: str = "") -> int:
+    def _get_part_number(self, control: str, state: str, rules: tuple[int, ...], message: str = "") -> int:
         """The number of a part, and its group made when it is the first of it."""
         key = (control, state, rules, message)
-        if key not in self._part_of:
-            self._part_of[key] = len(self.parts)
-            self.parts.append(self._described(control, state, rules, message))
-        return self._part_of[key]
+        if key not in self._part_numbers:
+            self._part_numbers[key] = len(self.parts)
+            self.parts.append(self._make_part(control, state, rules, message))
+        return self._part_numbers[key]
 
-    def _described(self, control: str, state: str, numbers: tuple[int, ...], message: str) -> Part:
+    def _make_part(self, control: str, state: str, numbers: tuple[int, ...], message: str) -> GroupPart:
         rules = [self.rules[number] for number in numbers]
         if message:
-            return Part(control, state, (), self._group((control, state, message, (Cause(message),), False)))
-        audited = _audited(rules[0])
+            return GroupPart(
+                control, state, (), self._get_group_number((control, state, message, (Cause(message),), False))
+            )
+        audited = _is_audited(rules[0])
         if control == "apps" and rules[0]["findings"]:
             text = truncate_text(", ".join(evidences(rules[0]["findings"])), MUCH)
-            group = self._group((control, state, rules[0]["rule"], tuple(_notes(rules[0])), audited), rules)
-            return Part(control, state, numbers, group, text, audited)
+            group = self._get_group_number(
+                (control, state, rules[0]["rule"], tuple(_list_notes(rules[0])), audited), rules
+            )
+            return GroupPart(control, state, numbers, group, text, audited)
         if state == NOT_APPLICABLE:
-            return Part(control, state, numbers, None, audited=audited)
-        why = tuple(sorted({one for rule in rules for one in _causes(rule)}))
-        return Part(control, state, numbers, self._group((control, state, "", why, audited), rules), audited=audited)
+            return GroupPart(control, state, numbers, None, is_audited=audited)
+        group_causes = tuple(sorted({cause_ for rule in rules for cause_ in _list_causes(rule)}))
+        return GroupPart(
+            control,
+            state,
+            numbers,
+            self._get_group_number((control, state, "", group_causes, audited), rules),
+            is_audited=audited,
+        )
 
-    def _group(self, key: tuple[str, str, str, tuple[Cause, ...], bool], rules: Sequence[RuleRecord] = ()) -> int:
+    def _get_group_number(
+        self, key: tuple[str, str, str, tuple[Cause, ...], bool], rules: Sequence[RuleRecord] = ()
+    ) -> int:
         """The number of a group (control, state, subject, causes, audited), with these rules among its own."""
-        number = self._numbers.setdefault(key, len(self._groups))
+        number = self._group_numbers.setdefault(key, len(self._groups))
         if number == len(self._groups):
-            self._groups.append(_Making())
+            self._groups.append(_GroupBuilder())
         self._groups[number].rules.update(dict.fromkeys(rule["rule"] for rule in rules))
         return number
 
 
-def _audited(rule: RuleRecord) -> bool:
+def _is_audited(rule: RuleRecord) -> bool:
     return bool(rule.get("mode") == "audit" and rule["state"] != NOT_APPLICABLE)
 
 
-def grouped(records: Iterable[HostRecord]) -> list[Group]:
+def group_records(records: Iterable[HostRecord]) -> list[FindingGroup]:
     """The groups of all records, worst first, then those on most hosts, then by name."""
     grouping = Grouping()
     for record in records:
-        grouping.add(record)
-    return sorted(grouping.groups(), key=worst_first)
+        grouping.add_record(record)
+    return sorted(grouping.make_groups(), key=rank_group)
 
 
-def worst_first(group: Group) -> tuple[int, bool, int, str, tuple[Cause, ...]]:
+def rank_group(group: FindingGroup) -> tuple[int, bool, int, str, tuple[Cause, ...]]:
     """The order in which groups are reported; of one state, what a run would correct comes first."""
-    return (STATES.index(group.state), group.audited, -len(group.hosts), group.subject, group.causes)
+    return (STATES.index(group.state), group.is_audited, -len(group.hosts), group.subject, group.causes)
 
 
-def _causes(rule: RuleRecord) -> list[Cause]:
-    found = [cause(finding) for finding in rule["findings"]] or [Cause(clean(rule["reason"] or "no reason given"))]
-    return [*found, *_notes(rule)] if rule["waiver"] else found
+def _list_causes(rule: RuleRecord) -> list[Cause]:
+    listed_causes = [cause(finding) for finding in rule["findings"]] or [
+        Cause(clean(rule["reason"] or "no reason given"))
+    ]
+    return [*listed_causes, *_list_notes(rule)] if rule["waiver"] else listed_causes
 
 
-def _notes(rule: RuleRecord) -> list[Cause]:
+def _list_notes(rule: RuleRecord) -> list[Cause]:
     """What else there is to say of a rule with findings: its waiver, or why it counts nothing."""
     if rule["waiver"]:
         return [Cause(clean(f"waiver {rule['waiver']}"))]
     return [Cause(clean(rule["reason"]))] if rule["reason"] else []
 
 
-class Silent(NamedTuple):
+class SilentHosts(NamedTuple):
     """Hosts that gave no answer that counts, for one kind of reason."""
 
-    kind: str  # unreachable, failed, ...: the reason up to its first colon
+    reason_kind: str  # unreachable, failed, ...: the reason up to its first colon
     hosts: tuple[tuple[str, str], ...]  # (host, the rest of the reason)
 
 
-def silences(records: Iterable[HostRecord]) -> list[Silent]:
+def group_silent_hosts(records: Iterable[HostRecord]) -> list[SilentHosts]:
     """The hosts without a record that counts, by kind of reason, most hosts first."""
-    kinds: dict[str, list[tuple[str, str]]] = {}
+    hosts_by_kind: dict[str, list[tuple[str, str]]] = {}
     for record in records:
         if record["state"] == UNKNOWN and record["reason"]:
-            kind, _, rest = clean(record["reason"]).partition(": ")
-            kinds.setdefault(kind, []).append((record["host"], rest))
-    found = [Silent(kind, tuple(hosts)) for kind, hosts in kinds.items()]
-    return sorted(found, key=lambda silent: (-len(silent.hosts), silent.kind))
+            kind, _, detail = clean(record["reason"]).partition(": ")
+            hosts_by_kind.setdefault(kind, []).append((record["host"], detail))
+    groups = [SilentHosts(kind, tuple(hosts)) for kind, hosts in hosts_by_kind.items()]
+    return sorted(groups, key=lambda group: (-len(group.hosts), group.reason_kind))
 
 
-def needs_root(records: Iterable[HostRecord]) -> list[str]:
+def list_root_hosts(records: Iterable[HostRecord]) -> list[str]:
     """The hosts that were observed as an ordinary user, so that some rule there is unknown."""
     return [
         record["host"]
         for record in records
-        if any(rule["state"] == UNKNOWN and BY_ROOT.search(str(rule["reason"])) for rule in record["rules"])
+        if any(rule["state"] == UNKNOWN and ROOT_NEEDED.search(str(rule["reason"])) for rule in record["rules"])
     ]

@@ -14,8 +14,8 @@ from ....model.types.record import ControlRecord, HostRecord, RuleRecord
 from ....model.types.report import FleetReport
 from ..text.wording import moment
 from . import since_last_run
-from .arithmetic import by_rule, summarise
-from .modes import OFF, by_control
+from .arithmetic import count_by_rule, summarise_records
+from .modes import OFF, count_by_control
 
 
 class LiftResult(NamedTuple):
@@ -28,8 +28,8 @@ class LiftResult(NamedTuple):
 class Lift(NamedTuple):
     """When a control was lifted (UTC), and by which run."""
 
-    at: str
-    run: str
+    lifted_at: str
+    run_id: str
 
 
 Lifts = Mapping[str, Mapping[str, Lift]]  # by host and control
@@ -43,9 +43,9 @@ def make_lift_rule(control: str) -> str:
 def describe_lifts(lifts: Mapping[str, Lift]) -> str:
     """Describe the lifts of one host: `lifted 2026-11-25 08:00 UTC by RUN`, with the controls where they differ."""
     groups = _group_by_lift(lifts)
-    whole = len(groups) == 1 and set(CONTROLS) <= lifts.keys()
+    is_whole_ban = len(groups) == 1 and set(CONTROLS) <= lifts.keys()
     texts = [
-        f"lifted {moment(lift.at)} by {lift.run}" + ("" if whole else f" ({', '.join(controls)})")
+        f"lifted {moment(lift.lifted_at)} by {lift.run_id}" + ("" if is_whole_ban else f" ({', '.join(controls)})")
         for lift, controls in groups.items()
     ]
     return "; ".join(texts)
@@ -55,27 +55,30 @@ def apply_lifts(
     report: FleetReport, records: Sequence[HostRecord], lifts: Lifts
 ) -> tuple[FleetReport, Sequence[HostRecord]]:
     """Return a report and its records without what was observed of controls that were lifted since."""
-    concerned = [record["host"] for record in records if record["host"] in lifts]
-    if not concerned:
+    lifted_hosts = [record["host"] for record in records if record["host"] in lifts]
+    if not lifted_hosts:
         return report, records
-    after = [
+    updated_records = [
         _drop_lifted_rules(record, lifts[record["host"]]) if record["host"] in lifts else record for record in records
     ]
-    services = {one["rule"].partition("/")[2] for one in report["rules"] if one.get("kind") == "service"}
-    kinds_known = not report["rules"] or any("kind" in one for one in report["rules"])
-    made: FleetReport = {
+    services = {rule["rule"].partition("/")[2] for rule in report["rules"] if rule.get("kind") == "service"}
+    has_kinds = not report["rules"] or any("kind" in rule for rule in report["rules"])
+    updated_report: FleetReport = {
         **report,
-        "summary": {**summarise(after, len(report.get("not_served") or ())), "controls": by_control(after)},
-        "rules": by_rule(after, services if kinds_known else None),
-        "watch": since_last_run.count(after),
-        "requests": since_last_run.count_requests(after),
+        "summary": {
+            **summarise_records(updated_records, len(report.get("not_served") or ())),
+            "controls": count_by_control(updated_records),
+        },
+        "rules": count_by_rule(updated_records, services if has_kinds else None),
+        "watch": since_last_run.count_watch_events(updated_records),
+        "requests": since_last_run.count_requests(updated_records),
         "lifted": [
-            {"host": host, "controls": controls, "at": lift.at, "run": lift.run}
-            for host in concerned
+            {"host": host, "controls": controls, "at": lift.lifted_at, "run": lift.run_id}
+            for host in lifted_hosts
             for lift, controls in _group_by_lift(lifts[host]).items()
         ],
     }
-    return made, after
+    return updated_report, updated_records
 
 
 def _group_by_lift(lifts: Mapping[str, Lift]) -> dict[Lift, list[str]]:
@@ -89,22 +92,24 @@ def _group_by_lift(lifts: Mapping[str, Lift]) -> dict[Lift, list[str]]:
 def _drop_lifted_rules(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRecord:
     """Return a record without the rules of lifted controls."""
     controls = record.get("controls") or {}
-    on = {name for name, control in controls.items() if control.get("mode") != OFF and control.get("state")}
-    observed = on or set(CONTROLS)  # a report of an earlier version does not name them
+    active_controls = {
+        name for name, control in controls.items() if control.get("mode") != OFF and control.get("state")
+    }
+    observed_controls = active_controls or set(CONTROLS)  # a report of an earlier version does not name them
     return (
         _make_lifted_record(record, lifts)
-        if observed <= lifts.keys()
-        else _make_partly_lifted_record(record, lifts, observed)
+        if observed_controls <= lifts.keys()
+        else _make_partly_lifted_record(record, lifts, observed_controls)
     )
 
 
 def _make_lifted_record(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRecord:
     """Return the record of a host of which no observation counts any more."""
-    words = f"{describe_lifts(lifts)}; not observed since"
-    made: HostRecord = {
+    reason = f"{describe_lifts(lifts)}; not observed since"
+    lifted_record: HostRecord = {
         **record,
         "state": UNKNOWN,
-        "reason": f"{record['reason']}; {words}" if record.get("reason") else words,
+        "reason": f"{record['reason']}; {reason}" if record.get("reason") else reason,
         "rules_evaluated": 0,
         "rules_not_applicable": 0,
         "controls": {name: _forget_control(control) for name, control in (record.get("controls") or {}).items()},
@@ -112,17 +117,19 @@ def _make_lifted_record(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRe
         "attempts": {},
         "errors": [],
     }
-    made.pop("watch", None)
-    return made
+    lifted_record.pop("watch", None)
+    return lifted_record
 
 
-def _make_partly_lifted_record(record: HostRecord, lifts: Mapping[str, Lift], observed: Collection[str]) -> HostRecord:
+def _make_partly_lifted_record(
+    record: HostRecord, lifts: Mapping[str, Lift], observed_controls: Collection[str]
+) -> HostRecord:
     """Return the record of a host of which some controls were lifted. One unknown rule stands for each of them."""
     controls = dict(record.get("controls") or {})
-    evaluated, idle = record["rules_evaluated"], record.get("rules_not_applicable", 0)
+    evaluated_count, not_applicable_count = record["rules_evaluated"], record.get("rules_not_applicable", 0)
     rules = [rule for rule in record["rules"] if rule["rule"].partition("/")[0] not in lifts]
-    for name in filter(observed.__contains__, lifts):
-        reason = f"lifted {moment(lifts[name].at)} by {lifts[name].run}; not observed since"
+    for name in filter(observed_controls.__contains__, lifts):
+        reason = f"lifted {moment(lifts[name].lifted_at)} by {lifts[name].run_id}; not observed since"
         rule: RuleRecord = {
             "rule": make_lift_rule(name),
             "state": UNKNOWN,
@@ -130,22 +137,24 @@ def _make_partly_lifted_record(record: HostRecord, lifts: Mapping[str, Lift], ob
             "reason": reason,
             "findings": [],
         }
-        if before := controls.get(name):
-            evaluated += 1 - before["evaluated"]
-            idle -= before["not_applicable"]
-            controls[name] = {**_forget_control(before), "evaluated": 1}
-            rule["mode"] = before.get("mode")
+        if previous := controls.get(name):
+            evaluated_count += 1 - previous["evaluated"]
+            not_applicable_count -= previous["not_applicable"]
+            controls[name] = {**_forget_control(previous), "evaluated": 1}
+            rule["mode"] = previous.get("mode")
         rules.append(rule)
     errors = [error for error in record["errors"] if error["control"] not in lifts]
-    failed = record["state"] == ERROR and any("refused" not in error for error in errors)
+    has_failed = record["state"] == ERROR and any("refused" not in error for error in errors)
     return {
         **record,
-        "state": find_worst_state([*(rule["state"] for rule in rules), *[ERROR][:failed]]),
-        "rules_evaluated": max(evaluated, len(rules)),
-        "rules_not_applicable": max(idle, 0),
+        "state": find_worst_state([*(rule["state"] for rule in rules), *[ERROR][:has_failed]]),
+        "rules_evaluated": max(evaluated_count, len(rules)),
+        "rules_not_applicable": max(not_applicable_count, 0),
         "controls": controls,
         "rules": rules,
-        "attempts": {rule: n for rule, n in record.get("attempts", {}).items() if rule.partition("/")[0] not in lifts},
+        "attempts": {
+            rule: count for rule, count in record.get("attempts", {}).items() if rule.partition("/")[0] not in lifts
+        },
         "errors": errors,
     }
 

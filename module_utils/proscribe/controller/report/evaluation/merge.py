@@ -11,199 +11,220 @@ from ....model.types.report import FleetReport, ReportRun, ReportVerdict, Rollou
 from ....model.types.run import ReportFacts, RunWaiver
 from ....wire.replies.record import make_silent_record
 from ..text.wording import some
-from .baseline import New
-from .reconcile import DUPLICATE, Fleet, Note, report_of
-from .scope import is_whole, left_out, same_inventory
+from .baseline import BaselineDeviation
+from .reconcile import DUPLICATE, Fleet, RecordNote, build_report
+from .scope import count_left_out_hosts, is_same_inventory, is_whole_run
 
 Item = TypeVar("Item")
-FEW = 3  # hosts that a message names
+MAX_NAMED_HOSTS = 3  # hosts that a message names
 
 # What the parts of one run have in common.
-ALIKE = ("playbook", "mode", "controls", "catalog_version", "baseline")
+SHARED_RUN_KEYS = ("playbook", "mode", "controls", "catalog_version", "baseline")
 
 
-class Unmergeable(ValueError):
+class UnmergeableReports(ValueError):
     """These are no parts of one run; the text says why."""
 
 
-class Part(NamedTuple):
+class ReportPart(NamedTuple):
     """A complete report: its fleet report and its host records."""
 
     report: FleetReport
     records: Sequence[HostRecord]
 
 
-def merged(
-    id_: str, parts: Sequence[Part], expected: Collection[str] | None = None, inventory: Sequence[str] = ()
+def merge_reports(
+    run_id: str,
+    parts: Sequence[ReportPart],
+    expected_hosts: Collection[str] | None = None,
+    inventory: Sequence[str] = (),
 ) -> tuple[FleetReport, list[HostRecord]]:
-    """The fleet report and the host records of all parts together, as the run `id_`.
+    """The fleet report and the host records of all parts together, as the run `run_id`.
 
-    `expected` are the hosts that there should be, and `inventory` is where they are; one that no part has is unknown
+    `expected_hosts` are the hosts that there should be, and `inventory` is where they are; one that no part has is unknown
     (None: only the parts say). A host may be in more than one part, if it was tried again. It counts once, by its last
     record. Raises Unmergeable, also for parts that are not of one round.
     """
     parts = sorted(parts, key=lambda part: (part.report["run"]["started"], part.report["run"]["id"]))
     runs = [part.report["run"] for part in parts]
     if not runs:
-        raise Unmergeable("there is no report to merge")
-    for key in ALIKE:
+        raise UnmergeableReports("there is no report to merge")
+    for key in SHARED_RUN_KEYS:
         for run in runs:
             if run.get(key) != runs[0].get(key):
-                differ = f"{runs[0]['id']} has {key} {runs[0].get(key)!r}, and {run['id']} has {run.get(key)!r}"
-                raise Unmergeable(f"these are no parts of one run: {differ}")
-    hosts = None if expected is None else frozenset(expected)
-    require_one_round(parts, hosts)
-    records, notes = _records(parts)
-    not_served = {one["host"]: one["why"] for part in parts for one in part.report.get("not_served", ())}
-    missing = [host for host in dict.fromkeys(expected or ()) if host not in records and host not in not_served]
-    answered = [
+                difference = f"{runs[0]['id']} has {key} {runs[0].get(key)!r}, and {run['id']} has {run.get(key)!r}"
+                raise UnmergeableReports(f"these are no parts of one run: {difference}")
+    host_names = None if expected_hosts is None else frozenset(expected_hosts)
+    require_one_round(parts, host_names)
+    records, notes = _merge_records(parts)
+    not_served = {entry["host"]: entry["why"] for part in parts for entry in part.report.get("not_served", ())}
+    missing = [host for host in dict.fromkeys(expected_hosts or ()) if host not in records and host not in not_served]
+    all_records = [
         *records.values(),
         *(make_silent_record(host, "no part of the run has reported it") for host in missing),
     ]
     warnings = [f"{note.host} {note.detail}" for note in notes]
     if missing:
         warnings.append(f"{len(missing)} of the inventory's hosts are in no part of the run")
-    earlier = [Note(**note) for part in parts for note in part.report.get("unexpected", ())]
-    unexpected = _distinct(part.report.get("unexpected_hosts", ()) for part in parts)
-    fleet = Fleet(answered, unexpected, warnings, [*earlier, *notes])
+    earlier_notes = [RecordNote(**note) for part in parts for note in part.report.get("unexpected", ())]
+    unexpected = _list_distinct_items(part.report.get("unexpected_hosts", ()) for part in parts)
+    fleet = Fleet(all_records, unexpected, warnings, [*earlier_notes, *notes])
     facts: ReportFacts = {
-        "services": _services(parts),
+        "services": _list_services(parts),
         "not_served": not_served,
-        "waivers": _waivers(parts),
-        "upcoming": _distinct(part.report.get("upcoming", ()) for part in parts),
-        "departments": _departments(parts),
-        "warnings": _distinct(part.report.get("warnings", ()) for part in parts),
+        "waivers": _merge_waivers(parts),
+        "upcoming": _list_distinct_items(part.report.get("upcoming", ()) for part in parts),
+        "departments": _merge_departments(parts),
+        "warnings": _list_distinct_items(part.report.get("warnings", ()) for part in parts),
     }
-    new = [New(**one) for part in parts for one in part.report.get("new") or ()] if runs[0].get("baseline") else None
-    left = 0 if expected is not None else _left_out(runs, len(answered))
-    run = _run(id_, runs, inventory, left, len(answered))
-    report = report_of(run, facts, fleet, new, _rollout(parts))
-    report["nothing_known"] = _nothing_known(parts, report.get("nothing_known", ()), len(answered))
-    if found := {one["directory"]: one for part in parts for one in part.report.get("points", ())}:
-        report["points"] = list(found.values())  # of several, what the last part found
-    return report, answered
+    deviations = (
+        [BaselineDeviation(**entry) for part in parts for entry in part.report.get("new") or ()]
+        if runs[0].get("baseline")
+        else None
+    )
+    left_out_count = 0 if expected_hosts is not None else _count_left_out(runs, len(all_records))
+    run = _merge_runs(run_id, runs, inventory, left_out_count, len(all_records))
+    report = build_report(run, facts, fleet, deviations, _merge_rollouts(parts))
+    report["nothing_known"] = _merge_unsearchable_rules(parts, report.get("nothing_known", ()), len(all_records))
+    if points := {entry["directory"]: entry for part in parts for entry in part.report.get("points", ())}:
+        report["points"] = list(points.values())  # of several, what the last part found
+    return report, all_records
 
 
-def hosts_of(part: Part) -> set[str]:
+def list_part_hosts(part: ReportPart) -> set[str]:
     """Return the hosts that a part has a record of, or that it says nobody serves."""
-    return {*(record["host"] for record in part.records), *(one["host"] for one in part.report.get("not_served", ()))}
+    return {
+        *(record["host"] for record in part.records),
+        *(entry["host"] for entry in part.report.get("not_served", ())),
+    }
 
 
-def require_one_round(parts: Sequence[Part], expected: Collection[str] | None) -> None:
+def require_one_round(parts: Sequence[ReportPart], expected_hosts: Collection[str] | None) -> None:
     """Raise Unmergeable for parts that are not slices of one round over one inventory.
 
     A run that counts for another round would hide a slice that died. `parts` are in the order in which they began.
     """
     runs = [part.report["run"] for part in parts]
-    if len({round_of(run) for run in runs}) > 1:
-        other = next(run for run in runs if round_of(run) != round_of(runs[0]))
-        raise Unmergeable(f"these are not of one round: {_round_in_words(runs[0])}, and {_round_in_words(other)}")
-    hosts = [hosts_of(part) for part in parts]
-    for run, mine in zip(runs, hosts):
-        if expected is not None and (foreign := sorted(mine.difference(expected))):
-            raise Unmergeable(f"{run['id']} is of another inventory: {some(foreign, FEW)} is no host of this one")
+    if len({get_round_id(run) for run in runs}) > 1:
+        other_run = next(run for run in runs if get_round_id(run) != get_round_id(runs[0]))
+        raise UnmergeableReports(
+            f"these are not of one round: {_describe_round(runs[0])}, and {_describe_round(other_run)}"
+        )
+    hosts = [list_part_hosts(part) for part in parts]
+    for run, run_hosts in zip(runs, hosts):
+        if expected_hosts is not None and (foreign_hosts := sorted(run_hosts.difference(expected_hosts))):
+            raise UnmergeableReports(
+                f"{run['id']} is of another inventory: {some(foreign_hosts, MAX_NAMED_HOSTS)} is no host of this one"
+            )
         if (
-            has_all_hosts(mine, expected)
-            if expected is not None
-            else not round_of(run) and _contains_others(mine, hosts)
+            has_all_hosts(run_hosts, expected_hosts)
+            if expected_hosts is not None
+            else not get_round_id(run) and _has_hosts_of_others(run_hosts, hosts)
         ):
-            raise Unmergeable(f"{run['id']} is a run over the whole, and no slice of a round")
-    if not round_of(runs[0]):
-        _require_one_time(runs, expected is None)
+            raise UnmergeableReports(f"{run['id']} is a run over the whole, and no slice of a round")
+    if not get_round_id(runs[0]):
+        _require_one_time(runs, expected_hosts is None)
 
 
-def has_all_hosts(hosts: Collection[str], expected: Collection[str]) -> bool:
+def has_all_hosts(hosts: Collection[str], expected_hosts: Collection[str]) -> bool:
     """Tell whether a run is over a whole inventory, and so no slice."""
-    return bool(expected) and set(expected) <= set(hosts)
+    return bool(expected_hosts) and set(expected_hosts) <= set(hosts)
 
 
-def _contains_others(mine: set[str], hosts: Sequence[set[str]]) -> bool:
+def _has_hosts_of_others(run_hosts: set[str], hosts: Sequence[set[str]]) -> bool:
     """Tell whether a run has all hosts of the others, and one of these has fewer."""
-    return all(other <= mine for other in hosts) and any(other < mine for other in hosts)
+    return all(other_hosts <= run_hosts for other_hosts in hosts) and any(
+        other_hosts < run_hosts for other_hosts in hosts
+    )
 
 
-def _require_one_time(runs: Sequence[ReportRun], one_inventory: bool) -> None:
+def _require_one_time(runs: Sequence[ReportRun], is_inventory_required: bool) -> None:
     """Raise Unmergeable for runs without a round that no moment connects, or that are of several inventories."""
-    ended, last = runs[0]["finished"], runs[0]["id"]
+    ended_at, last_id = runs[0]["finished"], runs[0]["id"]
     for run in runs[1:]:
-        if one_inventory and not same_inventory(run["inventory"], runs[0]["inventory"]):
-            different = f"{runs[0]['id']} and {run['id']} are of different inventories"
-            raise Unmergeable(f"{different}; -i names the inventory that all of them are parts of")
-        if run["started"] > ended:
-            text = f"{run['id']} began after {last} had ended, and neither has a round"
-            raise Unmergeable(f"these are no parts of one run: {text} (proscribe_round)")
-        ended, last = max((ended, last), (run["finished"], run["id"]))
+        if is_inventory_required and not is_same_inventory(run["inventory"], runs[0]["inventory"]):
+            difference = f"{runs[0]['id']} and {run['id']} are of different inventories"
+            raise UnmergeableReports(f"{difference}; -i names the inventory that all of them are parts of")
+        if run["started"] > ended_at:
+            gap = f"{run['id']} began after {last_id} had ended, and neither has a round"
+            raise UnmergeableReports(f"these are no parts of one run: {gap} (proscribe_round)")
+        ended_at, last_id = max((ended_at, last_id), (run["finished"], run["id"]))
 
 
-def round_of(run: ReportRun) -> str:
+def get_round_id(run: ReportRun) -> str:
     """Return the id of the round that a run is a slice of; "" for none."""
     return run.get("round") or ""
 
 
-def _round_in_words(run: ReportRun) -> str:
-    id_ = round_of(run)
-    return f"{run['id']} has the round {id_}" if id_ else f"{run['id']} has none"
+def _describe_round(run: ReportRun) -> str:
+    round_id = get_round_id(run)
+    return f"{run['id']} has the round {round_id}" if round_id else f"{run['id']} has none"
 
 
-def _run(id_: str, runs: Sequence[ReportRun], inventory: Sequence[str], left: int | None, hosts: int) -> ReportRun:
+def _merge_runs(
+    run_id: str, runs: Sequence[ReportRun], inventory: Sequence[str], left_out_count: int | None, host_count: int
+) -> ReportRun:
     """The runs of all parts as one, over so many hosts."""
-    sources = list(inventory) or _distinct(run["inventory"] for run in runs)
+    sources = list(inventory) or _list_distinct_items(run["inventory"] for run in runs)
     command = runs[0].get("command")
     # A slice may have an inventory of its own, and its command reaches no other host.
-    alike = all(run.get("command") == command and same_inventory(run["inventory"], sources) for run in runs)
+    is_same_command = all(
+        run.get("command") == command and is_same_inventory(run["inventory"], sources) for run in runs
+    )
     run: ReportRun = {
         **runs[0],
-        "id": id_,
+        "id": run_id,
         "inventory": sources,
-        "command": command if alike else None,
-        "version": ", ".join(_distinct([said] for run in runs if (said := run.get("version")))) or None,
-        "limit": ",".join(_distinct([run["limit"]] for run in runs if run["limit"])),
+        "command": command if is_same_command else None,
+        "version": ", ".join(_list_distinct_items([version] for run in runs if (version := run.get("version"))))
+        or None,
+        "limit": ",".join(_list_distinct_items([run["limit"]] for run in runs if run["limit"])),
         "interrupted": next((run["interrupted"] for run in runs if run.get("interrupted")), None),
-        "left_out": left,
+        "left_out": left_out_count,
         "finished": max(run["finished"] for run in runs),
-        "expected_hosts": hosts,
+        "expected_hosts": host_count,
         "parts": [run["id"] for run in runs],
-        "verdict": _verdict(runs),
+        "verdict": _select_worst_verdict(runs),
     }
-    run["whole"] = is_whole(run)
+    run["whole"] = is_whole_run(run)
     return run
 
 
-def _records(parts: Sequence[Part]) -> tuple[dict[str, HostRecord], list[Note]]:
+def _merge_records(parts: Sequence[ReportPart]) -> tuple[dict[str, HostRecord], list[RecordNote]]:
     """The record of each host, the last one where there are several, and a note of those."""
     records: dict[str, HostRecord] = {}
-    twice: dict[str, None] = {}
+    duplicate_hosts: dict[str, None] = {}
     for part in parts:
         for record in part.records:
             host = record["host"]
-            before = records.get(host)
-            if before is not None:
-                twice[host] = None
+            previous = records.get(host)
+            if previous is not None:
+                duplicate_hosts[host] = None
             # A host that did not answer has observed nothing; an earlier answer of it still counts.
-            if before is None or (record["checked_at"] or "") >= (before["checked_at"] or ""):
+            if previous is None or (record["checked_at"] or "") >= (previous["checked_at"] or ""):
                 records[host] = record
     reason = "is in more than one part of the run; its last record counts"
-    return records, [Note(host, DUPLICATE, reason) for host in twice]
+    return records, [RecordNote(host, DUPLICATE, reason) for host in duplicate_hosts]
 
 
-def _verdict(runs: Sequence[ReportRun]) -> ReportVerdict | None:
+def _select_worst_verdict(runs: Sequence[ReportRun]) -> ReportVerdict | None:
     """The worst verdict of the parts: together they passed if each did. None where one has none."""
     verdicts = [verdict for run in runs if (verdict := run.get("verdict"))]
     if len(verdicts) < len(runs):
         return None
-    failed = [one for one in verdicts if not one["passed"]]
-    ungated = [one for one in verdicts if not one["gate"]]
-    return (failed or ungated or verdicts)[0]
+    failed_verdicts = [verdict_ for verdict_ in verdicts if not verdict_["passed"]]
+    ungated_verdicts = [verdict_ for verdict_ in verdicts if not verdict_["gate"]]
+    return (failed_verdicts or ungated_verdicts or verdicts)[0]
 
 
-def _left_out(runs: Sequence[ReportRun], together: int) -> int | None:
+def _count_left_out(runs: Sequence[ReportRun], host_count: int) -> int | None:
     """How many hosts of the inventory are in no part, by what the parts know of it; None where one does not."""
-    left = [left_out(run) for run in runs]
-    sizes = [run["expected_hosts"] + number for run, number in zip(runs, left) if number is not None]
-    return max(0, max(sizes) - together) if len(sizes) == len(runs) else None
+    left_out_counts = [count_left_out_hosts(run) for run in runs]
+    sizes = [run["expected_hosts"] + count for run, count in zip(runs, left_out_counts) if count is not None]
+    return max(0, max(sizes) - host_count) if len(sizes) == len(runs) else None
 
 
-def _services(parts: Sequence[Part]) -> list[str] | None:
+def _list_services(parts: Sequence[ReportPart]) -> list[str] | None:
     """The services among the rules that some part lists; None where one does not distinguish them from settings."""
     rules = [rule for part in parts for rule in part.report.get("rules", ())]
     if any(not rule.get("kind") for rule in rules):
@@ -211,61 +232,63 @@ def _services(parts: Sequence[Part]) -> list[str] | None:
     return sorted({rule["rule"].partition("/")[2] for rule in rules if rule["kind"] == "service"})
 
 
-def _nothing_known(parts: Sequence[Part], found: Iterable[UnidentifiedRule], hosts: int) -> list[UnidentifiedRule]:
+def _merge_unsearchable_rules(
+    parts: Sequence[ReportPart], listed_rules: Iterable[UnidentifiedRule], host_count: int
+) -> list[UnidentifiedRule]:
     """The rules with nothing to look for, of all parts: what the records list, and what the plans of the parts said.
 
-    A host that is in two parts may count twice, but no rule counts more than all `hosts`.
+    A host that is in two parts may count twice, but no rule counts more than all `host_count`.
     """
     counts: dict[str, int] = {}
     for part in parts:
-        for one in part.report.get("nothing_known", ()):
-            counts[one["rule"]] = min(hosts, counts.get(one["rule"], 0) + one["hosts"])
-    counts = {**{one["rule"]: one["hosts"] for one in found}, **counts}
-    return [{"rule": rule, "hosts": number} for rule, number in sorted(counts.items())]
+        for entry in part.report.get("nothing_known", ()):
+            counts[entry["rule"]] = min(host_count, counts.get(entry["rule"], 0) + entry["hosts"])
+    counts = {**{entry["rule"]: entry["hosts"] for entry in listed_rules}, **counts}
+    return [{"rule": rule, "hosts": count} for rule, count in sorted(counts.items())]
 
 
-def _waivers(parts: Sequence[Part]) -> list[RunWaiver]:
+def _merge_waivers(parts: Sequence[ReportPart]) -> list[RunWaiver]:
     """Each waiver once, for the hosts of all parts."""
     by_id: dict[str, RunWaiver] = {}
     for part in parts:
         for waiver in part.report.get("waivers", ()):
-            merged = by_id.setdefault(waiver["id"], {**waiver, "hosts": []})
-            merged["hosts"] = list(dict.fromkeys([*merged["hosts"], *waiver.get("hosts", ())]))
+            merged_waiver = by_id.setdefault(waiver["id"], {**waiver, "hosts": []})
+            merged_waiver["hosts"] = list(dict.fromkeys([*merged_waiver["hosts"], *waiver.get("hosts", ())]))
     return list(by_id.values())
 
 
-def _departments(parts: Sequence[Part]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _merge_departments(parts: Sequence[ReportPart]) -> dict[str, list[str]]:
+    departments: dict[str, list[str]] = {}
     for part in parts:
         for name, hosts in (part.report.get("departments") or {}).items():
-            found[name] = list(dict.fromkeys([*found.get(name, ()), *hosts]))
-    return found
+            departments[name] = list(dict.fromkeys([*departments.get(name, ()), *hosts]))
+    return departments
 
 
-def _rollout(parts: Sequence[Part]) -> RolloutReport | None:
+def _merge_rollouts(parts: Sequence[ReportPart]) -> RolloutReport | None:
     """How far the correcting came in all parts together; each had batches of its own."""
     rollouts = [rollout for part in parts if (rollout := part.report.get("rollout"))]
     if not rollouts:
         return None
     allow: dict[str, int | str] = {}
-    for one in rollouts:
-        for name, limit in one["allow"].items():
+    for rollout_ in rollouts:
+        for name, limit in rollout_["allow"].items():
             numbers = [number for number in (limit, allow.get(name)) if isinstance(number, int)]
             allow[name] = max(numbers, default=limit)
     return {
-        "to_correct": sum(one["to_correct"] for one in rollouts),
-        "batches": [size for one in rollouts for size in one["batches"]],
-        "not_reached": sum(one["not_reached"] for one in rollouts),
-        "why": "; ".join(dict.fromkeys(one["why"] for one in rollouts if one["why"])) or None,
+        "to_correct": sum(rollout_["to_correct"] for rollout_ in rollouts),
+        "batches": [size for rollout_ in rollouts for size in rollout_["batches"]],
+        "not_reached": sum(rollout_["not_reached"] for rollout_ in rollouts),
+        "why": "; ".join(dict.fromkeys(rollout_["why"] for rollout_ in rollouts if rollout_["why"])) or None,
         "allow": allow,
-        "set_aside": [host for one in rollouts for host in one.get("set_aside", ())],
+        "set_aside": [host for rollout_ in rollouts for host in rollout_.get("set_aside", ())],
     }
 
 
-def _distinct(lists: Iterable[Iterable[Item]]) -> list[Item]:
+def _list_distinct_items(lists: Iterable[Iterable[Item]]) -> list[Item]:
     """The items of all lists, each once, in their order."""
-    found: dict[str, Item] = {}
-    for items in lists:
-        for item in items:
-            found.setdefault(format_canonical(item), item)
-    return list(found.values())
+    distinct: dict[str, Item] = {}
+    for documents in lists:
+        for document in documents:
+            distinct.setdefault(format_canonical(document), document)
+    return list(distinct.values())

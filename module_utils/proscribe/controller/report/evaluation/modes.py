@@ -22,16 +22,16 @@ from ....model.types.record import ControlRecord, HostRecord, RuleRecord
 from ....model.types.run import ControlPolicy
 from ....model.words import CONTROL_MODES
 from ..text.wording import counted
-from .arithmetic import answered
-from .failures import failures
-from .unobserved import KEY as UNOBSERVED
+from .arithmetic import has_answered
+from .failures import list_failures
+from .unobserved import UNOBSERVED_KEY as UNOBSERVED
 
 ENFORCE, AUDIT, OFF = CONTROL_MODES
-ONLY_OBSERVED = ("windows", "macos")  # systems, as records call them, on which nothing is changed
-NOT_OBSERVED = "not_looked_at"  # instead of a state, in counts: the run did not observe the control
+OBSERVED_SYSTEMS = ("windows", "macos")  # systems, as records call them, on which nothing is changed
+NOT_OBSERVED_KEY = "not_looked_at"  # instead of a state, in counts: the run did not observe the control
 
 
-class Modes:
+class ControlModes:
     """Gives records the modes of their controls. Thousands of hosts list the very same rule, which stays one object.
 
     `policies` says for the digest of a plan what each control is in it: {digest: {control: {mode, policy}}}. `observed`
@@ -41,82 +41,93 @@ class Modes:
     def __init__(self, policies: Mapping[str, Mapping[str, ControlPolicy]], observed: Sequence[str]) -> None:
         self._policies = policies
         self._observed = observed
-        self._rules: dict[tuple[int, str | None], tuple[RuleRecord, RuleRecord]] = {}
+        self._rules_with_mode: dict[tuple[int, str | None], tuple[RuleRecord, RuleRecord]] = {}
 
-    def given(self, record: HostRecord, digest: str) -> HostRecord:
+    def add_modes(self, record: HostRecord, digest: str) -> HostRecord:
         """The record of the host that has the plan `digest`, with `controls` as report.md has them, and the mode of
         its control in each rule.
         """
         policies = self._policies.get(digest, {})
-        rules = [self._rule(rule, policies) for rule in record["rules"]]
-        made: HostRecord = {**record, "rules": rules}
-        counts = record.get("controls") or {}
-        names = [*CONTROLS, *(name for name in EXTRA_RULE_GROUPS if name in policies or name in counts)]
-        controls = {name: self._control(name, made, policies.get(name), counts.get(name)) for name in names}
-        made["controls"] = controls
+        rules = [self._add_rule_mode(rule, policies) for rule in record["rules"]]
+        updated: HostRecord = {**record, "rules": rules}
+        control_counts = record.get("controls") or {}
+        names = [*CONTROLS, *(name for name in EXTRA_RULE_GROUPS if name in policies or name in control_counts)]
+        controls = {
+            name: self._summarise_control(name, updated, policies.get(name), control_counts.get(name)) for name in names
+        }
+        updated["controls"] = controls
         evaluated = sum(control["evaluated"] for control in controls.values())
-        made["rules_evaluated"] = max(record["rules_evaluated"], evaluated)
-        return made
+        updated["rules_evaluated"] = max(record["rules_evaluated"], evaluated)
+        return updated
 
-    def _rule(self, rule: RuleRecord, policies: Mapping[str, ControlPolicy]) -> RuleRecord:
+    def _add_rule_mode(self, rule: RuleRecord, policies: Mapping[str, ControlPolicy]) -> RuleRecord:
         policy = policies.get(rule["rule"].partition("/")[0])
         mode = policy["mode"] if policy else None
         key = (id(rule), mode)
-        if key not in self._rules:
-            self._rules[key] = (rule, {**rule, "mode": mode})  # with the rule, so that its identity stays its own
-        return self._rules[key][1]
+        if key not in self._rules_with_mode:
+            self._rules_with_mode[key] = (
+                rule,
+                {**rule, "mode": mode},
+            )  # with the rule, so that its identity stays its own
+        return self._rules_with_mode[key][1]
 
-    def _control(
-        self, name: str, record: HostRecord, policy: ControlPolicy | None, said: ControlRecord | None
+    def _summarise_control(
+        self, name: str, record: HostRecord, policy: ControlPolicy | None, reported: ControlRecord | None
     ) -> ControlRecord:
         mode, digest = (policy["mode"], policy["policy"]) if policy else (None, None)
-        made: ControlRecord = {"mode": mode, "policy": digest, "state": None, "evaluated": 0, "not_applicable": 0}
-        observed = name in self._observed
+        summary: ControlRecord = {"mode": mode, "policy": digest, "state": None, "evaluated": 0, "not_applicable": 0}
+        is_observed = name in self._observed
         if name in EXTRA_RULE_GROUPS:  # which a run over some controls may observe, or not
-            observed = said is not None or set(CONTROLS) <= {*self._observed}
-        if not observed or mode == OFF:
-            return made
-        if not answered(record):
-            return {**made, "state": UNKNOWN}
-        listed = [rule["state"] for rule in record["rules"] if rule["rule"].partition("/")[0] == name]
-        evaluated, not_applicable = (said["evaluated"], said["not_applicable"]) if said else (0, 0)
-        made["evaluated"] = max(evaluated, len(listed))
-        idle = made["not_applicable"] = min(max(not_applicable, listed.count(NOT_APPLICABLE)), made["evaluated"])
-        states = [*listed, *(state for control, state, _ in failures(record) if control == name)]
+            is_observed = reported is not None or set(CONTROLS) <= {*self._observed}
+        if not is_observed or mode == OFF:
+            return summary
+        if not has_answered(record):
+            return {**summary, "state": UNKNOWN}
+        listed_states = [rule["state"] for rule in record["rules"] if rule["rule"].partition("/")[0] == name]
+        evaluated_count, not_applicable_count = (
+            (reported["evaluated"], reported["not_applicable"]) if reported else (0, 0)
+        )
+        summary["evaluated"] = max(evaluated_count, len(listed_states))
+        not_applicable_rules = summary["not_applicable"] = min(
+            max(not_applicable_count, listed_states.count(NOT_APPLICABLE)), summary["evaluated"]
+        )
+        states = [*listed_states, *(state for control, state, _ in list_failures(record) if control == name)]
         states += [UNKNOWN] * (name in record.get(UNOBSERVED, ()))
-        unlisted = made["evaluated"] - len(listed)
-        unlisted_idle = min(unlisted, idle - listed.count(NOT_APPLICABLE))
-        states += [COMPLIANT] * (unlisted > unlisted_idle) + [NOT_APPLICABLE] * bool(unlisted_idle)
+        unlisted_count = summary["evaluated"] - len(listed_states)
+        unlisted_not_applicable = min(unlisted_count, not_applicable_rules - listed_states.count(NOT_APPLICABLE))
+        states += [COMPLIANT] * (unlisted_count > unlisted_not_applicable) + [NOT_APPLICABLE] * bool(
+            unlisted_not_applicable
+        )
         if not states and mode is None:  # nothing says that the plan has it
-            return made
-        return {**made, "state": find_worst_state(states)}  # unknown where nothing of it was evaluated
+            return summary
+        return {**summary, "state": find_worst_state(states)}  # unknown where nothing of it was evaluated
 
 
-def only_observed(record: HostRecord) -> bool:
+def is_only_observed(record: HostRecord) -> bool:
     """Whether a host is one on which nothing is ever changed, by the system that it says it has."""
-    return (record.get("platform") or {}).get("os") in ONLY_OBSERVED
+    return (record.get("platform") or {}).get("os") in OBSERVED_SYSTEMS
 
 
-def correctable(record: HostRecord) -> bool:
+def is_correctable(record: HostRecord) -> bool:
     """Whether enforcing would correct something of a host: a control that is enforced there is not in line. What is
     only audited stays as it is. Where the mode is not known it may be enforced.
     """
     controls = record.get("controls") or {}
-    if only_observed(record):
+    if is_only_observed(record):
         return False
     if not any(control["mode"] for control in controls.values()):
         return record["state"] == NONCOMPLIANT
-    wrong = [c for c in controls.values() if c["state"] in (NONCOMPLIANT, ERROR)]
-    return record["state"] == NONCOMPLIANT and any(control["mode"] != AUDIT for control in wrong)
+    open_controls = [control for control in controls.values() if control["state"] in (NONCOMPLIANT, ERROR)]
+    return record["state"] == NONCOMPLIANT and any(control["mode"] != AUDIT for control in open_controls)
 
 
-def stays_noncompliant(record: HostRecord) -> bool:
+def has_audited_noncompliance(record: HostRecord) -> bool:
     """Whether something of a host is noncompliant in a control that is only audited there."""
     controls = (record.get("controls") or {}).values()
     return any(control["mode"] == AUDIT and control["state"] == NONCOMPLIANT for control in controls)
 
 
-def by_control(records: Iterable[HostRecord]) -> dict[str, dict[str, dict[str, int]]]:
+def count_by_control(records: Iterable[HostRecord]) -> dict[str, dict[str, dict[str, int]]]:
     """Hosts by the mode and the state of each control: {control: {mode: {state, or not_looked_at: hosts}}}. What is off
     has no state: {"off": {"off": hosts}}. Nothing of records that know no modes.
     """
@@ -124,24 +135,24 @@ def by_control(records: Iterable[HostRecord]) -> dict[str, dict[str, dict[str, i
     for record in records:
         for name, control in (record.get("controls") or {}).items():
             if mode := control["mode"]:
-                counts[name, mode, OFF if mode == OFF else control["state"] or NOT_OBSERVED] += 1
-    found: dict[str, dict[str, dict[str, int]]] = {}
+                counts[name, mode, OFF if mode == OFF else control["state"] or NOT_OBSERVED_KEY] += 1
+    counts_by_control: dict[str, dict[str, dict[str, int]]] = {}
     for (name, mode, state), hosts in sorted(
-        counts.items(), key=lambda item: (*CONTROLS, *EXTRA_RULE_GROUPS).index(item[0][0])
+        counts.items(), key=lambda entry: (*CONTROLS, *EXTRA_RULE_GROUPS).index(entry[0][0])
     ):
-        found.setdefault(name, {}).setdefault(mode, {})[state] = hosts
-    return found
+        counts_by_control.setdefault(name, {}).setdefault(mode, {})[state] = hosts
+    return counts_by_control
 
 
-def described(controls: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
+def describe_unenforced_controls(controls: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
     """What is not enforced, in words: `only audited: browser, dns on 2 hosts`, `off: firewall`."""
     descriptions = []
-    for mode, words in ((AUDIT, "only audited"), (OFF, "off")):
+    for mode, mode_text in ((AUDIT, "only audited"), (OFF, "off")):
         names = []
         for name, modes in controls.items():
             hosts = sum(modes.get(mode, {}).values())
             if hosts:
-                everywhere = hosts == sum(sum(states.values()) for states in modes.values())
-                names.append(name if everywhere else f"{name} on {counted(hosts, 'host')}")
-        descriptions += [f"{words}: {', '.join(names)}"] if names else []
+                is_everywhere = hosts == sum(sum(states.values()) for states in modes.values())
+                names.append(name if is_everywhere else f"{name} on {counted(hosts, 'host')}")
+        descriptions += [f"{mode_text}: {', '.join(names)}"] if names else []
     return descriptions

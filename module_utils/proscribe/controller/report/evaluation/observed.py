@@ -8,20 +8,20 @@ import re
 from ....model.types.record import HostRecord
 
 AUDIT = "audit"  # the mode of a run
-SPELLING = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+TIME_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
-def observed_at(record: HostRecord, started: str, finished: str) -> str:
+def read_observation_time(record: HostRecord, started: str, finished: str) -> str:
     """When a host was observed: by its own clock, as far as that lies within the run by ours."""
-    at = str(record["checked_at"] or "")
-    if not SPELLING.fullmatch(at):
+    observed = str(record["checked_at"] or "")
+    if not TIME_PATTERN.fullmatch(observed):
         return finished
-    at = min(max(at, started), finished)
+    observed = min(max(observed, started), finished)
     try:
-        datetime.datetime.fromisoformat(at)
+        datetime.datetime.fromisoformat(observed)
     except ValueError:  # such as a second 75
         return finished
-    return at
+    return observed
 
 
 def is_observed_since(moment: str, record: HostRecord, mode: str, started: str, finished: str) -> bool:
@@ -30,7 +30,7 @@ def is_observed_since(moment: str, record: HostRecord, mode: str, started: str, 
     A run that corrects observes the host itself, so the host's clock counts only within the run. A run that audits
     may bring a record that the host has stored before, so there the host's clock decides.
     """
-    at = str(record["checked_at"] or "")
-    if mode != AUDIT or not SPELLING.fullmatch(at):
-        at = observed_at(record, started, finished)
-    return at >= moment
+    observed = str(record["checked_at"] or "")
+    if mode != AUDIT or not TIME_PATTERN.fullmatch(observed):
+        observed = read_observation_time(record, started, finished)
+    return observed >= moment

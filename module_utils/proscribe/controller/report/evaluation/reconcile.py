@@ -20,19 +20,19 @@ from ....model.words import NOTE_KINDS, REPORT_SCHEMA
 from ....wire.replies.record import make_silent_record
 from ..text.wording import days_left, some
 from . import since_last_run
-from .arithmetic import by_rule, nothing_known, summarise
-from .baseline import New
-from .modes import Modes, by_control
-from .scope import is_whole, left_out
+from .arithmetic import count_by_rule, count_unsearchable_rules, summarise_records
+from .baseline import BaselineDeviation
+from .modes import ControlModes, count_by_control
+from .scope import count_left_out_hosts, is_whole_run
 
 # So many seconds a host's clock may be ahead of ours before the report warns of it.
-AHEAD = 300
+MAX_CLOCK_LEAD_SECONDS = 300
 
 # The kinds of a Note.
 UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED = NOTE_KINDS
 
 
-class Note(NamedTuple):
+class RecordNote(NamedTuple):
     """Something about a host's answer that is not as expected."""
 
     host: str
@@ -40,20 +40,20 @@ class Note(NamedTuple):
     detail: str
 
 
-class Clock(NamedTuple):
+class StaleLimits(NamedTuple):
     """What makes a record too old."""
 
     now: str  # the controller's time: 2026-11-25T08:00:00Z
-    usual: int  # seconds that a record is good for
-    hosts: Mapping[str, int]  # the same, where it is not as usual
+    usual_seconds: int  # seconds that a record is good for
+    host_seconds: Mapping[str, int]  # the same, where it is not as usual
 
     @classmethod
-    def of(cls, run: CompiledRun, now: str) -> Clock | None:
+    def make_stale_limits(cls, run: CompiledRun, now: str) -> StaleLimits | None:
         """The clock of a run, as `compile_plans` said of it; None where it said nothing of old records."""
-        usual = run.get("stale_after")
-        return cls(now, usual["usual"], usual["hosts"]) if usual else None
+        stale_after = run.get("stale_after")
+        return cls(now, stale_after["usual"], stale_after["hosts"]) if stale_after else None
 
-    def age(self, record: HostRecord) -> float | None:
+    def measure_age(self, record: HostRecord) -> float | None:
         """How many seconds ago a host was observed; None where its record has no time."""
         try:
             return (parse_moment(self.now) - parse_moment(record["checked_at"] or "")).total_seconds()
@@ -67,92 +67,104 @@ class Fleet(NamedTuple):
     records: Sequence[HostRecord]  # one for each expected host, in their order
     unexpected: Sequence[str] = ()  # hosts that answered and were not expected
     warnings: Sequence[str] = ()
-    notes: Sequence[Note] = ()
+    notes: Sequence[RecordNote] = ()
 
 
-def reconcile(
-    expected: Mapping[str, str],
+def reconcile_records(
+    expected_plans: Mapping[str, str],
     records: Iterable[HostRecord],
     reasons: Mapping[str, str] | None = None,
-    clock: Clock | None = None,
-    rules: Mapping[str, int] | None = None,
-    modes: Modes | None = None,
+    stale_limits: StaleLimits | None = None,
+    rule_counts: Mapping[str, int] | None = None,
+    modes: ControlModes | None = None,
 ) -> Fleet:
     """Give every expected host its record.
 
-    - `expected`: the digest of each host's plan;
+    - `expected_plans`: the digest of each host's plan;
     - `records`: host records as wire/replies/record.py reads them, in the order in which they came;
     - `reasons`: why a host did not answer, where that is known;
-    - `clock`: without one, no record is too old;
-    - `rules`: how many rules have to be evaluated at the least, by the digest of a plan;
+    - `stale_limits`: without one, no record is too old;
+    - `rule_counts`: how many rules have to be evaluated at the least, by the digest of a plan;
     - `modes`: what is enforced, and what only audited (None: that is not known).
     """
-    modes = modes or Modes({}, CONTROLS)
+    modes = modes or ControlModes({}, CONTROLS)
     answers: dict[str, HostRecord] = {}
-    unexpected: list[str] = []
-    twice: list[str] = []
+    unexpected_hosts: list[str] = []
+    duplicate_hosts: list[str] = []
     for record in records:
         host = record["host"]
-        if host not in expected:
-            unexpected.append(host)
+        if host not in expected_plans:
+            unexpected_hosts.append(host)
         elif host not in answers:
             answers[host] = record
         else:
-            twice.append(host)
+            duplicate_hosts.append(host)
             # Times are UTC in one spelling, so their order is that of the text; at one time the later comer wins.
             if (record["checked_at"] or "") >= (answers[host]["checked_at"] or ""):
                 answers[host] = record
-    unexpected = list(dict.fromkeys(unexpected))
+    unexpected_hosts = list(dict.fromkeys(unexpected_hosts))
     notes = [
-        *(Note(host, DUPLICATE, "answered more than once; its last record counts") for host in dict.fromkeys(twice)),
-        *(Note(host, UNKNOWN_HOST, "answered and was not expected; its record is left out") for host in unexpected),
+        *(
+            RecordNote(host, DUPLICATE, "answered more than once; its last record counts")
+            for host in dict.fromkeys(duplicate_hosts)
+        ),
+        *(
+            RecordNote(host, UNKNOWN_HOST, "answered and was not expected; its record is left out")
+            for host in unexpected_hosts
+        ),
     ]
     warnings = [f"{note.host} {note.detail}" for note in notes]
-    settled: list[HostRecord] = []
-    for host, digest in expected.items():
-        settled_, note = _settled(host, digest, answers.get(host), (reasons or {}).get(host), clock)
-        if note is None and settled_["rules_evaluated"] and (total := (rules or {}).get(digest, 0)):
-            settled_, note = _complete(settled_, total)
-        settled.append(modes.given(settled_, digest))
+    settled_records: list[HostRecord] = []
+    for host, digest in expected_plans.items():
+        settled_record, note = _settle_record(host, digest, answers.get(host), (reasons or {}).get(host), stale_limits)
+        if note is None and settled_record["rules_evaluated"] and (rule_count := (rule_counts or {}).get(digest, 0)):
+            settled_record, note = _check_completeness(settled_record, rule_count)
+        settled_records.append(modes.add_modes(settled_record, digest))
         notes += [note] if note else []
-    if ahead := [f"{note.host} by {note.detail}" for note in notes if note.kind == CLOCK_AHEAD]:
-        warnings.append(f"clocks are ahead of the controller's: {some(ahead, 3)}; their times cannot be relied on")
-    return Fleet(settled, unexpected, warnings, notes)
+    if leading_clocks := [f"{note.host} by {note.detail}" for note in notes if note.kind == CLOCK_AHEAD]:
+        warnings.append(
+            f"clocks are ahead of the controller's: {some(leading_clocks, 3)}; their times cannot be relied on"
+        )
+    return Fleet(settled_records, unexpected_hosts, warnings, notes)
 
 
-def _settled(
-    host: str, digest: str, record: HostRecord | None, reason: str | None, clock: Clock | None
-) -> tuple[HostRecord, Note | None]:
+def _settle_record(
+    host: str, digest: str, record: HostRecord | None, reason: str | None, stale_limits: StaleLimits | None
+) -> tuple[HostRecord, RecordNote | None]:
     """The record that counts for a host, and what is not as expected about the one that came."""
     if record is None:
         return make_silent_record(host, reason or "no answer"), None
     if record["plan"] != digest:
         reason = f"answered for another plan ({str(record['plan'])[:19]}), not for its own ({digest[:19]})"
-        return _void(record, reason), Note(host, OTHER_PLAN, reason)
+        return _make_void_record(record, reason), RecordNote(host, OTHER_PLAN, reason)
     if not record["rules_evaluated"]:
         return {**record, "reason": "no rule was evaluated"}, None
-    if clock is None:
+    if stale_limits is None:
         return record, None
-    age = clock.age(record)
-    if age is None:
+    age_seconds = stale_limits.measure_age(record)
+    if age_seconds is None:
         reason = f"its record does not say when it was checked, but {str(record['checked_at'])[:40]!r}"
-        return _void(record, reason), Note(host, NO_TIME, reason)
-    if age > clock.hosts.get(host, clock.usual):
-        reason = f"stale: its record is {format_duration(age)} old ({record['checked_at']}), or its clock is wrong"
-        return _void(record, reason), Note(host, STALE, reason)
-    return record, Note(host, CLOCK_AHEAD, format_duration(-age)) if age < -AHEAD else None
+        return _make_void_record(record, reason), RecordNote(host, NO_TIME, reason)
+    if age_seconds > stale_limits.host_seconds.get(host, stale_limits.usual_seconds):
+        reason = (
+            f"stale: its record is {format_duration(age_seconds)} old ({record['checked_at']}), or its clock is wrong"
+        )
+        return _make_void_record(record, reason), RecordNote(host, STALE, reason)
+    return record, RecordNote(
+        host, CLOCK_AHEAD, format_duration(-age_seconds)
+    ) if age_seconds < -MAX_CLOCK_LEAD_SECONDS else None
 
 
-def _complete(record: HostRecord, total: int) -> tuple[HostRecord, Note | None]:
+def _check_completeness(record: HostRecord, rule_count: int) -> tuple[HostRecord, RecordNote | None]:
     """A record, if it is about all rules of its plan. Else what it found counts, and what it did not says nothing."""
-    if record["rules_evaluated"] >= total:
+    if record["rules_evaluated"] >= rule_count:
         return record, None
-    reason = f"evaluated {record['rules_evaluated']:,} of its {total:,} rules"
-    bad = record["state"] in OPEN_STATES
-    return record if bad else _void(record, reason), Note(record["host"], TOO_FEW, reason)
+    reason = f"evaluated {record['rules_evaluated']:,} of its {rule_count:,} rules"
+    is_open = record["state"] in OPEN_STATES
+    return record if is_open else _make_void_record(record, reason), RecordNote(record["host"], TOO_FEW, reason)
 
 
-def _void(record: HostRecord, reason: str) -> HostRecord:
+def _make_void_record(record: HostRecord, reason: str) -> HostRecord:
     """A record that says nothing of how its host stands now, but came."""
     return {
         **make_silent_record(record["host"], reason),
@@ -163,16 +175,16 @@ def _void(record: HostRecord, reason: str) -> HostRecord:
     }
 
 
-def fleet_report(
+def make_run_report(
     run: CompiledRun,
     fleet: Fleet,
     finished: str,
-    new: Sequence[New] | None = None,
+    deviations: Sequence[BaselineDeviation] | None = None,
     rollout: RolloutReport | None = None,
 ) -> FleetReport:
     """The fleet report (report.json) of a run that was compiled. `finished` is a UTC time: 2026-11-25T08:00:00Z."""
     stale_after = run.get("stale_after")
-    made: ReportRun = {
+    report_run: ReportRun = {
         "id": run.get("id"),
         "playbook": run.get("playbook"),
         "command": run.get("command"),
@@ -193,48 +205,52 @@ def fleet_report(
         "baseline": Path(run["baseline"]).name if run.get("baseline") else None,
         "stale_after": stale_after["usual"] if stale_after else None,
         "expected_hosts": len(fleet.records),
-        "whole": is_whole(run),
-        "left_out": left_out(run),
+        "whole": is_whole_run(run),
+        "left_out": count_left_out_hosts(run),
         "interrupted": run.get("interrupted"),
         "verdict": None,
     }
     if stale_catalog := run.get("stale_catalog"):
-        made["stale_catalog"] = stale_catalog
-    if round_ := run.get("round"):
-        made["round"] = round_
-    return report_of(made, run, fleet, new, rollout)
+        report_run["stale_catalog"] = stale_catalog
+    if round_id := run.get("round"):
+        report_run["round"] = round_id
+    return build_report(report_run, run, fleet, deviations, rollout)
 
 
-def report_of(
-    run: ReportRun, facts: ReportFacts, fleet: Fleet, new: Sequence[New] | None, rollout: RolloutReport | None
+def build_report(
+    run: ReportRun,
+    facts: ReportFacts,
+    fleet: Fleet,
+    deviations: Sequence[BaselineDeviation] | None,
+    rollout: RolloutReport | None,
 ) -> FleetReport:
     """The fleet report of a run, or of several that are merged.
 
-    `new` is what was not there in the baseline (None: there is none). `rollout` is how far the correcting came (None:
+    `deviations` is what was not there in the baseline (None: there is none). `rollout` is how far the correcting came (None:
     nothing was to be corrected).
     """
     services, not_served = facts.get("services"), facts.get("not_served") or {}
     return {
         "schema": REPORT_SCHEMA,
         "run": run,
-        "summary": {**summarise(fleet.records, len(not_served)), "controls": by_control(fleet.records)},
-        "rules": by_rule(fleet.records, None if services is None else frozenset(services)),
-        "waivers": [_dated(waiver, run["finished"]) for waiver in facts.get("waivers", ())],
+        "summary": {**summarise_records(fleet.records, len(not_served)), "controls": count_by_control(fleet.records)},
+        "rules": count_by_rule(fleet.records, None if services is None else frozenset(services)),
+        "waivers": [_add_days_left(waiver, run["finished"]) for waiver in facts.get("waivers", ())],
         "upcoming": list(facts.get("upcoming", ())),
-        "nothing_known": nothing_known(fleet.records, facts.get("nothing_known") or {}),
-        "not_served": [{"host": host, "why": why} for host, why in not_served.items()],
+        "nothing_known": count_unsearchable_rules(fleet.records, facts.get("nothing_known") or {}),
+        "not_served": [{"host": host, "why": reason} for host, reason in not_served.items()],
         "unexpected_hosts": list(fleet.unexpected),
         "unexpected": [{"host": note.host, "kind": note.kind, "detail": note.detail} for note in fleet.notes],
         "rollout": rollout,
-        "new": None if new is None else [one.as_dict() for one in new],
+        "new": None if deviations is None else [deviation.make_problem() for deviation in deviations],
         "departments": dict(facts.get("departments") or {}),
-        "watch": since_last_run.count(fleet.records),
+        "watch": since_last_run.count_watch_events(fleet.records),
         "requests": since_last_run.count_requests(fleet.records),
         "warnings": [*facts.get("warnings", ()), *fleet.warnings],
     }
 
 
-def _dated(waiver: RunWaiver, finished: str) -> RunWaiver:
+def _add_days_left(waiver: RunWaiver, finished: str) -> RunWaiver:
     """A waiver with its days, counted from the end of the run."""
     try:
         return {**waiver, "days_left": days_left(waiver, finished)}

@@ -16,18 +16,18 @@ from ....host.controls.firewall.rule_text import OWN_RULES
 from ....host.controls.firewall.ruleset import DNS_OVER_TLS, LOCAL_SSH, PLAIN_DNS, QUIC
 from ....model.finding import RULES_ON_REQUEST
 
-_BROWSER = {settings.format_rule_name(setting) for setting in settings.SETTINGS} | {
+_BROWSER_RULES = {settings.format_rule_name(setting) for setting in settings.SETTINGS} | {
     settings.format_rule_name(provider) for provider in (settings.GOOGLE_TENANTS, settings.MICROSOFT_TENANTS)
 }
 
 
-def _names(control: str, rules: set[str]) -> frozenset[str]:
+def _strip_control(control: str, rules: set[str]) -> frozenset[str]:
     return frozenset(rule.removeprefix(f"{control}/") for rule in rules)
 
 
 # By control: the name of each such rule, without its control. A test holds it against what the controls make.
-OF_CONTROL: Mapping[str, frozenset[str]] = {
-    "apps": _names(
+OWN_RULES_BY_CONTROL: Mapping[str, frozenset[str]] = {
+    "apps": _strip_control(
         "apps",
         {
             install_block.INSTALL_BLOCK_RULE,
@@ -38,10 +38,10 @@ OF_CONTROL: Mapping[str, frozenset[str]] = {
             UNMANAGED_BROWSERS_ID,
         },
     ),
-    "browser": _names("browser", {*_BROWSER, *RULES_ON_REQUEST, "running", "packaged", "policy-file"}),
-    "firewall": _names(
+    "browser": _strip_control("browser", {*_BROWSER_RULES, *RULES_ON_REQUEST, "running", "packaged", "policy-file"}),
+    "firewall": _strip_control(
         "firewall",
         {other_tables.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, LOCAL_SSH, OWN_RULES, "ruleset", "boot", "exemptions"},
     ),
-    "dns": _names("dns", {private_view.RULE, "resolver", "sub-domains", "hosts-file"}),
+    "dns": _strip_control("dns", {private_view.RULE, "resolver", "sub-domains", "hosts-file"}),
 }

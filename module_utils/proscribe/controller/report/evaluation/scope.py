@@ -16,18 +16,18 @@ from ....wire import installation
 from ..text.wording import clean, counted, some
 
 # The project's example inventory, as runs name it: a first audit of the machine that it stands on uses it.
-EXAMPLE = str(installation.PROJECT_DIRECTORY / "inventory")
+EXAMPLE_INVENTORY = str(installation.PROJECT_DIRECTORY / "inventory")
 
 # Why a host has no record that nobody asked, or that had not answered: the run ended before its end.
-NOT_REACHED = "not reached: the run was interrupted"
-NOT_KNOWN = "not known whether it was reached: the journal or the report of the run could not be written"
+NOT_REACHED_REASON = "not reached: the run was interrupted"
+NOT_KNOWN_REASON = "not known whether it was reached: the journal or the report of the run could not be written"
 
-FEW_MISSING = 12  # hosts without a record that are named
+MAX_NAMED_MISSING = 12  # hosts without a record that are named
 
-Run = CompiledRun | ReportRun
+AnyRun = CompiledRun | ReportRun
 
 
-class Scope(NamedTuple):
+class RunScope(NamedTuple):
     """What a run has to observe: the sources of its inventory, its --limit, and its controls (none: all)."""
 
     inventory: Sequence[str] = ()
@@ -35,31 +35,31 @@ class Scope(NamedTuple):
     controls: Sequence[str] = ()
 
 
-def controls_of(run: Run) -> tuple[str, ...]:
+def list_observed_controls(run: AnyRun) -> tuple[str, ...]:
     """The controls that a run observed, in their order."""
     selected = run.get("controls") or CONTROLS
     return tuple(control for control in CONTROLS if control in selected)
 
 
-def left_out(run: Run) -> int | None:
+def count_left_out_hosts(run: AnyRun) -> int | None:
     """How many hosts of the inventory a run did not ask; None where only its --limit says that there may be some."""
-    left = run.get("left_out")
-    if left is None:
+    left_out = run.get("left_out")
+    if left_out is None:
         return None if run.get("limit") else 0
-    return left if isinstance(left, int) else len(left)
+    return left_out if isinstance(left_out, int) else len(left_out)
 
 
-def is_whole(run: Run) -> bool:
+def is_whole_run(run: AnyRun) -> bool:
     """Whether a run asked every host of its inventory for every control. One that was interrupted never did."""
-    return left_out(run) == 0 and controls_of(run) == CONTROLS and not run.get("interrupted")
+    return count_left_out_hosts(run) == 0 and list_observed_controls(run) == CONTROLS and not run.get("interrupted")
 
 
-def reached(records: Iterable[HostRecord]) -> list[HostRecord]:
+def select_reached_records(records: Iterable[HostRecord]) -> list[HostRecord]:
     """The records of the hosts that a run asked before it was interrupted; of the others it says nothing."""
-    return [record for record in records if record["reason"] not in (NOT_REACHED, NOT_KNOWN)]
+    return [record for record in records if record["reason"] not in (NOT_REACHED_REASON, NOT_KNOWN_REASON)]
 
 
-def cut_short(report: FleetReport) -> str:
+def describe_interruption(report: FleetReport) -> str:
     """Why the run of a fleet report did not come to its end, in words; "" for one that did."""
     interrupted = report["run"].get("interrupted")
     if interrupted:
@@ -68,54 +68,58 @@ def cut_short(report: FleetReport) -> str:
     return (rollout["why"] or "") if rollout else ""
 
 
-def department_only(report: FleetReport) -> list[str]:
+def describe_department(report: FleetReport) -> list[str]:
     """What the report of one department has to say of its hosts; [] for a report of all."""
     department = report.get("department")
     if not department:
         return []
     name, missing = clean(department["name"]), department["missing"]
-    said = [f"department {name} alone"]
+    remarks = [f"department {name} alone"]
     if missing:
-        said.append(f"no record of {some(missing, FEW_MISSING)}")
+        remarks.append(f"no record of {some(missing, MAX_NAMED_MISSING)}")
     if department["partial"]:
-        said.append(f"the run was over a part of all hosts, and {name} may have more")
-    return said
+        remarks.append(f"the run was over a part of all hosts, and {name} may have more")
+    return remarks
 
 
-def same_inventory(one: Sequence[str] | None, other: Sequence[str] | None) -> bool:
+def is_same_inventory(first_sources: Sequence[str] | None, second_sources: Sequence[str] | None) -> bool:
     """Whether two runs are over one inventory. The order in which its sources are named does not matter."""
-    return _sources(one) == _sources(other)
+    return _normalise_sources(first_sources) == _normalise_sources(second_sources)
 
 
-def _sources(inventory: Sequence[str] | None) -> set[str]:
+def _normalise_sources(inventory: Sequence[str] | None) -> set[str]:
     return {source.rstrip("/") for source in inventory or ()}
 
 
-def covers(earlier: Run, scope: Scope) -> bool:
+def is_scope_covered(earlier_run: AnyRun, scope: RunScope) -> bool:
     """Whether an earlier run observed all that a run with this scope observes."""
-    if not same_inventory(earlier.get("inventory"), scope.inventory):
+    if not is_same_inventory(earlier_run.get("inventory"), scope.inventory):
         return False
-    hosts = left_out(earlier) == 0 or (bool(scope.limit) and earlier.get("limit") == scope.limit)
-    return hosts and set(scope.controls or CONTROLS) <= set(controls_of(earlier))
+    has_all_hosts = count_left_out_hosts(earlier_run) == 0 or (
+        bool(scope.limit) and earlier_run.get("limit") == scope.limit
+    )
+    return has_all_hosts and set(scope.controls or CONTROLS) <= set(list_observed_controls(earlier_run))
 
 
-def parts(run: Run) -> list[str]:
+def describe_restrictions(run: AnyRun) -> list[str]:
     """What a run over a part left out, in words for a headline; nothing for a whole one."""
     restrictions = []
-    left = left_out(run)
-    if left != 0:
+    left_out_count = count_left_out_hosts(run)
+    if left_out_count != 0:
         limit = f" (--limit {clean(run['limit'])})" if run.get("limit") else ""
         restrictions.append(
-            f"{counted(left, 'host')} not selected{limit}" if left else f"limited to {clean(run['limit'])}"
+            f"{counted(left_out_count, 'host')} not selected{limit}"
+            if left_out_count
+            else f"limited to {clean(run['limit'])}"
         )
-    if controls_of(run) != CONTROLS:
-        restrictions.append(f"{' and '.join(controls_of(run))} only")
+    if list_observed_controls(run) != CONTROLS:
+        restrictions.append(f"{' and '.join(list_observed_controls(run))} only")
     return restrictions
 
 
-def in_effect(run: Run) -> str:
+def describe_ban_effect(run: AnyRun) -> str:
     """What a run can say where all is as required: `the ban is in effect`, or the controls of it that it observed."""
-    controls = controls_of(run)
+    controls = list_observed_controls(run)
     if controls == CONTROLS:
         return "the ban is in effect"
     return f"the ban's {' and '.join(controls)} {'are' if len(controls) > 1 else 'is'} in effect"

@@ -17,25 +17,25 @@ from ....model.words import BETWEEN_RUN_EVENTS
 from ..text.wording import clean, counted, moment, some
 
 # The kinds of a Remark, in the order in which they are reported.
-FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = KINDS = BETWEEN_RUN_EVENTS
+FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = REMARK_KINDS = BETWEEN_RUN_EVENTS
 
 # What each is filed under where rules are listed. The watch's own rules (watch/watcher, watch/plan) have other names.
-CLOSED_AGAIN, STILL_OPEN = f"{WATCH}/closed-again", f"{WATCH}/still-open"
-RULES = {
-    CLOSED_AGAIN: "What was open between two runs, and is closed again",
-    STILL_OPEN: "What the host closed between two runs, and is open now",
+CLOSED_AGAIN_RULE, STILL_OPEN_RULE = f"{WATCH}/closed-again", f"{WATCH}/still-open"
+RULE_TITLES = {
+    CLOSED_AGAIN_RULE: "What was open between two runs, and is closed again",
+    STILL_OPEN_RULE: "What the host closed between two runs, and is open now",
     f"{WATCH}/{ENDED}": "Restricted programs that the host ended at their start",
     f"{WATCH}/{FROZEN}": "Whether root of the host has frozen its watcher",
     f"{WATCH}/{STALE}": "Whether runs renew the plan that the host holds",
     f"{WATCH}/{UNOBSERVED}": "Whether the host has observed itself",
 }
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-FEW_USERS = 5
-MISSED = 12  # observations that a watcher may miss before it is reported
-AN_HOUR = 3600
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MAX_NAMED_USERS = 5
+MAX_MISSED_OBSERVATIONS = 12  # observations that a watcher may miss before it is reported
+MIN_LATE_SECONDS = 3600
 
 
-class Remark(NamedTuple):
+class WatchRemark(NamedTuple):
     """One thing that a host's record says of the time between two runs."""
 
     kind: str
@@ -53,15 +53,15 @@ class Remark(NamedTuple):
     open_now: bool = False
 
     @property
-    def key(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...]:
         """What names it among those of its host, also when its journal is read again."""
         return self.kind, self.rule, self.program or self.reason, self.user, self.first
 
     @property
-    def filed(self) -> tuple[str, str]:
+    def listed_rule(self) -> tuple[str, str]:
         """Its rule and its state in a list of rules. What is still open counts by the rule itself."""
         if self.kind == INCIDENT:
-            return (STILL_OPEN, NOT_APPLICABLE) if self.open_now else (CLOSED_AGAIN, REPAIRED)
+            return (STILL_OPEN_RULE, NOT_APPLICABLE) if self.open_now else (CLOSED_AGAIN_RULE, REPAIRED)
         return f"{WATCH}/{self.kind}", REPAIRED if self.kind == ENDED else NOT_APPLICABLE
 
     @property
@@ -72,66 +72,72 @@ class Remark(NamedTuple):
         return Finding(self.kind, self.rule, detail=self.text)
 
 
-def remarks(record: HostRecord) -> list[Remark]:
+def list_remarks(record: HostRecord) -> list[WatchRemark]:
     """What a record says of the time between two runs, the newest of each kind first; [] for most hosts."""
     watch = record.get("watch")
     if not watch:
         return []
-    found: list[Remark] = []
+    watch_remarks: list[WatchRemark] = []
     if frozen := watch.get("frozen"):
-        until, by, reason = frozen["until"], frozen["by"], frozen["reason"]
-        text = f"frozen until {moment(until)} by {clean(by)}: {clean(reason)}"
-        found.append(Remark(FROZEN, text, user=by, first=until, until=until, reason=reason))
+        until, frozen_by, reason = frozen["until"], frozen["by"], frozen["reason"]
+        text = f"frozen until {moment(until)} by {clean(frozen_by)}: {clean(reason)}"
+        watch_remarks.append(WatchRemark(FROZEN, text, user=frozen_by, first=until, until=until, reason=reason))
     if watch["stale"]:
-        since = f"since {day(watch['renewed'])}" if watch["renewed"] else "yet"
-        found.append(Remark(STALE, f"no run has renewed its plan {since}", first=watch["renewed"] or ""))
-    if late := _unobserved(record, watch):
-        found.append(Remark(UNOBSERVED, late, first=watch["last"] or ""))
-    wrong = _wrong(record)
-    for incident in sorted(watch["incidents"], key=lambda one: one["last"], reverse=True):
-        found.append(_incident(incident, not wrong.isdisjoint(incident["rules"])))
-    for one in sorted(watch["ended"], key=lambda one: one["last"], reverse=True):
-        rule, first, times = one["rule"], one["first"], one["times"]
-        text = f"ended {_often(times, first)}"
-        found.append(Remark(ENDED, text, rule, one["program"], one["user"], (), first, one["last"], times))
-    return found
+        since = f"since {format_day(watch['renewed'])}" if watch["renewed"] else "yet"
+        watch_remarks.append(WatchRemark(STALE, f"no run has renewed its plan {since}", first=watch["renewed"] or ""))
+    if late_text := _describe_late_watcher(record, watch):
+        watch_remarks.append(WatchRemark(UNOBSERVED, late_text, first=watch["last"] or ""))
+    open_rules = _list_open_rules(record)
+    for incident in sorted(watch["incidents"], key=lambda entry: entry["last"], reverse=True):
+        watch_remarks.append(_make_incident_remark(incident, not open_rules.isdisjoint(incident["rules"])))
+    for entry in sorted(watch["ended"], key=lambda entry: entry["last"], reverse=True):
+        rule, first, times = entry["rule"], entry["first"], entry["times"]
+        text = f"ended {_format_frequency(times, first)}"
+        watch_remarks.append(
+            WatchRemark(ENDED, text, rule, entry["program"], entry["user"], (), first, entry["last"], times)
+        )
+    return watch_remarks
 
 
-def _unobserved(record: HostRecord, watch: WatchRecord) -> str:
+def _describe_late_watcher(record: HostRecord, watch: WatchRecord) -> str:
     """Describe a watcher that should have observed its host by now, by the host's own clock; else return "".
 
     A watcher that was just installed is not late: its time begins when the run brought the plan.
     """
-    never = "its watcher has not observed it yet"
-    begin = watch["last"] or watch["renewed"]
-    if not begin:
-        return never
+    never_text = "its watcher has not observed it yet"
+    begun_at = watch["last"] or watch["renewed"]
+    if not begun_at:
+        return never_text
     try:
-        late = (parse_moment(record["checked_at"] or "") - parse_moment(begin)).total_seconds()
+        late_seconds = (parse_moment(record["checked_at"] or "") - parse_moment(begun_at)).total_seconds()
     except ValueError:
         return ""
-    if late <= max(MISSED * watch["every"], AN_HOUR):
+    if late_seconds <= max(MAX_MISSED_OBSERVATIONS * watch["every"], MIN_LATE_SECONDS):
         return ""
     if not watch["last"]:
-        return never
-    return f"its watcher last observed it on {day(watch['last'])}, {format_duration(late)} before this run"
+        return never_text
+    return (
+        f"its watcher last observed it on {format_day(watch['last'])}, {format_duration(late_seconds)} before this run"
+    )
 
 
-def _incident(one: WatchIncident, open_now: bool) -> Remark:
-    times, corrected, first = one["times"], one["corrected"], one["first"]
-    number = len(one["rules"]) + one["rules_left_out"]
+def _make_incident_remark(incident: WatchIncident, is_open: bool) -> WatchRemark:
+    times, corrected, first = incident["times"], incident["corrected"], incident["first"]
+    rule_count = len(incident["rules"]) + incident["rules_left_out"]
     if corrected == times:
-        text = f"closed again {_often(times, first)}"
+        text = f"closed again {_format_frequency(times, first)}"
     else:
-        text = f"found open {_often(times, first)}; {_describe_correction(times, corrected)}"
-    text += "; open now" if open_now else ""
-    text += f"; logged in: {some(one['users'], FEW_USERS)}" if one["users"] else ""
-    rule, reason = one["rules"][0], ""
-    if number > 1:
-        rule, reason = one["control"], one["cause"]
-        text = f"{counted(number, 'rule')} ({clean(reason)}) {text}"
-    users, last = tuple(one["users"]), one["last"]
-    return Remark(INCIDENT, text, rule, "", "", users, first, last, times, corrected, reason=reason, open_now=open_now)
+        text = f"found open {_format_frequency(times, first)}; {_describe_correction(times, corrected)}"
+    text += "; open now" if is_open else ""
+    text += f"; logged in: {some(incident['users'], MAX_NAMED_USERS)}" if incident["users"] else ""
+    rule, reason = incident["rules"][0], ""
+    if rule_count > 1:
+        rule, reason = incident["control"], incident["cause"]
+        text = f"{counted(rule_count, 'rule')} ({clean(reason)}) {text}"
+    users, last = tuple(incident["users"]), incident["last"]
+    return WatchRemark(
+        INCIDENT, text, rule, "", "", users, first, last, times, corrected, reason=reason, open_now=is_open
+    )
 
 
 def _describe_correction(times: int, corrected: int) -> str:
@@ -139,17 +145,17 @@ def _describe_correction(times: int, corrected: int) -> str:
     return f"closed by the host {corrected:,} of {times:,} times" if corrected else "not closed by the host"
 
 
-def _often(times: int, first: str) -> str:
+def _format_frequency(times: int, first: str) -> str:
     """`once, on Monday 2026-11-23 08:00 UTC`, `3 times since Monday 2026-11-23 08:00 UTC`."""
-    return f"once, on {day(first)}" if times == 1 else f"{times:,} times since {day(first)}"
+    return f"once, on {format_day(first)}" if times == 1 else f"{times:,} times since {format_day(first)}"
 
 
-def day(time: str) -> str:
+def format_day(time: str) -> str:
     """A UTC time as people remember it, with its weekday."""
-    return f"{DAYS[parse_moment(time).weekday()]} {moment(time)}"
+    return f"{WEEKDAYS[parse_moment(time).weekday()]} {moment(time)}"
 
 
-class Together(NamedTuple):
+class RemarkGroup(NamedTuple):
     """One thing on several hosts, for a screen: what the first of its remarks is about."""
 
     kind: str
@@ -159,84 +165,88 @@ class Together(NamedTuple):
     open_now: bool = False
 
 
-def together(records: Iterable[HostRecord]) -> list[Together]:
+def group_remarks(records: Iterable[HostRecord]) -> list[RemarkGroup]:
     """The remarks of a fleet: incidents by rule, ended programs by rule and user, freezes by host; those of most hosts
     first within their kind.
     """
-    groups: dict[tuple[str, ...], list[tuple[str, Remark]]] = {}
+    groups: dict[tuple[str, ...], list[tuple[str, WatchRemark]]] = {}
     for record in records:
-        for one in remarks(record):
-            apart = record["host"] if one.kind == FROZEN else one.user or one.reason
-            groups.setdefault((*one.filed, one.kind, one.rule, apart), []).append((record["host"], one))
-    found = [
-        Together(
+        for entry in list_remarks(record):
+            group_key = record["host"] if entry.kind == FROZEN else entry.user or entry.reason
+            groups.setdefault((*entry.listed_rule, entry.kind, entry.rule, group_key), []).append(
+                (record["host"], entry)
+            )
+    remark_groups = [
+        RemarkGroup(
             group[0][1].kind,
             group[0][1].rule,
             tuple(dict.fromkeys(host for host, _ in group)),
-            _words([one for _, one in group]),
+            _describe_remarks([entry for _, entry in group]),
             group[0][1].open_now,
         )
         for group in groups.values()
     ]
-    return sorted(found, key=lambda one: (KINDS.index(one.kind), -len(one.hosts), one.rule, one.hosts))
+    return sorted(
+        remark_groups, key=lambda entry: (REMARK_KINDS.index(entry.kind), -len(entry.hosts), entry.rule, entry.hosts)
+    )
 
 
-def _words(group: Sequence[Remark]) -> str:
-    first = group[0]
-    if first.kind == ENDED:
-        times, oldest = sum(one.times for one in group), min(one.first for one in group)
-        programs = list(dict.fromkeys(one.program for one in group))
-        return f"{some(programs, 1)} of {clean(first.user)} ended {_often(times, oldest)}"
-    if len(group) == 1 or first.kind == UNOBSERVED:
-        return first.text
-    if first.kind == STALE:
-        oldest = min(one.first for one in group)
-        return f"no run has renewed their plans{f' since {day(oldest)} or later' if oldest else ''}"
-    one: WatchIncident = {
-        "control": first.rule.partition("/")[0],
-        "cause": first.reason,
-        "rules": [first.rule],
+def _describe_remarks(group: Sequence[WatchRemark]) -> str:
+    first_remark = group[0]
+    if first_remark.kind == ENDED:
+        times, oldest_time = sum(entry.times for entry in group), min(entry.first for entry in group)
+        programs = list(dict.fromkeys(entry.program for entry in group))
+        return f"{some(programs, 1)} of {clean(first_remark.user)} ended {_format_frequency(times, oldest_time)}"
+    if len(group) == 1 or first_remark.kind == UNOBSERVED:
+        return first_remark.text
+    if first_remark.kind == STALE:
+        oldest_time = min(entry.first for entry in group)
+        return f"no run has renewed their plans{f' since {format_day(oldest_time)} or later' if oldest_time else ''}"
+    entry: WatchIncident = {
+        "control": first_remark.rule.partition("/")[0],
+        "cause": first_remark.reason,
+        "rules": [first_remark.rule],
         "rules_left_out": 0,
-        "first": min(one.first for one in group),
-        "last": max(one.last for one in group),
-        "times": sum(one.times for one in group),
-        "corrected": sum(one.corrected for one in group),
-        "users": list(dict.fromkeys(user for one in group for user in one.users)),
+        "first": min(entry.first for entry in group),
+        "last": max(entry.last for entry in group),
+        "times": sum(entry.times for entry in group),
+        "corrected": sum(entry.corrected for entry in group),
+        "users": list(dict.fromkeys(user for entry in group for user in entry.users)),
     }
-    text = _incident(one, any(one.open_now for one in group)).text
-    return f"{clean(first.reason)}: {text}" if first.reason else text
+    text = _make_incident_remark(entry, any(entry.open_now for entry in group)).text
+    return f"{clean(first_remark.reason)}: {text}" if first_remark.reason else text
 
 
-def count(records: Iterable[HostRecord]) -> WatchCounts | None:
+def count_watch_events(records: Iterable[HostRecord]) -> WatchCounts | None:
     """The numbers of a fleet; None where no host keeps itself in line."""
-    watched = [(record, watch) for record in records if (watch := record.get("watch"))]
-    if not watched:
+    watched_records = [(record, watch) for record in records if (watch := record.get("watch"))]
+    if not watched_records:
         return None
     return {
-        "hosts": len(watched),
-        "opened": sum(bool(watch["incidents"]) for _, watch in watched),
-        "closed_again": sum(_closed_again(record, watch) for record, watch in watched),
-        "incidents": sum(one["times"] for _, watch in watched for one in watch["incidents"]),
-        "ended": sum(one["times"] for _, watch in watched for one in watch["ended"]),
-        "ended_on": sum(bool(watch["ended"]) for _, watch in watched),
-        "frozen": sum("frozen" in watch for _, watch in watched),
-        "stale": sum(watch["stale"] for _, watch in watched),
-        "unobserved": sum(bool(_unobserved(record, watch)) for record, watch in watched),
-        "left_out": sum(sum(watch["left_out"].values()) for _, watch in watched),
+        "hosts": len(watched_records),
+        "opened": sum(bool(watch["incidents"]) for _, watch in watched_records),
+        "closed_again": sum(has_closed_incident(record, watch) for record, watch in watched_records),
+        "incidents": sum(entry["times"] for _, watch in watched_records for entry in watch["incidents"]),
+        "ended": sum(entry["times"] for _, watch in watched_records for entry in watch["ended"]),
+        "ended_on": sum(bool(watch["ended"]) for _, watch in watched_records),
+        "frozen": sum("frozen" in watch for _, watch in watched_records),
+        "stale": sum(watch["stale"] for _, watch in watched_records),
+        "unobserved": sum(bool(_describe_late_watcher(record, watch)) for record, watch in watched_records),
+        "left_out": sum(sum(watch["left_out"].values()) for _, watch in watched_records),
     }
 
 
-def _closed_again(record: HostRecord, watch: WatchRecord) -> bool:
+def has_closed_incident(record: HostRecord, watch: WatchRecord) -> bool:
     """Whether something was open on a host in between, and is closed now."""
-    wrong = _wrong(record) if watch["incidents"] else set()
-    return any(wrong.isdisjoint(one["rules"]) for one in watch["incidents"])
+    open_rules = _list_open_rules(record) if watch["incidents"] else set()
+    return any(open_rules.isdisjoint(incident["rules"]) for incident in watch["incidents"])
 
 
-def _wrong(record: HostRecord) -> set[str]:
+def _list_open_rules(record: HostRecord) -> set[str]:
     return {rule["rule"] for rule in record["rules"] if rule["state"] in OPEN_STATES}
 
 
-def headline(report: FleetReport) -> list[str]:
+def describe_watch_events(report: FleetReport) -> list[str]:
     """What to say beside a verdict of the fleet: `3 hosts open in between and closed again`; [] for nothing."""
     watch = report.get("watch")
     if not watch:
@@ -251,24 +261,24 @@ def headline(report: FleetReport) -> list[str]:
     return [text.format(counted(hosts, "host")) for hosts, text in parts if hosts]
 
 
-def waiting(report: FleetReport) -> str:
+def describe_waiting_requests(report: FleetReport) -> str:
     """`3 requests wait`; "" for none."""
     requests = report.get("requests")
-    number = requests["waiting"] if requests else 0
-    return f"{counted(number, 'request')} {'waits' if number == 1 else 'wait'}" if number else ""
+    waiting_count = requests["waiting"] if requests else 0
+    return f"{counted(waiting_count, 'request')} {'waits' if waiting_count == 1 else 'wait'}" if waiting_count else ""
 
 
 def count_requests(records: Iterable[HostRecord]) -> RequestCounts | None:
     """The requests of a fleet's users that wait; None for none."""
-    found: RequestCounts = {"waiting": 0, "hosts": 0, "left_out": 0}
+    counts: RequestCounts = {"waiting": 0, "hosts": 0, "left_out": 0}
     for record in records:
-        if (waiting := open_requests(record)) or record.get("requests_left_out"):
-            found["waiting"] += len(waiting)
-            found["hosts"] += 1
-            found["left_out"] += record.get("requests_left_out") or 0
-    return found if found["hosts"] else None
+        if (waiting_requests := list_open_requests(record)) or record.get("requests_left_out"):
+            counts["waiting"] += len(waiting_requests)
+            counts["hosts"] += 1
+            counts["left_out"] += record.get("requests_left_out") or 0
+    return counts if counts["hosts"] else None
 
 
-def open_requests(record: HostRecord) -> list[UserRequest]:
+def list_open_requests(record: HostRecord) -> list[UserRequest]:
     """The requests of a host that its plan does not answer."""
-    return [one for one in record.get("requests") or () if "answer" not in one]
+    return [request for request in record.get("requests") or () if "answer" not in request]

@@ -22,89 +22,115 @@ from ....model.finding import (
 from ....model.types.record import HostRecord, RuleRecord
 from ....model.types.run import ControlPolicy
 
-KEY: Final = "not_observed_again"  # of a host record: the controls that this is about
-CORRECTED = "corrected, not observed again"
-BEGUN = "its correction began and gave no answer, not observed again"
+UNOBSERVED_KEY: Final = "not_observed_again"  # of a host record: the controls that this is about
+CORRECTED_REASON = "corrected, not observed again"
+BEGUN_REASON = "its correction began and gave no answer, not observed again"
 
 
-class Earlier(NamedTuple):
+class UnobservedCorrection(NamedTuple):
     """What an earlier run has left open of a host."""
 
-    run: str
+    run_id: str
     record: HostRecord
     controls: Collection[str]
 
 
-def marked(record: HostRecord, changes: Mapping[str, str], refused: Collection[str] = ()) -> HostRecord:
-    """The record of a host that was changed after it was made: {control: CORRECTED or BEGUN}. What was wrong there and
+def mark_unobserved(record: HostRecord, changes: Mapping[str, str], refused: Collection[str] = ()) -> HostRecord:
+    """The record of a host that was changed after it was made: {control: CORRECTED_REASON or BEGUN_REASON}. What was wrong there and
     was not `refused` is not known any more.
     """
-    wrong = {rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT} - {*refused}
-    doubtful = {rule: changes[control] for rule in wrong if (control := _control_of(rule)) in changes}
-    about = [control for control, how in changes.items() if how == CORRECTED or control in map(_control_of, doubtful)]
-    if not about:
+    noncompliant_rules = {rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT} - {*refused}
+    doubtful_rules = {
+        rule: changes[control] for rule in noncompliant_rules if (control := _get_control(rule)) in changes
+    }
+    unobserved_controls = [
+        control
+        for control, change in changes.items()
+        if change == CORRECTED_REASON or control in map(_get_control, doubtful_rules)
+    ]
+    if not unobserved_controls:
         return record
-    rules = [_doubted(rule, doubtful.get(rule["rule"], "")) for rule in record["rules"]]
+    rules = [_mark_rule_unknown(rule, doubtful_rules.get(rule["rule"], "")) for rule in record["rules"]]
     states = [UNKNOWN, *(rule["state"] for rule in rules), *(ERROR for _ in record["errors"][:1])]
-    reason = record.get("reason") if doubtful else CORRECTED
-    return {**record, "reason": reason, KEY: sorted(about), "state": find_worst_state(states), "rules": rules}
-
-
-def _control_of(rule: str) -> str:
-    return rule.partition("/")[0]
-
-
-def _doubted(rule: RuleRecord, why: str) -> RuleRecord:
-    return {**rule, "state": UNKNOWN, "reason": "; ".join(filter(None, [why, rule["reason"]]))} if why else rule
-
-
-def settled(record: HostRecord, earlier: Iterable[Earlier], policies: Mapping[str, ControlPolicy]) -> HostRecord:
-    """The record of a host with what earlier runs corrected there and this one is the first to see compliant: these
-    rules are `repaired`. `policies` says what its plan has of each control: a rule of another policy may be gone.
-    """
-    for one in earlier:
-        rules = [rule for rule in _corrected(one) if _is_same_policy(rule, one, policies)]
-        record = _repaired(record, one, rules)
-    return record
-
-
-def _corrected(earlier: Earlier) -> list[RuleRecord]:
-    """The rules that a run has corrected, or begun to, and left open."""
-    return [
-        rule
-        for rule in earlier.record["rules"]
-        if rule["state"] == UNKNOWN
-        and _control_of(rule["rule"]) in earlier.controls
-        and rule["rule"] not in RULES_ON_REQUEST  # a run without the request says nothing of it
-        and str(rule["reason"]).startswith((CORRECTED, BEGUN))
-    ]
-
-
-def _is_same_policy(rule: RuleRecord, earlier: Earlier, policies: Mapping[str, ControlPolicy]) -> bool:
-    control = _control_of(rule["rule"])
-    then, now = (earlier.record.get("controls") or {}).get(control), policies.get(control)
-    return bool(then and now and then.get("policy") and then["policy"] == now["policy"])
-
-
-def _repaired(record: HostRecord, earlier: Earlier, rules: Sequence[RuleRecord]) -> HostRecord:
-    states = {rule["rule"]: rule["state"] for rule in record["rules"]}
-    seen: list[RuleRecord] = [
-        {**rule, "state": REPAIRED, "reason": f"{_first(str(rule['reason']))} by {earlier.run}; compliant now"}
-        for rule in rules
-        if _control_of(rule["rule"]) not in record.get(KEY, ()) and states.get(rule["rule"], COMPLIANT) == COMPLIANT
-    ]
-    if not seen:
-        return record
-    names = {rule["rule"] for rule in seen}
-    others = [rule for rule in record["rules"] if rule["rule"] not in names]
+    reason = record.get("reason") if doubtful_rules else CORRECTED_REASON
     return {
         **record,
-        "found_at": str(earlier.record["checked_at"]),
-        "state": min([record["state"], REPAIRED], key=STATES.index),
-        "rules_evaluated": max(record["rules_evaluated"], len(others) + len(seen)),
-        "rules": sorted([*others, *seen], key=lambda rule: str(rule["rule"])),
+        "reason": reason,
+        UNOBSERVED_KEY: sorted(unobserved_controls),
+        "state": find_worst_state(states),
+        "rules": rules,
     }
 
 
-def _first(reason: str) -> str:
-    return CORRECTED if reason.startswith(CORRECTED) else BEGUN
+def _get_control(rule: str) -> str:
+    return rule.partition("/")[0]
+
+
+def _mark_rule_unknown(rule: RuleRecord, reason: str) -> RuleRecord:
+    return {**rule, "state": UNKNOWN, "reason": "; ".join(filter(None, [reason, rule["reason"]]))} if reason else rule
+
+
+def settle_corrections(
+    record: HostRecord, corrections: Iterable[UnobservedCorrection], policies: Mapping[str, ControlPolicy]
+) -> HostRecord:
+    """The record of a host with what earlier runs corrected there and this one is the first to see compliant: these
+    rules are `repaired`. `policies` says what its plan has of each control: a rule of another policy may be gone.
+    """
+    for correction in corrections:
+        rules = [rule for rule in _list_corrected_rules(correction) if _is_same_policy(rule, correction, policies)]
+        record = _mark_repaired_rules(record, correction, rules)
+    return record
+
+
+def _list_corrected_rules(correction: UnobservedCorrection) -> list[RuleRecord]:
+    """The rules that a run has corrected, or begun to, and left open."""
+    return [
+        rule
+        for rule in correction.record["rules"]
+        if rule["state"] == UNKNOWN
+        and _get_control(rule["rule"]) in correction.controls
+        and rule["rule"] not in RULES_ON_REQUEST  # a run without the request says nothing of it
+        and str(rule["reason"]).startswith((CORRECTED_REASON, BEGUN_REASON))
+    ]
+
+
+def _is_same_policy(rule: RuleRecord, correction: UnobservedCorrection, policies: Mapping[str, ControlPolicy]) -> bool:
+    control = _get_control(rule["rule"])
+    previous_control, present_policy = (correction.record.get("controls") or {}).get(control), policies.get(control)
+    return bool(
+        previous_control
+        and present_policy
+        and previous_control.get("policy")
+        and previous_control["policy"] == present_policy["policy"]
+    )
+
+
+def _mark_repaired_rules(
+    record: HostRecord, correction: UnobservedCorrection, rules: Sequence[RuleRecord]
+) -> HostRecord:
+    states = {rule["rule"]: rule["state"] for rule in record["rules"]}
+    repaired_rules: list[RuleRecord] = [
+        {
+            **rule,
+            "state": REPAIRED,
+            "reason": f"{_get_first_reason(str(rule['reason']))} by {correction.run_id}; compliant now",
+        }
+        for rule in rules
+        if _get_control(rule["rule"]) not in record.get(UNOBSERVED_KEY, ())
+        and states.get(rule["rule"], COMPLIANT) == COMPLIANT
+    ]
+    if not repaired_rules:
+        return record
+    repaired_names = {rule["rule"] for rule in repaired_rules}
+    other_rules = [rule for rule in record["rules"] if rule["rule"] not in repaired_names]
+    return {
+        **record,
+        "found_at": str(correction.record["checked_at"]),
+        "state": min([record["state"], REPAIRED], key=STATES.index),
+        "rules_evaluated": max(record["rules_evaluated"], len(other_rules) + len(repaired_rules)),
+        "rules": sorted([*other_rules, *repaired_rules], key=lambda rule: str(rule["rule"])),
+    }
+
+
+def _get_first_reason(reason: str) -> str:
+    return CORRECTED_REASON if reason.startswith(CORRECTED_REASON) else BEGUN_REASON

@@ -22,8 +22,8 @@ from typing import TextIO
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
 from ..evaluation.fleet_state import FleetState
-from ..history.transitions import Transitions
-from ..storage.files import whole
+from ..history.transitions import RunTransitions
+from ..storage.files import replace_file
 from .format import Export, Format
 from .record_lines import Reader
 
@@ -60,7 +60,7 @@ def write(
     records: Iterable[HostRecord],
     names: Collection[str],
     fleet_state: FleetState | None = None,
-    changes: Transitions | None = None,
+    changes: RunTransitions | None = None,
 ) -> list[Path]:
     """Write the named exports of a report into its folder; returns their paths.
 
@@ -81,7 +81,7 @@ def write(
     with contextlib.ExitStack() as stack:
         exports = []
         for one, path in zip(chosen, paths):
-            stream = stack.enter_context(whole(path))
+            stream = stack.enter_context(replace_file(path))
             if fleet_state is not None and one.write_fleet_state:
                 one.write_fleet_state(stream, report, fleet_state)
             else:
@@ -91,13 +91,13 @@ def write(
 
 
 def pour(
-    stream: TextIO, report: FleetReport, records: Iterable[HostRecord], name: str, changes: Transitions | None = None
+    stream: TextIO, report: FleetReport, records: Iterable[HostRecord], name: str, changes: RunTransitions | None = None
 ) -> None:
     """Write one export of a report, by its name, to a stream: the same text as in its file."""
     fill([_made(formats()[name], stream, report, changes)], report, records)
 
 
-def _made(one: Format, stream: TextIO, report: FleetReport, changes: Transitions | None) -> Export:
+def _made(one: Format, stream: TextIO, report: FleetReport, changes: RunTransitions | None) -> Export:
     return one.make_from_history(stream, report, changes) if one.make_from_history else one.make(stream, report)
 
 
@@ -122,5 +122,5 @@ def refresh(directory: Path, report: FleetReport, fleet_state: FleetState) -> No
     for one in formats().values():
         path = directory / one.file
         if one.write_fleet_state and path.is_file():
-            with whole(path) as stream:
+            with replace_file(path) as stream:
                 one.write_fleet_state(stream, report, fleet_state)

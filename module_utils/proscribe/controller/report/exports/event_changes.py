@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ..history.transitions import Span
+from ..history.transitions import IncidentSpan
 from .record_lines import Line
 
 
@@ -34,7 +34,7 @@ class Before(NamedTuple):
     ended: Mapping[str, str] = {}  # how, of those that ended
 
     @classmethod
-    def of(cls, spans: Sequence[Span]) -> Before:
+    def of(cls, spans: Sequence[IncidentSpan]) -> Before:
         """It from the incidents of a host, oldest first."""
         changed: set[str] = set()
         continuing: dict[str, str] = {}
@@ -44,10 +44,10 @@ class Before(NamedTuple):
         for span in spans:  # the newest state is the one before
             for rule in span.rules:
                 since.setdefault(rule, span.opened)
-                if span.began or span.ended:
+                if span.has_begun or span.end_state:
                     changed.add(rule)
-                if span.ended:
-                    ended[rule] = span.ended
-                if not span.began:
-                    (previous if span.ended else continuing)[rule] = span.state
+                if span.end_state:
+                    ended[rule] = span.end_state
+                if not span.has_begun:
+                    (previous if span.end_state else continuing)[rule] = span.state
         return cls(frozenset(changed), {**continuing, **previous}, since, ended)

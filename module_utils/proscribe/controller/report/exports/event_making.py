@@ -20,13 +20,13 @@ from ....model.types import event as types
 from ....model.types.record import RecordedAction, RecordError, UserRequest
 from ....model.types.report import FleetReport
 from ....model.words import EVENT_SCHEMA, EVENT_STATES
-from ..evaluation.observed import observed_at
-from ..evaluation.scope import cut_short
-from ..evaluation.since_last_run import ENDED, Remark, remarks
-from ..history.since_last_run import identity
-from ..history.since_last_run import of as identity_of
+from ..evaluation.observed import read_observation_time
+from ..evaluation.scope import describe_interruption
+from ..evaluation.since_last_run import ENDED, WatchRemark, list_remarks
+from ..history.since_last_run import hash_names
+from ..history.since_last_run import identify_remark as identity_of
 from ..history.tables import GONE
-from ..history.transitions import Span, Transitions
+from ..history.transitions import IncidentSpan, RunTransitions
 from ..text.wording import clean, host_label
 from . import event_kinds as kinds
 from .event_changes import Before, grouped
@@ -67,7 +67,7 @@ class Events:
     def __init__(
         self,
         report: FleetReport,
-        changes: Transitions | None,
+        changes: RunTransitions | None,
         emit: Callable[[kinds.Event], object],
         only_changed: bool = False,
         limit: float = math.inf,
@@ -89,17 +89,17 @@ class Events:
         """The events of one expected host."""
         record = answer.record
         name = record["host"]  # the history has names as the inventory has them
-        spans: Sequence[Span] = ()
+        spans: Sequence[IncidentSpan] = ()
         brought: frozenset[str] = frozenset()
         if self._changes is not None:
-            spans, brought = self._changes.of(name), self._changes.between(name)
+            spans, brought = self._changes.list_spans(name), self._changes.list_new_remark_ids(name)
             if spans or brought:
                 self._seen.add(name)
         actions = record.get("actions") or ()
         if self._only_changed and not spans and not actions and not brought:
             return
         before = Before.of(spans)
-        at = observed_at(record, self._run["started"], self._run["finished"])
+        at = read_observation_time(record, self._run["started"], self._run["finished"])
         seen = Seen.of(answer.host, at, record["plan"])
         self._host(answer, before, seen)
         rules = answer.lines[: len(record["rules"])]
@@ -113,7 +113,7 @@ class Events:
                 self._rule(seen, line, before, same_cause)
         for index, action in enumerate(actions):
             self._action(seen, index, action)
-        for remark in remarks(record):
+        for remark in list_remarks(record):
             self._between(seen, remark, brought)
         for request in record.get("requests") or ():
             self._request(seen, request, brought)
@@ -125,9 +125,9 @@ class Events:
     def finish(self) -> None:
         """The events of hosts that have left the inventory, of the gate, and of the run."""
         if self._changes is not None:
-            for host in self._changes.hosts():
+            for host in self._changes.iterate_hosts():
                 if host not in self._seen:
-                    previous = find_worst_state(span.state for span in self._changes.of(host))
+                    previous = find_worst_state(span.state for span in self._changes.list_spans(host))
                     self._put_host(Seen.of(host_label(host), self._run["finished"]), GONE, previous, True)
         self._gate()
         self._summary()
@@ -220,7 +220,7 @@ class Events:
         }
         self._put(event, kinds.NOTEWORTHY, seen.host)
 
-    def _between(self, seen: Seen, remark: Remark, brought: frozenset[str]) -> None:
+    def _between(self, seen: Seen, remark: WatchRemark, brought: frozenset[str]) -> None:
         id_ = identity_of(remark)
         changed = True if id_ in brought else self._unchanged
         if self._skipped(kinds.BETWEEN, changed):
@@ -245,7 +245,7 @@ class Events:
         self._put(event, kinds.NOTEWORTHY if remark.kind == ENDED else kinds.SEVERITY[NONCOMPLIANT], seen.host)
 
     def _request(self, seen: Seen, request: UserRequest, brought: frozenset[str]) -> None:
-        id_ = identity(kinds.REQUEST, request["service"], request["id"], request["user"])
+        id_ = hash_names(kinds.REQUEST, request["service"], request["id"], request["user"])
         changed = True if id_ in brought else self._unchanged
         if self._skipped(kinds.REQUEST, changed):
             return
@@ -283,7 +283,7 @@ class Events:
             "inventory": cut(", ".join(map(str, run.get("inventory") or ())), NAME_MOST),
             "limit": cut_or_none(run.get("limit"), NAME_MOST),
             "catalog_version": cut(run["catalog_version"], NAME_MOST),
-            "stopped": cut_or_none(cut_short(self._report), NAME_MOST),
+            "stopped": cut_or_none(describe_interruption(self._report), NAME_MOST),
             "whole": bool(run.get("whole")),
             "controls": run.get("controls"),
             "expected_hosts": run["expected_hosts"],
@@ -314,7 +314,7 @@ class Events:
         return {
             "schema": EVENT_SCHEMA,
             "kind": kind,
-            "id": identity(self._id, kind, seen.host, rule, about),
+            "id": hash_names(self._id, kind, seen.host, rule, about),
             "time": seen.time,
             "run": self._short_id,
             "mode": self._run["mode"],

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from ....model.types.report import FleetReport
-from ..history.transitions import Transitions
+from ..history.transitions import RunTransitions
 from .event_making import Events
 from .format import Format
 
@@ -19,7 +19,7 @@ from .format import Format
 class Export(Events):
     """All events of a report, changed or not."""
 
-    def __init__(self, stream: TextIO, report: FleetReport, changes: Transitions | None = None) -> None:
+    def __init__(self, stream: TextIO, report: FleetReport, changes: RunTransitions | None = None) -> None:
         super().__init__(report, changes, lambda event: stream.write(event.line + "\n"))
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TextIO
 
 from ....model.types.report import FleetReport
 from ..evaluation.fleet_state import FleetState
-from ..history.transitions import Transitions
+from ..history.transitions import RunTransitions
 from .record_lines import Answer
 
 # What is written as JSON has no blanks that say nothing.
@@ -38,7 +38,7 @@ class Format(NamedTuple):
     # Where it is about all that is known, not about its run alone: writes that to the stream.
     write_fleet_state: Callable[[TextIO, FleetReport, FleetState], None] | None = None
     # Where it also lists what changed: from what the history has of the run as well (None: it has nothing).
-    make_from_history: Callable[[TextIO, FleetReport, Transitions | None], Export] | None = None
+    make_from_history: Callable[[TextIO, FleetReport, RunTransitions | None], Export] | None = None
     # Whether each report has it where `proscribe_exports` is not set. False for what few sites read, and for one whose
     # file another usual export writes.
     usual: bool = True

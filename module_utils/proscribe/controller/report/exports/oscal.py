@@ -20,9 +20,9 @@ from typing import NamedTuple, TextIO
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
 from ....model.types.report import FleetReport
 from ....model.types.run import RunWaiver
-from ..evaluation.frameworks import clauses, oscal_controls
-from ..evaluation.scope import parts
-from ..evaluation.since_last_run import headline
+from ..evaluation.frameworks import list_clauses, list_oscal_ids
+from ..evaluation.scope import describe_restrictions
+from ..evaluation.since_last_run import describe_watch_events
 from ..text.wording import clean, counted, end_of, host_label, in_words
 from .format import Format, encoded
 from .record_lines import Answer, Line
@@ -111,14 +111,14 @@ class Export:
                     inventory=", ".join(run["inventory"] or ()),
                     limit=run["limit"],
                     controls=", ".join(run["controls"] or ()),
-                    left_out="; ".join(parts(run)),
-                    between_runs="; ".join(headline(report)),
+                    left_out="; ".join(describe_restrictions(run)),
+                    between_runs="; ".join(describe_watch_events(report)),
                 ),
                 *(_waiver(waiver) for waiver in report["waivers"]),
                 *self._unserved,
             ],
             "reviewed-controls": {
-                "control-selections": [{"include-controls": [{"control-id": id_} for id_ in oscal_controls()]}]
+                "control-selections": [{"include-controls": [{"control-id": id_} for id_ in list_oscal_ids()]}]
             },
         }
         write(f'{{"assessment-results":{encoded(head)[:-1]},"results":[{encoded(result)[:-1]}')
@@ -201,8 +201,8 @@ class Export:
             if key.state == NOT_APPLICABLE:
                 continue
             state, reason = STATUS[key.state]
-            served = clauses(key.rule.partition("/")[0])
-            clause = next(clause for clause in served if clause.oscal)
+            served = list_clauses(key.rule.partition("/")[0])
+            clause = next(clause for clause in served if clause.oscal_id)
             finding: dict[str, object] = {
                 "uuid": self._id("finding", *key),
                 "title": f"{key.rule}: {key.state}",
@@ -210,7 +210,7 @@ class Export:
                 "props": [{"name": "serves", "ns": NAMESPACE, "value": clause.name} for clause in served],
                 "target": {
                     "type": "objective-id",
-                    "target-id": f"{clause.oscal}_obj",
+                    "target-id": f"{clause.oscal_id}_obj",
                     "title": clause.name,
                     "status": {"state": state, "reason": reason},
                 },
@@ -272,7 +272,7 @@ def _token(value: object) -> str:
 def _description(report: FleetReport) -> str:
     summary = report["summary"]
     hosts = ", ".join(f"{count:,} {in_words(state)}" for state, count in summary["hosts"].items() if count)
-    left = "".join(f"; {part}" for part in parts(report["run"]))
+    left = "".join(f"; {part}" for part in describe_restrictions(report["run"]))
     apart = f"; {counted(summary['not_served'], 'host')} not served" if summary.get("not_served") else ""
     return f"{counted(report['run']['expected_hosts'], 'expected host')}: {hosts or 'none'}{left}{apart}"
 

@@ -17,10 +17,10 @@ from typing import TextIO
 from ....base.duration import format_moment, parse_moment
 from ....model.finding import COMPLIANT, LIFTED, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
 from ....model.types.report import FleetReport, ReportedExport, ReportRun
-from ..evaluation.fleet_state import FleetState, Host, Rules
+from ..evaluation.fleet_state import FleetHost, FleetState, RuleStatePairs
 from ..evaluation.lifts import LiftResult
 from ..evaluation.modes import OFF
-from ..evaluation.scope import controls_of, is_whole
+from ..evaluation.scope import is_whole_run, list_observed_controls
 from ..text.wording import clean, end_of, host_label, nothing_known
 from .format import Format
 from .record_lines import NOT_SERVED, Answer
@@ -35,17 +35,17 @@ class Export:
         self._in_run: set[str] = set()
 
     def add(self, answer: Answer) -> None:
-        self._fleet_state.add(self._report, answer.record)
+        self._fleet_state.add_record(self._report, answer.record)
         self._in_run.add(answer.record["host"])
 
     def not_served(self, host: str, why: str) -> None:
         """Nothing: `write` has them from the report."""
 
     def finish(self) -> None:
-        self._fleet_state.close(self._report, self._in_run)
+        self._fleet_state.finish_run(self._report, self._in_run)
         for one in self._report.get("lifted") or ():
             by: ReportRun = {**self._report["run"], "id": one["run"]}
-            self._fleet_state.lift(by, one["at"], {one["host"]: LiftResult((*one["controls"],))}, {})
+            self._fleet_state.apply_lift(by, one["at"], {one["host"]: LiftResult((*one["controls"],))}, {})
         write(self._stream, self._report, self._fleet_state)
 
 
@@ -70,7 +70,7 @@ def write(stream: TextIO, report: FleetReport, fleet_state: FleetState) -> None:
     """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
     counts = _Counts()
     spools = {metric: Spool() for metric in OF_HOST}
-    for host in fleet_state.at(_oldest(fleet_state, report["run"]["finished"])):
+    for host in fleet_state.iterate_hosts(_oldest(fleet_state, report["run"]["finished"])):
         state = host.state
         counts.add(host, state)
         for metric, labels, value in _of_host(host, state):
@@ -99,7 +99,7 @@ def write(stream: TextIO, report: FleetReport, fleet_state: FleetState) -> None:
     stream.writelines(_of_points(report.get("points") or ()))
 
 
-def _of_host(host: Host, state: str) -> Iterator[tuple[str, str, int]]:
+def _of_host(host: FleetHost, state: str) -> Iterator[tuple[str, str, int]]:
     """What is said of a host: a metric, its labels, its value."""
     name = f'host="{_label(host_label(host.name))}"'
     yield "host_state", f'{name},state="{state}"', 1
@@ -109,8 +109,8 @@ def _of_host(host: Host, state: str) -> Iterator[tuple[str, str, int]]:
     for control, at in _apart(host):
         yield "host_control_checked_timestamp_seconds", f'{name},control="{control}"', seconds(at) or 0
     for control, lift in host.lifts.items():
-        labels = f'{name},control="{control}",run="{_label(lift.run)}"'
-        yield "host_lifted_timestamp_seconds", labels, seconds(lift.at) or 0
+        labels = f'{name},control="{control}",run="{_label(lift.run_id)}"'
+        yield "host_lifted_timestamp_seconds", labels, seconds(lift.lifted_at) or 0
     if host.watch:
         yield "watch_last_observation_timestamp_seconds", name, seconds(host.watch.get("last")) or 0
         yield "watch_stale", name, int(bool(host.watch.get("stale")))
@@ -121,7 +121,7 @@ def _of_host(host: Host, state: str) -> Iterator[tuple[str, str, int]]:
 class _Listed:
     """A list of rules with their states: how many observations have it, and how many of the rules do not apply."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: RuleStatePairs) -> None:
         self.times = 0
         self.idle = sum(state == NOT_APPLICABLE for _, state in rules)
 
@@ -140,14 +140,14 @@ class _Counts:
         self._ended: Counter[str] = Counter()
         self._by_rule: Counter[tuple[str, str]] = Counter()
         self._by_control: Counter[tuple[str, str, str]] = Counter()
-        self._lists: dict[Rules, _Listed] = {}
+        self._lists: dict[RuleStatePairs, _Listed] = {}
 
-    def add(self, host: Host, state: str) -> None:
+    def add(self, host: FleetHost, state: str) -> None:
         """Count a host, which is in that state."""
         self.hosts[state] += 1
-        self.seen += host.seen
+        self.seen += host.is_observed
         self.refused.update(host.attempts)
-        self.requests += host.requests
+        self.requests += host.request_count
         if host.watch:
             self._watching["hosts"] += 1
             self._watching["opened"] += bool(host.watch.get("incidents"))
@@ -162,7 +162,7 @@ class _Counts:
                 listed.times += 1
                 idle = listed.idle
             unlisted = max(0, observation.evaluated - len(rules))
-            idle = min(unlisted, max(0, observation.idle - idle))
+            idle = min(unlisted, max(0, observation.not_applicable - idle))
             self.rules[NOT_APPLICABLE] += idle
             self.rules[COMPLIANT] += unlisted - idle
 
@@ -215,15 +215,15 @@ class _Counts:
 def _of_run(run: ReportRun, fleet_state: FleetState) -> Iterator[str]:
     """The newest run, and when there was one over the whole."""
     facts = {name: run.get(name) for name in ("id", "mode", "playbook", "version", "catalog_version", "limit")}
-    facts |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(controls_of(run))}
-    facts["whole"] = "true" if is_whole(run) else "false"
+    facts |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(list_observed_controls(run))}
+    facts["whole"] = "true" if is_whole_run(run) else "false"
     yield from _gauge("run_info", "The newest run; what it left out is as it was last checked.", [(facts, 1)])
     for name in ("started", "finished"):
         moment = seconds(run[name])
         if moment is not None:
             yield from _gauge(f"report_{name}_timestamp_seconds", f"When the newest run {name}.", [({}, moment)])
     whole = [
-        ({"inventory": name}, seconds(fleet_state.whole.get(name)) or 0)
+        ({"inventory": name}, seconds(fleet_state.whole_run_ends.get(name)) or 0)
         for name in sorted({host.inventory for host in fleet_state.hosts.values()})
     ]
     meaning = "When the newest run finished that asked every host of the inventory for every control; 0 for never."
@@ -278,7 +278,7 @@ def _oldest(fleet_state: FleetState, now: str) -> dict[int, str]:
     return {length: format_moment(parse_moment(now) - datetime.timedelta(seconds=length)) for length in lengths}
 
 
-def _apart(host: Host) -> list[tuple[str, str]]:
+def _apart(host: FleetHost) -> list[tuple[str, str]]:
     """When each control was observed; empty where that was at one time."""
     times = [
         (control, observation.checked_at)

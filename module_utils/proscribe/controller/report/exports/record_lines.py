@@ -13,8 +13,8 @@ from ....model.finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
 from ....model.types.record import FindingRecord, HostRecord, RuleRecord
 from ....model.words import EXTRA_STATES
 from ..evaluation import since_last_run
-from ..evaluation.arithmetic import rule_states
-from ..evaluation.failures import failures
+from ..evaluation.arithmetic import count_rule_states
+from ..evaluation.failures import list_failures
 from ..evaluation.modes import AUDIT
 from ..text.wording import clean, counted, evidences, host_label, in_words
 
@@ -116,7 +116,7 @@ class Reader:
     def read(self, record: HostRecord) -> Answer:
         """The answer that a reconciled host record is."""
         lines = [self._line(rule) for rule in record["rules"]]
-        for control, state_, message in failures(record):
+        for control, state_, message in list_failures(record):
             lines.append(
                 Line(f"{clean(control)}/{ERRORS if state_ == ERROR else REFUSED}", state_, reason=clean(message))
             )
@@ -126,7 +126,7 @@ class Reader:
             lines.append(Line(HOST, state, reason=reason or f"the host is {state}, whatever its rules say"))
         compliant = idle = 0
         if record["rules_evaluated"]:
-            counts = rule_states(record)
+            counts = count_rule_states(record)
             listed = [rule["state"] for rule in record["rules"]]
             compliant = counts[COMPLIANT] - listed.count(COMPLIANT)
             idle = counts[NOT_APPLICABLE] - listed.count(NOT_APPLICABLE)
@@ -149,8 +149,8 @@ class Reader:
 def _between(record: HostRecord) -> list[Line]:
     """One line for each kind of thing that happened, with its evidence."""
     filed: dict[tuple[str, str], list[FindingRecord]] = {}
-    for one in since_last_run.remarks(record):
-        filed.setdefault(one.filed, []).append(one.finding.convert_to_dict())
+    for one in since_last_run.list_remarks(record):
+        filed.setdefault(one.listed_rule, []).append(one.finding.convert_to_dict())
     return [Line(rule, state, findings=found) for (rule, state), found in filed.items()]
 
 

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED, WATCH
 from ....model.types.report import FleetReport
-from ..evaluation.frameworks import clauses
-from ..evaluation.since_last_run import RULES
+from ..evaluation.frameworks import list_clauses
+from ..evaluation.since_last_run import RULE_TITLES
 from ..text.wording import clean, host_label
 from .format import Format, encoded
 from .record_lines import HOST, NOT_SERVED, Answer, Line
@@ -122,14 +122,14 @@ class Open(Export):
 
 def rules(report: FleetReport) -> Iterator[dict[str, object]]:
     """The rules that some host lists, and the one about the host itself, each with the clauses that it serves."""
-    between = RULES if report.get(WATCH) else {}
+    between = RULE_TITLES if report.get(WATCH) else {}
     for name in [HOST, *between, *(clean(rule["rule"]) for rule in report["rules"])]:
         control, _, subject = name.partition("/")
         text = "The host answered" if name == HOST else between.get(name) or f"{subject}, by the control {control}"
         yield {
             "id": name,
             "shortDescription": {"text": text},
-            "properties": {"tags": [control, *(clause.name for clause in clauses(control))]},
+            "properties": {"tags": [control, *(clause.name for clause in list_clauses(control))]},
         }
 
 

@@ -17,87 +17,101 @@ from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
 from ....wire.store import PLANS_DIRECTORY
 from ..evaluation.lifts import LiftResult
-from ..evaluation.scope import Run
+from ..evaluation.scope import AnyRun
 from . import lifts, queries, recording
-from .database import Database, HistoryError, SQLite
-from .plans import Plans
-from .queries import Scope, Since
-from .recording import Written
-from .said import storable_name, with_storable_name
-from .transitions import Transitions, transitions
+from .database import HistoryDatabase, HistoryError, SqliteDatabase
+from .plans import PlanServices
+from .queries import IncidentStarts, QueryScope
+from .recording import IncidentCounts
+from .said import make_storable_name, rename_record_host
+from .transitions import RunTransitions, read_transitions
 
-__all__ = ["History", "HistoryError", "Scope", "Since", "Transitions", "Written", "open_history"]
+__all__ = [
+    "History",
+    "HistoryError",
+    "QueryScope",
+    "IncidentStarts",
+    "RunTransitions",
+    "IncidentCounts",
+    "open_history",
+]
 
-FILE = "history.db"
+DATABASE_FILE = "history.db"
 OFF, SQLITE = "off", "sqlite"
 
 
 class History:
     """The history of the runs whose reports stand in one directory, or of all that write to one server."""
 
-    def __init__(self, database: Database, plans: Path) -> None:
+    def __init__(self, database: HistoryDatabase, plans: Path) -> None:
         self.database = database
         self._plans = plans
 
     @property
-    def plans(self) -> Plans:
+    def plans(self) -> PlanServices:
         """The plans that hosts answered for, as far as they stand beside the reports."""
-        return Plans(self._plans)
+        return PlanServices(self._plans)
 
-    def record(
-        self, report: FleetReport, records: Iterable[HostRecord], keep: int = 0, now: datetime.datetime | None = None
-    ) -> Written:
+    def record_run(
+        self,
+        report: FleetReport,
+        records: Iterable[HostRecord],
+        keep_seconds: int = 0,
+        now: datetime.datetime | None = None,
+    ) -> IncidentCounts:
         """Remember a run: its fleet report and its reconciled host records, which are gone through once. All of it or
-        nothing; a run that is known already stays as it is. What ended more than `keep` seconds ago is forgotten (0:
+        nothing; a run that is known already stays as it is. What ended more than `keep_seconds` seconds ago is forgotten (0:
         nothing is).
         """
-        with self.database.writing() as session:
-            written = recording.record(session, report, map(with_storable_name, records), self.plans)
-            if keep:
+        with self.database.open_for_writing() as session:
+            incident_counts = recording.record_run(session, report, map(rename_record_host, records), self.plans)
+            if keep_seconds:
                 now = now or datetime.datetime.now(datetime.timezone.utc)
-                recording.prune(session, format_moment(now - datetime.timedelta(seconds=keep)))
-            return written
+                recording.prune_history(session, format_moment(now - datetime.timedelta(seconds=keep_seconds)))
+            return incident_counts
 
-    def record_lift(self, run: Run, at: str, results: Mapping[str, LiftResult]) -> None:
+    def record_lift(self, run: AnyRun, lifted_at: str, results: Mapping[str, LiftResult]) -> None:
         """Remember what a run has lifted by then (UTC); all of it or nothing."""
-        with self.database.writing() as session:
-            lifts.record(session, run, at, {storable_name(host): result for host, result in results.items()})
+        with self.database.open_for_writing() as session:
+            lifts.record_lift(
+                session, run, lifted_at, {make_storable_name(host): result for host, result in results.items()}
+            )
 
-    def first_seen(self) -> Since:
+    def read_incident_starts(self) -> IncidentStarts:
         """Since when what is wrong now has been wrong: a mapping of (host, rule) to a UTC time."""
-        with self.database.reading() as session:
-            return Since(session)
+        with self.database.open_for_reading() as session:
+            return IncidentStarts(session)
 
-    def last_expected(self, host: str) -> str | None:
-        """See queries.last_expected."""
-        with self.database.reading() as session:
-            return queries.last_expected(session, host)
+    def read_last_expected(self, host: str) -> str | None:
+        """See queries.read_last_expected."""
+        with self.database.open_for_reading() as session:
+            return queries.find_last_expected(session, host)
 
-    def trend(self, limit: int = 60, since: str = "", like_run: str = "") -> list[PastRun]:
+    def read_trend(self, limit: int = 60, since: str = "", like_run: str = "") -> list[PastRun]:
         """See queries.trend."""
-        with self.database.reading() as session:
-            return queries.trend(session, since, limit, like_run)
+        with self.database.open_for_reading() as session:
+            return queries.list_trend_runs(session, since, limit, like_run)
 
-    def days(self, until: str, number: int, like_run: str = "") -> list[PastRun]:
+    def read_days(self, until: str, day_count: int, like_run: str = "") -> list[PastRun]:
         """See queries.days."""
-        with self.database.reading() as session:
-            return queries.days(session, until, number, like_run)
+        with self.database.open_for_reading() as session:
+            return queries.list_daily_runs(session, until, day_count, like_run)
 
-    def transitions(self, run: str) -> Transitions | None:
+    def read_transitions(self, run_id: str) -> RunTransitions | None:
         """What a run changed, host by host; None for a run that is not in the history."""
-        with self.database.reading() as session:
-            return transitions(session, run)
+        with self.database.open_for_reading() as session:
+            return read_transitions(session, run_id)
 
 
-def open_history(where: str, reports: Path) -> History | None:
+def open_history(location: str, reports: Path) -> History | None:
     """The history that `proscribe_history` names: `sqlite`, a postgresql:// URL, or `off`, which gives None. `reports`
     is the directory in which reports stand. Connects to nothing yet. Raises HistoryError for a URL without a driver.
     """
-    if where == OFF:
+    if location == OFF:
         return None
     plans = reports / PLANS_DIRECTORY
-    if where == SQLITE:
-        return History(SQLite(reports / FILE), plans)
-    from .server import Server  # the optional part
+    if location == SQLITE:
+        return History(SqliteDatabase(reports / DATABASE_FILE), plans)
+    from .server import PostgresDatabase  # the optional part
 
-    return History(Server(where), plans)
+    return History(PostgresDatabase(location), plans)

@@ -24,19 +24,28 @@ from ....model.finding import (
 )
 from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
-from ..evaluation.arithmetic import answered
+from ..evaluation.arithmetic import has_answered
 from ..evaluation.lifts import make_lift_rule
-from ..evaluation.observed import is_observed_since, observed_at
-from .database import Session
-from .incident_groups import Bundles, Rules
-from .plans import Plans
-from .said import BLIND, Said
-from .tables import HOST, HOST_COLUMNS, WITHDRAWN, HostRow, RunRow, among, select_hosts, select_open
+from ..evaluation.observed import is_observed_since, read_observation_time
+from .database import HistorySession
+from .incident_groups import EvidenceByRule, RuleBundles
+from .plans import PlanServices
+from .said import UNOBSERVED_STATES, EvidenceReader
+from .tables import (
+    HOST_COLUMNS,
+    HOST_RULE,
+    WITHDRAWN,
+    HostRow,
+    RunRow,
+    make_hosts_query,
+    make_open_incidents_query,
+    make_parameters,
+)
 
-OPENING = (*OPEN_STATES, WAIVED)  # the states that open an incident
+OPENING_STATES = (*OPEN_STATES, WAIVED)  # the states that open an incident
 
 
-class Going(NamedTuple):
+class OpenIncident(NamedTuple):
     """An open incident of a host."""
 
     bundle: str
@@ -45,137 +54,187 @@ class Going(NamedTuple):
     opened_run: str
 
 
-class Batch:
+class BatchChanges:
     """The changes that some hosts' records make: rows for DROP_INCIDENT, ADD_INCIDENT, SET_HOST and ADD_NEW_PLAN, in
     that order, and how many rules began and ended.
     """
 
     def __init__(
-        self, session: Session, run: RunRow, records: list[HostRecord], plans: Plans, bundles: Bundles, said: Said
+        self,
+        session: HistorySession,
+        run: RunRow,
+        records: list[HostRecord],
+        plan_services: PlanServices,
+        bundles: RuleBundles,
+        evidence_reader: EvidenceReader,
     ) -> None:
-        self.run, self.plans, self.bundles, self.said = run, plans, bundles, said
+        self.run, self.plan_services, self.bundles, self.evidence_reader = run, plan_services, bundles, evidence_reader
         self.controls: list[str] = json.loads(run.controls) or list(CONTROLS)
-        self.dropping: list[dict[str, str]] = []
-        self.adding: list[dict[str, str | None]] = []
-        self.hosts: list[dict[str, str]] = []
+        self.dropped_incidents: list[dict[str, str]] = []
+        self.added_incidents: list[dict[str, str | None]] = []
+        self.host_rows: list[dict[str, str]] = []
         self.new_plans: list[dict[str, str]] = []
-        self.opened = self.closed = 0
-        names = among([record["host"] for record in records])
-        known = {row[0]: HostRow(*row) for row in session.rows(select_hosts(len(names)), names)}
-        going: dict[str, list[Going]] = {}
-        for host, *incident in session.rows(select_open(len(names)), names):
-            going.setdefault(host, []).append(Going(*incident))
-        bundles.load(incident.bundle for incidents in going.values() for incident in incidents)
+        self.opened_count = self.closed_count = 0
+        parameters = make_parameters([record["host"] for record in records])
+        known_hosts = {
+            row[0]: HostRow(*row) for row in session.fetch_rows(make_hosts_query(len(parameters)), parameters)
+        }
+        open_incidents: dict[str, list[OpenIncident]] = {}
+        for host, *incident in session.fetch_rows(make_open_incidents_query(len(parameters)), parameters):
+            open_incidents.setdefault(host, []).append(OpenIncident(*incident))
+        bundles.load_bundles(incident.bundle for incidents in open_incidents.values() for incident in incidents)
         for record in records:
             host = record["host"]
-            self._take(record, known.get(host, HostRow(host)), going.get(host, ()))
+            self._add_record(record, known_hosts.get(host, HostRow(host)), open_incidents.get(host, ()))
 
-    def _take(self, record: HostRecord, before: HostRow, going: Iterable[Going]) -> None:
-        at = observed_at(record, self.run.started, self.run.finished)
+    def _add_record(self, record: HostRecord, previous_host: HostRow, open_incidents: Iterable[OpenIncident]) -> None:
+        observation_time = read_observation_time(record, self.run.started, self.run.finished)
         # A run that ends late may bring an older observation than the known one; it says nothing new.
-        fresh = [control for control in self.controls if at >= getattr(before, control)] if answered(record) else []
-        if fresh:
-            fresh += [name for name in EXTRA_RULE_GROUPS if self._about(name, record)]
-        going = list(going)
-        unobserved = self._lifted_since(record, going)
-        fresh = [control for control in fresh if control not in unobserved]
-        expected = self.run.finished >= before.expected_at
-        said = self.said.of(record, fresh, about_host=expected)
-        about = {*fresh, HOST} if expected else set(fresh)
-        open_: set[tuple[str, str]] = set()
-        for incident in going:
-            rules = self.bundles.rules(incident.bundle)
-            open_.update((rule, incident.state) for rule in rules)
-            ended: dict[str, dict[str, str]] = {}  # how it ended ("" if it did not): for which rules
-            for rule, evidence_ in rules.items():
-                now = self._end(rule, incident.state, said, before.plan, record["plan"] or "", about)
-                ended.setdefault(now, {})[rule] = evidence_
-            if set(ended) != {""}:
-                self._split(record["host"], incident, ended, at)
-        beginning: dict[tuple[str, str, str], dict[str, str]] = {}
-        for rule, (state, what) in said.items():
+        observed_controls = (
+            [control for control in self.controls if observation_time >= getattr(previous_host, control)]
+            if has_answered(record)
+            else []
+        )
+        if observed_controls:
+            observed_controls += [name for name in EXTRA_RULE_GROUPS if self._is_reported(name, record)]
+        open_incidents = list(open_incidents)
+        lifted_controls = self._list_lifted_controls(record, open_incidents)
+        observed_controls = [control for control in observed_controls if control not in lifted_controls]
+        is_expected = self.run.finished >= previous_host.expected_at
+        evidence_by_rule = self.evidence_reader.read_evidence(record, observed_controls, is_host_included=is_expected)
+        covered_controls = {*observed_controls, HOST_RULE} if is_expected else set(observed_controls)
+        open_states: set[tuple[str, str]] = set()
+        for incident in open_incidents:
+            rules = self.bundles.get_rules(incident.bundle)
+            open_states.update((rule, incident.state) for rule in rules)
+            rules_by_end: dict[str, dict[str, str]] = {}  # how it ended ("" if it did not): for which rules
+            for rule, evidence in rules.items():
+                end_state = self._determine_end(
+                    rule, incident.state, evidence_by_rule, previous_host.plan, record["plan"] or "", covered_controls
+                )
+                rules_by_end.setdefault(end_state, {})[rule] = evidence
+            if set(rules_by_end) != {""}:
+                self._split_incident(record["host"], incident, rules_by_end, observation_time)
+        new_incidents: dict[tuple[str, str, str], dict[str, str]] = {}
+        for rule, (state, description) in evidence_by_rule.items():
             control = rule.partition("/")[0]
-            place = rule if control == "apps" else control  # an app is found in its own place on each host
-            if state in OPENING and (rule, state) not in open_:
-                beginning.setdefault((state, place, ""), {})[rule] = what
-            elif state == REPAIRED and not open_ & {(rule, NONCOMPLIANT), (rule, ERROR)}:
+            subject = rule if control == "apps" else control  # an app is found in its own place on each host
+            if state in OPENING_STATES and (rule, state) not in open_states:
+                new_incidents.setdefault((state, subject, ""), {})[rule] = description
+            elif state == REPAIRED and not open_states & {(rule, NONCOMPLIANT), (rule, ERROR)}:
                 # It began after the last run and ended within this one.
-                beginning.setdefault((NONCOMPLIANT, place, REPAIRED), {})[rule] = what
-        for (state, _, end), rules in beginning.items():
-            self._add(record["host"], rules, Going("", state, at, self.run.id), end, at)
-            self.opened += len(rules)
-        wrong = {
-            rule.partition("/")[0] for (state, *_), rules in beginning.items() if state in OPEN_STATES for rule in rules
+                new_incidents.setdefault((NONCOMPLIANT, subject, REPAIRED), {})[rule] = description
+        for (state, _, end), rules in new_incidents.items():
+            self._add_incident(
+                record["host"], rules, OpenIncident("", state, observation_time, self.run.id), end, observation_time
+            )
+            self.opened_count += len(rules)
+        open_controls = {
+            rule.partition("/")[0]
+            for (state, *_), rules in new_incidents.items()
+            if state in OPEN_STATES
+            for rule in rules
         }
         self.new_plans += [
             {"host": record["host"], "run": self.run.id, "control": control}
-            for control in sorted(wrong - {HOST})
-            if before.plan != (record["plan"] or "") or not getattr(before, control, before.plan)
+            for control in sorted(open_controls - {HOST_RULE})
+            if previous_host.plan != (record["plan"] or "") or not getattr(previous_host, control, previous_host.plan)
         ]
-        if expected or fresh:
-            self.hosts.append(self._host(record, before, fresh, at, expected))
+        if is_expected or observed_controls:
+            self.host_rows.append(
+                self._make_host_row(record, previous_host, observed_controls, observation_time, is_expected)
+            )
 
-    def _lifted_since(self, record: HostRecord, going: Iterable[Going]) -> set[str]:
+    def _list_lifted_controls(self, record: HostRecord, open_incidents: Iterable[OpenIncident]) -> set[str]:
         """Return the controls that were lifted after a host was observed."""
-        lifted: set[str] = set()
-        for incident in going:
+        lifted_controls: set[str] = set()
+        for incident in open_incidents:
             if incident.state == LIFTED and not is_observed_since(
                 incident.opened, record, self.run.mode, self.run.started, self.run.finished
             ):
-                lifted.update(rule.partition("/")[0] for rule in self.bundles.rules(incident.bundle))
-        return lifted
+                lifted_controls.update(rule.partition("/")[0] for rule in self.bundles.get_rules(incident.bundle))
+        return lifted_controls
 
-    def _about(self, name: str, record: HostRecord) -> bool:
+    def _is_reported(self, name: str, record: HostRecord) -> bool:
         """Whether a record says how something beside the controls is: all of these were observed, or it was too."""
         return len(self.controls) == len(CONTROLS) or name in (record.get("controls") or {})
 
-    def _end(
-        self, rule: str, state: str, said: Mapping[str, tuple[str, str]], old: str, new: str, about: set[str]
+    def _determine_end(
+        self,
+        rule: str,
+        state: str,
+        evidence_by_rule: Mapping[str, tuple[str, str]],
+        old_plan: str,
+        new_plan: str,
+        covered_controls: set[str],
     ) -> str:
         """How an incident of that rule and state ends by a record; "" where it goes on or was not observed."""
         control = rule.partition("/")[0]
-        if control not in about:
+        if control not in covered_controls:
             return ""
         if rule == make_lift_rule(control):  # what is observed now takes its place
-            states = [now for named, (now, _) in said.items() if named.partition("/")[0] == control]
+            states = [
+                new_state
+                for named_rule, (new_state, _) in evidence_by_rule.items()
+                if named_rule.partition("/")[0] == control
+            ]
             return find_worst_state(states) if states else COMPLIANT
-        if rule not in said:
+        if rule not in evidence_by_rule:
             if rule in RULES_ON_REQUEST:
                 return ""
-            return WITHDRAWN if self._withdrawn(rule, old, new) else COMPLIANT
-        now = said[rule][0]
-        return "" if now == state or (now in BLIND and state not in BLIND) else now
+            return WITHDRAWN if self._is_withdrawn(rule, old_plan, new_plan) else COMPLIANT
+        new_state = evidence_by_rule[rule][0]
+        return (
+            ""
+            if new_state == state or (new_state in UNOBSERVED_STATES and state not in UNOBSERVED_STATES)
+            else new_state
+        )
 
-    def _split(self, host: str, incident: Going, ended: Mapping[str, Rules], at: str) -> None:
+    def _split_incident(
+        self, host: str, incident: OpenIncident, rules_by_end: Mapping[str, EvidenceByRule], observation_time: str
+    ) -> None:
         """End an incident, for its rules as they ended; it goes on for those that did not."""
-        self.dropping.append({"host": host, "bundle": incident.bundle, "state": incident.state})
-        for end, rules in ended.items():
-            self._add(host, rules, incident, end, at)
-            self.closed += len(rules) if end else 0
+        self.dropped_incidents.append({"host": host, "bundle": incident.bundle, "state": incident.state})
+        for end, rules in rules_by_end.items():
+            self._add_incident(host, rules, incident, end, observation_time)
+            self.closed_count += len(rules) if end else 0
 
-    def _add(self, host: str, rules: Rules, incident: Going, end: str, at: str) -> None:
-        row = {**incident._asdict(), "host": host, "bundle": self.bundles.of(rules)}
-        closed = {"closed": at, "closed_run": self.run.id, "ended": end}
-        self.adding.append({**row, **(closed if end else dict.fromkeys(closed))})
+    def _add_incident(
+        self, host: str, rules: EvidenceByRule, incident: OpenIncident, end: str, observation_time: str
+    ) -> None:
+        row = {**incident._asdict(), "host": host, "bundle": self.bundles.register_bundle(rules)}
+        closing_columns = {"closed": observation_time, "closed_run": self.run.id, "ended": end}
+        self.added_incidents.append({**row, **(closing_columns if end else dict.fromkeys(closing_columns))})
 
-    def _withdrawn(self, rule: str, old: str, new: str) -> bool:
+    def _is_withdrawn(self, rule: str, old_plan: str, new_plan: str) -> bool:
         """Whether a rule is not seen any more because the plan does not ask for it any more."""
         control, _, service = rule.partition("/")
-        services = self.plans.services(new)
+        services = self.plan_services.get_services(new_plan)
         if not service or services is None:
             return False
         if control not in services:
             return True
-        before = self.plans.services(old)
+        old_services = self.plan_services.get_services(old_plan)
         # A rule that is no service of the old plan is a setting, of which plans do not list the rules.
-        return before is not None and service in before.get(control, ()) and service not in services[control]
+        return (
+            old_services is not None and service in old_services.get(control, ()) and service not in services[control]
+        )
 
-    def _host(
-        self, record: HostRecord, before: HostRow, fresh: Iterable[str], at: str, expected: bool
+    def _make_host_row(
+        self,
+        record: HostRecord,
+        previous_host: HostRow,
+        observed_controls: Iterable[str],
+        observation_time: str,
+        is_expected: bool,
     ) -> dict[str, str]:
-        row = before._replace(**dict.fromkeys([control for control in fresh if control not in EXTRA_RULE_GROUPS], at))
-        if fresh:
+        row = previous_host._replace(
+            **dict.fromkeys(
+                [control for control in observed_controls if control not in EXTRA_RULE_GROUPS], observation_time
+            )
+        )
+        if observed_controls:
             row = row._replace(plan=record["plan"] or "")
-        if expected:
+        if is_expected:
             row = row._replace(inventory=self.run.inventory, run=self.run.id, expected_at=self.run.finished)
         return dict(zip(HOST_COLUMNS, row))

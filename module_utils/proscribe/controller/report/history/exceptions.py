@@ -14,14 +14,14 @@ from ....model.finding import WAIVED
 from ....model.plan import format_canonical
 from ....model.types.record import HostRecord, RuleRecord
 from ....model.types.report import FleetReport, ReportRun
-from ..evaluation.fleet_state import named
+from ..evaluation.fleet_state import name_run_inventory
 from ..text.wording import clean, evidence
-from .database import Session
-from .since_last_run import REQUEST, identity
-from .tables import BETWEEN, USES, WAIVERS, insert
+from .database import HistorySession
+from .since_last_run import REQUEST_KIND, hash_names
+from .tables import BETWEEN_TABLE, USES_TABLE, WAIVERS_TABLE, make_insert_statement
 
-REMOVED = "removed"  # the status of a waiver that a run over its whole inventory did not have any more
-PASSING = (
+REMOVED_STATUS = "removed"  # the status of a waiver that a run over its whole inventory did not have any more
+VOLATILE_KEYS = (
     "hosts",
     "status",
     "waives",
@@ -29,13 +29,13 @@ PASSING = (
     "review_overdue",
     "days_left",
 )  # what changes without a change of its terms
-MOST_HOSTS = 1000  # names of a waiver
-MOST_USES = 20  # things found by one rule of a host
-LONGEST = 300  # characters of what was found
-LONGEST_INVENTORY = 400  # bytes of an inventory's name in a key: PostgreSQL takes 2,704 for all columns of one
+MAX_WAIVER_HOSTS = 1000  # names of a waiver
+MAX_RULE_USES = 20  # things found by one rule of a host
+MAX_FINDING_LENGTH = 300  # characters of what was found
+MAX_INVENTORY_KEY_BYTES = 400  # bytes of an inventory's name in a key: PostgreSQL takes 2,704 for all columns of one
 
 
-class Stretch(NamedTuple):
+class WaiverPeriod(NamedTuple):
     """A row of `proscribe_waiver`."""
 
     inventory: str
@@ -47,7 +47,7 @@ class Stretch(NamedTuple):
     hosts: str
 
 
-class Use(NamedTuple):
+class WaiverUse(NamedTuple):
     """What was found of a waiver's rule on a host."""
 
     inventory: str
@@ -60,132 +60,166 @@ class Use(NamedTuple):
     attempts: int  # of what the host refused by this rule, at most
 
 
-STRETCH = ", ".join(Stretch._fields)
-ADD_WAIVER = f"{insert(WAIVERS, Stretch._fields)} ON CONFLICT (inventory, id, opened) DO NOTHING"
-SEE_WAIVER = f"""UPDATE {WAIVERS} SET seen = :seen, hosts = :hosts
+PERIOD_COLUMNS = ", ".join(WaiverPeriod._fields)
+ADD_WAIVER = (
+    f"{make_insert_statement(WAIVERS_TABLE, WaiverPeriod._fields)} ON CONFLICT (inventory, id, opened) DO NOTHING"
+)
+UPDATE_WAIVER = f"""UPDATE {WAIVERS_TABLE} SET seen = :seen, hosts = :hosts
     WHERE inventory = :inventory AND id = :id AND opened = :opened"""
-ADD_USE = f"""{insert(USES, ("id", *Use._fields))} ON CONFLICT (inventory, waiver, host, rule, id) DO UPDATE SET
-    last = CASE WHEN excluded.last > {USES}.last THEN excluded.last ELSE {USES}.last END,
-    attempts = CASE WHEN excluded.attempts > {USES}.attempts THEN excluded.attempts ELSE {USES}.attempts END"""
+ADD_USE = f"""{make_insert_statement(USES_TABLE, ("id", *WaiverUse._fields))} ON CONFLICT (inventory, waiver, host, rule, id) DO UPDATE SET
+    last = CASE WHEN excluded.last > {USES_TABLE}.last THEN excluded.last ELSE {USES_TABLE}.last END,
+    attempts = CASE WHEN excluded.attempts > {USES_TABLE}.attempts THEN excluded.attempts ELSE {USES_TABLE}.attempts END"""
 
 
-def waivers(session: Session, report: FleetReport) -> None:
+def store_waivers(session: HistorySession, report: FleetReport) -> None:
     """Store the waivers of a run where they changed."""
     run = report["run"]
-    inventory, finished, whole = _key_of_inventory(run), run["finished"], run.get("whole")
-    newest = f"SELECT {STRETCH} FROM {WAIVERS} WHERE inventory = :inventory ORDER BY opened"
-    known = {row[1]: Stretch(*row) for row in session.rows(newest, {"inventory": inventory})}
-    adding: list[Stretch] = []
-    seeing: list[Stretch] = []
+    inventory, finished, is_whole = _make_inventory_key(run), run["finished"], run.get("whole")
+    newest_query = f"SELECT {PERIOD_COLUMNS} FROM {WAIVERS_TABLE} WHERE inventory = :inventory ORDER BY opened"
+    known_periods = {row[1]: WaiverPeriod(*row) for row in session.fetch_rows(newest_query, {"inventory": inventory})}
+    added_periods: list[WaiverPeriod] = []
+    updated_periods: list[WaiverPeriod] = []
     for waiver in report["waivers"]:
-        id_ = clean(waiver["id"])
-        before = known.pop(id_, None)
-        if before and before.seen > finished:  # a run that ends late says nothing new
+        waiver_id = clean(waiver["id"])
+        previous_period = known_periods.pop(waiver_id, None)
+        if previous_period and previous_period.seen > finished:  # a run that ends late says nothing new
             continue
-        facts = format_canonical({key: value for key, value in waiver.items() if key not in PASSING})
-        hosts = json.dumps(sorted(map(clean, waiver.get("hosts") or ()))[:MOST_HOSTS])
-        row = Stretch(inventory, id_, finished, finished, waiver["status"], facts, hosts)
-        if before is None or (before.status, before.facts) != (row.status, row.facts):
-            adding.append(row)
+        facts = format_canonical({key: content for key, content in waiver.items() if key not in VOLATILE_KEYS})
+        hosts = json.dumps(sorted(map(clean, waiver.get("hosts") or ()))[:MAX_WAIVER_HOSTS])
+        row = WaiverPeriod(inventory, waiver_id, finished, finished, waiver["status"], facts, hosts)
+        if previous_period is None or (previous_period.status, previous_period.facts) != (row.status, row.facts):
+            added_periods.append(row)
         else:
-            seeing.append(before._replace(seen=finished, hosts=row.hosts if whole else before.hosts))
-    if whole:
-        gone = [one for one in known.values() if one.status != REMOVED and one.seen <= finished]
-        adding += [one._replace(opened=finished, seen=finished, status=REMOVED) for one in gone]
-    session.many(ADD_WAIVER, [one._asdict() for one in adding])
+            updated_periods.append(
+                previous_period._replace(seen=finished, hosts=row.hosts if is_whole else previous_period.hosts)
+            )
+    if is_whole:
+        removed_periods = [
+            period for period in known_periods.values() if period.status != REMOVED_STATUS and period.seen <= finished
+        ]
+        added_periods += [
+            period._replace(opened=finished, seen=finished, status=REMOVED_STATUS) for period in removed_periods
+        ]
+    session.execute_for_rows(ADD_WAIVER, [period._asdict() for period in added_periods])
     columns = ("inventory", "id", "opened", "seen", "hosts")
-    session.many(SEE_WAIVER, [{key: getattr(one, key) for key in columns} for one in seeing])
+    session.execute_for_rows(
+        UPDATE_WAIVER, [{key: getattr(period, key) for key in columns} for period in updated_periods]
+    )
 
 
-class Uses:
+class WaiverUseWriter:
     """What the records of a run have under its waivers. Thousands of hosts list the very same rule, which is read once.
     A waiver that the run does not have is one host's claim, and so is left out.
     """
 
     def __init__(self, report: FleetReport) -> None:
-        self._inventory = _key_of_inventory(report["run"])
+        self._inventory = _make_inventory_key(report["run"])
         self._waivers = frozenset(waiver["id"] for waiver in report["waivers"])
-        self._same: dict[int, tuple[RuleRecord, list[tuple[str, str]]]] = {}
+        self._findings_by_rule: dict[int, tuple[RuleRecord, list[tuple[str, str]]]] = {}
 
-    def record(self, session: Session, records: Iterable[tuple[HostRecord, str]]) -> None:
+    def store_uses(self, session: HistorySession, records: Iterable[tuple[HostRecord, str]]) -> None:
         """Store what these records have, each with the time of its observation."""
-        session.many(ADD_USE, [row for record, at in records for row in self._of(record, at)])
+        session.execute_for_rows(
+            ADD_USE,
+            [row for record, observation_time in records for row in self._make_use_rows(record, observation_time)],
+        )
 
-    def _of(self, record: HostRecord, at: str) -> Iterable[dict[str, object]]:
+    def _make_use_rows(self, record: HostRecord, observation_time: str) -> Iterable[dict[str, object]]:
         for rule in record["rules"]:
             if rule["state"] != WAIVED or rule["waiver"] not in self._waivers:
                 continue
-            name, refused = clean(rule["rule"]), (record.get("attempts") or {}).get(rule["rule"], 0)
-            for id_, what in self._found(rule):
-                use = Use(self._inventory, clean(rule["waiver"] or ""), record["host"], name, what, at, at, refused)
-                yield {"id": id_, **use._asdict()}
+            name, attempt_count = clean(rule["rule"]), (record.get("attempts") or {}).get(rule["rule"], 0)
+            for finding_id, description in self._list_findings(rule):
+                use = WaiverUse(
+                    self._inventory,
+                    clean(rule["waiver"] or ""),
+                    record["host"],
+                    name,
+                    description,
+                    observation_time,
+                    observation_time,
+                    attempt_count,
+                )
+                yield {"id": finding_id, **use._asdict()}
 
-    def _found(self, rule: RuleRecord) -> list[tuple[str, str]]:
-        known = self._same.get(id(rule))
-        if known is None:
-            if len(self._same) > 10_000:
-                self._same.clear()
-            texts = dict.fromkeys(clean(evidence(one)[:LONGEST]) for one in rule["findings"][:MOST_USES])
-            found = [(identity(text), text) for text in texts]
-            known = self._same[id(rule)] = rule, found
-        return known[1]
+    def _list_findings(self, rule: RuleRecord) -> list[tuple[str, str]]:
+        cached = self._findings_by_rule.get(id(rule))
+        if cached is None:
+            if len(self._findings_by_rule) > 10_000:
+                self._findings_by_rule.clear()
+            texts = dict.fromkeys(
+                clean(evidence(finding)[:MAX_FINDING_LENGTH]) for finding in rule["findings"][:MAX_RULE_USES]
+            )
+            findings = [(hash_names(text), text) for text in texts]
+            cached = self._findings_by_rule[id(rule)] = rule, findings
+        return cached[1]
 
 
-def _key_of_inventory(run: ReportRun) -> str:
+def _make_inventory_key(run: ReportRun) -> str:
     """The inventory of a run in keys; of many or long sources, the beginning with a digest of all."""
-    inventory = named(run)
-    beginning = inventory.encode()[:LONGEST_INVENTORY].decode(errors="ignore")
-    return inventory if inventory == beginning else f"{beginning}... ({identity(inventory)})"
+    inventory = name_run_inventory(run)
+    beginning = inventory.encode()[:MAX_INVENTORY_KEY_BYTES].decode(errors="ignore")
+    return inventory if inventory == beginning else f"{beginning}... ({hash_names(inventory)})"
 
 
-def stretches(session: Session, since: str) -> list[Stretch]:
+def list_waiver_periods(session: HistorySession, since: str) -> list[WaiverPeriod]:
     """Every stretch of the waivers that some run had since then, oldest first within a waiver."""
-    if not session.has(WAIVERS):
+    if not session.has_table(WAIVERS_TABLE):
         return []
-    recent = f"SELECT id FROM {WAIVERS} o WHERE o.inventory = w.inventory AND o.seen >= :since"
-    query = f"SELECT {STRETCH} FROM {WAIVERS} w WHERE id IN ({recent}) ORDER BY inventory, id, opened"
-    return [Stretch(*row) for row in session.rows(query, {"since": since})]
+    recent_query = f"SELECT id FROM {WAIVERS_TABLE} o WHERE o.inventory = w.inventory AND o.seen >= :since"
+    query = (
+        f"SELECT {PERIOD_COLUMNS} FROM {WAIVERS_TABLE} w WHERE id IN ({recent_query}) ORDER BY inventory, id, opened"
+    )
+    return [WaiverPeriod(*row) for row in session.fetch_rows(query, {"since": since})]
 
 
-def revoked(session: Session, inventory: str) -> list[tuple[str, str, str, str]]:
+def list_revocations(session: HistorySession, inventory: str) -> list[tuple[str, str, str, str]]:
     """Return the revocations that runs of an inventory had in waivers: id, by whom, from when on (UTC), why."""
-    if not session.has(WAIVERS):
+    if not session.has_table(WAIVERS_TABLE):
         return []
-    query = f"SELECT id, facts FROM {WAIVERS} WHERE inventory = :inventory AND facts NOT LIKE '%\"revoked\":null%'"
-    rows = [(row[0], json.loads(row[1]).get("revoked")) for row in session.rows(query, {"inventory": inventory})]
-    return [(id_, clean(block["by"]), clean(block["on"]), clean(block["why"])) for id_, block in rows if block]
+    query = (
+        f"SELECT id, facts FROM {WAIVERS_TABLE} WHERE inventory = :inventory AND facts NOT LIKE '%\"revoked\":null%'"
+    )
+    rows = [(row[0], json.loads(row[1]).get("revoked")) for row in session.fetch_rows(query, {"inventory": inventory})]
+    return [
+        (waiver_id, clean(revocation["by"]), clean(revocation["on"]), clean(revocation["why"]))
+        for waiver_id, revocation in rows
+        if revocation
+    ]
 
 
-def uses(session: Session, since: str) -> list[Use]:
+def list_waiver_uses(session: HistorySession, since: str) -> list[WaiverUse]:
     """What was found under waivers since then, oldest first."""
-    if not session.has(USES):
+    if not session.has_table(USES_TABLE):
         return []
-    query = f"SELECT {', '.join(Use._fields)} FROM {USES} WHERE last >= :since ORDER BY first, host, rule, what"
-    return [Use(*row) for row in session.rows(query, {"since": since})]
+    query = (
+        f"SELECT {', '.join(WaiverUse._fields)} FROM {USES_TABLE} WHERE last >= :since ORDER BY first, host, rule, what"
+    )
+    return [WaiverUse(*row) for row in session.fetch_rows(query, {"since": since})]
 
 
-def requests(session: Session, ids: Iterable[str]) -> dict[str, dict[str, str]]:
+def find_requests(session: HistorySession, ids: Iterable[str]) -> dict[str, dict[str, str]]:
     """The requests of these ids that some run has seen: {id: {host, user, service, reason, at}}."""
-    if not session.has(BETWEEN):
+    if not session.has_table(BETWEEN_TABLE):
         return {}
-    expected = set(ids)
-    query = f"SELECT program, host, who, rule, detail, first FROM {BETWEEN} WHERE kind = '{REQUEST}' ORDER BY first"
+    expected_ids = set(ids)
+    query = f"SELECT program, host, who, rule, detail, first FROM {BETWEEN_TABLE} WHERE kind = '{REQUEST_KIND}' ORDER BY first"
     names = ("host", "user", "service", "reason", "at")
-    return {row[0]: dict(zip(names, row[1:])) for row in session.rows(query) if row[0] in expected}
+    return {row[0]: dict(zip(names, row[1:])) for row in session.fetch_rows(query) if row[0] in expected_ids}
 
 
-def unanswered(session: Session, since: str, answered: Iterable[str]) -> list[dict[str, str]]:
+def list_unanswered_requests(session: HistorySession, since: str, answered_ids: Iterable[str]) -> list[dict[str, str]]:
     """The requests since then that no waiver names: [{id, host, user, service, reason, at}]."""
-    if not session.has(BETWEEN):
+    if not session.has_table(BETWEEN_TABLE):
         return []
-    known = set(answered)
-    query = f"""SELECT program, host, who, rule, detail, first FROM {BETWEEN}
-        WHERE kind = '{REQUEST}' AND first >= :since ORDER BY first, host, program"""
+    known_ids = set(answered_ids)
+    query = f"""SELECT program, host, who, rule, detail, first FROM {BETWEEN_TABLE}
+        WHERE kind = '{REQUEST_KIND}' AND first >= :since ORDER BY first, host, program"""
     names = ("id", "host", "user", "service", "reason", "at")
-    return [dict(zip(names, row)) for row in session.rows(query, {"since": since}) if row[0] not in known]
+    return [dict(zip(names, row)) for row in session.fetch_rows(query, {"since": since}) if row[0] not in known_ids]
 
 
-def prune(session: Session, before: str) -> None:
+def prune_waivers(session: HistorySession, oldest_time: str) -> None:
     """Forget waivers that no run has had since, and what was found under them."""
-    session.run(f"DELETE FROM {WAIVERS} WHERE seen < :before", {"before": before})
-    session.run(f"DELETE FROM {USES} WHERE last < :before", {"before": before})
+    session.execute_statement(f"DELETE FROM {WAIVERS_TABLE} WHERE seen < :before", {"before": oldest_time})
+    session.execute_statement(f"DELETE FROM {USES_TABLE} WHERE last < :before", {"before": oldest_time})

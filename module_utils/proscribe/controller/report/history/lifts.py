@@ -10,28 +10,28 @@ from typing import NamedTuple
 from ....model.finding import LIFTED, UNKNOWN
 from ....model.plan import CONTROLS
 from ..evaluation.lifts import LiftResult, make_lift_rule
-from ..evaluation.scope import Run
-from .batch import Going
-from .database import Session
-from .incident_groups import Bundles, Rules
-from .queries import Scope
+from ..evaluation.scope import AnyRun
+from .batch import OpenIncident
+from .database import HistorySession
+from .incident_groups import EvidenceByRule, RuleBundles
+from .queries import QueryScope
 from .tables import (
     ADD_INCIDENT,
     DROP_INCIDENT,
-    HOST,
     HOST_COLUMNS,
+    HOST_RULE,
     SET_HOST,
     HostRow,
-    among,
-    select_hosts,
-    select_open,
+    make_hosts_query,
+    make_open_incidents_query,
+    make_parameters,
 )
 
-BATCH = 500  # hosts that are asked for in one query
-UNSURE = "its lift failed or gave no answer"
+HOSTS_PER_QUERY = 500  # hosts that are asked for in one query
+UNSURE_TEXT = "its lift failed or gave no answer"
 
 
-class LiftedNow(NamedTuple):
+class LiftSummary(NamedTuple):
     """Controls that one run lifted on some hosts, and that no run has observed since."""
 
     run: str
@@ -41,82 +41,89 @@ class LiftedNow(NamedTuple):
     host: str  # the first of them
 
 
-def record(session: Session, run: Run, at: str, results: Mapping[str, LiftResult]) -> None:
+def record_lift(session: HistorySession, run: AnyRun, lifted_at: str, results: Mapping[str, LiftResult]) -> None:
     """Write what a run has lifted by then (UTC): end what was open of it, and begin that it is lifted."""
-    bundles, inventory = Bundles(session), json.dumps(run["inventory"])
-    remaining = iter(results.items())
-    while batch := dict(islice(remaining, BATCH)):
-        names = among(list(batch))
-        known = {row[0] for row in session.rows(select_hosts(len(names)), names)}
-        open_: dict[str, list[Going]] = {}
-        for host, *incident in session.rows(select_open(len(names)), names):
-            open_.setdefault(host, []).append(Going(*incident))
-        bundles.load(incident.bundle for incidents in open_.values() for incident in incidents)
-        changes = _Changes(run["id"], at, bundles)
+    bundles, inventory = RuleBundles(session), json.dumps(run["inventory"])
+    remaining_results = iter(results.items())
+    while batch := dict(islice(remaining_results, HOSTS_PER_QUERY)):
+        parameters = make_parameters(list(batch))
+        known_hosts = {row[0] for row in session.fetch_rows(make_hosts_query(len(parameters)), parameters)}
+        open_incidents: dict[str, list[OpenIncident]] = {}
+        for host, *incident in session.fetch_rows(make_open_incidents_query(len(parameters)), parameters):
+            open_incidents.setdefault(host, []).append(OpenIncident(*incident))
+        bundles.load_bundles(incident.bundle for incidents in open_incidents.values() for incident in incidents)
+        changes = _LiftChanges(run["id"], lifted_at, bundles)
         for host, result in batch.items():
-            changes.take(host, result, open_.get(host, ()))
-        bundles.save()
-        session.many(DROP_INCIDENT, changes.dropping)
-        session.many(ADD_INCIDENT, changes.adding)
-        rows = [HostRow(host, inventory, run["id"], at) for host in batch if host not in known]
-        session.many(SET_HOST, [dict(zip(HOST_COLUMNS, row)) for row in rows])
+            changes.add_lift(host, result, open_incidents.get(host, ()))
+        bundles.save_bundles()
+        session.execute_for_rows(DROP_INCIDENT, changes.dropped_incidents)
+        session.execute_for_rows(ADD_INCIDENT, changes.added_incidents)
+        rows = [HostRow(host, inventory, run["id"], lifted_at) for host in batch if host not in known_hosts]
+        session.execute_for_rows(SET_HOST, [dict(zip(HOST_COLUMNS, row)) for row in rows])
 
 
-class _Changes:
+class _LiftChanges:
     """The rows that the lifts of some hosts drop and add."""
 
-    def __init__(self, run: str, at: str, bundles: Bundles) -> None:
-        self._run, self._at, self._bundles = run, at, bundles
-        self.dropping: list[dict[str, str]] = []
-        self.adding: list[dict[str, str | None]] = []
+    def __init__(self, run_id: str, lifted_at: str, bundles: RuleBundles) -> None:
+        self._run_id, self._lifted_at, self._bundles = run_id, lifted_at, bundles
+        self.dropped_incidents: list[dict[str, str]] = []
+        self.added_incidents: list[dict[str, str | None]] = []
 
-    def take(self, host: str, result: LiftResult, open_incidents: Iterable[Going]) -> None:
+    def add_lift(self, host: str, result: LiftResult, open_incidents: Iterable[OpenIncident]) -> None:
         """Take the lift of one host, on which these incidents are open."""
         open_rules: set[tuple[str, str]] = set()
         for incident in open_incidents:
-            rules = self._bundles.rules(incident.bundle)
-            over = {r: text for r, text in rules.items() if incident.state != LIFTED and _is_over(r, result)}
-            rest = {rule: text for rule, text in rules.items() if rule not in over}
-            open_rules.update((rule, incident.state) for rule in rest)
-            if over:
-                self.dropping.append({"host": host, "bundle": incident.bundle, "state": incident.state})
-                self._add(host, over, incident, ended=LIFTED)
-                self._add(host, rest, incident)
-        for controls, state, text in ((result.lifted, LIFTED, ""), (result.unsure, UNKNOWN, UNSURE)):
-            begun = {rule: text for rule in map(make_lift_rule, controls) if (rule, state) not in open_rules}
-            self._add(host, begun, Going("", state, self._at, self._run))
+            rules = self._bundles.get_rules(incident.bundle)
+            ended_rules = {
+                rule: text
+                for rule, text in rules.items()
+                if incident.state != LIFTED and _is_ended_by_lift(rule, result)
+            }
+            remaining_rules = {rule: text for rule, text in rules.items() if rule not in ended_rules}
+            open_rules.update((rule, incident.state) for rule in remaining_rules)
+            if ended_rules:
+                self.dropped_incidents.append({"host": host, "bundle": incident.bundle, "state": incident.state})
+                self._add_incident(host, ended_rules, incident, end_state=LIFTED)
+                self._add_incident(host, remaining_rules, incident)
+        for controls, state, text in ((result.lifted, LIFTED, ""), (result.unsure, UNKNOWN, UNSURE_TEXT)):
+            lift_rules = {rule: text for rule in map(make_lift_rule, controls) if (rule, state) not in open_rules}
+            self._add_incident(host, lift_rules, OpenIncident("", state, self._lifted_at, self._run_id))
 
-    def _add(self, host: str, rules: Rules, incident: Going, ended: str = "") -> None:
+    def _add_incident(self, host: str, rules: EvidenceByRule, incident: OpenIncident, end_state: str = "") -> None:
         if rules:
-            row = {**incident._asdict(), "host": host, "bundle": self._bundles.of(rules)}
-            closed = {"closed": self._at, "closed_run": self._run, "ended": ended}
-            self.adding.append({**row, **(closed if ended else dict.fromkeys(closed))})
+            row = {**incident._asdict(), "host": host, "bundle": self._bundles.register_bundle(rules)}
+            closing_columns = {"closed": self._lifted_at, "closed_run": self._run_id, "ended": end_state}
+            self.added_incidents.append({**row, **(closing_columns if end_state else dict.fromkeys(closing_columns))})
 
 
-def _is_over(rule: str, result: LiftResult) -> bool:
+def _is_ended_by_lift(rule: str, result: LiftResult) -> bool:
     """Tell whether a lift ends the incident of a rule; that of the host as a whole ends with all controls."""
-    if rule == HOST:
+    if rule == HOST_RULE:
         return set(CONTROLS) <= {*result.lifted}
     return rule.partition("/")[0] in result.lifted
 
 
-def list_lifted_hosts(session: Session, scope: Scope) -> list[LiftedNow]:
+def list_lifted_hosts(session: HistorySession, scope: QueryScope) -> list[LiftSummary]:
     """Return what is lifted now, the newest lift first."""
-    where = " AND e.host = :host" if scope.host else ""
+    condition = " AND e.host = :host" if scope.host else ""
     query = f"""SELECT e.host, e.opened_run, e.opened, b.rule FROM proscribe_episode e
-        JOIN proscribe_bundle b ON b.id = e.bundle WHERE e.closed IS NULL AND e.state = '{LIFTED}'{where}
+        JOIN proscribe_bundle b ON b.id = e.bundle WHERE e.closed IS NULL AND e.state = '{LIFTED}'{condition}
         ORDER BY e.opened DESC, e.host, b.rule"""
     controls: dict[tuple[str, str, str], set[str]] = {}
-    for host, run, opened, rule in session.rows(query, scope.values()):
+    for host, run, opened, rule in session.fetch_rows(query, scope.build_parameters()):
         controls.setdefault((run, opened, host), set()).add(rule.partition("/")[0])
-    return list(_group_hosts(controls, scope.rule.partition("/")[0]))
+    return list(_group_lifted_hosts(controls, scope.rule.partition("/")[0]))
 
 
-def _group_hosts(controls: Mapping[tuple[str, str, str], set[str]], control: str) -> Iterator[LiftedNow]:
+def _group_lifted_hosts(controls: Mapping[tuple[str, str, str], set[str]], control: str) -> Iterator[LiftSummary]:
     groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-    for (run, opened, host), names in controls.items():
-        if not control or control in names:
-            order = [*(name for name in CONTROLS if name in names), *sorted(names.difference(CONTROLS))]
-            groups.setdefault((run, opened, tuple(order)), []).append(host)
+    for (run, opened, host), lifted_names in controls.items():
+        if not control or control in lifted_names:
+            ordered_controls = [
+                *(name for name in CONTROLS if name in lifted_names),
+                *sorted(lifted_names.difference(CONTROLS)),
+            ]
+            groups.setdefault((run, opened, tuple(ordered_controls)), []).append(host)
     for (run, opened, lifted_controls), hosts in groups.items():
-        yield LiftedNow(run, lifted_controls, opened, len(hosts), hosts[0])
+        yield LiftSummary(run, lifted_controls, opened, len(hosts), hosts[0])

@@ -10,18 +10,18 @@ from collections.abc import Iterable
 
 from ....model.finding import EXTRA_RULE_GROUPS
 from ....model.plan import CONTROLS
-from ..evaluation.rules import OF_CONTROL
+from ..evaluation.rules import OWN_RULES_BY_CONTROL
 from ..text.wording import clean
-from .database import Session
-from .plans import Plans
-from .queries import Scope, has_past, hosts, rules
+from .database import HistorySession
+from .plans import PlanServices
+from .queries import QueryScope, has_incidents, list_hosts, list_rules
 from .tables import HostRow
 
-MOST_CLOSE = 3  # names that are proposed
-MOST_COMPARED = 20_000  # names that are compared with a wrong one; a fleet may have more
+MAX_PROPOSED_NAMES = 3  # names that are proposed
+MAX_COMPARED_NAMES = 20_000  # names that are compared with a wrong one; a fleet may have more
 
 
-class NoSuchName(LookupError):
+class UnknownName(LookupError):
     """A question about a host or a rule that no run knows; the text says so, and what is close to it.
 
     `service` is the rule's last part where the rule could have been one of a service, else "".
@@ -32,45 +32,56 @@ class NoSuchName(LookupError):
         self.service = service
 
 
-def check(session: Session, plans: Plans, scope: Scope) -> None:
-    """Raises NoSuchName for a host (`scope.host`) or a rule (`scope.rule`) that the history does not know.
+def check_names(session: HistorySession, plans: PlanServices, scope: QueryScope) -> None:
+    """Raises UnknownName for a host (`scope.host`) or a rule (`scope.rule`) that the history does not know.
 
     It knows each host that runs asked. It knows a rule that is a control's own, that is in a plan of the hosts in
     question, or that has incidents.
     """
-    found = hosts(session, scope.host)
-    if scope.host and not found and not has_past(session, scope.host):
-        near = _near(scope.host, (host.name for host in hosts(session)))
-        raise NoSuchName(f"no run of the history has a host {clean(scope.host)!r}{near}")
-    if scope.rule and scope.rule not in (past := rules(session, scope.host)):
-        _check_rule(scope, found, plans, past)
+    host_rows = list_hosts(session, scope.host)
+    if scope.host and not host_rows and not has_incidents(session, scope.host):
+        proposal = _propose_names(scope.host, (host.name for host in list_hosts(session)))
+        raise UnknownName(f"no run of the history has a host {clean(scope.host)!r}{proposal}")
+    if scope.rule and scope.rule not in (past_rules := list_rules(session, scope.host)):
+        _check_rule_name(scope, host_rows, plans, past_rules)
 
 
-def _check_rule(scope: Scope, found: Iterable[HostRow], plans: Plans, past: set[str]) -> None:
-    control, _, about = scope.rule.partition("/")
-    digests = sorted({host.plan for host in found if host.plan})
-    known = {digest: services for digest in digests if (services := plans.services(digest)) is not None}
-    controls = {name for services in known.values() for name in services}
-    listed = OF_CONTROL.get(control, frozenset()).union(*(services.get(control, ()) for services in known.values()))
-    if control in controls and about in listed:
+def _check_rule_name(
+    scope: QueryScope, host_rows: Iterable[HostRow], plans: PlanServices, past_rules: set[str]
+) -> None:
+    control, _, rule_name = scope.rule.partition("/")
+    digests = sorted({host.plan for host in host_rows if host.plan})
+    services_by_plan = {digest: services for digest in digests if (services := plans.get_services(digest)) is not None}
+    controls = {name for services in services_by_plan.values() for name in services}
+    known_names = OWN_RULES_BY_CONTROL.get(control, frozenset()).union(
+        *(services.get(control, ()) for services in services_by_plan.values())
+    )
+    if control in controls and rule_name in known_names:
         return
-    every = {f"{name}/{one}" for services in known.values() for name, listed in services.items() for one in listed}
-    every |= past | {f"{name}/{one}" for name in controls for one in OF_CONTROL.get(name, ())}
-    near = _near(scope.rule, every)
-    if control not in (*CONTROLS, *EXTRA_RULE_GROUPS) or not about:
-        raise NoSuchName(f"{clean(scope.rule)!r} is no rule, such as apps/wechat{near}")
-    if missing := [digest for digest in digests if digest not in known]:
-        gone = f"the plan {missing[0][:19]} that hosts answered for is not kept any more"
-        raise NoSuchName(f"nobody knows whether there is a rule {clean(scope.rule)!r}: {gone}{near}")
-    whose = f"the plan of {clean(scope.host)} does not have" if scope.host else "no plan that hosts answered for has"
-    what = f"a rule {clean(scope.rule)!r}" if control in controls else f"the control {control}"
-    raise NoSuchName(f"{whose} {what}{near}", about)
+    all_rules = {
+        f"{name}/{known_name}"
+        for services in services_by_plan.values()
+        for name, known_names in services.items()
+        for known_name in known_names
+    }
+    all_rules |= past_rules | {
+        f"{name}/{known_name}" for name in controls for known_name in OWN_RULES_BY_CONTROL.get(name, ())
+    }
+    proposal = _propose_names(scope.rule, all_rules)
+    if control not in (*CONTROLS, *EXTRA_RULE_GROUPS) or not rule_name:
+        raise UnknownName(f"{clean(scope.rule)!r} is no rule, such as apps/wechat{proposal}")
+    if missing_plans := [digest for digest in digests if digest not in services_by_plan]:
+        reason = f"the plan {missing_plans[0][:19]} that hosts answered for is not kept any more"
+        raise UnknownName(f"nobody knows whether there is a rule {clean(scope.rule)!r}: {reason}{proposal}")
+    subject = f"the plan of {clean(scope.host)} does not have" if scope.host else "no plan that hosts answered for has"
+    object_text = f"a rule {clean(scope.rule)!r}" if control in controls else f"the control {control}"
+    raise UnknownName(f"{subject} {object_text}{proposal}", rule_name)
 
 
-def _near(name: str, names: Iterable[str]) -> str:
+def _propose_names(name: str, names: Iterable[str]) -> str:
     """`; did you mean 'x' or 'y'?`, "" where nothing is close. A rule's last part alone is close to the whole."""
-    listed = sorted(names)[:MOST_COMPARED]
-    whole = [one for one in listed if one.partition("/")[2] == name]
-    close = [*whole, *difflib.get_close_matches(name, listed, MOST_CLOSE, 0.7)]
-    shown = [repr(clean(one)) for one in dict.fromkeys(close)][:MOST_CLOSE]
-    return f"; did you mean {' or '.join(shown)}?" if shown else ""
+    compared_names = sorted(names)[:MAX_COMPARED_NAMES]
+    exact_names = [known_name for known_name in compared_names if known_name.partition("/")[2] == name]
+    close_names = [*exact_names, *difflib.get_close_matches(name, compared_names, MAX_PROPOSED_NAMES, 0.7)]
+    shown_names = [repr(clean(known_name)) for known_name in dict.fromkeys(close_names)][:MAX_PROPOSED_NAMES]
+    return f"; did you mean {' or '.join(shown_names)}?" if shown_names else ""

@@ -12,25 +12,25 @@ from ....wire.store import PlanStore
 WATCH_RULES = frozenset({"watcher", "plan"})  # of the watch, without its name
 
 
-class Plans:
+class PlanServices:
     """The services of the plans that hosts answered for, by digest; each is read once."""
 
     def __init__(self, store: Path) -> None:
         self._store = PlanStore(store)
-        self._read: dict[str, Mapping[str, frozenset[str]] | None] = {}
+        self._services_by_plan: dict[str, Mapping[str, frozenset[str]] | None] = {}
 
-    def services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
+    def get_services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
         """The services of each control that a plan has; None for a plan that is not there any more."""
-        if digest not in self._read:
-            self._read[digest] = self._load(digest)
-        return self._read[digest]
+        if digest not in self._services_by_plan:
+            self._services_by_plan[digest] = self._load_services(digest)
+        return self._services_by_plan[digest]
 
-    def _load(self, digest: str) -> Mapping[str, frozenset[str]] | None:
+    def _load_services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
         try:
             plan = self._store.read_stored_plan(digest)
-            found = {control: frozenset(part["services"]) for control, part in plan["controls"].items()}
+            services = {control: frozenset(part["services"]) for control, part in plan["controls"].items()}
             if policy := plan.get("group_policy"):
-                found[GROUP_POLICY] = frozenset(slug(one["name"]) for one in policy["objects"])
-            return {**found, WATCH: WATCH_RULES} if "watch" in plan else found
+                services[GROUP_POLICY] = frozenset(slug(policy_object["name"]) for policy_object in policy["objects"])
+            return {**services, WATCH: WATCH_RULES} if "watch" in plan else services
         except (OSError, ValueError, KeyError):
             return None

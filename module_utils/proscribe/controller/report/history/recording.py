@@ -14,56 +14,61 @@ from typing import NamedTuple
 
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
-from ..evaluation.observed import observed_at
-from ..evaluation.scope import EXAMPLE as EXAMPLE_INVENTORY
-from ..evaluation.scope import left_out
+from ..evaluation.observed import read_observation_time
+from ..evaluation.scope import EXAMPLE_INVENTORY as EXAMPLE_INVENTORY
+from ..evaluation.scope import count_left_out_hosts
 from . import exceptions, since_last_run
-from .batch import Batch
-from .database import Session
-from .incident_groups import Bundles
-from .plans import Plans
-from .said import Said
-from .tables import ADD_INCIDENT, ADD_NEW_PLAN, ADD_RUN, DEPARTED, DROP_INCIDENT, GONE, SET_HOST, RunRow
+from .batch import BatchChanges
+from .database import HistorySession
+from .incident_groups import RuleBundles
+from .plans import PlanServices
+from .said import EvidenceReader
+from .tables import ADD_INCIDENT, ADD_NEW_PLAN, ADD_RUN, DEPARTED_TABLE, DROP_INCIDENT, GONE, SET_HOST, RunRow
 
-BATCH = 500  # hosts that are asked for in one query
+HOSTS_PER_QUERY = 500  # hosts that are asked for in one query
 
 # The project's example inventory, as runs have it, and whether it was used for more than to see where one stands.
-EXAMPLE = json.dumps([EXAMPLE_INVENTORY])
-USED = "SELECT id FROM proscribe_run WHERE inventory = :example AND mode <> 'audit' LIMIT 1"
+EXAMPLE_SOURCES = json.dumps([EXAMPLE_INVENTORY])
+EXAMPLE_USED_QUERY = "SELECT id FROM proscribe_run WHERE inventory = :example AND mode <> 'audit' LIMIT 1"
 
 
-class Written(NamedTuple):
+class IncidentCounts(NamedTuple):
     """What a run changed in the history: how many rules, over all hosts, it saw begin and end."""
 
     opened: int = 0
     closed: int = 0
 
 
-def record(session: Session, report: FleetReport, records: Iterable[HostRecord], plans: Plans) -> Written:
+def record_run(
+    session: HistorySession, report: FleetReport, records: Iterable[HostRecord], plans: PlanServices
+) -> IncidentCounts:
     """Write a run and its (reconciled) records. A run that is there already is left as it is."""
-    run = _row(report)
-    if list(session.rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
-        return Written()
-    opened = closed = 0
-    bundles, said, uses = Bundles(session), Said(), exceptions.Uses(report)
-    remaining = iter(records)
-    while batch := list(islice(remaining, BATCH)):
-        changes = Batch(session, run, batch, plans, bundles, said)
-        bundles.save()
-        session.many(DROP_INCIDENT, changes.dropping)
-        session.many(ADD_INCIDENT, changes.adding)
-        session.many(SET_HOST, changes.hosts)
-        session.many(ADD_NEW_PLAN, changes.new_plans)
-        since_last_run.record(session, run.id, batch)
-        uses.record(session, ((one, observed_at(one, run.started, run.finished)) for one in batch))
-        opened, closed = opened + changes.opened, closed + changes.closed
-    _gone(session, run)
-    exceptions.waivers(session, report)
-    session.run(ADD_RUN, run._asdict())
-    return Written(opened, closed)
+    run = _make_run_row(report)
+    if list(session.fetch_rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
+        return IncidentCounts()
+    opened_count = closed_count = 0
+    bundles, evidence_reader, use_writer = RuleBundles(session), EvidenceReader(), exceptions.WaiverUseWriter(report)
+    remaining_records = iter(records)
+    while batch := list(islice(remaining_records, HOSTS_PER_QUERY)):
+        changes = BatchChanges(session, run, batch, plans, bundles, evidence_reader)
+        bundles.save_bundles()
+        session.execute_for_rows(DROP_INCIDENT, changes.dropped_incidents)
+        session.execute_for_rows(ADD_INCIDENT, changes.added_incidents)
+        session.execute_for_rows(SET_HOST, changes.host_rows)
+        session.execute_for_rows(ADD_NEW_PLAN, changes.new_plans)
+        since_last_run.record_entries(session, run.id, batch)
+        use_writer.store_uses(
+            session,
+            ((host_record, read_observation_time(host_record, run.started, run.finished)) for host_record in batch),
+        )
+        opened_count, closed_count = opened_count + changes.opened_count, closed_count + changes.closed_count
+    _close_departed_hosts(session, run)
+    exceptions.store_waivers(session, report)
+    session.execute_statement(ADD_RUN, run._asdict())
+    return IncidentCounts(opened_count, closed_count)
 
 
-def _row(report: FleetReport) -> RunRow:
+def _make_run_row(report: FleetReport) -> RunRow:
     run = report["run"]
     return RunRow(
         run["id"],
@@ -74,48 +79,57 @@ def _row(report: FleetReport) -> RunRow:
         inventory=json.dumps(run["inventory"]),
         # A run that left hosts out for another reason than a --limit is none of the whole either.
         # The limits of slices are no limit of the run that they come to.
-        scope="" if left_out(run) == 0 and not run.get("interrupted") else run["limit"] or "part of the hosts",
+        scope=""
+        if count_left_out_hosts(run) == 0 and not run.get("interrupted")
+        else run["limit"] or "part of the hosts",
         controls=json.dumps(run["controls"]),
         summary=json.dumps(report["summary"]),
     )
 
 
-def _gone(session: Session, run: RunRow) -> None:
+def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
     """Close what is open of hosts that have left the inventory: a later run of all of it did not ask them. So
     have those of the example inventory, once there is another one.
     """
-    newer = "SELECT id FROM proscribe_run WHERE inventory = :inventory AND finished > :finished"
-    if run.scope or list(session.rows(newer, {"inventory": run.inventory, "finished": run.finished})):
+    newer_query = "SELECT id FROM proscribe_run WHERE inventory = :inventory AND finished > :finished"
+    if run.scope or list(session.fetch_rows(newer_query, {"inventory": run.inventory, "finished": run.finished})):
         return
-    mine = ":inventory"
-    if run.inventory != EXAMPLE and not list(session.rows(USED, {"example": EXAMPLE})):
-        mine = ":inventory, :example"  # the first audit, before there was an inventory of one's own, is over
-    left = f"inventory IN ({mine}) AND run <> :run AND asked <= :asked"
-    values = {"inventory": run.inventory, "example": EXAMPLE, "run": run.id, "asked": run.finished}
-    session.run(
+    inventory_parameters = ":inventory"
+    if run.inventory != EXAMPLE_SOURCES and not list(
+        session.fetch_rows(EXAMPLE_USED_QUERY, {"example": EXAMPLE_SOURCES})
+    ):
+        inventory_parameters = (
+            ":inventory, :example"  # the first audit, before there was an inventory of one's own, is over
+        )
+    departed_condition = f"inventory IN ({inventory_parameters}) AND run <> :run AND asked <= :asked"
+    parameters = {"inventory": run.inventory, "example": EXAMPLE_SOURCES, "run": run.id, "asked": run.finished}
+    session.execute_statement(
         f"""UPDATE proscribe_episode SET closed = :asked, closed_run = :run, ended = '{GONE}'
-        WHERE closed IS NULL AND host IN (SELECT name FROM proscribe_host WHERE {left})""",
-        values,
+        WHERE closed IS NULL AND host IN (SELECT name FROM proscribe_host WHERE {departed_condition})""",
+        parameters,
     )
-    session.run(
-        f"""INSERT INTO {DEPARTED} (name, inventory, asked) SELECT name, inventory, asked FROM proscribe_host
-        WHERE {left} ON CONFLICT (name) DO UPDATE SET inventory = excluded.inventory, asked = excluded.asked""",
-        values,
+    session.execute_statement(
+        f"""INSERT INTO {DEPARTED_TABLE} (name, inventory, asked) SELECT name, inventory, asked FROM proscribe_host
+        WHERE {departed_condition} ON CONFLICT (name) DO UPDATE SET inventory = excluded.inventory, asked = excluded.asked""",
+        parameters,
     )
-    session.run(f"DELETE FROM proscribe_host WHERE {left}", values)
+    session.execute_statement(f"DELETE FROM proscribe_host WHERE {departed_condition}", parameters)
 
 
-def prune(session: Session, before: str) -> None:
+def prune_history(session: HistorySession, oldest_time: str) -> None:
     """Delete runs and incidents that ended before that time, and hosts that nobody asked since, with all of theirs."""
-    values = {"before": before}
-    lost = "SELECT name FROM proscribe_host WHERE asked < :before"
-    session.run(f"DELETE FROM proscribe_episode WHERE closed < :before OR host IN ({lost})", values)
-    session.run("DELETE FROM proscribe_host WHERE asked < :before", values)
-    session.run(f"DELETE FROM {DEPARTED} WHERE asked < :before", values)
-    session.run(
-        "DELETE FROM proscribe_new_plan WHERE run IN (SELECT id FROM proscribe_run WHERE finished < :before)", values
+    parameters = {"before": oldest_time}
+    departed_query = "SELECT name FROM proscribe_host WHERE asked < :before"
+    session.execute_statement(
+        f"DELETE FROM proscribe_episode WHERE closed < :before OR host IN ({departed_query})", parameters
     )
-    session.run("DELETE FROM proscribe_run WHERE finished < :before", values)
-    session.run("DELETE FROM proscribe_bundle WHERE id NOT IN (SELECT bundle FROM proscribe_episode)")
-    since_last_run.prune(session, before)
-    exceptions.prune(session, before)
+    session.execute_statement("DELETE FROM proscribe_host WHERE asked < :before", parameters)
+    session.execute_statement(f"DELETE FROM {DEPARTED_TABLE} WHERE asked < :before", parameters)
+    session.execute_statement(
+        "DELETE FROM proscribe_new_plan WHERE run IN (SELECT id FROM proscribe_run WHERE finished < :before)",
+        parameters,
+    )
+    session.execute_statement("DELETE FROM proscribe_run WHERE finished < :before", parameters)
+    session.execute_statement("DELETE FROM proscribe_bundle WHERE id NOT IN (SELECT bundle FROM proscribe_episode)")
+    since_last_run.prune_entries(session, oldest_time)
+    exceptions.prune_waivers(session, oldest_time)

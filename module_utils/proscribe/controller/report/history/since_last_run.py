@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 from ....model.types.record import HostRecord
 from ....wire.replies.shapes import MAX_COUNT
-from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, Remark, remarks
-from .database import Session
-from .tables import BETWEEN, among, insert, places
+from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, WatchRemark, list_remarks
+from .database import HistorySession
+from .tables import BETWEEN_TABLE, make_insert_statement, make_parameters, make_placeholders
 
-REQUEST = "request"
-MOST_USERS = 20
+REQUEST_KIND = "request"
+MAX_USERS = 20
 
 
-class Entry(NamedTuple):
+class BetweenEntry(NamedTuple):
     """A row of `proscribe_between`. `who` is the user of an ended program or a request, or who froze the watcher."""
 
     host: str
@@ -39,109 +39,147 @@ class Entry(NamedTuple):
     detail: str  # the reason of a request or a freeze; by what many rules were open
     run: str
 
-    def shown(self) -> dict[str, object]:
+    def export_fields(self) -> dict[str, object]:
         """It for people and programs."""
-        named = self._asdict()
-        del named["id"], named["run"]
-        return {**named, "users": json.loads(self.users)}
+        fields = self._asdict()
+        del fields["id"], fields["run"]
+        return {**fields, "users": json.loads(self.users)}
 
 
-COLUMNS = ", ".join(Entry._fields)
-ADD = f"{insert(BETWEEN, Entry._fields)} ON CONFLICT (host, id, first) DO NOTHING"
-DROP = f"DELETE FROM {BETWEEN} WHERE host = :host AND id = :id AND first = :first"
+ENTRY_COLUMNS = ", ".join(BetweenEntry._fields)
+ADD_ENTRY = f"{make_insert_statement(BETWEEN_TABLE, BetweenEntry._fields)} ON CONFLICT (host, id, first) DO NOTHING"
+DROP_ENTRY = f"DELETE FROM {BETWEEN_TABLE} WHERE host = :host AND id = :id AND first = :first"
 
 
-def identity(*names: str) -> str:
+def hash_names(*names: str) -> str:
     """A digest of some names. An entry of a host has that of its kind, rule, program and user, beside its time."""
     return hashlib.sha256("\0".join(names).encode()).hexdigest()[:32]
 
 
-def record(session: Session, run: str, records: Iterable[HostRecord]) -> None:
+def record_entries(session: HistorySession, run_id: str, records: Iterable[HostRecord]) -> None:
     """Merge what the records of some hosts say into what is known. Costs nothing for hosts that say nothing."""
-    found = {rec["host"]: entries for rec in records if (entries := list(_entries(rec, run)))}
-    if not found:
+    entries_by_host = {
+        host_record["host"]: entries for host_record in records if (entries := list(_list_entries(host_record, run_id)))
+    }
+    if not entries_by_host:
         return
-    query = f"SELECT {COLUMNS} FROM {BETWEEN} WHERE host IN ({places(len(found))})"
-    known: dict[tuple[str, str], list[Entry]] = {}
-    for row in session.rows(query, among(list(found))):
-        known.setdefault((row[0], row[1]), []).append(Entry(*row))
-    dropping: list[Entry] = []
-    adding: list[Entry] = []
-    for entries in found.values():
+    query = f"SELECT {ENTRY_COLUMNS} FROM {BETWEEN_TABLE} WHERE host IN ({make_placeholders(len(entries_by_host))})"
+    known_entries: dict[tuple[str, str], list[BetweenEntry]] = {}
+    for row in session.fetch_rows(query, make_parameters(list(entries_by_host))):
+        known_entries.setdefault((row[0], row[1]), []).append(BetweenEntry(*row))
+    dropped_entries: list[BetweenEntry] = []
+    added_entries: list[BetweenEntry] = []
+    for entries in entries_by_host.values():
         for entry in entries:
-            before = [one for one in known.get((entry.host, entry.id), ()) if _overlap(one, entry)]
-            merged = _merged(entry, before)
-            if before != [merged]:
-                dropping += before
-                adding.append(merged)
-    session.many(DROP, [{"host": one.host, "id": one.id, "first": one.first} for one in dropping])
-    session.many(ADD, [one._asdict() for one in adding])
-
-
-def _entries(rec: HostRecord, run: str) -> Iterable[Entry]:
-    host = rec["host"]
-    for one in remarks(rec):
-        if one.kind in (INCIDENT, ENDED, FROZEN):
-            last = one.last or one.first
-            about = one.first, last, one.kind, one.rule, one.program, one.user, one.times, one.corrected
-            yield Entry(host, of(one), *about, json.dumps(one.users), one.reason, run)
-    for request in rec.get("requests") or ():
-        id_, user, at = request["id"], request["user"], request["at"]
-        what = REQUEST, request["service"], id_, user
-        yield Entry(host, identity(*what), at, at, *what, 1, 0, "[]", request["reason"], run)
-
-
-def of(remark: Remark) -> str:
-    """The identity of what a remark is about. A freeze, or an incident of many rules, is another one by each reason."""
-    return identity(remark.kind, remark.rule, remark.program or remark.reason, remark.user)
-
-
-def _overlap(one: Entry, other: Entry) -> bool:
-    return one.first <= other.last and other.first <= one.last
-
-
-def _merged(entry: Entry, before: list[Entry]) -> Entry:
-    """An entry with what was known of the same time; what was known, where it brings nothing."""
-    if not before:
-        return entry
-    last = max(one.last for one in before)
-    later = int(entry.last > last)
-    users = [user for one in (*before, entry) for user in json.loads(one.users)]
-    merged = before[-1]._replace(
-        first=min(entry.first, *(one.first for one in before)),
-        last=max(entry.last, last),
-        # A host may claim anything in each run, and a sum that no database takes would end the history of all.
-        times=min(MAX_COUNT, max(entry.times, sum(one.times for one in before) + later)),
-        corrected=min(MAX_COUNT, max(entry.corrected, sum(one.corrected for one in before))),
-        users=json.dumps(list(dict.fromkeys(users))[:MOST_USERS]),
+            overlapping = [
+                known_entry
+                for known_entry in known_entries.get((entry.host, entry.id), ())
+                if _is_overlapping(known_entry, entry)
+            ]
+            merged_entry = _merge_entries(entry, overlapping)
+            if overlapping != [merged_entry]:
+                dropped_entries += overlapping
+                added_entries.append(merged_entry)
+    session.execute_for_rows(
+        DROP_ENTRY,
+        [
+            {"host": known_entry.host, "id": known_entry.id, "first": known_entry.first}
+            for known_entry in dropped_entries
+        ],
     )
-    return merged if [merged] == before else merged._replace(run=entry.run)
+    session.execute_for_rows(ADD_ENTRY, [known_entry._asdict() for known_entry in added_entries])
 
 
-def changed(session: Session, run: str) -> dict[str, frozenset[str]]:
+def _list_entries(host_record: HostRecord, run_id: str) -> Iterable[BetweenEntry]:
+    host = host_record["host"]
+    for remark in list_remarks(host_record):
+        if remark.kind in (INCIDENT, ENDED, FROZEN):
+            last = remark.last or remark.first
+            remark_facts = (
+                remark.first,
+                last,
+                remark.kind,
+                remark.rule,
+                remark.program,
+                remark.user,
+                remark.times,
+                remark.corrected,
+            )
+            yield BetweenEntry(
+                host, identify_remark(remark), *remark_facts, json.dumps(remark.users), remark.reason, run_id
+            )
+    for request in host_record.get("requests") or ():
+        request_id, user, requested_at = request["id"], request["user"], request["at"]
+        request_facts = REQUEST_KIND, request["service"], request_id, user
+        yield BetweenEntry(
+            host,
+            hash_names(*request_facts),
+            requested_at,
+            requested_at,
+            *request_facts,
+            1,
+            0,
+            "[]",
+            request["reason"],
+            run_id,
+        )
+
+
+def identify_remark(remark: WatchRemark) -> str:
+    """The identity of what a remark is about. A freeze, or an incident of many rules, is another one by each reason."""
+    return hash_names(remark.kind, remark.rule, remark.program or remark.reason, remark.user)
+
+
+def _is_overlapping(first: BetweenEntry, second: BetweenEntry) -> bool:
+    return first.first <= second.last and second.first <= first.last
+
+
+def _merge_entries(entry: BetweenEntry, known_entries: list[BetweenEntry]) -> BetweenEntry:
+    """An entry with what was known of the same time; what was known, where it brings nothing."""
+    if not known_entries:
+        return entry
+    last_time = max(known_entry.last for known_entry in known_entries)
+    later_count = int(entry.last > last_time)
+    users = [user for known_entry in (*known_entries, entry) for user in json.loads(known_entry.users)]
+    merged = known_entries[-1]._replace(
+        first=min(entry.first, *(known_entry.first for known_entry in known_entries)),
+        last=max(entry.last, last_time),
+        # A host may claim anything in each run, and a sum that no database takes would end the history of all.
+        times=min(MAX_COUNT, max(entry.times, sum(known_entry.times for known_entry in known_entries) + later_count)),
+        corrected=min(MAX_COUNT, max(entry.corrected, sum(known_entry.corrected for known_entry in known_entries))),
+        users=json.dumps(list(dict.fromkeys(users))[:MAX_USERS]),
+    )
+    return merged if [merged] == known_entries else merged._replace(run=entry.run)
+
+
+def list_changed_ids(session: HistorySession, run_id: str) -> dict[str, frozenset[str]]:
     """The identities of what a run brought, by host."""
-    if not session.has(BETWEEN):
+    if not session.has_table(BETWEEN_TABLE):
         return {}
-    found: dict[str, set[str]] = {}
-    for host, id_ in session.rows(f"SELECT host, id FROM {BETWEEN} WHERE run = :run", {"run": run}):
-        found.setdefault(host, set()).add(id_)
-    return {host: frozenset(ids) for host, ids in found.items()}
+    ids_by_host: dict[str, set[str]] = {}
+    for host, entry_id in session.fetch_rows(f"SELECT host, id FROM {BETWEEN_TABLE} WHERE run = :run", {"run": run_id}):
+        ids_by_host.setdefault(host, set()).add(entry_id)
+    return {host: frozenset(ids) for host, ids in ids_by_host.items()}
 
 
-def since(session: Session, since_: str, host: str = "", rule: str = "", most: int = 1000) -> list[Entry]:
+def list_entries(
+    session: HistorySession, since: str, host: str = "", rule: str = "", limit: int = 1000
+) -> list[BetweenEntry]:
     """What happened between two runs since then, the newest first; of one host or one rule where they are named."""
-    if not session.has(BETWEEN):
+    if not session.has_table(BETWEEN_TABLE):
         return []
     # An incident of many rules is filed under their control.
-    where = (" AND host = :host" if host else "") + (" AND rule IN (:rule, :control)" if rule else "")
-    query = f"""SELECT {COLUMNS} FROM {BETWEEN} WHERE last >= :since{where}
-        ORDER BY last DESC, host, rule, id LIMIT {most:d}"""
+    conditions = (" AND host = :host" if host else "") + (" AND rule IN (:rule, :control)" if rule else "")
+    query = f"""SELECT {ENTRY_COLUMNS} FROM {BETWEEN_TABLE} WHERE last >= :since{conditions}
+        ORDER BY last DESC, host, rule, id LIMIT {limit:d}"""
     return [
-        Entry(*row)
-        for row in session.rows(query, {"since": since_, "host": host, "rule": rule, "control": rule.partition("/")[0]})
+        BetweenEntry(*row)
+        for row in session.fetch_rows(
+            query, {"since": since, "host": host, "rule": rule, "control": rule.partition("/")[0]}
+        )
     ]
 
 
-def prune(session: Session, before: str) -> None:
+def prune_entries(session: HistorySession, oldest_time: str) -> None:
     """Forget what happened before that time."""
-    session.run(f"DELETE FROM {BETWEEN} WHERE last < :before", {"before": before})
+    session.execute_statement(f"DELETE FROM {BETWEEN_TABLE} WHERE last < :before", {"before": oldest_time})

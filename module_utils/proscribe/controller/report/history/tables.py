@@ -13,9 +13,9 @@ from typing import NamedTuple
 from ....model.plan import CONTROLS
 from ....model.words import EXTRA_STATES
 
-VERSION = 1
+TABLES_VERSION = 1
 
-DEPARTED = "proscribe_departed_host"
+DEPARTED_TABLE = "proscribe_departed_host"
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS proscribe_history (version INTEGER NOT NULL)",
@@ -61,27 +61,27 @@ TABLES = (
         what TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, attempts BIGINT NOT NULL,
         PRIMARY KEY (inventory, waiver, host, rule, id))""",
     # One row for each host that has left its inventory, and when a run last asked it.
-    f"CREATE TABLE IF NOT EXISTS {DEPARTED} (name TEXT PRIMARY KEY, inventory TEXT NOT NULL, asked TEXT NOT NULL)",
+    f"CREATE TABLE IF NOT EXISTS {DEPARTED_TABLE} (name TEXT PRIMARY KEY, inventory TEXT NOT NULL, asked TEXT NOT NULL)",
     # One row for each run that opened incidents of a control on a host by another plan than the one it answered for
     # before. What such a run finds wrong has not drifted: no run saw it compliant by that plan.
     """CREATE TABLE IF NOT EXISTS proscribe_new_plan (
         host TEXT NOT NULL, run TEXT NOT NULL, control TEXT NOT NULL, PRIMARY KEY (host, run, control))""",
 )
 
-# Tables that a history of an earlier version gets with the next run that is written into it; DEPARTED is another one.
-BETWEEN, WAIVERS, USES = "proscribe_between", "proscribe_waiver", "proscribe_use"
-NEW_PLANS = "proscribe_new_plan"
+# Tables that a history of an earlier version gets with the next run that is written into it; DEPARTED_TABLE is another one.
+BETWEEN_TABLE, WAIVERS_TABLE, USES_TABLE = "proscribe_between", "proscribe_waiver", "proscribe_use"
+NEW_PLANS_TABLE = "proscribe_new_plan"
 
-HOST = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed
+HOST_RULE = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed
 
 # How an incident can end, besides going over into another state.
 WITHDRAWN, GONE, *_ = EXTRA_STATES
 
 # The incidents rule by rule: what all questions are about.
-STORY = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
+INCIDENTS_JOIN = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
 
 
-def insert(table: str, columns: Sequence[str]) -> str:
+def make_insert_statement(table: str, columns: Sequence[str]) -> str:
     """The statement that adds a row with these columns."""
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
 
@@ -114,21 +114,25 @@ class HostRow(NamedTuple):
     dns: str = ""
 
 
-# Of STORY, the incidents that are drift, where the history has NEW_PLANS.
-DRIFTED = f"""NOT EXISTS (SELECT 1 FROM {NEW_PLANS} n WHERE n.host = e.host AND n.run = e.opened_run
+# Of INCIDENTS_JOIN, the incidents that are drift, where the history has NEW_PLANS_TABLE.
+DRIFT_CONDITION = f"""NOT EXISTS (SELECT 1 FROM {NEW_PLANS_TABLE} n WHERE n.host = e.host AND n.run = e.opened_run
     AND substr(b.rule, 1, length(n.control) + 1) = n.control || '/')"""
 
-ADD_NEW_PLAN = f"{insert(NEW_PLANS, ('host', 'run', 'control'))} ON CONFLICT (host, run, control) DO NOTHING"
+ADD_NEW_PLAN = (
+    f"{make_insert_statement(NEW_PLANS_TABLE, ('host', 'run', 'control'))} ON CONFLICT (host, run, control) DO NOTHING"
+)
 
-ADD_RUN = insert("proscribe_run", RunRow._fields)
+ADD_RUN = make_insert_statement("proscribe_run", RunRow._fields)
 
 HOST_COLUMNS = ("name", "inventory", "run", "asked", "plan", *CONTROLS)
-SET_HOST = f"""{insert("proscribe_host", HOST_COLUMNS)}
+SET_HOST = f"""{make_insert_statement("proscribe_host", HOST_COLUMNS)}
     ON CONFLICT (name) DO UPDATE SET {", ".join(f"{key} = excluded.{key}" for key in HOST_COLUMNS[1:])}"""
 
-ADD_BUNDLE = f"{insert('proscribe_bundle', ('id', 'rule', 'evidence'))} ON CONFLICT (id, rule) DO NOTHING"
+ADD_BUNDLE = (
+    f"{make_insert_statement('proscribe_bundle', ('id', 'rule', 'evidence'))} ON CONFLICT (id, rule) DO NOTHING"
+)
 
-ADD_INCIDENT = insert(
+ADD_INCIDENT = make_insert_statement(
     "proscribe_episode", ("host", "bundle", "state", "opened", "opened_run", "closed", "closed_run", "ended")
 )
 
@@ -137,27 +141,27 @@ DROP_INCIDENT = """DELETE FROM proscribe_episode
     WHERE host = :host AND bundle = :bundle AND state = :state AND closed IS NULL"""
 
 
-def select_hosts(count: int) -> str:
-    """The query for so many hosts, by the parameters of `among`."""
-    return f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host WHERE name IN ({places(count)})"
+def make_hosts_query(count: int) -> str:
+    """The query for so many hosts, by the parameters of `make_parameters`."""
+    return f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host WHERE name IN ({make_placeholders(count)})"
 
 
-def select_open(count: int) -> str:
+def make_open_incidents_query(count: int) -> str:
     """The query for the open incidents (host, bundle, state, opened, opened_run) of so many hosts."""
     columns = "host, bundle, state, opened, opened_run"
-    return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({places(count)})"
+    return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({make_placeholders(count)})"
 
 
-def select_bundles(count: int) -> str:
+def make_bundles_query(count: int) -> str:
     """The query for the rules (id, rule, evidence) of so many bundles."""
-    return f"SELECT id, rule, evidence FROM proscribe_bundle WHERE id IN ({places(count)})"
+    return f"SELECT id, rule, evidence FROM proscribe_bundle WHERE id IN ({make_placeholders(count)})"
 
 
-def among(values: Sequence[str]) -> dict[str, str]:
+def make_parameters(texts: Sequence[str]) -> dict[str, str]:
     """The parameters for these queries."""
-    return {f"p{index}": value for index, value in enumerate(values)}
+    return {f"p{index}": text for index, text in enumerate(texts)}
 
 
-def places(count: int) -> str:
-    """The places of so many values in a query, for `among`."""
+def make_placeholders(count: int) -> str:
+    """The places of so many values in a query, for `make_parameters`."""
     return ", ".join(f":p{index}" for index in range(count))

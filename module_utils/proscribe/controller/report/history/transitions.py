@@ -11,64 +11,69 @@ from typing import NamedTuple
 
 from ....model.finding import LIFTED
 from . import since_last_run
-from .database import Session
+from .database import HistorySession
 
 
-class Span(NamedTuple):
+class IncidentSpan(NamedTuple):
     """An incident of a host as a run saw it: some rules in one state."""
 
     rules: tuple[str, ...]  # "" is the host as a whole
     state: str
     opened: str
-    began: bool  # in this run
-    ended: str  # in this run: how; "" where it went on
+    has_begun: bool  # in this run
+    end_state: str  # in this run: how; "" where it went on
 
 
 # What was going on when the run ended, or was changed by it. Also of an old run, although later ones ended it since.
 # A lift is no state of a rule, so its end is no change.
-SPANS = f"""SELECT e.host, e.bundle, e.state, e.opened, CASE WHEN e.opened_run = :run THEN 1 ELSE 0 END,
+SPANS_QUERY = f"""SELECT e.host, e.bundle, e.state, e.opened, CASE WHEN e.opened_run = :run THEN 1 ELSE 0 END,
         CASE WHEN e.closed_run = :run THEN e.ended ELSE '' END
     FROM proscribe_episode e
     WHERE e.host IN (SELECT host FROM proscribe_episode WHERE opened_run = :run OR closed_run = :run)
         AND e.state <> '{LIFTED}' AND (e.opened_run = :run OR e.closed_run = :run
             OR (e.opened < :finished AND (e.closed IS NULL OR e.closed > :finished)))
     ORDER BY e.host, e.opened, e.state"""
-BUNDLES = """SELECT id, rule FROM proscribe_bundle WHERE id IN (SELECT bundle FROM proscribe_episode
+BUNDLES_QUERY = """SELECT id, rule FROM proscribe_bundle WHERE id IN (SELECT bundle FROM proscribe_episode
     WHERE host IN (SELECT host FROM proscribe_episode WHERE opened_run = :run OR closed_run = :run))
     ORDER BY id, rule"""
 
 
-class Transitions:
+class RunTransitions:
     """The changes of a run."""
 
-    def __init__(self, session: Session, run: str, finished: str) -> None:
-        values = {"run": run, "finished": finished}
-        names: dict[str, str] = {}
+    def __init__(self, session: HistorySession, run_id: str, finished: str) -> None:
+        parameters = {"run": run_id, "finished": finished}
+        interned: dict[str, str] = {}
         bundles: dict[str, list[str]] = {}
-        for id_, rule in session.rows(BUNDLES, values):
-            bundles.setdefault(id_, []).append(names.setdefault(rule, rule))
-        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-        rules = {id_: shared.setdefault(tuple(found), tuple(found)) for id_, found in bundles.items()}
-        self._hosts: dict[str, list[Span]] = {}
-        for host, bundle, state, opened, began, ended in session.rows(SPANS, values):
-            state, opened, ended = (names.setdefault(word, word) for word in (state, opened, ended))
-            self._hosts.setdefault(host, []).append(Span(rules[bundle], state, opened, bool(began), ended))
-        self._between = since_last_run.changed(session, run)
+        for bundle_id, rule in session.fetch_rows(BUNDLES_QUERY, parameters):
+            bundles.setdefault(bundle_id, []).append(interned.setdefault(rule, rule))
+        shared_rules: dict[tuple[str, ...], tuple[str, ...]] = {}
+        rules = {
+            bundle_id: shared_rules.setdefault(tuple(bundle_rules), tuple(bundle_rules))
+            for bundle_id, bundle_rules in bundles.items()
+        }
+        self._hosts: dict[str, list[IncidentSpan]] = {}
+        for host, bundle, state, opened, has_begun, end_state in session.fetch_rows(SPANS_QUERY, parameters):
+            state, opened, end_state = (interned.setdefault(text, text) for text in (state, opened, end_state))
+            self._hosts.setdefault(host, []).append(
+                IncidentSpan(rules[bundle], state, opened, bool(has_begun), end_state)
+            )
+        self._remark_ids = since_last_run.list_changed_ids(session, run_id)
 
-    def of(self, host: str) -> Sequence[Span]:
+    def list_spans(self, host: str) -> Sequence[IncidentSpan]:
         """What changed on a host and what went on there, oldest first; nothing where nothing changed."""
         return self._hosts.get(host, ())
 
-    def between(self, host: str) -> frozenset[str]:
+    def list_new_remark_ids(self, host: str) -> frozenset[str]:
         """What the run brought of the time before it: identities, as `since_last_run.of` has them."""
-        return self._between.get(host, frozenset())
+        return self._remark_ids.get(host, frozenset())
 
-    def hosts(self) -> Iterator[str]:
+    def iterate_hosts(self) -> Iterator[str]:
         """The hosts on which something changed, by name."""
         return iter(self._hosts)
 
 
-def transitions(session: Session, run: str) -> Transitions | None:
+def read_transitions(session: HistorySession, run_id: str) -> RunTransitions | None:
     """The changes of a run; None for a run that is not in the history, which then knows no changes."""
-    row = next(session.rows("SELECT finished FROM proscribe_run WHERE id = :run", {"run": run}), None)
-    return None if row is None else Transitions(session, run, row[0])
+    row = next(session.fetch_rows("SELECT finished FROM proscribe_run WHERE id = :run", {"run": run_id}), None)
+    return None if row is None else RunTransitions(session, run_id, row[0])

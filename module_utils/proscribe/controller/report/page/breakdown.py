@@ -10,8 +10,8 @@ from typing import NamedTuple
 from ....model.finding import OPEN_STATES, STATES
 from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord, RuleRecord, UserRequest
-from ..evaluation.groups import Group, Grouping, Part, worst_first
-from ..evaluation.since_last_run import Remark, open_requests, remarks
+from ..evaluation.groups import FindingGroup, Grouping, GroupPart, rank_group
+from ..evaluation.since_last_run import WatchRemark, list_open_requests, list_remarks
 
 # (host, rule) -> since when it has been so, a UTC time such as 2026-11-25T00:31:00Z
 Since = Mapping[tuple[str, str], str]
@@ -29,7 +29,7 @@ class Host(NamedTuple):
     parts: tuple[int, ...]
     departments: tuple[str, ...]
     record: HostRecord
-    remarks: Sequence[Remark]  # on the time between two runs
+    remarks: Sequence[WatchRemark]  # on the time between two runs
     requests: Sequence[UserRequest]  # of its users, that wait
     since: Mapping[int, str]  # by number of the part (or WHOLE), where known: since when the first has been so
 
@@ -46,9 +46,9 @@ class Breakdown(NamedTuple):
     """A fleet as the page shows it. `groups` are worst first; `Part.group` is a place in them."""
 
     hosts: Sequence[Host]  # by name, numbers in it counted as numbers
-    parts: Sequence[Part]
+    parts: Sequence[GroupPart]
     rules: Sequence[RuleRecord]
-    groups: Sequence[Group]
+    groups: Sequence[FindingGroup]
     group_since: Sequence[str]  # for each group, "" if not known
     departments: Mapping[str, Counts]  # hosts by state; worst first
     found: Mapping[str, Counts]  # hosts on which something of a service was found, by the worst state of that
@@ -77,17 +77,17 @@ def break_down(
     hosts: list[Host] = []
     group_since: dict[int, str] = {}
     for record in records:
-        parts = grouping.add(record)
+        parts = grouping.add_record(record)
         began = _since(record["host"], parts, grouping, since, finished) if since else {}
         for number, when in began.items():
             group = None if number == WHOLE else grouping.parts[number].group
             if group is not None:
                 group_since[group] = min(when, group_since.get(group, when))
         mine = tuple(belongs.get(record["host"], ()))
-        events, waiting = remarks(record), open_requests(record)
+        events, waiting = list_remarks(record), list_open_requests(record)
         hosts.append(Host(record["host"], record["state"], parts, mine, _without_rules(record), events, waiting, began))
-    found = grouping.groups()
-    order = sorted(range(len(found)), key=lambda number: worst_first(found[number]))
+    found = grouping.make_groups()
+    order = sorted(range(len(found)), key=lambda number: rank_group(found[number]))
     place = {number: index for index, number in enumerate(order)}
     parts_ = [part if part.group is None else part._replace(group=place[part.group]) for part in grouping.parts]
     return Breakdown(
@@ -161,7 +161,9 @@ def _by_department(hosts: Iterable[Host], departments: Mapping[str, Iterable[str
     return _worst_first(counts)
 
 
-def _by(hosts: Iterable[Host], parts: Sequence[Part], names_of: Callable[[Part], Iterable[str]]) -> dict[str, Counts]:
+def _by(
+    hosts: Iterable[Host], parts: Sequence[GroupPart], names_of: Callable[[GroupPart], Iterable[str]]
+) -> dict[str, Counts]:
     """Hosts by the worst state of what each lists under a name. Many hosts list the same, which is worked out once."""
     names = [list(names_of(part)) for part in parts]
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -176,14 +178,14 @@ def _by(hosts: Iterable[Host], parts: Sequence[Part], names_of: Callable[[Part],
 
 
 def _missing(
-    hosts: Iterable[Host], parts: Sequence[Part], names_of: Callable[[Part], Iterable[str]]
+    hosts: Iterable[Host], parts: Sequence[GroupPart], names_of: Callable[[GroupPart], Iterable[str]]
 ) -> Sequence[Missing]:
     """What is not in effect, with names that have the same controls and hosts put together; those of most names first.
     What was found is apart: that is what somebody has, and not what is missing.
     """
     controls: defaultdict[str, set[str]] = defaultdict(set)
 
-    def open_names(part: Part) -> list[str]:
+    def open_names(part: GroupPart) -> list[str]:
         names = list(names_of(part)) if part.state in OPEN_STATES and not part.evidence else []
         for name in names:
             controls[name].add(part.control)
@@ -210,12 +212,12 @@ def _attempts(hosts: Iterable[Host]) -> dict[str, tuple[int, int]]:
     return {rule: (count, places[rule]) for rule, count in sorted(times.items(), key=lambda item: (-item[1], item[0]))}
 
 
-def _services(part: Part, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
+def _services(part: GroupPart, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
     names = [rules[number]["rule"] for number in part.rules]
     return [name.partition("/")[2] or name for name in names if name not in settings]
 
 
-def _settings(part: Part, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
+def _settings(part: GroupPart, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
     return [name for number in part.rules if (name := rules[number]["rule"]) in settings]
 
 

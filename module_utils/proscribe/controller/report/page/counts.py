@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ....model.finding import NOT_APPLICABLE, STATES
-from ..evaluation.groups import AUDITED
+from ..evaluation.groups import AUDITED_SUFFIX
 from ..evaluation.modes import AUDIT
 from ..text.wording import counted, in_words
 from .bars import Piece, bar
@@ -65,7 +65,7 @@ def tables(breakdown: Breakdown, controls: Mapping[str, Mapping[str, object]]) -
     )
     found = []
     for kind, column, heading, note, counts in kinds:
-        rows = [_row(name, of, AUDITED * (kind == "control" and name in audited)) for name, of in counts.items()]
+        rows = [_row(name, of, AUDITED_SUFFIX * (kind == "control" and name in audited)) for name, of in counts.items()]
         found.append(Table(kind, column, heading, note, rows))
     return [one for one in found if len(breakdown.hosts) > 1 and _distinguishes(one)]
 

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ....model.finding import STATES, Finding
 from ....model.types.record import ControlRecord, RuleRecord
-from ..evaluation.groups import Group, Part
+from ..evaluation.groups import FindingGroup, GroupPart
 from ..evaluation.modes import AUDIT, ENFORCE, OFF
 from ..text.wording import clean, host_label, in_words
 from .breakdown import Breakdown, Host
@@ -102,14 +102,17 @@ def _rules(
         yield [name, state, waiver, reason, found, int(rule["rule"] in settings)]
 
 
-def _part(part: Part, texts: Texts) -> list[object]:
+def _part(part: GroupPart, texts: Texts) -> list[object]:
     group = -1 if part.group is None else part.group
-    return [texts.number(part.control), STATES.index(part.state), group, part.rules, int(part.audited)]
+    return [texts.number(part.control), STATES.index(part.state), group, part.rules, int(part.is_audited)]
 
 
-def _title(group: Group) -> list[str]:
+def _title(group: FindingGroup) -> list[str]:
     """What a group is about, and why: as it is said of one host."""
-    return [clean(f"{group.subject}, {group.what}" if group.what else group.subject), clean(group.why)]
+    return [
+        clean(f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject),
+        clean(group.causes_text),
+    ]
 
 
 def _most(attempts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from ....model.types.history import PastRun
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
-from ..evaluation.scope import parts
+from ..evaluation.scope import describe_restrictions
 from . import counts, facts, findings, headline, hosts, since_last_run, waivers
 from .breakdown import Since, break_down
 from .data import script_data
@@ -71,7 +71,7 @@ def page(
         points=facts.points(report),
         unknown_rules=facts.unknown_rules(report),
         warnings=facts.warnings(report),
-        picture=picture(days, finished, "; ".join(parts(run))),
+        picture=picture(days, finished, "; ".join(describe_restrictions(run))),
         runs=numbers(runs),
         run_columns=COLUMNS,
         run_facts=facts.run_facts(report),

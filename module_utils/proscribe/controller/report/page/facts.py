@@ -8,9 +8,9 @@ from ....model.finding import UNKNOWN
 from ....model.types.record import HostRecord, RuleRecord
 from ....model.types.report import FleetReport, ReportRun
 from ....model.types.run import UpcomingRestriction
-from ..evaluation.advice import advice
-from ..evaluation.modes import described
-from ..evaluation.scope import cut_short, parts
+from ..evaluation.advice import propose_next_steps
+from ..evaluation.modes import describe_unenforced_controls
+from ..evaluation.scope import describe_interruption, describe_restrictions
 from ..text.command import Suggestion
 from ..text.points import fetched, name_of, points_of, written
 from ..text.wording import counted, in_words, moment, nothing_known
@@ -23,7 +23,7 @@ def suggestions(report: FleetReport, breakdown: Breakdown, directory: str) -> Se
     records: list[HostRecord] = [
         {**host.record, "rules": list(_rules(breakdown, host.parts))} for host in breakdown.hosts
     ]
-    return advice(report, records, directory)
+    return propose_next_steps(report, records, directory)
 
 
 def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[RuleRecord]:
@@ -75,7 +75,7 @@ def unknown_rules(report: FleetReport) -> Listing | None:
 
 def warnings(report: FleetReport) -> Sequence[str]:
     """What went wrong beside the hosts, in sentences."""
-    why = cut_short(report)
+    why = describe_interruption(report)
     return [*([f"this run was {why}"] if why else []), *report["warnings"]]
 
 
@@ -85,7 +85,7 @@ def run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
     over = (
         ("Hosts of the runs", run.get("pattern") or "all"),
         ("Limit", run["limit"] or "none"),
-        ("Left out", "; ".join(parts(run))),
+        ("Left out", "; ".join(describe_restrictions(run))),
     )
     facts = (
         ("Run", run["id"]),
@@ -95,7 +95,10 @@ def run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
         ("Inventory", ", ".join(run["inventory"] or ())),
         *((("Department", department["name"]),) if department else over),
         ("Controls", ", ".join(run["controls"] or ())),
-        ("Modes", "; ".join(described(summary.get("controls") or {})) or "every control is enforced"),
+        (
+            "Modes",
+            "; ".join(describe_unenforced_controls(summary.get("controls") or {})) or "every control is enforced",
+        ),
         ("Proscribe", run.get("version") or ""),
         ("Catalogue", _catalogue(run)),
         ("Expected hosts", f"{run['expected_hosts']:,}"),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ....model.finding import ERROR, NONCOMPLIANT, UNKNOWN
 from ....model.types.report import FleetReport
 from ....model.types.run import RunWaiver
-from ..evaluation.groups import Group, Silent, silences
+from ..evaluation.groups import FindingGroup, SilentHosts, group_silent_hosts
 from ..text.wording import counted, in_words, moment, some
 from .breakdown import WHOLE, Breakdown
 from .listings import AT_ONCE, MOST, Column, Listing, beyond
@@ -49,7 +49,7 @@ def found(breakdown: Breakdown, finished: str, waivers: Sequence[RunWaiver] = ()
         _group(index, group, breakdown.group_since[index], finished, waivers)
         for index, group in enumerate(groups[:MOST])
     ]
-    silent = silences(host.record for host in breakdown.hosts)
+    silent = group_silent_hosts(host.record for host in breakdown.hosts)
     since = {host.name: host.since[WHOLE] for host in breakdown.hosts if WHOLE in host.since}
     bad = sum(row.state in (ERROR, NONCOMPLIANT) for row in rows)
     rows[bad:bad] = [_silent(one, since, finished) for one in silent[:MOST]]
@@ -58,13 +58,13 @@ def found(breakdown: Breakdown, finished: str, waivers: Sequence[RunWaiver] = ()
     )
 
 
-def _group(index: int, group: Group, since: str, finished: str, waivers: Sequence[RunWaiver]) -> Row:
+def _group(index: int, group: FindingGroup, since: str, finished: str, waivers: Sequence[RunWaiver]) -> Row:
     found, which = _evidence(group)
     age, notes = ago(since, finished), idle(group, waivers)
     return Row(group.state, group.subject, index, len(group.hosts), found, which, since, age, notes)
 
 
-def idle(group: Group, waivers: Iterable[RunWaiver]) -> list[str]:
+def idle(group: FindingGroup, waivers: Iterable[RunWaiver]) -> list[str]:
     """The waivers that are for what was found, and do not waive it. Somebody may rely on them, or has to learn that
     their time is over.
     """
@@ -81,24 +81,24 @@ def idle(group: Group, waivers: Iterable[RunWaiver]) -> list[str]:
     return [*said[:FEW], *([f"and {counted(len(said) - FEW, 'waiver')} more"] if len(said) > FEW else [])]
 
 
-def _evidence(group: Group) -> tuple[Sequence[tuple[str, str]], str]:
+def _evidence(group: FindingGroup) -> tuple[Sequence[tuple[str, str]], str]:
     """What was found, for each host its own or once for all, and the hosts that this does not name."""
-    note = f" ({group.why})" if group.causes and group.evidence else ""
+    note = f" ({group.causes_text})" if group.causes and group.evidence else ""
     if len({what for _, what in group.evidence}) > 1:
         more = some([host for host, _ in group.evidence[FEW:]], SEVERAL)
         return [(host, what + note) for host, what in group.evidence[:FEW]], f"and {more}" if more else ""
-    found = group.evidence[0][1] + note if group.evidence else group.why
-    return [("", f"{group.what}: {found}" if group.what else found)], some(group.hosts, SEVERAL)
+    found = group.evidence[0][1] + note if group.evidence else group.causes_text
+    return [("", f"{group.rules_text}: {found}" if group.rules_text else found)], some(group.hosts, SEVERAL)
 
 
-def _silent(silent: Silent, since: Mapping[str, str], finished: str) -> Row:
+def _silent(silent: SilentHosts, since: Mapping[str, str], finished: str) -> Row:
     """The hosts without an answer, for one kind of reason."""
     names = [host for host, _ in silent.hosts]
     reasons = dict.fromkeys(reason for _, reason in silent.hosts if reason)
-    said = some(list(reasons) or [silent.kind], FEW)
+    said = some(list(reasons) or [silent.reason_kind], FEW)
     oldest = min((since[name] for name in names if name in since), default="")
     return Row(
-        UNKNOWN, silent.kind, None, len(names), [("", said)], some(names, SEVERAL), oldest, ago(oldest, finished)
+        UNKNOWN, silent.reason_kind, None, len(names), [("", said)], some(names, SEVERAL), oldest, ago(oldest, finished)
     )
 
 

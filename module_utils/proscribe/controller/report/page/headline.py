@@ -10,8 +10,8 @@ from ....model.plan import CONTROLS
 from ....model.types.history import PastRun
 from ....model.types.report import CountShare, FleetReport, ReportRun
 from ..evaluation import since_last_run
-from ..evaluation.modes import described
-from ..evaluation.scope import department_only, in_effect, left_out, parts
+from ..evaluation.modes import describe_unenforced_controls
+from ..evaluation.scope import count_left_out_hosts, describe_ban_effect, describe_department, describe_restrictions
 from ..text.wording import clean, counted, in_words, not_in_force
 from .bars import Piece, bar
 from .trend import Drawing, drawing
@@ -39,7 +39,7 @@ def title(report: FleetReport) -> str:
         return f"Whether the ban is in effect is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{which}"
     if idle := not_in_force(report):
         return idle[0].upper() + idle[1:]
-    what = in_effect(report["run"])
+    what = describe_ban_effect(report["run"])
     held = f"{what[0].upper()}{what[1:]} on"
     but = _but(report)
     if apart:
@@ -68,7 +68,7 @@ def _which(report: FleetReport) -> str:
     if department := report.get("department"):
         fewer = department["missing"] or department["partial"]
         return f" of {clean(department['name'])}" + (" in this run" if fewer else "")
-    if left_out(report["run"]) == 0:
+    if count_left_out_hosts(report["run"]) == 0:
         return ""
     return " that was selected" if report["run"]["expected_hosts"] == 1 else " that were selected"
 
@@ -121,16 +121,21 @@ def header(report: FleetReport, trend: Sequence[PastRun]) -> Header:
     return Header(
         mode="check (nothing was changed)" if run["mode"] == "check" else run["mode"],
         finished=run["finished"],
-        beside=[*department_only(report), *_scope(run), *parts(run), *described(summary.get("controls") or {})],
+        beside=[
+            *describe_department(report),
+            *_scope(run),
+            *describe_restrictions(run),
+            *describe_unenforced_controls(summary.get("controls") or {}),
+        ],
         title=title(report),
         hosts=hosts,
         words=", ".join(f"{count:,} {in_words(state)}" for state, count in hosts.items()),
         bar=bar(hosts),
         not_served=summary.get("not_served") or 0,
         figures=[(name, share, one if share["denominator"] == 1 else several) for name, share, several, one in figures],
-        trend=drawing(trend, "; ".join(parts(run))),
-        between=since_last_run.headline(report),
-        waiting=since_last_run.waiting(report),
+        trend=drawing(trend, "; ".join(describe_restrictions(run))),
+        between=since_last_run.describe_watch_events(report),
+        waiting=since_last_run.describe_waiting_requests(report),
     )
 
 

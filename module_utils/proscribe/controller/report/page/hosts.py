@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, STATES
-from ..evaluation.arithmetic import MET
-from ..evaluation.groups import Group
+from ..evaluation.arithmetic import SETTLED_STATES
+from ..evaluation.groups import FindingGroup
 from ..text.wording import counted, in_words, moment
 from .breakdown import Breakdown, Host
 from .since_last_run import sentence
@@ -48,7 +48,10 @@ class Hosts(NamedTuple):
 def hosts(breakdown: Breakdown) -> Hosts:
     """The worst hosts with their evidence, and the names of those that are as they have to be."""
     listed = sorted((host for host in breakdown.hosts if not _quiet(host)), key=lambda h: STATES.index(h.state))
-    quiet = [(state, [host.name for host in breakdown.hosts if _quiet(host) and host.state == state]) for state in MET]
+    quiet = [
+        (state, [host.name for host in breakdown.hosts if _quiet(host) and host.state == state])
+        for state in SETTLED_STATES
+    ]
     return Hosts(
         [_row(host, breakdown) for host in listed[:ROWS]],
         _more(len(listed) - ROWS),
@@ -62,7 +65,7 @@ def _more(number: int) -> str:
 
 def _quiet(host: Host) -> bool:
     """Whether there is nothing to say of a host but its name."""
-    return host.state in MET and not host.record["errors"] and not host.remarks
+    return host.state in SETTLED_STATES and not host.record["errors"] and not host.remarks
 
 
 def _row(host: Host, breakdown: Breakdown) -> Row:
@@ -80,11 +83,11 @@ def _row(host: Host, breakdown: Breakdown) -> Row:
     return Row(host.name, host.state, why, [said for said in side if said])
 
 
-def of_one(group: Group, found: str) -> str:
+def of_one(group: FindingGroup, found: str) -> str:
     """A group as it is said of one of its hosts, with what was found there."""
-    about = f"{group.subject}, {group.what}" if group.what else group.subject
+    about = f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject
     if group.state not in (NONCOMPLIANT, ERROR):
         about += f" ({in_words(group.state)})"
     if not found:
-        return f"{about}: {group.why}"
-    return f"{about}: {found}" + (f" ({group.why})" if group.causes else "")
+        return f"{about}: {group.causes_text}"
+    return f"{about}: {found}" + (f" ({group.causes_text})" if group.causes else "")

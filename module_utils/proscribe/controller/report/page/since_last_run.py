@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from ....model.types.report import FleetReport
-from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, Remark, waiting
+from ..evaluation.since_last_run import (
+    ENDED,
+    FROZEN,
+    INCIDENT,
+    STALE,
+    UNOBSERVED,
+    WatchRemark,
+    describe_waiting_requests,
+)
 from ..text.wording import clean, counted, moment
 from .breakdown import Breakdown
 from .listings import MOST, Listing, beyond
@@ -12,7 +20,7 @@ ORDER = (INCIDENT, ENDED, FROZEN, STALE, UNOBSERVED)
 FEW = 12
 
 
-def sentence(one: Remark) -> str:
+def sentence(one: WatchRemark) -> str:
     """A remark on one host, with what it is about."""
     if one.kind == ENDED:
         return f"{clean(one.rule)}: {clean(one.program)} of {clean(one.user)} {one.text}"
@@ -38,18 +46,18 @@ def happened(report: FleetReport, breakdown: Breakdown) -> Listing | None:
     return Listing("between", heading, heading, columns, rows, "event", FEW, note=note, more=more, nothing=nothing)
 
 
-def _about(one: Remark) -> str:
+def _about(one: WatchRemark) -> str:
     return f"{one.rule}, {one.user}" if one.kind == ENDED else one.rule or "the watcher"
 
 
-def _what(one: Remark) -> str:
+def _what(one: WatchRemark) -> str:
     last = f"; the last time on {moment(one.last)}" if one.times > 1 else ""
     return f"{one.program} {one.text}{last}" if one.kind == ENDED else f"{one.text}{last}"
 
 
 def requests(report: FleetReport, breakdown: Breakdown) -> Listing | None:
     """The requests that wait, oldest first. What users typed stands here as they typed it."""
-    if not waiting(report):
+    if not describe_waiting_requests(report):
         return None
     found = [(one, host.name) for host in breakdown.hosts for one in host.requests]
     found.sort(key=lambda item: (item[0]["at"], item[1]))
@@ -57,6 +65,6 @@ def requests(report: FleetReport, breakdown: Breakdown) -> Listing | None:
         (host, one["user"], one["service"], one["reason"], moment(one["at"]), one["id"]) for one, host in found[:MOST]
     ]
     columns = (("what", "Host"), ("", "User"), ("", "Service"), ("", "Reason"), ("", "Since"), ("", "Request"))
-    note = f"{waiting(report)}. The command below, under Next, lists them; a waiver is made of one, or it is refused."
+    note = f"{describe_waiting_requests(report)}. The command below, under Next, lists them; a waiver is made of one, or it is refused."
     more = beyond(found, "request", "hosts.jsonl")
     return Listing("requests", "Requests", "Requests", columns, rows, "request", FEW, note=note, more=more)

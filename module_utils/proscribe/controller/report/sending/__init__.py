@@ -16,68 +16,68 @@ from ....wire import installation
 from .. import exports
 from ..exports.event_kinds import Event
 from ..exports.event_making import Events
-from ..history.transitions import Transitions
+from ..history.transitions import RunTransitions
 from ..text.command import Command
 from ..text.wording import clean, counted
 from . import datagrams, log_file
-from .transport import CHANGES, Failed, Transport
+from .transport import SEND_CHANGES, SendingError, Transport
 
 # By their keys in `proscribe_events`.
 TRANSPORTS: Mapping[str, Callable[[EventSettings], Transport]] = {
-    "file": log_file.opened,
-    "journald": datagrams.journal,
-    "syslog": datagrams.syslog,
+    "file": log_file.open_log_file,
+    "journald": datagrams.open_journal,
+    "syslog": datagrams.open_syslog,
 }
 
 
-class Sending(Events):
+class EventSender(Events):
     """An export that sends: the events of a report to all transports that are set."""
 
-    def __init__(self, report: FleetReport, changes: Transitions | None, settings: EventSettings) -> None:
-        super().__init__(report, changes, self._take, settings["send"] == CHANGES, settings["limit"])
+    def __init__(self, report: FleetReport, changes: RunTransitions | None, settings: EventSettings) -> None:
+        super().__init__(report, changes, self._send_event, settings["send"] == SEND_CHANGES, settings["limit"])
         self.failures: dict[str, str] = {}  # by transport: why, and how many events had been sent
         self._transports: dict[str, Transport] = {}
-        set_: Mapping[str, object] = settings
+        settings_by_name: Mapping[str, object] = settings
         for name, open_ in TRANSPORTS.items():
-            if set_.get(name):
-                self._try(name, self._open, name, open_, settings)
+            if settings_by_name.get(name):
+                self._try_transport(name, self._open_transport, name, open_, settings)
 
     def finish(self) -> None:
         super().finish()
         for name, transport in list(self._transports.items()):
-            self._try(name, transport.close)
+            self._try_transport(name, transport.close)
 
-    def _open(self, name: str, open_: Callable[[EventSettings], Transport], settings: EventSettings) -> None:
+    def _open_transport(self, name: str, open_: Callable[[EventSettings], Transport], settings: EventSettings) -> None:
         self._transports[name] = open_(settings)
 
-    def _take(self, event: Event) -> None:
+    def _send_event(self, event: Event) -> None:
         for name, transport in list(self._transports.items()):
-            self._try(name, transport.send, event)
+            self._try_transport(name, transport.send_event, event)
 
-    def _try(self, name: str, do: Callable[..., None], *arguments: object) -> None:
+    def _try_transport(self, name: str, call: Callable[..., None], *arguments: object) -> None:
         try:
-            do(*arguments)
-        except (Failed, OSError) as error:
+            call(*arguments)
+        except (SendingError, OSError) as error:
             transport = self._transports.pop(name, None)
             if transport is not None:
-                transport.abandon()
-            sent = transport.sent if transport is not None else 0
+                transport.discard_unsent()
+            sent = transport.sent_count if transport is not None else 0
             self.failures[name] = f"{clean(error)}; {counted(sent, 'event')} sent before"
 
 
-def send(
+def send_report_events(
     report: FleetReport,
     records: Sequence[HostRecord],
-    changes: Transitions | None,
+    changes: RunTransitions | None,
     settings: EventSettings,
     directory: str,
 ) -> list[str]:
     """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences. `directory` is
     where the report of the run is, or will be.
     """
-    sending = Sending(report, changes, settings)
-    exports.fill([sending], report, records)
-    again_for = (
+    sender = EventSender(report, changes, settings)
+    exports.fill([sender], report, records)
+    report_words = (
         *installation.make_launcher_command(sys.executable),
         "report",
         "--run",
@@ -85,15 +85,17 @@ def send(
         "--format",
         "events",
     )
-    command = Command(again_for).line()
-    again = f"the next run does not send them; all events of this run: {command}"
-    wrong = [f"events could not be sent to {name}: {why}; {again}" for name, why in sending.failures.items()]
-    if sending.left_out:
-        above = counted(sending.left_out, "event")
-        wrong.append(f"above the limit of {settings['limit']:,}, {above} not sent; {again}")
-    if changes is None and settings["send"] == CHANGES:
-        wrong.append(
+    command = Command(report_words).line()
+    repeat_hint = f"the next run does not send them; all events of this run: {command}"
+    problems = [
+        f"events could not be sent to {name}: {reason}; {repeat_hint}" for name, reason in sender.failures.items()
+    ]
+    if sender.left_out:
+        unsent_text = counted(sender.left_out, "event")
+        problems.append(f"above the limit of {settings['limit']:,}, {unsent_text} not sent; {repeat_hint}")
+    if changes is None and settings["send"] == SEND_CHANGES:
+        problems.append(
             "the history does not have this run, so what changed is not known: events were sent only of the run, the "
             "gate and the actions"
         )
-    return wrong
+    return problems

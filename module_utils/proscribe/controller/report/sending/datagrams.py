@@ -15,59 +15,61 @@ from collections.abc import Callable
 from ....model.types.run import EventSettings
 from ....model.words import SYSLOG_FACILITIES
 from ..exports.event_kinds import Event
-from .transport import Failed
+from .transport import SendingError
 
-JOURNAL = "/run/systemd/journal/socket"  # as in systemd's native journal protocol
-SYSLOG = "/dev/log"
+JOURNAL_SOCKET = "/run/systemd/journal/socket"  # as in systemd's native journal protocol
+SYSLOG_SOCKET = "/dev/log"
 TAG = "proscribe"
-PATIENCE = 5.0  # seconds in which a daemon has to take a message
+SEND_TIMEOUT_SECONDS = 5.0  # seconds in which a daemon has to take a message
 
-USUAL_FACILITY = "daemon"
+DEFAULT_FACILITY = "daemon"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Datagrams:
+class DatagramTransport:
     """A local socket, and how it takes an event."""
 
-    def __init__(self, address: str, encoded: Callable[[Event], bytes]) -> None:
-        self._address, self._encoded, self.sent = address, encoded, 0
+    def __init__(self, address: str, encode_event: Callable[[Event], bytes]) -> None:
+        self._address, self._encode_event, self.sent_count = address, encode_event, 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.settimeout(PATIENCE)
+        self._socket.settimeout(SEND_TIMEOUT_SECONDS)
         try:
             self._socket.connect(address)
         except OSError as error:
             self._socket.close()
-            raise Failed(f"{address}: {error}") from None
+            raise SendingError(f"{address}: {error}") from None
 
-    def send(self, event: Event) -> None:
+    def send_event(self, event: Event) -> None:
         try:
-            self._socket.send(self._encoded(event))
+            self._socket.send(self._encode_event(event))
         except TimeoutError:
-            raise Failed(f"{self._address}: nobody took a message for {PATIENCE:.0f} seconds") from None
+            raise SendingError(
+                f"{self._address}: nobody took a message for {SEND_TIMEOUT_SECONDS:.0f} seconds"
+            ) from None
         except OSError as error:
-            raise Failed(f"{self._address}: {error}") from None
-        self.sent += 1
+            raise SendingError(f"{self._address}: {error}") from None
+        self.sent_count += 1
 
     def close(self) -> None:
         self._socket.close()
 
-    def abandon(self) -> None:
+    def discard_unsent(self) -> None:
         self._socket.close()
 
 
-def journal(settings: EventSettings) -> Datagrams:
+def open_journal(settings: EventSettings) -> DatagramTransport:
     """The journal of systemd. Each event is an entry whose fields can be searched; the message is the whole line."""
     facility = SYSLOG_FACILITIES[settings["facility"]]
-    return Datagrams(JOURNAL, lambda event: journal_entry(event, facility))
+    return DatagramTransport(JOURNAL_SOCKET, lambda event: encode_journal_entry(event, facility))
 
 
-def syslog(settings: EventSettings) -> Datagrams:
+def open_syslog(settings: EventSettings) -> DatagramTransport:
     """The local syslog, in the form that syslog(3) writes there: what reads /dev/log reads no RFC 5424."""
     facility = SYSLOG_FACILITIES[settings["facility"]]
-    return Datagrams(SYSLOG, lambda event: syslog_message(event, facility, time.localtime()))
+    return DatagramTransport(SYSLOG_SOCKET, lambda event: encode_syslog_message(event, facility, time.localtime()))
 
 
-def journal_entry(event: Event, facility: int) -> bytes:
+def encode_journal_entry(event: Event, facility: int) -> bytes:
     """An event in systemd's native protocol, with each value's length before it: so no value can become a field."""
     fields = {
         "MESSAGE": event.line,
@@ -80,15 +82,15 @@ def journal_entry(event: Event, facility: int) -> bytes:
         "PROSCRIBE_STATE": event.state,
     }
     parts = []
-    for name, value in fields.items():
-        if value:
-            data = value.encode()
+    for name, field_text in fields.items():
+        if field_text:
+            data = field_text.encode()
             parts.append(name.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n")
     return b"".join(parts)
 
 
-def syslog_message(event: Event, facility: int, now: time.struct_time) -> bytes:
+def encode_syslog_message(event: Event, facility: int, now: time.struct_time) -> bytes:
     """An event as syslog(3) writes it: priority, local time, tag, process, message. Without a line end."""
     month = MONTHS[now.tm_mon - 1]  # whatever the locale
-    at = f"{month} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
-    return f"<{facility * 8 + event.severity}>{at} {TAG}[{os.getpid()}]: {event.line}".encode()
+    time_text = f"{month} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
+    return f"<{facility * 8 + event.severity}>{time_text} {TAG}[{os.getpid()}]: {event.line}".encode()

@@ -16,71 +16,73 @@ from ...files import naming
 from ...waiting import locked
 from ..exports.event_kinds import Event
 from ..storage.files import FILE_MODE
-from .transport import Failed
+from .transport import SendingError
 
-BATCH = 1 << 20  # bytes that are written at once
-PATIENCE = 10.0  # seconds in which another run has to be done with its batch
+BATCH_BYTES = 1 << 20  # bytes that are written at once
+LOCK_TIMEOUT_SECONDS = 10.0  # seconds in which another run has to be done with its batch
 
 
 class LogFile:
     """The file of events, open."""
 
     def __init__(self, path: str) -> None:
-        found = find_exposed_below(path, {os.geteuid()})
-        if found:
-            raise Failed(f"{found}; the file, and every directory on its way, has to be this account's or root's alone")
+        exposure = find_exposed_below(path, {os.geteuid()})
+        if exposure:
+            raise SendingError(
+                f"{exposure}; the file, and every directory on its way, has to be this account's or root's alone"
+            )
         self._path = path
-        self._descriptor = _opened(path)
+        self._descriptor = _open_descriptor(path)
         self._lines: list[bytes] = []
         self._size = 0
-        self.sent = 0
+        self.sent_count = 0
 
-    def send(self, event: Event) -> None:
+    def send_event(self, event: Event) -> None:
         line = event.line.encode() + b"\n"
         self._lines.append(line)
         self._size += len(line)
-        if self._size >= BATCH:
-            self._write()
+        if self._size >= BATCH_BYTES:
+            self._write_batch()
 
     def close(self) -> None:
-        self._write()
+        self._write_batch()
         with naming(self._path):
             os.fsync(self._descriptor)
-        self.abandon()
+        self.discard_unsent()
 
-    def abandon(self) -> None:
+    def discard_unsent(self) -> None:
         os.close(self._descriptor)
 
-    def _write(self) -> None:
+    def _write_batch(self) -> None:
         """Append the batch, whole or not at all."""
         data = b"".join(self._lines)
-        if not locked(self._descriptor, PATIENCE):
-            raise Failed(f"another process had the file locked for {PATIENCE:.0f} seconds")
+        if not locked(self._descriptor, LOCK_TIMEOUT_SECONDS):
+            raise SendingError(f"another process had the file locked for {LOCK_TIMEOUT_SECONDS:.0f} seconds")
         try:
             end = os.fstat(self._descriptor).st_size
             if end and os.pread(self._descriptor, 1, end - 1) != b"\n":
                 data = b"\n" + data  # a power failure has cut the last line
-            done = 0
+            written_bytes = 0
             try:
                 with naming(self._path):
-                    while done < len(data):
-                        done += os.write(self._descriptor, data[done:])
+                    while written_bytes < len(data):
+                        written_bytes += os.write(self._descriptor, data[written_bytes:])
             except OSError:
-                if done:
+                if written_bytes:
                     os.ftruncate(self._descriptor, end)
                 raise
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        self.sent += len(self._lines)
+        self.sent_count += len(self._lines)
         self._lines, self._size = [], 0
 
 
-def opened(settings: EventSettings) -> LogFile:
+def open_log_file(settings: EventSettings) -> LogFile:
     """The file that `proscribe_events` names."""
     return LogFile(settings["file"])
 
 
-def _opened(path: str) -> int:
+def _open_descriptor(path: str) -> int:
     # A pipe without a reader would block without O_NONBLOCK.
     flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -90,5 +92,5 @@ def _opened(path: str) -> int:
         descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Failed(f"{path} is no ordinary file")
+        raise SendingError(f"{path} is no ordinary file")
     return descriptor

@@ -7,25 +7,27 @@ from typing import Protocol
 from ....model.words import SENT_EVENTS
 from ..exports.event_kinds import Event
 
-CHANGES, ALL = SENT_EVENTS
-USUAL_LIMIT = 10_000  # events of one run; as many as journald takes in 30 seconds (RateLimitBurst in journald.conf(5))
-MOST = 10_000_000
+SEND_CHANGES, SEND_ALL = SENT_EVENTS
+DEFAULT_EVENT_LIMIT = (
+    10_000  # events of one run; as many as journald takes in 30 seconds (RateLimitBurst in journald.conf(5))
+)
+MAX_EVENT_LIMIT = 10_000_000
 
 
-class Failed(Exception):
+class SendingError(Exception):
     """Events cannot be sent; the text says why."""
 
 
 class Transport(Protocol):
     """The shape of a transport. Sending and closing raise Failed or OSError."""
 
-    sent: int  # events that are where they should be
+    sent_count: int  # events that are where they should be
 
-    def send(self, event: Event) -> None:
+    def send_event(self, event: Event) -> None:
         """Send one event, now or later."""
 
     def close(self) -> None:
         """Send what is left, and end."""
 
-    def abandon(self) -> None:
+    def discard_unsent(self) -> None:
         """End without sending what is left."""

@@ -11,14 +11,14 @@ from typing import Any
 from ....model.plan import format_canonical
 from ....model.types.record import HostRecord, RuleRecord
 from ....model.types.report import FleetReport
-from .files import SUFFIX, opened
+from .files import PARTIAL_SUFFIX, open_report_file
 
 LATEST = "latest"  # the newest report over the whole of the inventory
 NEWEST = "newest"  # the newest report of any run
-HOSTS, REPORT = "hosts.jsonl", "report.json"
+HOSTS_FILE, REPORT_FILE = "hosts.jsonl", "report.json"
 
 
-class NoSuchRun(LookupError):
+class UnknownRun(LookupError):
     """There is no complete report of that name; the text says what there is."""
 
 
@@ -28,37 +28,41 @@ class UnreadableReport(ValueError):
 
 def find_run(reports: Path, name: str = LATEST) -> Path:
     """The directory of a complete report: `latest`, `newest`, a run's id, or a path (with a slash in it) to such a
-    directory or to a file in it. Raises NoSuchRun.
+    directory or to a file in it. Raises UnknownRun.
     """
     path = Path(name) if "/" in name else reports / name
     directory = Path(os.path.realpath(path if path.is_dir() else path.parent if "/" in name else path))
-    if directory.suffix != SUFFIX and all((directory / part).is_file() for part in (HOSTS, REPORT)):
+    if directory.suffix != PARTIAL_SUFFIX and all(
+        (directory / file_name).is_file() for file_name in (HOSTS_FILE, REPORT_FILE)
+    ):
         return directory
     if "/" in name:
-        raise NoSuchRun(f"{name} is no complete report, which has {REPORT} and {HOSTS}")
-    raise NoSuchRun(f"no complete report {name} in {reports}; {newest_runs(reports)}")
+        raise UnknownRun(f"{name} is no complete report, which has {REPORT_FILE} and {HOSTS_FILE}")
+    raise UnknownRun(f"no complete report {name} in {reports}; {describe_newest_runs(reports)}")
 
 
-def runs(reports: Path) -> list[str]:
+def list_runs(reports: Path) -> list[str]:
     """The ids of the complete reports, oldest first."""
     if not reports.is_dir():
         return []
     with os.scandir(reports) as entries:
         names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    return sorted(name for name in names if not name.endswith(SUFFIX) and (reports / name / REPORT).is_file())
+    return sorted(
+        name for name in names if not name.endswith(PARTIAL_SUFFIX) and (reports / name / REPORT_FILE).is_file()
+    )
 
 
-def newest_runs(reports: Path) -> str:
+def describe_newest_runs(reports: Path) -> str:
     """The newest complete reports, in words."""
-    newest = runs(reports)[-3:]
-    return f"the newest are {', '.join(newest)}" if newest else "there is none yet"
+    newest_ids = list_runs(reports)[-3:]
+    return f"the newest are {', '.join(newest_ids)}" if newest_ids else "there is none yet"
 
 
 def read_report(directory: Path) -> FleetReport:
     """The fleet report in a report's directory. Raises UnreadableReport, or OSError."""
-    path = directory / REPORT
-    with opened(path) as stream:
-        report: FleetReport = _parsed(path, 1, stream.read())
+    path = directory / REPORT_FILE
+    with open_report_file(path) as stream:
+        report: FleetReport = _parse_object(path, 1, stream.read())
     if not isinstance(report.get("run"), dict):
         raise UnreadableReport(f"{path} is no fleet report")
     return report
@@ -66,30 +70,30 @@ def read_report(directory: Path) -> FleetReport:
 
 def read_records(directory: Path) -> Iterator[HostRecord]:
     """The host records in a report's directory, one at a time. Raises UnreadableReport, or OSError."""
-    path = directory / HOSTS
-    with opened(path) as lines:
+    path = directory / HOSTS_FILE
+    with open_report_file(path) as lines:
         for number, line in enumerate(lines, 1):
-            record: HostRecord = _parsed(path, number, line)
+            record: HostRecord = _parse_object(path, number, line)
             if not isinstance(record.get("host"), str) or not isinstance(record.get("rules"), list):
                 raise UnreadableReport(f"{path}:{number} is no host record")
             yield record
 
 
-def sharing(records: Iterator[HostRecord]) -> list[HostRecord]:
+def collect_shared_records(records: Iterator[HostRecord]) -> list[HostRecord]:
     """The records in a list, with one copy of each rule that thousands of hosts list with the same evidence."""
     rules: dict[str, RuleRecord] = {}
-    complete = []
+    shared_records = []
     for record in records:
         record["rules"] = [rules.setdefault(format_canonical(rule), rule) for rule in record["rules"]]
-        complete.append(record)
-    return complete
+        shared_records.append(record)
+    return shared_records
 
 
-def _parsed(path: Path, number: int, text: str) -> Any:  # an object of ours, of some version
+def _parse_object(path: Path, line_number: int, text: str) -> Any:  # an object of ours, of some version
     try:
-        value = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnreadableReport(f"{path}:{number} is no JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise UnreadableReport(f"{path}:{number} is no JSON object")
-    return value
+        raise UnreadableReport(f"{path}:{line_number} is no JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UnreadableReport(f"{path}:{line_number} is no JSON object")
+    return document

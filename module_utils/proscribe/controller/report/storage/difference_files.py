@@ -10,55 +10,55 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from .files import whole
-from .pruning import DIFFS
+from .files import replace_file
+from .pruning import DIFFERENCES_FOLDER
 
-PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600
-OF_ONE = 16 * 1024 * 1024  # characters of one file
-OF_ALL = 512 * 1024 * 1024  # of all files of a run
-LONGEST = 120  # characters of a host's name in a file's
-ODD = re.compile(r"[^A-Za-z0-9._-]", re.ASCII)
+PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE = 0o700, 0o600
+MAX_FILE_CHARACTERS = 16 * 1024 * 1024  # characters of one file
+MAX_RUN_CHARACTERS = 512 * 1024 * 1024  # of all files of a run
+MAX_HOST_NAME_LENGTH = 120  # characters of a host's name in a file's
+UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]", re.ASCII)
 
 
-class TooMuch(OSError):
+class DifferenceLimitError(OSError):
     """The run has written as much as it may."""
 
 
 class DifferenceFiles:
     """The files of one run, whose folder is made when the first one is written."""
 
-    def __init__(self, reports: Path, run: str) -> None:
-        self.directory = reports / DIFFS / run
-        self._left = OF_ALL
-        self._written: dict[tuple[str, str], Path] = {}
+    def __init__(self, reports: Path, run_id: str) -> None:
+        self.directory = reports / DIFFERENCES_FOLDER / run_id
+        self._characters_left = MAX_RUN_CHARACTERS
+        self._paths: dict[tuple[str, str], Path] = {}
 
-    def write(self, host: str, module: str, digest: str, pieces: Iterable[str]) -> Path:
+    def write_difference(self, host: str, module: str, digest: str, pieces: Iterable[str]) -> Path:
         """Write a text, whole or not at all; returns where it is. What is the same by its digest is written once for
         all hosts, under the name of the first. Raises OSError.
         """
-        if (module, digest) not in self._written:
-            self._written[module, digest] = self._write(host, module, pieces)
-        return self._written[module, digest]
+        if (module, digest) not in self._paths:
+            self._paths[module, digest] = self._write_file(host, module, pieces)
+        return self._paths[module, digest]
 
-    def _write(self, host: str, module: str, pieces: Iterable[str]) -> Path:
-        if self._left <= 0:
-            raise TooMuch(f"this run has written {OF_ALL >> 20} MiB of them")
+    def _write_file(self, host: str, module: str, pieces: Iterable[str]) -> Path:
+        if self._characters_left <= 0:
+            raise DifferenceLimitError(f"this run has written {MAX_RUN_CHARACTERS >> 20} MiB of them")
         for directory in (self.directory.parent, self.directory):
-            directory.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-        path = self._free(ODD.sub("_", host)[:LONGEST], module)
-        left = min(OF_ONE, self._left)
-        with whole(path, PRIVATE_FILE) as stream:
+            directory.mkdir(mode=PRIVATE_DIRECTORY_MODE, exist_ok=True)
+        path = self._find_free_path(UNSAFE_CHARACTERS.sub("_", host)[:MAX_HOST_NAME_LENGTH], module)
+        characters_left = min(MAX_FILE_CHARACTERS, self._characters_left)
+        with replace_file(path, PRIVATE_FILE_MODE) as stream:
             for piece in pieces:
-                if len(piece) > left:
+                if len(piece) > characters_left:
                     stream.write("... cut here: it is larger than is kept\n")
-                    left = 0
+                    characters_left = 0
                     break
                 stream.write(piece)
-                left -= len(piece)
-        self._left -= min(OF_ONE, self._left) - left
+                characters_left -= len(piece)
+        self._characters_left -= min(MAX_FILE_CHARACTERS, self._characters_left) - characters_left
         return path
 
-    def _free(self, host: str, module: str) -> Path:
+    def _find_free_path(self, host: str, module: str) -> Path:
         """A path that no file has: a module may change a host twice, and two hosts' names may look alike."""
         for number in itertools.count(1):
             path = self.directory / f"{host}.{module}{f'.{number}' if number > 1 else ''}.diff"

@@ -26,8 +26,8 @@ from ...files import naming, open_named
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 
-SUFFIX = ".partial"
-JOURNAL = "journal.jsonl"  # what the run has heard so far: journal.py
+PARTIAL_SUFFIX = ".partial"
+JOURNAL_FILE = "journal.jsonl"  # what the run has heard so far: journal.py
 
 
 class ReportDirectory:
@@ -35,45 +35,45 @@ class ReportDirectory:
     Raises OSError.
     """
 
-    def __init__(self, path: str | os.PathLike[str], left: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], is_abandoned: bool = False) -> None:
         self.partial = Path(path)
-        if self.partial.suffix != SUFFIX:
-            raise ValueError(f"{path} is no name of a report in the making: it ends in {SUFFIX}")
+        if self.partial.suffix != PARTIAL_SUFFIX:
+            raise ValueError(f"{path} is no name of a report in the making: it ends in {PARTIAL_SUFFIX}")
         self.complete = self.partial.with_suffix("")
-        self._left = left
-        if not left:
+        self._is_abandoned = is_abandoned
+        if not is_abandoned:
             self.partial.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             self.partial.mkdir()
             self.partial.chmod(DIRECTORY_MODE)
 
-    def finish(
+    def write_report(
         self,
         records: Iterable[HostRecord],
         report: FleetReport,
         page: Iterable[str],
-        lists: Mapping[str, Iterable[str]] | None = None,
-        exports: Callable[[Path], None] | None = None,
-        latest: bool = True,
+        host_lists: Mapping[str, Iterable[str]] | None = None,
+        write_exports: Callable[[Path], None] | None = None,
+        is_latest: bool = True,
     ) -> Path:
         """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts).
 
-        This is the newest report then and, if `latest`, the one that stands for the whole. Returns its directory.
-        `exports` writes more files into the directory that it is given. It goes first, so that the report can say what
+        This is the newest report then and, if `is_latest`, the one that stands for the whole. Returns its directory.
+        `write_exports` writes more files into the directory that it is given. It goes first, so that the report can say what
         became of them.
         """
-        if exports:
-            exports(self.partial)
-        for name, hosts in (lists or {}).items():
-            _write(self.partial / name, (f"{host}\n" for host in hosts))
-        _write(self.partial / "hosts.jsonl", map(_line, records))
-        _write(self.partial / "report.json", [json.dumps(report, indent=2), "\n"])
-        _write(self.partial / "report.html", page)
-        sync(self.partial)
+        if write_exports:
+            write_exports(self.partial)
+        for name, hosts in (host_lists or {}).items():
+            _write_file(self.partial / name, (f"{host}\n" for host in hosts))
+        _write_file(self.partial / "hosts.jsonl", map(_format_record, records))
+        _write_file(self.partial / "report.json", [json.dumps(report, indent=2), "\n"])
+        _write_file(self.partial / "report.html", page)
+        sync_directory(self.partial)
         self.partial.rename(self.complete)
-        (self.complete / JOURNAL).unlink(missing_ok=True)
-        for name in ("newest", "latest") if latest else ("newest",):
-            if not (self._left and self._is_newer(name)):
-                self._point(name)
+        (self.complete / JOURNAL_FILE).unlink(missing_ok=True)
+        for name in ("newest", "latest") if is_latest else ("newest",):
+            if not (self._is_abandoned and self._is_newer(name)):
+                self._replace_link(name)
         return self.complete
 
     def _is_newer(self, name: str) -> bool:
@@ -82,72 +82,72 @@ class ReportDirectory:
             return os.readlink(self.complete.with_name(name)) > self.complete.name
         return False
 
-    def _point(self, name: str) -> None:
+    def _replace_link(self, name: str) -> None:
         # A link cannot be rewritten, only replaced; with a relative target the whole folder can be moved.
-        beside = self.complete.with_name(f".{name}.{os.getpid()}")
+        temporary_path = self.complete.with_name(f".{name}.{os.getpid()}")
         with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
-        beside.symlink_to(self.complete.name)
+            temporary_path.unlink()
+        temporary_path.symlink_to(self.complete.name)
         try:
-            beside.rename(self.complete.with_name(name))
+            temporary_path.rename(self.complete.with_name(name))
         except OSError:
-            beside.unlink()
+            temporary_path.unlink()
             raise
-        sync(self.complete.parent)
+        sync_directory(self.complete.parent)
 
 
-def rewrite(directory: Path, page: Iterable[str], lists: Mapping[str, Iterable[str]]) -> None:
+def rewrite_page(directory: Path, page: Iterable[str], host_lists: Mapping[str, Iterable[str]]) -> None:
     """Write the page and the lists of a complete report anew; each is replaced whole. Raises OSError."""
-    for name, hosts in lists.items():
-        _write(directory / name, (f"{host}\n" for host in hosts))
-    _write(directory / "report.html", page)
+    for name, hosts in host_lists.items():
+        _write_file(directory / name, (f"{host}\n" for host in hosts))
+    _write_file(directory / "report.html", page)
 
 
-def _line(record: HostRecord) -> str:
+def _format_record(record: HostRecord) -> str:
     return json.dumps(record, separators=(",", ":")) + "\n"
 
 
-def opened(path: Path, access: int = os.O_RDONLY, errors: str = "strict") -> TextIO:
+def open_report_file(path: Path, access_flags: int = os.O_RDONLY, errors: str = "strict") -> TextIO:
     """A file that a run wrote, to be read: no link is followed, and no pipe in its place holds whoever reads. Raises
     OSError.
     """
-    descriptor = os.open(path, access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, access_flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return os.fdopen(descriptor, encoding="utf-8", errors=errors)
 
 
-def _create(path: Path, mode: int = FILE_MODE) -> TextIO:
+def _create_file(path: Path, mode: int = FILE_MODE) -> TextIO:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.fchmod(descriptor, mode)
     return open_named(descriptor, path)
 
 
 @contextlib.contextmanager
-def whole(path: Path, mode: int = FILE_MODE) -> Iterator[TextIO]:
+def replace_file(path: Path, mode: int = FILE_MODE) -> Iterator[TextIO]:
     """A file that is there, complete, when the block ends well, and else not at all: made beside, synced, renamed."""
-    beside = path.with_name(f".{path.name}~")
+    temporary_path = path.with_name(f".{path.name}~")
     with contextlib.suppress(FileNotFoundError):
-        beside.unlink()
+        temporary_path.unlink()
     try:
-        with _create(beside, mode) as stream:
+        with _create_file(temporary_path, mode) as stream:
             yield stream
             stream.flush()
-            with naming(beside):
+            with naming(temporary_path):
                 os.fsync(stream.fileno())
-        beside.rename(path)
+        temporary_path.rename(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
         raise
 
 
-def _write(path: Path, pieces: Iterable[str]) -> None:
-    with whole(path) as stream:
+def _write_file(path: Path, pieces: Iterable[str]) -> None:
+    with replace_file(path) as stream:
         stream.writelines(pieces)
 
 
-def sync(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """See to it that the names in a directory are on the disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

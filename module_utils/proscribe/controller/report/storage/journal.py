@@ -22,24 +22,24 @@ from typing import Any, TextIO
 from ....model.types.run import CompiledRun
 from ...files import naming, open_named
 from ...waiting import locked
-from .files import FILE_MODE, SUFFIX, opened, sync
-from .files import JOURNAL as FILE
+from .files import FILE_MODE, PARTIAL_SUFFIX, open_report_file, sync_directory
+from .files import JOURNAL_FILE as FILE
 
-SILENT = 86_400  # seconds
+MAX_SILENT_SECONDS = 86_400  # seconds
 # The mode of a journal that lacks events, or whose report could not be written: a mark needs no room on a full disk.
 UNWRITTEN_MODE = FILE_MODE | stat.S_ISVTX
-PATIENCE = 5.0  # seconds that a new run waits for one that checks whether it is over
-EVERY = 1.0  # seconds between two moments at which what was changed is made sure to be on the disk
-CHANGING = "enforce"  # the mode of a run of which a machine that goes down should lose little
-CHANGES = ("changed", "decided", "stopped")  # the events that it should not lose
-MOST_RUN = 512 * 1024 * 1024  # characters of the first line; a run over 100,000 hosts has some 20 million
-MOST_EVENT = 64 * 1024 * 1024  # of the others; an answer has at most 16 MiB
+LOCK_TIMEOUT_SECONDS = 5.0  # seconds that a new run waits for one that checks whether it is over
+SYNC_INTERVAL_SECONDS = 1.0  # seconds between two moments at which what was changed is made sure to be on the disk
+ENFORCE_MODE = "enforce"  # the mode of a run of which a machine that goes down should lose little
+SYNCED_EVENTS = ("changed", "decided", "stopped")  # the events that it should not lose
+MAX_RUN_CHARACTERS = 512 * 1024 * 1024  # characters of the first line; a run over 100,000 hosts has some 20 million
+MAX_EVENT_CHARACTERS = 64 * 1024 * 1024  # of the others; an answer has at most 16 MiB
 # What a run says of itself to its own tasks, and no report needs.
-OWN = ("given", "packed", "selected", "task", "play")
-KERNEL, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
+UNSTORED_KEYS = ("given", "packed", "selected", "task", "play")
+BOOT_ID_PATH, MACHINE_ID_PATH = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 
 
-class Journal:
+class RunJournal:
     """The journal of the run that goes on in this process. Raises OSError."""
 
     def __init__(self, directory: Path, run: CompiledRun) -> None:
@@ -48,34 +48,34 @@ class Journal:
         os.fchmod(descriptor, FILE_MODE)
         self._path = directory / FILE
         self._stream = open_named(descriptor, self._path)
-        self._synced = time.monotonic()
+        self._synced_at = time.monotonic()
         try:
-            self._begin(run, descriptor)
+            self._write_header(run, descriptor)
         except OSError:
             self.mark_unwritten()
             with contextlib.suppress(OSError):
                 self.close()
             raise
 
-    def _begin(self, run: CompiledRun, descriptor: int) -> None:
-        said = {key: value for key, value in run.items() if key not in OWN}
-        self._write(said, {**here(), "locked": _lock(descriptor, PATIENCE)})
-        if run.get("mode") == CHANGING:
+    def _write_header(self, run: CompiledRun, descriptor: int) -> None:
+        run_facts = {key: content for key, content in run.items() if key not in UNSTORED_KEYS}
+        self._write_line(run_facts, {**identify_machine(), "locked": _try_lock(descriptor, LOCK_TIMEOUT_SECONDS)})
+        if run.get("mode") == ENFORCE_MODE:
             with naming(self._path):
                 os.fsync(descriptor)
-            sync(self._path.parent)
-            sync(self._path.parent.parent)
+            sync_directory(self._path.parent)
+            sync_directory(self._path.parent.parent)
 
-    def note(self, event: str, *values: Any) -> None:
+    def write_event(self, event: str, *event_values: Any) -> None:
         """Write down an event; it is on its way to the disk when this returns. Raises OSError."""
         if self._stream.closed:
             return
         try:
-            self._write(event, *values)
-            if event in CHANGES and time.monotonic() - self._synced >= EVERY:
+            self._write_line(event, *event_values)
+            if event in SYNCED_EVENTS and time.monotonic() - self._synced_at >= SYNC_INTERVAL_SECONDS:
                 with naming(self._path):
                     os.fdatasync(self._stream.fileno())
-                self._synced = time.monotonic()
+                self._synced_at = time.monotonic()
         except OSError:
             self.mark_unwritten()
             raise
@@ -89,49 +89,49 @@ class Journal:
         """Let go of the file; what is written stays."""
         self._stream.close()
 
-    def _write(self, *values: Any) -> None:
-        self._stream.write(json.dumps(values, separators=(",", ":")) + "\n")
+    def _write_line(self, *line_values: Any) -> None:
+        self._stream.write(json.dumps(line_values, separators=(",", ":")) + "\n")
         self._stream.flush()
 
 
-def here() -> dict[str, str]:
+def identify_machine() -> dict[str, str]:
     """The identity of this machine, and of this start of it.
 
     Where the system has no id for the start, the host name replaces it. Copies of a machine may have its id.
     """
-    name, id_ = os.uname().nodename, _text(MACHINE)
-    return {"kernel": _text(KERNEL) or name, "machine": id_ and f"{id_} {name}"}
+    name, machine_id = os.uname().nodename, _read_text(MACHINE_ID_PATH)
+    return {"kernel": _read_text(BOOT_ID_PATH) or name, "machine": machine_id and f"{machine_id} {name}"}
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     with contextlib.suppress(OSError):
         return path.read_text(encoding="ascii", errors="replace").strip()[:100]
     return ""
 
 
-def _lock(descriptor: int, patience: float) -> bool:
+def _try_lock(descriptor: int, timeout: float) -> bool:
     try:
-        return locked(descriptor, patience)
+        return locked(descriptor, timeout)
     except OSError:  # there are shared directories that know no locks
         return False
 
 
-class Left:
+class AbandonedRun:
     """The journal of a run that has ended and has closed no report, locked for this process. `run` is what its first
-    line says (None where that could not be written), `ended` when it last wrote, in seconds since the epoch.
+    line says (None where that could not be written), `ended_at` when it last wrote, in seconds since the epoch.
     `is_unwritten`: the journal lacks events, or the report could not be written.
     """
 
     def __init__(self, directory: Path, stream: TextIO, run: CompiledRun | None) -> None:
         self.directory, self.run = directory, run
-        seen = os.fstat(stream.fileno())
-        self.ended = seen.st_mtime
-        self.is_unwritten = _is_unwritten(seen.st_mode)
+        file_status = os.fstat(stream.fileno())
+        self.ended_at = file_status.st_mtime
+        self.is_unwritten = _is_unwritten(file_status.st_mode)
         self._stream = stream
 
-    def events(self) -> Iterator[list[Any]]:
+    def iterate_events(self) -> Iterator[list[Any]]:
         """Each event, up to the first line that was not written whole."""
-        while (line := _line(self._stream, MOST_EVENT)) is not None:
+        while (line := _read_line(self._stream, MAX_EVENT_CHARACTERS)) is not None:
             yield line
 
     def close(self) -> None:
@@ -139,44 +139,52 @@ class Left:
         self._stream.close()
 
 
-def left(reports: Path) -> Iterator[Left]:
+def list_abandoned_runs(reports: Path) -> Iterator[AbandonedRun]:
     """The runs in a directory of reports that have ended and closed no report, oldest first.
 
     Each is held until the next one is asked for. What has no journal that says which run it is touched no host, unless
     a mark says that the journal could not be written.
     """
-    for name in _in_the_making(reports):
-        if found := _left(reports / name):
-            with contextlib.closing(found):
-                yield found
+    for name in _list_partial_reports(reports):
+        if abandoned_run := _open_abandoned_run(reports / name):
+            with contextlib.closing(abandoned_run):
+                yield abandoned_run
 
 
-def _in_the_making(reports: Path) -> list[str]:
+def _list_partial_reports(reports: Path) -> list[str]:
     with contextlib.suppress(OSError), os.scandir(reports) as entries:
-        return sorted(one.name for one in entries if one.name.endswith(SUFFIX) and one.is_dir(follow_symlinks=False))
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.name.endswith(PARTIAL_SUFFIX) and entry.is_dir(follow_symlinks=False)
+        )
     return []
 
 
-def _left(directory: Path) -> Left | None:
+def _open_abandoned_run(directory: Path) -> AbandonedRun | None:
     try:
-        stream = opened(directory / FILE, os.O_RDWR, "replace")  # NFS locks only what can be written
+        stream = open_report_file(directory / FILE, os.O_RDWR, "replace")  # NFS locks only what can be written
     except OSError:
         return None
     descriptor = stream.fileno()
     with contextlib.ExitStack() as stack:
         stack.callback(stream.close)
-        if not _free(descriptor) or not _is_still(directory, descriptor):
+        if not _is_lock_free(descriptor) or not _is_in_place(directory, descriptor):
             return None
-        first = _line(stream, MOST_RUN)
-        if first is None or len(first) != 2 or not all(isinstance(part, dict) for part in first):
+        first_line = _read_line(stream, MAX_RUN_CHARACTERS)
+        if (
+            first_line is None
+            or len(first_line) != 2
+            or not all(isinstance(line_part, dict) for line_part in first_line)
+        ):
             if not _is_unwritten(os.fstat(descriptor).st_mode):
                 return None
-            first = [None, {**here(), "locked": True}]
-        run, where = first
-        if not _is_over(where, time.time() - os.fstat(descriptor).st_mtime):
+            first_line = [None, {**identify_machine(), "locked": True}]
+        run, machine_facts = first_line
+        if not _is_run_over(machine_facts, time.time() - os.fstat(descriptor).st_mtime):
             return None
         stack.pop_all()
-        return Left(directory, stream, run)
+        return AbandonedRun(directory, stream, run)
     return None
 
 
@@ -184,7 +192,7 @@ def _is_unwritten(mode: int) -> bool:
     return bool(mode & UNWRITTEN_MODE & ~FILE_MODE)
 
 
-def _free(descriptor: int) -> bool:
+def _is_lock_free(descriptor: int) -> bool:
     """Whether nobody holds the file; it is then locked for this process, where that can be."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -195,7 +203,7 @@ def _free(descriptor: int) -> bool:
     return True
 
 
-def _is_still(directory: Path, descriptor: int) -> bool:
+def _is_in_place(directory: Path, descriptor: int) -> bool:
     """Whether the file that was locked is still in its place: another run may just have closed it."""
     try:
         return os.path.samestat(os.stat(directory / FILE, follow_symlinks=False), os.fstat(descriptor))
@@ -203,21 +211,24 @@ def _is_still(directory: Path, descriptor: int) -> bool:
         return False
 
 
-def _is_over(where: Mapping[str, object], silent: float) -> bool:
-    """Whether the run that wrote that of itself, and nobody holds, is over. `silent`: seconds since it wrote."""
-    now = here()
-    if where.get("kernel") == now["kernel"]:
-        return where.get("locked") is True or silent > SILENT
-    return bool(now["machine"] and where.get("machine") == now["machine"]) or silent > SILENT
+def _is_run_over(machine_facts: Mapping[str, object], silent_seconds: float) -> bool:
+    """Whether the run that wrote that of itself, and nobody holds, is over. `silent_seconds`: seconds since it wrote."""
+    present_machine = identify_machine()
+    if machine_facts.get("kernel") == present_machine["kernel"]:
+        return machine_facts.get("locked") is True or silent_seconds > MAX_SILENT_SECONDS
+    return (
+        bool(present_machine["machine"] and machine_facts.get("machine") == present_machine["machine"])
+        or silent_seconds > MAX_SILENT_SECONDS
+    )
 
 
-def _line(stream: TextIO, most: int) -> list[Any] | None:
+def _read_line(stream: TextIO, max_characters: int) -> list[Any] | None:
     """The next line; None at the end, and for one that was not written whole."""
-    text = stream.readline(most + 1)
+    text = stream.readline(max_characters + 1)
     if not text.endswith("\n"):
         return None
     try:
-        values = json.loads(text)
+        line_values = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return values if isinstance(values, list) else None
+    return line_values if isinstance(line_values, list) else None

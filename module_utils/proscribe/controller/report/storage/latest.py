@@ -10,32 +10,32 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ....model.types.report import ReportRun
-from ..evaluation.scope import is_whole, same_inventory
+from ..evaluation.scope import is_same_inventory, is_whole_run
 from ..text.wording import clean, some
-from .complete import LATEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
+from .complete import LATEST, UnknownRun, UnreadableReport, find_run, read_records, read_report
 
 LOCALHOST = "localhost"
 
 
-def stays(reports: Path, run: ReportRun, hosts: Collection[str]) -> str:
+def explain_unchanged_latest(reports: Path, run: ReportRun, hosts: Collection[str]) -> str:
     """Why `latest` does not come to point to the report of this run, which asked `hosts`; "" where it does."""
     try:
         directory = find_run(reports, LATEST)
-        present = read_report(directory)["run"]
-        if not is_whole(present):  # no run over the whole has been yet
+        present_run = read_report(directory)["run"]
+        if not is_whole_run(present_run):  # no run over the whole has been yet
             return ""
-        unchanged = f"{LATEST} stays {directory.name}"
-        if not is_whole(run):
-            return f"{unchanged}: this run is over a part"
-        if same_inventory(present.get("inventory"), run.get("inventory")):
+        unchanged_text = f"{LATEST} stays {directory.name}"
+        if not is_whole_run(run):
+            return f"{unchanged_text}: this run is over a part"
+        if is_same_inventory(present_run.get("inventory"), run.get("inventory")):
             return ""
-        there = {record["host"] for record in read_records(directory)} - {LOCALHOST}
-    except (NoSuchRun, UnreadableReport, OSError):
+        present_hosts = {record["host"] for record in read_records(directory)} - {LOCALHOST}
+    except (UnknownRun, UnreadableReport, OSError):
         return ""
-    missing = sorted(there.difference(hosts))
-    if not missing:
+    missing_hosts = sorted(present_hosts.difference(hosts))
+    if not missing_hosts:
         return ""
     return (
-        f"{unchanged}: this run is over another inventory, which lacks {some(missing, 3)} of"
-        f" {clean(', '.join(present.get('inventory') or ()))} (if that no longer exists, delete {reports / LATEST})"
+        f"{unchanged_text}: this run is over another inventory, which lacks {some(missing_hosts, 3)} of"
+        f" {clean(', '.join(present_run.get('inventory') or ()))} (if that no longer exists, delete {reports / LATEST})"
     )

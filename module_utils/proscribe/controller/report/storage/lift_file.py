@@ -10,40 +10,44 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ....model.types.run import CompiledRun
-from ..collection.events import Heard
+from ..collection.events import HostRunState
 from ..text.reinstalling import command
-from .files import DIRECTORY_MODE, whole
-from .pruning import LIFTS
+from .files import DIRECTORY_MODE, replace_file
+from .pruning import LIFTS_FOLDER
 
 SCHEMA = "proscribe/lift/1"
-FILE = "lift.json"
+LIFT_FILE = "lift.json"
 
 
-def write(reports: Path, run: CompiledRun, heard: Mapping[str, Heard], lifted: Sequence[str]) -> Path:
+def write_lift(
+    reports: Path, run: CompiledRun, host_states: Mapping[str, HostRunState], lifted_hosts: Sequence[str]
+) -> Path:
     """Write what a run lifted; returns the file. Raises OSError."""
-    folder = reports / LIFTS / run["id"]
-    for directory in (reports, folder.parent, folder):
+    lift_directory = reports / LIFTS_FOLDER / run["id"]
+    for directory in (reports, lift_directory.parent, lift_directory):
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    hosts = [_host(host, heard.get(host) or Heard(), host in lifted) for host in run["hosts"]]
-    about = {
+    hosts = [
+        _make_host_entry(host, host_states.get(host) or HostRunState(), host in lifted_hosts) for host in run["hosts"]
+    ]
+    run_facts = {
         "id": run["id"],
         "started": run["started"],
         "inventory": run["inventory"],
         "limit": run["limit"],
         "controls": run["controls"],
     }
-    with whole(folder / FILE) as stream:
-        json.dump({"schema": SCHEMA, "run": about, "hosts": hosts}, stream, indent=1)
-    return folder / FILE
+    with replace_file(lift_directory / LIFT_FILE) as stream:
+        json.dump({"schema": SCHEMA, "run": run_facts, "hosts": hosts}, stream, indent=1)
+    return lift_directory / LIFT_FILE
 
 
-def _host(host: str, heard: Heard, lifted: bool) -> dict[str, object]:
+def _make_host_entry(host: str, host_state: HostRunState, is_lifted: bool) -> dict[str, object]:
     return {
         "host": host,
-        "lifted": lifted,
-        "reason": heard.reason or None,
-        "actions": heard.actions,
-        "errors": heard.errors,
-        "removed": [{key: text for key, text in one._asdict().items() if text} for one in heard.removed],
-        "command": command(heard.removed) or None,
+        "lifted": is_lifted,
+        "reason": host_state.reason or None,
+        "actions": host_state.actions,
+        "errors": host_state.errors,
+        "removed": [{key: text for key, text in package._asdict().items() if text} for package in host_state.removed],
+        "command": command(host_state.removed) or None,
     }

@@ -17,7 +17,7 @@ from ....model.types.run import RunWaiver
 from ..evaluation.since_last_run import ENDED
 from ..exports.csv import END, row
 from ..history import History, exceptions, since_last_run
-from ..history.exceptions import REMOVED, Stretch, Use
+from ..history.exceptions import REMOVED_STATUS, WaiverPeriod, WaiverUse
 from ..text.layout import NARROWEST, paint, wrap
 from ..text.wording import clean, counted, end_of, in_words, moment, some
 from .summary import Screen
@@ -138,33 +138,33 @@ class Exceptions(NamedTuple):
 
 def gather(history: History, since: str, now: datetime.datetime) -> Exceptions:
     """The exceptions that some run had since then. Raises HistoryError."""
-    with history.database.reading() as session:
-        by_waiver: dict[tuple[str, str], list[Stretch]] = {}
-        for stretch in exceptions.stretches(session, since):
+    with history.database.open_for_reading() as session:
+        by_waiver: dict[tuple[str, str], list[WaiverPeriod]] = {}
+        for stretch in exceptions.list_waiver_periods(session, since):
             by_waiver.setdefault((stretch.inventory, stretch.id), []).append(stretch)
-        uses: dict[tuple[str, str], list[Use]] = {}
-        for use in exceptions.uses(session, since):
+        uses: dict[tuple[str, str], list[WaiverUse]] = {}
+        for use in exceptions.list_waiver_uses(session, since):
             uses.setdefault((use.inventory, use.waiver), []).append(use)
         # Without the keys of exceptions.PASSING.
         terms: dict[tuple[str, str], RunWaiver] = {
             key: json.loads(stretches[-1].facts) for key, stretches in by_waiver.items()
         }
         ids = [request for waiver in terms.values() if (request := waiver.get("request"))]
-        requests = exceptions.requests(session, ids)
-        ended = [one for one in since_last_run.since(session, since, most=100_000) if one.kind == ENDED]
+        requests = exceptions.find_requests(session, ids)
+        ended = [one for one in since_last_run.list_entries(session, since, limit=100_000) if one.kind == ENDED]
         chains = [
             _chain(stretches, terms[key], uses.get(key, ()), requests, ended, format_moment(now))
             for key, stretches in by_waiver.items()
         ]
-        return Exceptions(format_moment(now), since, chains, exceptions.unanswered(session, since, ids))
+        return Exceptions(format_moment(now), since, chains, exceptions.list_unanswered_requests(session, since, ids))
 
 
 def _chain(
-    stretches: Sequence[Stretch],
+    stretches: Sequence[WaiverPeriod],
     waiver: RunWaiver,
-    uses: Sequence[Use],
+    uses: Sequence[WaiverUse],
     requests: Mapping[str, Mapping[str, str]],
-    ended: Iterable[since_last_run.Entry],
+    ended: Iterable[since_last_run.BetweenEntry],
     now: str,
 ) -> Chain:
     last = stretches[-1]
@@ -217,7 +217,7 @@ def _only(waiver: RunWaiver) -> dict[str, list[str]]:
     }
 
 
-def _used(uses: Sequence[Use], starts_ended: int) -> Used:
+def _used(uses: Sequence[WaiverUse], starts_ended: int) -> Used:
     attempts: dict[tuple[str, str], int] = {}
     for use in uses:
         attempts[use.host, use.rule] = max(use.attempts, attempts.get((use.host, use.rule), 0))
@@ -231,12 +231,12 @@ def _used(uses: Sequence[Use], starts_ended: int) -> Used:
     )
 
 
-def _end(last: Stretch, waiver: RunWaiver, now: str) -> tuple[str, str]:
+def _end(last: WaiverPeriod, waiver: RunWaiver, now: str) -> tuple[str, str]:
     """The status now, and when the waiver ended ("" while it has not): also of one that no run has had since."""
     revoked = waiver.get("revoked")
     end = end_of(waiver.get("expires") or "9999", revoked)
-    if last.status == REMOVED and last.opened < end:
-        return REMOVED, last.opened
+    if last.status == REMOVED_STATUS and last.opened < end:
+        return REMOVED_STATUS, last.opened
     if end <= now:
         return REVOKED if revoked and end == revoked.get("on") else EXPIRED, end
     return last.status, ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ....model.plan import CONTROLS
-from ..collection.events import Heard
-from ..evaluation.unobserved import BEGUN
+from ..collection.events import HostRunState
+from ..evaluation.unobserved import BEGUN_REASON
 from ..text.layout import wrap
 from ..text.reinstalling import command, without_command
 from ..text.wording import clean, counted, some
@@ -15,18 +15,18 @@ MOST = 10  # hosts that are listed one by one
 MOST_NAMED = 3  # hosts that are named before a command
 
 
-def lifted_hosts(expected: Mapping[str, str], heard: Mapping[str, Heard]) -> list[str]:
+def lifted_hosts(expected: Mapping[str, str], heard: Mapping[str, HostRunState]) -> list[str]:
     """Return the hosts on which no control failed to lift."""
     return [host for host in expected if (one := heard.get(host)) and _is_lifted(one)]
 
 
-def _is_lifted(heard: Heard) -> bool:
-    return heard.touched and not heard.failed and not heard.reason and BEGUN not in heard.changes.values()
+def _is_lifted(heard: HostRunState) -> bool:
+    return heard.is_touched and not heard.has_failed and not heard.reason and BEGUN_REASON not in heard.changes.values()
 
 
 def render(
     expected: Mapping[str, str],
-    heard: Mapping[str, Heard],
+    heard: Mapping[str, HostRunState],
     *,
     check: bool,
     width: int,
@@ -66,7 +66,7 @@ def render(
     return "\n".join(["", *lines])
 
 
-def _still_removed(heard: Mapping[str, Heard], check: bool, width: int) -> list[str]:
+def _still_removed(heard: Mapping[str, HostRunState], check: bool, width: int) -> list[str]:
     """What is not installed again, and the line that does it, once for all hosts that have the same."""
     groups: dict[tuple[str, str], list[str]] = {}
     for host, one in heard.items():
@@ -89,7 +89,7 @@ def _still_removed(heard: Mapping[str, Heard], check: bool, width: int) -> list[
     return lines
 
 
-def _why(heard: Heard | None) -> str:
+def _why(heard: HostRunState | None) -> str:
     if heard is None:
         return "no answer"
     return clean("; ".join(error["message"] for error in heard.errors) or heard.reason or "no answer")

@@ -13,9 +13,9 @@ from ....model.finding import ERROR, LIFTED, OPEN_STATES, UNKNOWN, WAIVED
 from ....model.plan import CONTROLS
 from ....model.types.history import PastRun
 from ..evaluation.since_last_run import ENDED, FROZEN
-from ..history import History, Scope, lifts, names, queries, since_last_run
-from ..history.lifts import LiftedNow
-from ..history.queries import Flap, Incident, Repairs, Unseen, Wrong
+from ..history import History, QueryScope, lifts, names, queries, since_last_run
+from ..history.lifts import LiftSummary
+from ..history.queries import FlappingRule, OpenRule, RepairTimes, RuleIncident, UnseenHost
 from ..text.layout import NARROWEST, cells, flow, paint, row, wrap
 from ..text.wording import clean, counted, in_words, moment, percent, ratio, some
 from .summary import COLOUR, Screen
@@ -30,19 +30,19 @@ class Past(NamedTuple):
     """What the history says of a period: of everything, or of one host, or of one rule, or of both."""
 
     now: str
-    scope: Scope
+    scope: QueryScope
     runs: tuple[int, str, str]  # how many, and the end of the first and of the last
     hosts: int  # that runs ask
     never: Mapping[str, int]  # by control: on how many hosts no run has checked it
-    wrong: Sequence[Wrong]
-    waived: Sequence[Wrong]
-    lifted: Sequence[LiftedNow]  # no run has observed it since
-    repaired: Repairs
-    flapping: Sequence[Flap]
-    unseen: Sequence[Unseen]
-    between: Sequence[since_last_run.Entry]  # the newest first
+    wrong: Sequence[OpenRule]
+    waived: Sequence[OpenRule]
+    lifted: Sequence[LiftSummary]  # no run has observed it since
+    repaired: RepairTimes
+    flapping: Sequence[FlappingRule]
+    unseen: Sequence[UnseenHost]
+    between: Sequence[since_last_run.BetweenEntry]  # the newest first
     trend: Sequence[PastRun]
-    incidents: Sequence[Incident]  # of the host or the rule that is asked for
+    incidents: Sequence[RuleIncident]  # of the host or the rule that is asked for
 
     def as_dict(self) -> dict[str, object]:
         """The answer for machines."""
@@ -58,37 +58,37 @@ class Past(NamedTuple):
             "repaired": self.repaired._asdict(),
             "flapping": [one._asdict() for one in self.flapping],
             "unseen": [one._asdict() for one in self.unseen],
-            "between": [one.shown() for one in self.between],
+            "between": [one.export_fields() for one in self.between],
             "trend": self.trend,
             "episodes": [one._asdict() for one in self.incidents],
         }
 
 
-def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: int) -> Past:
+def gather(history: History, scope: QueryScope, now: datetime.datetime, stale_after: int) -> Past:
     """The answer. A host that no run has seen for `stale_after` seconds is unseen.
 
-    Raises HistoryError, and NoSuchName for a host or a rule that no run knows.
+    Raises HistoryError, and UnknownName for a host or a rule that no run knows.
     """
     before = format_moment(now - datetime.timedelta(seconds=stale_after))
-    with history.database.reading() as session:
-        names.check(session, history.plans, scope)
-        hosts = queries.hosts(session, scope.host)
-        incidents = queries.incidents(session, scope) if scope.host or scope.rule else ()
-        open_now = queries.wrong(session, scope)
+    with history.database.open_for_reading() as session:
+        names.check_names(session, history.plans, scope)
+        hosts = queries.list_hosts(session, scope.host)
+        incidents = queries.list_incidents(session, scope) if scope.host or scope.rule else ()
+        open_now = queries.list_open_rules(session, scope)
         return Past(
             now=format_moment(now),
             scope=scope,
-            runs=queries.runs(session, scope.since),
+            runs=queries.count_runs(session, scope.since),
             hosts=len(hosts),
-            never=queries.never(hosts, history.plans, scope.rule.partition("/")[0]),
+            never=queries.count_never_observed(hosts, history.plans, scope.rule.partition("/")[0]),
             wrong=[one for one in open_now if one.state != WAIVED],
             waived=[one for one in open_now if one.state == WAIVED],
             lifted=lifts.list_lifted_hosts(session, scope),
-            repaired=queries.repairs(session, scope),
-            flapping=queries.flapping(session, scope),
-            unseen=queries.unseen(session, scope, before),
-            between=since_last_run.since(session, scope.since, scope.host, scope.rule),
-            trend=queries.trend(session, scope.since),
+            repaired=queries.measure_repairs(session, scope),
+            flapping=queries.list_flapping_rules(session, scope),
+            unseen=queries.list_unseen_hosts(session, scope, before),
+            between=since_last_run.list_entries(session, scope.since, scope.host, scope.rule),
+            trend=queries.list_trend_runs(session, scope.since),
             incidents=list(islice(incidents, MOST_INCIDENTS)),
         )
 
@@ -142,7 +142,7 @@ def _wrong(past: Past, width: int, most: int, colours: bool) -> list[str]:
     return [*lines, *(wrap(f"not checked yet: {', '.join(never)}", width) if never else [])]
 
 
-def _rows(found: Iterable[Wrong], now: str) -> list[tuple[str, str, str]]:
+def _rows(found: Iterable[OpenRule], now: str) -> list[tuple[str, str, str]]:
     """What is wrong or waived: its rule, its state, and on which hosts since when."""
     rows = []
     for group in _grouped(found):
@@ -171,9 +171,9 @@ def _lifted(past: Past) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _grouped(wrong: Iterable[Wrong]) -> list[list[Wrong]]:
+def _grouped(wrong: Iterable[OpenRule]) -> list[list[OpenRule]]:
     """Rules of one control in one state on as many hosts since the same time: one missing file is one thing."""
-    groups: dict[tuple[str, str, str, int, str, str], list[Wrong]] = {}
+    groups: dict[tuple[str, str, str, int, str, str], list[OpenRule]] = {}
     for one in wrong:
         control = one.rule.partition("/")[0]
         alone = one.rule if control == "apps" else ""  # an app is a thing of its own
@@ -181,7 +181,7 @@ def _grouped(wrong: Iterable[Wrong]) -> list[list[Wrong]]:
     return list(groups.values())
 
 
-def _repaired(repairs: Repairs) -> str:
+def _repaired(repairs: RepairTimes) -> str:
     if not repairs.number:
         return "nothing"
     about = ""
@@ -193,7 +193,7 @@ def _repaired(repairs: Repairs) -> str:
     return f"{times}, half of them within {format_duration(repairs.median)}, the slowest after {format_duration(repairs.longest)}"
 
 
-def _happened(one: since_last_run.Entry) -> str:
+def _happened(one: since_last_run.BetweenEntry) -> str:
     """What a host did between two runs, or what a user of it requests."""
     host, rule, who = clean(one.host), clean(one.rule), clean(one.who)
     often = "once" if one.times == 1 else f"{one.times:,} times"
@@ -203,7 +203,7 @@ def _happened(one: since_last_run.Entry) -> str:
         return f"{host} {rule}: {clean(one.program)} of {who} ended {often}, {period}"
     if one.kind == FROZEN:
         return f"{host} frozen until {last} by {who}: {clean(one.detail)}"
-    if one.kind == since_last_run.REQUEST:
+    if one.kind == since_last_run.REQUEST_KIND:
         return f"{host} request {one.program} of {who} for {rule}, {first}"
     found = f"closed again {often}" if one.times == one.corrected else f"open {often}, closed again {one.corrected:,}"
     logged_in = json.loads(one.users)
@@ -212,7 +212,7 @@ def _happened(one: since_last_run.Entry) -> str:
     return f"{host} {rule}{by}: {found}, {period}{users}"
 
 
-def _flapping(one: Flap) -> str:
+def _flapping(one: FlappingRule) -> str:
     return f"{clean(one.host)} {clean(one.rule)}: drifted {one.times} times, last {moment(one.last)}"
 
 

@@ -25,13 +25,13 @@ from ....model.finding import (
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, HostReason, ReportedExport
 from ....model.types.run import RunWaiver, UpcomingRestriction
-from ..evaluation.advice import advice, not_done, shorter
-from ..evaluation.groups import Group, Silent, grouped, silences
-from ..evaluation.modes import described
-from ..evaluation.scope import department_only
-from ..evaluation.scope import parts as left_out_in_words
-from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, Together, together
-from ..evaluation.since_last_run import headline as between_runs
+from ..evaluation.advice import list_unfinished_hosts, propose_next_steps, shorten_path
+from ..evaluation.groups import FindingGroup, SilentHosts, group_records, group_silent_hosts
+from ..evaluation.modes import describe_unenforced_controls
+from ..evaluation.scope import describe_department
+from ..evaluation.scope import describe_restrictions as left_out_in_words
+from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, RemarkGroup, group_remarks
+from ..evaluation.since_last_run import describe_watch_events as between_runs
 from ..text import points
 from ..text.command import Suggestion
 from ..text.layout import NARROWEST, USUAL, cells, flow, paint, row, wrap
@@ -92,8 +92,10 @@ def render(report: FleetReport, records: Sequence[HostRecord], screen: Screen, d
     """The report as text, without the last line break. `directory` is where its files are, "" if they are nowhere."""
     width = max(screen.width, NARROWEST)
     head = _headline(report, records, width, screen.colours)
-    foot = _foot(advice(report, records, directory), screen.here, width, shorter(directory, screen.here))
-    groups, silent, happened = grouped(records), silences(records), together(records)
+    foot = _foot(
+        propose_next_steps(report, records, directory), screen.here, width, shorten_path(directory, screen.here)
+    )
+    groups, silent, happened = group_records(records), group_silent_hosts(records), group_remarks(records)
     lines: list[str] = []
     # A fleet of thousands has to fit a screen too: show less of each thing until it does.
     for most, depth in ((LONGEST_TABLE, 0), (16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
@@ -116,9 +118,9 @@ def _headline(report: FleetReport, records: Sequence[HostRecord], width: int, co
     strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]
     parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
     if run.get("interrupted"):
-        parts.append(f"interrupted: {counted(len(not_done(run, records)), 'host')} not done")
-    parts += [*department_only(report), *left_out_in_words(run)]
-    parts += described(summary.get("controls") or {})
+        parts.append(f"interrupted: {counted(len(list_unfinished_hosts(run, records)), 'host')} not done")
+    parts += [*describe_department(report), *left_out_in_words(run)]
+    parts += describe_unenforced_controls(summary.get("controls") or {})
     parts += between_runs(report)
     if rollout := report.get("rollout"):
         if rollout["not_reached"] and not run.get("interrupted"):
@@ -135,9 +137,9 @@ def _headline(report: FleetReport, records: Sequence[HostRecord], width: int, co
 def _table(
     report: FleetReport,
     records: Sequence[HostRecord],
-    groups: Sequence[Group],
-    silent: Sequence[Silent],
-    happened: Sequence[Together],
+    groups: Sequence[FindingGroup],
+    silent: Sequence[SilentHosts],
+    happened: Sequence[RemarkGroup],
     most: int,
     depth: int,
     width: int,
@@ -184,13 +186,13 @@ def _rest(more: int, noun: str) -> list[Row]:
     return [Row("...", "", f"and {counted(more, f'more {noun}')}, see report.html", "")] if more > 0 else []
 
 
-def _of_group(group: Group) -> Row:
+def _of_group(group: FindingGroup) -> Row:
     """A group; the reason of what failed, or was left as it is, is whole."""
     whole = group.state in (ERROR, UNKNOWN) or not group.rules
-    return Row(group.subject, in_words(group.state), group.text(), COLOUR[group.state], whole)
+    return Row(group.subject, in_words(group.state), group.describe_group(), COLOUR[group.state], whole)
 
 
-def _of_silent(silent: Silent, most: int) -> Iterable[Row]:
+def _of_silent(silent: SilentHosts, most: int) -> Iterable[Row]:
     """The hosts without an answer; a reason that several have is said once, whatever each is called in it."""
     reasons: dict[str, list[tuple[str, str]]] = {}
     for host, rest in silent.hosts:
@@ -199,15 +201,15 @@ def _of_silent(silent: Silent, most: int) -> Iterable[Row]:
     for shared, hosts in several[:most]:
         rest = shared if len(hosts) > 1 else hosts[0][1]
         names = [clean(host) for host, _ in hosts]
-        said = ": ".join(filter(None, (silent.kind, rest)))
+        said = ": ".join(filter(None, (silent.reason_kind, rest)))
         if len(names) > 1:
             yield Row(counted(len(names), "host"), UNKNOWN, f"{said}; {some(names, 3)}", COLOUR[UNKNOWN], True)
         else:
             yield Row(names[0], UNKNOWN, said, COLOUR[UNKNOWN], True)
-    yield from _rest(sum(len(hosts) for _, hosts in several[most:]), f"{silent.kind} host")
+    yield from _rest(sum(len(hosts) for _, hosts in several[most:]), f"{silent.reason_kind} host")
 
 
-def _of_between(one: Together) -> Row:
+def _of_between(one: RemarkGroup) -> Row:
     """What happened between two runs, and what is to be known of a host's watcher."""
     kind = OPEN_AGAIN if one.open_now else HAPPENED[one.kind]
     where = clean(one.hosts[0]) if len(one.hosts) == 1 else counted(len(one.hosts), "host")

@@ -15,11 +15,11 @@ from proscribe.controller.cli.waiver.requested import Opens, Standing
 from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.refusals import RequestRefusal
-from proscribe.controller.report.storage.requests_file import Request
+from proscribe.controller.report.storage.requests_file import StoredRequest
 from refusals import make_refusal
 
 ID = "0f3a9c5d7e1b2846"
-REQUEST = Request("press01", ID, "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z")
+REQUEST = StoredRequest("press01", ID, "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z")
 OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
 LISTS = ("services", "hosts", "groups", "zones", "users", "controls")
 TEXTS = ("reason", "requested_by", "requested_on", "approved_by", "approved_on", "expires", "id")
@@ -137,7 +137,7 @@ class Fleet:
         hosts = [SimpleNamespace(name=name) for name in ("press01", "fin01", "other")]
         patch.setattr(inventory, "question", lambda arguments: Inventory(hosts))
         patch.setattr(inventory, "reports_place", lambda arguments: ReportsPlace(folder, ""))
-        patch.setattr(requested.requests_file, "read", lambda reports: self.requests)
+        patch.setattr(requested.requests_file, "read_requests", lambda reports: self.requests)
         patch.setattr(requested, "compile_hosts", self.compiled)
         patch.setattr(requested, "find_approver_folders", lambda question, restrictions: [*restrictions])
         patch.setattr(requested, "read_approver_list", lambda folders, groups: self.register)
@@ -264,6 +264,6 @@ def test_a_request_is_chosen_by_its_id(fleet, monkeypatch):
     for id_, said in (("y", "there is no request 'y' in this inventory"), ("x", both)):
         with pytest.raises(Refused, match=said):
             requested.named(id_, listed)
-    monkeypatch.setattr(requested.requests_file, "read", make_refusal(ValueError("requests.jsonl is broken")))
+    monkeypatch.setattr(requested.requests_file, "read_requests", make_refusal(ValueError("requests.jsonl is broken")))
     with pytest.raises(Refused, match="requests.jsonl is broken; the next run makes it anew"):
         fleet.found()

@@ -15,7 +15,7 @@ from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.compile.plans.waivers import find_draft_mistakes, judge_new_waiver, list_judged_waivers
 from proscribe.controller.compile.waivers import document, seen_notes
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.controller.report.evaluation.fleet_state import FleetState, Host, Observation
+from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetHost, FleetState
 from proscribe.controller.report.history import open_history, tables
 from proscribe.controller.report.storage import fleet_state_file
 from proscribe.wire.store import PLANS_DIRECTORY
@@ -124,8 +124,8 @@ def test_host_that_left_is_granted_no_new_waiver_and_comes_back_with_its_old_one
 def write_history(reports: Path, *statement: Any) -> None:
     history = open_history("sqlite", reports)
     assert history
-    with history.database.writing() as session:
-        session.run(*statement)
+    with history.database.open_for_writing() as session:
+        session.execute_statement(*statement)
 
 
 def in_history(reports: Path) -> None:
@@ -134,14 +134,16 @@ def in_history(reports: Path) -> None:
 
 
 def in_departed(reports: Path) -> None:
-    write_history(reports, f"INSERT INTO {tables.DEPARTED} VALUES ('press02', '', '2026-11-20T08:00:00Z')")
+    write_history(reports, f"INSERT INTO {tables.DEPARTED_TABLE} VALUES ('press02', '', '2026-11-20T08:00:00Z')")
 
 
 def in_fleet_state(reports: Path) -> None:
     fleet_state = FleetState()
-    fleet_state.hosts["press02"] = Host("press02", "", {"apps": Observation(at="2026-11-20T08:00:00Z")})
+    fleet_state.hosts["press02"] = FleetHost(
+        "press02", "", {"apps": ControlObservation(observed_at="2026-11-20T08:00:00Z")}
+    )
     reports.mkdir(parents=True, exist_ok=True)
-    fleet_state_file.write(reports, fleet_state)
+    fleet_state_file.write_fleet_state(reports, fleet_state)
 
 
 def in_old_note(reports: Path) -> None:

@@ -342,8 +342,8 @@ class Signed:
         run = {"inventory": [str(self.organisation.inventory)], "finished": format_moment(at(now)), "whole": True}
         history = open_history("sqlite", self.reports)
         assert history is not None
-        with history.database.writing() as session:
-            exceptions.waivers(session, cast("Any", {"run": run, "waivers": result["waivers"]}))
+        with history.database.open_for_writing() as session:
+            exceptions.store_waivers(session, cast("Any", {"run": run, "waivers": result["waivers"]}))
 
 
 @pytest.fixture

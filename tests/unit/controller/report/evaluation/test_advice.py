@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from proscribe.controller.report.evaluation.advice import advice, host_lists
+from proscribe.controller.report.evaluation.advice import make_host_lists, propose_next_steps
 from proscribe.model.finding import STATES
 
 CALL = {"program": ["./p"], "word": "audit", "playbook": "", "options": ["-i", "prod"], "cwd": "", "withheld": []}
@@ -41,7 +41,7 @@ def make_report(records: Any, run: Any = None, **more: Any) -> Any:
 
 def list_steps(records: Any, directory: str = "", **more: Any) -> list[str]:
     """Return the proposed steps, each with its command."""
-    steps = advice(make_report(records, **more), records, directory)
+    steps = propose_next_steps(make_report(records, **more), records, directory)
     return [f"{step.text} {step.command.line()}".strip() if step.command else step.text for step in steps]
 
 
@@ -129,12 +129,12 @@ def test_hosts_that_are_too_many_for_a_command_are_files_by_what_they_are():
     wrong, lost = [f"b{number}" for number in range(5)], [f"s{number}" for number in range(5)]
     records = [*map(make_bad_record, wrong), *map(make_silent_record, lost), make_record("web01")]
     lists = {"noncompliant.txt": wrong, "unknown.txt": lost}
-    assert host_lists(make_report(records)["run"], records) == lists
-    assert host_lists(make_report(records, CUT)["run"], records) == {"not_done.txt": lost, **lists}
+    assert make_host_lists(make_report(records)["run"], records) == lists
+    assert make_host_lists(make_report(records, CUT)["run"], records) == {"not_done.txt": lost, **lists}
     both: Any = make_report(records, {**CUT, "mode": "enforce"})["run"]
-    assert host_lists(both, records) == {"not_done.txt": [*wrong, *lost], **lists}
-    assert host_lists(both, [*records[:4], *records[5:9]])["not_done.txt"] == [*wrong[:4], *lost[:4]]
-    assert list(host_lists(both, [*records[:4], *records[5:9]])) == ["not_done.txt"]
+    assert make_host_lists(both, records) == {"not_done.txt": [*wrong, *lost], **lists}
+    assert make_host_lists(both, [*records[:4], *records[5:9]])["not_done.txt"] == [*wrong[:4], *lost[:4]]
+    assert list(make_host_lists(both, [*records[:4], *records[5:9]])) == ["not_done.txt"]
     rollout: Any = {**STOPPED, "allow": {}}
     (step,) = list_steps(records[:1], "/r", rollout=rollout)
     assert step.endswith("./p audit --limit @/r/not_reached.txt -i prod")

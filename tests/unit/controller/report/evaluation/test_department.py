@@ -12,8 +12,8 @@ from proscribe.controller import cli
 from proscribe.controller.cli import report as command
 from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.department import NoSuchDepartment, of_department
-from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.evaluation.department import UnknownDepartment, make_department_report
+from proscribe.controller.report.evaluation.reconcile import make_run_report
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.terminal.summary import Screen
@@ -67,8 +67,8 @@ def make_fleet(**changes):
     collector.unreachable("lap-press", SAID)
     for host in OTHERS[1:]:
         collector.answered(host, make_talkative_host(host))
-    result = collector.fleet()
-    report = fleet_report(collector.run, result, FINISHED)
+    result = collector.reconcile_hosts()
+    report = make_run_report(collector.run, result, FINISHED)
     departments = {**DEPARTMENTS, "press": [*OWN, "lost01"]}
     report.update(departments=departments)
     report["run"].update(verdict={"gate": "incomplete", "passed": False, "exit": 10, "reason": SAID})
@@ -87,8 +87,8 @@ def make_fleet(**changes):
 @pytest.fixture(name="ask")
 def ask_fixture(tmp_path):
     report, records = make_fleet(history="sqlite")
-    open_history("sqlite", tmp_path).record(report, records)
-    ReportDirectory(tmp_path / "20261125T003000Z-audit-1a2b.partial").finish(records, report, ["page"])
+    open_history("sqlite", tmp_path).record_run(report, records)
+    ReportDirectory(tmp_path / "20261125T003000Z-audit-1a2b.partial").write_report(records, report, ["page"])
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     place = ReportsPlace(tmp_path, "treasury-vault of vault-db07")
@@ -130,5 +130,5 @@ def test_option_about_other_departments_is_refused(ask, options, message):
 
 
 def test_a_report_without_that_department_is_no_empty_page():
-    with pytest.raises(NoSuchDepartment):
-        of_department(*make_fleet(), "harbour")
+    with pytest.raises(UnknownDepartment):
+        make_department_report(*make_fleet(), "harbour")

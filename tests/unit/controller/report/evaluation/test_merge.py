@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from proscribe.controller.report.evaluation.merge import Part, Unmergeable, merged
+from proscribe.controller.report.evaluation.merge import ReportPart, UnmergeableReports, merge_reports
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 from proscribe.wire.replies.record import make_silent_record
 
@@ -23,12 +23,12 @@ def make_record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:3
     return {**make_silent_record(host, ""), **answered, "rules": rules}
 
 
-def make_part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = None, **more: Any) -> Part:
+def make_part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = None, **more: Any) -> ReportPart:
     run_ = {
         **RUN, "id": f"2026112{number}T020000Z-enforce-000{number}", "started": f"2026-11-2{number}T02:00:00Z",
         "finished": f"2026-11-2{number}T02:01:00Z", **(run or {}),
     }  # fmt: skip
-    return Part({"run": run_, "rollout": ROLLOUT, "unexpected": [], "warnings": [], **more}, list(records))
+    return ReportPart({"run": run_, "rollout": ROLLOUT, "unexpected": [], "warnings": [], **more}, list(records))
 
 
 def states_by_host(records: Any) -> dict[str, str]:
@@ -36,14 +36,14 @@ def states_by_host(records: Any) -> dict[str, str]:
 
 
 def test_merge_reports_missing_hosts_as_unknown_and_unserved_ones_apart():
-    report, records = merged("id", [make_part(1, make_record("a"))], ["a", "b"])
+    report, records = merge_reports("id", [make_part(1, make_record("a"))], ["a", "b"])
     assert states_by_host(records) == {"a": COMPLIANT, "b": UNKNOWN}
     assert records[1]["reason"] == "no part of the run has reported it"
     assert report["summary"]["coverage"]["numerator"] == 1
     assert report["warnings"] == ["1 of the inventory's hosts are in no part of the run"]
     switch = {"host": "switch", "why": "a network device"}
     parts = [make_part(number, make_record(host), not_served=[switch]) for number, host in ((1, "a"), (2, "b"))]
-    report, records = merged("id", parts, ["a", "b", "switch"])
+    report, records = merge_reports("id", parts, ["a", "b", "switch"])
     assert report["not_served"] == [switch] and states_by_host(records) == {"a": COMPLIANT, "b": COMPLIANT}
     assert report["summary"]["coverage"] == {"numerator": 2, "denominator": 3, "percent": 66.6}
 
@@ -55,7 +55,7 @@ def test_merge_reports_missing_hosts_as_unknown_and_unserved_ones_apart():
     (make_silent_record("a", "unreachable"), make_silent_record("a", "failed"), UNKNOWN),
 ])  # fmt: skip
 def test_a_host_that_was_tried_again_counts_once_by_what_was_seen_last(first, second, state):
-    report, records = merged("id", [make_part(1, first), make_part(2, second)])
+    report, records = merge_reports("id", [make_part(1, first), make_part(2, second)])
     assert states_by_host(records) == {"a": state}
     assert report["warnings"] == ["a is in more than one part of the run; its last record counts"]
 
@@ -67,7 +67,7 @@ def test_merged_report_has_what_its_parts_have():
     of_a = {"waivers": [{**waiver, "hosts": ["a"]}], "departments": {"press": ["a"]}, "nothing_known": idle}
     of_b = {"waivers": [{**waiver, "hosts": ["b"]}], "departments": {"press": ["b"], "it": ["c"]}, "rollout": stopped}
     parts = [make_part(1, make_record("a"), **of_a), make_part(2, make_record("b"), nothing_known=idle, **of_b)]
-    report, _ = merged("id", parts)
+    report, _ = merge_reports("id", parts)
     assert report["waivers"] == [{**waiver, "hosts": ["a", "b"]}]
     assert report["departments"] == {"press": ["a", "b"], "it": ["c"]}
     assert report["nothing_known"] == [{"rule": "apps/x", "hosts": 2}]
@@ -78,29 +78,31 @@ def test_merged_report_has_what_its_parts_have():
 
 def test_runs_of_other_kinds_and_no_runs_are_refused():
     for key in ("playbook", "mode", "controls", "catalog_version", "baseline"):
-        with pytest.raises(Unmergeable, match=f"has {key}"):
-            merged("id", [make_part(1, make_record("a")), make_part(2, make_record("b"), run={key: "other"})])
-    with pytest.raises(Unmergeable):
-        merged("id", [])
+        with pytest.raises(UnmergeableReports, match=f"has {key}"):
+            merge_reports("id", [make_part(1, make_record("a")), make_part(2, make_record("b"), run={key: "other"})])
+    with pytest.raises(UnmergeableReports):
+        merge_reports("id", [])
 
 
 def test_merged_run_has_the_facts_of_all_parts_in_their_order():
     facts = {"command": {"word": "enforce"}, "started": "2026-11-21T02:00:00Z", "left_out": 2, "limit": "a"}
     first = make_part(1, make_record("a"), run={**facts, "version": "1", "verdict": {"gate": "x", "passed": True}})
     later = {**facts, "limit": "b", "version": "2", "verdict": {"gate": "x", "passed": False}}
-    run = merged("id", [make_part(2, make_record("b"), run=later), first])[0]["run"]
+    run = merge_reports("id", [make_part(2, make_record("b"), run=later), first])[0]["run"]
     assert run["parts"] == ["20261121T020000Z-enforce-0001", "20261122T020000Z-enforce-0002"]
     assert (run["command"], run["limit"], run["version"]) == ({"word": "enforce"}, "a,b", "1, 2")
     assert (run["left_out"], run["expected_hosts"], run["finished"]) == (1, 2, "2026-11-22T02:01:00Z")
     assert run["verdict"] == {"gate": "x", "passed": False}
     other = make_part(2, make_record("b"), run={**later, "command": {"word": "check"}})
-    assert merged("id", [first, other])[0]["run"]["command"] is None
+    assert merge_reports("id", [first, other])[0]["run"]["command"] is None
     cut = {"why": "killed", "closed_by": "r9"}
-    whole, part = (merged("id", [first, make_part(2, run=more)])[0]["run"] for more in ({}, {"interrupted": cut}))
+    whole, part = (
+        merge_reports("id", [first, make_part(2, run=more)])[0]["run"] for more in ({}, {"interrupted": cut})
+    )
     assert [(run["interrupted"], run["verdict"]) for run in (whole, part)] == [(None, None), (cut, None)]
 
 
-def make_part_without_round(number: int, *hosts: str, started: str = "", finished: str = "", **more: Any) -> Part:
+def make_part_without_round(number: int, *hosts: str, started: str = "", finished: str = "", **more: Any) -> ReportPart:
     times = {"started": started, "finished": finished} if started else {}
     return make_part(number, *map(make_record, hosts), run={"round": "", **times, **more})
 
@@ -127,8 +129,8 @@ def make_part_without_round(number: int, *hosts: str, started: str = "", finishe
      None, "-0001 is a run over the whole, and no slice"),
 ])  # fmt: skip
 def test_part_that_is_no_slice_of_the_round_is_refused(parts, expected, refused):
-    with pytest.raises(Unmergeable, match=refused):
-        merged("id", parts, expected)
+    with pytest.raises(UnmergeableReports, match=refused):
+        merge_reports("id", parts, expected)
 
 
 @pytest.mark.parametrize(("parts", "expected"), [
@@ -140,5 +142,5 @@ def test_part_that_is_no_slice_of_the_round_is_refused(parts, expected, refused)
      None),
 ])  # fmt: skip
 def test_slices_of_one_round_or_of_one_time_are_merged(parts, expected):
-    report, records = merged("id", parts, expected)
+    report, records = merge_reports("id", parts, expected)
     assert set(states_by_host(records).values()) == {COMPLIANT} and len(report["run"]["parts"]) == len(parts)

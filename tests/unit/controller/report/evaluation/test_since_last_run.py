@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.report.evaluation import since_last_run
-from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
-from proscribe.controller.report.evaluation.since_last_run import remarks, together
+from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.since_last_run import group_remarks, list_remarks
 from proscribe.controller.report.page.document import page
 from proscribe.wire.replies.record import read_record
 from watched_hosts import ENDED, FROZEN, INCIDENT, watch, watched
@@ -25,8 +25,8 @@ SINCE = "since Tuesday 2026-11-24 08:00 UTC"
 
 def make_fleet(answers):
     run = fleets.run(tuple(answers))
-    result = reconcile(run["hosts"], [read_record(host, answer) for host, answer in answers.items()])
-    return fleet_report(run, result, FINISHED), result.records
+    result = reconcile_records(run["hosts"], [read_record(host, answer) for host, answer in answers.items()])
+    return make_run_report(run, result, FINISHED), result.records
 
 
 def test_the_page_has_what_was_open_first_and_the_most_frequent_before_the_others():
@@ -48,10 +48,10 @@ def test_no_incident_is_lost_between_a_record_and_its_words(incidents, frozen, s
     ]  # fmt: skip
     more = {"frozen": FROZEN} if frozen else {}
     record = read_record("a", {**fleets.clean_answer(), "watch": watch(*listed, stale=stale, **more)})
-    result = since_last_run.remarks(record)
+    result = since_last_run.list_remarks(record)
     assert len(result) == len(listed) + frozen + stale
-    assert len({item.key for item in result}) == len(result)
-    assert sum(len(entry.hosts) for entry in since_last_run.together([record])) == len(result)
+    assert len({item.identity for item in result}) == len(result)
+    assert sum(len(entry.hosts) for entry in since_last_run.group_remarks([record])) == len(result)
 
 
 def watch_record(host: str = "web01", *incidents: Any, wrong: tuple[str, ...] = (), **watch: Any) -> Any:
@@ -74,9 +74,9 @@ def watch_record(host: str = "web01", *incidents: Any, wrong: tuple[str, ...] = 
     ({"last": "2026-11-24T00:00:00", "every": 60}, "", ""),
 ])  # fmt: skip
 def test_watcher_remark_depends_on_its_age(watch, text, first):
-    result = remarks(watch_record(**watch))
+    result = list_remarks(watch_record(**watch))
     assert [(item.text, item.first) for item in result] == ([(text, first)] if text else [])
-    assert all(entry.filed == (f"watch/{entry.kind}", "not_applicable") for entry in result)
+    assert all(entry.listed_rule == (f"watch/{entry.kind}", "not_applicable") for entry in result)
     assert all(element.finding == (element.kind, "", "", "", "", "", element.text) for element in result)
 
 
@@ -95,7 +95,7 @@ def test_same_remark_of_several_hosts_is_one():
     frozen = "frozen until 2026-11-25 12:00 UTC by ro\ufffdot: an update"
     plans = "no run has renewed their plans"
     twice = "policy: closed again 6 times since Tuesday 2026-11-24 08:00 UTC"
-    assert [tuple(item) for item in together(records[:3])] == [
+    assert [tuple(item) for item in group_remarks(records[:3])] == [
         ("frozen", "", ("a",), frozen, False), ("frozen", "", ("b",), frozen, False),
         ("stale", "", ("a", "c"), f"{plans} since Sunday 2026-11-22 08:00 UTC or later", False),
         ("unobserved", "", ("b",), "its watcher has not observed it yet", False),
@@ -105,7 +105,7 @@ def test_same_remark_of_several_hosts_is_one():
         ("incident", "apps/x", ("c",), "closed again 3 times since Monday 2026-11-23 08:00 UTC; open now", True),
         ("ended", "apps/x", ("a", "b"), f"/opt/x and 1 more of al\ufffd ended 5 times {SINCE}", False),
     ]  # fmt: skip
-    assert [entry.text for entry in together(records) if entry.kind == "stale"] == [plans]
-    assert [element.hosts for element in together(records) if element.kind in ("unobserved", "ended")] == [
+    assert [entry.text for entry in group_remarks(records) if entry.kind == "stale"] == [plans]
+    assert [element.hosts for element in group_remarks(records) if element.kind in ("unobserved", "ended")] == [
         ("b", "d"), ("a", "b"), ("d",)
     ]  # fmt: skip

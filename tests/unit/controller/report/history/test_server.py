@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from proscribe.controller.report.history import HistoryError
-from proscribe.controller.report.history.server import Server, _ServerSession
-from proscribe.controller.report.history.tables import VERSION
+from proscribe.controller.report.history.server import PostgresDatabase, _PostgresSession
+from proscribe.controller.report.history.tables import TABLES_VERSION
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="needs SQLAlchemy: the extra `history` of pyproject.toml")
 pytest.importorskip("psycopg", reason="needs psycopg: the extra `history` of pyproject.toml")
@@ -18,17 +18,19 @@ NOBODY = "postgresql://ann:secret@127.0.0.1:9/history"  # nobody listens there
 def session():
     engine = sqlalchemy.create_engine("sqlite://")
     with engine.begin() as connection:
-        result = _ServerSession(connection, sqlalchemy.text)
-        result.run("CREATE TABLE t (host TEXT, host_name TEXT, number INTEGER)")
+        result = _PostgresSession(connection, sqlalchemy.text)
+        result.execute_statement("CREATE TABLE t (host TEXT, host_name TEXT, number INTEGER)")
         yield result
 
 
 def test_a_statement_that_inserts_nothing_is_run_for_each_row(session):
-    session.many("INSERT INTO t VALUES (:host, :host, :number)", [{"host": "a", "number": item} for item in (1, 2, 3)])
+    session.execute_for_rows(
+        "INSERT INTO t VALUES (:host, :host, :number)", [{"host": "a", "number": item} for item in (1, 2, 3)]
+    )
     change = "UPDATE t SET host = :host WHERE number = :number"
-    session.many(change, [{"host": "b", "number": 1}, {"host": "c", "number": 3}])
-    session.many(change, [])
-    rows = session.rows("SELECT host FROM t WHERE number > :least ORDER BY number", {"least": 1})
+    session.execute_for_rows(change, [{"host": "b", "number": 1}, {"host": "c", "number": 3}])
+    session.execute_for_rows(change, [])
+    rows = session.fetch_rows("SELECT host FROM t WHERE number > :least ORDER BY number", {"least": 1})
     assert [row[0] for row in rows] == ["a", "c"]
 
 
@@ -53,19 +55,19 @@ class RecordingEngine:
         if "to_regclass" in statement:
             named = values.get("table", "proscribe_history")
             return [(1,)] if named in self.tables else []
-        return [(VERSION,)] if statement.startswith("SELECT version") else []
+        return [(TABLES_VERSION,)] if statement.startswith("SELECT version") else []
 
 
-def make_server(monkeypatch: pytest.MonkeyPatch, *tables: str) -> tuple[Server, RecordingEngine]:
-    server, engine = Server(NOBODY), RecordingEngine(*tables)
+def make_server(monkeypatch: pytest.MonkeyPatch, *tables: str) -> tuple[PostgresDatabase, RecordingEngine]:
+    server, engine = PostgresDatabase(NOBODY), RecordingEngine(*tables)
     monkeypatch.setattr(server, "_engine", engine)
     return server, engine
 
 
 def test_a_writer_waits_for_its_turn_by_a_lock_that_all_controllers_know(monkeypatch):
     server, engine = make_server(monkeypatch)
-    with server.writing() as session:
-        session.run("DELETE")
+    with server.open_for_writing() as session:
+        session.execute_statement("DELETE")
     wait, lock, *_, delete, commit = engine.said
     assert wait == "SET LOCAL lock_timeout = '60s'"
     assert lock == ("SELECT pg_advisory_xact_lock(:key)", {"key": 0x70726F73})
@@ -75,18 +77,18 @@ def test_a_writer_waits_for_its_turn_by_a_lock_that_all_controllers_know(monkeyp
 
 def test_a_reader_sees_one_moment_and_changes_nothing(monkeypatch):
     server, engine = make_server(monkeypatch, "proscribe_history", "proscribe_run")
-    with server.reading() as session:
-        assert session.has("proscribe_run") and not session.has("proscribe_use")
+    with server.open_for_reading() as session:
+        assert session.has_table("proscribe_run") and not session.has_table("proscribe_use")
     assert engine.said[0] == "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
     assert not [item for item in engine.said if "CREATE" in str(item)] and "COMMIT" not in engine.said
     server, engine = make_server(monkeypatch)
-    with pytest.raises(HistoryError, match="there is no history yet"), server.reading():
+    with pytest.raises(HistoryError, match="there is no history yet"), server.open_for_reading():
         pass
 
 
 @pytest.mark.parametrize("access", ["reading", "writing"])
 def test_a_server_that_is_not_there_is_named_without_the_password(access):
-    server = Server(NOBODY)
+    server = PostgresDatabase(NOBODY)
     with pytest.raises(HistoryError) as error, getattr(server, access)():
         pass
     text = str(error.value)
@@ -97,10 +99,10 @@ def test_a_server_that_is_not_there_is_named_without_the_password(access):
 @pytest.mark.parametrize("url", ["postgresql+nosuchdriver://h/x", "history"])
 def test_a_url_that_is_none_is_named(url):
     with pytest.raises(HistoryError):
-        Server(url)
+        PostgresDatabase(url)
 
 
 def test_without_sqlalchemy_it_says_what_is_needed(monkeypatch):
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     with pytest.raises(HistoryError, match="SQLAlchemy"):
-        Server(NOBODY)
+        PostgresDatabase(NOBODY)

@@ -12,26 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.end.publishing import Beyond, publish
+from proscribe.controller.report.end.publishing import ReportExtras, publish_report
 from proscribe.controller.report.evaluation import reconcile, verdict
-from proscribe.controller.report.evaluation.arithmetic import covered
-from proscribe.controller.report.evaluation.fleet_state import Host, KnownWaiver, Observation
+from proscribe.controller.report.evaluation.arithmetic import is_covered
+from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetHost, ReportedWaiver
 from proscribe.controller.report.exports import usual
-from proscribe.controller.report.history import Scope as About
+from proscribe.controller.report.history import QueryScope as About
 from proscribe.controller.report.history import open_history, queries
 from proscribe.controller.report.storage import fleet_state_file
 from proscribe.controller.report.storage.files import ReportDirectory
-from proscribe.controller.report.storage.fleet_state_file import read
+from proscribe.controller.report.storage.fleet_state_file import read_fleet_state
 from proscribe.controller.report.terminal import summary
 from proscribe.model.finding import COMPLIANT, OPEN_STATES, Finding, RuleVerdict, find_worst_state, judge_rule
 from proscribe.model.plan import CONTROLS
 
 T1, T2 = "2026-11-25T01:00:00Z", "2026-11-25T02:00:00Z"
 OPEN_RULES = (("apps/wechat", "noncompliant"), ("apps/line", "waived"))
-APPS = Observation("enforce", "sha256:a", "noncompliant", T1, "run1", 5, 2, True, OPEN_RULES)
-DNS = Observation("audit", "sha256:d", "compliant", T1, "run1", 3, 0, False, ())
-POLICY = Observation("", "", "unknown", T2, "run2", 1, 0, True, (("group_policy/edge", "unknown"),))
-PRESS: KnownWaiver = {
+APPS = ControlObservation("enforce", "sha256:a", "noncompliant", T1, "run1", 5, 2, True, OPEN_RULES)
+DNS = ControlObservation("audit", "sha256:d", "compliant", T1, "run1", 3, 0, False, ())
+POLICY = ControlObservation("", "", "unknown", T2, "run2", 1, 0, True, (("group_policy/edge", "unknown"),))
+PRESS: ReportedWaiver = {
     "id": "press", "status": "active", "expires": T2, "review_by": None, "revoked": None, "hosts": ["web01"]
 }  # fmt: skip
 NEVER = ["", "", "unknown", "", "", 0, 0, False, -1]
@@ -63,17 +63,22 @@ def join_lines(lines: Any) -> str:
 
 def test_written_fleet_state_is_read_with_every_control(tmp_path):
     (tmp_path / "whole.jsonl").write_text(join_lines(LINES))
-    state, wrong = read(tmp_path)
-    never = dict.fromkeys(("browser", "firewall"), Observation())
+    state, wrong = read_fleet_state(tmp_path)
+    never = dict.fromkeys(("browser", "firewall"), ControlObservation())
     observations = {"apps": APPS, "dns": DNS, "group_policy": POLICY}
-    web01 = Host("web01", "inv", observations, {"apps/wechat": 3}, 60, {"last": T1}, 2)
-    assert (wrong, state.whole, state.waivers, state.used) == ("", {"inv": T1}, {"inv": [PRESS]}, True)
+    web01 = FleetHost("web01", "inv", observations, {"apps/wechat": 3}, 60, {"last": T1}, 2)
+    assert (wrong, state.whole_run_ends, state.waivers, state.is_example_used) == (
+        "",
+        {"inv": T1},
+        {"inv": [PRESS]},
+        True,
+    )
     assert state.hosts == {
         "web01": web01._replace(observations={**observations, **never}),
-        "web02": Host("web02", "inv", {"apps": APPS, **never, "dns": Observation()}),
+        "web02": FleetHost("web02", "inv", {"apps": APPS, **never, "dns": ControlObservation()}),
     }
     (tmp_path / "whole.jsonl").write_text(join_lines([{**LINES[0], "used": "yes"}]))
-    assert not read(tmp_path)[0].used
+    assert not read_fleet_state(tmp_path)[0].is_example_used
 
 
 @pytest.mark.parametrize(("lines", "text"), [
@@ -84,13 +89,13 @@ def test_written_fleet_state_is_read_with_every_control(tmp_path):
 ])  # fmt: skip
 def test_unreadable_fleet_state_is_named_with_its_line_and_counts_for_nothing(tmp_path, lines, text):
     (tmp_path / "whole.jsonl").write_text(join_lines(lines))
-    state, wrong = read(tmp_path)
+    state, wrong = read_fleet_state(tmp_path)
     assert wrong.startswith(f"{tmp_path}/whole.jsonl:{text}")
     assert wrong.endswith("; hosts that no later run checks are unknown")
-    assert (state.hosts, state.whole) == ({}, {})
+    assert (state.hosts, state.whole_run_ends) == ({}, {})
     (tmp_path / "whole.jsonl").unlink()
     (tmp_path / "whole.jsonl").mkdir()
-    assert read(tmp_path)[1].startswith(f"{tmp_path}/whole.jsonl:0 cannot be read (OSError: ")
+    assert read_fleet_state(tmp_path)[1].startswith(f"{tmp_path}/whole.jsonl:0 cannot be read (OSError: ")
 
 
 def time_at(minute):
@@ -125,15 +130,17 @@ class Fleet:
             observed = states(host)
             if observed is not None:
                 collector.answered(host, make_record({control: observed[control] for control in controls}, began))
-        fleet = collector.fleet(ended)
-        report = reconcile.fleet_report(result, fleet, ended)
-        decided = verdict.judge(fleet.records, result["gate"].values(), ansible_failed=False)
-        report["run"]["verdict"] = decided.as_dict(result["gate"].values(), compared=False, ansible_failed=False)
+        fleet = collector.reconcile_hosts(ended)
+        report = reconcile.make_run_report(result, fleet, ended)
+        decided = verdict.judge_run(fleet.records, result["gate"].values(), ansible_failed=False)
+        report["run"]["verdict"] = decided.make_report_verdict(
+            result["gate"].values(), is_compared=False, ansible_failed=False
+        )
         directory = ReportDirectory(self.reports / f"{id_}.partial")
         history = open_history("sqlite", self.reports)
-        history.record(report, fleet.records)
-        past = {"trend": history.trend(like_run=id_), "since": history.first_seen()}
-        publish(directory, report, fleet.records, Beyond(result["left_out"], {}, past))
+        history.record_run(report, fleet.records)
+        past = {"trend": history.read_trend(like_run=id_), "since": history.read_incident_starts()}
+        publish_report(directory, report, fleet.records, ReportExtras(result["left_out"], {}, past))
         self._note(result, hosts, states)
         return report, fleet.records
 
@@ -180,7 +187,7 @@ def make_states(state):
 def test_an_unreadable_fleet_state_is_reported_and_leaves_hosts_unknown(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(make_states("compliant"))
-    (fleet.reports / fleet_state_file.FILE).write_text('{"schema": "proscribe/whole/1", "whole": {}}\n')
+    (fleet.reports / fleet_state_file.FLEET_STATE_FILE).write_text('{"schema": "proscribe/whole/1", "whole": {}}\n')
     report, _ = fleet.run(make_states("compliant"), hosts=["ops1"])
     assert any("whole.jsonl:1 cannot be read" in warning for warning in report["warnings"])
     assert fleet.metric_states() == {"ops1": "compliant", "web01": "unknown", "web02": "unknown"}
@@ -190,9 +197,9 @@ def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, 
     fleet = Fleet(tmp_path)
     fleet.run(make_states("noncompliant"))
     before = fleet.latest()
-    turn = fleet_state_file.turn
+    turn = fleet_state_file.lock_fleet_state
     with turn(fleet.reports):
-        monkeypatch.setattr(fleet_state_file, "turn", lambda reports: turn(reports, patience=0.2))
+        monkeypatch.setattr(fleet_state_file, "lock_fleet_state", lambda reports: turn(reports, patience=0.2))
         report, _ = fleet.run(make_states("compliant"), hosts=["ops1"])
     assert any("not in the fleet state" in warning for warning in report["warnings"])
     assert fleet.latest() == before
@@ -262,7 +269,7 @@ def assert_outputs_of_run_are_no_better(fleet, report, records, worst_states, co
     passed = verdict["passed"]
     # null is Ansible's own code, which these runs end with as a success: no task of theirs failed.
     assert passed == (verdict["exit"] is None)
-    assert verdict["exit"] == 12 or any(map(covered, records)), "nothing was evaluated"
+    assert verdict["exit"] == 12 or any(map(is_covered, records)), "nothing was evaluated"
     if gate == "noncompliant":
         assert not (passed and "noncompliant" in worst_states.values())
         assert "noncompliant" not in worst_states.values() or verdict["exit"] in (10, 12)
@@ -288,10 +295,10 @@ def assert_lasting_outputs_are_no_better(fleet):
     assert int(met) <= sum(fleet.best(host) == COMPLIANT for host in fleet.in_inventory)
     # The history: what was last seen to be wrong is wrong, and the trend has runs over the whole alone.
     history = open_history("sqlite", fleet.reports)
-    with history.database.reading() as session:
-        going = {(e.host, e.rule) for e in queries.incidents(session, About()) if not e.closed}
+    with history.database.open_for_reading() as session:
+        going = {(e.host, e.rule) for e in queries.list_incidents(session, About()) if not e.closed}
     for (host, control), state in fleet.truth.items():
         if state == "noncompliant" and host in fleet.in_inventory:
             assert (host, f"{control}/wechat") in going
     whole_ids = {run_["id"] for run_ in every if run_["whole"]}
-    assert {point["run"] for point in history.trend()} <= whole_ids
+    assert {point["run"] for point in history.read_trend()} <= whole_ids
