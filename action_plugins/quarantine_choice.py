@@ -15,7 +15,7 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.cli.variables import typed_variables
+from proscribe.controller.cli.variables import list_typed_variables
 from proscribe.controller.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
 from proscribe.controller.custody.selection import choose
 from proscribe.controller.custody.wording import before, losses, not_accepted
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
         return {**result, **answer}
 
     def _read_request(self, arguments: Mapping[str, object], variables: Variables) -> ActionResult:
-        if mistakes := mistyped(map(str, variables), typed_variables(self._loader)):
+        if mistakes := mistyped(map(str, variables), list_typed_variables(self._loader)):
             raise Wrong(mistakes)
         request = read(arguments)
         run = [str(name) for name in variables["ansible_play_hosts_all"]]

@@ -15,8 +15,8 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.cli import Refused
-from proscribe.controller.cli.variables import COMMANDS, arguments_of, typed_variables
+from proscribe.controller.cli import CommandError
+from proscribe.controller.cli.variables import COMMANDS, list_typed_variables, make_arguments
 from proscribe.controller.compile.inventory.ignored_variables import find_policy_mistakes
 from proscribe.controller.compile.inventory.in_play import find_play_only_variables
 from proscribe.controller.policy_errors import PolicyErrors
@@ -54,8 +54,8 @@ class ActionModule(ActionBase):
             name: self._templar.template(variables[name]) for name in variables if name.startswith(f"{command}_")
         }
         try:
-            words = arguments_of(command, command_variables, typed_variables(self._loader))
-        except Refused as refused:
+            words = make_arguments(command, command_variables, list_typed_variables(self._loader))
+        except CommandError as refused:
             raise AnsibleError(str(refused)) from None
         # A process of its own: it reads the inventory anew, as it does when it is typed.
         end = words.index("--") if "--" in words else len(words)

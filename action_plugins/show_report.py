@@ -14,9 +14,9 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.cli import Refused
+from proscribe.controller.cli import CommandError
 from proscribe.controller.cli import report as word
-from proscribe.controller.cli.variables import typed_variables
+from proscribe.controller.cli.variables import list_typed_variables
 from proscribe.controller.compile.inventory.in_play import PlayVariables
 from proscribe.controller.compile.inventory.reports_place import find_reports_place
 from proscribe.controller.compile.inventory.selection import select_hosts
@@ -28,7 +28,7 @@ from proscribe.model.types.run import ActionResult, Variables
 VARIABLE_PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
 REPORT_OPTIONS = {
     **dict.fromkeys(("since", "host", "rule", "run", "group", "history", "round"), {"type": "str", "default": ""}),
-    "format": {"type": "str", "choices": ["", *word.formats()], "default": ""},
+    "format": {"type": "str", "choices": ["", *word.list_formats()], "default": ""},
     **dict.fromkeys(("write", "json", "exceptions"), {"type": "bool", "default": False}),
     "merge": {"type": "list", "elements": "str", "default": []},
 }
@@ -46,13 +46,13 @@ class ActionModule(ActionBase):
         result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(REPORT_OPTIONS)
-        extra_variables = typed_variables(self._loader)
+        extra_variables = list_typed_variables(self._loader)
         known_variables = [f"{VARIABLE_PREFIX}{name}" for name in REPORT_OPTIONS]
         if mistakes := unknown_variables(extra_variables, extra_variables, VARIABLE_PREFIX, known_variables):
             raise AnsibleError("\n".join(mistakes))
         options["write"] = options["write"] and not self._task.check_mode
         try:
-            since = word.since(options["since"]) if options["since"] else ""
+            since = word.parse_since(options["since"]) if options["since"] else ""
             # Where parts of a run are merged, every host of the inventory is expected in one of them.
             inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
             names = [str(name) for name in (variables.get("groups") or {}).get("all", ())]
@@ -61,8 +61,10 @@ class ActionModule(ActionBase):
             arguments = argparse.Namespace(
                 **{**options, "since": since, "format": options["format"] or None}, inventory=inventory
             )
-            result["text"] = word.answer(arguments, Screen(screen_width(), sys.maxsize, False, os.getcwd()), place)
-        except (Refused, PolicyErrors, argparse.ArgumentTypeError) as error:
+            result["text"] = word.compose_answer(
+                arguments, Screen(screen_width(), sys.maxsize, False, os.getcwd()), place
+            )
+        except (CommandError, PolicyErrors, argparse.ArgumentTypeError) as error:
             raise AnsibleError(str(error)) from None
         self._display.display(result["text"])
         return {**result, "changed": False}

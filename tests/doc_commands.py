@@ -103,7 +103,7 @@ def _judge_launcher(argv, mentioned):
         return _try(lambda: script_of_tests().read(rest), mentioned)
     if word in words.COMMANDS:
         passed = []
-        mistake = _try(lambda: passed.extend(words.read(word, rest)[1].passed_on), mentioned)
+        mistake = _try(lambda: passed.extend(words.parse_command(word, rest)[1].passed_on), mentioned)
         return mistake or (_judge_playbook(["x.yml", *passed], mentioned) if passed else "")
     if word in launcher_commands():
         return _judge_playbook([f"playbooks/{word}.yml", *rest], mentioned)

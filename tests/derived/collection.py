@@ -7,14 +7,14 @@ import textwrap
 from pathlib import Path
 
 from proscribe.controller.cli import variables
-from proscribe.controller.cli.collection import NAME, NAMESPACE
-from proscribe.controller.cli.collection.layout import source_files
-from proscribe.controller.cli.collection.metadata import modules_of_group
+from proscribe.controller.cli.collection import DEFAULT_NAME, DEFAULT_NAMESPACE
+from proscribe.controller.cli.collection.layout import read_source_files
+from proscribe.controller.cli.collection.metadata import list_group_modules
 
 from .part import parts_of, table
 
 PROJECT = Path(__file__).resolve().parents[2]
-COLLECTION = f"{NAMESPACE}.{NAME}"
+COLLECTION = f"{DEFAULT_NAMESPACE}.{DEFAULT_NAME}"
 # What a collection has no counterpart of, and why.
 ABSENT = {
     "collection": "a checkout builds it",
@@ -53,14 +53,14 @@ def _variables():
         nested = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
         chosen = {name: one for choices in nested for name, one in choices.items()} or {"": parser}
         for name, one in chosen.items():
-            named = variables.variables_of(command, one)
-            do = f" with `{command}_{variables.DO}={name}`" if name else ""
+            named = variables.map_variables(command, one)
+            do = f" with `{command}_{variables.SUBCOMMAND_VARIABLE}={name}`" if name else ""
             yield f"`{command}`{do}", ", ".join(f"`{name_}`" for name_ in named)
 
 
 def group():
     """The modules of the action group, as meta/runtime.yml has it."""
-    names = ", ".join(f"`{name}`" for name in modules_of_group(source_files(PROJECT)))
+    names = ", ".join(f"`{name}`" for name in list_group_modules(read_source_files(PROJECT)))
     return "".join(f"{line}\n" for line in textwrap.wrap(f"{names}.", 120))
 
 

@@ -5,7 +5,7 @@ import json
 
 from proscribe.controller.cli import explain, inventory
 from proscribe.controller.cli.explain import answering, printing
-from proscribe.controller.cli.explain.question import read
+from proscribe.controller.cli.explain.question import parse_question
 from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS
 from proscribe.controller.compile.plans.hosts import compile_hosts
 
@@ -16,7 +16,7 @@ class Explained:
     def __init__(self, file, now, limit="all"):
         parser = argparse.ArgumentParser()
         explain.add_arguments(parser)
-        question = inventory.question(parser.parse_args(["-i", str(file), "--limit", limit, "x"]))
+        question = inventory.read_compile_input(parser.parse_args(["-i", str(file), "--limit", limit, "x"]))
         self.compiled = compile_hosts(question, now)
         self._answers = {}
 
@@ -40,7 +40,11 @@ class Explained:
     def _answer(self, host, word):
         """What `explain --json` prints of one host."""
         if word not in self._answers:
-            answers = json.loads(json.dumps(printing.as_json(*answering.explain(read(word), self.compiled))))
+            answers = json.loads(
+                json.dumps(
+                    printing.make_explanation_document(*answering.explain_question(parse_question(word), self.compiled))
+                )
+            )
             self._answers[word] = answers["answers"]
         (group,) = (group for group in self._answers[word] if host in group["hosts"])
         return dict(group)

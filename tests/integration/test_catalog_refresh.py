@@ -201,9 +201,9 @@ def test_a_wrong_list_changes_nothing_and_says_why(refresh, catalog, publisher, 
     (catalog / "known_good.txt").write_text("www.gov.example\n")
     if used:
         assert refresh(id_)[0] == 0 or id_ == "tor"
-    monkeypatch.setattr(fetching, "LARGEST", 4 << 20)
+    monkeypatch.setattr(fetching, "MAX_LIST_BYTES", 4 << 20)
     if "drips" in name:
-        monkeypatch.setattr(fetching, "LONGEST", 2)
+        monkeypatch.setattr(fetching, "FETCH_TIMEOUT_SECONDS", 2)
     publisher.answers[id_] = answer
     before = content(catalog)
     code, printed = refresh(id_)

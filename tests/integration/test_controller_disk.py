@@ -20,10 +20,10 @@ import pytest
 import watched_hosts
 from conftest import missing
 from prometheus_client.parser import text_string_to_metric_families
-from proscribe.controller.cli import Refused, inventory
+from proscribe.controller.cli import CommandError, inventory
 from proscribe.controller.cli.command_line import main
 from proscribe.controller.cli.scheduled import proposing
-from proscribe.controller.cli.whole_file import write_whole
+from proscribe.controller.cli.whole_file import write_file_atomically
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.enforcement_points import manifest, writing
 from proscribe.controller.report import exports
@@ -240,7 +240,7 @@ KINDS = [("KiB", 0), ("inodes", 0), ("inodes", 1), ("read-only", 0), ("KiB a fil
 def waivers(make_disk, monkeypatch):
     disk = make_disk()
     words = Words(disk.place / "inventory")
-    monkeypatch.setattr(inventory, "question", lambda arguments: words.question)
+    monkeypatch.setattr(inventory, "read_compile_input", lambda arguments: words.question)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     assert words(*NEW) == 0
     return disk, words
@@ -289,14 +289,14 @@ def test_an_export_is_the_earlier_one_or_the_new_one(make_disk, kind, room):
 def test_a_file_of_the_catalogue_is_whole(make_disk, kind, room):
     disk = make_disk()
     path = disk.place / "parrot.yml"
-    write_whole(path, b"before\n")
-    with with_room(disk, kind, room), contextlib.suppress(Refused):
-        write_whole(path, b"after\n" * 2_000)
+    write_file_atomically(path, b"before\n")
+    with with_room(disk, kind, room), contextlib.suppress(CommandError):
+        write_file_atomically(path, b"after\n" * 2_000)
         assert (kind, room) == ("inodes", 1)
     assert path.read_bytes() in (b"before\n", b"after\n" * 2_000) and os.listdir(disk.place) == ["parrot.yml"]
     if kind != "inodes":
-        with with_room(disk, kind, room), pytest.raises(Refused, match=REASON.pattern) as error:
-            write_whole(path, b"after\n" * 2_000)
+        with with_room(disk, kind, room), pytest.raises(CommandError, match=REASON.pattern) as error:
+            write_file_atomically(path, b"after\n" * 2_000)
         assert str(path) in str(error.value)
 
 
@@ -309,13 +309,16 @@ def test_a_refreshed_catalogue_is_a_whole_commit_or_none(make_disk, kind):
         top.mkdir()
         git(top, "init", "-q")
         git(top, "commit", "-q", "--allow-empty", "-m", "x")
-        base, files = proposing.newest(top), {f"catalog/{number}.yml": os.urandom(9_000) for number in range(5)}
-        with with_room(disk, kind, room), pytest.raises(Refused, match=REASON.pattern) as error:
-            proposing.commit(top, base, files, "Catalogue", "proscribe/catalogue")
+        base, files = (
+            proposing.find_head_commit(top),
+            {f"catalog/{number}.yml": os.urandom(9_000) for number in range(5)},
+        )
+        with with_room(disk, kind, room), pytest.raises(CommandError, match=REASON.pattern) as error:
+            proposing.create_commit(top, base, files, "Catalogue", "proscribe/catalogue")
         assert str(top) in str(error.value)
-        assert git(top, "branch", "--list", "proscribe/*") == "" and proposing.newest(top) == base
+        assert git(top, "branch", "--list", "proscribe/*") == "" and proposing.find_head_commit(top) == base
         git(top, "fsck", "--strict")
-        proposing.commit(top, base, files, "Catalogue", "proscribe/catalogue")
+        proposing.create_commit(top, base, files, "Catalogue", "proscribe/catalogue")
         assert len(git(top, "ls-tree", "-r", "--name-only", "proscribe/catalogue").split()) == 5
 
 

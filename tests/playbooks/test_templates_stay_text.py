@@ -91,7 +91,7 @@ def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(tmp_path, monkeyp
     with Loopback() as chat:
         hook = {"proscribe_notify": {"webhook": f"{chat.url}/"}}
         (tmp_path / "inventory/group_vars/all.yml").write_text(json.dumps(hook))
-        assert sending.send(notification, ["-i", str(tmp_path / "inventory")])
+        assert sending.send_notification(notification, ["-i", str(tmp_path / "inventory")])
     assert not desk.mark.exists(), "it was run"
     ((request,),) = [sent.facts["requests"] for sent in chat.got]
     assert (request["reason"], request["user"]) == (desk.evil, desk.evil)

@@ -13,13 +13,13 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from patience import LONGEST
 from printed import too_wide
 from proscribe.controller import cli
-from proscribe.controller.cli import Refused, command_line, inventory, say, whole_file
+from proscribe.controller.cli import CommandError, command_line, inventory, print_message, whole_file
 from proscribe.controller.cli import __main__ as started
 from proscribe.controller.cli.catalog import files
-from proscribe.controller.cli.command_line import read
-from proscribe.controller.cli.variables import COMMANDS, arguments_of
+from proscribe.controller.cli.command_line import parse_command
+from proscribe.controller.cli.variables import COMMANDS, make_arguments
 from proscribe.controller.cli.waiver import folder
-from proscribe.controller.cli.whole_file import write_whole
+from proscribe.controller.cli.whole_file import write_file_atomically
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
 from recording import compare
@@ -52,7 +52,7 @@ def test_text_to_copy_out_of_a_message_stays_whole(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "40")
     key = f'  head.of.press namespaces="proscribe-waiver" ssh-ed25519 {"A" * 68}'
     path = f"/srv/{'deep/' * 20}allowed_signers"
-    say(f"If this is the key of head.of.press, {path} needs this line:\n{key}", error=True)
+    print_message(f"If this is the key of head.of.press, {path} needs this line:\n{key}", error=True)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["If this is the key of head.of.press,", f"  {path}", "  needs this line:", key]
 
@@ -61,7 +61,11 @@ def test_text_to_copy_out_of_a_message_stays_whole(monkeypatch, capsys):
     ("run", "code", "said"),
     [
         (lambda _: 10, 10, []),
-        (make_refusal(Refused("there is no such host\nname another")), 2, ["there is no such host", "name another"]),
+        (
+            make_refusal(CommandError("there is no such host\nname another")),
+            2,
+            ["there is no such host", "name another"],
+        ),
         (make_refusal(PolicyErrors([ONE, OTHER])), 2, ["2 mistakes in the policy", str(ONE), str(OTHER)]),
         (make_refusal(FileNotFoundError(2, "No such file", "w1.yml")), 2, ["w1.yml: No such file"]),
         (make_refusal(OSError("the disk is full")), 2, ["the disk is full"]),
@@ -69,16 +73,20 @@ def test_text_to_copy_out_of_a_message_stays_whole(monkeypatch, capsys):
     ],
 )
 def test_a_command_ends(run, code, said, monkeypatch, capsys):
-    monkeypatch.setattr(command_line, "read", lambda command, options: (run, argparse.Namespace()))
+    monkeypatch.setattr(command_line, "parse_command", lambda command, options: (run, argparse.Namespace()))
     assert command_line.main(["explain"]) == code
     assert capsys.readouterr().err.splitlines() == [f"proscribe: {line}" for line in said]
 
 
 def test_command_gets_the_words_behind_it_and_lines_of_a_mistake_stay_below_it(monkeypatch, capsys):
-    monkeypatch.setattr(command_line, "read", lambda command, options: (lambda _: print(command, options) or 0, None))
+    monkeypatch.setattr(
+        command_line, "parse_command", lambda command, options: (lambda _: print(command, options) or 0, None)
+    )
     assert command_line.main(["explain", "diff", "-i"]) == 0
     assert capsys.readouterr().out == "explain ['diff', '-i']\n"
-    monkeypatch.setattr(command_line, "read", lambda *_: (make_refusal(Refused("two hosts\n  one\n  two")), None))
+    monkeypatch.setattr(
+        command_line, "parse_command", lambda *_: (make_refusal(CommandError("two hosts\n  one\n  two")), None)
+    )
     assert command_line.main(["explain"]) == 2
     assert capsys.readouterr() == ("", "proscribe: two hosts\n  one\n  two\n")
 
@@ -107,9 +115,9 @@ def test_command_is_named_as_it_was_called_where_that_is_short(collection, calle
     monkeypatch.setattr(installation, "LAUNCHER_PATH", "/srv/proscribe")
     monkeypatch.setenv("PROSCRIBE_CALLED", called)
     monkeypatch.setattr(cli, "format_launcher", lambda word, where: (word,))
-    assert list(cli.program()) == program
+    assert list(cli.get_launcher_command()) == program
     with pytest.raises(SystemExit):
-        command_line.read("requests", ["--help"])
+        command_line.parse_command("requests", ["--help"])
     assert capsys.readouterr().out.startswith(f"usage: {name} requests ")
 
 
@@ -126,8 +134,8 @@ And one more.
 
 def test_help_fills_prose_and_leaves_examples_whole(monkeypatch):
     monkeypatch.setenv("COLUMNS", "42")
-    monkeypatch.setattr(cli, "program", lambda: ("python3", "a b"))
-    parser = argparse.ArgumentParser(prog="x", formatter_class=cli.Help, epilog=HELP, add_help=False)
+    monkeypatch.setattr(cli, "get_launcher_command", lambda: ("python3", "a b"))
+    parser = argparse.ArgumentParser(prog="x", formatter_class=cli.LauncherHelpFormatter, epilog=HELP, add_help=False)
     compare(Path(__file__).parents[1] / "recorded/cli/help.printed.txt", parser.format_help())
 
 
@@ -141,16 +149,16 @@ def test_an_unknown_command_names_those_that_there_are(argv, capsys):
 def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(monkeypatch, tmp_path):
     with (tmp_path / "printed").open("w") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
-        monkeypatch.setattr(command_line, "read", lambda *_: (lambda _: stdout.write("said") and 10, None))
+        monkeypatch.setattr(command_line, "parse_command", lambda *_: (lambda _: stdout.write("said") and 10, None))
         assert command_line.main(["explain"]) == 10 and (tmp_path / "printed").read_text() == "said"
-        monkeypatch.setattr(command_line, "read", lambda *_: (make_refusal(BrokenPipeError()), None))
+        monkeypatch.setattr(command_line, "parse_command", lambda *_: (make_refusal(BrokenPipeError()), None))
         assert command_line.main(["explain"]) == 0
         print("more")
     assert (tmp_path / "printed").read_text() == "said"
 
 
 def test_an_error_of_our_own_is_no_answer(monkeypatch, capsys):
-    monkeypatch.setattr(command_line, "read", lambda *_: (make_refusal(RuntimeError("it broke")), None))
+    monkeypatch.setattr(command_line, "parse_command", lambda *_: (make_refusal(RuntimeError("it broke")), None))
     assert command_line.main(["diff"]) == 70
     printed = capsys.readouterr()
     assert "it broke" in printed.err and printed.out == ""
@@ -158,16 +166,16 @@ def test_an_error_of_our_own_is_no_answer(monkeypatch, capsys):
 
 @pytest.mark.parametrize("option", ["--jsn", "-K"])
 def test_unknown_option_goes_to_ansible_where_a_command_starts_it(option, capsys):
-    assert command_line.read("quarantine", ["list", option])[1].passed_on == [option]
+    assert command_line.parse_command("quarantine", ["list", option])[1].passed_on == [option]
     with pytest.raises(SystemExit) as ended:
-        command_line.read("explain", ["x.example", option])
+        command_line.parse_command("explain", ["x.example", option])
     assert ended.value.code == 2 and f"unrecognized arguments: {option}\n" in capsys.readouterr().err
 
 
 def test_file_is_written_whole_and_readable_for_others(tmp_path):
     place = tmp_path / "w1.yml"
     for content in (b"first", b"second"):
-        write_whole(place, content)
+        write_file_atomically(place, content)
         assert place.read_bytes() == content and place.stat().st_mode & 0o777 == 0o644
     assert os.listdir(tmp_path) == ["w1.yml"]
 
@@ -182,10 +190,10 @@ def test_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(whole_file.os, "fsync", full)
-    with pytest.raises(Refused, match="w1.yml: No space left on device"):
-        write_whole(place, b"after")
-    with pytest.raises(Refused, match="nowhere/w1.yml: No such file or directory"):
-        write_whole(tmp_path / "nowhere/w1.yml", b"x")
+    with pytest.raises(CommandError, match="w1.yml: No space left on device"):
+        write_file_atomically(place, b"after")
+    with pytest.raises(CommandError, match="nowhere/w1.yml: No such file or directory"):
+        write_file_atomically(tmp_path / "nowhere/w1.yml", b"x")
     assert place.read_bytes() == b"before" and os.listdir(tmp_path) == ["w1.yml"]
 
 
@@ -193,7 +201,7 @@ def test_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
 def test_waiver_file_is_on_the_disk_before_it_has_its_name_and_the_name_after_it(tmp_path, monkeypatch, before):
     place = tmp_path / "inventory/waivers/w1.yml"
     if before:
-        folder.create(place, before)
+        folder.create_file(place, before)
         place.chmod(0o640)
     synced = []
 
@@ -202,7 +210,7 @@ def test_waiver_file_is_on_the_disk_before_it_has_its_name_and_the_name_after_it
         synced.append((status.st_ino, status.st_size, place.read_bytes() if place.exists() else b""))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    (folder.replace if before else folder.create)(place, b"content")
+    (folder.replace_file if before else folder.create_file)(place, b"content")
     assert synced[0] == (place.stat().st_ino, 7, before) and len(synced) == 2
     assert synced[1] == (place.parent.stat().st_ino, place.parent.stat().st_size, b"content")
     mode = 0o640 if before else 0o644
@@ -215,18 +223,18 @@ def test_a_file_of_a_catalogue_is_written_but_in_a_collection(tmp_path, monkeypa
     monkeypatch.setattr(installation, "PROJECT_DIRECTORY", tmp_path / "root")
     path = tmp_path / place / "catalog/webmail/owl.yml"
     for text in ("first\n", "Zürich\n") if done else ():
-        files.write(path, text)
+        files.write_catalogue_file(path, text)
         assert path.read_text(encoding="utf-8") == text
     if not done:
-        with pytest.raises(Refused, match="owl.yml is in the collection"):
-            files.write(path, "first\n")
+        with pytest.raises(CommandError, match="owl.yml is in the collection"):
+            files.write_catalogue_file(path, "first\n")
         assert os.listdir(tmp_path) == []
 
 
 def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path):
     (tmp_path / "webmail").write_text("")
-    with pytest.raises(Refused, match="webmail/owl.yml: File exists"):
-        files.write(tmp_path / "webmail/owl.yml", "x")
+    with pytest.raises(CommandError, match="webmail/owl.yml: File exists"):
+        files.write_catalogue_file(tmp_path / "webmail/owl.yml", "x")
 
 
 @pytest.mark.parametrize(
@@ -245,8 +253,8 @@ def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path):
     ],
 )
 def test_the_arguments(command, variables, words):
-    assert arguments_of(command, variables) == words
-    read(command, words)  # as somebody who types it
+    assert make_arguments(command, variables) == words
+    parse_command(command, words)  # as somebody who types it
 
 
 @pytest.mark.parametrize(
@@ -260,15 +268,15 @@ def test_the_arguments(command, variables, words):
     ],
 )
 def test_wrong_variable_is_refused(command, variables, message):
-    with pytest.raises(Refused, match=message):
-        arguments_of(command, variables)
+    with pytest.raises(CommandError, match=message):
+        make_arguments(command, variables)
 
 
 @pytest.mark.parametrize(("command", "variables", "wrong", "known"), TYPED)
 def test_typed_variable_that_is_no_option_is_refused_with_the_options(command, variables, wrong, known):
-    arguments_of(command, variables)
-    with pytest.raises(Refused, match=f"{wrong}: found an unknown variable, expected .*{known}"):
-        arguments_of(command, variables, list(variables))
+    make_arguments(command, variables)
+    with pytest.raises(CommandError, match=f"{wrong}: found an unknown variable, expected .*{known}"):
+        make_arguments(command, variables, list(variables))
 
 
 def test_every_command_with_a_playbook_has_variables():
@@ -288,7 +296,7 @@ def call(monkeypatch):
 
     def run(*words):
         became.clear()
-        start, arguments = command_line.read("quarantine", words)
+        start, arguments = command_line.parse_command("quarantine", words)
         start(arguments)
         return became.pop()
 
@@ -305,7 +313,7 @@ def call(monkeypatch):
     ],
 )
 def test_contradictory_options_ask_no_host(call, words, why):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         call(*words.split())
     assert str(refused.value).startswith(why)
 
@@ -362,9 +370,9 @@ def ask(tmp_path):
 
     def calls(*words, group="", served=True, source="inventory/hosts.yml"):
         parser = argparse.ArgumentParser()
-        inventory.add_options(parser)
+        inventory.add_inventory_options(parser)
         arguments = parser.parse_args(["-i", str(tmp_path / source) if "," not in source else source, *words])
-        return inventory.question(arguments, tmp_path, group=group, served=served)
+        return inventory.read_compile_input(arguments, tmp_path, group=group, only_served=served)
 
     return calls
 
@@ -414,22 +422,22 @@ def test_exports_ask_for_an_audience_whether_it_is_served_or_not(ask, group, hos
     ],
 )
 def test_question_without_a_host_is_refused(ask, words, how, why):
-    with pytest.raises(Refused, match=f"^{why}"):
+    with pytest.raises(CommandError, match=f"^{why}"):
         ask(*words, **how)
 
 
 def test_unreadable_inventory_is_refused_with_its_place(ask, tmp_path):
     (tmp_path / "inventory/group_vars").mkdir()
     (tmp_path / "inventory/group_vars/all.yml").write_text("a: [")
-    with pytest.raises(Refused, match="group_vars/all.yml"):
+    with pytest.raises(CommandError, match="group_vars/all.yml"):
         ask()
 
 
 def test_options_that_are_repeated_say_where_the_inventory_is():
     parser = argparse.ArgumentParser()
-    inventory.add_options(parser)
+    inventory.add_inventory_options(parser)
     typed = ["-i", "a", "-i", "b,", "-e", "x=1", "--vault-id", "v@p", "--vault-pass-file", "pw", "-J", "-l", "web"]
-    found = inventory.inventory_options(parser.parse_args(typed))
+    found = inventory.list_inventory_options(parser.parse_args(typed))
     assert [(one.name, one.option, one.option_value) for one in found] == [
         ("inventory", "-i", "a"),
         ("inventory", "-i", "b,"),
@@ -438,29 +446,33 @@ def test_options_that_are_repeated_say_where_the_inventory_is():
         ("vault_password_files", "--vault-password-file", "pw"),
         ("ask_vault_pass", "-J", None),
     ]
-    assert inventory.inventory_options(parser.parse_args([])) == []
+    assert inventory.list_inventory_options(parser.parse_args([])) == []
 
 
 def test_sources_are_those_that_ansible_takes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    assert inventory.sources(["link", "a,b", "~/x"]) == [f"{tmp_path}/link", "a,b", str(Path("~/x").expanduser())]
+    assert inventory.resolve_sources(["link", "a,b", "~/x"]) == [
+        f"{tmp_path}/link",
+        "a,b",
+        str(Path("~/x").expanduser()),
+    ]
     monkeypatch.setattr(inventory.constants, "DEFAULT_HOST_LIST", ["/etc/hosts.yml"])
-    assert inventory.sources([]) == ["/etc/hosts.yml"]
+    assert inventory.resolve_sources([]) == ["/etc/hosts.yml"]
 
 
 def test_reports_are_where_the_inventory_says_unless_the_environment_does(ask, tmp_path, monkeypatch):
     monkeypatch.delenv(inventory.ENVIRONMENT_VARIABLE, raising=False)
     calls = []
     found = ask()
-    monkeypatch.setattr(inventory, "question", lambda arguments: calls.append(arguments) or found)
-    place = inventory.reports_place(argparse.Namespace(inventory=["x"]))
+    monkeypatch.setattr(inventory, "read_compile_input", lambda arguments: calls.append(arguments) or found)
+    place = inventory.locate_reports(argparse.Namespace(inventory=["x"]))
     assert place == (Path("/srv/r"), "proscribe_reports of the inventory")
-    usual = inventory.reports_place(argparse.Namespace(inventory=[]))
+    usual = inventory.locate_reports(argparse.Namespace(inventory=[]))
     assert usual.named_by == "the usual place; -i INVENTORY finds what proscribe_reports names"
     monkeypatch.setenv(inventory.ENVIRONMENT_VARIABLE, str(tmp_path))
-    assert inventory.reports_place(argparse.Namespace(inventory=["x"])) == (tmp_path, inventory.ENVIRONMENT_VARIABLE)
+    assert inventory.locate_reports(argparse.Namespace(inventory=["x"])) == (tmp_path, inventory.ENVIRONMENT_VARIABLE)
     assert len(calls) == 1
 
 

@@ -18,7 +18,7 @@ from ..report.text.layout import cells, fitted, prose, screen_width, wrap
 from ..report.text.wording import clean
 
 
-def program() -> tuple[str, ...]:
+def get_launcher_command() -> tuple[str, ...]:
     """The arguments that start the launcher, as it was called."""
     if installation.COLLECTION:  # it has none
         return (*format_launcher(sys.executable, get_working_directory(os.environ)), str(installation.COMMAND_PATH))
@@ -27,24 +27,24 @@ def program() -> tuple[str, ...]:
     )
 
 
-def say(text: str, *, error: bool = False) -> None:
+def print_message(text: str, *, error: bool = False) -> None:
     """Print a message for people: printable, and broken where the screen ends."""
     lines = "\n".join(map(clean, text.split("\n")))
     print(prose(lines, screen_width()), file=sys.stderr if error else sys.stdout, flush=error)
 
 
-EXAMPLE = re.compile(r"\s+(?:\S*/)?(?:proscribe|ansible)\S* ")
+EXAMPLE_COMMAND = re.compile(r"\s+(?:\S*/)?(?:proscribe|ansible)\S* ")
 
 
-class Help(argparse.RawDescriptionHelpFormatter):
+class LauncherHelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Help that fits the screen, and whose examples can be pasted: they name the launcher as it was called."""
 
     def add_text(self, text: str | None) -> None:
         """Add a text."""
-        named = text and text.replace("./proscribe", " ".join(map(quoted, program())))
-        super().add_text(named and "\n".join(self._paragraphs(named.split("\n"))))
+        launcher_text = text and text.replace("./proscribe", " ".join(map(quoted, get_launcher_command())))
+        super().add_text(launcher_text and "\n".join(self._wrap_paragraphs(launcher_text.split("\n"))))
 
-    def _paragraphs(self, lines: Iterable[str]) -> Iterator[str]:
+    def _wrap_paragraphs(self, lines: Iterable[str]) -> Iterator[str]:
         """Lines that begin at the edge are prose, filled to the width. Those further in are as they are, where they
         fit; of an example the command stays whole, and what it is for comes below it.
         """
@@ -55,11 +55,11 @@ class Help(argparse.RawDescriptionHelpFormatter):
                 continue
             yield from wrap(" ".join(paragraph), self._width) if paragraph else ()
             paragraph = []
-            command, gap, purpose = line.rstrip().partition("    ") if line[:2].isspace() else (line, "", "")
-            if cells(line) > self._width and gap:
+            command, separator, purpose = line.rstrip().partition("    ") if line[:2].isspace() else (line, "", "")
+            if cells(line) > self._width and separator:
                 yield from (command, fitted(f"      {purpose.strip()}", self._width))
             else:
-                yield line if EXAMPLE.match(line) else fitted(line, self._width)
+                yield line if EXAMPLE_COMMAND.match(line) else fitted(line, self._width)
 
 
 # A subcommand: what adds its options, what runs it, and what it does, in words that go on a sentence.
@@ -69,24 +69,24 @@ Subcommand = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., int]
 def add_subcommands(
     parser: argparse.ArgumentParser,
     subcommands: Mapping[str, Subcommand],
-    options: Callable[[argparse.ArgumentParser], None],
+    add_common_options: Callable[[argparse.ArgumentParser], None],
 ) -> None:
     """The subcommands of a command, each with options of its own and those that all of them have. What runs the chosen
     one is `run_subcommand` of the parsed arguments.
     """
-    found = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
-    for name, (add, run, help_) in subcommands.items():
-        subcommand = found.add_parser(
+    subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
+    for name, (add_arguments, run, help_) in subcommands.items():
+        subcommand = subparsers.add_parser(
             name,
             help=help_,
             description=help_[0].upper() + help_[1:] + ".",
-            formatter_class=Help,
+            formatter_class=LauncherHelpFormatter,
             allow_abbrev=False,
         )
-        add(subcommand)
-        options(subcommand)
+        add_arguments(subcommand)
+        add_common_options(subcommand)
         subcommand.set_defaults(run_subcommand=run)
 
 
-class Refused(Exception):
+class CommandError(Exception):
     """A command cannot do what it was asked; the text says why, and what would help. The exit code is 2."""

@@ -14,70 +14,74 @@ from collections.abc import Callable, Sequence
 from ..policy_errors import PolicyErrors
 from ..report.text.command import quoted
 from ..report.text.wording import clean
-from . import Help, Refused, program, say
+from . import CommandError, LauncherHelpFormatter, get_launcher_command, print_message
 
 COMMANDS = (
     *("explain", "diff", "export", "waiver", "requests", "report", "catalog", "collection", "scheduled"),
     *("quarantine", "init"),
 )
 
-BROKEN = 70  # EX_SOFTWARE of sysexits(3)
-MISTAKE = 2  # argparse's own code for a wrong option, too
-INTERRUPTED = 130  # what shells say of Ctrl-C
-LONGEST_NAME = 23  # beside it, each option of each command fits a line of 80 columns
+INTERNAL_ERROR_CODE = 70  # EX_SOFTWARE of sysexits(3)
+MISTAKE_CODE = 2  # argparse's own code for a wrong option, too
+INTERRUPTED_CODE = 130  # what shells say of Ctrl-C
+MAX_NAME_WIDTH = 23  # beside it, each option of each command fits a line of 80 columns
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a command and return its exit code."""
     command = argv[0] if argv else ""
     if command not in COMMANDS:
-        return _wrong(f'there is no command "{clean(command)}" here; the commands are: {", ".join(COMMANDS)}')
+        return _report_mistake(f'there is no command "{clean(command)}" here; the commands are: {", ".join(COMMANDS)}')
     try:
-        run, arguments = read(command, argv[1:])
-        code = int(run(arguments))
+        run, arguments = parse_command(command, argv[1:])
+        exit_code = int(run(arguments))
         sys.stdout.flush()
-        return code
-    except Refused as refused:
-        return _wrong(str(refused))
-    except PolicyErrors as wrong:
-        count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
-        return _wrong(f"{count} in the policy\n{wrong}")
+        return exit_code
+    except CommandError as command_error:
+        return _report_mistake(str(command_error))
+    except PolicyErrors as policy_errors:
+        count = f"{len(policy_errors.errors)} mistakes" if len(policy_errors.errors) > 1 else "a mistake"
+        return _report_mistake(f"{count} in the policy\n{policy_errors}")
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _wrong(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _report_mistake(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return INTERRUPTED_CODE
     except Exception:  # Python's own exit code is 1, which is an answer of several commands
         traceback.print_exc()
-        say(f"proscribe: {command} ended with an error of its own; the lines above say where", error=True)
-        return BROKEN
+        print_message(f"proscribe: {command} ended with an error of its own; the lines above say where", error=True)
+        return INTERNAL_ERROR_CODE
 
 
-def read(command: str, options: Sequence[str]) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
+def parse_command(
+    command: str, options: Sequence[str]
+) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
     """What runs a command, and its options as that takes them: `passed_on` are those that are ansible-playbook's. A
     mistake in them ends the process, as in argparse.
     """
     # What only one command needs is imported for that command alone.
     module = importlib.import_module(f".{command}", __package__)
-    words = program()
-    called = " ".join(map(quoted, words))
+    launcher_command = get_launcher_command()
+    launcher_line = " ".join(map(quoted, launcher_command))
     # argparse puts options beside the name, even those that have no room there.
-    name = called if len(called) <= LONGEST_NAME else os.path.basename(words[-1])
-    parser = argparse.ArgumentParser(prog=f"{name} {command}", formatter_class=Help, allow_abbrev=False)
+    name = launcher_line if len(launcher_line) <= MAX_NAME_WIDTH else os.path.basename(launcher_command[-1])
+    parser = argparse.ArgumentParser(
+        prog=f"{name} {command}", formatter_class=LauncherHelpFormatter, allow_abbrev=False
+    )
     module.add_arguments(parser)
-    arguments, rest = parser.parse_known_args(options)
-    if rest and not getattr(module, "PASSES_ON", False):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    arguments.passed_on = rest
+    arguments, unknown_options = parser.parse_known_args(options)
+    if unknown_options and not getattr(module, "PASSES_ON", False):
+        parser.error(f"unrecognized arguments: {' '.join(unknown_options)}")
+    arguments.passed_on = unknown_options
     return module.run, arguments
 
 
-def _wrong(message: str) -> int:
+def _report_mistake(message: str) -> int:
     for line in message.splitlines():
-        say(line if line.startswith("  ") else f"proscribe: {line}", error=True)
-    return MISTAKE
+        print_message(line if line.startswith("  ") else f"proscribe: {line}", error=True)
+    return MISTAKE_CODE
 
 
 if __name__ == "__main__":

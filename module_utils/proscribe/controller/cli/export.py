@@ -19,11 +19,11 @@ from ..enforcement_points.declaration import Decision, Format, NotExportable, Re
 from ..enforcement_points.registry import FORMATS
 from ..report.text.layout import fitted, screen_width
 from ..report.text.wording import clean, counted
-from . import Refused, export_all, inventory, say
-from .explain import at
+from . import CommandError, export_all, inventory, print_message
+from .explain import parse_time_option
 
-MOST_NAMED = 3  # for each reason
-NOT_UP_TO_DATE, EXPIRED, NOT_SIGNED = 1, 3, 4
+MAX_NAMED_ITEMS = 3  # for each reason
+OUTDATED_CODE, EXPIRED_CODE, NOT_SIGNED_CODE = 1, 3, 4
 
 EPILOG = """\
 The decision is for the hosts of the inventory, or of a group of it: their variables and waivers count, whether
@@ -47,180 +47,209 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.description = "Write the ban for what Ansible does not reach, in the form that it takes."
     width = max(map(len, FORMATS))
-    formats = "\n".join(f"  {one.name:{width}}  {one.meant_for}" for one in FORMATS.values())
+    formats = "\n".join(
+        f"  {export_format.name:{width}}  {export_format.meant_for}" for export_format in FORMATS.values()
+    )
     parser.epilog = f"FORMAT is one of:\n{formats}\n\n{EPILOG}"
-    choices = [*FORMATS, export_all.ALL]
+    choices = [*FORMATS, export_all.ALL_FORMATS]
     parser.add_argument("format", metavar="FORMAT", choices=choices, help="the form, see below, or all")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the directory to write")
     parser.add_argument("--group", metavar="GROUP", default="", help="for the hosts of this group only")
-    parser.add_argument("--at", type=at, metavar="TIME", help="as of that time, with its zone (default: now)")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true", help="write nothing: exit code 1 where DIR is not up to date")
-    what.add_argument("--replace", action="store_true", help="also an earlier export of another format or group")
+    parser.add_argument(
+        "--at", type=parse_time_option, metavar="TIME", help="as of that time, with its zone (default: now)"
+    )
+    action_group = parser.add_mutually_exclusive_group()
+    action_group.add_argument(
+        "--check", action="store_true", help="write nothing: exit code 1 where DIR is not up to date"
+    )
+    action_group.add_argument(
+        "--replace", action="store_true", help="also an earlier export of another format or group"
+    )
     parser.add_argument("--key", default="", metavar="FILE", help="sign with it (default: proscribe_exports_key)")
-    inventory.add_options(parser)
+    inventory.add_inventory_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the directory, and print what is in it and what is not; returns the exit code."""
     now = (arguments.at or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
-    question = inventory.question(arguments, group=arguments.group, served=False)
-    compiled = add_signing(compile_hosts(question, now), question, arguments.key)
-    if arguments.format == export_all.ALL:
-        return export_all.run(
-            Path(arguments.output), lambda format_, place: _one(format_, arguments, compiled, now, str(place), lines=1)
+    compile_input = inventory.read_compile_input(arguments, group=arguments.group, only_served=False)
+    compiled = add_signing(compile_hosts(compile_input, now), compile_input, arguments.key)
+    if arguments.format == export_all.ALL_FORMATS:
+        return export_all.export_all_formats(
+            Path(arguments.output),
+            lambda format_, directory: _export_format(format_, arguments, compiled, now, str(directory), max_lines=1),
         )
     format_ = FORMATS[arguments.format]
     try:
-        return _one(format_, arguments, compiled, now, arguments.output)
-    except (NotExportable, ControlError) as wrong:
-        raise Refused(f"export {format_.name}: {wrong}") from None
+        return _export_format(format_, arguments, compiled, now, arguments.output)
+    except (NotExportable, ControlError) as error:
+        raise CommandError(f"export {format_.name}: {error}") from None
 
 
-def _one(
+def _export_format(
     format_: Format,
     arguments: argparse.Namespace,
     compiled: CompiledPlans,
     now: datetime.datetime,
-    place: str,
-    lines: int | None = None,
+    output_path: str,
+    max_lines: int | None = None,
 ) -> int:
     """Write or check one directory, and print what came of it, or the first lines of that; returns the exit code.
     Raises NotExportable, ControlError, Refused, OSError.
     """
-    directory = Path(place)
-    before = _earlier(format_, arguments.group, directory, replace=arguments.replace)
+    directory = Path(output_path)
+    earlier_export = _read_earlier_export(format_, arguments.group, directory, replace=arguments.replace)
     if arguments.check:
-        if before is None:
-            _decided(format_, compiled, now, arguments.group)  # where there is nothing to export, none is missing
-        return _check(format_, compiled, now, directory, before)
-    decision, rendered = _write(format_, compiled, now, arguments.group, directory)
-    print(fitted("\n".join(_summary(decision, rendered, place)[:lines]), screen_width()))
+        if earlier_export is None:
+            _decide_export(format_, compiled, now, arguments.group)  # where there is nothing to export, none is missing
+        return _check_export(format_, compiled, now, directory, earlier_export)
+    decision, rendered = _write_export(format_, compiled, now, arguments.group, directory)
+    print(fitted("\n".join(_format_summary(decision, rendered, output_path)[:max_lines]), screen_width()))
     return 0
 
 
-def renew(fed: FedExport, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
+def update_export(fed_export: FedExport, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
     """Write an export again where its directory is not up to date, not signed as it has to be, or has none; what was
     not. Raises Refused and OSError where it cannot be written.
     """
-    format_, directory = FORMATS[fed.format], Path(fed.directory)
+    format_, directory = FORMATS[fed_export.format], Path(fed_export.directory)
     try:
-        before = _earlier(format_, fed.group, directory)
-        differs = ["there was none"]
-        if before is not None and before.at is not None:
-            differs = _unsigned(directory, compiled, now)
-            differs += _differences(format_, compiled, now, directory, before, before.at)
-        if differs:
-            _write(format_, compiled, now, fed.group, directory)
-    except (NotExportable, ControlError) as wrong:
-        raise Refused(f"export {format_.name}: {wrong}") from None
-    return differs
+        earlier_export = _read_earlier_export(format_, fed_export.group, directory)
+        differences = ["there was none"]
+        if earlier_export is not None and earlier_export.at is not None:
+            differences = _find_signature_problems(directory, compiled, now)
+            differences += _list_differences(format_, compiled, now, directory, earlier_export, earlier_export.at)
+        if differences:
+            _write_export(format_, compiled, now, fed_export.group, directory)
+    except (NotExportable, ControlError) as error:
+        raise CommandError(f"export {format_.name}: {error}") from None
+    return differences
 
 
-def _earlier(format_: Format, group: str, directory: Path, replace: bool = False) -> manifest.Earlier | None:
+def _read_earlier_export(
+    format_: Format, group: str, directory: Path, replace: bool = False
+) -> manifest.Earlier | None:
     """The export that a directory has; None for none. Raises Refused for one of another format or group."""
-    before = writing.earlier(directory)
-    if before is not None and (before.format, before.group) != (format_.name, group) and not replace:
-        of = f" of group {before.group}" if before.group else ""
+    earlier_export = writing.earlier(directory)
+    if (
+        earlier_export is not None
+        and (earlier_export.format, earlier_export.group) != (format_.name, group)
+        and not replace
+    ):
+        group_note = f" of group {earlier_export.group}" if earlier_export.group else ""
         expected = "another directory, or --replace where it is meant"
-        raise Refused(clean(f"{directory} has an export {before.format}{of}; expected {expected}"))
-    return before
+        raise CommandError(clean(f"{directory} has an export {earlier_export.format}{group_note}; expected {expected}"))
+    return earlier_export
 
 
-def _write(
+def _write_export(
     format_: Format, compiled: CompiledPlans, now: datetime.datetime, group: str, directory: Path
 ) -> tuple[Decision, Rendered]:
     """Write a directory. Raises NotExportable, ControlError, OSError."""
-    decision, rendered = _decided(format_, compiled, now, group)
-    document = manifest.text(manifest.manifest(format_, decision, rendered))
-    signed = signature.signed(document, compiled.signing, datetime.datetime.now(datetime.timezone.utc))
-    writing.write(directory, {**rendered.files, manifest.NAME: document, **signed})
+    decision, rendered = _decide_export(format_, compiled, now, group)
+    manifest_text = manifest.text(manifest.manifest(format_, decision, rendered))
+    signature_files = signature.signed(manifest_text, compiled.signing, datetime.datetime.now(datetime.timezone.utc))
+    writing.write(directory, {**rendered.files, manifest.NAME: manifest_text, **signature_files})
     return decision, rendered
 
 
-def _decided(format_: Format, compiled: CompiledPlans, at: datetime.datetime, group: str) -> tuple[Decision, Rendered]:
+def _decide_export(
+    format_: Format, compiled: CompiledPlans, at: datetime.datetime, group: str
+) -> tuple[Decision, Rendered]:
     """What an export of the compiled policy says, in the bytes that it has as of a moment."""
     plans = {host: compiled.plans[digest] for host, digest in compiled.hosts.items()}
     decision = decide(plans, at, group, format_.controls)
-    decision = decision._replace(valid_until=_valid_until(compiled, format_, at))
+    decision = decision._replace(valid_until=_find_valid_until(compiled, format_, at))
     return decision, format_.render(decision)
 
 
-def _valid_until(compiled: CompiledPlans, format_: Format, at: datetime.datetime) -> datetime.datetime | None:
-    """The first moment after `at` at which the ban, or a waiver of one of the hosts, begins or ends."""
+def _find_valid_until(compiled: CompiledPlans, format_: Format, at: datetime.datetime) -> datetime.datetime | None:
+    """The first moment after `parse_time_option` at which the ban, or a waiver of one of the hosts, begins or ends."""
     moments = {
         moment
-        for waiver, worth in compiled.waivers
-        if (worth.is_waiving or waiver.starts > at) and set(worth.hosts) & compiled.hosts.keys()
+        for waiver, judged_waiver in compiled.waivers
+        if (judged_waiver.is_waiving or waiver.starts > at) and set(judged_waiver.hosts) & compiled.hosts.keys()
         if set(waiver.controls) & set(format_.controls)
         for moment in (waiver.starts, waiver.ends)
     }
-    moments |= {first for one in compiled.restrictions.values() if (first := find_first_moment(one.effective_from))}
+    moments |= {
+        start
+        for restriction in compiled.restrictions.values()
+        if (start := find_first_moment(restriction.effective_from))
+    }
     return min((moment for moment in moments if moment > at), default=None)
 
 
-def _check(
-    format_: Format, compiled: CompiledPlans, now: datetime.datetime, directory: Path, before: manifest.Earlier | None
+def _check_export(
+    format_: Format,
+    compiled: CompiledPlans,
+    now: datetime.datetime,
+    directory: Path,
+    earlier_export: manifest.Earlier | None,
 ) -> int:
     """Whether a directory has what would be written now, signed where it has to be; prints what differs."""
-    if before is None or before.at is None:
+    if earlier_export is None or earlier_export.at is None:
         raise NotExportable(f"{directory} has no export to check")
-    unsigned = _unsigned(directory, compiled, now)
-    differs = _differences(format_, compiled, now, directory, before, before.at)
-    same = f"up to date, export {before.format} as of {format_moment(before.at)}, plan {before.plan[:19]}"
-    for line in [*unsigned, *differs] or [same]:
-        say(clean(f"{directory}: {line}"))
-    if unsigned:
-        return NOT_SIGNED
-    return EXPIRED if _expired(before, now) else NOT_UP_TO_DATE if differs else 0
+    signature_problems = _find_signature_problems(directory, compiled, now)
+    differences = _list_differences(format_, compiled, now, directory, earlier_export, earlier_export.at)
+    up_to_date_note = f"up to date, export {earlier_export.format} as of {format_moment(earlier_export.at)}, plan {earlier_export.plan[:19]}"
+    for line in [*signature_problems, *differences] or [up_to_date_note]:
+        print_message(clean(f"{directory}: {line}"))
+    if signature_problems:
+        return NOT_SIGNED_CODE
+    return EXPIRED_CODE if _is_expired(earlier_export, now) else OUTDATED_CODE if differences else 0
 
 
-def _unsigned(directory: Path, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
+def _find_signature_problems(directory: Path, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
     """Why the signature of an export does not count; nothing where it does, or where none is there or needed."""
     content = writing.content_of(directory / manifest.NAME) or b""
     problem = signature.checked(directory, content, compiled.signing, now).problem
     return [f"its signature does not count: {problem}"] if problem else []
 
 
-def _expired(before: manifest.Earlier, now: datetime.datetime) -> bool:
-    return before.valid_until is not None and before.valid_until <= now
+def _is_expired(earlier_export: manifest.Earlier, now: datetime.datetime) -> bool:
+    return earlier_export.valid_until is not None and earlier_export.valid_until <= now
 
 
-def _differences(
+def _list_differences(
     format_: Format,
     compiled: CompiledPlans,
     now: datetime.datetime,
     directory: Path,
-    before: manifest.Earlier,
+    earlier_export: manifest.Earlier,
     at: datetime.datetime,
 ) -> list[str]:
     """How a directory differs from what would be written now. The policy is that of now, and the bytes are compared as
-    of the moment of the export, `at`, which its files name.
+    of the moment of the export, `parse_time_option`, which its files name.
     """
-    _, rendered = _decided(format_, compiled, at, before.group)
-    differs = []
-    if before.valid_until and _expired(before, now):
-        differs.append(f"it was valid until {format_moment(before.valid_until)}")
-    for path in sorted({*rendered.files, *before.files}):
-        due, on_disk = rendered.files.get(path), writing.content_of(directory / path)
-        if on_disk is None or hashlib.sha256(on_disk).hexdigest() != before.files.get(path):
-            differs.append(f"{path} was changed, or is gone, since it was written")
-        elif due is None or hashlib.sha256(due).hexdigest() != before.files[path]:
-            differs.append(f"{path} has another content by the policy of now")
-    return differs
+    _, rendered = _decide_export(format_, compiled, at, earlier_export.group)
+    differences = []
+    if earlier_export.valid_until and _is_expired(earlier_export, now):
+        differences.append(f"it was valid until {format_moment(earlier_export.valid_until)}")
+    for path in sorted({*rendered.files, *earlier_export.files}):
+        expected_content, content = rendered.files.get(path), writing.content_of(directory / path)
+        if content is None or hashlib.sha256(content).hexdigest() != earlier_export.files.get(path):
+            differences.append(f"{path} was changed, or is gone, since it was written")
+        elif expected_content is None or hashlib.sha256(expected_content).hexdigest() != earlier_export.files[path]:
+            differences.append(f"{path} has another content by the policy of now")
+    return differences
 
 
-def _summary(decision: Decision, rendered: Rendered, directory: str) -> list[str]:
+def _format_summary(decision: Decision, rendered: Rendered, directory: str) -> list[str]:
     """What was written, and what is not in it: one reason a paragraph, with the first that it is about."""
     count = counted(len(set(rendered.included)), "rule")
-    where = f" of group {decision.group}" if decision.group else ""
-    lines = [f"{directory}: {count} for {counted(len(decision.hosts), 'host')}{where}, plan {decision.digest[:19]}"]
+    group_note = f" of group {decision.group}" if decision.group else ""
+    lines = [
+        f"{directory}: {count} for {counted(len(decision.hosts), 'host')}{group_note}, plan {decision.digest[:19]}"
+    ]
     reasons: dict[str, list[str]] = {}
-    for one in dict.fromkeys([*decision.left_out, *rendered.left_out]):
-        reasons.setdefault(one.why, []).append(f"{one.rule}, {one.what}" if one.rule else one.what)
+    for exclusion in dict.fromkeys([*decision.left_out, *rendered.left_out]):
+        reasons.setdefault(exclusion.why, []).append(
+            f"{exclusion.rule}, {exclusion.what}" if exclusion.rule else exclusion.what
+        )
     if reasons:
         lines.append(f"Not as on hosts ({manifest.NAME} has all of it):")
-    for why, those in reasons.items():
-        lines += [f"  {why}", *(f"    {clean(item)}" for item in those[:MOST_NAMED])]
-        lines += [f"    and {len(those) - MOST_NAMED:,} more"] if len(those) > MOST_NAMED else []
+    for why, items in reasons.items():
+        lines += [f"  {why}", *(f"    {clean(excluded)}" for excluded in items[:MAX_NAMED_ITEMS])]
+        lines += [f"    and {len(items) - MAX_NAMED_ITEMS:,} more"] if len(items) > MAX_NAMED_ITEMS else []
     return [clean(line) for line in lines]

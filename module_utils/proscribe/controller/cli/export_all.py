@@ -10,40 +10,40 @@ from ..enforcement_points import writing
 from ..enforcement_points.declaration import NOTHING, Format, NotExportable
 from ..enforcement_points.registry import FORMATS
 from ..report.text.wording import counted
-from . import Refused, say
+from . import CommandError, print_message
 
-ALL = "all"
-REFUSED = 2  # as for a single one
+ALL_FORMATS = "all"
+REFUSED_CODE = 2  # as for a single one
 
 
-def run(output: Path, export: Callable[[Format, Path], int]) -> int:
-    """Write or check each format below a directory, by `export`; returns the worst exit code, that of a refused
+def export_all_formats(output: Path, export_format: Callable[[Format, Path], int]) -> int:
+    """Write or check each format below a directory, by `export_format`; returns the worst exit code, that of a refused
     one before all. Raises Refused where the policy has nothing for any of them.
     """
-    codes: list[int] = []
-    nothing: dict[str, list[str]] = {}  # by reason, the formats
-    refused: dict[str, list[str]] = {}
+    exit_codes: list[int] = []
+    empty_formats: dict[str, list[str]] = {}  # by reason, the formats
+    refused_formats: dict[str, list[str]] = {}
     for format_ in FORMATS.values():
-        place = output / format_.name
+        directory = output / format_.name
         try:
-            codes.append(export(format_, place))
-        except NotExportable as wrong:
-            stale = wrong.nothing and writing.earlier(place) is not None
-            more = f". Delete {place}, which has an earlier export of it" if stale else ""
-            reasons = nothing if wrong.nothing and not stale else refused
-            reasons.setdefault(str(wrong).removeprefix(f"{NOTHING}: ") + more, []).append(format_.name)
-        except (ControlError, Refused, OSError) as wrong:
-            refused.setdefault(str(wrong), []).append(format_.name)
-    if nothing:
-        _name(nothing, "with nothing to export")
-    if refused:
-        _name(refused, "refused", error=True)
-    if not codes and not refused:
-        raise Refused("export all: the policy has nothing for any format")
-    return REFUSED if refused else max(codes)
+            exit_codes.append(export_format(format_, directory))
+        except NotExportable as error:
+            is_stale = error.nothing and writing.earlier(directory) is not None
+            deletion_hint = f". Delete {directory}, which has an earlier export of it" if is_stale else ""
+            reasons = empty_formats if error.nothing and not is_stale else refused_formats
+            reasons.setdefault(str(error).removeprefix(f"{NOTHING}: ") + deletion_hint, []).append(format_.name)
+        except (ControlError, CommandError, OSError) as error:
+            refused_formats.setdefault(str(error), []).append(format_.name)
+    if empty_formats:
+        _print_reasons(empty_formats, "with nothing to export")
+    if refused_formats:
+        _print_reasons(refused_formats, "refused", error=True)
+    if not exit_codes and not refused_formats:
+        raise CommandError("export all: the policy has nothing for any format")
+    return REFUSED_CODE if refused_formats else max(exit_codes)
 
 
-def _name(reasons: Mapping[str, list[str]], what: str, *, error: bool = False) -> None:
-    say(f"{counted(sum(map(len, reasons.values())), 'format')} {what}:", error=error)
-    for reason, those in reasons.items():
-        say(f"  {', '.join(those)}: {reason}", error=error)
+def _print_reasons(reasons: Mapping[str, list[str]], description: str, *, error: bool = False) -> None:
+    print_message(f"{counted(sum(map(len, reasons.values())), 'format')} {description}:", error=error)
+    for reason, format_names in reasons.items():
+        print_message(f"  {', '.join(format_names)}: {reason}", error=error)

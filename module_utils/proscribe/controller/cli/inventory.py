@@ -34,25 +34,25 @@ from ..compile.inventory.reports_place import ENVIRONMENT_VARIABLE, VARIABLE, Re
 from ..compile.inventory.selection import select_audience, select_hosts
 from ..policy_errors import PolicyErrors, close_to
 from ..report.collection.invocation import CallArgument
-from . import Refused
+from . import CommandError
 
-PROJECT = installation.PROJECT_DIRECTORY
+PROJECT_DIRECTORY = installation.PROJECT_DIRECTORY
 
 # A collection has no example inventory.
-DEFAULT = "what ansible.cfg names" if installation.COLLECTION else "inventory/"
+DEFAULT_INVENTORY = "what ansible.cfg names" if installation.COLLECTION else "inventory/"
 
 
-class NoneServed(Refused):
+class NoServedHosts(CommandError):
     """All of the chosen hosts are such as runs leave out."""
 
 
-def add_options(parser: argparse.ArgumentParser, limited: bool = True) -> None:
-    """The options that choose hosts and read their variables, as ansible-playbook has them; --limit, if `limited`."""
+def add_inventory_options(parser: argparse.ArgumentParser, has_limit: bool = True) -> None:
+    """The options that choose hosts and read their variables, as ansible-playbook has them; --limit, if `has_limit`."""
     group = parser.add_argument_group("inventory (as for ansible-playbook)")
     group.add_argument(
-        "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help=f"default: {DEFAULT}"
+        "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help=f"default: {DEFAULT_INVENTORY}"
     )
-    if limited:
+    if has_limit:
         group.add_argument("-l", "--limit", metavar="HOSTS", default="", help="only these hosts")
     else:
         parser.set_defaults(limit="")
@@ -69,66 +69,72 @@ def add_options(parser: argparse.ArgumentParser, limited: bool = True) -> None:
     group.add_argument("-J", "--ask-vault-password", "--ask-vault-pass", action="store_true", dest="ask_vault_pass")
 
 
-def inventory_options(arguments: argparse.Namespace) -> list[CallArgument]:
+def list_inventory_options(arguments: argparse.Namespace) -> list[CallArgument]:
     """The options, given once more, that say where the inventory is and how to read it; without --limit."""
-    named = {"-i": "inventory", "-e": "extra_vars", "--vault-id": "vault_ids"}
-    named["--vault-password-file"] = "vault_password_files"
-    words = [CallArgument(name, option, text) for option, name in named.items() for text in getattr(arguments, name)]
-    return words + ([CallArgument("ask_vault_pass", "-J")] if arguments.ask_vault_pass else [])
+    destinations = {"-i": "inventory", "-e": "extra_vars", "--vault-id": "vault_ids"}
+    destinations["--vault-password-file"] = "vault_password_files"
+    call_arguments = [
+        CallArgument(name, option, text) for option, name in destinations.items() for text in getattr(arguments, name)
+    ]
+    return call_arguments + ([CallArgument("ask_vault_pass", "-J")] if arguments.ask_vault_pass else [])
 
 
-def sources(named: Sequence[str]) -> list[str]:
+def resolve_sources(inventory_names: Sequence[str]) -> list[str]:
     """The inventory's sources as Ansible gives them to a playbook: paths made absolute, lists of hosts as they are."""
-    if not named:
+    if not inventory_names:
         return [str(source) for source in constants.DEFAULT_HOST_LIST]
-    return [source if "," in source else unfrackpath(source, follow=False) for source in named]
+    return [source if "," in source else unfrackpath(source, follow=False) for source in inventory_names]
 
 
 @functools.cache
-def _vault_secrets(ids: tuple[str, ...], files: tuple[str, ...], ask: bool) -> Any:
+def _load_vault_secrets(vault_ids: tuple[str, ...], password_files: tuple[str, ...], ask_password: bool) -> Any:
     """The secrets that open vaults. Once for a process: so Ansible has it, and nobody types a password twice."""
     return CLI.setup_vault_secrets(
-        DataLoader(), vault_ids=list(ids), vault_password_files=list(files), ask_vault_pass=ask, auto_prompt=False
+        DataLoader(),
+        vault_ids=list(vault_ids),
+        vault_password_files=list(password_files),
+        ask_vault_pass=ask_password,
+        auto_prompt=False,
     )
 
 
-def reports_place(arguments: argparse.Namespace) -> ReportsPlace:
+def locate_reports(arguments: argparse.Namespace) -> ReportsPlace:
     """Where the reports of the inventory that `arguments` name are. Without one, or where the environment decides, no
-    inventory is read. Raises what `question` does.
+    inventory is read. Raises what `read_compile_input` does.
     """
     if os.environ.get(ENVIRONMENT_VARIABLE) or not arguments.inventory:
         return find_reports_place([], [], f"; -i INVENTORY finds what {VARIABLE} names")
-    about = question(arguments)
-    return find_reports_place(about.hosts, about.inventory)
+    compile_input = read_compile_input(arguments)
+    return find_reports_place(compile_input.hosts, compile_input.inventory)
 
 
-def question(
-    arguments: argparse.Namespace, project: Path = PROJECT, *, group: str = "", served: bool = True
+def read_compile_input(
+    arguments: argparse.Namespace, project: Path = PROJECT_DIRECTORY, *, group: str = "", only_served: bool = True
 ) -> CompileInput:
-    """What the inventory says of the hosts that `arguments` choose (see add_options), or of those of a `group` among
+    """What the inventory says of the hosts that `arguments` choose (see add_inventory_options), or of those of a `group` among
     them. Unless only hosts that Proscribe serves count, all of them are in it.
 
     Raises Refused for an inventory, a vault or a choice that Ansible cannot read, and for one without any host. Raises
     PolicyErrors for a variable that cannot be templated, and for one where Ansible does not read it.
     """
-    chosen = sources(arguments.inventory)
+    inventory_sources = resolve_sources(arguments.inventory)
     try:
-        inventory, hostvars = _managers(arguments, chosen, project)
+        inventory, hostvars = _make_managers(arguments, inventory_sources, project)
         names = [str(host.name) for host in inventory.list_hosts("all")]
         groups = {str(name): frozenset(map(str, hosts)) for name, hosts in inventory.get_groups_dict().items()}
         if mistakes := list(find_policy_mistakes(hostvars, names)):
             raise PolicyErrors(mistakes)
         if group:
-            names = _members(group, groups, names)
-        selection = select_hosts(names, hostvars, observes=True) if served else select_audience(names, hostvars)
+            names = _list_group_members(group, groups, names)
+        selection = select_hosts(names, hostvars, observes=True) if only_served else select_audience(names, hostvars)
     except AnsibleError as error:
         place = find_error_place(error)
-        raise Refused(f"{place}: {error}" if place else str(error)) from None
+        raise CommandError(f"{place}: {error}" if place else str(error)) from None
     if not names:
-        where = f" matches --limit {arguments.limit}" if arguments.limit else ""
-        raise Refused(f"no host of the inventory ({', '.join(chosen) or 'which is empty'}){where}")
+        limit_note = f" matches --limit {arguments.limit}" if arguments.limit else ""
+        raise CommandError(f"no host of the inventory ({', '.join(inventory_sources) or 'which is empty'}){limit_note}")
     if not selection.hosts:
-        raise NoneServed(
+        raise NoServedHosts(
             f"none of the {len(names)} hosts is served: proscribe_hosts is {selection.pattern!r},"
             f" and {len(selection.not_served)} are network devices"
         )
@@ -136,7 +142,7 @@ def question(
         project=project,
         mode="audit",
         playbook="audit",
-        inventory=chosen,
+        inventory=inventory_sources,
         limit=arguments.limit,
         controls=list(CONTROLS),
         hosts=selection.hosts,
@@ -149,17 +155,19 @@ def question(
         windows_hosts=selection.windows_hosts,
         pattern=selection.pattern,
         chosen_hosts=selection.chosen_hosts,
-        audience=not served,
+        audience=not only_served,
     )
 
 
-def _managers(arguments: argparse.Namespace, chosen: list[str], project: Path) -> tuple[InventoryManager, HostVars]:
+def _make_managers(
+    arguments: argparse.Namespace, inventory_sources: list[str], project: Path
+) -> tuple[InventoryManager, HostVars]:
     """Ansible's own view of the inventory, and the variables of its hosts. Raises AnsibleError."""
     context.CLIARGS = CLIArgs(  # it is where Ansible's managers look for the options of a command
         {
             "extra_vars": tuple(map(trust_as_template, arguments.extra_vars)),  # -e may hold a template, as in a run
             "subset": arguments.limit or None,
-            "inventory": chosen,
+            "inventory": inventory_sources,
             "verbosity": 0,
         }
     )
@@ -167,13 +175,13 @@ def _managers(arguments: argparse.Namespace, chosen: list[str], project: Path) -
         init_plugin_loader()  # as a command of Ansible does it: an inventory may be the configuration of a plugin
     loader = DataLoader()
     loader.set_vault_secrets(
-        _vault_secrets(
+        _load_vault_secrets(
             (*constants.DEFAULT_VAULT_IDENTITY_LIST, *arguments.vault_ids),
             tuple(arguments.vault_password_files),
             arguments.ask_vault_pass,
         )
     )
-    inventory = InventoryManager(loader=loader, sources=chosen)
+    inventory = InventoryManager(loader=loader, sources=inventory_sources)
     variables = VariableManager(loader=loader, inventory=inventory, version_info=CLI.version_info(gitinfo=False))
     # As in a run, only now: `-e @file` is looked for where it was typed, group_vars beside the playbooks, too.
     loader.set_basedir(str(project / "playbooks"))
@@ -182,17 +190,17 @@ def _managers(arguments: argparse.Namespace, chosen: list[str], project: Path) -
     return inventory, HostVars(inventory=inventory, variable_manager=variables, loader=loader)
 
 
-def _members(group: str, groups: Mapping[str, frozenset[str]], names: Sequence[str]) -> list[str]:
+def _list_group_members(group: str, groups: Mapping[str, frozenset[str]], names: Sequence[str]) -> list[str]:
     """Those of some hosts that are in a group, which may have none that Ansible reaches. Raises Refused for none."""
     if group not in groups:
-        raise Refused(f"the inventory has no group {group!r}{close_to(group, groups)}")
+        raise CommandError(f"the inventory has no group {group!r}{close_to(group, groups)}")
     if not groups[group]:
-        raise Refused(
+        raise CommandError(
             f"the group {group!r} has no host, so no policy is decided for it. Add one that represents its devices, and"
             f" leave it out of the runs:\n  {group}: {{hosts: {{{group}-devices: {{}}}}}}\n"
             f'  all: {{vars: {{proscribe_hosts: "all:!{group}"}}}}'
         )
     members = [name for name in names if name in groups[group]]
     if not members:
-        raise Refused(f"no host of the group {group!r} is among those of --limit")
+        raise CommandError(f"no host of the group {group!r} is among those of --limit")
     return members

@@ -21,123 +21,135 @@ from ..report.evaluation.merge import ReportPart, get_round_id, has_all_hosts, m
 from ..report.history import OFF
 from ..report.storage.complete import UnknownRun, collect_shared_records, find_run, list_runs, read_records, read_report
 from ..report.storage.files import PARTIAL_SUFFIX, ReportDirectory
-from . import Refused, say
-from .inventory import sources
+from . import CommandError, print_message
+from .inventory import resolve_sources
 
-UNMERGED = "unmerged"
-MOST_OTHERS = 20  # runs of which is said why they are not merged
+UNMERGED_RUNS = "unmerged"
+MAX_REPORTED_RUNS = 20  # runs of which is said why they are not merged
 
 
-def merge(arguments: argparse.Namespace, reports: Path) -> Path:
+def merge_runs(arguments: argparse.Namespace, reports: Path) -> Path:
     """Write the report that the runs named come to, and make it the latest; returns its directory.
 
     Raises what reading and writing reports raises, Unmergeable, and Refused.
     """
-    expected = _expected(arguments.inventory)
-    directories = _named(arguments, reports, expected)
+    expected = _list_expected_hosts(arguments.inventory)
+    directories = _select_directories(arguments, reports, expected)
     parts = [
         ReportPart(read_report(directory), collect_shared_records(read_records(directory))) for directory in directories
     ]
     now = datetime.datetime.now(datetime.timezone.utc)
-    id_ = f"{now:%Y%m%dT%H%M%SZ}-{parts[0].report['run']['mode']}-{secrets.token_hex(2)}"
-    report, records = merge_reports(id_, parts, expected, sources(arguments.inventory) if arguments.inventory else ())
+    run_id = f"{now:%Y%m%dT%H%M%SZ}-{parts[0].report['run']['mode']}-{secrets.token_hex(2)}"
+    report, records = merge_reports(
+        run_id, parts, expected, resolve_sources(arguments.inventory) if arguments.inventory else ()
+    )
     for directory in directories:
-        _bring_plans(directory.parent / PLANS_DIRECTORY, reports / PLANS_DIRECTORY)
+        _copy_plans(directory.parent / PLANS_DIRECTORY, reports / PLANS_DIRECTORY)
     if arguments.history:
         report["run"]["history"] = arguments.history
     elif report["run"].get("history") == OFF:
         text = "the merged run is in no history, as its slices are in none"
-        say(f"proscribe: {text}. Name these again with --history: --merge RUN RUN --history sqlite", error=True)
-    known = len(report["warnings"])
-    past = record_history(reports, report, records)
-    for warning in report["warnings"][known:]:
-        say(f"proscribe: {warning}", error=True)
-    made = ReportDirectory(reports / f"{id_}{PARTIAL_SUFFIX}")
+        print_message(
+            f"proscribe: {text}. Name these again with --history: --merge RUN RUN --history sqlite", error=True
+        )
+    known_warnings = len(report["warnings"])
+    page_history = record_history(reports, report, records)
+    for warning in report["warnings"][known_warnings:]:
+        print_message(f"proscribe: {warning}", error=True)
+    report_directory = ReportDirectory(reports / f"{run_id}{PARTIAL_SUFFIX}")
     lists = make_host_lists(report["run"], records)
     for name in (NOT_REACHED_FILE, SET_ASIDE_FILE):
-        if left := [host for directory in directories for host in _lines(directory / name)]:
-            lists[name] = left
-    return publish_report(made, report, records, ReportExtras(page_history=past, host_lists=lists))
+        if host_names := [host for directory in directories for host in _read_lines(directory / name)]:
+            lists[name] = host_names
+    return publish_report(report_directory, report, records, ReportExtras(page_history=page_history, host_lists=lists))
 
 
-def _named(arguments: argparse.Namespace, reports: Path, expected: Collection[str] | None) -> list[Path]:
+def _select_directories(arguments: argparse.Namespace, reports: Path, expected: Collection[str] | None) -> list[Path]:
     """Return the directories of the runs; `unmerged` stands for the slices of one round that are in no merged report.
 
     That is the round that is named, or the newest one. Raises UnknownRun.
     """
-    since, chosen = arguments.since or "", arguments.round
-    directories = [find_run(reports, name) for name in arguments.merge if name != UNMERGED]
-    if UNMERGED in arguments.merge:
+    since_time, chosen_round = arguments.since or "", arguments.round
+    directories = [find_run(reports, name) for name in arguments.merge if name != UNMERGED_RUNS]
+    if UNMERGED_RUNS in arguments.merge:
         all_runs = {name: read_report(reports / name)["run"] for name in list_runs(reports)}
-        merged_already = {part for run in all_runs.values() for part in run.get("parts", ())}
-        free = {name: run for name, run in all_runs.items() if name not in merged_already and "parts" not in run}
-        free = {
-            name: run for name, run in free.items() if run["started"] >= since and reports / name not in directories
+        merged_parts = {part for run in all_runs.values() for part in run.get("parts", ())}
+        free_runs = {name: run for name, run in all_runs.items() if name not in merged_parts and "parts" not in run}
+        free_runs = {
+            name: run
+            for name, run in free_runs.items()
+            if run["started"] >= since_time and reports / name not in directories
         }
         rounds = [get_round_id(read_report(directory)["run"]) for directory in directories]
-        slices, others = _slices(reports, free, chosen or next(iter(rounds), ""), expected)
+        slices, skipped_runs = _select_slices(reports, free_runs, chosen_round or next(iter(rounds), ""), expected)
         directories += [reports / name for name in slices]
-        round_ = next((get_round_id(all_runs[name]) for name in slices), "")
-        others |= {
+        merged_round = next((get_round_id(all_runs[name]) for name in slices), "")
+        skipped_runs |= {
             name: "it is in a merged report already"
-            for name in merged_already.intersection(all_runs)
-            if round_ and get_round_id(all_runs[name]) == round_ and reports / name not in directories
+            for name in merged_parts.intersection(all_runs)
+            if merged_round and get_round_id(all_runs[name]) == merged_round and reports / name not in directories
         }
-        for name, why in sorted(others.items(), reverse=True)[:MOST_OTHERS]:  # the newest ones
-            say(f"proscribe: {name} is not merged: {why}", error=True)
+        for name, reason in sorted(skipped_runs.items(), reverse=True)[:MAX_REPORTED_RUNS]:  # the newest ones
+            print_message(f"proscribe: {name} is not merged: {reason}", error=True)
     if not directories:
-        of_round = f" of the round {chosen}" if chosen else ""
-        period = f" since {since}" if since else ""
-        raise UnknownRun(f"no slice{of_round} in {reports}{period} that is in no merged report yet")
+        round_note = f" of the round {chosen_round}" if chosen_round else ""
+        period_note = f" since {since_time}" if since_time else ""
+        raise UnknownRun(f"no slice{round_note} in {reports}{period_note} that is in no merged report yet")
     return list(dict.fromkeys(directories))
 
 
-def _slices(
-    reports: Path, free: Mapping[str, ReportRun], chosen: str, expected: Collection[str] | None
+def _select_slices(
+    reports: Path, free_runs: Mapping[str, ReportRun], chosen_round: str, expected: Collection[str] | None
 ) -> tuple[list[str], dict[str, str]]:
     """Return the runs that are slices of a round (the newest one, if none is named), and why the others are not."""
-    others: dict[str, str] = {}
+    skipped_runs: dict[str, str] = {}
     slices: list[str] = []
-    for name in free:
+    for name in free_runs:
         hosts = {record["host"] for record in read_records(reports / name)}
-        hosts.update(one["host"] for one in read_report(reports / name).get("not_served", ()))
+        hosts.update(host_entry["host"] for host_entry in read_report(reports / name).get("not_served", ()))
         if expected is not None and not hosts <= {*expected}:
-            others[name] = "it is of another inventory"
+            skipped_runs[name] = "it is of another inventory"
         elif expected is not None and has_all_hosts(hosts, expected):
-            others[name] = "it is a run over the whole"
+            skipped_runs[name] = "it is a run over the whole"
         else:
             slices.append(name)
-    rounds = [(free[name]["started"], get_round_id(free[name])) for name in slices if get_round_id(free[name])]
-    chosen = chosen or max(rounds, default=("", ""))[1]
-    others |= {name: f"it is not of the round {chosen}" for name in slices if get_round_id(free[name]) != chosen}
-    return [name for name in slices if name not in others], others
+    rounds = [
+        (free_runs[name]["started"], get_round_id(free_runs[name])) for name in slices if get_round_id(free_runs[name])
+    ]
+    chosen_round = chosen_round or max(rounds, default=("", ""))[1]
+    skipped_runs |= {
+        name: f"it is not of the round {chosen_round}"
+        for name in slices
+        if get_round_id(free_runs[name]) != chosen_round
+    }
+    return [name for name in slices if name not in skipped_runs], skipped_runs
 
 
-def _expected(inventory: Sequence[str]) -> list[str] | None:
+def _list_expected_hosts(inventory: Sequence[str]) -> list[str] | None:
     """The hosts of an inventory; None where none was named. Raises Refused."""
     if not inventory:
         return None
     try:
-        hosts = InventoryManager(loader=DataLoader(), sources=sources(inventory)).list_hosts("all")
+        hosts = InventoryManager(loader=DataLoader(), sources=resolve_sources(inventory)).list_hosts("all")
     except AnsibleError as error:
-        raise Refused(str(error)) from None
+        raise CommandError(str(error)) from None
     return [str(host.name) for host in hosts]
 
 
-def _bring_plans(source: Path, store: Path) -> None:
+def _copy_plans(source: Path, store_path: Path) -> None:
     """Plans that hosts answered for, out of another controller's folder of reports: the history asks them."""
-    if not source.is_dir() or source.resolve() == store.resolve():
+    if not source.is_dir() or source.resolve() == store_path.resolve():
         return
-    theirs, ours = PlanStore(source, trusted={source.stat().st_uid}), PlanStore(store)
+    source_store, target_store = PlanStore(source, trusted={source.stat().st_uid}), PlanStore(store_path)
     try:
-        ours.require_directories()
-    except UntrustedStore as wrong:
-        raise Refused(str(wrong)) from None
-    for plan in source.glob("*.json"):
-        digest = f"sha256:{plan.stem}"
+        target_store.require_directories()
+    except UntrustedStore as error:
+        raise CommandError(str(error)) from None
+    for plan_path in source.glob("*.json"):
+        digest = f"sha256:{plan_path.stem}"
         with contextlib.suppress(OSError):  # what is not the plan of its name is none
-            ours.add_plan(theirs.read_stored_plan(digest), digest)
+            target_store.add_plan(source_store.read_stored_plan(digest), digest)
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split() if path.is_file() else []

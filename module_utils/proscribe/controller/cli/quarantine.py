@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from ...model.quarantined import LIST
 from ...wire import installation
 from ..custody.request import ARGUMENTS, FORMATS, JSON, SELECTORS, TABLE, VARIABLES, VERBS, Wrong, read
-from . import Refused
+from . import CommandError
 
 PASSES_ON = True  # what the parser does not know is ansible-playbook's
 
-MEANT = {
+SELECTOR_HELP = {
     "hosts": "only on these hosts (repeat it, or separate with commas)",
     "users": "taken from these accounts",
     "services": "taken for these services",
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("do", choices=VERBS, help="what to do; list only reads")
     for name, option in SELECTORS.items():
-        parser.add_argument(option, dest=name, action="append", default=[], metavar="NAME", help=MEANT[name])
+        parser.add_argument(option, dest=name, action="append", default=[], metavar="NAME", help=SELECTOR_HELP[name])
     parser.add_argument("--all", action="store_true", help="all items, instead of the four options above")
     parser.add_argument("--older-than", default="", metavar="LENGTH", help="taken longer ago than 30d, 12w, ...")
     parser.add_argument("--accept-loss", action="store_true", help="restore also what the next run takes again")
@@ -55,36 +55,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Become ansible-playbook. Raises Refused for what cannot be meant; then no host is asked."""
-    rest = arguments.passed_on
-    if bare := _no_options(rest):
-        raise Refused(f"found {bare[0]!r}, expected options only; an id is given with --id {bare[0]}")
+    passed_options = arguments.passed_on
+    if bare_arguments := _list_bare_arguments(passed_options):
+        raise CommandError(
+            f"found {bare_arguments[0]!r}, expected options only; an id is given with --id {bare_arguments[0]}"
+        )
     values = {name: getattr(arguments, name) for name in ARGUMENTS}
     for name in SELECTORS:
-        values[name] = [one for text in values[name] for one in text.split(",")]
+        values[name] = [selected_name for text in values[name] for selected_name in text.split(",")]
     try:
         request = read(values)
-    except Wrong as wrong:
-        raise Refused(str(wrong)) from None
+    except Wrong as error:
+        raise CommandError(str(error)) from None
     if arguments.format == JSON:
         if request.do != LIST:
-            raise Refused(f"--format json: found with {request.do}, expected with list")
-        _only_the_answer_on_stdout()
+            raise CommandError(f"--format json: found with {request.do}, expected with list")
+        _move_stdout_to_stderr()
     # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
-    extra = json.dumps({VARIABLES[name]: value for name, value in values.items()})
-    ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
-    os.execvp(ansible, [ansible, installation.name_playbook("quarantine"), *rest, "-e", extra])
+    extra_variables = json.dumps({VARIABLES[name]: option_value for name, option_value in values.items()})
+    ansible_command = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
+    os.execvp(
+        ansible_command,
+        [ansible_command, installation.name_playbook("quarantine"), *passed_options, "-e", extra_variables],
+    )
 
 
-def _no_options(words: Sequence[str]) -> list[str]:
+def _list_bare_arguments(arguments: Sequence[str]) -> list[str]:
     """The words that are no option, nor can be an option's value, which follows it at once."""
-    before = ["", *words]
-    return [word for word, last in zip(words, before) if not word.startswith("-") and not last.startswith("-")]
+    previous_arguments = ["", *arguments]
+    return [
+        argument
+        for argument, previous_argument in zip(arguments, previous_arguments)
+        if not argument.startswith("-") and not previous_argument.startswith("-")
+    ]
 
 
-def _only_the_answer_on_stdout() -> None:
+def _move_stdout_to_stderr() -> None:
     """What Ansible prints goes to the standard error; the callback writes the answer to a descriptor of its own."""
     sys.stdout.flush()
-    answer = os.dup(1)
-    os.set_inheritable(answer, True)
-    os.environ["PROSCRIBE_ANSWER_FD"] = str(answer)
+    answer_descriptor = os.dup(1)
+    os.set_inheritable(answer_descriptor, True)
+    os.environ["PROSCRIBE_ANSWER_FD"] = str(answer_descriptor)
     os.dup2(2, 1)

@@ -45,12 +45,12 @@ from ..report.storage.files import PARTIAL_SUFFIX
 from ..report.terminal import exceptions, past_runs, summary
 from ..report.text.layout import fitted, screen_width, wrap
 from ..report.text.wording import counted, in_words, some
-from . import Refused, merging, report_pages, say
-from .inventory import add_options, reports_place
+from . import CommandError, merging, print_message, report_pages
+from .inventory import add_inventory_options, locate_reports
 from .report_pages import HTML, SVG
 
-MOST_RUNS = 50  # the newest ones, that are asked for their history
-STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
+MAX_HISTORY_RUNS = 50  # the newest ones, that are asked for their history
+STALE_AFTER_SECONDS = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
 
 TABLE, JSON, CSV = "table", "json", "csv"
 
@@ -77,7 +77,7 @@ no run has them. The history is the one that the latest run wrote into, unless -
 there is no such run or no history; otherwise 0."""
 
 
-def formats() -> tuple[str, ...]:
+def list_formats() -> tuple[str, ...]:
     """What `--format` may say."""
     return TABLE, JSON, HTML, SVG, *exports.formats()
 
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the word."""
     parser.description = "Show what a run found, or what the history knows of all runs. No host is touched."
     parser.epilog = EPILOG
-    parser.add_argument("--since", type=since, metavar="WHEN", help="from then on: 30d, 12h, 2w, a day")
+    parser.add_argument("--since", type=parse_since, metavar="WHEN", help="from then on: 30d, 12h, 2w, a day")
     parser.add_argument("--host", default="", help="only this host, and what happened on it")
     parser.add_argument("--rule", default="", help="only this rule, such as apps/wechat, and where it was broken")
     parser.add_argument(
@@ -104,19 +104,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--round", default="", metavar="ID", help="with --merge unmerged: the slices of this round")
     parser.add_argument(
         "--format",
-        choices=formats(),
+        choices=list_formats(),
         metavar="FORMAT",
-        help=f"on the standard output: {', '.join(formats())} (default: table; of the history table and json)",
+        help=f"on the standard output: {', '.join(list_formats())} (default: table; of the history table and json)",
     )
     parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--history", default="", metavar="WHERE", help="sqlite, or a postgresql:// URL")
-    add_options(parser, limited=False)
+    add_inventory_options(parser, has_limit=False)
 
 
-def since(text: str) -> str:
+def parse_since(text: str) -> str:
     """A length of time back from now, or a day or a UTC time, as a UTC time. Raises ArgumentTypeError."""
     try:
-        return format_moment(_now() - datetime.timedelta(seconds=parse_duration(text)))
+        return format_moment(_get_current_time() - datetime.timedelta(seconds=parse_duration(text)))
     except ValueError:
         pass
     try:
@@ -127,14 +127,14 @@ def since(text: str) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
-    size = shutil.get_terminal_size((80, 40))
+    terminal_size = shutil.get_terminal_size((80, 40))
     interactive = sys.stdout.isatty()
     colours = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     # What is piped or kept in a file has no screen to fit.
-    screen = summary.Screen(screen_width(), size.lines if interactive else sys.maxsize, colours, os.getcwd())
-    place = reports_place(arguments)
-    text = answer(arguments, screen, place)
-    if _format(arguments) in (
+    screen = summary.Screen(screen_width(), terminal_size.lines if interactive else sys.maxsize, colours, os.getcwd())
+    place = locate_reports(arguments)
+    text = compose_answer(arguments, screen, place)
+    if _choose_format(arguments) in (
         HTML,
         SVG,
         *exports.formats(),
@@ -142,86 +142,100 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.buffer.write(text.encode())
     else:
         print(text)
-    if _format(arguments) != TABLE and sys.stderr.isatty():  # a table has it in its text; a file is for a program
-        say(f"proscribe: {_read_from(place, screen)}", error=True)
+    if (
+        _choose_format(arguments) != TABLE and sys.stderr.isatty()
+    ):  # a table has it in its text; a file is for a program
+        print_message(f"proscribe: {_describe_place(place, screen)}", error=True)
     return 0
 
 
-def answer(arguments: argparse.Namespace, screen: summary.Screen, place: ReportsPlace) -> str:
+def compose_answer(arguments: argparse.Namespace, screen: summary.Screen, place: ReportsPlace) -> str:
     """What the word has to say of the reports in that place, as text. Raises Refused."""
     history_options = arguments.since or arguments.host or arguments.rule
     if arguments.exceptions:
-        return _exceptions(arguments, screen, place)
+        return _render_exceptions(arguments, screen, place)
     if arguments.json and arguments.format not in (None, JSON):
-        raise Refused(f"--json is --format json, and --format {arguments.format} is asked for too")
-    format_ = _format(arguments)
-    arguments = argparse.Namespace(**{**vars(arguments), "format": format_})
-    report_pages.check(arguments, format_)
-    if history_options and not arguments.merge and format_ not in (TABLE, JSON):
-        raise Refused(f"--format {format_} is of one run; --since, --host and --rule ask the history of all runs")
+        raise CommandError(f"--json is --format json, and --format {arguments.format} is asked for too")
+    output_format = _choose_format(arguments)
+    arguments = argparse.Namespace(**{**vars(arguments), "format": output_format})
+    report_pages.check_group_options(arguments, output_format)
+    if history_options and not arguments.merge and output_format not in (TABLE, JSON):
+        raise CommandError(
+            f"--format {output_format} is of one run; --since, --host and --rule ask the history of all runs"
+        )
     if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
-        raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
-    if arguments.round and merging.UNMERGED not in arguments.merge:
-        raise Refused(f"--round goes with --merge {merging.UNMERGED}")
+        raise CommandError("--merge makes a report of its own: only --since, --history and --format go with it")
+    if arguments.round and merging.UNMERGED_RUNS not in arguments.merge:
+        raise CommandError(f"--round goes with --merge {merging.UNMERGED_RUNS}")
     if history_options and not arguments.merge and (arguments.run or arguments.write):
-        raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
+        raise CommandError(
+            "--run and --write are about one run; --since, --host and --rule ask the history of all runs"
+        )
     reports = place.directory
     try:
         if arguments.merge:
-            arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge(arguments, reports).name})
+            arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge_runs(arguments, reports).name})
             history_options = ""
-        text = _history(arguments, reports, screen) if history_options else _one_run(arguments, reports, screen)
+        text = (
+            _render_history(arguments, reports, screen) if history_options else _render_run(arguments, reports, screen)
+        )
     except (UnknownRun, UnreadableReport, UnmergeableReports, HistoryError, OSError) as error:
-        raise Refused(f"{error} ({_read_from(place, screen)})") from error
-    if format_ != TABLE or arguments.group:  # the place may be named after others
+        raise CommandError(f"{error} ({_describe_place(place, screen)})") from error
+    if output_format != TABLE or arguments.group:  # the place may be named after others
         return text
-    return f"{text}\n{fitted(f'note: {_read_from(place, screen)}', screen.width)}"
+    return f"{text}\n{fitted(f'note: {_describe_place(place, screen)}', screen.width)}"
 
 
-def _format(arguments: argparse.Namespace) -> str:
+def _choose_format(arguments: argparse.Namespace) -> str:
     return arguments.format or (JSON if arguments.json else TABLE)
 
 
-def _read_from(place: ReportsPlace, screen: summary.Screen) -> str:
+def _describe_place(place: ReportsPlace, screen: summary.Screen) -> str:
     return f"reports are read from {shorten_path(str(place.directory), screen.here)} ({place.named_by})"
 
 
-def _exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: ReportsPlace) -> str:
+def _render_exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: ReportsPlace) -> str:
     """All exceptions of a period with their chain."""
-    format_ = _format(arguments)
-    if format_ not in (TABLE, JSON, CSV):
-        raise Refused(f"--exceptions has the formats {TABLE}, {JSON} and {CSV}")
+    output_format = _choose_format(arguments)
+    if output_format not in (TABLE, JSON, CSV):
+        raise CommandError(f"--exceptions has the formats {TABLE}, {JSON} and {CSV}")
     for name in ("host", "rule", "run", "group", "write", "merge"):
         if getattr(arguments, name):
-            raise Refused(f"--exceptions is about all waivers: --{name} does not go with it")
+            raise CommandError(f"--exceptions is about all waivers: --{name} does not go with it")
     try:
-        history, _ = _opened(arguments, place.directory)
-        found = exceptions.gather(history, arguments.since or "", _now())
+        history, _ = _open_history(arguments, place.directory)
+        waiver_exceptions = exceptions.gather(history, arguments.since or "", _get_current_time())
     except (UnreadableReport, HistoryError, OSError) as error:
-        raise Refused(f"{error} ({_read_from(place, screen)})") from error
-    if format_ == CSV:
-        return exceptions.table(found)
-    return json.dumps(found.as_dict(), indent=2) if format_ == JSON else exceptions.render(found, screen)
+        raise CommandError(f"{error} ({_describe_place(place, screen)})") from error
+    if output_format == CSV:
+        return exceptions.table(waiver_exceptions)
+    return (
+        json.dumps(waiver_exceptions.as_dict(), indent=2)
+        if output_format == JSON
+        else exceptions.render(waiver_exceptions, screen)
+    )
 
 
-def _opened(arguments: argparse.Namespace, reports: Path) -> tuple[History, int]:
+def _open_history(arguments: argparse.Namespace, reports: Path) -> tuple[History, int]:
     """The history that the latest run wrote into, or the one that is named; and after how many seconds a record is
     too old.
     """
-    stale_after = STALE_AFTER
+    stale_after = STALE_AFTER_SECONDS
     with contextlib.suppress(UnknownRun):  # another controller's runs may be in the history all the same
-        stale_after = read_report(find_run(reports))["run"].get("stale_after") or STALE_AFTER
-    history = open_history(arguments.history or _history_of_runs(reports), reports)
+        stale_after = read_report(find_run(reports))["run"].get("stale_after") or STALE_AFTER_SECONDS
+    history = open_history(arguments.history or _find_history_of_runs(reports), reports)
     if history is None:
-        why = "" if arguments.history else f" for the newest runs in {reports}; --history names another history"
-        raise Refused(f"proscribe_history is off{why}: no run is remembered, so there is nothing to answer from")
+        period_note = "" if arguments.history else f" for the newest runs in {reports}; --history names another history"
+        raise CommandError(
+            f"proscribe_history is off{period_note}: no run is remembered, so there is nothing to answer from"
+        )
     return history, stale_after
 
 
-def _history_of_runs(reports: Path) -> str:
+def _find_history_of_runs(reports: Path) -> str:
     """Return the history that the latest run wrote into. Slices write into none, so a run before them may say it."""
     latest = [find_run(reports).name] if (reports / LATEST).exists() else []
-    for name in dict.fromkeys([*latest, *reversed(list_runs(reports)[-MOST_RUNS:])]):
+    for name in dict.fromkeys([*latest, *reversed(list_runs(reports)[-MAX_HISTORY_RUNS:])]):
         with contextlib.suppress(UnreadableReport, OSError):
             history = read_report(reports / name)["run"].get("history") or SQLITE
             if history != OFF:
@@ -229,78 +243,84 @@ def _history_of_runs(reports: Path) -> str:
     return OFF if latest else SQLITE
 
 
-def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
-    history, stale_after = _opened(arguments, reports)
+def _render_history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
+    history, stale_after = _open_history(arguments, reports)
     scope = QueryScope(arguments.since or "", arguments.host, arguments.rule)
     try:
-        found = past_runs.gather(history, scope, _now(), stale_after)
-    except UnknownName as unknown:
-        known = unknown.service in read_catalogue([installation.CATALOGUE]).services if unknown.service else False
-        known_service = f"{unknown.service} is a service of the catalogue, but " if known else ""
-        raise Refused(f"{known_service}{unknown}") from None
-    return json.dumps(found.as_dict(), indent=2) if arguments.format == JSON else past_runs.render(found, screen)
+        past_report = past_runs.gather(history, scope, _get_current_time(), stale_after)
+    except UnknownName as error:
+        is_known = error.service in read_catalogue([installation.CATALOGUE]).services if error.service else False
+        service_note = f"{error.service} is a service of the catalogue, but " if is_known else ""
+        raise CommandError(f"{service_note}{error}") from None
+    return (
+        json.dumps(past_report.as_dict(), indent=2)
+        if arguments.format == JSON
+        else past_runs.render(past_report, screen)
+    )
 
 
-def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
+def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
     directory = find_run(reports, arguments.run or LATEST)
     if (
         directory.parent / PLANS_DIRECTORY
     ).is_dir():  # named by its path, it has the history of its own directory of reports
         reports = directory.parent
-    report = whole = read_report(directory)
+    report = full_report = read_report(directory)
     lifts = fleet_state_file.read_lifts(reports) if is_present_report(directory, reports) else {}
-    of_hosts = lifts or arguments.group or arguments.write or arguments.format not in (JSON, SVG)
-    records: Sequence[HostRecord] = collect_shared_records(read_records(directory)) if of_hosts else []
+    needs_records = lifts or arguments.group or arguments.write or arguments.format not in (JSON, SVG)
+    records: Sequence[HostRecord] = collect_shared_records(read_records(directory)) if needs_records else []
     report, records = apply_lifts(report, records, lifts)
     if arguments.group:
-        report, records = report_pages.department(report, records, arguments.group)
+        report, records = report_pages.select_department(report, records, arguments.group)
     if arguments.write:
-        _write(directory, report, records, arguments, reports)
+        _rewrite_outputs(directory, report, records, arguments, reports)
     if arguments.format == TABLE:
         if department := report.get("department"):
             text = summary.render(report, records, screen)
             return "\n".join([text, "", *wrap(department["left_out"], screen.width)])
         text = summary.render(report, records, screen, str(directory))
-        notes = [*_lifted(report), *_notes(report, directory, reports, not arguments.run)]
+        notes = [*_list_lift_notes(report), *_list_notes(report, directory, reports, not arguments.run)]
         return "\n".join([text, *(fitted(f"note: {note}", screen.width) for note in notes)])
     if arguments.format == JSON:
         return json.dumps(report, indent=2)
     if arguments.format in (HTML, SVG):
-        past = report_pages.past(whole["run"], arguments.history, reports)
-        return report_pages.drawn(arguments.format, report, records, past, str(directory))
+        page_history = report_pages.open_page_history(full_report["run"], arguments.history, reports)
+        return report_pages.render_page(arguments.format, report, records, page_history, str(directory))
     stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
-    changes = _changes([arguments.format], reports, report["run"], arguments.history)
+    changes = _read_run_changes([arguments.format], reports, report["run"], arguments.history)
     exports.pour(stream, report, records, arguments.format, changes)
     return stream.getvalue()
 
 
-def _notes(report: FleetReport, directory: Path, reports: Path, latest: bool) -> list[str]:
+def _list_notes(report: FleetReport, directory: Path, reports: Path, is_latest: bool) -> list[str]:
     """The notes for a user who reads a report later: its age, and newer runs."""
     run, notes = report["run"], []
-    age = (_now() - parse_moment(run["finished"])).total_seconds()
-    if age > (run.get("stale_after") or STALE_AFTER):
-        notes.append(f"this run ended {format_duration(age)} ago; the state of the hosts may have changed")
-    if latest:
-        notes += _newer_parts(directory, reports)
-    newer = [path.name for path in reports.glob(f"*{PARTIAL_SUFFIX}") if path.name > directory.name] if latest else []
-    if newer:
-        name = sorted(newer)[-1]
+    age_seconds = (_get_current_time() - parse_moment(run["finished"])).total_seconds()
+    if age_seconds > (run.get("stale_after") or STALE_AFTER_SECONDS):
+        notes.append(f"this run ended {format_duration(age_seconds)} ago; the state of the hosts may have changed")
+    if is_latest:
+        notes += _describe_newer_run(directory, reports)
+    newer_runs = (
+        [path.name for path in reports.glob(f"*{PARTIAL_SUFFIX}") if path.name > directory.name] if is_latest else []
+    )
+    if newer_runs:
+        name = sorted(newer_runs)[-1]
         notes.append(f"{name} is newer: a run that goes on, or one that was killed, which the next run closes")
     return notes
 
 
-def _lifted(report: FleetReport) -> list[str]:
+def _list_lift_notes(report: FleetReport) -> list[str]:
     """Return a note on hosts that were lifted since the run."""
-    lifted = report.get("lifted") or ()
-    hosts = list(dict.fromkeys(one["host"] for one in lifted))
+    lift_entries = report.get("lifted") or ()
+    hosts = list(dict.fromkeys(lift_entry["host"] for lift_entry in lift_entries))
     if not hosts:
         return []
-    lifts = list(dict.fromkeys(one["run"] for one in lifted))
-    where = f"{counted(len(hosts), 'host')} ({some(hosts, 5)})"
-    return [f"the ban was lifted on {where} after this run, by {some(lifts, 3)}"]
+    lift_runs = list(dict.fromkeys(lift_entry["run"] for lift_entry in lift_entries))
+    host_note = f"{counted(len(hosts), 'host')} ({some(hosts, 5)})"
+    return [f"the ban was lifted on {host_note} after this run, by {some(lift_runs, 3)}"]
 
 
-def _newer_parts(latest: Path, reports: Path) -> list[str]:
+def _describe_newer_run(latest: Path, reports: Path) -> list[str]:
     """What the newest run has seen since the latest over the whole."""
     try:
         newest = find_run(reports, NEWEST)
@@ -314,25 +334,27 @@ def _newer_parts(latest: Path, reports: Path) -> list[str]:
     return [f"{newest.name} is newer ({scope}): {states or 'no host'}; --run {NEWEST} shows it"]
 
 
-def _write(
+def _rewrite_outputs(
     directory: Path, report: FleetReport, records: Sequence[HostRecord], arguments: argparse.Namespace, reports: Path
 ) -> None:
     """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
-    past = report_pages.past(report["run"], arguments.history, reports)
-    changes = _changes(report["run"].get("exports") or (), reports, report["run"], arguments.history)
+    page_history = report_pages.open_page_history(report["run"], arguments.history, reports)
+    changes = _read_run_changes(report["run"].get("exports") or (), reports, report["run"], arguments.history)
     with fleet_state_file.lock_fleet_state(reports):
         fleet_state, _ = fleet_state_file.read_fleet_state(reports)
-        rewrite_report(directory, reports, report, records, fleet_state, past, changes)
+        rewrite_report(directory, reports, report, records, fleet_state, page_history, changes)
 
 
-def _changes(names: Collection[str], reports: Path, run: ReportRun, history: str) -> RunTransitions | None:
+def _read_run_changes(
+    export_names: Collection[str], reports: Path, run: ReportRun, history: str
+) -> RunTransitions | None:
     """What a run changed, where one of these exports contains it; an unreadable history gives only a message."""
     try:
-        return read_changes(reports, run, history) if exports.of_history(names) else None
+        return read_changes(reports, run, history) if exports.of_history(export_names) else None
     except HistoryError as error:
-        say(f"proscribe: what the run changed is not known: {error}", error=True)
+        print_message(f"proscribe: what the run changed is not known: {error}", error=True)
         return None
 
 
-def _now() -> datetime.datetime:
+def _get_current_time() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)

@@ -16,51 +16,57 @@ from ..report.history import open_history
 from ..report.page import document
 from ..report.page.days import picture, svg
 from ..report.text.wording import clean, some
-from . import Refused
+from . import CommandError
 
 HTML, SVG = "html", "svg"
-MOST_NAMED = 12  # departments that a message lists
+MAX_NAMED_DEPARTMENTS = 12  # departments that a message lists
 
 
-def check(arguments: argparse.Namespace, format_: str) -> None:
+def check_group_options(arguments: argparse.Namespace, format_: str) -> None:
     """Raises Refused for what --group does not go with: all of it is about other hosts too."""
     if not arguments.group:
         return
     for name in ("since", "host", "rule", "write", "merge"):
         if getattr(arguments, name):
-            raise Refused(f"--group is about one run and one department: --{name} does not go with it")
+            raise CommandError(f"--group is about one run and one department: --{name} does not go with it")
     if format_ == SVG or format_ in exports.of_all_known() or exports.of_history([format_]):
-        raise Refused(f"--format {format_} counts all hosts: with --group it would be about others too")
+        raise CommandError(f"--format {format_} counts all hosts: with --group it would be about others too")
 
 
-def department(report: FleetReport, records: Sequence[HostRecord], name: str) -> tuple[FleetReport, list[HostRecord]]:
+def select_department(
+    report: FleetReport, records: Sequence[HostRecord], name: str
+) -> tuple[FleetReport, list[HostRecord]]:
     """The report and the records of a department alone. Raises Refused for one that the report does not have."""
     try:
         return make_department_report(report, records, name)
     except UnknownDepartment:
-        known = some(sorted(report.get("departments") or ()), MOST_NAMED)
-        has = f"it has {known}" if known else "it has none"
-        raise Refused(f"the report of {report['run']['id']} has no department {clean(name)!r}; {has}") from None
+        known_departments = some(sorted(report.get("departments") or ()), MAX_NAMED_DEPARTMENTS)
+        department_note = f"it has {known_departments}" if known_departments else "it has none"
+        raise CommandError(
+            f"the report of {report['run']['id']} has no department {clean(name)!r}; {department_note}"
+        ) from None
 
 
-def past(run: ReportRun, history: str, reports: Path) -> PageHistory:
+def open_page_history(run: ReportRun, history: str, reports: Path) -> PageHistory:
     """What the history, or the one that is named, has for the page of a run. Raises HistoryError."""
-    opened = open_history(history or run.get("history") or "off", reports)
-    return {} if opened is None else read_page_history(opened, run)
+    history_database = open_history(history or run.get("history") or "off", reports)
+    return {} if history_database is None else read_page_history(history_database, run)
 
 
-def drawn(format_: str, report: FleetReport, records: Sequence[HostRecord], known: PageHistory, directory: str) -> str:
+def render_page(
+    format_: str, report: FleetReport, records: Sequence[HostRecord], page_history: PageHistory, directory: str
+) -> str:
     """The page of a report, or the trend as a picture. Raises Refused."""
     if format_ == SVG:
-        return _svg(report, known)
+        return _render_trend(report, page_history)
     if report.get("department"):  # the trend counts all hosts; since when something is so is asked for its own alone
-        known, directory = ({"since": known["since"]} if "since" in known else {}), ""
-    return "".join(document.page(report, records, directory=directory, **known))
+        page_history, directory = ({"since": page_history["since"]} if "since" in page_history else {}), ""
+    return "".join(document.page(report, records, directory=directory, **page_history))
 
 
-def _svg(report: FleetReport, known: PageHistory) -> str:
+def _render_trend(report: FleetReport, page_history: PageHistory) -> str:
     run = report["run"]
-    made = picture(known.get("days", ()), run["finished"], "; ".join(describe_restrictions(run)))
-    if made is None:
-        raise Refused("the history has no two days with runs like this one, so there is no trend yet")
-    return svg(made)
+    trend_picture = picture(page_history.get("days", ()), run["finished"], "; ".join(describe_restrictions(run)))
+    if trend_picture is None:
+        raise CommandError("the history has no two days with runs like this one, so there is no trend yet")
+    return svg(trend_picture)

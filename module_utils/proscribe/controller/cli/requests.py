@@ -27,13 +27,13 @@ from ..compile.waivers.refusals import (
 )
 from ..report.text.layout import cells, paint, row, screen_width
 from ..report.text.wording import clean, counted, in_words, some
-from . import Refused, inventory, say
-from .waiver.folder import of_inventory, replace
-from .waiver.requested import DRAFTED, ENDED, OPEN, REFUSED, WAIVED, Standing, found, named
+from . import CommandError, inventory, print_message
+from .waiver.folder import find_new_waiver_folder, replace_file
+from .waiver.requested import DRAFTED, ENDED, OPEN, REFUSED, WAIVED, RequestStatus, find_request, list_requests
 
 SCHEMA = "proscribe/request-list/1"
-LIST, REFUSE = "list", "refuse"
-COLOUR = {OPEN: "yellow", DRAFTED: "blue", WAIVED: "green", REFUSED: "red", ENDED: "grey"}
+LIST_REQUESTS, REFUSE_REQUEST = "list", "refuse"
+STATE_COLOURS = {OPEN: "yellow", DRAFTED: "blue", WAIVED: "green", REFUSED: "red", ENDED: "grey"}
 
 EPILOG = """\
   ./proscribe requests                                          all of them, those that wait first
@@ -48,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List what users request on their hosts (proscribe-request), or refuse one of it."
     parser.epilog = EPILOG
     parser.add_argument(
-        "do", nargs="?", choices=(LIST, REFUSE), default=LIST, help="list, or refuse one (default: list)"
+        "do",
+        nargs="?",
+        choices=(LIST_REQUESTS, REFUSE_REQUEST),
+        default=LIST_REQUESTS,
+        help="list, or refuse one (default: list)",
     )
     parser.add_argument("id", nargs="?", default="", metavar="ID", help="the request to refuse")
     parser.add_argument(
@@ -58,89 +62,110 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by", default="", metavar="NAME", help="who refuses it, one who may approve it (default: this account)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    inventory.add_options(parser)
+    inventory.add_inventory_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code. Raises Refused and PolicyErrors."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    if arguments.do == REFUSE:
-        return _refuse(arguments, now)
+    if arguments.do == REFUSE_REQUEST:
+        return _refuse_request(arguments, now)
     if arguments.id or arguments.why:
-        raise Refused(f"found {arguments.id!r} after list, expected options only")
-    listed = found(arguments, now)
+        raise CommandError(f"found {arguments.id!r} after list, expected options only")
+    request_statuses = list_requests(arguments, now)
     if arguments.json:
-        document = {"schema": SCHEMA, "at": format_moment(now), "requests": [as_dict(one) for one in listed]}
+        document = {
+            "schema": SCHEMA,
+            "at": format_moment(now),
+            "requests": [make_request_entry(request_status) for request_status in request_statuses],
+        }
         print(json.dumps(document, indent=2))
-    elif not listed:
-        say("no requests: no host of this inventory has reported one")
+    elif not request_statuses:
+        print_message("no requests: no host of this inventory has reported one")
     else:
-        print(table(listed, now, screen_width(), sys.stdout.isatty()))
+        print(format_request_table(request_statuses, now, screen_width(), sys.stdout.isatty()))
     return 0
 
 
-def _refuse(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    why = arguments.why.strip()
-    if not (arguments.id and why):
-        raise Refused("refuse: found no reason, expected the id of a request, and why")
-    by = arguments.by.strip() or pwd.getpwuid(os.getuid()).pw_name
-    for option, text in (("why", why), ("--by", by)):
+def _refuse_request(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+    reason = arguments.why.strip()
+    if not (arguments.id and reason):
+        raise CommandError("refuse: found no reason, expected the id of a request, and why")
+    refused_by = arguments.by.strip() or pwd.getpwuid(os.getuid()).pw_name
+    for option, text in (("why", reason), ("--by", refused_by)):
         if not text.isprintable() or len(text) > MAX_REASON_LENGTH:
-            raise Refused(
+            raise CommandError(
                 f"{option}: found {len(text)} characters, expected one printable line of at most {MAX_REASON_LENGTH}"
             )
-    standing = named(arguments.id, found(arguments, now))
-    if standing.state in (REFUSED, WAIVED):
-        also = f"; to end it, revoke the waiver {standing.waiver}" if standing.waiver else ""
-        raise Refused(f"request {standing.request.id} is {standing.state} already: {standing.why}{also}")
-    request = standing.request
-    refusal = RequestRefusal(request.id, request.host, request.user, request.service, why, by, format_moment(now))
-    question = inventory.question(arguments)
-    if why := explain_invalid_refusal(refusal, make_judgement_context(question, read_all_restrictions(question.hosts))):
-        raise Refused(f"{why}; who refuses a request has to be one who may approve it (--by)")
-    path = of_inventory(question) / REFUSALS_FILE
+    request_status = find_request(arguments.id, list_requests(arguments, now))
+    if request_status.state in (REFUSED, WAIVED):
+        revocation_hint = (
+            f"; to end it, revoke the waiver {request_status.waiver_id}" if request_status.waiver_id else ""
+        )
+        raise CommandError(
+            f"request {request_status.request.id} is {request_status.state} already: {request_status.answer}{revocation_hint}"
+        )
+    request = request_status.request
+    refusal = RequestRefusal(
+        request.id, request.host, request.user, request.service, reason, refused_by, format_moment(now)
+    )
+    compile_input = inventory.read_compile_input(arguments)
+    if reason := explain_invalid_refusal(
+        refusal, make_judgement_context(compile_input, read_all_restrictions(compile_input.hosts))
+    ):
+        raise CommandError(f"{reason}; who refuses a request has to be one who may approve it (--by)")
+    path = find_new_waiver_folder(compile_input) / REFUSALS_FILE
     with lock_folder(path.parent):
-        replace(path, append_refusal(path, refusal))
-    say(f"request {request.id} of {request.user} on {request.host} for {request.service} is refused; commit {path}")
-    say(f"{request.host} has the answer with its next enforcing or drift run")
-    if standing.state == DRAFTED:
-        say(f"the draft {standing.waiver} is left as it is: delete it")
+        replace_file(path, append_refusal(path, refusal))
+    print_message(
+        f"request {request.id} of {request.user} on {request.host} for {request.service} is refused; commit {path}"
+    )
+    print_message(f"{request.host} has the answer with its next enforcing or drift run")
+    if request_status.state == DRAFTED:
+        print_message(f"the draft {request_status.waiver_id} is left as it is: delete it")
     return 0
 
 
-def as_dict(standing: Standing) -> dict[str, object]:
+def make_request_entry(request_status: RequestStatus) -> dict[str, object]:
     """A request with its state, for programs."""
     keys = ("id", "host", "user", "service", "reason", "at")
     return {
-        **{key: getattr(standing.request, key) for key in keys},
-        "departments": list(standing.departments),
-        "state": standing.state,
-        "why": standing.why or None,
-        "waiver": standing.waiver or None,
-        "opens": {"user": list(standing.opens.user), "host": list(standing.opens.host)},
+        **{key: getattr(request_status.request, key) for key in keys},
+        "departments": list(request_status.departments),
+        "state": request_status.state,
+        "why": request_status.answer or None,
+        "waiver": request_status.waiver_id or None,
+        "opens": {"user": list(request_status.effect.user_controls), "host": list(request_status.effect.host_controls)},
     }
 
 
-def table(listed: Sequence[Standing], now: datetime.datetime, width: int, colours: bool) -> str:
+def format_request_table(
+    request_statuses: Sequence[RequestStatus], now: datetime.datetime, width: int, colours: bool
+) -> str:
     """The requests as text, in the order given."""
-    waiting = sum(one.state == OPEN for one in listed)
-    lines = [paint(f"{counted(len(listed), 'request')}: {waiting:,} open", "bold", colours=colours), ""]
-    words = [in_words(one.state) for one in listed]
-    names = [clean(one.request.id) for one in listed]
-    widths = (min(max(map(cells, names)), width // 3), max(map(cells, words)))
-    for one, name, word in zip(listed, names, words):
-        first, *rest = row(name, word, clean(sentence(one, now)), widths, width)
-        lines += [first.replace(f" {word}", " " + paint(word, COLOUR[one.state], colours=colours), 1), *rest]
+    open_count = sum(request_status.state == OPEN for request_status in request_statuses)
+    lines = [paint(f"{counted(len(request_statuses), 'request')}: {open_count:,} open", "bold", colours=colours), ""]
+    state_texts = [in_words(request_status.state) for request_status in request_statuses]
+    request_ids = [clean(request_status.request.id) for request_status in request_statuses]
+    widths = (min(max(map(cells, request_ids)), width // 3), max(map(cells, state_texts)))
+    for request_status, request_id, state_text in zip(request_statuses, request_ids, state_texts):
+        first, *rest = row(request_id, state_text, clean(describe_request(request_status, now)), widths, width)
+        lines += [
+            first.replace(
+                f" {state_text}", " " + paint(state_text, STATE_COLOURS[request_status.state], colours=colours), 1
+            ),
+            *rest,
+        ]
     return "\n".join(lines)
 
 
-def sentence(standing: Standing, now: datetime.datetime) -> str:
+def describe_request(request_status: RequestStatus, now: datetime.datetime) -> str:
     """Who requests what where, for how long already, why, what a waiver would open, and what was answered."""
-    request = standing.request
-    whose = some(standing.departments, 3) or "no department"
-    age = format_duration(max(0.0, (now - standing.time).total_seconds()))
-    said = f"{standing.why}. " if standing.why else ""
+    request = request_status.request
+    department_text = some(request_status.departments, 3) or "no department"
+    age_text = format_duration(max(0.0, (now - request_status.time).total_seconds()))
+    answer_note = f"{request_status.answer}. " if request_status.answer else ""
     return (
-        f"{said}{request.user} on {request.host} ({whose}) requests {request.service}, {age} ago: {request.reason}. "
-        f"{standing.opens}"
+        f"{answer_note}{request.user} on {request.host} ({department_text}) requests {request.service}, {age_text} ago: {request.reason}. "
+        f"{request_status.effect}"
     )

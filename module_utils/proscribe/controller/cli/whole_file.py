@@ -7,22 +7,22 @@ import os
 import tempfile
 from pathlib import Path
 
-from . import Refused
+from . import CommandError
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_file_atomically(path: Path, content: bytes) -> None:
     """Write a file beside its place and rename it. Raises Refused."""
     try:
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".new-", delete=False) as beside:
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".new-", delete=False) as temporary_file:
             try:
-                beside.write(content)
-                beside.flush()
-                os.fsync(beside.fileno())
-                os.chmod(beside.name, 0o644)
-                os.replace(beside.name, path)
+                temporary_file.write(content)
+                temporary_file.flush()
+                os.fsync(temporary_file.fileno())
+                os.chmod(temporary_file.name, 0o644)
+                os.replace(temporary_file.name, path)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    os.unlink(beside.name)
+                    os.unlink(temporary_file.name)
                 raise
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from None
+        raise CommandError(f"{path}: {error.strerror}") from None

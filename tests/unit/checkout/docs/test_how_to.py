@@ -10,7 +10,7 @@ import pytest
 from checkouts import FOR_DERIVED, copied, run
 from doc_blocks import Command, File
 from proscribe.controller.cli.scheduled import exports
-from proscribe.controller.cli.scheduled.unended import failure
+from proscribe.controller.cli.scheduled.unended import make_failure_notification
 from proscribe.controller.report import notification, request_news
 from proscribe.controller.report.exports.record_lines import Answer, Line
 from proscribe.controller.report.notification import NotificationPayload, build_notification
@@ -62,7 +62,12 @@ def test_the_guide_to_exports_has_all_that_an_export_gets():
 
 
 def test_the_guide_to_channels_has_all_keys_of_a_notification():
-    keys = {*NotificationPayload.__annotations__, "heads", *build_notification("", ()).facts, *failure({}, "", 0).facts}
+    keys = {
+        *NotificationPayload.__annotations__,
+        "heads",
+        *build_notification("", ()).facts,
+        *make_failure_notification({}, "", 0).facts,
+    }
     for module in (exports, notification, request_news):
         calls = [one for one in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(one, ast.Call)]
         named = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "made"]

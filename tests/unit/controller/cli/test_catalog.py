@@ -10,13 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from proscribe.controller.cli import Refused, command_line
+from proscribe.controller.cli import CommandError, command_line
 from proscribe.controller.cli.catalog import proposing
-from proscribe.controller.cli.catalog.chosen import Chosen
-from proscribe.controller.cli.catalog.proposing import Proposal, amendment, names_of, propose
-from proscribe.controller.cli.catalog.recall.measure import Found
-from proscribe.controller.cli.catalog.recall.proposals import Proposed
-from proscribe.controller.cli.catalog.recall.standing import Standing
+from proscribe.controller.cli.catalog.chosen import LoadedCatalogue
+from proscribe.controller.cli.catalog.proposing import AmendmentProposal, format_amendment, parse_names, propose_names
+from proscribe.controller.cli.catalog.recall.measure import ListedName
+from proscribe.controller.cli.catalog.recall.proposals import ProposedName
+from proscribe.controller.cli.catalog.recall.standing import NameStatus
 from recording import compare, fold, join_files, outline
 
 PARROT = (
@@ -230,20 +230,20 @@ def test_names_of_a_list_are_read_in_each_form():
     text = "a.example\n# b.example\nC.Example. # c\ndomain:d.example:@cn\nfull:e.example\n||f.example^\n*.g.example\n"
     text += "0.0.0.0 h.example\n127.0.0.1 i.example # x\n:: j.example\n1.2.3.4 k.example\nl.example m.example x\n"
     text += ".n.example\ncom\n<html>\nlocalhost\na.example\n\xff\n"
-    assert names_of(text) == [f"{letter}.example" for letter in "acdefghijln"]
+    assert parse_names(text) == [f"{letter}.example" for letter in "acdefghijln"]
 
 
 def test_amendment_accepts_unverified_names_and_adds_the_others():
-    text = amendment(OWL_PROPOSING, ["a.example", "perhaps.example"], ["it's: one", "two"])
+    text = format_amendment(OWL_PROPOSING, ["a.example", "perhaps.example"], ["it's: one", "two"])
     accept = "---\namends: owl\naccept:\n  domains:\n    - perhaps.example\nadd:\n  domains:\n    - a.example\n"
     assert text == f"{accept}sources:\n  - 'it''s: one'\n  - 'two'\n"
 
 
 def test_a_longer_list_is_a_feed(monkeypatch):
-    monkeypatch.setattr(proposing, "MOST", 2)
-    assert len(names_of("a.example\nb.example\na.example")) == 2
-    with pytest.raises(Refused, match="^3 names; expected at most 2: a longer list is a feed"):
-        names_of("a.example\nb.example\nc.example")
+    monkeypatch.setattr(proposing, "MAX_NAMES", 2)
+    assert len(parse_names("a.example\nb.example\na.example")) == 2
+    with pytest.raises(CommandError, match="^3 names; expected at most 2: a longer list is a feed"):
+        parse_names("a.example\nb.example\nc.example")
 
 
 OWL_PROPOSING = SimpleNamespace(
@@ -258,22 +258,22 @@ OWL_PROPOSING = SimpleNamespace(
 
 
 def test_name_that_an_entry_has_or_has_decided_is_not_proposed():
-    found = propose(OWL_PROPOSING, [*NEW, *KNOWN, "web.example", "googleapis.com"])
-    assert found.add == ["new.example", "newer.example", "perhaps.example", "web.example"]
-    assert found.left.pop("googleapis.com").startswith("it carries ")
+    found = propose_names(OWL_PROPOSING, [*NEW, *KNOWN, "web.example", "googleapis.com"])
+    assert found.added == ["new.example", "newer.example", "perhaps.example", "web.example"]
+    assert found.left_out.pop("googleapis.com").startswith("it carries ")
     has = "the entry has it as shared or allowed"
-    assert found.left == {"said.example": SAID, "cdn.example": has, "ok.owl.example": has}
-    assert propose(OWL_PROPOSING, []) == Proposal([], {})
+    assert found.left_out == {"said.example": SAID, "cdn.example": has, "ok.owl.example": has}
+    assert propose_names(OWL_PROPOSING, []) == AmendmentProposal([], {})
 
 
 class Command:
     def __init__(self, folder):
         self.folder = folder
-        self.chosen = Chosen([folder], SimpleNamespace(services={"owl": OWL_PROPOSING}))
+        self.chosen = LoadedCatalogue([folder], SimpleNamespace(services={"owl": OWL_PROPOSING}))
         (folder / "list").write_text("new.example\nsaid.example\n")
 
     def __call__(self, *words):
-        _, arguments = command_line.read("catalog", ["propose", *words])
+        _, arguments = command_line.parse_command("catalog", ["propose", *words])
         assert arguments.run_subcommand(arguments, self.chosen) == 0
 
 
@@ -299,7 +299,7 @@ def test_amendment_is_written_into_the_last_directory_and_over_no_file(command, 
     said = f"left out said.example: {SAID}\nown/amends/owl.yml: 1 name to add; review it, then commit\n"
     assert capsys.readouterr() == ("", said)
     Path("own/amends/owl.yml").write_text("mine")
-    with pytest.raises(Refused, match="^own/amends/owl.yml is there already; .* add.domains: new.example$"):
+    with pytest.raises(CommandError, match="^own/amends/owl.yml is there already; .* add.domains: new.example$"):
         command(*options)
     assert Path("own/amends/owl.yml").read_text() == "mine"
 
@@ -324,7 +324,7 @@ def test_list_without_new_names_is_no_mistake(command, capsys):
     ],
 )
 def test_missing_word_of_propose_is_named(command, words, why):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         command(*words)
     assert str(refused.value).startswith(why)
 
@@ -335,17 +335,17 @@ def test_a_list_has_a_largest_size(command, name, monkeypatch):
     for size in (len(content), len(content) - 1):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
         Path("list").write_bytes(content)
-        monkeypatch.setattr(proposing, "LARGEST", size)
+        monkeypatch.setattr(proposing, "MAX_LIST_BYTES", size)
         if size == len(content):
             command("owl", name, *SOURCE)
         else:
-            with pytest.raises(Refused, match=f"^{name}: more than {size} bytes; expected a list of names"):
+            with pytest.raises(CommandError, match=f"^{name}: more than {size} bytes; expected a list of names"):
                 command("owl", name, *SOURCE)
 
 
 def missing(name, service, closes=""):
-    found = Found(name, Standing("missing"), True, 7, ("one", "two"))
-    return Proposed(found, "vpn", service, closes)
+    found = ListedName(name, NameStatus("missing"), True, 7, ("one", "two"))
+    return ProposedName(found, "vpn", service, closes)
 
 
 SERVICES = {"new": "owl", "owl": "owl", "said": "owl", "gull": "gull", "nobody": ""}
@@ -359,12 +359,14 @@ OF_GULL = OF_OWL.replace("owl", "gull").replace("new.example", "gull.example")
 def recalled(command, monkeypatch):
     calls = []
     services = {"owl": OWL_PROPOSING, "gull": SimpleNamespace(**{**vars(OWL_PROPOSING), "id": "gull", "decided": []})}
-    command.chosen = Chosen([command.folder], SimpleNamespace(services=services))
+    command.chosen = LoadedCatalogue([command.folder], SimpleNamespace(services=services))
     found = SimpleNamespace(popularity=("top",), lists=SimpleNamespace(missing={"four": "it is gone"}), results="all")
     clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: DAY.astimezone(zone)), timezone=datetime.timezone)
     monkeypatch.setattr(proposing, "datetime", clock)
-    monkeypatch.setattr(proposing, "compared", lambda *given: calls.append(given) or found)
-    monkeypatch.setattr(proposing, "proposed", lambda results, chosen: calls.append((results, chosen)) or list(FOUND))
+    monkeypatch.setattr(proposing, "compare_catalogue", lambda *given: calls.append(given) or found)
+    monkeypatch.setattr(
+        proposing, "propose_missing_names", lambda results, chosen: calls.append((results, chosen)) or list(FOUND)
+    )
     return calls
 
 

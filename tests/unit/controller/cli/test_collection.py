@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from proscribe.controller.cli import Refused, collection
+from proscribe.controller.cli import CommandError, collection
 from proscribe.controller.cli.collection import building, layout, placing
-from proscribe.controller.cli.collection.full_names import Names
+from proscribe.controller.cli.collection.full_names import CollectionNames
 
 PROJECT = Path(__file__).resolve().parents[4]
 MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
@@ -45,9 +45,9 @@ def test_every_file_of_the_checkout_is_in_it(here):
     left_out = {".ci", ".github", "inventory", "tests"}
     assert first - left_out == layout.DIRECTORIES.keys(), "a new directory is either in the collection or named here"
     for path in tracked.splitlines():
-        if path.partition("/")[0] in layout.DIRECTORIES and not path.startswith(layout.LEFT_OUT):
+        if path.partition("/")[0] in layout.DIRECTORIES and not path.startswith(layout.EXCLUDED_PATHS):
             link = (PROJECT / path).is_symlink()  # says where Ansible finds the plugins of a checkout
-            assert link != (layout.place_of(path) in here[1]), path
+            assert link != (layout.find_collection_path(path) in here[1]), path
     config = configparser.ConfigParser()
     config.read(PROJECT / "ansible.cfg")
     plugins = {value for key, value in config["defaults"].items() if key.endswith(("_plugins", "library", "_path"))}
@@ -100,7 +100,7 @@ def test_checksums_of_a_collection_are_those_of_its_files(here):
 
 def test_no_trace_of_this_machine_is_in_it(here):
     with tarfile.open(here[0]) as tar:
-        assert {(one.uid, one.gid, one.uname, one.mtime) for one in tar} == {(0, 0, "root", building.EPOCH)}
+        assert {(one.uid, one.gid, one.uname, one.mtime) for one in tar} == {(0, 0, "root", building.ARCHIVE_TIME)}
     assert not any(str(PROJECT).encode() in content for content in here[1].values())
 
 
@@ -141,13 +141,13 @@ def test_collection_changed_on_its_way_is_not_installed(here, tmp_path, change):
 @pytest.mark.parametrize("name", ["plugins/filter/proscribe_hosts.py", "FILES.json", "plugins/action/evil.py"])
 def test_change_of_an_installed_collection_is_found(here, tmp_path, name):
     target = tmp_path / "ansible_collections/proscribe/ban"
-    placing.place(here[0].read_bytes(), target)
+    placing.install_collection(here[0].read_bytes(), target)
     with (target / name).open("ab") as file:
         file.write(b"\n# changed\n")
     code, said = galaxy("verify", "--offline", "-p", str(tmp_path), "proscribe.ban")
     assert code != 0, said
-    with pytest.raises(Refused, match="as it was installed; nothing was written"):
-        placing.target_of(tmp_path, Names("proscribe.ban", *[frozenset[str]()] * 4))
+    with pytest.raises(CommandError, match="as it was installed; nothing was written"):
+        placing.find_target(tmp_path, CollectionNames("proscribe.ban", *[frozenset[str]()] * 4))
 
 
 def test_collection_of_another_name_has_that_name_everywhere(tmp_path):
@@ -168,14 +168,14 @@ def test_the_readmes_of_its_roles_are_about_it(here):
 
 @pytest.mark.parametrize("url", ["http://x", "https://x y", "file:///etc", "-x"])
 def test_a_repository_that_is_no_address_is_refused(tmp_path, url):
-    with pytest.raises(Refused, match="--repository: found .*, expected an https:// URL"):
+    with pytest.raises(CommandError, match="--repository: found .*, expected an https:// URL"):
         built(tmp_path, repository=url)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_output_that_is_no_directory_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(Refused, match="--output: found '.*/file', expected a directory, or nothing there"):
+    with pytest.raises(CommandError, match="--output: found '.*/file', expected a directory, or nothing there"):
         built(tmp_path / "file")
 
 
@@ -190,7 +190,7 @@ def checkout(place, git):
 
 
 def test_an_archive_without_git_is_taken_whole(tmp_path):
-    assert sorted(layout.source_files(checkout(tmp_path, git=False))) == ["library/one.py", "playbooks/two.yml"]
+    assert sorted(layout.read_source_files(checkout(tmp_path, git=False))) == ["library/one.py", "playbooks/two.yml"]
 
 
 @pytest.mark.parametrize("git", [True, False])
@@ -199,30 +199,30 @@ def test_a_link_is_refused(tmp_path, git):
     (place / "library" / "link.py").symlink_to("/etc/passwd")
     if git:
         subprocess.run(["git", "-C", place, "add", "library"], check=True)
-    with pytest.raises(Refused, match="library/link.py: found a link, expected a file"):
-        layout.source_files(place)
+    with pytest.raises(CommandError, match="library/link.py: found a link, expected a file"):
+        layout.read_source_files(place)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(checkout(tmp_path, git=False) / "library" / "pipe.py")
-    with pytest.raises(Refused, match="library/pipe.py: found no plain file"):
-        layout.source_files(tmp_path)
+    with pytest.raises(CommandError, match="library/pipe.py: found no plain file"):
+        layout.read_source_files(tmp_path)
 
 
 def test_collection_that_galaxy_refuses_leaves_no_file(tmp_path):
-    names = Names("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
-    with pytest.raises(Refused, match="ansible-galaxy cannot build the collection"):
-        building.build({"README.md": b"x"}, names, "1.0.0", tmp_path)
+    names = CollectionNames("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
+    with pytest.raises(CommandError, match="ansible-galaxy cannot build the collection"):
+        building.build_collection({"README.md": b"x"}, names, "1.0.0", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_link_to_the_plugins_is_left_out(tmp_path):
     (checkout(tmp_path, git=False) / "playbooks" / "library").symlink_to("../library")
-    assert sorted(layout.source_files(tmp_path)) == ["library/one.py", "playbooks/two.yml"]
+    assert sorted(layout.read_source_files(tmp_path)) == ["library/one.py", "playbooks/two.yml"]
 
 
 def test_collection_has_no_file_beyond_sources_and_metadata(here):
     metadata = {"README.md", "meta/runtime.yml", "MANIFEST.json", "FILES.json"}
     metadata |= {"changelogs/changelog.yaml", "changelogs/config.yaml"}
-    more = here[1].keys() - {layout.place_of(path) for path in layout.source_files(PROJECT)} - metadata
+    more = here[1].keys() - {layout.find_collection_path(path) for path in layout.read_source_files(PROJECT)} - metadata
     assert all(path.startswith("plugins/module_utils/proscribe/wire/stream.") for path in more) and more

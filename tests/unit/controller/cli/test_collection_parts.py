@@ -16,10 +16,10 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from proscribe.controller.cli import Refused, collection, command_line
+from proscribe.controller.cli import CommandError, collection, command_line
 from proscribe.controller.cli.collection import documents, full_names, layout, metadata, placing, python_source, sources
-from proscribe.controller.cli.collection.full_names import Names
-from proscribe.controller.cli.collection.metadata import Release
+from proscribe.controller.cli.collection.full_names import CollectionNames
+from proscribe.controller.cli.collection.metadata import ReleaseMetadata
 from proscribe.wire import installation
 from recording import compare
 
@@ -31,7 +31,7 @@ license = "GPL-3.0-or-later"
 dependencies = ["ansible-core>=2.19,<2.22"]
 """
 RECORDED = Path(__file__).parents[2] / "recorded/cli"
-USUAL = (collection.NAMESPACE, collection.NAME)
+USUAL = (collection.DEFAULT_NAMESPACE, collection.DEFAULT_NAME)
 
 
 class Checkout:
@@ -47,15 +47,15 @@ class Checkout:
             ("collection_files", "files"), ("target_of", "target"), ("place", None), ("version", "1.2.0+5"),
         ):  # fmt: skip
             patch.setattr(collection, name, self.noting(name, answer))
-        patch.setattr(collection, "Names", SimpleNamespace(of=lambda source, *names: names))
+        patch.setattr(collection, "CollectionNames", SimpleNamespace(of=lambda source, *names: names))
         patch.setattr(collection, "commit_of", lambda root, declared: self.commit if declared == "1.2.0" else None)
-        patch.setattr(collection.sources, "of_checkout", lambda root: "")
+        patch.setattr(collection.sources, "find_repository_url", lambda root: "")
 
     def noting(self, name, answer):
         return lambda *given: self.made.update({name: given}) or answer
 
     def run(self, *options):
-        run, arguments = command_line.read("collection", options)
+        run, arguments = command_line.parse_command("collection", options)
         assert run(arguments) == 0
 
 
@@ -70,11 +70,11 @@ def test_collection_is_placed_in_a_collections_path(checkout, capsys):
     assert checkout.made["target_of"] == (Path("collections"), USUAL)
     assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5")
     assert checkout.made["place"] == (b"packed", "target") and "build" not in checkout.made
-    assert capsys.readouterr() == ("target\n", f"{collection.NO_REPOSITORY}\n") and os.listdir() == ["root"]
+    assert capsys.readouterr() == ("target\n", f"{collection.NO_REPOSITORY_NOTE}\n") and os.listdir() == ["root"]
 
 
 def test_collection_is_packed_for_a_new_repository(checkout, capsys):
-    assert collection.archive() == ("p-b.tar.gz", b"packed")
+    assert collection.build_archive() == ("p-b.tar.gz", b"packed")
     assert checkout.made["source_files"] == (checkout.root,) and checkout.made["file_name"] == (USUAL, "1.2.0+5")
     source, names, release = checkout.made["collection_files"]
     assert (source, names, release.repository) == ("source", USUAL, "")
@@ -85,7 +85,7 @@ def test_collection_is_packed_for_a_new_repository(checkout, capsys):
 def test_version_of_a_collection_is_that_of_the_tag(checkout, tag, refused):
     checkout.commit.tag = tag
     if refused:
-        with pytest.raises(Refused, match=f"pyproject.toml: version: found '1.2.0', {refused}"):
+        with pytest.raises(CommandError, match=f"pyproject.toml: version: found '1.2.0', {refused}"):
             checkout.run()
         assert "build" not in checkout.made
     else:
@@ -95,26 +95,28 @@ def test_version_of_a_collection_is_that_of_the_tag(checkout, tag, refused):
 def test_without_a_commit_its_day_is_not_known(checkout):
     checkout.commit = None
     checkout.run()
-    assert checkout.made["collection_files"][2].day == ""
+    assert checkout.made["collection_files"][2].commit_day == ""
 
 
 def test_collection_is_not_built_from_a_collection(checkout, monkeypatch):
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
-    with pytest.raises(Refused, match="this is the collection acme.ban; it is built from a checkout"):
+    with pytest.raises(CommandError, match="this is the collection acme.ban; it is built from a checkout"):
         checkout.run()
 
 
 @pytest.mark.parametrize("remote", ["", "https://alice:secret@git.example.org/it/proscribe.git"])
 def test_a_checkout_says_where_it_was_cloned_from(tmp_path, remote):
-    assert sources.of_checkout(tmp_path) == "", "an archive without git"
+    assert sources.find_repository_url(tmp_path) == "", "an archive without git"
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     if remote:
         subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
-    assert sources.of_checkout(tmp_path) == ("https://git.example.org/it/proscribe" if remote else "")
+    assert sources.find_repository_url(tmp_path) == ("https://git.example.org/it/proscribe" if remote else "")
 
 
-NAMES = Names("acme.ban", *[frozenset[str]()] * 4)
-RELEASE = Release(NAMES, "1.1.0", "1.1.0", "2026-02-03", "a ban of é", "GPL-3.0-or-later", ">=2.19.0", "https://x/y")
+NAMES = CollectionNames("acme.ban", *[frozenset[str]()] * 4)
+RELEASE = ReleaseMetadata(
+    NAMES, "1.1.0", "1.1.0", "2026-02-03", "a ban of é", "GPL-3.0-or-later", ">=2.19.0", "https://x/y"
+)
 SECTIONS = {"Added": "minor_changes", "Changed": "minor_changes", "Deprecated": "deprecated_features"}
 SECTIONS |= {"Removed": "removed_features", "Fixed": "bugfixes", "Security": "security_fixes"}
 
@@ -128,15 +130,18 @@ SECTIONS |= {"Removed": "removed_features", "Fixed": "bugfixes", "Security": "se
 )
 def test_a_version(version, taken):
     if taken:
-        assert yaml.safe_load(metadata.galaxy(RELEASE._replace(version=version)))["version"] == version
+        assert yaml.safe_load(metadata.format_galaxy_file(RELEASE._replace(version=version)))["version"] == version
         return
-    with pytest.raises(Refused, match="pyproject.toml: version: found .*, expected MAJOR.MINOR.PATCH"):
-        metadata.galaxy(RELEASE._replace(version=version))
+    with pytest.raises(CommandError, match="pyproject.toml: version: found .*, expected MAJOR.MINOR.PATCH"):
+        metadata.format_galaxy_file(RELEASE._replace(version=version))
 
 
 def test_description_of_a_collection_is_as_recorded():
-    assert "repository" not in yaml.safe_load(metadata.galaxy(RELEASE._replace(repository="")))
-    compare(RECORDED / "collection.galaxy.yml.txt", metadata.galaxy(RELEASE) + metadata.changelog_settings(RELEASE))
+    assert "repository" not in yaml.safe_load(metadata.format_galaxy_file(RELEASE._replace(repository="")))
+    compare(
+        RECORDED / "collection.galaxy.yml.txt",
+        metadata.format_galaxy_file(RELEASE) + metadata.format_changelog_settings(RELEASE),
+    )
 
 
 def test_the_modules_that_have_the_options_of_controls_are_a_group():
@@ -148,15 +153,15 @@ def test_the_modules_that_have_the_options_of_controls_are_a_group():
         "library/d.py": b"  # - proscribe_enforcing\n",
         "action_plugins/e.py": fragment,
     }
-    assert metadata.runtime(RELEASE, source) == (
+    assert metadata.format_runtime_file(RELEASE, source) == (
         '---\nrequires_ansible: ">=2.19.0"\naction_groups:\n  controls:\n    - a\n    - b\n'.replace('"', "'")
     )
-    with pytest.raises(Refused, match="library: found no module with the fragment proscribe_enforcing"):
-        metadata.runtime(RELEASE, {"library/d.py": b"", "action_plugins/e.py": fragment})
+    with pytest.raises(CommandError, match="library: found no module with the fragment proscribe_enforcing"):
+        metadata.format_runtime_file(RELEASE, {"library/d.py": b"", "action_plugins/e.py": fragment})
 
 
 def released(text, release=RELEASE):
-    found = yaml.safe_load(metadata.changelog(text, release))
+    found = yaml.safe_load(metadata.convert_changelog(text, release))
     assert [*found] == ["ancestor", "releases"] and found["ancestor"] is None
     return found["releases"]
 
@@ -166,7 +171,7 @@ def test_sections_of_a_changelog_have_a_place(title, section):
     text = f"# Changes\n- no\n## [1.1.0] - 2026-02-04\n- no\n### {title}\n\n- one `a` [b](c.md)\n  more\n- two\n\n no\n"
     changes = {section: ["one ``a`` b more", "two no"]}
     assert released(text) == {"1.1.0": {"changes": changes, "release_date": "2026-02-04"}}
-    settings = {**yaml.safe_load(metadata.changelog_settings(RELEASE))}
+    settings = {**yaml.safe_load(metadata.format_changelog_settings(RELEASE))}
     assert ([section, title] in settings["sections"]) is (title != "Changed")
 
 
@@ -176,7 +181,7 @@ def test_added_and_changed_stand_together_in_order_of_versions():
     before = {"1.0.0": {"changes": {"bugfixes": ["c"]}}}
     assert [*released(text).items()] == [*of.items(), *before.items()]
     expected = {"1.1.0-dev": {"changes": {"minor_changes": ["a", "b"]}}, **before}
-    assert released(text, RELEASE._replace(version="1.1.0-dev", day="")) == expected
+    assert released(text, RELEASE._replace(version="1.1.0-dev", commit_day="")) == expected
 
 
 @pytest.mark.parametrize(
@@ -188,8 +193,8 @@ def test_added_and_changed_stand_together_in_order_of_versions():
     ],
 )
 def test_a_changelog_of_another_form_is_refused(text, why):
-    with pytest.raises(Refused, match=why):
-        metadata.changelog(text, RELEASE)
+    with pytest.raises(CommandError, match=why):
+        metadata.convert_changelog(text, RELEASE)
 
 
 @pytest.mark.parametrize(
@@ -204,16 +209,16 @@ def test_a_changelog_of_another_form_is_refused(text, why):
 )
 def test_the_range_of_ansible(dependencies, range_):
     if range_:
-        assert metadata.requires_ansible(dependencies) == range_
+        assert metadata.parse_ansible_range(dependencies) == range_
         return
-    with pytest.raises(Refused, match="pyproject.toml: dependencies: found "):
-        metadata.requires_ansible(dependencies)
+    with pytest.raises(CommandError, match="pyproject.toml: dependencies: found "):
+        metadata.parse_ansible_range(dependencies)
 
 
 SOURCE = dict.fromkeys(("library/compile_plans.py", "library/quarantine.py", "filter_plugins/proscribe_plan.py"), b"")
 SOURCE |= dict.fromkeys(("roles/dns_filter/tasks/main.yml", "roles/restricted_apps/tasks/main.yml"), b"")
 SOURCE |= {"doc_fragments/shared.py": b"", "docs/page.md": b""}
-ACME_NAMES = Names.of(SOURCE, "acme", "ban")
+ACME_NAMES = CollectionNames.collect_names(SOURCE, "acme", "ban")
 
 
 @pytest.mark.parametrize(
@@ -230,40 +235,42 @@ ACME_NAMES = Names.of(SOURCE, "acme", "ban")
     ],
 )
 def test_file_of_a_checkout_has_its_place_in_a_collection(path, place):
-    assert layout.place_of(path) == place
+    assert layout.find_collection_path(path) == place
 
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_file_has_a_largest_size(tmp_path, monkeypatch, more):
-    monkeypatch.setattr(layout, "LARGEST", 9)
+    monkeypatch.setattr(layout, "MAX_FILE_BYTES", 9)
     (tmp_path / "LICENSE").write_bytes(b"x" * (9 + more))
     if not more:
-        assert layout.source_files(tmp_path) == {"LICENSE": b"x" * 9}
+        assert layout.read_source_files(tmp_path) == {"LICENSE": b"x" * 9}
         return
-    with pytest.raises(Refused, match="LICENSE: found more than 9 bytes"):
-        layout.source_files(tmp_path)
+    with pytest.raises(CommandError, match="LICENSE: found more than 9 bytes"):
+        layout.read_source_files(tmp_path)
 
 
 def test_a_file_that_is_no_text_is_named():
-    assert layout.text_of("a.md", "é".encode()) == "é"
-    with pytest.raises(Refused, match="a.md: found bytes that are no UTF-8"):
-        layout.text_of("a.md", b"\xff")
+    assert layout.decode_text("a.md", "é".encode()) == "é"
+    with pytest.raises(CommandError, match="a.md: found bytes that are no UTF-8"):
+        layout.decode_text("a.md", b"\xff")
 
 
 def test_names_of_tasks():
     marked = (RECORDED / "collection.tasks.yml.txt").read_text(
         encoding="utf-8"
     )  # with @ where a name becomes a full one
-    assert full_names.tasks(marked.replace("@", ""), ACME_NAMES, "x.yml") == marked.replace("@", "acme.ban.")
+    assert full_names.expand_tasks(marked.replace("@", ""), ACME_NAMES, "x.yml") == marked.replace("@", "acme.ban.")
 
 
 def test_names_of_a_playbook():
     text = "- hosts: \"{{ h | proscribe_plan('a') }}\"\n  roles: [dns_filter, {role: restricted_apps}]\n"
     expected = "- hosts: \"{{ h | acme.ban.proscribe_plan('a') }}\"\n"
     expected += "  roles: [acme.ban.dns_filter, {role: acme.ban.restricted_apps}]\n"
-    assert full_names.playbook(text, ACME_NAMES, "x.yml") == expected
+    assert full_names.expand_playbook(text, ACME_NAMES, "x.yml") == expected
     inside = "- hosts: all\n  post_tasks:\n    - quarantine:\n"
-    assert full_names.playbook(inside, ACME_NAMES, "x.yml") == inside.replace("quarantine", "acme.ban.quarantine")
+    assert full_names.expand_playbook(inside, ACME_NAMES, "x.yml") == inside.replace(
+        "quarantine", "acme.ban.quarantine"
+    )
 
 
 @pytest.mark.parametrize(
@@ -284,16 +291,16 @@ def test_names_of_a_playbook():
     ],
 )
 def test_unresolved_name_is_refused(text, message):
-    with pytest.raises(Refused, match=message.replace("'", ".").replace("[", r"\[")):
-        full_names.tasks(text, ACME_NAMES, "x.yml")
+    with pytest.raises(CommandError, match=message.replace("'", ".").replace("[", r"\[")):
+        full_names.expand_tasks(text, ACME_NAMES, "x.yml")
 
 
 @pytest.mark.parametrize("wrong", ["", "a", "Acme", "1a", "a__b", "a_", "a-b", "../x", "é1", "x" * 65])
 @pytest.mark.parametrize("option", ["--namespace", "--name"])
 def test_a_name_that_galaxy_does_not_take_is_refused(option, wrong):
     given = {"--namespace": "acme", "--name": "ban", option: wrong}
-    with pytest.raises(Refused, match=f"{option}: found .*, expected 2 to 64 small letters"):
-        Names.of(SOURCE, given["--namespace"], given["--name"])
+    with pytest.raises(CommandError, match=f"{option}: found .*, expected 2 to 64 small letters"):
+        CollectionNames.collect_names(SOURCE, given["--namespace"], given["--name"])
 
 
 @pytest.mark.parametrize(
@@ -307,12 +314,12 @@ def test_a_name_that_galaxy_does_not_take_is_refused(option, wrong):
     ],
 )
 def test_link_of_a_document_leads_to_a_file_of_the_collection(link, expected):
-    assert documents.document(link, ACME_NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
+    assert documents.convert_document(link, ACME_NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
 
 
 def test_document_is_about_the_collection():
     def document(text, path="docs/a.md", place="docs/a.md"):
-        return documents.document(text, ACME_NAMES, path, place, SOURCE)
+        return documents.convert_document(text, ACME_NAMES, path, place, SOURCE)
 
     assert (
         document("[a](page.md)", "docs/o.md", "README.md") == "[a](docs/page.md)" and document("[f](#g)") == "[f](#g)"
@@ -328,9 +335,9 @@ def test_document_is_about_the_collection():
 
 def test_plugin_of_a_collection_imports_and_documents_by_full_names():
     before = (RECORDED / "collection.plugin.py.txt").read_text(encoding="utf-8")
-    after = python_source.plugin(before, ACME_NAMES, "x.py")
+    after = python_source.convert_plugin(before, ACME_NAMES, "x.py")
     compare(RECORDED / "collection.plugin_with_full_names.py.txt", after)
-    used = python_source.plugin(f"{before}    print(sys.argv, PROJECT)\n", ACME_NAMES, "x.py")
+    used = python_source.convert_plugin(f"{before}    print(sys.argv, PROJECT)\n", ACME_NAMES, "x.py")
     assert "import sys\nfrom pathlib import Path\n\nPROJECT = Path(" in used and "sys.path" not in used
     ast.parse(after)
 
@@ -339,8 +346,8 @@ def test_plugin_of_a_collection_imports_and_documents_by_full_names():
     "line", ["import proscribe.model.plan", "from \\\n  proscribe.model.plan import x", "import (", 'EXAMPLES = ""']
 )
 def test_import_that_cannot_be_rewritten_is_refused(line):
-    with pytest.raises(Refused, match="x.py:1: "):
-        python_source.plugin(line, ACME_NAMES, "x.py")
+    with pytest.raises(CommandError, match="x.py:1: "):
+        python_source.convert_plugin(line, ACME_NAMES, "x.py")
 
 
 def test_names_of_tests():
@@ -348,12 +355,15 @@ def test_names_of_tests():
     text += '- quarantine:\n  vars: {a: "{{ x is not @failing | ternary(1, 2) }} is failing"}\n'
     names = ACME_NAMES._replace(tests=frozenset({"failing"}), modules=frozenset())
     full = text.replace("quarantine", "acme.ban.quarantine").replace("@", "acme.ban.")
-    assert full_names.tasks(text.replace("quarantine", "acme.ban.quarantine").replace("@", ""), names, "x.yml") == full
-    with pytest.raises(Refused, match="x.yml:2: found the test 'failing', expected one of the project's"):
-        full_names.tasks("- quarantine:\n  when: x is failing\n", ACME_NAMES, "x.yml")
+    assert (
+        full_names.expand_tasks(text.replace("quarantine", "acme.ban.quarantine").replace("@", ""), names, "x.yml")
+        == full
+    )
+    with pytest.raises(CommandError, match="x.yml:2: found the test 'failing', expected one of the project's"):
+        full_names.expand_tasks("- quarantine:\n  when: x is failing\n", ACME_NAMES, "x.yml")
 
 
-NAMES_PLACING = Names("proscribe.ban", *[frozenset[str]()] * 4)
+NAMES_PLACING = CollectionNames("proscribe.ban", *[frozenset[str]()] * 4)
 FIRST = {"README.md": b"one", "plugins/modules/a.py": b"a = 1\n"}
 SECOND = {"README.md": b"two", "roles/b/tasks/main.yml": b"[]\n"}
 NO_COLLECTION = "found a directory without the MANIFEST.json and FILES.json of a collection"
@@ -384,15 +394,15 @@ def contents(target):
 
 
 def place(directory, files):
-    target = placing.target_of(directory, NAMES_PLACING)
-    placing.place(archive(files), target)
+    target = placing.find_target(directory, NAMES_PLACING)
+    placing.install_collection(archive(files), target)
     return target
 
 
 @pytest.mark.parametrize("exchanges", [True, False], ids=["in one step", "where the system cannot exchange"])
 def test_collection_is_placed_and_replaced_whole(tmp_path, monkeypatch, exchanges):
     if not exchanges:
-        monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
+        monkeypatch.setattr(placing, "_switch_directories", lambda *_: False)
     target = place(tmp_path, FIRST)
     assert target == tmp_path / "ansible_collections/proscribe/ban" and contents(target) == FIRST
     assert (target / "docs").is_dir()
@@ -420,7 +430,7 @@ def test_a_system_that_cannot_exchange_moves_and_one_that_fails_leaves_the_old_o
 
     target = place(tmp_path, FIRST)
     monkeypatch.setattr(placing.ctypes, "CDLL", library)
-    with contextlib.nullcontext() if there == SECOND else pytest.raises(Refused, match=f"{target}: Read-only"):
+    with contextlib.nullcontext() if there == SECOND else pytest.raises(CommandError, match=f"{target}: Read-only"):
         place(tmp_path, SECOND)
     assert contents(target) == there and os.listdir(target.parent) == ["ban"]
 
@@ -433,9 +443,9 @@ def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device", str(to))
         rename(source, to)
 
-    monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
+    monkeypatch.setattr(placing, "_switch_directories", lambda *_: False)
     monkeypatch.setattr(placing.os, "rename", fails_for_the_new_one)
-    with pytest.raises(Refused, match="No space left"):
+    with pytest.raises(CommandError, match="No space left"):
         place(tmp_path, SECOND)
     assert contents(target) == FIRST and os.listdir(target.parent) == ["ban"]
 
@@ -467,11 +477,11 @@ def test_foreign_files_in_the_place_are_left(tmp_path, change, message):
     target = place(tmp_path, FIRST)
     change(target)
     before = sorted(map(str, tmp_path.rglob("*")))
-    with pytest.raises(Refused, match=f"{message}, expected nothing, or the collection proscribe.ban"):
+    with pytest.raises(CommandError, match=f"{message}, expected nothing, or the collection proscribe.ban"):
         place(tmp_path, SECOND)
     assert sorted(map(str, tmp_path.rglob("*"))) == before
 
 
 def test_the_collections_path_has_to_be_there(tmp_path):
-    with pytest.raises(Refused, match="--directory: found '.*nosuch', expected a directory that is there"):
-        placing.target_of(tmp_path / "nosuch", NAMES_PLACING)
+    with pytest.raises(CommandError, match="--directory: found '.*nosuch', expected a directory that is there"):
+        placing.find_target(tmp_path / "nosuch", NAMES_PLACING)

@@ -13,11 +13,11 @@ from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue, plan, question
 from properties import examples
-from proscribe.controller.cli import Refused, command_line, diff, inventory
-from proscribe.controller.cli.diff import Compared, Group, earlier_plans
+from proscribe.controller.cli import CommandError, command_line, diff, inventory
+from proscribe.controller.cli.diff import ChangeGroup, PlanComparison, earlier_plans
 from proscribe.controller.cli.diff.at_revision import FilesAtRevision
-from proscribe.controller.cli.diff.earlier_plans import Earlier, earlier
-from proscribe.controller.cli.diff.revision import before, repository_of
+from proscribe.controller.cli.diff.earlier_plans import EarlierPlans, read_earlier_plans
+from proscribe.controller.cli.diff.revision import find_repository, parse_revision_time
 from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
 from proscribe.controller.compile.plans.difference import PlanChange, compare_plans
 from proscribe.controller.compile.plans.hosts import compile_hosts
@@ -34,10 +34,10 @@ KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJxA07LLRlQ0vtNWgOHcZyxBmTXyEvlBv8/7rjIeXaFb"
 SIGNERS = f'# the approvers\nhead.of.press namespaces="proscribe-waiver" ssh-ed25519 {KEY} her laptop\n'
 HEAD_KEY = "ssh-ed25519 SHA256:Li4BMNlpen/nOyQPcr4EaIQVyzxxL70v5qpXuyKdkK4"  # by ssh-keygen -l
 OTHER_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIBqQN9YaBCmEN8YHbV3uBiJ7G5pEGZzVUjUy+gPRfjpn"
-MANY = tuple(f"n{number}.example" for number in range(diff.MOST_NAMES + 2))
-HOSTS = tuple(f"h{number:02}" for number in range(diff.MOST_HOSTS + 2))
+MANY = tuple(f"n{number}.example" for number in range(diff.MAX_NAMED_IDENTIFIERS + 2))
+HOSTS = tuple(f"h{number:02}" for number in range(diff.MAX_NAMED_HOSTS + 2))
 DEPARTMENTS = {"press": HOSTS[:3], "it\x1b": ("x", HOSTS[0]), "other": ("y",), "none": ()}
-BEFORE = Earlier("v1\x1b", {}, {}, ("a\x1b note", "another"), {Path("/srv/a"): "abc", Path("/srv/b"): "def"})
+BEFORE = EarlierPlans("v1\x1b", {}, {}, ("a\x1b note", "another"), {Path("/srv/a"): "abc", Path("/srv/b"): "def"})
 
 
 def section(mode="enforce", services=None, **settings):
@@ -163,7 +163,7 @@ def compared(tmp_path, old, new, whole=True):
     """What differs between two inventories, each host's variables by its name."""
     before = compile_hosts(question(tmp_path / "old", old), NOW)
     now = compile_hosts(question(tmp_path / "new", new), NOW)
-    return diff.compare(Earlier("before", before.hosts, before.plans), now, whole)
+    return diff.compare_host_plans(EarlierPlans("before", before.hosts, before.plans), now, whole)
 
 
 def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp_path):
@@ -174,9 +174,12 @@ def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp
     found = compared(tmp_path, old, new)
     assert [group.hosts for group in found.groups] == [("a", "b"), ("0",)]  # the largest group first
     assert {change.service for change in found.groups[0].changes} == {"owl"}
-    assert found == Compared(found.groups, ("fresh",), ("gone",), 4) and found.different
+    assert found == PlanComparison(found.groups, ("fresh",), ("gone",), 4) and found.is_different
     for part in ({"fresh": ("x",)}, {"gone": ("x",)}, {"groups": found.groups}, {"exceptions": ("x",)}):
-        assert Compared((), (), (), 4)._replace(**part).different and not Compared((), (), (), 4).different
+        assert (
+            PlanComparison((), (), (), 4)._replace(**part).is_different
+            and not PlanComparison((), (), (), 4).is_different
+        )
     assert compared(tmp_path, old, new, whole=False) == found._replace(gone=())
 
 
@@ -203,8 +206,8 @@ def arguments(old_inventory=()):
 def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored, name):
     made_plan = json.loads(stored.read_text())
     digest = made_plan["digest"]
-    expected = Earlier("run r1, catalogue 1f", {"a": digest}, {digest: made_plan})
-    assert earlier(name, arguments(), NOW, stored.parents[1]) == expected
+    expected = EarlierPlans("run r1, catalogue 1f", {"a": digest}, {digest: made_plan})
+    assert read_earlier_plans(name, arguments(), NOW, stored.parents[1]) == expected
 
 
 def test_hosts_that_were_lifted_since_a_run_are_noted(stored, monkeypatch):
@@ -216,18 +219,18 @@ def test_hosts_that_were_lifted_since_a_run_are_noted(stored, monkeypatch):
     monkeypatch.setattr(earlier_plans.fleet_state_file, "read_lifts", lambda reports: lifts)
     note = "h{} was lifted 2026-11-26 08:00 UTC by run2 (dns); the next enforce writes its plan anew"
     notes = (*map(note.format, range(5)), "1 more host lifted since that run")
-    assert earlier("latest", arguments(), NOW, stored.parents[1]).notes == notes
+    assert read_earlier_plans("latest", arguments(), NOW, stored.parents[1]).notes == notes
 
 
 def test_a_plan_that_is_not_stored_any_more_is_refused(stored):
     stored.unlink()
-    with pytest.raises(Refused, match="not kept any more"):
-        earlier("latest", arguments(), NOW, stored.parents[1])
+    with pytest.raises(CommandError, match="not kept any more"):
+        read_earlier_plans("latest", arguments(), NOW, stored.parents[1])
 
 
 def test_latest_without_any_run_is_refused(tmp_path):
-    with pytest.raises(Refused, match="there is none yet"):
-        earlier("latest", arguments(), NOW, tmp_path / "nothing")
+    with pytest.raises(CommandError, match="there is none yet"):
+        read_earlier_plans("latest", arguments(), NOW, tmp_path / "nothing")
 
 
 WAIVER = (
@@ -344,18 +347,22 @@ CHANGES = (
 MORE = tuple(
     PlanChange("dns", "identifier", f"s{number}", "domains", added=("a",)) for number in range(len(CHANGES) + 2)
 )
-GROUPS = (Group(CHANGES, HOSTS), Group(MORE, ("z",)), Group(MORE[:-1], ("y",)))
-FOUND = Compared(GROUPS, fresh=("new1",), gone=HOSTS, compared=1200)
+GROUPS = (ChangeGroup(CHANGES, HOSTS), ChangeGroup(MORE, ("z",)), ChangeGroup(MORE[:-1], ("y",)))
+FOUND = PlanComparison(GROUPS, new_hosts=("new1",), gone_hosts=HOSTS, compared_count=1200)
 
 
 def test_all_of_a_difference(monkeypatch):
-    monkeypatch.setattr(diff, "MOST_LINES", len(CHANGES))
+    monkeypatch.setattr(diff, "MAX_CHANGE_LINES", len(CHANGES))
     first = FOUND._replace(groups=GROUPS[:1])
     shown = {
-        "all": re.sub(r"\n +s(?:[2-9]|10) .*", "", "\n".join(diff.render(BEFORE, FOUND, DEPARTMENTS, 100, False))),
-        "narrow": "\n".join(diff.render(BEFORE, first, DEPARTMENTS, 40, False)),
-        "colours": "\n".join(diff.render(BEFORE, first._replace(fresh=(), gone=()), {}, 100, True)),
-        "JSON": outline(diff.as_json(BEFORE, first, DEPARTMENTS)),
+        "all": re.sub(
+            r"\n +s(?:[2-9]|10) .*", "", "\n".join(diff.format_comparison(BEFORE, FOUND, DEPARTMENTS, 100, False))
+        ),
+        "narrow": "\n".join(diff.format_comparison(BEFORE, first, DEPARTMENTS, 40, False)),
+        "colours": "\n".join(
+            diff.format_comparison(BEFORE, first._replace(new_hosts=(), gone_hosts=()), {}, 100, True)
+        ),
+        "JSON": outline(diff.make_diff_document(BEFORE, first, DEPARTMENTS)),
     }
     compare(Path(__file__).parents[2] / "recorded/cli/diff.printed.txt", join_files(shown))
 
@@ -424,13 +431,13 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
         write(own / "webmail" / "crow.yml", None if inside else crow)
         write(policy / "catalog" / "webmail" / "crow.yml", crow if inside else None)
         write(waivers / "w1.yml", WAIVER_EARLIER if state["waiver"] else None)
-        compiled.append(compile_hosts(inventory.question(arguments, project), NOW).hosts)
+        compiled.append(compile_hosts(inventory.read_compile_input(arguments, project), NOW).hosts)
         for top in repositories:
             run_git(top, "add", "--all")
             run_git(top, "commit", "--quiet", "--allow-empty", "--message", "x")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(earlier_plans, "PROJECT", project)
-        found = earlier_plans.earlier("HEAD~1", arguments, NOW, where / "reports")
+        patch.setattr(earlier_plans, "PROJECT_DIRECTORY", project)
+        found = earlier_plans.read_earlier_plans("HEAD~1", arguments, NOW, where / "reports")
     assert found.hosts == compiled[0]
     own_repository = [] if old["own"] == "called as the project's" else [own]
     assert set(found.commits) == {project, policy, *own_repository, *([waivers] if waivers_apart else [])}
@@ -475,15 +482,17 @@ def two(tmp_path):
 @pytest.fixture
 def read_plans(two, tmp_path, monkeypatch):
     """Call the reader of plans over the two repositories."""
-    monkeypatch.setattr(earlier_plans, "PROJECT", tmp_path / "catalogue")
-    monkeypatch.setattr(inventory, "sources", lambda names: names)
+    monkeypatch.setattr(earlier_plans, "PROJECT_DIRECTORY", tmp_path / "catalogue")
+    monkeypatch.setattr(inventory, "resolve_sources", lambda names: names)
     (tmp_path / "catalogue/catalog").mkdir()
     Made.file(two[1], "catalog/x", "x")
     two[1].commit()
 
     def call(revision, *sources, **options):
         arguments = {"inventory": [str(source) for source in sources], "old_inventory": [], "as_now": [], "limit": ""}
-        return earlier_plans.earlier(revision, argparse.Namespace(**arguments | options), NOW, tmp_path / "reports")
+        return earlier_plans.read_earlier_plans(
+            revision, argparse.Namespace(**arguments | options), NOW, tmp_path / "reports"
+        )
 
     return call
 
@@ -491,26 +500,26 @@ def read_plans(two, tmp_path, monkeypatch):
 def test_inventory_that_is_or_was_not_there_is_refused(read_plans, two):
     two[0].file("in/new.yml", "")
     for source, why in (("gone", "gone is not there"), ("in/new.yml", "is not in HEAD; --old-inventory names")):
-        with pytest.raises(Refused, match=why):
+        with pytest.raises(CommandError, match=why):
             read_plans("HEAD", two[0].top / source)
 
 
-@pytest.mark.parametrize("error", [Refused("no host"), PolicyErrors([PolicyError("a.yml:3", "mode", "x", "y")])])
+@pytest.mark.parametrize("error", [CommandError("no host"), PolicyErrors([PolicyError("a.yml:3", "mode", "x", "y")])])
 def test_policy_of_a_revision_that_does_not_compile_is_refused_with_the_reason(read_plans, two, monkeypatch, error):
-    monkeypatch.setattr(inventory, "question", make_refusal(error))
-    with pytest.raises(Refused, match=f"cannot be compiled by the current code:\n{error}"):
+    monkeypatch.setattr(inventory, "read_compile_input", make_refusal(error))
+    with pytest.raises(CommandError, match=f"cannot be compiled by the current code:\n{error}"):
         read_plans("HEAD", two[0].top / "in/a.yml")
 
 
 def test_comparison_with_everything_as_now_is_refused(read_plans, two):
-    with pytest.raises(Refused, match="nothing to compare"):
+    with pytest.raises(CommandError, match="nothing to compare"):
         read_plans("HEAD", two[0].top / "in/a.yml", as_now=[str(made.top) for made in two])
 
 
 @pytest.mark.parametrize("option", ["old_inventory", "as_now"])
 def test_plans_of_a_run_take_no_option_of_a_revision(read_plans, option, monkeypatch):
     monkeypatch.setattr(earlier_plans, "find_run", lambda reports, name: reports / name)
-    with pytest.raises(Refused, match=f"^--{option.replace('_', '-')} goes with a git revision"):
+    with pytest.raises(CommandError, match=f"^--{option.replace('_', '-')} goes with a git revision"):
         read_plans("latest", **{option: ["x"]})
 
 
@@ -526,19 +535,19 @@ def into(tmp_path):
 def test_relative_revision_or_day_is_one_in_each_repository(two, into, name, text):
     then = FilesAtRevision(name, into)
     for repository in two:
-        assert (then.path(repository.top / "in", "the inventory") / "a.yml").read_text() == text
+        assert (then.extract_path(repository.top / "in", "the inventory") / "a.yml").read_text() == text
         assert (repository.top / "in/a.yml").read_text() == "of the working tree"
     commit = {"one": "HEAD~1", "two": "HEAD"}[text]
     assert then.commits == {repository.top: repository.git("rev-parse", commit) for repository in two}
-    assert then.same == [] and sorted(os.listdir(into)) == ["0", "1"]
+    assert then.current_paths == [] and sorted(os.listdir(into)) == ["0", "1"]
 
 
 def test_repository_without_such_a_revision_is_refused_and_not_taken_as_it_is_now(two, into):
     policy, catalogue = two
     then = FilesAtRevision(policy.git("rev-parse", "HEAD~1"), into)
-    assert (then.path(policy.top / "in", "the inventory") / "a.yml").read_text() == "one"
-    with pytest.raises(Refused, match=f"is no revision of {catalogue.top}.*--as-now {catalogue.top}"):
-        then.path(catalogue.top / "in", "the catalogue")
+    assert (then.extract_path(policy.top / "in", "the inventory") / "a.yml").read_text() == "one"
+    with pytest.raises(CommandError, match=f"is no revision of {catalogue.top}.*--as-now {catalogue.top}"):
+        then.extract_path(catalogue.top / "in", "the catalogue")
 
 
 def test_folder_that_is_taken_as_now_is_recorded(two, into):
@@ -548,12 +557,14 @@ def test_folder_that_is_taken_as_now_is_recorded(two, into):
         inner.file("a.yml", text)
         inner.commit()
     then = FilesAtRevision("HEAD~1", into, [str(catalogue.top)])
-    assert (then.path(inner.top, "the inventory") / "a.yml").read_text() == "one", "another repository, below it"
-    then.optional(catalogue.top / "in")
-    assert then.path(catalogue.top / "in", "the catalogue") == catalogue.top / "in"
-    assert then.same == [catalogue.top / "in"]
-    assert then.path(policy.top / "in", "the inventory") != policy.top / "in"
-    then.optional(policy.top / "new/approvers.yml")  # it was not there
+    assert (then.extract_path(inner.top, "the inventory") / "a.yml").read_text() == "one", (
+        "another repository, below it"
+    )
+    then.extract_optional_path(catalogue.top / "in")
+    assert then.extract_path(catalogue.top / "in", "the catalogue") == catalogue.top / "in"
+    assert then.current_paths == [catalogue.top / "in"]
+    assert then.extract_path(policy.top / "in", "the inventory") != policy.top / "in"
+    then.extract_optional_path(policy.top / "new/approvers.yml")  # it was not there
     assert [*then.commits] == [inner.top, policy.top]
 
 
@@ -569,7 +580,7 @@ def test_repository_names_no_program_that_runs_and_no_file_that_is_left_out(two,
     policy.git("config", "filter.x.required", "true")
     policy.file(".git/hooks/post-checkout", f"#!/bin/sh\ntouch {ran}\n")
     (policy.top / ".git/hooks/post-checkout").chmod(0o755)
-    found = FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
+    found = FilesAtRevision("HEAD", into).extract_path(policy.top / "in", "the inventory")
     texts = {path.name: path.read_text() for path in found.iterdir()}
     assert texts == {"a.yml": "of the working tree", "waiver.yml": "x", "$Format:%H$.yml": "$Format:%H$ $Id$\n"}
     assert not ran.exists()
@@ -580,7 +591,7 @@ def test_repository_that_had_no_file_yet_is_empty(tmp_path, into):
     waivers.commit()
     waivers.file("w.yml", "x")
     waivers.commit()
-    assert list(FilesAtRevision("HEAD~1", into).path(waivers.top, "the waivers").iterdir()) == []
+    assert list(FilesAtRevision("HEAD~1", into).extract_path(waivers.top, "the waivers").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -590,8 +601,8 @@ def test_repository_that_had_no_file_yet_is_empty(tmp_path, into):
 def test_path_without_an_earlier_state_is_refused(two, into, tmp_path, where, message):
     (tmp_path / "outside").mkdir()
     two[0].file("new/a.yml", "x")
-    with pytest.raises(Refused, match=message):
-        FilesAtRevision("HEAD~1", into).path(tmp_path / where, "the inventory")
+    with pytest.raises(CommandError, match=message):
+        FilesAtRevision("HEAD~1", into).extract_path(tmp_path / where, "the inventory")
 
 
 def test_a_repository_inside_another_has_its_own_history(two, into):
@@ -599,7 +610,7 @@ def test_a_repository_inside_another_has_its_own_history(two, into):
     for text in WHEN:
         waivers.file("w.yml", text)
         waivers.commit()
-    found = FilesAtRevision("HEAD~1", into).path(two[0].top / "in", "the inventory")
+    found = FilesAtRevision("HEAD~1", into).extract_path(two[0].top / "in", "the inventory")
     assert [(found / name).read_text() for name in ("a.yml", "waivers/w.yml")] == ["one", "one"]
 
 
@@ -610,7 +621,7 @@ def test_links_lead_to_what_was_there_then(two, into):
     (policy.top / "in" / "waivers").symlink_to(catalogue.top / "in")
     policy.commit()
     policy.file("shared/all.yml", "two")
-    found = FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
+    found = FilesAtRevision("HEAD", into).extract_path(policy.top / "in", "the inventory")
     assert [(found / name).read_text() for name in ("group_vars/all.yml", "waivers/a.yml")] == ["one", "two"]
 
 
@@ -618,24 +629,24 @@ def test_a_link_out_of_all_repositories_is_refused(two, into, tmp_path):
     (tmp_path / "anywhere").mkdir()
     (two[0].top / "in" / "waivers").symlink_to(tmp_path / "anywhere")
     two[0].commit()
-    with pytest.raises(Refused, match="lies in no git checkout"):
-        FilesAtRevision("HEAD", into).path(two[0].top / "in", "the inventory")
+    with pytest.raises(CommandError, match="lies in no git checkout"):
+        FilesAtRevision("HEAD", into).extract_path(two[0].top / "in", "the inventory")
 
 
 def test_a_submodule_is_refused(two, into):
     policy, catalogue = two
     policy.git("submodule", "--quiet", "add", str(catalogue.top), "in/group_vars")
     policy.commit()
-    with pytest.raises(Refused, match="is a submodule"):
-        FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
+    with pytest.raises(CommandError, match="is a submodule"):
+        FilesAtRevision("HEAD", into).extract_path(policy.top / "in", "the inventory")
 
 
 def test_a_shallow_clone_says_so(two, into, tmp_path):
     cut = tmp_path / "cut"
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{two[0].top}", str(cut)], check=True)
     for name in ("HEAD~1", "2026-11-05"):
-        with pytest.raises(Refused, match="shallow clone"):
-            FilesAtRevision(name, into).path(cut / "in", "the inventory")
+        with pytest.raises(CommandError, match="shallow clone"):
+            FilesAtRevision(name, into).extract_path(cut / "in", "the inventory")
 
 
 def test_a_missing_object_is_fetched_from_nowhere(two, into, tmp_path):
@@ -648,38 +659,40 @@ def test_a_missing_object_is_fetched_from_nowhere(two, into, tmp_path):
         policy.git("config", *setting.split("="))
     for setting in promisor:
         policy.git("config", *f"remote.{setting}".split("="))
-    with pytest.raises(Refused, match="cannot bring back"):
-        FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
+    with pytest.raises(CommandError, match="cannot bring back"):
+        FilesAtRevision("HEAD", into).extract_path(policy.top / "in", "the inventory")
     assert not ran.exists()
 
 
 @pytest.mark.parametrize("name", ["2026-13-01", "2026-11-01Tnoon"])
 def test_a_day_of_no_calendar_is_refused(name):
-    with pytest.raises(Refused, match="is no day"):
-        before(name)
+    with pytest.raises(CommandError, match="is no day"):
+        parse_revision_time(name)
 
 
 def test_time_is_a_length_ago_or_a_day_and_no_name_of_a_revision(two):
     week = datetime.timedelta(days=7)
     assert (
-        week - datetime.timedelta(minutes=9) < datetime.datetime.now(datetime.timezone.utc) - before("7d") < week * 1.01
+        week - datetime.timedelta(minutes=9)
+        < datetime.datetime.now(datetime.timezone.utc) - parse_revision_time("7d")
+        < week * 1.01
     )
     for name in ("HEAD~1", "v1.0", "1234d", "main", "30days", "20261101T080000Z-audit-1a2b"):
-        assert before(name) is None
-    found = repository_of(two[0].top)
-    with pytest.raises(Refused, match=f"^{two[0].top} has no commit before 2026-10-01T00:00:00"):
-        found.revision("2026-10-01")
+        assert parse_revision_time(name) is None
+    found = find_repository(two[0].top)
+    with pytest.raises(CommandError, match=f"^{two[0].top} has no commit before 2026-10-01T00:00:00"):
+        found.find_commit("2026-10-01")
     for name in ("nonsense", "--output=/tmp/x", "HEAD~9", "HEAD:in"):
         with pytest.raises(
-            Refused, match=f"^'{name}' is no revision of {two[0].top}, and no complete report of a run$"
+            CommandError, match=f"^'{name}' is no revision of {two[0].top}, and no complete report of a run$"
         ):
-            found.revision(name)
+            found.find_commit(name)
 
 
 def test_without_git_it_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Refused, match="git is not installed"):
-        repository_of(tmp_path)
+    with pytest.raises(CommandError, match="git is not installed"):
+        find_repository(tmp_path)
 
 
 def test_folders_that_hosts_name_are_those_of_then(two, into):
@@ -693,7 +706,7 @@ def test_folders_that_hosts_name_are_those_of_then(two, into):
     hosts.append(HostVariables("c", {"proscribe_catalog_dirs": 7, "proscribe_waivers_dir": ""}, {}, "/x"))
     requested = CompileInput(top, "audit", "audit", [str(top)], "", [], hosts, {})
     then = FilesAtRevision("HEAD", into)
-    found = earlier_plans._with_folders(requested, then)
+    found = earlier_plans._replace_folders(requested, then)
     brought = {"proscribe_catalog_dirs": [f"{into}/0/own", 5], "proscribe_waivers_dir": f"{into}/0/waivers"}
     others = [{"proscribe_catalog_dirs": f"{into}/0/own"}, {"proscribe_catalog_dirs": 7, "proscribe_waivers_dir": ""}]
     assert [host.values for host in found] == [{**brought, "other": own}, *others] and values["other"] == own
@@ -702,8 +715,12 @@ def test_folders_that_hosts_name_are_those_of_then(two, into):
 
 def test_paths_of_then_are_named_as_in_their_repositories(two, into):
     then = FilesAtRevision("HEAD", into)
-    assert then.located(f"{into}/0/a") == f"{into}/0/a" and then.now(Path("/x/../y")) == Path("/y")
-    first, second = (then.path(made.top / "in", "the folder") for made in two)
-    assert then.located(f"{first}/a.yml:3, {second}/a.yml") == f"HEAD:in/a.yml:3, HEAD:{two[1].top}/in/a.yml"
+    assert then.translate_message(f"{into}/0/a") == f"{into}/0/a" and then.convert_to_current_path(
+        Path("/x/../y")
+    ) == Path("/y")
+    first, second = (then.extract_path(made.top / "in", "the folder") for made in two)
+    assert then.translate_message(f"{first}/a.yml:3, {second}/a.yml") == f"HEAD:in/a.yml:3, HEAD:{two[1].top}/in/a.yml"
     expected = [two[0].top / "in/a.yml", two[1].top.parent / "own", into / "x"]
-    assert [then.now(path) for path in (first / "a.yml", second / "../../own", into / "x")] == expected
+    assert [
+        then.convert_to_current_path(path) for path in (first / "a.yml", second / "../../own", into / "x")
+    ] == expected

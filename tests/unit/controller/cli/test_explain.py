@@ -11,12 +11,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import NOW, WAIVER, made_catalogue, question
-from proscribe.controller.cli import Refused, explain, inventory
+from proscribe.controller.cli import CommandError, explain, inventory
 from proscribe.controller.cli.explain import answering, printing
-from proscribe.controller.cli.explain.expectations import Difference
-from proscribe.controller.cli.explain.facts import MOST_RUNS, NOTHING, Facts, known
-from proscribe.controller.cli.explain.question import Question, ascii_name, read
-from proscribe.controller.cli.explain.relations import remarks, subject
+from proscribe.controller.cli.explain.expectations import AnswerDifference
+from proscribe.controller.cli.explain.facts import MAX_RUNS, NO_FACTS, HostFacts, read_facts
+from proscribe.controller.cli.explain.question import Question, convert_to_ascii_name, parse_question
+from proscribe.controller.cli.explain.relations import find_subject, list_remarks
 from proscribe.controller.compile.catalogue.feeds import Feed
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
@@ -39,7 +39,7 @@ AT = "2026-11-24T05:00:00Z"
 @pytest.mark.parametrize(("text", "code"), [("parrot.example", 1), ("example.org", 0), ("example.parrot.Parrot", 1)])
 def test_the_exit_code_says_whether_it_is_open_everywhere(tmp_path, monkeypatch, text, code):
     made = question(tmp_path, HOSTS, **GROUPS)
-    monkeypatch.setattr(inventory, "question", lambda arguments: made)
+    monkeypatch.setattr(inventory, "read_compile_input", lambda arguments: made)
     arguments = argparse.Namespace(name=text, at=NOW, json=False)
     assert explain.run(arguments) == code
 
@@ -51,10 +51,10 @@ def test_hosts_that_no_run_serves_are_answered_for_as_an_audience(tmp_path, monk
 
         def ask(_, served=True, is_served=is_served):
             if served > is_served:
-                raise inventory.NoneServed("none of the 1 hosts is served")
+                raise inventory.NoServedHosts("none of the 1 hosts is served")
             return made
 
-        monkeypatch.setattr(inventory, "question", ask)
+        monkeypatch.setattr(inventory, "read_compile_input", ask)
         for as_json in (True, False):
             assert explain.run(argparse.Namespace(name="web.parrot.example", at=NOW, json=as_json)) == 1
             printed.append(capsys.readouterr().out)
@@ -65,8 +65,8 @@ def test_hosts_that_no_run_serves_are_answered_for_as_an_audience(tmp_path, monk
 def test_moment_needs_its_zone_and_is_read_in_utc():
     for text in ("2027-01-01", "2027-01-01T00:00:00", "soon"):
         with pytest.raises(argparse.ArgumentTypeError, match="with its zone"):
-            explain.at(text)
-    assert explain.at("2027-01-01T00:00:00+08:00").isoformat() == "2026-12-31T16:00:00+00:00"
+            explain.parse_time_option(text)
+    assert explain.parse_time_option("2027-01-01T00:00:00+08:00").isoformat() == "2026-12-31T16:00:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_word_of_another_kind_gets_a_hint(tmp_path, monkeypatch, word, hint):
     hosts = question(tmp_path, {"press01": {}}, press=["press01"])
     (tmp_path / "waivers").mkdir()
     (tmp_path / "waivers/w1.yml").write_text(yaml.safe_dump(WAIVER))
-    monkeypatch.setattr(inventory, "question", lambda _: hosts)
+    monkeypatch.setattr(inventory, "read_compile_input", lambda _: hosts)
     monkeypatch.setenv("PROSCRIBE_CALLED", "/srv/proscribe")
     lists = dict.fromkeys(("extra_vars", "vault_ids", "vault_password_files"), ())
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         explain.run(argparse.Namespace(name=word, at=NOW, inventory=["x"], ask_vault_pass=False, **lists))
     unknown = f"'{word}' is neither a service nor a program of the catalogue, nor a host name with a dot in it"
     assert str(refused.value) == f"{unknown}{hint}"
@@ -97,15 +97,18 @@ def compared(folder, text, only=tuple(THREE_HOSTS)):
     question_ = question(folder, {host: THREE_HOSTS[host] for host in only}, **THREE_GROUPS)
     file = folder / "expectations.yml"
     file.write_text(text)
-    return answering.compare(file, question_.groups, compile_hosts(question_, NOW))
+    return answering.compare_expectations(file, question_.groups, compile_hosts(question_, NOW))
 
 
 @pytest.mark.parametrize(
     ("row", "differences"),
     [
-        ("all: {blocked: [parrot.example]}", (Difference("audited", ("lab01",), "parrot.example itself, of Parrot"),)),
-        ("press: {blocked: [example.org]}", (Difference("open", ("press01",), ""),)),
-        ("empty: {open: [example.org]}", (Difference("no answer", (), "no host of empty is in question"),)),
+        (
+            "all: {blocked: [parrot.example]}",
+            (AnswerDifference("audited", ("lab01",), "parrot.example itself, of Parrot"),),
+        ),
+        ("press: {blocked: [example.org]}", (AnswerDifference("open", ("press01",), ""),)),
+        ("empty: {open: [example.org]}", (AnswerDifference("no answer", (), "no host of empty is in question"),)),
     ],
 )
 def test_difference_from_a_table_says_where_and_why(tmp_path, row, differences):
@@ -138,7 +141,7 @@ def test_a_mistake_names_its_line_and_what_was_expected(tmp_path, text, place, e
 
 def test_the_table_and_the_exit_code(tmp_path, monkeypatch, capsys):
     question_ = question(tmp_path, THREE_HOSTS, **THREE_GROUPS)
-    monkeypatch.setattr(inventory, "question", lambda arguments: question_)
+    monkeypatch.setattr(inventory, "read_compile_input", lambda arguments: question_)
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
     file = tmp_path / "expectations.yml"
 
@@ -174,11 +177,11 @@ def test_fact_comes_from_the_newest_record_that_has_it(tmp_path):
     old = {"checked_at": "2026-11-01T08:00:00Z", "browsers": ["firefox"], "package_systems": ["dpkg", "snap"]}
     report(tmp_path, "20261101", {"host": "a", "platform": DEBIAN, **old})
     report(tmp_path, "20261125", {"host": "a", "platform": DEBIAN, "package_systems": ["dpkg"]}, {"host": "b"})
-    found = known(tmp_path, ["a", "b", "c"])
+    found = read_facts(tmp_path, ["a", "b", "c"])
     last = {"state": "unknown", "observed": "2026-11-25T08:00:00Z"}
     assert found == {
-        "a": Facts("debian", frozenset({"dpkg"}), None, frozenset({"firefox"}), "2026-11-01T08:00:00Z", **last),
-        "b": Facts(**last),
+        "a": HostFacts("debian", frozenset({"dpkg"}), None, frozenset({"firefox"}), "2026-11-01T08:00:00Z", **last),
+        "b": HostFacts(**last),
     }
 
 
@@ -202,39 +205,47 @@ def test_lift_counts_after_an_observation_unless_other_controls_are_wrong(
     lifts = {control: ALL_LIFTED[control] for control in controls}
     monkeypatch.setattr(fleet_state_file, "read_lifts", lambda reports: {"a": lifts, "other": ALL_LIFTED})
     words = "lifted 2026-11-26 08:00 UTC by run2" + (" (dns)" if len(controls) == 1 else "")
-    assert known(tmp_path, ["a"]) == {"a": Facts(**expected, lifted=controls, lifts=words)}
+    assert read_facts(tmp_path, ["a"]) == {"a": HostFacts(**expected, lifted_controls=controls, lifts_text=words)}
 
 
 def test_a_broken_report_says_nothing_and_few_are_read(tmp_path):
     report(tmp_path, "00000000", {"host": "a", "package_systems": ["dpkg"]})
     report(tmp_path, "00000001", {"host": "b", "package_systems": ["dpkg"]})
-    for number in range(2, MOST_RUNS + 1):
+    for number in range(2, MAX_RUNS + 1):
         report(tmp_path, f"{number:08}", {"host": "x"})
     (tmp_path / "00000002" / "hosts.jsonl").write_text("{")
-    assert set(known(tmp_path, ["a", "b"])) == {"b"} and known(tmp_path / "nowhere", ["a"]) == {}
+    assert set(read_facts(tmp_path, ["a", "b"])) == {"b"} and read_facts(tmp_path / "nowhere", ["a"]) == {}
 
 
 def test_a_package_system_is_there_only_where_a_record_says_so():
-    debian = Facts("debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset())
-    assert [debian.has(key) for key in ("apt", "rpm", "flatpak")] == [True, False, False]
-    assert [debian.has(key) for key in ("nix", "brew", "android")] == [True, False, False]
-    assert [debian.has(key) for key in ("pip", "npm")] == [True, True]  # nobody can see that they are not there
-    unseen = debian._replace(brought=None)
-    assert [unseen.has(key) for key in ("rpm", "nix", "brew")] == [False, None, None]
-    assert [NOTHING.has(key) for key in ("apt", "nix", "pip")] == [None, None, True]
+    debian = HostFacts("debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset())
+    assert [debian.has_package_system(key) for key in ("apt", "rpm", "flatpak")] == [True, False, False]
+    assert [debian.has_package_system(key) for key in ("nix", "brew", "android")] == [True, False, False]
+    assert [debian.has_package_system(key) for key in ("pip", "npm")] == [
+        True,
+        True,
+    ]  # nobody can see that they are not there
+    unseen = debian._replace(user_package_managers=None)
+    assert [unseen.has_package_system(key) for key in ("rpm", "nix", "brew")] == [False, None, None]
+    assert [NO_FACTS.has_package_system(key) for key in ("apt", "nix", "pip")] == [None, None, True]
 
 
 RECORDED = Path(__file__).parents[2] / "recorded/cli"
 PRINTED_HOSTS = {**HOSTS, "mac01": {"watch": "5m"}}
 PRINTED_HOSTS["fin01"] = {**HOSTS["fin01"], "exports_fed": FED, "services_exclude": ["owl"]}
 KNOWN = {
-    "press01": Facts("debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset({"firefox"}), AT, "compliant", AT),
-    "fin01": Facts(
+    "press01": HostFacts(
+        "debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset({"firefox"}), AT, "compliant", AT
+    ),
+    "fin01": HostFacts(
         *("debian", frozenset({"dpkg", "flatpak"}), None, frozenset({"chrome"})),
         *("2026-11-23T05:00:00Z", "not_applicable", AT),
     ),
-    "mac01": Facts("macos"),
-    **{name: Facts(lifted=("dns",), lifts=f"lifted by run2 on \x1b{name}") for name in ("press02", "lab01")},
+    "mac01": HostFacts("macos"),
+    **{
+        name: HostFacts(lifted_controls=("dns",), lifts_text=f"lifted by run2 on \x1b{name}")
+        for name in ("press02", "lab01")
+    },
 }
 
 
@@ -247,13 +258,13 @@ def test_answers_are_printed_as_recorded(tmp_path):
         waiver = {**WAIVER, **change}
         (folder / "waivers" / f"{waiver['id']}.yml").write_text(yaml.safe_dump(waiver))
     compiled = compile_hosts(made, NOW)
-    answers = {word: answering.explain(read(word), compiled, KNOWN) for word in PRINTED_QUESTIONS}
-    shown = {word: printing.render(*answer, 110, False) for word, answer in answers.items()}
+    answers = {word: answering.explain_question(parse_question(word), compiled, KNOWN) for word in PRINTED_QUESTIONS}
+    shown = {word: printing.format_explanation(*answer, 110, False) for word, answer in answers.items()}
     about, groups = answers["parrot"]
-    for name, group in (("seen", groups[0]), ("never seen", groups[1]._replace(known=1, oldest=""))):
-        shown[f"one host, {name}"] = printing.render(about, [group], 110, False)
-    shown["narrow, in colours"] = printing.render(*answers["example.parrot.Parrot"], 50, True)
-    shown["JSON"] = outline(printing.as_json(*answers["https://pages.example/parrot/x"]))
+    for name, group in (("seen", groups[0]), ("never seen", groups[1]._replace(known_count=1, oldest_time=""))):
+        shown[f"one host, {name}"] = printing.format_explanation(about, [group], 110, False)
+    shown["narrow, in colours"] = printing.format_explanation(*answers["example.parrot.Parrot"], 50, True)
+    shown["JSON"] = outline(printing.make_explanation_document(*answers["https://pages.example/parrot/x"]))
     compare(RECORDED / "explain.printed.txt", join_files(shown))
 
 
@@ -270,21 +281,21 @@ def test_answers_are_printed_as_recorded(tmp_path):
     ],
 )
 def test_addresses_are_read_with_their_port(text, network, port):
-    question = read(text)
+    question = parse_question(text)
     assert (question.host, question.network, question.port) == ("", ipaddress.ip_network(network), port)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "a\x1b[31mb.example", "a\nb.example", "http://[::1", "x.example:99999"])
 def test_text_that_is_no_question_is_refused(text):
-    with pytest.raises(Refused, match="^name what is to be explained|is no URL: expected something like"):
-        read(text)
+    with pytest.raises(CommandError, match="^name what is to be explained|is no URL: expected something like"):
+        parse_question(text)
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_understood_or_refused(text):
     try:
-        question = read(text)
-    except Refused:
+        question = parse_question(text)
+    except CommandError:
         return
     assert isinstance(question, Question)
     assert not (question.host and question.network)
@@ -293,7 +304,7 @@ def test_any_text_is_understood_or_refused(text):
 
 @given(st.lists(st.text("abcäßжλ日A1-", min_size=1, max_size=9), min_size=2, max_size=4).map(".".join))
 def test_a_name_that_was_read_once_is_read_as_itself(name):
-    assert ascii_name(ascii_name(name)) == ascii_name(name)
+    assert convert_to_ascii_name(convert_to_ascii_name(name)) == convert_to_ascii_name(name)
 
 
 QUESTIONS = (
@@ -338,17 +349,17 @@ def test_subjects_of_questions_are_as_recorded(tmp_path):
     lines = []
     for word in QUESTIONS:
         try:
-            about = subject(read(word), rich)
-        except Refused as refused:
+            about = find_subject(parse_question(word), rich)
+        except CommandError as refused:
             lines.append(str(refused))
             continue
-        found = [f"  {one.service.id} {one.how} {one.what}" for one in about.relations]
+        found = [f"  {one.service.id} {one.kind} {one.identifier}" for one in about.relations]
         read_as = " ".join(str(value) for value in about.question[1:] if value)
-        lines += [f"{word}: {about.kind}: {read_as}", *found, *(f"  - {said}" for said in remarks(about))]
+        lines += [f"{word}: {about.kind}: {read_as}", *found, *(f"  - {said}" for said in list_remarks(about))]
     compare(RECORDED / "explain.subjects.txt", "\n".join([*lines, ""]))
 
 
 def test_hostile_names_of_hosts_reach_no_terminal(tmp_path):
     hosts = question(tmp_path, {"evil\x1b[2Jhost": {}, "rtl\u202ehost": {}})
-    answer = answering.explain(read("parrot.example"), compile_hosts(hosts, NOW))
-    assert all(line.isprintable() for line in printing.render(*answer, 80, colours=False).splitlines())
+    answer = answering.explain_question(parse_question("parrot.example"), compile_hosts(hosts, NOW))
+    assert all(line.isprintable() for line in printing.format_explanation(*answer, 80, colours=False).splitlines())

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from proscribe.controller.cli import Refused, export, export_all
+from proscribe.controller.cli import CommandError, export, export_all
 from proscribe.controller.cli.command_line import main
 from proscribe.controller.enforcement_points.declaration import NOTHING, LeftOut, NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
@@ -37,7 +37,7 @@ NONE = NotExportable(f"{NOTHING}: no names")
 PATHS = NotExportable("it takes no paths")
 FOR_ONE = "1 format with nothing to export:\n  a: no names\n"
 FOR_EACH = "2 formats with nothing to export:\n  a: no names\n  b: no programs\n"
-BAD = export_all.REFUSED
+BAD = export_all.REFUSED_CODE
 NAMESPACE = "proscribe-export"
 WAIVER = (
     "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a, approved_by: head,"
@@ -109,7 +109,7 @@ def test_export_is_valid_until_something_of_it_begins_or_ends(waives, starts, en
     worth = SimpleNamespace(waives=waives, hosts=hosts)
     begins = {"a": SimpleNamespace(effective_from=changes.get("effective_from", datetime.date(2024, 1, 1)))}
     compiled = SimpleNamespace(waivers=[(waiver, worth)], hosts={"a": "digest"}, restrictions=begins)
-    until = export._valid_until(compiled, SimpleNamespace(controls=("dns",)), NOW)
+    until = export._find_valid_until(compiled, SimpleNamespace(controls=("dns",)), NOW)
     if days == "the ban begins":
         assert until.astimezone().isoformat().startswith("2026-12-02T00:00:00")
     else:
@@ -121,7 +121,7 @@ def test_summary_names_the_first_few_of_each_reason():
     other = LeftOut("", "all", "it takes no paths")
     decision = SimpleNamespace(group="office", hosts=["a", "b"], digest=f"sha256:{'a' * 64}", left_out=[*names, other])
     rendered = SimpleNamespace(included=["dns/owl", "dns/owl", "dns/wren"], left_out=[other])
-    assert export._summary(decision, rendered, "/srv/x") == [
+    assert export._format_summary(decision, rendered, "/srv/x") == [
         "/srv/x: 2 rules for 2 hosts of group office, plan sha256:aaaaaaaaaaaa",
         "Not as on hosts (manifest.json has all of it):",
         *("  it is long", *(f"    dns/owl, n{number}\ufffd" for number in range(3)), "    and 2 more"),
@@ -176,7 +176,10 @@ def refused(name, why):
         ({"a": PATHS, "b": 9, "c": PATHS}, "", BAD, "", "2 formats refused:\n  a, c: it takes no paths\n"),
         ({"a": NONE, "b": PATHS}, "b", BAD, FOR_ONE, refused("b", "it takes no paths")),
         ({"a": NONE, "b": 0}, "a", BAD, "", refused("a", "no names. Delete {0}/a, which has an earlier export of it")),
-        *(({"a": kind("so"), "b": 0}, "", BAD, "", refused("a", "so")) for kind in (ControlError, Refused, OSError)),
+        *(
+            ({"a": kind("so"), "b": 0}, "", BAD, "", refused("a", "so"))
+            for kind in (ControlError, CommandError, OSError)
+        ),
     ],
 )
 def test_the_worst_that_comes_of_a_format_is_the_code(outcomes, earlier, code, out, err, tmp_path, monkeypatch, capsys):
@@ -191,14 +194,14 @@ def test_the_worst_that_comes_of_a_format_is_the_code(outcomes, earlier, code, o
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr(export_all, "FORMATS", {name: SimpleNamespace(name=name) for name in outcomes})
     monkeypatch.setattr(export_all.writing, "earlier", lambda place: "one" if place.name == earlier else None)
-    assert export_all.run(tmp_path, export) == code and places == [tmp_path / name for name in outcomes]
+    assert export_all.export_all_formats(tmp_path, export) == code and places == [tmp_path / name for name in outcomes]
     assert capsys.readouterr() == (out, err.format(tmp_path))
 
 
 def test_a_policy_with_nothing_for_any_format_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(export_all, "FORMATS", {name: SimpleNamespace(name=name) for name in "ab"})
-    with pytest.raises(Refused, match="^export all: the policy has nothing for any format$"):
-        export_all.run(tmp_path, make_refusal(NONE))
+    with pytest.raises(CommandError, match="^export all: the policy has nothing for any format$"):
+        export_all.export_all_formats(tmp_path, make_refusal(NONE))
 
 
 class Organisation:

@@ -18,11 +18,11 @@ from ansible.template import Templar
 from hypothesis import example, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.controller.cli import Refused, collection
+from proscribe.controller.cli import CommandError, collection
 from proscribe.controller.cli.command_line import main
 from proscribe.controller.cli.init import add_arguments, existing, placing, repository
-from proscribe.controller.cli.init.answers import public_key, read_answers
-from proscribe.controller.cli.init.yaml_text import Literal, document
+from proscribe.controller.cli.init.answers import read_answers, read_public_key
+from proscribe.controller.cli.init.yaml_text import LiteralText, format_yaml
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import Expected, PolicyErrors
 from proscribe.wire import installation
@@ -32,7 +32,7 @@ SOURCE = "--source=https://git.example/proscribe.git"
 HOSTS = "[press]\npress01\n[finance]\nfin01\n"
 # Each form that Ansible reads: the path, its files, and what `--inventory` names.
 YAML = "press: {hosts: {press01: }}\nfinance: {hosts: {fin01: }}\n"
-MET = dict.fromkeys(repository.TABLES, 0)
+MET = dict.fromkeys(repository.TABLE_FILES, 0)
 SITES = "[berlin]\npress01\nfin01\n[hongkong]\npress02\n[press]\npress01\npress02\n[finance]\nfin01\n"
 PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(str.isprintable)
 ENOUGH = ("--organisation=Acme", "--department=press=press01")
@@ -70,7 +70,7 @@ def expected_names(directory, monkeypatch):
     """Compare both tables with the policy, as the made repository names its inventory. Return the exit codes."""
     monkeypatch.chdir(directory)
     options = [word for source in inventories(directory) for word in ("-i", source)]
-    return {name: main(["explain", "--expect", name, *options]) for name in repository.TABLES}
+    return {name: main(["explain", "--expect", name, *options]) for name in repository.TABLE_FILES}
 
 
 class Terminal(io.StringIO):
@@ -155,7 +155,7 @@ def test_a_collection_does_not_know_where_it_came_from(tmp_path, monkeypatch, ca
 
 
 def test_a_checkout_puts_the_collections_file_beside_its_policy(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(collection, "archive", lambda: ("acme-ban-1.tar.gz", b"packed"))
+    monkeypatch.setattr(collection, "build_archive", lambda: ("acme-ban-1.tar.gz", b"packed"))
     monkeypatch.chdir(tmp_path)
     assert main(["init", "policy", "--organisation=Acme", "--department=press=press01"]) == 0
     (entry,) = yaml.safe_load(Path("policy/requirements.yml").read_text())["collections"][:1]
@@ -192,14 +192,14 @@ def templated(text, place):
 @example(text="微信 'and' \"quotes\" \\n")
 @examples(3000)
 def test_any_text_arrives_in_ansible_as_the_text_that_it_is(text, tmp_path_factory):
-    assert templated(document({"contact": Literal(text)}), tmp_path_factory.getbasetemp()) == text
+    assert templated(format_yaml({"contact": LiteralText(text)}), tmp_path_factory.getbasetemp()) == text
 
 
 @given(text=PRINTABLE.filter(lambda text: text == text.strip() and text))
 @examples(300)
 def test_any_name_arrives_in_the_reader_of_the_policy(text, tmp_path_factory):
     file = tmp_path_factory.getbasetemp() / "read.yml"
-    file.write_text(document({"press": {"head": text}}))
+    file.write_text(format_yaml({"press": {"head": text}}))
     assert read_yaml(file).data == {"press": {"head": text}}
 
 
@@ -254,15 +254,15 @@ def test_all_mistakes_of_the_options_come_at_once():
 def test_only_a_public_key_is_one_and_no_other_file_is_shown(tmp_path):
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a comment", "-f", str(key)], check=True)
-    taken = public_key(key.with_suffix(".pub"))
+    taken = read_public_key(key.with_suffix(".pub"))
     assert taken.startswith("ssh-ed25519 AAAA") and "comment" not in taken
     public = key.with_suffix(".pub").read_text()
     for content in ("", public * 2, public.replace("AAAA", "BBBB"), f"restrict {public}", "ssh-rsa x\n"):
         (tmp_path / "other").write_text(content)
         with pytest.raises(Expected):
-            public_key(tmp_path / "other")
+            read_public_key(tmp_path / "other")
     with pytest.raises(Expected) as wrong:
-        public_key(key)
+        read_public_key(key)
     assert "PRIVATE" not in f"{wrong.value} {wrong.value.value}" and wrong.value.value == str(key)
 
 
@@ -281,14 +281,14 @@ def test_a_terminal_is_asked_and_a_wrong_answer_is_asked_again(monkeypatch, caps
 
 def test_an_input_that_ends_early_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "stdin", Terminal("Acme\n"))
-    with pytest.raises(Refused, match="nothing was written"):
+    with pytest.raises(CommandError, match="nothing was written"):
         answers()
 
 
 def made(*options):
     found = answers(*ENOUGH, "--department=finance=fin01", *options)
     departments = {one.name: one.hosts for one in found.department}
-    return repository.files(found, departments, {"name": "./vendor/x.tar.gz", "type": "file"})
+    return repository.make_files(found, departments, {"name": "./vendor/x.tar.gz", "type": "file"})
 
 
 MADE = ["ansible.cfg", "site.yml", "requirements.yml", "molecule/default/molecule.yml"]
@@ -302,9 +302,11 @@ def test_files_of_answers_are_as_recorded(tmp_path):
     options += ["--tenant=microsoft=b.example", f"--approver=press:chan={tmp_path}/chan.pub", "--approver=press:ho"]
     options += [f"--approver=lee={tmp_path}/chan.pub", "--department=human_resources=hr1,hr2", "--ci=gitlab"]
     answered = made(*options)
-    none = repository.files(answers("--ci=none"), {}, {"name": "https://x/y.git", "type": "git", "version": "v1"})
+    none = repository.make_files(answers("--ci=none"), {}, {"name": "https://x/y.git", "type": "git", "version": "v1"})
     of_groups = answers()
-    of_groups = repository.files(replace(of_groups, inventory="hosts.ini"), {"press": (), "it": ()}, {}, "proscribe")
+    of_groups = repository.make_files(
+        replace(of_groups, inventory="hosts.ini"), {"press": (), "it": ()}, {}, "proscribe"
+    )
     shown = {f"answered: {name}": answered[name] for name in MADE} | {
         f"none: {name}": none[name] for name in MADE if none[name] != answered[name]
     }
@@ -320,13 +322,13 @@ def test_files_of_answers_are_as_recorded(tmp_path):
 
 
 def test_name_of_an_organisation_is_no_markup():
-    text = repository.files(answers("--organisation=<b> [x](y) `z`"), {}, {})["README.md"]
+    text = repository.make_files(answers("--organisation=<b> [x](y) `z`"), {}, {})["README.md"]
     assert text.splitlines()[0] == r"# The policy of \<b\> \[x\]\(y\) \`z\`"
 
 
 def test_a_tenant_of_microsoft_has_its_id_and_its_domains():
     id_ = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
-    written = made(f"--tenant=microsoft={id_}:a.example:b.example")[repository.VARIABLES]
+    written = made(f"--tenant=microsoft={id_}:a.example:b.example")[repository.VARIABLES_FILE]
     tenants = yaml.load(written.replace("!unsafe ", ""), yaml.BaseLoader)["proscribe_tenants"]
     assert tenants == {"microsoft": [{"id": id_, "domains": ["a.example", "b.example"]}]}
     assert "# A tenant of Microsoft" not in written
@@ -334,9 +336,9 @@ def test_a_tenant_of_microsoft_has_its_id_and_its_domains():
 
 def place_new_files(directory, files):
     placing.refuse_existing(directory, files)
-    with placing.beside(directory) as place:
-        placing.fill(place, files)
-        placing.move(place, directory)
+    with placing.create_staging_directory(directory) as place:
+        placing.write_files(place, files)
+        placing.move_files(place, directory)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +347,7 @@ def place_new_files(directory, files):
 def test_existing_file_is_never_overwritten(tmp_path, name, says):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(Refused, match=f"{Path(name).name}: {says}"):
+    with pytest.raises(CommandError, match=f"{Path(name).name}: {says}"):
         place_new_files(tmp_path, FILES)
     assert inside(tmp_path) == {name} and (tmp_path / name).read_text() == "mine"
 
@@ -356,7 +358,7 @@ def test_files_are_placed_whole_beside_those_that_are_there(tmp_path, before):
     try:
         if before is not None:
             directory.mkdir(mode=0o755)
-            placing.fill(directory, before)
+            placing.write_files(directory, before)
         place_new_files(directory, FILES)
     finally:
         os.umask(umask)
@@ -369,19 +371,19 @@ def test_files_are_placed_whole_beside_those_that_are_there(tmp_path, before):
 def test_some_of_many_files_that_are_there_are_named(tmp_path):
     for name in "abcd":
         (tmp_path / name).write_text("mine")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         placing.refuse_existing(tmp_path, [*"abcd", "e"])
     named = ", ".join(f"{tmp_path}/{name}" for name in "abc")
     assert str(refused.value).startswith(f"{named} and 1 more: there already; nothing was written")
 
 
 def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path):
-    with placing.beside(tmp_path) as place:
-        placing.fill(place, FILES)
+    with placing.create_staging_directory(tmp_path) as place:
+        placing.write_files(place, FILES)
         (tmp_path / "ci").mkdir()
         (tmp_path / "ci/diff").write_text("theirs")
-        with pytest.raises(Refused, match=f"^{tmp_path}/ci/diff: File exists; nothing was written"):
-            placing.move(place, tmp_path)
+        with pytest.raises(CommandError, match=f"^{tmp_path}/ci/diff: File exists; nothing was written"):
+            placing.move_files(place, tmp_path)
     assert inside(tmp_path) == {"ci/diff"} and os.listdir(tmp_path) == ["ci"]
 
 
@@ -451,7 +453,7 @@ def test_path_of_an_inventory_is_one_from_the_repository(tmp_path, monkeypatch, 
     ],
 )
 def test_only_groups_that_are_clearly_departments_are_taken(groups, departments):
-    found = existing.clear_departments({name: {*hosts} for name, hosts in groups.items()})
+    found = existing.find_clear_departments({name: {*hosts} for name, hosts in groups.items()})
     assert sorted(found) == departments
 
 
@@ -459,7 +461,7 @@ def test_only_groups_that_are_clearly_departments_are_taken(groups, departments)
 def test_a_directory_that_cannot_be_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("")
     (tmp_path / "nowhere").symlink_to("missing")
-    with pytest.raises(Refused, match="expected a directory, or a new name in one"):
+    with pytest.raises(CommandError, match="expected a directory, or a new name in one"):
         place_new_files(tmp_path / name, FILES)
 
 
@@ -467,7 +469,7 @@ def test_link_inside_the_directory_is_not_followed(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "policy").mkdir()
     (tmp_path / "policy/a").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(Refused, match="found a link"):
+    with pytest.raises(CommandError, match="found a link"):
         place_new_files(tmp_path / "policy", FILES)
     assert inside(tmp_path) == set()
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from pasts import Past, bad, good, made_plan
-from proscribe.controller.cli import Refused, merging
+from proscribe.controller.cli import CommandError, merging
 from proscribe.controller.report.evaluation.advice import NOT_REACHED_FILE, SET_ASIDE_FILE
 from proscribe.controller.report.evaluation.merge import UnmergeableReports
 from proscribe.controller.report.history import open_history
@@ -28,7 +28,7 @@ def reports(tmp_path):
 
 def merge(reports, *names, **more):
     options = {"since": None, "inventory": [], "history": "", "round": "", **more}
-    return merging.merge(argparse.Namespace(merge=list(names), **options), reports)
+    return merging.merge_runs(argparse.Namespace(merge=list(names), **options), reports)
 
 
 def hosts(directory):
@@ -79,7 +79,7 @@ def test_hosts_of_the_inventory_that_no_part_has_are_unknown(reports):
 def test_an_inventory_that_ansible_cannot_read_is_refused(reports):
     place = reports.parent / "hosts.yml"
     place.write_text("all: [")
-    with pytest.raises(Refused):
+    with pytest.raises(CommandError):
         merge(reports, FIRST, inventory=[str(place)])
 
 
@@ -105,7 +105,7 @@ class TestRounds:
 
     def test_slice_that_comes_late_names_those_that_a_report_already_has(self, reports, capsys, monkeypatch):
         merge(reports, FIRST, inventory=["a,b,c,"])
-        monkeypatch.setattr(merging, "MOST_OTHERS", 2)
+        monkeypatch.setattr(merging, "MAX_REPORTED_RUNS", 2)
         capsys.readouterr()
         assert parts(merge(reports, "unmerged", inventory=["a,b,c,"])) == [SECOND]
         lines = capsys.readouterr().err.replace("\n  ", " ").splitlines()
@@ -175,7 +175,7 @@ class TestPlans:
         made_plan(other, apps=["wechat"])
         (reports / "plans").mkdir()
         (reports / "plans").chmod(0o777)
-        with pytest.raises(Refused):
+        with pytest.raises(CommandError):
             merge(reports, SECOND, str(other / FIRST))
 
 

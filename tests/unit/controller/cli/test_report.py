@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pasts import Past, bad, good, made_plan, waived
-from proscribe.controller.cli import Refused, command_line, report, report_pages
+from proscribe.controller.cli import CommandError, command_line, report, report_pages
 from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.report.end import renewing
 from proscribe.controller.report.history import open_history
@@ -27,7 +27,7 @@ WAIVER |= {"expires": "2026-11-22T00:00:00Z", "valid_from": "2026-11-01T00:00:00
 
 
 def arguments(*options):
-    return command_line.read("report", options)[1]
+    return command_line.parse_command("report", options)[1]
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def reports(tmp_path):
 @pytest.fixture
 def ask(reports):
     place = ReportsPlace(reports, "a test")
-    return lambda *options: report.answer(arguments(*options), Screen(200, 60, here=str(reports.parent)), place)
+    return lambda *options: report.compose_answer(arguments(*options), Screen(200, 60, here=str(reports.parent)), place)
 
 
 def changed(directory, **run):
@@ -87,15 +87,17 @@ def notes(text):
     ],
 )
 def test_contradictory_options_are_refused(options, message, tmp_path):
-    with pytest.raises(Refused, match=message):
-        report.answer(arguments(*options), Screen(here=str(tmp_path)), ReportsPlace(tmp_path / "reports", "a test"))
+    with pytest.raises(CommandError, match=message):
+        report.compose_answer(
+            arguments(*options), Screen(here=str(tmp_path)), ReportsPlace(tmp_path / "reports", "a test")
+        )
 
 
 def test_history_is_that_of_earlier_runs_where_the_latest_is_a_slice(ask, reports):
     changed(reports / SECOND, history="off")
     assert json.loads(ask("--since", "2026-11-01", "--json"))["runs"]["number"] == 2
     changed(reports / FIRST, history="off")
-    with pytest.raises(Refused, match=r"proscribe_history is off for the newest runs in .*; --history names"):
+    with pytest.raises(CommandError, match=r"proscribe_history is off for the newest runs in .*; --history names"):
         ask("--since", "2026-11-01")
 
 
@@ -120,7 +122,7 @@ OLD = "this run ended {} ago; the state of the hosts may have changed"
 )
 def test_run_and_its_hosts_are_old_after_the_time_that_it_names(ask, reports, hours, stale_after, old, monkeypatch):
     now = report.parse_moment("2026-11-22T00:00:00Z") + report.datetime.timedelta(hours=hours)
-    monkeypatch.setattr(report, "_now", lambda: now)
+    monkeypatch.setattr(report, "_get_current_time", lambda: now)
     changed(reports / SECOND, finished="2026-11-22T00:00:00Z", stale_after=stale_after)
     assert notes(ask()) == [*old, READ_FROM]
     unseen = json.loads(ask("--since", "2026-11-01", "--json"))["unseen"]
@@ -141,7 +143,7 @@ def test_json_and_the_trend_need_no_record_of_a_host(ask, reports):
     (reports / SECOND / "hosts.jsonl").write_text("{")
     assert ask("--json") and "<svg" in ask("--format", "svg")
     for options in (["--format", "csv"], [], ["--json", "--group", "x"], ["--json", "--write"]):
-        with pytest.raises(Refused, match=r"hosts\.jsonl:1"):
+        with pytest.raises(CommandError, match=r"hosts\.jsonl:1"):
             ask(*options)
 
 
@@ -158,7 +160,7 @@ def test_merged_report_is_shown_with_the_other_options(ask, reports):
         changed(reports / run, round="r1")
     found = json.loads(ask("--merge", FIRST, SECOND, "--json"))
     assert found["run"]["parts"] == [FIRST, SECOND]
-    with pytest.raises(Refused, match=r"no slice in .* \(reports are read from reports \(a test\)\)$"):
+    with pytest.raises(CommandError, match=r"no slice in .* \(reports are read from reports \(a test\)\)$"):
         ask("--merge", "unmerged", "--since", "2026-11-20", "--format", "csv")
     shutil.copytree(reports / SECOND, reports / THIRD)
     text = ask("--merge", "unmerged", "--since", "2026-11-20", "--format", "csv")
@@ -175,7 +177,7 @@ def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(ask, repor
 
 @pytest.fixture
 def soon(monkeypatch):
-    monkeypatch.setattr(report, "_now", lambda: report.parse_moment("2026-11-23T12:00:00Z"))
+    monkeypatch.setattr(report, "_get_current_time", lambda: report.parse_moment("2026-11-23T12:00:00Z"))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +244,7 @@ def test_a_text_is_printed_for_its_reader(tmp_path, format_, terminal, monkeypat
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")  # a path below the current directory is shorter
-    monkeypatch.setattr(report, "answer", lambda arguments, screen, place: f"\u00e4 {place.directory}")
+    monkeypatch.setattr(report, "compose_answer", lambda arguments, screen, place: f"\u00e4 {place.directory}")
     assert report.run(arguments("--format", format_)) == 0
     text = f"\u00e4 {tmp_path}"
     assert out.written() == (f"{text}\n".replace("\u00e4", "?") if format_ in ("table", "json") else text)
@@ -262,13 +264,13 @@ def test_a_text_is_printed_for_its_reader(tmp_path, format_, terminal, monkeypat
 )
 @pytest.mark.usefixtures("soon")
 def test_since_is_a_length_back_or_a_time(text, time):
-    assert report.since(text) == time
+    assert report.parse_since(text) == time
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-11-01 08:00", "30"])
 def test_since_refuses_text_that_is_no_time(text):
     with pytest.raises(argparse.ArgumentTypeError, match="is no day such as 2026-11-01"):
-        report.since(text)
+        report.parse_since(text)
 
 
 @pytest.mark.parametrize(("named", "own", "opened"), [("named", "own", "named"), ("", "own", "own"), ("", None, "off")])
@@ -277,7 +279,7 @@ def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(named, own,
     monkeypatch.setattr(report_pages, "open_history", lambda *given: given if given[0] != "off" else None)
     monkeypatch.setattr(report_pages, "read_page_history", lambda *given: given)
     expected = {} if opened == "off" else ((opened, Path("/srv/reports")), run)
-    assert report_pages.past(run, named, Path("/srv/reports")) == expected
+    assert report_pages.open_page_history(run, named, Path("/srv/reports")) == expected
 
 
 @pytest.mark.parametrize(
@@ -289,7 +291,7 @@ def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(named, own,
 )
 def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(department, known, given, monkeypatch):
     monkeypatch.setattr(report_pages.document, "page", lambda _, records, **given: [*records, json.dumps(given)])
-    drawn = report_pages.drawn("html", {"run": RUN, **department}, ["<p>"], known, "/srv/r1")
+    drawn = report_pages.render_page("html", {"run": RUN, **department}, ["<p>"], known, "/srv/r1")
     assert drawn.startswith("<p>") and json.loads(drawn[3:]) == given
 
 
@@ -299,10 +301,10 @@ def test_a_picture_is_of_the_days_up_to_the_run(known, days, monkeypatch):
     monkeypatch.setattr(report_pages, "picture", lambda *given: given)
     monkeypatch.setattr(report_pages, "svg", lambda drawn: drawn)
     report = {"run": RUN}
-    assert report_pages.drawn("svg", report, [], known, "/srv/r1") == (days, RUN["finished"], "web*; audit")
+    assert report_pages.render_page("svg", report, [], known, "/srv/r1") == (days, RUN["finished"], "web*; audit")
     monkeypatch.setattr(report_pages, "picture", lambda *_: None)
-    with pytest.raises(Refused, match="no two days"):
-        report_pages.drawn("svg", report, [], known, "/srv/r1")
+    with pytest.raises(CommandError, match="no two days"):
+        report_pages.render_page("svg", report, [], known, "/srv/r1")
 
 
 @pytest.mark.parametrize(
@@ -311,13 +313,13 @@ def test_a_picture_is_of_the_days_up_to_the_run(known, days, monkeypatch):
         ({}, "no department 'pre.s'; it has none$"),
         (None, "it has none$"),
         ({"b": [], "a": []}, "it has a, b$"),
-        ({f"d{number:02}": [] for number in range(report_pages.MOST_NAMED + 1)}, "d00, .*d11.* 1 more$"),
+        ({f"d{number:02}": [] for number in range(report_pages.MAX_NAMED_DEPARTMENTS + 1)}, "d00, .*d11.* 1 more$"),
     ],
 )
 def test_a_department_that_is_not_there_is_named_with_those_that_are(departments, said):
     report = {"run": RUN, "departments": departments}
-    with pytest.raises(Refused, match=f"^the report of r1 has .*{said}"):
-        report_pages.department(report, [], "pre\x1bs")
+    with pytest.raises(CommandError, match=f"^the report of r1 has .*{said}"):
+        report_pages.select_department(report, [], "pre\x1bs")
 
 
 @pytest.mark.parametrize(
@@ -330,7 +332,7 @@ def test_screen_has_colours_and_an_end_only_on_a_terminal(terminal, environment,
         monkeypatch.setenv(name, value)
     screens = []
     monkeypatch.setattr(sys, "stdout", Stream(terminal))
-    monkeypatch.setattr(report, "answer", lambda arguments, screen, place: screens.append(screen) or "")
+    monkeypatch.setattr(report, "compose_answer", lambda arguments, screen, place: screens.append(screen) or "")
     monkeypatch.chdir(tmp_path)
     report.run(arguments())
     assert screens == [Screen(70, 33 if terminal else sys.maxsize, coloured, str(tmp_path))]

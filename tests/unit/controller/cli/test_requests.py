@@ -19,8 +19,8 @@ import pytest
 import yaml
 from made_policy import NOW, question
 from proscribe.base.duration import format_moment
-from proscribe.controller.cli import Refused, inventory, requests, waiver
-from proscribe.controller.cli.waiver.requested import Opens, Standing
+from proscribe.controller.cli import CommandError, inventory, requests, waiver
+from proscribe.controller.cli.waiver.requested import RequestStatus, WaiverEffect
 from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.waivers import refusals
@@ -40,7 +40,7 @@ CLEAN = fleets.clean_answer()
 WONG = 1000 if os.getuid() == 0 else os.getuid()
 program = importlib.import_module("proscribe.host.programs.request")
 ID = "0f3a9c5d7e1b2846"
-OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
+OPENS = WaiverEffect("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
 WAIVED = "waived by W-1 until 2026-12-25 04:00:00 UTC"
 LONG = "x" * (refusals.MAX_REASON_LENGTH + 1)
 
@@ -92,8 +92,8 @@ class Story:
         (self.where / "approvers.yml").write_text(
             "press: {head: head.of.press, mail: head.press@example.org}\nfinance: {head: head.of.finance}\n"
         )
-        patch.setattr(inventory, "question", lambda arguments: self.question)
-        patch.setattr(inventory, "reports_place", lambda arguments: ReportsPlace(self.reports, ""))
+        patch.setattr(inventory, "read_compile_input", lambda arguments: self.question)
+        patch.setattr(inventory, "locate_reports", lambda arguments: ReportsPlace(self.reports, ""))
         root = self.host.root
         patch.setattr(program, "KNOWN", root + command.SERVICE_LIST_PATH)
         patch.setattr(program, "ANSWERS", root + answers.ANSWERS_PATH)
@@ -200,7 +200,7 @@ def test_from_refused_to_granted_to_closed(story):
     one = story.listed()
     assert (one["state"], one["waiver"]) == ("drafted", file.stem)
     assert "waiver" not in story.plan["controls"]["apps"]["services"]["parrot"] and "answers" not in story.plan
-    with pytest.raises(Refused, match="has a waiver already"):
+    with pytest.raises(CommandError, match="has a waiver already"):
         story(waiver, "new", "--request", id_)
 
     # It is signed, and in force for exactly that.
@@ -274,7 +274,7 @@ def test_a_refusal_reaches_its_user(story):
     assert "wong" not in content  # everybody may read it
     for plan in ({**story.plan, "answers": {}}, story.plan):  # a plan without it, and the next one with it
         assert list_due_messages(story.host, plan, story.now.timestamp()) == []
-    with pytest.raises(Refused, match="is refused already"):
+    with pytest.raises(CommandError, match="is refused already"):
         story(requests, "refuse", request["id"], "again", "--by", "head.of.press")
     # The same user may request again, and that is another request.
     assert "is written down" in story.types("parrot", "for the elections")
@@ -301,7 +301,7 @@ def test_an_id_that_another_user_copied_gets_nothing(story):
     copied = {"host": "fin01", "rules_evaluated": 1, "requests": [{**request, "user": "mallory"}]}
     run = {"id": "run9", "inventory": [str(story.where)], "controls": ["apps"]}
     requests_file.store_requests(story.reports, {"run": run}, [copied])
-    with pytest.raises(Refused, match="2 requests have this id"):
+    with pytest.raises(CommandError, match="2 requests have this id"):
         story(waiver, "new", "--request", request["id"])
     whole = story.question
     limited = [host for host in whole.hosts if host.name == "press01"]  # by --limit
@@ -329,14 +329,14 @@ def test_request_of_a_hostile_host_is_one_row_and_drafts_for_nobody_else(story):
     for one in listed:
         try:
             draft = yaml.safe_load(story(waiver, "new", "--print", "--request", one["id"], raw=True))
-        except Refused as refused:
+        except CommandError as refused:
             assert str(refused).replace("\n", "").isprintable()
             continue
         assert (draft["hosts"], draft["services"], draft["users"]) == (["press01"], ["parrot"], [one["user"]])
         drafted += 1
     assert drafted >= 3
     (commas,) = (one["id"] for one in listed if one["user"] == "wong,root")
-    with pytest.raises(Refused, match="expected one user"):
+    with pytest.raises(CommandError, match="expected one user"):
         story(waiver, "new", "--request", commas)
 
 
@@ -345,7 +345,7 @@ def test_refusal_counts_only_from_an_approver(story):
     story.types("parrot", "Press calls")
     (request,) = story.run()["requests"]
     for by, why in (("head.of.finance", "may not approve for press (head head.of.press)"), ("wong", "have to be two")):
-        with pytest.raises(Refused, match=re.escape(why)):
+        with pytest.raises(CommandError, match=re.escape(why)):
             story(requests, "refuse", request["id"], "no", "--by", by)
     file = story.where / "waivers" / refusals.REFUSALS_FILE
     assert not file.exists()
@@ -377,13 +377,13 @@ def request(state="open", why="", waiver="", **changed):
     fields = {"id": ID, "user": "wong", "service": "parrot", "reason": "Press calls", "at": "2026-11-22T04:00:00Z"}
     departments = changed.pop("departments", ("press",))
     made = StoredRequest(**{"host": "press01", **fields, **changed})
-    return Standing(made, departments, ("head.of.press",), state, why, waiver, OPENS, 90)
+    return RequestStatus(made, departments, ("head.of.press",), state, why, waiver, OPENS, 90)
 
 
 class Command:
     def __init__(self, patch):
         self.listed = [request()]
-        patch.setattr(requests, "found", lambda arguments, now: self.listed)
+        patch.setattr(requests, "list_requests", lambda arguments, now: self.listed)
 
     def __call__(self, *words):
         parser = argparse.ArgumentParser()
@@ -415,9 +415,11 @@ def test_list_has_how_many_wait_and_a_row_for_each(list_command, capsys, monkeyp
     ("state", "colour"), [("open", 33), ("drafted", 34), ("waived", 32), ("refused", 31), ("ended", 90)]
 )
 def test_state_is_coloured_and_a_narrow_screen_has_all_of_it(state, colour):
-    lines = requests.table([request(state, f"{state} by somebody")], NOW, 60, True)
+    lines = requests.format_request_table([request(state, f"{state} by somebody")], NOW, 60, True)
     assert f"\x1b[{colour}m{state}\x1b[0m" in lines and lines.count("\x1b") == 4
-    narrow = requests.table([request(id="an-id-of-another-kind-that-is-long")], NOW, 60, False).splitlines()
+    narrow = requests.format_request_table(
+        [request(id="an-id-of-another-kind-that-is-long")], NOW, 60, False
+    ).splitlines()
     assert max(map(len, narrow)) <= 60 and narrow[2].startswith("an-id-of-another-ki")
 
 
@@ -435,7 +437,7 @@ def test_state_is_coloured_and_a_narrow_screen_has_all_of_it(state, colour):
     ],
 )
 def test_a_refusal_needs_a_request_and_one_line_that_says_why(list_command, words, message):
-    with pytest.raises(Refused, match=re.escape(message)):
+    with pytest.raises(CommandError, match=re.escape(message)):
         list_command(*words)
 
 
@@ -445,6 +447,6 @@ def test_answered_request_is_not_refused(list_command):
         (request("refused", "refused by head"), "is refused already: refused by head"),
     ):
         list_command.listed = [answered]
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CommandError) as refused:
             list_command("refuse", ID, "no")
         assert str(refused.value) == f"request {ID} {message}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from proscribe.controller.cli import Refused, inventory, scheduled
+from proscribe.controller.cli import CommandError, inventory, scheduled
 from proscribe.controller.cli.scheduled import catalogue, exit_codes, unended
 from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT_VARIABLE
 from proscribe.controller.compile.waivers.authority import Authority
@@ -77,9 +77,9 @@ class Place:
 
     def reports_that(self, *notifications, heads=()):
         news, requests, exports = notifications
-        self.monkeypatch.setattr(scheduled, "news", lambda *_: news)
-        self.monkeypatch.setattr(scheduled, "requests_of", lambda *_: (requests, [*heads]))
-        self.monkeypatch.setattr(scheduled, "renewed", lambda *_: exports)
+        self.monkeypatch.setattr(scheduled, "summarise_run", lambda *_: news)
+        self.monkeypatch.setattr(scheduled, "make_request_notifications", lambda *_: (requests, [*heads]))
+        self.monkeypatch.setattr(scheduled, "update_exports", lambda *_: exports)
 
     def scheduled(self, what="drift", *options):
         return scheduled.run(argparse.Namespace(what=what, options=[*options]))
@@ -131,7 +131,7 @@ def test_code_of_a_run_comes_before_those_of_exports_and_of_sending(place, code,
 
 def test_failed_sending_is_not_forgotten_for_what_was_sent(place):
     sent = []
-    place.monkeypatch.setattr(scheduled, "send", lambda *given: not sent.append(given) and len(sent) > 1)
+    place.monkeypatch.setattr(scheduled, "send_notification", lambda *given: not sent.append(given) and len(sent) > 1)
     place.reports_that(NEWS, EXPORTS, NOT_WRITTEN, heads=["a mail"])
     place.run_is(code=4)
     assert place.scheduled("drift", "-x") == 4
@@ -201,16 +201,16 @@ def test_reports_that_others_can_change_are_refused(place):
     assert place.scheduled() == 78, "the unit that reports failed runs tries again"
 
 
-@pytest.mark.parametrize("wrong", [Refused("no inventory"), PolicyErrors(["no inventory"])])
+@pytest.mark.parametrize("wrong", [CommandError("no inventory"), PolicyErrors(["no inventory"])])
 def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_same(place, wrong, capsys, tmp_path):
     place.monkeypatch.delenv(ENVIRONMENT_VARIABLE)
-    place.monkeypatch.setattr(inventory, "question", make_refusal(wrong))
+    place.monkeypatch.setattr(inventory, "read_compile_input", make_refusal(wrong))
     place.monkeypatch.setattr(installation, "locate_reports", lambda: tmp_path / "usual")
     assert place.scheduled() == 77
     assert "no inventory" in capsys.readouterr().err and place.read("started") == ""
     assert "no inventory" in json.loads(place.read("notification"))["facts"]["text"]
     failed = []
-    place.monkeypatch.setattr(scheduled, "failed", lambda *given: failed.append(given) or 3)
+    place.monkeypatch.setattr(scheduled, "report_failed_run", lambda *given: failed.append(given) or 3)
     assert place.scheduled("failed", *ARGUMENTS) == 3 and failed == [(tmp_path / "usual", ARGUMENTS)]
 
 
@@ -222,9 +222,9 @@ def test_reports_are_where_the_inventory_says(place, tmp_path):
         hosts = {}
         inventory = None
 
-    place.monkeypatch.setattr(inventory, "question", lambda one: questions.append(one) or Question())
+    place.monkeypatch.setattr(inventory, "read_compile_input", lambda one: questions.append(one) or Question())
     place.monkeypatch.setattr(scheduled, "find_reports_folder", lambda hosts, _: tmp_path / "named")
-    assert scheduled.reports_of_run(ARGUMENTS) == tmp_path / "named" and vars(questions[0])["limit"] == "web"
+    assert scheduled.find_reports_directory(ARGUMENTS) == tmp_path / "named" and vars(questions[0])["limit"] == "web"
 
 
 def test_news_is_for_no_head(place):
@@ -277,7 +277,7 @@ def test_why_a_run_failed_is_in_its_notification(place, capsys):
 )
 def test_a_run_has_reported_itself_by_its_code(place, codes, sent):
     calls = []
-    place.monkeypatch.setattr(unended, "send", lambda *given: not calls.append(given))
+    place.monkeypatch.setattr(unended, "send_notification", lambda *given: not calls.append(given))
     for code in codes.split():
         systemd(place, f"Result=exit-code\nExecMainStatus={code}")
         calls.clear()
@@ -292,7 +292,7 @@ def test_failure_that_could_not_be_sent_has_a_code(place):
 
 def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place, tmp_path):
     place.monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    place.monkeypatch.setattr(unended, "send", lambda *_: True)
+    place.monkeypatch.setattr(unended, "send_notification", lambda *_: True)
     assert place.scheduled("failed") == 0
     assert json.loads((place.reports / "ended.json").read_text())["result"] == ""
 
@@ -311,7 +311,7 @@ def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place, tmp_
 )
 def test_reason_of_a_failed_run_is_in_the_notification(result, status, why):
     unit = {"Result": result, "ExecMainStatus": status, "ExecMainStartTimestamp": "Mon 06:00"}
-    notification = unended.failure(unit, "/r/x.partial", 3)
+    notification = unended.make_failure_notification(unit, "/r/x.partial", 3)
     assert why in notification.lines[0] and "of Mon 06:00" in notification.lines[0]
     assert any("3 hosts" in line and "/r/x.partial" in line for line in notification.lines)
     facts = [notification.facts[name] for name in ("result", "status", "begun", "report", "answered")]
@@ -330,25 +330,25 @@ ANSWERED = ['["begun", 1]', *['["answered", "h1"]'] * 2, '["answered", "h2", {}]
 
 
 def test_the_report_that_a_run_has_begun_is_the_newest_after_the_complete_one(place):
-    assert unended._left(place.reports) == ("", 0)
+    assert unended._find_unended_report(place.reports) == ("", 0)
     partial(place, "2026-11-01")
     second = partial(place, "2026-11-03", *ANSWERED)
-    assert unended._left(place.reports) == (str(second), 2)
+    assert unended._find_unended_report(place.reports) == (str(second), 2)
     place.report("2026-11-02")
-    assert unended._left(place.reports) == (str(second), 2)
+    assert unended._find_unended_report(place.reports) == (str(second), 2)
     place.report("2026-11-04")
-    assert unended._left(place.reports) == ("", 0)
+    assert unended._find_unended_report(place.reports) == ("", 0)
     (place.reports / "2026-11-04/report.json").write_text("[")
-    assert unended._left(place.reports) == ("", 0)
+    assert unended._find_unended_report(place.reports) == ("", 0)
     third = partial(place, "2026-11-05")
-    assert unended._left(place.reports) == (str(third), 0)
+    assert unended._find_unended_report(place.reports) == (str(third), 0)
 
 
 @pytest.mark.parametrize(
     ("run", "age", "named"),
     [
         pytest.param({"interrupted": {"why": "x"}}, 10, True, id="interrupted just now"),
-        pytest.param({"interrupted": {"why": "x"}}, 2 * unended.MOMENT, False, id="long ago"),
+        pytest.param({"interrupted": {"why": "x"}}, 2 * unended.FAILURE_DELAY_SECONDS, False, id="long ago"),
         pytest.param({"interrupted": {"closed_by": "x"}}, 10, False, id="closed by another"),
         pytest.param({}, 10, False, id="not interrupted"),
     ],
@@ -358,7 +358,7 @@ def test_an_interrupted_run_that_closed_its_own_report_is_reported_with_it(place
     records = [{"host": "h1", "rules": [], "rules_evaluated": 3}, {"host": "h2", "rules": [], "rules_evaluated": 0}]
     (directory / "hosts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
     os.utime(directory, (time.time() - age,) * 2)
-    assert unended._left(place.reports) == ((str(directory), 1) if named else ("", 0))
+    assert unended._find_unended_report(place.reports) == ((str(directory), 1) if named else ("", 0))
 
 
 def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(place, monkeypatch, capsys):
@@ -367,13 +367,13 @@ def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(place, monke
     monkeypatch.setattr(scheduled, "make_run_notification", lambda *all_: given.append(all_))
     monkeypatch.setattr(scheduled, "read_run_history", lambda history, report: ("known", history, report))
     directory = place.report("2026-11-02", history="off")
-    scheduled.news(directory, place.reports)
+    scheduled.summarise_run(directory, place.reports)
     report, records, known, where = given.pop()
     assert (report, [*records], where) == ({"run": {"history": "off"}}, [], str(directory))
     assert known[0] == "known" and known[2] == report
 
     monkeypatch.setattr(scheduled, "open_history", make_refusal(HistoryError("no database")))
-    scheduled.news(directory, place.reports)
+    scheduled.summarise_run(directory, place.reports)
     assert given.pop()[2] is None and "no database" in capsys.readouterr().err
 
 
@@ -389,15 +389,15 @@ class Inventory:
         self.sources = []
         self.repository = SimpleNamespace(top=self.top)
         self.refreshed = []
-        patch.setattr(inventory, "question", self.calls)
+        patch.setattr(inventory, "read_compile_input", self.calls)
         patch.setattr(
             catalogue, "read_all_restrictions", lambda hosts: {host.name: f"of {host.name}" for host in hosts}
         )
         patch.setattr(catalogue, "find_catalogue_folders", self.folders)
-        patch.setattr(catalogue, "repository_of", lambda source: self.sources.append(source) or self.repository)
-        patch.setattr(catalogue.proposing, "newest", lambda top: f"newest of {top}")
-        patch.setattr(catalogue, "_copied", lambda *given: self.refreshed.append(given) or {})
-        patch.setattr(catalogue, "_refreshed", lambda listed, *_: self.refreshed.append(listed) or [])
+        patch.setattr(catalogue, "find_repository", lambda source: self.sources.append(source) or self.repository)
+        patch.setattr(catalogue.proposing, "find_head_commit", lambda top: f"newest of {top}")
+        patch.setattr(catalogue, "_copy_catalogue", lambda *given: self.refreshed.append(given) or {})
+        patch.setattr(catalogue, "_refresh_copy", lambda listed, *_: self.refreshed.append(listed) or [])
 
     def calls(self, arguments):
         self.arguments = arguments
@@ -409,7 +409,7 @@ class Inventory:
         return self.catalogues[host.name]
 
     def refresh(self):
-        assert catalogue.refresh(INVENTORY_OPTIONS, lambda _: Refused) == (None, True)
+        assert catalogue.refresh_on_branch(INVENTORY_OPTIONS, lambda _: CommandError) == (None, True)
         assert (self.arguments.inventory, self.arguments.limit) == (["/srv/inventory"], "web")
 
 
@@ -442,10 +442,10 @@ def test_repository_is_that_of_the_first_source(calls, sources, place):
 
 def test_where_no_list_could_be_written_that_is_said(calls):
     calls.catalogues = {"a": [calls.root / "release"]}
-    with pytest.raises(Refused, match=f"no directory of the catalogue lies in {calls.top}; expected one of"):
+    with pytest.raises(CommandError, match=f"no directory of the catalogue lies in {calls.top}; expected one of"):
         calls.refresh()
     calls.repository = None
-    with pytest.raises(Refused, match=f"^{calls.top} lies in no git repository; expected one"):
+    with pytest.raises(CommandError, match=f"^{calls.top} lies in no git repository; expected one"):
         calls.refresh()
 
 
@@ -458,7 +458,7 @@ class News:
         news = scheduled.request_news
         patch.setattr(scheduled, "read_report", lambda directory: {"run": RUN_OF_REPORT})
         patch.setattr(scheduled.requests_file, "read_requests", lambda reports: self.requests)
-        patch.setattr(inventory, "question", lambda arguments: self.questions.append(arguments) or question)
+        patch.setattr(inventory, "read_compile_input", lambda arguments: self.questions.append(arguments) or question)
         patch.setattr(scheduled, "read_all_restrictions", lambda hosts: (*hosts, "read"))
         patch.setattr(scheduled, "find_approver_folders", lambda *given: given)
         patch.setattr(scheduled, "list_departments", lambda *given: {"press": ["press01"], "it": ["x", "y"]})
@@ -472,7 +472,7 @@ class News:
         return {"press": Authority("head", (), "head@example.org")}
 
     def __call__(self):
-        return scheduled.requests_of(Path("/r/run1"), Path("/r"), INVENTORY_OPTIONS)
+        return scheduled.make_request_notifications(Path("/r/run1"), Path("/r"), INVENTORY_OPTIONS)
 
 
 @pytest.fixture
@@ -494,7 +494,7 @@ def test_without_new_requests_no_inventory_is_asked(news):
     assert news() == (None, []) and news.questions == [] and news.reported == []
 
 
-@pytest.mark.parametrize("error", [OSError("no disk"), ValueError("no JSON"), Refused("no host")])
+@pytest.mark.parametrize("error", [OSError("no disk"), ValueError("no JSON"), CommandError("no host")])
 def test_why_requests_are_not_reported_is_said(news, error, monkeypatch, capsys):
     monkeypatch.setattr(scheduled, "read_approver_list", make_refusal(error))
     assert news() == (None, [])

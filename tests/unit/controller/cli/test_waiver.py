@@ -19,11 +19,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import NOW, question
-from proscribe.controller.cli import Refused, inventory, waiver
+from proscribe.controller.cli import CommandError, inventory, waiver
 from proscribe.controller.cli.waiver import folder as folders
 from proscribe.controller.cli.waiver import text
-from proscribe.controller.cli.waiver.listing import lifted_hosts, sentence, soon, table
-from proscribe.controller.cli.waiver.times import written
+from proscribe.controller.cli.waiver.listing import describe_waiver, format_waiver_table, is_due_soon, list_lifted_hosts
+from proscribe.controller.cli.waiver.times import format_time_option
 from proscribe.controller.compile.plans.waivers import list_judged_waivers
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.compile.waivers.document import LIST_FORMS, WAIVER_KEYS, read_waiver
@@ -69,7 +69,7 @@ def words(tmp_path, monkeypatch):
     made = Words(tmp_path / "inventory")
     (tmp_path / "reports/plans").mkdir(parents=True, mode=0o700)
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
-    monkeypatch.setattr(inventory, "question", lambda arguments: made.question)
+    monkeypatch.setattr(inventory, "read_compile_input", lambda arguments: made.question)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     return made
 
@@ -77,7 +77,7 @@ def words(tmp_path, monkeypatch):
 def test_new_waiver_is_written_as_its_options_say(words, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setenv("PROSCRIBE_CALLED", "/srv/proscribe")
-    monkeypatch.setattr(inventory, "inventory_options", lambda _: [])
+    monkeypatch.setattr(inventory, "list_inventory_options", lambda _: [])
     more = ["--user", " alice,", "--posix-group", "press,photo", "--control", "apps, firewall", "--ticket", "no"]
     more += ["--compensating-control", " a log, read weekly ", "--compensating-control", "another", "--risk"]
     more += ["none: it is read-only", "--requested-on", "2026-11-19T00:00:00Z", "--valid-from", "2026-11-21T00:00:00Z"]
@@ -102,11 +102,11 @@ def test_new_waiver_is_written_as_its_options_say(words, capsys, monkeypatch):
 def test_a_file_that_is_there_is_never_overwritten(words):
     words(*NEW)
     before = words.file().read_bytes()
-    with pytest.raises(Refused, match="has this id already"):
+    with pytest.raises(CommandError, match="has this id already"):
         words(*NEW, "--reason", "Another")
     assert words.file().read_bytes() == before
-    with pytest.raises(Refused, match="left as it is"):
-        folders.create(words.file(), b"anything")
+    with pytest.raises(CommandError, match="left as it is"):
+        folders.create_file(words.file(), b"anything")
     assert words.file().read_bytes() == before and len(list(words.file().parent.iterdir())) == 1
 
 
@@ -126,7 +126,7 @@ def test_a_file_that_is_there_is_never_overwritten(words):
     ],
 )
 def test_a_mistake_is_named_and_nothing_is_written(words, more, message):
-    with pytest.raises(Refused) as wrong:
+    with pytest.raises(CommandError) as wrong:
         words(*NEW, *more)
     assert message in str(wrong.value)
     assert str(wrong.value).startswith("--") and ".yml" not in str(wrong.value)  # no file is there to be blamed
@@ -152,7 +152,7 @@ def test_at_a_terminal_it_asks_for_what_is_missing(words, monkeypatch, capsys):
 @given(PRINTABLE.filter(bool), st.lists(PRINTABLE.filter(bool), max_size=3))
 def test_any_text_comes_back_as_it_was(tmp_path_factory, line, items):
     file = tmp_path_factory.getbasetemp() / "any.yml"
-    file.write_text(text.render({"id": "x", "reason": line, "compensating_controls": items}), encoding="utf-8")
+    file.write_text(text.format_waiver({"id": "x", "reason": line, "compensating_controls": items}), encoding="utf-8")
     said = read_yaml(file).data
     assert (said["reason"], said.get("compensating_controls", [])) == (line, items)
     general = yaml.safe_load(file.read_text(encoding="utf-8"))  # and to every other reader of YAML
@@ -180,7 +180,7 @@ def test_a_revocation_is_added_and_the_rest_stays(words, change, end, capsys):
     revoked = read_waiver(words.file()).revoked
     assert revoked is not None and (revoked.by, revoked.why) == ("deputy", 'no: longer "needed"')
     assert words.statuses == {"press01-parrot": "revoked"} and words.file().stat().st_mode & 0o777 == 0o640
-    with pytest.raises(Refused, match="revoked already"):
+    with pytest.raises(CommandError, match="revoked already"):
         words("revoke", "press01-parrot", "--by", "deputy", "--why", "again")
 
 
@@ -206,7 +206,7 @@ def test_a_revocation_is_remembered_after_the_file_was_restored(words, capsys):
 def test_only_those_who_may_approve_a_waiver_may_revoke_it(words, id_, by, reason):
     words(*NEW)
     before = words.file().read_bytes()
-    with pytest.raises(Refused, match=re.escape(reason)):
+    with pytest.raises(CommandError, match=re.escape(reason)):
         words("revoke", id_, "--by", by, "--why", "over")
     assert (words.file().read_bytes(), words.statuses) == (before, {"press01-parrot": "active"})
 
@@ -217,7 +217,7 @@ def test_a_file_that_takes_no_more_lines_is_left_as_it_is(words, flow):
     content = words.file().read_bytes()
     braces = json.dumps(yaml.safe_load(content), default=datetime.datetime.isoformat).encode()
     words.file().write_bytes(content := braces if flow else content + b"...\n")
-    with pytest.raises(Refused, match="by hand"):
+    with pytest.raises(CommandError, match="by hand"):
         words("revoke", "press01-parrot", "--by", "deputy", "--why", "over")
     assert words.file().read_bytes() == content
 
@@ -298,7 +298,7 @@ def test_a_signature_that_would_not_count_is_not_written(words, key, who, messag
     words(*NEW)
     if who:
         trusted(words, key, who)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         words("sign", "press01-parrot", "--key", str(key))
     assert "nothing was written" in str(refused.value) and message in str(refused.value)
     assert words.statuses == {"press01-parrot": "active"}  # unsigned is fine here; wrongly signed would not be
@@ -366,12 +366,12 @@ def in_hong_kong(monkeypatch):
     ],
 )
 def test_a_time_as_it_stands_in_the_file(given, end, in_file):
-    assert written(given, "--on", HALF_PAST_NOON, end=end) == in_file
+    assert format_time_option(given, "--on", HALF_PAST_NOON, is_end=end) == in_file
 
 
 def test_every_key_stands_once():
     values = {key: ["a"] if key in LIST_FORMS else "a" for key in WAIVER_KEYS if key not in ("revoked", "reviewed_on")}
-    assert sorted(line.partition(":")[0] for line in text.render(values).splitlines()[2:]) == sorted(values)
+    assert sorted(line.partition(":")[0] for line in text.format_waiver(values).splitlines()[2:]) == sorted(values)
 
 
 FILE = {"id": "w1", "services": ("parrot", "owl"), "controls": ("apps", "browser", "firewall", "dns"), "ticket": ""}
@@ -401,7 +401,7 @@ def judged(**changes):
 )
 def test_list_and_report_count_the_same_days(now, end, remaining):
     at, ends = datetime.datetime.fromisoformat(now), datetime.datetime.fromisoformat(end)
-    assert sentence(judged(ends=ends), at).startswith(f"{remaining}, until ")
+    assert describe_waiver(judged(ends=ends), at).startswith(f"{remaining}, until ")
     of_report = left({"status": "active", "expires": end}, now)
     on_last_day = "ends today" if now[:10] == end[:10] else "ends tomorrow"
     assert of_report == (remaining if "day" in remaining else on_last_day)
@@ -420,7 +420,7 @@ def test_list_and_report_count_the_same_days(now, end, remaining):
     ],
 )
 def test_waiver_near_its_end_or_review_is_due(changes, days, due):
-    assert soon(judged(**changes), NOON, datetime.timedelta(days=days)) is due
+    assert is_due_soon(judged(**changes), NOON, datetime.timedelta(days=days)) is due
 
 
 LISTED = (
@@ -434,11 +434,14 @@ LISTED = (
 
 def test_list_is_printed_as_recorded():
     waivers = [judged(**changes) for changes in LISTED]
-    shown = {"wide": table(waivers, NOON, 200, False), "one that ends soon": table(waivers[1:2], NOON, 200, False)}
+    shown = {
+        "wide": format_waiver_table(waivers, NOON, 200, False),
+        "one that ends soon": format_waiver_table(waivers[1:2], NOON, 200, False),
+    }
     near = [judged(ends=NOON + datetime.timedelta(hours=25)), judged(ends=NOON + datetime.timedelta(hours=23))]
     shown |= {
-        "two that end soon": table(near, NOON, 200, False),
-        "narrow, in colours": table(waivers[:2], NOON, 60, True),
+        "two that end soon": format_waiver_table(near, NOON, 200, False),
+        "narrow, in colours": format_waiver_table(waivers[:2], NOON, 60, True),
     }
     compare(RECORDED / "waiver.printed.txt", join_files(shown))
 
@@ -454,8 +457,8 @@ def test_a_waiver_has_nothing_to_waive_where_the_ban_of_its_controls_is_lifted()
         (("browser",), [], "Enquiries"),
     ):
         waiver = judged(controls=controls, hosts=("h1", "h2") if hosts else ("h2",))
-        assert lifted_hosts(waiver, lifts) == hosts
-        assert table([waiver], NOON, 500, False, lifts).splitlines()[-1].endswith(where)
+        assert list_lifted_hosts(waiver, lifts) == hosts
+        assert format_waiver_table([waiver], NOON, 500, False, lifts).splitlines()[-1].endswith(where)
 
 
 def test_link_to_a_waiver_stays_a_link_when_it_is_revoked(words, tmp_path):
@@ -487,7 +490,7 @@ def test_signature_is_made_and_verified_by_ssh_keygen_itself(words, key, capsys)
         assert words("verify", "--json", name) == 0
         (found,) = json.loads(capsys.readouterr().out)["waivers"]
         assert found == {**unsigned, "signature": by, "signed": True, "why": ""}
-    with pytest.raises(Refused, match="there is no key"):
+    with pytest.raises(CommandError, match="there is no key"):
         words("sign", "press02-parrot", "--key", str(key.with_name("none")))
     signature = f"{words.file()}.sig"
     assert os.stat(signature).st_mode & 0o777 == 0o644
@@ -499,7 +502,7 @@ def test_signature_is_made_and_verified_by_ssh_keygen_itself(words, key, capsys)
 def test_all_mistakes_of_the_options_are_named_at_once_and_nothing_is_written(words):
     options = "new --service parot,webmail --host press,fin02 --group fin01 --control dsn --reason x --requested-by a"
     options += " --approved-by head.of.press --approved-on yesterday --expires 30x"
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         words(*options.split())
     starts = sorted(line.partition(", expected ")[0] for line in str(refused.value).splitlines())
     assert starts == [
@@ -511,7 +514,9 @@ def test_all_mistakes_of_the_options_are_named_at_once_and_nothing_is_written(wo
     assert (ends["--approved-on"], ends["--expires"]) == ("00:00+08:00", "such as 90d")
     for hint in ("'webmail' is a category", "--group press", "--host fin01", "you mean 'parrot'?"):
         assert hint in str(refused.value)
-    with pytest.raises(Refused, match="^give --reason, --requested-by, --approved-by, --expires, --host, --group or "):
+    with pytest.raises(
+        CommandError, match="^give --reason, --requested-by, --approved-by, --expires, --host, --group or "
+    ):
         words("new", "--service", "parrot", "--approved-on", "now")
     assert not words.file().parent.exists() or not list(words.file().parent.iterdir())
 

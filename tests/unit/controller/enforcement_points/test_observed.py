@@ -34,12 +34,12 @@ class Points:
 
     def question(self, group="", served=True, limit=""):
         parser = argparse.ArgumentParser()
-        inventory.add_options(parser)
+        inventory.add_inventory_options(parser)
         arguments = parser.parse_args(["-i", str(self.root / "hosts.yml"), "--limit", limit])
-        return inventory.question(arguments, group=group, served=served)
+        return inventory.read_compile_input(arguments, group=group, only_served=served)
 
     def write(self, now=AT):
-        export.renew(self.fed, compile_hosts(self.question(self.fed.group, served=False), now), now)
+        export.update_export(self.fed, compile_hosts(self.question(self.fed.group, served=False), now), now)
 
     def row(self, now=AT, limit=""):
         """As a run over the hosts that Proscribe serves has it."""

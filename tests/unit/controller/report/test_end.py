@@ -166,12 +166,14 @@ class Fleet:
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
         screen = summary.Screen(100, 200, False, "/")
-        return command.answer(parser.parse_args([*options]), screen, ReportsPlace(self.reports, "made"))
+        return command.compose_answer(parser.parse_args([*options]), screen, ReportsPlace(self.reports, "made"))
 
     def notes_of_diff(self) -> tuple[str, ...]:
-        self.monkeypatch.setattr(earlier_plans, "_plan", lambda reports, digest: {})
+        self.monkeypatch.setattr(earlier_plans, "_read_plan", lambda reports, digest: {})
         arguments = argparse.Namespace(old_inventory=[], as_now=False)
-        return earlier_plans.earlier("latest", arguments, parse_moment("2026-11-25T09:00:00Z"), self.reports).notes
+        return earlier_plans.read_earlier_plans(
+            "latest", arguments, parse_moment("2026-11-25T09:00:00Z"), self.reports
+        ).notes
 
     def csv_states(self) -> dict[str, str]:
         return {row["host"]: row["host_state"] for row in csv.DictReader(io.StringIO(self.shown("--format", "csv")))}
@@ -212,9 +214,9 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet):
     assert (lifted["hosts"], lifted["oldest"], lifted["run"]) == (2, LIFTED_AT, LIFT_ID)
     assert lifted["controls"] == ["apps", "browser", "firewall", "dns"]
 
-    known_names = facts.known(fleet.reports, ["web01", "web02"])
+    known_names = facts.read_facts(fleet.reports, ["web01", "web02"])
     assert [known_names[host].state for host in ("web01", "web02")] == ["lifted", "lifted"]
-    assert known_names["web01"].observed == LIFTED_AT
+    assert known_names["web01"].observed_at == LIFTED_AT
 
     for page in ((fleet.reports / "latest" / "report.html").read_text(), fleet.shown("--format", "html")):
         assert "The ban is lifted on 2 of 2 hosts" in page
@@ -234,7 +236,7 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet):
     history = fleet.history()
     assert [(item["rule"], item["state"]) for item in history["wrong"]] == [("apps/wechat", "noncompliant")]
     assert history["lifted"] == []
-    assert facts.known(fleet.reports, ["web01"])["web01"].state == "compliant"
+    assert facts.read_facts(fleet.reports, ["web01"])["web01"].state == "compliant"
     assert LIFT_ID not in fleet.shown("--format", "html")
 
 
@@ -257,8 +259,8 @@ def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet):
     assert f"lifted 2026-11-25 05:01 UTC by {LIFT_ID}; not observed since" in page
     assert fleet.csv_states() == {"web01": "noncompliant", "web02": "compliant"}
     assert [item["rule"] for item in fleet.history()["wrong"]] == ["apps/wechat"]
-    seen = facts.known(fleet.reports, ["web01"])["web01"]
-    assert (seen.state, seen.lifted) == ("noncompliant", ("dns",))
+    seen = facts.read_facts(fleet.reports, ["web01"])["web01"]
+    assert (seen.state, seen.lifted_controls) == ("noncompliant", ("dns",))
 
 
 @pytest.mark.parametrize(("hour", "answers", "options", "state"), [

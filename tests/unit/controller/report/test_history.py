@@ -244,7 +244,7 @@ def test_the_command_prints_it(tmp_path, options, result):
     past.run({"web01": waived()}, waivers=[{**PRESS, "hours": ["weekdays 09:00-18:00"]}])
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    text = command.answer(parser.parse_args(options), Screen(), ReportsPlace(tmp_path, "the test"))
+    text = command.compose_answer(parser.parse_args(options), Screen(), ReportsPlace(tmp_path, "the test"))
     assert result in text and "weekdays 09:00-18:00" in text
 
 
@@ -424,7 +424,7 @@ class ReportCommand:
     def __call__(self, *options: str) -> str:
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
-        return command.answer(parser.parse_args(options), Screen(100, 60), ReportsPlace(self.reports, "a test"))
+        return command.compose_answer(parser.parse_args(options), Screen(100, 60), ReportsPlace(self.reports, "a test"))
 
 
 @pytest.fixture
@@ -441,7 +441,7 @@ def ask(tmp_path):
     (("--run", "nosuch"), "no complete report nosuch"),
 ])  # fmt: skip
 def test_a_name_that_no_run_knows_is_refused_and_not_answered_with_nothing_wrong(ask, options, message):
-    with pytest.raises(cli.Refused, match=f"(?s){message}"):
+    with pytest.raises(cli.CommandError, match=f"(?s){message}"):
         ask(*options)
 
 
@@ -459,7 +459,7 @@ def test_host_of_no_run_and_rule_of_a_lost_plan_are_not_said_to_be_right(ask):
     assert "wrong now\nnot known: no run covers this host any more" in ask("--host", "web01")
     for plan in (ask.reports / "plans").glob("*.json"):
         plan.unlink()
-    with pytest.raises(cli.Refused, match="not kept any more"):
+    with pytest.raises(cli.CommandError, match="not kept any more"):
         ask("--rule", "apps/signal")
     assert "noncompliant" in ask("--rule", "apps/wechat")  # the history knows it
 
@@ -479,7 +479,7 @@ def test_only_rules_of_a_plan_are_answered(tmp_path_factory, rule):
     a_setting = control in ("apps", "dns") and about in OWN_RULES_BY_CONTROL[control]
     try:
         answer = ask("--rule", rule)
-    except cli.Refused:
+    except cli.CommandError:
         assert not in_a_plan and not a_setting
     else:
         assert in_a_plan or a_setting

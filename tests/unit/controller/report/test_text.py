@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.cli import command_line
-from proscribe.controller.cli.next_command import format_suggestions, propose
-from proscribe.controller.cli.variables import arguments_of
+from proscribe.controller.cli.next_command import format_suggestions, propose_command
+from proscribe.controller.cli.variables import make_arguments
 from proscribe.controller.report.collection.invocation import parse_arguments, read_call, select_repeated_options
 from proscribe.controller.report.evaluation.advice import propose_next_steps
 from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
@@ -365,7 +365,7 @@ def read_options(line: str) -> tuple[str, list[str]]:
         return argv[1], argv[2:]
     word = Path(argv[1].rpartition(".")[2] if installation.COLLECTION else argv[1]).stem
     extra = json.loads(argv[argv.index("-e", argv.index("-e") + 1 if argv.count("-e") > 1 else 0) + 1])
-    return word, arguments_of(word, extra, extra)
+    return word, make_arguments(word, extra, extra)
 
 
 @pytest.mark.parametrize("call", [Call(("./proscribe",), "audit"), OF_PLAYBOOK], ids=["launcher", "playbook"])
@@ -373,7 +373,7 @@ def test_parser_takes_commands_of_a_run_with_its_catalogue(call):
     (line,) = [line for line in print_commands_of_run(call) if "catalog" in line]
     assert [wrong for item in print_commands_of_run(call) for wrong in doc_commands.wrong_with(item)] == []
     word, words = read_options(line)
-    arguments = command_line.read(word, words)[1]
+    arguments = command_line.parse_command(word, words)[1]
     assert (arguments.subcommand, arguments.max_age, arguments.dir) == ("stale", 30, ["/srv/our own"])
     assert arguments.catalog == str(installation.CATALOGUE)
 
@@ -387,7 +387,9 @@ def test_parser_takes_commands_of_a_run_with_its_catalogue(call):
 def test_parser_takes_commands_of_a_command_with_its_inventory(monkeypatch, collection, word, more, scoped, parsed):
     monkeypatch.setattr(installation, "COLLECTION", collection)
     secret, line = (
-        format_suggestions(propose(word, more, INVENTORY)) if scoped else ["", *format_suggestions(propose(word, more))]
+        format_suggestions(propose_command(word, more, INVENTORY))
+        if scoped
+        else ["", *format_suggestions(propose_command(word, more))]
     )
     assert line.startswith("  ") and doc_commands.wrong_with(line) == []
     assert line.startswith(f"  ansible-playbook proscribe.ban.{word} ") is bool(collection)
@@ -397,9 +399,9 @@ def test_parser_takes_commands_of_a_command_with_its_inventory(monkeypatch, coll
         assert argv[argv.index("-i") + 1] == "our hosts" and "@more.yml" in argv
     if collection:
         extra = json.loads(next((text for text in reversed(argv) if text.startswith("{")), "{}"))
-        words = arguments_of(word, extra, extra)
+        words = make_arguments(word, extra, extra)
     else:
         words = argv[argv.index(word) + 1 :]
-    arguments = vars(command_line.read(word, words)[1])
+    arguments = vars(command_line.parse_command(word, words)[1])
     assert arguments["subcommand"] == more.name
     assert {key: arguments[key] for key in parsed} == parsed

@@ -11,34 +11,46 @@ from pathlib import Path
 
 from ....wire.installation import CATALOGUE
 from ...compile.catalogue.loading import read_catalogue
-from .. import Refused, add_subcommands
+from .. import CommandError, add_subcommands
 from . import checking, listing, proposing, recall, refreshing, stats
-from .chosen import Chosen
+from .chosen import LoadedCatalogue
 
 SUMMARY = "List, check and refresh the catalogue: what each service is made of."
 
 SUBCOMMANDS = {
-    "list": (listing.add_list_arguments, listing.list_all, "list the services, each with what is known of it"),
-    "show": (listing.add_show_arguments, listing.show, "show a service: its values, where they come from, decisions"),
-    "check": (checking.add_arguments, checking.run, "check the catalogue, also against names that nobody may block"),
-    "stats": (stats.add_arguments, stats.run, "count per service what can be seen, removed and blocked"),
+    "list": (listing.add_list_arguments, listing.list_services, "list the services, each with what is known of it"),
+    "show": (
+        listing.add_show_arguments,
+        listing.show_service,
+        "show a service: its values, where they come from, decisions",
+    ),
+    "check": (
+        checking.add_arguments,
+        checking.run_check,
+        "check the catalogue, also against names that nobody may block",
+    ),
+    "stats": (stats.add_arguments, stats.run_stats, "count per service what can be seen, removed and blocked"),
     "stale": (listing.add_stale_arguments, listing.list_stale, "list what was not checked for too long"),
-    "refresh": (refreshing.add_arguments, refreshing.run, "fetch publishers' lists, and write what changed for review"),
-    "recall": (recall.add_arguments, recall.run, "compare the catalogue with public lists in a folder"),
-    "propose": (proposing.add_arguments, proposing.run, "write an amendment from a list of names"),
+    "refresh": (
+        refreshing.add_arguments,
+        refreshing.run_refresh,
+        "fetch publishers' lists, and write what changed for review",
+    ),
+    "recall": (recall.add_arguments, recall.run_recall, "compare the catalogue with public lists in a folder"),
+    "propose": (proposing.add_arguments, proposing.run_proposal, "write an amendment from a list of names"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommands, each with options of its own."""
     parser.description = SUMMARY
-    add_subcommands(parser, SUBCOMMANDS, _options)
+    add_subcommands(parser, SUBCOMMANDS, _add_catalogue_options)
 
 
-def _options(subcommand: argparse.ArgumentParser) -> None:
-    usual = str(CATALOGUE)
+def _add_catalogue_options(subcommand: argparse.ArgumentParser) -> None:
+    default_catalogue = str(CATALOGUE)
     subcommand.add_argument(
-        "--catalog", default=usual, metavar="DIR", help="the catalogue (default: the project's own)"
+        "--catalog", default=default_catalogue, metavar="DIR", help="the catalogue (default: the project's own)"
     )
     subcommand.add_argument(
         "--dir", action="append", default=[], metavar="DIR", help="one of proscribe_catalog_dirs; may be repeated"
@@ -47,8 +59,8 @@ def _options(subcommand: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a subcommand; returns its exit code. Raises PolicyErrors for a catalogue with mistakes."""
-    directories = [Path(one) for one in (arguments.catalog, *arguments.dir)]
+    directories = [Path(directory) for directory in (arguments.catalog, *arguments.dir)]
     for directory in directories:
         if not directory.is_dir():
-            raise Refused(f"{directory} is not a directory; expected a catalogue, with <category>/<id>.yml files")
-    return int(arguments.run_subcommand(arguments, Chosen(directories, read_catalogue(directories))))
+            raise CommandError(f"{directory} is not a directory; expected a catalogue, with <category>/<id>.yml files")
+    return int(arguments.run_subcommand(arguments, LoadedCatalogue(directories, read_catalogue(directories))))

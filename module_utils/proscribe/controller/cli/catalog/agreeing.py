@@ -12,61 +12,91 @@ from pathlib import Path
 from ...compile.catalogue.claims import list_name_and_parents
 from ...compile.catalogue.feeds import Feed, parse_publisher_counts
 from ...report.text.wording import counted
-from .believing import Believed, left_out, require_bounded
-from .changing import Change, of_feed
-from .chosen import Chosen
-from .formats import Unreadable
-from .independence import Counting, Witness, having
+from .believing import CheckedList, find_left_out_names, require_bounded_change
+from .changing import CatalogueChange, make_feed_files
+from .chosen import LoadedCatalogue
+from .formats import ListFormatError
+from .independence import FamilyCounter, Witness, group_lists_by_name
 from .publishers import Publisher
 
 
-def agreed(lists: Sequence[Believed], families: int) -> dict[str, int]:
+def count_agreeing_families(lists: Sequence[CheckedList], min_families: int) -> dict[str, int]:
     """By name that so many families have: how many do. Raises Unreadable where there are not so many families."""
-    witnesses = {one.publisher.id: _witness(one.publisher) for one in lists}
-    if (found := len({one.family for one in witnesses.values()})) < families:
-        raise Unreadable(f"its publishers are of {found} families, expected {families} or more")
-    names = {one.publisher.id: frozenset(one.values) for one in lists}
-    count = Counting(witnesses, names)
-    numbers = {name: count(having_it) for name, having_it in having(names).items()}
-    return {name: number for name, number in numbers.items() if number >= families}
+    witnesses = {checked_list.publisher.id: _make_witness(checked_list.publisher) for checked_list in lists}
+    if (family_count := len({checked_list.family for checked_list in witnesses.values()})) < min_families:
+        raise ListFormatError(f"its publishers are of {family_count} families, expected {min_families} or more")
+    names = {checked_list.publisher.id: frozenset(checked_list.values) for checked_list in lists}
+    family_counter = FamilyCounter(witnesses, names)
+    numbers = {name: family_counter(list_ids) for name, list_ids in group_lists_by_name(names).items()}
+    return {name: number for name, number in numbers.items() if number >= min_families}
 
 
-def _witness(publisher: Publisher) -> Witness:
-    listed = publisher.listed
-    return Witness(publisher.family, listed.takes_from, not listed.about) if listed else Witness(publisher.family)
+def _make_witness(publisher: Publisher) -> Witness:
+    public_list = publisher.public_list
+    return (
+        Witness(publisher.family, public_list.takes_from, not public_list.about)
+        if public_list
+        else Witness(publisher.family)
+    )
 
 
-def of_agreement(
-    feed: Feed, lists: Sequence[Believed], chosen: Chosen, directory: Path, most: int, whole: bool = True
-) -> Change:
-    """What an agreement of lists changes in its feed. Where these are not all of its lists (`whole`), no name goes: the
+def make_agreement_change(
+    feed: Feed,
+    lists: Sequence[CheckedList],
+    loaded: LoadedCatalogue,
+    directory: Path,
+    max_change_percent: int,
+    has_all_lists: bool = True,
+) -> CatalogueChange:
+    """What an agreement of lists changes in its feed. Where these are not all of its lists (`has_all_lists`), no name goes: the
     others may have it. Raises Unreadable.
     """
-    recorded = {one["with"]: int(one["values"]) for one in feed.compared}
-    for one in lists:
-        if before := recorded.get(one.publisher.id):
-            change = len(one.values) - before
-            require_bounded(before, max(change, 0), max(-change, 0), most, f"{one.publisher.id}: ")
-    numbers = agreed(lists, feed.agreement)
-    left = left_out(list(numbers), feed.service, chosen)
-    old = parse_publisher_counts(Path(feed.file).with_suffix(".txt").read_text(encoding="ascii"))
-    by_hand = {name for name, number in old.items() if not number}
-    taken = _highest({name: number for name, number in numbers.items() if name not in left}, by_hand)
-    if not whole:
-        taken = {**{name: number for name, number in old.items() if number}, **taken}
-    if not taken:
-        raise Unreadable("no name is in enough of its lists")
-    gone = [name for name, number in old.items() if number and name not in taken]
-    if all(one.publisher.id in recorded for one in lists):
-        new = [name for name in taken if name not in old]
-        require_bounded(sum(map(bool, old.values())), len(new), len(gone), most)
-    lines = {**dict.fromkeys(by_hand, ""), **{name: f" # {number}" for name, number in taken.items()}}
-    listed, text = of_feed(feed, lists, [f"{name}{lines[name]}" for name in sorted(lines)], directory)
-    words = f"{counted(len(left), 'name')} left out: known to be good, shared, decided or of an entry" if left else ""
-    return Change(listed, sorted(lines.keys() - old.keys()), sorted(gone), text, len(old), words)
+    recorded = {checked_list["with"]: int(checked_list["values"]) for checked_list in feed.compared}
+    for checked_list in lists:
+        if earlier_count := recorded.get(checked_list.publisher.id):
+            difference = len(checked_list.values) - earlier_count
+            require_bounded_change(
+                earlier_count,
+                max(difference, 0),
+                max(-difference, 0),
+                max_change_percent,
+                f"{checked_list.publisher.id}: ",
+            )
+    numbers = count_agreeing_families(lists, feed.agreement)
+    left_out_names = find_left_out_names(list(numbers), feed.service, loaded)
+    old_numbers = parse_publisher_counts(Path(feed.file).with_suffix(".txt").read_text(encoding="ascii"))
+    handwritten_names = {name for name, number in old_numbers.items() if not number}
+    taken_names = _drop_covered_names(
+        {name: number for name, number in numbers.items() if name not in left_out_names}, handwritten_names
+    )
+    if not has_all_lists:
+        taken_names = {**{name: number for name, number in old_numbers.items() if number}, **taken_names}
+    if not taken_names:
+        raise ListFormatError("no name is in enough of its lists")
+    removed_names = [name for name, number in old_numbers.items() if number and name not in taken_names]
+    if all(checked_list.publisher.id in recorded for checked_list in lists):
+        new_names = [name for name in taken_names if name not in old_numbers]
+        require_bounded_change(
+            sum(map(bool, old_numbers.values())), len(new_names), len(removed_names), max_change_percent
+        )
+    lines = {**dict.fromkeys(handwritten_names, ""), **{name: f" # {number}" for name, number in taken_names.items()}}
+    list_path, text = make_feed_files(feed, lists, [f"{name}{lines[name]}" for name in sorted(lines)], directory)
+    left_out_note = (
+        f"{counted(len(left_out_names), 'name')} left out: known to be good, shared, decided or of an entry"
+        if left_out_names
+        else ""
+    )
+    return CatalogueChange(
+        list_path,
+        sorted(lines.keys() - old_numbers.keys()),
+        sorted(removed_names),
+        text,
+        len(old_numbers),
+        left_out_note,
+    )
 
 
-def _highest(numbers: Mapping[str, int], by_hand: Iterable[str]) -> dict[str, int]:
+def _drop_covered_names(numbers: Mapping[str, int], handwritten_names: Iterable[str]) -> dict[str, int]:
     """Without the names below another one, which are blocked with that."""
-    all_names = {*numbers, *by_hand}
+    all_names = {*numbers, *handwritten_names}
     return {name: number for name, number in numbers.items() if all_names.isdisjoint(list_name_and_parents(name)[1:])}

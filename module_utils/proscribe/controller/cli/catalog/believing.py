@@ -18,113 +18,142 @@ from ...compile.catalogue.schema import iterate_decisions
 from ...compile.reading.networks import merge_networks, parse_network
 from ...policy_errors import shown
 from ...report.text.wording import counted
-from .chosen import Chosen
-from .fetching import Fetched
-from .formats import Unreadable, network
-from .public_lists import MOST_NAMES, name_of
+from .chosen import LoadedCatalogue
+from .fetching import FetchedList
+from .formats import ListFormatError, normalise_network
+from .public_lists import MAX_LIST_NAMES, extract_host_name
 from .publishers import FORMATS, Publisher
 
-SMALL = 20  # values: a change of so many is never too large
-_WIDEST = {4: 8, 6: 16}  # of networks that only cover others
-MOST_WRONG = 10  # percent of an agreement's list: more, and it is another thing than a list of names
+MAX_SMALL_CHANGE = 20  # values: a change of so many is never too large
+_MIN_PREFIX_LENGTHS = {4: 8, 6: 16}  # of networks that only cover others
+MAX_WRONG_PERCENT = 10  # percent of an agreement's list: more, and it is another thing than a list of names
 
 
-class Believed(NamedTuple):
+class CheckedList(NamedTuple):
     """A publisher's list, read."""
 
     publisher: Publisher
-    fetched: Fetched
+    fetched: FetchedList
     values: list[str]  # each once, in order
 
     @property
-    def record(self) -> Compared:
+    def comparison(self) -> Compared:
         """What a file says that it was compared with."""
         day, digest = self.fetched.day.isoformat(), self.fetched.sha256
-        made: Compared = {"with": self.publisher.id, "day": day, "sha256": digest, "values": str(len(self.values))}
-        return {**made, "version": self.fetched.version} if self.fetched.version else made
+        comparison_data: Compared = {
+            "with": self.publisher.id,
+            "day": day,
+            "sha256": digest,
+            "values": str(len(self.values)),
+        }
+        return {**comparison_data, "version": self.fetched.version} if self.fetched.version else comparison_data
 
 
-def read(publisher: Publisher, fetched: Fetched, kind: str, agreeing: bool = False) -> Believed:
+def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreement: bool = False) -> CheckedList:
     """The values of a publisher's list. Raises Unreadable for a list that cannot be believed."""
-    found: dict[str, int] = {}
-    wrong = 0
-    most = MOST_NAMES if agreeing else MAX_LIST_VALUES
-    for raw in (one for part in publisher.named for one in FORMATS[publisher.format](fetched.text, part)):
-        value = name_of(raw) if agreeing else network(raw) if kind == "networks" else raw.lower().rstrip(".")
-        if value in found:
-            found[value] += 1
+    value_counts: dict[str, int] = {}
+    wrong_count = 0
+    max_values = MAX_LIST_NAMES if is_agreement else MAX_LIST_VALUES
+    for raw_value in (
+        raw_value for part in publisher.named for raw_value in FORMATS[publisher.format](fetched.text, part)
+    ):
+        normalised = (
+            extract_host_name(raw_value)
+            if is_agreement
+            else normalise_network(raw_value)
+            if kind == "networks"
+            else raw_value.lower().rstrip(".")
+        )
+        if normalised in value_counts:
+            value_counts[normalised] += 1
             continue
-        if len(found) == most:
-            raise Unreadable(f"it has more than {most:,} values")
-        if agreeing:
-            if not value:
-                wrong += "/" not in network(raw)  # an address is no name, and no mistake
+        if len(value_counts) == max_values:
+            raise ListFormatError(f"it has more than {max_values:,} values")
+        if is_agreement:
+            if not normalised:
+                wrong_count += "/" not in normalise_network(raw_value)  # an address is no name, and no mistake
                 continue
-        elif expected := check_feed_value(value, kind) if publisher.adds else _no_range(value):
-            raise Unreadable(f"found {shown(raw)}, expected {expected}")
-        found[value] = 1
-    _require_list(publisher, found, wrong)
-    values = sorted(found)
+        elif expectation := check_feed_value(normalised, kind) if publisher.adds else _check_width(normalised):
+            raise ListFormatError(f"found {shown(raw_value)}, expected {expectation}")
+        value_counts[normalised] = 1
+    _require_plausible_list(publisher, value_counts, wrong_count)
+    values = sorted(value_counts)
     if kind == "networks" and publisher.into == "networks":
-        values = [network(value) for value in merge_networks(found)]
-    return Believed(publisher, fetched, values)
+        values = [normalise_network(normalised) for normalised in merge_networks(value_counts)]
+    return CheckedList(publisher, fetched, values)
 
 
-def _no_range(value: str) -> str:
+def _check_width(network_text: str) -> str:
     """What was expected of a network that covers others; "" for a good one. Carriers announce wide ones."""
     with contextlib.suppress(ValueError):
-        if parse_network(value).prefixlen >= _WIDEST[parse_network(value).version]:
+        if parse_network(network_text).prefixlen >= _MIN_PREFIX_LENGTHS[parse_network(network_text).version]:
             return ""
     return "a network of at least /8, or /16 of IPv6"
 
 
-def _require_list(publisher: Publisher, found: Mapping[str, int], wrong: int) -> None:
-    if wrong * 100 > MOST_WRONG * (len(found) + wrong):
-        of_all = f"{wrong:,} of its {len(found) + wrong:,} values are no names"
-        raise Unreadable(f"{of_all}, expected {MOST_WRONG} % at most")
-    if len(found) < publisher.least:
-        raise Unreadable(f"it has {counted(len(found), 'value')}, expected at least {publisher.least}")
-    if len(found) > SMALL and min(found.values()) > 1:
-        raise Unreadable(f"it has each of its {len(found):,} values twice or more: expected each once")
+def _require_plausible_list(publisher: Publisher, value_counts: Mapping[str, int], wrong_count: int) -> None:
+    if wrong_count * 100 > MAX_WRONG_PERCENT * (len(value_counts) + wrong_count):
+        wrong_note = f"{wrong_count:,} of its {len(value_counts) + wrong_count:,} values are no names"
+        raise ListFormatError(f"{wrong_note}, expected {MAX_WRONG_PERCENT} % at most")
+    if len(value_counts) < publisher.least:
+        raise ListFormatError(f"it has {counted(len(value_counts), 'value')}, expected at least {publisher.least}")
+    if len(value_counts) > MAX_SMALL_CHANGE and min(value_counts.values()) > 1:
+        raise ListFormatError(f"it has each of its {len(value_counts):,} values twice or more: expected each once")
 
 
-def require_guarded(believed: Believed, kind: str, id_: str, chosen: Chosen) -> None:
+def require_no_guarded_values(checked_list: CheckedList, kind: str, service_id: str, loaded: LoadedCatalogue) -> None:
     """Raises Unreadable for a value that nobody may block: before anything is written, and in a dry run, too."""
-    for found in _guarded(believed.values, kind, id_, chosen):
-        raise Unreadable(f"found {shown(found.identifier)}, expected {known_good.describe_expected(found)}")
+    for blocked_value in _find_guarded_values(checked_list.values, kind, service_id, loaded):
+        raise ListFormatError(
+            f"found {shown(blocked_value.identifier)}, expected {known_good.describe_expected(blocked_value)}"
+        )
 
 
-def _guarded(values: Sequence[str], kind: str, id_: str, chosen: Chosen) -> Iterator[known_good.KnownGoodConflict]:
-    service = chosen.service(id_)
+def _find_guarded_values(
+    values: Sequence[str], kind: str, service_id: str, loaded: LoadedCatalogue
+) -> Iterator[known_good.KnownGoodConflict]:
+    service = loaded.find_service(service_id)
     entry = {kind: values, "decided": service.decided, "allow_domains": service.allow_domains}
-    return known_good.find_conflicts({id_: entry}, (), known_good.read_known_good_lists(chosen.directories)[0])
+    return known_good.find_conflicts({service_id: entry}, (), known_good.read_known_good_lists(loaded.directories)[0])
 
 
-def left_out(names: Sequence[str], id_: str, chosen: Chosen) -> set[str]:
+def find_left_out_names(names: Sequence[str], service_id: str, loaded: LoadedCatalogue) -> set[str]:
     """Those of some names that an agreement leaves out: known to be good, shared, decided, or of another entry.
 
     What an entry has is its own: an organisation that permits a service of the catalogue permits its names.
     """
-    guarded = {found.identifier for found in _guarded(names, "domains", id_, chosen)}
-    own: set[str] = set()  # with all below
-    open_: set[str] = set()
-    for one in chosen.catalogue.services.values():
-        own.update(one.domains, one.allow_domains, one.nxdomain_canaries)
-        open_.update(one.shared_domains, one.mail_hosts, (url.partition("/")[0] for url in one.urls))
-        for _, decided, of_decision in iterate_decisions({"decided": one.decided}):
-            open_.update(of_decision if decided != "blocked" else ())
-    over = {name for one in own | open_ for name in list_name_and_parents(one)}
+    guarded_names = {
+        blocked_value.identifier for blocked_value in _find_guarded_values(names, "domains", service_id, loaded)
+    }
+    own_names: set[str] = set()  # with all below
+    open_names: set[str] = set()
+    for other_service in loaded.catalogue.services.values():
+        own_names.update(other_service.domains, other_service.allow_domains, other_service.nxdomain_canaries)
+        open_names.update(
+            other_service.shared_domains,
+            other_service.mail_hosts,
+            (url.partition("/")[0] for url in other_service.urls),
+        )
+        for _, decision_kind, decided_names in iterate_decisions({"decided": other_service.decided}):
+            open_names.update(decided_names if decision_kind != "blocked" else ())
+    parent_names = {name for other_service in own_names | open_names for name in list_name_and_parents(other_service)}
 
-    def stays_out(name: str) -> bool:
-        return name in over or bool(find_shared_name(name)) or not own.isdisjoint(list_name_and_parents(name))
+    def is_left_out(name: str) -> bool:
+        return (
+            name in parent_names
+            or bool(find_shared_name(name))
+            or not own_names.isdisjoint(list_name_and_parents(name))
+        )
 
-    return guarded | set(filter(stays_out, names))
+    return guarded_names | set(filter(is_left_out, names))
 
 
-def require_bounded(before: int, added: int, gone: int, most: int, of: str = "") -> None:
+def require_bounded_change(
+    earlier_count: int, added_count: int, removed_count: int, max_change_percent: int, prefix: str = ""
+) -> None:
     """Raises Unreadable where more of a list has changed than one review can take in."""
-    for what, number in (("new", added), ("gone", gone)):
-        if number > SMALL and number * 100 > most * max(before, 1):
-            share = number * 100 // max(before, 1)
-            found = f"{of}{number:,} values are {what}, {share} % of {before:,}"
-            raise Unreadable(f"{found}: more than --max-change {most}")
+    for kind, number in (("new", added_count), ("gone", removed_count)):
+        if number > MAX_SMALL_CHANGE and number * 100 > max_change_percent * max(earlier_count, 1):
+            share = number * 100 // max(earlier_count, 1)
+            description = f"{prefix}{number:,} values are {kind}, {share} % of {earlier_count:,}"
+            raise ListFormatError(f"{description}: more than --max-change {max_change_percent}")

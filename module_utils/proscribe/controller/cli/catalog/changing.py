@@ -18,162 +18,168 @@ from ...compile.catalogue.feeds import Feed
 from ...compile.catalogue.loading import Service
 from ...compile.reading.networks import NetworkTable, merge_networks, parse_network
 from ...report.text.wording import counted
-from .believing import Believed
-from .chosen import Chosen
-from .editing import FORM, NotEdited, Value, data_of, edited
-from .formats import Unreadable
-from .proposing import propose
+from .believing import CheckedList
+from .chosen import LoadedCatalogue
+from .editing import FORM_ERROR, EditError, KeyContent, change_keys, parse_data
+from .formats import ListFormatError
+from .proposing import propose_names
 
 _AMENDMENT = "---\namends: {id}\nsources:\n  - lists of publishers, each under `compared` with its day\n"
-_DATES = {"networks": "networks_checked", "domains": "checked"}
+_DATE_KEYS = {"networks": "networks_checked", "domains": "checked"}
 
 
-class Change(NamedTuple):
+class CatalogueChange(NamedTuple):
     """What a list changes: where, and which values come and go."""
 
     path: Path
     added: list[str]
     removed: list[str]
-    text: dict[Path, str]  # the new content of files
-    before: int  # values of what it is about
-    left: str = ""  # what was left out, in words
+    new_texts: dict[Path, str]  # the new content of files
+    earlier_count: int  # values of what it is about
+    left_out_note: str = ""  # what was left out, in words
 
 
-def of_feed(
-    feed: Feed, lists: Sequence[Believed], lines: Sequence[str], directory: Path
+def make_feed_files(
+    feed: Feed, lists: Sequence[CheckedList], lines: Sequence[str], directory: Path
 ) -> tuple[Path, dict[Path, str]]:
     """The new files of a feed with these lines: its list's path, and the content of both."""
-    described = Path(feed.file)
-    text = described.read_text(encoding="utf-8")
-    old = described.with_suffix(".txt").read_text(encoding="ascii")
-    changes: dict[str, Value] = dict(_dates(data_of(text), "checked", lists))
-    if not _within(described, directory):
-        described = directory / FEEDS / described.name
+    feed_path = Path(feed.file)
+    text = feed_path.read_text(encoding="utf-8")
+    old_text = feed_path.with_suffix(".txt").read_text(encoding="ascii")
+    changes: dict[str, KeyContent] = dict(_make_date_changes(parse_data(text), "checked", lists))
+    if not _is_within(feed_path, directory):
+        feed_path = directory / FEEDS / feed_path.name
         changes["replaces"] = "true"
-    head = [line for line in old.split("\n") if line.startswith("#")]
-    listed = described.with_suffix(".txt")
-    return listed, {listed: "\n".join([*head, *lines, ""]), described: edited(text, changes)}
+    header = [line for line in old_text.split("\n") if line.startswith("#")]
+    list_path = feed_path.with_suffix(".txt")
+    return list_path, {list_path: "\n".join([*header, *lines, ""]), feed_path: change_keys(text, changes)}
 
 
-def of_list(feed: Feed, believed: Believed, directory: Path) -> Change:
+def make_list_change(feed: Feed, checked_list: CheckedList, directory: Path) -> CatalogueChange:
     """A feed that is one publisher's list."""
-    values = believed.values
-    listed, text = of_feed(feed, [believed], values, directory)
-    return Change(listed, *_difference(feed.values, values), text, len(feed.values))
+    values = checked_list.values
+    list_path, text = make_feed_files(feed, [checked_list], values, directory)
+    return CatalogueChange(list_path, *_compare_values(feed.values, values), text, len(feed.values))
 
 
-def of_domains(believed: Believed, chosen: Chosen, directory: Path) -> Change:
+def make_domain_change(checked_list: CheckedList, loaded: LoadedCatalogue, directory: Path) -> CatalogueChange:
     """Names that a list has and an entry lacks are added; none is taken away, since other lists may have it. Decisions
     of the entry stay: what it shares or has refused is not added.
     """
-    service = chosen.service(believed.publisher.of)
-    new = propose(service, believed.values).add
-    path, text = _entry(service, "domains", sorted({*service.domains, *new}), [believed], directory)
-    return Change(path, new, [], {path: text}, max(len(believed.values) - len(new), 1))
+    service = loaded.find_service(checked_list.publisher.of)
+    new_names = propose_names(service, checked_list.values).added
+    path, text = _make_entry_file(service, "domains", sorted({*service.domains, *new_names}), [checked_list], directory)
+    return CatalogueChange(path, new_names, [], {path: text}, max(len(checked_list.values) - len(new_names), 1))
 
 
-def of_networks(lists: Sequence[Believed], chosen: Chosen, directory: Path) -> Change:
+def make_network_change(lists: Sequence[CheckedList], loaded: LoadedCatalogue, directory: Path) -> CatalogueChange:
     """The networks of an entry: those of a list, or (`adds: false`) those that lists still cover."""
-    service = chosen.service(lists[0].publisher.of)
-    desired = lists[0].values if lists[0].publisher.adds else _covered(service.networks, lists)
+    service = loaded.find_service(lists[0].publisher.of)
+    desired = lists[0].values if lists[0].publisher.adds else _select_covered_networks(service.networks, lists)
     if set(merge_networks(desired)) == set(merge_networks(service.networks)):
         desired = list(service.networks)
-    path, text = _entry(service, "networks", desired, lists, directory)
-    return Change(path, *_difference(service.networks, desired), {path: text}, len(service.networks))
+    path, text = _make_entry_file(service, "networks", desired, lists, directory)
+    return CatalogueChange(path, *_compare_values(service.networks, desired), {path: text}, len(service.networks))
 
 
-def _covered(networks: Sequence[str], lists: Sequence[Believed]) -> list[str]:
+def _select_covered_networks(networks: Sequence[str], lists: Sequence[CheckedList]) -> list[str]:
     """Those networks that lie whole in one of the lists' own. Raises Unreadable for none."""
-    whole = merge_networks(value for one in lists for value in one.values)
-    table = NetworkTable({value: value for value in whole})
-    found = []
-    for value in networks:
-        over = table.find_text(parse_network(value))
-        if over and _subnet(value, over):
-            found.append(value)
-    if not found:
-        raise Unreadable(f"it covers none of the {counted(len(networks), 'network')} of {lists[0].publisher.of}")
-    return found
+    merged_networks = merge_networks(network_text for checked_list in lists for network_text in checked_list.values)
+    table = NetworkTable({network_text: network_text for network_text in merged_networks})
+    covered_networks = []
+    for network_text in networks:
+        covering_network = table.find_text(parse_network(network_text))
+        if covering_network and _is_subnet(network_text, covering_network):
+            covered_networks.append(network_text)
+    if not covered_networks:
+        raise ListFormatError(f"it covers none of the {counted(len(networks), 'network')} of {lists[0].publisher.of}")
+    return covered_networks
 
 
-def _subnet(value: str, over: str) -> bool:
-    inner, outer = parse_network(value), parse_network(over)
+def _is_subnet(network_text: str, covering_network: str) -> bool:
+    inner, outer = parse_network(network_text), parse_network(covering_network)
     return outer.prefixlen <= inner.prefixlen and outer.supernet_of(inner)  # type: ignore[arg-type]
 
 
-def _entry(
-    service: Service, key: str, desired: Sequence[str], lists: Sequence[Believed], directory: Path
+def _make_entry_file(
+    service: Service, key: str, desired: Sequence[str], lists: Sequence[CheckedList], directory: Path
 ) -> tuple[Path, str]:
     """The file of an entry, or of its amendment in that directory, with the values that the entry is to have."""
-    now: tuple[str, ...] = getattr(service, key)
+    current_values: tuple[str, ...] = getattr(service, key)
     path = Path(service.file)
-    if _within(path, directory):
+    if _is_within(path, directory):
         text = path.read_text(encoding="utf-8")
-        data = data_of(text)
-        own = _texts(data, key)
-        brought = set(now) - set(own)  # by amendments, which are in other files
-        new = [value for value in desired if value not in brought]
-        changes: dict[str, Value] = {key: new} if set(desired) != set(now) and new != own else {}
+        data = parse_data(text)
+        own_values = _read_texts(data, key)
+        amended_values = set(current_values) - set(own_values)  # by amendments, which are in other files
+        new_values = [identifier for identifier in desired if identifier not in amended_values]
+        changes: dict[str, KeyContent] = (
+            {key: new_values} if set(desired) != set(current_values) and new_values != own_values else {}
+        )
     else:
         path = directory / AMENDS / path.name
         text = path.read_text(encoding="utf-8") if path.exists() else _AMENDMENT.format(id=service.id)
-        data = data_of(text)
-        changes = _amended(data, key, *_difference(now, desired), _texts(service.unverified, key))
-    return path, edited(text, {**changes, **_dates(data, _DATES[key], lists)})
+        data = parse_data(text)
+        changes = _make_amendment_changes(
+            data, key, *_compare_values(current_values, desired), _read_texts(service.unverified, key)
+        )
+    return path, change_keys(text, {**changes, **_make_date_changes(data, _DATE_KEYS[key], lists)})
 
 
-def _amended(
+def _make_amendment_changes(
     amendment: Mapping[str, object], key: str, added: Iterable[str], removed: Iterable[str], unverified: Sequence[str]
-) -> dict[str, Value]:
+) -> dict[str, KeyContent]:
     """The keys of an amendment with which an entry gets and loses some values."""
-    parts = {part: dict(_group(amendment, part)) for part in ("add", "accept", "remove")}
-    values = {part: _texts(group, key) for part, group in parts.items()}
-    for value in added:
-        if value in values["remove"]:
-            values["remove"].remove(value)
+    parts = {part: dict(_read_mapping(amendment, part)) for part in ("add", "accept", "remove")}
+    values = {part: _read_texts(group, key) for part, group in parts.items()}
+    for identifier in added:
+        if identifier in values["remove"]:
+            values["remove"].remove(identifier)
         else:
-            values["accept" if value in unverified else "add"].append(value)
-    for value in removed:
-        brought = next((part for part in ("add", "accept") if value in values[part]), "")
-        values[brought].remove(value) if brought else values["remove"].append(value)
-    changed: dict[str, Value] = {}
+            values["accept" if identifier in unverified else "add"].append(identifier)
+    for identifier in removed:
+        part_name = next((part for part in ("add", "accept") if identifier in values[part]), "")
+        values[part_name].remove(identifier) if part_name else values["remove"].append(identifier)
+    changed_parts: dict[str, KeyContent] = {}
     for part, group in parts.items():
-        if values[part] != _texts(group, key):
+        if values[part] != _read_texts(group, key):
             group = {**group, key: values[part]}
-            changed[part] = {name: one for name, one in group.items() if one}
-    return changed
+            changed_parts[part] = {name: group_values for name, group_values in group.items() if group_values}
+    return changed_parts
 
 
-def _dates(data: Mapping[str, object], key: str, lists: Sequence[Believed]) -> dict[str, Value]:
+def _make_date_changes(data: Mapping[str, object], key: str, lists: Sequence[CheckedList]) -> dict[str, KeyContent]:
     """The keys that say when, and with what, a file was compared."""
     records: dict[str, Compared] = {}
     compared = data.get("compared", [])
     if not isinstance(compared, list):
-        raise NotEdited(FORM)
-    for one in (*compared, *(believed.record for believed in lists)):
-        records[one["with"]] = one
-    day = max(str(data.get(key, "")), min(one.fetched.day for one in lists).isoformat())  # another list may be newer
+        raise EditError(FORM_ERROR)
+    for comparison in (*compared, *(checked_list.comparison for checked_list in lists)):
+        records[comparison["with"]] = comparison
+    day = max(
+        str(data.get(key, "")), min(comparison.fetched.day for comparison in lists).isoformat()
+    )  # another list may be newer
     return {key: day, "compared": list(records.values())}
 
 
-def _difference(before: Iterable[str], after: Iterable[str]) -> tuple[list[str], list[str]]:
-    old, new = set(before), set(after)
-    return sorted(new - old), sorted(old - new)
+def _compare_values(earlier_values: Iterable[str], later_values: Iterable[str]) -> tuple[list[str], list[str]]:
+    old_values, new_values = set(earlier_values), set(later_values)
+    return sorted(new_values - old_values), sorted(old_values - new_values)
 
 
-def _group(data: Mapping[str, object], key: str) -> Mapping[str, object]:
-    found = data.get(key, {})
-    if not isinstance(found, Mapping):
-        raise NotEdited(FORM)
-    return found
+def _read_mapping(data: Mapping[str, object], key: str) -> Mapping[str, object]:
+    mapping = data.get(key, {})
+    if not isinstance(mapping, Mapping):
+        raise EditError(FORM_ERROR)
+    return mapping
 
 
-def _texts(data: Mapping[str, object], key: str) -> list[str]:
-    found = data.get(key, [])
-    if not isinstance(found, list | tuple):
-        raise NotEdited(FORM)
-    return [str(one) for one in found]
+def _read_texts(data: Mapping[str, object], key: str) -> list[str]:
+    texts = data.get(key, [])
+    if not isinstance(texts, list | tuple):
+        raise EditError(FORM_ERROR)
+    return [str(text) for text in texts]
 
 
-def _within(file: Path, directory: Path) -> bool:
+def _is_within(file: Path, directory: Path) -> bool:
     return file.resolve().is_relative_to(directory.resolve())

@@ -10,14 +10,14 @@ from typing import NamedTuple
 from ...compile.catalogue.known_good import read_known_good_lists
 from ...compile.plans.identifiers import IDENTIFIER_READERS
 from ...report.text.wording import counted
-from .. import say
-from .chosen import Chosen
+from .. import print_message
+from .chosen import LoadedCatalogue
 
 SCHEMA = "proscribe/catalog-check/1"
-FOUND = 1
+FOUND_CODE = 1
 
 
-class Problem(NamedTuple):
+class CatalogueProblem(NamedTuple):
     """Something that is wrong with a service."""
 
     service: str
@@ -36,31 +36,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
-def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
+def run_check(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """Print each problem; returns the exit code."""
-    found = list(problems(chosen))
+    found_problems = list(find_problems(loaded))
     if arguments.json:
-        print(json.dumps({"schema": SCHEMA, "problems": [one._asdict() for one in found]}, indent=2))
+        print(json.dumps({"schema": SCHEMA, "problems": [problem._asdict() for problem in found_problems]}, indent=2))
     else:
-        for one in found:
-            say(f"{one.file}: {one.service}: {one.what}")
-        names = len(read_known_good_lists(chosen.directories)[0].names)
-        services = counted(len(chosen.catalogue.services), "service")
-        say(f"{counted(len(found), 'problem')} in {services}; {names:,} known-good names")
-    return FOUND if found else 0
+        for problem in found_problems:
+            print_message(f"{problem.file}: {problem.service}: {problem.what}")
+        names = len(read_known_good_lists(loaded.directories)[0].names)
+        services = counted(len(loaded.catalogue.services), "service")
+        print_message(f"{counted(len(found_problems), 'problem')} in {services}; {names:,} known-good names")
+    return FOUND_CODE if found_problems else 0
 
 
-def problems(chosen: Chosen) -> Iterator[Problem]:
+def find_problems(loaded: LoadedCatalogue) -> Iterator[CatalogueProblem]:
     """Everything that is wrong with a catalogue that loads."""
-    services = chosen.catalogue.services
+    services = loaded.catalogue.services
     for service in services.values():
         if not service.enforce:
             continue
-        if not any(find(service) for find in IDENTIFIER_READERS.values()):
-            yield Problem(service.id, "is enforced, and no control has anything to look for", service.file)
+        if not any(find_identifiers(service) for find_identifiers in IDENTIFIER_READERS.values()):
+            yield CatalogueProblem(service.id, "is enforced, and no control has anything to look for", service.file)
         if (service.domains or service.urls) and not service.front_doors:
-            yield Problem(service.id, "is enforced and says no front door (front_doors)", service.file)
+            yield CatalogueProblem(service.id, "is enforced and says no front door (front_doors)", service.file)
         if not service.checked:
-            yield Problem(service.id, "says no day of checking (checked)", service.file)
+            yield CatalogueProblem(service.id, "says no day of checking (checked)", service.file)
         if service.networks and not service.networks_checked:
-            yield Problem(service.id, "says no day of checking its networks (networks_checked)", service.file)
+            yield CatalogueProblem(service.id, "says no day of checking its networks (networks_checked)", service.file)

@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 from ...compile.catalogue.loading import Catalogue, Service
 from ...policy_errors import close_to
-from .. import Refused
+from .. import CommandError
 
 
-class Chosen(NamedTuple):
+class LoadedCatalogue(NamedTuple):
     """The directories of a catalogue, the project's own first, and what they hold."""
 
     directories: Sequence[Path]
     catalogue: Catalogue
 
-    def service(self, id_: str) -> Service:
+    def find_service(self, service_id: str) -> Service:
         """A service by its id. Raises Refused for one that is not there."""
         services = self.catalogue.services
-        if id_ not in services:
-            raise Refused(f"there is no service {id_!r} in this catalogue{close_to(id_, services)}")
-        return services[id_]
+        if service_id not in services:
+            raise CommandError(f"there is no service {service_id!r} in this catalogue{close_to(service_id, services)}")
+        return services[service_id]

@@ -11,84 +11,92 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
-_KEY = re.compile(r"[a-z_]+:")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*(?<!:)")
-_OTHER = re.compile(r"[0-9][0-9.]*(?:e[0-9]+)?|true|false|yes|no|on|off|y|n|null", re.IGNORECASE)  # no text for YAML
-FORM = "its form cannot be edited by a program; write the change by hand"
+_KEY_PATTERN = re.compile(r"[a-z_]+:")
+_PLAIN_SCALAR_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*(?<!:)")
+_NON_TEXT_PATTERN = re.compile(
+    r"[0-9][0-9.]*(?:e[0-9]+)?|true|false|yes|no|on|off|y|n|null", re.IGNORECASE
+)  # no text for YAML
+FORM_ERROR = "its form cannot be edited by a program; write the change by hand"
 # What a key gets: a text, a list of texts or mappings, or a mapping; an empty one takes the key away.
-Value = str | Sequence[object] | Mapping[str, object]
+KeyContent = str | Sequence[object] | Mapping[str, object]
 
 
-class NotEdited(Exception):
+class EditError(Exception):
     """A file whose form does not let it be edited, and why."""
 
 
-def edited(text: str, changes: Mapping[str, Value]) -> str:
-    """The text of a file with the values of some outermost keys. Raises NotEdited."""
-    meant, after = data_of(text), text
-    for key, value in changes.items():
-        after = _with_block(after, key, list(_block(key, value, "")) if value else [])
-        meant = {**meant, key: value} if value else {name: one for name, one in meant.items() if name != key}
-    if data_of(after) != meant:
-        raise NotEdited(FORM)
-    return after
+def change_keys(text: str, changes: Mapping[str, KeyContent]) -> str:
+    """The text of a file with the values of some outermost keys. Raises EditError."""
+    expected_data, edited_text = parse_data(text), text
+    for key, new_content in changes.items():
+        edited_text = _replace_block(edited_text, key, list(_format_block(key, new_content, "")) if new_content else [])
+        expected_data = (
+            {**expected_data, key: new_content}
+            if new_content
+            else {name: content for name, content in expected_data.items() if name != key}
+        )
+    if parse_data(edited_text) != expected_data:
+        raise EditError(FORM_ERROR)
+    return edited_text
 
 
-def _with_block(text: str, key: str, block: Sequence[str]) -> str:
+def _replace_block(text: str, key: str, block: Sequence[str]) -> str:
     """The text with the lines of an outermost key replaced; before `notes` or `sources` where it has none."""
     lines = text.split("\n")
-    starts = [number for number, line in enumerate(lines) if _KEY.match(line)]
+    starts = [number for number, line in enumerate(lines) if _KEY_PATTERN.match(line)]
     ends = [*starts[1:], len(lines) - 1]
     for start, end in zip(starts, ends, strict=True):
         if lines[start].startswith(f"{key}:"):
             while lines[end - 1].startswith("#"):
                 end -= 1  # what stands before the next key is about that
-            return "\n".join([*lines[:start], *_commented(lines[start:end], key, block), *lines[end:]])
+            return "\n".join([*lines[:start], *_keep_comments(lines[start:end], key, block), *lines[end:]])
     if not block:
         return text
     for start in starts:
         if lines[start].startswith(("notes:", "sources:")):
             return "\n".join([*lines[:start], *block, *lines[start:]])
-    raise NotEdited("it has neither notes nor sources")
+    raise EditError("it has neither notes nor sources")
 
 
-def _commented(before: Sequence[str], key: str, block: Sequence[str]) -> list[str]:
-    """New lines, each with the comment that it had. Raises NotEdited for one on a line of its own."""
-    commented = {line.partition(" #")[0].rstrip(): line for line in before if " #" in line}
-    if any(line.lstrip().startswith("#") for line in before):
-        raise NotEdited(f"a comment in its {key} would be lost; write the change by hand")
+def _keep_comments(old_lines: Sequence[str], key: str, block: Sequence[str]) -> list[str]:
+    """New lines, each with the comment that it had. Raises EditError for one on a line of its own."""
+    commented = {line.partition(" #")[0].rstrip(): line for line in old_lines if " #" in line}
+    if any(line.lstrip().startswith("#") for line in old_lines):
+        raise EditError(f"a comment in its {key} would be lost; write the change by hand")
     return [commented.get(line, line) for line in block]
 
 
-def _block(key: str, value: object, indent: str) -> Iterator[str]:
+def _format_block(key: str, content: object, indent: str) -> Iterator[str]:
     """The lines of a key."""
-    if isinstance(value, str):
-        yield f"{indent}{key}: {_scalar(value)}"
+    if isinstance(content, str):
+        yield f"{indent}{key}: {_format_scalar(content)}"
         return
     yield f"{indent}{key}:"
-    if isinstance(value, Mapping):
-        for name, one in value.items():
-            yield from _block(name, one, f"{indent}  ")
-    elif isinstance(value, Sequence):
-        for item in value:
-            if isinstance(item, Mapping):
-                first, *rest = [line for name, one in item.items() for line in _block(name, one, f"{indent}    ")]
-                yield from (f"{indent}  - {first.lstrip()}", *rest)
+    if isinstance(content, Mapping):
+        for name, child in content.items():
+            yield from _format_block(name, child, f"{indent}  ")
+    elif isinstance(content, Sequence):
+        for element in content:
+            if isinstance(element, Mapping):
+                first, *other_lines = [
+                    line for name, child in element.items() for line in _format_block(name, child, f"{indent}    ")
+                ]
+                yield from (f"{indent}  - {first.lstrip()}", *other_lines)
             else:
-                yield f"{indent}  - {_scalar(str(item))}"
+                yield f"{indent}  - {_format_scalar(str(element))}"
 
 
-def _scalar(text: str) -> str:
-    plain = _PLAIN.fullmatch(text) and not _OTHER.fullmatch(text)
-    return text if plain else "'" + text.replace("'", "''") + "'"
+def _format_scalar(text: str) -> str:
+    is_plain = _PLAIN_SCALAR_PATTERN.fullmatch(text) and not _NON_TEXT_PATTERN.fullmatch(text)
+    return text if is_plain else "'" + text.replace("'", "''") + "'"
 
 
-def data_of(text: str) -> dict[str, object]:
-    """What a file says. Raises NotEdited."""
+def parse_data(text: str) -> dict[str, object]:
+    """What a file says. Raises EditError."""
     try:
         data = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError:
-        raise NotEdited(FORM) from None
+        raise EditError(FORM_ERROR) from None
     if not isinstance(data, dict):
-        raise NotEdited("it is no mapping")
+        raise EditError("it is no mapping")
     return data

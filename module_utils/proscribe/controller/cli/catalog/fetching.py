@@ -15,18 +15,18 @@ from typing import IO, NamedTuple
 from ....base.patterns import compile_pattern
 from ...report.text.wording import clean
 
-LARGEST = 16 << 20  # bytes of a list
-SILENT = 30  # seconds without a byte
-LONGEST = 180  # seconds for a list
-_LENGTH = compile_pattern(r"[0-9]{1,12}")
-_SHORT = compile_pattern(r"[ -~]{1,80}")  # a version that is written down
+MAX_LIST_BYTES = 16 << 20  # bytes of a list
+SILENCE_TIMEOUT_SECONDS = 30  # seconds without a byte
+FETCH_TIMEOUT_SECONDS = 180  # seconds for a list
+_LENGTH_PATTERN = compile_pattern(r"[0-9]{1,12}")
+_VERSION_PATTERN = compile_pattern(r"[ -~]{1,80}")  # a version that is written down
 
 
-class NotFetched(Exception):
+class FetchError(Exception):
     """A list that could not be had, and why."""
 
 
-class Fetched(NamedTuple):
+class FetchedList(NamedTuple):
     """A list as it came, and the day of which it is."""
 
     text: str
@@ -35,7 +35,7 @@ class Fetched(NamedTuple):
     version: str = ""  # as the server names it, with what the name is of
 
 
-class _OnlyHttps(urllib.request.HTTPRedirectHandler):
+class _HttpsRedirectHandler(urllib.request.HTTPRedirectHandler):
     """Follows a redirection to https alone; urllib itself ends a circle after ten."""
 
     def redirect_request(
@@ -47,79 +47,79 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """The request that follows a redirection. Raises NotFetched."""
+        """The request that follows a redirection. Raises FetchError."""
         if not newurl.startswith("https://"):
-            raise NotFetched("it redirects to something that is not https")
+            raise FetchError("it redirects to something that is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(url: str, ca_file: str = "") -> Fetched:
-    """Fetch a list; a proxy is that of the environment (https_proxy, no_proxy). Raises NotFetched."""
-    done: list[Fetched | Exception] = []
+def fetch_list(url: str, ca_file: str = "") -> FetchedList:
+    """Fetch a list; a proxy is that of the environment (https_proxy, no_proxy). Raises FetchError."""
+    outcomes: list[FetchedList | Exception] = []
 
-    def work() -> None:
+    def fetch_in_thread() -> None:
         try:
-            done.append(_fetch(url, ca_file))
+            outcomes.append(_fetch_now(url, ca_file))
         except Exception as error:  # it is raised below
-            done.append(error)
+            outcomes.append(error)
 
     # Whoever sends a byte now and then is never silent, in the handshake, in a header or in the list. So somebody else
     # waits for it, and is left behind.
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=fetch_in_thread, daemon=True)
     thread.start()
-    thread.join(LONGEST)
-    outcome = done[0] if done else NotFetched(f"it took longer than {LONGEST} seconds")
+    thread.join(FETCH_TIMEOUT_SECONDS)
+    outcome = outcomes[0] if outcomes else FetchError(f"it took longer than {FETCH_TIMEOUT_SECONDS} seconds")
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-def _fetch(url: str, ca_file: str) -> Fetched:
+def _fetch_now(url: str, ca_file: str) -> FetchedList:
     context = ssl.create_default_context(cafile=ca_file or None)
-    opener = urllib.request.build_opener(_OnlyHttps, urllib.request.HTTPSHandler(context=context))
+    opener = urllib.request.build_opener(_HttpsRedirectHandler, urllib.request.HTTPSHandler(context=context))
     request = urllib.request.Request(url, headers={"User-Agent": "proscribe", "Accept-Encoding": "identity"})
     try:
-        with opener.open(request, timeout=SILENT) as answer:
-            _require_whole(answer)
-            content = answer.read(LARGEST + 1)
-            length = answer.headers.get("Content-Length", "")
-            version = _version(answer.headers)
+        with opener.open(request, timeout=SILENCE_TIMEOUT_SECONDS) as response:
+            _require_whole_response(response)
+            content = response.read(MAX_LIST_BYTES + 1)
+            length = response.headers.get("Content-Length", "")
+            version = _read_version(response.headers)
     except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: it redirects to what is no address
         reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
-        raise NotFetched(f"it could not be fetched: {reason}") from None
-    if len(content) > LARGEST:
-        raise NotFetched(f"it is larger than {LARGEST} bytes")
-    if _LENGTH.fullmatch(length) and int(length) != len(content):
-        raise NotFetched(f"it ended after {len(content)} of {length} bytes")
-    return decoded(content, datetime.datetime.now(datetime.timezone.utc).date(), version)
+        raise FetchError(f"it could not be fetched: {reason}") from None
+    if len(content) > MAX_LIST_BYTES:
+        raise FetchError(f"it is larger than {MAX_LIST_BYTES} bytes")
+    if _LENGTH_PATTERN.fullmatch(length) and int(length) != len(content):
+        raise FetchError(f"it ended after {len(content)} of {length} bytes")
+    return decode_list(content, datetime.datetime.now(datetime.timezone.utc).date(), version)
 
 
-def _require_whole(answer: http.client.HTTPResponse) -> None:
-    """Raises NotFetched for an answer that is a part of a list, or whose end somebody on the way could move.
+def _require_whole_response(response: http.client.HTTPResponse) -> None:
+    """Raises FetchError for an answer that is a part of a list, or whose end somebody on the way could move.
 
     A name that is cut off is another name.
     """
-    if answer.status != 200:
-        raise NotFetched(f"it was answered with {answer.status}, expected the whole list (200)")
-    encoding = answer.headers.get("Content-Encoding", "").strip() or "identity"
+    if response.status != 200:
+        raise FetchError(f"it was answered with {response.status}, expected the whole list (200)")
+    encoding = response.headers.get("Content-Encoding", "").strip() or "identity"
     if encoding.lower() != "identity":
-        raise NotFetched(f"it is compressed ({clean(encoding[:20])}), which was not asked for")
-    chunked = answer.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
-    if not chunked and not _LENGTH.fullmatch(answer.headers.get("Content-Length", "")):
-        raise NotFetched("the answer does not say where it ends (Content-Length)")
+        raise FetchError(f"it is compressed ({clean(encoding[:20])}), which was not asked for")
+    is_chunked = response.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
+    if not is_chunked and not _LENGTH_PATTERN.fullmatch(response.headers.get("Content-Length", "")):
+        raise FetchError("the answer does not say where it ends (Content-Length)")
 
 
-def _version(headers: Message) -> str:
+def _read_version(headers: Message) -> str:
     """How the server names what it has sent; "" where it does not, or in no way that a file can have."""
     for name in ("ETag", "Last-Modified"):
-        if _SHORT.fullmatch(value := headers.get(name, "")):
-            return f"{name} {value}"
+        if _VERSION_PATTERN.fullmatch(header_value := headers.get(name, "")):
+            return f"{name} {header_value}"
     return ""
 
 
-def decoded(content: bytes, day: datetime.date, version: str = "") -> Fetched:
-    """A list as it came. Raises NotFetched for what is no text."""
+def decode_list(content: bytes, day: datetime.date, version: str = "") -> FetchedList:
+    """A list as it came. Raises FetchError for what is no text."""
     try:
-        return Fetched(content.decode("utf-8"), day, hashlib.sha256(content).hexdigest(), version)
+        return FetchedList(content.decode("utf-8"), day, hashlib.sha256(content).hexdigest(), version)
     except UnicodeDecodeError as error:
-        raise NotFetched(f"byte {error.start} is not UTF-8") from None
+        raise FetchError(f"byte {error.start} is not UTF-8") from None

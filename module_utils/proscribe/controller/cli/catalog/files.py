@@ -5,22 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from ....wire import installation
-from .. import Refused
-from ..whole_file import write_whole
+from .. import CommandError
+from ..whole_file import write_file_atomically
 
 
-def require_own(path: Path) -> None:
+def require_own_catalogue(path: Path) -> None:
     """Raises Refused for what is in a collection."""
     if installation.COLLECTION and path.resolve().is_relative_to(installation.PROJECT_DIRECTORY.resolve()):
         expected = "a catalogue of your own (--catalog DIR), or a checkout of the project"
-        raise Refused(f"{path} is in the collection, which its installer alone writes; expected {expected}")
+        raise CommandError(f"{path} is in the collection, which its installer alone writes; expected {expected}")
 
 
-def write(path: Path, text: str) -> None:
+def write_catalogue_file(path: Path, text: str) -> None:
     """Write a file of a catalogue, and the folder that it is in. Raises Refused."""
-    require_own(path)
+    require_own_catalogue(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from None
-    write_whole(path, text.encode())
+        raise CommandError(f"{path}: {error.strerror}") from None
+    write_file_atomically(path, text.encode())

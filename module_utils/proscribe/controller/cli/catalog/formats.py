@@ -17,90 +17,90 @@ from typing import Any
 
 from ....wire.replies.parsing import parse_answer_json
 
-_LINK = re.compile(r"https?://([^/\s|\"'<>`)\]]{1,300})")
-_MARKDOWN_LINK = re.compile(r"\]\(https?://([^/)\s]{1,300})")
-_CELL_LINK = re.compile(r"<td>https?://([^/<\s]{1,300})")
-_RESOLVER = re.compile(r"`(?:https|tls|quic|h3)://([^/`:\s]{1,300})")
-_STAMP = re.compile(r"sdns://([A-Za-z0-9_-]{1,4000})")
-_ENCRYPTED = (2, 3, 4, 5)  # DNS stamps: DoH, DoT, DoQ, the target of oblivious DoH
-_BEFORE_STRINGS = 9  # bytes of a stamp: the protocol, and eight of properties
+_LINK_PATTERN = re.compile(r"https?://([^/\s|\"'<>`)\]]{1,300})")
+_MARKDOWN_LINK_PATTERN = re.compile(r"\]\(https?://([^/)\s]{1,300})")
+_CELL_LINK_PATTERN = re.compile(r"<td>https?://([^/<\s]{1,300})")
+_RESOLVER_PATTERN = re.compile(r"`(?:https|tls|quic|h3)://([^/`:\s]{1,300})")
+_STAMP_PATTERN = re.compile(r"sdns://([A-Za-z0-9_-]{1,4000})")
+_ENCRYPTED_PROTOCOLS = (2, 3, 4, 5)  # DNS stamps: DoH, DoT, DoQ, the target of oblivious DoH
+_STAMP_HEADER_BYTES = 9  # bytes of a stamp: the protocol, and eight of properties
 
 
-class Unreadable(ValueError):
+class ListFormatError(ValueError):
     """A list that does not have its form, and why."""
 
 
-def lines(text: str, service: str) -> Iterator[str]:
+def parse_lines(text: str, part: str) -> Iterator[str]:
     """The first word of each line; `#` and `;` begin a comment."""
     for line in text.split("\n"):
         words = line.partition("#")[0].partition(";")[0].split()
         yield from words[:1]
 
 
-def hosts(text: str, service: str) -> Iterator[str]:
+def parse_hosts_file(text: str, part: str) -> Iterator[str]:
     """The names of a hosts file: `0.0.0.0 name`."""
     for line in text.split("\n"):
         yield from line.partition("#")[0].split()[1:]
 
 
-def first_column(text: str, service: str) -> Iterator[str]:
+def parse_first_column(text: str, part: str) -> Iterator[str]:
     """The first column of comma-separated values (RFC 4180), as geofeeds have it (RFC 8805)."""
     try:
         for row in csv.reader(io.StringIO(text)):
             if row and row[0].strip() and not row[0].startswith("#"):
                 yield row[0].strip()
     except csv.Error as error:
-        raise Unreadable(f"no comma-separated values: {error}") from None
+        raise ListFormatError(f"no comma-separated values: {error}") from None
 
 
-def google_ranges(text: str, service: str) -> Iterator[str]:
+def parse_google_ranges(text: str, part: str) -> Iterator[str]:
     """`{"prefixes": [{"ipv4Prefix": ...}, {"ipv6Prefix": ...}]}`, as Google writes goog.json."""
-    for prefix in _listed(_json(text), "prefixes"):
-        yield from _texts(prefix, ("ipv4Prefix", "ipv6Prefix"), "prefixes")
+    for prefix in _read_list(_parse_json(text), "prefixes"):
+        yield from _read_texts(prefix, ("ipv4Prefix", "ipv6Prefix"), "prefixes")
 
 
-def onionoo(text: str, service: str) -> Iterator[str]:
+def parse_onionoo(text: str, part: str) -> Iterator[str]:
     """The addresses of Tor's nodes, each of them `{"or_addresses": ["198.51.100.7:9001", "[2001:db8::1]:9001"]}`."""
-    for node in _listed(_json(text), "relays"):
-        for address in _listed(node, "or_addresses"):
+    for node in _read_list(_parse_json(text), "relays"):
+        for address in _read_list(node, "or_addresses"):
             if not isinstance(address, str):
-                raise Unreadable("or_addresses holds something that is no text")
+                raise ListFormatError("or_addresses holds something that is no text")
             yield address.rpartition(":")[0].strip("[]")
 
 
-def adguard_services(text: str, service: str) -> Iterator[str]:
+def parse_adguard_services(text: str, service: str) -> Iterator[str]:
     """The names of one service of AdGuard's services.json: rules such as `||example.org^`."""
-    for one in _listed(_json(text), "blocked_services"):
-        if isinstance(one, Mapping) and one.get("id") == service:
-            for rule in _listed(one, "rules"):
+    for service_entry in _read_list(_parse_json(text), "blocked_services"):
+        if isinstance(service_entry, Mapping) and service_entry.get("id") == service:
+            for rule in _read_list(service_entry, "rules"):
                 if isinstance(rule, str) and rule.startswith("||") and rule.endswith("^"):
                     yield rule[2:-1]
             return
-    raise Unreadable(f"it has no service {service!r}")
+    raise ListFormatError(f"it has no service {service!r}")
 
 
-def v2fly(text: str, service: str) -> Iterator[str]:
+def parse_v2fly(text: str, part: str) -> Iterator[str]:
     """A file of v2fly's domain-list-community: names, `domain:` and `full:`, with attributes behind. What it includes
     of other files, and its patterns, are left out.
     """
-    for line in lines(text, service):
-        kind, colon, rest = line.partition(":")
+    for line in parse_lines(text, part):
+        kind, colon, name = line.partition(":")
         if not colon:
             yield line
         elif kind in ("domain", "full"):
-            yield rest
+            yield name
         elif kind not in ("include", "regexp", "keyword"):
-            raise Unreadable(f"a line begins with {kind[:20]!r}")
+            raise ListFormatError(f"a line begins with {kind[:20]!r}")
 
 
-def v2fly_includes(text: str) -> Iterator[str]:
+def list_v2fly_includes(text: str) -> Iterator[str]:
     """The files beside it that a file of v2fly includes."""
-    for line in lines(text, ""):
+    for line in parse_lines(text, ""):
         if line.startswith("include:"):
             yield line.removeprefix("include:")
 
 
-def adblock(text: str, service: str) -> Iterator[str]:
+def parse_adblock(text: str, part: str) -> Iterator[str]:
     """The rules of an ad blocker that block a name and all below it: `||name^`, with options behind it or without."""
     for line in text.split("\n"):
         name, caret, _ = line.strip().partition("^")
@@ -108,7 +108,7 @@ def adblock(text: str, service: str) -> Iterator[str]:
             yield name[2:]
 
 
-def ranks(text: str, service: str) -> Iterator[str]:
+def parse_ranks(text: str, part: str) -> Iterator[str]:
     """The names of `rank,name`, as Tranco and Umbrella write them, the first rank first."""
     for line in text.split("\n"):
         rank, comma, name = line.strip().partition(",")
@@ -116,50 +116,50 @@ def ranks(text: str, service: str) -> Iterator[str]:
             yield name
 
 
-def json_names(text: str, service: str) -> Iterator[str]:
+def parse_json_names(text: str, part: str) -> Iterator[str]:
     """A JSON list of names, or MISP's `{"list": [...]}`."""
-    found = _json(text)
-    for name in found if isinstance(found, list) else _listed(found, "list"):
+    document = _parse_json(text)
+    for name in document if isinstance(document, list) else _read_list(document, "list"):
         if not isinstance(name, str):
-            raise Unreadable("the list holds something that is no text")
+            raise ListFormatError("the list holds something that is no text")
         yield name
 
 
-def adguard_home(text: str, service: str) -> Iterator[str]:
+def parse_adguard_home(text: str, service: str) -> Iterator[str]:
     """The names of a service, or of a group of services, of servicelist.go of AdGuard Home."""
-    id_, names = "", list[str]()
+    service_id, names = "", list[str]()
     for line in text.split("\n"):
-        key, _, value = line.strip().partition(":")
+        key, _, content = line.strip().partition(":")
         if key == "ID":
-            id_, names = _quoted(value), []
+            service_id, names = _extract_quoted(content), []
         elif key == "GroupID":
-            if service in (id_, _quoted(value)):
+            if service in (service_id, _extract_quoted(content)):
                 yield from names
         elif line.strip().startswith('"||'):
-            names += adblock(_quoted(line), service)
+            names += parse_adblock(_extract_quoted(line), service)
 
 
-def ndpi(text: str, service: str) -> Iterator[str]:
+def parse_ndpi(text: str, service: str) -> Iterator[str]:
     """The host names of a category or a protocol of nDPI: `{ "name", "Title", NDPI_PROTOCOL_X,
     NDPI_PROTOCOL_CATEGORY_Y, ...`. One that ends in a dot or hyphen is a part of names.
     """
     for line in text.split("\n"):
         pieces = line.split('"')
         words = [word.strip() for word in pieces[4].split(",")] if len(pieces) > 4 else []
-        about = {f"NDPI_PROTOCOL_{service}", f"NDPI_PROTOCOL_CATEGORY_{service}"}
-        if about.intersection(words[1:3]) and not pieces[1].endswith((".", "-")):
+        categories = {f"NDPI_PROTOCOL_{service}", f"NDPI_PROTOCOL_CATEGORY_{service}"}
+        if categories.intersection(words[1:3]) and not pieces[1].endswith((".", "-")):
             yield pieces[1]
 
 
-def clash(text: str, service: str) -> Iterator[str]:
+def parse_clash(text: str, part: str) -> Iterator[str]:
     """The names of Clash's rules `DOMAIN,name` and `DOMAIN-SUFFIX,name`."""
     for line in text.split("\n"):
-        kind, _, rest = line.strip().partition(",")
+        kind, _, name_and_options = line.strip().partition(",")
         if kind in ("DOMAIN", "DOMAIN-SUFFIX"):
-            yield rest.partition(",")[0]
+            yield name_and_options.partition(",")[0]
 
 
-def zeek_intel(text: str, service: str) -> Iterator[str]:
+def parse_zeek_intel(text: str, part: str) -> Iterator[str]:
     """The names of Zeek's intelligence files: the first column where the second says that it is a name."""
     for line in text.split("\n"):
         columns = line.split("\t", 2)
@@ -167,7 +167,7 @@ def zeek_intel(text: str, service: str) -> Iterator[str]:
             yield columns[0]
 
 
-def typed_rows(text: str, service: str) -> Iterator[str]:
+def parse_typed_rows(text: str, part: str) -> Iterator[str]:
     """The third of comma-separated columns where the second is `domain`."""
     for line in text.split("\n"):
         columns = line.strip().split(",")
@@ -175,127 +175,127 @@ def typed_rows(text: str, service: str) -> Iterator[str]:
             yield columns[2]
 
 
-def lolrmm(text: str, service: str) -> Iterator[str]:
+def parse_lolrmm(text: str, part: str) -> Iterator[str]:
     """The items of each list `Domains:` of a tool of LOLRMM. The file's other values are not YAML that can be read."""
-    inside = False
+    in_domains = False
     for line in text.split("\n"):
-        word = line.strip()
-        if inside and word.startswith("- "):
-            yield word[2:].strip("'\" ")
+        text_line = line.strip()
+        if in_domains and text_line.startswith("- "):
+            yield text_line[2:].strip("'\" ")
         else:
-            inside = word == "Domains:" or word == "- Domains:"
+            in_domains = text_line == "Domains:" or text_line == "- Domains:"
 
 
-def gluetun(text: str, service: str) -> Iterator[str]:
+def parse_gluetun(text: str, part: str) -> Iterator[str]:
     """The two last labels of the servers of servers.json: the provider owns these, and renames what is below."""
-    found = _json(text)
-    for provider in found.values() if isinstance(found, Mapping) else ():
-        for server in _listed(provider, "servers") if isinstance(provider, Mapping) else ():
+    providers = _parse_json(text)
+    for provider in providers.values() if isinstance(providers, Mapping) else ():
+        for server in _read_list(provider, "servers") if isinstance(provider, Mapping) else ():
             name = server.get("hostname", "") if isinstance(server, Mapping) else ""
             if isinstance(name, str) and name:
                 yield ".".join(name.rsplit(".", 2)[-2:])
 
 
-def links(text: str, service: str) -> Iterator[str]:
+def parse_links(text: str, part: str) -> Iterator[str]:
     """The hosts of all links."""
-    yield from _LINK.findall(text)
+    yield from _LINK_PATTERN.findall(text)
 
 
-def resolver_links(text: str, service: str) -> Iterator[str]:
+def parse_resolver_links(text: str, part: str) -> Iterator[str]:
     """The hosts of encrypted resolvers in Markdown: `https://`, `tls://`, `quic://` in backquotes."""
-    yield from _RESOLVER.findall(text)
+    yield from _RESOLVER_PATTERN.findall(text)
 
 
-def item_links(text: str, service: str) -> Iterator[str]:
+def parse_item_links(text: str, title: str) -> Iterator[str]:
     """The host of the first link of each item of a Markdown list, below the headings of this title. FMHY marks items
     that lead to other pages and lists.
     """
-    below = False
+    in_section = False
     for line in text.split("\n"):
         if line.startswith("#"):
-            below = line.lstrip("#►▷ ").strip() == service
-        elif below and line.lstrip().startswith(("* ", "- ")) and not any(mark in line for mark in "🌐↪"):
-            yield from _MARKDOWN_LINK.findall(line)[:1]
+            in_section = line.lstrip("#►▷ ").strip() == title
+        elif in_section and line.lstrip().startswith(("* ", "- ")) and not any(mark in line for mark in "🌐↪"):
+            yield from _MARKDOWN_LINK_PATTERN.findall(line)[:1]
 
 
-def table_links(text: str, service: str) -> Iterator[str]:
+def parse_table_links(text: str, title: str) -> Iterator[str]:
     """The hosts of the links in cells of an HTML table, below the title `<strong>` of a part of it."""
     for part in text.split("<strong>")[1:]:
-        if part.partition("<")[0].strip() == service:
-            yield from _CELL_LINK.findall(part)
+        if part.partition("<")[0].strip() == title:
+            yield from _CELL_LINK_PATTERN.findall(part)
 
 
-def dns_stamps(text: str, service: str) -> Iterator[str]:
+def parse_dns_stamps(text: str, part: str) -> Iterator[str]:
     """The texts in DNS stamps (`sdns://`) of encrypted resolvers: host names, and paths, which are no names."""
-    for stamp in _STAMP.findall(text):
+    for stamp in _STAMP_PATTERN.findall(text):
         try:
             data = base64.urlsafe_b64decode(stamp + "=" * (-len(stamp) % 4))
         except binascii.Error:
             continue
-        at = _BEFORE_STRINGS if data[:1] and data[0] in _ENCRYPTED else len(data)
-        while at < len(data):
-            length = data[at] & 0x7F  # the high bit says that more follow
-            yield data[at + 1 : at + 1 + length].decode("ascii", "ignore")
-            at += 1 + length
+        position = _STAMP_HEADER_BYTES if data[:1] and data[0] in _ENCRYPTED_PROTOCOLS else len(data)
+        while position < len(data):
+            length = data[position] & 0x7F  # the high bit says that more follow
+            yield data[position + 1 : position + 1 + length].decode("ascii", "ignore")
+            position += 1 + length
 
 
 FORMATS: Mapping[str, Callable[[str, str], Iterator[str]]] = {
-    "lines": lines,
-    "hosts": hosts,
-    "first_column": first_column,
-    "google_ranges": google_ranges,
-    "onionoo": onionoo,
-    "adguard_services": adguard_services,
-    "v2fly": v2fly,
-    "adblock": adblock,
-    "ranks": ranks,
-    "json_names": json_names,
-    "adguard_home": adguard_home,
-    "ndpi": ndpi,
-    "clash": clash,
-    "zeek_intel": zeek_intel,
-    "typed_rows": typed_rows,
-    "lolrmm": lolrmm,
-    "gluetun": gluetun,
-    "links": links,
-    "resolver_links": resolver_links,
-    "item_links": item_links,
-    "table_links": table_links,
-    "dns_stamps": dns_stamps,
+    "lines": parse_lines,
+    "hosts": parse_hosts_file,
+    "first_column": parse_first_column,
+    "google_ranges": parse_google_ranges,
+    "onionoo": parse_onionoo,
+    "adguard_services": parse_adguard_services,
+    "v2fly": parse_v2fly,
+    "adblock": parse_adblock,
+    "ranks": parse_ranks,
+    "json_names": parse_json_names,
+    "adguard_home": parse_adguard_home,
+    "ndpi": parse_ndpi,
+    "clash": parse_clash,
+    "zeek_intel": parse_zeek_intel,
+    "typed_rows": parse_typed_rows,
+    "lolrmm": parse_lolrmm,
+    "gluetun": parse_gluetun,
+    "links": parse_links,
+    "resolver_links": parse_resolver_links,
+    "item_links": parse_item_links,
+    "table_links": parse_table_links,
+    "dns_stamps": parse_dns_stamps,
 }
 # Of lists that are spread over files beside each other: which of these a file includes.
-INCLUDES: Mapping[str, Callable[[str], Iterator[str]]] = {"v2fly": v2fly_includes}
+INCLUDE_FORMATS: Mapping[str, Callable[[str], Iterator[str]]] = {"v2fly": list_v2fly_includes}
 
 
-def network(value: str) -> str:
+def normalise_network(text: str) -> str:
     """An address or a network in the spelling of the catalogue; what is none stays as it is, to be refused."""
     try:
-        return str(ipaddress.ip_network(value, strict=False))
+        return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
-        return value
+        return text
 
 
-def _quoted(text: str) -> str:
+def _extract_quoted(text: str) -> str:
     """What is between the first two double quotes."""
     return (text.split('"', 2)[1:2] or [""])[0]
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return parse_answer_json(text, len(text))  # its bytes were limited
     except ValueError as error:
-        raise Unreadable(f"no JSON: {str(error)[:80]}") from None
+        raise ListFormatError(f"no JSON: {str(error)[:80]}") from None
 
 
-def _listed(value: Any, key: str) -> list[Any]:
-    found = value.get(key) if isinstance(value, Mapping) else None
-    if not isinstance(found, list):
-        raise Unreadable(f"it has no list {key!r}")
-    return found
+def _read_list(mapping: Any, key: str) -> list[Any]:
+    elements = mapping.get(key) if isinstance(mapping, Mapping) else None
+    if not isinstance(elements, list):
+        raise ListFormatError(f"it has no list {key!r}")
+    return elements
 
 
-def _texts(value: Any, keys: tuple[str, ...], where: str) -> Iterator[str]:
-    found = [value[key] for key in keys if key in value] if isinstance(value, Mapping) else []
-    if not found or not all(isinstance(one, str) for one in found):
-        raise Unreadable(f"an item of {where} has none of {', '.join(keys)}")
-    yield from found
+def _read_texts(mapping: Any, keys: tuple[str, ...], list_name: str) -> Iterator[str]:
+    texts = [mapping[key] for key in keys if key in mapping] if isinstance(mapping, Mapping) else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise ListFormatError(f"an item of {list_name} has none of {', '.join(keys)}")
+    yield from texts

@@ -13,88 +13,94 @@ from pathlib import Path
 
 from ...compile.reading.plain_file import read_plain_file
 from ...policy_errors import PolicyError
-from .formats import INCLUDES
-from .public_lists import Source
+from .formats import INCLUDE_FORMATS
+from .public_lists import PublicList
 
-LARGEST = 32 << 20  # bytes of a file
-MOST_BYTES = 64 << 20  # of all files of a list
-MOST_FILES = 1_000  # of a list
+MAX_FILE_BYTES = 32 << 20  # bytes of a file
+MAX_LIST_BYTES = 64 << 20  # of all files of a list
+MAX_LIST_FILES = 1_000  # of a list
 
 
-class NotRead(Exception):
+class ListReadError(Exception):
     """A list that could not be read, and why."""
 
 
-def _each(waiting: Sequence[str]) -> Iterator[str]:
-    """Each path once, also of those that are added meanwhile. Raises NotRead for too many."""
-    done: set[str] = set()
-    for path in waiting:
-        if path in done:
+def _iterate_unique_paths(pending_paths: Sequence[str]) -> Iterator[str]:
+    """Each path once, also of those that are added meanwhile. Raises ListReadError for too many."""
+    seen_paths: set[str] = set()
+    for path in pending_paths:
+        if path in seen_paths:
             continue
-        done.add(path)
-        if len(done) > MOST_FILES:
-            raise NotRead(f"it has more than {MOST_FILES} files")
+        seen_paths.add(path)
+        if len(seen_paths) > MAX_LIST_FILES:
+            raise ListReadError(f"it has more than {MAX_LIST_FILES} files")
         yield path
 
 
-def texts(source: Source, folder: Path) -> Iterator[tuple[Path, str]]:
-    """The files of a list in a folder of lists, and those that they include. Raises NotRead."""
-    waiting = [path for each in source.paths for path in _matching(each, folder / source.folder)]
-    size = 0
-    for path in _each(waiting):
-        place = folder / source.folder / path
-        content = _content(place, folder)
-        size += len(content)
-        if size > MOST_BYTES:
-            raise NotRead(f"its files have more than {MOST_BYTES} bytes")
+def read_texts(source: PublicList, folder: Path) -> Iterator[tuple[Path, str]]:
+    """The files of a list in a folder of lists, and those that they include. Raises ListReadError."""
+    pending_paths = [
+        path for path_pattern in source.paths for path in _find_matching_paths(path_pattern, folder / source.folder)
+    ]
+    total_bytes = 0
+    for path in _iterate_unique_paths(pending_paths):
+        file_path = folder / source.folder / path
+        content = _read_content(file_path, folder)
+        total_bytes += len(content)
+        if total_bytes > MAX_LIST_BYTES:
+            raise ListReadError(f"its files have more than {MAX_LIST_BYTES} bytes")
         if b"\0" in content:
-            raise NotRead(f"{source.folder}/{path} is no text: byte {content.index(0)} is NUL")
+            raise ListReadError(f"{source.folder}/{path} is no text: byte {content.index(0)} is NUL")
         text = content.decode("utf-8", errors="replace")
-        yield place, text
-        waiting += _included(source, path, text)
+        yield file_path, text
+        pending_paths += _list_included_paths(source, path, text)
 
 
-def _included(source: Source, path: str, text: str) -> list[str]:
+def _list_included_paths(source: PublicList, path: str, text: str) -> list[str]:
     """The paths of what a file includes: files beside it."""
-    if source.format not in INCLUDES:
+    if source.format not in INCLUDE_FORMATS:
         return []
-    found = list(INCLUDES[source.format](text))
-    for name in found:
+    included_names = list(INCLUDE_FORMATS[source.format](text))
+    for name in included_names:
         if "/" in name or name.startswith("."):
-            raise NotRead(f"{source.folder}/{path} includes {name[:80]!r}, expected a file beside it")
-    return [str(Path(path).with_name(name)) for name in found]
+            raise ListReadError(f"{source.folder}/{path} includes {name[:80]!r}, expected a file beside it")
+    return [str(Path(path).with_name(name)) for name in included_names]
 
 
-def _matching(path: str, folder: Path) -> list[str]:
+def _find_matching_paths(path_pattern: str, folder: Path) -> list[str]:
     """The paths that a path of the table stands for."""
-    if "*" not in path:
-        return [path]
-    parent = Path(path).parent
+    if "*" not in path_pattern:
+        return [path_pattern]
+    parent = Path(path_pattern).parent
     try:
         with os.scandir(folder / parent) as entries:
-            names = sorted(one.name for one in entries if fnmatch.fnmatchcase(one.name, Path(path).name))
+            names = sorted(
+                directory_entry.name
+                for directory_entry in entries
+                if fnmatch.fnmatchcase(directory_entry.name, Path(path_pattern).name)
+            )
     except OSError as error:
-        raise NotRead(f"{folder.name}/{parent}: {error.strerror}") from None
+        raise ListReadError(f"{folder.name}/{parent}: {error.strerror}") from None
     if not names:
-        raise NotRead(f"{folder.name}/{path}: no such file")
+        raise ListReadError(f"{folder.name}/{path_pattern}: no such file")
     return [str(parent / name) for name in names]
 
 
-def _content(path: Path, folder: Path) -> bytes:
+def _read_content(path: Path, folder: Path) -> bytes:
     try:
-        return read_plain_file(path, LARGEST, within=folder)
+        return read_plain_file(path, MAX_FILE_BYTES, within=folder)
     except PolicyError as error:
-        raise NotRead(f"{path.relative_to(folder)}: found {error.value}, expected {error.expected}") from None
+        raise ListReadError(f"{path.relative_to(folder)}: found {error.value}, expected {error.expected}") from None
 
 
-def over_https(source: Source, fetched: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-    """The path of each file of a list, and its text: those of the table, and what they include. Raises NotRead."""
-    waiting = list(source.paths)
-    size = 0
-    for path in _each(waiting):
-        text = fetched(source.url + path)
-        size += len(text)
-        if size > MOST_BYTES:
-            raise NotRead(f"its files have more than {MOST_BYTES} bytes")
+def fetch_texts(source: PublicList, fetch_text: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """The path of each file of a list, and its text: those of the table, and what they include. Raises ListReadError."""
+    pending_paths = list(source.paths)
+    total_length = 0
+    for path in _iterate_unique_paths(pending_paths):
+        text = fetch_text(source.url + path)
+        total_length += len(text)
+        if total_length > MAX_LIST_BYTES:
+            raise ListReadError(f"its files have more than {MAX_LIST_BYTES} bytes")
         yield path, text
-        waiting += _included(source, path, text)
+        pending_paths += _list_included_paths(source, path, text)

@@ -1,4 +1,4 @@
-"""`./proscribe catalog list`, `show` and `find_stale_entries`."""
+"""`./proscribe catalog list`, `show_service` and `find_stale_entries`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ from ...compile.plans.identifiers import IDENTIFIER_READERS
 from ...report.text.command import Subcommand
 from ...report.text.layout import fitted, screen_width, table
 from ...report.text.wording import clean
-from .. import say
-from ..next_command import format_suggestions, propose
-from .chosen import Chosen
-from .publishers import all_publishers, of_item
+from .. import print_message
+from ..next_command import format_suggestions, propose_command
+from .chosen import LoadedCatalogue
+from .publishers import read_all_publishers, select_publisher_ids
 
 LIST_SCHEMA, SERVICE_SCHEMA, STALE_SCHEMA = "proscribe/catalog-list/1", "proscribe/service/1", "proscribe/stale/1"
-FOUND = 1  # stale: something is
-_INTO = {ENTRY: ("domains",), NETWORKS: ("networks",), FEED: ("feed",)}  # which lists are about what is stale
+STALE_CODE = 1  # stale: something is
+_PUBLISHED_KINDS = {
+    ENTRY: ("domains",),
+    NETWORKS: ("networks",),
+    FEED: ("feed",),
+}  # which lists are about what is stale
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,98 +41,127 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
-def list_all(arguments: argparse.Namespace, chosen: Chosen) -> int:
+def list_services(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """Every service, by category."""
-    services = [one for one in chosen.catalogue.services.values() if arguments.category in (None, one.category)]
-    services.sort(key=lambda one: (CATEGORIES.index(one.category), one.id))
-    if arguments.json:
-        listed = [{"id": one.id, "name": one.name, "category": one.category, **_facts(one)} for one in services]
-        release = chosen.catalogue.release._asdict()
-        print(json.dumps({"schema": LIST_SCHEMA, "release": release, "services": listed}, indent=2))
-        return 0
-    head = ("service", "category", "enforced", "checked", "controls")
-    rows = [
-        (one.id, one.category, "yes" if one.enforce else "no", one.checked or "never", _controls(one))
-        for one in services
+    services = [
+        service for service in loaded.catalogue.services.values() if arguments.category in (None, service.category)
     ]
-    print("\n".join(table([head, *rows], screen_width())))
+    services.sort(key=lambda service: (CATEGORIES.index(service.category), service.id))
+    if arguments.json:
+        service_entries = [
+            {"id": service.id, "name": service.name, "category": service.category, **_make_service_facts(service)}
+            for service in services
+        ]
+        release = loaded.catalogue.release._asdict()
+        print(json.dumps({"schema": LIST_SCHEMA, "release": release, "services": service_entries}, indent=2))
+        return 0
+    header = ("service", "category", "enforced", "checked", "controls")
+    rows = [
+        (
+            service.id,
+            service.category,
+            "yes" if service.enforce else "no",
+            service.checked or "never",
+            _format_controls(service),
+        )
+        for service in services
+    ]
+    print("\n".join(table([header, *rows], screen_width())))
     return 0
 
 
-def _facts(service: Service) -> dict[str, object]:
+def _make_service_facts(service: Service) -> dict[str, object]:
     return {
         "audience": service.audience,
         "enforce": service.enforce,
         "checked": service.checked or None,
         "networks_checked": service.networks_checked or None,
-        "controls": _controls(service).split(", ") if _controls(service) != "none" else [],
+        "controls": _format_controls(service).split(", ") if _format_controls(service) != "none" else [],
         "file": service.file,
     }
 
 
-def _controls(service: Service) -> str:
-    return ", ".join(control for control, find in IDENTIFIER_READERS.items() if find(service)) or "none"
+def _format_controls(service: Service) -> str:
+    return (
+        ", ".join(control for control, find_identifiers in IDENTIFIER_READERS.items() if find_identifiers(service))
+        or "none"
+    )
 
 
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `show`."""
+    """The options of `show_service`."""
     parser.add_argument("service", metavar="SERVICE", help="the id of a service, such as telegram")
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
-def show(arguments: argparse.Namespace, chosen: Chosen) -> int:
+def show_service(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """One service, with where its values come from."""
-    service = chosen.service(arguments.service)
-    feeds = [feed for feed in chosen.catalogue.feeds.values() if feed.service == service.id]
+    service = loaded.find_service(arguments.service)
+    feeds = [feed for feed in loaded.catalogue.feeds.values() if feed.service == service.id]
     if arguments.json:
-        listed = [
+        feed_entries = [
             {
-                "id": one.id,
-                "kind": one.kind,
-                "checked": one.checked,
-                "values": len(one.values),
-                "agreement": one.agreement or None,
-                "compared": one.compared,
+                "id": service_feed.id,
+                "kind": service_feed.kind,
+                "checked": service_feed.checked,
+                "values": len(service_feed.values),
+                "agreement": service_feed.agreement or None,
+                "compared": service_feed.compared,
             }
-            for one in feeds
+            for service_feed in feeds
         ]
-        print(json.dumps({"schema": SERVICE_SCHEMA, **dataclasses.asdict(service), "feeds": listed}, indent=2))
+        print(json.dumps({"schema": SERVICE_SCHEMA, **dataclasses.asdict(service), "feeds": feed_entries}, indent=2))
         return 0
     lines = [f"{service.id}  {service.name}, {service.category}", f"  file: {service.file}"]
-    for key, value in dataclasses.asdict(service).items():
-        if value and key not in ("id", "name", "category", "file", "origins", "decided", "unverified", "compared"):
-            lines += _of_key(key, value, service.origins)
-    lines += _of_key("unverified", service.unverified, {}) if service.unverified else []
+    for key, field_value in dataclasses.asdict(service).items():
+        if field_value and key not in (
+            "id",
+            "name",
+            "category",
+            "file",
+            "origins",
+            "decided",
+            "unverified",
+            "compared",
+        ):
+            lines += _format_key(key, field_value, service.origins)
+    lines += _format_key("unverified", service.unverified, {}) if service.unverified else []
     for decision in service.decided:
         lines.append(f"  {decision['as']}: {', '.join(decision['names'])}: {decision['why']}")
-    lines += _compared(service.compared)
-    for one in feeds:
-        agreement = f", an agreement of {one.agreement}" if one.agreement else ""
-        lines.append(f"  feed {one.id}: {len(one.values):,} {one.kind}{agreement}, checked {one.checked}")
-        lines += [f"  {line}" for line in _compared(one.compared)]
+    lines += _format_comparisons(service.compared)
+    for service_feed in feeds:
+        agreement = f", an agreement of {service_feed.agreement}" if service_feed.agreement else ""
+        lines.append(
+            f"  feed {service_feed.id}: {len(service_feed.values):,} {service_feed.kind}{agreement}, checked {service_feed.checked}"
+        )
+        lines += [f"  {line}" for line in _format_comparisons(service_feed.compared)]
     print(fitted("\n".join(map(clean, lines)), screen_width()))
     return 0
 
 
-def _compared(records: Iterable[Compared]) -> list[str]:
+def _format_comparisons(records: Iterable[Compared]) -> list[str]:
     return [
-        f"  compared with {one['with']} on {one['day']}: {one['values']} values, sha256 {one['sha256']}"
-        + (f", {one['version']}" if "version" in one else "")
-        for one in records
+        f"  compared with {comparison['with']} on {comparison['day']}: {comparison['values']} values, sha256 {comparison['sha256']}"
+        + (f", {comparison['version']}" if "version" in comparison else "")
+        for comparison in records
     ]
 
 
-def _of_key(key: str, value: Any, origins: Mapping[str, str]) -> list[str]:
-    if isinstance(value, Mapping):
-        return [line for inner, one in value.items() for line in _of_key(f"{key}.{inner}", one, origins)]
-    if isinstance(value, str | bool):
-        return [f"  {key}: {str(value).lower() if isinstance(value, bool) else value}"]
-    values: Iterable[Any] = value
-    return [f"  {key}:", *(f"    {one}{_origin(one, origins)}" for one in values)]
+def _format_key(key: str, content: Any, origins: Mapping[str, str]) -> list[str]:
+    if isinstance(content, Mapping):
+        return [
+            line
+            for inner_key, element in content.items()
+            for line in _format_key(f"{key}.{inner_key}", element, origins)
+        ]
+    if isinstance(content, str | bool):
+        return [f"  {key}: {str(content).lower() if isinstance(content, bool) else content}"]
+    values: Iterable[Any] = content
+    return [f"  {key}:", *(f"    {element}{_format_origin(element, origins)}" for element in values)]
 
 
-def _origin(value: object, origins: Mapping[str, str]) -> str:
-    return f"  ({origins[value]})" if isinstance(value, str) and value in origins else ""
+def _format_origin(element: object, origins: Mapping[str, str]) -> str:
+    return f"  ({origins[element]})" if isinstance(element, str) and element in origins else ""
 
 
 def add_stale_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,50 +171,64 @@ def add_stale_arguments(parser: argparse.ArgumentParser) -> None:
         "(checked_accepted) comes last, and is not stale. Exit code 1 where something is stale, 0 where nothing is."
     )
     parser.add_argument(
-        "--max-age", type=_days, default="180d", metavar="LENGTH", help="as proscribe_catalog_max_age (default: 180d)"
+        "--max-age",
+        type=_parse_days,
+        default="180d",
+        metavar="LENGTH",
+        help="as proscribe_catalog_max_age (default: 180d)",
     )
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
-def _days(text: str) -> int:
+def _parse_days(text: str) -> int:
     try:
         return parse_duration(text) // 86400
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def list_stale(arguments: argparse.Namespace, chosen: Chosen) -> int:
+def list_stale(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """What is enforced and was not checked for too long, the oldest first, with what to do; then what is accepted."""
-    ids = {one.id for one in chosen.catalogue.services.values() if one.enforce}
+    service_ids = {stale_entry.id for stale_entry in loaded.catalogue.services.values() if stale_entry.enforce}
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    found = find_stale_entries(chosen.catalogue, ids, today, arguments.max_age)
-    left = find_accepted_entries(chosen.catalogue, ids, today, arguments.max_age)
-    publishers = all_publishers(chosen.directories)
-    lists = {one: of_item(publishers, _INTO[one.what], one.id) for one in found}
+    stale_entries = find_stale_entries(loaded.catalogue, service_ids, today, arguments.max_age)
+    accepted_entries = find_accepted_entries(loaded.catalogue, service_ids, today, arguments.max_age)
+    publishers = read_all_publishers(loaded.directories)
+    publisher_ids = {
+        stale_entry: select_publisher_ids(publishers, _PUBLISHED_KINDS[stale_entry.what], stale_entry.id)
+        for stale_entry in stale_entries
+    }
     if arguments.json:
-        listed = [{**one._asdict(), "publishers": lists[one]} for one in found]
-        others = [{**one._asdict(), "until": word["until"], "why": word["why"]} for one, word in left]
-        print(json.dumps({"schema": STALE_SCHEMA, "stale": listed, "accepted": others}, indent=2))
-        return FOUND if found else 0
-    for one in found:
-        for line in _to_do(one, lists[one], arguments):
-            say(line)
-    for one, word in left:
-        say(f"{one}; accepted until {word['until']}: {word['why']}")
-    if not found:
-        others_than = " or is accepted" if left else ""
-        say(f"everything that is enforced was checked within {format_duration(arguments.max_age * 86400)}{others_than}")
-    return FOUND if found else 0
+        stale_data = [
+            {**stale_entry._asdict(), "publishers": publisher_ids[stale_entry]} for stale_entry in stale_entries
+        ]
+        accepted_data = [
+            {**stale_entry._asdict(), "until": acceptance["until"], "why": acceptance["why"]}
+            for stale_entry, acceptance in accepted_entries
+        ]
+        print(json.dumps({"schema": STALE_SCHEMA, "stale": stale_data, "accepted": accepted_data}, indent=2))
+        return STALE_CODE if stale_entries else 0
+    for stale_entry in stale_entries:
+        for line in _describe_refresh(stale_entry, publisher_ids[stale_entry], arguments):
+            print_message(line)
+    for stale_entry, acceptance in accepted_entries:
+        print_message(f"{stale_entry}; accepted until {acceptance['until']}: {acceptance['why']}")
+    if not stale_entries:
+        accepted_note = " or is accepted" if accepted_entries else ""
+        print_message(
+            f"everything that is enforced was checked within {format_duration(arguments.max_age * 86400)}{accepted_note}"
+        )
+    return STALE_CODE if stale_entries else 0
 
 
-def _to_do(one: StaleEntry, publishers: Sequence[str], arguments: argparse.Namespace) -> list[str]:
+def _describe_refresh(stale_entry: StaleEntry, publishers: Sequence[str], arguments: argparse.Namespace) -> list[str]:
     """Return lines with what is stale, and the command that refreshes it where a publisher has a list."""
     if not publishers:
-        return [f"{one}; no publisher has a list: compare it by hand, or accept it (checked_accepted)"]
+        return [f"{stale_entry}; no publisher has a list: compare it by hand, or accept it (checked_accepted)"]
     options: dict[str, str | Sequence[str]] = {}
     options |= {"catalog": arguments.catalog} if arguments.catalog != str(CATALOGUE) else {}
     options |= {"dir": arguments.dir} if arguments.dir else {}
     return [
-        f"{one}; this refreshes it:",
-        *format_suggestions(propose("catalog", Subcommand("refresh", options, {"list": publishers}))),
+        f"{stale_entry}; this refreshes it:",
+        *format_suggestions(propose_command("catalog", Subcommand("refresh", options, {"list": publishers}))),
     ]

@@ -9,71 +9,71 @@ from pathlib import Path
 
 from ...compile.reading.plain_file import read_plain_file
 from ...policy_errors import PolicyError
-from .fetching import LARGEST, Fetched, NotFetched, decoded, fetch
-from .list_files import NotRead, over_https, texts
+from .fetching import MAX_LIST_BYTES, FetchedList, FetchError, decode_list, fetch_list
+from .list_files import ListReadError, fetch_texts, read_texts
 from .publishers import Publisher
 
-Fetch = Callable[[Publisher], Fetched]
+FetchPublisher = Callable[[Publisher], FetchedList]
 
 
-def once(fetched: Fetch) -> Fetch:
+def cache_fetches(fetch_publisher: FetchPublisher) -> FetchPublisher:
     """Fetches each address once, whatever came of it: several lists may be parts of one."""
-    seen: dict[tuple[str, str], Fetched | NotFetched] = {}
+    outcomes: dict[tuple[str, str], FetchedList | FetchError] = {}
 
-    def fetch_or_know(publisher: Publisher) -> Fetched:
-        if (publisher.url, publisher.list_id) not in seen:
+    def fetch_or_recall(publisher: Publisher) -> FetchedList:
+        if (publisher.url, publisher.list_id) not in outcomes:
             try:
-                seen[(publisher.url, publisher.list_id)] = fetched(publisher)
-            except NotFetched as error:
-                seen[(publisher.url, publisher.list_id)] = error
-        found = seen[(publisher.url, publisher.list_id)]
-        if isinstance(found, NotFetched):
-            raise found
-        return found
+                outcomes[(publisher.url, publisher.list_id)] = fetch_publisher(publisher)
+            except FetchError as error:
+                outcomes[(publisher.url, publisher.list_id)] = error
+        outcome = outcomes[(publisher.url, publisher.list_id)]
+        if isinstance(outcome, FetchError):
+            raise outcome
+        return outcome
 
-    return fetch_or_know
+    return fetch_or_recall
 
 
-def published(publisher: Publisher, ca_file: str = "") -> Fetched:
-    """A list over https, of today. Raises NotFetched."""
-    if not publisher.listed:
-        return fetch(publisher.url, ca_file)
-    files: list[Fetched] = []
+def fetch_published_list(publisher: Publisher, ca_file: str = "") -> FetchedList:
+    """A list over https, of today. Raises FetchError."""
+    if not publisher.public_list:
+        return fetch_list(publisher.url, ca_file)
+    files: list[FetchedList] = []
 
-    def fetched(url: str) -> str:
-        files.append(fetch(url, ca_file))
+    def fetch_text(url: str) -> str:
+        files.append(fetch_list(url, ca_file))
         return files[-1].text
 
     try:
-        found = [text for _, text in over_https(publisher.listed, fetched)]
-    except NotRead as error:
-        raise NotFetched(str(error)) from None
-    return files[0] if len(files) == 1 else _together(found, min(one.day for one in files))
+        file_texts = [text for _, text in fetch_texts(publisher.public_list, fetch_text)]
+    except ListReadError as error:
+        raise FetchError(str(error)) from None
+    return files[0] if len(files) == 1 else _join_files(file_texts, min(file.day for file in files))
 
 
-def from_folder(publisher: Publisher, folder: Path) -> Fetched:
+def read_list_from_folder(publisher: Publisher, folder: Path) -> FetchedList:
     """A list that was fetched elsewhere, of the day on which it was written: the file of the publisher's id, or where
-    `recall` has it. Raises NotFetched.
+    `recall` has it. Raises FetchError.
     """
-    own = folder / publisher.id
+    own_path = folder / publisher.id
     try:
-        if publisher.listed and not own.is_file():
-            found = list(texts(publisher.listed, folder))
-            return _together([text for _, text in found], min(_day(path) for path, _ in found))
-        return decoded(read_plain_file(own, LARGEST, within=folder), _day(own))
-    except (PolicyError, NotRead) as error:
-        raise NotFetched(str(error)) from None
+        if publisher.public_list and not own_path.is_file():
+            files = list(read_texts(publisher.public_list, folder))
+            return _join_files([text for _, text in files], min(_find_file_date(path) for path, _ in files))
+        return decode_list(read_plain_file(own_path, MAX_LIST_BYTES, within=folder), _find_file_date(own_path))
+    except (PolicyError, ListReadError) as error:
+        raise FetchError(str(error)) from None
     except OSError as error:
-        raise NotFetched(f"{own}: {error.strerror}") from None
+        raise FetchError(f"{own_path}: {error.strerror}") from None
 
 
-def _day(path: Path) -> datetime.date:
+def _find_file_date(path: Path) -> datetime.date:
     """The day on which a file was written; today for a later one."""
     today = datetime.datetime.now(datetime.timezone.utc).date()
     return min(today, datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.timezone.utc).date())
 
 
-def _together(found: Sequence[str], day: datetime.date) -> Fetched:
+def _join_files(file_texts: Sequence[str], day: datetime.date) -> FetchedList:
     """The files of a list as one."""
-    text = "\n".join(found)
-    return Fetched(text, day, hashlib.sha256(text.encode()).hexdigest())
+    text = "\n".join(file_texts)
+    return FetchedList(text, day, hashlib.sha256(text.encode()).hexdigest())

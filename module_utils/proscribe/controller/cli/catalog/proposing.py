@@ -15,26 +15,26 @@ from ...compile.catalogue.loading import Service
 from ...compile.catalogue.schema import is_address_blocked
 from ...compile.reading import grammar
 from ...report.text.wording import counted
-from .. import Refused, say
-from .chosen import Chosen
-from .files import write
+from .. import CommandError, print_message
+from .chosen import LoadedCatalogue
+from .files import write_catalogue_file
 from .public_lists import CATEGORIES
-from .recall import add_choice_arguments, compared
-from .recall.proposals import Proposed, proposed
+from .recall import add_choice_arguments, compare_catalogue
+from .recall.proposals import ProposedName, propose_missing_names
 
-LARGEST = 4 << 20  # bytes of a list
-MOST = 10_000  # names
+MAX_LIST_BYTES = 4 << 20  # bytes of a list
+MAX_NAMES = 10_000  # names
 
 
-class Proposal(NamedTuple):
+class AmendmentProposal(NamedTuple):
     """What becomes of the names of a list, by name: to add, and left out with the reason."""
 
-    add: list[str]
-    left: dict[str, str]
+    added: list[str]
+    left_out: dict[str, str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `propose`."""
+    """The options of `propose_names`."""
     parser.epilog = (
         "LIST has one name a line; # begins a comment. The forms domain:x and full:x of v2fly, ||x^ of ad blockers\n"
         "and 0.0.0.0 x of hosts files are read too. What the entry blocks, shares or has refused is left out. The\n"
@@ -49,144 +49,162 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_choice_arguments(parser)
 
 
-def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
+def run_proposal(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """Print or write amendments; returns 0, also where there is nothing to add."""
     if arguments.from_recall:
-        return _from_recall(arguments, chosen)
+        return _propose_from_recall(arguments, loaded)
     for name in ("service", "list"):
         if not getattr(arguments, name):
-            raise Refused(f"{name.upper()} is missing; expected SERVICE LIST --source TEXT, or --from-recall FOLDER")
+            raise CommandError(
+                f"{name.upper()} is missing; expected SERVICE LIST --source TEXT, or --from-recall FOLDER"
+            )
     if arguments.source is None:
-        raise Refused("--source is missing; expected where the list comes from, with its date")
-    if wrong := grammar.check_prose(arguments.source):
-        raise Refused(f"--source: expected {wrong}")
-    service = chosen.service(arguments.service)
-    proposal = propose(service, names_of(_text(arguments.list)))
-    for name, why in proposal.left.items():
-        say(f"left out {name}: {why}", error=True)
-    if not proposal.add:
-        say(f"nothing to add to {service.id}", error=True)
-    elif path := _place(arguments, service):
+        raise CommandError("--source is missing; expected where the list comes from, with its date")
+    if expectation := grammar.check_prose(arguments.source):
+        raise CommandError(f"--source: expected {expectation}")
+    service = loaded.find_service(arguments.service)
+    proposal = propose_names(service, parse_names(_read_text(arguments.list)))
+    for name, reason in proposal.left_out.items():
+        print_message(f"left out {name}: {reason}", error=True)
+    if not proposal.added:
+        print_message(f"nothing to add to {service.id}", error=True)
+    elif path := _find_amendment_path(arguments, service):
         if path.exists():
-            raise Refused(f"{path} is there already; add these under add.domains: {', '.join(proposal.add)}")
-        _write(path, service, proposal.add, [arguments.source])
+            raise CommandError(f"{path} is there already; add these under add.domains: {', '.join(proposal.added)}")
+        _write_amendment(path, service, proposal.added, [arguments.source])
     else:
-        print(amendment(service, proposal.add, [arguments.source]), end="")
+        print(format_amendment(service, proposal.added, [arguments.source]), end="")
     return 0
 
 
-def _from_recall(arguments: argparse.Namespace, chosen: Chosen) -> int:
+def _propose_from_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """Propose what public lists have and the catalogue lacks."""
     if arguments.list or arguments.source:
-        raise Refused("found LIST or --source beside --from-recall; expected at most SERVICE: the lists are the source")
-    only = chosen.service(arguments.service).id if arguments.service else ""
+        raise CommandError(
+            "found LIST or --source beside --from-recall; expected at most SERVICE: the lists are the source"
+        )
+    only_service = loaded.find_service(arguments.service).id if arguments.service else ""
     categories = arguments.category or CATEGORIES
-    recall = compared(chosen, Path(arguments.from_recall), categories, arguments.popular)
+    recall = compare_catalogue(loaded, Path(arguments.from_recall), categories, arguments.popular)
     if not recall.popularity:
-        raise Refused(f"{arguments.from_recall} has no list of the most asked-for names that can be read")
-    for id_, why in recall.lists.missing.items():
-        say(f"missing: {id_}: {why}", error=True)
-    found = [one for one in proposed(recall.results, chosen) if only in ("", one.service)]
-    for one in found:
-        if one.closes:
-            say(f"left out {one.evidence}: {one.closes}", error=True)
-    fine = [one for one in found if not one.closes]
-    for id_ in sorted({one.service for one in fine} - {""}):
-        _propose_of(arguments, chosen.service(id_), [one for one in fine if one.service == id_])
-    if without := [one for one in fine if not one.service]:
+        raise CommandError(f"{arguments.from_recall} has no list of the most asked-for names that can be read")
+    for entry_id, reason in recall.lists.reasons_by_list.items():
+        print_message(f"missing: {entry_id}: {reason}", error=True)
+    proposed_names = [
+        proposed_name
+        for proposed_name in propose_missing_names(recall.results, loaded)
+        if only_service in ("", proposed_name.service)
+    ]
+    for proposed_name in proposed_names:
+        if proposed_name.conflict:
+            print_message(f"left out {proposed_name.evidence}: {proposed_name.conflict}", error=True)
+    accepted_names = [proposed_name for proposed_name in proposed_names if not proposed_name.conflict]
+    for entry_id in sorted({proposed_name.service for proposed_name in accepted_names} - {""}):
+        _propose_amendment(
+            arguments,
+            loaded.find_service(entry_id),
+            [proposed_name for proposed_name in accepted_names if proposed_name.service == entry_id],
+        )
+    if homeless_names := [proposed_name for proposed_name in accepted_names if not proposed_name.service]:
         print("# No entry has names of their vendors. A new entry, or a decision of one, speaks of them:")
-        print("\n".join(f"# {one.category}: {one.evidence}" for one in without))
-    say(f"{counted(len(fine), 'name')} proposed, {len(without)} of them without an entry", error=True)
+        print("\n".join(f"# {proposed_name.category}: {proposed_name.evidence}" for proposed_name in homeless_names))
+    print_message(
+        f"{counted(len(accepted_names), 'name')} proposed, {len(homeless_names)} of them without an entry", error=True
+    )
     return 0
 
 
-def _propose_of(arguments: argparse.Namespace, service: Service, names: Iterable[Proposed]) -> None:
+def _propose_amendment(arguments: argparse.Namespace, service: Service, names: Iterable[ProposedName]) -> None:
     """The amendment of one entry."""
-    evidence = {one.found.name: one.evidence for one in names}
-    proposal = propose(service, list(evidence))
-    for name, why in proposal.left.items():
-        say(f"left out {name}: {why}", error=True)
-    if not proposal.add:
+    evidence = {proposed_name.listed_name.name: proposed_name.evidence for proposed_name in names}
+    proposal = propose_names(service, list(evidence))
+    for name, reason in proposal.left_out.items():
+        print_message(f"left out {name}: {reason}", error=True)
+    if not proposal.added:
         return
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    sources = [f"public lists, compared on {today}: {evidence[name]}" for name in proposal.add]
-    path = _place(arguments, service)
+    sources = [f"public lists, compared on {today}: {evidence[name]}" for name in proposal.added]
+    path = _find_amendment_path(arguments, service)
     if not path:
-        print(amendment(service, proposal.add, sources), end="")
+        print(format_amendment(service, proposal.added, sources), end="")
     elif path.exists():
-        say(f"{path} is there already; add these under add.domains: {', '.join(proposal.add)}", error=True)
+        print_message(f"{path} is there already; add these under add.domains: {', '.join(proposal.added)}", error=True)
     else:
-        _write(path, service, proposal.add, sources)
+        _write_amendment(path, service, proposal.added, sources)
 
 
-def _place(arguments: argparse.Namespace, service: Service) -> Path | None:
+def _find_amendment_path(arguments: argparse.Namespace, service: Service) -> Path | None:
     """Where an amendment is written; None where it is printed."""
     return Path(arguments.dir[-1]) / FOLDER / f"{service.id}.yml" if arguments.dir else None
 
 
-def _write(path: Path, service: Service, names: list[str], sources: Sequence[str]) -> None:
-    write(path, amendment(service, names, sources))
-    say(f"{path}: {counted(len(names), 'name')} to add; review it, then commit", error=True)
+def _write_amendment(path: Path, service: Service, names: list[str], sources: Sequence[str]) -> None:
+    write_catalogue_file(path, format_amendment(service, names, sources))
+    print_message(f"{path}: {counted(len(names), 'name')} to add; review it, then commit", error=True)
 
 
-def _text(name: str) -> str:
+def _read_text(name: str) -> str:
     try:
         if name == "-":
-            content = sys.stdin.buffer.read(LARGEST + 1)
+            content = sys.stdin.buffer.read(MAX_LIST_BYTES + 1)
         else:
             with open(name, "rb") as stream:
-                content = stream.read(LARGEST + 1)
+                content = stream.read(MAX_LIST_BYTES + 1)
     except OSError as error:
-        raise Refused(f"{name}: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise Refused(f"{name}: more than {LARGEST} bytes; expected a list of names")
+        raise CommandError(f"{name}: {error.strerror}") from None
+    if len(content) > MAX_LIST_BYTES:
+        raise CommandError(f"{name}: more than {MAX_LIST_BYTES} bytes; expected a list of names")
     return content.decode("utf-8", errors="replace")
 
 
-def names_of(text: str) -> list[str]:
+def parse_names(text: str) -> list[str]:
     """The names of a list, in any of the forms that such lists have; what is no name is left out. Raises Refused for
     too many.
     """
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for line in text.split("\n"):
-        words = line.partition("#")[0].strip().lower().split()
-        word = words[-1] if len(words) == 2 and words[0] in ("0.0.0.0", "127.0.0.1", "::") else "".join(words[:1])
-        word = word.removeprefix("domain:").removeprefix("full:").removeprefix("||").removesuffix("^")
-        word = word.partition(":@")[0].lstrip("*.").rstrip(".")
-        if word and not grammar.check_domain(word):
-            found[word] = None
-    if len(found) > MOST:
-        raise Refused(f"{len(found)} names; expected at most {MOST}: a longer list is a feed")
-    return list(found)
+        line_words = line.partition("#")[0].strip().lower().split()
+        name = (
+            line_words[-1]
+            if len(line_words) == 2 and line_words[0] in ("0.0.0.0", "127.0.0.1", "::")
+            else "".join(line_words[:1])
+        )
+        name = name.removeprefix("domain:").removeprefix("full:").removeprefix("||").removesuffix("^")
+        name = name.partition(":@")[0].lstrip("*.").rstrip(".")
+        if name and not grammar.check_domain(name):
+            names[name] = None
+    if len(names) > MAX_NAMES:
+        raise CommandError(f"{len(names)} names; expected at most {MAX_NAMES}: a longer list is a feed")
+    return list(names)
 
 
-def propose(service: Service, names: list[str]) -> Proposal:
+def propose_names(service: Service, names: list[str]) -> AmendmentProposal:
     """What an amendment of a service would add of some names."""
-    decided = {name: one for one in service.decided for name in one["names"]}
+    decisions = {name: entry_name for entry_name in service.decided for name in entry_name["names"]}
     entry = {key: list(getattr(service, key)) for key in ("domains", "urls", "allow_domains")}
-    add: list[str] = []
-    left: dict[str, str] = {}
-    for name in sorted(names, key=lambda one: (one.count("."), one)):
-        if name in decided:
-            left[name] = f"{decided[name]['as']}: {decided[name]['why']}"
+    added: list[str] = []
+    left_out: dict[str, str] = {}
+    for name in sorted(names, key=lambda entry_name: (entry_name.count("."), entry_name)):
+        if name in decisions:
+            left_out[name] = f"{decisions[name]['as']}: {decisions[name]['why']}"
         elif name in (*service.shared_domains, *service.allow_domains):
-            left[name] = "the entry has it as shared or allowed"
+            left_out[name] = "the entry has it as shared or allowed"
         elif shared := find_shared_name(name):
-            left[name] = f"it carries {shared[1]}"
-        elif not is_address_blocked(entry, name) and not set(list_name_and_parents(name)) & set(add):
-            add.append(name)
-    return Proposal(sorted(add), left)
+            left_out[name] = f"it carries {shared[1]}"
+        elif not is_address_blocked(entry, name) and not set(list_name_and_parents(name)) & set(added):
+            added.append(name)
+    return AmendmentProposal(sorted(added), left_out)
 
 
-def amendment(service: Service, names: list[str], sources: Sequence[str]) -> str:
+def format_amendment(service: Service, names: list[str], sources: Sequence[str]) -> str:
     """The text of an amendment."""
     unverified = service.unverified.get("domains", ())
     parts = [
-        ("accept", [one for one in names if one in unverified]),
-        ("add", [one for one in names if one not in unverified]),
+        ("accept", [name for name in names if name in unverified]),
+        ("add", [name for name in names if name not in unverified]),
     ]
     lines = ["---", f"amends: {service.id}"]
-    for key, listed in parts:
-        lines += [f"{key}:", "  domains:", *(f"    - {one}" for one in listed)] if listed else []
-    quoted = ["'" + source.replace("'", "''") + "'" for source in sources]
-    return "\n".join([*lines, "sources:", *(f"  - {source}" for source in quoted), ""])
+    for key, part_names in parts:
+        lines += [f"{key}:", "  domains:", *(f"    - {name}" for name in part_names)] if part_names else []
+    quoted_sources = ["'" + source.replace("'", "''") + "'" for source in sources]
+    return "\n".join([*lines, "sources:", *(f"  - {source}" for source in quoted_sources), ""])

@@ -32,22 +32,22 @@ CATEGORIES = (
     "messaging",
     "remote_access",
 )
-RANKED = "ranked"
-MOST_NAMES = 1_000_000  # of a list
-LONGEST = 256  # characters of a name as a list has it, with a scheme or a path
+RANKED_LIST = "ranked"
+MAX_LIST_NAMES = 1_000_000  # of a list
+MAX_NAME_LENGTH = 256  # characters of a name as a list has it, with a scheme or a path
 
 _PART = r"[A-Za-z0-9_!+][A-Za-z0-9._!+-]{0,99}"
-_FOLDER = grammar.make_pattern_check(_PART, "the name of a folder")
-_PATH = grammar.make_pattern_check(
+_CHECK_FOLDER = grammar.make_pattern_check(_PART, "the name of a folder")
+_CHECK_PATH = grammar.make_pattern_check(
     rf"(?:{_PART}/){{0,9}}(?:{_PART}|\*\.[a-z0-9]{{1,9}})",
     "the path of a file below the folder, or of all files with an ending such as data/*.txt",
 )
-_URL = grammar.make_pattern_check(
+_CHECK_URL = grammar.make_pattern_check(
     r"https://[a-z0-9.-]+(?::[0-9]{1,5})?/(?:[A-Za-z0-9._~%-]+/)*", "an address with https://, up to the last /"
 )
-_NUMBER = grammar.make_pattern_check(r"[1-9][0-9]{0,6}", "a number, 1 to 9999999")
-_POPULAR = grammar.make_pattern_check(
-    rf"{RANKED}|[1-9][0-9]{{0,6}}", f"{RANKED}, or how many most asked-for names a list without order has"
+_CHECK_NUMBER = grammar.make_pattern_check(r"[1-9][0-9]{0,6}", "a number, 1 to 9999999")
+_CHECK_POPULAR = grammar.make_pattern_check(
+    rf"{RANKED_LIST}|[1-9][0-9]{{0,6}}", f"{RANKED_LIST}, or how many most asked-for names a list without order has"
 )
 _CATEGORIES = ListSchema(TextSchema(grammar.make_word_check(*CATEGORIES)))
 _IDS = ListSchema(TextSchema(grammar.check_service_id))
@@ -60,16 +60,16 @@ _SOURCES = ListSchema(
             "family": TextSchema(grammar.check_service_id),
             "about": _CATEGORIES,
             "mixed": _CATEGORIES,
-            "popular": TextSchema(_POPULAR),
-            "folder": TextSchema(_FOLDER),
-            "paths": ListSchema(TextSchema(_PATH)),
-            "url": TextSchema(_URL),
+            "popular": TextSchema(_CHECK_POPULAR),
+            "folder": TextSchema(_CHECK_FOLDER),
+            "paths": ListSchema(TextSchema(_CHECK_PATH)),
+            "url": TextSchema(_CHECK_URL),
             "format": TextSchema(grammar.make_word_check(*FORMATS)),
             "named": ListSchema(TextSchema(grammar.check_label)),
             "takes_from": _IDS,
             "without": _IDS,
             "only_popular": TextSchema(grammar.check_prose),
-            "least": TextSchema(_NUMBER),
+            "least": TextSchema(_CHECK_NUMBER),
             "licence": TextSchema(grammar.check_prose),
             "notes": TextSchema(grammar.check_prose),
         },
@@ -78,7 +78,7 @@ _SOURCES = ListSchema(
 )
 
 
-class Source(NamedTuple):
+class PublicList(NamedTuple):
     """A public list, and how much it says."""
 
     id: str
@@ -86,7 +86,7 @@ class Source(NamedTuple):
     family: str  # lists of one family count once
     about: tuple[str, ...]  # categories that the list is about alone
     mixed: tuple[str, ...]  # categories whose names are among others in the list
-    popular: str  # of a list of the most asked-for names: RANKED, or how many it has
+    popular: str  # of a list of the most asked-for names: RANKED_LIST, or how many it has
     folder: str
     paths: tuple[str, ...]  # below the folder
     url: str  # what its paths are added to; "" for a list that is not fetched
@@ -103,10 +103,10 @@ class Source(NamedTuple):
         return (*self.about, *self.mixed)
 
 
-_FIELDS = [name for name in Source._fields if name != "least"]
+_FIELDS = [name for name in PublicList._fields if name != "least"]
 
 
-def read_sources(directories: Sequence[Path]) -> dict[str, Source]:
+def read_public_lists(directories: Sequence[Path]) -> dict[str, PublicList]:
     """The lists of some catalogues, by id. Raises PolicyErrors with every mistake."""
     errors: list[PolicyError] = []
     documents: list[Document] = []
@@ -119,24 +119,29 @@ def read_sources(directories: Sequence[Path]) -> dict[str, Source]:
         if not mistakes:
             documents.append(document)
     rows = [row for document in documents for row in document.data]
-    known = {row["id"]: row for row in rows}
+    rows_by_id = {row["id"]: row for row in rows}
     families = {row["family"] for row in rows}
-    seen: set[str] = set()
+    seen_ids: set[str] = set()
     for document in documents:
-        errors += [document.make_error(*mistake) for mistake in _wrong(document.data, known, families, seen)]
+        errors += [
+            document.make_error(*mistake) for mistake in _find_mistakes(document.data, rows_by_id, families, seen_ids)
+        ]
     if errors:
         raise PolicyErrors(errors)
-    return {row["id"]: _source(row) for row in rows}
+    return {row["id"]: _make_public_list(row) for row in rows}
 
 
-def _wrong(
-    rows: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]], families: set[str], seen: set[str]
+def _find_mistakes(
+    rows: Sequence[Mapping[str, Any]],
+    rows_by_id: Mapping[str, Mapping[str, Any]],
+    families: set[str],
+    seen_ids: set[str],
 ) -> Iterator[Mistake]:
-    """What is wrong between the well-formed rows of a file and all rows. `seen`: ids of rows before."""
+    """What is wrong between the well-formed rows of a file and all rows. `seen_ids`: ids of rows before."""
     for index, row in enumerate(rows):
-        if row["id"] in seen:
+        if row["id"] in seen_ids:
             yield (index, "id"), row["id"], "an id of its own"
-        seen.add(row["id"])
+        seen_ids.add(row["id"])
         if ("popular" in row) == bool(row.get("about") or row.get("mixed")):
             yield (index,), row["id"], "either popular, or what the list is about: about, mixed"
         for position, category in enumerate(row.get("mixed", ())):
@@ -145,26 +150,26 @@ def _wrong(
         for position, path in enumerate(row["paths"]):
             if "*" in path and "url" in row:
                 yield (index, "paths", position), path, "a file: what is fetched has a name"
-        for position, id_ in enumerate(row.get("takes_from", ())):
-            if id_ not in known and id_ not in families:
-                expected = f"the id or the family of a list{close_to(id_, [*known, *families])}"
-                yield (index, "takes_from", position), id_, expected
-        for position, id_ in enumerate(row.get("without", ())):
-            if id_ not in known or "without" in known[id_]:
-                expected = f"the id of a list that leaves nothing out itself{close_to(id_, known)}"
-                yield (index, "without", position), id_, expected
+        for position, list_id in enumerate(row.get("takes_from", ())):
+            if list_id not in rows_by_id and list_id not in families:
+                expected = f"the id or the family of a list{close_to(list_id, [*rows_by_id, *families])}"
+                yield (index, "takes_from", position), list_id, expected
+        for position, list_id in enumerate(row.get("without", ())):
+            if list_id not in rows_by_id or "without" in rows_by_id[list_id]:
+                expected = f"the id of a list that leaves nothing out itself{close_to(list_id, rows_by_id)}"
+                yield (index, "without", position), list_id, expected
 
 
-def _source(row: Mapping[str, Any]) -> Source:
-    listed = {"about", "mixed", "paths", "named", "takes_from", "without"}
-    values: dict[str, Any] = {key: tuple(row.get(key, ())) if key in listed else row.get(key, "") for key in _FIELDS}
-    return Source(**values, least=int(row["least"]))
+def _make_public_list(row: Mapping[str, Any]) -> PublicList:
+    list_keys = {"about", "mixed", "paths", "named", "takes_from", "without"}
+    values: dict[str, Any] = {key: tuple(row.get(key, ())) if key in list_keys else row.get(key, "") for key in _FIELDS}
+    return PublicList(**values, least=int(row["least"]))
 
 
-def name_of(value: str) -> str:
+def extract_host_name(raw_value: str) -> str:
     """The host name in a value of a list, without wildcard, `www`, port and path; "" for none."""
-    text = value[: LONGEST + 1].strip().strip("\"',").lower()
-    if len(text) > LONGEST:
+    text = raw_value[: MAX_NAME_LENGTH + 1].strip().strip("\"',").lower()
+    if len(text) > MAX_NAME_LENGTH:
         return ""
     text = text.partition("/")[0].partition(":")[0].lstrip("*.").rstrip(".").removeprefix("www.")
     if not text.isascii():

@@ -13,31 +13,31 @@ from ...compile.reading import grammar
 from ...compile.reading.yaml_file import Document, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from . import formats, formats_networks
-from .public_lists import Source, read_sources
+from .public_lists import PublicList, read_public_lists
 
 FORMATS = {**formats.FORMATS, **formats_networks.FORMATS}
-INTO = ("feed", "networks", "domains")
-_URL = grammar.make_pattern_check(
+DESTINATIONS = ("feed", "networks", "domains")
+_CHECK_URL = grammar.make_pattern_check(
     r"https://[a-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~/?=&%!-]*", "an address with https://"
 )
-_NUMBER = grammar.make_pattern_check(r"[1-9][0-9]{0,5}", "a number, 1 to 999999")
+_CHECK_NUMBER = grammar.make_pattern_check(r"[1-9][0-9]{0,5}", "a number, 1 to 999999")
 
-_SHAPE: dict[str, KeySchema] = {
+_ROW_KEYS: dict[str, KeySchema] = {
     "id": TextSchema(grammar.check_service_id),
     "lists": ListSchema(TextSchema(grammar.check_service_id)),
-    "url": TextSchema(_URL),
+    "url": TextSchema(_CHECK_URL),
     "format": TextSchema(grammar.make_word_check(*FORMATS)),
-    "into": TextSchema(grammar.make_word_check(*INTO)),
+    "into": TextSchema(grammar.make_word_check(*DESTINATIONS)),
     "of": TextSchema(grammar.check_service_id),
     "named": TextSchema(grammar.check_label),
-    "least": TextSchema(_NUMBER),
+    "least": TextSchema(_CHECK_NUMBER),
     "family": TextSchema(grammar.check_service_id),
     "adds": TextSchema(FLAG.text_check),
     "notes": TextSchema(grammar.check_prose),
 }
-_OWN = ("id", "url", "format", "into", "least")  # what a row needs that does not name lists of recall.yml
-_OF_LISTS = ("lists", "of", "notes")  # what a row of such lists can have
-_PUBLISHERS = ListSchema(GroupSchema(_SHAPE, required=("of",)))
+_REQUIRED_KEYS = ("id", "url", "format", "into", "least")  # what a row needs that does not name lists of recall.yml
+_LIST_KEYS = ("lists", "of", "notes")  # what a row of such lists can have
+_PUBLISHERS = ListSchema(GroupSchema(_ROW_KEYS, required=("of",)))
 
 
 class Publisher(NamedTuple):
@@ -53,32 +53,37 @@ class Publisher(NamedTuple):
     family: str = ""  # lists that copy each other: they count once in an agreement
     adds: bool = True  # False: what it covers of the networks stays, the others go, and none comes
     directory: Path = Path()  # whose publishers.yml has it
-    listed: Source | None = None  # where it is a list of recall.yml
+    public_list: PublicList | None = None  # where it is a list of recall.yml
 
     @property
     def list_id(self) -> str:
         """Of a list of recall.yml, its id there."""
-        return self.listed.id if self.listed else ""
+        return self.public_list.id if self.public_list else ""
 
 
-def all_publishers(directories: Sequence[Path]) -> list[Publisher]:
+def read_all_publishers(directories: Sequence[Path]) -> list[Publisher]:
     """The publishers of a catalogue's directories. Raises PolicyErrors, also for an id of two of them."""
-    found: dict[tuple[str, str], str] = {}  # by id, and by feed for lists of recall.yml, which may serve several
+    places: dict[tuple[str, str], str] = {}  # by id, and by feed for lists of recall.yml, which may serve several
     publishers: list[Publisher] = []
     errors: list[PolicyError] = []
-    documents = [document for directory in directories if (document := _document(directory))]
-    listing = any("lists" in row for document in documents for row in document.data)
-    lists = read_sources(directories) if listing else {}
+    documents = [document for directory in directories if (document := _read_document(directory))]
+    needs_lists = any("lists" in row for document in documents for row in document.data)
+    public_lists = read_public_lists(directories) if needs_lists else {}
     for document in documents:
         for index, row in enumerate(document.data):
-            mistakes = list(_wrong(row, lists))
-            for one in _publishers(row, lists, document.path.parent) if not mistakes else ():
-                where = ("lists", row["lists"].index(one.id)) if one.listed else ("id",)
-                if before := found.get((one.id, one.of if one.listed else "")):
-                    mistakes.append((where, one.id, f"an id of its own; {before} has this one"))
-                found[(one.id, one.of if one.listed else "")] = document.describe_place((index, *where))
-                publishers.append(one)
-            errors += [document.make_error((index, *where), value, expected) for where, value, expected in mistakes]
+            mistakes = list(_find_mistakes(row, public_lists))
+            for publisher in _make_publishers(row, public_lists, document.path.parent) if not mistakes else ():
+                position = ("lists", row["lists"].index(publisher.id)) if publisher.public_list else ("id",)
+                if earlier_place := places.get((publisher.id, publisher.of if publisher.public_list else "")):
+                    mistakes.append((position, publisher.id, f"an id of its own; {earlier_place} has this one"))
+                places[(publisher.id, publisher.of if publisher.public_list else "")] = document.describe_place(
+                    (index, *position)
+                )
+                publishers.append(publisher)
+            errors += [
+                document.make_error((index, *position), bad_value, expected)
+                for position, bad_value, expected in mistakes
+            ]
     if errors:
         raise PolicyErrors(errors)
     return publishers
@@ -86,10 +91,10 @@ def all_publishers(directories: Sequence[Path]) -> list[Publisher]:
 
 def read_publishers(directory: Path) -> list[Publisher]:
     """The publishers of one directory; none where it has no such file. Raises PolicyErrors."""
-    return all_publishers([directory])
+    return read_all_publishers([directory])
 
 
-def _document(directory: Path) -> Document | None:
+def _read_document(directory: Path) -> Document | None:
     path = directory / PUBLISHERS_FILE
     if not path.exists():
         return None
@@ -99,35 +104,49 @@ def _document(directory: Path) -> Document | None:
     return document
 
 
-def _wrong(row: Mapping[str, Any], lists: Mapping[str, Source]) -> Iterator[Mistake]:
+def _find_mistakes(row: Mapping[str, Any], public_lists: Mapping[str, PublicList]) -> Iterator[Mistake]:
     """What is wrong between the well-formed keys of a row."""
     if "lists" not in row:
-        for key in _OWN:
+        for key in _REQUIRED_KEYS:
             if key not in row:
                 yield (), row.get("id", row["of"]), f"{key} beside it, or lists of recall.yml"
         return
     for key in row:
-        if key not in _OF_LISTS:
+        if key not in _LIST_KEYS:
             yield (key,), row[key], "no such key beside lists: recall.yml says it"
-    for position, id_ in enumerate(row["lists"]):
-        listed = lists.get(id_)
-        if listed is None:
-            yield ("lists", position), id_, f"the id of a list of recall.yml{close_to(id_, lists)}"
-        elif not listed.url:
-            yield ("lists", position), id_, "a list that has an address"
+    for position, list_id in enumerate(row["lists"]):
+        public_list = public_lists.get(list_id)
+        if public_list is None:
+            yield ("lists", position), list_id, f"the id of a list of recall.yml{close_to(list_id, public_lists)}"
+        elif not public_list.url:
+            yield ("lists", position), list_id, "a list that has an address"
 
 
-def _publishers(row: Mapping[str, Any], lists: Mapping[str, Source], directory: Path) -> Iterator[Publisher]:
-    of = row["of"]
-    for one in (lists[id_] for id_ in row.get("lists", ())):
-        parts = one.named or ("",)
-        yield Publisher(one.id, one.url, one.format, "feed", of, parts, one.least, one.family, True, directory, one)
+def _make_publishers(
+    row: Mapping[str, Any], public_lists: Mapping[str, PublicList], directory: Path
+) -> Iterator[Publisher]:
+    target = row["of"]
+    for public_list in (public_lists[list_id] for list_id in row.get("lists", ())):
+        parts = public_list.named or ("",)
+        yield Publisher(
+            public_list.id,
+            public_list.url,
+            public_list.format,
+            "feed",
+            target,
+            parts,
+            public_list.least,
+            public_list.family,
+            True,
+            directory,
+            public_list,
+        )
     if "lists" not in row:
-        id_, parts, adds = row["id"], (row.get("named", of),), row.get("adds") != "false"
-        least, family = int(row["least"]), row.get("family", id_)
-        yield Publisher(id_, row["url"], row["format"], row["into"], of, parts, least, family, adds, directory)
+        list_id, parts, adds = row["id"], (row.get("named", target),), row.get("adds") != "false"
+        least, family = int(row["least"]), row.get("family", list_id)
+        yield Publisher(list_id, row["url"], row["format"], row["into"], target, parts, least, family, adds, directory)
 
 
-def of_item(publishers: Sequence[Publisher], into: Sequence[str], of: str) -> list[str]:
+def select_publisher_ids(publishers: Sequence[Publisher], destinations: Sequence[str], target: str) -> list[str]:
     """The ids of those whose lists are for the values of a feed or of a service."""
-    return [one.id for one in publishers if one.into in into and one.of == of]
+    return [publisher.id for publisher in publishers if publisher.into in destinations and publisher.of == target]

@@ -15,23 +15,23 @@ from typing import NamedTuple
 
 from ...compile.catalogue.loading import read_catalogue
 from ...policy_errors import PolicyErrors, close_to
-from .. import Refused, say
-from .agreeing import of_agreement
-from .believing import Believed, read, require_bounded, require_guarded
-from .changing import Change, of_domains, of_list, of_networks
-from .chosen import Chosen
-from .editing import NotEdited
-from .fetching import NotFetched
-from .files import require_own, write
-from .formats import Unreadable
-from .obtaining import Fetch, from_folder, once, published
-from .publishers import Publisher, all_publishers
+from .. import CommandError, print_message
+from .agreeing import make_agreement_change
+from .believing import CheckedList, check_list, require_bounded_change, require_no_guarded_values
+from .changing import CatalogueChange, make_domain_change, make_list_change, make_network_change
+from .chosen import LoadedCatalogue
+from .editing import EditError
+from .fetching import FetchError
+from .files import require_own_catalogue, write_catalogue_file
+from .formats import ListFormatError
+from .obtaining import FetchPublisher, cache_fetches, fetch_published_list, read_list_from_folder
+from .publishers import Publisher, read_all_publishers
 
-FOUND_WRONG = 1
-MOST_SHOWN = 10  # values of a change
+WRONG_LIST_CODE = 1
+MAX_SHOWN_VALUES = 10  # values of a change
 
 
-class Job(NamedTuple):
+class RefreshJob(NamedTuple):
     """Lists that are compared together: one list, those of an agreement, or those that cover an entry's networks."""
 
     id: str
@@ -39,12 +39,12 @@ class Job(NamedTuple):
     directory: Path  # whose files it changes
 
 
-class Outcome(NamedTuple):
+class RefreshOutcome(NamedTuple):
     """What came of a job: a change, or why there is none; both where only some lists of an agreement could be had."""
 
-    job: Job
-    change: Change | None
-    refused: str = ""
+    job: RefreshJob
+    change: CatalogueChange | None
+    error: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca-file", default="", metavar="FILE", help="certificates to trust (default: the system's)")
     parser.add_argument(
         "--max-change",
-        type=_share,
+        type=_parse_percent,
         default=25,
         metavar="PERCENT",
         help="the share of a list that may change after its first use (default: 25)",
@@ -77,195 +77,221 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print what would change, and write nothing")
 
 
-def _share(text: str) -> int:
+def _parse_percent(text: str) -> int:
     if not text.isdigit() or len(text) > 6:
         raise argparse.ArgumentTypeError(f"{text!r} is no share; expected a number of percent, 0 to 999999")
     return int(text)
 
 
-def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
+def run_refresh(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """Refresh some lists, one after the other; what is wrong with one keeps no other back."""
-    jobs = chosen_jobs(arguments.id, chosen, _into(arguments.into, chosen))
+    jobs = select_jobs(arguments.id, loaded, _find_target_directory(arguments.into, loaded))
     if not arguments.dry_run:
         for job in jobs:
-            require_own(job.directory)
+            require_own_catalogue(job.directory)
     folder = Path(arguments.folder) if arguments.folder else None
 
-    fetched = partial(from_folder, folder=folder) if folder else once(partial(published, ca_file=arguments.ca_file))
-    wrong = 0
-    for outcome in refreshed(jobs, chosen, fetched, arguments.max_change, arguments.dry_run):
-        wrong += bool(outcome.refused)
-        for line in described(outcome):
-            say(line)
-    return FOUND_WRONG if wrong else 0
+    fetch_publisher = (
+        partial(read_list_from_folder, folder=folder)
+        if folder
+        else cache_fetches(partial(fetch_published_list, ca_file=arguments.ca_file))
+    )
+    error_count = 0
+    for outcome in run_jobs(jobs, loaded, fetch_publisher, arguments.max_change, arguments.dry_run):
+        error_count += bool(outcome.error)
+        for line in describe_outcome(outcome):
+            print_message(line)
+    return WRONG_LIST_CODE if error_count else 0
 
 
-def _into(directory: str | None, chosen: Chosen) -> Path | None:
+def _find_target_directory(directory: str | None, loaded: LoadedCatalogue) -> Path | None:
     if directory is None:
         return None
-    if Path(directory) not in chosen.directories:
-        raise Refused(f"--into {directory}: expected one of {', '.join(map(str, chosen.directories))}")
+    if Path(directory) not in loaded.directories:
+        raise CommandError(f"--into {directory}: expected one of {', '.join(map(str, loaded.directories))}")
     return Path(directory)
 
 
-def chosen_jobs(ids: Sequence[str], chosen: Chosen, into: Path | None = None) -> list[Job]:
+def select_jobs(
+    list_ids: Sequence[str], loaded: LoadedCatalogue, target_directory: Path | None = None
+) -> list[RefreshJob]:
     """The jobs that some ids of publishers or of feeds name; all for none. Raises Refused, PolicyErrors."""
-    together: dict[object, list[Publisher]] = {}
-    agreements = {feed.id for feed in chosen.catalogue.feeds.values() if feed.agreement}
-    for one in all_publishers(chosen.directories):
-        agreeing = one.into == "feed" and one.of in agreements
-        key = (one.into, one.of) if agreeing or not one.adds else one.id
-        together.setdefault(key, []).append(one)
-    jobs = [_job(publishers, agreements, into) for publishers in together.values()]
-    names = [{job.id, *(one.id for one in job.publishers)} for job in jobs]
-    for id_ in ids:
-        if not any(id_ in called for called in names):
-            raise Refused(f"publishers.yml has no list {id_!r}{close_to(id_, set().union(*names))}")
-    return [job for job, called in zip(jobs, names, strict=True) if not ids or not called.isdisjoint(ids)]
+    publishers_by_job: dict[object, list[Publisher]] = {}
+    agreements = {feed.id for feed in loaded.catalogue.feeds.values() if feed.agreement}
+    for publisher in read_all_publishers(loaded.directories):
+        is_agreement = publisher.into == "feed" and publisher.of in agreements
+        key = (publisher.into, publisher.of) if is_agreement or not publisher.adds else publisher.id
+        publishers_by_job.setdefault(key, []).append(publisher)
+    jobs = [_make_job(publishers, agreements, target_directory) for publishers in publishers_by_job.values()]
+    names_by_job = [{job.id, *(publisher.id for publisher in job.publishers)} for job in jobs]
+    for list_id in list_ids:
+        if not any(list_id in job_names for job_names in names_by_job):
+            raise CommandError(f"publishers.yml has no list {list_id!r}{close_to(list_id, set().union(*names_by_job))}")
+    return [
+        job
+        for job, job_names in zip(jobs, names_by_job, strict=True)
+        if not list_ids or not job_names.isdisjoint(list_ids)
+    ]
 
 
-def _job(publishers: list[Publisher], agreements: set[str], into: Path | None) -> Job:
+def _make_job(publishers: list[Publisher], agreements: set[str], target_directory: Path | None) -> RefreshJob:
     first = publishers[0]
-    together = first.into == "feed" and first.of in agreements
-    id_ = first.of if together else ", ".join(one.id for one in publishers)
-    return Job(id_, publishers, into or publishers[-1].directory)
+    is_agreement = first.into == "feed" and first.of in agreements
+    job_id = first.of if is_agreement else ", ".join(publisher.id for publisher in publishers)
+    return RefreshJob(job_id, publishers, target_directory or publishers[-1].directory)
 
 
-def refreshed(
-    jobs: Iterable[Job], chosen: Chosen, fetched: Fetch, most: int, dry_run: bool = False
-) -> Iterator[Outcome]:
+def run_jobs(
+    jobs: Iterable[RefreshJob],
+    loaded: LoadedCatalogue,
+    fetch_publisher: FetchPublisher,
+    max_change_percent: int,
+    dry_run: bool = False,
+) -> Iterator[RefreshOutcome]:
     """Do some jobs, and say what came of each."""
-    files = _Files(chosen)
+    files = _CatalogueFiles(loaded)
     for job in jobs:
         try:
-            change, absent = changed(job, files.chosen, fetched, most)  # a list before it may be of the same entry
+            change, absence_note = compute_change(
+                job, files.loaded, fetch_publisher, max_change_percent
+            )  # a list before it may be of the same entry
             if not dry_run:
-                files.take(change)
-        except (NotFetched, Unreadable, NotEdited) as error:
-            yield Outcome(job, None, str(error))
+                files.apply_change(change)
+        except (FetchError, ListFormatError, EditError) as error:
+            yield RefreshOutcome(job, None, str(error))
             continue
-        yield Outcome(job, change, absent)
+        yield RefreshOutcome(job, change, absence_note)
     try:
-        files.settle()
-    except Unreadable as error:
-        raise Refused(f"the days of checking were not written: {error}") from None
+        files.load_dated_files()
+    except ListFormatError as error:
+        raise CommandError(f"the days of checking were not written: {error}") from None
 
 
-def changed(job: Job, chosen: Chosen, fetched: Fetch, most: int) -> tuple[Change, str]:
-    """What the lists of a job change in the catalogue, and which of an agreement's could not be had. Raises NotFetched,
-    Unreadable, NotEdited.
+def compute_change(
+    job: RefreshJob, loaded: LoadedCatalogue, fetch_publisher: FetchPublisher, max_change_percent: int
+) -> tuple[CatalogueChange, str]:
+    """What the lists of a job change in the catalogue, and which of an agreement's could not be had. Raises FetchError,
+    Unreadable, EditError.
     """
     first = job.publishers[0]
-    feeds, services = chosen.catalogue.feeds, chosen.catalogue.services
-    known = feeds if first.into == "feed" else services
-    if first.of not in known:
-        what = "feed" if first.into == "feed" else "service"
-        raise Unreadable(f"the catalogue has no {what} {first.of!r}{close_to(first.of, known)}")
+    feeds, services = loaded.catalogue.feeds, loaded.catalogue.services
+    known_targets = feeds if first.into == "feed" else services
+    if first.of not in known_targets:
+        target_kind = "feed" if first.into == "feed" else "service"
+        raise ListFormatError(f"the catalogue has no {target_kind} {first.of!r}{close_to(first.of, known_targets)}")
     feed = feeds[first.of] if first.into == "feed" else None
-    days = {one["with"]: one["day"] for one in (feed.compared if feed else services[first.of].compared)}
-    lists: list[Believed] = []
-    absent: list[NotFetched] = []
-    for one in job.publishers:
+    days = {
+        publisher["with"]: publisher["day"] for publisher in (feed.compared if feed else services[first.of].compared)
+    }
+    lists: list[CheckedList] = []
+    absence_errors: list[FetchError] = []
+    for publisher in job.publishers:
         try:
-            lists.append(_believed(one, job, chosen, fetched, days.get(one.id, "")))
-        except NotFetched as error:
+            lists.append(_obtain_checked_list(publisher, job, loaded, fetch_publisher, days.get(publisher.id, "")))
+        except FetchError as error:
             if not (feed and feed.agreement):
                 raise
-            absent.append(error)
+            absence_errors.append(error)
     if feed and feed.agreement:
-        if len(job.publishers) - len(absent) < feed.agreement:
-            raise absent[0]
-        change = of_agreement(feed, lists, chosen, job.directory, most, whole=not absent)
-        return change, "; ".join(map(str, absent))
+        if len(job.publishers) - len(absence_errors) < feed.agreement:
+            raise absence_errors[0]
+        change = make_agreement_change(
+            feed, lists, loaded, job.directory, max_change_percent, has_all_lists=not absence_errors
+        )
+        return change, "; ".join(map(str, absence_errors))
     if feed:
-        change = of_list(feed, lists[0], job.directory)
+        change = make_list_change(feed, lists[0], job.directory)
     elif first.into == "networks":
-        change = of_networks(lists, chosen, job.directory)
+        change = make_network_change(lists, loaded, job.directory)
     else:
-        change = of_domains(lists[0], chosen, job.directory)
-    if all(one.id in days for one in job.publishers):
-        require_bounded(change.before, len(change.added), len(change.removed), most)
+        change = make_domain_change(lists[0], loaded, job.directory)
+    if all(publisher.id in days for publisher in job.publishers):
+        require_bounded_change(change.earlier_count, len(change.added), len(change.removed), max_change_percent)
     return change, ""
 
 
-def _believed(publisher: Publisher, job: Job, chosen: Chosen, fetched: Fetch, newest: str) -> Believed:
-    """A list of a job; `newest` is the day of the last one. Raises NotFetched, Unreadable.
+def _obtain_checked_list(
+    publisher: Publisher, job: RefreshJob, loaded: LoadedCatalogue, fetch_publisher: FetchPublisher, newest_day: str
+) -> CheckedList:
+    """A list of a job; `newest_day` is the day of the last one. Raises FetchError, Unreadable.
 
     An error names the list where the job has several.
     """
-    feed = chosen.catalogue.feeds[publisher.of] if publisher.into == "feed" else None
+    feed = loaded.catalogue.feeds[publisher.of] if publisher.into == "feed" else None
     kind = feed.kind if feed else publisher.into
-    agreeing = bool(feed and feed.agreement)
+    is_agreement = bool(feed and feed.agreement)
     try:
-        found = fetched(publisher)
-        if found.day.isoformat() < newest:
-            raise Unreadable(f"it is of {found.day}, expected one that is not older than that of {newest}")
-        believed = read(publisher, found, kind, agreeing)
-        if not agreeing and publisher.adds:
-            require_guarded(believed, kind, feed.service if feed else publisher.of, chosen)
-    except (NotFetched, Unreadable) as error:
+        fetched_list = fetch_publisher(publisher)
+        if fetched_list.day.isoformat() < newest_day:
+            raise ListFormatError(
+                f"it is of {fetched_list.day}, expected one that is not older than that of {newest_day}"
+            )
+        checked_list = check_list(publisher, fetched_list, kind, is_agreement)
+        if not is_agreement and publisher.adds:
+            require_no_guarded_values(checked_list, kind, feed.service if feed else publisher.of, loaded)
+    except (FetchError, ListFormatError) as error:
         raise type(error)(f"{publisher.id}: {error}" if len(job.publishers) > 1 else str(error)) from None
-    return believed
+    return checked_list
 
 
-class _Files:
+class _CatalogueFiles:
     """Files of a catalogue that are written, and taken back where the catalogue does not load with them."""
 
-    def __init__(self, chosen: Chosen) -> None:
-        self.chosen = chosen
-        self._dated: dict[Path, str | None] = {}  # what they were, of files that have only new dates
+    def __init__(self, loaded: LoadedCatalogue) -> None:
+        self.loaded = loaded
+        self._dated_files: dict[Path, str | None] = {}  # what they were, of files that have only new dates
 
-    def take(self, change: Change) -> None:
+    def apply_change(self, change: CatalogueChange) -> None:
         """Write a change. Raises Unreadable. To load takes longer than all the rest, so dates alone are loaded once."""
-        before = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in change.text}
+        earlier_texts = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in change.new_texts}
         try:
-            for path, text in change.text.items():
-                write(path, text)
-        except Refused:
-            with contextlib.suppress(Refused, OSError):  # the first error counts
-                _take_back(before)
+            for path, text in change.new_texts.items():
+                write_catalogue_file(path, text)
+        except CommandError:
+            with contextlib.suppress(CommandError, OSError):  # the first error counts
+                _restore_files(earlier_texts)
             raise
-        if change.added or change.removed or None in before.values():
-            self._load(before)
+        if change.added or change.removed or None in earlier_texts.values():
+            self._reload_catalogue(earlier_texts)
         else:
-            self._dated = {**before, **self._dated}
+            self._dated_files = {**earlier_texts, **self._dated_files}
 
-    def settle(self) -> None:
+    def load_dated_files(self) -> None:
         """Load what has only new dates. Raises Unreadable."""
-        if self._dated:
-            self._load(self._dated)
+        if self._dated_files:
+            self._reload_catalogue(self._dated_files)
 
-    def _load(self, before: Mapping[Path, str | None]) -> None:
+    def _reload_catalogue(self, earlier_texts: Mapping[Path, str | None]) -> None:
         try:
-            self.chosen = self.chosen._replace(catalogue=read_catalogue(self.chosen.directories))
-        except PolicyErrors as wrong:
-            _take_back(before)
-            raise Unreadable(f"the catalogue would not load: {wrong.errors[0]}") from None
+            self.loaded = self.loaded._replace(catalogue=read_catalogue(self.loaded.directories))
+        except PolicyErrors as policy_errors:
+            _restore_files(earlier_texts)
+            raise ListFormatError(f"the catalogue would not load: {policy_errors.errors[0]}") from None
 
 
-def _take_back(before: Mapping[Path, str | None]) -> None:
+def _restore_files(earlier_texts: Mapping[Path, str | None]) -> None:
     """Write files as they were. Raises Refused, and OSError."""
-    for path, old in before.items():
-        if old is None:
+    for path, earlier_text in earlier_texts.items():
+        if earlier_text is None:
             path.unlink(missing_ok=True)
-        elif path.read_text(encoding="utf-8") != old:
-            write(path, old)
+        elif path.read_text(encoding="utf-8") != earlier_text:
+            write_catalogue_file(path, earlier_text)
 
 
-def described(outcome: Outcome) -> Iterator[str]:
+def describe_outcome(outcome: RefreshOutcome) -> Iterator[str]:
     """What came of a job, in lines."""
-    id_, change = outcome.job.id, outcome.change
+    job_id, change = outcome.job.id, outcome.change
     if change is None:
-        yield f"{id_}: refused, nothing is changed: {outcome.refused}"
+        yield f"{job_id}: refused, nothing is changed: {outcome.error}"
         return
-    left = f"; {change.left}" if change.left else ""
-    if outcome.refused:
-        yield f"{id_}: no name is taken away, since not every list could be had: {outcome.refused}"
+    left_out_note = f"; {change.left_out_note}" if change.left_out_note else ""
+    if outcome.error:
+        yield f"{job_id}: no name is taken away, since not every list could be had: {outcome.error}"
     if not change.added and not change.removed:
-        yield f"{id_}: unchanged{left}"
+        yield f"{job_id}: unchanged{left_out_note}"
         return
-    yield f"{id_}: {len(change.added):,} new, {len(change.removed):,} gone in {change.path}{left}"
+    yield f"{job_id}: {len(change.added):,} new, {len(change.removed):,} gone in {change.path}{left_out_note}"
     for sign, values in (("+", change.added), ("-", change.removed)):
-        yield from (f"  {sign} {value}" for value in values[:MOST_SHOWN])
-        if len(values) > MOST_SHOWN:
-            yield f"  {sign} and {len(values) - MOST_SHOWN:,} more"
+        yield from (f"  {sign} {changed_value}" for changed_value in values[:MAX_SHOWN_VALUES])
+        if len(values) > MAX_SHOWN_VALUES:
+            yield f"  {sign} and {len(values) - MAX_SHOWN_VALUES:,} more"

@@ -10,15 +10,15 @@ from ...compile.catalogue.loading import Catalogue, Service
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.reading.package_names import NAMES
 from ...report.text.layout import screen_width, table
-from .. import say
-from .chosen import Chosen
+from .. import print_message
+from .chosen import LoadedCatalogue
 
 SCHEMA = "proscribe/catalog-stats/1"
 # Other platforms' names: Windows hosts and Macs are only observed, the others are data for other tools.
-ELSEWHERE = {"windows": ("winget", "choco", "appx"), "macos": ("brew", "brew_cask"), "android": ("android",)}
+PLATFORM_SYSTEMS = {"windows": ("winget", "choco", "appx"), "macos": ("brew", "brew_cask"), "android": ("android",)}
 
 
-class Counts(NamedTuple):
+class IdentifierCounts(NamedTuple):
     """How many identifiers a service has, by what they are for."""
 
     seen: int  # on Linux: packages, programs, files, marks of their makers
@@ -37,33 +37,33 @@ class Counts(NamedTuple):
         return not (self.seen or self.blocked or self.networks or self.feeds)
 
 
-def counts(service: Service, catalogue: Catalogue) -> Counts:
+def count_identifiers(service: Service, catalogue: Catalogue) -> IdentifierCounts:
     """What is known of a service."""
     packages = sum(len(names) for system, names in service.packages.items() if system in NAMES)
     files = len(service.paths) + len(service.desktop_files)
     programs = len(service.processes) + sum(map(len, service.markers.values()))
     extensions = sum(map(len, service.browser_extensions.values()))
-    elsewhere = {
-        platform: sum(len(service.packages.get(key, ())) for key in keys) for platform, keys in ELSEWHERE.items()
+    platform_counts = {
+        platform: sum(len(service.packages.get(key, ())) for key in keys) for platform, keys in PLATFORM_SYSTEMS.items()
     }
-    registered = sum(map(len, service.windows_registered.values()))
-    elsewhere["windows"] += len(service.windows_programs) + len(service.windows_processes) + registered
-    elsewhere["macos"] += len(service.bundle_ids) + len(service.signing_ids) + len(service.team_ids)
-    return Counts(
+    registered_count = sum(map(len, service.windows_registered.values()))
+    platform_counts["windows"] += len(service.windows_programs) + len(service.windows_processes) + registered_count
+    platform_counts["macos"] += len(service.bundle_ids) + len(service.signing_ids) + len(service.team_ids)
+    return IdentifierCounts(
         seen=packages + files + programs,
         removed=packages + len(service.paths),
         blocked=len(service.domains) + len(service.urls) + len(service.mail_hosts) + extensions,
         networks=len(service.networks),
         feeds=sum(len(feed.values) for feed in catalogue.feeds.values() if feed.service == service.id),
-        unverified=_leaves(service.unverified),
-        **elsewhere,
+        unverified=_count_leaves(service.unverified),
+        **platform_counts,
     )
 
 
-def _leaves(value: object) -> int:
-    if isinstance(value, dict):
-        return sum(_leaves(one) for key, one in value.items() if key != "notes")
-    return len(value) if isinstance(value, list) else 0
+def _count_leaves(node: object) -> int:
+    if isinstance(node, dict):
+        return sum(_count_leaves(child) for key, child in node.items() if key != "notes")
+    return len(node) if isinstance(node, list) else 0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,20 +74,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
-def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
+def run_stats(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """Count, and print the table."""
-    catalogue = chosen.catalogue
-    services = [one for one in catalogue.services.values() if arguments.category in (None, one.category)]
-    found = {one.id: counts(one, catalogue) for one in services}
-    unknown = sorted(one.id for one in services if one.enforce and found[one.id].nothing_known)
-    total = {name: sum(getattr(one, name) for one in found.values()) for name in Counts._fields}
+    catalogue = loaded.catalogue
+    services = [service for service in catalogue.services.values() if arguments.category in (None, service.category)]
+    counts_by_service = {service.id: count_identifiers(service, catalogue) for service in services}
+    unknown_services = sorted(
+        service.id for service in services if service.enforce and counts_by_service[service.id].nothing_known
+    )
+    total = {
+        name: sum(getattr(service, name) for service in counts_by_service.values()) for name in IdentifierCounts._fields
+    }
     if arguments.json:
-        listed = {id_: {**one._asdict(), "nothing_known": one.nothing_known} for id_, one in found.items()}
-        content = {"schema": SCHEMA, "release": catalogue.release._asdict(), "services": listed, "total": total}
-        print(json.dumps(content | {"nothing_known": unknown}, indent=2))
+        service_entries = {
+            service_id: {**service._asdict(), "nothing_known": service.nothing_known}
+            for service_id, service in counts_by_service.items()
+        }
+        content = {
+            "schema": SCHEMA,
+            "release": catalogue.release._asdict(),
+            "services": service_entries,
+            "total": total,
+        }
+        print(json.dumps(content | {"nothing_known": unknown_services}, indent=2))
         return 0
-    rows = [(id_, *(f"{value or '-'}" for value in one)) for id_, one in found.items()]
-    rows.append(("total", *(f"{n:,}" for n in total.values())))
-    print("\n".join(table([("service", *Counts._fields), *rows], screen_width())))
-    say(f"\nnothing is known of {len(unknown)} enforced services{': ' if unknown else ''}{', '.join(unknown)}")
+    rows = [
+        (service_id, *(f"{count or '-'}" for count in service)) for service_id, service in counts_by_service.items()
+    ]
+    rows.append(("total", *(f"{count:,}" for count in total.values())))
+    print("\n".join(table([("service", *IdentifierCounts._fields), *rows], screen_width())))
+    print_message(
+        f"\nnothing is known of {len(unknown_services)} enforced services{': ' if unknown_services else ''}{', '.join(unknown_services)}"
+    )
     return 0

@@ -15,17 +15,17 @@ from pathlib import Path
 
 from ....wire import installation
 from ...version import commit_of, version
-from .. import Refused
+from .. import CommandError
 from . import sources
-from .building import build, file_name, packed
-from .full_names import Names
-from .layout import source_files
-from .metadata import Release, requires_ansible
-from .placing import place, target_of
-from .written import collection_files
+from .building import build_collection, make_file_name, pack_collection
+from .full_names import CollectionNames
+from .layout import read_source_files
+from .metadata import ReleaseMetadata, parse_ansible_range
+from .placing import find_target, install_collection
+from .written import make_collection_files
 
-NAMESPACE, NAME = "proscribe", "ban"
-NO_REPOSITORY = (
+DEFAULT_NAMESPACE, DEFAULT_NAME = "proscribe", "ban"
+NO_REPOSITORY_NOTE = (
     "note: the collection does not name its repository, without which Galaxy takes none: this checkout was not cloned "
     "from a server, and --repository URL was not given"
 )
@@ -46,13 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.description = "Build an Ansible collection from this checkout, with ansible-core alone."
     parser.epilog = EPILOG
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--output", default="", metavar="DIR", help="where the file is written (default: here)")
-    where.add_argument(
+    target_options = parser.add_mutually_exclusive_group()
+    target_options.add_argument("--output", default="", metavar="DIR", help="where the file is written (default: here)")
+    target_options.add_argument(
         "--directory", default="", metavar="DIR", help="a collections path, in which it is installed instead"
     )
-    parser.add_argument("--namespace", default=NAMESPACE, help=f"of the collection (default: {NAMESPACE})")
-    parser.add_argument("--name", default=NAME, help=f"of the collection (default: {NAME})")
+    parser.add_argument(
+        "--namespace", default=DEFAULT_NAMESPACE, help=f"of the collection (default: {DEFAULT_NAMESPACE})"
+    )
+    parser.add_argument("--name", default=DEFAULT_NAME, help=f"of the collection (default: {DEFAULT_NAME})")
     parser.add_argument(
         "--repository",
         default="",
@@ -64,51 +66,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Build it and print its path; returns the exit code. Raises Refused."""
     if installation.COLLECTION:
-        raise Refused(f"this is the collection {installation.COLLECTION}; it is built from a checkout of the project")
+        raise CommandError(
+            f"this is the collection {installation.COLLECTION}; it is built from a checkout of the project"
+        )
     output = Path(arguments.output or ".")
     if os.path.lexists(output) and not output.is_dir():
-        raise Refused(f"--output: found {arguments.output!r}, expected a directory, or nothing there")
+        raise CommandError(f"--output: found {arguments.output!r}, expected a directory, or nothing there")
     if arguments.repository and not re.fullmatch(r"https://[\w.~:/@-]{1,300}", arguments.repository, re.ASCII):
-        raise Refused(f"--repository: found {arguments.repository!r}, expected an https:// URL")
-    source = source_files(installation.PROJECT_DIRECTORY)
-    names = Names.of(source, arguments.namespace, arguments.name)
-    release = _release(installation.PROJECT_DIRECTORY, names, arguments.repository)
-    target = target_of(Path(arguments.directory), names) if arguments.directory else None
+        raise CommandError(f"--repository: found {arguments.repository!r}, expected an https:// URL")
+    source = read_source_files(installation.PROJECT_DIRECTORY)
+    names = CollectionNames.collect_names(source, arguments.namespace, arguments.name)
+    release = _read_release(installation.PROJECT_DIRECTORY, names, arguments.repository)
+    target = find_target(Path(arguments.directory), names) if arguments.directory else None
     if not release.repository:
-        print(NO_REPOSITORY, file=sys.stderr)
-    files = collection_files(source, names, release)
+        print(NO_REPOSITORY_NOTE, file=sys.stderr)
+    files = make_collection_files(source, names, release)
     if target is None:
         output.mkdir(parents=True, exist_ok=True)
-        print(build(files, names, release.version, output))
+        print(build_collection(files, names, release.version, output))
     else:
-        place(packed(files, names, release.version), target)
+        install_collection(pack_collection(files, names, release.version), target)
         print(target)
     return 0
 
 
-def archive() -> tuple[str, bytes]:
+def build_archive() -> tuple[str, bytes]:
     """The name and the content of the collection's file, with the usual names. Raises Refused."""
-    source = source_files(installation.PROJECT_DIRECTORY)
-    names = Names.of(source, NAMESPACE, NAME)
-    release = _release(installation.PROJECT_DIRECTORY, names, "")
-    return file_name(names, release.version), packed(collection_files(source, names, release), names, release.version)
+    source = read_source_files(installation.PROJECT_DIRECTORY)
+    names = CollectionNames.collect_names(source, DEFAULT_NAMESPACE, DEFAULT_NAME)
+    release = _read_release(installation.PROJECT_DIRECTORY, names, "")
+    return make_file_name(names, release.version), pack_collection(
+        make_collection_files(source, names, release), names, release.version
+    )
 
 
-def _release(root: Path, names: Names, repository: str) -> Release:
+def _read_release(root: Path, names: CollectionNames, repository: str) -> ReleaseMetadata:
     """What the metadata say, by pyproject.toml, the tag and the commit. Raises Refused."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = str(project["version"])
-    commit = commit_of(root, declared)
-    if commit and commit.tag and commit.tag != f"v{declared}":
+    declared_version = str(project["version"])
+    commit = commit_of(root, declared_version)
+    if commit and commit.tag and commit.tag != f"v{declared_version}":
         expected = f"{commit.tag.removeprefix('v')} as the tag of this commit says"
-        raise Refused(f"pyproject.toml: version: found {declared!r}, expected {expected}")
-    return Release(
+        raise CommandError(f"pyproject.toml: version: found {declared_version!r}, expected {expected}")
+    return ReleaseMetadata(
         names=names,
         version=version(root),
-        declared=declared,
-        day=f"{commit.time:%Y-%m-%d}" if commit else "",
+        declared_version=declared_version,
+        commit_day=f"{commit.time:%Y-%m-%d}" if commit else "",
         description=project["description"],
         license=project["license"],
-        requires_ansible=requires_ansible(project["dependencies"]),
-        repository=repository or project.get("urls", {}).get("repository") or sources.of_checkout(root),
+        requires_ansible=parse_ansible_range(project["dependencies"]),
+        repository=repository or project.get("urls", {}).get("repository") or sources.find_repository_url(root),
     )

@@ -17,79 +17,89 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .. import Refused
-from ..whole_file import write_whole
-from .full_names import Names
-from .layout import python
+from .. import CommandError
+from ..whole_file import write_file_atomically
+from .full_names import CollectionNames
+from .layout import get_python_command
 
-EPOCH = 315532800  # 1980-01-01, the oldest time that every archive can hold
-FILES, MANIFEST = "FILES.json", "MANIFEST.json"
+ARCHIVE_TIME = 315532800  # 1980-01-01, the oldest time that every archive can hold
+FILES_NAME, MANIFEST_NAME = "FILES.json", "MANIFEST.json"
 
 
-def build(files: Mapping[str, bytes], names: Names, version: str, output: Path) -> Path:
+def build_collection(files: Mapping[str, bytes], names: CollectionNames, version: str, output: Path) -> Path:
     """Write the collection's file into a directory and return its path; it appears whole, or not at all. Raises
     Refused.
     """
-    name = file_name(names, version)
-    write_whole(output / name, packed(files, names, version))
+    name = make_file_name(names, version)
+    write_file_atomically(output / name, pack_collection(files, names, version))
     return output / name
 
 
-def file_name(names: Names, version: str) -> str:
+def make_file_name(names: CollectionNames, version: str) -> str:
     """The name of the collection's file, as ansible-galaxy gives it."""
     return f"{names.collection.replace('.', '-')}-{version}.tar.gz"
 
 
-def packed(files: Mapping[str, bytes], names: Names, version: str) -> bytes:
+def pack_collection(files: Mapping[str, bytes], names: CollectionNames, version: str) -> bytes:
     """The content of the collection's file. Raises Refused."""
-    with tempfile.TemporaryDirectory(prefix="proscribe-collection-") as made:
-        staged, built = Path(made, "staged"), Path(made, "built")
+    with tempfile.TemporaryDirectory(prefix="proscribe-collection-") as temporary_directory:
+        staged, built = Path(temporary_directory, "staged"), Path(temporary_directory, "built")
         for path, content in files.items():
             (staged / path).parent.mkdir(parents=True, exist_ok=True)
             (staged / path).write_bytes(content)
         built.mkdir()
         _run_galaxy(staged, built)
-        return _same_for_the_same((built / file_name(names, version)).read_bytes())
+        return _normalise_archive((built / make_file_name(names, version)).read_bytes())
 
 
 def _run_galaxy(staged: Path, built: Path) -> None:
-    argv = [*python(), "-m", "ansible", "galaxy", "collection", "build", str(staged), "--output-path", str(built)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    done = subprocess.run(
-        argv, env=environment, cwd=staged, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    command = [
+        *get_python_command(),
+        "-m",
+        "ansible",
+        "galaxy",
+        "collection",
+        "build",
+        str(staged),
+        "--output-path",
+        str(built),
+    ]
+    environment = {name: setting for name, setting in os.environ.items() if not name.startswith("ANSIBLE_")}
+    result = subprocess.run(
+        command, env=environment, cwd=staged, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        reason = " ".join((done.stderr or done.stdout).split())
-        raise Refused(f"ansible-galaxy cannot build the collection: {reason}")
+    if result.returncode:
+        reason = " ".join((result.stderr or result.stdout).split())
+        raise CommandError(f"ansible-galaxy cannot build the collection: {reason}")
 
 
-def _same_for_the_same(archive: bytes) -> bytes:
+def _normalise_archive(archive: bytes) -> bytes:
     """The archive without times of now, and with its files in their order."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        read = [(member, tar.extractfile(member)) for member in tar]
-        content = {member.name: stream.read() if stream else None for member, stream in read}
-    listing = json.loads(content[FILES] or b"")
-    listing["files"].sort(key=lambda one: str(one["name"]))
-    content[FILES] = _json(listing)
-    manifest = json.loads(content[MANIFEST] or b"")
-    manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(content[FILES] or b"").hexdigest()
-    content[MANIFEST] = _json(manifest)
+        streams = [(member, tar.extractfile(member)) for member in tar]
+        content = {member.name: stream.read() if stream else None for member, stream in streams}
+    listing = json.loads(content[FILES_NAME] or b"")
+    listing["files"].sort(key=lambda file_entry: str(file_entry["name"]))
+    content[FILES_NAME] = _format_json(listing)
+    manifest = json.loads(content[MANIFEST_NAME] or b"")
+    manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(content[FILES_NAME] or b"").hexdigest()
+    content[MANIFEST_NAME] = _format_json(manifest)
     # These two come first, as ansible-galaxy has them: whoever reads the archive needs them before the rest.
-    order = [MANIFEST, FILES, *sorted(name for name in content if name not in (MANIFEST, FILES))]
-    packed = io.BytesIO()
+    order = [MANIFEST_NAME, FILES_NAME, *sorted(name for name in content if name not in (MANIFEST_NAME, FILES_NAME))]
+    buffer = io.BytesIO()
     with (
-        gzip.GzipFile("", "wb", 9, packed, mtime=EPOCH) as compressed,
+        gzip.GzipFile("", "wb", 9, buffer, mtime=ARCHIVE_TIME) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name in order:
-            tar.addfile(*_member(name, content[name]))
-    return packed.getvalue()
+            tar.addfile(*_make_member(name, content[name]))
+    return buffer.getvalue()
 
 
-def _member(name: str, content: bytes | None) -> tuple[tarfile.TarInfo, io.BytesIO | None]:
+def _make_member(name: str, content: bytes | None) -> tuple[tarfile.TarInfo, io.BytesIO | None]:
     """A file of the archive, or a directory (None), with the same owner and mode everywhere."""
     member = tarfile.TarInfo(name)
-    member.mtime = EPOCH
+    member.mtime = ARCHIVE_TIME
     member.uname = member.gname = "root"
     if content is None:
         member.type, member.mode = tarfile.DIRTYPE, 0o755
@@ -98,5 +108,5 @@ def _member(name: str, content: bytes | None) -> tuple[tarfile.TarInfo, io.Bytes
     return member, io.BytesIO(content)
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, indent=True).encode()
+def _format_json(document: object) -> bytes:
+    return json.dumps(document, indent=True).encode()

@@ -5,48 +5,54 @@ from __future__ import annotations
 import posixpath
 import re
 
-from .. import Refused
-from .full_names import Names, examples
-from .layout import Source, place_of
+from .. import CommandError
+from .full_names import CollectionNames, expand_examples
+from .layout import SourceFiles, find_collection_path
 
-FENCED = re.compile(r"^(?P<open>```ya?ml\n)(?P<inside>.*?)(?P<close>^```$)", re.MULTILINE | re.DOTALL)
-OF_CHECKOUT = re.compile(r"^In a checkout, .*?\n\n", re.MULTILINE | re.DOTALL)  # a paragraph of a role's README
-DOCUMENTED = re.compile(r"(ansible-doc -t module )(\w+)")
-LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?\)")
+FENCED_PATTERN = re.compile(r"^(?P<open>```ya?ml\n)(?P<inside>.*?)(?P<close>^```$)", re.MULTILINE | re.DOTALL)
+CHECKOUT_PARAGRAPH_PATTERN = re.compile(
+    r"^In a checkout, .*?\n\n", re.MULTILINE | re.DOTALL
+)  # a paragraph of a role's README
+DOC_COMMAND_PATTERN = re.compile(r"(ansible-doc -t module )(\w+)")
+LINK_PATTERN = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?\)")
 
 
-def document(text: str, names: Names, source: str, place: str, shipped: Source) -> str:
-    """The text of a file of Markdown in the collection. It is `source` in the checkout, and `place` in the collection.
-    A link to what is not `shipped` (files of the checkout) becomes its text.
+def convert_document(
+    text: str, names: CollectionNames, checkout_path: str, collection_path: str, shipped_files: SourceFiles
+) -> str:
+    """The text of a file of Markdown in the collection. It is `checkout_path` in the checkout, and `collection_path` in the collection.
+    A link to what is not `shipped_files` (files of the checkout) becomes its text.
     """
 
-    def moved(link: re.Match[str]) -> str:
+    def move_link(link: re.Match[str]) -> str:
         target = link["target"]
         if not target or ":" in target:
             return link[0]
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
-        new = place_of(path) if path in shipped else _directory(path, shipped)
-        if not new:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(checkout_path), target))
+        new_path = find_collection_path(path) if path in shipped_files else _find_directory_place(path, shipped_files)
+        if not new_path:
             return link["text"]
-        relative = posixpath.relpath(new, posixpath.dirname(place) or ".")
+        relative = posixpath.relpath(new_path, posixpath.dirname(collection_path) or ".")
         return f"{link['image']}[{link['text']}]({relative}{link['anchor'] or ''})"
 
-    def full(block: re.Match[str]) -> str:
+    def expand_block(block: re.Match[str]) -> str:
         try:  # a document may show a part of a file, and what is no list of tasks has no names of modules
-            inside = examples(block["inside"], names, source)
-        except Refused:
-            inside = block["inside"]
-        return block["open"] + inside + block["close"]
+            content = expand_examples(block["inside"], names, checkout_path)
+        except CommandError:
+            content = block["inside"]
+        return block["open"] + content + block["close"]
 
-    def found(command: re.Match[str]) -> str:
-        return command[1] + (names.full(command[2]) if command[2] in names.modules else command[2])
+    def expand_command(command: re.Match[str]) -> str:
+        return command[1] + (names.make_full_name(command[2]) if command[2] in names.modules else command[2])
 
-    if source.startswith("roles/"):
-        text = OF_CHECKOUT.sub("", text)
-    return FENCED.sub(full, DOCUMENTED.sub(found, LINK.sub(moved, text)))
+    if checkout_path.startswith("roles/"):
+        text = CHECKOUT_PARAGRAPH_PATTERN.sub("", text)
+    return FENCED_PATTERN.sub(expand_block, DOC_COMMAND_PATTERN.sub(expand_command, LINK_PATTERN.sub(move_link, text)))
 
 
-def _directory(path: str, shipped: Source) -> str:
+def _find_directory_place(path: str, shipped_files: SourceFiles) -> str:
     """Where a directory of the checkout is; "" for one that is not shipped."""
-    inside = any(one.startswith(f"{path}/") for one in shipped)
-    return posixpath.dirname(place_of(f"{path}/x")) if inside and place_of(f"{path}/x") else ""
+    is_shipped = any(shipped_path.startswith(f"{path}/") for shipped_path in shipped_files)
+    return (
+        posixpath.dirname(find_collection_path(f"{path}/x")) if is_shipped and find_collection_path(f"{path}/x") else ""
+    )

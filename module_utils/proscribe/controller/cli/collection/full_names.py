@@ -21,22 +21,22 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.filters import FILTERS
 from jinja2.tests import TESTS
 
-from .. import Refused
-from .layout import Source
+from .. import CommandError
+from .layout import SourceFiles
 
-BUILTIN = "ansible.builtin."
-ROLES = ("include_role", "import_role")
-INCLUDED = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")  # a namespace or a name, as Galaxy takes it
-RESERVED = ("ansible",)  # namespaces of Ansible's own
-BLOCK = ("block", "rescue", "always")
-TASKS = ("pre_tasks", "tasks", "post_tasks", "handlers")
-AFTER = re.compile(r"\||\bis\b")  # comes before a filter or a test
-CONDITIONS = ("when", "changed_when", "failed_when", "until", "that")  # hold an expression without braces
+BUILTIN_PREFIX = "ansible.builtin."
+ROLE_ACTIONS = ("include_role", "import_role")
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")  # a namespace or a name, as Galaxy takes it
+RESERVED_NAMESPACES = ("ansible",)  # namespaces of Ansible's own
+BLOCK_KEYS = ("block", "rescue", "always")
+TASK_KEYS = ("pre_tasks", "tasks", "post_tasks", "handlers")
+PLUGIN_PATTERN = re.compile(r"\||\bis\b")  # comes before a filter or a test
+CONDITION_KEYS = ("when", "changed_when", "failed_when", "until", "that")  # hold an expression without braces
 
 Edit = tuple[int, int, str]  # from, to, and what takes its place
 
 
-class Names(NamedTuple):
+class CollectionNames(NamedTuple):
     """The collection, and what has a short name in the checkout."""
 
     collection: str  # namespace.name
@@ -47,251 +47,253 @@ class Names(NamedTuple):
     tests: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, source: Source, namespace: str, name: str) -> Names:
+    def collect_names(cls, source: SourceFiles, namespace: str, name: str) -> CollectionNames:
         """The names of a checkout. Raises Refused for a namespace or a name that Galaxy does not take."""
-        for option, value in (("--namespace", namespace), ("--name", name)):
-            if not INCLUDED.fullmatch(value) or not 2 <= len(value) <= 64:
+        for option, name_part in (("--namespace", namespace), ("--name", name)):
+            if not NAME_PATTERN.fullmatch(name_part) or not 2 <= len(name_part) <= 64:
                 expected = "2 to 64 small letters, digits and single underscores, a letter first"
-                raise Refused(f"{option}: found {value!r}, expected {expected}")
-        if namespace in RESERVED:
-            raise Refused(f"--namespace: found {namespace!r}, which is Ansible's own, expected another one")
+                raise CommandError(f"{option}: found {name_part!r}, expected {expected}")
+        if namespace in RESERVED_NAMESPACES:
+            raise CommandError(f"--namespace: found {namespace!r}, which is Ansible's own, expected another one")
 
-        def named(folder: str) -> frozenset[str]:
-            return frozenset(m[1] for path in source if (m := re.fullmatch(rf"{folder}/(\w+)\.py", path)))
+        def list_plugins(folder: str) -> frozenset[str]:
+            return frozenset(match[1] for path in source if (match := re.fullmatch(rf"{folder}/(\w+)\.py", path)))
 
         roles = frozenset(path.split("/")[1] for path in source if path.startswith("roles/"))
         return cls(
             f"{namespace}.{name}",
-            modules=named("library"),
-            filters=named("filter_plugins"),
+            modules=list_plugins("library"),
+            filters=list_plugins("filter_plugins"),
             roles=roles,
-            fragments=named("doc_fragments"),
-            tests=named("test_plugins"),
+            fragments=list_plugins("doc_fragments"),
+            tests=list_plugins("test_plugins"),
         )
 
     @property
-    def package(self) -> str:
+    def utils_package(self) -> str:
         """The Python package of what modules and plugins import."""
         return f"ansible_collections.{self.collection}.plugins.module_utils"
 
-    def full(self, short: str) -> str:
+    def make_full_name(self, short_name: str) -> str:
         """A name with that of the collection."""
-        return f"{self.collection}.{short}"
+        return f"{self.collection}.{short_name}"
 
 
 # -- a document --------------------------------------------------------------------------------------------------------
 
 
-def playbook(text: str, names: Names, where: str) -> str:
+def expand_playbook(text: str, names: CollectionNames, source_name: str) -> str:
     """The text of a playbook, with full names. Raises Refused."""
-    return _changed(text, names, where, lambda document, root: document.plays(root))
+    return _expand_names(text, names, source_name, lambda document, root: document.find_play_edits(root))
 
 
-def tasks(text: str, names: Names, where: str) -> str:
+def expand_tasks(text: str, names: CollectionNames, source_name: str) -> str:
     """The text of a file of tasks, with full names. Raises Refused."""
-    return _changed(text, names, where, lambda document, root: document.tasks(root, []))
+    return _expand_names(text, names, source_name, lambda document, root: document.find_task_edits(root, []))
 
 
-def examples(text: str, names: Names, where: str) -> str:
+def expand_examples(text: str, names: CollectionNames, source_name: str) -> str:
     """Examples of a document: plays or tasks. Raises Refused."""
-    return _changed(text, names, where, lambda document, root: document.plays_or_tasks(root))
+    return _expand_names(text, names, source_name, lambda document, root: document.find_example_edits(root))
 
 
-def data(text: str, names: Names, where: str) -> str:
+def expand_data(text: str, names: CollectionNames, source_name: str) -> str:
     """The text of any other YAML, with full names in its templates. Raises Refused."""
-    return _changed(text, names, where, lambda document, root: iter(()))
+    return _expand_names(text, names, source_name, lambda document, root: iter(()))
 
 
-def _changed(text: str, names: Names, where: str, reading: Reading) -> str:
-    document = _Document(text, names, where)
+def _expand_names(text: str, names: CollectionNames, source_name: str, find_edits: EditFinder) -> str:
+    document = _YamlDocument(text, names, source_name)
     edits: list[Edit] = []
     try:
         roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise Refused(f"{where}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raise CommandError(f"{source_name}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     for root in roots:
         if root is not None:
-            edits += reading(document, root)
-            edits += document.templates(root)
-    return edited(text, edits)
+            edits += find_edits(document, root)
+            edits += document.find_template_edits(root)
+    return apply_edits(text, edits)
 
 
-def edited(text: str, edits: Sequence[Edit]) -> str:
+def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     """A text with its edits, which are given in any order; those that are given twice count once."""
-    for start, end, new in sorted(set(edits), reverse=True):
-        text = text[:start] + new + text[end:]
+    for start, end, replacement in sorted(set(edits), reverse=True):
+        text = text[:start] + replacement + text[end:]
     return text
 
 
-class _Document:
+class _YamlDocument:
     """One YAML text, whose names are made full."""
 
-    def __init__(self, text: str, names: Names, where: str) -> None:
-        self.text, self.names, self.where = text, names, where
+    def __init__(self, text: str, names: CollectionNames, source_name: str) -> None:
+        self.text, self.names, self.source_name = text, names, source_name
 
-    def plays(self, root: yaml.Node) -> Iterator[Edit]:
-        for play in _items(root):
-            parts = dict(_pairs(play))
+    def find_play_edits(self, root: yaml.Node) -> Iterator[Edit]:
+        for play in _list_items(root):
+            parts = dict(_list_pairs(play))
             scopes = [parts["vars"]] if "vars" in parts else []
-            for key in TASKS:
+            for key in TASK_KEYS:
                 if key in parts:
-                    yield from self.tasks(parts[key], scopes)
-            for role in _items(parts.get("roles")):
-                named = role if isinstance(role, yaml.ScalarNode) else dict(_pairs(role)).get("role")
-                yield from self._role(named, scopes)
+                    yield from self.find_task_edits(parts[key], scopes)
+            for role in _list_items(parts.get("roles")):
+                role_node = role if isinstance(role, yaml.ScalarNode) else dict(_list_pairs(role)).get("role")
+                yield from self._find_role_edits(role_node, scopes)
 
-    def plays_or_tasks(self, root: yaml.Node) -> Iterator[Edit]:
-        plays = any("hosts" in dict(_pairs(item)) for item in _items(root))
-        yield from self.plays(root) if plays else self.tasks(root, [])
+    def find_example_edits(self, root: yaml.Node) -> Iterator[Edit]:
+        has_plays = any("hosts" in dict(_list_pairs(entry)) for entry in _list_items(root))
+        yield from self.find_play_edits(root) if has_plays else self.find_task_edits(root, [])
 
-    def tasks(self, root: yaml.Node, scopes: list[yaml.Node]) -> Iterator[Edit]:
-        for task in _items(root):
-            parts = dict(_pairs(task))
-            inside = [*scopes, *([parts["vars"]] if "vars" in parts else [])]
-            blocks = [key for key in BLOCK if key in parts]
+    def find_task_edits(self, root: yaml.Node, scopes: list[yaml.Node]) -> Iterator[Edit]:
+        for task in _list_items(root):
+            parts = dict(_list_pairs(task))
+            task_scopes = [*scopes, *([parts["vars"]] if "vars" in parts else [])]
+            blocks = [key for key in BLOCK_KEYS if key in parts]
             for key in blocks:
-                yield from self.tasks(parts[key], inside)
+                yield from self.find_task_edits(parts[key], task_scopes)
             if not blocks:
-                yield from self._action(task, inside)
+                yield from self._find_action_edits(task, task_scopes)
 
-    def _action(self, task: yaml.Node, scopes: list[yaml.Node]) -> Iterator[Edit]:
-        keywords = _task_keywords()
+    def _find_action_edits(self, task: yaml.Node, scopes: list[yaml.Node]) -> Iterator[Edit]:
+        keywords = _list_task_keywords()
         keys = [
-            (key, value)
-            for key, value in _nodes(task)
+            (key, action_node)
+            for key, action_node in _list_nodes(task)
             if key.value not in keywords and not key.value.startswith("with_")
         ]
         if len(keys) != 1:
-            found = ", ".join(key.value for key, _ in keys) or "none"
-            raise self._refused(task, f"found the actions {found}", "a task with one action")
-        key, value = keys[0]
+            action_names = ", ".join(key.value for key, _ in keys) or "none"
+            raise self._make_error(task, f"found the actions {action_names}", "a task with one action")
+        key, action_node = keys[0]
         if key.value in self.names.modules:
-            yield _place(key, self.names.full(key.value))
-        elif not key.value.startswith((BUILTIN, f"{self.names.collection}.")):
-            raise self._refused(key, f"found the action {key.value!r}", "a module of the project, or a full name")
-        if key.value.removeprefix(BUILTIN) in ROLES:
-            yield from self._role(dict(_pairs(value)).get("name"), scopes)
+            yield _make_edit(key, self.names.make_full_name(key.value))
+        elif not key.value.startswith((BUILTIN_PREFIX, f"{self.names.collection}.")):
+            raise self._make_error(key, f"found the action {key.value!r}", "a module of the project, or a full name")
+        if key.value.removeprefix(BUILTIN_PREFIX) in ROLE_ACTIONS:
+            yield from self._find_role_edits(dict(_list_pairs(action_node)).get("name"), scopes)
 
-    def _role(self, named: yaml.Node | None, scopes: list[yaml.Node]) -> Iterator[Edit]:
+    def _find_role_edits(self, role_node: yaml.Node | None, scopes: list[yaml.Node]) -> Iterator[Edit]:
         """The name of a role: itself, or what a template finds in a variable of the task or of what is around it."""
-        if not isinstance(named, yaml.ScalarNode):
-            raise self._refused(named, "found no name of a role", "one")
-        if named.value in self.names.roles:
-            yield _place(named, self.names.full(named.value))
+        if not isinstance(role_node, yaml.ScalarNode):
+            raise self._make_error(role_node, "found no name of a role", "one")
+        if role_node.value in self.names.roles:
+            yield _make_edit(role_node, self.names.make_full_name(role_node.value))
             return
-        if named.value.startswith(f"{self.names.collection}."):
+        if role_node.value.startswith(f"{self.names.collection}."):
             return
-        variable = _table_of(named.value)
-        tables = [value for scope in scopes for key, value in _pairs(scope) if key == variable]
-        values = [value for table in tables for _, value in _pairs(table)]
-        if not values or any(getattr(value, "value", "") not in self.names.roles for value in values):
+        variable = _find_table_variable(role_node.value)
+        tables = [node for scope in scopes for key, node in _list_pairs(scope) if key == variable]
+        values = [node for table in tables for _, node in _list_pairs(table)]
+        if not values or any(getattr(node, "value", "") not in self.names.roles for node in values):
             expected = "a role of the project, or one out of a variable beside it that names roles of the project"
-            raise self._refused(named, f"found the role {named.value!r}", expected)
-        yield from (_place(value, self.names.full(value.value)) for value in values)
+            raise self._make_error(role_node, f"found the role {role_node.value!r}", expected)
+        yield from (_make_edit(node, self.names.make_full_name(node.value)) for node in values)
 
     # -- templates -----------------------------------------------------------------------------------------------------
 
-    def templates(self, root: yaml.Node) -> Iterator[Edit]:
+    def find_template_edits(self, root: yaml.Node) -> Iterator[Edit]:
         """The filters and tests in all scalars below a node."""
         if isinstance(root, yaml.ScalarNode):
-            yield from self._piped(root, bare=False)
-        for item in _items(root):
-            yield from self.templates(item)
-        for key, value in _nodes(root):
-            conditions = [value, *_items(value)] if key.value in CONDITIONS else []
+            yield from self._find_scalar_edits(root, is_bare=False)
+        for child in _list_items(root):
+            yield from self.find_template_edits(child)
+        for key, child_node in _list_nodes(root):
+            conditions = [child_node, *_list_items(child_node)] if key.value in CONDITION_KEYS else []
             for condition in conditions:
                 if isinstance(condition, yaml.ScalarNode) and "{{" not in condition.value:
-                    yield from self._piped(condition, bare=True)
-            yield from self.templates(value)
+                    yield from self._find_scalar_edits(condition, is_bare=True)
+            yield from self.find_template_edits(child_node)
 
-    def _piped(self, node: yaml.ScalarNode, bare: bool) -> Iterator[Edit]:
-        if not AFTER.search(node.value) or not (bare or "{{" in node.value or "{%" in node.value):
+    def _find_scalar_edits(self, node: yaml.ScalarNode, is_bare: bool) -> Iterator[Edit]:
+        if not PLUGIN_PATTERN.search(node.value) or not (is_bare or "{{" in node.value or "{%" in node.value):
             return
         quotes = 1 if node.style in ("'", '"') else 0
         start = node.start_mark.index + quotes
         raw = self.text[start : node.end_mark.index - quotes]
-        before = "{{" if bare else ""
+        opening = "{{" if is_bare else ""
         try:
-            tokens = list(Environment().lexer.tokeniter(before + raw + ("}}" if bare else ""), None))
+            tokens = list(Environment().lexer.tokeniter(opening + raw + ("}}" if is_bare else ""), None))
         except TemplateSyntaxError as error:
-            raise self._refused(node, f"found a template that cannot be read ({error})", "one that can") from None
-        yield from self._of_tokens(node, tokens, start - len(before))
+            raise self._make_error(node, f"found a template that cannot be read ({error})", "one that can") from None
+        yield from self._find_token_edits(node, tokens, start - len(opening))
 
-    def _of_tokens(self, node: yaml.Node, tokens: list[tuple[int, str, str]], place: int) -> Iterator[Edit]:
-        name, start, after = "", 0, ""
-        for _, kind, value in [*tokens, (0, "end", "")]:
-            if after and (kind == "name" and value != "not" or name and kind == "operator" and value == "."):
-                start = start if name else place
-                name += value
+    def _find_token_edits(self, node: yaml.Node, tokens: list[tuple[int, str, str]], position: int) -> Iterator[Edit]:
+        name, start, introducer = "", 0, ""
+        for _, kind, token in [*tokens, (0, "end", "")]:
+            if introducer and (kind == "name" and token != "not" or name and kind == "operator" and token == "."):
+                start = start if name else position
+                name += token
             elif name:
-                yield from self._plugin(node, name, start, after)
-                name, after = "", ""
-            if (kind, value) in (("operator", "|"), ("name", "is")):
-                after = value
-            place += len(value)
+                yield from self._find_plugin_edits(node, name, start, introducer)
+                name, introducer = "", ""
+            if (kind, token) in (("operator", "|"), ("name", "is")):
+                introducer = token
+            position += len(token)
 
-    def _plugin(self, node: yaml.Node, name: str, start: int, after: str) -> Iterator[Edit]:
+    def _find_plugin_edits(self, node: yaml.Node, name: str, start: int, introducer: str) -> Iterator[Edit]:
         """The full name of a filter (after `|`) or of a test (after `is`)."""
-        ours, known, what = self.names.filters, _known_filters, "filter"
-        if after == "is":
-            ours, known, what = self.names.tests, _known_tests, "test"
-        if name in ours:
-            yield start, start + len(name), self.names.full(name)
-        elif name not in known() and not name.startswith((BUILTIN, f"{self.names.collection}.")):
-            raise self._refused(node, f"found the {what} {name!r}", "one of the project's, or of Ansible's own")
+        own_names, list_known_names, plugin_kind = self.names.filters, _list_known_filters, "filter"
+        if introducer == "is":
+            own_names, list_known_names, plugin_kind = self.names.tests, _list_known_tests, "test"
+        if name in own_names:
+            yield start, start + len(name), self.names.make_full_name(name)
+        elif name not in list_known_names() and not name.startswith((BUILTIN_PREFIX, f"{self.names.collection}.")):
+            raise self._make_error(
+                node, f"found the {plugin_kind} {name!r}", "one of the project's, or of Ansible's own"
+            )
 
-    def _refused(self, node: yaml.Node | None, found: str, expected: str) -> Refused:
+    def _make_error(self, node: yaml.Node | None, mistake: str, expected: str) -> CommandError:
         line = f":{node.start_mark.line + 1}" if node is not None else ""
-        return Refused(f"{self.where}{line}: {found}, expected {expected}")
+        return CommandError(f"{self.source_name}{line}: {mistake}, expected {expected}")
 
 
-Reading = Callable[[_Document, yaml.Node], Iterator[Edit]]  # the names in a document of one kind
+EditFinder = Callable[[_YamlDocument, yaml.Node], Iterator[Edit]]  # the names in a document of one kind
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------------
 
 
-def _items(node: yaml.Node | None) -> list[yaml.Node]:
+def _list_items(node: yaml.Node | None) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _nodes(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+def _list_nodes(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
-    return [(key, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)]
+    return [(key, child) for key, child in pairs if isinstance(key, yaml.ScalarNode)]
 
 
-def _pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
-    return [(key.value, value) for key, value in _nodes(node)]
+def _list_pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
+    return [(key.value, child) for key, child in _list_nodes(node)]
 
 
-def _place(node: yaml.Node, new: str) -> Edit:
+def _make_edit(node: yaml.Node, replacement: str) -> Edit:
     quotes = 1 if getattr(node, "style", None) in ("'", '"') else 0
-    return node.start_mark.index + quotes, node.end_mark.index - quotes, new
+    return node.start_mark.index + quotes, node.end_mark.index - quotes, replacement
 
 
-def _table_of(template: str) -> str:
+def _find_table_variable(template: str) -> str:
     """The variable of a template that is one look-up, `{{ variable[key] }}`; "" for any other."""
     try:
         output = Environment().parse(template).body[0]
-        (found,) = output.nodes if isinstance(output, nodes.Output) else [output]
+        (expression,) = output.nodes if isinstance(output, nodes.Output) else [output]
     except (TemplateSyntaxError, IndexError, ValueError):
         return ""
-    inner = found.node if isinstance(found, nodes.Getitem) else None
-    return inner.name if isinstance(inner, nodes.Name) else ""
+    table_node = expression.node if isinstance(expression, nodes.Getitem) else None
+    return table_node.name if isinstance(table_node, nodes.Name) else ""
 
 
 @functools.cache
-def _task_keywords() -> frozenset[str]:
+def _list_task_keywords() -> frozenset[str]:
     return frozenset({*Task.fattributes, "local_action", "loop", "args"})
 
 
 @functools.cache
-def _known_filters() -> frozenset[str]:
+def _list_known_filters() -> frozenset[str]:
     modules = (core, encryption, mathstuff, urls, urlsplit)
     return frozenset(FILTERS).union(*(module.FilterModule().filters() for module in modules))
 
 
 @functools.cache
-def _known_tests() -> frozenset[str]:
+def _list_known_tests() -> frozenset[str]:
     modules = (core_tests, files, mathstuff_tests, uri)
     return frozenset(TESTS).union(*(module.TestModule().tests() for module in modules))

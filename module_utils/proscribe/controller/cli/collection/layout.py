@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .. import Refused
+from .. import CommandError
 
 # The directories of a checkout, and where a collection has them.
 DIRECTORIES = {
@@ -27,87 +27,90 @@ DIRECTORIES = {
     "docs": "docs",
     "examples": "examples",
 }
-FILES = ("LICENSE", "CHANGELOG.md", "SECURITY.md")
+TOP_LEVEL_FILES = ("LICENSE", "CHANGELOG.md", "SECURITY.md")
 # What builds a collection has no use in one, and Galaxy takes no module of that name.
-LEFT_OUT = ("module_utils/proscribe/controller/cli/collection/", "module_utils/proscribe/controller/cli/__main__.py")
-NEVER = ("__pycache__", ".git")  # of a directory that is no git checkout
-LARGEST = 16 * 1024 * 1024  # bytes of one file
+EXCLUDED_PATHS = (
+    "module_utils/proscribe/controller/cli/collection/",
+    "module_utils/proscribe/controller/cli/__main__.py",
+)
+IGNORED_DIRECTORIES = ("__pycache__", ".git")  # of a directory that is no git checkout
+MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes of one file
 
-Source = Mapping[str, bytes]  # the content of files by their path in the checkout, with / between its parts
+SourceFiles = Mapping[str, bytes]  # the content of files by their path in the checkout, with / between its parts
 
 
-def place_of(path: str) -> str:
+def find_collection_path(path: str) -> str:
     """Where a collection has a file of the checkout; "" for a file that it does not have."""
-    first, _, rest = path.partition("/")
-    if path in FILES:
+    directory, _, relative_path = path.partition("/")
+    if path in TOP_LEVEL_FILES:
         return path
-    if first not in DIRECTORIES or not rest or path.startswith(LEFT_OUT):
+    if directory not in DIRECTORIES or not relative_path or path.startswith(EXCLUDED_PATHS):
         return ""
-    return f"{DIRECTORIES[first]}/{rest}"
+    return f"{DIRECTORIES[directory]}/{relative_path}"
 
 
-def source_files(root: Path) -> Source:
+def read_source_files(root: Path) -> SourceFiles:
     """The files of a checkout that a collection is made of: those that git tracks, or all that were shipped where there
     is no git. Raises Refused for a link, and for what is no plain file. A link to one of DIRECTORIES only says where
     Ansible finds that in a checkout, so a collection has none.
     """
-    found = sorted(_tracked(root) or _shipped(root))
-    paths = [path for path in found if place_of(path) and not _leads_to_plugins(root, path)]
-    return {path: _content(root, path) for path in paths}
+    candidate_paths = sorted(_list_tracked_files(root) or _list_shipped_files(root))
+    paths = [path for path in candidate_paths if find_collection_path(path) and not _is_plugin_link(root, path)]
+    return {path: _read_content(root, path) for path in paths}
 
 
-def _tracked(root: Path) -> list[str]:
+def _list_tracked_files(root: Path) -> list[str]:
     """The files that git tracks below a directory, as they are now; none where it is no checkout of git's."""
     if not (root / ".git").exists():
         return []
     git = shutil.which("git")
     if git is None:
-        raise Refused(f"{root} is a checkout of git, which is not installed; expected git, or an unpacked archive")
-    argv = [git, "-C", str(root), "ls-files", "-z"]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode:
-        raise Refused(f"git cannot list the files of {root}: {done.stderr.decode(errors='replace').strip()}")
-    return [os.fsdecode(path) for path in done.stdout.split(b"\0") if path]
+        raise CommandError(f"{root} is a checkout of git, which is not installed; expected git, or an unpacked archive")
+    command = [git, "-C", str(root), "ls-files", "-z"]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if result.returncode:
+        raise CommandError(f"git cannot list the files of {root}: {result.stderr.decode(errors='replace').strip()}")
+    return [os.fsdecode(path) for path in result.stdout.split(b"\0") if path]
 
 
-def _shipped(root: Path) -> Iterator[str]:
-    yield from (name for name in FILES if (root / name).exists())
+def _list_shipped_files(root: Path) -> Iterator[str]:
+    yield from (name for name in TOP_LEVEL_FILES if (root / name).exists())
     for directory in DIRECTORIES:
-        for place, below, names in os.walk(root / directory):
-            below[:] = [name for name in below if name not in NEVER]
-            inside = Path(place).relative_to(root)
-            links = [name for name in below if Path(place, name).is_symlink()]
-            yield from ((inside / name).as_posix() for name in (*names, *links))
+        for folder, directory_names, names in os.walk(root / directory):
+            directory_names[:] = [name for name in directory_names if name not in IGNORED_DIRECTORIES]
+            relative_folder = Path(folder).relative_to(root)
+            links = [name for name in directory_names if Path(folder, name).is_symlink()]
+            yield from ((relative_folder / name).as_posix() for name in (*names, *links))
 
 
-def _leads_to_plugins(root: Path, path: str) -> bool:
+def _is_plugin_link(root: Path, path: str) -> bool:
     link = root / path
     return link.is_symlink() and link.resolve() in {(root / directory).resolve() for directory in DIRECTORIES}
 
 
-def _content(root: Path, path: str) -> bytes:
+def _read_content(root: Path, path: str) -> bytes:
     try:
         descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        what = "a link" if (root / path).is_symlink() else f"nothing that can be read ({error.strerror})"
-        raise Refused(f"{path}: found {what}, expected a file") from None
+        description = "a link" if (root / path).is_symlink() else f"nothing that can be read ({error.strerror})"
+        raise CommandError(f"{path}: found {description}, expected a file") from None
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Refused(f"{path}: found no plain file, expected one")
-        content = stream.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise Refused(f"{path}: found more than {LARGEST} bytes, expected less")
+            raise CommandError(f"{path}: found no plain file, expected one")
+        content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise CommandError(f"{path}: found more than {MAX_FILE_BYTES} bytes, expected less")
     return content
 
 
-def text_of(path: str, content: bytes) -> str:
+def decode_text(path: str, content: bytes) -> str:
     """The text of a file. Raises Refused for one that is no UTF-8."""
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise Refused(f"{path}: found bytes that are no UTF-8, expected text") from None
+        raise CommandError(f"{path}: found bytes that are no UTF-8, expected text") from None
 
 
-def python() -> list[str]:
+def get_python_command() -> list[str]:
     """The arguments that start the Python of this process, isolated as this is."""
     return [sys.executable, "-I" if sys.flags.isolated else "-EP"]

@@ -12,121 +12,156 @@ from collections.abc import Iterator
 
 import yaml
 
-from .. import Refused
-from .full_names import Edit, Names, edited, examples
+from .. import CommandError
+from .full_names import CollectionNames, Edit, apply_edits, expand_examples
 
-PACKAGES = re.compile(r"(?:ansible\.module_utils\.)?(proscribe(?:_\w+)?(?:\..+)?)")
-FROM = re.compile(r"from\s+([\w.]+)")
+PACKAGE_PATTERN = re.compile(r"(?:ansible\.module_utils\.)?(proscribe(?:_\w+)?(?:\..+)?)")
+FROM_PATTERN = re.compile(r"from\s+([\w.]+)")
 DOCUMENTATION, EXAMPLES, RETURN = "DOCUMENTATION", "EXAMPLES", "RETURN"
 LICENSE = "# SPDX-License-Identifier: GPL-3.0-or-later\n"
 # Ansible's checks want the licence in words, and an author's account on GitHub or this mark.
-IN_WORDS = "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
-UNKNOWN = " (!UNKNOWN)"
-LINK = re.compile(r"\b(?P<kind>[MP])\((?P<name>\w+)(?P<rest>#\w+)?\)")  # a module or plugin, in Ansible's markup
+LICENSE_TEXT = "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
+UNKNOWN_AUTHOR = " (!UNKNOWN)"
+LINK_PATTERN = re.compile(
+    r"\b(?P<kind>[MP])\((?P<name>\w+)(?P<rest>#\w+)?\)"
+)  # a module or plugin, in Ansible's markup
 
 
-def plugin(text: str, names: Names, where: str) -> str:
+def convert_plugin(text: str, names: CollectionNames, source_name: str) -> str:
     """A module, a plugin or a file of module_utils. Raises Refused."""
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
-        raise Refused(f"{where}:{error.lineno}: cannot be read as Python: {error.msg}") from None
-    starts = _starts(text)
-    edits = [*_imports(tree, text, starts, names, where), *_documentation(tree, text, starts, names, where)]
-    return edited(text, [*edits, *_without_place(tree, text, starts)]).replace(LICENSE, LICENSE + IN_WORDS, 1)
+        raise CommandError(f"{source_name}:{error.lineno}: cannot be read as Python: {error.msg}") from None
+    line_starts = _find_line_starts(text)
+    edits = [
+        *_find_import_edits(tree, text, line_starts, names, source_name),
+        *_find_documentation_edits(tree, text, line_starts, names, source_name),
+    ]
+    return apply_edits(text, [*edits, *_find_path_setup_edits(tree, text, line_starts)]).replace(
+        LICENSE, LICENSE + LICENSE_TEXT, 1
+    )
 
 
-def linked(text: str, names: Names) -> str:
+def expand_links(text: str, names: CollectionNames) -> str:
     """Documentation whose links name modules and plugins in full."""
 
-    def full(link: re.Match[str]) -> str:
-        ours = names.modules if link["kind"] == "M" else names.filters | names.tests
-        return f"{link['kind']}({names.full(link['name'])}{link['rest'] or ''})" if link["name"] in ours else link[0]
+    def expand_link(link: re.Match[str]) -> str:
+        own_names = names.modules if link["kind"] == "M" else names.filters | names.tests
+        return (
+            f"{link['kind']}({names.make_full_name(link['name'])}{link['rest'] or ''})"
+            if link["name"] in own_names
+            else link[0]
+        )
 
-    return LINK.sub(full, text)
+    return LINK_PATTERN.sub(expand_link, text)
 
 
-def _starts(text: str) -> list[int]:
+def _find_line_starts(text: str) -> list[int]:
     """Where each line begins; the first line has the number 1."""
-    starts = [0, 0]
+    line_starts = [0, 0]
     for line in text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    return starts
+        line_starts.append(line_starts[-1] + len(line))
+    return line_starts
 
 
-def _span(node: ast.stmt | ast.expr, text: str, starts: list[int]) -> tuple[int, int]:
+def _find_span(node: ast.stmt | ast.expr, text: str, line_starts: list[int]) -> tuple[int, int]:
     """Where a node is in the text; its columns are bytes of UTF-8."""
 
-    def place(line: int, column: int) -> int:
-        before = text[starts[line] :].encode()[:column]
-        return starts[line] + len(before.decode())
+    def find_position(line: int, column: int) -> int:
+        line_prefix = text[line_starts[line] :].encode()[:column]
+        return line_starts[line] + len(line_prefix.decode())
 
-    return place(node.lineno, node.col_offset), place(node.end_lineno or node.lineno, node.end_col_offset or 0)
+    return find_position(node.lineno, node.col_offset), find_position(
+        node.end_lineno or node.lineno, node.end_col_offset or 0
+    )
 
 
-def _imports(tree: ast.Module, text: str, starts: list[int], names: Names, where: str) -> Iterator[Edit]:
+def _find_import_edits(
+    tree: ast.Module, text: str, line_starts: list[int], names: CollectionNames, source_name: str
+) -> Iterator[Edit]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                if PACKAGES.fullmatch(alias.name):
-                    raise Refused(f"{where}:{node.lineno}: found import {alias.name}, expected from ... import ...")
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and (ours := PACKAGES.fullmatch(node.module or "")):
-            start, end = _span(node, text, starts)
-            module = FROM.match(text, start, end)
+                if PACKAGE_PATTERN.fullmatch(alias.name):
+                    raise CommandError(
+                        f"{source_name}:{node.lineno}: found import {alias.name}, expected from ... import ..."
+                    )
+        elif (
+            isinstance(node, ast.ImportFrom)
+            and node.level == 0
+            and (package_match := PACKAGE_PATTERN.fullmatch(node.module or ""))
+        ):
+            start, end = _find_span(node, text, line_starts)
+            module = FROM_PATTERN.match(text, start, end)
             if module is None:
-                raise Refused(f"{where}:{node.lineno}: found an import with more before its module, expected one line")
-            yield module.start(1), module.end(1), f"{names.package}.{ours[1]}"
+                raise CommandError(
+                    f"{source_name}:{node.lineno}: found an import with more before its module, expected one line"
+                )
+            yield module.start(1), module.end(1), f"{names.utils_package}.{package_match[1]}"
 
 
-def _documentation(tree: ast.Module, text: str, starts: list[int], names: Names, where: str) -> Iterator[Edit]:
+def _find_documentation_edits(
+    tree: ast.Module, text: str, line_starts: list[int], names: CollectionNames, source_name: str
+) -> Iterator[Edit]:
     for node in tree.body:
         name = node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else ""
-        value = getattr(node, "value", None)
-        if name not in (DOCUMENTATION, EXAMPLES, RETURN) or not isinstance(value, ast.Constant):
+        constant = getattr(node, "value", None)
+        if name not in (DOCUMENTATION, EXAMPLES, RETURN) or not isinstance(constant, ast.Constant):
             continue
-        start, end = _span(value, text, starts)
+        start, end = _find_span(constant, text, line_starts)
         raw = text[start:end]
         if not (raw.startswith('r"""') and raw.endswith('"""')):
-            raise Refused(f'{where}:{node.lineno}: found {name} in other quotes, expected r"""..."""')
-        inside, place = raw[4:-3], f"{where}:{node.lineno} {name}"
-        new = examples(inside, names, place) if name == EXAMPLES else linked(inside, names)
-        new = _fragments(new, names) if name == DOCUMENTATION else new
-        yield start + 4, end - 3, new
+            raise CommandError(f'{source_name}:{node.lineno}: found {name} in other quotes, expected r"""..."""')
+        content, block_name = raw[4:-3], f"{source_name}:{node.lineno} {name}"
+        new_content = expand_examples(content, names, block_name) if name == EXAMPLES else expand_links(content, names)
+        new_content = _expand_fragments(new_content, names) if name == DOCUMENTATION else new_content
+        yield start + 4, end - 3, new_content
 
 
-def _fragments(text: str, names: Names) -> str:
+def _expand_fragments(text: str, names: CollectionNames) -> str:
     """Documentation that names its fragments in full, and its author as Ansible's checks want it."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     edits: list[Edit] = []
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+    for key, child in root.value if isinstance(root, yaml.MappingNode) else ():
         if key.value == "extends_documentation_fragment":
-            scalars = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            scalars = child.value if isinstance(child, yaml.SequenceNode) else [child]
             for scalar in scalars:
                 if scalar.value in names.fragments:
-                    edits.append((scalar.start_mark.index, scalar.end_mark.index, names.full(scalar.value)))
-        elif key.value == "author" and isinstance(value, yaml.ScalarNode):
-            edits.append((value.end_mark.index, value.end_mark.index, UNKNOWN))
-    return edited(text, edits)
+                    edits.append((scalar.start_mark.index, scalar.end_mark.index, names.make_full_name(scalar.value)))
+        elif key.value == "author" and isinstance(child, yaml.ScalarNode):
+            edits.append((child.end_mark.index, child.end_mark.index, UNKNOWN_AUTHOR))
+    return apply_edits(text, edits)
 
 
-def _without_place(tree: ast.Module, text: str, starts: list[int]) -> Iterator[Edit]:
+def _find_path_setup_edits(tree: ast.Module, text: str, line_starts: list[int]) -> Iterator[Edit]:
     """The statements at the top of a file that say where the package is, and what nothing else in it uses."""
-    gone: list[ast.stmt] = [node for node in tree.body if isinstance(node, ast.Expr | ast.If) and _names_path(node)]
-    if not gone:
+    removed_statements: list[ast.stmt] = [
+        node for node in tree.body if isinstance(node, ast.Expr | ast.If) and _is_path_setup(node)
+    ]
+    if not removed_statements:
         return
-    more = True
-    while more:  # what only a statement that goes has used goes, too
-        used = {name for node in tree.body if node not in gone for part in ast.walk(node) for name in _used(part)}
-        unused = [node for node in tree.body if node not in gone and _unused(node, used)]
-        gone += unused
-        more = bool(unused)
-    for node in gone:
-        end = starts[(node.end_lineno or node.lineno) + 1]
-        blank = isinstance(node, ast.Expr | ast.If) and text[end : end + 1] == "\n"  # one of those around it
-        yield starts[node.lineno], end + blank, ""
+    has_more = True
+    while has_more:  # what only a statement that goes has used goes, too
+        used_names = {
+            name
+            for node in tree.body
+            if node not in removed_statements
+            for part in ast.walk(node)
+            for name in _list_used_names(part)
+        }
+        unused_statements = [
+            node for node in tree.body if node not in removed_statements and _is_unused(node, used_names)
+        ]
+        removed_statements += unused_statements
+        has_more = bool(unused_statements)
+    for node in removed_statements:
+        end = line_starts[(node.end_lineno or node.lineno) + 1]
+        blank_length = isinstance(node, ast.Expr | ast.If) and text[end : end + 1] == "\n"  # one of those around it
+        yield line_starts[node.lineno], end + blank_length, ""
 
 
-def _names_path(node: ast.stmt) -> bool:
+def _is_path_setup(node: ast.stmt) -> bool:
     """Whether a statement is about sys.path."""
     return any(
         isinstance(part, ast.Attribute)
@@ -137,16 +172,16 @@ def _names_path(node: ast.stmt) -> bool:
     )
 
 
-def _used(node: ast.AST) -> Iterator[str]:
+def _list_used_names(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         yield node.id
 
 
-def _unused(node: ast.stmt, used: set[str]) -> bool:
+def _is_unused(node: ast.stmt, used_names: set[str]) -> bool:
     if isinstance(node, ast.Import | ast.ImportFrom):
-        here = {"sys", "pathlib"} & {getattr(node, "module", None) or node.names[0].name}
-        return bool(here) and not any((alias.asname or alias.name) in used for alias in node.names)
+        path_modules = {"sys", "pathlib"} & {getattr(node, "module", None) or node.names[0].name}
+        return bool(path_modules) and not any((alias.asname or alias.name) in used_names for alias in node.names)
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        of_place = any(isinstance(part, ast.Name) and part.id == "__file__" for part in ast.walk(node.value))
-        return of_place and node.targets[0].id not in used
+        uses_file_path = any(isinstance(part, ast.Name) and part.id == "__file__" for part in ast.walk(node.value))
+        return uses_file_path and node.targets[0].id not in used_names
     return False

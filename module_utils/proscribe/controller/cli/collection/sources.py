@@ -8,32 +8,32 @@ from pathlib import Path
 
 from ...git import git
 
-PATIENCE = 20  # seconds for git
+GIT_TIMEOUT_SECONDS = 20  # seconds for git
 # What git clones from, over HTTPS and SSH. Whoever cloned may have a name and a password in it, and SSH a port.
 _SERVER = r"(?P<server>[a-zA-Z0-9][\w-]*(?:\.[\w-]+)+)"
 _PATH = r"/*(?P<path>[\w.~-][\w.~/-]{0,250}?)(?:\.git)?/*"
-REMOTES = (
+REMOTE_PATTERNS = (
     re.compile(rf"https://(?:[^/@\s]*@)?{_SERVER}(?P<port>:\d{{1,5}})?/{_PATH}", re.ASCII),
     re.compile(rf"ssh://(?:[^/@\s]*@)?{_SERVER}(?::\d{{1,5}})?/{_PATH}", re.ASCII),
     re.compile(rf"(?:[\w.-]+@)?{_SERVER}:{_PATH}", re.ASCII),
 )
 
 
-def of_checkout(root: Path) -> str:
+def find_repository_url(root: Path) -> str:
     """The https address of the repository that a checkout was cloned from; "" where that is on no server."""
     if not (root / ".git").exists():
         return ""
     try:
-        done = git(root, "config", "--get", "remote.origin.url", patience=PATIENCE)
+        result = git(root, "config", "--get", "remote.origin.url", patience=GIT_TIMEOUT_SECONDS)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return address_of(done.stdout.decode(errors="replace").strip())
+    return convert_remote_to_url(result.stdout.decode(errors="replace").strip())
 
 
-def address_of(remote: str) -> str:
+def convert_remote_to_url(remote: str) -> str:
     """The https address of what git clones from, without a name, a password or `.git`; "" for what has none."""
-    for pattern in REMOTES:
-        if found := pattern.fullmatch(remote):
-            parts = found.groupdict(default="")
+    for pattern in REMOTE_PATTERNS:
+        if match := pattern.fullmatch(remote):
+            parts = match.groupdict(default="")
             return f"https://{parts['server']}{parts.get('port', '')}/{parts['path']}"
     return ""

@@ -5,46 +5,56 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ....wire import stream
-from .. import Refused
+from .. import CommandError
 from . import documents, full_names, metadata, python_source
-from .full_names import Names
-from .layout import Source, place_of, text_of
+from .full_names import CollectionNames
+from .layout import SourceFiles, decode_text, find_collection_path
 
-README = "docs/collection.md"
-PACKED = "plugins/module_utils/proscribe/wire"
+README_PATH = "docs/collection.md"
+STREAM_DIRECTORY = "plugins/module_utils/proscribe/wire"
 
 
-def collection_files(source: Source, names: Names, release: metadata.Release) -> Mapping[str, bytes]:
+def make_collection_files(
+    source: SourceFiles, names: CollectionNames, release: metadata.ReleaseMetadata
+) -> Mapping[str, bytes]:
     """The content of the files by their path in the collection. Raises Refused for what cannot be one."""
-    if README not in source or "CHANGELOG.md" not in source:
-        raise Refused(f"found no {README} or no CHANGELOG.md, expected a whole checkout")
-    files = {place_of(path): _content(path, content, source, names) for path, content in source.items()}
-    readme = documents.document(text_of(README, source[README]), names, README, "README.md", source)
-    made = {
+    if README_PATH not in source or "CHANGELOG.md" not in source:
+        raise CommandError(f"found no {README_PATH} or no CHANGELOG.md, expected a whole checkout")
+    files = {
+        find_collection_path(path): _convert_content(path, content, source, names) for path, content in source.items()
+    }
+    readme = documents.convert_document(
+        decode_text(README_PATH, source[README_PATH]), names, README_PATH, "README.md", source
+    )
+    generated_files = {
         "README.md": readme,
-        "galaxy.yml": metadata.galaxy(release),
-        "meta/runtime.yml": metadata.runtime(release, source),
-        "changelogs/changelog.yaml": metadata.changelog(text_of("CHANGELOG.md", source["CHANGELOG.md"]), release),
-        "changelogs/config.yaml": metadata.changelog_settings(release),
+        "galaxy.yml": metadata.format_galaxy_file(release),
+        "meta/runtime.yml": metadata.format_runtime_file(release, source),
+        "changelogs/changelog.yaml": metadata.convert_changelog(
+            decode_text("CHANGELOG.md", source["CHANGELOG.md"]), release
+        ),
+        "changelogs/config.yaml": metadata.format_changelog_settings(release),
     }
     # Nothing is written into a collection, so it has what a checkout makes at its first run.
-    packed = {f"{PACKED}/stream.{kind}": content for kind, content in stream.prepare_variants().items()}
-    return {**files, **{path: text.encode() for path, text in made.items()}, **packed}
+    stream_files = {
+        f"{STREAM_DIRECTORY}/stream.{suffix}": content for suffix, content in stream.prepare_variants().items()
+    }
+    return {**files, **{path: text.encode() for path, text in generated_files.items()}, **stream_files}
 
 
-def _content(path: str, content: bytes, source: Source, names: Names) -> bytes:
+def _convert_content(path: str, content: bytes, source: SourceFiles, names: CollectionNames) -> bytes:
     """A file of the checkout as the collection has it."""
-    first = path.partition("/")[0]
-    if first in ("catalog", "examples") or not path.endswith((".py", ".yml", ".md")):
+    directory = path.partition("/")[0]
+    if directory in ("catalog", "examples") or not path.endswith((".py", ".yml", ".md")):
         return content
-    text = text_of(path, content)
+    text = decode_text(path, content)
     if path.endswith(".md"):
-        return documents.document(text, names, path, place_of(path), source).encode()
+        return documents.convert_document(text, names, path, find_collection_path(path), source).encode()
     if path.endswith(".py"):
-        return python_source.plugin(text, names, path).encode()
+        return python_source.convert_plugin(text, names, path).encode()
     if path.startswith("playbooks/"):
-        reading = full_names.tasks if path.startswith("playbooks/tasks/") else full_names.playbook
-        return reading(text, names, path).encode()
-    if first == "roles" and path.split("/")[2] in ("tasks", "handlers"):
-        return full_names.tasks(text, names, path).encode()
-    return python_source.linked(full_names.data(text, names, path), names).encode()
+        expand = full_names.expand_tasks if path.startswith("playbooks/tasks/") else full_names.expand_playbook
+        return expand(text, names, path).encode()
+    if directory == "roles" and path.split("/")[2] in ("tasks", "handlers"):
+        return full_names.expand_tasks(text, names, path).encode()
+    return python_source.expand_links(full_names.expand_data(text, names, path), names).encode()

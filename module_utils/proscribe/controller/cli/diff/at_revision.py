@@ -13,140 +13,148 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...report.text.wording import clean
-from .. import Refused
-from .revision import Extracted, Repository, repository_of
+from .. import CommandError
+from .revision import ExtractedFiles, Repository, find_repository
 
 # Levels of a directory that are searched for repositories in it. One that lies deeper is missing in the state of then,
 # and shows as a change.
-DEEPEST = 4
-MOST_LINKS = 1_000
+MAX_SEARCH_DEPTH = 4
+MAX_FOLLOWED_LINKS = 1_000
 
 
 class FilesAtRevision:
     """The state of then, below a directory. `as_now` are paths whose repositories are taken as they are now."""
 
-    def __init__(self, name: str, into: Path, as_now: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, target_directory: Path, as_now: Sequence[str] = ()) -> None:
         self.name = name
-        self.into = into
+        self.target_directory = target_directory
         self.commits: dict[Path, str] = {}  # by the top of a repository
-        self.same: list[Path] = []  # what was taken as it is now
-        self._as_now = [(path := _real(one), _top(path)) for one in as_now]
-        self._places: dict[Path, Path] = {}
-        self._brought: set[tuple[Path, Path]] = set()
+        self.current_paths: list[Path] = []  # what was taken as it is now
+        self._current_repositories = [(path := _resolve_path(current_path), _find_top(path)) for current_path in as_now]
+        self._places_by_top: dict[Path, Path] = {}
+        self._extracted_paths: set[tuple[Path, Path]] = set()
 
-    def path(self, now: Path, what: str) -> Path:
-        """Where the file or directory of now stands as it was then; `what` it is, for a message. Raises Refused."""
-        real = _real(now)
-        if not real.exists():
-            raise Refused(f"{what} {now} is not there")
-        if self._taken_as_now(real):
-            self.same.append(real)
-            return real
-        repository = repository_of(real if real.is_dir() else real.parent)
+    def extract_path(self, current_path: Path, description: str) -> Path:
+        """Where the file or directory of now stands as it was then; `description` it is, for a message. Raises Refused."""
+        real_path = _resolve_path(current_path)
+        if not real_path.exists():
+            raise CommandError(f"{description} {current_path} is not there")
+        if self._is_taken_as_now(real_path):
+            self.current_paths.append(real_path)
+            return real_path
+        repository = find_repository(real_path if real_path.is_dir() else real_path.parent)
         if repository is None:
-            raise Refused(
-                f"{what} {now} lies in no git checkout, so it has no state of {clean(self.name)}; "
-                f"--as-now {now} takes it as it is now"
+            raise CommandError(
+                f"{description} {current_path} lies in no git checkout, so it has no state of {clean(self.name)}; "
+                f"--as-now {current_path} takes it as it is now"
             )
         top = repository.top.resolve()
-        inside = real.relative_to(top)
-        found = self._bring(repository, inside)
-        if found is None:
+        relative_path = real_path.relative_to(top)
+        earlier_path = self._extract_relative_path(repository, relative_path)
+        if earlier_path is None:
             commit = self.commits[top][:12]
-            raise Refused(
-                f"{what} {now} is not in {clean(self.name)} ({commit}) of {top}; --as-now {now} takes it as it is now"
+            raise CommandError(
+                f"{description} {current_path} is not in {clean(self.name)} ({commit}) of {top}; --as-now {current_path} takes it as it is now"
             )
-        if real.is_dir():
-            self._repositories_in(real, found)
-        return found
+        if real_path.is_dir():
+            self._link_inner_repositories(real_path, earlier_path)
+        return earlier_path
 
-    def optional(self, now: Path) -> None:
+    def extract_optional_path(self, current_path: Path) -> None:
         """Bring back what may not have been there."""
-        real = _real(now)
-        if not self._taken_as_now(real) and (repository := repository_of(_there(real))):
-            self._bring(repository, real.relative_to(repository.top.resolve()))
+        real_path = _resolve_path(current_path)
+        if not self._is_taken_as_now(real_path) and (
+            repository := find_repository(_find_existing_directory(real_path))
+        ):
+            self._extract_relative_path(repository, real_path.relative_to(repository.top.resolve()))
 
-    def now(self, path: Path) -> Path:
+    def convert_to_current_path(self, path: Path) -> Path:
         """The path of now of a path that may be one of then, or lead out of it: `<place>/../own`."""
-        found = next(
-            (top / path.relative_to(place) for top, place in self._places.items() if place in path.parents), path
+        current_path = next(
+            (top / path.relative_to(place) for top, place in self._places_by_top.items() if place in path.parents), path
         )
-        return Path(os.path.normpath(found))
+        return Path(os.path.normpath(current_path))
 
-    def located(self, text: str) -> str:
+    def translate_message(self, text: str) -> str:
         """A message about files of then, with the paths that they have in their repositories."""
-        first = next(iter(self._places), None)
-        for top, place in self._places.items():
-            text = text.replace(f"{place}/", f"{self.name}:" if top == first else f"{self.name}:{top}/")
+        first_top = next(iter(self._places_by_top), None)
+        for top, place in self._places_by_top.items():
+            text = text.replace(f"{place}/", f"{self.name}:" if top == first_top else f"{self.name}:{top}/")
         return text
 
-    def _taken_as_now(self, real: Path) -> bool:
-        return any(real.is_relative_to(path) and _top(real) == top for path, top in self._as_now)
+    def _is_taken_as_now(self, real_path: Path) -> bool:
+        return any(
+            real_path.is_relative_to(path) and _find_top(real_path) == top for path, top in self._current_repositories
+        )
 
-    def _bring(self, repository: Repository, inside: Path) -> Path | None:
+    def _extract_relative_path(self, repository: Repository, relative_path: Path) -> Path | None:
         """A path inside a repository as it was then; None if it was not there."""
         top = repository.top.resolve()
         if top not in self.commits:
             try:
-                self.commits[top] = repository.revision(self.name)
-            except Refused as wrong:
-                raise Refused(
-                    f"{wrong}. A day such as 2026-11-01 is one in every repository; "
+                self.commits[top] = repository.find_commit(self.name)
+            except CommandError as error:
+                raise CommandError(
+                    f"{error}. A day such as 2026-11-01 is one in every repository; "
                     f"--as-now {top} takes that one as it is now"
                 ) from None
-            self._places[top] = self.into / str(len(self._places))
-            self._places[top].mkdir()
-        place = self._places[top]
-        if not any((top, above) in self._brought for above in (inside, *inside.parents)):
-            brought = repository.extract(self.commits[top], [inside], place)
-            if not brought.there:
+            self._places_by_top[top] = self.target_directory / str(len(self._places_by_top))
+            self._places_by_top[top].mkdir()
+        place = self._places_by_top[top]
+        if not any((top, parent) in self._extracted_paths for parent in (relative_path, *relative_path.parents)):
+            extracted = repository.extract_files(self.commits[top], [relative_path], place)
+            if not extracted.paths:
                 return None
-            self._brought.add((top, inside))
-            self._follow(repository, inside, brought)
-        return place / inside if (place / inside).exists() else None
+            self._extracted_paths.add((top, relative_path))
+            self._follow_links(repository, relative_path, extracted)
+        return place / relative_path if (place / relative_path).exists() else None
 
-    def _follow(self, repository: Repository, inside: Path, brought: Extracted) -> None:
+    def _follow_links(self, repository: Repository, relative_path: Path, extracted: ExtractedFiles) -> None:
         """Bring what the links lead to as well: without it Ansible would take what stands there for nothing."""
         top = repository.top.resolve()
-        place = self._places[top]
-        for link, target in brought.leads_out:
-            where = top / link.parent / target
-            (place / link).symlink_to(self.path(where, f"what the link {top / link} leads to,"))
-        below = place / inside
-        links = [path for path in _contents(below) if path.is_symlink()] if below.is_dir() else [below]
-        for path in [path for path in links if path.is_symlink() and not path.exists()][:MOST_LINKS]:
-            leads_to = Path(os.path.normpath(path.parent / os.readlink(path)))
-            if leads_to.is_relative_to(place):
-                self._bring(repository, leads_to.relative_to(place))
+        place = self._places_by_top[top]
+        for link, target in extracted.outside_links:
+            target_path = top / link.parent / target
+            (place / link).symlink_to(self.extract_path(target_path, f"what the link {top / link} leads to,"))
+        extracted_path = place / relative_path
+        links = (
+            [path for path in _list_contents(extracted_path) if path.is_symlink()]
+            if extracted_path.is_dir()
+            else [extracted_path]
+        )
+        for path in [path for path in links if path.is_symlink() and not path.exists()][:MAX_FOLLOWED_LINKS]:
+            link_target = Path(os.path.normpath(path.parent / os.readlink(path)))
+            if link_target.is_relative_to(place):
+                self._extract_relative_path(repository, link_target.relative_to(place))
 
-    def _repositories_in(self, now: Path, then: Path) -> None:
+    def _link_inner_repositories(self, current_directory: Path, earlier_directory: Path) -> None:
         """Put the repositories that lie inside a directory of now (its waivers, say) into the one of then."""
-        for path in _contents(now, DEEPEST):
-            if path.name == ".git" and path.parent != now:
-                own = path.parent
-                place = then / own.relative_to(now)
+        for path in _list_contents(current_directory, MAX_SEARCH_DEPTH):
+            if path.name == ".git" and path.parent != current_directory:
+                inner_repository = path.parent
+                place = earlier_directory / inner_repository.relative_to(current_directory)
                 if not place.exists() and not place.is_symlink():
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    place.symlink_to(self.path(own, "the repository"))
+                    place.symlink_to(self.extract_path(inner_repository, "the repository"))
 
 
-def _contents(directory: Path, deepest: int = sys.maxsize) -> Iterator[Path]:
+def _list_contents(directory: Path, max_depth: int = sys.maxsize) -> Iterator[Path]:
     """What is in a directory, so deep, without what is in the .git of a repository; links are not followed."""
-    for above, folders, files in os.walk(directory):
-        yield from (Path(above, name) for name in (*folders, *files))
-        deep = len(Path(above).relative_to(directory).parts) + 1
-        folders[:] = [name for name in folders if name != ".git" and deep < deepest]
+    for folder, folders, files in os.walk(directory):
+        yield from (Path(folder, name) for name in (*folders, *files))
+        depth = len(Path(folder).relative_to(directory).parts) + 1
+        folders[:] = [name for name in folders if name != ".git" and depth < max_depth]
 
 
-def _there(path: Path) -> Path:
+def _find_existing_directory(path: Path) -> Path:
     """The first directory at or above a path that is there."""
-    return next(one for one in (path, *path.parents) if one.is_dir())
+    return next(candidate for candidate in (path, *path.parents) if candidate.is_dir())
 
 
-def _top(path: Path) -> Path | None:
-    repository = repository_of(_there(path))
+def _find_top(path: Path) -> Path | None:
+    repository = find_repository(_find_existing_directory(path))
     return repository.top.resolve() if repository else None
 
 
-def _real(path: Path | str) -> Path:
+def _resolve_path(path: Path | str) -> Path:
     return Path(path).absolute().resolve()

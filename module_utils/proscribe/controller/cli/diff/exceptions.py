@@ -18,14 +18,16 @@ from ...compile.inventory.inventory import CompileInput
 from ...compile.inventory.policy_folders import APPROVERS_FILE, SIGNERS_FILE, find_approver_folders, find_waiver_folders
 from ...compile.plans.hosts import CompiledPlans
 from ...compile.waivers.authority import read_approver_list
-from ..waiver.listing import sentence
+from ..waiver.listing import describe_waiver
 
-LARGEST_SIGNERS = 1 << 20  # bytes of a file of allowed signers
+MAX_SIGNERS_BYTES = 1 << 20  # bytes of a file of allowed signers
 # ALLOWED SIGNERS_FILE in ssh-keygen(1): principals, options, the type of the key, the key.
-SIGNER = re.compile(r"(\S+) +(?:((?:[^\s\"]|\"[^\"]*\")+) +)?((?:ssh|sk|ecdsa)-\S+) +([A-Za-z0-9+/]+={0,2})(?: .*)?")
+SIGNER_PATTERN = re.compile(
+    r"(\S+) +(?:((?:[^\s\"]|\"[^\"]*\")+) +)?((?:ssh|sk|ecdsa)-\S+) +([A-Za-z0-9+/]+={0,2})(?: .*)?"
+)
 
 
-class Exceptions(NamedTuple):
+class ExceptionTexts(NamedTuple):
     """Texts of all approvers, keys and waivers of an inventory."""
 
     approvers: frozenset[str] = frozenset()
@@ -42,33 +44,37 @@ class ExceptionChange(NamedTuple):
     removed: Sequence[str]
 
 
-TITLES = {
+TITLES_BY_KIND = {
     "approvers": f"who may approve waivers ({APPROVERS_FILE})",
     "keys": f"whose signatures count ({SIGNERS_FILE})",
     "waivers": "waivers",
 }
 
 
-def read_exceptions(question: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> Exceptions:
+def read_exceptions(compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> ExceptionTexts:
     """Return the texts of what decides on exceptions in an inventory. Raises PolicyErrors."""
-    register = read_approver_list(find_approver_folders(question, compiled.restrictions), question.groups)
+    approver_list = read_approver_list(
+        find_approver_folders(compile_input, compiled.restrictions), compile_input.groups
+    )
     approvers = [
         f"{department}: {role} {name}"
-        for department, authority in register.items()
+        for department, authority in approver_list.items()
         for role, name in (("head", authority.head or "(nobody)"), *(("deputy", name) for name in authority.deputies))
     ]
-    folders = {folder.parent for folder in find_waiver_folders(question, compiled.restrictions)}
-    folders.update(find_approver_folders(question, compiled.restrictions))
+    folders = {folder.parent for folder in find_waiver_folders(compile_input, compiled.restrictions)}
+    folders.update(find_approver_folders(compile_input, compiled.restrictions))
     keys = [text for folder in folders for text in _describe_keys(folder / SIGNERS_FILE)]
-    waivers = [f"{judged.waiver.id}: {sentence(judged, now)}" for judged in compiled.waivers]
-    return Exceptions(frozenset(approvers), frozenset(keys), frozenset(waivers))
+    waivers = [
+        f"{judged_waiver.waiver.id}: {describe_waiver(judged_waiver, now)}" for judged_waiver in compiled.waivers
+    ]
+    return ExceptionTexts(frozenset(approvers), frozenset(keys), frozenset(waivers))
 
 
-def compare_exceptions(before: Exceptions, now: Exceptions) -> list[ExceptionChange]:
+def compare_exceptions(earlier_exceptions: ExceptionTexts, current_exceptions: ExceptionTexts) -> list[ExceptionChange]:
     """Return the texts that come and go, by kind."""
     changes = []
-    for kind, title in TITLES.items():
-        old_texts, new_texts = getattr(before, kind), getattr(now, kind)
+    for kind, title in TITLES_BY_KIND.items():
+        old_texts, new_texts = getattr(earlier_exceptions, kind), getattr(current_exceptions, kind)
         if old_texts != new_texts:
             changes.append(ExceptionChange(kind, title, sorted(new_texts - old_texts), sorted(old_texts - new_texts)))
     return changes
@@ -79,11 +85,11 @@ def _describe_keys(file: Path) -> Iterator[str]:
     if not file.is_file():
         return
     with file.open("rb") as stream:
-        lines = stream.read(LARGEST_SIGNERS).decode("utf-8", "replace").splitlines()
+        lines = stream.read(MAX_SIGNERS_BYTES).decode("utf-8", "replace").splitlines()
     for line in map(str.strip, lines):
         if not line or line.startswith("#"):
             continue
-        parts = SIGNER.fullmatch(line)
+        parts = SIGNER_PATTERN.fullmatch(line)
         if parts is None:
             yield f"a line that is no signer: {line}"
             continue

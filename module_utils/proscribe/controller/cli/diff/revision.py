@@ -21,21 +21,21 @@ from ....base.duration import parse_duration
 from ...git import git
 from ...report.text.command import Command
 from ...report.text.wording import clean
-from .. import Refused
+from .. import CommandError
 
-PATIENCE = 300  # seconds for one call of git
+GIT_TIMEOUT_SECONDS = 300  # seconds for one call of git
 # What the files of a commit are without what a repository's attributes make of them: some left out, some changed.
-ATTRIBUTES = "* !export-ignore !export-subst !filter !ident !working-tree-encoding\n"
-SUBMODULE = b"160000 "
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T.+)?")
-LENGTH = re.compile(r"[0-9]{1,3}[wdhm]")  # four digits and a letter are a commit's beginning
+ATTRIBUTES_TEXT = "* !export-ignore !export-subst !filter !ident !working-tree-encoding\n"
+SUBMODULE_PREFIX = b"160000 "
+DAY_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T.+)?")
+LENGTH_PATTERN = re.compile(r"[0-9]{1,3}[wdhm]")  # four digits and a letter are a commit's beginning
 
 
-class Extracted(NamedTuple):
+class ExtractedFiles(NamedTuple):
     """What was brought back: the paths that there were, and the links in it that lead out of the repository."""
 
-    there: Sequence[Path]
-    leads_out: Sequence[tuple[Path, str]]  # the link, inside the repository, and what it says
+    paths: Sequence[Path]
+    outside_links: Sequence[tuple[Path, str]]  # the link, inside the repository, and what it says
 
 
 class Repository(NamedTuple):
@@ -43,96 +43,126 @@ class Repository(NamedTuple):
 
     top: Path
 
-    def revision(self, name: str) -> str:
-        """The commit that a name stands for, or the newest one of HEAD's main line before a time (`before`), as 40
+    def find_commit(self, name: str) -> str:
+        """The commit that a name stands for, or the newest one of HEAD's main line before a time (`parse_revision_time`), as 40
         hexadecimal digits or more. Raises Refused.
         """
-        time = before(name)
+        time = parse_revision_time(name)
         if time is not None:
-            words = ["rev-list", "--max-count=1", "--first-parent", f"--before={time.isoformat()}", "HEAD", "--"]
+            git_arguments = [
+                "rev-list",
+                "--max-count=1",
+                "--first-parent",
+                f"--before={time.isoformat()}",
+                "HEAD",
+                "--",
+            ]
         else:
-            words = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
-        done = _git(self.top, *words)
-        commit = done.stdout.decode(errors="replace").strip()
-        if not done.returncode and commit:
+            git_arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
+        result = _run_git(self.top, *git_arguments)
+        commit = result.stdout.decode(errors="replace").strip()
+        if not result.returncode and commit:
             return commit
-        cut = _git(self.top, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-        fetch = Command(("git", "-C", str(self.top), "fetch", "--unshallow")).line()
-        short = f"; its history is cut off (a shallow clone). This brings the rest:\n  {fetch}" if cut else ""
+        is_shallow = _run_git(self.top, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        fetch_command = Command(("git", "-C", str(self.top), "fetch", "--unshallow")).line()
+        shallow_note = (
+            f"; its history is cut off (a shallow clone). This brings the rest:\n  {fetch_command}"
+            if is_shallow
+            else ""
+        )
         if time is not None:
-            raise Refused(f"{self.top} has no commit before {time.isoformat()}{short}")
-        raise Refused(f"{clean(name)!r} is no revision of {self.top}, and no complete report of a run{short}")
+            raise CommandError(f"{self.top} has no commit before {time.isoformat()}{shallow_note}")
+        raise CommandError(
+            f"{clean(name)!r} is no revision of {self.top}, and no complete report of a run{shallow_note}"
+        )
 
-    def extract(self, commit: str, paths: Sequence[Path], into: Path) -> Extracted:
-        """Write those files and folders of the repository as they were in a commit below `into`. Raises Refused."""
-        with _Store(self, into) as store:
-            there = [path for path in paths if not store.git("cat-file", "-e", f"{commit}:{_inside(path)}").returncode]
-            if not there:
-                return Extracted((), ())
-            names = [f":(literal){_inside(path)}" for path in there if path != Path()]
-            listed = store.git(
+    def extract_files(self, commit: str, paths: Sequence[Path], target_directory: Path) -> ExtractedFiles:
+        """Write those files and folders of the repository as they were in a commit below `target_directory`. Raises Refused."""
+        with _BorrowingStore(self, target_directory) as store:
+            existing_paths = [
+                path
+                for path in paths
+                if not store.run_git("cat-file", "-e", f"{commit}:{_format_git_path(path)}").returncode
+            ]
+            if not existing_paths:
+                return ExtractedFiles((), ())
+            names = [f":(literal){_format_git_path(path)}" for path in existing_paths if path != Path()]
+            listing = store.run_git(
                 "ls-tree", "-r", "-z", commit, "--", *(name.removeprefix(":(literal)") for name in names)
             )
-            for entry in listed.stdout.split(b"\0"):
-                if entry.startswith(SUBMODULE):
-                    where = os.fsdecode(entry.partition(b"\t")[2])
-                    raise Refused(f"{self.top / where} is a submodule, whose earlier state is not available here")
-            if not listed.stdout:  # a repository without any file, of which git makes an archive that nobody reads
-                return Extracted(there, ())
-            archive = into / "revision.tar"
-            done = store.git("archive", "--format=tar", f"--output={archive}", commit, "--", *names)
-            if done.returncode:
-                raise Refused(f"git cannot bring back {commit[:12]} of {self.top}: {_said(done)}")
-        return Extracted(there, _unpacked(archive, into, commit))
+            for entry in listing.stdout.split(b"\0"):
+                if entry.startswith(SUBMODULE_PREFIX):
+                    submodule_path = os.fsdecode(entry.partition(b"\t")[2])
+                    raise CommandError(
+                        f"{self.top / submodule_path} is a submodule, whose earlier state is not available here"
+                    )
+            if not listing.stdout:  # a repository without any file, of which git makes an archive that nobody reads
+                return ExtractedFiles(existing_paths, ())
+            archive = target_directory / "revision.tar"
+            result = store.run_git("archive", "--format=tar", f"--output={archive}", commit, "--", *names)
+            if result.returncode:
+                raise CommandError(f"git cannot bring back {commit[:12]} of {self.top}: {_format_git_error(result)}")
+        return ExtractedFiles(existing_paths, _unpack_archive(archive, target_directory, commit))
 
 
-def before(name: str) -> datetime.datetime | None:
+def parse_revision_time(name: str) -> datetime.datetime | None:
     """The time that a text stands for: a day (its beginning, in the zone of this machine), a time, or a length of time
     back from now. None for the name of a revision. Raises Refused for a day that no calendar has.
     """
-    if LENGTH.fullmatch(name):
+    if LENGTH_PATTERN.fullmatch(name):
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
         return now - datetime.timedelta(seconds=parse_duration(name))
-    if not DAY.fullmatch(name):
+    if not DAY_PATTERN.fullmatch(name):
         return None
     try:
         return datetime.datetime.fromisoformat(name).astimezone()
     except ValueError:
-        raise Refused(f"{clean(name)!r} is no day such as 2026-11-01, and no time") from None
+        raise CommandError(f"{clean(name)!r} is no day such as 2026-11-01, and no time") from None
 
 
-def repository_of(directory: Path) -> Repository | None:
+def find_repository(directory: Path) -> Repository | None:
     """The repository that a directory lies in; None where it lies in none. Raises Refused where git cannot be asked."""
     if shutil.which("git") is None:
-        raise Refused("git is not installed, and without it there is no earlier state to compare with")
-    done = _git(directory, "rev-parse", "--show-toplevel")
-    if done.returncode:
-        message = _said(done)
+        raise CommandError("git is not installed, and without it there is no earlier state to compare with")
+    result = _run_git(directory, "rev-parse", "--show-toplevel")
+    if result.returncode:
+        message = _format_git_error(result)
         if "dubious ownership" in message:
-            raise Refused(message.splitlines()[0] + ": git leaves it alone; run this as its owner")
+            raise CommandError(message.splitlines()[0] + ": git leaves it alone; run this as its owner")
         return None
-    return Repository(Path(os.fsdecode(done.stdout.rstrip(b"\n"))))
+    return Repository(Path(os.fsdecode(result.stdout.rstrip(b"\n"))))
 
 
-class _Store:
+class _BorrowingStore:
     """A repository of ours for one question, which borrows another's objects."""
 
-    def __init__(self, of: Repository, beside: Path) -> None:
-        self.of = of
-        self.directory = beside / "revision.git"
+    def __init__(self, source: Repository, parent: Path) -> None:
+        self.source = source
+        self.directory = parent / "revision.git"
 
-    def __enter__(self) -> _Store:
-        said = _git(self.of.top, "rev-parse", "--show-object-format", "--git-path", "objects")
-        form, _, objects = os.fsdecode(said.stdout.rstrip(b"\n")).partition("\n")
-        if said.returncode or not objects or "\n" in objects:
-            raise Refused(f"git does not say where the objects of {self.of.top} are: {_said(said)}")
-        argv = ("init", "--quiet", "--bare", "--template=", f"--object-format={form}", str(self.directory))
-        made = _git(self.directory.parent, *argv, alone=True)
-        if made.returncode:
-            raise Refused(f"git cannot make a repository in {self.directory.parent}: {_said(made)}")
+    def __enter__(self) -> _BorrowingStore:
+        result = _run_git(self.source.top, "rev-parse", "--show-object-format", "--git-path", "objects")
+        object_format, _, objects = os.fsdecode(result.stdout.rstrip(b"\n")).partition("\n")
+        if result.returncode or not objects or "\n" in objects:
+            raise CommandError(
+                f"git does not say where the objects of {self.source.top} are: {_format_git_error(result)}"
+            )
+        init_arguments = (
+            "init",
+            "--quiet",
+            "--bare",
+            "--template=",
+            f"--object-format={object_format}",
+            str(self.directory),
+        )
+        init_result = _run_git(self.directory.parent, *init_arguments, is_isolated=True)
+        if init_result.returncode:
+            raise CommandError(
+                f"git cannot make a repository in {self.directory.parent}: {_format_git_error(init_result)}"
+            )
         for name, content in (
-            ("objects/info/alternates", f"{(self.of.top / objects).resolve()}\n"),
-            ("info/attributes", ATTRIBUTES),
+            ("objects/info/alternates", f"{(self.source.top / objects).resolve()}\n"),
+            ("info/attributes", ATTRIBUTES_TEXT),
         ):
             path = self.directory / name
             path.parent.mkdir(exist_ok=True)
@@ -142,48 +172,48 @@ class _Store:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.directory)
 
-    def git(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        return _git(self.directory, f"--git-dir={self.directory}", *words, alone=True)
+    def run_git(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return _run_git(self.directory, f"--git-dir={self.directory}", *arguments, is_isolated=True)
 
 
-def _unpacked(archive: Path, into: Path, commit: str) -> list[tuple[Path, str]]:
-    """Unpack an archive, and delete it; the links in it that lead out of `into` are left out and returned."""
-    leads_out: list[tuple[Path, str]] = []
+def _unpack_archive(archive: Path, target_directory: Path, commit: str) -> list[tuple[Path, str]]:
+    """Unpack an archive, and delete it; the links in it that lead out of `target_directory` are left out and returned."""
+    outside_links: list[tuple[Path, str]] = []
     # Python before 3.11.4 has no filters, among them Debian 12's. What git packs are files, directories and links, with
     # names below the top directory. So only the targets of the links are checked here.
-    safe: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    filter_options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     try:
         with tarfile.open(archive) as tar:
             members = []
             for member in tar:
-                if member.issym() and not _stays(member):
-                    leads_out.append((Path(member.name), member.linkname))
+                if member.issym() and not _is_inside_link(member):
+                    outside_links.append((Path(member.name), member.linkname))
                 elif member.isreg() or member.isdir() or member.issym():
                     members.append(member)
-            tar.extractall(into, members, **safe)
+            tar.extractall(target_directory, members, **filter_options)
     except (tarfile.TarError, OSError) as error:
-        raise Refused(f"{commit[:12]} cannot be unpacked: {error}") from None
+        raise CommandError(f"{commit[:12]} cannot be unpacked: {error}") from None
     archive.unlink()
-    return leads_out
+    return outside_links
 
 
-def _stays(link: tarfile.TarInfo) -> bool:
+def _is_inside_link(link: tarfile.TarInfo) -> bool:
     """Whether a link leads to somewhere below the tree that it is in."""
     target = os.path.normpath(os.path.join(os.path.dirname(link.name), link.linkname))
     return not os.path.isabs(target) and target.split("/")[0] != os.pardir
 
 
-def _inside(path: Path) -> str:
+def _format_git_path(path: Path) -> str:
     """A path inside the repository, as git wants it; its top is the empty text."""
     return "" if path == Path() else path.as_posix()
 
 
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
-    return clean(" ".join(done.stderr.decode(errors="replace").split())[-300:])
+def _format_git_error(result: subprocess.CompletedProcess[bytes]) -> str:
+    return clean(" ".join(result.stderr.decode(errors="replace").split())[-300:])
 
 
-def _git(directory: Path, *words: str, alone: bool = False) -> subprocess.CompletedProcess[bytes]:
+def _run_git(directory: Path, *arguments: str, is_isolated: bool = False) -> subprocess.CompletedProcess[bytes]:
     try:
-        return git(directory, *words, alone=alone, patience=PATIENCE)
+        return git(directory, *arguments, alone=is_isolated, patience=GIT_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
-        raise Refused(f"git {words[0]} did not end within {PATIENCE} s in {directory}") from None
+        raise CommandError(f"git {arguments[0]} did not end within {GIT_TIMEOUT_SECONDS} s in {directory}") from None

@@ -14,12 +14,12 @@ from ...compile.plans.hosts import CompiledPlans, compile_hosts
 from ...report.text.command import Subcommand
 from ...report.text.layout import screen_width
 from ...report.text.wording import some
-from .. import Refused, inventory, say
-from ..next_command import format_suggestions, propose
+from .. import CommandError, inventory, print_message
+from ..next_command import format_suggestions, propose_command
 from . import expectations, facts
-from .answering import MOST_HOSTS, compare, explain
-from .printing import as_json, render
-from .question import read
+from .answering import MAX_NAMED_HOSTS, compare_expectations, explain_question
+from .printing import format_explanation, make_explanation_document
+from .question import parse_question
 from .reasons.reason import BLOCKED, DEPENDS
 
 OPEN_EVERYWHERE, CLOSED_SOMEWHERE = 0, 1
@@ -53,16 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Show whether a name, an address, a service or a program is blocked, by which control, and why."
     )
     parser.epilog = EPILOG
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("name", metavar="NAME", nargs="?", help="what to explain")
-    what.add_argument("--expect", metavar="FILE", help="compare a file of names and expected answers with the policy")
+    question_options = parser.add_mutually_exclusive_group(required=True)
+    question_options.add_argument("name", metavar="NAME", nargs="?", help="what to explain")
+    question_options.add_argument(
+        "--expect", metavar="FILE", help="compare a file of names and expected answers with the policy"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--at", type=at, metavar="TIME", help="as of that time, with its zone (default: now)")
+    parser.add_argument(
+        "--at", type=parse_time_option, metavar="TIME", help="as of that time, with its zone (default: now)"
+    )
     parser.add_argument("--host", dest="limit", metavar="HOST", default="", help="only this host: the same as --limit")
-    inventory.add_options(parser)
+    inventory.add_inventory_options(parser)
 
 
-def at(text: str) -> datetime.datetime:
+def parse_time_option(text: str) -> datetime.datetime:
     """An option's point in time. Raises ArgumentTypeError for one without a zone."""
     try:
         time = datetime.datetime.fromisoformat(text)
@@ -75,59 +79,65 @@ def at(text: str) -> datetime.datetime:
 
 def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
-    question = read(arguments.name) if arguments.name else None
+    question = parse_question(arguments.name) if arguments.name else None
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
-    hosts, aside = _hosts(arguments)
-    compiled = compile_hosts(hosts, now)
-    known = facts.known_of(hosts, compiled.hosts)
+    compile_input, audience_note = _read_hosts(arguments)
+    compiled = compile_hosts(compile_input, now)
+    facts_by_host = facts.collect_facts(compile_input, compiled.hosts)
     if question is None:
-        results = compare(Path(arguments.expect), hosts.groups, compiled, known)
+        results = compare_expectations(Path(arguments.expect), compile_input.groups, compiled, facts_by_host)
         if arguments.json:
-            print(json.dumps(expectations.as_json(arguments.expect, results), indent=2))
+            print(json.dumps(expectations.make_results_document(arguments.expect, results), indent=2))
         else:
-            print(expectations.render(arguments.expect, results, screen_width()))
+            print(expectations.format_results(arguments.expect, results, screen_width()))
         return DIFFERENT if any(result.differences for result in results) else AS_EXPECTED
     try:
-        about, groups = explain(question, compiled, known)
-    except Refused as refused:
-        raise Refused(f"{refused}{_of_another_kind(question.word, hosts, compiled, arguments)}") from None
+        subject, groups = explain_question(question, compiled, facts_by_host)
+    except CommandError as error:
+        raise CommandError(
+            f"{error}{_describe_other_kind(question.text, compile_input, compiled, arguments)}"
+        ) from None
     if arguments.json:
-        print(json.dumps({**as_json(about, groups), "audience": bool(aside)}, indent=2))
+        print(json.dumps({**make_explanation_document(subject, groups), "audience": bool(audience_note)}, indent=2))
     else:
         colours = sys.stdout.isatty()
-        if aside:
-            say(aside)
-        print(render(about, groups, screen_width(), colours))
-    closed = any(group.answer in (BLOCKED, DEPENDS) for group in groups)
-    return CLOSED_SOMEWHERE if closed else OPEN_EVERYWHERE
+        if audience_note:
+            print_message(audience_note)
+        print(format_explanation(subject, groups, screen_width(), colours))
+    is_closed = any(group.answer in (BLOCKED, DEPENDS) for group in groups)
+    return CLOSED_SOMEWHERE if is_closed else OPEN_EVERYWHERE
 
 
-def _hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
+def _read_hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
     """The hosts that are chosen, and "". Where runs leave all of them out they are an audience, for which exports
     decide: with that in words.
     """
     try:
-        return inventory.question(arguments), ""
-    except inventory.NoneServed as none:
-        why = f"{none}. What follows is what exports decide for them as an audience, and no run observes it."
-        return inventory.question(arguments, served=False), why
+        return inventory.read_compile_input(arguments), ""
+    except inventory.NoServedHosts as error:
+        audience_note = f"{error}. What follows is what exports decide for them as an audience, and no run observes it."
+        return inventory.read_compile_input(arguments, only_served=False), audience_note
 
 
-def _of_another_kind(word: str, hosts: Hosts, compiled: CompiledPlans, arguments: argparse.Namespace) -> str:
+def _describe_other_kind(
+    word: str, compile_input: Hosts, compiled: CompiledPlans, arguments: argparse.Namespace
+) -> str:
     """What a word is, where it is known as something else, and how that is asked about; "" where it is not."""
-    services = {service.id: service for one in compiled.catalogues.values() for service in one.services.values()}
-    if word in hosts.groups or any(word == host.name for host in hosts.hosts):
-        kind = "group" if word in hosts.groups else "host"
+    services = {
+        service.id: service for catalogue in compiled.catalogues.values() for service in catalogue.services.values()
+    }
+    if word in compile_input.groups or any(word == host.name for host in compile_input.hosts):
+        kind = "group" if word in compile_input.groups else "host"
         return f". It is a {kind} of the inventory: name what is to be explained there, with --host {word}"
-    if members := sorted(id_ for id_, service in services.items() if service.category == word):
-        return f". It is a category of services: explain one of {some(members, MOST_HOSTS)}"
+    if members := sorted(service_id for service_id, service in services.items() if service.category == word):
+        return f". It is a category of services: explain one of {some(members, MAX_NAMED_HOSTS)}"
     if word in CONTROLS:
         return ". It is a control: each explanation names what every control does"
     if any(word == waiver.id for waiver, _ in compiled.waivers):
         return "\n".join(
             [
                 ". It is a waiver, and this lists it:",
-                *format_suggestions(propose("waiver", Subcommand("list"), arguments)),
+                *format_suggestions(propose_command("waiver", Subcommand("list"), arguments)),
             ]
         )
     return ""

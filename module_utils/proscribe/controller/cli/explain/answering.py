@@ -10,122 +10,151 @@ from ...compile.plans.hosts import CompiledPlans
 from ...compile.waivers.standing import format_moment
 from ...policy_errors import PolicyError, PolicyErrors
 from ...report.text.wording import in_words, some
-from .. import Refused
+from .. import CommandError
 from . import expectations, facts, points
-from .question import Question, read
-from .reasons import DECIDING, answers, decided
-from .reasons.reason import STATUSES, Answer, Policy
-from .relations import Subject, subject
+from .question import Question, parse_question
+from .reasons import DECIDING_CONTROLS, decide_answer, find_control_answers
+from .reasons.reason import STATUSES, ControlAnswer, EffectivePolicy
+from .relations import Subject, find_subject
 
-MOST_HOSTS = 5  # named per group
-CONCERNED = ("is", "blocks", "program", "file", "address")  # how a question has to touch a service to be about it
+MAX_NAMED_HOSTS = 5  # named per group
+CONCERNED_KINDS = ("is", "blocks", "program", "file", "address")  # how a question has to touch a service to be about it
 
 
-class Group(NamedTuple):
+class AnswerGroup(NamedTuple):
     """The hosts that have one answer."""
 
     answer: str
-    controls: Mapping[str, Answer]
+    controls: Mapping[str, ControlAnswer]
     notes: tuple[str, ...]
     hosts: tuple[str, ...]
-    known: int = 0  # of how many of them the package systems and browsers are known
-    oldest: str = ""  # when the oldest of that was seen: UTC
-    given: tuple[points.Given, ...] = ()  # what the enforcement points that are fed do
-    seen: tuple[tuple[str, str], ...] = ()  # of each host that has a record: when it was last observed, and its state
-    lifted: tuple[tuple[str, str], ...] = ()  # hosts of which controls were lifted and not observed since, with words
+    known_count: int = 0  # of how many of them the package systems and browsers are known
+    oldest_time: str = ""  # when the oldest of that was seen: UTC
+    point_answers: tuple[points.PointAnswer, ...] = ()  # what the enforcement points that are fed do
+    observations: tuple[
+        tuple[str, str], ...
+    ] = ()  # of each host that has a record: when it was last observed, and its state
+    lifted_hosts: tuple[
+        tuple[str, str], ...
+    ] = ()  # hosts of which controls were lifted and not observed since, with words
 
 
-def explain(
-    question: Question, compiled: CompiledPlans, known: Mapping[str, facts.Facts] = {}
-) -> tuple[Subject, list[Group]]:
-    """What was asked about, and the hosts by their answer: the most closed first, then the most hosts. `known` is what
+def explain_question(
+    question: Question, compiled: CompiledPlans, facts_by_host: Mapping[str, facts.HostFacts] = {}
+) -> tuple[Subject, list[AnswerGroup]]:
+    """What was asked about, and the hosts by their answer: the most closed first, then the most hosts. `facts_by_host` is what
     records say of hosts.
 
     Raises Refused for a word that nobody knows.
     """
     subjects: dict[str, Subject] = {}
-    unknown: Refused | None = None
+    last_error: CommandError | None = None
     for catalogue in {id(catalogue): catalogue for catalogue in compiled.catalogues.values()}.values():
         try:
-            subjects[catalogue.version] = subject(question, catalogue)
-        except Refused as refused:  # another catalogue, of other hosts, may have the word
-            unknown = refused
-    if not subjects and unknown is not None:
-        raise unknown
-    said: dict[str, dict[str, Answer]] = {}
-    groups: dict[str, tuple[dict[str, Answer], tuple[points.Given, ...], list[str]]] = {}
-    given: dict[str, tuple[points.Given, ...]] = {}
-    about = max(subjects.values(), key=lambda one: len(one.relations))
+            subjects[catalogue.version] = find_subject(question, catalogue)
+        except CommandError as error:  # another catalogue, of other hosts, may have the word
+            last_error = error
+    if not subjects and last_error is not None:
+        raise last_error
+    control_answers: dict[str, dict[str, ControlAnswer]] = {}
+    groups: dict[str, tuple[dict[str, ControlAnswer], tuple[points.PointAnswer, ...], list[str]]] = {}
+    point_answers: dict[str, tuple[points.PointAnswer, ...]] = {}
+    main_subject = max(subjects.values(), key=lambda candidate: len(candidate.relations))
     terms = {
         waiver.id: f" of {waiver.approved_by}, until {format_moment(waiver.expires)}" for waiver, _ in compiled.waivers
     }
     for host, digest in compiled.hosts.items():
-        own = subjects.get(compiled.catalogues[host].version, about._replace(relations=()))
+        host_subject = subjects.get(compiled.catalogues[host].version, main_subject._replace(relations=()))
         restrictions = compiled.restrictions[host]
-        has = known.get(host, facts.NOTHING).without_time()
-        key = repr((digest, compiled.catalogues[host].version, restrictions, has))
-        if key not in said:
-            policy = Policy(compiled.plans[digest], restrictions, terms, has)
-            said[key], given[key] = answers(own, policy), points.given(own, policy)
-        groups.setdefault(repr((said[key], given[key])), (said[key], given[key], []))[2].append(host)
-    found = [
-        Group(
-            decided(about, said),
-            said,
-            tuple(_notes(about, compiled, hosts)),
+        host_facts = facts_by_host.get(host, facts.NO_FACTS).drop_times()
+        key = repr((digest, compiled.catalogues[host].version, restrictions, host_facts))
+        if key not in control_answers:
+            policy = EffectivePolicy(compiled.plans[digest], restrictions, terms, host_facts)
+            control_answers[key], point_answers[key] = (
+                find_control_answers(host_subject, policy),
+                points.list_point_answers(host_subject, policy),
+            )
+        groups.setdefault(
+            repr((control_answers[key], point_answers[key])), (control_answers[key], point_answers[key], [])
+        )[2].append(host)
+    answer_groups = [
+        AnswerGroup(
+            decide_answer(main_subject, control_answers),
+            control_answers,
+            tuple(_describe_waivers(main_subject, compiled, hosts)),
             tuple(hosts),
-            sum(known.get(host, facts.NOTHING).known for host in hosts),
-            min(filter(None, (known[host].at for host in hosts if host in known)), default=""),
-            fed,
-            tuple((known[host].observed, known[host].state) for host in hosts if known.get(host, facts.NOTHING).state),
-            tuple((host, known[host].lifts) for host in hosts if known.get(host, facts.NOTHING).lifts),
+            sum(facts_by_host.get(host, facts.NO_FACTS).is_known for host in hosts),
+            min(filter(None, (facts_by_host[host].oldest_time for host in hosts if host in facts_by_host)), default=""),
+            fed_answers,
+            tuple(
+                (facts_by_host[host].observed_at, facts_by_host[host].state)
+                for host in hosts
+                if facts_by_host.get(host, facts.NO_FACTS).state
+            ),
+            tuple(
+                (host, facts_by_host[host].lifts_text)
+                for host in hosts
+                if facts_by_host.get(host, facts.NO_FACTS).lifts_text
+            ),
         )
-        for said, fed, hosts in groups.values()
+        for control_answers, fed_answers, hosts in groups.values()
     ]
-    return about, sorted(found, key=lambda group: (STATUSES.index(group.answer), -len(group.hosts), group.hosts))
+    return main_subject, sorted(
+        answer_groups, key=lambda group: (STATUSES.index(group.answer), -len(group.hosts), group.hosts)
+    )
 
 
-def compare(
-    file: Path, groups: Mapping[str, frozenset[str]], compiled: CompiledPlans, known: Mapping[str, facts.Facts] = {}
-) -> list[expectations.Result]:
+def compare_expectations(
+    file: Path,
+    groups: Mapping[str, frozenset[str]],
+    compiled: CompiledPlans,
+    facts_by_host: Mapping[str, facts.HostFacts] = {},
+) -> list[expectations.ExpectationResult]:
     """What an organisation expects of the compiled policy (see expectations.py), and what the policy answers. Raises
     PolicyErrors for mistakes in the file.
     """
-    document, rows = expectations.read(file, groups, tuple(compiled.hosts))
-    results: list[expectations.Result] = []
+    document, rows = expectations.read_expectations(file, groups, tuple(compiled.hosts))
+    results: list[expectations.ExpectationResult] = []
     errors: list[PolicyError] = []
-    for row_ in rows:
-        members = groups.get(row_.hosts, frozenset({row_.hosts}))
-        chosen = {
+    for expectation in rows:
+        members = groups.get(expectation.hosts, frozenset({expectation.hosts}))
+        chosen_hosts = {
             host: plan
             for host, plan in compiled.hosts.items()
-            if row_.hosts == expectations.EVERY_HOST or host in members
+            if expectation.hosts == expectations.EVERY_HOST or host in members
         }
         try:
-            about, found = explain(read(row_.name), compiled._replace(hosts=chosen), known)
-        except Refused:
-            known_names = "a host, a URL, an address, or a service, program or file of the catalogue"
-            errors.append(document.make_error(row_.path, row_.name, known_names))
+            about, answer_groups = explain_question(
+                parse_question(expectation.name), compiled._replace(hosts=chosen_hosts), facts_by_host
+            )
+        except CommandError:
+            expected = "a host, a URL, an address, or a service, program or file of the catalogue"
+            errors.append(document.make_error(expectation.path, expectation.name, expected))
             continue
-        answers_ = [(one.answer, one.hosts, _why(one, DECIDING[about.kind])) for one in found]
-        results.append(expectations.result(row_, answers_))
+        answers_ = [
+            (group.answer, group.hosts, _find_first_reason(group, DECIDING_CONTROLS[about.kind]))
+            for group in answer_groups
+        ]
+        results.append(expectations.make_result(expectation, answers_))
     if errors:
         raise PolicyErrors(errors)
     return results
 
 
-def _why(group: Group, deciding: Sequence[str]) -> str:
+def _find_first_reason(group: AnswerGroup, deciding: Sequence[str]) -> str:
     """The first reason of a group's answer, of a control that decides; "" where nothing restricted fits."""
     reasons = (reason for control in deciding for reason in group.controls[control].reasons)
     return next((reason.text for reason in reasons if reason.status == group.answer), "")
 
 
-def _notes(about: Subject, compiled: CompiledPlans, hosts: Sequence[str]) -> Iterator[str]:
+def _describe_waivers(subject: Subject, compiled: CompiledPlans, hosts: Sequence[str]) -> Iterator[str]:
     """The waivers that somebody may count on here: those that waive nothing, and those whose review is overdue."""
-    services = {service.id for service in about.services(*CONCERNED)}
-    for waiver, worth in compiled.waivers:
-        for_these = set(worth.hosts).intersection(hosts)
-        if worth.why and for_these and services.intersection(waiver.services):
-            where = "" if len(for_these) == len(hosts) else f" for {some(sorted(for_these), MOST_HOSTS)}"
-            does = "still waives" if worth.is_waiving else f"waives nothing ({in_words(worth.status)})"
-            yield f"waiver {waiver.id}{where} {does}: {worth.why}"
+    services = {service.id for service in subject.list_services(*CONCERNED_KINDS)}
+    for waiver, judgement in compiled.waivers:
+        concerned_hosts = set(judgement.hosts).intersection(hosts)
+        if judgement.why and concerned_hosts and services.intersection(waiver.services):
+            host_note = (
+                "" if len(concerned_hosts) == len(hosts) else f" for {some(sorted(concerned_hosts), MAX_NAMED_HOSTS)}"
+            )
+            effect = "still waives" if judgement.is_waiving else f"waives nothing ({in_words(judgement.status)})"
+            yield f"waiver {waiver.id}{host_note} {effect}: {judgement.why}"

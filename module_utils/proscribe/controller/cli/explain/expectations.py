@@ -23,8 +23,8 @@ from .reasons.reason import OFF, STATUSES
 
 SCHEMA = "proscribe/expectations/1"
 EVERY_HOST = "all"
-ANSWERS = tuple(status for status in STATUSES if status != OFF)  # a name is never off: another control answers
-MOST_HOSTS = 3  # named of those with another answer
+EXPECTED_ANSWERS = tuple(status for status in STATUSES if status != OFF)  # a name is never off: another control answers
+MAX_NAMED_HOSTS = 3  # named of those with another answer
 
 
 class Expectation(NamedTuple):
@@ -36,22 +36,24 @@ class Expectation(NamedTuple):
     path: KeyPath  # in the file
 
 
-class Difference(NamedTuple):
+class AnswerDifference(NamedTuple):
     """Hosts with another answer than was expected, and why they have it."""
 
     answer: str
     hosts: tuple[str, ...]
-    why: str
+    reason: str
 
 
-class Result(NamedTuple):
+class ExpectationResult(NamedTuple):
     """What became of an expectation: met where there are no differences."""
 
     expectation: Expectation
-    differences: tuple[Difference, ...]
+    differences: tuple[AnswerDifference, ...]
 
 
-def read(path: Path, groups: Mapping[str, frozenset[str]], hosts: Sequence[str]) -> tuple[Document, list[Expectation]]:
+def read_expectations(
+    path: Path, groups: Mapping[str, frozenset[str]], hosts: Sequence[str]
+) -> tuple[Document, list[Expectation]]:
     """The rows of a file, in its order. `groups` are the inventory's, `hosts` those in question. Raises PolicyErrors
     with every mistake.
     """
@@ -59,13 +61,13 @@ def read(path: Path, groups: Mapping[str, frozenset[str]], hosts: Sequence[str])
         document = read_yaml(path)
     except PolicyError as error:
         raise PolicyErrors([error]) from None
-    known = {EVERY_HOST, *groups, *hosts}
+    known_hosts = {EVERY_HOST, *groups, *hosts}
     errors: list[PolicyError] = []
     if not isinstance(document.data, dict):
         errors.append(
             document.make_error((), document.data, f"a mapping: {EVERY_HOST}, a group or a host, and its answers")
         )
-    rows = [] if errors else list(_rows(document, known, errors))
+    rows = [] if errors else list(_read_rows(document, known_hosts, errors))
     if not rows and not errors:
         errors.append(document.make_error((), document.data, "at least one name"))
     if errors:
@@ -73,50 +75,56 @@ def read(path: Path, groups: Mapping[str, frozenset[str]], hosts: Sequence[str])
     return document, rows
 
 
-def _rows(document: Document, known: set[str], errors: list[PolicyError]) -> Iterator[Expectation]:
+def _read_rows(document: Document, known_hosts: set[str], errors: list[PolicyError]) -> Iterator[Expectation]:
     for hosts, answers in document.data.items():
-        if hosts not in known:
+        if hosts not in known_hosts:
             errors.append(
-                document.make_error((hosts,), hosts, f"{EVERY_HOST}, a group or a host{close_to(hosts, known)}")
+                document.make_error((hosts,), hosts, f"{EVERY_HOST}, a group or a host{close_to(hosts, known_hosts)}")
             )
         elif not isinstance(answers, dict):
-            errors.append(document.make_error((hosts,), answers, f"a mapping with keys out of {', '.join(ANSWERS)}"))
+            errors.append(
+                document.make_error((hosts,), answers, f"a mapping with keys out of {', '.join(EXPECTED_ANSWERS)}")
+            )
         else:
             for answer, names in answers.items():
                 path: KeyPath = (hosts, answer)
-                if answer not in ANSWERS:
-                    errors.append(document.make_error(path, answer, f"one of {', '.join(ANSWERS)}"))
+                if answer not in EXPECTED_ANSWERS:
+                    errors.append(document.make_error(path, answer, f"one of {', '.join(EXPECTED_ANSWERS)}"))
                 elif not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
                     errors.append(document.make_error(path, names, "a list of names, as explain takes them"))
                 else:
                     yield from (Expectation(hosts, answer, name, (*path, index)) for index, name in enumerate(names))
 
 
-def result(expectation: Expectation, answers: Sequence[tuple[str, tuple[str, ...], str]]) -> Result:
+def make_result(expectation: Expectation, answers: Sequence[tuple[str, tuple[str, ...], str]]) -> ExpectationResult:
     """An expectation beside the answers for its hosts: each with the hosts that have it, and why."""
     if not answers:  # nothing was compared, so nothing is as expected
-        return Result(expectation, (Difference("no answer", (), f"no host of {expectation.hosts} is in question"),))
-    return Result(expectation, tuple(Difference(*one) for one in answers if one[0] != expectation.answer))
+        return ExpectationResult(
+            expectation, (AnswerDifference("no answer", (), f"no host of {expectation.hosts} is in question"),)
+        )
+    return ExpectationResult(
+        expectation, tuple(AnswerDifference(*answer) for answer in answers if answer[0] != expectation.answer)
+    )
 
 
-def render(file: str, results: Sequence[Result], width: int) -> str:
+def format_results(file: str, results: Sequence[ExpectationResult], width: int) -> str:
     """The table: each row with what was expected, and the hosts that answer otherwise."""
-    met = sum(not result.differences for result in results)
-    lines = [f"{clean(file)}: {met} of {counted(len(results), 'name')} as expected", ""]
+    met_count = sum(not result.differences for result in results)
+    lines = [f"{clean(file)}: {met_count} of {counted(len(results), 'name')} as expected", ""]
     widths = (
         max(len(result.expectation.hosts) for result in results),
         max(len(result.expectation.answer) for result in results),
     )
     for expectation, differences in results:
-        head = f"{expectation.name}" if not differences else f"{expectation.name}: not as expected"
-        lines += row(clean(expectation.hosts), expectation.answer, clean(head), widths, width)
-        for answer, hosts, why in differences:
-            text = " on ".join(filter(None, (answer, some(hosts, MOST_HOSTS)))) + (f": {why}" if why else "")
+        title = f"{expectation.name}" if not differences else f"{expectation.name}: not as expected"
+        lines += row(clean(expectation.hosts), expectation.answer, clean(title), widths, width)
+        for answer, hosts, reason in differences:
+            text = " on ".join(filter(None, (answer, some(hosts, MAX_NAMED_HOSTS)))) + (f": {reason}" if reason else "")
             lines += indented(clean(text), width)
     return "\n".join(lines)
 
 
-def as_json(file: str, results: Sequence[Result]) -> dict[str, object]:
+def make_results_document(file: str, results: Sequence[ExpectationResult]) -> dict[str, object]:
     """The same for programs."""
     return {
         "schema": SCHEMA,
@@ -128,7 +136,7 @@ def as_json(file: str, results: Sequence[Result]) -> dict[str, object]:
                 "expected": expectation.answer,
                 "name": expectation.name,
                 "differences": [
-                    {"answer": answer, "hosts": list(hosts), "why": why} for answer, hosts, why in differences
+                    {"answer": answer, "hosts": list(hosts), "why": reason} for answer, hosts, reason in differences
                 ],
             }
             for expectation, differences in results

@@ -17,113 +17,123 @@ from ...report.evaluation.modes import OBSERVED_SYSTEMS
 from ...report.storage import fleet_state_file
 from ...report.storage.complete import UnreadableReport, list_runs, read_records
 
-MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one.
+MAX_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one.
 # Systems that no run observes, as Python calls them (sys.platform). A Linux host says its distribution.
-NOT_OBSERVED = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32")
-WINDOWS = OBSERVED_SYSTEMS[0]
+UNOBSERVED_SYSTEMS = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32")
+WINDOWS_SYSTEM = OBSERVED_SYSTEMS[0]
 
 
-class Facts(NamedTuple):
+class HostFacts(NamedTuple):
     """A host as its records know it; None or "" is what no record says."""
 
     os: str = ""
-    managers: frozenset[str] | None = None  # of the package systems that it has for all of it: dpkg, flatpak
-    brought: frozenset[str] | None = None  # of those that users have brought along: nix
+    package_managers: frozenset[str] | None = None  # of the package systems that it has for all of it: dpkg, flatpak
+    user_package_managers: frozenset[str] | None = None  # of those that users have brought along: nix
     browsers: frozenset[str] | None = None  # by the id of the place that they read
-    at: str = ""  # when the oldest of this was seen: UTC
+    oldest_time: str = ""  # when the oldest of this was seen: UTC
     state: str = ""  # what the newest record says of the host as a whole, or that it was lifted since
-    observed: str = ""  # when that was: UTC
-    lifted: tuple[str, ...] = ()  # the controls that were lifted, and not observed since
-    lifts: str = ""  # the same in words, with the time and the run
+    observed_at: str = ""  # when that was: UTC
+    lifted_controls: tuple[str, ...] = ()  # the controls that were lifted, and not observed since
+    lifts_text: str = ""  # the same in words, with the time and the run
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether its package systems and browsers are known."""
-        return self.managers is not None and self.browsers is not None
+        return self.package_managers is not None and self.browsers is not None
 
     @property
-    def only_observed(self) -> bool:
+    def is_only_observed(self) -> bool:
         """Tell whether runs observe the host's system and change nothing on it."""
         return self.os in OBSERVED_SYSTEMS
 
     @property
-    def observed_system(self) -> bool:
+    def is_observed_system(self) -> bool:
         """Tell whether runs observe the host's system, as far as its records say."""
-        return not self.os.startswith(NOT_OBSERVED)
+        return not self.os.startswith(UNOBSERVED_SYSTEMS)
 
-    def has(self, key: str) -> bool | None:
+    def has_package_system(self, key: str) -> bool | None:
         """Whether the host, or one of its users, has a package system of the catalogue (`apt`); None where nobody
         knows.
         """
-        own = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
-        traced = {system.MANAGER for system in ON_DEMAND}
-        if not own <= {system.MANAGER for system in HOST_WIDE_SYSTEMS} | traced:
+        managers = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
+        traced_managers = {system.MANAGER for system in ON_DEMAND}
+        if not managers <= {system.MANAGER for system in HOST_WIDE_SYSTEMS} | traced_managers:
             return True  # pip and its like leave no trace before they are used: they are looked for everywhere
-        if own & ((self.managers or frozenset()) | (self.brought or frozenset())):
+        if managers & ((self.package_managers or frozenset()) | (self.user_package_managers or frozenset())):
             return True
-        return None if self.managers is None or (own & traced and self.brought is None) else False
+        return (
+            None
+            if self.package_managers is None or (managers & traced_managers and self.user_package_managers is None)
+            else False
+        )
 
-    def without_time(self) -> Facts:
+    def drop_times(self) -> HostFacts:
         """The same, for comparing hosts."""
-        return self._replace(at="", state="", observed="", lifted=(), lifts="")
+        return self._replace(oldest_time="", state="", observed_at="", lifted_controls=(), lifts_text="")
 
 
-NOTHING = Facts()
+NO_FACTS = HostFacts()
 
 
-def known_of(question: CompileInput, hosts: Collection[str]) -> dict[str, Facts]:
+def collect_facts(compile_input: CompileInput, hosts: Collection[str]) -> dict[str, HostFacts]:
     """Return what records and the inventory say of some hosts of a question. The inventory names Windows hosts."""
-    facts = known(find_reports_folder(question.hosts, question.inventory), hosts)
-    facts.update({host: facts.get(host, NOTHING)._replace(os=WINDOWS) for host in question.windows_hosts})
+    facts = read_facts(find_reports_folder(compile_input.hosts, compile_input.inventory), hosts)
+    facts.update({host: facts.get(host, NO_FACTS)._replace(os=WINDOWS_SYSTEM) for host in compile_input.windows_hosts})
     return facts
 
 
-def known(reports: Path, hosts: Collection[str]) -> dict[str, Facts]:
+def read_facts(reports: Path, hosts: Collection[str]) -> dict[str, HostFacts]:
     """What the newest records say of some hosts; a host that no record knows is not in it.
 
-    A report that somebody broke says nothing. Reads at most MOST_RUNS reports.
+    A report that somebody broke says nothing. Reads at most MAX_RUNS reports.
     """
-    found: dict[str, Facts] = {}
+    facts_by_host: dict[str, HostFacts] = {}
     missing = set(hosts)
-    for id_ in reversed(list_runs(reports)[-MOST_RUNS:]):
+    for run_id in reversed(list_runs(reports)[-MAX_RUNS:]):
         if not missing:
             break
         try:
-            for record in read_records(reports / id_):
+            for record in read_records(reports / run_id):
                 if record["host"] in missing:
-                    facts = _with(found.get(record["host"], NOTHING), record)
-                    found[record["host"]] = facts
-                    if facts.known:
+                    facts = _add_older_record(facts_by_host.get(record["host"], NO_FACTS), record)
+                    facts_by_host[record["host"]] = facts
+                    if facts.is_known:
                         missing.discard(record["host"])
         except (UnreadableReport, OSError):
             continue
     lifts = fleet_state_file.read_lifts(reports)
     for host in lifts.keys() & {*hosts}:
-        found[host] = _after_lifts(found.get(host, NOTHING), lifts[host])
-    return {host: facts for host, facts in found.items() if facts != NOTHING}
+        facts_by_host[host] = _apply_lifts(facts_by_host.get(host, NO_FACTS), lifts[host])
+    return {host: facts for host, facts in facts_by_host.items() if facts != NO_FACTS}
 
 
-def _after_lifts(facts: Facts, lifts: Mapping[str, Lift]) -> Facts:
+def _apply_lifts(facts: HostFacts, lifts: Mapping[str, Lift]) -> HostFacts:
     """Return the facts of a host of which controls were lifted. What is known to be wrong in others stays."""
-    facts = facts._replace(lifted=(*lifts,), lifts=describe_lifts(lifts))
+    facts = facts._replace(lifted_controls=(*lifts,), lifts_text=describe_lifts(lifts))
     others_wrong = facts.state in (ERROR, NONCOMPLIANT) and not set(CONTROLS) <= lifts.keys()
     return (
-        facts if others_wrong else facts._replace(state=LIFTED, observed=max(lift.lifted_at for lift in lifts.values()))
+        facts
+        if others_wrong
+        else facts._replace(state=LIFTED, observed_at=max(lift.lifted_at for lift in lifts.values()))
     )
 
 
-def _with(newer: Facts, record: HostRecord) -> Facts:
+def _add_older_record(newer: HostFacts, record: HostRecord) -> HostFacts:
     """What is known, and what an older record says beyond it."""
-    at = str(record.get("checked_at") or "")
-    if at and not newer.observed:
-        newer = newer._replace(state=str(record.get("state") or UNKNOWN), observed=at)
-    platform, said = record.get("platform"), newer
-    if not said.os and isinstance(platform, Mapping):
-        said = said._replace(os=str(platform.get("os") or ""))
-    if said.managers is None and isinstance(named := record.get("package_systems"), list):
-        said = said._replace(managers=frozenset(map(str, named)))
-    if said.brought is None and isinstance(named := record.get("user_package_systems"), list):
-        said = said._replace(brought=frozenset(map(str, named)))
-    if said.browsers is None and isinstance(named := record.get("browsers"), list):
-        said = said._replace(browsers=frozenset(map(str, named)))
-    return said if said == newer else said._replace(at=min(filter(None, (newer.at, at)), default=""))
+    checked_at = str(record.get("checked_at") or "")
+    if checked_at and not newer.observed_at:
+        newer = newer._replace(state=str(record.get("state") or UNKNOWN), observed_at=checked_at)
+    platform, facts = record.get("platform"), newer
+    if not facts.os and isinstance(platform, Mapping):
+        facts = facts._replace(os=str(platform.get("os") or ""))
+    if facts.package_managers is None and isinstance(names := record.get("package_systems"), list):
+        facts = facts._replace(package_managers=frozenset(map(str, names)))
+    if facts.user_package_managers is None and isinstance(names := record.get("user_package_systems"), list):
+        facts = facts._replace(user_package_managers=frozenset(map(str, names)))
+    if facts.browsers is None and isinstance(names := record.get("browsers"), list):
+        facts = facts._replace(browsers=frozenset(map(str, names)))
+    return (
+        facts
+        if facts == newer
+        else facts._replace(oldest_time=min(filter(None, (newer.oldest_time, checked_at)), default=""))
+    )

@@ -11,25 +11,25 @@ from ...compile.catalogue.loading import Catalogue
 from ...compile.plans.identifiers import IDENTIFIER_READERS
 
 APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # how a name fits
-HINTS = (appimage.IMAGE_SUFFIX, ".exe")  # what is a file and not a host's name
-LOCAL = "/usr/local/"  # the part of /usr that no package system owns
+FILE_SUFFIXES = (appimage.IMAGE_SUFFIX, ".exe")  # what is a file and not a host's name
+LOCAL_PREFIX = "/usr/local/"  # the part of /usr that no package system owns
 
-SHOWS, NEVER = "what is in it shows that", ""  # when such a file is moved
+CONTENT_SHOWS, NEVER_MOVED = "what is in it shows that", ""  # when such a file is moved
 
 
 def is_file(word: str) -> bool:
     """Whether a word can only be a file's name or path."""
-    return word.lower().endswith(HINTS) or word.startswith(("/", "~/"))
+    return word.lower().endswith(FILE_SUFFIXES) or word.startswith(("/", "~/"))
 
 
-def scanned(word: str) -> bool:
+def is_scanned(word: str) -> bool:
     """Whether the file scan goes where a path is; a bare name may be anywhere."""
-    if "/" not in word or word.startswith(("~/", LOCAL, *(f"{place}/" for place in SCANNED_PLACES))):
+    if "/" not in word or word.startswith(("~/", LOCAL_PREFIX, *(f"{place}/" for place in SCANNED_PLACES))):
         return True
     return word.startswith("/") and not word.startswith(tuple(f"{place}/" for place in SYSTEM_HOMES))
 
 
-def fitting(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
+def match_file_name(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
     """The services that the file scan checks a file of that name for, each with how the name fits."""
     name = word.rpartition("/")[2]
     if name.lower().endswith(appimage.IMAGE_SUFFIX):
@@ -49,25 +49,37 @@ def fitting(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
             yield service, STEM
 
 
-def of_catalogue(catalogue: Catalogue) -> AppNames:
+def collect_names(catalogue: Catalogue) -> AppNames:
     """The names of all services of a catalogue, restricted or not."""
-    found = {id_: IDENTIFIER_READERS["apps"](one) for id_, one in catalogue.services.items()}
-    return AppNames({id_: entry for id_, entry in found.items() if entry})
+    entries = {service_id: IDENTIFIER_READERS["apps"](service) for service_id, service in catalogue.services.items()}
+    return AppNames({service_id: entry for service_id, entry in entries.items() if entry})
 
 
-def does(how: str, name: str, service: str, mode: str) -> str:
+def describe_file_scan(match_kind: str, name: str, service: str, mode: str) -> str:
     """What an observation of a host, and enforcing, do with a file of that name, in words."""
     everywhere = f"homes, {', '.join(SCANNED_PLACES)}"
-    kind, where, sign = {
-        APPIMAGE: (f"an AppImage called {name}", everywhere, SHOWS),
+    kind, place, proof = {
+        APPIMAGE: (f"an AppImage called {name}", everywhere, CONTENT_SHOWS),
         PROGRAM: (f"a program called {name}", everywhere, "what is in it and around it shows that"),
-        DESKTOP: (f"a desktop entry called {name}", "directories of the app's name, with a program in them", NEVER),
-        STEM: (f"an AppImage or a tool called {name}", "Downloads, Desktop, bin and the like, /opt and /tmp", SHOWS),
+        DESKTOP: (
+            f"a desktop entry called {name}",
+            "directories of the app's name, with a program in them",
+            NEVER_MOVED,
+        ),
+        STEM: (
+            f"an AppImage or a tool called {name}",
+            "Downloads, Desktop, bin and the like, /opt and /tmp",
+            CONTENT_SHOWS,
+        ),
         WINDOWS: (
             f"a Windows program called {name}",
             "Wine prefixes",
             "it lies where that one's does",
         ),
-    }[how]
-    moved = f", and moved to quarantine where {sign}" if mode == "enforce" and sign != NEVER else "; it is not moved"
-    return f"{kind} is looked for in {where}: it is reported as {service}'s{moved}"
+    }[match_kind]
+    move_note = (
+        f", and moved to quarantine where {proof}"
+        if mode == "enforce" and proof != NEVER_MOVED
+        else "; it is not moved"
+    )
+    return f"{kind} is looked for in {place}: it is reported as {service}'s{move_note}"

@@ -9,152 +9,167 @@ from ....model.plan import CONTROLS
 from ...report.text.layout import indented, paint, row, wrap
 from ...report.text.wording import clean, counted, in_words, some
 from ...report.text.wording import moment as times
-from .answering import CONCERNED, MOST_HOSTS, Group
-from .reasons import DECIDING
+from .answering import CONCERNED_KINDS, MAX_NAMED_HOSTS, AnswerGroup
+from .reasons import DECIDING_CONTROLS
 from .reasons.reason import AUDITED, BLOCKED, DEPENDS, OFF, OPEN, STATUSES, Reason
-from .relations import ADDRESS, NAME, Subject, remarks
+from .relations import ADDRESS, NAME, Subject, list_remarks
 
 SCHEMA = "proscribe/explanation/1"
-COLOUR = {BLOCKED: "red", DEPENDS: "yellow", AUDITED: "yellow"}
+STATUS_COLOURS = {BLOCKED: "red", DEPENDS: "yellow", AUDITED: "yellow"}
 
 
-def headline(about: Subject, groups: Sequence[Group]) -> str:
+def format_headline(subject: Subject, groups: Sequence[AnswerGroup]) -> str:
     """The short answer."""
     counts: dict[str, int] = {}
     for group in groups:
-        counts[_is(group.answer)] = counts.get(_is(group.answer), 0) + len(group.hosts)
+        counts[_describe_status(group.answer)] = counts.get(_describe_status(group.answer), 0) + len(group.hosts)
     total = sum(counts.values())
-    services = about.services(*CONCERNED)
-    who = f" ({some([f'{service.name}: {service.id}' for service in services], 3)})" if services else ""
+    services = subject.list_services(*CONCERNED_KINDS)
+    service_text = f" ({some([f'{service.name}: {service.id}' for service in services], 3)})" if services else ""
     if len(counts) == 1:
-        (said,) = counts
-        where = "on every host asked for" if total > 1 else f"on {groups[0].hosts[0]}"
-        answer = f"{said} {where}"
+        (status_text,) = counts
+        host_text = "on every host asked for" if total > 1 else f"on {groups[0].hosts[0]}"
+        answer = f"{status_text} {host_text}"
     else:
-        answer = ", ".join(f"{said} on {count:,} of {total:,} hosts" for said, count in counts.items())
-    unknown = "" if about.relations else "; no service of the catalogue has it"
-    return clean(f"{about.question.word}{who}: policy: {answer}{unknown}{_last_seen(groups, total)}")
+        answer = ", ".join(f"{status_text} on {count:,} of {total:,} hosts" for status_text, count in counts.items())
+    unknown_note = "" if subject.relations else "; no service of the catalogue has it"
+    return clean(
+        f"{subject.question.text}{service_text}: policy: {answer}{unknown_note}{_format_last_seen(groups, total)}"
+    )
 
 
-def _last_seen(groups: Sequence[Group], total: int) -> str:
+def _format_last_seen(groups: Sequence[AnswerGroup], total: int) -> str:
     """What the newest observations of the hosts said: the policy alone says nothing of them. "" where there is none."""
-    seen = [one for group in groups for one in group.seen]
-    if not seen:
+    observations = [observation for group in groups for observation in group.observations]
+    if not observations:
         return ""
-    states = Counter(state for _, state in seen)
-    said = [f"{counts:,} {in_words(state)}" for state, counts in states.most_common()]
-    if len(seen) < total:
-        said.append(f"{total - len(seen):,} never")
+    states = Counter(state for _, state in observations)
+    state_texts = [f"{counts:,} {in_words(state)}" for state, counts in states.most_common()]
+    if len(observations) < total:
+        state_texts.append(f"{total - len(observations):,} never")
     if total == 1:
-        return f"; last seen {times(seen[0][0])}: {in_words(seen[0][1])}"
-    return f"; last seen: {', '.join(said)} (the oldest {times(min(seen)[0])})"
+        return f"; last seen {times(observations[0][0])}: {in_words(observations[0][1])}"
+    return f"; last seen: {', '.join(state_texts)} (the oldest {times(min(observations)[0])})"
 
 
-def _is(status: str) -> str:
+def _describe_status(status: str) -> str:
     return {OFF: OPEN, DEPENDS: "it depends (see below)"}.get(status, status)
 
 
-def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -> str:
+def format_explanation(subject: Subject, groups: Sequence[AnswerGroup], width: int, colours: bool) -> str:
     """The answer as text: the short one, then each group of hosts with every control's reasons."""
-    lines = [paint(line, "bold", colours=colours) for line in wrap(headline(about, groups), width)]
-    lines += [line for remark in remarks(about) for line in wrap(clean(remark), width)]
+    lines = [paint(line, "bold", colours=colours) for line in wrap(format_headline(subject, groups), width)]
+    lines += [line for remark in list_remarks(subject) for line in wrap(clean(remark), width)]
     widths = (2 + max(map(len, CONTROLS)), max(map(len, STATUSES)))
     for group in groups:
-        several = f"on {counted(len(group.hosts), 'host')}: " if len(group.hosts) > 1 else "on "
-        lines += ["", *wrap(several + some(group.hosts, MOST_HOSTS), width)]
-        lines += indented(_of_hosts(group), width) if about.kind != ADDRESS else []
+        host_prefix = f"on {counted(len(group.hosts), 'host')}: " if len(group.hosts) > 1 else "on "
+        lines += ["", *wrap(host_prefix + some(group.hosts, MAX_NAMED_HOSTS), width)]
+        lines += indented(_describe_known_facts(group), width) if subject.kind != ADDRESS else []
         for control, answer in group.controls.items():
-            decides_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
-            reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * decides_here
-            first = f"  {control}"
+            is_decisive = subject.kind in (NAME, ADDRESS) and control in DECIDING_CONTROLS[NAME]
+            reasons = answer.reasons or [Reason(answer.status, _format_no_match(subject))] * is_decisive
+            control_label = f"  {control}"
             for reason in reasons:
-                aside = "" if reason.status == answer.status else f"({reason.status}) "
-                status = answer.status if first else ""
-                text = row(first, status, aside + clean(reason.text), widths, width)
-                lines += [_painted(text[0], status, colours), *text[1:]]
-                first = ""
-        if group.given:
-            also = ", ".join(map(str, group.given))
-            lines += indented(f"also given to: {clean(also)}", width)
-        lines += indented(_lifted(group), width) if group.lifted else []
+                status_note = "" if reason.status == answer.status else f"({reason.status}) "
+                status = answer.status if control_label else ""
+                row_lines = row(control_label, status, status_note + clean(reason.text), widths, width)
+                lines += [_mark_status_colour(row_lines[0], status, colours), *row_lines[1:]]
+                control_label = ""
+        if group.point_answers:
+            point_text = ", ".join(map(str, group.point_answers))
+            lines += indented(f"also given to: {clean(point_text)}", width)
+        lines += indented(_describe_lifts(group), width) if group.lifted_hosts else []
         lines += [line for note in group.notes for line in indented(clean(note), width)]
     return "\n".join(lines)
 
 
-def _of_hosts(group: Group) -> str:
+def _describe_known_facts(group: AnswerGroup) -> str:
     """How much is known of the hosts of a group, besides their plan."""
-    missing = len(group.hosts) - group.known
-    since = f"package systems and browsers as of {times(group.oldest)}" if group.known and group.oldest else ""
+    unknown_count = len(group.hosts) - group.known_count
+    facts_note = (
+        f"package systems and browsers as of {times(group.oldest_time)}"
+        if group.known_count and group.oldest_time
+        else ""
+    )
     hosts = "this host" if len(group.hosts) == 1 else f"these {len(group.hosts):,} hosts"
-    hosts, there = (hosts, "") if missing == len(group.hosts) else (f"{missing:,} of {hosts}", "there ")
-    unobserved = f"No run has observed {hosts} yet; {there}the answer covers every package system and browser."
-    return " ".join(filter(None, (f"({since})" if since else "", unobserved if missing else "")))
+    hosts, place_text = (
+        (hosts, "") if unknown_count == len(group.hosts) else (f"{unknown_count:,} of {hosts}", "there ")
+    )
+    unobserved_note = (
+        f"No run has observed {hosts} yet; {place_text}the answer covers every package system and browser."
+    )
+    return " ".join(filter(None, (f"({facts_note})" if facts_note else "", unobserved_note if unknown_count else "")))
 
 
-def _lifted(group: Group) -> str:
+def _describe_lifts(group: AnswerGroup) -> str:
     """Say of which hosts of a group the ban was lifted, so that the policy is not in effect there."""
-    named = [f"{clean(host)}: {clean(words)}" for host, words in group.lifted[:MOST_HOSTS]]
-    more = [f"and {counted(len(group.lifted) - MOST_HOSTS, 'more host')}"] if len(group.lifted) > MOST_HOSTS else []
-    return f"not in effect there until the next enforce: {'; '.join([*named, *more])}"
+    host_texts = [f"{clean(host)}: {clean(lift_text)}" for host, lift_text in group.lifted_hosts[:MAX_NAMED_HOSTS]]
+    more_note = (
+        [f"and {counted(len(group.lifted_hosts) - MAX_NAMED_HOSTS, 'more host')}"]
+        if len(group.lifted_hosts) > MAX_NAMED_HOSTS
+        else []
+    )
+    return f"not in effect there until the next enforce: {'; '.join([*host_texts, *more_note])}"
 
 
-def _nothing(about: Subject) -> str:
-    return "nothing restricted here fits" if about.relations else "not restricted"
+def _format_no_match(subject: Subject) -> str:
+    return "nothing restricted here fits" if subject.relations else "not restricted"
 
 
-def _painted(line: str, status: str, colours: bool) -> str:
+def _mark_status_colour(line: str, status: str, colours: bool) -> str:
     return (
-        line.replace(f" {status}", " " + paint(status, COLOUR[status], colours=colours), 1)
-        if status in COLOUR
+        line.replace(f" {status}", " " + paint(status, STATUS_COLOURS[status], colours=colours), 1)
+        if status in STATUS_COLOURS
         else line
     )
 
 
-def as_json(about: Subject, groups: Iterable[Group]) -> dict[str, object]:
+def make_explanation_document(subject: Subject, groups: Iterable[AnswerGroup]) -> dict[str, object]:
     """The explanation for machines."""
-    question = about.question
+    question = subject.question
     return {
         "schema": SCHEMA,
         "asked": {
-            "text": question.word,
-            "kind": about.kind,
+            "text": question.text,
+            "kind": subject.kind,
             "host": question.host or None,
             "path": question.path or None,
             "port": question.port,
             "network": str(question.network) if question.network is not None else None,
         },
         "services": [
-            {"service": one.id, "name": one.name, "category": one.category, "by": how, "what": what}
-            for one, how, what in about.relations
+            {"service": service.id, "name": service.name, "category": service.category, "by": kind, "what": identifier}
+            for service, kind, identifier in subject.relations
         ],
-        "remarks": remarks(about),
-        "answers": [_answer(group) for group in groups],
+        "remarks": list_remarks(subject),
+        "answers": [_make_group_entry(group) for group in groups],
     }
 
 
-def _answer(group: Group) -> dict[str, object]:
+def _make_group_entry(group: AnswerGroup) -> dict[str, object]:
     return {
         "answer": group.answer,
         "hosts": list(group.hosts),
-        "facts": {"hosts": group.known, "oldest": group.oldest or None},
-        "lifted": [{"host": host, "text": text} for host, text in group.lifted],
+        "facts": {"hosts": group.known_count, "oldest": group.oldest_time or None},
+        "lifted": [{"host": host, "text": text} for host, text in group.lifted_hosts],
         "controls": {
             control: {
                 "answer": answer.status,
                 "reasons": [
                     {
-                        "answer": one.status,
-                        "text": one.text,
-                        "service": one.service or None,
-                        "waiver": one.waiver or None,
+                        "answer": entry.status,
+                        "text": entry.text,
+                        "service": entry.service or None,
+                        "waiver": entry.waiver or None,
                     }
-                    for one in answer.reasons
+                    for entry in answer.reasons
                 ],
             }
             for control, answer in group.controls.items()
         },
         "given_to": [
-            {"format": one.format, "answer": one.answer or None, "why": one.why or None} for one in group.given
+            {"format": entry.format, "answer": entry.answer or None, "why": entry.reason or None}
+            for entry in group.point_answers
         ],
         "notes": list(group.notes),
     }

@@ -18,7 +18,7 @@ from ...compile.plans.identifiers import is_below
 from ...compile.reading import grammar
 from ...policy_errors import close_to
 from ...report.text.wording import some
-from .. import Refused
+from .. import CommandError
 from . import file_names
 from .question import Question
 
@@ -36,13 +36,13 @@ NEVER_BLOCKED.update({_name: _name for _name in SHARED_NAMES})
 
 
 class Relation(NamedTuple):
-    """A service that a question touches. `how` is `is`, `program`, `file`, `blocks`, `allows`, `address`,
-    `shares`, `refused` or `unverified`; `what` is the identifier that fits.
+    """A service that a question touches. `kind` is `is`, `program`, `file`, `blocks`, `allows`, `address`,
+    `shares`, `refused` or `unverified`; `identifier` is the identifier that fits.
     """
 
     service: Service
-    how: str
-    what: str
+    kind: str
+    identifier: str
 
 
 class Subject(NamedTuple):
@@ -52,150 +52,168 @@ class Subject(NamedTuple):
     question: Question
     relations: tuple[Relation, ...]
 
-    def services(self, *how: str) -> list[Service]:
+    def list_services(self, *kinds: str) -> list[Service]:
         """The services that are touched in one of those ways, each once."""
-        found = {r.service.id: r.service for r in self.relations if r.how in how}
-        return list(found.values())
+        services = {relation.service.id: relation.service for relation in self.relations if relation.kind in kinds}
+        return list(services.values())
 
 
-def subject(question: Question, catalogue: Catalogue) -> Subject:
+def find_subject(question: Question, catalogue: Catalogue) -> Subject:
     """Find out what a question is about. Raises Refused for a word that is neither known nor can be a name in DNS."""
-    services = [catalogue.services[id_] for id_ in sorted(catalogue.services)]
+    services = [catalogue.services[service_id] for service_id in sorted(catalogue.services)]
     if question.network is not None:
-        of_entries = [relation for service in services for relation in _of_address(question, service)]
-        return Subject(ADDRESS, question, (*of_entries, *_of_feeds(question, catalogue)))
-    as_id = re.sub(r"[\s-]+", "_", question.word.lower())
-    if as_id in catalogue.services:
-        return Subject(SERVICE, question, (Relation(catalogue.services[as_id], "is", as_id),))
-    by_name = [relation for service in services for relation in _of_host(question, service)] if question.host else []
-    by_name += _of_feeds(question, catalogue)
-    programs = [relation for service in services for relation in _of_program(question.word, service)]
-    if by_name:
-        return Subject(NAME, question, (*by_name, *programs))
+        entry_relations = [relation for service in services for relation in _find_address_relations(question, service)]
+        return Subject(ADDRESS, question, (*entry_relations, *_find_feed_relations(question, catalogue)))
+    possible_id = re.sub(r"[\s-]+", "_", question.text.lower())
+    if possible_id in catalogue.services:
+        return Subject(SERVICE, question, (Relation(catalogue.services[possible_id], "is", possible_id),))
+    name_relations = (
+        [relation for service in services for relation in _find_host_relations(question, service)]
+        if question.host
+        else []
+    )
+    name_relations += _find_feed_relations(question, catalogue)
+    programs = [relation for service in services for relation in _find_program_relations(question.text, service)]
+    if name_relations:
+        return Subject(NAME, question, (*name_relations, *programs))
     if programs:
         return Subject(PROGRAM, question, tuple(programs))
-    fits = dict.fromkeys(id_ for id_, _ in file_names.fitting(question.word, file_names.of_catalogue(catalogue)))
-    if fits or file_names.is_file(question.word):
-        of_file = tuple(Relation(catalogue.services[id_], "file", question.word) for id_ in fits)
-        return Subject(FILE, question, of_file)
-    word = fold_name(question.word)
-    same = [Relation(s, "is", called) for s in services for called in (s.name, *s.names) if fold_name(called) == word]
-    if same:
-        return Subject(SERVICE, question, tuple(same))
+    file_services = dict.fromkeys(
+        service_id for service_id, _ in file_names.match_file_name(question.text, file_names.collect_names(catalogue))
+    )
+    if file_services or file_names.is_file(question.text):
+        file_relations = tuple(
+            Relation(catalogue.services[service_id], "file", question.text) for service_id in file_services
+        )
+        return Subject(FILE, question, file_relations)
+    folded_text = fold_name(question.text)
+    named_relations = [
+        Relation(service, "is", service_name)
+        for service in services
+        for service_name in (service.name, *service.names)
+        if fold_name(service_name) == folded_text
+    ]
+    if named_relations:
+        return Subject(SERVICE, question, tuple(named_relations))
     if question.host:
         return Subject(NAME, question, ())
-    if not all(mistake(question.word) for mistake in (grammar.check_chrome_extension, grammar.check_firefox_extension)):
+    if not all(
+        find_mistake(question.text)
+        for find_mistake in (grammar.check_chrome_extension, grammar.check_firefox_extension)
+    ):
         return Subject(EXTENSION, question, ())
-    raise Refused(
-        f"{question.word!r} is neither a service nor a program of the catalogue, nor a host name with a dot in it"
-        f"{close_to(as_id, catalogue.services)}"
+    raise CommandError(
+        f"{question.text!r} is neither a service nor a program of the catalogue, nor a host name with a dot in it"
+        f"{close_to(possible_id, catalogue.services)}"
     )
 
 
-def remarks(about: Subject) -> list[str]:
+def list_remarks(subject: Subject) -> list[str]:
     """What is to be said of a question whatever the host: what nobody blocks and why, what a host keeps, and which file
     of the organisation's brought a value.
     """
-    return [*_open_to_all(about), *_origins(about)]
+    return [*_describe_open_names(subject), *_describe_origins(subject)]
 
 
-def _origins(about: Subject) -> list[str]:
+def _describe_origins(subject: Subject) -> list[str]:
     """Values that the organisation's own amendments brought."""
-    found = [(one, one.what.rpartition(" ")[2]) for one in about.relations]
+    brought_values = [(relation, relation.identifier.rpartition(" ")[2]) for relation in subject.relations]
     return [
-        f"{what} of {one.service.name} comes from {file}."
-        for one, what in found
-        if (file := one.service.origins.get(what))
+        f"{identifier} of {relation.service.name} comes from {file}."
+        for relation, identifier in brought_values
+        if (file := relation.service.origins.get(identifier))
     ]
 
 
-def _open_to_all(about: Subject) -> list[str]:
-    if about.services("address"):
+def _describe_open_names(subject: Subject) -> list[str]:
+    if subject.list_services("address"):
         return ["A host that hangs on such an address (gateway, resolver, source of packages) keeps it."]
-    if about.services("blocks"):
+    if subject.list_services("blocks"):
         return []
-    said = []
-    host = about.question.host
-    using = [service.name for service in about.services("shares")]
-    nearest = next((one for one in list_covering_hosts(host) if one in SHARED_NAMES), "")
-    if using:
-        others = f" ({SHARED_NAMES[nearest]})" if nearest else ""
-        verb, whose = ("uses", "its entry does") if len(using) == 1 else ("use", "their entries do")
-        said.append(f"{some(using, 3)} {verb} it, and so do others{others}: {whose} not block it.")
+    lines = []
+    host = subject.question.host
+    sharing_names = [service.name for service in subject.list_services("shares")]
+    nearest = next((parent_name for parent_name in list_covering_hosts(host) if parent_name in SHARED_NAMES), "")
+    if sharing_names:
+        others_note = f" ({SHARED_NAMES[nearest]})" if nearest else ""
+        verb, owner_text = ("uses", "its entry does") if len(sharing_names) == 1 else ("use", "their entries do")
+        lines.append(f"{some(sharing_names, 3)} {verb} it, and so do others{others_note}: {owner_text} not block it.")
     if host in NEVER_BLOCKED:
-        said.append(f"It stands for {SHARED_NAMES[NEVER_BLOCKED[host]]}: no service may block the whole of {host}.")
-    elif nearest and not using:
-        lies = f"It lies below {nearest} ({SHARED_NAMES[nearest]}), which no service may block"
-        said.append(f"{lies}; one may block this name, and none does.")
-    for relation in about.relations:
-        for decision in relation.service.decided if relation.how in ("shares", "refused") else ():
-            if relation.what in decision["names"]:
-                said.append(f"{relation.service.name} leaves {relation.what} open: {decision['why']}.")
-        if relation.how == "unverified":
-            whose = f"{relation.what} is said to be {relation.service.name}'s"
-            said.append(f"{whose}, which nobody has verified: unverified names are not blocked.")
-    return said
+        lines.append(f"It stands for {SHARED_NAMES[NEVER_BLOCKED[host]]}: no service may block the whole of {host}.")
+    elif nearest and not sharing_names:
+        position_text = f"It lies below {nearest} ({SHARED_NAMES[nearest]}), which no service may block"
+        lines.append(f"{position_text}; one may block this name, and none does.")
+    for relation in subject.relations:
+        for decision in relation.service.decided if relation.kind in ("shares", "refused") else ():
+            if relation.identifier in decision["names"]:
+                lines.append(f"{relation.service.name} leaves {relation.identifier} open: {decision['why']}.")
+        if relation.kind == "unverified":
+            owner_text = f"{relation.identifier} is said to be {relation.service.name}'s"
+            lines.append(f"{owner_text}, which nobody has verified: unverified names are not blocked.")
+    return lines
 
 
-def _of_host(question: Question, service: Service) -> Iterator[Relation]:
+def _find_host_relations(question: Question, service: Service) -> Iterator[Relation]:
     host = question.host
-    own = (*service.domains, *service.mail_hosts, *service.nxdomain_canaries)
+    service_names = (*service.domains, *service.mail_hosts, *service.nxdomain_canaries)
     pages = [url for url in service.urls if is_covering(parse_site_name(url), SiteName(host, question.path))]
-    blocked = _closest(host, [domain for domain in own if domain not in service.shared_domains]) or "".join(pages[:1])
-    if blocked:
-        yield Relation(service, "blocks", blocked)
-        if allowed := _closest(host, service.allow_domains):
-            yield Relation(service, "allows", allowed)
+    blocking_name = _find_closest_domain(
+        host, [domain for domain in service_names if domain not in service.shared_domains]
+    ) or "".join(pages[:1])
+    if blocking_name:
+        yield Relation(service, "blocks", blocking_name)
+        if allowed_name := _find_closest_domain(host, service.allow_domains):
+            yield Relation(service, "allows", allowed_name)
         return
-    if shared := _closest(host, service.shared_domains):
-        yield Relation(service, "shares", shared)
-    refused = [name for decision in service.decided if decision["as"] == "refused" for name in decision["names"]]
-    if decided := _closest(host, refused):
-        yield Relation(service, "refused", decided)
-    if unsure := _closest(host, service.unverified.get("domains", ())):
-        yield Relation(service, "unverified", unsure)
+    if shared_name := _find_closest_domain(host, service.shared_domains):
+        yield Relation(service, "shares", shared_name)
+    refused_names = [name for decision in service.decided if decision["as"] == "refused" for name in decision["names"]]
+    if refused_name := _find_closest_domain(host, refused_names):
+        yield Relation(service, "refused", refused_name)
+    if unverified_name := _find_closest_domain(host, service.unverified.get("domains", ())):
+        yield Relation(service, "unverified", unverified_name)
 
 
-def _closest(host: str, domains: Sequence[str]) -> str:
+def _find_closest_domain(host: str, domains: Sequence[str]) -> str:
     return max((domain for domain in domains if is_below(host, [domain])), key=len, default="")
 
 
-def _of_feeds(question: Question, catalogue: Catalogue) -> Iterator[Relation]:
+def _find_feed_relations(question: Question, catalogue: Catalogue) -> Iterator[Relation]:
     """The feeds that have a name or an address."""
     for feed in catalogue.feeds.values():
         service = catalogue.services[feed.service]
         if (
             feed.kind == "domains"
             and question.host
-            and (name := _closest(question.host, _above_in(question.host, feed)))
+            and (name := _find_closest_domain(question.host, _select_parent_names(question.host, feed)))
         ):
             yield Relation(service, "blocks", name)
         elif feed.kind == "networks" and question.network is not None:
-            networks = _networks_of(question)
+            networks = _list_networks(question)
             for text in feed.values:
                 if any(ipaddress.ip_network(text).overlaps(network) for network in networks):
                     yield Relation(service, "address", text)
 
 
-def _above_in(host: str, feed: Feed) -> list[str]:
+def _select_parent_names(host: str, feed: Feed) -> list[str]:
     """The names of a feed that are this one or above it, the closest first."""
     values = frozenset(feed.values)
-    return [one for one in list_covering_hosts(host) if one in values]
+    return [parent_name for parent_name in list_covering_hosts(host) if parent_name in values]
 
 
-def _of_address(question: Question, service: Service) -> Iterator[Relation]:
-    networks = _networks_of(question)
+def _find_address_relations(question: Question, service: Service) -> Iterator[Relation]:
+    networks = _list_networks(question)
     for text in service.networks:
         if any(ipaddress.ip_network(text).overlaps(network) for network in networks):
             yield Relation(service, "address", text)
 
 
-def _networks_of(question: Question) -> list[Network]:
+def _list_networks(question: Question) -> list[Network]:
     """Return the network of a question, and those that it carries to translators whose prefix everybody uses."""
     return [question.network, *carried_in(question.network, carriers(()))] if question.network is not None else []
 
 
-def _of_program(word: str, service: Service) -> Iterator[Relation]:
+def _find_program_relations(word: str, service: Service) -> Iterator[Relation]:
     for system, packages in service.packages.items():
         if word in packages:
             yield Relation(service, "program", f"{system} {word}")

@@ -13,15 +13,17 @@ from ...compile.inventory.inventory import CompileInput
 from ...compile.plans.hosts import compile_hosts
 from ...report.text.command import Command
 from ...version import own
-from .. import Refused, say
+from .. import CommandError, print_message
 from ..explain import facts
-from ..explain.answering import explain
+from ..explain.answering import explain_question
 from ..explain.expectations import EVERY_HOST
-from ..explain.question import read
+from ..explain.question import parse_question
 from . import existing, placing, repository
-from .answers import HELP, Answers, questions, read_answers
+from .answers import OPTION_HELP, SetupAnswers, list_questions, read_answers
 
-NO_DEPARTMENTS = "which of its groups are departments is not clear, so `all` stands for them: replace it with them in"
+UNCLEAR_DEPARTMENTS_NOTE = (
+    "which of its groups are departments is not clear, so `all` stands for them: replace it with them in"
+)
 
 EPILOG = """\
 What no option answers is asked at a terminal. Without one, the rest has its default. The new repository has an
@@ -42,14 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Make a policy repository: what a team needs to ban services on its hosts."
     parser.epilog = EPILOG
     parser.add_argument("directory", metavar="DIR", help="the new repository, or one with other files in it")
-    for question in questions(_today()):
+    for question in list_questions(_get_today()):
         # --inventory is none of a run, so it has another name within
         parser.add_argument(
             f"--{question.option}",
             dest=question.option.replace("-", "_").replace("inventory", "existing"),
             metavar=question.metavar,
-            help=HELP[question.option],
-            action="append" if question.many else "store",
+            help=OPTION_HELP[question.option],
+            action="append" if question.is_repeatable else "store",
         )
 
 
@@ -57,92 +59,104 @@ def run(arguments: argparse.Namespace) -> int:
     """Make it and print what comes next; returns the exit code. Raises Refused and PolicyErrors."""
     directory = Path(arguments.directory).absolute()
     arguments.inventory = arguments.existing
-    answers = read_answers(arguments, _today())
+    answers = read_answers(arguments, _get_today())
     departments = {department.name: department.hosts for department in answers.department}
     folder = existing.choose_policy_folder(directory, answers.inventory)
-    hosts = f"{folder}/hosts.yml"
-    requirement, vendored = _requirement(answers)
-    made = repository.files(answers, departments, requirement, folder)
-    placing.refuse_existing(directory, [*made, *vendored, *repository.TABLES])
-    with placing.beside(directory) as place:
-        placing.fill(place, {**{name: text.encode() for name, text in made.items()}, **vendored})
+    hosts_file = f"{folder}/hosts.yml"
+    requirement, vendored = _make_requirement(answers)
+    text_files = repository.make_files(answers, departments, requirement, folder)
+    placing.refuse_existing(directory, [*text_files, *vendored, *repository.TABLE_FILES])
+    with placing.create_staging_directory(directory) as staging_directory:
+        placing.write_files(
+            staging_directory, {**{name: text.encode() for name, text in text_files.items()}, **vendored}
+        )
         sources = [directory / answers.inventory] if answers.inventory else []
-        tables = _tables(existing.read_inventory([*sources, place / hosts]), list(departments))
-        placing.fill(place, {name: text.encode() for name, text in tables.texts.items()})
-        placing.move(place, directory)
-    say(f"made {directory}; every control only audits. README.md has what comes next:")
+        tables = _make_tables(existing.read_inventory([*sources, staging_directory / hosts_file]), list(departments))
+        placing.write_files(staging_directory, {name: text.encode() for name, text in tables.texts.items()})
+        placing.move_files(staging_directory, directory)
+    print_message(f"made {directory}; every control only audits. README.md has what comes next:")
     command = Command(("cd", arguments.directory)).line()
-    print(*(f"  {line}" for line in [command, *repository.commands(answers, folder)]), sep="\n", flush=True)
-    for line in _notes(answers, folder, tables.omitted):
-        say(f"proscribe: {line}", error=True)
+    print(*(f"  {line}" for line in [command, *repository.list_next_commands(answers, folder)]), sep="\n", flush=True)
+    for line in _list_notes(answers, folder, tables.omitted):
+        print_message(f"proscribe: {line}", error=True)
     return 0
 
 
-def _notes(answers: Answers, folder: str, omitted: Sequence[str]) -> Iterator[str]:
+def _list_notes(answers: SetupAnswers, folder: str, omitted: Sequence[str]) -> Iterator[str]:
     """Yield what the operator has to know, or to fill in, because no answer says it."""
     departments = [department.name for department in answers.department]
     approvers = f"{folder}/approvers.yml"
     if answers.inventory:
-        outside = ", outside of the repository: pipelines need it at this path" if answers.inventory[0] == "/" else ""
-        yield f"the hosts are those of {answers.inventory}, which is used as it is{outside}"
+        outside_note = (
+            ", outside of the repository: pipelines need it at this path" if answers.inventory[0] == "/" else ""
+        )
+        yield f"the hosts are those of {answers.inventory}, which is used as it is{outside_note}"
         groups = ", ".join(departments)
-        yield f"the departments are its groups {groups}" if groups else f"{NO_DEPARTMENTS} {approvers}"
+        yield f"the departments are its groups {groups}" if groups else f"{UNCLEAR_DEPARTMENTS_NOTE} {approvers}"
     elif not departments:
         yield f"no host was named, so {folder}/hosts.yml has this machine alone: put your departments and hosts there"
-    named = {approver.department for approver in answers.approver}
-    unnamed = [name for name in departments or [repository.NO_DEPARTMENTS] if not named & {"", name}]
-    if unnamed:
-        which = f"the groups {', '.join(unnamed)}" if unnamed[1:] else f"the group {unnamed[0]}"
-        yield f"nobody can approve a waiver for {which}: name the head in {approvers}"
+    named_departments = {approver.department for approver in answers.approver}
+    unnamed_departments = [
+        name for name in departments or [repository.PLACEHOLDER_GROUP] if not named_departments & {"", name}
+    ]
+    if unnamed_departments:
+        group_text = (
+            f"the groups {', '.join(unnamed_departments)}"
+            if unnamed_departments[1:]
+            else f"the group {unnamed_departments[0]}"
+        )
+        yield f"nobody can approve a waiver for {group_text}: name the head in {approvers}"
     if omitted:
         yield f"not in the tables, since hosts answer differently: {', '.join(omitted)}"
 
 
-def _today() -> datetime.date:
+def _get_today() -> datetime.date:
     return datetime.datetime.now().astimezone().date()
 
 
-def _requirement(answers: Answers) -> tuple[Mapping[str, str], Mapping[str, bytes]]:
+def _make_requirement(answers: SetupAnswers) -> tuple[Mapping[str, str], Mapping[str, bytes]]:
     """The entry of requirements.yml that installs this very version, and the files that it needs. Raises Refused."""
     if answers.source:
         return {"name": answers.source, "type": "git", "version": f"v{own()}"}, {}
     if installation.COLLECTION:
-        raise Refused("--source: found nothing, expected the git repository of the collection, as you installed it")
-    from ..collection import archive  # a collection has nothing that builds one
+        raise CommandError(
+            "--source: found nothing, expected the git repository of the collection, as you installed it"
+        )
+    from ..collection import build_archive  # a collection has nothing that builds one
 
-    name, content = archive()
+    name, content = build_archive()
     return {"name": f"./vendor/{name}", "type": "file"}, {f"vendor/{name}": content}
 
 
-class Tables(NamedTuple):
+class ExpectationTables(NamedTuple):
     """The tables of expectations."""
 
     texts: Mapping[str, str]  # by file
     omitted: Sequence[str]  # names that hosts of one row answer differently
 
 
-def _tables(question: CompileInput, departments: Sequence[str]) -> Tables:
+def _make_tables(compile_input: CompileInput, departments: Sequence[str]) -> ExpectationTables:
     """Return the tables with what the policy answers today, by the reader and the facts of `explain --expect`.
 
     What differs within a group is left out. A group without hosts has no row. Raises Refused and PolicyErrors.
     """
-    compiled = compile_hosts(question, datetime.datetime.now(datetime.timezone.utc))
-    known = facts.known_of(question, compiled.hosts)
+    compiled = compile_hosts(compile_input, datetime.datetime.now(datetime.timezone.utc))
+    facts_by_host = facts.collect_facts(compile_input, compiled.hosts)
     omitted: dict[str, None] = {}
 
-    def answers(name: str, group: str) -> dict[str, list[str]]:
-        members = {host: plan for host, plan in compiled.hosts.items() if host in question.groups[group]}
+    def collect_answers(name: str, group: str) -> dict[str, list[str]]:
+        members = {host: plan for host, plan in compiled.hosts.items() if host in compile_input.groups[group]}
         by_answer: dict[str, list[str]] = {}
-        for word in repository.names_of(name) if members else ():
-            _, groups = explain(read(word), compiled._replace(hosts=members), known)
-            if len({one.answer for one in groups}) == 1:
-                by_answer.setdefault(groups[0].answer, []).append(word)
+        for table_name in repository.list_example_names(name) if members else ():
+            _, groups = explain_question(parse_question(table_name), compiled._replace(hosts=members), facts_by_host)
+            if len({answer_group.answer for answer_group in groups}) == 1:
+                by_answer.setdefault(groups[0].answer, []).append(table_name)
             else:
-                omitted[word] = None
+                omitted[table_name] = None
         return by_answer
 
     texts = {}
-    for name, rows in zip(repository.TABLES, ([EVERY_HOST], departments), strict=True):
-        by_group = {group: by_answer for group in rows if (by_answer := answers(name, group))}
-        texts[name] = repository.table(name, by_group or {EVERY_HOST: answers(name, EVERY_HOST)})
-    return Tables(texts, list(omitted))
+    for name, rows in zip(repository.TABLE_FILES, ([EVERY_HOST], departments), strict=True):
+        by_group = {group: by_answer for group in rows if (by_answer := collect_answers(name, group))}
+        texts[name] = repository.format_table(name, by_group or {EVERY_HOST: collect_answers(name, EVERY_HOST)})
+    return ExpectationTables(texts, list(omitted))

@@ -25,21 +25,25 @@ from ...compile.restrictions.tenant_values import read_tenants
 from ...policy_errors import Described, Expected, PolicyError, PolicyErrors, close_to
 from ...report.text.wording import some
 from ...ssh_signatures import PATIENCE
-from .. import Refused, say
-from ..waiver.asking import answer
+from .. import CommandError, print_message
+from ..waiver.asking import ask_question
 from . import existing
 
-ORGANISATION = "our organisation"  # where there is no terminal to ask for its name
-PIPELINES = ("github", "gitlab", "none")
-GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-PRINCIPAL = re.compile(r"""(?!-)[^\s"'`,*?!:=#\\$<>|&;(){}\[\]]{1,64}""")  # a pattern of ssh-keygen(1), and of a shell
-PUBLIC_KEY = re.compile(r"((?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]{3,60}) ([A-Za-z0-9+/]{20,8000}={0,2})(?: [^\n]*)?\n?")
-LARGEST_KEY = 16 * 1024  # bytes
-MOST_GROUPS = 10  # named in a question
+DEFAULT_ORGANISATION = "our organisation"  # where there is no terminal to ask for its name
+PIPELINE_KINDS = ("github", "gitlab", "none")
+GROUP_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+HOST_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+PRINCIPAL_PATTERN = re.compile(
+    r"""(?!-)[^\s"'`,*?!:=#\\$<>|&;(){}\[\]]{1,64}"""
+)  # a pattern of ssh-keygen(1), and of a shell
+PUBLIC_KEY_PATTERN = re.compile(
+    r"((?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]{3,60}) ([A-Za-z0-9+/]{20,8000}={0,2})(?: [^\n]*)?\n?"
+)
+MAX_KEY_BYTES = 16 * 1024  # bytes
+MAX_NAMED_GROUPS = 10  # named in a question
 
 
-class Department(NamedTuple):
+class NewDepartment(NamedTuple):
     """A group of the inventory with its hosts, of which there are none where an inventory has them already."""
 
     name: str
@@ -55,12 +59,12 @@ class Approver(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answers:
+class SetupAnswers:
     """All of them, each checked."""
 
     organisation: str
     contact: str
-    department: tuple[Department, ...]
+    department: tuple[NewDepartment, ...]
     inventory: str
     category: tuple[str, ...]
     tenant: tuple[tuple[str, str | TenantEntry], ...]
@@ -70,127 +74,149 @@ class Answers:
     source: str
 
 
-class Question(NamedTuple):
-    """A question, and the option that answers it instead. A wrong answer raises Expected in `read`."""
+class SetupQuestion(NamedTuple):
+    """A question, and the option that answers it instead. A wrong answer raises Expected in `parse`."""
 
     option: str
     text: str
-    read: Callable[[str], Any]
+    parse: Callable[[str], Any]
     default: str | None = None  # the answer where there is none; None: one is needed at a terminal
-    many: bool = False
+    is_repeatable: bool = False
     metavar: str = "TEXT"
     is_prompted: bool = True  # at a terminal
     are_words: bool = False  # one answer may have several values, with commas or spaces between them
 
 
-def one_line(value: str) -> str:
+def parse_one_line(text: str) -> str:
     """One line that is not empty."""
-    if not read_line(value).strip():
-        raise Expected("", value, "one line of text")
-    return value.strip()
+    if not read_line(text).strip():
+        raise Expected("", text, "one line of text")
+    return text.strip()
 
 
-def department(value: str) -> Department:
+def parse_department(text: str) -> NewDepartment:
     """`press=press01,press02`, or `press` alone."""
-    name, _, hosts = value.partition("=")
-    if not GROUP.fullmatch(name) or name in NO_DEPARTMENT:
+    name, _, hosts = text.partition("=")
+    if not GROUP_PATTERN.fullmatch(name) or name in NO_DEPARTMENT:
         raise Expected("", name, "a group's name: letters, digits and _, no digit first, such as press=press01,press02")
-    found = tuple(host.strip() for host in hosts.split(",")) if hosts else ()
-    for host in found:
-        if not HOST.fullmatch(host) or host == name:
+    host_names = tuple(host.strip() for host in hosts.split(",")) if hosts else ()
+    for host in host_names:
+        if not HOST_PATTERN.fullmatch(host) or host == name:
             raise Expected("", host, "hosts with commas between them, as Ansible reaches them: press=press01,press02")
-    return Department(name, found)
+    return NewDepartment(name, host_names)
 
 
-def group(value: str, groups: Mapping[str, object] | None) -> Department:
+def parse_group(text: str, groups: Mapping[str, object] | None) -> NewDepartment:
     """Read a department that is a group of the inventory; `groups` is None where the inventory could not be read."""
-    name, has_hosts, _ = value.partition("=")
+    name, has_hosts, _ = text.partition("=")
     if has_hosts:
         raise Expected(name, Described("hosts"), "none, since --inventory has them")
     names = sorted(set(groups or ()) - set(NO_DEPARTMENT))
     if groups is not None and name not in names:
         expected = (
-            f"a group of the inventory: {some(names, MOST_GROUPS)}" if names else "no department: it has no group"
+            f"a group of the inventory: {some(names, MAX_NAMED_GROUPS)}" if names else "no department: it has no group"
         )
         raise Expected("", name, f"{expected}{close_to(name, names)}")
-    if not existing.GROUP.fullmatch(name):
+    if not existing.GROUP_PATTERN.fullmatch(name):
         raise Expected("", name, "a group whose name has letters, digits, and _ . - only")
-    return Department(name, ())
+    return NewDepartment(name, ())
 
 
-def tenant(value: str) -> tuple[str, str | TenantEntry]:
+def parse_tenant(text: str) -> tuple[str, str | TenantEntry]:
     """Read `google=example.org` or `microsoft=<tenant id>:example.org`."""
-    provider, _, name = value.partition("=")
-    id_, *domains = name.split(":")
-    entry = {"id": id_, "domains": domains} if domains and provider == "microsoft" else name
+    provider, _, name = text.partition("=")
+    tenant_id, *domains = name.split(":")
+    entry = {"id": tenant_id, "domains": domains} if domains and provider == "microsoft" else name
     try:
-        (read,) = read_tenants({provider: [entry]})[provider]
-    except Expected as wrong:
-        raise Expected("", wrong.value, wrong.expected) from None
-    return provider, read
+        (tenant_entry,) = read_tenants({provider: [entry]})[provider]
+    except Expected as error:
+        raise Expected("", error.value, error.expected) from None
+    return provider, tenant_entry
 
 
-def approver(value: str, departments: Sequence[str] | None = None) -> Approver:
+def parse_approver(text: str, departments: Sequence[str] | None = None) -> Approver:
     """`press:chan.tai.man=chan.pub`; without a department for all of them, without a file one with no key yet.
 
     `departments` are those that there are; None if they have a mistake.
     """
-    who, _, file = value.partition("=")
-    of, colon, name = who.rpartition(":")
-    if not PRINCIPAL.fullmatch(name) or not name.isprintable() or (colon and not existing.GROUP.fullmatch(of)):
-        raise Expected("", who, "a name without spaces and quotes, such as chan.tai.man or press:chan.tai.man")
-    if of and departments is not None and of not in departments:
+    approver_text, _, file = text.partition("=")
+    department_name, has_department, name = approver_text.rpartition(":")
+    if (
+        not PRINCIPAL_PATTERN.fullmatch(name)
+        or not name.isprintable()
+        or (has_department and not existing.GROUP_PATTERN.fullmatch(department_name))
+    ):
+        raise Expected(
+            "", approver_text, "a name without spaces and quotes, such as chan.tai.man or press:chan.tai.man"
+        )
+    if department_name and departments is not None and department_name not in departments:
         none_named = f"a department that --department names, or the name alone for all hosts: {name}"
-        expected = f"one of {', '.join(departments)}{close_to(of, departments)}" if departments else none_named
-        raise Expected("", of, expected)
-    return Approver(of, name, public_key(Path(file)) if file else "")
+        expected = (
+            f"one of {', '.join(departments)}{close_to(department_name, departments)}" if departments else none_named
+        )
+        raise Expected("", department_name, expected)
+    return Approver(department_name, name, read_public_key(Path(file)) if file else "")
 
 
-def public_key(file: Path) -> str:
+def read_public_key(file: Path) -> str:
     """The public key in a file, without its comment. What else is in the file is never printed."""
     expected = "the file of one public SSH key, such as ~/.ssh/id_ed25519.pub"
     try:
-        content = read_plain_file(file.expanduser(), LARGEST_KEY)
-    except PolicyError as wrong:
-        raise Expected("", str(file), f"{expected}; found {wrong.value} there") from None
-    found = PUBLIC_KEY.fullmatch(content.decode("utf-8", "replace"))
-    tool = shutil.which("ssh-keygen")
-    if tool is None:
-        raise Refused("keys cannot be checked: there is no ssh-keygen on this controller (package openssh-client)")
-    key = f"{found[1]} {found[2]}" if found else ""
-    argv = [tool, "-l", "-f", "/dev/stdin"]
-    if not key or subprocess.run(argv, input=key.encode(), capture_output=True, timeout=PATIENCE).returncode:
+        content = read_plain_file(file.expanduser(), MAX_KEY_BYTES)
+    except PolicyError as error:
+        raise Expected("", str(file), f"{expected}; found {error.value} there") from None
+    match = PUBLIC_KEY_PATTERN.fullmatch(content.decode("utf-8", "replace"))
+    key_tool = shutil.which("ssh-keygen")
+    if key_tool is None:
+        raise CommandError("keys cannot be checked: there is no ssh-keygen on this controller (package openssh-client)")
+    key = f"{match[1]} {match[2]}" if match else ""
+    command = [key_tool, "-l", "-f", "/dev/stdin"]
+    if not key or subprocess.run(command, input=key.encode(), capture_output=True, timeout=PATIENCE).returncode:
         raise Expected("", str(file), f"{expected}; it holds something else")
     return key
 
 
-def questions(today: datetime.date) -> Sequence[Question]:
+def list_questions(today: datetime.date) -> Sequence[SetupQuestion]:
     """All questions, in their order."""
-    category, banned = make_choice_reader(*CATEGORIES), ",".join(RESTRICTIONS["categories"].default)
-    ends, none = "an empty line ends them", ""
-    departments = f"A department and its hosts, such as press=press01,press02; {ends}"
-    tenants = f"An own tenant, such as google=example.org or microsoft=TENANT_ID:example.org; {ends}"
-    approvers = f"Who approves waivers, such as press:chan.tai.man=chan.pub; {ends}"
+    category, default_categories = make_choice_reader(*CATEGORIES), ",".join(RESTRICTIONS["categories"].default)
+    ending_note, no_answer = "an empty line ends them", ""
+    departments = f"A department and its hosts, such as press=press01,press02; {ending_note}"
+    tenants = f"An own tenant, such as google=example.org or microsoft=TENANT_ID:example.org; {ending_note}"
+    approvers = f"Who approves waivers, such as press:chan.tai.man=chan.pub; {ending_note}"
     source = "The git repository of the unpacked collection"
     source += "" if installation.COLLECTION else "; an empty line puts the collection's file into vendor/"
     return (
-        Question("organisation", "The organisation", one_line, metavar="NAME"),
-        Question("contact", "Whom users ask", one_line, RESTRICTIONS["contact"].default),
-        Question("department", departments, department, none, True, "NAME[=HOST,HOST]"),
-        Question("inventory", "An inventory that is there already", one_line, none, metavar="INVENTORY"),
-        Question("category", f"A category that is banned; {ends}", category, banned, True, "CATEGORY", are_words=True),
-        Question("tenant", tenants, tenant, none, True, "PROVIDER=TENANT"),
-        Question("approver", approvers, approver, none, True, "[DEPARTMENT:]NAME=KEYFILE"),
-        Question("first-day", "The first day of the ban", read_day, today.isoformat(), metavar="DATE"),
-        Question(
-            "ci", f"Pipelines for {', '.join(PIPELINES)}", make_choice_reader(*PIPELINES), PIPELINES[0], metavar="WHERE"
+        SetupQuestion("organisation", "The organisation", parse_one_line, metavar="NAME"),
+        SetupQuestion("contact", "Whom users ask", parse_one_line, RESTRICTIONS["contact"].default),
+        SetupQuestion("department", departments, parse_department, no_answer, True, "NAME[=HOST,HOST]"),
+        SetupQuestion(
+            "inventory", "An inventory that is there already", parse_one_line, no_answer, metavar="INVENTORY"
         ),
-        Question("source", source, read_repository, none, metavar="URL"),
+        SetupQuestion(
+            "category",
+            f"A category that is banned; {ending_note}",
+            category,
+            default_categories,
+            True,
+            "CATEGORY",
+            are_words=True,
+        ),
+        SetupQuestion("tenant", tenants, parse_tenant, no_answer, True, "PROVIDER=TENANT"),
+        SetupQuestion("approver", approvers, parse_approver, no_answer, True, "[DEPARTMENT:]NAME=KEYFILE"),
+        SetupQuestion("first-day", "The first day of the ban", read_day, today.isoformat(), metavar="DATE"),
+        SetupQuestion(
+            "ci",
+            f"Pipelines for {', '.join(PIPELINE_KINDS)}",
+            make_choice_reader(*PIPELINE_KINDS),
+            PIPELINE_KINDS[0],
+            metavar="WHERE",
+        ),
+        SetupQuestion("source", source, read_repository, no_answer, metavar="URL"),
     )
 
 
-HELP: Mapping[str, str] = {
-    "organisation": f"its name (default: {ORGANISATION})",
+OPTION_HELP: Mapping[str, str] = {
+    "organisation": f"its name (default: {DEFAULT_ORGANISATION})",
     "contact": "whom users ask; part of every refusal",
     "department": "a department with its hosts, or a group of --inventory; repeatable (default: groups that can only be"
     " departments, else none)",
@@ -201,44 +227,48 @@ HELP: Mapping[str, str] = {
     "approver": "who approves waivers, with a public SSH key; a department's first one is its head; repeatable"
     " (default: nobody, so nobody can approve)",
     "first-day": "the first day of the ban (default: today)",
-    "ci": f"{', '.join(PIPELINES)} (default: {PIPELINES[0]})",
+    "ci": f"{', '.join(PIPELINE_KINDS)} (default: {PIPELINE_KINDS[0]})",
     "source": "where the collection comes from; without it, a checkout puts the collection's file into vendor/; a"
     " collection needs it",
 }
 
 
-def read_answers(arguments: argparse.Namespace, today: datetime.date) -> Answers:
+def read_answers(arguments: argparse.Namespace, today: datetime.date) -> SetupAnswers:
     """The answers out of the options; at a terminal, what they do not answer is asked. Raises PolicyErrors with every
     mistake, and Refused.
     """
-    read: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     errors: list[PolicyError] = []
-    for question in _ordered_questions(arguments, today, read):
+    for question in _order_questions(arguments, today, answers):
         name = question.option.replace("-", "_")
         options = getattr(arguments, name) or []
         try:
             if options or not question.is_prompted or not sys.stdin.isatty():
                 texts = [options] if isinstance(options, str) else options
-                values = [value for text in texts for value in _read(question, text)] or _default(question)
+                values = [
+                    answer_value for text in texts for answer_value in _parse_answer(question, text)
+                ] or _parse_default(question)
             else:
-                values = _prompted(question)
-            read[name] = tuple(dict.fromkeys(values) if question.are_words else values) if question.many else values[0]
-        except Expected as wrong:
-            errors.append(PolicyError(f"--{question.option}", wrong.key, wrong.value, wrong.expected))
-    if errors or (errors := list(_across(read))):
+                values = _request_answers(question)
+            answers[name] = (
+                tuple(dict.fromkeys(values) if question.are_words else values) if question.is_repeatable else values[0]
+            )
+        except Expected as error:
+            errors.append(PolicyError(f"--{question.option}", error.key, error.value, error.expected))
+    if errors or (errors := list(_find_conflicts(answers))):
         raise PolicyErrors(errors)
-    return Answers(**read)
+    return SetupAnswers(**answers)
 
 
-def _ordered_questions(
-    arguments: argparse.Namespace, today: datetime.date, read: Mapping[str, Any]
-) -> Iterator[Question]:
-    """Yield the questions in their order. `read` has the answers so far: some decide what the next question is."""
-    by_option = {question.option: question for question in questions(today)}
+def _order_questions(
+    arguments: argparse.Namespace, today: datetime.date, earlier_answers: Mapping[str, Any]
+) -> Iterator[SetupQuestion]:
+    """Yield the questions in their order. `earlier_answers` has the answers so far: some decide what the next question is."""
+    by_option = {question.option: question for question in list_questions(today)}
     directory = Path(arguments.directory).absolute()
     default = existing.find_default_source(directory)
     inventory = by_option.pop("inventory")._replace(
-        read=lambda value: existing.read_source(value, directory), default=default
+        parse=lambda text: existing.read_source(text, directory), default=default
     )
     department = by_option.pop("department")
     approvers = by_option.pop("approver")
@@ -249,65 +279,73 @@ def _ordered_questions(
         yield inventory
     else:
         yield department
-        yield inventory._replace(default="", is_prompted=not read.get("department"))
-    if arguments.inventory or read.get("inventory"):
-        yield _of_groups(department, directory, read.get("inventory"))
+        yield inventory._replace(default="", is_prompted=not earlier_answers.get("department"))
+    if arguments.inventory or earlier_answers.get("inventory"):
+        yield _make_group_question(department, directory, earlier_answers.get("inventory"))
     yield by_option.pop("category")
     yield by_option.pop("tenant")
-    departments = [one.name for one in read["department"]] if "department" in read else None
-    yield approvers._replace(read=lambda value: approver(value, departments))
+    departments = (
+        [new_department.name for new_department in earlier_answers["department"]]
+        if "department" in earlier_answers
+        else None
+    )
+    yield approvers._replace(parse=lambda text: parse_approver(text, departments))
     yield from by_option.values()
 
 
-def _of_groups(department: Question, directory: Path, source: str | None) -> Question:
+def _make_group_question(department: SetupQuestion, directory: Path, source: str | None) -> SetupQuestion:
     """The question which groups of an inventory are departments, which is asked where they do not show it."""
     groups = existing.read_inventory([directory / source]).groups if source else None
-    clear = existing.clear_departments(groups or {})
+    clear_departments = existing.find_clear_departments(groups or {})
     names = sorted(set(groups or ()) - set(NO_DEPARTMENT))
     return department._replace(
-        text=f"Which groups are departments ({some(names, MOST_GROUPS)}); an empty line ends them",
-        read=lambda value: group(value, groups),
-        default=",".join(clear),
-        is_prompted=bool(names) and not clear,
+        text=f"Which groups are departments ({some(names, MAX_NAMED_GROUPS)}); an empty line ends them",
+        parse=lambda text: parse_group(text, groups),
+        default=",".join(clear_departments),
+        is_prompted=bool(names) and not clear_departments,
         are_words=True,
     )
 
 
-def _read(question: Question, text: str) -> list[Any]:
+def _parse_answer(question: SetupQuestion, text: str) -> list[Any]:
     """The values of one answer. Raises Expected."""
-    words = re.split(r"[\s,]+", text.strip(", \t")) if question.are_words else [text]
-    return [question.read(word) for word in words]
+    parts = re.split(r"[\s,]+", text.strip(", \t")) if question.are_words else [text]
+    return [question.parse(part) for part in parts]
 
 
-def _default(question: Question) -> list[Any]:
-    default = ORGANISATION if question.default is None else question.default
-    words = [word for word in default.split(",") if word] if question.many else [default]
-    return [question.read(word) for word in words]
+def _parse_default(question: SetupQuestion) -> list[Any]:
+    default = DEFAULT_ORGANISATION if question.default is None else question.default
+    parts = [part for part in default.split(",") if part] if question.is_repeatable else [default]
+    return [question.parse(part) for part in parts]
 
 
-def _prompted(question: Question) -> list[Any]:
+def _request_answers(question: SetupQuestion) -> list[Any]:
     """The answers that somebody types; a wrong one is asked again."""
-    found: list[Any] = []
+    answers: list[Any] = []
     while True:
-        shown = f" [{question.default}]" if question.default and not found else ""
+        default_note = f" [{question.default}]" if question.default and not answers else ""
         try:
-            typed = answer(f"{question.text}{shown}")
-            if not typed and (found or question.default is not None):
-                return found or _default(question)
-            found += _read(question, typed)
-        except Expected as wrong:
-            say(str(PolicyError("", "", wrong.value, wrong.expected)), error=True)
+            typed_text = ask_question(f"{question.text}{default_note}")
+            if not typed_text and (answers or question.default is not None):
+                return answers or _parse_default(question)
+            answers += _parse_answer(question, typed_text)
+        except Expected as error:
+            print_message(str(PolicyError("", "", error.value, error.expected)), error=True)
             continue
-        if not question.many:
-            return found
+        if not question.is_repeatable:
+            return answers
 
 
-def _across(read: Mapping[str, Any]) -> Iterator[PolicyError]:
+def _find_conflicts(answers: Mapping[str, Any]) -> Iterator[PolicyError]:
     """The mistakes of answers that do not go together."""
-    departments: Sequence[Department] = read["department"]
-    names = [one.name for one in departments]
-    for one in departments:
-        if not one.hosts and not read["inventory"]:
-            yield PolicyError("--department", one.name, Described("no host"), f"at least one: {one.name}=HOST")
-        if names.count(one.name) > 1 or any(one.name in other.hosts for other in departments):
-            yield PolicyError("--department", "", one.name, "each name once, and no host of that name")
+    departments: Sequence[NewDepartment] = answers["department"]
+    names = [new_department.name for new_department in departments]
+    for new_department in departments:
+        if not new_department.hosts and not answers["inventory"]:
+            yield PolicyError(
+                "--department", new_department.name, Described("no host"), f"at least one: {new_department.name}=HOST"
+            )
+        if names.count(new_department.name) > 1 or any(
+            new_department.name in other_department.hosts for other_department in departments
+        ):
+            yield PolicyError("--department", "", new_department.name, "each name once, and no host of that name")

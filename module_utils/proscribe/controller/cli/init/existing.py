@@ -13,11 +13,13 @@ from ...compile.plans.departments import NO_DEPARTMENT, find_outermost_groups
 from ...policy_errors import Expected
 from .. import inventory
 
-FOLDER = "inventory/prod"  # of the policy, as the example has it
-OTHER_FOLDER = "proscribe"  # where an inventory has the first one
-DEFAULT_SOURCES = (f"{FOLDER}/hosts.yml", FOLDER, "inventory")
-SOURCE = re.compile(r"[^\x00-\x1f\x7f,;#$%{}\"'`\\]{1,1000}")  # one of a list with commas in ansible.cfg
-GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # as Ansible reads it; `department` is stricter with new ones
+POLICY_FOLDER = "inventory/prod"  # of the policy, as the example has it
+FALLBACK_FOLDER = "proscribe"  # where an inventory has the first one
+DEFAULT_SOURCES = (f"{POLICY_FOLDER}/hosts.yml", POLICY_FOLDER, "inventory")
+SOURCE_PATTERN = re.compile(r"[^\x00-\x1f\x7f,;#$%{}\"'`\\]{1,1000}")  # one of a list with commas in ansible.cfg
+GROUP_PATTERN = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
+)  # as Ansible reads it; `department` is stricter with new ones
 
 
 def find_default_source(directory: Path) -> str:
@@ -25,48 +27,57 @@ def find_default_source(directory: Path) -> str:
     return next((name for name in DEFAULT_SOURCES if (directory / name).exists()), "")
 
 
-def read_source(value: str, directory: Path) -> str:
+def read_source(typed_path: str, directory: Path) -> str:
     """Return the path of an inventory as ansible.cfg in `directory` names it: from there, or absolute outside of it.
 
     A relative path starts at `directory`, and where nothing is there, where the command was typed. Raises Expected.
     """
-    if not value:
+    if not typed_path:
         return ""
-    places = [Path(os.path.normpath(base / Path(value).expanduser())) for base in (directory, Path.cwd())]
+    places = [
+        Path(os.path.normpath(base_directory / Path(typed_path).expanduser()))
+        for base_directory in (directory, Path.cwd())
+    ]
     path = next((place for place in places if place.exists()), None)
     if path is None:
-        raise Expected("", value, f"an inventory in {directory}, or a path from here: a file, a folder or a script")
-    if path.is_dir() and (directory / OTHER_FOLDER).resolve().is_relative_to(path.resolve()):
-        raise Expected("", value, f"a folder that has inventories only: it would have the policy of {directory}, too")
+        raise Expected(
+            "", typed_path, f"an inventory in {directory}, or a path from here: a file, a folder or a script"
+        )
+    if path.is_dir() and (directory / FALLBACK_FOLDER).resolve().is_relative_to(path.resolve()):
+        raise Expected(
+            "", typed_path, f"a folder that has inventories only: it would have the policy of {directory}, too"
+        )
     source = str(path.relative_to(directory) if path.is_relative_to(directory) else path)
-    if not SOURCE.fullmatch(source) or not source.isprintable() or source != source.strip():
+    if not SOURCE_PATTERN.fullmatch(source) or not source.isprintable() or source != source.strip():
         raise Expected("", source, "a path that ansible.cfg can name: no comma, quote, or any of ; # $ % { } `")
     return source
 
 
 def choose_policy_folder(directory: Path, source: str) -> str:
     """Return the folder for the policy's files: one that no inventory has, and that no inventory reads."""
-    folder = directory / FOLDER
+    folder = directory / POLICY_FOLDER
     is_taken = os.path.lexists(folder) or folder.resolve().is_relative_to((directory / source).resolve())
-    return OTHER_FOLDER if source and is_taken else FOLDER
+    return FALLBACK_FOLDER if source and is_taken else POLICY_FOLDER
 
 
 def read_inventory(sources: Iterable[Path]) -> CompileInput:
     """Return what inventories say of all hosts. Raises Refused and PolicyErrors."""
     options = argparse.ArgumentParser()
-    inventory.add_options(options)
-    return inventory.question(options.parse_args([word for source in sources for word in ("-i", str(source))]))
+    inventory.add_inventory_options(options)
+    return inventory.read_compile_input(
+        options.parse_args([argument for source in sources for argument in ("-i", str(source))])
+    )
 
 
-def clear_departments(groups: Mapping[str, Set[str]]) -> list[str]:
+def find_clear_departments(groups: Mapping[str, Set[str]]) -> list[str]:
     """Return the groups that can only be the departments: no host is in two, and no group lies within another one, but
     for groups around all hosts. Return nothing where that is not so: sites, platforms and teams look alike.
     """
-    sets = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
-    departments = find_outermost_groups(sets)
-    others = [hosts for name, hosts in sets.items() if name not in departments]
-    everyone = frozenset().union(*sets.values())
-    is_flat = sum(len(sets[name]) for name in departments) == len(everyone)
-    if len(departments) == 1 and others or any(hosts != everyone for hosts in others):
+    hosts_by_group = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
+    departments = find_outermost_groups(hosts_by_group)
+    other_host_sets = [hosts for name, hosts in hosts_by_group.items() if name not in departments]
+    all_hosts = frozenset().union(*hosts_by_group.values())
+    is_flat = sum(len(hosts_by_group[name]) for name in departments) == len(all_hosts)
+    if len(departments) == 1 and other_host_sets or any(hosts != all_hosts for hosts in other_host_sets):
         return []
-    return departments if is_flat and all(map(GROUP.fullmatch, departments)) else []
+    return departments if is_flat and all(map(GROUP_PATTERN.fullmatch, departments)) else []

@@ -9,70 +9,72 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ...report.text.wording import some
-from .. import Refused
-from ..whole_file import write_whole
+from .. import CommandError
+from ..whole_file import write_file_atomically
 
-MOST_NAMED = 3  # of the files that are there
+MAX_NAMED_FILES = 3  # of the files that are there
 
 
 def refuse_existing(directory: Path, names: Iterable[str]) -> None:
     """Raises Refused for files that are there already, and for what is in the place of a directory."""
-    there = []
+    existing_paths = []
     for name in names:
         path = directory / name
         if os.path.lexists(path):
-            there.append(str(path))
-        for above in list(path.parents)[: name.count("/")]:
-            if os.path.lexists(above) and (above.is_symlink() or not above.is_dir()):
-                raise Refused(f"{above}: found a link or a file, expected a directory, or nothing")
-    if there:
-        raise Refused(f"{some(there, MOST_NAMED)}: there already; nothing was written, since no file is overwritten")
+            existing_paths.append(str(path))
+        for parent in list(path.parents)[: name.count("/")]:
+            if os.path.lexists(parent) and (parent.is_symlink() or not parent.is_dir()):
+                raise CommandError(f"{parent}: found a link or a file, expected a directory, or nothing")
+    if existing_paths:
+        raise CommandError(
+            f"{some(existing_paths, MAX_NAMED_FILES)}: there already; nothing was written, since no file is overwritten"
+        )
 
 
 @contextlib.contextmanager
-def beside(directory: Path) -> Iterator[Path]:
+def create_staging_directory(directory: Path) -> Iterator[Path]:
     """A new directory on the file system of another one, which is gone at the end. Raises Refused."""
-    above = directory if directory.is_dir() else directory.parent
-    if not above.is_dir() or (os.path.lexists(directory) and not directory.is_dir()):
-        raise Refused(f"DIR: found {str(directory)!r}, expected a directory, or a new name in one")
-    with tempfile.TemporaryDirectory(dir=above, prefix=".proscribe-init-") as made:
-        inside = Path(made, directory.name)
-        inside.mkdir(mode=0o755)
-        yield inside
+    parent = directory if directory.is_dir() else directory.parent
+    if not parent.is_dir() or (os.path.lexists(directory) and not directory.is_dir()):
+        raise CommandError(f"DIR: found {str(directory)!r}, expected a directory, or a new name in one")
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".proscribe-init-") as temporary_directory:
+        staging_directory = Path(temporary_directory, directory.name)
+        staging_directory.mkdir(mode=0o755)
+        yield staging_directory
 
 
-def fill(directory: Path, files: Mapping[str, bytes]) -> None:
+def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write the files; a script can be run."""
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+        write_file_atomically(path, content)
         if content.startswith(b"#!"):
             path.chmod(0o755)
 
 
-def move(made: Path, directory: Path) -> None:
+def move_files(staging_directory: Path, directory: Path) -> None:
     """Put a directory in its place: in one step where nothing is there, else file by file, of which none stays if one
     cannot be put there. Raises Refused.
     """
     if not directory.is_dir():
-        os.rename(made, directory)
+        os.rename(staging_directory, directory)
         return
-    placed: list[Path] = []
+    placed_paths: list[Path] = []
     try:
-        for path in sorted(made.rglob("*")):
-            target = directory / path.relative_to(made)
+        for path in sorted(staging_directory.rglob("*")):
+            target = directory / path.relative_to(staging_directory)
             if path.is_file():
                 os.link(path, target)  # unlike a rename, it never replaces anything
             elif target.is_dir() and not target.is_symlink():
                 continue
             else:
                 target.mkdir()
-            placed.append(target)
+            placed_paths.append(target)
     except BaseException as error:
-        for target in reversed(placed):
+        for target in reversed(placed_paths):
             with contextlib.suppress(OSError):  # somebody has put something there
                 target.rmdir() if target.is_dir() else target.unlink()
         if isinstance(error, OSError):
-            raise Refused(f"{error.filename2 or error.filename}: {error.strerror}; nothing was written") from None
+            raise CommandError(f"{error.filename2 or error.filename}: {error.strerror}; nothing was written") from None
         raise

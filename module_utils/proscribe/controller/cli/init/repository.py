@@ -22,145 +22,162 @@ from ....wire import installation
 from ...compile.restrictions import PREFIX, RESTRICTIONS
 from ...compile.waivers.signatures import NAMESPACE
 from ...report.text.command import Command
-from .answers import Answers
-from .existing import FOLDER
-from .yaml_text import Literal, comments_of, document
+from .answers import SetupAnswers
+from .existing import POLICY_FOLDER
+from .yaml_text import LiteralText, format_yaml, read_comments
 
-EXAMPLE = installation.PROJECT_DIRECTORY / "examples/policy-repository"
-NAMED = "proscribe.ban"  # the collection, as the example has it
-AS_IT_IS = (
+EXAMPLE_DIRECTORY = installation.PROJECT_DIRECTORY / "examples/policy-repository"
+EXAMPLE_COLLECTION = "proscribe.ban"  # the collection, as the example has it
+UNCHANGED_FILES = (
     *(".ansible-lint", ".gitignore", "requirements.txt"),
     *(f"molecule/default/{name}.yml" for name in ("collections", "prepare", "converge", "verify")),
     "inventory/prod/waivers/.gitkeep",
 )
-PIPELINE = {"github": (".github/workflows/policy.yml",), "gitlab": (".gitlab-ci.yml",), "none": ()}
-DIFF = "ci/diff"
-COMPARED = 'diff "$1"'  # the command in it
-COMMENTS = ("ci/comment.py", DIFF)  # of any pipeline
-HOSTS = "inventory/prod/hosts.yml"
-VARIABLES = "inventory/prod/group_vars/all.yml"
-APPROVERS = "inventory/prod/approvers.yml"
-TABLES = ("expectations.yml", "exceptions.yml")
-MOLECULE = "molecule/default/molecule.yml"
-GATE = " -e proscribe_compliance_gate=incomplete"  # what only audits would fail every morning
-MOST_PLATFORMS = 2  # throw-away hosts, as in the example
-THIS_MACHINE = {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
-NO_DEPARTMENTS = "all"  # stands for the departments that nobody has named
-AUDITS = "# Each control reports and changes nothing, until it is on enforce: the README says when.\n"
-INCOMPLETE_TENANT = (
+PIPELINE_FILES = {"github": (".github/workflows/policy.yml",), "gitlab": (".gitlab-ci.yml",), "none": ()}
+DIFF_SCRIPT = "ci/diff"
+DIFF_COMMAND = 'diff "$1"'  # the command in it
+COMMENT_SCRIPTS = ("ci/comment.py", DIFF_SCRIPT)  # of any pipeline
+HOSTS_FILE = "inventory/prod/hosts.yml"
+VARIABLES_FILE = "inventory/prod/group_vars/all.yml"
+APPROVERS_FILE = "inventory/prod/approvers.yml"
+TABLE_FILES = ("expectations.yml", "exceptions.yml")
+MOLECULE_FILE = "molecule/default/molecule.yml"
+GATE_OPTION = " -e proscribe_compliance_gate=incomplete"  # what only audits would fail every morning
+MAX_PLATFORMS = 2  # throw-away hosts, as in the example
+LOCAL_INVENTORY = {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
+PLACEHOLDER_GROUP = "all"  # stands for the departments that nobody has named
+AUDIT_COMMENT = "# Each control reports and changes nothing, until it is on enforce: the README says when.\n"
+TENANT_COMMENT = (
     "# A tenant of Microsoft has an id and domains: {id: <tenant id>, domains: [example.org]}. Exports need both.\n"
 )
-NAMED_LATER = (
+UNNAMED_COMMENT = (
     "# Nobody is named where the value is missing: nobody can approve there, and every run says so. Put `{head: NAME}`"
     " there.\n"
 )
-NO_DEPARTMENTS_YET = "# `all` stands for your departments until you name them: groups of the inventory.\n"
-BECOMES = "# `audited` becomes `blocked` in the change that enforces, `upcoming` becomes `audited` on the first day.\n"
-MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
+PLACEHOLDER_COMMENT = "# `all` stands for your departments until you name them: groups of the inventory.\n"
+TABLE_COMMENT = (
+    "# `audited` becomes `blocked` in the change that enforces, `upcoming` becomes `audited` on the first day.\n"
+)
+MARKDOWN_PATTERN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
 
-def text_of(name: str, folder: str = FOLDER) -> str:
+def read_example(name: str, folder: str = POLICY_FOLDER) -> str:
     """A file of the example, which names the collection and the policy's folder as they are called here."""
-    text = (EXAMPLE / name).read_text(encoding="utf-8").replace(FOLDER, folder)
-    here = installation.COLLECTION or NAMED
-    return text.replace(NAMED, here).replace(NAMED.replace(".", "/"), here.replace(".", "/"))
+    text = (EXAMPLE_DIRECTORY / name).read_text(encoding="utf-8").replace(POLICY_FOLDER, folder)
+    collection = installation.COLLECTION or EXAMPLE_COLLECTION
+    return text.replace(EXAMPLE_COLLECTION, collection).replace(
+        EXAMPLE_COLLECTION.replace(".", "/"), collection.replace(".", "/")
+    )
 
 
-def _data(name: str, folder: str = FOLDER) -> Any:
-    return yaml.safe_load(text_of(name, folder))
+def _load_example(name: str, folder: str = POLICY_FOLDER) -> Any:
+    return yaml.safe_load(read_example(name, folder))
 
 
-def files(
-    answers: Answers, departments: Mapping[str, Sequence[str]], requirement: Mapping[str, str], folder: str = FOLDER
+def make_files(
+    answers: SetupAnswers,
+    departments: Mapping[str, Sequence[str]],
+    requirement: Mapping[str, str],
+    folder: str = POLICY_FOLDER,
 ) -> dict[str, str]:
     """The text of each file by its name, but for the tables. `departments` are the groups with their hosts, as this
     repository has them; `requirement` is what installs the collection; `folder` is the policy's.
     """
-    pipeline = PIPELINE[answers.ci]
-    made = {name: text_of(name, folder) for name in (*AS_IT_IS, *(COMMENTS if pipeline else ()))}
-    made.update((name, text_of(name, folder).replace(GATE, "")) for name in pipeline)
-    approvers = _approvers(answers, list(departments))
+    pipeline = PIPELINE_FILES[answers.ci]
+    texts = {name: read_example(name, folder) for name in (*UNCHANGED_FILES, *(COMMENT_SCRIPTS if pipeline else ()))}
+    texts.update((name, read_example(name, folder).replace(GATE_OPTION, "")) for name in pipeline)
+    approvers = _make_approvers(answers, list(departments))
     groups: dict[str, Any] = {
         name: {"hosts": dict.fromkeys(hosts)} if hosts else {} for name, hosts in departments.items()
     }
     sources = ",".join(filter(None, (answers.inventory, f"{folder}/hosts.yml")))
     values: dict[str, object] = {
-        "ansible.cfg": text_of("ansible.cfg").replace(HOSTS, sources),
-        "site.yml": [play for play in _data("site.yml") if "import_playbook" in play],
+        "ansible.cfg": read_example("ansible.cfg").replace(HOSTS_FILE, sources),
+        "site.yml": [play for play in _load_example("site.yml") if "import_playbook" in play],
         "requirements.yml": {"collections": [dict(requirement)]},
-        HOSTS: groups or ({NO_DEPARTMENTS: {}} if answers.inventory else THIS_MACHINE),
-        VARIABLES: _restrictions(answers),
-        APPROVERS: approvers,
-        "inventory/prod/allowed_signers": _signers(answers),
-        MOLECULE: _molecule(list(departments), folder),
+        HOSTS_FILE: groups or ({PLACEHOLDER_GROUP: {}} if answers.inventory else LOCAL_INVENTORY),
+        VARIABLES_FILE: _make_restrictions(answers),
+        APPROVERS_FILE: approvers,
+        "inventory/prod/allowed_signers": _format_signers(answers),
+        MOLECULE_FILE: _make_molecule_scenario(list(departments), folder),
     }
-    later = "" if departments else NO_DEPARTMENTS_YET
-    later += NAMED_LATER if None in approvers.values() else ""
-    comments = {VARIABLES: AUDITS + _note_on_tenants(answers), APPROVERS: later}
-    for name, value in values.items():
-        text = value if isinstance(value, str) else document(value, comments_of(text_of(name)) + comments.get(name, ""))
-        made[name] = text
-    made = {name.replace(FOLDER, folder): text for name, text in made.items()}
-    if pipeline and (outside := Path(answers.inventory)).is_absolute():  # no revision of this repository has it
-        folder_outside = outside if outside.is_dir() else outside.parent
-        made[DIFF] = made[DIFF].replace(COMPARED, f"{COMPARED} --as-now {shlex.quote(str(folder_outside))}")
-    return {**made, "README.md": _readme(answers, [*made, *TABLES], departments, approvers, folder)}
+    approver_comments = "" if departments else PLACEHOLDER_COMMENT
+    approver_comments += UNNAMED_COMMENT if None in approvers.values() else ""
+    comments = {VARIABLES_FILE: AUDIT_COMMENT + _describe_tenants(answers), APPROVERS_FILE: approver_comments}
+    for name, content in values.items():
+        text = (
+            content
+            if isinstance(content, str)
+            else format_yaml(content, read_comments(read_example(name)) + comments.get(name, ""))
+        )
+        texts[name] = text
+    texts = {name.replace(POLICY_FOLDER, folder): text for name, text in texts.items()}
+    if pipeline and (inventory_path := Path(answers.inventory)).is_absolute():  # no revision of this repository has it
+        inventory_folder = inventory_path if inventory_path.is_dir() else inventory_path.parent
+        texts[DIFF_SCRIPT] = texts[DIFF_SCRIPT].replace(
+            DIFF_COMMAND, f"{DIFF_COMMAND} --as-now {shlex.quote(str(inventory_folder))}"
+        )
+    return {**texts, "README.md": _format_readme(answers, [*texts, *TABLE_FILES], departments, approvers, folder)}
 
 
-def table(name: str, answers: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+def format_table(name: str, answers: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
     """A table of what the policy answers, by hosts and answer."""
-    return document(answers, comments_of(text_of(name)) + BECOMES)
+    return format_yaml(answers, read_comments(read_example(name)) + TABLE_COMMENT)
 
 
-def names_of(name: str) -> list[str]:
+def list_example_names(name: str) -> list[str]:
     """The names that the example's table asks about; not those of the example's own services."""
-    found = [one for rows in _data(name).values() for names in rows.values() for one in names]
-    return [one for one in dict.fromkeys(found) if not one.endswith(".example")]
+    table_names = [
+        table_name for rows in _load_example(name).values() for names in rows.values() for table_name in names
+    ]
+    return [table_name for table_name in dict.fromkeys(table_names) if not table_name.endswith(".example")]
 
 
-def _note_on_tenants(answers: Answers) -> str:
-    own = [read_tenant(entry) for provider, entry in answers.tenant if provider == "microsoft"]
-    return "" if all(tenant.id and tenant.domains for tenant in own) else INCOMPLETE_TENANT
+def _describe_tenants(answers: SetupAnswers) -> str:
+    microsoft_tenants = [read_tenant(entry) for provider, entry in answers.tenant if provider == "microsoft"]
+    return "" if all(tenant.id and tenant.domains for tenant in microsoft_tenants) else TENANT_COMMENT
 
 
-def _restrictions(answers: Answers) -> Mapping[str, object]:
+def _make_restrictions(answers: SetupAnswers) -> Mapping[str, object]:
     tenants: dict[str, list[str | TenantEntry]] = {}
     for provider, name in answers.tenant:
         tenants.setdefault(provider, []).append(name)
     values = {
         "categories": list(answers.category),
         "effective_from": answers.first_day,
-        "contact": Literal(answers.contact),
+        "contact": LiteralText(answers.contact),
         "controls": dict.fromkeys(CONTROLS, "audit"),
         "tenants": tenants,
         # Else new waivers would go beside the inventory that was there, where no approver has a key.
         "waivers_dir": "waivers" if answers.inventory else "",
         "waiver_signatures": "required",
     }
-    return {PREFIX + name: value for name, value in values.items() if value}
+    return {PREFIX + name: setting for name, setting in values.items() if setting}
 
 
-def _approvers(answers: Answers, departments: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+def _make_approvers(answers: SetupAnswers, departments: Sequence[str]) -> dict[str, dict[str, Any] | None]:
     """The approver list. A department for which nobody was named has no value, which grants nothing."""
-    register: dict[str, dict[str, Any] | None] = {}
-    for department in departments or [NO_DEPARTMENTS]:
-        named = list(dict.fromkeys(one.name for one in answers.approver if one.department in ("", department)))
-        deputies = {"deputies": named[1:]} if named[1:] else {}
-        register[department] = {"head": named[0], **deputies} if named else None
-    return register
+    approver_list: dict[str, dict[str, Any] | None] = {}
+    for department in departments or [PLACEHOLDER_GROUP]:
+        approver_names = list(
+            dict.fromkeys(approver.name for approver in answers.approver if approver.department in ("", department))
+        )
+        deputies = {"deputies": approver_names[1:]} if approver_names[1:] else {}
+        approver_list[department] = {"head": approver_names[0], **deputies} if approver_names else None
+    return approver_list
 
 
-def _signers(answers: Answers) -> str:
-    keys = dict.fromkeys((one.name, one.key) for one in answers.approver if one.key)
+def _format_signers(answers: SetupAnswers) -> str:
+    keys = dict.fromkeys((approver.name, approver.key) for approver in answers.approver if approver.key)
     lines = [f'{name} namespaces="{NAMESPACE}" {key}\n' for name, key in keys]
-    return text_of("inventory/prod/allowed_signers") + "".join(lines)
+    return read_example("inventory/prod/allowed_signers") + "".join(lines)
 
 
-def _molecule(departments: Sequence[str], folder: str) -> object:
+def _make_molecule_scenario(departments: Sequence[str], folder: str) -> object:
     """Two throw-away hosts, on which the whole policy is enforced, also while the hosts of the inventory only audit."""
-    scenario = _data(MOLECULE, folder)
+    scenario = _load_example(MOLECULE_FILE, folder)
     platform = scenario["platforms"][0]
-    names = departments[:MOST_PLATFORMS] or [NO_DEPARTMENTS]
+    names = departments[:MAX_PLATFORMS] or [PLACEHOLDER_GROUP]
     scenario["platforms"] = [
         {**platform, "name": f"policy-{name.replace('_', '-')}", "groups": [name] if departments else []}
         for name in names
@@ -168,30 +185,32 @@ def _molecule(departments: Sequence[str], folder: str) -> object:
     options = scenario["provisioner"]["options"]
     variables = json.loads(options["extra-vars"])
     variables.pop("proscribe_catalog_dirs")  # an own catalogue is named once it is there
-    enforced = dict.fromkeys(CONTROLS, "enforce")
-    since = RESTRICTIONS["effective_from"].default
-    options["extra-vars"] = json.dumps({**variables, "proscribe_controls": enforced, "proscribe_effective_from": since})
+    enforced_controls = dict.fromkeys(CONTROLS, "enforce")
+    start_date = RESTRICTIONS["effective_from"].default
+    options["extra-vars"] = json.dumps(
+        {**variables, "proscribe_controls": enforced_controls, "proscribe_effective_from": start_date}
+    )
     return scenario
 
 
-def commands(answers: Answers, folder: str = FOLDER) -> list[str]:
+def list_next_commands(answers: SetupAnswers, folder: str = POLICY_FOLDER) -> list[str]:
     """The next five commands, which are typed in the repository."""
-    scheduled = f"ansible-playbook {installation.COLLECTION}.drift"
+    schedule_command = f"ansible-playbook {installation.COLLECTION}.drift"
     if not installation.COLLECTION:
         sources = filter(None, (answers.inventory, f"{folder}/hosts.yml"))
-        options = [word for source in sources for word in ("-i", source)]
-        scheduled = Command(("sudo", installation.LAUNCHER_PATH, "schedule", *options)).line()
-    collection = installation.COLLECTION or NAMED
+        options = [argument for source in sources for argument in ("-i", source)]
+        schedule_command = Command(("sudo", installation.LAUNCHER_PATH, "schedule", *options)).line()
+    collection = installation.COLLECTION or EXAMPLE_COLLECTION
     return [
         "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt",
         "ansible-galaxy collection install -r requirements.yml -p collections",
         f"ansible-playbook {collection}.explain -e explain_expect=expectations.yml",
         f"ansible-playbook {collection}.audit",
-        scheduled,
+        schedule_command,
     ]
 
 
-COMMANDS_FOR = (
+COMMAND_PURPOSES = (
     "Ansible, ansible-lint and Molecule, in an environment of their own",
     "the collection",
     "compare the policy with the table; no host is touched",
@@ -200,57 +219,62 @@ COMMANDS_FOR = (
 )
 
 
-def _readme(
-    answers: Answers,
+def _format_readme(
+    answers: SetupAnswers,
     names: Sequence[str],
     departments: Mapping[str, Sequence[str]],
     approvers: Mapping[str, Mapping[str, Any] | None],
     folder: str,
 ) -> str:
     department = next((name for name, entry in approvers.items() if entry), next(iter(approvers)))
-    local = () if departments or answers.inventory else tuple(THIS_MACHINE["all"]["hosts"])
-    host = (*departments.get(department, ()), *local, "HOST")[0]
-    head = (approvers[department] or {"head": "HEAD"})["head"]
-    title = MARKDOWN.sub(r"\\\1", answers.organisation)
+    local_hosts = () if departments or answers.inventory else tuple(LOCAL_INVENTORY["all"]["hosts"])
+    host = (*departments.get(department, ()), *local_hosts, "HOST")[0]
+    head_name = (approvers[department] or {"head": "HEAD"})["head"]
+    title = MARKDOWN_PATTERN.sub(r"\\\1", answers.organisation)
     sections = ["Molecule", *(["Pipelines"] if answers.ci != "none" else []), "Waivers"]
-    example = text_of("README.md", folder)
-    for_this = {"press01.example.org": host, "head.of.press": head, "press": department}
+    example = read_example("README.md", folder)
+    replacements = {"press01.example.org": host, "head.of.press": head_name, "press": department}
     lines = [
         f"# The policy of {title}\n\nWhat is banned where, who is excepted, who approves. Proscribe itself comes as a"
         " collection.\n",
-        *_rows(example, names),
+        *_select_file_rows(example, names),
         "\n## The next five commands\n\n```sh",
-        *(f"{command}\n# ^ {why}" for command, why in zip(commands(answers, folder), COMMANDS_FOR, strict=True)),
+        *(
+            f"{command}\n# ^ {purpose}"
+            for command, purpose in zip(list_next_commands(answers, folder), COMMAND_PURPOSES, strict=True)
+        ),
         "```\n",
-        ENFORCE.replace(FOLDER, folder),
+        ENFORCE_SECTION.replace(POLICY_FOLDER, folder),
     ]
     for section in sections:
-        found = re.search(rf"^## {section}\n.*?(?=^## |\Z)", example, re.MULTILINE | re.DOTALL)
-        if found is None:
-            raise LookupError(f"{EXAMPLE}/README.md has no section {section}")
-        words = "|".join(rf"\b{re.escape(word)}\b" for word in for_this)
-        text = re.sub(words, lambda word: for_this[word[0]], found[0]).rstrip() + "\n"
+        section_match = re.search(rf"^## {section}\n.*?(?=^## |\Z)", example, re.MULTILINE | re.DOTALL)
+        if section_match is None:
+            raise LookupError(f"{EXAMPLE_DIRECTORY}/README.md has no section {section}")
+        pattern = "|".join(rf"\b{re.escape(word)}\b" for word in replacements)
+        text = re.sub(pattern, lambda word: replacements[word[0]], section_match[0]).rstrip() + "\n"
         if section == "Waivers" and None in approvers.values():
-            text = text.replace("\n\n", f"\n\n{UNNAMED.replace(FOLDER, folder)}\n\n", 1)
+            text = text.replace("\n\n", f"\n\n{UNNAMED_NOTE.replace(POLICY_FOLDER, folder)}\n\n", 1)
         lines.append(text)
     return "\n".join(lines)
 
 
-def _rows(example: str, names: Sequence[str]) -> Iterator[str]:
+def _select_file_rows(example: str, names: Sequence[str]) -> Iterator[str]:
     """The table of files, with those that are here."""
     for row in re.findall(r"^\|.*\|$", example.partition("\n## ")[0], re.MULTILINE):
-        of = re.findall(r"`([^`]+)`", row.split("|")[1])
-        if not of or any(name.startswith(one) for one in of for name in names):
+        file_names = re.findall(r"`([^`]+)`", row.split("|")[1])
+        if not file_names or any(name.startswith(file_name) for file_name in file_names for name in names):
             yield row
 
 
-UNNAMED = f"`{APPROVERS}` does not name everybody who approves yet. Put a head there for each department first."
+UNNAMED_NOTE = (
+    f"`{APPROVERS_FILE}` does not name everybody who approves yet. Put a head there for each department first."
+)
 
-ENFORCE = f"""\
+ENFORCE_SECTION = f"""\
 ## Enforce it
 
 Every control only audits at first. Read the report of the audit. Then set a control to `enforce` in
-`{VARIABLES}`, and change `audited` to `blocked` in the tables, in one change: its comment
+`{VARIABLES_FILE}`, and change `audited` to `blocked` in the tables, in one change: its comment
 says what each host gets. See what it does on a host: `ansible-playbook site.yml --limit HOST --check --diff`.
 
 `proscribe_compliance_gate: incomplete` in the same file makes the pipeline's audit fail for a host that is not as it

@@ -7,18 +7,18 @@ from itertools import takewhile
 
 import yaml
 
-from ..waiver.text import scalar
+from ..waiver.text import format_scalar
 
-TEMPLATE = re.compile(r"\{[{%#]")
+TEMPLATE_PATTERN = re.compile(r"\{[{%#]")
 
 
-class Literal(str):
+class LiteralText(str):
     """A text for a file in which Ansible fills in templates: there it stays the text that it is."""
 
     __slots__ = ()
 
 
-class _Dumper(yaml.SafeDumper):
+class _QuotingDumper(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
         return True
 
@@ -26,28 +26,28 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)  # lists further in than their key, as ansible-lint wants them
 
 
-def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    literal = isinstance(text, Literal) and TEMPLATE.search(text)
-    style = None if scalar(text) == text else "'" if '"' in text else '"'
-    return dumper.represent_scalar("!unsafe" if literal else "tag:yaml.org,2002:str", str(text), style)
+def _make_text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    is_literal = isinstance(text, LiteralText) and TEMPLATE_PATTERN.search(text)
+    style = None if format_scalar(text) == text else "'" if '"' in text else '"'
+    return dumper.represent_scalar("!unsafe" if is_literal else "tag:yaml.org,2002:str", str(text), style)
 
 
-def _nothing(dumper: yaml.SafeDumper, _: None) -> yaml.ScalarNode:
+def _make_null_node(dumper: yaml.SafeDumper, _: None) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:null", "")
 
 
-_Dumper.add_representer(type(None), _nothing)
-_Dumper.add_representer(str, _represent)
-_Dumper.add_representer(Literal, _represent)
+_QuotingDumper.add_representer(type(None), _make_null_node)
+_QuotingDumper.add_representer(str, _make_text_node)
+_QuotingDumper.add_representer(LiteralText, _make_text_node)
 
 
-def document(value: object, comments: str = "") -> str:
+def format_yaml(data: object, comments: str = "") -> str:
     """A YAML document; `comments` are lines that go before the value."""
-    text = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=118)
+    text = yaml.dump(data, Dumper=_QuotingDumper, allow_unicode=True, sort_keys=False, width=118)
     return f"---\n{comments}{text}"
 
 
-def comments_of(text: str) -> str:
+def read_comments(text: str) -> str:
     """The comments with which a document begins."""
     lines = text.removeprefix("---\n").split("\n")
     return "".join(f"{line}\n" for line in takewhile(lambda line: line.startswith("#"), lines))

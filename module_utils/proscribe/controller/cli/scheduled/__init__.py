@@ -32,11 +32,11 @@ from ...report.storage import requests_file
 from ...report.storage.complete import read_records, read_report
 from ...report.text.command import Call
 from ...waiting import holder, locked
-from .. import Refused, inventory, say
+from .. import CommandError, inventory, print_message
 from .exit_codes import LIST_REFUSED, NO_REPORT, NOT_SENT, NOT_WRITTEN, REFUSED_EXIT_CODE
-from .exports import renewed
-from .sending import inventory_arguments, send
-from .unended import closed_by, failed, newest
+from .exports import update_exports
+from .sending import parse_inventory_arguments, send_notification
+from .unended import find_closing_run, find_newest_run, report_failed_run
 
 EPILOG = """\
 The units that `./proscribe schedule` sets up call it; by hand it does the same:
@@ -66,40 +66,42 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.what == "catalog":
         return refresh_catalogue(arguments.options)
     try:
-        reports = reports_of_run(arguments.options)
-    except (Refused, PolicyErrors) as wrong:
+        reports = find_reports_directory(arguments.options)
+    except (CommandError, PolicyErrors) as error:
         if arguments.what == "failed":
-            return failed(installation.locate_reports(), arguments.options)
-        return refuse(f"Its inventory does not say where reports go.\n{wrong}", arguments.options)
+            return report_failed_run(installation.locate_reports(), arguments.options)
+        return report_refusal(f"Its inventory does not say where reports go.\n{error}", arguments.options)
     if arguments.what == "failed":
-        return failed(reports, arguments.options)
+        return report_failed_run(reports, arguments.options)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(_alone(reports))
-        except Refused as wrong:
-            return refuse(str(wrong), arguments.options)
-        before = newest(reports)
-        code = subprocess.call(
+            stack.enter_context(_lock_scheduled_runs(reports))
+        except CommandError as error:
+            return report_refusal(str(error), arguments.options)
+        earlier_run = find_newest_run(reports)
+        exit_code = subprocess.call(
             [*installation.make_launcher_command(sys.executable), arguments.what, *arguments.options],
             stdin=subprocess.DEVNULL,
         )
-        directory = newest(reports)
-        if directory is None or directory == before or closed_by(directory):
-            say(f"proscribe: the run produced no report (it ended with {code})", error=True)
+        directory = find_newest_run(reports)
+        if directory is None or directory == earlier_run or find_closing_run(directory):
+            print_message(f"proscribe: the run produced no report (it ended with {exit_code})", error=True)
             return NO_REPORT
-        notification = news(directory, reports)
-        requested, heads = requests_of(directory, reports, arguments.options)
-        exported = renewed(directory, arguments.options)
-        code = code or (NOT_WRITTEN if exported is not None and exported.facts["not_written"] else 0)
-    sent = True
-    for one, mails in ((notification, []), (requested, heads), (exported, [])):
-        if one is not None:
-            print(one.subject, one.text, sep="\n", flush=True)
-            sent = send(one, arguments.options, mails) and sent
-    return code if sent else code or NOT_SENT
+        run_notification = summarise_run(directory, reports)
+        request_notification, head_mails = make_request_notifications(directory, reports, arguments.options)
+        export_notification = update_exports(directory, arguments.options)
+        exit_code = exit_code or (
+            NOT_WRITTEN if export_notification is not None and export_notification.facts["not_written"] else 0
+        )
+    are_sent = True
+    for message, recipients in ((run_notification, []), (request_notification, head_mails), (export_notification, [])):
+        if message is not None:
+            print(message.subject, message.text, sep="\n", flush=True)
+            are_sent = send_notification(message, arguments.options, recipients) and are_sent
+    return exit_code if are_sent else exit_code or NOT_SENT
 
 
-def refuse(reason: str, options: Sequence[str]) -> int:
+def report_refusal(reason: str, options: Sequence[str]) -> int:
     """Report a run that was refused before any host was checked; the exit code. The unit that reports failed runs
     tries again where the notification could not be sent.
     """
@@ -109,8 +111,8 @@ def refuse(reason: str, options: Sequence[str]) -> int:
         "No host was checked, and none was changed.",
     ]
     message = build_notification("Proscribe: a scheduled run was refused", lines, refused=reason)
-    say(f"proscribe: {message.subject.partition(': ')[2]}\n{message.text}", error=True)
-    return REFUSED_EXIT_CODE if send(message, options) else NO_REPORT
+    print_message(f"proscribe: {message.subject.partition(': ')[2]}\n{message.text}", error=True)
+    return REFUSED_EXIT_CODE if send_notification(message, options) else NO_REPORT
 
 
 def refresh_catalogue(options: Sequence[str]) -> int:
@@ -118,82 +120,86 @@ def refresh_catalogue(options: Sequence[str]) -> int:
     from . import catalogue  # with all its formats
 
     try:
-        message, complete = catalogue.refresh(options)
-    except (Refused, PolicyErrors) as wrong:  # nobody reads the journal of a timer
-        lines: list[str | QuotedLines] = [QuotedLines(str(wrong).splitlines(), OUTPUT_HEADING), ""]
+        message, is_complete = catalogue.refresh_on_branch(options)
+    except (CommandError, PolicyErrors) as error:  # nobody reads the journal of a timer
+        lines: list[str | QuotedLines] = [QuotedLines(str(error).splitlines(), OUTPUT_HEADING), ""]
         lines.append("No list was read, and the catalogue stays as it is.")
-        message, complete = (
+        message, is_complete = (
             build_notification("Proscribe: the catalogue was not refreshed", lines, refreshed=False),
             False,
         )
     if message is None:
         return 0
     print(message.subject, message.text, sep="\n", flush=True)
-    sent = send(message, options)
-    return LIST_REFUSED if not complete else 0 if sent else NOT_SENT
+    is_sent = send_notification(message, options)
+    return LIST_REFUSED if not is_complete else 0 if is_sent else NOT_SENT
 
 
-def reports_of_run(options: Sequence[str]) -> Path:
+def find_reports_directory(options: Sequence[str]) -> Path:
     """Where a run with these options has its reports. Raises Refused and PolicyErrors."""
     if os.environ.get(ENVIRONMENT_VARIABLE):  # as the units have it, so no inventory has to be read
         return installation.locate_reports()
-    question = inventory.question(inventory_arguments(options))
-    return find_reports_folder(question.hosts, question.inventory)
+    compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
+    return find_reports_folder(compile_input.hosts, compile_input.inventory)
 
 
-def news(directory: Path, reports: Path) -> Notification | None:
+def summarise_run(directory: Path, reports: Path) -> Notification | None:
     """What changed in a run, by its report and the history."""
     report = read_report(directory)
     try:
         history = open_history(report["run"].get("history") or "off", reports)
-        said = read_run_history(history, report)
+        run_history = read_run_history(history, report)
     except HistoryError as error:
-        say(f"proscribe: the history cannot be read, so what is wrong counts as new: {error}", error=True)
-        said = None
-    return make_run_notification(report, read_records(directory), said, str(directory))
+        print_message(f"proscribe: the history cannot be read, so what is wrong counts as new: {error}", error=True)
+        run_history = None
+    return make_run_notification(report, read_records(directory), run_history, str(directory))
 
 
-def requests_of(
+def make_request_notifications(
     directory: Path, reports: Path, options: Sequence[str]
 ) -> tuple[Notification | None, list[dict[str, str]]]:
     """The notification of the requests that a run brought first (None for none), and the mails to heads."""
     try:
         run = read_report(directory)["run"]
-        new = request_news.select_new_requests(requests_file.read_requests(reports), run["id"])
-        departments = _departments(options) if new else {}
-    except (OSError, ValueError, Refused, PolicyErrors) as error:
-        say(f"proscribe: new requests are not reported: {error}", error=True)
+        new_requests = request_news.select_new_requests(requests_file.read_requests(reports), run["id"])
+        departments = _read_departments(options) if new_requests else {}
+    except (OSError, ValueError, CommandError, PolicyErrors) as error:
+        print_message(f"proscribe: new requests are not reported: {error}", error=True)
         return None, []
-    if not new:
+    if not new_requests:
         return None, []
     command = Call.of(run).command("requests", run["inventory"] or ()).line()
-    return request_news.make_request_notification(new, departments, command), request_news.make_head_mails(
-        new, departments, command
+    return request_news.make_request_notification(new_requests, departments, command), request_news.make_head_mails(
+        new_requests, departments, command
     )
 
 
-def _departments(options: Sequence[str]) -> dict[str, request_news.DepartmentContact]:
+def _read_departments(options: Sequence[str]) -> dict[str, request_news.DepartmentContact]:
     """The departments of an inventory, with the addresses of their heads. Raises Refused, PolicyErrors."""
-    question = inventory.question(inventory_arguments(options))
-    restrictions = read_all_restrictions(question.hosts)
-    register = read_approver_list(find_approver_folders(question, restrictions), question.groups)
+    compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
+    restrictions = read_all_restrictions(compile_input.hosts)
+    approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), compile_input.groups)
     return {
-        name: request_news.DepartmentContact(frozenset(hosts), register[name].mail if name in register else "")
-        for name, hosts in list_departments(question, restrictions).items()
+        name: request_news.DepartmentContact(
+            frozenset(hosts), approver_list[name].mail if name in approver_list else ""
+        )
+        for name, hosts in list_departments(compile_input, restrictions).items()
     }
 
 
 @contextlib.contextmanager
-def _alone(reports: Path) -> Iterator[None]:
+def _lock_scheduled_runs(reports: Path) -> Iterator[None]:
     """The lock of scheduled runs: on the directory of reports, so that no file stays behind and a kill lets go."""
     try:
         PlanStore(reports / PLANS_DIRECTORY).require_directories()
-    except UntrustedStore as wrong:
-        raise Refused(str(wrong)) from None
+    except UntrustedStore as error:
+        raise CommandError(str(error)) from None
     descriptor = os.open(reports, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if not locked(descriptor, 0):
-            raise Refused(f"another scheduled run is under way (it has the lock of {reports}): {holder(descriptor)}")
+            raise CommandError(
+                f"another scheduled run is under way (it has the lock of {reports}): {holder(descriptor)}"
+            )
         yield
     finally:
         os.close(descriptor)

@@ -17,120 +17,163 @@ from ...compile.inventory.policy_folders import find_catalogue_folders
 from ...compile.plans.policy import read_all_restrictions
 from ...report.notification import Notification, QuotedLines, build_notification
 from ...report.text.wording import counted
-from .. import Refused, inventory
-from ..catalog.chosen import Chosen
-from ..catalog.obtaining import Fetch, once, published
-from ..catalog.refreshing import Outcome, chosen_jobs, described, refreshed
-from ..diff.revision import Repository, repository_of
+from .. import CommandError, inventory
+from ..catalog.chosen import LoadedCatalogue
+from ..catalog.obtaining import FetchPublisher, cache_fetches, fetch_published_list
+from ..catalog.refreshing import RefreshOutcome, describe_outcome, run_jobs, select_jobs
+from ..diff.revision import Repository, find_repository
 from . import proposing
-from .sending import inventory_arguments
+from .sending import parse_inventory_arguments
 
-BRANCH = "proscribe/catalogue-"
-MOST_CHANGE = 25  # percent of a list, as `catalog refresh` has it
+BRANCH_PREFIX = "proscribe/catalogue-"
+MAX_CHANGE_PERCENT = 25  # percent of a list, as `catalog refresh` has it
 
 
-def refresh(options: Sequence[str], fetched: Fetch = published) -> tuple[Notification | None, bool]:
+def refresh_on_branch(
+    options: Sequence[str], fetch_publisher: FetchPublisher = fetch_published_list
+) -> tuple[Notification | None, bool]:
     """Refresh the catalogue of an inventory; what there is to report (None: nothing), and if all lists were taken.
     Raises Refused, PolicyErrors.
     """
-    fetched = once(fetched)
-    repository, folders = _folders(options)
-    base = proposing.newest(repository.top)
-    with tempfile.TemporaryDirectory(prefix="proscribe-catalogue-") as place:
-        copy = Path(place).resolve()
-        before = _copied(repository, base, folders, copy)
-        outcomes = [one for listed in folders for one in _refreshed(listed, repository.top, copy, fetched)]
-        files = _changed(before, copy)
+    fetch_publisher = cache_fetches(fetch_publisher)
+    repository, folders = _find_catalogue_folders(options)
+    base_commit = proposing.find_head_commit(repository.top)
+    with tempfile.TemporaryDirectory(prefix="proscribe-catalogue-") as temporary_directory:
+        copy_directory = Path(temporary_directory).resolve()
+        earlier_files = _copy_catalogue(repository, base_commit, folders, copy_directory)
+        outcomes = [
+            outcome
+            for catalogue_directories in folders
+            for outcome in _refresh_copy(catalogue_directories, repository.top, copy_directory, fetch_publisher)
+        ]
+        changed_files = _select_changed_files(earlier_files, copy_directory)
     branch = ""
-    if files:
+    if changed_files:
         day = datetime.datetime.now(datetime.timezone.utc).date()
-        message = "\n".join([f"Catalogue: lists of {day}", "", *_lines(outcomes), ""])
-        branch = proposing.commit(repository.top, base, files, message, f"{BRANCH}{day}")
-    return _notification(outcomes, repository.top, branch, sorted(files)), not any(one.refused for one in outcomes)
+        message = "\n".join([f"Catalogue: lists of {day}", "", *_format_outcomes(outcomes), ""])
+        branch = proposing.create_commit(repository.top, base_commit, changed_files, message, f"{BRANCH_PREFIX}{day}")
+    return _make_notification(outcomes, repository.top, branch, sorted(changed_files)), not any(
+        outcome.error for outcome in outcomes
+    )
 
 
-def _folders(options: Sequence[str]) -> tuple[Repository, list[tuple[Path, ...]]]:
+def _find_catalogue_folders(options: Sequence[str]) -> tuple[Repository, list[tuple[Path, ...]]]:
     """The repository of an inventory, and the catalogues of its hosts that have a directory in it."""
-    question = inventory.question(inventory_arguments(options))
-    restrictions = read_all_restrictions(question.hosts)
-    source = Path(question.inventory[0]) if question.inventory else question.project
-    repository = repository_of(source if source.is_dir() else source.parent)
+    compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
+    restrictions = read_all_restrictions(compile_input.hosts)
+    source = Path(compile_input.inventory[0]) if compile_input.inventory else compile_input.project
+    repository = find_repository(source if source.is_dir() else source.parent)
     if repository is None:
-        raise Refused(f"{source} lies in no git repository; expected one, for the branch that a person merges")
-    listed = {
-        tuple(one.resolve() for one in find_catalogue_folders(question, host, restrictions[host.name])): None
-        for host in question.hosts
+        raise CommandError(f"{source} lies in no git repository; expected one, for the branch that a person merges")
+    catalogues = {
+        tuple(folder.resolve() for folder in find_catalogue_folders(compile_input, host, restrictions[host.name])): None
+        for host in compile_input.hosts
     }
-    own = [folders for folders in listed if any(_inside(one, repository.top) for one in folders)]
-    if not own:
-        raise Refused(
+    own_catalogues = [
+        folders for folders in catalogues if any(_is_inside(folder, repository.top) for folder in folders)
+    ]
+    if not own_catalogues:
+        raise CommandError(
             f"no directory of the catalogue lies in {repository.top}; expected one of proscribe_catalog_dirs, which the"
             " lists can be written into"
         )
-    return repository, own
+    return repository, own_catalogues
 
 
-def _inside(folder: Path, top: Path) -> bool:
+def _is_inside(folder: Path, top: Path) -> bool:
     return folder.is_relative_to(top.resolve())
 
 
-def _copied(repository: Repository, base: str, folders: Iterable[Sequence[Path]], copy: Path) -> dict[Path, bytes]:
+def _copy_catalogue(
+    repository: Repository, base_commit: str, folders: Iterable[Sequence[Path]], copy_directory: Path
+) -> dict[Path, bytes]:
     """Bring the catalogue's directories of a commit into a folder; what its files hold. Raises Refused."""
     top = repository.top.resolve()
-    paths = list(dict.fromkeys(one.relative_to(top) for listed in folders for one in listed if _inside(one, top)))
-    there = repository.extract(base, paths, copy).there
-    if missing := [path for path in paths if path not in there]:
-        raise Refused(f"{top / missing[0]} is not in the newest commit of {top}; commit it first")
-    return _content(copy)
+    paths = list(
+        dict.fromkeys(
+            directory.relative_to(top)
+            for catalogue_directories in folders
+            for directory in catalogue_directories
+            if _is_inside(directory, top)
+        )
+    )
+    extracted_paths = repository.extract_files(base_commit, paths, copy_directory).paths
+    if missing := [path for path in paths if path not in extracted_paths]:
+        raise CommandError(f"{top / missing[0]} is not in the newest commit of {top}; commit it first")
+    return _read_files(copy_directory)
 
 
-def _content(folder: Path) -> dict[Path, bytes]:
+def _read_files(folder: Path) -> dict[Path, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
-def _changed(before: dict[Path, bytes], copy: Path) -> dict[str, bytes]:
-    return {path.as_posix(): text for path, text in _content(copy).items() if before.get(path) != text}
+def _select_changed_files(earlier_files: dict[Path, bytes], copy_directory: Path) -> dict[str, bytes]:
+    return {
+        path.as_posix(): content
+        for path, content in _read_files(copy_directory).items()
+        if earlier_files.get(path) != content
+    }
 
 
-def _refreshed(folders: Sequence[Path], top: Path, copy: Path, fetched: Fetch) -> list[Outcome]:
+def _refresh_copy(
+    folders: Sequence[Path], top: Path, copy_directory: Path, fetch_publisher: FetchPublisher
+) -> list[RefreshOutcome]:
     """Refresh a catalogue, with the copy in the place of the repository. What belongs into a directory elsewhere goes
     into the last one that is in the repository, as amendments.
     """
-    moved = [copy / one.relative_to(top.resolve()) if _inside(one, top) else one for one in folders]
-    own = [one for one in moved if one.is_relative_to(copy)]
-    chosen = Chosen(moved, read_catalogue(moved))
-    jobs = [
-        job if job.directory.is_relative_to(copy) else job._replace(directory=own[-1])
-        for job in chosen_jobs((), chosen)
+    moved_folders = [
+        copy_directory / entry.relative_to(top.resolve()) if _is_inside(entry, top) else entry for entry in folders
     ]
-    return [_placed(one, copy) for one in refreshed(jobs, chosen, fetched, MOST_CHANGE)]
+    own_folders = [entry for entry in moved_folders if entry.is_relative_to(copy_directory)]
+    loaded = LoadedCatalogue(moved_folders, read_catalogue(moved_folders))
+    jobs = [
+        job if job.directory.is_relative_to(copy_directory) else job._replace(directory=own_folders[-1])
+        for job in select_jobs((), loaded)
+    ]
+    return [
+        _map_outcome_paths(entry, copy_directory)
+        for entry in run_jobs(jobs, loaded, fetch_publisher, MAX_CHANGE_PERCENT)
+    ]
 
 
-def _placed(outcome: Outcome, copy: Path) -> Outcome:
+def _map_outcome_paths(outcome: RefreshOutcome, copy_directory: Path) -> RefreshOutcome:
     """An outcome with the paths of the repository, and not of the copy."""
-    change = outcome.change and outcome.change._replace(path=outcome.change.path.relative_to(copy))
-    return outcome._replace(change=change, refused=outcome.refused.replace(f"{copy}/", ""))
+    change = outcome.change and outcome.change._replace(path=outcome.change.path.relative_to(copy_directory))
+    return outcome._replace(change=change, error=outcome.error.replace(f"{copy_directory}/", ""))
 
 
-def _lines(outcomes: Sequence[Outcome]) -> list[str]:
+def _format_outcomes(outcomes: Sequence[RefreshOutcome]) -> list[str]:
     """What came of the lists: what changed and was refused line by line, of the rest the number."""
-    news = [one for one in outcomes if one.change is None or one.change.added or one.change.removed]
-    rest = len(outcomes) - len(news)
-    lines = [line for one in news for line in described(one)]
-    return [*lines, f"{counted(rest, 'list')} unchanged: only the days of checking are new"] if rest else lines
+    notable_outcomes = [
+        outcome for outcome in outcomes if outcome.change is None or outcome.change.added or outcome.change.removed
+    ]
+    unchanged_count = len(outcomes) - len(notable_outcomes)
+    lines = [line for outcome in notable_outcomes for line in describe_outcome(outcome)]
+    return (
+        [*lines, f"{counted(unchanged_count, 'list')} unchanged: only the days of checking are new"]
+        if unchanged_count
+        else lines
+    )
 
 
-def _notification(outcomes: list[Outcome], top: Path, branch: str, files: Sequence[str]) -> Notification | None:
-    refused = [one.job.id for one in outcomes if one.refused]
-    changed = [one.job.id for one in outcomes if one.change and (one.change.added or one.change.removed)]
-    if not branch and not refused:
+def _make_notification(
+    outcomes: list[RefreshOutcome], top: Path, branch: str, files: Sequence[str]
+) -> Notification | None:
+    refused_ids = [outcome.job.id for outcome in outcomes if outcome.error]
+    changed_ids = [
+        outcome.job.id for outcome in outcomes if outcome.change and (outcome.change.added or outcome.change.removed)
+    ]
+    if not branch and not refused_ids:
         return None
-    said = [f"{counted(len(changed), 'list')} changed", *([f"{len(refused)} refused"] if refused else [])]
-    lines: list[str | QuotedLines] = [QuotedLines(_lines(outcomes), "Publishers list:")]
+    subject_parts = [
+        f"{counted(len(changed_ids), 'list')} changed",
+        *([f"{len(refused_ids)} refused"] if refused_ids else []),
+    ]
+    lines: list[str | QuotedLines] = [QuotedLines(_format_outcomes(outcomes), "Publishers list:")]
     if branch:
         lines += ["", f"The branch {branch} of {top} has the change; nothing is in effect before somebody merges it:"]
-        here = f"git -C {shlex.quote(str(top))}"
-        lines += [f"  {here} diff HEAD...{branch}", f"  {here} push origin {branch}"]
-    facts = {"branch": branch or None, "files": [*files], "changed": changed, "refused": refused}
-    return build_notification(f"Proscribe: catalogue, {', '.join(said)}", lines, **facts)
+        git_command = f"git -C {shlex.quote(str(top))}"
+        lines += [f"  {git_command} diff HEAD...{branch}", f"  {git_command} push origin {branch}"]
+    facts = {"branch": branch or None, "files": [*files], "changed": changed_ids, "refused": refused_ids}
+    return build_notification(f"Proscribe: catalogue, {', '.join(subject_parts)}", lines, **facts)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ....host.programs.guarding.guard import REFUSED_EXIT_CODE
 from ...schedule.units import LIST_REFUSED
 
-__all__ = ["LIST_REFUSED", "NOT_SENT", "NOT_WRITTEN", "NO_REPORT", "REFUSED_EXIT_CODE", "REPORTED"]
+__all__ = ["LIST_REFUSED", "NOT_SENT", "NOT_WRITTEN", "NO_REPORT", "REFUSED_EXIT_CODE", "REPORTED_CODES"]
 
 NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then reports that
 NOT_SENT = 76  # all went well but for the notice
 NOT_WRITTEN = 74  # all went well but for an export
 # The codes of runs that have sent what there was to report. A run that was refused has sent the reason.
-REPORTED = (2, 4, 10, 11, 13, 14, NOT_WRITTEN, NOT_SENT, REFUSED_EXIT_CODE)
+REPORTED_CODES = (2, 4, 10, 11, 13, 14, NOT_WRITTEN, NOT_SENT, REFUSED_EXIT_CODE)

@@ -17,61 +17,69 @@ from ...policy_errors import PolicyErrors
 from ...report.notification import Notification, build_notification
 from ...report.storage.complete import read_report
 from ...report.text.wording import counted
-from .. import Refused, inventory
-from .sending import inventory_arguments
+from .. import CommandError, inventory
+from .sending import parse_inventory_arguments
 
 
-class Renewed(types.ScheduledExport):
+class RenewedExport(types.ScheduledExport):
     """An export that was written again, or could not be."""
 
     why: str
     differences: NotRequired[int]  # not there for one that could not be
 
 
-def renewed(directory: Path, options: Sequence[str]) -> Notification | None:
+def update_exports(directory: Path, options: Sequence[str]) -> Notification | None:
     """The notification of the fed exports of a run that were written again, or could not be; None where all are up to
     date.
     """
-    fed_exports = [FedExport(**one) for one in read_report(directory)["run"].get("exports_fed") or ()]
+    fed_exports = [FedExport(**fed_entry) for fed_entry in read_report(directory)["run"].get("exports_fed") or ()]
     if not fed_exports:
         return None
     from .. import export  # with all its formats
 
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-    every = argparse.Namespace(**{**vars(inventory_arguments(options)), "limit": ""})
-    written: list[Renewed] = []
-    failed: list[Renewed] = []
+    all_hosts_arguments = argparse.Namespace(**{**vars(parse_inventory_arguments(options)), "limit": ""})
+    written_exports: list[RenewedExport] = []
+    failed_exports: list[RenewedExport] = []
 
     @functools.cache
-    def compiled(group: str) -> CompiledPlans:
-        question = inventory.question(every, group=group, served=False)
-        return add_signing(compile_hosts(question, now), question)
+    def compile_group(group: str) -> CompiledPlans:
+        compile_input = inventory.read_compile_input(all_hosts_arguments, group=group, only_served=False)
+        return add_signing(compile_hosts(compile_input, now), compile_input)
 
-    for fed in fed_exports:
+    for fed_export in fed_exports:
         try:
-            if differs := export.renew(fed, compiled(fed.group), now):
-                written.append({**_outcome(fed, differs[0]), "differences": len(differs)})
-        except (Refused, PolicyErrors, OSError) as wrong:
-            failed.append(_outcome(fed, str(wrong)))
-    return export_news(written, failed) if written or failed else None
+            if differences := export.update_export(fed_export, compile_group(fed_export.group), now):
+                written_exports.append({**_make_outcome(fed_export, differences[0]), "differences": len(differences)})
+        except (CommandError, PolicyErrors, OSError) as error:
+            failed_exports.append(_make_outcome(fed_export, str(error)))
+    return make_export_notification(written_exports, failed_exports) if written_exports or failed_exports else None
 
 
-def export_news(written: Sequence[Renewed], failed: Sequence[Renewed]) -> Notification:
+def make_export_notification(
+    written_exports: Sequence[RenewedExport], failed_exports: Sequence[RenewedExport]
+) -> Notification:
     """The notice of exports."""
     lines = []
-    for head, those in (
-        ("Not written:", failed),
-        ("Written again; whoever is fed with them has to load them:", written),
+    for heading, exports in (
+        ("Not written:", failed_exports),
+        ("Written again; whoever is fed with them has to load them:", written_exports),
     ):
-        lines += [head] if those else []
-        for one in those:
-            of = f" of group {one['group']}" if one["group"] else ""
-            more = f", and {one['differences'] - 1} more" if one.get("differences", 1) > 1 else ""
-            lines.append(f"  {one['directory']} ({one['format']}{of}): {one['why']}{more}")
-    said = [f"{counted(len(failed), 'export')} not written"] if failed else []
-    said += [f"{counted(len(written), 'export')} written again"] if written else []
-    return build_notification(f"Proscribe: {', '.join(said)}", lines, written=[*written], not_written=[*failed])
+        lines += [heading] if exports else []
+        for renewed_export in exports:
+            group_note = f" of group {renewed_export['group']}" if renewed_export["group"] else ""
+            more_note = (
+                f", and {renewed_export['differences'] - 1} more" if renewed_export.get("differences", 1) > 1 else ""
+            )
+            lines.append(
+                f"  {renewed_export['directory']} ({renewed_export['format']}{group_note}): {renewed_export['why']}{more_note}"
+            )
+    subject_parts = [f"{counted(len(failed_exports), 'export')} not written"] if failed_exports else []
+    subject_parts += [f"{counted(len(written_exports), 'export')} written again"] if written_exports else []
+    return build_notification(
+        f"Proscribe: {', '.join(subject_parts)}", lines, written=[*written_exports], not_written=[*failed_exports]
+    )
 
 
-def _outcome(fed: FedExport, why: str) -> Renewed:
-    return {"format": fed.format, "directory": fed.directory, "group": fed.group, "why": why}
+def _make_outcome(fed_export: FedExport, reason: str) -> RenewedExport:
+    return {"format": fed_export.format, "directory": fed_export.directory, "group": fed_export.group, "why": reason}

@@ -13,56 +13,58 @@ from pathlib import Path
 
 from ...git import git
 from ...report.text.wording import clean
-from .. import Refused
+from .. import CommandError
 
-PATIENCE = 120  # seconds for one call of git
-MOST = 20  # branches of one day
+GIT_TIMEOUT_SECONDS = 120  # seconds for one call of git
+MAX_BRANCHES = 20  # branches of one day
 _IDENTITY = {
-    f"GIT_{who}_{key}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for key, value in (("NAME", "Proscribe"), ("EMAIL", "proscribe@localhost"))
+    f"GIT_{role}_{field}": identity
+    for role in ("AUTHOR", "COMMITTER")
+    for field, identity in (("NAME", "Proscribe"), ("EMAIL", "proscribe@localhost"))
 }
 
 
-def commit(top: Path, base: str, files: Mapping[str, bytes], message: str, branch: str) -> str:
+def create_commit(top: Path, base_commit: str, files: Mapping[str, bytes], message: str, branch: str) -> str:
     """Commit files (by path in the repository) on top of a commit; the name of the new branch. Raises Refused."""
-    with tempfile.TemporaryDirectory(prefix="proscribe-") as place:
-        index = {"GIT_INDEX_FILE": f"{place}/index"}
-        _git(top, "read-tree", base, more=index)
+    with tempfile.TemporaryDirectory(prefix="proscribe-") as temporary_directory:
+        index = {"GIT_INDEX_FILE": f"{temporary_directory}/index"}
+        _run_git(top, "read-tree", base_commit, environment=index)
         for path, content in sorted(files.items()):
-            blob = _git(top, "hash-object", "-w", "--no-filters", "--stdin", content=content)
-            _git(top, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", more=index)
-        tree = _git(top, "write-tree", more=index)
-    made = _git(top, "commit-tree", "--no-gpg-sign", "-p", base, tree, content=message.encode())
-    for number in range(1, MOST + 1):
+            blob = _run_git(top, "hash-object", "-w", "--no-filters", "--stdin", content=content)
+            _run_git(top, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", environment=index)
+        tree = _run_git(top, "write-tree", environment=index)
+    commit_id = _run_git(top, "commit-tree", "--no-gpg-sign", "-p", base_commit, tree, content=message.encode())
+    for number in range(1, MAX_BRANCHES + 1):
         name = branch if number == 1 else f"{branch}-{number}"
-        if not _there(top, name):
-            _git(top, "update-ref", f"refs/heads/{name}", made, "0" * len(made))
+        if not _has_branch(top, name):
+            _run_git(top, "update-ref", f"refs/heads/{name}", commit_id, "0" * len(commit_id))
             return name
-    raise Refused(f"{top} has {MOST} branches {branch} already: merge or delete them")
+    raise CommandError(f"{top} has {MAX_BRANCHES} branches {branch} already: merge or delete them")
 
 
-def newest(top: Path) -> str:
+def find_head_commit(top: Path) -> str:
     """The commit that is checked out. Raises Refused."""
-    return _git(top, "rev-parse", "--verify", "HEAD^{commit}")
+    return _run_git(top, "rev-parse", "--verify", "HEAD^{commit}")
 
 
-def _there(top: Path, branch: str) -> bool:
-    return not _run(top, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}").returncode
+def _has_branch(top: Path, branch: str) -> bool:
+    return not _run_git_process(top, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}").returncode
 
 
-def _git(top: Path, *words: str, more: Mapping[str, str] | None = None, content: bytes = b"") -> str:
-    done = _run(top, *words, more=more, content=content)
-    if done.returncode:
-        said = clean(" ".join(done.stderr.decode(errors="replace").split())[-300:])
-        raise Refused(f"git {words[0]} in {top}: {said}")
-    return done.stdout.decode("ascii", errors="replace").strip()
+def _run_git(top: Path, *arguments: str, environment: Mapping[str, str] | None = None, content: bytes = b"") -> str:
+    result = _run_git_process(top, *arguments, environment=environment, content=content)
+    if result.returncode:
+        error_text = clean(" ".join(result.stderr.decode(errors="replace").split())[-300:])
+        raise CommandError(f"git {arguments[0]} in {top}: {error_text}")
+    return result.stdout.decode("ascii", errors="replace").strip()
 
 
-def _run(
-    top: Path, *words: str, more: Mapping[str, str] | None = None, content: bytes = b""
+def _run_git_process(
+    top: Path, *arguments: str, environment: Mapping[str, str] | None = None, content: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
     try:
-        return git(top, *words, patience=PATIENCE, content=content, more={**_IDENTITY, **(more or {})})
+        return git(
+            top, *arguments, patience=GIT_TIMEOUT_SECONDS, content=content, more={**_IDENTITY, **(environment or {})}
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Refused(f"git {words[0]} in {top}: {error}") from None
+        raise CommandError(f"git {arguments[0]} in {top}: {error}") from None

@@ -18,10 +18,10 @@ SUBCOMMANDS = {
     "new": (new.add_arguments, new.run, "write a new waiver, from options or prompts"),
     "sign": (sign.add_arguments, sign.run, "sign a waiver as its approver, with an SSH key"),
     "verify": (verify.add_arguments, verify.run, "show who signed waivers and whether the signatures are valid"),
-    "list": (listing.add_list_arguments, listing.list_all, "list who may use what until when, worst first"),
+    "list": (listing.add_list_arguments, listing.list_waivers, "list who may use what until when, worst first"),
     "expire-soon": (
         listing.add_soon_arguments,
-        listing.list_soon,
+        listing.list_due_waivers,
         "list waivers that end soon or are due for review; for cron",
     ),
     "revoke": (revoke.add_arguments, revoke.run, "revoke a waiver before it ends"),
@@ -31,7 +31,7 @@ SUBCOMMANDS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommands, each with options of its own."""
     parser.description = SUMMARY
-    add_subcommands(parser, SUBCOMMANDS, inventory.add_options)
+    add_subcommands(parser, SUBCOMMANDS, inventory.add_inventory_options)
 
 
 def run(arguments: argparse.Namespace) -> int:

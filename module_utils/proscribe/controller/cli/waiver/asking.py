@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping
 
 from ...report.text.wording import clean
-from .. import Refused
+from .. import CommandError
 
 
-def ask_for(
+def ask_missing_options(
     arguments: argparse.Namespace, questions: Mapping[str, str], options: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """The answers by name, out of the options or asked for. `questions` says by name what is wanted, `options` which
@@ -18,22 +18,22 @@ def ask_for(
 
     Raises Refused, which names every option that is missing, where there is no terminal to ask at.
     """
-    found = {name: str(getattr(arguments, name) or "").strip() for name in questions}
-    missing = [name for name, value in found.items() if not value]
+    answers = {name: str(getattr(arguments, name) or "").strip() for name in questions}
+    missing = [name for name, text in answers.items() if not text]
     if missing and not sys.stdin.isatty():
-        named = [(options or {}).get(name, f"--{name.replace('_', '-')}") for name in missing]
-        raise Refused(f"give {', '.join(named)}: there is no terminal to ask at")
+        missing_options = [(options or {}).get(name, f"--{name.replace('_', '-')}") for name in missing]
+        raise CommandError(f"give {', '.join(missing_options)}: there is no terminal to ask at")
     for name in missing:
-        while not found[name]:
-            found[name] = answer(questions[name])
-    return found
+        while not answers[name]:
+            answers[name] = ask_question(questions[name])
+    return answers
 
 
-def answer(question: str) -> str:
+def ask_question(question: str) -> str:
     """What somebody types in reply. Raises Refused at the end of the input."""
     print(f"{clean(question)}: ", end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     if not line:
         print(file=sys.stderr)
-        raise Refused("the input ended before everything was answered; nothing was written")
+        raise CommandError("the input ended before everything was answered; nothing was written")
     return line.strip()

@@ -20,13 +20,13 @@ from ...report.evaluation.lifts import describe_lifts as in_words_of_lifts
 from ...report.storage.fleet_state_file import read_lifts
 from ...report.text.layout import cells, paint, row, screen_width
 from ...report.text.wording import clean, counted, in_words, some
-from .. import inventory, say
+from .. import inventory, print_message
 
 SCHEMA = "proscribe/waivers/1"
-FOUND = 1  # expire-soon: something ends soon
+ENDS_SOON_CODE = 1  # expire-soon: something ends soon
 
-SOON = datetime.timedelta(days=30)
-COLOUR = {True: "green", False: "red"}
+SOON_PERIOD = datetime.timedelta(days=30)
+WAIVING_COLOURS = {True: "green", False: "red"}
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,88 +41,106 @@ def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
         "Exit code 1: a waiver that is in force, or will be, expires in that time, or its review is overdue.\n"
         "Exit code 0 and no output: there is none, so that cron sends no mail."
     )
-    parser.add_argument("--within", type=_length, default="30d", metavar="LENGTH", help="12h, 30d, 2w (default: 30d)")
+    parser.add_argument(
+        "--within", type=_parse_length, default="30d", metavar="LENGTH", help="12h, 30d, 2w (default: 30d)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _length(text: str) -> datetime.timedelta:
+def _parse_length(text: str) -> datetime.timedelta:
     try:
         return datetime.timedelta(seconds=parse_duration(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def list_all(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+def list_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Every waiver, worst first."""
-    question = inventory.question(arguments)
-    _describe(
-        _in_order(question, now, bool(arguments.limit)), question, now, arguments.json, "no waivers in this inventory"
+    compile_input = inventory.read_compile_input(arguments)
+    _print_waivers(
+        _list_in_order(compile_input, now, bool(arguments.limit)),
+        compile_input,
+        now,
+        arguments.json,
+        "no waivers in this inventory",
     )
     return 0
 
 
-def list_soon(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+def list_due_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """The waivers that somebody has to see to."""
-    question = inventory.question(arguments)
-    found = [
-        judged for judged in _in_order(question, now, bool(arguments.limit)) if soon(judged, now, arguments.within)
+    compile_input = inventory.read_compile_input(arguments)
+    due_waivers = [
+        judged_waiver
+        for judged_waiver in _list_in_order(compile_input, now, bool(arguments.limit))
+        if is_due_soon(judged_waiver, now, arguments.within)
     ]
-    if found or arguments.json or sys.stdout.isatty():
-        _describe(
-            found,
-            question,
+    if due_waivers or arguments.json or sys.stdout.isatty():
+        _print_waivers(
+            due_waivers,
+            compile_input,
             now,
             arguments.json,
             f"no waiver ends within {format_duration(arguments.within.total_seconds())}",
         )
-    return FOUND if found else 0
+    return ENDS_SOON_CODE if due_waivers else 0
 
 
-def soon(judged: JudgedWaiver, now: datetime.datetime, within: datetime.timedelta) -> bool:
+def is_due_soon(judged_waiver: JudgedWaiver, now: datetime.datetime, within: datetime.timedelta) -> bool:
     """Whether a waiver that waives, or is going to, ends in that time or has not been reviewed in its own."""
-    return _ends_soon(judged, now, within) or (_lasting(judged) and judged.judgement.is_review_overdue)
+    return _is_ending_soon(judged_waiver, now, within) or (
+        _is_lasting(judged_waiver) and judged_waiver.judgement.is_review_overdue
+    )
 
 
-def _ends_soon(judged: JudgedWaiver, now: datetime.datetime, within: datetime.timedelta) -> bool:
-    return _lasting(judged) and judged.waiver.ends <= now + within
+def _is_ending_soon(judged_waiver: JudgedWaiver, now: datetime.datetime, within: datetime.timedelta) -> bool:
+    return _is_lasting(judged_waiver) and judged_waiver.waiver.ends <= now + within
 
 
-def _lasting(judged: JudgedWaiver) -> bool:
-    return judged.judgement.is_waiving or judged.judgement.status == "not_yet_valid"
+def _is_lasting(judged_waiver: JudgedWaiver) -> bool:
+    return judged_waiver.judgement.is_waiving or judged_waiver.judgement.status == "not_yet_valid"
 
 
-def _in_order(question: CompileInput, now: datetime.datetime, limited: bool) -> list[JudgedWaiver]:
-    hosts = {host.name for host in question.hosts}
-    found = [j for j in list_judged_waivers(question, now) if not limited or hosts.intersection(j.judgement.hosts)]
-    return sorted(found, key=lambda judged: rank_by_urgency(*judged))
+def _list_in_order(compile_input: CompileInput, now: datetime.datetime, is_limited: bool) -> list[JudgedWaiver]:
+    hosts = {host.name for host in compile_input.hosts}
+    judged_waivers = [
+        judged_waiver
+        for judged_waiver in list_judged_waivers(compile_input, now)
+        if not is_limited or hosts.intersection(judged_waiver.judgement.hosts)
+    ]
+    return sorted(judged_waivers, key=lambda judged_waiver: rank_by_urgency(*judged_waiver))
 
 
-def _describe(
-    found: Sequence[JudgedWaiver], question: CompileInput, now: datetime.datetime, as_json: bool, none: str
+def _print_waivers(
+    judged_waivers: Sequence[JudgedWaiver],
+    compile_input: CompileInput,
+    now: datetime.datetime,
+    as_json: bool,
+    empty_message: str,
 ) -> None:
-    lifts = read_lifts(find_reports_folder(question.hosts, question.inventory))
+    lifts = read_lifts(find_reports_folder(compile_input.hosts, compile_input.inventory))
     if as_json:
-        listed = [
+        waiver_entries = [
             {
-                **make_run_waiver(judged, question),
-                "seconds_left": _left(judged, now),
-                "lifted": lifted_hosts(judged, lifts),
+                **make_run_waiver(judged_waiver, compile_input),
+                "seconds_left": _count_seconds_left(judged_waiver, now),
+                "lifted": list_lifted_hosts(judged_waiver, lifts),
             }
-            for judged in found
+            for judged_waiver in judged_waivers
         ]
-        document: dict[str, object] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": listed}
+        document: dict[str, object] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": waiver_entries}
         print(json.dumps(document, indent=2))
-    elif not found:
-        say(none)
+    elif not judged_waivers:
+        print_message(empty_message)
     else:
-        print(table(found, now, screen_width(), sys.stdout.isatty(), lifts))
+        print(format_waiver_table(judged_waivers, now, screen_width(), sys.stdout.isatty(), lifts))
 
 
-def _left(judged: JudgedWaiver, now: datetime.datetime) -> int:
+def _count_seconds_left(judged_waiver: JudgedWaiver, now: datetime.datetime) -> int:
     """How long it still waives or will, in seconds; 0 if it does not."""
-    if not _lasting(judged):
+    if not _is_lasting(judged_waiver):
         return 0
-    return max(0, int((judged.waiver.ends - now).total_seconds()))
+    return max(0, int((judged_waiver.waiver.ends - now).total_seconds()))
 
 
 def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> str:
@@ -133,65 +151,81 @@ def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> 
     return counted(count_calendar_days(now, end), "day")
 
 
-def lifted_hosts(judged: JudgedWaiver, lifts: Lifts) -> list[str]:
+def list_lifted_hosts(judged_waiver: JudgedWaiver, lifts: Lifts) -> list[str]:
     """Return the hosts of a waiver on which a control that it is for was lifted, and not observed since."""
-    controls = set(judged.waiver.controls)
-    return [host for host in judged.judgement.hosts if controls.intersection(lifts.get(host, ()))]
+    controls = set(judged_waiver.waiver.controls)
+    return [host for host in judged_waiver.judgement.hosts if controls.intersection(lifts.get(host, ()))]
 
 
-def table(
-    found: Sequence[JudgedWaiver], now: datetime.datetime, width: int, colours: bool, lifts: Lifts | None = None
+def format_waiver_table(
+    judged_waivers: Sequence[JudgedWaiver],
+    now: datetime.datetime,
+    width: int,
+    colours: bool,
+    lifts: Lifts | None = None,
 ) -> str:
     """The waivers as text, in the order given."""
-    waiving = sum(judged.judgement.is_waiving for judged in found)
-    overdue = sum(judged.judgement.is_review_overdue for judged in found)
-    head = [counted(len(found), "waiver"), f"{waiving:,} in force"]
-    ending = sum(_ends_soon(judged, now, SOON) for judged in found)
-    head += [f"{overdue:,} to be reviewed"] * bool(overdue)
-    head += [f"{ending:,} {'ends' if ending == 1 else 'end'} within {format_duration(SOON.total_seconds())}"] * bool(
-        ending
-    )
-    lines = [paint(": ".join([head[0], ", ".join(head[1:])]), "bold", colours=colours), ""]
-    words = [in_words(judged.judgement.status) for judged in found]
-    names = [clean(judged.waiver.id) for judged in found]
-    widths = (min(max(map(cells, names)), width // 3), max(map(cells, words)))
-    for judged, name, word in zip(found, names, words):
-        first, *rest = row(name, word, clean(sentence(judged, now) + _lifted(judged, lifts or {})), widths, width)
+    waiving_count = sum(judged_waiver.judgement.is_waiving for judged_waiver in judged_waivers)
+    overdue_count = sum(judged_waiver.judgement.is_review_overdue for judged_waiver in judged_waivers)
+    header = [counted(len(judged_waivers), "waiver"), f"{waiving_count:,} in force"]
+    ending_count = sum(_is_ending_soon(judged_waiver, now, SOON_PERIOD) for judged_waiver in judged_waivers)
+    header += [f"{overdue_count:,} to be reviewed"] * bool(overdue_count)
+    header += [
+        f"{ending_count:,} {'ends' if ending_count == 1 else 'end'} within {format_duration(SOON_PERIOD.total_seconds())}"
+    ] * bool(ending_count)
+    lines = [paint(": ".join([header[0], ", ".join(header[1:])]), "bold", colours=colours), ""]
+    status_texts = [in_words(judged_waiver.judgement.status) for judged_waiver in judged_waivers]
+    waiver_ids = [clean(judged_waiver.waiver.id) for judged_waiver in judged_waivers]
+    widths = (min(max(map(cells, waiver_ids)), width // 3), max(map(cells, status_texts)))
+    for judged_waiver, waiver_id, status_text in zip(judged_waivers, waiver_ids, status_texts):
+        first, *rest = row(
+            waiver_id,
+            status_text,
+            clean(describe_waiver(judged_waiver, now) + _describe_lifts(judged_waiver, lifts or {})),
+            widths,
+            width,
+        )
         lines += [
-            first.replace(f" {word}", " " + paint(word, COLOUR[judged.judgement.is_waiving], colours=colours), 1),
+            first.replace(
+                f" {status_text}",
+                " " + paint(status_text, WAIVING_COLOURS[judged_waiver.judgement.is_waiving], colours=colours),
+                1,
+            ),
             *rest,
         ]
     return "\n".join(lines)
 
 
-def _lifted(judged: JudgedWaiver, lifts: Lifts) -> str:
+def _describe_lifts(judged_waiver: JudgedWaiver, lifts: Lifts) -> str:
     """Say on which hosts of a waiver the ban is lifted, so that it waives nothing there; "" for none."""
-    hosts = lifted_hosts(judged, lifts)
+    hosts = list_lifted_hosts(judged_waiver, lifts)
     if not hosts:
         return ""
-    first = f" ({in_words_of_lifts(lifts[hosts[0]])})" if len(hosts) == 1 else ""
-    return f". It has nothing to waive on {some(hosts, 3)}, where the ban is lifted{first}"
+    lift_note = f" ({in_words_of_lifts(lifts[hosts[0]])})" if len(hosts) == 1 else ""
+    return f". It has nothing to waive on {some(hosts, 3)}, where the ban is lifted{lift_note}"
 
 
-def sentence(judged: JudgedWaiver, now: datetime.datetime) -> str:
+def describe_waiver(judged_waiver: JudgedWaiver, now: datetime.datetime) -> str:
     """Who may do what where until when, and what is wrong with it."""
-    waiver, worth = judged
+    waiver, judgement = judged_waiver
     groups = [f"the members of {some(waiver.posix_groups, 3)}"] if waiver.posix_groups else []
-    who = " and ".join([*([some(waiver.users, 3)] if waiver.users else []), *groups]) or "everybody"
-    what = [some(waiver.services, 4)]
-    what += [
+    beneficiaries = " and ".join([*([some(waiver.users, 3)] if waiver.users else []), *groups]) or "everybody"
+    scope_parts = [some(waiver.services, 4)]
+    scope_parts += [
         f"only {key[:-1]} {some(getattr(waiver, key), 3)}" for key in ("versions", "paths") if getattr(waiver, key)
     ]
-    what += [f"at {some(waiver.hours, 3)}"] if waiver.hours else []
-    what += [f"by {' and '.join(waiver.controls)}"] if len(waiver.controls) < len(CONTROLS) else []
-    where = f"on {counted(len(worth.hosts), 'host')} ({some(worth.hosts, 3)})" if worth.hosts else "on no host"
+    scope_parts += [f"at {some(waiver.hours, 3)}"] if waiver.hours else []
+    scope_parts += [f"by {' and '.join(waiver.controls)}"] if len(waiver.controls) < len(CONTROLS) else []
+    hosts_text = (
+        f"on {counted(len(judgement.hosts), 'host')} ({some(judgement.hosts, 3)})" if judgement.hosts else "on no host"
+    )
     parties = f"for {waiver.requested_by}, approved by {waiver.approved_by}"
     parties += f", {waiver.ticket}" if waiver.ticket else ""
-    problem = f"{worth.why}. " if worth.why else ""
-    scope = f"{', '.join(what)} {where}"
-    until = format_moment(waiver.ends)
-    if worth.is_waiving:
-        text = f"{_describe_remaining_time(waiver.ends, now)} left, until {until}: {who} may use {scope}"
+    problem = f"{judgement.why}. " if judgement.why else ""
+    scope = f"{', '.join(scope_parts)} {hosts_text}"
+    end_text = format_moment(waiver.ends)
+    if judgement.is_waiving:
+        text = f"{_describe_remaining_time(waiver.ends, now)} left, until {end_text}: {beneficiaries} may use {scope}"
     else:  # nobody may, whatever the file says
-        text = f"It is for {who} to use {scope}, from {format_moment(waiver.starts)} until {until}"
+        text = f"It is for {beneficiaries} to use {scope}, from {format_moment(waiver.starts)} until {end_text}"
     return f"{problem}{text}; {parties}: {waiver.reason}"

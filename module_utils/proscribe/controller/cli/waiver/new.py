@@ -18,15 +18,15 @@ from ...compile.waivers.waiver import NARROWING_KEYS, Waiver
 from ...policy_errors import PolicyError, PolicyErrors
 from ...report.text.command import Subcommand
 from ...report.text.wording import in_words
-from .. import Refused, inventory, say
-from ..next_command import format_suggestions, propose
+from .. import CommandError, inventory, print_message
+from ..next_command import format_suggestions, propose_command
 from . import text
-from .asking import answer, ask_for
-from .drafting import fill_in
-from .folder import checked, create, of_inventory
-from .listing import sentence
-from .requested import found, named
-from .times import written
+from .asking import ask_missing_options, ask_question
+from .drafting import fill_in_options
+from .folder import check_waiver_content, create_file, find_new_waiver_folder
+from .listing import describe_waiver
+from .requested import find_request, list_requests
+from .times import format_time_option
 
 # What has to be known, and how it is asked for. `where` stands for hosts, groups or zones.
 QUESTIONS: Mapping[str, str] = {
@@ -38,7 +38,7 @@ QUESTIONS: Mapping[str, str] = {
     "expires": "expires (a day, a time with its zone, or a length from now such as 90d)",
 }
 # What of a waiver has to be another, by what it is worth: with these no signature makes it waive.
-CORRECTED = {
+CORRECTION_PLACES = {
     "self_approved": "approved_by in {}",
     "unauthorised": f"approved_by in {{}}, or {APPROVERS_FILE}",
     "blanket": "hosts in {}",
@@ -47,24 +47,24 @@ CORRECTED = {
     "expired": "expires in {}",
 }
 # What stands in a waiver only if it is given, with the name of its option.
-SCOPES = ("hosts", "groups", "zones")
-ONLY_SIGNED = "signed_hosts"  # `waiver sign` writes it
-LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LIST_FORMS if key != ONLY_SIGNED} | {
+SCOPE_KEYS = ("hosts", "groups", "zones")
+SIGNED_HOSTS_KEY = "signed_hosts"  # `waiver sign` writes it
+LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LIST_FORMS if key != SIGNED_HOSTS_KEY} | {
     "hours": "hours"
 }
 TEXT_OPTIONS: Mapping[str, str] = {
     "risk": "what may come of it, in a sentence",
     "ticket": "where the request was filed",
 }
-ELSEWHERE = re.compile(r"\b(hosts|groups|services): \[(.*)\]")  # where a name belongs, in a file's words
-TIME = "a day, a time with its zone, or now"
-LATER = "a day (included), a time with its zone, or a length from now such as 90d"
+OTHER_KEY_PATTERN = re.compile(r"\b(hosts|groups|services): \[(.*)\]")  # where a name belongs, in a file's words
+TIME_HELP = "a day, a time with its zone, or now"
+END_HELP = "a day (included), a time with its zone, or a length from now such as 90d"
 TIME_OPTIONS: Mapping[str, str] = {
-    "approved_on": TIME,
-    "expires": LATER,
-    "requested_on": TIME,
-    "valid_from": f"{TIME} (default: from the approval on)",
-    "review_by": f"{LATER} (default: 31 days after the approval)",
+    "approved_on": TIME_HELP,
+    "expires": END_HELP,
+    "requested_on": TIME_HELP,
+    "valid_from": f"{TIME_HELP} (default: from the approval on)",
+    "review_by": f"{END_HELP} (default: 31 days after the approval)",
 }
 PARTIES_AND_REASON: Mapping[str, str] = {
     "reason": "the need, in a sentence",
@@ -90,11 +90,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=[],
             dest=key,
             metavar="TEXT" if key == "compensating_controls" else option.upper(),
-            help=LIST_FORMS[key][1] + _needed(key),
+            help=LIST_FORMS[key][1] + _format_requirement(key),
         )
     for metavar, options in (("TEXT", {**PARTIES_AND_REASON, **TEXT_OPTIONS}), ("TIME", TIME_OPTIONS)):
         for key, help_ in options.items():
-            parser.add_argument(f"--{key.replace('_', '-')}", dest=key, metavar=metavar, help=help_ + _needed(key))
+            parser.add_argument(
+                f"--{key.replace('_', '-')}", dest=key, metavar=metavar, help=help_ + _format_requirement(key)
+            )
     parser.add_argument(
         "--request",
         metavar="ID",
@@ -108,8 +110,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--print", action="store_true", help="show the file instead of writing it")
 
 
-def _needed(key: str) -> str:
-    if key in SCOPES:
+def _format_requirement(key: str) -> str:
+    if key in SCOPE_KEYS:
         return " (one of host, group and zone is required)"
     if key == "controls":
         return " (default: all)"
@@ -122,114 +124,126 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Write the waiver, and say what it would be worth."""
     remarks = []
     if arguments.request:
-        remarks = fill_in(arguments, named(arguments.request, found(arguments, now)), now)
+        remarks = fill_in_options(arguments, find_request(arguments.request, list_requests(arguments, now)), now)
     elif arguments.whole_host:
-        raise Refused("--whole-host: found without --request, expected with it")
-    question = inventory.question(arguments)
-    values, wrong = _values(arguments, now)
-    path = of_inventory(question) / f"{values['id']}.yml"
-    content = text.render(values).encode()
-    waiver, judged = _judged(content, path, question, now, wrong)
-    taken = {judged.waiver.id: judged.waiver.file for judged in list_judged_waivers(question, now)}
-    if waiver.id in taken:
-        raise Refused(f"{taken[waiver.id]} has this id already; it is left as it is")
+        raise CommandError("--whole-host: found without --request, expected with it")
+    compile_input = inventory.read_compile_input(arguments)
+    values, option_errors = _collect_values(arguments, now)
+    path = find_new_waiver_folder(compile_input) / f"{values['id']}.yml"
+    content = text.format_waiver(values).encode()
+    waiver, judged_waiver = _judge_content(content, path, compile_input, now, option_errors)
+    files_by_id = {
+        judged_waiver.waiver.id: judged_waiver.waiver.file for judged_waiver in list_judged_waivers(compile_input, now)
+    }
+    if waiver.id in files_by_id:
+        raise CommandError(f"{files_by_id[waiver.id]} has this id already; it is left as it is")
     if arguments.print:
         print(content.decode(), end="")
     else:
-        create(path, content)
-        say(f"wrote {path}")
-    worth = "it waives" if judged.judgement.is_waiving else f"as written it waives nothing ({judged.judgement.status})"
-    line = f"{in_words(worth)}: {sentence(judged, now)}"
-    for one in (line, *remarks):
-        say(one, error=arguments.print)
+        create_file(path, content)
+        print_message(f"wrote {path}")
+    effect = (
+        "it waives"
+        if judged_waiver.judgement.is_waiving
+        else f"as written it waives nothing ({judged_waiver.judgement.status})"
+    )
+    line = f"{in_words(effect)}: {describe_waiver(judged_waiver, now)}"
+    for message in (line, *remarks):
+        print_message(message, error=arguments.print)
     if not arguments.print:
-        if what := CORRECTED.get(judged.judgement.status):
-            say(f"next: correct {what.format(path)}, since no signature helps; then its approver signs it:")
+        if place := CORRECTION_PLACES.get(judged_waiver.judgement.status):
+            print_message(f"next: correct {place.format(path)}, since no signature helps; then its approver signs it:")
         else:
-            say(f"next: {waiver.approved_by} signs it, and it is committed:")
-        for line in format_suggestions(propose("waiver", Subcommand("sign", values={"id": waiver.id}), arguments)):
-            say(line)
+            print_message(f"next: {waiver.approved_by} signs it, and it is committed:")
+        for line in format_suggestions(
+            propose_command("waiver", Subcommand("sign", values={"id": waiver.id}), arguments)
+        ):
+            print_message(line)
     return 0
 
 
-def _judged(
-    content: bytes, path: Path, question: CompileInput, now: datetime.datetime, wrong: Sequence[PolicyError]
+def _judge_content(
+    content: bytes,
+    path: Path,
+    compile_input: CompileInput,
+    now: datetime.datetime,
+    option_errors: Sequence[PolicyError],
 ) -> tuple[Waiver, JudgedWaiver]:
     """The waiver, and what it is worth. Raises Refused with all that is wrong with the options: there is no file yet
     that could be blamed.
     """
-    errors = list(wrong)
+    errors = list(option_errors)
     try:
-        waiver = checked(content, path)
-        judged = judge_new_waiver(waiver, question, now)
+        waiver = check_waiver_content(content, path)
+        judged_waiver = judge_new_waiver(waiver, compile_input, now)
     except WaiverFileError as malformed:
-        errors += [*malformed.errors, *find_draft_mistakes(malformed.malformed_waiver, question, now)]
-    except PolicyErrors as mistaken:
-        errors += mistaken.errors
+        errors += [*malformed.errors, *find_draft_mistakes(malformed.malformed_waiver, compile_input, now)]
+    except PolicyErrors as policy_errors:
+        errors += policy_errors.errors
     if errors:
-        raise Refused("\n".join(str(_of_option(error, str(path))) for error in errors))
-    return waiver, judged
+        raise CommandError("\n".join(str(_map_error_to_option(error, str(path))) for error in errors))
+    return waiver, judged_waiver
 
 
-def _of_option(error: PolicyError, path: str) -> PolicyError:
+def _map_error_to_option(error: PolicyError, path: str) -> PolicyError:
     """A mistake in what would be the file, as one in the option that it came from."""
     if not error.where.startswith(path):
         return error
     key = error.key.partition("[")[0]
-    expected = ELSEWHERE.sub(lambda match: f"--{LIST_OPTIONS[match[1]]} {match[2]}", error.expected)
+    expected = OTHER_KEY_PATTERN.sub(lambda match: f"--{LIST_OPTIONS[match[1]]} {match[2]}", error.expected)
     return PolicyError(f"--{LIST_OPTIONS.get(key, key).replace('_', '-')}", "", error.value, expected)
 
 
-def _values(
+def _collect_values(
     arguments: argparse.Namespace, now: datetime.datetime
 ) -> tuple[dict[str, str | list[str]], list[PolicyError]]:
     """What the file says, and the options that cannot stand in one: a time is in their place, so that the others are
     checked as well.
     """
-    wrong: list[PolicyError] = []
-    values: dict[str, str | list[str]] = {key: _split(key, getattr(arguments, key)) for key in LIST_OPTIONS}
+    option_errors: list[PolicyError] = []
+    values: dict[str, str | list[str]] = {key: _split_option(key, getattr(arguments, key)) for key in LIST_OPTIONS}
     # One message names everything that is missing, so that the user reads only one.
     arguments.services = ",".join(values["services"])
-    arguments.where = ",".join(name for key in SCOPES for name in values[key])
+    arguments.where = ",".join(name for key in SCOPE_KEYS for name in values[key])
     names = {**QUESTIONS, "where": "hosts (or group:<name>, zone:<name>; with commas between)"}
     options = {"services": "--service", "where": "--host, --group or --zone"}
-    answers = ask_for(arguments, names, options)
-    if not any(values[key] for key in SCOPES):
-        for name in _split("hosts", [answers["where"]]):
-            kind, colon, rest = name.partition(":")
-            key, place = (f"{kind}s", rest) if colon and f"{kind}s" in SCOPES else ("hosts", name)
-            values[key] = [*values[key], place]
-    values["services"] = _split("services", [answers["services"]])
+    answers = ask_missing_options(arguments, names, options)
+    if not any(values[key] for key in SCOPE_KEYS):
+        for name in _split_option("hosts", [answers["where"]]):
+            kind, colon, place_name = name.partition(":")
+            key, scope_name = (f"{kind}s", place_name) if colon and f"{kind}s" in SCOPE_KEYS else ("hosts", name)
+            values[key] = [*values[key], scope_name]
+    values["services"] = _split_option("services", [answers["services"]])
     for key in PARTIES_AND_REASON:
         values[key] = answers[key]
     for key in TEXT_OPTIONS:
         values[key] = getattr(arguments, key) or ""
     for key in TIME_KEYS:
-        given = answers.get(key) or getattr(arguments, key, None)
-        if given:
-            option, end = f"--{key.replace('_', '-')}", key in ("expires", "review_by")
+        time_text = answers.get(key) or getattr(arguments, key, None)
+        if time_text:
+            option, is_end = f"--{key.replace('_', '-')}", key in ("expires", "review_by")
             try:
-                values[key] = written(given, option, now, end=end)
+                values[key] = format_time_option(time_text, option, now, is_end=is_end)
             except PolicyError as error:
-                wrong.append(error)
-                values[key] = written("90d" if end else "now", option, now, end=end)
+                option_errors.append(error)
+                values[key] = format_time_option("90d" if is_end else "now", option, now, is_end=is_end)
     values["request"] = arguments.request
-    values["id"] = arguments.id or _id(values)
-    return values, wrong
+    values["id"] = arguments.id or _propose_id(values)
+    return values, option_errors
 
 
-def _split(key: str, given: Sequence[str]) -> list[str]:
+def _split_option(key: str, option_texts: Sequence[str]) -> list[str]:
     """The items of an option. A sentence keeps its commas."""
     if key in ("compensating_controls", "paths", "hours"):
-        return [item.strip() for item in given if item.strip()]
-    return [item.strip() for text_ in given for item in text_.split(",") if item.strip()]
+        return [part.strip() for part in option_texts if part.strip()]
+    return [part.strip() for option_text in option_texts for part in option_text.split(",") if part.strip()]
 
 
-def _id(values: Mapping[str, str | Sequence[str]]) -> str:
+def _propose_id(values: Mapping[str, str | Sequence[str]]) -> str:
     """A name that says what is in the file: press01-whatsapp."""
-    places = [name for key in SCOPES for name in values[key]]
-    words = "-".join([places[0], values["services"][0]]) if places and values["services"] else "waiver"
-    proposed = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")
+    places = [name for key in SCOPE_KEYS for name in values[key]]
+    id_text = "-".join([places[0], values["services"][0]]) if places and values["services"] else "waiver"
+    proposed_id = re.sub(r"[^A-Za-z0-9._-]+", "-", id_text).strip("-._")
     if not sys.stdin.isatty():
-        return proposed
-    return answer(f"id, which is also the file's name [{proposed}]") or proposed
+        return proposed_id
+    return ask_question(f"id, which is also the file's name [{proposed_id}]") or proposed_id

@@ -28,52 +28,56 @@ from ...compile.waivers.waiver import NARROWING_KEYS
 from ...policy_errors import close_to
 from ...report.storage import requests_file
 from ...report.storage.requests_file import StoredRequest
-from .. import Refused, inventory
+from .. import CommandError, inventory
 
 OPEN, DRAFTED, WAIVED, REFUSED, ENDED = "open", "drafted", "waived", "refused", "ended"
-ORDER = (OPEN, DRAFTED, WAIVED, REFUSED, ENDED)
+STATE_ORDER = (OPEN, DRAFTED, WAIVED, REFUSED, ENDED)
 BROWSER, FIREWALL, DNS = "browser", "firewall", "dns"
 
 
-class Opens(NamedTuple):
-    """The controls that a waiver would open: for the user alone, and for everybody on the host. `closed` are those that
+class WaiverEffect(NamedTuple):
+    """The controls that a waiver would open: for the user alone, and for everybody on the host. `closed_controls` are those that
     stay closed where it is for the user alone.
     """
 
-    who: str
-    user: tuple[str, ...]
-    host: tuple[str, ...]
-    closed: tuple[str, ...] = ()
-    web_only: bool = False  # nothing is known of programs of the service, only of pages
+    user_name: str
+    user_controls: tuple[str, ...]
+    host_controls: tuple[str, ...]
+    closed_controls: tuple[str, ...] = ()
+    is_web_only: bool = False  # nothing is known of programs of the service, only of pages
 
     @property
-    def useless(self) -> bool:
+    def is_useless(self) -> bool:
         """Whether a waiver for the user alone leaves the service out of reach: programs may run and find no name, or
         there are only pages. Programs that know addresses, which the firewall has, need no names.
         """
-        names = DNS in self.closed and FIREWALL not in self.user
-        return not self.user or names or (self.web_only and BROWSER in self.closed)
+        needs_names = DNS in self.closed_controls and FIREWALL not in self.user_controls
+        return not self.user_controls or needs_names or (self.is_web_only and BROWSER in self.closed_controls)
 
     def __str__(self) -> str:
-        if not self.host:
+        if not self.host_controls:
             return "Nothing restricts it there, so a waiver would open nothing"
-        if self.useless:
-            alone = f"One for {self.who} alone would leave it out of reach"
-            return f"A waiver would open {' and '.join(self.host)} for everybody on the host. {alone}"
-        rest = f"; {' and '.join(self.closed)} would stay closed, being for a whole host" if self.closed else ""
-        return f"A waiver would open {' and '.join(self.user)} for {self.who}{rest}"
+        if self.is_useless:
+            user_note = f"One for {self.user_name} alone would leave it out of reach"
+            return f"A waiver would open {' and '.join(self.host_controls)} for everybody on the host. {user_note}"
+        closed_note = (
+            f"; {' and '.join(self.closed_controls)} would stay closed, being for a whole host"
+            if self.closed_controls
+            else ""
+        )
+        return f"A waiver would open {' and '.join(self.user_controls)} for {self.user_name}{closed_note}"
 
 
-class Standing(NamedTuple):
+class RequestStatus(NamedTuple):
     """A request and what was answered."""
 
     request: StoredRequest
     departments: tuple[str, ...]
     approvers: tuple[str, ...]  # heads of these departments; the first one may approve for all of them, if one may
     state: str
-    why: str  # the answer, as a clause; "" for an open request
-    waiver: str  # which answers it; "" for none
-    opens: Opens
+    answer: str  # the answer, as a clause; "" for an open request
+    waiver_id: str  # which answers it; "" for none
+    effect: WaiverEffect
     max_days: int  # that a waiver on its host may run
 
     @property
@@ -81,98 +85,113 @@ class Standing(NamedTuple):
         return parse_moment(self.request.at)
 
 
-def found(arguments: argparse.Namespace, now: datetime.datetime) -> list[Standing]:
+def list_requests(arguments: argparse.Namespace, now: datetime.datetime) -> list[RequestStatus]:
     """The requests of the hosts that `arguments` choose, those that wait first. Raises Refused, PolicyErrors."""
-    question = inventory.question(arguments)
+    compile_input = inventory.read_compile_input(arguments)
     try:
-        stored = requests_file.read_requests(inventory.reports_place(arguments).directory)
+        stored = requests_file.read_requests(inventory.locate_reports(arguments).directory)
     except ValueError as error:
-        raise Refused(f"{error}; the next run makes it anew") from None
-    chosen = {host.name for host in question.hosts}
-    requests = [one for one in stored if one.host in chosen]
+        raise CommandError(f"{error}; the next run makes it anew") from None
+    host_names = {host.name for host in compile_input.hosts}
+    requests = [entry for entry in stored if entry.host in host_names]
     if not requests:
         return []
-    having = {one.host for one in requests}
-    question = dataclasses.replace(question, hosts=[host for host in question.hosts if host.name in having])
-    compiled = compile_hosts(question, now)
-    register = read_approver_list(find_approver_folders(question, compiled.restrictions), question.groups)
-    refusals = {one.key: one for one in compiled.refusals}
-    departments = list_departments(question, compiled.restrictions)
-    listed = [_standing(one, compiled, register, departments, refusals) for one in requests]
-    return sorted(listed, key=lambda one: (ORDER.index(one.state), one.request.at, one.request.key))
+    requesting_hosts = {entry.host for entry in requests}
+    compile_input = dataclasses.replace(
+        compile_input, hosts=[host for host in compile_input.hosts if host.name in requesting_hosts]
+    )
+    compiled = compile_hosts(compile_input, now)
+    approver_list = read_approver_list(
+        find_approver_folders(compile_input, compiled.restrictions), compile_input.groups
+    )
+    refusals = {entry.key: entry for entry in compiled.refusals}
+    departments = list_departments(compile_input, compiled.restrictions)
+    statuses = [_make_status(entry, compiled, approver_list, departments, refusals) for entry in requests]
+    return sorted(statuses, key=lambda entry: (STATE_ORDER.index(entry.state), entry.request.at, entry.request.key))
 
 
-def named(id_: str, listed: Sequence[Standing]) -> Standing:
+def find_request(request_id: str, statuses: Sequence[RequestStatus]) -> RequestStatus:
     """The request of that id. Raises Refused for none, and where several hosts have one."""
-    those = [one for one in listed if one.request.id == id_]
-    if not those:
-        raise Refused(
-            f"there is no request {id_!r} in this inventory{close_to(id_, [one.request.id for one in listed])}"
+    matching_statuses = [status for status in statuses if status.request.id == request_id]
+    if not matching_statuses:
+        raise CommandError(
+            f"there is no request {request_id!r} in this inventory{close_to(request_id, [status.request.id for status in statuses])}"
         )
-    if len(those) > 1:
-        places = ", ".join(sorted(f"{one.request.user} on {one.request.host}" for one in those))
-        raise Refused(f"{len(those)} requests have this id ({places}); choose the host with --limit")
-    return those[0]
+    if len(matching_statuses) > 1:
+        places = ", ".join(sorted(f"{status.request.user} on {status.request.host}" for status in matching_statuses))
+        raise CommandError(f"{len(matching_statuses)} requests have this id ({places}); choose the host with --limit")
+    return matching_statuses[0]
 
 
-def _standing(
+def _make_status(
     request: StoredRequest,
     compiled: CompiledPlans,
-    register: ApproverList,
+    approver_list: ApproverList,
     departments: Mapping[str, Sequence[str]],
     refusals: Mapping[tuple[str, str, str], RequestRefusal],
-) -> Standing:
-    own = tuple(name for name, hosts in departments.items() if request.host in hosts)
-    state, why, waiver = _answer(request, compiled.waivers, refusals.get(request.key))
+) -> RequestStatus:
+    department_names = tuple(name for name, hosts in departments.items() if request.host in hosts)
+    state, answer, waiver_id = _find_answer(request, compiled.waivers, refusals.get(request.key))
     plan = compiled.plans[compiled.hosts[request.host]]
-    days = compiled.restrictions[request.host].waiver_max_days
-    opens = _opens(request, plan, compiled.catalogues[request.host])
-    return Standing(request, own, _approvers(own, register), state, why, waiver, opens, days)
+    max_days = compiled.restrictions[request.host].waiver_max_days
+    effect = _compute_effect(request, plan, compiled.catalogues[request.host])
+    return RequestStatus(
+        request,
+        department_names,
+        _list_approvers(department_names, approver_list),
+        state,
+        answer,
+        waiver_id,
+        effect,
+        max_days,
+    )
 
 
-def _answer(
+def _find_answer(
     request: StoredRequest, waivers: Sequence[JudgedWaiver], refusal: RequestRefusal | None
 ) -> tuple[str, str, str]:
     """The state, the answer as a clause, and the waiver."""
-    those = [judged for judged in waivers if _answers(judged, request)]
-    for waiver, worth in those:
-        if worth.is_waiving:
+    answering_waivers = [judged_waiver for judged_waiver in waivers if _is_answer(judged_waiver, request)]
+    for waiver, judgement in answering_waivers:
+        if judgement.is_waiving:
             return WAIVED, f"waived by {waiver.id} until {format_moment(waiver.ends)}", waiver.id
     if refusal is not None and refusal.service == request.service:
         return REFUSED, f"refused by {refusal.by} on {refusal.on[:10]}: {refusal.why}", ""
-    for waiver, worth in those:
-        if worth.status not in ENDED_STATUSES:
-            return DRAFTED, f"{waiver.id} is {worth.status.replace('_', ' ')}: {worth.why}", waiver.id
-    for waiver, worth in those:
-        return ENDED, f"{waiver.id}: {worth.why}", waiver.id
+    for waiver, judgement in answering_waivers:
+        if judgement.status not in ENDED_STATUSES:
+            return DRAFTED, f"{waiver.id} is {judgement.status.replace('_', ' ')}: {judgement.why}", waiver.id
+    for waiver, judgement in answering_waivers:
+        return ENDED, f"{waiver.id}: {judgement.why}", waiver.id
     return OPEN, "", ""
 
 
-def _answers(judged: JudgedWaiver, request: StoredRequest) -> bool:
-    waiver, worth = judged
+def _is_answer(judged_waiver: JudgedWaiver, request: StoredRequest) -> bool:
+    waiver, judgement = judged_waiver
     return (
         waiver.request == request.id
-        and request.host in worth.hosts
+        and request.host in judgement.hosts
         and request.service in waiver.services
         and (request.user in waiver.users or not (waiver.users or waiver.posix_groups))
     )
 
 
-def _approvers(departments: Sequence[str], register: ApproverList) -> tuple[str, ...]:
-    authorities = [register[name] for name in departments if name in register]
+def _list_approvers(departments: Sequence[str], approver_list: ApproverList) -> tuple[str, ...]:
+    authorities = [approver_list[name] for name in departments if name in approver_list]
     heads = list(dict.fromkeys(authority.head for authority in authorities if authority.head))
     return tuple(sorted(heads, key=lambda head: not all(head in authority for authority in authorities)))
 
 
-def _opens(request: StoredRequest, plan: Plan, catalogue: Catalogue) -> Opens:
-    entries = {name: part["services"].get(request.service) for name, part in plan["controls"].items()}
+def _compute_effect(request: StoredRequest, plan: Plan, catalogue: Catalogue) -> WaiverEffect:
+    entries = {name: section["services"].get(request.service) for name, section in plan["controls"].items()}
     modes = {name: entry["mode"] if entry else None for name, entry in entries.items()}
-    closing = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED_MODES, "upcoming", "waived"))
-    able = NARROWING_KEYS["users"][0]
-    return Opens(
+    closing_controls = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED_MODES, "upcoming", "waived"))
+    user_controls = NARROWING_KEYS["users"][0]
+    return WaiverEffect(
         request.user,
-        tuple(name for name in closing if name in able),
-        closing,
-        tuple(name for name in closing if name not in able and modes[name] in ("enforce", "upcoming")),
+        tuple(name for name in closing_controls if name in user_controls),
+        closing_controls,
+        tuple(
+            name for name in closing_controls if name not in user_controls and modes[name] in ("enforce", "upcoming")
+        ),
         not (request.service in catalogue.services and list_program_identifiers(catalogue.services[request.service])),
     )

@@ -16,11 +16,11 @@ from ...compile.waivers.revocations import note_revocation
 from ...compile.waivers.seen_notes import SeenRevocation
 from ...compile.waivers.signatures import get_signature_path
 from ...policy_errors import PolicyError, PolicyErrors
-from .. import Refused, inventory, say
+from .. import CommandError, inventory, print_message
 from . import text
-from .asking import ask_for
-from .folder import checked, named, replace
-from .times import written
+from .asking import ask_missing_options
+from .folder import check_waiver_content, find_waiver, replace_file
+from .times import format_time_option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,34 +38,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Append the revocation; all else in the file stays, comments too."""
-    question = inventory.question(arguments)
-    judged = named(arguments.id, list_judged_waivers(question, now))
-    waiver = judged.waiver
+    compile_input = inventory.read_compile_input(arguments)
+    judged_waiver = find_waiver(arguments.id, list_judged_waivers(compile_input, now))
+    waiver = judged_waiver.waiver
     if waiver.revoked:
-        raise Refused(f"waiver {waiver.id} is revoked already: {judged.judgement.why or waiver.revoked.why}")
+        raise CommandError(
+            f"waiver {waiver.id} is revoked already: {judged_waiver.judgement.why or waiver.revoked.why}"
+        )
     try:
-        on = written(arguments.on, "--on", now)
-    except PolicyError as wrong:
-        raise Refused(str(wrong)) from None
-    answers = ask_for(arguments, {"by": "who revokes it", "why": "why, in a sentence"})
-    context = make_judgement_context(question, read_all_restrictions(question.hosts))
-    if reason := explain_objection(answers["by"], frozenset(judged.judgement.hosts), context.register, context.groups):
-        raise Refused(f"{reason}; only somebody who may approve the waiver may revoke it (--by)")
+        revoked_on = format_time_option(arguments.on, "--on", now)
+    except PolicyError as error:
+        raise CommandError(str(error)) from None
+    answers = ask_missing_options(arguments, {"by": "who revokes it", "why": "why, in a sentence"})
+    context = make_judgement_context(compile_input, read_all_restrictions(compile_input.hosts))
+    if reason := explain_objection(
+        answers["by"], frozenset(judged_waiver.judgement.hosts), context.register, context.groups
+    ):
+        raise CommandError(f"{reason}; only somebody who may approve the waiver may revoke it (--by)")
     path = Path(waiver.file)
-    content = text.append_lines(waiver.document.content, text.revocation(on, answers["by"], answers["why"]))
+    content = text.append_lines(
+        waiver.document.content, text.format_revocation(revoked_on, answers["by"], answers["why"])
+    )
     try:
-        after = checked(content, path)
-    except PolicyErrors as wrong:
-        lines = text.revocation(on, answers["by"], answers["why"])
-        raise Refused(f"the lines do not fit the end of {path}; add them by hand:\n{lines}{wrong}") from None
-    if after.revoked is None:
-        raise Refused(f"{path} reads as if nothing had been added; add the revocation by hand")
-    replace(path, content)
-    block = after.revoked
+        revoked_waiver = check_waiver_content(content, path)
+    except PolicyErrors as error:
+        lines = text.format_revocation(revoked_on, answers["by"], answers["why"])
+        raise CommandError(f"the lines do not fit the end of {path}; add them by hand:\n{lines}{error}") from None
+    if revoked_waiver.revoked is None:
+        raise CommandError(f"{path} reads as if nothing had been added; add the revocation by hand")
+    replace_file(path, content)
+    revocation = revoked_waiver.revoked
     with contextlib.suppress(PolicyErrors):  # the next run notes it anyhow
-        revoked = SeenRevocation(waiver.id, block.by, format_moment(block.on), block.why)
-        note_revocation(find_plan_store(question), question, revoked, format_moment(now))
-    say(f"waiver {waiver.id} is revoked as of {on}; commit {path}")
+        revocation_note = SeenRevocation(waiver.id, revocation.by, format_moment(revocation.on), revocation.why)
+        note_revocation(find_plan_store(compile_input), compile_input, revocation_note, format_moment(now))
+    print_message(f"waiver {waiver.id} is revoked as of {revoked_on}; commit {path}")
     if get_signature_path(path).exists():
-        say(f"{get_signature_path(path).name} no longer fits the file; that does not matter, and it may be deleted")
+        print_message(
+            f"{get_signature_path(path).name} no longer fits the file; that does not matter, and it may be deleted"
+        )
     return 0

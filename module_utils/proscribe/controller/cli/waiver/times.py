@@ -9,35 +9,35 @@ from ....base.duration import parse_duration
 from ...compile.waivers.document import MOMENT_PATTERN
 from ...policy_errors import PolicyError
 
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-LAST = datetime.time(23, 59, 59)
+DAY_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+LAST_SECOND = datetime.time(23, 59, 59)
 
 
-def written(text: str, option: str, now: datetime.datetime, *, end: bool = False) -> str:
+def format_time_option(text: str, option: str, now: datetime.datetime, *, is_end: bool = False) -> str:
     """An option's time as it stands in a waiver's file, in the controller's zone where the option has none of its own.
 
-    A day is its first second, or its last one where the time is an `end`, for which a length from now is one too: who
+    A day is its first second, or its last one where the time is an `is_end`, for which a length from now is one too: who
     writes `--expires 2027-01-31` means that day included. Raises PolicyError, which names the option.
     """
     if text == "now":
-        return _local(now)
+        return _format_local_time(now)
     if MOMENT_PATTERN.fullmatch(text):
         return text
-    if DAY.fullmatch(text):
+    if DAY_PATTERN.fullmatch(text):
         try:
             day = datetime.date.fromisoformat(text)
         except ValueError:
             raise PolicyError(option, "", text, "a day of the calendar") from None
-        return _local(datetime.datetime.combine(day, LAST if end else datetime.time()))
-    if end:
+        return _format_local_time(datetime.datetime.combine(day, LAST_SECOND if is_end else datetime.time()))
+    if is_end:
         try:
-            return _local(now + datetime.timedelta(seconds=parse_duration(text)))
+            return _format_local_time(now + datetime.timedelta(seconds=parse_duration(text)))
         except ValueError:
             pass
-    also = ", or a length from now such as 90d" if end else ""
+    length_note = ", or a length from now such as 90d" if is_end else ""
     expected = "now, a day such as 2026-12-31 (in the zone of this machine), a time with its zone such as"
-    raise PolicyError(option, "", text, f"{expected} 2026-12-31T18:00:00+08:00{also}")
+    raise PolicyError(option, "", text, f"{expected} 2026-12-31T18:00:00+08:00{length_note}")
 
 
-def _local(time: datetime.datetime) -> str:
+def _format_local_time(time: datetime.datetime) -> str:
     return time.astimezone().isoformat(timespec="seconds")  # a time without a zone is taken to be this machine's

@@ -13,12 +13,12 @@ from ...compile.waivers.reading import JudgedWaiver
 from ...compile.waivers.signatures import get_signature_path, get_signers_path, verify_signature
 from ...compile.waivers.standing import ACTIVE
 from ...report.text.wording import in_words
-from .. import inventory, say
-from .folder import named
+from .. import inventory, print_message
+from .folder import find_waiver
 
-ENDED = ("expired", "revoked")
+ENDED_STATUSES = ("expired", "revoked")
 NOT_YET_VALID = "not_yet_valid"  # approved, and signed where it has to be
-FALLEN = 1  # some waiver that was asked for does not waive
+NOT_WAIVING_CODE = 1  # some waiver that was asked for does not waive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-class Verified(TypedDict):
+class WaiverVerification(TypedDict):
     """A waiver, as it stands in the answer for machines."""
 
     id: str
@@ -46,46 +46,48 @@ class Verified(TypedDict):
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Verify the signatures of waivers, and print whether each is in force."""
-    known = list_judged_waivers(inventory.question(arguments), now)
-    selected = [named(id_, known) for id_ in arguments.ids] or known
+    judged_waivers = list_judged_waivers(inventory.read_compile_input(arguments), now)
+    selected = [find_waiver(waiver_id, judged_waivers) for waiver_id in arguments.ids] or judged_waivers
     accepted = (ACTIVE, NOT_YET_VALID) if arguments.current else (ACTIVE,)
     if arguments.current:
-        selected = [judged for judged in selected if judged.judgement.status not in ENDED]
-    results = [verified(judged, now) for judged in selected]
+        selected = [judged_waiver for judged_waiver in selected if judged_waiver.judgement.status not in ENDED_STATUSES]
+    results = [verify_waiver(judged_waiver, now) for judged_waiver in selected]
     if arguments.json:
         print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": results}, indent=2))
     else:
-        for one in results:
-            say(f"{one['id']}: {one['signature']}; {in_words(one['status'])}{_because(one['why'])}")
+        for verification_result in results:
+            print_message(
+                f"{verification_result['id']}: {verification_result['signature']}; {in_words(verification_result['status'])}{_format_reason(verification_result['why'])}"
+            )
         if not results:
             print("no waivers in this inventory")
-    return 0 if all(result["status"] in accepted for result in results) else FALLEN
+    return 0 if all(result["status"] in accepted for result in results) else NOT_WAIVING_CODE
 
 
-def verified(judged: JudgedWaiver, now: datetime.datetime) -> Verified:
+def verify_waiver(judged_waiver: JudgedWaiver, now: datetime.datetime) -> WaiverVerification:
     """Judge the signature of one waiver, and whether the waiver is in force."""
-    waiver, worth = judged
+    waiver, judgement = judged_waiver
     file = Path(waiver.file)
     signed = False
     if get_signature_path(file).exists():
-        seen = verify_signature(waiver.document.content, file, get_signers_path(file), waiver.approved_by, now)
-        signed = not seen.problem
-        said = (
-            f"signed by {waiver.approved_by} with {seen.key}"
+        verification = verify_signature(waiver.document.content, file, get_signers_path(file), waiver.approved_by, now)
+        signed = not verification.problem
+        signature_text = (
+            f"signed by {waiver.approved_by} with {verification.key}"
             if signed
-            else f"the signature does not count: {seen.problem}"
+            else f"the signature does not count: {verification.problem}"
         )
     else:
-        said = "not signed"
+        signature_text = "not signed"
     return {
         "id": waiver.id,
-        "signature": said,
+        "signature": signature_text,
         "signed": signed,
-        "waives": worth.is_waiving,
-        "status": worth.status,
-        "why": worth.why,
+        "waives": judgement.is_waiving,
+        "status": judgement.status,
+        "why": judgement.why,
     }
 
 
-def _because(why: str) -> str:
-    return f": {why}" if why else ""
+def _format_reason(reason: str) -> str:
+    return f": {reason}" if reason else ""

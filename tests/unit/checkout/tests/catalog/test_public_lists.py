@@ -1,8 +1,8 @@
 """The catalogue beside independent public lists: a name that two or more have is blocked, or it has a reason."""
 
 from made_catalogue import OWN
-from proscribe.controller.cli.catalog.checking import problems
-from proscribe.controller.cli.catalog.chosen import Chosen
+from proscribe.controller.cli.catalog.checking import find_problems
+from proscribe.controller.cli.catalog.chosen import LoadedCatalogue
 from public_lists import names, standing
 
 
@@ -18,4 +18,4 @@ def test_of_the_names_without_a_reason_nearly_all_are_blocked(own_catalogue):
 
 
 def test_the_projects_catalogue_has_no_problem_that_check_finds(own_catalogue):
-    assert list(problems(Chosen([OWN], own_catalogue))) == []
+    assert list(find_problems(LoadedCatalogue([OWN], own_catalogue))) == []

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import processor
 from properties import examples
-from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
+from proscribe.controller.cli.catalog.fetching import FetchedList, FetchError
 from proscribe.controller.cli.catalog.formats import FORMATS as RECALL_FORMATS
-from proscribe.controller.cli.catalog.formats import INCLUDES, Unreadable
-from proscribe.controller.cli.catalog.obtaining import once
-from proscribe.controller.cli.catalog.public_lists import name_of
+from proscribe.controller.cli.catalog.formats import INCLUDE_FORMATS, ListFormatError
+from proscribe.controller.cli.catalog.obtaining import cache_fetches
+from proscribe.controller.cli.catalog.public_lists import extract_host_name
 from proscribe.controller.cli.catalog.publishers import FORMATS, Publisher
-from proscribe.controller.cli.catalog.refreshing import _share
+from proscribe.controller.cli.catalog.refreshing import _parse_percent
 from proscribe.controller.compile.reading import grammar
 
 PIECES = st.sampled_from(
@@ -73,7 +73,7 @@ def test_a_list_in_its_form(form, text, found):
     ],
 )
 def test_a_list_without_its_form(form, text, why):
-    with pytest.raises(Unreadable, match=why):
+    with pytest.raises(ListFormatError, match=why):
         list(FORMATS[form](text, "parrot"))
 
 
@@ -91,25 +91,25 @@ ANY_JSON = st.recursive(
 @examples(300)
 def test_any_answer_of_a_publisher_is_texts_or_refused(text):
     for read in FORMATS.values():
-        with contextlib.suppress(Unreadable):
+        with contextlib.suppress(ListFormatError):
             assert all(isinstance(one, str) for one in read(text, "parrot"))
 
 
-@pytest.mark.parametrize("found", [Fetched("a", datetime.date(2026, 1, 1)), None])
+@pytest.mark.parametrize("found", [FetchedList("a", datetime.date(2026, 1, 1)), None])
 def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found):
     reached = []
 
     def fetched(publisher):
         reached.append(publisher.id)
         if found is None:
-            raise NotFetched("not there")
+            raise FetchError("not there")
         return found
 
-    fetch = once(fetched)
+    fetch = cache_fetches(fetched)
     for id_, url in (("one", "https://a.example/x"), ("two", "https://a.example/x"), ("three", "https://a.example/y")):
         publisher = Publisher(id_, url, "lines", "feed", "birds", ("birds",), 1)
         if found is None:
-            with pytest.raises(NotFetched, match="not there"):
+            with pytest.raises(FetchError, match="not there"):
                 fetch(publisher)
         else:
             assert fetch(publisher) == found
@@ -119,10 +119,10 @@ def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found)
 @pytest.mark.parametrize(("text", "share"), [("0", 0), ("999999", 999999), ("1000000", None)])
 def test_a_share_is_a_number_of_percent(text, share):
     if share is not None:
-        assert _share(text) == share
+        assert _parse_percent(text) == share
         return
     with pytest.raises(argparse.ArgumentTypeError, match="no share"):
-        _share(text)
+        _parse_percent(text)
 
 
 def stamp(protocol, *strings):
@@ -198,15 +198,15 @@ def test_a_public_list_in_its_form(form, text, part, found):
 
 
 def test_includes_of_a_v2fly_file_are_read():
-    assert list(INCLUDES["v2fly"]("a.example\ninclude:birds @x # y\ndomain:b.example\n")) == ["birds"]
+    assert list(INCLUDE_FORMATS["v2fly"]("a.example\ninclude:birds @x # y\ndomain:b.example\n")) == ["birds"]
 
 
 @given(text=st.lists(PIECES | st.text(max_size=4), max_size=40).map("".join), part=st.sampled_from(["", "X", "a"]))
 def test_no_text_is_more_than_unreadable(text, part):
     for form in RECALL_FORMATS.values():
-        with contextlib.suppress(Unreadable):
+        with contextlib.suppress(ListFormatError):
             for value in form(text, part):
-                name = name_of(value)
+                name = extract_host_name(value)
                 assert not name or not grammar.check_domain(name)
 
 
@@ -217,16 +217,16 @@ def test_reading_is_linear(unit):
     began = processor()
     for form in RECALL_FORMATS.values():
         for text in (unit * (1 << 15), f"{unit}\n" * (1 << 13), f"# X\n* {unit * (1 << 15)}"):
-            with contextlib.suppress(Unreadable):
+            with contextlib.suppress(ListFormatError):
                 for value in form(text, "X"):
-                    name_of(value)
+                    extract_host_name(value)
     assert processor() - began < 5  # ten times what it takes
 
 
 @given(st.text(max_size=300))
 def test_a_name_of_any_text_is_one_or_none(text):
-    name = name_of(text)
-    assert not name or (not grammar.check_domain(name) and name_of(name) in (name, name.removeprefix("www.")))
+    name = extract_host_name(text)
+    assert not name or (not grammar.check_domain(name) and extract_host_name(name) in (name, name.removeprefix("www.")))
 
 
 @pytest.mark.parametrize(
@@ -238,4 +238,4 @@ def test_a_name_of_any_text_is_one_or_none(text):
     ],
 )  # fmt: skip
 def test_name_in_a_value_is_read_without_its_surroundings(value, name):
-    assert name_of(value) == name
+    assert extract_host_name(value) == name

@@ -9,16 +9,23 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.cli import Refused, command_line
+from proscribe.controller.cli import CommandError, command_line
 from proscribe.controller.cli.catalog import list_files, recall
-from proscribe.controller.cli.catalog.chosen import Chosen
-from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
-from proscribe.controller.cli.catalog.independence import Witness, copied
-from proscribe.controller.cli.catalog.public_lists import Source
+from proscribe.controller.cli.catalog.chosen import LoadedCatalogue
+from proscribe.controller.cli.catalog.fetching import FetchedList, FetchError
+from proscribe.controller.cli.catalog.independence import Witness, find_copied_lists
+from proscribe.controller.cli.catalog.public_lists import PublicList
 from proscribe.controller.cli.catalog.recall import reading
-from proscribe.controller.cli.catalog.recall.measure import Found, Popular, Result, Share, measure, popular_names
-from proscribe.controller.cli.catalog.recall.reading import Lists
-from proscribe.controller.cli.catalog.recall.standing import MISSING, STATES, Standing, standings
+from proscribe.controller.cli.catalog.recall.measure import (
+    CategoryResult,
+    HandledShare,
+    ListedName,
+    PopularNames,
+    collect_popular_names,
+    measure_category,
+)
+from proscribe.controller.cli.catalog.recall.reading import ListContents
+from proscribe.controller.cli.catalog.recall.standing import MISSING_STATE, NAME_STATES, NameStatus, make_status_finder
 from recording import compare, join_files, outline
 
 ENTRY = (
@@ -45,8 +52,10 @@ V2FLY = (
     "- {id: third, publisher: X, family: third, about: [vpn], folder: third, paths: [data/list], format: v2fly,"
     " least: 1, licence: MIT}"
 )
-READ_LISTS = Lists({"one": {"a": 1}, "two": {"a": 1, "b": 2}}, {"four": "it is not there", "five": "it is empty"})
-NOBODY = Popular({}, frozenset(), ())
+READ_LISTS = ListContents(
+    {"one": {"a": 1}, "two": {"a": 1, "b": 2}}, {"four": "it is not there", "five": "it is empty"}
+)
+NOBODY = PopularNames({}, frozenset(), ())
 IDS = "abcd"
 LISTS_OF_NAMES = st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(["x", "y", "z", "x.y"]), max_size=4))
 KEYS_OF_NAMES = ("domains", "nxdomain_canaries", "urls", "shared_domains", "allow_domains", "mail_hosts", "decided")
@@ -113,14 +122,17 @@ HOSTILE = {
     "a link out": (lambda path: path.symlink_to("/etc/hostname"), "not a link out of it"),
     "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "not a link out of it"),
     "a link in a circle": (lambda path: path.symlink_to("list"), "expected a file that can be read"),
-    "too large": (lambda path: (path.touch(), os.truncate(path, list_files.LARGEST + 1)), "more than 33554432 bytes"),
+    "too large": (
+        lambda path: (path.touch(), os.truncate(path, list_files.MAX_FILE_BYTES + 1)),
+        "more than 33554432 bytes",
+    ),
     "too many names": (lambda path: path.write_text("".join(f"x{n}.example\n" for n in range(101))), "more than 100"),
 }
 
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_list_that_cannot_be_read_is_named_and_measures_nothing(call, folder, monkeypatch, case):
-    monkeypatch.setattr(reading, "MOST_NAMES", 100)
+    monkeypatch.setattr(reading, "MAX_LIST_NAMES", 100)
     make, why = HOSTILE[case]
     (folder / "second/list").unlink()
     make(folder / "second/list")
@@ -151,7 +163,7 @@ def more_rows(catalog, *rows):
     ],
 )
 def test_a_list_in_several_files(call, catalog, folder, monkeypatch, files, found):
-    monkeypatch.setattr(list_files, "MOST_FILES", 5)
+    monkeypatch.setattr(list_files, "MAX_LIST_FILES", 5)
     more_rows(catalog, V2FLY)
     (folder / "third/data").mkdir(parents=True)
     for name, text in files.items():
@@ -214,10 +226,10 @@ def test_fetched_lists_are_written_into_the_folder(call, catalog, tmp_path, monk
 
     def fetch(url, ca_file=""):
         if url not in published:
-            raise NotFetched("it could not be fetched: 404")
-        return Fetched(published[url], datetime.date(2026, 1, 2))
+            raise FetchError("it could not be fetched: 404")
+        return FetchedList(published[url], datetime.date(2026, 1, 2))
 
-    monkeypatch.setattr(reading, "fetch", fetch)
+    monkeypatch.setattr(reading, "fetch_list", fetch)
     for id_ in ("third", "fourth", "fifth"):
         more_rows(catalog, V2FLY.replace("third", id_).replace("least", f"url: 'https://x.example/{id_}/', least"))
     new = tmp_path / "new"
@@ -250,40 +262,42 @@ def test_a_proposal_needs_a_list_of_what_is_asked_for(call, folder):
 
 
 def make_found(number, state, popular=True, rank=None, *lists):
-    return Found(f"n{number}.example", Standing(state, "owl"), popular, rank, lists or ("one", "two"))
+    return ListedName(f"n{number}.example", NameStatus(state, "owl"), popular, rank, lists or ("one", "two"))
 
 
-EVERY = [make_found(number, state, True, number + 1) for number, state in enumerate(STATES)]
+EVERY = [make_found(number, state, True, number + 1) for number, state in enumerate(NAME_STATES)]
 OTHERS = [make_found(20, "missing"), make_found(21, "unverified", False, None, "two"), make_found(22, "blocked", False)]
 RESULTS = (
-    Result("vpn", {"one": 1200, "two": 12}, 2, 1201, [*EVERY, *OTHERS], True),
-    Result("tor", {"one": 3}, 1, 3, [], True),
-    Result("webmail", {"one": 3, "three": 5}, 2, 8, [], True),
-    Result("messaging", {"one": 3, "two": 4}, 2, 7, [make_found(30, "blocked"), make_found(31, "blocked")], False),
+    CategoryResult("vpn", {"one": 1200, "two": 12}, 2, 1201, [*EVERY, *OTHERS], True),
+    CategoryResult("tor", {"one": 3}, 1, 3, [], True),
+    CategoryResult("webmail", {"one": 3, "three": 5}, 2, 8, [], True),
+    CategoryResult(
+        "messaging", {"one": 3, "two": 4}, 2, 7, [make_found(30, "blocked"), make_found(31, "blocked")], False
+    ),
 )
 
 
-RECALL = recall.Recall(READ_LISTS, RESULTS, ("top", "other"), 100_000)
+RECALL = recall.RecallReport(READ_LISTS, RESULTS, ("top", "other"), 100_000)
 
 
 @pytest.fixture
 def run(monkeypatch, capsys):
     calls = []
     monkeypatch.setenv("COLUMNS", "90")
-    monkeypatch.setattr(recall, "needed", lambda chosen, categories: (chosen, tuple(categories)))
+    monkeypatch.setattr(recall, "select_needed_lists", lambda chosen, categories: (chosen, tuple(categories)))
     monkeypatch.setattr(recall, "fetch_lists", lambda *given: [calls.append(given) or "one: 1 file"])
 
     def command(*words, found=RECALL):
         calls.clear()
-        monkeypatch.setattr(recall, "compared", lambda *given: calls.append(given) or found)
-        _, arguments = command_line.read("catalog", ["recall", "lists", *words])
+        monkeypatch.setattr(recall, "compare_catalogue", lambda *given: calls.append(given) or found)
+        _, arguments = command_line.parse_command("catalog", ["recall", "lists", *words])
         return arguments.run_subcommand(arguments, "chosen"), *capsys.readouterr(), list(calls)
 
     return command
 
 
 def test_all_of_a_comparison(run):
-    nothing = recall.Recall(Lists({}, {}), (), (), 5)
+    nothing = recall.RecallReport(ListContents({}, {}), (), (), 5)
     shown = {"printed": run()[1], "missing": run("--missing")[1].partition("\nvpn\t")[2]}
     shown["nothing"] = run("--missing", found=nothing)[1]
     shown["JSON"] = outline(json.loads(run("--json", "--at-least", "vpn=1")[1]))
@@ -305,7 +319,7 @@ def test_all_of_a_comparison(run):
 )
 def test_a_goal_is_reached_or_it_is_said_why_not(run, goal, said):
     code, _, printed, _ = run("--at-least", goal)
-    assert (code, " ".join(printed.split())) == ((recall.BELOW_GOAL, said) if said else (0, ""))
+    assert (code, " ".join(printed.split())) == ((recall.BELOW_GOAL_CODE, said) if said else (0, ""))
 
 
 def test_recall_compares_named_categories_and_popular_names(run):
@@ -314,8 +328,8 @@ def test_recall_compares_named_categories_and_popular_names(run):
     fetched, compared = calls
     assert (code, printed) == (0, "one: 1 file\n")
     assert fetched == (("chosen", ("vpn", "tor")), Path("lists"), "ca.pem")
-    assert compared == ("chosen", Path("lists"), ["vpn", "tor"], recall.USUAL)
-    with pytest.raises(Refused, match="^--at-least tor=0.5 is about a category that --category leaves out"):
+    assert compared == ("chosen", Path("lists"), ["vpn", "tor"], recall.DEFAULT_POPULAR_COUNT)
+    with pytest.raises(CommandError, match="^--at-least tor=0.5 is about a category that --category leaves out"):
         run("--category", "vpn", "--at-least", "vpn=0.1", "--at-least", "tor=0.5")
 
 
@@ -341,7 +355,7 @@ def source(id_, about="vpn", mixed="", takes_from="", popular="", only_popular="
     lists = {"about": about, "mixed": mixed, "takes_from": takes_from, "paths": "x", "named": "", "without": ""}
     own = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
     own |= {key: tuple(value.split()) for key, value in lists.items()}
-    return Source(id=id_, family=id_.partition("_")[0], popular=popular, only_popular=only_popular, least=1, **own)
+    return PublicList(id=id_, family=id_.partition("_")[0], popular=popular, only_popular=only_popular, least=1, **own)
 
 
 def listed(names):
@@ -361,36 +375,38 @@ def listed(names):
     ],
 )
 def test_popular_names_have_a_rank(popular, most, name, rank):
-    found = popular_names([source("top", "", popular=popular)], {"top": listed("a x.owl tit y.owl")}, most)
-    assert found.has(f"{name}.example") is (rank != 0)
+    found = collect_popular_names([source("top", "", popular=popular)], {"top": listed("a x.owl tit y.owl")}, most)
+    assert found.has_name(f"{name}.example") is (rank != 0)
     assert found.ranks.get(f"{name}.example") == (rank or None)
 
 
 def test_two_lists_of_what_is_asked_for_add_up():
     lists = [source("top", "", popular="ranked"), source("next", "", popular="ranked"), source("gone", "", popular="9")]
-    found = popular_names(lists, {"top": listed("a b"), "next": listed("b a c")}, 9)
-    assert found.read == ("top", "next")
+    found = collect_popular_names(lists, {"top": listed("a b"), "next": listed("b a c")}, 9)
+    assert found.list_ids == ("top", "next")
     assert dict(found.ranks) == {"a.example": 1, "b.example": 1, "c.example": 3, "example": 1}
 
 
 @pytest.mark.parametrize(
     ("families", "popular", "whole", "share"),
     [
-        ("ab", ("top",), True, Share(1, 3)),
-        ("ab", ("top",), False, Share(0, 1)),
-        ("ab", (), True, Share(1, 3)),
+        ("ab", ("top",), True, HandledShare(1, 3)),
+        ("ab", ("top",), False, HandledShare(0, 1)),
+        ("ab", (), True, HandledShare(1, 3)),
         ("ab", (), False, None),  # no list says what is asked for
         ("a", ("top",), True, None),
         ("", ("top",), True, None),
     ],
 )
 def test_a_share_is_of_what_was_measured(families, popular, whole, share):
-    states = {"owl.example": Standing("blocked", "owl")}
+    states = {"owl.example": NameStatus("blocked", "owl")}
     names = {family: listed("owl wren tit") for family in families}
-    requested = Popular({"wren.example": 5} if popular else {}, frozenset(), popular)
+    requested = PopularNames({"wren.example": 5} if popular else {}, frozenset(), popular)
     sources = [source(family) for family in families]
-    result = measure("vpn", sources, names, requested, lambda name: states.get(name, Standing(MISSING)))
-    assert result.share(whole) == share
+    result = measure_category(
+        "vpn", sources, names, requested, lambda name: states.get(name, NameStatus(MISSING_STATE))
+    )
+    assert result.compute_share(whole) == share
 
 
 BOTH_OF_C = [source("a", takes_from="c"), source("b", takes_from="c")]
@@ -417,9 +433,9 @@ ENDED = source("c", only_popular="ended")
 )
 def test_name_counts_where_two_independent_lists_have_it(lists, names, top, found):
     by_id = {one.id: listed(some) for one, some in zip(lists, names.split(","), strict=True)}
-    popular = Popular(listed(top), frozenset(), ("top",))
-    result = measure("vpn", lists, by_id, popular, lambda _: Standing(MISSING))
-    assert {one.name for one in result.found} == set(listed(found))
+    popular = PopularNames(listed(top), frozenset(), ("top",))
+    result = measure_category("vpn", lists, by_id, popular, lambda _: NameStatus(MISSING_STATE))
+    assert {one.name for one in result.listed_names} == set(listed(found))
 
 
 @pytest.mark.parametrize(
@@ -434,7 +450,7 @@ def test_name_counts_where_two_independent_lists_have_it(lists, names, top, foun
 )
 def test_list_that_has_nearly_all_of_another_is_taken_for_a_copy(small, large, shared, copies):
     lists = {"small": {*range(small)}, "large": {*range(small - shared, small - shared + large)}}
-    found = copied({id_: Witness(id_) for id_ in lists}, lists)
+    found = find_copied_lists({id_: Witness(id_) for id_ in lists}, lists)
     other = {"large": {"small"}, "small": {"large"}}
     assert found == {id_: taken if id_ in copies.split() else set() for id_, taken in other.items()}
 
@@ -442,22 +458,23 @@ def test_list_that_has_nearly_all_of_another_is_taken_for_a_copy(small, large, s
 def test_copy_at_second_hand_vouches_for_no_name_and_the_most_asked_for_comes_first():
     lists = [source("a", takes_from="b"), source("b", takes_from="c"), source("c")]
     names = {"a": listed("owl"), "b": listed("wren"), "c": listed("owl")}
-    assert measure("vpn", lists, names, NOBODY, lambda _: Standing(MISSING)).found == []
-    popular = Popular({"tit.example": 7, "owl.example": 9}, frozenset({"wren.example"}), ("top",))
-    found = measure(
-        *("vpn", lists[::2], dict.fromkeys("ac", listed("owl x wren tit")), popular), lambda _: Standing(MISSING)
-    ).found
+    assert measure_category("vpn", lists, names, NOBODY, lambda _: NameStatus(MISSING_STATE)).listed_names == []
+    popular = PopularNames({"tit.example": 7, "owl.example": 9}, frozenset({"wren.example"}), ("top",))
+    found = measure_category(
+        *("vpn", lists[::2], dict.fromkeys("ac", listed("owl x wren tit")), popular),
+        lambda _: NameStatus(MISSING_STATE),
+    ).listed_names
     assert [name.name.partition(".")[0] for name in found] == ["tit", "owl", "wren", "x"]
 
 
 @given(lists=LISTS_OF_NAMES, taken=st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(IDS)), max_size=4))
 def test_a_name_that_counts_is_in_two_families_and_saying_of_more_copies_adds_none(lists, taken):
     names = {id_: listed(" ".join(sorted(some))) for id_, some in lists.items()}
-    free = measure("vpn", [source(one) for one in IDS], names, NOBODY, lambda _: Standing(MISSING))
+    free = measure_category("vpn", [source(one) for one in IDS], names, NOBODY, lambda _: NameStatus(MISSING_STATE))
     copies = [source(one, takes_from=" ".join(taken.get(one, ()))) for one in IDS]
-    fewer = measure("vpn", copies, names, NOBODY, lambda _: Standing(MISSING))
-    assert all(len(one.lists) > 1 for one in free.found)
-    assert all(any(one.name.endswith(other.name) for other in free.found) for one in fewer.found)
+    fewer = measure_category("vpn", copies, names, NOBODY, lambda _: NameStatus(MISSING_STATE))
+    assert all(len(one.lists) > 1 for one in free.listed_names)
+    assert all(any(one.name.endswith(other.name) for other in free.listed_names) for one in fewer.listed_names)
 
 
 def service(id_, **says):
@@ -501,6 +518,6 @@ SERVICES = [
 def test_the_first_saying_about_a_name_counts(name, state, where, tmp_path):
     (tmp_path / "known_good.txt").write_text("good.other\n")
     catalogue = SimpleNamespace(services={one.id: one for one in SERVICES}, feeds={feed.id: feed for feed in FEEDS})
-    found = standings(Chosen([tmp_path], catalogue))(name)
+    found = make_status_finder(LoadedCatalogue([tmp_path], catalogue))(name)
     assert found.state == state
-    assert found.where == where if where or state == "missing" else found.where.startswith("carries ")
+    assert found.source == where if where or state == "missing" else found.source.startswith("carries ")

@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import HEAD, made_catalogue, plan, restrictions
-from proscribe.controller.cli import Refused
-from proscribe.controller.cli.explain.facts import Facts
-from proscribe.controller.cli.explain.question import Question, read
-from proscribe.controller.cli.explain.reasons import answers, browser, decided
-from proscribe.controller.cli.explain.reasons.reason import Answer, Policy, Reason, by_mode, missing
-from proscribe.controller.cli.explain.relations import Subject, remarks, subject
+from proscribe.controller.cli import CommandError
+from proscribe.controller.cli.explain.facts import HostFacts
+from proscribe.controller.cli.explain.question import Question, parse_question
+from proscribe.controller.cli.explain.reasons import browser, decide_answer, find_control_answers
+from proscribe.controller.cli.explain.reasons.reason import (
+    ControlAnswer,
+    EffectivePolicy,
+    Reason,
+    explain_entry,
+    explain_missing_entry,
+)
+from proscribe.controller.cli.explain.relations import Subject, find_subject, list_remarks
 from proscribe.controller.compile.catalogue.claims import SHARED_NAMES, Claimant, check_claims
 from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
@@ -30,7 +36,7 @@ from proscribe.model.finding import NO_IDENTIFIERS_REASON
 from proscribe.model.plan import CONTROLS
 from recording import compare, fold, join_files, list_changes
 
-EVERYTHING = Facts(
+EVERYTHING = HostFacts(
     "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset(), frozenset({"chromium", "firefox"})
 )
 LABELS = st.sampled_from(["parrot", "work", "office", "web", "owl", "gull", "a", "imap", "pages"])
@@ -68,11 +74,11 @@ def waiver(id_="w1", services=("parrot",), controls=CONTROLS, hours=(), **partia
 
 def said(catalogue, text, waivers=None, facts=EVERYTHING, **values):
     values.setdefault("dns_backend", "auto")
-    about = subject(read(text), catalogue)
+    about = find_subject(parse_question(text), catalogue)
     compiled = {**plan(catalogue, waivers or [], **values), "browsers": BROWSERS}
-    policy = Policy(compiled, restrictions(**values), {"w1": " of head, until then"}, facts)
-    found = answers(about, policy)
-    return {"all": decided(about, found), **found}
+    policy = EffectivePolicy(compiled, restrictions(**values), {"w1": " of head, until then"}, facts)
+    found = find_control_answers(about, policy)
+    return {"all": decide_answer(about, found), **found}
 
 
 def texts(found, control):
@@ -128,8 +134,8 @@ markers: {go: [example.org/waxwing], programs: [waxwingd]}
 browser_extensions: {firefox: [waxwing@example.org]}
 nxdomain_canaries: [canary.example]
 """
-SYSTEMS = {name: Facts(name) for name in ("", "windows", "macos")}
-SYSTEMS["no browser"] = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
+SYSTEMS = {name: HostFacts(name) for name in ("", "windows", "macos")}
+SYSTEMS["no browser"] = HostFacts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
 SYSTEMS["firefox"] = SYSTEMS["no browser"]._replace(browsers=frozenset({"firefox"}))
 OF_SYSTEMS = [
     *("waxwing", "web.parrot.example", "198.51.100.7", "canary.example", "waxwing-cli", "waxwing-gui", "waxwingd"),
@@ -215,21 +221,21 @@ def test_which_names_have_room_may_depend_on_the_dns_backend(host, backend, stat
         "dns": control(["first.example", "second.example"]),
     }
     made, chosen = {"controls": controls, "browsers": []}, SimpleNamespace(dns_backend=backend)
-    policy = SimpleNamespace(plan=made, restrictions=chosen, section=controls.get, facts=Facts(), waivers={})
+    policy = SimpleNamespace(plan=made, restrictions=chosen, section=controls.get, facts=HostFacts(), waivers={})
     question = SimpleNamespace(host=host, path="")
     about = SimpleNamespace(kind="name", relations=(), services=lambda _: (), question=question)
-    (reason,) = browser.reasons(about, policy)
+    (reason,) = browser.find_reasons(about, policy)
     assert (reason.status, reason.text.endswith(where)) == (status, True)
 
 
 @pytest.fixture(scope="module")
 def real(own_catalogue):
-    return own_catalogue, Policy(plan(own_catalogue, []), restrictions(), {})
+    return own_catalogue, EffectivePolicy(plan(own_catalogue, []), restrictions(), {})
 
 
 @pytest.mark.parametrize("text", RESTRICTED_NAMES)
 def test_the_real_catalogue_blocks_what_it_is_for(real, text):
-    assert answers(subject(read(text), real[0]), real[1])["browser"].status == "blocked"
+    assert find_control_answers(find_subject(parse_question(text), real[0]), real[1])["browser"].status == "blocked"
 
 
 CHOICES = {"services_include": [[], ["parrot_work"]], "tenants": [{}, {"google": ["example.org"]}]}
@@ -262,7 +268,7 @@ def test_the_firewall_refuses_what_the_answer_says(catalogue, offset, port, waiv
 
 
 FACTS = st.builds(
-    Facts,
+    HostFacts,
     st.sampled_from(["", "debian", "fedora"]),
     st.none() | st.frozensets(st.sampled_from(["dpkg", "rpm", "flatpak"])),
     st.none() | st.frozensets(st.sampled_from(["nix", "conda"])),
@@ -279,14 +285,14 @@ def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_re
     section = plan(catalogue, [], **values)["controls"].get("apps")
     restricted = section is not None and name_ in DesiredApps(section).find_restricted_packages(MANAGERS[key])
     answer = said(catalogue, name_, facts=facts, **values)["apps"].status
-    if facts.managers is None:
+    if facts.package_managers is None:
         assert answer == ("depends" if restricted else "off")
     else:
-        assert (answer == "blocked") is (restricted and MANAGERS[key] in facts.managers)
+        assert (answer == "blocked") is (restricted and MANAGERS[key] in facts.package_managers)
 
 
 def test_service_whose_package_system_is_not_there_is_open(catalogue):
-    nothing = said(catalogue, "dodo", facts=Facts("fedora", frozenset({"rpm"})), services_include=["dodo"])
+    nothing = said(catalogue, "dodo", facts=HostFacts("fedora", frozenset({"rpm"})), services_include=["dodo"])
     assert nothing["apps"].status == "open"
     assert "nothing of it is known that could be here: this host has no apt" in texts(nothing, "apps")
 
@@ -308,7 +314,7 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
     seen = scan.scan_portable_apps(Host(str(root)), section["services"], names, region, (), {}).portable_apps
     try:
         answer = said(catalogue, f"{place}/{file}", services_include=["dodo"])["apps"].status
-    except Refused:
+    except CommandError:
         answer = "open"
     if seen or suffix or place in names.program_folders:
         assert (answer != "open") is bool(seen)
@@ -322,17 +328,17 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
 def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host):
     claimant = Claimant("parrot", 0, [host], [], [], [], [], [])
     refused = bool(check_claims({"parrot": claimant}, {"parrot"}))
-    remark = " ".join(remarks(Subject("name", Question(host, host), ())))
+    remark = " ".join(list_remarks(Subject("name", Question(host, host), ())))
     assert ("no service may block the whole of" in remark) is refused
 
 
 def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its_names(real):
-    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
+    debian = HostFacts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
     policy = real[1]._replace(facts=debian)
     by_name = 0
     for id_, entry in policy.plan["controls"]["apps"]["services"].items():
-        answer = answers(subject(read(id_), real[0]), policy)["apps"]
-        if entry["mode"] != "enforce" or entry["paths"] or any(map(debian.has, entry["packages"])):
+        answer = find_control_answers(find_subject(parse_question(id_), real[0]), policy)["apps"]
+        if entry["mode"] != "enforce" or entry["paths"] or any(map(debian.has_package_system, entry["packages"])):
             continue
         assert answer.status != "blocked" or "web addresses" in answer.reasons[0].text
         by_name += "none in a package system of this host" in answer.reasons[0].text
@@ -340,9 +346,11 @@ def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its
 
 
 def test_a_system_that_is_not_served_has_one_answer():
-    policy = SimpleNamespace(facts=Facts("darwin"))
-    found = answers(SimpleNamespace(kind="name"), policy)
-    assert found == dict.fromkeys(CONTROLS, Answer("open", (Reason("open", "no control is observed on darwin"),)))
+    policy = SimpleNamespace(facts=HostFacts("darwin"))
+    found = find_control_answers(SimpleNamespace(kind="name"), policy)
+    assert found == dict.fromkeys(
+        CONTROLS, ControlAnswer("open", (Reason("open", "no control is observed on darwin"),))
+    )
 
 
 @pytest.mark.parametrize(
@@ -368,7 +376,7 @@ def test_a_system_that_is_not_served_has_one_answer():
 def test_an_entry_of_the_plan_gives_its_reasons(entry, reasons):
     policy = SimpleNamespace(waivers={"w1": " of head"})
     expected = [(status, text, "owl", waiver) for status, text, waiver in reasons]
-    assert [tuple(reason) for reason in by_mode(policy, "owl", entry, "it")] == expected
+    assert [tuple(reason) for reason in explain_entry(policy, "owl", entry, "it")] == expected
 
 
 @pytest.mark.parametrize(
@@ -387,7 +395,7 @@ def test_why_a_service_has_no_entry(control, restrictions, status, text):
     sections = {"apps": {"nothing_known": ["owl"]}, "browser": {}, "firewall": {"nothing_known": ["wren"]}}
     policy = SimpleNamespace(restrictions=SimpleNamespace(**{**usual, **restrictions}), section=sections.get)
     owl = {"id": "owl", "name": "Owl", "category": "webmail", "audience": "consumer", "tenants": "google"}
-    reason = missing(policy, control, SimpleNamespace(**owl), "no domain")
+    reason = explain_missing_entry(policy, control, SimpleNamespace(**owl), "no domain")
     assert (reason.status, reason.service, text in reason.text) == (status, "owl", True)
 
 
@@ -401,4 +409,4 @@ def test_why_a_service_has_no_entry(control, restrictions, status, text):
 )
 def test_system_of_a_host_decides_whether_it_is_observed_and_changed(systems, observed, changed):
     for system in systems.split():
-        assert (Facts(system).observed_system, Facts(system).only_observed) == (observed, not changed)
+        assert (HostFacts(system).is_observed_system, HostFacts(system).is_only_observed) == (observed, not changed)

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 import yaml
-from proscribe.controller.cli import Refused, export, inventory, scheduled
-from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
+from proscribe.controller.cli import CommandError, export, inventory, scheduled
+from proscribe.controller.cli.catalog.fetching import FetchedList, FetchError
 from proscribe.controller.cli.diff.revision import Repository
 from proscribe.controller.cli.scheduled import catalogue, exports, proposing
 from proscribe.controller.compile.plans.hosts import compile_hosts
@@ -41,7 +41,7 @@ class Place:
         self.publishers(self.release, ("nets", "networks", "parrot"))
         self.git("init", "--quiet", "--initial-branch=main")
         self.commit()
-        monkeypatch.setattr(catalogue, "_folders", lambda _: (Repository(self.top), self.folders))
+        monkeypatch.setattr(catalogue, "_find_catalogue_folders", lambda _: (Repository(self.top), self.folders))
 
     def write(self, path, text):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,12 +63,12 @@ class Place:
 
     def fetched(self, publisher):
         if publisher.id not in self.lists:
-            raise NotFetched("it could not be fetched")
-        return Fetched(self.lists[publisher.id], TODAY, "a" * 64)
+            raise FetchError("it could not be fetched")
+        return FetchedList(self.lists[publisher.id], TODAY, "a" * 64)
 
     def refresh(self, **lists):
         self.lists = lists
-        return catalogue.refresh((), self.fetched)
+        return catalogue.refresh_on_branch((), self.fetched)
 
     def state(self):
         """Return the files and what git has checked out; objects and branches of git may change."""
@@ -122,8 +122,8 @@ def test_branch_of_somebody_else_is_never_moved(place, monkeypatch):
     place.git("branch", BRANCH)
     place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
     assert place.git("rev-parse", BRANCH) == place.git("rev-parse", "HEAD") == place.git("rev-parse", f"{BRANCH}-2^")
-    monkeypatch.setattr(proposing, "_there", lambda *_: False)  # it is made a moment later
-    with pytest.raises(Refused, match=f"git update-ref in {place.top}: .*reference already exists"):
+    monkeypatch.setattr(proposing, "_has_branch", lambda *_: False)  # it is made a moment later
+    with pytest.raises(CommandError, match=f"git update-ref in {place.top}: .*reference already exists"):
         place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
     assert place.git("rev-parse", BRANCH) == place.git("rev-parse", "HEAD")
 
@@ -152,9 +152,9 @@ def test_programs_of_the_configuration_of_a_repository_are_not_run(place):
 
 
 def test_there_are_only_so_many_branches_of_a_day(place, monkeypatch):
-    monkeypatch.setattr(proposing, "MOST", 1)
+    monkeypatch.setattr(proposing, "MAX_BRANCHES", 1)
     place.git("branch", BRANCH)
-    with pytest.raises(Refused, match="merge or delete them"):
+    with pytest.raises(CommandError, match="merge or delete them"):
         place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
 
 
@@ -167,7 +167,7 @@ def test_merged_refresh_is_no_news_on_the_same_day(place):
 def test_a_directory_that_is_not_committed_is_refused(place):
     place.write(place.top / "more/feeds/birds.yml", FEED)
     place.folders = [(place.release, place.top / "more")]
-    with pytest.raises(Refused, match="more is not in the newest commit"):
+    with pytest.raises(CommandError, match="more is not in the newest commit"):
         place.refresh()
 
 
@@ -176,18 +176,20 @@ def test_a_directory_that_is_not_committed_is_refused(place):
 )
 def test_refresh_ends_with_a_code_for_its_outcome(monkeypatch, capsys, complete, sent, code):
     message = Notification("a subject", ("a line",), {})
-    monkeypatch.setattr(catalogue, "refresh", lambda _: (message, complete))
-    monkeypatch.setattr(scheduled, "send", lambda *_: sent)
+    monkeypatch.setattr(catalogue, "refresh_on_branch", lambda _: (message, complete))
+    monkeypatch.setattr(scheduled, "send_notification", lambda *_: sent)
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == code
     assert capsys.readouterr().out == "a subject\na line\n\n"
-    monkeypatch.setattr(catalogue, "refresh", lambda _: (None, True))
+    monkeypatch.setattr(catalogue, "refresh_on_branch", lambda _: (None, True))
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == 0
 
 
 def test_reason_against_a_refresh_is_reported(monkeypatch, capsys):
     sent = []
-    monkeypatch.setattr(catalogue, "refresh", make_refusal(Refused("/srv/policy lies in no git repository")))
-    monkeypatch.setattr(scheduled, "send", lambda message, _: not sent.append(message))
+    monkeypatch.setattr(
+        catalogue, "refresh_on_branch", make_refusal(CommandError("/srv/policy lies in no git repository"))
+    )
+    monkeypatch.setattr(scheduled, "send_notification", lambda message, _: not sent.append(message))
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == 1
     assert "/srv/policy lies in no git repository" in capsys.readouterr().out
     (message,) = sent
@@ -202,21 +204,23 @@ def renew(tmp_path):
 
     def renewed(fed):
         parser = argparse.ArgumentParser()
-        inventory.add_options(parser)
+        inventory.add_inventory_options(parser)
         arguments = parser.parse_args(["-i", str(tmp_path / "hosts.yml")])
         now = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
-        return export.renew(fed, compile_hosts(inventory.question(arguments, group=fed.group, served=False), now), now)
+        return export.update_export(
+            fed, compile_hosts(inventory.read_compile_input(arguments, group=fed.group, only_served=False), now), now
+        )
 
     return renewed
 
 
 def test_export_of_another_owner_stays(renew, tmp_path):
     renew(FedExport("unbound", str(tmp_path / "out"), "office"))
-    with pytest.raises(Refused, match="has an export unbound of group office; expected another directory"):
+    with pytest.raises(CommandError, match="has an export unbound of group office; expected another directory"):
         renew(FedExport("rpz", str(tmp_path / "out"), "office"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes").write_text("mine")
-    with pytest.raises(Refused, match="is not empty, and no earlier export"):
+    with pytest.raises(CommandError, match="is not empty, and no earlier export"):
         renew(FedExport("rpz", str(tmp_path / "mine"), "office"))
     assert (tmp_path / "mine/notes").read_text() == "mine"
 
@@ -230,7 +234,7 @@ def test_a_run_says_which_exports_it_renews(renew, tmp_path, fed, said):
     (tmp_path / "report").mkdir()
     report = {"schema": "proscribe/report/1", "run": {"exports_fed": fed}}
     (tmp_path / "report/report.json").write_text(json.dumps(report))
-    notification = exports.renewed(tmp_path / "report", ["-i", str(tmp_path / "hosts.yml"), "--limit", "kiosk1"])
+    notification = exports.update_exports(tmp_path / "report", ["-i", str(tmp_path / "hosts.yml"), "--limit", "kiosk1"])
     assert (notification and notification.subject) == (said and f"Proscribe: {said}")
     if notification:
         assert notification.facts["not_written"] == []
@@ -242,7 +246,7 @@ def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path, monkeypatch):
            (("rpz", "office"), ("nft", "office"), ("pac", ""), ("hosts", ""), ("unbound", "guests"))]  # fmt: skip
     (tmp_path / "report.json").write_text(json.dumps({"run": {"exports_fed": fed}}))
     calls = []
-    outcomes = {"rpz": ["a", "b"], "nft": [], "pac": Refused("no"), "hosts": OSError("full")}
+    outcomes = {"rpz": ["a", "b"], "nft": [], "pac": CommandError("no"), "hosts": OSError("full")}
 
     def question(arguments, **how):
         calls.append((arguments.inventory, arguments.limit, how["group"], how["served"]))
@@ -255,11 +259,11 @@ def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path, monkeypatch):
             raise outcomes[fed.format]
         return outcomes[fed.format]
 
-    monkeypatch.setattr(inventory, "question", question)
+    monkeypatch.setattr(inventory, "read_compile_input", question)
     monkeypatch.setattr(exports, "compile_hosts", lambda *_: "compiled")
     monkeypatch.setattr(exports, "add_signing", lambda *_: "compiled")
-    monkeypatch.setattr(export, "renew", renew)
-    notification = exports.renewed(tmp_path, ["-i", "x,", "--limit", "kiosk1"])
+    monkeypatch.setattr(export, "update_export", renew)
+    notification = exports.update_exports(tmp_path, ["-i", "x,", "--limit", "kiosk1"])
     assert notification.subject == "Proscribe: 3 exports not written, 1 export written again"
     assert notification.facts["written"] == [{**fed[0], "why": "a", "differences": 2}]
     whys = [(export["format"], export["why"]) for export in notification.facts["not_written"]]
@@ -267,4 +271,4 @@ def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path, monkeypatch):
     assert calls == [(["x,"], "", group, False) for group in ("office", "", "guests")]
     outcomes |= {"rpz": [], "pac": [], "hosts": []}
     (tmp_path / "report.json").write_text(json.dumps({"run": {"exports_fed": fed[:4]}}))
-    assert exports.renewed(tmp_path, ["-i", "x,"]) is None
+    assert exports.update_exports(tmp_path, ["-i", "x,"]) is None

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from made_policy import NOW
-from proscribe.controller.cli import Refused, inventory
+from proscribe.controller.cli import CommandError, inventory
 from proscribe.controller.cli.waiver import requested
-from proscribe.controller.cli.waiver.drafting import fill_in
-from proscribe.controller.cli.waiver.requested import Opens, Standing
+from proscribe.controller.cli.waiver.drafting import fill_in_options
+from proscribe.controller.cli.waiver.requested import RequestStatus, WaiverEffect
 from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.refusals import RequestRefusal
@@ -20,15 +20,18 @@ from refusals import make_refusal
 
 ID = "0f3a9c5d7e1b2846"
 REQUEST = StoredRequest("press01", ID, "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z")
-OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
+OPENS = WaiverEffect("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
 LISTS = ("services", "hosts", "groups", "zones", "users", "controls")
 TEXTS = ("reason", "requested_by", "requested_on", "approved_by", "approved_on", "expires", "id")
-BOTH = Opens("wong", ("apps",), ("apps", "browser", "firewall"), ("browser", "firewall"))
+BOTH = WaiverEffect("wong", ("apps",), ("apps", "browser", "firewall"), ("browser", "firewall"))
 OUT = "closed, because --control leaves"
 WHOLE = "because what they refuse they refuse to a whole host; --whole-host opens them for everybody there"
 ALONE = "whole host: a waiver for wong alone would leave it out of reach. --whole-host opens it for everybody there"
-ONE_CLOSED, TWO_CLOSED = Opens("wong", (), ("browser",), ("browser",)), Opens("wong", (), ("browser", "dns"))
-PARTLY_OPEN = Opens("wong", ("apps", "firewall"), ("apps", "browser", "dns"), ("browser",), True)
+ONE_CLOSED, TWO_CLOSED = (
+    WaiverEffect("wong", (), ("browser",), ("browser",)),
+    WaiverEffect("wong", (), ("browser", "dns")),
+)
+PARTLY_OPEN = WaiverEffect("wong", ("apps", "firewall"), ("apps", "browser", "dns"), ("browser",), True)
 NO = RequestRefusal(ID, "press01", "wong", "parrot", "use the desk", "head", "2026-11-25T04:00:00Z")
 UNSIGNED = {"waives": False, "status": "bad_signature", "why": "no key"}
 REVOKED = {"waives": False, "status": "revoked", "why": "over"}
@@ -37,8 +40,8 @@ STAYS = "would stay closed, being for a whole host"
 
 
 def standing(opens=OPENS, **changed):
-    own = {name: changed.pop(name) for name in tuple(changed) if name in Standing._fields}
-    made = Standing(REQUEST._replace(**changed), ("press",), ("head", "other"), "open", "", "", opens, 365)
+    own = {name: changed.pop(name) for name in tuple(changed) if name in RequestStatus._fields}
+    made = RequestStatus(REQUEST._replace(**changed), ("press",), ("head", "other"), "open", "", "", opens, 365)
     return made._replace(**own)
 
 
@@ -72,7 +75,7 @@ CUT = f"{'x' * 89}._-{'y' * 93}"  # where an id of a hundred characters would be
 )
 def test_draft_is_as_the_request_has_it_where_no_option_says_else(given, request_, draft):
     arguments = options(**given)
-    fill_in(arguments, standing(**request_), NOW)
+    fill_in_options(arguments, standing(**request_), NOW)
     assert vars(arguments) == {**DRAFT, "whole_host": arguments.whole_host, **draft}
 
 
@@ -85,11 +88,11 @@ def test_draft_is_as_the_request_has_it_where_no_option_says_else(given, request
         (OPENS, {"whole_host": True}, []),
         (OPENS, {"whole_host": True, "controls": ["apps", "firewall"]}, [f"browser stays {OUT} it out"]),
         (OPENS, {"whole_host": True, "controls": ["apps"]}, [f"browser and firewall stay {OUT} them out"]),
-        (Opens("wong", ("apps",), ("apps",)), {}, []),
+        (WaiverEffect("wong", ("apps",), ("apps",)), {}, []),
     ],
 )
 def test_draft_shows_its_approver_which_controls_stay_closed(opens, given, remarks):
-    assert fill_in(options(**given), standing(opens), NOW) == remarks
+    assert fill_in_options(options(**given), standing(opens), NOW) == remarks
 
 
 @pytest.mark.parametrize(
@@ -98,15 +101,15 @@ def test_draft_shows_its_approver_which_controls_stay_closed(opens, given, remar
         *(({"state": state, "why": "W-1"}, {}, "has a waiver already: W-1") for state in ("drafted", "waived")),
         *(({}, {name: ["x"]}, "names the service, the host and the user") for name in LISTS[:-1]),
         ({"user": "a,b"}, {}, "found the user 'a,b', expected one user"),
-        ({"opens": Opens("wong", (), ())}, {}, "nothing restricts parrot on press01"),
+        ({"opens": WaiverEffect("wong", (), ())}, {}, "nothing restricts parrot on press01"),
         ({"opens": ONE_CLOSED}, {}, f"browser closes parrot on press01, and it does so for a {ALONE}"),
         ({"opens": TWO_CLOSED}, {}, f"browser and dns close parrot on press01, and they do so for a {ALONE}"),
         ({"opens": PARTLY_OPEN}, {}, f"{ALONE}; --control apps,firewall drafts what can be opened for wong alone"),
     ],
 )
 def test_request_that_is_not_drafted_is_refused_with_a_reason(changed, given, said):
-    with pytest.raises(Refused, match=re.escape(said)):
-        fill_in(options(**given), standing(**changed), NOW)
+    with pytest.raises(CommandError, match=re.escape(said)):
+        fill_in_options(options(**given), standing(**changed), NOW)
 
 
 def judged(id_="W-1", **changed):
@@ -135,8 +138,8 @@ class Fleet:
         self.requests = [REQUEST]
         self.compiled_hosts = []
         hosts = [SimpleNamespace(name=name) for name in ("press01", "fin01", "other")]
-        patch.setattr(inventory, "question", lambda arguments: Inventory(hosts))
-        patch.setattr(inventory, "reports_place", lambda arguments: ReportsPlace(folder, ""))
+        patch.setattr(inventory, "read_compile_input", lambda arguments: Inventory(hosts))
+        patch.setattr(inventory, "locate_reports", lambda arguments: ReportsPlace(folder, ""))
         patch.setattr(requested.requests_file, "read_requests", lambda reports: self.requests)
         patch.setattr(requested, "compile_hosts", self.compiled)
         patch.setattr(requested, "find_approver_folders", lambda question, restrictions: [*restrictions])
@@ -157,7 +160,7 @@ class Fleet:
         )
 
     def found(self):
-        return requested.found(argparse.Namespace(), NOW)
+        return requested.list_requests(argparse.Namespace(), NOW)
 
 
 @pytest.fixture
@@ -186,7 +189,7 @@ OTHERS.append({"users": (), "posix_groups": ("g",)})
 def test_request_is_answered_only_by_a_waiver_or_refusal_that_is_about_it(fleet, waivers, refusals, answer):
     fleet.waivers, fleet.refusals = waivers, refusals
     (found,) = fleet.found()
-    assert found == Standing(REQUEST, ("press", "all"), ("head",), *answer, Opens("wong", (), ()), 30)
+    assert found == RequestStatus(REQUEST, ("press", "all"), ("head",), *answer, WaiverEffect("wong", (), ()), 30)
     assert found.time == NOW.replace(day=22)
 
 
@@ -222,7 +225,7 @@ ALL = ("apps", "browser", "firewall", "dns")
 )  # fmt: skip
 def test_controls_that_a_waiver_would_open_are_those_that_close(fleet, modes, services, opens):
     fleet.modes, fleet.services = modes, services
-    assert [one.opens for one in fleet.found()] == [("wong", *opens)]
+    assert [one.effect for one in fleet.found()] == [("wong", *opens)]
 
 
 def test_waiting_requests_come_first_and_chosen_hosts_alone_are_compiled(fleet):
@@ -252,18 +255,18 @@ def test_waiting_requests_come_first_and_chosen_hosts_alone_are_compiled(fleet):
     ],
 )
 def test_waiver_that_leaves_a_service_out_of_reach_is_useless(user, closed, web_only, useless, said):
-    opens = Opens("wong", user, ("apps", "dns"), closed, web_only)
-    assert (opens.useless, str(opens)) == (useless, said)
-    assert str(opens._replace(host=())) == "Nothing restricts it there, so a waiver would open nothing"
+    opens = WaiverEffect("wong", user, ("apps", "dns"), closed, web_only)
+    assert (opens.is_useless, str(opens)) == (useless, said)
+    assert str(opens._replace(host_controls=())) == "Nothing restricts it there, so a waiver would open nothing"
 
 
 def test_a_request_is_chosen_by_its_id(fleet, monkeypatch):
     listed = [standing(), standing(id="x"), standing(id="x", host="fin01", user="li")]
-    assert requested.named(ID, listed) is listed[0]
+    assert requested.find_request(ID, listed) is listed[0]
     both = r"2 requests have this id \(li on fin01, wong on press01\); choose"
     for id_, said in (("y", "there is no request 'y' in this inventory"), ("x", both)):
-        with pytest.raises(Refused, match=said):
-            requested.named(id_, listed)
+        with pytest.raises(CommandError, match=said):
+            requested.find_request(id_, listed)
     monkeypatch.setattr(requested.requests_file, "read_requests", make_refusal(ValueError("requests.jsonl is broken")))
-    with pytest.raises(Refused, match="requests.jsonl is broken; the next run makes it anew"):
+    with pytest.raises(CommandError, match="requests.jsonl is broken; the next run makes it anew"):
         fleet.found()

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from made_catalogue import GOOD, errors_of
 from patience import processor
 from properties import examples
-from proscribe.controller.cli.catalog.public_lists import read_sources
+from proscribe.controller.cli.catalog.public_lists import read_public_lists
 from proscribe.controller.cli.catalog.publishers import read_publishers
-from proscribe.controller.cli.explain.expectations import read as read_expectations
+from proscribe.controller.cli.explain.expectations import read_expectations as read_expectations
 from proscribe.controller.compile.catalogue import loading, schema
 from proscribe.controller.compile.reading import yaml_file
 from proscribe.controller.compile.reading.yaml_file import MAX_VALUES
@@ -149,7 +149,7 @@ def load_catalogue(root: Path) -> None:
 READERS: dict[str, Callable[[Path], object]] = {
     **dict.fromkeys(("instant_messaging/parrot.yml", "amends/parrot.yml", *LISTED.split()), load_catalogue),
     "publishers.yml": read_publishers,
-    "recall.yml": lambda root: read_sources([root]),
+    "recall.yml": lambda root: read_public_lists([root]),
     "waivers/w1.yml": lambda root: load_waivers([root / "waivers"]),
     "approvers.yml": lambda root: read_approver_list([root], {}),
     "expectations.yml": lambda root: read_expectations(root / "expectations.yml", {}, ()),

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controller.cli import Refused
-from proscribe.controller.cli.waiver.folder import of_inventory
+from proscribe.controller.cli import CommandError
+from proscribe.controller.cli.waiver.folder import find_new_waiver_folder
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.run import compile_run
@@ -41,10 +41,10 @@ def in_controller(organisation: Organisation, *names: str, sources=None, **varia
 
 
 def test_a_new_waiver_is_written_where_waivers_are_read(organisation):
-    with pytest.raises(Refused, match="proscribe_waivers_dir"):
-        of_inventory(in_controller(organisation, sources=["press01,"]))
+    with pytest.raises(CommandError, match="proscribe_waivers_dir"):
+        find_new_waiver_folder(in_controller(organisation, sources=["press01,"]))
     named = in_controller(organisation, sources=["press01,"], waivers_dir="inventory/waivers")
-    assert of_inventory(named) == organisation.waivers
+    assert find_new_waiver_folder(named) == organisation.waivers
 
 
 def test_the_same_hosts_out_of_another_file_are_the_same_inventory(ran):

@@ -92,7 +92,7 @@ def ask_fixture(tmp_path):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     place = ReportsPlace(tmp_path, "treasury-vault of vault-db07")
-    return lambda *options: command.answer(parser.parse_args(options), Screen(100, 1000), place)
+    return lambda *options: command.compose_answer(parser.parse_args(options), Screen(100, 1000), place)
 
 
 @pytest.mark.parametrize("format_", ["table", "json", "html", "csv", "junit", "oscal", "sarif", "sarif_open"])
@@ -125,7 +125,7 @@ def test_department_report_names_missing_hosts_and_omissions(ask):
     (("--group", "press", "--format", "svg"), "svg"),
 ])  # fmt: skip
 def test_option_about_other_departments_is_refused(ask, options, message):
-    with pytest.raises(cli.Refused, match=message):
+    with pytest.raises(cli.CommandError, match=message):
         ask(*options)
 
 

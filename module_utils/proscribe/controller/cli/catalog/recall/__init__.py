@@ -12,37 +12,37 @@ from typing import NamedTuple
 from ....policy_errors import close_to
 from ....report.text.layout import screen_width, table
 from ....report.text.wording import counted
-from ... import Refused, say
-from ..chosen import Chosen
-from ..independence import FAMILIES
-from ..public_lists import CATEGORIES, Source, read_sources
-from .measure import Found, Result, Share, measure, popular_names, share
-from .reading import Lists, fetch_lists, read_lists
-from .standing import STATES, standings
+from ... import CommandError, print_message
+from ..chosen import LoadedCatalogue
+from ..independence import MIN_FAMILIES
+from ..public_lists import CATEGORIES, PublicList, read_public_lists
+from .measure import CategoryResult, HandledShare, ListedName, collect_popular_names, compute_share, measure_category
+from .reading import ListContents, fetch_lists, read_lists
+from .standing import NAME_STATES, make_status_finder
 
 SCHEMA = "proscribe/catalog-recall/1"
-BELOW_GOAL = 1
-USUAL = 100_000  # names that count as the most asked for
+BELOW_GOAL_CODE = 1
+DEFAULT_POPULAR_COUNT = 100_000  # names that count as the most asked for
 
 
-class Goal(NamedTuple):
+class RecallGoal(NamedTuple):
     """The least share of a category: of the most asked-for names, or of all."""
 
     category: str
-    whole: bool
-    least: float
+    covers_all_names: bool
+    min_share: float
 
     def __str__(self) -> str:
-        return f"{self.category}{':all' if self.whole else ''}={self.least:g}"
+        return f"{self.category}{':all' if self.covers_all_names else ''}={self.min_share:g}"
 
 
-class Recall(NamedTuple):
+class RecallReport(NamedTuple):
     """What was compared, and what came of it."""
 
-    lists: Lists
-    results: Sequence[Result]
+    lists: ListContents
+    results: Sequence[CategoryResult]
     popularity: Sequence[str]  # the lists of the most asked-for names that were used
-    most: int
+    popular_count: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "The lists are those of recall.yml, in FOLDER: a clone or a download of each, under the name of its folder\n"
         "there. A name counts if two or more independent lists have it. Lists that are not in FOLDER are named. A\n"
-        f"category with lists of fewer than {FAMILIES} publishers is not measured. Exit code {BELOW_GOAL} where a\n"
+        f"category with lists of fewer than {MIN_FAMILIES} publishers is not measured. Exit code {BELOW_GOAL_CODE} where a\n"
         "goal is not reached."
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of public lists")
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at-least",
         action="append",
-        type=_goal,
+        type=_parse_goal,
         default=[],
         metavar="CATEGORY=SHARE",
         help="a goal, such as vpn=0.95 of the most asked-for names, or vpn:all=0.9 of all; may be repeated",
@@ -80,170 +80,193 @@ def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--popular",
-        type=_number,
-        default=USUAL,
+        type=_parse_name_count,
+        default=DEFAULT_POPULAR_COUNT,
         metavar="N",
-        help=f"how many most asked-for names count as such (default: {USUAL})",
+        help=f"how many most asked-for names count as such (default: {DEFAULT_POPULAR_COUNT})",
     )
 
 
-def _number(text: str) -> int:
+def _parse_name_count(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of names; expected 1 to 9999999")
     return int(text)
 
 
-def _goal(text: str) -> Goal:
-    found = re.fullmatch(r"([a-z_]+)(:all)?=(0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)", text)
-    if not found:
+def _parse_goal(text: str) -> RecallGoal:
+    match = re.fullmatch(r"([a-z_]+)(:all)?=(0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)", text)
+    if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no goal; expected CATEGORY=SHARE such as {CATEGORIES[0]}=0.95")
-    if found[1] not in CATEGORIES:
-        raise argparse.ArgumentTypeError(f"there is no category {found[1]!r}{close_to(found[1], CATEGORIES)}")
-    return Goal(found[1], bool(found[2]), float(found[3]))
+    if match[1] not in CATEGORIES:
+        raise argparse.ArgumentTypeError(f"there is no category {match[1]!r}{close_to(match[1], CATEGORIES)}")
+    return RecallGoal(match[1], bool(match[2]), float(match[3]))
 
 
-def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
+def run_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """Compare, print, and return the exit code."""
     categories = arguments.category or CATEGORIES
     for goal in arguments.at_least:
         if goal.category not in categories:
-            raise Refused(f"--at-least {goal} is about a category that --category leaves out")
+            raise CommandError(f"--at-least {goal} is about a category that --category leaves out")
     folder = Path(arguments.folder)
     if arguments.fetch:
-        for line in fetch_lists(needed(chosen, categories), folder, arguments.ca_file):
-            say(line, error=True)
-    recall = compared(chosen, folder, categories, arguments.popular)
-    below = list(_below(arguments.at_least, recall))
+        for line in fetch_lists(select_needed_lists(loaded, categories), folder, arguments.ca_file):
+            print_message(line, error=True)
+    recall = compare_catalogue(loaded, folder, categories, arguments.popular)
+    missed_goals = list(_describe_missed_goals(arguments.at_least, recall))
     if arguments.json:
-        print(json.dumps(_data(recall, below), indent=2, ensure_ascii=False))
+        print(json.dumps(_make_report_data(recall, missed_goals), indent=2, ensure_ascii=False))
     else:
-        _print(recall, arguments.missing)
-    for line in below:
-        say(line, error=True)
-    return BELOW_GOAL if below else 0
+        _print_report(recall, arguments.missing)
+    for line in missed_goals:
+        print_message(line, error=True)
+    return BELOW_GOAL_CODE if missed_goals else 0
 
 
-def needed(chosen: Chosen, categories: Collection[str]) -> list[Source]:
+def select_needed_lists(loaded: LoadedCatalogue, categories: Collection[str]) -> list[PublicList]:
     """The lists that a measure of some categories reads. Raises PolicyErrors, Refused."""
-    sources = read_sources(chosen.directories)
+    sources = read_public_lists(loaded.directories)
     if not sources:
-        raise Refused(f"no catalogue of these has a recall.yml: {', '.join(map(str, chosen.directories))}")
-    found = {one.id for one in sources.values() if one.popular or not set(categories).isdisjoint(one.categories)}
-    found |= {id_ for one in list(found) for id_ in sources[one].without}
-    return [one for one in sources.values() if one.id in found]
+        raise CommandError(f"no catalogue of these has a recall.yml: {', '.join(map(str, loaded.directories))}")
+    needed_ids = {
+        public_list.id
+        for public_list in sources.values()
+        if public_list.popular or not set(categories).isdisjoint(public_list.categories)
+    }
+    needed_ids |= {list_id for public_list in list(needed_ids) for list_id in sources[public_list].without}
+    return [public_list for public_list in sources.values() if public_list.id in needed_ids]
 
 
-def compared(chosen: Chosen, folder: Path, categories: Collection[str], most: int) -> Recall:
+def compare_catalogue(
+    loaded: LoadedCatalogue, folder: Path, categories: Collection[str], popular_count: int
+) -> RecallReport:
     """Compare the catalogue with the lists in a folder. Raises PolicyErrors, Refused."""
-    sources = needed(chosen, categories)
+    sources = select_needed_lists(loaded, categories)
     if not folder.is_dir():
-        raise Refused(f"{folder} is not a directory; expected the folder of the lists")
+        raise CommandError(f"{folder} is not a directory; expected the folder of the lists")
     lists = read_lists(sources, folder)
-    popular = popular_names(sources, lists.names, most)
-    standing = standings(chosen)
-    results = [measure(one, sources, lists.names, popular, standing) for one in categories]
-    return Recall(lists, results, popular.read, most)
+    popular = collect_popular_names(sources, lists.names_by_list, popular_count)
+    find_status = make_status_finder(loaded)
+    results = [
+        measure_category(category, sources, lists.names_by_list, popular, find_status) for category in categories
+    ]
+    return RecallReport(lists, results, popular.list_ids, popular_count)
 
 
-def _below(goals: Iterable[Goal], recall: Recall) -> Iterator[str]:
+def _describe_missed_goals(goals: Iterable[RecallGoal], recall: RecallReport) -> Iterator[str]:
     """What does not reach its goal."""
-    results = {one.category: one for one in recall.results}
+    results = {result.category: result for result in recall.results}
     for goal in goals:
-        found = results[goal.category].share(goal.whole)
-        if found is None or found.value is None:
-            yield f"{goal}: not reached, nothing was measured: {_unmeasured(results[goal.category], goal.whole)}"
-        elif found.value < goal.least:
-            yield f"{goal}: not reached, {found.handled} of {found.of} names are handled ({found.value:.3f})"
+        handled_share = results[goal.category].compute_share(goal.covers_all_names)
+        if handled_share is None or handled_share.fraction is None:
+            yield f"{goal}: not reached, nothing was measured: {_explain_missing_share(results[goal.category], goal.covers_all_names)}"
+        elif handled_share.fraction < goal.min_share:
+            yield f"{goal}: not reached, {handled_share.handled} of {handled_share.of} names are handled ({handled_share.fraction:.3f})"
 
 
-def _unmeasured(result: Result, whole: bool) -> str:
+def _explain_missing_share(result: CategoryResult, covers_all_names: bool) -> str:
     """Why there is no share of a category."""
-    if result.families < FAMILIES:
-        return f"lists of {result.families} publishers, expected at least {FAMILIES}"
-    if not whole and not result.popularity:
+    if result.families < MIN_FAMILIES:
+        return f"lists of {result.families} publishers, expected at least {MIN_FAMILIES}"
+    if not covers_all_names and not result.has_popularity:
         return "no list of the most asked-for names was read"
     return "no two independent lists share a name"
 
 
-def _print(recall: Recall, missing: bool) -> None:
+def _print_report(recall: RecallReport, show_missing: bool) -> None:
     width = screen_width()
-    heads = ("category", "lists", "families", "names", "handled", "popular", "handled")
-    print("\n".join(table([heads, *map(_row, recall.results)], width)))
+    header = ("category", "lists", "families", "names", "handled", "popular", "handled")
+    print("\n".join(table([header, *map(_make_result_row, recall.results)], width)))
     print()
     for result in recall.results:
-        states = [f"{number:,} {state}" for state, number in _states(result).items() if number]
-        say(f"{result.category}: {', '.join(states) or 'nothing'}")
+        states = [f"{number:,} {state}" for state, number in _count_states(result).items() if number]
+        print_message(f"{result.category}: {', '.join(states) or 'nothing'}")
     print()
-    of_lists = ("list", "category", "has", "names", "popular", "handled")
-    print("\n".join(table([of_lists, *(row for one in recall.results for row in _rows(one))], width)))
-    for result in recall.results if missing else ():
+    list_header = ("list", "category", "has", "names", "popular", "handled")
+    print(
+        "\n".join(table([list_header, *(row for result in recall.results for row in _make_list_rows(result))], width))
+    )
+    for result in recall.results if show_missing else ():
         print()
-        print("\n".join(_line(result.category, found) for found in result.missing))
-    used = ", ".join(recall.popularity) or "no list, so nothing is known of how often a name is asked for"
-    say(f"\nnames: those in lists of {FAMILIES} or more independent publishers")
-    say(f"popular: of these, those among the {recall.most:,} most asked for of {used}")
-    for id_, why in recall.lists.missing.items():
-        say(f"missing: {id_}: {why}")
-    say(f"{counted(len(recall.lists.names), 'list')} read, {len(recall.lists.missing)} missing")
+        print("\n".join(_format_missing_name(result.category, listed_name) for listed_name in result.missing_names))
+    popularity_note = ", ".join(recall.popularity) or "no list, so nothing is known of how often a name is asked for"
+    print_message(f"\nnames: those in lists of {MIN_FAMILIES} or more independent publishers")
+    print_message(f"popular: of these, those among the {recall.popular_count:,} most asked for of {popularity_note}")
+    for list_id, reason in recall.lists.reasons_by_list.items():
+        print_message(f"missing: {list_id}: {reason}")
+    print_message(
+        f"{counted(len(recall.lists.names_by_list), 'list')} read, {len(recall.lists.reasons_by_list)} missing"
+    )
 
 
-def _row(result: Result) -> tuple[str, ...]:
+def _make_result_row(result: CategoryResult) -> tuple[str, ...]:
     return (
         result.category,
         str(len(result.lists)),
         str(result.families),
-        f"{len(result.found):,}",
-        _text(result.share(True)),
-        f"{len(result.popular):,}" if result.popularity else "-",
-        _text(result.share(False)),
+        f"{len(result.listed_names):,}",
+        _format_share(result.compute_share(True)),
+        f"{len(result.popular_names):,}" if result.has_popularity else "-",
+        _format_share(result.compute_share(False)),
     )
 
 
-def _rows(result: Result) -> Iterator[tuple[str, ...]]:
-    for id_, names in result.lists.items():
-        found = [one for one in result.found if id_ in one.lists]
-        popular = share([one for one in found if one.popular]) if result.popularity else None
-        counts = (f"{number:,}" for number in (names, len(found), popular.of if popular else 0))
-        yield id_, result.category, *counts, _text(popular)
+def _make_list_rows(result: CategoryResult) -> Iterator[tuple[str, ...]]:
+    for list_id, names in result.lists.items():
+        agreed_names = [listed_name for listed_name in result.listed_names if list_id in listed_name.lists]
+        popular_share = (
+            compute_share([listed_name for listed_name in agreed_names if listed_name.popular])
+            if result.has_popularity
+            else None
+        )
+        counts = (f"{number:,}" for number in (names, len(agreed_names), popular_share.of if popular_share else 0))
+        yield list_id, result.category, *counts, _format_share(popular_share)
 
 
-def _text(found: Share | None) -> str:
+def _format_share(handled_share: HandledShare | None) -> str:
     """A share; never rounded up, since a whole is something else."""
-    if found is None:
+    if handled_share is None:
         return "not measured"
-    return f"{found.handled:,} ({found.handled * 100 // found.of} %)" if found.of else "-"
+    return (
+        f"{handled_share.handled:,} ({handled_share.handled * 100 // handled_share.of} %)" if handled_share.of else "-"
+    )
 
 
-def _line(category: str, found: Found) -> str:
-    rank = str(found.rank) if found.rank else "popular" if found.popular else "-"
-    return f"{category}\t{rank}\t{found.name}\t{found.standing.state}\t{' '.join(found.lists)}"
+def _format_missing_name(category: str, listed_name: ListedName) -> str:
+    rank = str(listed_name.rank) if listed_name.rank else "popular" if listed_name.popular else "-"
+    return f"{category}\t{rank}\t{listed_name.name}\t{listed_name.standing.state}\t{' '.join(listed_name.lists)}"
 
 
-def _data(recall: Recall, below: Sequence[str]) -> dict[str, object]:
+def _make_report_data(recall: RecallReport, missed_goals: Sequence[str]) -> dict[str, object]:
     return {
         "schema": SCHEMA,
-        "popular": {"names": recall.most, "lists": list(recall.popularity)},
-        "categories": {one.category: _result_data(one) for one in recall.results},
-        "lists": {id_: len(names) for id_, names in recall.lists.names.items()},
-        "missing_lists": dict(recall.lists.missing),
-        "below_goal": list(below),
+        "popular": {"names": recall.popular_count, "lists": list(recall.popularity)},
+        "categories": {result.category: _make_result_data(result) for result in recall.results},
+        "lists": {list_id: len(names) for list_id, names in recall.lists.names_by_list.items()},
+        "missing_lists": dict(recall.lists.reasons_by_list),
+        "below_goal": list(missed_goals),
     }
 
 
-def _result_data(result: Result) -> dict[str, object]:
-    shares = {"popular": result.share(False), "all": result.share(True)}
+def _make_result_data(result: CategoryResult) -> dict[str, object]:
+    shares = {"popular": result.compute_share(False), "all": result.compute_share(True)}
     return {
         "lists": dict(result.lists),
         "families": result.families,
-        "names": result.names,
-        "shares": {key: one._asdict() | {"share": one.value} if one else None for key, one in shares.items()},
-        "states": _states(result),
+        "names": result.name_count,
+        "shares": {
+            key: element._asdict() | {"share": element.fraction} if element else None for key, element in shares.items()
+        },
+        "states": _count_states(result),
         "missing": [
-            one._asdict() | {"standing": one.standing.state, "entry": one.standing.where} for one in result.missing
+            element._asdict() | {"standing": element.standing.state, "entry": element.standing.source}
+            for element in result.missing_names
         ],
     }
 
 
-def _states(result: Result) -> dict[str, int]:
+def _count_states(result: CategoryResult) -> dict[str, int]:
     """How many of the most asked-for names have each state."""
-    return {state: sum(one.standing.state == state for one in result.popular) for state in STATES}
+    return {
+        state: sum(listed_name.standing.state == state for listed_name in result.popular_names) for state in NAME_STATES
+    }

@@ -10,123 +10,133 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ....compile.catalogue.claims import list_name_and_parents
-from ..independence import FAMILIES, Counting, Witness, having
-from ..public_lists import RANKED, Source
-from .standing import HANDLED, Standing
+from ..independence import MIN_FAMILIES, FamilyCounter, Witness, group_lists_by_name
+from ..public_lists import RANKED_LIST, PublicList
+from .standing import HANDLED_STATES, NameStatus
 
-Names = Mapping[str, Mapping[str, int]]  # by list, each with its place in it
+NamesByList = Mapping[str, Mapping[str, int]]  # by list, each with its place in it
 
 
-class Popular(NamedTuple):
+class PopularNames(NamedTuple):
     """The most asked-for names."""
 
     ranks: Mapping[str, int]  # the rank of a name, or of the first name below it
-    others: frozenset[str]  # of lists without order
-    read: tuple[str, ...]  # the lists
+    unranked_names: frozenset[str]  # of lists without order
+    list_ids: tuple[str, ...]  # the lists
 
-    def has(self, name: str) -> bool:
-        return name in self.ranks or name in self.others
+    def has_name(self, name: str) -> bool:
+        return name in self.ranks or name in self.unranked_names
 
 
-class Found(NamedTuple):
+class ListedName(NamedTuple):
     """A name that independent lists have, and what the catalogue makes of it."""
 
     name: str
-    standing: Standing
+    standing: NameStatus
     popular: bool
     rank: int | None  # None for a name that no list with order has
     lists: tuple[str, ...]
 
 
-class Share(NamedTuple):
+class HandledShare(NamedTuple):
     """How many of some names are handled."""
 
     handled: int
     of: int
 
     @property
-    def value(self) -> float | None:
+    def fraction(self) -> float | None:
         return self.handled / self.of if self.of else None
 
 
-class Result(NamedTuple):
+class CategoryResult(NamedTuple):
     """What was found of a category."""
 
     category: str
     lists: Mapping[str, int]  # how many names each list has that was read
     families: int
-    names: int  # of all lists
-    found: Sequence[Found]  # the most asked-for first
-    popularity: bool  # whether a list of the most asked-for names was read
+    name_count: int  # of all lists
+    listed_names: Sequence[ListedName]  # the most asked-for first
+    has_popularity: bool  # whether a list of the most asked-for names was read
 
     @property
-    def popular(self) -> list[Found]:
-        return [one for one in self.found if one.popular]
+    def popular_names(self) -> list[ListedName]:
+        return [listed_name for listed_name in self.listed_names if listed_name.popular]
 
     @property
-    def missing(self) -> list[Found]:
-        return [one for one in self.found if one.standing.state not in HANDLED]
+    def missing_names(self) -> list[ListedName]:
+        return [listed_name for listed_name in self.listed_names if listed_name.standing.state not in HANDLED_STATES]
 
-    def share(self, whole: bool) -> Share | None:
+    def compute_share(self, covers_all_names: bool) -> HandledShare | None:
         """The share of the most asked-for names, or of all; None where nothing was measured."""
-        if self.families < FAMILIES or not (whole or self.popularity):
+        if self.families < MIN_FAMILIES or not (covers_all_names or self.has_popularity):
             return None
-        return share(self.found if whole else self.popular)
+        return compute_share(self.listed_names if covers_all_names else self.popular_names)
 
 
-def share(found: Collection[Found]) -> Share:
+def compute_share(listed_names: Collection[ListedName]) -> HandledShare:
     """How many of some names are handled."""
-    return Share(sum(one.standing.state in HANDLED for one in found), len(found))
+    return HandledShare(
+        sum(listed_name.standing.state in HANDLED_STATES for listed_name in listed_names), len(listed_names)
+    )
 
 
-def popular_names(sources: Iterable[Source], names: Names, most: int) -> Popular:
+def collect_popular_names(
+    sources: Iterable[PublicList], names_by_list: NamesByList, popular_count: int
+) -> PopularNames:
     """The most asked-for names: of a list with order the first ones, of another all, where it has no more."""
     ranks: dict[str, int] = {}
-    others: set[str] = set()
-    read = []
+    unranked_names: set[str] = set()
+    list_ids = []
     for source in sources:
-        if source.id not in names or not source.popular:
+        if source.id not in names_by_list or not source.popular:
             continue
-        if source.popular == RANKED:
-            for name, rank in names[source.id].items():
-                for one in (
-                    list_name_and_parents(name) if rank <= most else ()
+        if source.popular == RANKED_LIST:
+            for name, rank in names_by_list[source.id].items():
+                for parent_name in (
+                    list_name_and_parents(name) if rank <= popular_count else ()
                 ):  # a name is asked for where one below it is
-                    ranks[one] = min(rank, ranks.get(one, rank))
-        elif int(source.popular) <= most:
-            others.update(names[source.id])
+                    ranks[parent_name] = min(rank, ranks.get(parent_name, rank))
+        elif int(source.popular) <= popular_count:
+            unranked_names.update(names_by_list[source.id])
         else:
             continue
-        read.append(source.id)
-    return Popular(ranks, frozenset(others), tuple(read))
+        list_ids.append(source.id)
+    return PopularNames(ranks, frozenset(unranked_names), tuple(list_ids))
 
 
-def measure(
+def measure_category(
     category: str,
-    sources: Iterable[Source],
-    names: Names,
-    popular: Popular,
-    standing: Callable[[str], Standing],
-) -> Result:
+    sources: Iterable[PublicList],
+    names_by_list: NamesByList,
+    popular: PopularNames,
+    find_status: Callable[[str], NameStatus],
+) -> CategoryResult:
     """What the catalogue has of a category."""
-    about = {one.id: one for one in sources if category in one.categories and one.id in names}
-    of_lists = {id_: names[id_] for id_ in about}
-    count = Counting(
-        {id_: Witness(one.family, one.takes_from, category not in one.about) for id_, one in about.items()}, of_lists
+    category_lists = {
+        entry.id: entry for entry in sources if category in entry.categories and entry.id in names_by_list
+    }
+    names_of_lists = {list_id: names_by_list[list_id] for list_id in category_lists}
+    family_counter = FamilyCounter(
+        {
+            list_id: Witness(entry.family, entry.takes_from, category not in entry.about)
+            for list_id, entry in category_lists.items()
+        },
+        names_of_lists,
     )
-    silent = frozenset(id_ for id_, one in about.items() if one.only_popular)
-    agreed = {}
-    listed = having(of_lists)
-    for name, lists in listed.items():
-        if count(lists, frozenset() if popular.has(name) else silent) >= FAMILIES:
-            agreed[name] = tuple(lists)
-    found = [
-        Found(name, standing(name), popular.has(name), popular.ranks.get(name), lists)
-        for name, lists in agreed.items()
-        if not any(one in agreed for one in list_name_and_parents(name)[1:])
+    silent_lists = frozenset(list_id for list_id, entry in category_lists.items() if entry.only_popular)
+    agreed_names = {}
+    lists_by_name = group_lists_by_name(names_of_lists)
+    for name, list_ids in lists_by_name.items():
+        if family_counter(list_ids, frozenset() if popular.has_name(name) else silent_lists) >= MIN_FAMILIES:
+            agreed_names[name] = tuple(list_ids)
+    listed_names = [
+        ListedName(name, find_status(name), popular.has_name(name), popular.ranks.get(name), list_ids)
+        for name, list_ids in agreed_names.items()
+        if not any(entry in agreed_names for entry in list_name_and_parents(name)[1:])
     ]
-    most = max(popular.ranks.values(), default=0) + 1
-    found.sort(key=lambda one: (not one.popular, one.rank or most, one.name))
-    sizes = {id_: len(listed) for id_, listed in of_lists.items()}
-    families = len({one.family for one in about.values()})
-    return Result(category, sizes, families, len(listed), found, bool(popular.read))
+    last_rank = max(popular.ranks.values(), default=0) + 1
+    listed_names.sort(key=lambda entry: (not entry.popular, entry.rank or last_rank, entry.name))
+    sizes = {list_id: len(lists_by_name) for list_id, lists_by_name in names_of_lists.items()}
+    families = len({entry.family for entry in category_lists.values()})
+    return CategoryResult(category, sizes, families, len(lists_by_name), listed_names, bool(popular.list_ids))

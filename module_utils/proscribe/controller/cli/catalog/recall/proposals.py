@@ -13,79 +13,96 @@ from ....compile.catalogue import known_good
 from ....compile.catalogue.claims import Claimant, check_claims, find_shared_name
 from ....compile.catalogue.loading import Service
 from ....compile.reading import grammar
-from ..chosen import Chosen
-from .measure import Found, Result
-from .standing import UNVERIFIED
+from ..chosen import LoadedCatalogue
+from .measure import CategoryResult, ListedName
+from .standing import UNVERIFIED_STATE
 
-SHORTEST = 5  # letters of a label that stands for a vendor: shorter ones are words (dns, mail, vpn)
+MIN_LABEL_LENGTH = 5  # letters of a label that stands for a vendor: shorter ones are words (dns, mail, vpn)
 
 
-class Proposed(NamedTuple):
+class ProposedName(NamedTuple):
     """A name that the catalogue lacks, with the evidence."""
 
-    found: Found
+    listed_name: ListedName
     category: str
     service: str  # the entry that has names of the same vendor; "" for none
-    closes: str  # what it would close that others need; "" for nothing that is known
+    conflict: str  # what it would close that others need; "" for nothing that is known
 
     @property
     def evidence(self) -> str:
         """Where the name stands, in words."""
-        rank = f", rank {self.found.rank}" if self.found.rank else ""
-        return f"{self.found.name}{rank}: {', '.join(self.found.lists)}"
+        rank = f", rank {self.listed_name.rank}" if self.listed_name.rank else ""
+        return f"{self.listed_name.name}{rank}: {', '.join(self.listed_name.lists)}"
 
 
-def proposed(results: Iterable[Result], chosen: Chosen) -> list[Proposed]:
+def propose_missing_names(results: Iterable[CategoryResult], loaded: LoadedCatalogue) -> list[ProposedName]:
     """The most asked-for names that the catalogue lacks, each once, the most asked for first."""
-    vendors = _vendors(chosen.catalogue.services)
-    claimants = {id_: _claimant(service) for id_, service in chosen.catalogue.services.items()}
-    guard = known_good.read_known_good_lists(chosen.directories)[0]
-    found: dict[str, Proposed] = {}
+    vendors = _map_vendor_labels(loaded.catalogue.services)
+    claimants = {service_id: _make_claimant(service) for service_id, service in loaded.catalogue.services.items()}
+    known_good_lists = known_good.read_known_good_lists(loaded.directories)[0]
+    proposed_names: dict[str, ProposedName] = {}
     for result in results:
-        for one in result.missing:
-            if one.popular and one.name not in found:
-                service = one.standing.where if one.standing.state == UNVERIFIED else vendors.get(_label(one.name), "")
-                entry = chosen.catalogue.services.get(service)
-                closes = _closes(one.name, entry, claimants, guard)
-                found[one.name] = Proposed(one, result.category, service, closes)
-    return sorted(found.values(), key=lambda one: (one.found.rank is None, one.found.rank or 0, one.found.name))
+        for listed_name in result.missing_names:
+            if listed_name.popular and listed_name.name not in proposed_names:
+                service = (
+                    listed_name.standing.source
+                    if listed_name.standing.state == UNVERIFIED_STATE
+                    else vendors.get(_extract_vendor_label(listed_name.name), "")
+                )
+                entry = loaded.catalogue.services.get(service)
+                conflict = _find_conflict(listed_name.name, entry, claimants, known_good_lists)
+                proposed_names[listed_name.name] = ProposedName(listed_name, result.category, service, conflict)
+    return sorted(
+        proposed_names.values(),
+        key=lambda listed_name: (
+            listed_name.listed_name.rank is None,
+            listed_name.listed_name.rank or 0,
+            listed_name.listed_name.name,
+        ),
+    )
 
 
-def _label(name: str) -> str:
+def _extract_vendor_label(name: str) -> str:
     """The label that a vendor has chosen: `parrot` of chat.parrot.co.uk."""
     labels = name.split(".")
     suffix = 2 if grammar.check_domain(".".join(labels[-2:])) else 1
     return labels[-suffix - 1] if len(labels) > suffix else ""
 
 
-def _vendors(services: Mapping[str, Service]) -> dict[str, str]:
+def _map_vendor_labels(services: Mapping[str, Service]) -> dict[str, str]:
     """By the label of a vendor, the only entry that has domains with it."""
-    having: dict[str, set[str]] = defaultdict(set)
+    ids_by_label: dict[str, set[str]] = defaultdict(set)
     for service in services.values():
         for name in service.domains:
-            having[_label(name)].add(service.id)
-    return {label: min(ids) for label, ids in having.items() if len(ids) == 1 and len(label) >= SHORTEST}
+            ids_by_label[_extract_vendor_label(name)].add(service.id)
+    return {
+        label: min(service_ids)
+        for label, service_ids in ids_by_label.items()
+        if len(service_ids) == 1 and len(label) >= MIN_LABEL_LENGTH
+    }
 
 
-def _closes(
-    name: str, service: Service | None, claimants: Mapping[str, Claimant], guard: known_good.KnownGoodLists
+def _find_conflict(
+    name: str, service: Service | None, claimants: Mapping[str, Claimant], known_good_lists: known_good.KnownGoodLists
 ) -> str:
     """What else would be closed with a name, as a load of the catalogue would say it; "" for nothing."""
-    if shared := find_shared_name(name):
-        return f"{shared[0]} carries {shared[1]}"
-    id_ = service.id if service else ""
+    if carried_name := find_shared_name(name):
+        return f"{carried_name[0]} carries {carried_name[1]}"
+    service_id = service.id if service else ""
     entry = {"domains": [name], "allow_domains": service.allow_domains if service else ()}
-    for one in known_good.find_conflicts({id_: entry}, (), guard):
-        return known_good.describe_expected(one)
+    for blocked_value in known_good.find_conflicts({service_id: entry}, (), known_good_lists):
+        return known_good.describe_expected(blocked_value)
     # In a later directory than all others, so that a mistake is one of this name and of no other entry.
-    before = claimants.get(id_) or Claimant(id_, 0, [], [], [], [], [], [])
-    new = before._replace(rank=1, domains=[*before.domains, name])
-    for wrong, (path, value, expected) in check_claims({**claimants, id_: new}, {*claimants, id_}):
-        if wrong == id_ and value == name and path[0] == "domains":
-            return expected
+    earlier_claimant = claimants.get(service_id) or Claimant(service_id, 0, [], [], [], [], [], [])
+    new_claimant = earlier_claimant._replace(rank=1, domains=[*earlier_claimant.domains, name])
+    for mistaken_id, (path, mistaken_value, expectation) in check_claims(
+        {**claimants, service_id: new_claimant}, {*claimants, service_id}
+    ):
+        if mistaken_id == service_id and mistaken_value == name and path[0] == "domains":
+            return expectation
     return ""
 
 
-def _claimant(service: Service) -> Claimant:
+def _make_claimant(service: Service) -> Claimant:
     keys = ("domains", "urls", "mail_hosts", "shared_domains", "allow_domains", "overlaps_with")
     return Claimant(service.id, 0, *(list(getattr(service, key)) for key in keys))

@@ -11,74 +11,82 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....report.text.wording import counted
-from ..fetching import NotFetched, fetch
-from ..files import write
-from ..formats import FORMATS, Unreadable
-from ..list_files import NotRead, over_https, texts
-from ..public_lists import MOST_NAMES, Source, name_of
+from ..fetching import FetchError, fetch_list
+from ..files import write_catalogue_file
+from ..formats import FORMATS, ListFormatError
+from ..list_files import ListReadError, fetch_texts, read_texts
+from ..public_lists import MAX_LIST_NAMES, PublicList, extract_host_name
 
 
-class Lists(NamedTuple):
+class ListContents(NamedTuple):
     """What was read: the names of each list, each with its place in the list, and of the others the reason why not."""
 
-    names: Mapping[str, Mapping[str, int]]
-    missing: Mapping[str, str]
+    names_by_list: Mapping[str, Mapping[str, int]]
+    reasons_by_list: Mapping[str, str]
 
 
-def read_lists(sources: Iterable[Source], folder: Path) -> Lists:
+def read_lists(sources: Iterable[PublicList], folder: Path) -> ListContents:
     """The lists that are in a folder."""
-    names: dict[str, dict[str, int]] = {}
-    missing: dict[str, str] = {}
+    names_by_list: dict[str, dict[str, int]] = {}
+    reasons_by_list: dict[str, str] = {}
     for source in sources:
         try:
-            names[source.id] = _names(source, folder)
-        except (NotRead, Unreadable) as error:
-            missing[source.id] = str(error)
+            names_by_list[source.id] = _read_names(source, folder)
+        except (ListReadError, ListFormatError) as error:
+            reasons_by_list[source.id] = str(error)
     for source in sources:
-        if absent := [id_ for id_ in source.without if id_ not in names and source.id in names]:
-            missing[source.id] = f"its names without those of {absent[0]} are not known: that list is missing"
-            del names[source.id]
-    by_id = {source.id: source for source in sources}
-    left_out = {id_: {one for other in by_id[id_].without for one in names[other]} for id_ in names}
-    cleared = {id_: {one: at for one, at in found.items() if one not in left_out[id_]} for id_, found in names.items()}
-    return Lists(cleared, missing)
+        if absent := [
+            list_id for list_id in source.without if list_id not in names_by_list and source.id in names_by_list
+        ]:
+            reasons_by_list[source.id] = f"its names without those of {absent[0]} are not known: that list is missing"
+            del names_by_list[source.id]
+    lists_by_id = {source.id: source for source in sources}
+    left_out_names = {
+        list_id: {name for other_id in lists_by_id[list_id].without for name in names_by_list[other_id]}
+        for list_id in names_by_list
+    }
+    cleared_names = {
+        list_id: {name: place for name, place in list_names.items() if name not in left_out_names[list_id]}
+        for list_id, list_names in names_by_list.items()
+    }
+    return ListContents(cleared_names, reasons_by_list)
 
 
-def _names(source: Source, folder: Path) -> dict[str, int]:
-    """The names of a list, each with its first place. Raises NotRead, Unreadable."""
-    found: dict[str, int] = {}
-    for _, text in texts(source, folder):
+def _read_names(source: PublicList, folder: Path) -> dict[str, int]:
+    """The names of a list, each with its first place. Raises ListReadError, Unreadable."""
+    places_by_name: dict[str, int] = {}
+    for _, text in read_texts(source, folder):
         for part in source.named or ("",):
-            for place, value in enumerate(FORMATS[source.format](text, part), 1):
-                if name := name_of(value):
-                    found.setdefault(name, place)
-                    if len(found) > MOST_NAMES:
-                        raise NotRead(f"it has more than {MOST_NAMES:,} names")
-    if len(found) < source.least:
-        raise NotRead(f"it has {counted(len(found), 'name')}, expected at least {source.least}")
-    return found
+            for place, raw_value in enumerate(FORMATS[source.format](text, part), 1):
+                if name := extract_host_name(raw_value):
+                    places_by_name.setdefault(name, place)
+                    if len(places_by_name) > MAX_LIST_NAMES:
+                        raise ListReadError(f"it has more than {MAX_LIST_NAMES:,} names")
+    if len(places_by_name) < source.least:
+        raise ListReadError(f"it has {counted(len(places_by_name), 'name')}, expected at least {source.least}")
+    return places_by_name
 
 
-def fetch_lists(sources: Iterable[Source], folder: Path, ca_file: str) -> Iterator[str]:
+def fetch_lists(sources: Iterable[PublicList], folder: Path, ca_file: str) -> Iterator[str]:
     """Fetch the lists that have an address into the folder; a line for each, with what was not fetched and why."""
     for source in sources:
         if not source.url:
             yield f"{source.id}: not fetched, it has no address; put it into {folder / source.folder}"
             continue
         try:
-            fetched = sum(1 for _ in _fetch(source, folder, ca_file))
-        except (NotFetched, NotRead) as error:
+            file_count = sum(1 for _ in _fetch_files(source, folder, ca_file))
+        except (FetchError, ListReadError) as error:
             yield f"{source.id}: not fetched: {error}"
         else:
-            yield f"{source.id}: {counted(fetched, 'file')}"
+            yield f"{source.id}: {counted(file_count, 'file')}"
 
 
-def _fetch(source: Source, folder: Path, ca_file: str) -> Iterator[Path]:
-    """Fetch the files of a list, each into its place. Raises NotFetched, NotRead."""
-    for path, text in over_https(source, lambda url: fetch(url, ca_file).text):
-        place = folder / source.folder / path
+def _fetch_files(source: PublicList, folder: Path, ca_file: str) -> Iterator[Path]:
+    """Fetch the files of a list, each into its place. Raises FetchError, ListReadError."""
+    for path, text in fetch_texts(source, lambda url: fetch_list(url, ca_file).text):
+        file_path = folder / source.folder / path
         # What a clone has there may be a link to anywhere.
-        if not Path(os.path.realpath(place.parent)).is_relative_to(os.path.realpath(folder)):
-            raise NotRead(f"{place.parent} leads out of {folder}")
-        write(place, text)
-        yield place
+        if not Path(os.path.realpath(file_path.parent)).is_relative_to(os.path.realpath(folder)):
+            raise ListReadError(f"{file_path.parent} leads out of {folder}")
+        write_catalogue_file(file_path, text)
+        yield file_path

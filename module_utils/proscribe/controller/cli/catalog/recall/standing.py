@@ -9,80 +9,90 @@ from ....compile.catalogue import known_good
 from ....compile.catalogue.claims import find_shared_name, list_name_and_parents
 from ....compile.catalogue.loading import Catalogue, Service
 from ....compile.catalogue.release import KNOWN_GOOD_FILE
-from ..chosen import Chosen
+from ..chosen import LoadedCatalogue
 
-MISSING, UNVERIFIED = "missing", "unverified"
+MISSING_STATE, UNVERIFIED_STATE = "missing", "unverified"
 # What a name can be, the first that is true. `part`: only names below it are blocked.
-HANDLED = ("blocked", "reported", "shared", "decided", "known good", "page", "part")
-STATES = (*HANDLED, UNVERIFIED, MISSING)
+HANDLED_STATES = ("blocked", "reported", "shared", "decided", "known good", "page", "part")
+NAME_STATES = (*HANDLED_STATES, UNVERIFIED_STATE, MISSING_STATE)
 
 
-class Standing(NamedTuple):
+class NameStatus(NamedTuple):
     """What a catalogue makes of a name, and the entry, feed or file that says so."""
 
     state: str
-    where: str = ""
+    source: str = ""
 
 
-def standings(chosen: Chosen) -> Callable[[str], Standing]:
+def make_status_finder(loaded: LoadedCatalogue) -> Callable[[str], NameStatus]:
     """What a catalogue makes of any name."""
-    whole, alone = _of_names(chosen.catalogue), _of_single_names(chosen)
+    statuses_below, single_statuses = _map_names_and_children(loaded.catalogue), _map_single_names(loaded)
 
-    def standing(name: str) -> Standing:
+    def find_status(name: str) -> NameStatus:
         # The longest name decides: an exception is below the name that it is an exception of.
-        for one in list_name_and_parents(name):
-            if one in whole:
-                return whole[one]
-        if found := find_shared_name(name):
-            return Standing("known good", f"carries {found[0]}")
-        return alone.get(name, Standing(MISSING))
+        for parent_name in list_name_and_parents(name):
+            if parent_name in statuses_below:
+                return statuses_below[parent_name]
+        if carried_name := find_shared_name(name):
+            return NameStatus("known good", f"carries {carried_name[0]}")
+        return single_statuses.get(name, NameStatus(MISSING_STATE))
 
-    return standing
+    return find_status
 
 
-def _of_names(catalogue: Catalogue) -> dict[str, Standing]:
+def _map_names_and_children(catalogue: Catalogue) -> dict[str, NameStatus]:
     """What is said of a name and all names below it. What closes a name comes before what leaves it open."""
-    found: dict[str, Standing] = {}
-    services = sorted(catalogue.services.values(), key=lambda one: not one.enforce)  # what is blocked comes first
+    statuses: dict[str, NameStatus] = {}
+    services = sorted(
+        catalogue.services.values(), key=lambda service: not service.enforce
+    )  # what is blocked comes first
     for service in services:
-        _add(found, [*service.domains, *service.nxdomain_canaries, *_hosts(service)], _closed(service))
+        _add_status(
+            statuses,
+            [*service.domains, *service.nxdomain_canaries, *_list_whole_hosts(service)],
+            _make_closed_status(service),
+        )
     for feed in catalogue.feeds.values():
         if feed.kind == "domains":
-            _add(found, feed.values, _closed(catalogue.services[feed.service], f"feeds/{feed.id}"))
+            _add_status(
+                statuses, feed.values, _make_closed_status(catalogue.services[feed.service], f"feeds/{feed.id}")
+            )
     for service in services:
         open_names = [*service.shared_domains, *service.allow_domains, *service.mail_hosts]
-        _add(found, open_names, Standing("shared", service.id))
+        _add_status(statuses, open_names, NameStatus("shared", service.id))
         for decided in service.decided:
-            _add(found, [name for name in decided["names"] if "/" not in name], Standing("decided", service.id))
+            _add_status(
+                statuses, [name for name in decided["names"] if "/" not in name], NameStatus("decided", service.id)
+            )
     for service in services:
-        _add(found, service.unverified.get("domains", ()), Standing(UNVERIFIED, service.id))
-    return found
+        _add_status(statuses, service.unverified.get("domains", ()), NameStatus(UNVERIFIED_STATE, service.id))
+    return statuses
 
 
-def _of_single_names(chosen: Chosen) -> dict[str, Standing]:
+def _map_single_names(loaded: LoadedCatalogue) -> dict[str, NameStatus]:
     """What is said of one name, and of none below it."""
-    found: dict[str, Standing] = {}
-    services = chosen.catalogue.services.values()
-    for name in known_good.read_known_good_lists(chosen.directories)[0].names:
-        found[name] = Standing("known good", KNOWN_GOOD_FILE)
+    statuses: dict[str, NameStatus] = {}
+    services = loaded.catalogue.services.values()
+    for name in known_good.read_known_good_lists(loaded.directories)[0].names:
+        statuses[name] = NameStatus("known good", KNOWN_GOOD_FILE)
     for service in services:
-        _add(found, [url.partition("/")[0] for url in service.urls], Standing("page", service.id))
+        _add_status(statuses, [url.partition("/")[0] for url in service.urls], NameStatus("page", service.id))
     blocked = [(name, service.id) for service in services for name in service.domains]
-    for feed in chosen.catalogue.feeds.values():
+    for feed in loaded.catalogue.feeds.values():
         blocked += [(name, f"feeds/{feed.id}") for name in feed.values if feed.kind == "domains"]
-    for name, where in blocked:
-        _add(found, list_name_and_parents(name)[1:], Standing("part", where))
-    return found
+    for name, source in blocked:
+        _add_status(statuses, list_name_and_parents(name)[1:], NameStatus("part", source))
+    return statuses
 
 
-def _closed(service: Service, where: str = "") -> Standing:
-    return Standing("blocked" if service.enforce else "reported", where or service.id)
+def _make_closed_status(service: Service, source: str = "") -> NameStatus:
+    return NameStatus("blocked" if service.enforce else "reported", source or service.id)
 
 
-def _hosts(service: Service) -> list[str]:
+def _list_whole_hosts(service: Service) -> list[str]:
     return [url for url in service.urls if "/" not in url]
 
 
-def _add(found: dict[str, Standing], names: Sequence[str], standing: Standing) -> None:
+def _add_status(statuses: dict[str, NameStatus], names: Sequence[str], status: NameStatus) -> None:
     for name in names:
-        found.setdefault(name, standing)
+        statuses.setdefault(name, status)

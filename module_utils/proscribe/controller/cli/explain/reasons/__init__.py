@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from .....model.plan import CONTROLS
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
 from . import apps, browser, dns, firewall, only_observed
-from .reason import OPEN, STATUSES, Answer, Policy, Reason
+from .reason import OPEN, STATUSES, ControlAnswer, EffectivePolicy, Reason
 
 # The controls that decide about each kind of subject; the answers of the others are printed beside theirs.
-DECIDING = {
+DECIDING_CONTROLS = {
     SERVICE: CONTROLS,
     PROGRAM: ("apps", "browser"),
     NAME: ("browser", "firewall", "dns"),
@@ -24,28 +24,36 @@ DECIDING = {
     EXTENSION: ("browser",),
 }
 
-REASONS = {"apps": apps.reasons, "browser": browser.reasons, "firewall": firewall.reasons, "dns": dns.reasons}
+REASON_FINDERS = {
+    "apps": apps.find_reasons,
+    "browser": browser.find_reasons,
+    "firewall": firewall.find_reasons,
+    "dns": dns.find_reasons,
+}
 
 
-def answers(about: Subject, policy: Policy) -> dict[str, Answer]:
+def find_control_answers(subject: Subject, policy: EffectivePolicy) -> dict[str, ControlAnswer]:
     """Every control's answer."""
-    if not policy.facts.observed_system:
+    if not policy.facts.is_observed_system:
         reason = Reason(OPEN, f"no control is observed on {policy.facts.os}")
-        return dict.fromkeys(CONTROLS, Answer(OPEN, (reason,)))
-    by_control = {control: REASONS[control](about, policy) for control in CONTROLS}
-    if policy.facts.only_observed:
-        by_control = {name: only_observed.reasons(name, about, policy, on) for name, on in by_control.items()}
-    return {control: _answer(list(reasons)) for control, reasons in by_control.items()}
+        return dict.fromkeys(CONTROLS, ControlAnswer(OPEN, (reason,)))
+    by_control = {control: REASON_FINDERS[control](subject, policy) for control in CONTROLS}
+    if policy.facts.is_only_observed:
+        by_control = {
+            name: only_observed.convert_reasons(name, subject, policy, linux_reasons)
+            for name, linux_reasons in by_control.items()
+        }
+    return {control: _make_control_answer(list(reasons)) for control, reasons in by_control.items()}
 
 
-def decided(about: Subject, said: Mapping[str, Answer]) -> str:
+def decide_answer(subject: Subject, control_answers: Mapping[str, ControlAnswer]) -> str:
     """The answer for a host, out of those of the controls that decide."""
-    return _first(said[control].status for control in DECIDING[about.kind])
+    return _find_most_closed(control_answers[control].status for control in DECIDING_CONTROLS[subject.kind])
 
 
-def _answer(reasons: Sequence[Reason]) -> Answer:
-    return Answer(_first(reason.status for reason in reasons), tuple(dict.fromkeys(reasons)))
+def _make_control_answer(reasons: Sequence[Reason]) -> ControlAnswer:
+    return ControlAnswer(_find_most_closed(reason.status for reason in reasons), tuple(dict.fromkeys(reasons)))
 
 
-def _first(statuses: Iterable[str]) -> str:
+def _find_most_closed(statuses: Iterable[str]) -> str:
     return min(statuses, key=STATUSES.index, default=OPEN)

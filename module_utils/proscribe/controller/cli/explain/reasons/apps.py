@@ -10,110 +10,140 @@ from ....compile.plans.identifiers import PACKAGE_SYSTEMS
 from ....report.text.wording import some
 from .. import file_names
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, Relation, Subject
-from .reason import BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off
+from .reason import (
+    BLOCKED,
+    DEPENDS,
+    OPEN,
+    EffectivePolicy,
+    Reason,
+    explain_entry,
+    explain_missing_entry,
+    make_off_reason,
+)
 
 # What is known by its name alone is reported and left: any program can have it (host/controls/apps/running.py).
-BY_NAME = "which is reported by its name, and ended or moved where more than its name shows that"
-NO_PACKAGE = "none in a package system of this host"
-UNKNOWN = "no run has said yet which package systems it has"
+BY_NAME_NOTE = "which is reported by its name, and ended or moved where more than its name shows that"
+NO_PACKAGE_NOTE = "none in a package system of this host"
+UNKNOWN_NOTE = "no run has said yet which package systems it has"
 
 
-def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
+def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
     """What the control says."""
-    section = policy.section("apps")
-    if about.kind in (ADDRESS, EXTENSION):
+    section = policy.find_section("apps")
+    if subject.kind in (ADDRESS, EXTENSION):
         return
     if section is None:
-        yield off("apps")
+        yield make_off_reason("apps")
         return
-    if about.kind == FILE and not file_names.scanned(about.question.word):
+    if subject.kind == FILE and not file_names.is_scanned(subject.question.text):
         yield Reason(OPEN, "no files are looked for there: what lies there belongs to the host's package systems")
         return
-    if about.kind == FILE and not about.relations:
+    if subject.kind == FILE and not subject.relations:
         yield Reason(OPEN, "files are recognised by name, and no restricted program has this name")
         return
-    for service in about.services("is", "program", "blocks", "file"):
+    for service in subject.list_services("is", "program", "blocks", "file"):
         entry = section["services"].get(service.id)
         if entry is None:
-            if about.kind != NAME:
-                yield missing(policy, "apps", service, "the catalogue has no program of it for Linux")
+            if subject.kind != NAME:
+                yield explain_missing_entry(policy, "apps", service, "the catalogue has no program of it for Linux")
             continue
-        for relation in (r for r in about.relations if r.service.id == service.id):
-            if relation.how == "program":
-                yield from _program(relation, policy, entry)
-            elif relation.how == "file":
-                yield from _file(about.question.word, policy, service.id, section)
-            elif relation.how in ("is", "blocks"):
-                yield from _service(policy, service.id, entry)
+        for relation in (candidate for candidate in subject.relations if candidate.service.id == service.id):
+            if relation.kind == "program":
+                yield from _explain_program(relation, policy, entry)
+            elif relation.kind == "file":
+                yield from _explain_file(subject.question.text, policy, service.id, section)
+            elif relation.kind in ("is", "blocks"):
+                yield from _explain_service(policy, service.id, entry)
 
 
-def _program(relation: Relation, policy: Policy, entry: PlanEntry) -> Iterator[Reason]:
-    system, _, what = relation.what.partition(" ")
-    id_, name = relation.service.id, relation.service.name
-    belongs = f"{relation.what} belongs to {name}"
-    if what in entry["packages"].get(system, ()):
-        has = policy.facts.has(system)
-        if has:
-            yield from by_mode(policy, id_, entry, belongs)
-        elif has is None:
-            yield from _where(by_mode(policy, id_, entry, belongs), f"where the host has {system}; {UNKNOWN}")
+def _explain_program(relation: Relation, policy: EffectivePolicy, entry: PlanEntry) -> Iterator[Reason]:
+    system, _, identifier = relation.identifier.partition(" ")
+    service_id, name = relation.service.id, relation.service.name
+    ownership = f"{relation.identifier} belongs to {name}"
+    if identifier in entry["packages"].get(system, ()):
+        is_present = policy.facts.has_package_system(system)
+        if is_present:
+            yield from explain_entry(policy, service_id, entry, ownership)
+        elif is_present is None:
+            yield from _add_condition(
+                explain_entry(policy, service_id, entry, ownership), f"where the host has {system}; {UNKNOWN_NOTE}"
+            )
         else:
-            yield Reason(OPEN, f"{belongs}, and this host has no {system}", id_)
+            yield Reason(OPEN, f"{ownership}, and this host has no {system}", service_id)
     elif system == "path":
-        yield from by_mode(policy, id_, entry, belongs)
+        yield from explain_entry(policy, service_id, entry, ownership)
     elif system == "process":
-        yield from _where(by_mode(policy, id_, entry, belongs), BY_NAME)
+        yield from _add_condition(explain_entry(policy, service_id, entry, ownership), BY_NAME_NOTE)
     elif system == "program":
-        yield from _where(by_mode(policy, id_, entry, f"a program called {what.split()[0]}"), "where the mark is in it")
+        yield from _add_condition(
+            explain_entry(policy, service_id, entry, f"a program called {identifier.split()[0]}"),
+            "where the mark is in it",
+        )
     elif system == "desktop":
-        how = "where it starts with the session, or lies beside a program in a directory of the app's name"
-        yield from _where(by_mode(policy, id_, entry, belongs), how)
+        condition = "where it starts with the session, or lies beside a program in a directory of the app's name"
+        yield from _add_condition(explain_entry(policy, service_id, entry, ownership), condition)
     elif system in PACKAGE_SYSTEMS:
-        yield Reason(OPEN, f"{relation.what}: found by the program it belongs to, not by itself", id_)
-    elif not what.startswith(EXTENSION):
-        yield Reason(OPEN, f"{relation.what}: no host here is checked for it", id_)
+        yield Reason(OPEN, f"{relation.identifier}: found by the program it belongs to, not by itself", service_id)
+    elif not identifier.startswith(EXTENSION):
+        yield Reason(OPEN, f"{relation.identifier}: no host here is checked for it", service_id)
 
 
-def _file(word: str, policy: Policy, service: str, section: PlanSection) -> Iterator[Reason]:
+def _explain_file(word: str, policy: EffectivePolicy, restricted_id: str, section: PlanSection) -> Iterator[Reason]:
     """A file's name decides whether the host checks it. The file's content decides the rest; only the host knows it."""
     name = word.rpartition("/")[2]
-    entry = section["services"][service]
-    hows = [how for id_, how in file_names.fitting(word, AppNames(section["services"])) if id_ == service]
-    if not hows:
-        yield Reason(OPEN, f"{name}: this host's plan has no such name of {entry['name']}", service)
-    for how in hows:
-        text = file_names.does(how, name, entry["name"], entry["mode"])
-        for reason in by_mode(policy, service, entry, text):
+    entry = section["services"][restricted_id]
+    match_kinds = [
+        match_kind
+        for service_id, match_kind in file_names.match_file_name(word, AppNames(section["services"]))
+        if service_id == restricted_id
+    ]
+    if not match_kinds:
+        yield Reason(OPEN, f"{name}: this host's plan has no such name of {entry['name']}", restricted_id)
+    for match_kind in match_kinds:
+        text = file_names.describe_file_scan(match_kind, name, entry["name"], entry["mode"])
+        for reason in explain_entry(policy, restricted_id, entry, text):
             yield reason._replace(status=DEPENDS) if reason.status == BLOCKED else reason
 
 
-def _service(policy: Policy, id_: str, entry: PlanEntry) -> Iterator[Reason]:
+def _explain_service(policy: EffectivePolicy, service_id: str, entry: PlanEntry) -> Iterator[Reason]:
     """What of a service can be found on this host."""
-    has = {system: policy.facts.has(system) for system in entry["packages"]}
-    packages = [f"{key} {package}" for key, listed in entry["packages"].items() if has[key] for package in listed]
-    unsure = [f"{key} {package}" for key, listed in entry["packages"].items() if has[key] is None for package in listed]
-    named = [f"process {program}" for program in entry["processes"]]
-    named += [f"program {name}" for name in entry.get("markers", {}).get("programs", ())]
-    named += [f"Windows program {name}" for name in entry.get("windows", ())]
-    text = f"its programs: {some([*packages, *entry['paths'], *unsure, *named], 4)}"
+    presence = {system: policy.facts.has_package_system(system) for system in entry["packages"]}
+    packages = [
+        f"{key} {package}"
+        for key, package_names in entry["packages"].items()
+        if presence[key]
+        for package in package_names
+    ]
+    uncertain_packages = [
+        f"{key} {package}"
+        for key, package_names in entry["packages"].items()
+        if presence[key] is None
+        for package in package_names
+    ]
+    program_names = [f"process {program}" for program in entry["processes"]]
+    program_names += [f"program {name}" for name in entry.get("markers", {}).get("programs", ())]
+    program_names += [f"Windows program {name}" for name in entry.get("windows", ())]
+    text = f"its programs: {some([*packages, *entry['paths'], *uncertain_packages, *program_names], 4)}"
     if packages or entry["paths"]:
-        yield from by_mode(policy, id_, entry, text)
-    elif unsure:
-        where = f"where the host has {' or '.join(key for key in has if has[key] is None)}; {UNKNOWN}"
-        yield from _where(by_mode(policy, id_, entry, text), where)
-    elif named:
-        yield from _where(by_mode(policy, id_, entry, text), f"{NO_PACKAGE}, {BY_NAME}")
+        yield from explain_entry(policy, service_id, entry, text)
+    elif uncertain_packages:
+        condition = (
+            f"where the host has {' or '.join(key for key in presence if presence[key] is None)}; {UNKNOWN_NOTE}"
+        )
+        yield from _add_condition(explain_entry(policy, service_id, entry, text), condition)
+    elif program_names:
+        yield from _add_condition(explain_entry(policy, service_id, entry, text), f"{NO_PACKAGE_NOTE}, {BY_NAME_NOTE}")
     elif entry.get("web_hosts"):
-        yield from by_mode(policy, id_, entry, "its web addresses, installed as apps")
+        yield from explain_entry(policy, service_id, entry, "its web addresses, installed as apps")
     else:
-        without = " or ".join(entry["packages"]) or "program of it"
-        yield Reason(OPEN, f"nothing of it is known that could be here: this host has no {without}", id_)
+        missing_systems = " or ".join(entry["packages"]) or "program of it"
+        yield Reason(OPEN, f"nothing of it is known that could be here: this host has no {missing_systems}", service_id)
 
 
-def _where(reasons_: Iterator[Reason], where: str) -> Iterator[Reason]:
+def _add_condition(reasons: Iterator[Reason], condition: str) -> Iterator[Reason]:
     """Reasons that are so only on a condition that nobody but the host knows."""
-    for reason in reasons_:
+    for reason in reasons:
         if reason.status in (BLOCKED, DEPENDS) and not reason.waiver:
-            yield reason._replace(status=DEPENDS, text=f"{reason.text}, {where}")
+            yield reason._replace(status=DEPENDS, text=f"{reason.text}, {condition}")
         else:
             yield reason

@@ -31,196 +31,238 @@ from .....model.types.plan import PlanSection
 from ....compile.reading import grammar
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
-from .dns import FILTERS, HOSTS_FILE
-from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
+from .dns import FILTER_BACKENDS, HOSTS_FILE_BACKEND
+from .reason import (
+    AUDITED,
+    BLOCKED,
+    DEPENDS,
+    OPEN,
+    EffectivePolicy,
+    Reason,
+    describe_position,
+    explain_entry,
+    explain_missing_entry,
+    make_off_reason,
+)
 
-FAMILIES = ("chromium", "firefox")
-MOST_READINGS = 64  # plans
-OF_STORE = {"chrome": "chromium", "firefox": "firefox"}  # whose browsers take extensions of which store
+BROWSER_FAMILIES = ("chromium", "firefox")
+MAX_CACHED_READINGS = 64  # plans
+FAMILY_BY_STORE = {"chrome": "chromium", "firefox": "firefox"}  # whose browsers take extensions of which store
 
 
-def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
+def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
     """What the control says."""
-    section = policy.section("browser")
-    if about.kind == FILE or (
-        about.kind == PROGRAM and not any(EXTENSION in relation.what for relation in about.relations)
+    section = policy.find_section("browser")
+    if subject.kind == FILE or (
+        subject.kind == PROGRAM and not any(EXTENSION in relation.identifier for relation in subject.relations)
     ):
         return
     if section is None:
-        yield off("browser")
-    elif not _families(policy):
-        for reason in _all(about, policy, section):
+        yield make_off_reason("browser")
+    elif not _list_families(policy):
+        for reason in _find_all_reasons(subject, policy, section):
             text = f"{reason.text}; no browser that reads policies was found here, and other programs do not"
             yield reason._replace(status=DEPENDS, text=text) if reason.status == BLOCKED else reason
     else:
-        yield from _all(about, policy, section)
+        yield from _find_all_reasons(subject, policy, section)
 
 
-def _families(policy: Policy) -> frozenset[str]:
+def _list_families(policy: EffectivePolicy) -> frozenset[str]:
     """The families of browsers that the host has; all of them where nobody knows."""
     if policy.facts.browsers is None:
-        return frozenset(FAMILIES)
-    of = {place["id"]: place["family"] for place in policy.plan["browsers"]}
-    return frozenset(of.get(id_, "chromium") for id_ in policy.facts.browsers)  # others are relatives of Chromium
+        return frozenset(BROWSER_FAMILIES)
+    family_by_id = {place["id"]: place["family"] for place in policy.plan["browsers"]}
+    return frozenset(
+        family_by_id.get(browser_id, "chromium") for browser_id in policy.facts.browsers
+    )  # others are relatives of Chromium
 
 
-def _all(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
-    if about.kind == EXTENSION:
-        word = about.question.word
-        yield from _by_switches(word, "firefox" if grammar.check_chrome_extension(word) else "chrome", policy, section)
-    elif about.kind == PROGRAM:
-        yield from _extensions(about, policy, section)
-    elif about.kind == ADDRESS:
+def _find_all_reasons(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    if subject.kind == EXTENSION:
+        extension_id = subject.question.text
+        yield from _explain_other_extension(
+            extension_id, "firefox" if grammar.check_chrome_extension(extension_id) else "chrome", policy, section
+        )
+    elif subject.kind == PROGRAM:
+        yield from _explain_extensions(subject, policy, section)
+    elif subject.kind == ADDRESS:
         yield Reason(OPEN, "browser policies go by name, not by address")
-    elif about.kind == SERVICE:
-        for service in about.services("is"):
+    elif subject.kind == SERVICE:
+        for service in subject.list_services("is"):
             entry = section["services"].get(service.id)
             if entry is None:
-                yield missing(policy, "browser", service, "the catalogue has no site of it")
+                yield explain_missing_entry(policy, "browser", service, "the catalogue has no site of it")
             else:
-                listed = [str(one) for one in list_service_names(entry)]
-                yield from by_mode(policy, service.id, entry, f"{counted(len(listed), 'site')}: {some(listed, 3)}")
+                site_names = [str(site_name) for site_name in list_service_names(entry)]
+                yield from explain_entry(
+                    policy, service.id, entry, f"{counted(len(site_names), 'site')}: {some(site_names, 3)}"
+                )
     else:
-        yield from _site(about, policy, section)
+        yield from _explain_site(subject, policy, section)
 
 
-def _extensions(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
-    for relation in about.relations:
-        store, _, what = relation.what.partition(" ")
-        if what.startswith(EXTENSION):
+def _explain_extensions(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    for relation in subject.relations:
+        store, _, identifier = relation.identifier.partition(" ")
+        if identifier.startswith(EXTENSION):
             entry = section["services"].get(relation.service.id)
-            if entry and what.partition(" ")[2] in entry.get("extensions", {}).get(store, ()):
-                here = OF_STORE.get(store, "chromium") in _families(policy)
-                text = f"{relation.what}, of {relation.service.name}"
-                for reason in by_mode(policy, relation.service.id, entry, text):
-                    remark = f"{reason.text}; no browser of that store was found here"
-                    yield reason if here or reason.status != BLOCKED else reason._replace(status=DEPENDS, text=remark)
+            if entry and identifier.partition(" ")[2] in entry.get("extensions", {}).get(store, ()):
+                has_browser = FAMILY_BY_STORE.get(store, "chromium") in _list_families(policy)
+                text = f"{relation.identifier}, of {relation.service.name}"
+                for reason in explain_entry(policy, relation.service.id, entry, text):
+                    absence_note = f"{reason.text}; no browser of that store was found here"
+                    yield (
+                        reason
+                        if has_browser or reason.status != BLOCKED
+                        else reason._replace(status=DEPENDS, text=absence_note)
+                    )
             else:
-                yield missing(policy, "browser", relation.service, "the browser policies name no such extension")
-                yield from _by_switches(what.partition(" ")[2], store, policy, section)
+                yield explain_missing_entry(
+                    policy, "browser", relation.service, "the browser policies name no such extension"
+                )
+                yield from _explain_other_extension(identifier.partition(" ")[2], store, policy, section)
 
 
-def _by_switches(id_: str, store: str, policy: Policy, section: PlanSection) -> Iterator[Reason]:
+def _explain_other_extension(
+    extension_id: str, store: str, policy: EffectivePolicy, section: PlanSection
+) -> Iterator[Reason]:
     """What happens to an extension that no restricted service has."""
     try:
         desired_rules = make_rules(section)
     except ControlError:
         return
-    chosen = dict(desired_rules.settings)
-    here = OF_STORE.get(store, "chromium") in _families(policy)
-    where = "" if here else "; no browser of that store was found here"
-    only, proxies = chosen.get(EXTENSIONS) == ALLOW_LIST, PROXY_EXTENSIONS in chosen
-    if id_ in (desired_rules.chrome_allowed if store == "chrome" else desired_rules.firefox_allowed):
+    settings = dict(desired_rules.settings)
+    has_browser = FAMILY_BY_STORE.get(store, "chromium") in _list_families(policy)
+    absence_note = "" if has_browser else "; no browser of that store was found here"
+    has_allow_list, closes_proxies = settings.get(EXTENSIONS) == ALLOW_LIST, PROXY_EXTENSIONS in settings
+    if extension_id in (desired_rules.chrome_allowed if store == "chrome" else desired_rules.firefox_allowed):
         yield Reason(OPEN, "proscribe_browser_extensions_allowed names it, or it is a waived service's")
-    elif not only and not proxies:
+    elif not has_allow_list and not closes_proxies:
         yield Reason(OPEN, "proscribe_browser_settings leaves other extensions alone here")
     elif section["mode"] != "enforce":
-        yield Reason(AUDITED, "reported where the policy does not refuse it, nothing is changed" + where)
-    elif only:
+        yield Reason(AUDITED, "reported where the policy does not refuse it, nothing is changed" + absence_note)
+    elif has_allow_list:
         text = f"{EXTENSIONS}: {ALLOW_LIST} refuses all but those of proscribe_browser_extensions_allowed"
-        yield Reason(BLOCKED if here else DEPENDS, text + where)
+        yield Reason(BLOCKED if has_browser else DEPENDS, text + absence_note)
     else:
-        yield Reason(DEPENDS, f"{PROXY_EXTENSIONS}: refused if it wants the permission {PERMISSION_NAMES}" + where)
+        yield Reason(
+            DEPENDS, f"{PROXY_EXTENSIONS}: refused if it wants the permission {PERMISSION_NAMES}" + absence_note
+        )
 
 
-class _Family(NamedTuple):
+class _BrowserFamily(NamedTuple):
     """A family of browsers, and what it makes of a list of names."""
 
     id: str
     title: str
-    does: ClosestMatch | FilterMatch
-    listed: NameList
+    matcher: ClosestMatch | FilterMatch
+    name_list: NameList
 
 
-class _Reading:
+class _BrowserReading:
     """What a section comes to, and what browsers make of it: the same for every question about a plan."""
 
-    def __init__(self, policy: Policy, section: PlanSection) -> None:
-        self.names = {id_: list_service_names(entry) for id_, entry in section["services"].items()}
+    def __init__(self, policy: EffectivePolicy, section: PlanSection) -> None:
+        self.names_by_service = {
+            service_id: list_service_names(entry) for service_id, entry in section["services"].items()
+        }
         # One list for each DNS backend that the host may have, as far as the lists differ.
-        self.lists = [
+        self.name_lists = [
             fit_names(section, HostControls(policy.plan, functools.partial(int, degree))).listed_names
-            for degree in _degrees(policy, section)
+            for degree in _list_dns_degrees(policy, section)
         ]
-        self.families = [family for listed in self.lists for family in _families_with(section, listed)]
+        self.families = [family for name_list in self.name_lists for family in _make_families(section, name_list)]
 
 
-def _degrees(policy: Policy, section: PlanSection) -> Sequence[int]:
+def _list_dns_degrees(policy: EffectivePolicy, section: PlanSection) -> Sequence[int]:
     """How far the DNS backend of a host may close the names that browsers have no room for."""
     if not fit_names(section).omitted_names or not is_dns_effective_in_browsers(policy.plan):
         return (NOT_CLOSED,)
     backend = policy.restrictions.dns_backend
-    if backend in FILTERS:
+    if backend in FILTER_BACKENDS:
         return (NAME_CLOSED_WITH_ALL_BELOW,)
-    return (NAME_ALONE_CLOSED,) if backend == HOSTS_FILE else (NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW)
+    return (NAME_ALONE_CLOSED,) if backend == HOSTS_FILE_BACKEND else (NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW)
 
 
-def _families_with(section: PlanSection, listed: NameList) -> Iterator[_Family]:
-    desired_rules = make_rules_with_names(section, listed.decisions)
-    in_firefox = firefox.make_filter_lists(desired_rules)
-    chromium = ClosestMatch(map(str, desired_rules.blocked_names), map(str, desired_rules.allowed_names))
-    yield _Family("chromium", "Chromium and its relatives", chromium, listed)
-    yield _Family("firefox", "Firefox", FilterMatch(in_firefox.blocked_patterns, in_firefox.exception_patterns), listed)
+def _make_families(section: PlanSection, name_list: NameList) -> Iterator[_BrowserFamily]:
+    desired_rules = make_rules_with_names(section, name_list.decisions)
+    firefox_lists = firefox.make_filter_lists(desired_rules)
+    chromium_matcher = ClosestMatch(map(str, desired_rules.blocked_names), map(str, desired_rules.allowed_names))
+    yield _BrowserFamily("chromium", "Chromium and its relatives", chromium_matcher, name_list)
+    yield _BrowserFamily(
+        "firefox", "Firefox", FilterMatch(firefox_lists.blocked_patterns, firefox_lists.exception_patterns), name_list
+    )
 
 
-_readings: dict[str, _Reading] = {}  # by the digest of the plan
+_cached_readings: dict[str, _BrowserReading] = {}  # by the digest of the plan
 
 
-def _reading(policy: Policy, section: PlanSection) -> _Reading:
+def _get_reading(policy: EffectivePolicy, section: PlanSection) -> _BrowserReading:
     digest = policy.plan.get("digest")
     if digest is None:
-        return _Reading(policy, section)
-    if digest not in _readings:
-        if len(_readings) >= MOST_READINGS:
-            _readings.clear()
-        _readings[digest] = _Reading(policy, section)
-    return _readings[digest]
+        return _BrowserReading(policy, section)
+    if digest not in _cached_readings:
+        if len(_cached_readings) >= MAX_CACHED_READINGS:
+            _cached_readings.clear()
+        _cached_readings[digest] = _BrowserReading(policy, section)
+    return _cached_readings[digest]
 
 
-def _site(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
-    target = SiteName(about.question.host, about.question.path)
+def _explain_site(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    target = SiteName(subject.question.host, subject.question.path)
     services = section["services"]
-    reading = _reading(policy, section)
-    waived = {id_: entry for id_, entry in services.items() if entry["mode"] == "waived"}
-    for id_, entry in services.items():
-        its = reading.names[id_]
-        fits = [one for one in its if is_covering(one, target)]
-        if not fits:
-            pages = [str(one) for one in its if one.path and is_covering(SiteName(one.host), SiteName(target.host))]
+    reading = _get_reading(policy, section)
+    waived = {service_id: entry for service_id, entry in services.items() if entry["mode"] == "waived"}
+    for service_id, entry in services.items():
+        service_names = reading.names_by_service[service_id]
+        matching_names = [candidate for candidate in service_names if is_covering(candidate, target)]
+        if not matching_names:
+            pages = [
+                str(candidate)
+                for candidate in service_names
+                if candidate.path and is_covering(SiteName(candidate.host), SiteName(target.host))
+            ]
             if pages and entry["mode"] in RESTRICTED_MODES:
-                yield Reason(OPEN, f"of this host only {some(pages, 3)} is blocked, for {entry['name']}", id_)
+                yield Reason(OPEN, f"of this host only {some(pages, 3)} is blocked, for {entry['name']}", service_id)
             continue
-        nearest = max(fits, key=_closeness)
-        where = f"{within(target.host, str(nearest))}, of {entry['name']}"
-        allowed = [one for one in map(parse_site_name, entry["allow"]) if is_covering(one, target)]
+        nearest = max(matching_names, key=_measure_closeness)
+        position = f"{describe_position(target.host, str(nearest))}, of {entry['name']}"
+        allowed = [candidate for candidate in map(parse_site_name, entry["allow"]) if is_covering(candidate, target)]
         # What blocks together is what at least one blocks; so each service is asked with the waived ones alone.
-        given = [any(one.is_blocked(its_name) for its_name in fits) for one in reading.lists]
-        if entry["mode"] in RESTRICTED_MODES and not all(given):
-            text = f"{where}: browsers' lists take {MAX_LIST_ENTRIES} names, and this is not one of them"
-            if any(given):
-                text += f" on a host {'without' if given[-1] else 'with'} a resolver that filters"
-            yield Reason(DEPENDS if any(given) else OPEN, text, id_)
-        elif entry["mode"] not in RESTRICTED_MODES or NameVerdicts({**waived, id_: entry}).is_blocked(target):
-            yield from by_mode(policy, id_, entry, where)
+        fits_by_list = [
+            any(candidate.is_blocked(matching_name) for matching_name in matching_names)
+            for candidate in reading.name_lists
+        ]
+        if entry["mode"] in RESTRICTED_MODES and not all(fits_by_list):
+            text = f"{position}: browsers' lists take {MAX_LIST_ENTRIES} names, and this is not one of them"
+            if any(fits_by_list):
+                text += f" on a host {'without' if fits_by_list[-1] else 'with'} a resolver that filters"
+            yield Reason(DEPENDS if any(fits_by_list) else OPEN, text, service_id)
+        elif entry["mode"] not in RESTRICTED_MODES or NameVerdicts({**waived, service_id: entry}).is_blocked(target):
+            yield from explain_entry(policy, service_id, entry, position)
         elif allowed:
-            yield Reason(OPEN, f"{max(allowed, key=_closeness)} stays open, though {nearest} is blocked", id_)
-    for service in about.services("blocks"):
+            yield Reason(
+                OPEN, f"{max(allowed, key=_measure_closeness)} stays open, though {nearest} is blocked", service_id
+            )
+    for service in subject.list_services("blocks"):
         if service.id not in services:
-            yield missing(policy, "browser", service, "not a site in the browser policies")
+            yield explain_missing_entry(policy, "browser", service, "not a site in the browser policies")
     if section["mode"] == "enforce":
-        yield from _as_browsers_read_it(target, reading, _families(policy))
+        yield from _find_reading_differences(target, reading, _list_families(policy))
 
 
-def _closeness(one: SiteName) -> tuple[int, int]:
-    return len(one.host), len(one.path)
+def _measure_closeness(site_name: SiteName) -> tuple[int, int]:
+    return len(site_name.host), len(site_name.path)
 
 
-def _as_browsers_read_it(target: SiteName, reading: _Reading, families: Collection[str]) -> Iterator[Reason]:
+def _find_reading_differences(
+    target: SiteName, reading: _BrowserReading, families: Collection[str]
+) -> Iterator[Reason]:
     """Where a family of browsers that is here cannot do just what is wanted."""
     reported: set[str] = set()
     for family in reading.families:
-        blocked = family.listed.is_blocked(target)
+        blocked = family.name_list.is_blocked(target)
         text = f"{family.title} cannot tell it apart and {'opens' if blocked else 'blocks'} it"
-        if family.id in families and family.does.is_blocked(target) != blocked and text not in reported:
+        if family.id in families and family.matcher.is_blocked(target) != blocked and text not in reported:
             reported.add(text)
             yield Reason(DEPENDS, text)

@@ -10,57 +10,73 @@ from .....model.types.plan import PlanSection
 from ....compile.restrictions import DNS_BACKENDS
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
-from .reason import BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
+from .reason import (
+    BLOCKED,
+    DEPENDS,
+    OPEN,
+    EffectivePolicy,
+    Reason,
+    describe_position,
+    explain_entry,
+    explain_missing_entry,
+    make_off_reason,
+)
 
 # What proscribe_dns_backend can say. A filter blocks what lies below a domain too; a hosts file has exact names only.
-HOSTS_FILE = "hosts"
-FILTERS = frozenset(DNS_BACKENDS) - {"auto", HOSTS_FILE}
+HOSTS_FILE_BACKEND = "hosts"
+FILTER_BACKENDS = frozenset(DNS_BACKENDS) - {"auto", HOSTS_FILE_BACKEND}
 
 
-def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
+def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
     """What the control says."""
-    section = policy.section("dns")
-    if about.kind in (PROGRAM, FILE, EXTENSION):
+    section = policy.find_section("dns")
+    if subject.kind in (PROGRAM, FILE, EXTENSION):
         return
     if section is None:
-        yield off("dns")
-    elif about.kind == ADDRESS:
+        yield make_off_reason("dns")
+    elif subject.kind == ADDRESS:
         yield Reason(OPEN, "an address is not looked up")
-    elif about.kind == SERVICE:
-        for service in about.services("is"):
+    elif subject.kind == SERVICE:
+        for service in subject.list_services("is"):
             entry = section["services"].get(service.id)
             if entry is None:
-                yield missing(policy, "dns", service, "the catalogue has no domain of it")
+                yield explain_missing_entry(policy, "dns", service, "the catalogue has no domain of it")
             else:
                 text = f"{counted(len(entry['domains']), 'domain')}: {some(entry['domains'], 3)}"
-                yield from by_mode(policy, service.id, entry, text)
+                yield from explain_entry(policy, service.id, entry, text)
     else:
-        yield from _resolved(about, policy, section)
+        yield from _explain_name(subject, policy, section)
 
 
-def _resolved(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
-    host, backend = about.question.host, policy.restrictions.dns_backend
-    listed = desired.of_plan(section, {}, canaries=False).names  # all that a hosts file can say
+def _explain_name(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    host, backend = subject.question.host, policy.restrictions.dns_backend
+    exact_names = desired.of_plan(section, {}, canaries=False).names  # all that a hosts file can say
     desired_names = desired.of_plan(section, {}, canaries=True)
     nearest = desired.covering(host, desired_names.names | desired_names.through)
-    for id_, entry in section["services"].items():
-        fits = desired.covering(host, {*entry["domains"], *entry.get("canaries", ())})
-        if not fits:
+    for service_id, entry in section["services"].items():
+        matching_domain = desired.covering(host, {*entry["domains"], *entry.get("canaries", ())})
+        if not matching_domain:
             continue
-        where = f"{within(host, fits)}, of {entry['name']}"
+        position = f"{describe_position(host, matching_domain)}, of {entry['name']}"
         if entry["mode"] not in RESTRICTED_MODES:
-            yield from by_mode(policy, id_, entry, where)
+            yield from explain_entry(policy, service_id, entry, position)
         elif nearest not in desired_names.names:
-            open_name = nearest or f"{fits}, which a waived service has too,"
-            yield Reason(OPEN, f"{open_name} stays open" + (f", though {fits} is blocked" if nearest else ""), id_)
-        elif host in listed or backend in FILTERS:
-            yield from by_mode(policy, id_, entry, where)
-        elif backend == HOSTS_FILE:
-            yield Reason(OPEN, f"it is {where}, and the hosts file has exact names only, this one not among them", id_)
+            open_name = nearest or f"{matching_domain}, which a waived service has too,"
+            yield Reason(
+                OPEN,
+                f"{open_name} stays open" + (f", though {matching_domain} is blocked" if nearest else ""),
+                service_id,
+            )
+        elif host in exact_names or backend in FILTER_BACKENDS:
+            yield from explain_entry(policy, service_id, entry, position)
+        elif backend == HOSTS_FILE_BACKEND:
+            yield Reason(
+                OPEN, f"it is {position}, and the hosts file has exact names only, this one not among them", service_id
+            )
         else:
-            for reason in by_mode(policy, id_, entry, where):
+            for reason in explain_entry(policy, service_id, entry, position):
                 text = f"{reason.text}: blocked where the host has a filter, but a hosts file has exact names only"
                 yield reason._replace(status=DEPENDS, text=text) if reason.status == BLOCKED else reason
-    for service in about.services("blocks"):
+    for service in subject.list_services("blocks"):
         if service.id not in section["services"]:
-            yield missing(policy, "dns", service, "not a name that the resolver blocks")
+            yield explain_missing_entry(policy, "dns", service, "not a name that the resolver blocks")

@@ -10,100 +10,121 @@ from .....host.controls.firewall.carried import carried_in
 from .....model.types.plan import PlanEntry, PlanSection
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, Subject
-from .dns import FILTERS, HOSTS_FILE
-from .reason import BLOCKED, DEPENDS, OF_MODE, OPEN, Policy, Reason, by_mode, missing, off
+from .dns import FILTER_BACKENDS, HOSTS_FILE_BACKEND
+from .reason import (
+    BLOCKED,
+    DEPENDS,
+    OPEN,
+    STATUS_BY_MODE,
+    EffectivePolicy,
+    Reason,
+    explain_entry,
+    explain_missing_entry,
+    make_off_reason,
+)
 
 
-def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
+def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
     """What the control says."""
-    section = policy.section("firewall")
-    if about.kind in (PROGRAM, FILE, EXTENSION):
+    section = policy.find_section("firewall")
+    if subject.kind in (PROGRAM, FILE, EXTENSION):
         return
     if section is None:
-        yield off("firewall")
+        yield make_off_reason("firewall")
         return
-    if about.kind == ADDRESS:
-        yield from _address(about, policy, section)
+    if subject.kind == ADDRESS:
+        yield from _explain_address(subject, policy, section)
         return
-    if about.question.port is not None:
-        yield from _everywhere(about.question.port, policy, section)
-    for service in about.services("is", "blocks"):
+    if subject.question.port is not None:
+        yield from _explain_port(subject.question.port, policy, section)
+    for service in subject.list_services("is", "blocks"):
         entry = section["services"].get(service.id)
         if entry is None:
             note = f" ({service.networks_note})" if service.networks_note else ""
-            yield missing(policy, "firewall", service, f"{service.name} has no known addresses of its own{note}")
+            yield explain_missing_entry(
+                policy, "firewall", service, f"{service.name} has no known addresses of its own{note}"
+            )
             continue
         count = counted(len(ruleset.networks(entry)), "network")
-        text = f"{count} of {service.name}{_ports(entry)}"
-        for reason in by_mode(policy, service.id, entry, text):
-            if about.kind == NAME and reason.status == BLOCKED:
-                by_address = f"refused by address, where the name leads to one of the {text}"
-                yield reason._replace(status=DEPENDS, text=reason.text if reason.waiver else by_address)
+        text = f"{count} of {service.name}{_format_ports(entry)}"
+        for reason in explain_entry(policy, service.id, entry, text):
+            if subject.kind == NAME and reason.status == BLOCKED:
+                address_text = f"refused by address, where the name leads to one of the {text}"
+                yield reason._replace(status=DEPENDS, text=reason.text if reason.waiver else address_text)
             else:
                 yield reason
 
 
-def _address(about: Subject, policy: Policy, section: PlanSection) -> Iterator[Reason]:
-    network, port = about.question.network, about.question.port
+def _explain_address(question_subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    network, port = question_subject.question.network, question_subject.question.port
     if network is None:  # an ADDRESS has one
         return
-    carried = carried_in(network, ruleset.carried_by(section))
-    networks = [network, *carried]
-    exempt = [text for text in section["settings"].get("management", ()) if _inside(networks, text)]
-    if exempt:
-        yield Reason(OPEN, f"inside {exempt[0]} of proscribe_management, which is never cut")
+    carried_networks = carried_in(network, ruleset.carried_by(section))
+    networks = [network, *carried_networks]
+    exempt_networks = [text for text in section["settings"].get("management", ()) if _is_inside(networks, text)]
+    if exempt_networks:
+        yield Reason(OPEN, f"inside {exempt_networks[0]} of proscribe_management, which is never cut")
         return
     if port is not None:
-        yield from _everywhere(port, policy, section)
-    for service in about.services("address"):
+        yield from _explain_port(port, policy, section)
+    for service in question_subject.list_services("address"):
         if service.id not in section["services"]:
-            yield missing(policy, "firewall", service, f"{service.name} is not refused by address")
-    for id_, entry in section["services"].items():
-        pairs = [(subject, one) for one in ruleset.networks(entry) for subject in networks if one.overlaps(subject)]
-        if not pairs:
+            yield explain_missing_entry(policy, "firewall", service, f"{service.name} is not refused by address")
+    for service_id, entry in section["services"].items():
+        overlaps = [
+            (question_network, service_network)
+            for service_network in ruleset.networks(entry)
+            for question_network in networks
+            if service_network.overlaps(question_network)
+        ]
+        if not overlaps:
             continue
-        inside = [one for _, one in pairs]
-        whole = inside[0].prefixlen <= pairs[0][0].prefixlen
-        where = f"in {inside[0]}" if whole else f"in part, {some([*map(str, inside)], 3)}"
-        if pairs[0][0] in carried:
-            where = f"carries {rule_text.spelled(pairs[0][0])} to a translator, {where}"
-        text = f"{where}, of {entry['name']}{_ports(entry)}"
+        matched_networks = [service_network for _, service_network in overlaps]
+        is_whole = matched_networks[0].prefixlen <= overlaps[0][0].prefixlen
+        position = f"in {matched_networks[0]}" if is_whole else f"in part, {some([*map(str, matched_networks)], 3)}"
+        if overlaps[0][0] in carried_networks:
+            position = f"carries {rule_text.spelled(overlaps[0][0])} to a translator, {position}"
+        text = f"{position}, of {entry['name']}{_format_ports(entry)}"
         if port is not None and entry["ports"] and port not in entry["ports"]:
-            yield Reason(OPEN, f"port {port} is not refused; it lies {text}", id_)
+            yield Reason(OPEN, f"port {port} is not refused; it lies {text}", service_id)
         else:
-            yield from by_mode(policy, id_, entry, text)
-    yield from _own_rules(networks, port, section)
+            yield from explain_entry(policy, service_id, entry, text)
+    yield from _explain_own_rules(networks, port, section)
 
 
-def _everywhere(port: int, policy: Policy, section: PlanSection) -> Iterator[Reason]:
+def _explain_port(port: int, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
     """What is refused whatever the address."""
-    status = OF_MODE[section["mode"]]
+    status = STATUS_BY_MODE[section["mode"]]
     if port == 853 and section["settings"].get("dns_over_tls") == "blocked":
         yield Reason(status, "port 853, DNS over TLS, is refused except to the resolvers that the host is set to use")
     backend = policy.restrictions.dns_backend
-    if port == 53 and section["settings"].get("force_dns") and backend != HOSTS_FILE:
+    if port == 53 and section["settings"].get("force_dns") and backend != HOSTS_FILE_BACKEND:
         text = "plain DNS goes out from the accounts of the host's own filtering resolver alone"
-        yield Reason(status, text) if backend in FILTERS else Reason(DEPENDS, f"{text}, where it has one")
+        yield Reason(status, text) if backend in FILTER_BACKENDS else Reason(DEPENDS, f"{text}, where it has one")
     if port == 443 and section["settings"].get("quic") == "blocked":
         yield Reason(OPEN, "QUIC (UDP) is refused everywhere, and programs go on over TCP")
 
 
-def _own_rules(networks: Sequence[rule_text.Network], port: int | None, section: PlanSection) -> Iterator[Reason]:
+def _explain_own_rules(
+    networks: Sequence[rule_text.Network], port: int | None, section: PlanSection
+) -> Iterator[Reason]:
     """What the organisation's own rules do: the first that fits decides, for the host itself and for guests behind it.
 
     What guests may do is printed but does not count: the answer is the host's.
     """
     for direction, sender in (("out", "from this host"), ("forward", "from guests behind it")):
-        for number, rule in enumerate(section["settings"].get("rules", ()), 1):
-            inside = not rule["addresses"] or any(_inside(networks, text) for text in rule["addresses"])
-            if rule["direction"] != direction or not inside or not _has_port(rule["ports"], port):
+        for rule_number, rule in enumerate(section["settings"].get("rules", ()), 1):
+            is_matching = not rule["addresses"] or any(_is_inside(networks, text) for text in rule["addresses"])
+            if rule["direction"] != direction or not is_matching or not _has_port(rule["ports"], port):
                 continue
-            closes = rule["verdict"] != "accept" and direction == "out"
+            is_closing = rule["verdict"] != "accept" and direction == "out"
             comment = f" ({rule['comment']})" if rule.get("comment") else ""
             protocol = "" if rule["protocol"] == "any" else f" {rule['protocol']}"
             ports = f" to port {', '.join(rule['ports'])}" if rule["ports"] else ""
-            text = f"{sender}, proscribe_firewall_rules, number {number}: {rule['verdict']}{protocol}{ports}{comment}"
-            yield Reason(OF_MODE[section["mode"]] if closes else OPEN, text)
+            text = (
+                f"{sender}, proscribe_firewall_rules, number {rule_number}: {rule['verdict']}{protocol}{ports}{comment}"
+            )
+            yield Reason(STATUS_BY_MODE[section["mode"]] if is_closing else OPEN, text)
             if rule["protocol"] == "any" and (port is not None or not rule["ports"]):
                 break
 
@@ -113,11 +134,11 @@ def _has_port(ports: Sequence[str], port: int | None) -> bool:
     return not ports or port is None or any(int(first) <= port <= int(last) for first, last in spans)
 
 
-def _ports(entry: PlanEntry) -> str:
+def _format_ports(entry: PlanEntry) -> str:
     ports = [*map(str, entry["ports"])]
     return f", on port{'s' if len(ports) > 1 else ''} {', '.join(ports)}" if ports else ""
 
 
-def _inside(networks: Sequence[rule_text.Network], text: str) -> bool:
-    outer = ipaddress.ip_network(text)
-    return any(outer.overlaps(network) and outer.prefixlen <= network.prefixlen for network in networks)
+def _is_inside(networks: Sequence[rule_text.Network], text: str) -> bool:
+    outer_network = ipaddress.ip_network(text)
+    return any(outer_network.overlaps(network) and outer_network.prefixlen <= network.prefixlen for network in networks)

@@ -12,9 +12,9 @@ from .....host.controls.apps.systems.brew import PACKAGE_DIRECTORIES
 from .....model.types.plan import PlanEntry
 from ....compile.plans.identifiers import WINDOWS_PACKAGE_SYSTEMS
 from ..relations import EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
-from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing
+from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, EffectivePolicy, Reason, explain_entry, explain_missing_entry
 
-NAMES = {"windows": "Windows", "macos": "macOS"}
+SYSTEM_NAMES = {"windows": "Windows", "macos": "macOS"}
 # The controls that a run observes there (docs/windows_and_macs.md). The rules of the others stay unknown.
 OBSERVED_CONTROLS = {"windows": ("apps", "browser"), "macos": ("apps", "browser", "dns")}
 PACKAGE_SYSTEMS = {"windows": WINDOWS_PACKAGE_SYSTEMS, "macos": PACKAGE_DIRECTORIES}
@@ -24,42 +24,50 @@ PROGRAM_KEYS = {
 }
 
 
-def reasons(control: str, about: Subject, policy: Policy, on_linux: Iterable[Reason]) -> Iterator[Reason]:
+def convert_reasons(
+    control: str, subject: Subject, policy: EffectivePolicy, on_linux: Iterable[Reason]
+) -> Iterator[Reason]:
     """Return the reasons of a control. `on_linux` are those that it has on a Linux host of the same plan."""
     system = policy.facts.os
-    own = _explain_programs(about, policy) if control == "apps" and policy.section("apps") is not None else on_linux
-    note = f"{NAMES[system]} is only observed, nothing is changed"
+    reasons = (
+        _explain_programs(subject, policy)
+        if control == "apps" and policy.find_section("apps") is not None
+        else on_linux
+    )
+    note = f"{SYSTEM_NAMES[system]} is only observed, nothing is changed"
     if control not in OBSERVED_CONTROLS[system]:
-        note = f"{control} is not observed on {NAMES[system]}, so its rules are unknown"
-    for reason in own:
-        closes = reason.status in (BLOCKED, DEPENDS, AUDITED)
-        yield reason._replace(status=AUDITED, text=f"{reason.text}; {note}") if closes else reason
+        note = f"{control} is not observed on {SYSTEM_NAMES[system]}, so its rules are unknown"
+    for reason in reasons:
+        is_closing = reason.status in (BLOCKED, DEPENDS, AUDITED)
+        yield reason._replace(status=AUDITED, text=f"{reason.text}; {note}") if is_closing else reason
 
 
-def _explain_programs(about: Subject, policy: Policy) -> Iterator[Reason]:
-    system, section = policy.facts.os, policy.section("apps")
-    if about.kind == FILE:
-        yield Reason(OPEN, f"no files are looked for on {NAMES[system]}")
-    if section is None or about.kind not in (NAME, PROGRAM, SERVICE):
+def _explain_programs(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
+    system, section = policy.facts.os, policy.find_section("apps")
+    if subject.kind == FILE:
+        yield Reason(OPEN, f"no files are looked for on {SYSTEM_NAMES[system]}")
+    if section is None or subject.kind not in (NAME, PROGRAM, SERVICE):
         return
-    for relation in about.relations:
+    for relation in subject.relations:
         service = relation.service
         entry = section["services"].get(service.id)
-        if relation.how == "program":
-            kind, _, name = relation.what.partition(" ")
+        if relation.kind == "program":
+            kind, _, name = relation.identifier.partition(" ")
             if name.startswith(EXTENSION):
                 continue
             if entry is None:
-                yield missing(policy, "apps", service, "the catalogue has no program of it")
+                yield explain_missing_entry(policy, "apps", service, "the catalogue has no program of it")
             elif _is_observed_package(kind, name, entry, system):
-                yield from by_mode(policy, service.id, entry, f"{relation.what} belongs to {service.name}")
+                yield from explain_entry(policy, service.id, entry, f"{relation.identifier} belongs to {service.name}")
             else:
-                yield Reason(OPEN, f"{relation.what} is not looked for on {NAMES[system]}", service.id)
-        elif relation.how in ("is", "blocks"):
+                yield Reason(OPEN, f"{relation.identifier} is not looked for on {SYSTEM_NAMES[system]}", service.id)
+        elif relation.kind in ("is", "blocks"):
             if entry is not None and _has_program(entry, system):
-                yield from by_mode(policy, service.id, entry, f"its programs for {NAMES[system]}")
-            elif about.kind != NAME:
-                yield missing(policy, "apps", service, f"the catalogue has no program of it for {NAMES[system]}")
+                yield from explain_entry(policy, service.id, entry, f"its programs for {SYSTEM_NAMES[system]}")
+            elif subject.kind != NAME:
+                yield explain_missing_entry(
+                    policy, "apps", service, f"the catalogue has no program of it for {SYSTEM_NAMES[system]}"
+                )
 
 
 def _is_observed_package(kind: str, name: str, entry: PlanEntry, system: str) -> bool:
