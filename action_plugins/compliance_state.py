@@ -102,22 +102,22 @@ class ActionModule(HostAction[ObservationAnswer]):
 
         text, call = self._prepare_arguments(run, host)
         plan = json.loads(text) if text else PlanStore(Path(run["plans"])).read_stored_plan(run["hosts"][host])
-        mark, began = command.token(), time.monotonic()
-        line, connection = command.line(mark), self._connection
+        mark, began = command.make_token(), time.monotonic()
+        line, connection = command.make_command_line(mark), self._connection
         family = part_of(connection, "_shell", ShellBase).SHELL_FAMILY
-        typed = command.command(line, family, connection.transport)
+        typed = command.wrap_command(line, family, connection.transport)
         result = self._low_level_execute_command(typed, sudoable=False)
         if self.limiter.reason:
             return {}
         try:
-            windows_answer = answer.read(result["stdout"].encode("utf-8", "surrogateescape"), mark)
+            windows_answer = answer.parse_answer(result["stdout"].encode("utf-8", "surrogateescape"), mark)
         except UnusableAnswer as error:
             output = " ".join((result["stderr"] or result["stdout"])[-MAX_LINE_LENGTH:].split())
             raise UnusableAnswer(
                 f"{error} (exit code {result['rc']}){output and f': {format_printable(output)}'}"
             ) from None
-        record = observing.observe(plan, windows_answer, call["controls"], began)
-        return results.read_observation(observing.answered(record, call["gate"]))
+        record = observing.observe_windows_host(plan, windows_answer, call["controls"], began)
+        return results.read_observation(observing.make_module_result(record, call["gate"]))
 
     def _finish_result(self, observation: HostObservation, result: ObservationAnswer) -> ObservationAnswer:
         """The result of the task, once it is noted what the host stores now."""

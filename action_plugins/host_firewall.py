@@ -17,8 +17,8 @@ from ansible.errors import AnsibleConnectionFailure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.host.controls.firewall.confirm import WITHIN
-from proscribe.host.controls.firewall.program import RUN
+from proscribe.host.controls.firewall.confirm import CONFIRM_TIMEOUT_SECONDS
+from proscribe.host.controls.firewall.program import CHANGE_DIRECTORY
 from proscribe.model.types.answer import ChangeAnswer
 from proscribe.model.types.run import Variables
 from proscribe.wire import installation
@@ -50,7 +50,7 @@ class ActionModule(HostAction[ChangeAnswer]):
         """How many seconds the host waits for the confirmation, as its plan says: its own word could be any number."""
         plan = self._task.args.get("plan") or {}
         plan = plan if isinstance(plan, Mapping) else json.loads(plan)
-        return int(plan["controls"]["firewall"]["settings"].get("confirm_within", WITHIN))
+        return int(plan["controls"]["firewall"]["settings"].get("confirm_within", CONFIRM_TIMEOUT_SECONDS))
 
     def _confirm_rules(self, token: str, confirm_seconds: int, variables: Variables) -> ChangeAnswer:
         """What the host says of a change, kept or taken back, over a connection that is younger than the new rules.
@@ -59,7 +59,9 @@ class ActionModule(HostAction[ChangeAnswer]):
         """
         end = time.monotonic() + confirm_seconds + GRACE_SECONDS
         # There is an answer once the rules are loaded, could not be, or are taken back already.
-        names = {outcome: shlex.quote(f"{RUN}/{outcome}-{token}") for outcome in ("loaded", "failed", "pending")}
+        names = {
+            outcome: shlex.quote(f"{CHANGE_DIRECTORY}/{outcome}-{token}") for outcome in ("loaded", "failed", "pending")
+        }
         decided = "test -e {loaded} || test -e {failed} || test ! -e {pending}".format(**names)
         while True:
             time.sleep(PAUSE_SECONDS)

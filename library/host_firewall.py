@@ -91,11 +91,13 @@ def main() -> None:
 
     def do_work() -> Any:
         if module.params["confirm"]:
-            return confirm.keep(host, module.params["confirm"])
+            return confirm.confirm_trial(host, module.params["confirm"])
         lift = module.params["state"] == "absent"
         if lift or module.check_mode:
             return change(host, plan, "firewall", lift=lift, dry_run=module.check_mode)
-        return confirm.in_turn(host, lambda: change(host, plan, "firewall", doing=confirm.trying(host, plan)))
+        return confirm.run_without_pending_change(
+            host, lambda: change(host, plan, "firewall", doing=confirm.make_trial_application(host, plan))
+        )
 
     serve_call(module, do_work)
 

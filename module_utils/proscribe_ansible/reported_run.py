@@ -13,7 +13,7 @@ from ansible import context
 from proscribe.base.moments import format_timestamp
 from proscribe.controller.custody import request, wording
 from proscribe.controller.custody.outcome import Course
-from proscribe.controller.enforcement_points.observed import points_of
+from proscribe.controller.enforcement_points.observed import observe_points
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.collection.lift_results import collect_lift_results
 from proscribe.controller.report.collection.plays import (
@@ -178,7 +178,7 @@ class ReportedPlaybookRun:
             format_timestamp(time.time()),
             failed,
             self._exit_code.report_failure,
-            observe_points=points_of,
+            observe_points=observe_points,
         )
         if self._journal is not None and not run.directory:
             self._journal.mark_unwritten()

@@ -138,7 +138,7 @@ def make_file(members):
         plain = [member for member in members if ("/" in member) is has_slash]
         sets.append((name, f"ipv4_addr;{flags}", plain))
         for bits in (96, 16):
-            mapped = [carried.carry(member, bytes(bits // 8)) for member in plain]
+            mapped = [carried.convert_to_carried(member, bytes(bits // 8)) for member in plain]
             sets.append((f"{name}{bits}", f"ipv6_addr;{flags}", mapped))
     lines = [f"set {name} {{ type {kind} elements = {{ {', '.join(texts)} }}\n\t}}" for name, kind, texts in sets]
     return BARE.replace("SETS", "\n\t".join(lines))

@@ -8,7 +8,7 @@ from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, PRIVATE, SERVICE
 from proscribe.controller.compile.plans.identifiers import IDENTIFIER_READERS, WINDOWS_PACKAGE_SYSTEMS
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, PatternCheck, WordCheck
-from proscribe.controller.windows.apps import lacking
+from proscribe.controller.windows.apps import find_catalogue_gaps
 from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from public_lists import names, standing
 from published_lists import left_out, sections
@@ -64,7 +64,7 @@ def windows_programs():
     entries = {
         one.id: IDENTIFIER_READERS["apps"](one) for one in read_catalogue([CATALOG]).services.values() if one.enforce
     }
-    known = {id_: lacks for id_, entry in entries.items() if (lacks := lacking(entry)) is not None}
+    known = {id_: lacks for id_, entry in entries.items() if (lacks := find_catalogue_gaps(entry)) is not None}
     rows = [(f"`{id_}`", "; ".join(lacks)) for id_, lacks in known.items() if lacks]
     ids = [f"`{id_}`" for id_, entry in entries.items() if entry.get("windows_packages") and id_ not in known]
     text = (

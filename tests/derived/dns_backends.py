@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 
 from proscribe.host.controls.dns import backends
-from proscribe.host.controls.dns.backends.declaration import KINDS
+from proscribe.host.controls.dns.backends.declaration import BACKEND_KINDS
 
 from .part import Part, parts_of, table
 from .python_source import as_entry, begin_module
@@ -19,7 +19,7 @@ def declared():
     for file, one in found.items():
         if one.name != file:
             raise ValueError(f"{file}.py declares the name {one.name!r}, which has to be {file!r}")
-    return sorted(found.values(), key=lambda one: (KINDS.index(one.kind), one.name))
+    return sorted(found.values(), key=lambda one: (BACKEND_KINDS.index(one.kind), one.name))
 
 
 def registry():
@@ -55,15 +55,15 @@ def forwarders():
 def chosen():
     rows = []
     for one in declared():
-        about = (f"`{one.name}`", one.documented.tested or "no")
-        rows += [(server, has, about[0], written, about[1]) for server, has, written in one.documented.rows]
+        about = (f"`{one.name}`", one.documentation.tested_hosts or "no")
+        rows += [(server, has, about[0], written, about[1]) for server, has, written in one.documentation.table_rows]
     rows.append(("anything else", "", "`hosts`", "a block in `/etc/hosts`", "Debian 13"))
     return table(("the host asks", "and has", "backend", "what is written", "tested on whole hosts"), rows)
 
 
 def hits():
-    documented = [(f"`{one.name}`", one.documented) for one in declared()]
-    rows = [(name, about.hits or "none", about.journal and f"`{about.journal}`") for name, about in documented]
+    documented = [(f"`{one.name}`", one.documentation) for one in declared()]
+    rows = [(name, about.hit_line or "none", about.journal_unit and f"`{about.journal}`") for name, about in documented]
     return table(("backend", "line", "`journalctl -u`"), [*rows, ("`hosts`", "none: a file logs nothing", "")])
 
 

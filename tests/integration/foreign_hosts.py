@@ -4,8 +4,8 @@ import base64
 import plistlib
 
 from patience import until
-from proscribe.host.controls.group_policy.policies import entries, of_programs
-from proscribe.host.controls.group_policy.registry_pol import DWORD, said_by
+from proscribe.host.controls.group_policy.policies import collect_program_policies, list_policy_entries
+from proscribe.host.controls.group_policy.registry_pol import DWORD_TYPE, decode_entry
 
 PREFIX = "/root/wine"
 ENVIRONMENT = (f"WINEPREFIX={PREFIX}", "WINEDEBUG=-all")
@@ -56,10 +56,10 @@ def registry_file(values):
 def policies(plan):
     """A plan's browser policies as a file of `.reg`, as a domain's policy would have set them."""
     values = []
-    for entry in entries(plan):
-        data = said_by(entry)
-        assert isinstance(data, int if entry.type == DWORD else str), entry
-        values.append((f"HKEY_LOCAL_MACHINE\\{entry.key}", entry.value, data))
+    for entry in list_policy_entries(plan):
+        data = decode_entry(entry)
+        assert isinstance(data, int if entry.type == DWORD_TYPE else str), entry
+        values.append((f"HKEY_LOCAL_MACHINE\\{entry.key}", entry.value_name, data))
     return registry_file(value for value in values if not value[1].startswith("**"))
 
 
@@ -140,7 +140,7 @@ def bundle(host, path, identifier, **more):
 
 def preferences(host, plan):
     """A plan's browser policies as managed preferences, as an MDM's profile would have set them."""
-    for program, said in of_programs(plan).items():
+    for program, said in collect_program_policies(plan).items():
         enabled = {} if program.family == "chromium" else {"EnterprisePoliciesEnabled": True}
         place(host, f"/Library/Managed Preferences/{program.domain}.plist", plistlib.dumps({**enabled, **said}))
 

@@ -13,7 +13,7 @@ from name_server import NameServer
 from patience import until
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns.backends import registry
-from proscribe.host.controls.dns.choice import choose
+from proscribe.host.controls.dns.choice import choose_backend
 from proscribe.host.system import Host, ToolResult, run_tool
 
 OWN = f"127.53.{os.getpid() % 250}"  # of this run: another checkout may be tested at the same time
@@ -57,9 +57,13 @@ class MadeHost:
             (root / "usr/sbin" / tool).touch(mode=0o755)
         self.host = Host(str(root), self.run)
         self.start()
-        filter_ = registry.backend(kind).describe(self.host, choose(self.host, {"backend": kind}).observed, {})
-        self.file, self.language = root / filter_.file[1:], filter_.language  # the file with the names
-        self.files = ", ".join(path for stage in filter_.stages("") for path in stage.files)  # all that are written
+        filter_ = registry.load_backend(kind).describe_filter(
+            self.host, choose_backend(self.host, {"backend": kind}).observation, {}
+        )
+        self.file, self.language = root / filter_.file_path[1:], filter_.language  # the file with the names
+        self.files = ", ".join(
+            path for stage in filter_.make_stages("") for path in stage.files
+        )  # all that are written
 
     def run(self, argv, **options):
         """The tools of the host: systemctl is made, the others read files of the tree."""

@@ -118,8 +118,8 @@ def enforce(plan, control):
     if control != "firewall":
         return list(run.change(HOST, plan, control)["actions"])
     token = begun(plan)
-    until(lambda: Path(f"{program.RUN}/loaded-{token}").exists())
-    return list(confirm.keep(HOST, token)["actions"])
+    until(lambda: Path(f"{program.CHANGE_DIRECTORY}/loaded-{token}").exists())
+    return list(confirm.confirm_trial(HOST, token)["actions"])
 
 
 def begun(plan):
@@ -128,7 +128,7 @@ def begun(plan):
     child = os.fork()
     if child == 0:
         try:
-            result = run.change(HOST, plan, "firewall", doing=confirm.trying(HOST, plan))
+            result = run.change(HOST, plan, "firewall", doing=confirm.make_trial_application(HOST, plan))
             os.write(writing, result["pending"]["token"].encode())
         finally:
             os._exit(0)

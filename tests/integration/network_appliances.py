@@ -16,8 +16,8 @@ from pathlib import Path
 
 from name_server import ask
 from patience import LONGEST, until
-from proscribe.controller.enforcement_points.decision import decide
-from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.decision import make_decision
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from test_apps_real_dpkg import Machine
 
 ROOT = "trixie-appliances"
@@ -100,7 +100,9 @@ console.log(JSON.stringify(questions.map(function (asked) { return context.FindP
 
 
 def rendered(plan, format_):
-    return FORMATS[format_].render(decide({"host1": plan}, AT, needed=FORMATS[format_].controls))
+    return EXPORT_FORMATS[format_].render_export(
+        make_decision({"host1": plan}, AT, needed_controls=EXPORT_FORMATS[format_].controls)
+    )
 
 
 class Appliance(Machine):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import reaching
 from name_server import NameServer, ask
 from network_appliances import UPSTREAM, Appliance, refused
-from proscribe.controller.enforcement_points.declaration import Rendered
+from proscribe.controller.enforcement_points.declaration import RenderedExport
 
 NO_SUCH_NAME, FOUND = (3, 0), (0, 1)
 # As docs/enforcement_points.md has it: one rule, with the set of all.
@@ -36,7 +36,7 @@ def appliance(layers, scratch):
 def _put(files):
     (machine,) = _made
     machine.sh("rm -rf /export")
-    machine.put_export(Rendered({name: text.encode("ascii") for name, text in files.items()}, ()))
+    machine.put_export(RenderedExport({name: text.encode("ascii") for name, text in files.items()}, ()))
     return machine
 
 

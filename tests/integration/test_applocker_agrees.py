@@ -5,7 +5,7 @@ import pytest
 from agreeing_policy import FOR_USERS, OF_OTHER, OTHER, STRICT, Exported
 from applocker_evaluator import File, denied
 from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS, WAIVED
-from proscribe.controller.enforcement_points.formats.applocker import NOTHING
+from proscribe.controller.enforcement_points.formats.applocker import NO_PROGRAM_REASON
 from reach_cases import WAIVED as WAIVED_SERVICE
 
 EVERY = 4  # of the services, one in so many is asked for: `explain` takes seconds for each
@@ -34,7 +34,7 @@ def programs(entry):
 def test_applocker_denies_as_explain_and_its_manifest_say(policy, host):
     rules = evaluator.read((policy.export("applocker") / "applocker.xml").read_bytes())
     left_out = policy.left_out("applocker")
-    without = {row["rule"] for row in left_out if row["why"] == NOTHING}
+    without = {row["rule"] for row in left_out if row["why"] == NO_PROGRAM_REASON}
     not_waived = {row["rule"] for row in left_out if row["what"].startswith("waiver ")}
     all_services = policy.plan(host)["controls"]["apps"]["services"]
     with_programs = [id_ for id_, entry in all_services.items() if any(programs(entry))]

@@ -273,15 +273,19 @@ def test_an_export_is_the_earlier_one_or_the_new_one(make_disk, kind, room):
     directory = disk.place / "export"
 
     def files(text):
-        return {"list.txt": text.encode() * 4_000, "more/list.txt": text.encode() * 4_000, manifest.NAME: MANIFEST}
+        return {
+            "list.txt": text.encode() * 4_000,
+            "more/list.txt": text.encode() * 4_000,
+            manifest.MANIFEST_NAME: MANIFEST,
+        }
 
-    writing.write(directory, files("a"))
+    writing.write_export(directory, files("a"))
     with with_room(disk, kind, room), pytest.raises(OSError, match=REASON.pattern) as error:
-        writing.write(directory, files("b"))
+        writing.write_export(directory, files("b"))
     assert str(disk.place) in str(error.value)
     found = {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     assert found == files("a") and os.listdir(disk.place) == ["export"]
-    writing.write(directory, files("b"))
+    writing.write_export(directory, files("b"))
     assert (directory / "list.txt").read_bytes() == files("b")["list.txt"]
 
 

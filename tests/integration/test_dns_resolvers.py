@@ -68,7 +68,11 @@ def test_enforcing_settles_and_lifting_leaves_nothing(host):
 def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(host):
     host.enforce()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
-    host.file.write_text(rendering.text(host.language, desired.of_plan(more["controls"]["dns"], {}, canaries=True)))
+    host.file.write_text(
+        rendering.render_filter(
+            host.language, desired.collect_section_names(more["controls"]["dns"], {}, canaries=True)
+        )
+    )
     assert set(host.states(more).values()) == {NONCOMPLIANT}
     assert "does not answer with what the file says" in host.details(more)
     assert host.enforce(more) == [f"restart {host.unit}"] and set(host.states(more).values()) == {COMPLIANT}
@@ -76,7 +80,7 @@ def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected
 
 
 def test_a_file_that_cuts_other_names_is_taken_back(host, upstream, monkeypatch):
-    monkeypatch.setattr(switching, "PATIENCE", 1.5)
+    monkeypatch.setattr(switching, "START_TIMEOUT_SECONDS", 1.5)
     host.enforce()
     before = host.tree()
     changes = dns.enforce(host.host, plan(wechat=["wechat.com"], signal=["signal.org"]))

@@ -12,9 +12,9 @@ from name_server import NameServer, ask
 from network_appliances import PLACES, Appliance, Origin, pac_answers, rendered, visit
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.host.controls.browser.rendering import NameVerdicts, SiteName
-from proscribe.host.controls.dns.desired import covering, of_plan
+from proscribe.host.controls.dns.desired import collect_section_names, find_covering_name
 from proscribe.model.plan import add_digest
 from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, world_in
 
@@ -86,9 +86,9 @@ def names_of(plan):
 
 
 def in_dns(plan, names):
-    desired = of_plan(plan["controls"]["dns"], {}, canaries=True)
-    blocked, both = desired.names, desired.names | desired.through
-    return {name: covering(name, both) in blocked for name in names}
+    desired = collect_section_names(plan["controls"]["dns"], {}, canaries=True)
+    blocked, both = desired.blocked_names, desired.blocked_names | desired.open_names
+    return {name: find_covering_name(name, both) in blocked for name in names}
 
 
 SQUID_PARSES = """
@@ -101,7 +101,7 @@ squid -k parse -f /parsed >/parsed.log 2>&1 && ! grep -E 'WARNING: .*(acl|domain
 @pytest.mark.parametrize("which", ["nested", "own"])
 def test_resolvers_answer_as_the_plan_says(appliance, upstream, own_plan, kind, which):
     plan = nested_plan() if which == "nested" else own_plan
-    appliance.put_export(rendered(plan, FORMATS[network_appliances.FORMAT_OF[kind]].name))
+    appliance.put_export(rendered(plan, EXPORT_FORMATS[network_appliances.FORMAT_OF[kind]].name))
     expected = in_dns(plan, names_of(plan))
     if which == "nested":
         assert {name: expected[name] for name in BETWEEN} == BETWEEN

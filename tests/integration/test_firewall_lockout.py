@@ -74,14 +74,14 @@ def boot_rule(host, of, checkout=PROJECT):
 def rules_stay_once_a_new_connection_confirmed_them(host):
     answer = host.call("host_firewall", {"plan": GOOD})
     assert (answer["failed"], answer["changed"], "pending" in answer) == (False, True, False)
-    assert "203.0.113.0/24" in table(host) and "203.0.113.0/24" in host.run("cat", boot.FILE)
-    for unit in (boot.UNIT_NAME, boot.WATCH_NAME):
+    assert "203.0.113.0/24" in table(host) and "203.0.113.0/24" in host.run("cat", boot.BOOT_FILE_PATH)
+    for unit in (boot.LOAD_UNIT, boot.WATCH_UNIT):
         assert host.run("systemctl", "is-active", unit).strip() == "active"
         assert host.run("systemctl", "is-enabled", unit).strip() == "enabled"
-    assert not host.there(program.RUN)
+    assert not host.there(program.CHANGE_DIRECTORY)
     assert "proscribe-rollback" not in host.run("systemctl", "list-timers", "--all")
     assert host.call("host_firewall", {"plan": GOOD})["changed"] is False and boot_rule(host, GOOD) == []
-    assert host.run("systemd-analyze", "verify", "--man=no", boot.UNIT_FILE, boot.WATCH_FILE) == ""
+    assert host.run("systemd-analyze", "verify", "--man=no", boot.LOAD_UNIT_PATH, boot.WATCH_UNIT_PATH) == ""
 
 
 def rules_that_cut_the_controller_off_take_themselves_back(host):
@@ -99,7 +99,7 @@ def rules_that_cut_the_controller_off_take_themselves_back(host):
         assert answer["failed"], answer
         assert "taken back at" in answer["msg"]
         assert host.run("nft", "list", "table", "inet", "proscribe") == before
-        assert "203.0.113.0/24" in host.run("cat", boot.FILE)
+        assert "203.0.113.0/24" in host.run("cat", boot.BOOT_FILE_PATH)
         details = boot_rule(host, plan(host.subnet), mistaken)
         assert [detail for detail in details if detail.startswith("the last change was taken back at")], details
     # What is in force is what this plan calls for, so nothing is wrong with it.
@@ -108,17 +108,17 @@ def rules_that_cut_the_controller_off_take_themselves_back(host):
 
 def a_controller_that_dies_leaves_nothing_loaded(host):
     controller = host.controller("host_firewall", {"plan": GOOD})
-    waiting = f"until ls {program.RUN}/pending-* >/dev/null 2>&1; do sleep 0.02; done"
+    waiting = f"until ls {program.CHANGE_DIRECTORY}/pending-* >/dev/null 2>&1; do sleep 0.02; done"
     host.run("timeout", str(LONGEST), "sh", "-c", waiting)
     controller.kill()
     until(lambda: "203.0.113.0/24" in table(host))
-    assert not host.there(boot.FILE) and "waits until its controller confirms it" in boot_rule(host, GOOD)[0]
+    assert not host.there(boot.BOOT_FILE_PATH) and "waits until its controller confirms it" in boot_rule(host, GOOD)[0]
     seconds = until(lambda: table(host) == "")
     assert seconds < WITHIN + BUSY
     answer = host.call("host_firewall", {"plan": GOOD})
     assert [refusal["reason"] for refusal in answer["refused"] if "tried again" in refusal["reason"]]
     assert (answer["failed"], "203.0.113.0/24" in table(host)) == (False, True)
-    assert not host.there(program.TRACE)
+    assert not host.there(program.REVERT_LOG_PATH)
 
 
 def a_reboot_before_the_confirmation_brings_back_what_was_confirmed(host):
@@ -131,7 +131,7 @@ def a_reboot_before_the_confirmation_brings_back_what_was_confirmed(host):
     until(lambda: "198.51.100.0/24" in table(host))
     host.reboot()
     assert "203.0.113.0/24" in table(host) and "198.51.100.0/24" not in table(host)
-    assert host.run("systemctl", "is-active", boot.WATCH_NAME).strip() == "active"
+    assert host.run("systemctl", "is-active", boot.WATCH_UNIT).strip() == "active"
     until(host.answers)
     assert boot_rule(host, GOOD) == []
 
@@ -145,7 +145,7 @@ def a_policy_that_blocks_the_controllers_network_is_refused_before_the_host_is_t
     assert done.returncode != 0
     assert f"found '{host.subnet}', expected no network that contains {host.subnet.removesuffix('0/24')}" in done.stdout
     assert re.search(r"the address of host proscribe-lockout|this controller's own address", done.stdout)
-    assert (table(host), host.there("/etc/proscribe"), host.there(program.PATH)) == ("", False, False)
+    assert (table(host), host.there("/etc/proscribe"), host.there(program.PROGRAM_PATH)) == ("", False, False)
 
 
 # The longest first: what is over sooner fills up the time.

@@ -17,8 +17,8 @@ from proscribe.controller.compile.reading.networks import merge_networks, parse_
 from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules
 from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import boot, exemptions, listing, loaded_state, program, update
-from proscribe.host.controls.firewall.rule_text import Exemptions
-from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.controls.firewall.rule_text import FirewallExemptions
+from proscribe.host.controls.firewall.ruleset import render_ruleset
 from proscribe.host.system import ControlError, run_tool
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT
 
@@ -96,8 +96,8 @@ def space(tmp_path):
 def test_loaded_once_found_compliant_and_not_touched_again(space):
     assert set(space.states(TELEGRAM).values()) == {NONCOMPLIANT}
     done = space.enforce(TELEGRAM)
-    units = [action for unit in boot.units("nft") for action in (f"write {unit.path}", f"enable {unit.name}")]
-    assert done == [f"write {program.PATH}", "load inet proscribe", f"write {boot.FILE}", *units]
+    units = [action for unit in boot.make_units("nft") for action in (f"write {unit.path}", f"enable {unit.name}")]
+    assert done == [f"write {program.PROGRAM_PATH}", "load inet proscribe", f"write {boot.BOOT_FILE_PATH}", *units]
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
     before = space.nft("-j", "list", "ruleset")  # handles would change with a reload
     assert space.enforce(TELEGRAM) == [] and space.nft("-j", "list", "ruleset") == before
@@ -106,13 +106,13 @@ def test_loaded_once_found_compliant_and_not_touched_again(space):
 def test_table_of_the_next_boot_loads_and_is_enabled(space):
     require_tool("systemd-analyze")
     space.enforce(TELEGRAM)
-    verify = ["systemd-analyze", "verify", f"{space.root}{boot.UNIT_FILE}"]
+    verify = ["systemd-analyze", "verify", f"{space.root}{boot.LOAD_UNIT_PATH}"]
     verified = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
-    assert os.readlink(space.root / boot.ENABLED.lstrip("/")).endswith(boot.UNIT_NAME)
-    assert (space.root / boot.FILE.lstrip("/")).stat().st_mode & 0o777 == 0o600
+    assert os.readlink(space.root / boot.LOAD_ENABLED_LINK.lstrip("/")).endswith(boot.LOAD_UNIT)
+    assert (space.root / boot.BOOT_FILE_PATH.lstrip("/")).stat().st_mode & 0o777 == 0o600
     space.nft("flush", "ruleset")
-    space.nft("-f", str(space.root / boot.FILE.lstrip("/")))
+    space.nft("-f", str(space.root / boot.BOOT_FILE_PATH.lstrip("/")))
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
 
 
@@ -121,9 +121,9 @@ def test_lifting_leaves_the_host_as_it_was_and_foreign_tables_alone(space):
     before, tables = space.tree(), space.nft("list", "ruleset")
     space.enforce(TELEGRAM)
     assert space.apply(firewall.lift(space.host, TELEGRAM)) == [
-        *(f"disable {unit.name}" for unit in reversed(boot.units("nft"))),
+        *(f"disable {unit.name}" for unit in reversed(boot.make_units("nft"))),
         "delete inet proscribe",
-        *(f"delete {path}" for path in (boot.FILE, program.PATH, loaded_state.STATE)),
+        *(f"delete {path}" for path in (boot.BOOT_FILE_PATH, program.PROGRAM_PATH, loaded_state.STATE_PATH)),
     ]
     assert (space.tree(), space.nft("list", "ruleset")) == (before, tables)
     assert not (space.root / "etc/proscribe").exists()
@@ -202,9 +202,11 @@ NETWORKS = st.builds(
 def test_kernel_lists_the_table_as_it_was_written(space, networks, near, users):
     """Neighbours and overlaps too: `near` are blocks of two addresses side by side."""
     section = plan(three=[f"192.0.2.{2 * n}/31" for n in near], **networks)["controls"]["firewall"]
-    text = render(section, Exemptions(ssh_ports=[22, 2222], users={"one": users} if users else {}))
+    text = render_ruleset(
+        section, FirewallExemptions(ssh_ports=[22, 2222], waived_uids={"one": users} if users else {})
+    )
     space.nft("-f", "-", stdin=text)
-    assert listing.take_apart(space.nft("list", "table", "inet", "proscribe")) == listing.take_apart(text)
+    assert listing.parse_table(space.nft("list", "table", "inet", "proscribe")) == listing.parse_table(text)
 
 
 PORT = st.integers(1, 65535)
@@ -228,10 +230,12 @@ PINGS = st.fixed_dictionaries(
 @given(rules=st.lists(st.one_of(RULES, PINGS), min_size=1, max_size=5))
 def test_the_kernel_lists_own_rules_as_they_were_written(space, rules):
     section = made_plan({}, rules=list(read_firewall_rules(rules)), management=["10.0.0.0/8"])["controls"]["firewall"]
-    lets = exemptions.collect(space.host, section, "", lambda _: [], [("203.0.113.9", 22), ("2001:db8::9", 2222)])
-    text = render(section, lets)
+    lets = exemptions.collect_exemptions(
+        space.host, section, "", lambda _: [], [("203.0.113.9", 22), ("2001:db8::9", 2222)]
+    )
+    text = render_ruleset(section, lets)
     space.nft("-f", "-", stdin=text)
-    assert listing.take_apart(space.nft("list", "table", "inet", "proscribe")) == listing.take_apart(text)
+    assert listing.parse_table(space.nft("list", "table", "inet", "proscribe")) == listing.parse_table(text)
 
 
 def counted(space):
@@ -273,9 +277,9 @@ NETS = st.sets(st.integers(1, 40), min_size=1).map(lambda numbers: [f"203.0.{3 *
 def test_the_sets_are_as_wanted_whatever_was_there_before(space, steps):
     nft = str(space.host.tool("nft"))
     for hosts, nets in steps:
-        text = render(plan(telegram=[*hosts, *nets])["controls"]["firewall"], Exemptions())
-        update.load(space.host, nft, listing.observe_table(space.host, nft, text), text)
-        assert listing.listed(space.host, nft) == listing.take_apart(text)
+        text = render_ruleset(plan(telegram=[*hosts, *nets])["controls"]["firewall"], FirewallExemptions())
+        update.load_table(space.host, nft, listing.observe_table(space.host, nft, text), text)
+        assert listing.list_table_parts(space.host, nft) == listing.parse_table(text)
 
 
 NAT = "table inet own {{ chain late {{ type nat hook output priority {}; dnat ip to 203.0.113.9; }}; }}\n"
@@ -320,8 +324,10 @@ def test_a_table_that_refuses_nothing_is_found_whatever_the_host_remembers(space
     space.enforce(TELEGRAM)
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
     space.nft(*command.split(" "))
-    text = (space.root / boot.FILE.lstrip("/")).read_text()
-    loaded_state.remember(space.host, text, space.host.read_ruleset_generation(), alone=True)  # root's word for it
+    text = (space.root / boot.BOOT_FILE_PATH.lstrip("/")).read_text()
+    loaded_state.save_loaded_state(
+        space.host, text, space.host.read_ruleset_generation(), is_alone=True
+    )  # root's word for it
     assert NONCOMPLIANT in space.states(TELEGRAM).values()
     assert space.enforce(TELEGRAM) == ["load inet proscribe"]
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}

@@ -14,16 +14,16 @@ from applocker_evaluator import File, denied, of_registry
 from machines import PROJECT, Machine, read_records
 from made_domain import ADMINISTRATOR, DATABASE, DN, OU, SYSVOL, Controller, domain, refreshed, visits
 from proscribe.host.controls.group_policy import applocker
-from proscribe.host.controls.group_policy.applocker import TEMPLATE
-from proscribe.host.controls.group_policy.identity import WITH_APPLOCKER, guid
-from proscribe.host.controls.group_policy.observed import INI, POLICY
-from proscribe.host.controls.group_policy.registry_pol import parse, said_by
+from proscribe.host.controls.group_policy.applocker import TEMPLATE_PATH
+from proscribe.host.controls.group_policy.identity import APPLOCKER_EXTENSIONS, make_gpo_guid
+from proscribe.host.controls.group_policy.observed import GPT_INI_PATH, POLICY_PATH
+from proscribe.host.controls.group_policy.registry_pol import decode_entry, parse_entries
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 NAME = "Proscribe desktops"
 RULE = "group_policy/proscribe-desktops"
-GUID = guid("example.test", NAME)
+GUID = make_gpo_guid("example.test", NAME)
 OBJECT = f"CN={GUID},CN=Policies,CN=System,{DN}"
 FOLDER = f"{SYSVOL}/example.test/Policies/{GUID}"
 OBJECTS = {"proscribe_group_policy": [{"name": NAME, "group": "windows_desktops", "ous": [OU]}]}
@@ -109,12 +109,14 @@ def content(world, path):
 
 def programs(world, id_):
     """AppLocker's rules in an object, as a machine reads them."""
-    entries = parse(content(world, f"{SYSVOL}/example.test/Policies/{id_}/{POLICY}"))
-    return of_registry([(one.key, one.value, said_by(one)) for one in entries if one.key.startswith(applocker.KEY)])
+    entries = parse_entries(content(world, f"{SYSVOL}/example.test/Policies/{id_}/{POLICY_PATH}"))
+    return of_registry(
+        [(one.key, one.value_name, decode_entry(one)) for one in entries if one.key.startswith(applocker.APPLOCKER_KEY)]
+    )
 
 
 def version(world):
-    return world.controller.run("cat", f"{FOLDER}/{INI}").partition("Version=")[2].strip()
+    return world.controller.run("cat", f"{FOLDER}/{GPT_INI_PATH}").partition("Version=")[2].strip()
 
 
 def test_enforcing_run_puts_the_object_in_place_and_a_second_changes_nothing(world):
@@ -122,9 +124,9 @@ def test_enforcing_run_puts_the_object_in_place_and_a_second_changes_nothing(wor
     assert rule(world)["state"] == "repaired"
     said = world.controller.run("samba-tool", "gpo", "getlink", OU)
     assert GUID in said and NAME in said and "Registry.pol" in world.controller.run("ls", f"{FOLDER}/Machine")
-    assert applocker.template() == content(world, f"{FOLDER}/{TEMPLATE}")
+    assert applocker.encode_template() == content(world, f"{FOLDER}/{TEMPLATE_PATH}")
     said = world.controller.run("ldbsearch", "-H", DATABASE, f"(cn={GUID})", "gPCMachineExtensionNames")
-    assert WITH_APPLOCKER in said.replace("\n ", "")
+    assert APPLOCKER_EXTENSIONS in said.replace("\n ", "")
     assert denied(programs(world, GUID), TELEGRAM) and programs(world, GUID)["Exe"].mode == "AuditOnly"
     world.controller.samba("gpo", "aclcheck")
     world.controller.run("samba-tool", "ntacl", "sysvolcheck")
@@ -157,12 +159,12 @@ def tampered(world, *commands, ldif=""):
 def test_changes_made_by_hand_are_named_and_repaired(world):
     before, number = state_of(world.controller), version(world)
     blocked = "b'whatsapp.com'.decode().encode('utf-16-le')"
-    write = f"p = {FOLDER + '/' + POLICY!r}; c = open(p, 'rb').read(); open(p, 'r+b').write"
+    write = f"p = {FOLDER + '/' + POLICY_PATH!r}; c = open(p, 'rb').read(); open(p, 'r+b').write"
     named = tampered(
         world,
         f'python3 -c "{write}(c.replace({blocked}, {blocked.replace(".com", ".org")}))"',
         f"mkdir -p '{FOLDER}/Machine/Scripts/Startup' && echo evil >'{FOLDER}/Machine/Scripts/Startup/evil.cmd'",
-        f"samba-tool ntacl set 'O:DAG:DAD:P(A;OICI;FA;;;AU)' '{FOLDER}/{INI}'",
+        f"samba-tool ntacl set 'O:DAG:DAD:P(A;OICI;FA;;;AU)' '{FOLDER}/{GPT_INI_PATH}'",
         f"samba-tool gpo dellink {OU} '{GUID}' {ADMINISTRATOR}",
         f"samba-tool gpo setlink {OU} '{GUID}' --disable {ADMINISTRATOR}",
         f"samba-tool gpo setlink 'OU=Domain Controllers,{DN}' '{GUID}' {ADMINISTRATOR}",
@@ -173,7 +175,7 @@ def test_changes_made_by_hand_are_named_and_repaired(world):
     for evidence in (
         "is 'whatsapp.org' instead of 'whatsapp.com'",
         "file Machine/Scripts/Startup/evil.cmd: it is not of this object",
-        f"permissions {INI}: AU has 0x1f01ff",
+        f"permissions {GPT_INI_PATH}: AU has 0x1f01ff",
         f"link {OU}: its link there is switched off",
         f"link OU=Domain Controllers,{DN}: the object is linked there, and the plan does not name it",
         "displayName is not ours: 'Nothing'",
@@ -248,7 +250,7 @@ def test_three_units_have_the_rules_of_their_groups(world):
     objects += [{"name": f"Ours {name}", "group": name, "ous": [unit]} for name, unit in units.items()]
     try:
         enforce(world, proscribe_group_policy=objects)
-        lab, press = (programs(world, guid("example.test", f"Ours {name}")) for name in units)
+        lab, press = (programs(world, make_gpo_guid("example.test", f"Ours {name}")) for name in units)
         assert {bool(denied(one, TELEGRAM)) for one in (programs(world, GUID), press)} == {True}
         assert not denied(lab, TELEGRAM) and denied(lab, File("C:\\x\\WhatsApp.exe"))
         assert {one["Exe"].mode for one in (lab, programs(world, GUID))} == {"AuditOnly"}
@@ -256,7 +258,7 @@ def test_three_units_have_the_rules_of_their_groups(world):
         controller.samba("gpo", "aclcheck")
         enforce(world)  # what the plan has no longer is removed
         folders = controller.run("ls", f"{SYSVOL}/example.test/Policies")
-        assert not [name for name in units if guid("example.test", f"Ours {name}") in folders]
+        assert not [name for name in units if make_gpo_guid("example.test", f"Ours {name}") in folders]
     finally:
         controller.audiences = {}
         for unit in units.values():
@@ -289,7 +291,7 @@ def test_an_object_of_the_same_name_is_not_taken(world):
     world.controller.samba("gpo", "del", f"{{{theirs}}}")
 
 
-@pytest.mark.parametrize("actions", [9, 11])  # before GPT.INI is there, and before the object is linked
+@pytest.mark.parametrize("actions", [9, 11])  # before GPT.GPT_INI_PATH is there, and before the object is linked
 def test_the_next_run_goes_on_where_one_was_ended(world, actions):
     controller = world.controller
     controller.proscribe("lift", world.reports, **OBJECTS)

@@ -11,8 +11,8 @@ from conftest import missing, require_tool
 from machine import outside
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
 from proscribe.host.controls.group_policy import applocker
-from proscribe.host.controls.group_policy.policies import PROGRAMS, entries, of_programs
-from proscribe.host.controls.group_policy.registry_pol import Entry, parse, render, said_by
+from proscribe.host.controls.group_policy.policies import POLICY_PROGRAMS, collect_program_policies, list_policy_entries
+from proscribe.host.controls.group_policy.registry_pol import RegistryEntry, decode_entry, parse_entries, render_entries
 
 PACKAGES = (
     *("python3-samba", "samba-libs", "python3-ldb", "python3-talloc", "python3-tdb"),
@@ -29,10 +29,10 @@ TENANTS = {
 NUMBERS = {"EncryptedClientHelloEnabled", "WebAppInstallByUserEnabled"}
 TEXTS = {"HttpHeaderInjection"}
 OTHERS = [  # types that no policy of ours has, as another editor may write them
-    Entry("Software\\Policies\\X", "Many", 7, "a\0b\0\0".encode("utf-16-le")),
-    Entry("Software\\Policies\\X", "Bytes", 3, b"\1\2\3"),
-    Entry("Software\\Policies\\X", "**del.Old", 1, " \0".encode("utf-16-le")),
-    Entry("Software\\Policies\\X", "\u00fcber", 1, "\u4e2d\U0001f600\0".encode("utf-16-le")),
+    RegistryEntry("Software\\Policies\\X", "Many", 7, "a\0b\0\0".encode("utf-16-le")),
+    RegistryEntry("Software\\Policies\\X", "Bytes", 3, b"\1\2\3"),
+    RegistryEntry("Software\\Policies\\X", "**del.Old", 1, " \0".encode("utf-16-le")),
+    RegistryEntry("Software\\Policies\\X", "\u00fcber", 1, "\u4e2d\U0001f600\0".encode("utf-16-le")),
 ]
 
 
@@ -66,17 +66,21 @@ def of_samba(samba, content, scratch, template=b""):
 
 
 def test_samba_reads_every_entry_and_writes_the_same_bytes(samba, tmp_path):
-    made = entries(real_plan(browser_settings=ALL, tenants=TENANTS))
-    rules = applocker.entries(real_plan()["controls"]["apps"])
+    made = list_policy_entries(real_plan(browser_settings=ALL, tenants=TENANTS))
+    rules = applocker.list_registry_entries(real_plan()["controls"]["apps"])
     assert len(made) > 1000 and len(rules) > 150
     for values in (made, rules, OTHERS):
-        answer = of_samba(samba, render(values), tmp_path, applocker.template() if values is rules else b"")
+        answer = of_samba(
+            samba, render_entries(values), tmp_path, applocker.encode_template() if values is rules else b""
+        )
         again = base64.b64decode(answer["again"])
-        assert again == render(values) and parse(again) == values
+        assert again == render_entries(values) and parse_entries(again) == values
         if values is not OTHERS:
-            assert answer["entries"] == [[entry.key, entry.value, entry.type, said_by(entry)] for entry in values]
+            assert answer["entries"] == [
+                [entry.key, entry.value_name, entry.type, decode_entry(entry)] for entry in values
+            ]
         if values is rules:
-            assert base64.b64decode(answer["template"]) == applocker.template()
+            assert base64.b64decode(answer["template"]) == applocker.encode_template()
             assert answer["services"] == [["AppIDSvc", "2", ""]]
 
 
@@ -89,8 +93,8 @@ def test_samba_reads_every_entry_and_writes_the_same_bytes(samba, tmp_path):
 )
 def test_samba_computes_the_policies_that_hosts_have(restrictions, samba, tmp_path):
     plan = real_plan(**restrictions)
-    computed = of_samba(samba, render(entries(plan)), tmp_path)
-    of_hosts = {program.id: policies for program, policies in of_programs(plan).items()}
+    computed = of_samba(samba, render_entries(list_policy_entries(plan)), tmp_path)
+    of_hosts = {program.id: policies for program, policies in collect_program_policies(plan).items()}
     for name, id_ in (("chrome", "google_chrome"), ("chromium", "chromium")):
         own = {key: value for key, value in of_hosts[id_].items() if value != []}  # an emptied list is none to Samba
         expected = {key: int(value) if key in NUMBERS else value for key, value in own.items()}
@@ -104,7 +108,7 @@ def test_samba_computes_the_policies_that_hosts_have(restrictions, samba, tmp_pa
 def test_firefox_takes_texts_of_json_where_the_registry_has_no_tables(samba, tree, tmp_path_factory):
     require_tool("firefox-esr")
     plan = real_plan(browser_settings=ALL, tenants=TENANTS)
-    found = of_samba(samba, render(entries(plan)), tmp_path_factory.mktemp("policy"))["firefox"]
+    found = of_samba(samba, render_entries(list_policy_entries(plan)), tmp_path_factory.mktemp("policy"))["firefox"]
     assert isinstance(found["ExtensionSettings"], str)
     put(tree, {"/etc/firefox/policies/policies.json": {"policies": found}})
     refused = next(iter(set(json.loads(found["ExtensionSettings"])) - {"*"}))
@@ -118,5 +122,7 @@ def test_firefox_takes_texts_of_json_where_the_registry_has_no_tables(samba, tre
     words = [word for question in questions for word in ("--ask", question)]
     answer = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "firefox", *words)
     assert answer["status"] == "active"
-    assert answer["policies"] == next(said for program, said in of_programs(plan).items() if program == PROGRAMS[4])
+    assert answer["policies"] == next(
+        said for program, said in collect_program_policies(plan).items() if program == POLICY_PROGRAMS[4]
+    )
     assert dict(zip(questions, answer["answers"])) == questions

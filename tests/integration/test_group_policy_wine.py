@@ -7,12 +7,20 @@ import re
 import pytest
 from browser_setup import real_plan
 from conftest import layers
-from proscribe.controller.enforcement_points.decision import decide
-from proscribe.controller.enforcement_points.formats.gpo import render
+from proscribe.controller.enforcement_points.decision import make_decision
+from proscribe.controller.enforcement_points.formats.gpo import render_export
 from proscribe.controller.enforcement_points.group_policy import registry_file
 from proscribe.host.controls.browser.settings import BLOCKED, SETTINGS
-from proscribe.host.controls.group_policy.policies import entries
-from proscribe.host.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, Entry, emptied, number, said_by, text
+from proscribe.host.controls.group_policy.policies import list_policy_entries
+from proscribe.host.controls.group_policy.registry_pol import (
+    DWORD_TYPE,
+    EMPTY_KEY_NAME,
+    RegistryEntry,
+    decode_entry,
+    make_emptying_entry,
+    make_number_entry,
+    make_text_entry,
+)
 from test_apps_real_dpkg import SOURCE, Machine
 
 pytestmark = pytest.mark.nightly
@@ -70,20 +78,26 @@ def registry(tmp_path_factory):
 
 
 def expected(made):
-    said = {(one.key.lower(), one.value): said_by(one) for one in made if one.value != EMPTY_KEY}
+    said = {(one.key.lower(), one.value): decode_entry(one) for one in made if one.value != EMPTY_KEY_NAME}
     return {name: value for name, value in said.items() if isinstance(value, (str, int))}
 
 
 def test_wine_has_the_values_of_the_export_and_loses_them_again(registry):
     plan = real_plan(browser_settings=dict.fromkeys(SETTINGS, BLOCKED), request_url="https://corp.example/ask")
     moment = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
-    files = render(decide({"host1": plan}, moment, needed=("browser",))).files
-    ours = expected(entries(plan))
+    files = render_export(make_decision({"host1": plan}, moment, needed_controls=("browser",))).files
+    ours = expected(list_policy_entries(plan))
     assert len(ours) > 1000
     chrome = "Software\\Policies\\Google\\Chrome"
-    theirs = [text(chrome, "HomepageLocation", "https://corp.example"), text("Software\\Policies\\X", "Y", "z")]
-    earlier = [text(f"{chrome}\\URLAllowlist", "900", "chat.example"), number(chrome, "BuiltInDnsClientEnabled", 1)]
-    registry.import_file(registry_file.setting([*theirs, *earlier], []))
+    theirs = [
+        make_text_entry(chrome, "HomepageLocation", "https://corp.example"),
+        make_text_entry("Software\\Policies\\X", "Y", "z"),
+    ]
+    earlier = [
+        make_text_entry(f"{chrome}\\URLAllowlist", "900", "chat.example"),
+        make_number_entry(chrome, "BuiltInDnsClientEnabled", 1),
+    ]
+    registry.import_file(registry_file.render_setting_file([*theirs, *earlier], []))
     assert registry.values() == expected([*theirs, *earlier])
     for _ in range(2):
         registry.import_file(files["registry/proscribe.reg"])
@@ -94,17 +108,17 @@ def test_wine_has_the_values_of_the_export_and_loses_them_again(registry):
 
 def test_texts_that_look_like_a_file_stay_texts(registry):
     key = "Software\\Policies\\Hostile"
-    others = [number("Software\\Policies\\Kept", "Value", 1)]
+    others = [make_number_entry("Software\\Policies\\Kept", "Value", 1)]
     texts = ('"\\', '\\"=-', f"[-{BELOW}\\Kept]", "; comment", "%SystemRoot%", "caf\u00e9 \u4e2d", "a\tb")
-    hostile = [text(key, str(number), value) for number, value in enumerate(texts)]
-    hostile += [emptied(f"{key}\\List"), text(f"{key}\\List", "1", "hex(1):00,00")]
-    hostile.append(Entry(key, "8", DWORD, b"\xff\xff\xff\xff"))
+    hostile = [make_text_entry(key, str(number), value) for number, value in enumerate(texts)]
+    hostile += [make_emptying_entry(f"{key}\\List"), make_text_entry(f"{key}\\List", "1", "hex(1):00,00")]
+    hostile.append(RegistryEntry(key, "8", DWORD_TYPE, b"\xff\xff\xff\xff"))
     registry.import_file(
-        registry_file.setting([*others, *hostile], ["[-HKEY_LOCAL_MACHINE\\Software\\Policies\\Kept]"])
+        registry_file.render_setting_file([*others, *hostile], ["[-HKEY_LOCAL_MACHINE\\Software\\Policies\\Kept]"])
     )
     assert registry.values() == expected([*others, *hostile])
-    lines = text(key, "9", f'x"\r\n[-{BELOW}\\Kept]\r\n')
-    registry.import_file(registry_file.setting([lines], []))
+    lines = make_text_entry(key, "9", f'x"\r\n[-{BELOW}\\Kept]\r\n')
+    registry.import_file(registry_file.render_setting_file([lines], []))
     assert expected(others).items() <= registry.values().items()
-    registry.import_file(registry_file.removing([*hostile, lines], []))
+    registry.import_file(registry_file.render_removing_file([*hostile, lines], []))
     assert registry.values() == expected(others)

@@ -22,8 +22,8 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import PREFIX, read_restrictions
 from proscribe.controller.compile.waivers import document
 from proscribe.controller.enforcement_points import manifest, writing
-from proscribe.controller.enforcement_points.observed import points_of
-from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.observed import observe_points
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.exports.event_kinds import KINDS
 from proscribe.controller.report.history import open_history
@@ -112,11 +112,11 @@ def test_a_report_with_exports_that_points_are_fed_with_fits(tmp_path):
     run, settled = fleet()
     (tmp_path / "access.log").write_text("")
     point = {**due, "directory": str(tmp_path / "rpz"), "access_log": str(tmp_path / "access.log")}
-    absent = points_of({"points": [point]}, FINISHED)
-    rendered = FORMATS["rpz"].render(decision())
-    text = manifest.text(manifest.manifest(FORMATS["rpz"], decision(), rendered))
-    writing.write(tmp_path / "rpz", {**rendered.files, manifest.NAME: text})
-    written = points_of({"points": [point]}, FINISHED)
+    absent = observe_points({"points": [point]}, FINISHED)
+    rendered = EXPORT_FORMATS["rpz"].render_export(decision())
+    text = manifest.encode_manifest(manifest.make_manifest(EXPORT_FORMATS["rpz"], decision(), rendered))
+    writing.write_export(tmp_path / "rpz", {**rendered.files, manifest.MANIFEST_NAME: text})
+    written = observe_points({"points": [point]}, FINISHED)
     assert (absent[0]["state"], written[0]["state"]) == ("missing", "older")
     assert written[0]["fetched_by"] == {"since": None, "addresses": 0, "last": []}
     fits("report", {**make_run_report(run, settled, FINISHED), "points": [*absent, *written]})

@@ -10,8 +10,8 @@ import pytest
 from conftest import require_root, require_tool
 from namespaced import made_plan
 from proscribe.controller.report.text.wording import SSHD_REFUSES, unreachable
-from proscribe.host.controls.firewall.rule_text import Exemptions
-from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.controls.firewall.rule_text import FirewallExemptions
+from proscribe.host.controls.firewall.ruleset import render_ruleset
 
 PORT = 2222
 # Opens connections and never logs in, each from another address of the loopback network where `spread`.
@@ -85,7 +85,7 @@ def story(tmp_path):
 
 def limited(limit):
     section = made_plan({}, dns_over_tls="unmanaged", local_ssh=limit)["controls"]["firewall"]
-    return render(section, Exemptions(ssh_ports=(PORT,)))
+    return render_ruleset(section, FirewallExemptions(ssh_ports=(PORT,)))
 
 
 @pytest.mark.parametrize("spread", ["one address", "spread"])

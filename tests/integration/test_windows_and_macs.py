@@ -9,7 +9,7 @@ import foreign_hosts as foreign
 import pytest
 from machines import booted, read_records, run_ansible
 from patience import LONGEST
-from proscribe.controller.windows.command import APP_PACKAGES, BROWSERS
+from proscribe.controller.windows.command import APP_PACKAGES_KEY, BROWSERS_KEY
 
 pytestmark = pytest.mark.whole_hosts
 
@@ -59,8 +59,8 @@ def fleet():
             foreign.installed("WeChat", DisplayName="微信", InstallLocation=WECHAT),
             foreign.installed("{1}", DisplayName="Telegram Desktop 5.1", Publisher="Telegram FZ-LLC"),
             foreign.installed("{2}", DisplayName="Signal 8.24.1", Publisher="Signal Messenger, LLC"),
-            foreign.of_user(rf"{APP_PACKAGES}\{WHATSAPP}", "PackageID", WHATSAPP),
-            foreign.of_user(rf"{BROWSERS}\OperaStable\shell\open\command", "", OPERA),
+            foreign.of_user(rf"{APP_PACKAGES_KEY}\{WHATSAPP}", "PackageID", WHATSAPP),
+            foreign.of_user(rf"{BROWSERS_KEY}\OperaStable\shell\open\command", "", OPERA),
         ):
             foreign.import_registry(other, values)
         foreign.start(other, "WeChat.exe")

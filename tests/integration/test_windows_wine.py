@@ -9,9 +9,15 @@ from conftest import layers
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.windows import applocker, command, observing
-from proscribe.controller.windows.answer import read
-from proscribe.controller.windows.command import APP_PACKAGES, APP_PATHS, DEVICE_PACKAGES, STARTED, STARTED_LATELY
-from proscribe.host.controls.group_policy.registry_pol import number, text
+from proscribe.controller.windows.answer import parse_answer
+from proscribe.controller.windows.command import (
+    APP_PACKAGES_KEY,
+    APP_PATHS_KEY,
+    DEVICE_PACKAGES_KEY,
+    STARTED_KEY,
+    STARTED_LATELY_KEY,
+)
+from proscribe.host.controls.group_policy.registry_pol import make_number_entry, make_text_entry
 from proscribe.model.finding import NONCOMPLIANT, UNKNOWN
 from proscribe.model.plan import add_digest
 from test_apps_real_dpkg import SOURCE, Machine
@@ -43,8 +49,8 @@ class Windows:
         self.wine("reg", "import", "Z:\\debs\\x.reg")
 
     def answers(self):
-        mark = command.token()
-        return read(self.wine("cmd", "/c", "%LINE%", LINE=command.line(mark)).encode(), mark)
+        mark = command.make_token()
+        return parse_answer(self.wine("cmd", "/c", "%LINE%", LINE=command.make_command_line(mark)).encode(), mark)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +60,8 @@ def windows(tmp_path_factory):
     try:
         made = Windows(machine, files)
         # What every Windows has, and Wine has not.
-        made.imports([(f"{USER}\\{key}", "", "") for key in (APP_PACKAGES, STARTED)])
-        made.imports([(f"{whole(DEVICE_PACKAGES)}\\Microsoft.Paint_11.0.0.0_x64__8wekyb3d8bbwe", "Path", "C:\\x")])
+        made.imports([(f"{USER}\\{key}", "", "") for key in (APP_PACKAGES_KEY, STARTED_KEY)])
+        made.imports([(f"{whole(DEVICE_PACKAGES_KEY)}\\Microsoft.Paint_11.0.0.0_x64__8wekyb3d8bbwe", "Path", "C:\\x")])
         yield made
     finally:
         machine.stop()
@@ -70,7 +76,7 @@ def plan(own_catalogue):
 
 def rules(plan, answer):
     """The rules of the fourteen that are not plainly compliant."""
-    made = observing.observe(plan, answer, ["apps"], time.monotonic())
+    made = observing.observe_windows_host(plan, answer, ["apps"], time.monotonic())
     found = {rule["rule"].partition("/")[2]: dict(rule) for rule in made["rules"]}
     return {one.service: found[one.service] for one in WELL_KNOWN if one.service in found}
 
@@ -79,11 +85,11 @@ def whole(key):
     return key.replace("HKLM", HOST, 1)
 
 
-LISTS = (f"{USER}\\{APP_PACKAGES}", whole(DEVICE_PACKAGES))
+LISTS = (f"{USER}\\{APP_PACKAGES_KEY}", whole(DEVICE_PACKAGES_KEY))
 
 
 def with_keys(one):
-    key = f"{HOST}\\{command.UNINSTALL}\\{one.key}"
+    key = f"{HOST}\\{command.UNINSTALL_KEY}\\{one.key}"
     values = {"DisplayName": one.name, "Publisher": one.publisher, "InstallLocation": one.folder}
     return [(key, name, text) for name, text in values.items()]
 
@@ -95,13 +101,13 @@ def as_apps(one):
 def as_notes(one):
     path = f"C:\\Users\\alice\\Downloads\\{one.image}"
     return [
-        (f"{USER}\\{STARTED}", f"{path}.FriendlyAppName", one.name),
-        (f"{whole(STARTED_LATELY)}\\{ALICE}", path.replace("C:", "\\Device\\HarddiskVolume3"), LATELY),
+        (f"{USER}\\{STARTED_KEY}", f"{path}.FriendlyAppName", one.name),
+        (f"{whole(STARTED_LATELY_KEY)}\\{ALICE}", path.replace("C:", "\\Device\\HarddiskVolume3"), LATELY),
     ]
 
 
 def as_paths(one):
-    return [(f"{HOST}\\{APP_PATHS}\\{one.image}", "", f"D:\\Portable\\{one.image}")]
+    return [(f"{HOST}\\{APP_PATHS_KEY}\\{one.image}", "", f"D:\\Portable\\{one.image}")]
 
 
 def test_without_any_of_them_all_are_compliant(windows, plan):
@@ -112,10 +118,10 @@ def test_without_any_of_them_all_are_compliant(windows, plan):
 @pytest.mark.parametrize(
     ("made", "keys", "state"),
     [
-        (with_keys, [f"{HOST}\\{command.UNINSTALL}\\{one.key}" for one in WELL_KNOWN], NONCOMPLIANT),
+        (with_keys, [f"{HOST}\\{command.UNINSTALL_KEY}\\{one.key}" for one in WELL_KNOWN], NONCOMPLIANT),
         (as_apps, [f"{top}\\{one.package}" for top in LISTS for one in WELL_KNOWN], NONCOMPLIANT),
-        (as_paths, [f"{HOST}\\{APP_PATHS}\\{one.image}" for one in WELL_KNOWN], NONCOMPLIANT),
-        (as_notes, [f"{USER}\\{STARTED}", whole(STARTED_LATELY)], UNKNOWN),
+        (as_paths, [f"{HOST}\\{APP_PATHS_KEY}\\{one.image}" for one in WELL_KNOWN], NONCOMPLIANT),
+        (as_notes, [f"{USER}\\{STARTED_KEY}", whole(STARTED_LATELY_KEY)], UNKNOWN),
     ],
 )
 def test_well_known_program_is_named(windows, plan, made, keys, state):
@@ -130,13 +136,13 @@ def test_well_known_program_is_named(windows, plan, made, keys, state):
 
 def test_a_policy_of_applocker_is_read(windows):
     """Wine's tasklist knows no services, so whether the one that applies the rules runs is not known there."""
-    key = command.APPLOCKER.partition("\\")[2] + "\\Exe"
+    key = command.APPLOCKER_HOST_KEY.partition("\\")[2] + "\\Exe"
     condition = '<FilePathCondition Path="*\\x.exe"/>'
     xml = f'<FilePathRule Id="1" Name="a &quot;b&quot;" Action="Deny">{condition}</FilePathRule>'
-    entries = [number(key, "EnforcementMode", 1), text(f"{key}\\1", "Value", xml)]
-    [before] = applocker.compare("enforce", entries, "enforce", windows.answers())
+    entries = [make_number_entry(key, "EnforcementMode", 1), make_text_entry(f"{key}\\1", "Value", xml)]
+    [before] = applocker.compare_applocker("enforce", entries, "enforce", windows.answers())
     values = [(f"{HOST}\\{key}", "EnforcementMode", 1), (f"{HOST}\\{key}\\1", "Value", xml)]
     windows.imports([(whole(command.APPLIER_KEY), "Start", 2), *values])
-    [after] = applocker.compare("enforce", entries, "enforce", windows.answers())
-    assert (before.state, before.findings[0].detail) == (NONCOMPLIANT, applocker.NOTHING)
-    assert (after.state, after.reason) == (UNKNOWN, applocker.NOT_KNOWN)
+    [after] = applocker.compare_applocker("enforce", entries, "enforce", windows.answers())
+    assert (before.state, before.findings[0].detail) == (NONCOMPLIANT, applocker.NO_RULE_DETAIL)
+    assert (after.state, after.reason) == (UNKNOWN, applocker.UNKNOWN_SERVICE_REASON)

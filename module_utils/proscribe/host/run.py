@@ -109,10 +109,10 @@ def observe(
     if probe and "browser" in names:
         results.add_verdicts("browser", ["probe"], lambda: [probed(host, plan)])
     if has_group_policy(host, plan, only):
-        from .controls.group_policy.identity import slug
+        from .controls.group_policy.identity import make_rule_slug
 
         slugs = (
-            [slug(policy_object["name"]) for policy_object in plan["group_policy"]["objects"]]
+            [make_rule_slug(policy_object["name"]) for policy_object in plan["group_policy"]["objects"]]
             if "group_policy" in plan
             else []
         )

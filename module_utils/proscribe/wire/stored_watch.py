@@ -1,6 +1,6 @@
 """The program of the watch on a host (docs/watch.md): it loads the code that a run left there, and runs that.
 
-An enforcing run installs it behind a part of loader.py, hashing.py and json_text.py (program_text.py is all of them,
+An enforcing run installs it behind a part of loader.py, hashing.py and json_text.py (render_program.py is all of them,
 derived). Code that is not what was installed, by its hash, is not run; that is written into the journal, and is this
 process's error.
 """

@@ -14,11 +14,16 @@ from hypothesis import strategies as st
 from made_export import AT, HOURS, SETTINGS, decision, plan
 from proscribe.base.duration import format_moment
 from proscribe.controller.enforcement_points import access_log, browsers, manifest, registry, signature, writing
-from proscribe.controller.enforcement_points.access_log import LONGEST, MOST, Unreadable, fetches
-from proscribe.controller.enforcement_points.decision import decide, join
-from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable
-from proscribe.controller.enforcement_points.registry import FORMATS
-from proscribe.controller.enforcement_points.signature import Signing
+from proscribe.controller.enforcement_points.access_log import (
+    MAX_LINE_BYTES,
+    MAX_LOG_BYTES,
+    UnreadableLogError,
+    summarise_fetches,
+)
+from proscribe.controller.enforcement_points.decision import join_plans, make_decision
+from proscribe.controller.enforcement_points.declaration import ExportError, ExportOmission
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
+from proscribe.controller.enforcement_points.signature import ExportSigning
 from proscribe.controller.ssh_signatures import Signature
 from proscribe.host.controls.group_policy import policies
 from proscribe.model.plan import RESTRICTED_MODES, add_digest, check_plan
@@ -28,7 +33,7 @@ WAIVED = {"mode": "waived", "waiver": "W-1"}
 AT_NOON = {**WAIVED, "hours": HOURS, "otherwise": "enforce"}
 FOR_ALICE = {"exceptions": [{"waiver": "W-2", "users": ["alice"]}]}
 EMPTY = {"schema": EXPORT_SCHEMA, "files": []}
-NOTHING = manifest.Earlier("", "", None, "", None, {})
+NOTHING = manifest.EarlierExport("", "", None, "", None, {})
 TOOL = "#!/bin/sh\n[ $2 = sign ] && echo made\n"
 NOWHERE = "it cannot be checked: there is no /nowhere/a, which says who has which key"
 BOTH = {
@@ -43,8 +48,8 @@ def test_service_restricted_for_a_group_is_open_at_a_point():
     found = decision(made)
     assert found.plan["controls"]["firewall"]["services"]["chat"]["mode"] == "report"
     [left_out] = found.left_out
-    assert (left_out.rule, left_out.what) == ("firewall/chat", "the service")
-    assert "members of contractors only" in left_out.why
+    assert (left_out.rule, left_out.subject) == ("firewall/chat", "the service")
+    assert "members of contractors only" in left_out.reason
 
 
 def test_a_service_that_is_not_restricted_yet_is_said():
@@ -53,8 +58,8 @@ def test_a_service_that_is_not_restricted_yet_is_said():
         | {"firewall": {"seen": {"mode": "report", "networks": ["192.0.2.1"], "ports": []}}}
     )
     assert decision(made).left_out == (
-        LeftOut("firewall/seen", "the service", "It is reported where it is found, and not restricted."),
-        LeftOut("dns/later", "the service", "It is restricted from 2027-01-01 on."),
+        ExportOmission("firewall/seen", "the service", "It is reported where it is found, and not restricted."),
+        ExportOmission("dns/later", "the service", "It is restricted from 2027-01-01 on."),
     )
     assert decision(made).digest == made["digest"]
 
@@ -62,40 +67,40 @@ def test_a_service_that_is_not_restricted_yet_is_said():
 def test_programs_of_permitted_accounts_are_only_reported():
     made = plan({"apps": {"chat": {"mode": "report", "serves_both": True}}})
     [left_out] = decision(made).left_out
-    assert (left_out.rule, left_out.what) == ("apps/chat", "the programs") and "only reported" in left_out.why
+    assert (left_out.rule, left_out.subject) == ("apps/chat", "the programs") and "only reported" in left_out.reason
 
 
 def test_hosts_may_differ_in_what_a_format_does_not_take():
     other = plan({"browser": {"chat": {"domains": ["other.example"]}}})
-    joined, _ = join({"a": plan(), "b": other}, ("dns",))
+    joined, _ = join_plans({"a": plan(), "b": other}, ("dns",))
     check_plan(joined)
     assert sorted(joined["controls"]) == ["apps", "dns", "firewall"]
-    with pytest.raises(NotExportable, match=r"a and b .*controls\.browser\.services\.chat\.domains"):
-        join({"a": plan(), "b": other}, ("dns", "browser"))
+    with pytest.raises(ExportError, match=r"a and b .*controls\.browser\.services\.chat\.domains"):
+        join_plans({"a": plan(), "b": other}, ("dns", "browser"))
     more = plan({"dns": {"more": {"mode": "enforce", "domains": [], "allow": []}}})
-    with pytest.raises(NotExportable, match=r"controls\.dns\.services\.more differs"):
-        join({"a": plan(), "b": more})
+    with pytest.raises(ExportError, match=r"controls\.dns\.services\.more differs"):
+        join_plans({"a": plan(), "b": more})
 
 
 def test_a_control_that_is_off_is_said_or_refused():
     made = plan()
     del made["controls"]["dns"]
-    found = decide({"a": made}, AT, needed=("dns", "browser"))
-    assert found.left_out == (LeftOut("", "the control dns", "It is off in proscribe_controls."),)
-    with pytest.raises(NotExportable, match="dns is off in proscribe_controls of host a"):
-        decide({"a": made}, AT, needed=("dns",))
-    with pytest.raises(NotExportable, match="no host"):
-        join({})
+    found = make_decision({"a": made}, AT, needed_controls=("dns", "browser"))
+    assert found.left_out == (ExportOmission("", "the control dns", "It is off in proscribe_controls."),)
+    with pytest.raises(ExportError, match="dns is off in proscribe_controls of host a"):
+        make_decision({"a": made}, AT, needed_controls=("dns",))
+    with pytest.raises(ExportError, match="no host"):
+        join_plans({})
 
 
 @given(st.lists(st.sampled_from([{}, WAIVED, AT_NOON, FOR_ALICE, {**AT_NOON, **FOR_ALICE}]), min_size=1, max_size=5))
 def test_a_decision_is_never_wider_than_a_host(entries):
     plans = {f"host{number}": plan({"dns": {"chat": entry}}) for number, entry in enumerate(entries)}
-    joined, said = join(plans, ("dns",))
+    joined, said = join_plans(plans, ("dns",))
     open_there = joined["controls"]["dns"]["services"]["chat"]["mode"] not in RESTRICTED_MODES
     assert open_there == all(entry == WAIVED for entry in entries)
     assert bool(said) == any(entry not in ({}, WAIVED) for entry in entries) or WAIVED in entries
-    assert join(dict(reversed(plans.items())), ("dns",)) == (joined, said)
+    assert join_plans(dict(reversed(plans.items())), ("dns",)) == (joined, said)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ def test_a_decision_is_never_wider_than_a_host(entries):
     ],
 )
 def test_foreign_manifest_is_not_read(document, read):
-    assert manifest.read(json.dumps(document).encode()) == read
+    assert manifest.parse_manifest(json.dumps(document).encode()) == read
 
 
 @pytest.fixture
@@ -130,12 +135,12 @@ def fake_ssh_keygen(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("there", "signing", "problem"),
     [
-        (None, Signing(), ""),
-        (None, Signing("key"), "there is no manifest.json.sig"),
-        ("a link", Signing(), "manifest.json.sig is no signature"),
-        (65_537, Signing(), "manifest.json.sig is no signature"),
-        (65_536, Signing(), "it cannot be checked: no inventory says where allowed_signers is"),
-        (1, Signing(signers=("/nowhere/a", "/nowhere/b")), NOWHERE),
+        (None, ExportSigning(), ""),
+        (None, ExportSigning("key"), "there is no manifest.json.sig"),
+        ("a link", ExportSigning(), "manifest.json.sig is no signature"),
+        (65_537, ExportSigning(), "manifest.json.sig is no signature"),
+        (65_536, ExportSigning(), "it cannot be checked: no inventory says where allowed_signers is"),
+        (1, ExportSigning(signer_paths=("/nowhere/a", "/nowhere/b")), NOWHERE),
     ],
 )
 def test_a_signature_is_there_and_can_be_checked_or_that_is_said(tmp_path, there, signing, problem):
@@ -143,22 +148,22 @@ def test_a_signature_is_there_and_can_be_checked_or_that_is_said(tmp_path, there
         (tmp_path / "manifest.json.sig").write_bytes(b"x" * there)
     elif there:
         (tmp_path / "manifest.json.sig").symlink_to("nowhere")
-    assert signature.checked(tmp_path, b"{}", signing, AT) == Signature(problem)
+    assert signature.check_signature(tmp_path, b"{}", signing, AT) == Signature(problem)
 
 
 @pytest.mark.usefixtures("fake_ssh_keygen")
 @pytest.mark.parametrize("public", [True, False])
 def test_a_signature_that_would_not_count_is_not_written(tmp_path, public):
     key, signers = tmp_path / "key", tmp_path / "allowed_signers"
-    assert signature.signed(b"{}", Signing(), AT) == {}
-    with pytest.raises(NotExportable, match="^there is no key .*/key; name the right one with --key$"):
-        signature.signed(b"{}", Signing(str(key)), AT)
+    assert signature.sign_manifest(b"{}", ExportSigning(), AT) == {}
+    with pytest.raises(ExportError, match="^there is no key .*/key; name the right one with --key$"):
+        signature.sign_manifest(b"{}", ExportSigning(str(key)), AT)
     key.touch()
     signers.touch()
     if public:
         key.with_name("key.pub").write_text("ssh-ed25519 AAAA me\n")
-    with pytest.raises(NotExportable) as refused:
-        signature.signed(b"{}", Signing(str(key), (str(signers),)), AT)
+    with pytest.raises(ExportError) as refused:
+        signature.sign_manifest(b"{}", ExportSigning(str(key), (str(signers),)), AT)
     why = "it does not fit the file, which was changed after it was signed, or it is no such signature"
     line = f'\n{signers} needs this line:\n  proscribe-export namespaces="proscribe-export" ssh-ed25519 AAAA'
     said = f"that signature would not count, so nothing was written: {why}"
@@ -166,11 +171,11 @@ def test_a_signature_that_would_not_count_is_not_written(tmp_path, public):
 
 
 def test_a_format_is_called_as_its_module_is(monkeypatch):
-    declared = SimpleNamespace(FORMAT=registry.FORMATS["rpz"])
+    declared = SimpleNamespace(FORMAT=registry.EXPORT_FORMATS["rpz"])
     monkeypatch.setitem(sys.modules, "proscribe.controller.enforcement_points.formats.owl", declared)
-    monkeypatch.setattr(registry, "names", lambda: ("rpz", "owl"))
+    monkeypatch.setattr(registry, "list_format_names", lambda: ("rpz", "owl"))
     with pytest.raises(ValueError, match="^formats/owl.py declares 'rpz': a format is called as its module is$"):
-        registry._found()
+        registry._load_formats()
 
 
 def of_browsers(services, **settings):
@@ -183,11 +188,11 @@ def of_browsers(services, **settings):
 @pytest.mark.parametrize("named", [(), ("google",), ("google", "microsoft")])
 @pytest.mark.parametrize("id_", [*BOTH, "owl"])
 def test_programs_that_serve_both_kinds_of_account_are_closed_by_tenant(id_, named, mode):
-    found = browsers.accounts_left_out(of_browsers({id_: {"mode": mode}}, tenants=dict.fromkeys(named, ["x"])))
+    found = browsers.list_left_out_accounts(of_browsers({id_: {"mode": mode}}, tenants=dict.fromkeys(named, ["x"])))
     provider, what = BOTH.get(id_, ("", ""))
     said = [what] * (bool(what) and mode != "report" and provider not in named)
     said += ["Teams: chats with people who have private accounts"] * (id_ == "teams_personal" and mode != "report")
-    assert [(one.rule, one.what) for one in found] == [(f"browser/{id_}", one) for one in said]
+    assert [(one.rule, one.subject) for one in found] == [(f"browser/{id_}", one) for one in said]
 
 
 def test_names_that_browsers_do_not_get_are_left_out_by_service():
@@ -201,15 +206,20 @@ def test_names_that_browsers_do_not_get_are_left_out_by_service():
         }
     )
     full = "The lists of browsers take 1000 names. Exports for name servers and proxies have all of them."
-    chrome = [one for one in policies.PROGRAMS if one.id == "google_chrome"]
-    found = browsers.left_out(a_decision, "Mars", chrome)
-    assert found[0] == LeftOut("browser/wren", "the service", "The catalogue has no site and no extension of it.")
-    assert found[1] == LeftOut("browser/heron", "2 names", full)
+    chrome = [one for one in policies.POLICY_PROGRAMS if one.id == "google_chrome"]
+    found = browsers.list_left_out(a_decision, "Mars", chrome)
+    assert found[0] == ExportOmission(
+        "browser/wren", "the service", "The catalogue has no site and no extension of it."
+    )
+    assert found[1] == ExportOmission("browser/heron", "2 names", full)
     unknown = "Nobody has verified where they read policies on Mars. This export is for Google Chrome."
-    assert found[2:] == [LeftOut("", "other browsers", unknown)]
-    assert browsers.left_out(a_decision, "", chrome)[-1].why == "This export is for Google Chrome."
+    assert found[2:] == [ExportOmission("", "other browsers", unknown)]
+    assert browsers.list_left_out(a_decision, "", chrome)[-1].reason == "This export is for Google Chrome."
     birds = ("browser/wren", "browser/tern", "browser/owl", "browser/heron")
-    assert [rule for rule in browsers.included(a_decision) if rule in birds] == ["browser/heron", "browser/owl"]
+    assert [rule for rule in browsers.list_included_rules(a_decision) if rule in birds] == [
+        "browser/heron",
+        "browser/owl",
+    ]
 
 
 def managed(*networks, firewall=None):
@@ -221,15 +231,18 @@ def managed(*networks, firewall=None):
 
 
 def whole(made):
-    lines = FORMATS["cidr"].render(decision(made)).files["networks.txt"].decode().splitlines()
+    lines = EXPORT_FORMATS["cidr"].render_export(decision(made)).files["networks.txt"].decode().splitlines()
     return [ipaddress.ip_network(line) for line in lines if not line.startswith("#")]
 
 
 @pytest.mark.parametrize("format_", ["cidr", "ipset"])
 def test_a_service_that_is_all_within_them_is_said(format_):
-    made = FORMATS[format_].render(decision(managed("192.0.2.0/23", firewall=["192.0.2.0/24"])))
-    assert LeftOut("firewall/chat", "the service", "All of its networks are in proscribe_management.") in made.left_out
-    assert list(made.included) == ["firewall/resolver"]
+    made = EXPORT_FORMATS[format_].render_export(decision(managed("192.0.2.0/23", firewall=["192.0.2.0/24"])))
+    assert (
+        ExportOmission("firewall/chat", "the service", "All of its networks are in proscribe_management.")
+        in made.left_out
+    )
+    assert list(made.included_rules) == ["firewall/resolver"]
 
 
 PAIRS = st.tuples(st.integers(0xC6120000, 0xC612001F), st.integers(26, 32))
@@ -244,7 +257,7 @@ def test_an_address_is_in_a_list_unless_it_is_the_managements(networks, exempt, 
     made = managed(*exempt, firewall=networks)
     expected = within(networks) and not within(exempt)
     assert any(address in one for one in whole(made)) == expected
-    assert FORMATS["ipset"].blocks(made, str(address), 80) == expected
+    assert EXPORT_FORMATS["ipset"].is_blocked(made, str(address), 80) == expected
 
 
 @pytest.mark.parametrize(
@@ -271,21 +284,21 @@ def test_an_address_is_in_a_list_unless_it_is_the_managements(networks, exempt, 
     ],
 )
 def test_an_answer_for_one_address(format_, host, port, expected):
-    assert FORMATS[format_].blocks(managed("192.0.2.64/26"), host, port) is expected
+    assert EXPORT_FORMATS[format_].is_blocked(managed("192.0.2.64/26"), host, port) is expected
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", EXPORT_FORMATS)
 @pytest.mark.parametrize("host", ["chat.example", "192.0.2.7"])
 def test_a_plan_without_the_control_blocks_nothing(format_, host):
-    answers = FORMATS[format_].blocks
+    answers = EXPORT_FORMATS[format_].is_blocked
     assert not (answers and answers(add_digest({**plan(), "controls": {}}), host, 443))
 
 
 def files(format_="domains", **more):
-    one = FORMATS[format_]
-    rendered = one.render(decision())
-    text = manifest.text(manifest.manifest(one, decision(), rendered))
-    return {**rendered.files, **more, manifest.NAME: text}
+    one = EXPORT_FORMATS[format_]
+    rendered = one.render_export(decision())
+    text = manifest.encode_manifest(manifest.make_manifest(one, decision(), rendered))
+    return {**rendered.files, **more, manifest.MANIFEST_NAME: text}
 
 
 def within(directory):
@@ -298,9 +311,9 @@ def test_export_is_written_whole(tmp_path, before):
     if before != "absent":
         directory.mkdir(parents=True)
     if before == "an earlier export":
-        writing.write(directory, files())
+        writing.write_export(directory, files())
     made = files()
-    writing.write(directory, made)
+    writing.write_export(directory, made)
     assert within(directory) == made and os.listdir(tmp_path / "there") == ["export"]
     assert oct(directory.stat().st_mode)[-3:] == "755"
     assert {oct(path.stat().st_mode)[-3:] for path in directory.iterdir()} == {"644"}
@@ -308,35 +321,35 @@ def test_export_is_written_whole(tmp_path, before):
 
 def test_links_are_not_followed(tmp_path):
     elsewhere = tmp_path / "elsewhere"
-    writing.write(elsewhere, files())
+    writing.write_export(elsewhere, files())
     (tmp_path / "export").symlink_to(elsewhere)
-    with pytest.raises(NotExportable, match="links are not followed"):
-        writing.write(tmp_path / "export", files())
+    with pytest.raises(ExportError, match="links are not followed"):
+        writing.write_export(tmp_path / "export", files())
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / manifest.NAME).symlink_to(elsewhere / manifest.NAME)
-    with pytest.raises(NotExportable, match="no earlier export"):
-        writing.write(tmp_path / "other", files())
+    (tmp_path / "other" / manifest.MANIFEST_NAME).symlink_to(elsewhere / manifest.MANIFEST_NAME)
+    with pytest.raises(ExportError, match="no earlier export"):
+        writing.write_export(tmp_path / "other", files())
     (elsewhere / "link").symlink_to(tmp_path)
-    with pytest.raises(NotExportable, match="'link'"):
-        writing.write(elsewhere, files())
+    with pytest.raises(ExportError, match="'link'"):
+        writing.write_export(elsewhere, files())
 
 
 def test_a_pipe_in_place_of_a_manifest_is_no_export_and_holds_nobody(tmp_path):
-    os.mkfifo(tmp_path / manifest.NAME)
-    with pytest.raises(NotExportable, match="no earlier export"):  # waits for ever for a writer, if it is opened
-        writing.write(tmp_path, files())
+    os.mkfifo(tmp_path / manifest.MANIFEST_NAME)
+    with pytest.raises(ExportError, match="no earlier export"):  # waits for ever for a writer, if it is opened
+        writing.write_export(tmp_path, files())
 
 
 def test_two_renames_do_where_the_system_call_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(writing.ctypes, "CDLL", lambda _: object())
     for _ in range(2):
-        writing.write(tmp_path / "export", files())
+        writing.write_export(tmp_path / "export", files())
     assert within(tmp_path / "export") == files() and os.listdir(tmp_path) == ["export"]
 
 
 def test_the_earlier_export_is_there_again_where_the_second_rename_fails(tmp_path, monkeypatch):
     directory, rename = tmp_path / "export", os.rename
-    writing.write(directory, files())
+    writing.write_export(directory, files())
     monkeypatch.setattr(writing.ctypes, "CDLL", lambda _: object())
 
     def full(one, other):
@@ -346,21 +359,21 @@ def test_the_earlier_export_is_there_again_where_the_second_rename_fails(tmp_pat
 
     monkeypatch.setattr(writing.os, "rename", full)
     with pytest.raises(OSError, match="No space"):
-        writing.write(directory, {**files(), "more.txt": b"more"})
+        writing.write_export(directory, {**files(), "more.txt": b"more"})
     assert within(directory) == files()
 
 
 def test_file_that_somebody_adds_at_the_last_moment_is_not_deleted(tmp_path, monkeypatch):
     directory = tmp_path / "export"
-    writing.write(directory, files())
-    exchange = writing._exchange
+    writing.write_export(directory, files())
+    exchange = writing._switch_directories
 
     def add_late(new, old):
         (old / "late.txt").write_bytes(b"mine")
         exchange(new, old)
 
-    monkeypatch.setattr(writing, "_exchange", add_late)
-    writing.write(directory, files())
+    monkeypatch.setattr(writing, "_switch_directories", add_late)
+    writing.write_export(directory, files())
     assert within(directory) == files()
     assert [path.read_bytes() for path in tmp_path.rglob("late.txt")] == [b"mine"]
 
@@ -378,7 +391,7 @@ def line(address="192.0.2.1", at=TIME, path="/guests/proscribe.rpz", status=200)
 
 
 def seen(log, url="/guests"):
-    return {one.address: format_moment(one.at) for one in fetches(log, url, FILES).last}
+    return {one.address: format_moment(one.fetched_at) for one in summarise_fetches(log, url, FILES).last_fetches}
 
 
 @pytest.fixture
@@ -396,9 +409,9 @@ def test_fetches_in_a_log_of_a_real_server():
         "127.0.0.9": "2026-11-30T12:33:22Z",
         "127.0.0.10": "2026-11-30T12:33:22Z",
     }
-    found = fetches(REAL, "/guests/", FILES)
-    assert (found.addresses, format_moment(found.since)) == (6, "2026-11-30T12:33:20Z")
-    assert seen(REAL, "/other") == {} and fetches(REAL, "/guests", set()).last == []
+    found = summarise_fetches(REAL, "/guests/", FILES)
+    assert (found.address_count, format_moment(found.log_start)) == (6, "2026-11-30T12:33:20Z")
+    assert seen(REAL, "/other") == {} and summarise_fetches(REAL, "/guests", set()).last_fetches == []
 
 
 @pytest.mark.parametrize(
@@ -417,7 +430,7 @@ def test_fetches_in_a_log_of_a_real_server():
         ("a path that leads there", line(path="/guests/../guests/proscribe.rpz")),
         ("a user that is a request, as Apache escapes it", b'192.0.2.1 - x [' + TIME.encode()
          + b'] \\"GET /guests/proscribe.rpz HTTP/1.1\\" 200 1 [' + TIME.encode() + b'] "GET /x HTTP/1.1" 200 7\n'),
-        ("a line that is too long", line(path="/guests/proscribe.rpz?" + "x" * LONGEST)),
+        ("a line that is too long", line(path="/guests/proscribe.rpz?" + "x" * MAX_LINE_BYTES)),
         ("nothing", b""),
         ("zero bytes", b"\0" * 100 + b"\n"),
     ],
@@ -444,7 +457,7 @@ def test_a_gigabyte_on_one_line_costs_its_end_alone(log):
 @pytest.mark.slow
 @pytest.mark.parametrize("text", [b"\n", b'"', b'" "GET /' * 3 + b"\n", line(path="/" + "%41" * 600)])
 def test_the_time_is_linear(log, text):
-    log.write_bytes(text * (MOST // len(text)))
+    log.write_bytes(text * (MAX_LOG_BYTES // len(text)))
     begin = time.process_time()
     assert seen(log) == {} and time.process_time() - begin < 30
 
@@ -459,8 +472,8 @@ def test_path_that_is_no_log_is_unreadable(tmp_path, log, kind):
     elif kind == "a pipe":
         os.mkfifo(log)
     place = {"a device": Path("/dev/zero"), "below a file": tmp_path / "secret/x"}.get(kind, log)
-    with pytest.raises(Unreadable, match=r"cannot be read: |is no file"):
-        fetches(place, "/guests", FILES)
+    with pytest.raises(UnreadableLogError, match=r"cannot be read: |is no file"):
+        summarise_fetches(place, "/guests", FILES)
 
 
 @given(st.binary(max_size=300), st.binary(max_size=80))
@@ -469,7 +482,9 @@ def test_no_line_makes_up_an_address_or_ends_the_reading(tmp_path_factory, text,
     escaped = user.replace(b'"', b"\\x22").replace(b"\n", b"\\n")  # as servers do
     head = b"192.0.2.7 - " + escaped + b" [" + TIME.encode() + b"] "
     log.write_bytes(text + b"\n" + head + b'"GET /guests/proscribe.rpz HTTP/1.1" 200 1\n')
-    found = fetches(log, "/guests", FILES)
-    assert "192.0.2.7" in [one.address for one in found.last]
-    assert all(one.file in FILES and one.address.isascii() and one.address.isprintable() for one in found.last)
-    assert len(found.last) <= access_log.MOST_FETCHES
+    found = summarise_fetches(log, "/guests", FILES)
+    assert "192.0.2.7" in [one.address for one in found.last_fetches]
+    assert all(
+        one.file_name in FILES and one.address.isascii() and one.address.isprintable() for one in found.last_fetches
+    )
+    assert len(found.last_fetches) <= access_log.MAX_NAMED_FETCHES

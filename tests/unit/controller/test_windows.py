@@ -11,13 +11,13 @@ from proscribe.controller.windows import answer as answer_module
 from proscribe.controller.windows import browsers
 from proscribe.controller.windows import command as keys
 from proscribe.controller.windows import registry as registry_module
-from proscribe.controller.windows.accounts import away, logged_in
-from proscribe.controller.windows.answer import Task, read
-from proscribe.controller.windows.browsers import find_browsers, table
-from proscribe.controller.windows.catalogued import Catalogued, folder_of, names_of
-from proscribe.controller.windows.installed import Installed, find
-from proscribe.controller.windows.packages import App
-from proscribe.controller.windows.registry import Registry, Value
+from proscribe.controller.windows.accounts import explain_absent_users, list_logged_in_users
+from proscribe.controller.windows.answer import WindowsTask, parse_answer
+from proscribe.controller.windows.browsers import find_browsers, read_policy_table
+from proscribe.controller.windows.catalogued import WindowsCatalogue, find_program_folder, iterate_names
+from proscribe.controller.windows.installed import InstalledProgram, find_software
+from proscribe.controller.windows.packages import AppPackage
+from proscribe.controller.windows.registry import RegistryValue, WindowsRegistry
 from proscribe.model.finding import Finding
 from proscribe.wire.replies.shapes import UnusableAnswer
 from recording import compare, fold
@@ -41,12 +41,12 @@ NOBODY_KNOWS = ["which users the host has cannot be read there"]
 NAMES = ["Parrot by Parrots", "Beak by the Owls by Co", "Macaw Messenger by Parrots"]
 APPS = {"appx": ["Owls.Owl_abc", "Owls.Other"]}
 OWL = {"name": "Owl", "windows_packages": APPS, "windows_registered": {"names": ["Owl by Parrots"]}}
-KEY = f"HKLM\\{keys.UNINSTALL}\\{{1}}"
+KEY = f"HKLM\\{keys.UNINSTALL_KEY}\\{{1}}"
 _TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=40)
 _NAME = st.text("abcdefghijklmnop -{}().", min_size=1, max_size=20).filter(lambda text: "    " not in text)
 SCRIPT = "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{};cmd /c 'echo ''x'' y'"
 CHROMIUM = "C:\\Users\\a\\Chromium\\Application\\chrome.exe"
-CHROME_KEY = f"{keys.POLICIES}\\Google\\Chrome"
+CHROME_KEY = f"{keys.POLICIES_KEY}\\Google\\Chrome"
 TOP = "HKEY_LOCAL_MACHINE\\Software"
 THREE_VALUES = ["    a    REG_SZ    x", "    b    REG_SZ    y", "    c    REG_SZ    z"]
 
@@ -55,53 +55,58 @@ def test_installed_and_started_programs_are_read_whole():
     values = {
         **installed("{1}", **VALUES),
         **installed("{2}", USER, DisplayName="Mine"),
-        f"HKLM\\{keys.UNINSTALL_32}\\{{3}}": [("DisplayVersion", "REG_DWORD", "0x3")],
+        f"HKLM\\{keys.UNINSTALL_KEY_32_BIT}\\{{3}}": [("DisplayVersion", "REG_DWORD", "0x3")],
         **app_path("a.exe", path='"C:\\A\\a.EXE" '),
         **app_path("b.exe", USER, path="C:\\B"),
-        f"HKLM\\{keys.APP_PATHS}\\c.exe": [],
-        f"{USER}\\{keys.STARTED}": NOTES,
+        f"HKLM\\{keys.APP_PATHS_KEY}\\c.exe": [],
+        f"{USER}\\{keys.STARTED_KEY}": NOTES,
         **started_lately("\\Device\\HarddiskVolume12\\A\\owl.exe"),
         **started_lately("D:\\x\\y.exe", BOB),
         **started_lately("D:\\system.exe", "S-1-5-18"),
     }
-    seen = find(answered(values))
+    seen = find_software(answered(values))
     lines = [f"{kind}: {one}" for kind in ("programs", "paths", "started") for one in getattr(seen, kind)]
     compare(RECORDED / "found_programs.txt", fold("\n".join(lines)))
-    assert (seen.packages.apps, seen.unseen) == ([], [])
+    assert (seen.packages.apps, seen.unseen_reasons) == ([], [])
 
 
 def test_store_apps_that_ran_are_in_the_list_of_the_device():
     paths = ["C:\\Program Files\\WindowsApps\\x\\y.exe", "Owls.Owl_abc", "C:\\Program Files\\y.exe"]
-    notes = {f"{keys.STARTED_LATELY}\\{ALICE}": [(path, "REG_BINARY", "00") for path in paths]}
-    assert [one.program for one in find(answered(notes)).started] == paths
-    assert [one.program for one in find(answered(notes | device_package("a_1_x_y_z"))).started] == paths[2:]
+    notes = {f"{keys.STARTED_LATELY_KEY}\\{ALICE}": [(path, "REG_BINARY", "00") for path in paths]}
+    assert [one.program for one in find_software(answered(notes)).started_programs] == paths
+    assert [
+        one.program for one in find_software(answered(notes | device_package("a_1_x_y_z"))).started_programs
+    ] == paths[2:]
 
 
 @pytest.mark.parametrize(
     ("named", "unseen"),
     [
         ({"architecture": ["PROCESSOR_ARCHITEW6432=AMD64"]}, [NARROW]),
-        ({"refused": [f"{USER}\\{keys.UNINSTALL}"]}, []),  # its parent does not have it
+        ({"refused": [f"{USER}\\{keys.UNINSTALL_KEY}"]}, []),  # its parent does not have it
         (
-            {"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion", f"HKLM\\{keys.UNINSTALL}"]},
+            {"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion", f"HKLM\\{keys.UNINSTALL_KEY}"]},
             [
                 "the uninstall keys of the machine cannot be read there",
                 "the paths of programs (App Paths) of the machine cannot be read there",
             ],
         ),
-        ({"refused": [f"{USER}\\{keys.STARTED}"]}, ["what a user who is logged in has started cannot be read there"]),
-        ({"refused": [f"{USER}\\{keys.STARTED}", f"{USER}\\{keys.SHELL}"]}, []),  # who never had a desktop
+        (
+            {"refused": [f"{USER}\\{keys.STARTED_KEY}"]},
+            ["what a user who is logged in has started cannot be read there"],
+        ),
+        ({"refused": [f"{USER}\\{keys.STARTED_KEY}", f"{USER}\\{keys.SHELL_KEY}"]}, []),  # who never had a desktop
         ({"profiles": (ALICE, BOB)}, ["what a user who is not logged in installed for themselves cannot be read"]),
     ],
 )
 def test_why_there_may_be_more_is_said(named, unseen):
-    assert find(answered(**named)).unseen == unseen
+    assert find_software(answered(**named)).unseen_reasons == unseen
 
 
 def test_a_finding_names_a_program_by_what_is_known_of_it():
-    one = Installed("{1}", "Owl\n", version="1.2", location="C:\\Owl", program="C:\\x")
-    assert one.finding("why") == Finding("package", "Owl\\x0a", "windows", "1.2", "system", "C:\\Owl", "why")
-    key = Installed("{1}", account=ALICE, program="C:\\x").finding("", "file")
+    one = InstalledProgram("{1}", "Owl\n", version="1.2", location="C:\\Owl", program="C:\\x")
+    assert one.make_finding("why") == Finding("package", "Owl\\x0a", "windows", "1.2", "system", "C:\\Owl", "why")
+    key = InstalledProgram("{1}", account=ALICE, program="C:\\x").make_finding("", "file")
     assert key == Finding("file", "{1}", "windows", "", f"user:{ALICE}", "C:\\x", "")
 
 
@@ -111,13 +116,13 @@ def test_a_finding_names_a_program_by_what_is_known_of_it():
         ({"users": (ALICE, ENTRA), "profiles": (ALICE.lower(), ENTRA)}, [ENTRA, ALICE], []),
         ({"profiles": (ALICE, BOB)}, [ALICE], ["what a user who is not logged in did cannot be read"]),
         ({"users": (), "profiles": (ALICE, BOB)}, [], ["what 2 users who are not logged in did cannot be read"]),
-        ({"refused": [keys.PROFILES]}, [ALICE], NOBODY_KNOWS),
-        ({"refused": [keys.USERS]}, [], NOBODY_KNOWS),
+        ({"refused": [keys.PROFILES_KEY]}, [ALICE], NOBODY_KNOWS),
+        ({"refused": [keys.USERS_HIVE]}, [], NOBODY_KNOWS),
     ],
 )
 def test_users_who_are_not_logged_in_are_unknown(host, here, said):
     answer = answered(**host)
-    assert (sorted(logged_in(answer)), away(answer, "did")) == (sorted(here), said)
+    assert (sorted(list_logged_in_users(answer)), explain_absent_users(answer, "did")) == (sorted(here), said)
 
 
 PARROT = {
@@ -130,7 +135,7 @@ PARROT = {
 }
 
 
-CATALOGUED = Catalogued({"parrot": PARROT, "owl": OWL})
+CATALOGUED = WindowsCatalogue({"parrot": PARROT, "owl": OWL})
 
 
 NAMED, IMAGED, SURE = ({"parrot": why} for why in ("known by its names alone", "known by its image's name alone", ""))
@@ -167,7 +172,7 @@ NAMED, IMAGED, SURE = ({"parrot": why} for why in ("known by its names alone", "
     ],
 )
 def test_program_is_known_by_path_key_package_or_names(one, found):
-    assert CATALOGUED.services_of(Installed(one.pop("key", "{1}"), **one)) == found
+    assert CATALOGUED.find_services(InstalledProgram(one.pop("key", "{1}"), **one)) == found
 
 
 @pytest.mark.parametrize(
@@ -180,8 +185,8 @@ def test_program_is_known_by_path_key_package_or_names(one, found):
     ],
 )
 def test_app_package_is_a_service_or_only_called_as_one(name, own, called):
-    app = App(name, f"{name}_abc", "1.0")
-    assert (list(CATALOGUED.services_of_app(app)), list(CATALOGUED.services_called_as(app))) == (own, called)
+    app = AppPackage(name, f"{name}_abc", "1.0")
+    assert (list(CATALOGUED.list_services_of_app(app)), list(CATALOGUED.list_services_named_as(app))) == (own, called)
 
 
 def test_name_is_compared_without_a_few_things_behind_it():
@@ -190,7 +195,7 @@ def test_name_is_compared_without_a_few_things_behind_it():
         "Parrot 1.2 64-bit (machine) user",
         "Parrot 1.2 64-bit (machine)",
     ]
-    assert list(names_of(Installed("{1}", f" {names[0]} "))) == [*names, "Parrot 1.2 64-bit"]
+    assert list(iterate_names(InstalledProgram("{1}", f" {names[0]} "))) == [*names, "Parrot 1.2 64-bit"]
 
 
 @pytest.mark.parametrize(
@@ -203,14 +208,14 @@ def test_name_is_compared_without_a_few_things_behind_it():
     ],
 )
 def test_folder_of_a_program_is_that_of_its_key_or_icon(location, icon, folder):
-    assert folder_of(Installed("{1}", location=location, icon=icon)) == folder
+    assert find_program_folder(InstalledProgram("{1}", location=location, icon=icon)) == folder
 
 
 def test_company_form_of_publisher_makes_no_difference():
     kinds = "AB, AG, BV, Co, Corp, Corporation, GmbH, Inc, Limited, LLC, Ltd, Pte, SA, Srl, UG"
     for kind in kinds.split(", "):
         for publisher in (f"Parrots {kind}", f"Parrots, {kind}.", f"Parrots {kind} Co., Ltd."):
-            assert CATALOGUED.services_of(Installed("{1}", name="Parrot", publisher=publisher)) == {
+            assert CATALOGUED.find_services(InstalledProgram("{1}", name="Parrot", publisher=publisher)) == {
                 "parrot": "known by its names alone"
             }
 
@@ -240,13 +245,13 @@ def test_every_language_and_code_page_gives_the_same(named, encoding):
     values = installed("{1}", DisplayName="Owl Chat", InstallLocation="C:\\Owl")
     found = answered(values, encoding=encoding, **named)
     assert found.version == "10.0.22631.4317" and found.architecture == "AMD64"
-    assert found.tasks == [Task("System", 4), Task("explorer.exe", 4321)]
-    assert found.registry.values(KEY)["displayname"].data == "Owl Chat"
-    assert found.registry.there("HKLM\\Software\\Policies\\Google") is False
+    assert found.tasks == [WindowsTask("System", 4), WindowsTask("explorer.exe", 4321)]
+    assert found.registry.read_values(KEY)["displayname"].data == "Owl Chat"
+    assert found.registry.is_present("HKLM\\Software\\Policies\\Google") is False
 
 
 def test_an_answer_of_any_size_is_limited(monkeypatch):
-    monkeypatch.setattr(answer_module, "MOST_TASKS", 100)
+    monkeypatch.setattr(answer_module, "MAX_TASKS", 100)
     assert len(answered(tasks=[("a.exe", number) for number in range(100)]).tasks or ()) == 100
     with pytest.raises(UnusableAnswer, match="^its list of programs cannot be read"):
         answered(tasks=[("x" * 200_000, 1)])
@@ -255,20 +260,20 @@ def test_an_answer_of_any_size_is_limited(monkeypatch):
     with pytest.raises(UnusableAnswer, match="longer than the registry takes"):
         answered(installed("{1}", DisplayName="\n".join(["x" * 1000] * 1100)))
     with pytest.raises(UnusableAnswer, match="deeper than 128"):
-        answered({**installed("{1}", DisplayName="x"), f"HKLM\\{keys.UNINSTALL}" + "\\x" * 130: []})
-    monkeypatch.setattr(registry_module, "MOST_VALUES", 50)
+        answered({**installed("{1}", DisplayName="x"), f"HKLM\\{keys.UNINSTALL_KEY}" + "\\x" * 130: []})
+    monkeypatch.setattr(registry_module, "MAX_VALUES", 50)
     with pytest.raises(UnusableAnswer, match="more than 50 values"):
         answered(installed("{1}", **{f"v{number}": "x" for number in range(60)}))
-    monkeypatch.setattr(answer_module, "MOST_LINES", 20)
+    monkeypatch.setattr(answer_module, "MAX_LINES", 20)
     with pytest.raises(UnusableAnswer, match="^it has more than 20 lines$"):
-        read("\n".join([f"{MARK} begin", *"x" * 19, f"{MARK} end", ""]).encode(), MARK)
-    assert read("\n".join([f"{MARK} begin", *"x" * 18, f"{MARK} end", ""]).encode(), MARK).tasks is None
+        parse_answer("\n".join([f"{MARK} begin", *"x" * 19, f"{MARK} end", ""]).encode(), MARK)
+    assert parse_answer("\n".join([f"{MARK} begin", *"x" * 18, f"{MARK} end", ""]).encode(), MARK).tasks is None
 
 
 def test_long_lines_of_a_hostile_host_are_read_in_linear_time():
     began = processor()
     text = "    " * 100_000 + "REG_" * 50_000 + "    " * 100_000
-    assert answered(installed("{1}", DisplayName="x", Other=text[:900_000])).registry.values(KEY)["displayname"]
+    assert answered(installed("{1}", DisplayName="x", Other=text[:900_000])).registry.read_values(KEY)["displayname"]
     assert processor() - began < 5
 
 
@@ -276,11 +281,13 @@ def test_long_lines_of_a_hostile_host_are_read_in_linear_time():
 def test_text_in_a_value_is_neither_a_key_nor_a_value(end):
     """A user can write any text into their own part of the registry."""
     forged = ["harmless", "HKEY_LOCAL_MACHINE\\Software\\Policies\\Google\\Chrome", f"{MARK[:-1]} done"]
-    forged += ["PROCESSOR_ARCHITECTURE=x86", f"HKEY_USERS\\{BOB}\\{keys.UNINSTALL}\\{{2}}"]
+    forged += ["PROCESSOR_ARCHITECTURE=x86", f"HKEY_USERS\\{BOB}\\{keys.UNINSTALL_KEY}\\{{2}}"]
     found = answered(installed("{1}", USER, DisplayName=end.join(forged)), users=(ALICE, BOB))
-    assert found.registry.there("HKLM\\Software\\Policies\\Google\\Chrome") is False
-    assert list(found.registry.names(f"HKU\\{BOB}\\{keys.UNINSTALL}")) == [] and found.architecture == "AMD64"
-    data = found.registry.values(f"{USER}\\{keys.UNINSTALL}\\{{1}}")["displayname"].data
+    assert found.registry.is_present("HKLM\\Software\\Policies\\Google\\Chrome") is False
+    assert (
+        list(found.registry.list_key_names(f"HKU\\{BOB}\\{keys.UNINSTALL_KEY}")) == [] and found.architecture == "AMD64"
+    )
+    data = found.registry.read_values(f"{USER}\\{keys.UNINSTALL_KEY}\\{{1}}")["displayname"].data
     assert str(data).splitlines() == forged
 
 
@@ -288,7 +295,7 @@ def test_text_in_a_value_is_neither_a_key_nor_a_value(end):
 def test_too_long_text_of_a_user_makes_its_key_incomplete(lines, complete):
     text = "\n".join(["x" * 1000] * lines)
     registry = answered(installed("{1}", USER, DisplayName=text)).registry
-    assert registry.complete(f"{USER}\\{keys.UNINSTALL}") is complete
+    assert registry.is_complete(f"{USER}\\{keys.UNINSTALL_KEY}") is complete
 
 
 @given(st.binary(max_size=3000), st.integers(0, 10_000))
@@ -297,7 +304,7 @@ def test_no_bytes_of_a_host_do_anything_but_be_read_or_refused(noise, place):
     place %= len(whole)
     for answer in (noise, whole[:place] + noise + whole[place:]):
         try:
-            found = read(answer, MARK)
+            found = parse_answer(answer, MARK)
         except UnusableAnswer:
             continue
         assert all(isinstance(task.pid, int) for task in found.tasks or ())
@@ -306,10 +313,10 @@ def test_no_bytes_of_a_host_do_anything_but_be_read_or_refused(noise, place):
 
 @given(st.dictionaries(_NAME, _TEXT.filter(lambda text: not text.startswith(MARK)), max_size=8))
 def test_values_are_read_back_as_they_are(values):
-    registry = Registry()
+    registry = WindowsRegistry()
     lines = ["", "HKEY_LOCAL_MACHINE\\A", *(f"    {name}    REG_SZ    {data}" for name, data in values.items())]
-    registry.take("HKLM\\A", lines, whole=True)
-    found = registry.values("hklm\\a")
+    registry.read_query("HKLM\\A", lines, is_whole=True)
+    found = registry.read_values("hklm\\a")
     for name, data in values.items():
         assert found[name.casefold()].data in (data, *(other for key, other in values.items() if key != name))
 
@@ -319,32 +326,32 @@ RECORDED = Path(__file__).parents[1] / "recorded/windows"
 
 def test_the_line_is_short_enough_for_every_way_to_a_host():
     # Measured: 2,347 characters, and 6,502 as PowerShell is given them; cmd takes 8,191.
-    made = keys.line(keys.token())
+    made = keys.make_command_line(keys.make_token())
     assert len(made) < 2500
-    assert all(len(keys.command(made, shell, "ssh")) < 7000 for shell in ("cmd", "powershell"))
+    assert all(len(keys.wrap_command(made, shell, "ssh")) < 7000 for shell in ("cmd", "powershell"))
 
 
 def test_line_for_a_host_is_as_recorded():
-    compare(RECORDED / "line.txt", fold(keys.line("proscribe-0123456789abcdef").replace("& ", "&\n"), 120))
+    compare(RECORDED / "line.txt", fold(keys.make_command_line("proscribe-0123456789abcdef").replace("& ", "&\n"), 120))
 
 
 @pytest.mark.parametrize(
     ("shell", "transport", "made"), [("cmd", "ssh", "echo 'x' y"), ("powershell", "winrm", SCRIPT)]
 )
 def test_command_fits_shell_and_connection(shell, transport, made):
-    assert keys.command("echo 'x' y", shell, transport) == made
+    assert keys.wrap_command("echo 'x' y", shell, transport) == made
 
 
 def test_powershell_over_ssh_gets_no_character_that_a_shell_takes_for_its_own():
-    *words, packed = keys.command("echo 'x' y", "powershell", "ssh").split(" ")
+    *words, packed = keys.wrap_command("echo 'x' y", "powershell", "ssh").split(" ")
     assert words == ["powershell", "-NoProfile", "-NonInteractive", "-EncodedCommand"]
     assert base64.b64decode(packed).decode("utf-16-le") == SCRIPT
 
 
 def known_browsers(values, **named):
     answer = answered(values, **named)
-    browsers = find_browsers(answer, find(answer).programs)
-    return [one.id for one in browsers.known], list(browsers.others)
+    browsers = find_browsers(answer, find_software(answer).programs)
+    return [one.id for one in browsers.known_browsers], list(browsers.other_browsers)
 
 
 def test_a_browser_that_runs_is_known_by_its_image():
@@ -357,7 +364,7 @@ def test_other_browsers_are_known_by_image_and_name():
     listed = (RECORDED / "other_browsers.txt").read_text().splitlines()
     images, names = ([one for one in listed if one.endswith(".exe") is is_image] for is_image in (True, False))
     assert known_browsers({}, tasks=[(image, 4) for image in images]) == ([], images)
-    values = {f"HKLM\\{keys.UNINSTALL}\\{name}": [("DisplayName", "REG_SZ", f"{name} 1.0")] for name in names}
+    values = {f"HKLM\\{keys.UNINSTALL_KEY}\\{name}": [("DisplayName", "REG_SZ", f"{name} 1.0")] for name in names}
     assert sorted(known_browsers(values)[1]) == sorted(f"{name} 1.0" for name in names)
 
 
@@ -387,11 +394,11 @@ def test_a_browser_is_known_by_what_starts_it(values, expected):
 
 
 def test_policies_are_read_as_json_has_them_and_spelled_as_the_plan_spells_them():
-    key, deep = f"{keys.POLICIES}\\Google\\Chrome", "[" * 100_000
+    key, deep = f"{keys.POLICIES_KEY}\\Google\\Chrome", "[" * 100_000
     texts = {"HOMEPAGE": "x", "Object": '{"a": [1]}', "List": '["a"]', "Broken": "{a", "Deep": deep, "Text": '"a"'}
     values = [(name, "REG_SZ", text) for name, text in texts.items()]
     values += [("Lines", "REG_MULTI_SZ", '["a",\\0"b"]'), ("Number", "REG_DWORD", "0x2"), ("Zero", "REG_SZ", "a\\0b")]
-    read = table(answered({key: values}).registry, key, {"HomePage": "y"})
+    read = read_policy_table(answered({key: values}).registry, key, {"HomePage": "y"})
     assert read == {
         "HomePage": "x", "Object": {"a": [1]}, "List": ["a"], "Broken": "{a", "Deep": deep, "Text": '"a"',
         "Lines": ["a", "b"], "Number": 2, "Zero": "a\\0b",
@@ -399,12 +406,12 @@ def test_policies_are_read_as_json_has_them_and_spelled_as_the_plan_spells_them(
 
 
 def test_keys_are_read_down_to_a_depth():
-    deep = [CHROME_KEY + "\\A" * number for number in range(browsers.DEEPEST + 3)]
-    read = browsers.table(answered({key: [("v", "REG_SZ", key)] for key in deep}).registry, CHROME_KEY, {})
+    deep = [CHROME_KEY + "\\A" * number for number in range(browsers.MAX_POLICY_DEPTH + 3)]
+    read = browsers.read_policy_table(answered({key: [("v", "REG_SZ", key)] for key in deep}).registry, CHROME_KEY, {})
     levels = 0
     while isinstance(read, dict) and "A" in read:
         read, levels = read["A"], levels + 1
-    assert levels == browsers.DEEPEST
+    assert levels == browsers.MAX_POLICY_DEPTH
 
 
 @pytest.mark.parametrize(
@@ -418,7 +425,7 @@ def test_keys_are_read_down_to_a_depth():
     ],
 )
 def test_firefox_takes_a_list_of_sites_only_whole(value, taken):
-    assert browsers._is_filter(value) is taken
+    assert browsers._is_site_filter(value) is taken
 
 
 PRINTED = rf"""
@@ -445,27 +452,27 @@ b
 
 def read_made_registry():
     """Return a registry with a listed key, and a key below it that was read whole."""
-    made = Registry()
-    made.take("HKLM\\Software", [f"{TOP}\\A", f"{TOP}\\B"], whole=False)
-    made.take('"HKLM\\Software\\A"', PRINTED, whole=True)
-    made.take("HKU\\Empty", [], whole=False)
+    made = WindowsRegistry()
+    made.read_query("HKLM\\Software", [f"{TOP}\\A", f"{TOP}\\B"], is_whole=False)
+    made.read_query('"HKLM\\Software\\A"', PRINTED, is_whole=True)
+    made.read_query("HKU\\Empty", [], is_whole=False)
     return made
 
 
 def test_values_are_read_with_all_lines_of_their_texts():
-    assert read_made_registry().values("hklm\\software\\a\\") == {
-        "name": Value("Name", "REG_SZ", "one\ntwo\nthree"),
-        "two": Value("Two", "REG_MULTI_SZ", "a\nb"),
-        "n": Value("N", "REG_DWORD", 31),
-        "long": Value("Long", "REG_DWORD", "0x123456789"),
-        "wide": Value("Wide", "REG_QWORD", "0x1f"),
-        "(standard)": Value("(Standard)", "REG_SZ", ""),
+    assert read_made_registry().read_values("hklm\\software\\a\\") == {
+        "name": RegistryValue("Name", "REG_SZ", "one\ntwo\nthree"),
+        "two": RegistryValue("Two", "REG_MULTI_SZ", "a\nb"),
+        "n": RegistryValue("N", "REG_DWORD", 31),
+        "long": RegistryValue("Long", "REG_DWORD", "0x123456789"),
+        "wide": RegistryValue("Wide", "REG_QWORD", "0x1f"),
+        "(standard)": RegistryValue("(Standard)", "REG_SZ", ""),
     }
     # The line of a key beside it is none of its own.
-    assert read_made_registry().values("HKLM\\Software\\A\\Below\\Deep") == {
-        "b": Value("B", "REG_BINARY", f"00ff\n{TOP}\\AB")
+    assert read_made_registry().read_values("HKLM\\Software\\A\\Below\\Deep") == {
+        "b": RegistryValue("B", "REG_BINARY", f"00ff\n{TOP}\\AB")
     }
-    assert read_made_registry().values("HKLM\\Software") == {}
+    assert read_made_registry().read_values("HKLM\\Software") == {}
 
 
 @pytest.mark.parametrize(
@@ -484,7 +491,12 @@ def test_values_are_read_with_all_lines_of_their_texts():
 )
 def test_a_key_is_there_or_not_or_nobody_knows(key, there, listed, complete, names):
     registry = read_made_registry()
-    found = (registry.there(key), registry.listed(key), registry.complete(key), list(registry.names(key)))
+    found = (
+        registry.is_present(key),
+        registry.is_listed(key),
+        registry.is_complete(key),
+        list(registry.list_key_names(key)),
+    )
     assert found == (there, listed, complete, names)
 
 
@@ -503,18 +515,18 @@ def test_a_key_is_there_or_not_or_nobody_knows(key, there, listed, complete, nam
     ids=lambda value: value if isinstance(value, bool) else f"{len(value)} lines",
 )
 def test_a_registry_of_any_size_is_limited(lines, fit, monkeypatch):
-    monkeypatch.setattr(registry_module, "MOST_VALUES", 3)
-    monkeypatch.setattr(registry_module, "MOST_KEYS", 3)
+    monkeypatch.setattr(registry_module, "MAX_VALUES", 3)
+    monkeypatch.setattr(registry_module, "MAX_KEYS", 3)
     if fit:
-        Registry().take("HKLM\\Software", lines, whole=True)
+        WindowsRegistry().read_query("HKLM\\Software", lines, is_whole=True)
     else:
         with pytest.raises(UnusableAnswer, match="^(its registry has|a name or a text of its registry is)"):
-            Registry().take("HKLM\\Software", lines, whole=True)
+            WindowsRegistry().read_query("HKLM\\Software", lines, is_whole=True)
 
 
 def test_the_limits_are_those_of_a_whole_answer(monkeypatch):
-    monkeypatch.setattr(registry_module, "MOST_VALUES", 3)
-    registry = Registry()
-    registry.take("HKLM\\Software", [TOP, *THREE_VALUES], whole=True)
+    monkeypatch.setattr(registry_module, "MAX_VALUES", 3)
+    registry = WindowsRegistry()
+    registry.read_query("HKLM\\Software", [TOP, *THREE_VALUES], is_whole=True)
     with pytest.raises(UnusableAnswer, match="^its registry has more than 3 values or 100,000 keys$"):
-        registry.take("HKLM\\Software", [TOP, *THREE_VALUES[:1]], whole=True)
+        registry.read_query("HKLM\\Software", [TOP, *THREE_VALUES[:1]], is_whole=True)

@@ -12,10 +12,10 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.windows import applocker, observing, registry
 from proscribe.controller.windows import command as keys
-from proscribe.controller.windows.answer import read
-from proscribe.controller.windows.applocker import RULE
-from proscribe.host.controls.group_policy.applocker import entries
-from proscribe.host.controls.group_policy.registry_pol import number, said_by, text
+from proscribe.controller.windows.answer import parse_answer
+from proscribe.controller.windows.applocker import APPLOCKER_RULE
+from proscribe.host.controls.group_policy.applocker import list_registry_entries
+from proscribe.host.controls.group_policy.registry_pol import decode_entry, make_number_entry, make_text_entry
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 from proscribe.model.plan import add_digest
 from proscribe.wire.replies import results
@@ -24,7 +24,7 @@ from windows_answers import ALICE, BOB, MARK, NOTHING, WECHAT, answered, device_
 
 WINE = Path(__file__).parents[1] / "recorded/windows/wine_10.txt"
 CHROME, EDGE, FIREFOX = (
-    f"{keys.POLICIES}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox")
+    f"{keys.POLICIES_KEY}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox")
 )
 GOOD = {"code_page": ["65001"]}
 AWAY = "what a user who is not logged in installed"
@@ -43,8 +43,8 @@ def rules(values=NOTHING, compiled=None, only=(), **named):
 
 
 def record(values=NOTHING, compiled=None, only=(), **named):
-    made = observing.observe(compiled or plan(), answered(values, **named), only, time.monotonic())
-    result = results.read_observation(observing.answered(made, "never"))
+    made = observing.observe_windows_host(compiled or plan(), answered(values, **named), only, time.monotonic())
+    result = results.read_observation(observing.make_module_result(made, "never"))
     assert result["drifted"] == [] and result["changed"] is False
     return dict(result["record"])
 
@@ -56,8 +56,8 @@ UNSEEN = [
     ({"refused": [f"HKU\\{ALICE}\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "uninstall keys of a user"),
     ({"code_page": ["437"]}, "names in other scripts"),
     ({"refused": ["HKU"]}, "which users the host has"),
-    ({"refused": [f"HKU\\{ALICE}\\{keys.APP_PACKAGES}"]}, "the app packages of a user who is logged in"),
-    ({"refused": [f"HKU\\{ALICE}\\{keys.STARTED}"]}, "what a user who is logged in has started"),
+    ({"refused": [f"HKU\\{ALICE}\\{keys.APP_PACKAGES_KEY}"]}, "the app packages of a user who is logged in"),
+    ({"refused": [f"HKU\\{ALICE}\\{keys.STARTED_KEY}"]}, "what a user who is logged in has started"),
     ({"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "(App Paths) of the machine"),
     (WOW64, "a program of 32 bits"),
 ]
@@ -91,11 +91,11 @@ def test_browsers_that_could_not_be_seen_are_unknown(named, why):
     "values",
     [
         installed("{1}", f"HKU\\{ALICE}", DisplayName="x" * 400),
-        {f"HKU\\{ALICE}\\{keys.UNINSTALL}" + "\\x" * 130: [("DisplayName", "REG_SZ", "x")]},
+        {f"HKU\\{ALICE}\\{keys.UNINSTALL_KEY}" + "\\x" * 130: [("DisplayName", "REG_SZ", "x")]},
     ],
 )
 def test_too_much_of_one_user_is_unknown_and_hides_nothing_else(values, monkeypatch):
-    monkeypatch.setattr(registry, "LONGEST_TEXT", 300)
+    monkeypatch.setattr(registry, "MAX_TEXT_LENGTH", 300)
     found = rules(values, **GOOD)["apps/wechat"]
     assert found["state"] == UNKNOWN and "uninstall keys of a user" in found["reason"]
     there = installed("{1}", InstallLocation="C:\\Program Files\\Tencent\\WeChat")
@@ -116,15 +116,17 @@ def test_controls_that_are_not_observed_on_windows_are_unknown_rule_by_rule():
 
 @pytest.mark.parametrize(("gate", "failed"), [("never", False), ("noncompliant", True), ("incomplete", True)])
 def test_gate_holds_for_a_windows_host(gate, failed):
-    made = observing.observe(plan(), answered({}, tasks=[("WeChat.exe", 3)], **GOOD), ["apps"], time.monotonic())
-    answer = dict(observing.answered(made, gate))
+    made = observing.observe_windows_host(
+        plan(), answered({}, tasks=[("WeChat.exe", 3)], **GOOD), ["apps"], time.monotonic()
+    )
+    answer = dict(observing.make_module_result(made, gate))
     assert (bool(answer.pop("failed", False)), bool(answer.pop("msg", ""))) == (failed, failed)
     assert answer == {"changed": False, "record": made, "drifted": [], "privileged": False}
 
 
 def test_plan_that_somebody_changed_is_refused():
     with pytest.raises(ValueError, match="digest"):
-        observing.observe({**plan(), "contact": "x"}, answered(), (), time.monotonic())
+        observing.observe_windows_host({**plan(), "contact": "x"}, answered(), (), time.monotonic())
 
 
 IMAGE, INSTALLER = {"windows_processes": ["Parrot.exe"]}, {"windows_registered": {"keys": ["Parrot"]}}
@@ -227,7 +229,7 @@ def test_policy_of_the_organisation_beside_the_plan_is_its_own(values):
 def test_a_key_that_cannot_be_read_is_unknown():
     compiled = plan()
     values = {**answers.BROWSERS, **answers.policies_of(compiled)}
-    found = rules(values, compiled, ["browser"], refused=[f"{keys.POLICIES}\\Google"])
+    found = rules(values, compiled, ["browser"], refused=[f"{keys.POLICIES_KEY}\\Google"])
     assert found["browser/wechat"]["state"] == UNKNOWN
     assert "HKLM\\Software\\Policies\\Google\\Chrome cannot be read" in found["browser/wechat"]["reason"]
 
@@ -250,7 +252,7 @@ def test_change_in_the_registry_is_named(values, rule, words):
 
 def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there():
     answer = WINE.read_bytes().replace(b"MARK", MARK.encode())
-    made = observing.observe(plan(), read(answer, MARK), (), time.monotonic())
+    made = observing.observe_windows_host(plan(), parse_answer(answer, MARK), (), time.monotonic())
     found = {rule["rule"]: rule for rule in made["rules"]}
     kinds = [finding["kind"] for finding in found["apps/wechat"]["findings"]]
     assert kinds == ["package", "process"] and found["browser/wechat"]["state"] == NONCOMPLIANT
@@ -277,18 +279,20 @@ def observe_rule(values, service="wechat", entry=None, **named):
 
 
 def test_the_device_shows_the_apps_of_those_who_are_not_logged_in_and_of_those_whose_list_is_closed():
-    closed = [f"HKU\\{ALICE}\\{keys.APP_PACKAGES}"]
+    closed = [f"HKU\\{ALICE}\\{keys.APP_PACKAGES_KEY}"]
     why = "the app packages of a user who is logged in"
     assert why in observe_rule({}, refused=closed)["reason"]
     assert observe_rule(device_package(OTHER), refused=closed)["state"] == COMPLIANT
     away = observe_rule(device_package(NEW), profiles=(ALICE, BOB))
     assert (away["state"], away["findings"][0]["scope"]) == (NONCOMPLIANT, "system")
-    assert observe_rule({}, refused=[*closed, keys.DEVICE_PACKAGES, keys.ALL_USERS_PACKAGES])["state"] == UNKNOWN
+    assert (
+        observe_rule({}, refused=[*closed, keys.DEVICE_PACKAGES_KEY, keys.ALL_USERS_PACKAGES_KEY])["state"] == UNKNOWN
+    )
 
 
 def test_user_who_never_had_a_desktop_has_started_nothing():
     """The account of the audit is one: its part of the registry has none of these keys."""
-    none = [f"HKU\\{ALICE}\\{key}" for key in (keys.SHELL, keys.STARTED)]
+    none = [f"HKU\\{ALICE}\\{key}" for key in (keys.SHELL_KEY, keys.STARTED_KEY)]
     assert observe_rule({}, refused=none)["state"] == COMPLIANT
     for closed in (f"HKU\\{ALICE}\\Software", "HKU"):
         assert observe_rule({}, refused=[*none, closed])["state"] == UNKNOWN
@@ -400,7 +404,7 @@ def test_well_known_program_is_named_or_unknown_and_never_compliant(own_plan, kn
     assert all(found[service]["findings"] == [] for service in SERVICES & found.keys())
 
 
-KEY = keys.APPLOCKER.partition("\\")[2]
+KEY = keys.APPLOCKER_HOST_KEY.partition("\\")[2]
 IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in range(4)]
 RUNS = {"applier": [("svchost.exe", 1234)]}
 NO_START = {"AppIDSvc": "it does not start with Windows"}
@@ -414,11 +418,11 @@ def rule(id_, path, name="Proscribe: wechat"):
 
 def policy(mode=1):
     return [
-        number(f"{KEY}\\Exe", "EnforcementMode", mode),
-        text(f"{KEY}\\Exe\\{IDS[0]}", "Value", rule(IDS[0], "*")),
-        text(f"{KEY}\\Exe\\{IDS[1]}", "Value", rule(IDS[1], "*\\WeChat.exe")),
-        number(f"{KEY}\\Appx", "EnforcementMode", mode),
-        text(f"{KEY}\\Appx\\{IDS[2]}", "Value", rule(IDS[2], "*")),
+        make_number_entry(f"{KEY}\\Exe", "EnforcementMode", mode),
+        make_text_entry(f"{KEY}\\Exe\\{IDS[0]}", "Value", rule(IDS[0], "*")),
+        make_text_entry(f"{KEY}\\Exe\\{IDS[1]}", "Value", rule(IDS[1], "*\\WeChat.exe")),
+        make_number_entry(f"{KEY}\\Appx", "EnforcementMode", mode),
+        make_text_entry(f"{KEY}\\Appx\\{IDS[2]}", "Value", rule(IDS[2], "*")),
     ]
 
 
@@ -426,14 +430,14 @@ def arrived(entries, start="0x2"):
     """What a policy leaves in the registry, and how the service starts."""
     found = {keys.APPLIER_KEY: [("Start", "REG_DWORD", start)]}
     for entry in entries:
-        said = said_by(entry)
+        said = decode_entry(entry)
         type_, data = ("REG_DWORD", hex(said)) if isinstance(said, int) else ("REG_SZ", str(said))
-        found.setdefault(f"HKLM\\{entry.key}", []).append((entry.value, type_, data))
+        found.setdefault(f"HKLM\\{entry.key}", []).append((entry.value_name, type_, data))
     return found
 
 
 def verdicts(values=NOTHING, desired_mode="enforce", desired=(), **named):
-    return applocker.compare(desired_mode, list(desired), "enforce", answered(values, **{**RUNS, **named}))
+    return applocker.compare_applocker(desired_mode, list(desired), "enforce", answered(values, **{**RUNS, **named}))
 
 
 def changed_applocker(*without, mode=1, path=""):
@@ -441,12 +445,12 @@ def changed_applocker(*without, mode=1, path=""):
     entries = [one for index, one in enumerate(policy()) if index not in without]
     if mode is None:
         return entries[1:]
-    entries[0] = number(f"{KEY}\\Exe", "EnforcementMode", mode)
-    return [*entries, text(f"{KEY}\\Exe\\{IDS[1]}", "Value", rule(IDS[1], path))] if path else entries
+    entries[0] = make_number_entry(f"{KEY}\\Exe", "EnforcementMode", mode)
+    return [*entries, make_text_entry(f"{KEY}\\Exe\\{IDS[1]}", "Value", rule(IDS[1], path))] if path else entries
 
 
 WITHOUT_ONE, OTHER_PATH = arrived(changed_applocker(2)), arrived(changed_applocker(2, path="*\\Other.exe"))
-UNKNOWN_MODE = arrived(policy()) | {f"{keys.APPLOCKER}\\Exe": [("EnforcementMode", "REG_SZ", "often")]}
+UNKNOWN_MODE = arrived(policy()) | {f"{keys.APPLOCKER_HOST_KEY}\\Exe": [("EnforcementMode", "REG_SZ", "often")]}
 
 
 @pytest.mark.parametrize(
@@ -472,12 +476,12 @@ def test_difference_of_a_policy_is_named(values, named, expected):
 @pytest.mark.parametrize(
     ("named", "why"),
     [
-        ({"refused": [keys.APPLOCKER]}, [f"{keys.APPLOCKER} cannot be read there"]),
+        ({"refused": [keys.APPLOCKER_HOST_KEY]}, [f"{keys.APPLOCKER_HOST_KEY} cannot be read there"]),
         (
-            {"refused": [keys.APPLOCKER, keys.APPLIER_KEY]},
-            [f"{name} cannot be read there" for name in (keys.APPLOCKER, keys.APPLIER_KEY)],
+            {"refused": [keys.APPLOCKER_HOST_KEY, keys.APPLIER_KEY]},
+            [f"{name} cannot be read there" for name in (keys.APPLOCKER_HOST_KEY, keys.APPLIER_KEY)],
         ),
-        ({"applier": [("System", 4), ("svchost.exe", 5)]}, [applocker.NOT_KNOWN]),
+        ({"applier": [("System", 4), ("svchost.exe", 5)]}, [applocker.UNKNOWN_SERVICE_REASON]),
     ],
 )
 def test_policy_that_cannot_be_read_is_unknown(named, why):
@@ -487,17 +491,19 @@ def test_policy_that_cannot_be_read_is_unknown(named, why):
 
 def test_a_finding_says_where_in_the_registry_it_is():
     [verdict] = verdicts(arrived(changed_applocker(3, 4), "0x3"), desired=policy())
-    appx = Finding("rules", "AppLocker Appx", "windows", path=f"{keys.APPLOCKER}\\Appx", detail="no rule has arrived")
+    appx = Finding(
+        "rules", "AppLocker Appx", "windows", path=f"{keys.APPLOCKER_HOST_KEY}\\Appx", detail="no rule has arrived"
+    )
     service = Finding("service", "AppIDSvc", "windows", path=keys.APPLIER_KEY, detail=NO_START["AppIDSvc"])
     assert verdict.findings == (appx, service)
-    [verdict] = verdicts(arrived([text(f"{KEY}\\{'x' * 41}\\{IDS[0]}", "Value", "")]), "off")
+    [verdict] = verdicts(arrived([make_text_entry(f"{KEY}\\{'x' * 41}\\{IDS[0]}", "Value", "")]), "off")
     assert [one.id for one in verdict.findings] == [f"AppLocker {'x' * 40}"]
 
 
 def test_policy_that_nobody_asks_for_is_not_reported():
     assert verdicts(NOTHING, "off") == verdicts(NOTHING, "") == []
-    [verdict] = verdicts(arrived(policy()), "off", refused=[keys.APPLOCKER])
-    reason = f"report only: the plan does not ask AppLocker to deny; {keys.APPLOCKER} cannot be read there"
+    [verdict] = verdicts(arrived(policy()), "off", refused=[keys.APPLOCKER_HOST_KEY])
+    reason = f"report only: the plan does not ask AppLocker to deny; {keys.APPLOCKER_HOST_KEY} cannot be read there"
     assert (verdict.state, verdict.reason) == (NOT_APPLICABLE, reason)
 
 
@@ -512,15 +518,15 @@ def made_plan(mode, **entry):
 def recorded(compiled, values):
     """The rule in a host's record, once it has passed the reader of answers; {} where the record does not list it."""
     said = answered(values, code_page=["65001"], **RUNS)
-    made = observing.observe(compiled, said, ["apps"], time.monotonic())
-    record = results.read_observation(observing.answered(made, "never"))["record"]
+    made = observing.observe_windows_host(compiled, said, ["apps"], time.monotonic())
+    record = results.read_observation(observing.make_module_result(made, "never"))["record"]
     assert record["controls"]["apps"]["evaluated"] == 2
-    return next((dict(one) for one in record["rules"] if one["rule"] == RULE), {})
+    return next((dict(one) for one in record["rules"] if one["rule"] == APPLOCKER_RULE), {})
 
 
 def test_the_record_says_whether_the_plans_own_policy_has_arrived():
     compiled = made_plan("enforce")
-    there = arrived(entries(compiled["controls"]["apps"]))
+    there = arrived(list_registry_entries(compiled["controls"]["apps"]))
     assert recorded(compiled, there) == {}  # compliant, and only counted
     missing = recorded(compiled, arrived([]))
     assert missing["state"] == NONCOMPLIANT
@@ -534,8 +540,8 @@ def test_the_record_says_whether_the_plans_own_policy_has_arrived():
 def test_no_rule_of_a_host_does_anything_but_be_compared(name, said, mode):
     clean = name.replace("\\", "").strip() or "x"
     values = {
-        f"{keys.APPLOCKER}\\{clean}": [("EnforcementMode", "REG_DWORD", mode)],
-        f"{keys.APPLOCKER}\\{clean}\\{IDS[0]}": [("Value", "REG_SZ", said)],
+        f"{keys.APPLOCKER_HOST_KEY}\\{clean}": [("EnforcementMode", "REG_DWORD", mode)],
+        f"{keys.APPLOCKER_HOST_KEY}\\{clean}\\{IDS[0]}": [("Value", "REG_SZ", said)],
     }
     for verdict in verdicts({**arrived(policy()), **values}, "off"):
         assert all(text.isprintable() for finding in verdict.findings for text in finding)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proscribe.host.controls.dns import rendering
-from proscribe.host.controls.dns.backends.registry import FILTERS
-from proscribe.host.controls.dns.question import TXT
+from proscribe.host.controls.dns.backends.registry import FILTER_BACKENDS
+from proscribe.host.controls.dns.question import TXT_TYPE
 from proscribe.host.system import Host, ToolResult
 
 UPSTREAM = "192.0.2.77"  # what the resolver asks, by its own configuration
@@ -67,7 +67,7 @@ def sample(name):
 def make_reply(question, text="", code=0):
     """Make a reply to a question: with this text of a TXT record, or without a record and with this response code."""
     head = struct.pack(">HHHHHH", 0x5052, 0x8180 + code, 1, bool(text), 0, 0) + question[12:]
-    record = struct.pack(">HHHIHB", 0xC00C, TXT, 1, 0, len(text) + 1, len(text)) + text.encode()
+    record = struct.pack(">HHHIHB", 0xC00C, TXT_TYPE, 1, 0, len(text) + 1, len(text)) + text.encode()
     return head + record if text else head
 
 
@@ -76,7 +76,7 @@ class Machine(Host):
 
     def __init__(self, root, name, sample):
         super().__init__(str(root), self.run_tool)
-        self.unit = FILTERS[name][1]
+        self.unit = FILTER_BACKENDS[name][1]
         self.file, self.deaf = "", False
         usual = {
             "etc/hosts": "127.0.0.1 localhost\n",
@@ -115,8 +115,8 @@ class Machine(Host):
         return ToolResult(0, "", "")
 
     def send_datagram(self, address, port, message, timeout):
-        text = rendering.digest_in(self.read_text(self.file) or "") if self.file and not self.deaf else ""
-        return make_reply(message, text if int.from_bytes(message[-4:-2], "big") == TXT else "")
+        text = rendering.find_digest(self.read_text(self.file) or "") if self.file and not self.deaf else ""
+        return make_reply(message, text if int.from_bytes(message[-4:-2], "big") == TXT_TYPE else "")
 
     def tree(self):
         """All files and links, but for what names tools and processes."""

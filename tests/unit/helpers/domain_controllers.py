@@ -7,7 +7,7 @@ import base64
 import re
 from pathlib import Path
 
-from proscribe.host.controls.group_policy.domain import same
+from proscribe.host.controls.group_policy.domain import normalise_dn
 from proscribe.host.system import Host, ToolResult
 from proscribe.model.plan import add_digest
 
@@ -77,8 +77,8 @@ class Controller(Host):
         if name == "ldbsearch":
             return ToolResult(0, self._search(argv[3:]), "")
         if name == "ldbdel":
-            below = same(argv[-1])
-            gone = [dn for dn in self.objects if same(dn) == below or same(dn).endswith(f",{below}")]
+            below = normalise_dn(argv[-1])
+            gone = [dn for dn in self.objects if normalise_dn(dn) == below or normalise_dn(dn).endswith(f",{below}")]
             for dn in gone:
                 del self.objects[dn]
             return ToolResult(0 if gone else 1, "", "")

@@ -2,7 +2,7 @@
 
 import datetime
 
-from proscribe.controller.enforcement_points.decision import decide
+from proscribe.controller.enforcement_points.decision import make_decision
 from proscribe.model.plan import CONTROLS, add_digest
 
 AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
@@ -51,4 +51,4 @@ def plan(changes=None, **top):
 def decision(made=None, needed=CONTROLS, group=""):
     """The decision for two hosts that have one plan."""
     one = plan() if made is None else made
-    return decide(dict.fromkeys(("host1", "host2"), one), AT, group, needed)
+    return make_decision(dict.fromkeys(("host1", "host2"), one), AT, group, needed)

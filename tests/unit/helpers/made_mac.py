@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from proscribe.host.controls.group_policy.policies import of_programs
+from proscribe.host.controls.group_policy.policies import collect_program_policies
 from proscribe.host.system import Host, ToolResult
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
@@ -44,7 +44,7 @@ class Mac:
 
     def preferences(self, plan: Mapping[str, Any]) -> None:
         """Write the policies of a plan, as a profile of an MDM leaves them."""
-        for program, policies in of_programs(plan).items():
+        for program, policies in collect_program_policies(plan).items():
             self.prefer(program.domain, {**({} if program.family == "chromium" else ENABLED), **policies})
 
     def prefer(self, domain: str, policies: Mapping[str, Any]) -> None:

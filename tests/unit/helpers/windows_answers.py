@@ -4,26 +4,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from made_mac import SITES
-from proscribe.controller.windows.answer import Answer, read
+from proscribe.controller.windows.answer import WindowsAnswer, parse_answer
 from proscribe.controller.windows.command import (
-    ALL_USERS_PACKAGES,
-    APP_PACKAGES,
-    APP_PATHS,
+    ALL_USERS_PACKAGES_KEY,
+    APP_PACKAGES_KEY,
+    APP_PATHS_KEY,
     APPLIER_KEY,
-    CODE_PAGES,
-    DEVICE_PACKAGES,
+    CODE_PAGES_KEY,
+    DEVICE_PACKAGES_KEY,
     LISTED_KEYS,
-    LISTED_OF_USERS,
-    PROFILES,
-    STARTED,
-    STARTED_LATELY,
-    UNINSTALL,
-    USERS,
+    LISTED_USER_KEYS,
+    PROFILES_KEY,
+    STARTED_KEY,
+    STARTED_LATELY_KEY,
+    UNINSTALL_KEY,
+    USERS_HIVE,
     WHOLE_KEYS,
-    WHOLE_OF_USERS,
+    WHOLE_USER_KEYS,
 )
-from proscribe.host.controls.group_policy.policies import entries
-from proscribe.host.controls.group_policy.registry_pol import said_by
+from proscribe.host.controls.group_policy.policies import list_policy_entries
+from proscribe.host.controls.group_policy.registry_pol import decode_entry
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 MARK = "proscribe-0123456789abcdef"
@@ -60,13 +60,13 @@ def printed(
         "HKLM\\Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall",
         "HKLM\\Software\\WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall",
         "HKLM\\Software\\Clients\\StartMenuInternet",
-        PROFILES,
-        CODE_PAGES,
+        PROFILES_KEY,
+        CODE_PAGES_KEY,
         APPLIER_KEY,
-        *(f"{PROFILES}\\{one}" for one in ("S-1-5-18", *profiles)),
-        *(f"{USERS}\\{one}\\Software\\Microsoft\\Windows\\CurrentVersion" for one in (".DEFAULT", *users)),
-        *(f"{USERS}\\{one}_Classes" for one in users),
-        *(f"{USERS}\\{one}\\{key}" for one in users for key in (APP_PACKAGES, STARTED)),
+        *(f"{PROFILES_KEY}\\{one}" for one in ("S-1-5-18", *profiles)),
+        *(f"{USERS_HIVE}\\{one}\\Software\\Microsoft\\Windows\\CurrentVersion" for one in (".DEFAULT", *users)),
+        *(f"{USERS_HIVE}\\{one}_Classes" for one in users),
+        *(f"{USERS_HIVE}\\{one}\\{key}" for one in users for key in (APP_PACKAGES_KEY, STARTED_KEY)),
         *values,
     }
     keys |= {key.rsplit("\\", count)[0] for key in keys for count in range(1, key.count("\\") + 1)}
@@ -77,8 +77,8 @@ def printed(
     parts += [f'"{image}","{pid}","Services","0","{memory}"' for image, pid in applier] + [f"{MARK} done"]
     queries = [("list", key) for key in LISTED_KEYS] + [("tree", key) for key in WHOLE_KEYS]
     for user in users:
-        queries += [("list", f"{USERS}\\{user}\\{key}") for key in LISTED_OF_USERS]
-        queries += [("tree", f"{USERS}\\{user}\\{key}") for key in WHOLE_OF_USERS]
+        queries += [("list", f"{USERS_HIVE}\\{user}\\{key}") for key in LISTED_USER_KEYS]
+        queries += [("tree", f"{USERS_HIVE}\\{user}\\{key}") for key in WHOLE_USER_KEYS]
     for kind, key in queries:
         parts.append(f"{MARK} {kind} {chr(34) + key + chr(34) if ' ' in key else key}")
         if key not in keys or key in refused:
@@ -104,19 +104,19 @@ def _queried(top: str, keys: list[str], values: Values, recursive: bool) -> list
     return lines
 
 
-def answered(*args: Any, encoding: str = "utf-8", **named: Any) -> Answer:
+def answered(*args: Any, encoding: str = "utf-8", **named: Any) -> WindowsAnswer:
     """The same, read."""
-    return read(printed(*args, **named).encode(encoding, "replace"), MARK)
+    return parse_answer(printed(*args, **named).encode(encoding, "replace"), MARK)
 
 
 def policies_of(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str, str]]]:
     """The registry as a domain's policy made from a plan leaves it."""
     found: dict[str, list[tuple[str, str, str]]] = {}
-    for entry in entries(plan):
-        said = said_by(entry)
-        if not entry.value.startswith("**"):
+    for entry in list_policy_entries(plan):
+        said = decode_entry(entry)
+        if not entry.value_name.startswith("**"):
             type_, data = ("REG_DWORD", hex(said)) if isinstance(said, int) else ("REG_SZ", str(said))
-            found.setdefault(f"HKLM\\{entry.key}", []).append((entry.value, type_, data))
+            found.setdefault(f"HKLM\\{entry.key}", []).append((entry.value_name, type_, data))
     return found
 
 
@@ -127,41 +127,41 @@ def app_package(full_name: str, account: str = ALICE, on_device: bool = True) ->
     """An app package that a user has."""
     said = [("PackageID", "REG_SZ", full_name)]
     return {
-        f"{USERS}\\{account}\\{APP_PACKAGES}\\{full_name}": said,
+        f"{USERS_HIVE}\\{account}\\{APP_PACKAGES_KEY}\\{full_name}": said,
         **(device_package(full_name) if on_device else {}),
     }
 
 
 def device_package(full_name: str) -> Registered:
     """An app package that is on the device, whoever has it."""
-    return {f"{DEVICE_PACKAGES}\\{full_name}": [("Path", "REG_SZ", f"C:\\Program Files\\WindowsApps\\{full_name}")]}
+    return {f"{DEVICE_PACKAGES_KEY}\\{full_name}": [("Path", "REG_SZ", f"C:\\Program Files\\WindowsApps\\{full_name}")]}
 
 
 def package_of_all(full_name: str, below: str = "Applications") -> Registered:
     """Return an app package that each new user gets, or that waits for one named user."""
-    return {f"{ALL_USERS_PACKAGES}\\{below}\\{full_name}": [("Path", "REG_SZ", "C:\\x")]}
+    return {f"{ALL_USERS_PACKAGES_KEY}\\{below}\\{full_name}": [("Path", "REG_SZ", "C:\\x")]}
 
 
 def started(path: str, name: str = "", company: str = "", account: str = ALICE) -> Registered:
     """A program that a user has started from the desktop."""
     said = [(f"{path}.FriendlyAppName", "REG_SZ", name), (f"{path}.ApplicationCompany", "REG_SZ", company)]
-    return {f"{USERS}\\{account}\\{STARTED}": [("LangID", "REG_BINARY", "0904"), *said]}
+    return {f"{USERS_HIVE}\\{account}\\{STARTED_KEY}": [("LangID", "REG_BINARY", "0904"), *said]}
 
 
 def started_lately(path: str, account: str = ALICE) -> Registered:
     """A program that a user has run in the last days."""
     said = [("Version", "REG_DWORD", "0x1"), (path, "REG_BINARY", "153EAE3657DED4010000000000000000")]
-    return {f"{STARTED_LATELY}\\{account}": said}
+    return {f"{STARTED_LATELY_KEY}\\{account}": said}
 
 
 def app_path(image: str, hive: str = "HKLM", path: str = "C:\\x") -> Registered:
     """A path of a program's own."""
-    return {f"{hive}\\{APP_PATHS}\\{image}": [("(Standard)", "REG_SZ", path)]}
+    return {f"{hive}\\{APP_PATHS_KEY}\\{image}": [("(Standard)", "REG_SZ", path)]}
 
 
 def installed(key: str, hive: str = "HKLM", **values: str) -> dict[str, list[tuple[str, str, str]]]:
     """An uninstall key."""
-    return {f"{hive}\\{UNINSTALL}\\{key}": [(name, "REG_SZ", data) for name, data in values.items()]}
+    return {f"{hive}\\{UNINSTALL_KEY}\\{key}": [(name, "REG_SZ", data) for name, data in values.items()]}
 
 
 BROWSERS: dict[str, list[tuple[str, str, str]]] = {

@@ -173,7 +173,7 @@ def test_record_has_the_release_of_macos(mac, content, version):
     ],
 )
 def test_firefox_joins_nested_names_of_its_preferences(content, policies):
-    browsers = {program.id: program for program in preferences.PROGRAMS}
+    browsers = {program.id: program for program in preferences.POLICY_PROGRAMS}
     assert preferences._convert_to_policies(browsers["firefox"], content) == policies
     assert preferences._convert_to_policies(browsers["google_chrome"], content) is content
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.compile.waivers.hours import DAYS, merge_windows
 from proscribe.host import run
-from proscribe.host.controls.firewall.exemptions import exempted_users
+from proscribe.host.controls.firewall.exemptions import list_exempted_users
 from proscribe.host.plan_groups import resolve_groups
 from proscribe.host.system import Host, User, groups
 from proscribe.model import plan as plans
@@ -144,10 +144,10 @@ def test_members_of_a_group_are_users_of_the_reported_waiver(host):
 def test_packets_of_members_pass_at_their_hours_only(host):
     exception = {"waiver": "w1", "users": [], "posix_groups": ["press"], "hours": OFFICE}
     found = plan("firewall", a={"exceptions": [exception], "networks": ["192.0.2.0/24"]})
-    assert exempted_users(entry(found, control="firewall")) == []  # nobody, until both are resolved
+    assert list_exempted_users(entry(found, control="firewall")) == []  # nobody, until both are resolved
     for moment, users in ((OPEN, ["alice", "bob"]), (CLOSED, [])):
         now, _ = resolve_groups(host, resolve_hours(found, clock(moment)))
-        assert exempted_users(entry(now, control="firewall")) == users
+        assert list_exempted_users(entry(now, control="firewall")) == users
 
 
 @pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])

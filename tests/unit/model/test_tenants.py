@@ -16,10 +16,10 @@ from proscribe.controller.compile.catalogue.loading import Catalogue, read_catal
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points import decision, declaration
-from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.host.controls.browser.desired import DesiredPolicies
 from proscribe.host.controls.browser.places import PolicyPlace
-from proscribe.host.controls.group_policy.registry_pol import parse, said_by
+from proscribe.host.controls.group_policy.registry_pol import decode_entry, parse_entries
 
 CATALOG = Path(__file__).resolve().parents[3] / "catalog"
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
@@ -62,9 +62,9 @@ def plan_of(name: str) -> Any:
 
 
 @functools.cache
-def export(format_: str, name: str) -> declaration.Rendered:
-    item = FORMATS[format_]
-    return item.render(decision.decide({"fin01": plan_of(name)}, NOW, "", item.controls))
+def export(format_: str, name: str) -> declaration.RenderedExport:
+    item = EXPORT_FORMATS[format_]
+    return item.render_export(decision.make_decision({"fin01": plan_of(name)}, NOW, "", item.controls))
 
 
 # -- the policies of browsers, as each point has them
@@ -85,10 +85,12 @@ DOMAINS = {"google_chrome": "com.google.Chrome", "microsoft_edge": "com.microsof
 def in_group_policy(name: str) -> dict[str, dict[str, Any]]:
     files = export("gpo", name).files
     registry = [content for path, content in files.items() if path.startswith("sysvol/") and "Machine/Reg" in path]
-    entries = [entry for content in registry for entry in parse(content)]
+    entries = [entry for content in registry for entry in parse_entries(content)]
     policies: dict[str, dict[str, Any]] = {}
     for id_, key in KEYS.items():
-        values = {entry.value: said_by(entry) for entry in entries if entry.key == f"Software\\Policies\\{key}"}
+        values = {
+            entry.value_name: decode_entry(entry) for entry in entries if entry.key == f"Software\\Policies\\{key}"
+        }
         policies[id_] = {key: json.loads(value) if key == HEADERS else value for key, value in values.items()}
     return policies
 
@@ -155,9 +157,9 @@ def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point, name):
     assert headers.get("Restrict-Access-Context") == CONTEXTS.get(name)
     assert headers.get("Restrict-Access-To-Tenants") == LISTED.get(name)
     assert headers.get("sec-Restrict-Tenant-Access-Policy") == ("restrict-msa" if name in LISTED else None)
-    if point in FORMATS and name == "domain":
-        (left_out,) = (item for item in export(point, name).left_out if "Restrict-Access-Context" in item.what)
-        assert "proscribe_tenants.microsoft" in left_out.why and "'dept.example'" in left_out.why
+    if point in EXPORT_FORMATS and name == "domain":
+        (left_out,) = (item for item in export(point, name).left_out if "Restrict-Access-Context" in item.subject)
+        assert "proscribe_tenants.microsoft" in left_out.reason and "'dept.example'" in left_out.reason
 
 
 # -- the programs that take ids only
@@ -171,8 +173,12 @@ def test_entra_has_a_policy_for_each_partner_by_its_id(name):
 @pytest.mark.parametrize("point", ["gpo", "mobileconfig", "intune", "chrome_enterprise"])
 def test_where_the_domains_of_a_tenant_are_not_named_an_export_says_what_stays_open_in_edge(point):
     (left_out,) = (item for item in export(point, "id").left_out if item.rule == "browser/sign-in")
-    assert left_out.what == "Microsoft Edge: which accounts sign in"
-    assert "proscribe_tenants.microsoft" in left_out.why and f"'{ID}'" in left_out.why and "domains" in left_out.why
+    assert left_out.subject == "Microsoft Edge: which accounts sign in"
+    assert (
+        "proscribe_tenants.microsoft" in left_out.reason
+        and f"'{ID}'" in left_out.reason
+        and "domains" in left_out.reason
+    )
     assert not [item for item in export(point, "whole").left_out if item.rule == "browser/sign-in"]
 
 
@@ -181,4 +187,8 @@ def test_programs_that_need_no_id_are_exported_without_one():
     read = read_restrictions({"proscribe_categories": ["webmail"], "proscribe_tenants": TENANTS["domain"]}, str)
     plan = compile_plan(own(), read, (), NOW.date())
     for point in ("gpo", "mobileconfig", "intune"):
-        assert FORMATS[point].render(decision.decide({"fin01": plan}, NOW, "", FORMATS[point].controls)).files
+        assert (
+            EXPORT_FORMATS[point]
+            .render_export(decision.make_decision({"fin01": plan}, NOW, "", EXPORT_FORMATS[point].controls))
+            .files
+        )

@@ -14,9 +14,9 @@ from ..compile.plans.points import add_signing
 from ..compile.plans.timeline import find_first_moment
 from ..compile.restrictions.points import FedExport
 from ..enforcement_points import manifest, signature, writing
-from ..enforcement_points.decision import decide
-from ..enforcement_points.declaration import Decision, Format, NotExportable, Rendered
-from ..enforcement_points.registry import FORMATS
+from ..enforcement_points.decision import make_decision
+from ..enforcement_points.declaration import ExportDecision, ExportError, ExportFormat, RenderedExport
+from ..enforcement_points.registry import EXPORT_FORMATS
 from ..report.text.layout import fitted, screen_width
 from ..report.text.wording import clean, counted
 from . import CommandError, export_all, inventory, print_message
@@ -46,12 +46,12 @@ With --key, or proscribe_exports_key of the inventory, manifest.json.sig is writ
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.description = "Write the ban for what Ansible does not reach, in the form that it takes."
-    width = max(map(len, FORMATS))
+    width = max(map(len, EXPORT_FORMATS))
     formats = "\n".join(
-        f"  {export_format.name:{width}}  {export_format.meant_for}" for export_format in FORMATS.values()
+        f"  {export_format.name:{width}}  {export_format.purpose}" for export_format in EXPORT_FORMATS.values()
     )
     parser.epilog = f"FORMAT is one of:\n{formats}\n\n{EPILOG}"
-    choices = [*FORMATS, export_all.ALL_FORMATS]
+    choices = [*EXPORT_FORMATS, export_all.ALL_FORMATS]
     parser.add_argument("format", metavar="FORMAT", choices=choices, help="the form, see below, or all")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the directory to write")
     parser.add_argument("--group", metavar="GROUP", default="", help="for the hosts of this group only")
@@ -79,15 +79,15 @@ def run(arguments: argparse.Namespace) -> int:
             Path(arguments.output),
             lambda format_, directory: _export_format(format_, arguments, compiled, now, str(directory), max_lines=1),
         )
-    format_ = FORMATS[arguments.format]
+    format_ = EXPORT_FORMATS[arguments.format]
     try:
         return _export_format(format_, arguments, compiled, now, arguments.output)
-    except (NotExportable, ControlError) as error:
+    except (ExportError, ControlError) as error:
         raise CommandError(f"export {format_.name}: {error}") from None
 
 
 def _export_format(
-    format_: Format,
+    format_: ExportFormat,
     arguments: argparse.Namespace,
     compiled: CompiledPlans,
     now: datetime.datetime,
@@ -95,7 +95,7 @@ def _export_format(
     max_lines: int | None = None,
 ) -> int:
     """Write or check one directory, and print what came of it, or the first lines of that; returns the exit code.
-    Raises NotExportable, ControlError, Refused, OSError.
+    Raises ExportError, ControlError, Refused, OSError.
     """
     directory = Path(output_path)
     earlier_export = _read_earlier_export(format_, arguments.group, directory, replace=arguments.replace)
@@ -112,25 +112,27 @@ def update_export(fed_export: FedExport, compiled: CompiledPlans, now: datetime.
     """Write an export again where its directory is not up to date, not signed as it has to be, or has none; what was
     not. Raises Refused and OSError where it cannot be written.
     """
-    format_, directory = FORMATS[fed_export.format], Path(fed_export.directory)
+    format_, directory = EXPORT_FORMATS[fed_export.format], Path(fed_export.directory)
     try:
         earlier_export = _read_earlier_export(format_, fed_export.group, directory)
         differences = ["there was none"]
-        if earlier_export is not None and earlier_export.at is not None:
+        if earlier_export is not None and earlier_export.compiled_at is not None:
             differences = _find_signature_problems(directory, compiled, now)
-            differences += _list_differences(format_, compiled, now, directory, earlier_export, earlier_export.at)
+            differences += _list_differences(
+                format_, compiled, now, directory, earlier_export, earlier_export.compiled_at
+            )
         if differences:
             _write_export(format_, compiled, now, fed_export.group, directory)
-    except (NotExportable, ControlError) as error:
+    except (ExportError, ControlError) as error:
         raise CommandError(f"export {format_.name}: {error}") from None
     return differences
 
 
 def _read_earlier_export(
-    format_: Format, group: str, directory: Path, replace: bool = False
-) -> manifest.Earlier | None:
+    format_: ExportFormat, group: str, directory: Path, replace: bool = False
+) -> manifest.EarlierExport | None:
     """The export that a directory has; None for none. Raises Refused for one of another format or group."""
-    earlier_export = writing.earlier(directory)
+    earlier_export = writing.read_earlier_export(directory)
     if (
         earlier_export is not None
         and (earlier_export.format, earlier_export.group) != (format_.name, group)
@@ -143,27 +145,31 @@ def _read_earlier_export(
 
 
 def _write_export(
-    format_: Format, compiled: CompiledPlans, now: datetime.datetime, group: str, directory: Path
-) -> tuple[Decision, Rendered]:
-    """Write a directory. Raises NotExportable, ControlError, OSError."""
+    format_: ExportFormat, compiled: CompiledPlans, now: datetime.datetime, group: str, directory: Path
+) -> tuple[ExportDecision, RenderedExport]:
+    """Write a directory. Raises ExportError, ControlError, OSError."""
     decision, rendered = _decide_export(format_, compiled, now, group)
-    manifest_text = manifest.text(manifest.manifest(format_, decision, rendered))
-    signature_files = signature.signed(manifest_text, compiled.signing, datetime.datetime.now(datetime.timezone.utc))
-    writing.write(directory, {**rendered.files, manifest.NAME: manifest_text, **signature_files})
+    manifest_text = manifest.encode_manifest(manifest.make_manifest(format_, decision, rendered))
+    signature_files = signature.sign_manifest(
+        manifest_text, compiled.signing, datetime.datetime.now(datetime.timezone.utc)
+    )
+    writing.write_export(directory, {**rendered.files, manifest.MANIFEST_NAME: manifest_text, **signature_files})
     return decision, rendered
 
 
 def _decide_export(
-    format_: Format, compiled: CompiledPlans, at: datetime.datetime, group: str
-) -> tuple[Decision, Rendered]:
+    format_: ExportFormat, compiled: CompiledPlans, at: datetime.datetime, group: str
+) -> tuple[ExportDecision, RenderedExport]:
     """What an export of the compiled policy says, in the bytes that it has as of a moment."""
     plans = {host: compiled.plans[digest] for host, digest in compiled.hosts.items()}
-    decision = decide(plans, at, group, format_.controls)
+    decision = make_decision(plans, at, group, format_.controls)
     decision = decision._replace(valid_until=_find_valid_until(compiled, format_, at))
-    return decision, format_.render(decision)
+    return decision, format_.render_export(decision)
 
 
-def _find_valid_until(compiled: CompiledPlans, format_: Format, at: datetime.datetime) -> datetime.datetime | None:
+def _find_valid_until(
+    compiled: CompiledPlans, format_: ExportFormat, at: datetime.datetime
+) -> datetime.datetime | None:
     """The first moment after `parse_time_option` at which the ban, or a waiver of one of the hosts, begins or ends."""
     moments = {
         moment
@@ -181,18 +187,18 @@ def _find_valid_until(compiled: CompiledPlans, format_: Format, at: datetime.dat
 
 
 def _check_export(
-    format_: Format,
+    format_: ExportFormat,
     compiled: CompiledPlans,
     now: datetime.datetime,
     directory: Path,
-    earlier_export: manifest.Earlier | None,
+    earlier_export: manifest.EarlierExport | None,
 ) -> int:
     """Whether a directory has what would be written now, signed where it has to be; prints what differs."""
-    if earlier_export is None or earlier_export.at is None:
-        raise NotExportable(f"{directory} has no export to check")
+    if earlier_export is None or earlier_export.compiled_at is None:
+        raise ExportError(f"{directory} has no export to check")
     signature_problems = _find_signature_problems(directory, compiled, now)
-    differences = _list_differences(format_, compiled, now, directory, earlier_export, earlier_export.at)
-    up_to_date_note = f"up to date, export {earlier_export.format} as of {format_moment(earlier_export.at)}, plan {earlier_export.plan[:19]}"
+    differences = _list_differences(format_, compiled, now, directory, earlier_export, earlier_export.compiled_at)
+    up_to_date_note = f"up to date, export {earlier_export.format} as of {format_moment(earlier_export.compiled_at)}, plan {earlier_export.plan[:19]}"
     for line in [*signature_problems, *differences] or [up_to_date_note]:
         print_message(clean(f"{directory}: {line}"))
     if signature_problems:
@@ -202,21 +208,21 @@ def _check_export(
 
 def _find_signature_problems(directory: Path, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
     """Why the signature of an export does not count; nothing where it does, or where none is there or needed."""
-    content = writing.content_of(directory / manifest.NAME) or b""
-    problem = signature.checked(directory, content, compiled.signing, now).problem
+    content = writing.read_export_file(directory / manifest.MANIFEST_NAME) or b""
+    problem = signature.check_signature(directory, content, compiled.signing, now).problem
     return [f"its signature does not count: {problem}"] if problem else []
 
 
-def _is_expired(earlier_export: manifest.Earlier, now: datetime.datetime) -> bool:
+def _is_expired(earlier_export: manifest.EarlierExport, now: datetime.datetime) -> bool:
     return earlier_export.valid_until is not None and earlier_export.valid_until <= now
 
 
 def _list_differences(
-    format_: Format,
+    format_: ExportFormat,
     compiled: CompiledPlans,
     now: datetime.datetime,
     directory: Path,
-    earlier_export: manifest.Earlier,
+    earlier_export: manifest.EarlierExport,
     at: datetime.datetime,
 ) -> list[str]:
     """How a directory differs from what would be written now. The policy is that of now, and the bytes are compared as
@@ -227,7 +233,7 @@ def _list_differences(
     if earlier_export.valid_until and _is_expired(earlier_export, now):
         differences.append(f"it was valid until {format_moment(earlier_export.valid_until)}")
     for path in sorted({*rendered.files, *earlier_export.files}):
-        expected_content, content = rendered.files.get(path), writing.content_of(directory / path)
+        expected_content, content = rendered.files.get(path), writing.read_export_file(directory / path)
         if content is None or hashlib.sha256(content).hexdigest() != earlier_export.files.get(path):
             differences.append(f"{path} was changed, or is gone, since it was written")
         elif expected_content is None or hashlib.sha256(expected_content).hexdigest() != earlier_export.files[path]:
@@ -235,20 +241,20 @@ def _list_differences(
     return differences
 
 
-def _format_summary(decision: Decision, rendered: Rendered, directory: str) -> list[str]:
+def _format_summary(decision: ExportDecision, rendered: RenderedExport, directory: str) -> list[str]:
     """What was written, and what is not in it: one reason a paragraph, with the first that it is about."""
-    count = counted(len(set(rendered.included)), "rule")
+    count = counted(len(set(rendered.included_rules)), "rule")
     group_note = f" of group {decision.group}" if decision.group else ""
     lines = [
         f"{directory}: {count} for {counted(len(decision.hosts), 'host')}{group_note}, plan {decision.digest[:19]}"
     ]
     reasons: dict[str, list[str]] = {}
     for exclusion in dict.fromkeys([*decision.left_out, *rendered.left_out]):
-        reasons.setdefault(exclusion.why, []).append(
-            f"{exclusion.rule}, {exclusion.what}" if exclusion.rule else exclusion.what
+        reasons.setdefault(exclusion.reason, []).append(
+            f"{exclusion.rule}, {exclusion.subject}" if exclusion.rule else exclusion.subject
         )
     if reasons:
-        lines.append(f"Not as on hosts ({manifest.NAME} has all of it):")
+        lines.append(f"Not as on hosts ({manifest.MANIFEST_NAME} has all of it):")
     for why, items in reasons.items():
         lines += [f"  {why}", *(f"    {clean(excluded)}" for excluded in items[:MAX_NAMED_ITEMS])]
         lines += [f"    and {len(items) - MAX_NAMED_ITEMS:,} more"] if len(items) > MAX_NAMED_ITEMS else []

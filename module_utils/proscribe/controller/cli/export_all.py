@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ...host.system import ControlError
 from ..enforcement_points import writing
-from ..enforcement_points.declaration import NOTHING, Format, NotExportable
-from ..enforcement_points.registry import FORMATS
+from ..enforcement_points.declaration import NOTHING_TO_EXPORT, ExportError, ExportFormat
+from ..enforcement_points.registry import EXPORT_FORMATS
 from ..report.text.wording import counted
 from . import CommandError, print_message
 
@@ -16,22 +16,24 @@ ALL_FORMATS = "all"
 REFUSED_CODE = 2  # as for a single one
 
 
-def export_all_formats(output: Path, export_format: Callable[[Format, Path], int]) -> int:
+def export_all_formats(output: Path, export_format: Callable[[ExportFormat, Path], int]) -> int:
     """Write or check each format below a directory, by `export_format`; returns the worst exit code, that of a refused
     one before all. Raises Refused where the policy has nothing for any of them.
     """
     exit_codes: list[int] = []
     empty_formats: dict[str, list[str]] = {}  # by reason, the formats
     refused_formats: dict[str, list[str]] = {}
-    for format_ in FORMATS.values():
+    for format_ in EXPORT_FORMATS.values():
         directory = output / format_.name
         try:
             exit_codes.append(export_format(format_, directory))
-        except NotExportable as error:
-            is_stale = error.nothing and writing.earlier(directory) is not None
+        except ExportError as error:
+            is_stale = error.is_nothing_to_export and writing.read_earlier_export(directory) is not None
             deletion_hint = f". Delete {directory}, which has an earlier export of it" if is_stale else ""
-            reasons = empty_formats if error.nothing and not is_stale else refused_formats
-            reasons.setdefault(str(error).removeprefix(f"{NOTHING}: ") + deletion_hint, []).append(format_.name)
+            reasons = empty_formats if error.is_nothing_to_export and not is_stale else refused_formats
+            reasons.setdefault(str(error).removeprefix(f"{NOTHING_TO_EXPORT}: ") + deletion_hint, []).append(
+                format_.name
+            )
         except (ControlError, CommandError, OSError) as error:
             refused_formats.setdefault(str(error), []).append(format_.name)
     if empty_formats:

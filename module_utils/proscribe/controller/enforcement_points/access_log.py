@@ -22,109 +22,109 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-MOST = 16 << 20  # bytes of a log, and of the one before it, together
-LONGEST = 4096  # bytes of a line
-MOST_FETCHES = 20  # addresses that are named
+MAX_LOG_BYTES = 16 << 20  # bytes of a log, and of the one before it, together
+MAX_LINE_BYTES = 4096  # bytes of a line
+MAX_NAMED_FETCHES = 20  # addresses that are named
 MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
-_TIME = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII)
-_REQUEST = re.compile(rb"GET (/[\x21\x23-\x7e]{0,2000}) HTTP/\d(?:\.\d)?")
-_ADDRESS = re.compile(rb"[0-9A-Fa-f:.]{2,45}")  # without a zone, in which anything may stand
-SUCCEEDED = (b"200", b"206", b"304")
+_TIME_PATTERN = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII)
+_REQUEST_PATTERN = re.compile(rb"GET (/[\x21\x23-\x7e]{0,2000}) HTTP/\d(?:\.\d)?")
+_ADDRESS_PATTERN = re.compile(rb"[0-9A-Fa-f:.]{2,45}")  # without a zone, in which anything may stand
+SUCCESS_CODES = (b"200", b"206", b"304")
 
 
-class Fetch(NamedTuple):
+class ExportFetch(NamedTuple):
     """The last time that an address fetched a file of an export."""
 
     address: str
-    at: datetime.datetime  # UTC
-    file: str
+    fetched_at: datetime.datetime  # UTC
+    file_name: str
 
 
-class Fetches(NamedTuple):
+class FetchSummary(NamedTuple):
     """What a log says of an export."""
 
-    last: list[Fetch]  # by address, the newest first, at most MOST_FETCHES
-    addresses: int  # how many there are
-    since: datetime.datetime | None  # UTC: from when on the log was read; None for one without any request
+    last_fetches: list[ExportFetch]  # by address, the newest first, at most MAX_NAMED_FETCHES
+    address_count: int  # how many there are
+    log_start: datetime.datetime | None  # UTC: from when on the log was read; None for one without any request
 
 
-class Unreadable(Exception):
+class UnreadableLogError(Exception):
     """A log cannot be read; the text says why."""
 
 
-def fetches(log: Path, url: str, files: Collection[str]) -> Fetches:
+def summarise_fetches(log: Path, url: str, files: Collection[str]) -> FetchSummary:
     """Who fetched which of the files below a path of the server. Raises Unreadable."""
     paths = {f"{url.rstrip('/')}/{name}".encode(): name for name in files}
-    last: dict[bytes, tuple[bytes, bytes]] = {}
-    since: datetime.datetime | None = None
-    for line in _lines(log):
-        found = _parsed(line) if b'"GET /' in line and len(line) <= LONGEST else None
-        if found is None:
+    last_requests: dict[bytes, tuple[bytes, bytes]] = {}
+    log_start: datetime.datetime | None = None
+    for line in _read_log_lines(log):
+        request = _parse_request(line) if b'"GET /' in line and len(line) <= MAX_LINE_BYTES else None
+        if request is None:
             continue
-        address, time, path, status = found
-        if since is None:
-            since = _moment(time)
-        if path in paths and status in SUCCEEDED:
-            last.pop(address, None)  # the last one is the last of the log, too
-            last[address] = time, path
-    named = [
-        Fetch(host, at, paths[path])
-        for address, (time, path) in last.items()
-        if (host := _address(address)) and (at := _moment(time))
+        address, time_text, path, status = request
+        if log_start is None:
+            log_start = _parse_log_time(time_text)
+        if path in paths and status in SUCCESS_CODES:
+            last_requests.pop(address, None)  # the last one is the last of the log, too
+            last_requests[address] = time_text, path
+    export_fetches = [
+        ExportFetch(host, fetched_at, paths[path])
+        for address, (time_text, path) in last_requests.items()
+        if (host := _parse_address(address)) and (fetched_at := _parse_log_time(time_text))
     ]
-    newest = sorted(named, key=lambda one: one.at, reverse=True)
-    return Fetches(newest[:MOST_FETCHES], len(named), since)
+    newest_fetches = sorted(export_fetches, key=lambda fetch: fetch.fetched_at, reverse=True)
+    return FetchSummary(newest_fetches[:MAX_NAMED_FETCHES], len(export_fetches), log_start)
 
 
-def _lines(log: Path) -> io.BytesIO:
+def _read_log_lines(log: Path) -> io.BytesIO:
     """The last lines of a log, and before them of the one that it has replaced, as logrotate names it."""
-    text = _end(log, MOST)
-    if len(text) < MOST:
-        with contextlib.suppress(Unreadable):
-            text = _end(log.with_name(log.name + ".1"), MOST - len(text)) + text
+    text = _read_log_end(log, MAX_LOG_BYTES)
+    if len(text) < MAX_LOG_BYTES:
+        with contextlib.suppress(UnreadableLogError):
+            text = _read_log_end(log.with_name(log.name + ".1"), MAX_LOG_BYTES - len(text)) + text
     return io.BytesIO(text)
 
 
-def _end(log: Path, most: int) -> bytes:
+def _read_log_end(log: Path, max_bytes: int) -> bytes:
     """The last whole lines of a file. Raises Unreadable for what is no file; no link is followed."""
     try:
         descriptor = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise Unreadable(f"{log} cannot be read: {error.strerror}") from None
-    about = os.fstat(descriptor)
-    if not stat.S_ISREG(about.st_mode):
+        raise UnreadableLogError(f"{log} cannot be read: {error.strerror}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise Unreadable(f"{log} is no file")
+        raise UnreadableLogError(f"{log} is no file")
     with open(descriptor, "rb") as stream:
-        begin = max(0, about.st_size - most)
-        stream.seek(begin)
-        text = stream.read(most)
-    if begin:
+        start_offset = max(0, status.st_size - max_bytes)
+        stream.seek(start_offset)
+        text = stream.read(max_bytes)
+    if start_offset:
         text = text.partition(b"\n")[2]  # the first line is cut
     return text[: text.rfind(b"\n") + 1]  # the last one is being written
 
 
-def _parsed(line: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
+def _parse_request(line: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
     """The address, the time, the path and the status of a request; None for any other line."""
-    head, _, rest = line.partition(b'"')
-    request, end, rest = rest.partition(b'" ')
-    target = _REQUEST.fullmatch(request)
+    head, _, remainder = line.partition(b'"')
+    request, end, remainder = remainder.partition(b'" ')
+    target = _REQUEST_PATTERN.fullmatch(request)
     if not end or target is None or not head.endswith(b"] "):
         return None
     path = unquote_to_bytes(target[1].partition(b"?")[0])
-    return head.partition(b" ")[0], head[head.rfind(b"[") + 1 : -2], path, rest[:3]
+    return head.partition(b" ")[0], head[head.rfind(b"[") + 1 : -2], path, remainder[:3]
 
 
-def _address(text: bytes) -> str:
+def _parse_address(text: bytes) -> str:
     """An address in its one spelling; "" for a name, which a stranger's DNS may have made up."""
     try:
-        return str(ipaddress.ip_address(text.decode("ascii"))) if _ADDRESS.fullmatch(text) else ""
+        return str(ipaddress.ip_address(text.decode("ascii"))) if _ADDRESS_PATTERN.fullmatch(text) else ""
     except ValueError:
         return ""
 
 
-def _moment(text: bytes) -> datetime.datetime | None:
-    parts = _TIME.fullmatch(text)
+def _parse_log_time(text: bytes) -> datetime.datetime | None:
+    parts = _TIME_PATTERN.fullmatch(text)
     if parts is None or parts[2] not in MONTHS:
         return None
     offset = datetime.timedelta(hours=int(parts[8]), minutes=int(parts[9])) * (-1 if parts[7] == b"-" else 1)

@@ -17,103 +17,110 @@ from xml.parsers.expat import ExpatError
 from ...host.controls.group_policy import accounts, policies
 from ...model.plan import RESTRICTED_MODES
 from ...model.types.plan import PlanEntry
-from .declaration import Decision, LeftOut, NotExportable
-from .group_policy.identity import unique
-from .header import header, safe
+from .declaration import ExportDecision, ExportError, ExportOmission
+from .group_policy.identity import make_uuid
+from .header import make_header, sanitise_comment
 
-IDENTIFIER = "internal.proscribe"  # "internal" is reserved for private use (ICANN, 2024)
+IDENTIFIER_PREFIX = "internal.proscribe"  # "internal" is reserved for private use (ICANN, 2024)
 # Firefox and Thunderbird follow policies of preferences only beside this one.
-SWITCH = "EnterprisePoliciesEnabled"
-_BUNDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
+POLICY_SWITCH = "EnterprisePoliciesEnabled"
+_BUNDLE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
 
 
-def identifier(decision: Decision, *parts: str) -> str:
+def make_identifier(decision: ExportDecision, *parts: str) -> str:
     """By what device management knows something of a group again: the next export replaces it."""
-    return ".".join((IDENTIFIER, str(unique("identifier", decision.group)), *parts))
+    return ".".join((IDENTIFIER_PREFIX, str(make_uuid("identifier", decision.group)), *parts))
 
 
-def token(decision: Decision, *parts: str) -> str:
+def make_content_uuid(decision: ExportDecision, *parts: str) -> str:
     """A UUID that is another one with another plan: what has changed since."""
-    return str(unique("content", decision.group, decision.digest, *parts)).upper()
+    return str(make_uuid("content", decision.group, decision.digest, *parts)).upper()
 
 
-def browsers(decision: Decision) -> bytes:
+def render_browser_profile(decision: ExportDecision) -> bytes:
     """The configuration profile of the browsers and other programs, b"" where none has a policy."""
-    payloads = [_of_browser(decision, program, said) for program, said in policies.of_programs(decision.plan).items()]
-    payloads += [
-        managed(decision, "browsers", domain, one.name, one.preferences)
-        for one in accounts.of_programs(decision.plan)
-        for domain in one.domains
+    payloads = [
+        _make_browser_payload(decision, program, browser_policies)
+        for program, browser_policies in policies.collect_program_policies(decision.plan).items()
     ]
-    return profile(decision, "mobileconfig", "browsers", payloads) if payloads else b""
+    payloads += [
+        make_managed_payload(decision, "browsers", domain, program_accounts.name, program_accounts.preferences)
+        for program_accounts in accounts.list_account_policies(decision.plan)
+        for domain in program_accounts.domains
+    ]
+    return render_profile(decision, "mobileconfig", "browsers", payloads) if payloads else b""
 
 
-def _of_browser(decision: Decision, program: policies.Program, said: dict[str, object]) -> dict[str, object]:
-    if program.family != policies.CHROMIUM:
-        said = {SWITCH: True, **said}
-    return managed(decision, "browsers", program.domain, program.name, said)
+def _make_browser_payload(
+    decision: ExportDecision, program: policies.PolicyProgram, browser_policies: dict[str, object]
+) -> dict[str, object]:
+    if program.family != policies.CHROMIUM_FAMILY:
+        browser_policies = {POLICY_SWITCH: True, **browser_policies}
+    return make_managed_payload(decision, "browsers", program.domain, program.name, browser_policies)
 
 
-def profile(decision: Decision, format_: str, what: str, payloads: list[dict[str, object]]) -> bytes:
-    """A configuration profile of a format, in XML. Raises NotExportable for a text that no property list can have."""
+def render_profile(decision: ExportDecision, format_: str, subject: str, payloads: list[dict[str, object]]) -> bytes:
+    """A configuration profile of a format, in XML. Raises ExportError for a text that no property list can have."""
     document = {
         "PayloadContent": payloads,
-        "PayloadDescription": " ".join(header(decision, format_)),
-        "PayloadDisplayName": f"Proscribe: {what} {safe(decision.group)}".rstrip(),
-        "PayloadIdentifier": identifier(decision, what),
+        "PayloadDescription": " ".join(make_header(decision, format_)),
+        "PayloadDisplayName": f"Proscribe: {subject} {sanitise_comment(decision.group)}".rstrip(),
+        "PayloadIdentifier": make_identifier(decision, subject),
         # What device management installs, only device management removes, whatever this says (macOS 10.15). One that
         # was installed by hand asks for an administrator.
         "PayloadRemovalDisallowed": True,
         "PayloadScope": "System",
         "PayloadType": "Configuration",
-        "PayloadUUID": token(decision, what),
+        "PayloadUUID": make_content_uuid(decision, subject),
         "PayloadVersion": 1,
     }
     try:
         content = plistlib.dumps(document, fmt=plistlib.FMT_XML, sort_keys=True)
         plistlib.loads(content)  # it writes some characters that no XML can have
-    except (ValueError, ExpatError) as wrong:
-        raise NotExportable(f"the policies of {what} have a text that no profile takes: {wrong}") from None
+    except (ValueError, ExpatError) as error:
+        raise ExportError(f"the policies of {subject} have a text that no profile takes: {error}") from None
     return content
 
 
-def managed(decision: Decision, what: str, domain: str, name: str, said: Mapping[str, object]) -> dict[str, object]:
+def make_managed_payload(
+    decision: ExportDecision, subject: str, domain: str, name: str, preferences: Mapping[str, object]
+) -> dict[str, object]:
     """The payload that manages a program's preferences."""
     return {
-        **said,
+        **preferences,
         "PayloadDisplayName": name,
-        "PayloadIdentifier": identifier(decision, what, domain),
+        "PayloadIdentifier": make_identifier(decision, subject, domain),
         "PayloadType": domain,
-        "PayloadUUID": token(decision, what, domain),
+        "PayloadUUID": make_content_uuid(decision, subject, domain),
         "PayloadVersion": 1,
     }
 
 
-def bundle_ids(decision: Decision) -> dict[str, list[str]]:
-    """By restricted service that has any: the identifiers of its programs on macOS. Raises NotExportable for one that
+def list_bundle_ids(decision: ExportDecision) -> dict[str, list[str]]:
+    """By restricted service that has any: the identifiers of its programs on macOS. Raises ExportError for one that
     is more than an identifier.
     """
-    found = {}
-    for id_, entry in sorted(restricted(decision)):
-        if ids := sorted(entry.get("bundle_ids", ())):
-            for one in ids:
-                if not _BUNDLE.fullmatch(one):
-                    raise NotExportable(f"{id_}: {one!r} is no identifier of a program on macOS")
-            found[id_] = ids
-    return found
+    ids_by_service = {}
+    for service_id, entry in sorted(iterate_restricted_services(decision)):
+        if bundle_ids := sorted(entry.get("bundle_ids", ())):
+            for bundle_id in bundle_ids:
+                if not _BUNDLE_PATTERN.fullmatch(bundle_id):
+                    raise ExportError(f"{service_id}: {bundle_id!r} is no identifier of a program on macOS")
+            ids_by_service[service_id] = bundle_ids
+    return ids_by_service
 
 
-def without_bundle_id(decision: Decision) -> list[LeftOut]:
+def list_missing_bundle_ids(decision: ExportDecision) -> list[ExportOmission]:
     """The restricted services of which nothing is known that a Mac could be given."""
     return [
-        LeftOut(f"apps/{id_}", "the programs", "The catalogue has no identifier (bundle id) of them.")
-        for id_, entry in sorted(restricted(decision))
+        ExportOmission(f"apps/{service_id}", "the programs", "The catalogue has no identifier (bundle id) of them.")
+        for service_id, entry in sorted(iterate_restricted_services(decision))
         if not entry.get("bundle_ids")
     ]
 
 
-def restricted(decision: Decision) -> Iterator[tuple[str, PlanEntry]]:
+def iterate_restricted_services(decision: ExportDecision) -> Iterator[tuple[str, PlanEntry]]:
     """The services whose programs are restricted."""
-    for id_, entry in decision.plan["controls"]["apps"]["services"].items():
+    for service_id, entry in decision.plan["controls"]["apps"]["services"].items():
         if entry["mode"] in RESTRICTED_MODES:
-            yield id_, entry
+            yield service_id, entry

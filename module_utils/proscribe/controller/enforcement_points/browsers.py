@@ -24,108 +24,130 @@ from ...model.plan import RESTRICTED_MODES
 from ...model.tenants import explain_missing_id, read_microsoft_tenants
 from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ..report.text.wording import counted
-from .declaration import Decision, LeftOut
+from .declaration import ExportDecision, ExportOmission
 
-CONTROL = "browser"
-STORES = ("chrome", "firefox")
+BROWSER_CONTROL = "browser"
+EXTENSION_STORES = ("chrome", "firefox")
 # By service and provider: what its program still takes where no tenant of the organisation is named.
-_OF_ACCOUNTS = (
+_ACCOUNT_PROGRAMS = (
     ("onedrive_personal", "microsoft", "OneDrive: accounts of other organisations"),
     ("teams_personal", "microsoft", "Teams: private accounts, and those of other organisations"),
     ("google_drive", "google", "Google Drive for desktop: all accounts"),
 )
-_IN_TENANT = (
+_TENANT_REASON = (
     "The tenant decides this, and no device: AllowTeamsConsumer and AllowTeamsConsumerInbound of its federation."
 )
-_NO_POLICY = "Only developer_tools: blocked closes it there, which also takes the developer tools of pages away."
-_FULL = f"The lists of browsers take {MAX_LIST_ENTRIES} names. Exports for name servers and proxies have all of them."
+_NO_POLICY_REASON = "Only developer_tools: blocked closes it there, which also takes the developer tools of pages away."
+_FULL_LIST_REASON = (
+    f"The lists of browsers take {MAX_LIST_ENTRIES} names. Exports for name servers and proxies have all of them."
+)
 
 
-def included(decision: Decision) -> tuple[str, ...]:
+def list_included_rules(decision: ExportDecision) -> tuple[str, ...]:
     """The rules that the policies enforce: the services, and the bypasses of browsers."""
-    section = decision.plan["controls"][CONTROL]
-    services = [
-        f"{CONTROL}/{id_}"
-        for id_, entry in sorted(section["services"].items())
-        if entry["mode"] in RESTRICTED_MODES and _known(entry)
+    section = decision.plan["controls"][BROWSER_CONTROL]
+    service_rules = [
+        f"{BROWSER_CONTROL}/{service_id}"
+        for service_id, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED_MODES and _has_identifiers(entry)
     ]
-    return (*services, *(format_rule_name(id_) for id_ in make_rules(section).closed_settings))
+    return (*service_rules, *(format_rule_name(service_id) for service_id in make_rules(section).closed_settings))
 
 
-def left_out(
-    decision: Decision, platform: str, programs: Sequence[policies.Program] = policies.PROGRAMS
-) -> list[LeftOut]:
+def list_left_out(
+    decision: ExportDecision, platform: str, programs: Sequence[policies.PolicyProgram] = policies.POLICY_PROGRAMS
+) -> list[ExportOmission]:
     """What the browsers of a platform do not get as the plan has it. `programs` are those of the format, `platform`
     is "" where it has none.
     """
-    section = decision.plan["controls"][CONTROL]
-    found = [
-        LeftOut(f"{CONTROL}/{id_}", "the service", "The catalogue has no site and no extension of it.")
-        for id_, entry in sorted(section["services"].items())
-        if entry["mode"] in RESTRICTED_MODES and not _known(entry)
+    section = decision.plan["controls"][BROWSER_CONTROL]
+    omissions = [
+        ExportOmission(
+            f"{BROWSER_CONTROL}/{service_id}", "the service", "The catalogue has no site and no extension of it."
+        )
+        for service_id, entry in sorted(section["services"].items())
+        if entry["mode"] in RESTRICTED_MODES and not _has_identifiers(entry)
     ]
-    found += [
-        LeftOut(f"{CONTROL}/{id_}", counted(len(left_out_names), "name"), _FULL)
-        for id_, left_out_names in sorted(fit_names(section).omitted_names.items())
+    omissions += [
+        ExportOmission(f"{BROWSER_CONTROL}/{service_id}", counted(len(left_out_names), "name"), _FULL_LIST_REASON)
+        for service_id, left_out_names in sorted(fit_names(section).omitted_names.items())
     ]
-    if any(one.family == policies.FIREFOX for one in programs):
-        found += [*_closed_in_firefox(section), *_open_webdriver(section)]
-    found += [*_open_sign_in(section, programs), *context_left_out(section)]
-    names_ = ", ".join(one.name for one in programs)
-    unknown = f"Nobody has verified where they read policies on {platform}. " if platform else ""
-    found.append(LeftOut("", "other browsers", f"{unknown}This export is for {names_}."))
-    return found
+    if any(program.family == policies.FIREFOX_FAMILY for program in programs):
+        omissions += [*_list_closed_exceptions(section), *_iterate_open_webdriver(section)]
+    omissions += [*_iterate_open_sign_ins(section, programs), *iterate_left_out_context(section)]
+    program_names = ", ".join(program.name for program in programs)
+    unverified_note = f"Nobody has verified where they read policies on {platform}. " if platform else ""
+    omissions.append(ExportOmission("", "other browsers", f"{unverified_note}This export is for {program_names}."))
+    return omissions
 
 
-def accounts_left_out(decision: Decision) -> list[LeftOut]:
+def list_left_out_accounts(decision: ExportDecision) -> list[ExportOmission]:
     """What the policies of programs that serve both kinds of account leave open (group_policy/accounts.py)."""
-    section = decision.plan["controls"][CONTROL]
+    section = decision.plan["controls"][BROWSER_CONTROL]
     tenants = section["settings"].get("tenants", {})
-    found = []
-    for id_, provider, without in _OF_ACCOUNTS:
-        entry = section["services"].get(id_)
+    omissions = []
+    for service_id, provider, open_accounts in _ACCOUNT_PROGRAMS:
+        entry = section["services"].get(service_id)
         if entry and entry["mode"] in RESTRICTED_MODES and not tenants.get(provider):
-            found.append(LeftOut(f"{CONTROL}/{id_}", without, f"proscribe_tenants names no tenant of {provider}."))
-        if entry and entry["mode"] in RESTRICTED_MODES and id_ == "teams_personal":
-            found.append(LeftOut(f"{CONTROL}/{id_}", "Teams: chats with people who have private accounts", _IN_TENANT))
-    return found
+            omissions.append(
+                ExportOmission(
+                    f"{BROWSER_CONTROL}/{service_id}",
+                    open_accounts,
+                    f"proscribe_tenants names no tenant of {provider}.",
+                )
+            )
+        if entry and entry["mode"] in RESTRICTED_MODES and service_id == "teams_personal":
+            omissions.append(
+                ExportOmission(
+                    f"{BROWSER_CONTROL}/{service_id}",
+                    "Teams: chats with people who have private accounts",
+                    _TENANT_REASON,
+                )
+            )
+    return omissions
 
 
-def context_left_out(section: PlanSection) -> Iterator[LeftOut]:
+def iterate_left_out_context(section: PlanSection) -> Iterator[ExportOmission]:
     """Yield the header that takes an id only, where the organisation's own tenant has none in the plan."""
-    if missing := explain_missing_id(read_microsoft_tenants(section["settings"])[:1], CONTEXT_HEADER):
-        yield LeftOut("", f"the header {CONTEXT_HEADER} at Microsoft's sign-in", missing)
+    if problem := explain_missing_id(read_microsoft_tenants(section["settings"])[:1], CONTEXT_HEADER):
+        yield ExportOmission("", f"the header {CONTEXT_HEADER} at Microsoft's sign-in", problem)
 
 
-def _open_sign_in(section: PlanSection, programs: Sequence[policies.Program]) -> Iterator[LeftOut]:
-    desired = make_rules(section)
+def _iterate_open_sign_ins(
+    section: PlanSection, programs: Sequence[policies.PolicyProgram]
+) -> Iterator[ExportOmission]:
+    browser_rules = make_rules(section)
     for program in programs:
-        if missing := explain_open_sign_in(desired, program.place):
-            yield LeftOut(format_rule_name(SIGN_IN), f"{program.name}: which accounts sign in", missing)
+        if problem := explain_open_sign_in(browser_rules, program.policy_place):
+            yield ExportOmission(format_rule_name(SIGN_IN), f"{program.name}: which accounts sign in", problem)
 
 
-def _open_webdriver(section: PlanSection) -> Iterator[LeftOut]:
+def _iterate_open_webdriver(section: PlanSection) -> Iterator[ExportOmission]:
     """Yield what locks Firefox' WebDriver on Linux and is no policy (host/controls/browser/firefox_preferences.py)."""
-    closed = make_rules(section).closed_settings
-    if REMOTE_DEBUGGING in closed and DEVELOPER_TOOLS not in closed:
-        yield LeftOut(
-            format_rule_name(REMOTE_DEBUGGING), "Firefox: WebDriver (--marionette, --remote-debugging-port)", _NO_POLICY
+    closed_bypasses = make_rules(section).closed_settings
+    if REMOTE_DEBUGGING in closed_bypasses and DEVELOPER_TOOLS not in closed_bypasses:
+        yield ExportOmission(
+            format_rule_name(REMOTE_DEBUGGING),
+            "Firefox: WebDriver (--marionette, --remote-debugging-port)",
+            _NO_POLICY_REASON,
         )
 
 
-def _closed_in_firefox(section: PlanSection) -> list[LeftOut]:
+def _list_closed_exceptions(section: PlanSection) -> list[ExportOmission]:
     return [
-        LeftOut("", f"Firefox: {opened}", f"An exception there would open {closed} too, so it stays blocked.")
-        for opened, closed in firefox.make_filter_lists(make_rules(section)).closed_names
+        ExportOmission(
+            "", f"Firefox: {open_name}", f"An exception there would open {closed_name} too, so it stays blocked."
+        )
+        for open_name, closed_name in firefox.make_filter_lists(make_rules(section)).closed_names
     ]
 
 
-def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
+def is_page_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether the page of a host is blocked, or what it has at a path."""
-    section = plan["controls"].get(CONTROL)
-    bare, slash, path = host.partition("/")
-    return section is not None and fit_names(section).listed_names.is_blocked(SiteName(bare, slash + path))
+    section = plan["controls"].get(BROWSER_CONTROL)
+    host_name, slash, path = host.partition("/")
+    return section is not None and fit_names(section).listed_names.is_blocked(SiteName(host_name, slash + path))
 
 
-def _known(entry: PlanEntry) -> bool:
-    return bool(list_service_names(entry) or any(list_extensions(entry, store) for store in STORES))
+def _has_identifiers(entry: PlanEntry) -> bool:
+    return bool(list_service_names(entry) or any(list_extensions(entry, store) for store in EXTENSION_STORES))

@@ -13,93 +13,111 @@ from typing import Literal
 from ...model.plan import CONTROLS, RESTRICTED_MODES, add_digest
 from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ..report.text.wording import some
-from .declaration import BY_TENANT, Decision, LeftOut, NotExportable
+from .declaration import BY_TENANT_REASON, ExportDecision, ExportError, ExportOmission
 
 # What hosts' plans have beside the policy: what follows later, whom to answer what.
-OF_HOSTS: tuple[Literal["digest", "later", "waivers", "answers", "group_policy"], ...] = (
+HOST_KEYS: tuple[Literal["digest", "later", "waivers", "answers", "group_policy"], ...] = (
     *("digest", "later", "waivers", "answers", "group_policy"),
 )
 # What waivers make of an entry beside its mode, and of those of other services (allow).
-WAIVED: tuple[Literal["waiver", "hours", "otherwise", "opens", "exceptions", "allow"], ...] = (
+WAIVER_KEYS: tuple[Literal["waiver", "hours", "otherwise", "opens", "exceptions", "allow"], ...] = (
     *("waiver", "hours", "otherwise", "opens", "exceptions", "allow"),
 )
-NARROWED = {
+NARROWING_KEYS = {
     "users": "users",
     "posix_groups": "groups of users",
     "versions": "versions",
     "paths": "paths",
     "hours": "hours",
 }
-MOST_HOSTS = 5  # named per waiver
+MAX_NAMED_HOSTS = 5  # named per waiver
 
 
-def decide(plans: Mapping[str, Plan], at: datetime, group: str = "", needed: Sequence[str] = CONTROLS) -> Decision:
-    """The decision for hosts, by their plans. `needed` are the controls that a format takes: in the others, hosts may
-    differ. Raises NotExportable, also where each of these controls is off.
+def make_decision(
+    plans: Mapping[str, Plan], compiled_at: datetime, group: str = "", needed_controls: Sequence[str] = CONTROLS
+) -> ExportDecision:
+    """The decision for hosts, by their plans. `needed_controls` are the controls that a format takes: in the others, hosts may
+    differ. Raises ExportError, also where each of these controls is off.
     """
-    plan, left_out = join(plans, needed)
-    off = [control for control in needed if control not in plan["controls"]]
-    if len(off) == len(needed):
-        names = " and ".join(off)
-        raise NotExportable(f"nothing to export: {names} is off in proscribe_controls of {_hosts(sorted(plans))}")
-    left_out += tuple(LeftOut("", f"the control {control}", "It is off in proscribe_controls.") for control in off)
+    plan, left_out = join_plans(plans, needed_controls)
+    disabled_controls = [control for control in needed_controls if control not in plan["controls"]]
+    if len(disabled_controls) == len(needed_controls):
+        names = " and ".join(disabled_controls)
+        raise ExportError(f"nothing to export: {names} is off in proscribe_controls of {_format_hosts(sorted(plans))}")
+    left_out += tuple(
+        ExportOmission("", f"the control {control}", "It is off in proscribe_controls.")
+        for control in disabled_controls
+    )
     # Browsers distinguish the accounts; a format of their section says whether it can.
-    left_out += tuple(one for control in needed if control != "browser" for one in open_for_tenants(plan, control))
-    return Decision(plan, plan.get("digest", ""), plan.get("catalog", ""), group, tuple(sorted(plans)), at, left_out)
+    left_out += tuple(
+        omission
+        for control in needed_controls
+        if control != "browser"
+        for omission in list_open_for_tenants(plan, control)
+    )
+    return ExportDecision(
+        plan, plan.get("digest", ""), plan.get("catalog", ""), group, tuple(sorted(plans)), compiled_at, left_out
+    )
 
 
-def open_for_tenants(plan: Plan, control: str) -> list[LeftOut]:
+def list_open_for_tenants(plan: Plan, control: str) -> list[ExportOmission]:
     """The restricted services that a control leaves open for the organisation's tenants."""
     section = plan["controls"].get(control)
-    services = section.get("by_tenant", ()) if section else ()
-    return [LeftOut(f"{control}/{id_}", "the service", BY_TENANT) for id_ in services]
+    service_ids = section.get("by_tenant", ()) if section else ()
+    return [ExportOmission(f"{control}/{service_id}", "the service", BY_TENANT_REASON) for service_id in service_ids]
 
 
-def join(plans: Mapping[str, Plan], needed: Sequence[str] = CONTROLS) -> tuple[Plan, tuple[LeftOut, ...]]:
+def join_plans(
+    plans: Mapping[str, Plan], needed_controls: Sequence[str] = CONTROLS
+) -> tuple[Plan, tuple[ExportOmission, ...]]:
     """The one plan of hosts, sealed, by their plans, and what of theirs is not in it. It is the very plan of the hosts
-    where all have one and no waiver is narrowed. Raises NotExportable for hosts that differ in more than waivers.
+    where all have one and no waiver is narrowed. Raises ExportError for hosts that differ in more than waivers.
     """
     if not plans:
-        raise NotExportable("no host was chosen")
-    hosts: dict[str, list[str]] = {}  # by the digest of their plan
+        raise ExportError("no host was chosen")
+    hosts_by_digest: dict[str, list[str]] = {}  # by the digest of their plan
     for host in sorted(plans):
-        hosts.setdefault(plans[host].get("digest", ""), []).append(host)
-    first, *others = distinct = [plans[group[0]] for group in hosts.values()]
-    audience = list(hosts.values())
-    for other, its in zip(others, audience[1:]):
-        if where := _difference(_policy(first, needed), _policy(other, needed)):
-            raise NotExportable(
-                f"the hosts {audience[0][0]} and {its[0]} have different policies: {where} differs. An export is one"
+        hosts_by_digest.setdefault(plans[host].get("digest", ""), []).append(host)
+    first_plan, *other_plans = distinct_plans = [plans[group[0]] for group in hosts_by_digest.values()]
+    host_groups = list(hosts_by_digest.values())
+    for other_plan, other_hosts in zip(other_plans, host_groups[1:]):
+        if difference := _find_difference(
+            _extract_policy(first_plan, needed_controls), _extract_policy(other_plan, needed_controls)
+        ):
+            raise ExportError(
+                f"the hosts {host_groups[0][0]} and {other_hosts[0]} have different policies: {difference} differs. An export is one"
                 " decision for all of its hosts: choose hosts that have one policy, with --group or --limit"
             )
-    left_out: list[LeftOut] = []
-    joined = first.copy()
-    for key in OF_HOSTS:
-        joined.pop(key, None)
-    joined["controls"] = controls = dict(first["controls"])
-    for control, section in first["controls"].items():
-        if control in needed:
-            controls[control] = _section(control, [plan["controls"][control] for plan in distinct], audience, left_out)
-        elif any(plan["controls"].get(control) != section for plan in distinct):
+    left_out: list[ExportOmission] = []
+    joined_plan = first_plan.copy()
+    for key in HOST_KEYS:
+        joined_plan.pop(key, None)
+    joined_plan["controls"] = controls = dict(first_plan["controls"])
+    for control, section in first_plan["controls"].items():
+        if control in needed_controls:
+            controls[control] = _join_sections(
+                control, [plan["controls"][control] for plan in distinct_plans], host_groups, left_out
+            )
+        elif any(plan["controls"].get(control) != section for plan in distinct_plans):
             del controls[control]
-    same = len(distinct) == 1 and controls == first["controls"]
-    return (first if same else add_digest(joined)), tuple(left_out)
+    is_same = len(distinct_plans) == 1 and controls == first_plan["controls"]
+    return (first_plan if is_same else add_digest(joined_plan)), tuple(left_out)
 
 
-def _policy(plan: Plan, needed: Sequence[str]) -> dict[str, object]:
+def _extract_policy(plan: Plan, needed_controls: Sequence[str]) -> dict[str, object]:
     """What of a plan has to be the same on all hosts."""
-    sections = {control: section for control, section in plan["controls"].items() if control in needed}
+    sections = {control: section for control, section in plan["controls"].items() if control in needed_controls}
     return {
-        **{key: value for key, value in plan.items() if key not in OF_HOSTS},
+        **{key: plan_value for key, plan_value in plan.items() if key not in HOST_KEYS},
         "controls": {
             control: {
-                **{key: value for key, value in section.items() if key != "nothing_known"},
+                **{key: plan_value for key, plan_value in section.items() if key != "nothing_known"},
                 "services": {
-                    id_: {
-                        **{key: value for key, value in entry.items() if key not in WAIVED},
-                        "mode": usual_mode(entry, section),
+                    service_id: {
+                        **{key: plan_value for key, plan_value in entry.items() if key not in WAIVER_KEYS},
+                        "mode": get_unwaived_mode(entry, section),
                     }
-                    for id_, entry in section["services"].items()
+                    for service_id, entry in section["services"].items()
                 },
             }
             for control, section in sections.items()
@@ -107,101 +125,121 @@ def _policy(plan: Plan, needed: Sequence[str]) -> dict[str, object]:
     }
 
 
-def usual_mode(entry: PlanEntry, section: PlanSection) -> str:
+def get_unwaived_mode(entry: PlanEntry, section: PlanSection) -> str:
     """The mode of a service without its waivers."""
     return entry.get("otherwise", section["mode"]) if entry["mode"] == "waived" else entry["mode"]
 
 
-def _difference(one: object, other: object) -> str:
+def _find_difference(first_part: object, second_part: object) -> str:
     """Where two plans first differ, as `controls.browser.settings.quic`; "" where they do not."""
-    if one == other:
+    if first_part == second_part:
         return ""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        key = next(key for key in sorted({*one, *other}) if one.get(key) != other.get(key))
-        deeper = _difference(one.get(key), other.get(key))
-        return key if deeper == "." else f"{key}.{deeper}"
+    if isinstance(first_part, Mapping) and isinstance(second_part, Mapping):
+        key = next(key for key in sorted({*first_part, *second_part}) if first_part.get(key) != second_part.get(key))
+        inner_path = _find_difference(first_part.get(key), second_part.get(key))
+        return key if inner_path == "." else f"{key}.{inner_path}"
     return "."
 
 
-def _section(
-    control: str, sections: Sequence[PlanSection], hosts: Sequence[list[str]], left_out: list[LeftOut]
+def _join_sections(
+    control: str, sections: Sequence[PlanSection], hosts: Sequence[list[str]], left_out: list[ExportOmission]
 ) -> PlanSection:
     """A section of the joined plan, of the different ones and the hosts that have each. The first of them, where
     nothing is to be changed.
     """
-    first = sections[0]
+    first_section = sections[0]
     services = {
-        id_: _entry(f"{control}/{id_}", [(one["services"][id_], one) for one in sections], hosts, left_out)
-        for id_ in first["services"]
+        service_id: _join_entries(
+            f"{control}/{service_id}",
+            [(section["services"][service_id], section) for section in sections],
+            hosts,
+            left_out,
+        )
+        for service_id in first_section["services"]
     }
-    if all(entry is first["services"][id_] for id_, entry in services.items()):
-        return first
-    return {**first, "services": services}
+    if all(entry is first_section["services"][service_id] for service_id, entry in services.items()):
+        return first_section
+    return {**first_section, "services": services}
 
 
-def _entry(
+def _join_entries(
     rule: str,
     entries: Sequence[tuple[PlanEntry, PlanSection]],
     hosts: Sequence[list[str]],
-    left_out: list[LeftOut],
+    left_out: list[ExportOmission],
 ) -> PlanEntry:
     """A service of the joined plan: waived if it is everywhere, at all hours; else as it is without waivers."""
-    first, section = entries[0]
-    mode = usual_mode(first, section)
-    if "only" in first:
-        members = some(first["only"]["posix_groups"], MOST_HOSTS)
-        why = f"It is restricted for the members of {members} only. This point knows no users, so it stays open there."
-        left_out.append(LeftOut(rule, "the service", why))
-        return {**first, "mode": "report"}
+    first_entry, section = entries[0]
+    mode = get_unwaived_mode(first_entry, section)
+    if "only" in first_entry:
+        members = some(first_entry["only"]["posix_groups"], MAX_NAMED_HOSTS)
+        reason = (
+            f"It is restricted for the members of {members} only. This point knows no users, so it stays open there."
+        )
+        left_out.append(ExportOmission(rule, "the service", reason))
+        return {**first_entry, "mode": "report"}
     if mode == "upcoming":
-        left_out.append(LeftOut(rule, "the service", f"It is restricted from {first['effective_from']} on."))
-    elif first.get("serves_both"):
-        left_out.append(LeftOut(rule, "the programs", "They serve permitted accounts, too, so they are only reported."))
+        left_out.append(
+            ExportOmission(rule, "the service", f"It is restricted from {first_entry['effective_from']} on.")
+        )
+    elif first_entry.get("serves_both"):
+        left_out.append(
+            ExportOmission(rule, "the programs", "They serve permitted accounts, too, so they are only reported.")
+        )
     elif mode not in RESTRICTED_MODES:
-        left_out.append(LeftOut(rule, "the service", "It is reported where it is found, and not restricted."))
-    permitted = set.intersection(*(set(entry.get("allow", ())) for entry, _ in entries))
-    joined = first.copy()
-    for key in WAIVED:
-        joined.pop(key, None)
-    if "allow" in first:
-        joined["allow"] = [name for name in first["allow"] if name in permitted]
+        left_out.append(ExportOmission(rule, "the service", "It is reported where it is found, and not restricted."))
+    permitted_names = set.intersection(*(set(entry.get("allow", ())) for entry, _ in entries))
+    joined_entry = first_entry.copy()
+    for key in WAIVER_KEYS:
+        joined_entry.pop(key, None)
+    if "allow" in first_entry:
+        joined_entry["allow"] = [name for name in first_entry["allow"] if name in permitted_names]
     if all(entry["mode"] == "waived" and "hours" not in entry for entry, _ in entries):
-        joined["mode"], joined["waiver"] = "waived", first["waiver"]
+        joined_entry["mode"], joined_entry["waiver"] = "waived", first_entry["waiver"]
     else:
-        joined["mode"] = mode
-        left_out.extend(_not_waived(rule, [entry for entry, _ in entries], hosts))
-    return first if joined == first else joined
+        joined_entry["mode"] = mode
+        left_out.extend(_list_unapplied_waivers(rule, [entry for entry, _ in entries], hosts))
+    return first_entry if joined_entry == first_entry else joined_entry
 
 
-def _not_waived(rule: str, entries: Sequence[PlanEntry], hosts: Sequence[list[str]]) -> Iterator[LeftOut]:
+def _list_unapplied_waivers(
+    rule: str, entries: Sequence[PlanEntry], hosts: Sequence[list[str]]
+) -> Iterator[ExportOmission]:
     """The waivers of a service that the point does not get, each once, with the hosts that have it."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for entry, its in zip(entries, hosts):
+    hosts_by_waiver: dict[tuple[str, str], list[str]] = {}
+    for entry, entry_hosts in zip(entries, hosts):
         # What else an entry has under such a key, as `paths`, are identifiers.
-        whole = [(entry["waiver"], _why({"hours": entry.get("hours")}))] if entry["mode"] == "waived" else []
-        for key in (*whole, *((one["waiver"], _why(one)) for one in entry.get("exceptions", ()))):
-            found.setdefault(key, []).extend(its)
-    for (waiver, why), its in sorted(found.items()):
-        yield LeftOut(rule, f"waiver {waiver} for {_hosts(sorted(its))}", why)
+        waiver_reasons = (
+            [(entry["waiver"], _explain_unapplied_waiver({"hours": entry.get("hours")}))]
+            if entry["mode"] == "waived"
+            else []
+        )
+        for key in (
+            *waiver_reasons,
+            *((exception["waiver"], _explain_unapplied_waiver(exception)) for exception in entry.get("exceptions", ())),
+        ):
+            hosts_by_waiver.setdefault(key, []).extend(entry_hosts)
+    for (waiver, reason), entry_hosts in sorted(hosts_by_waiver.items()):
+        yield ExportOmission(rule, f"waiver {waiver} for {_format_hosts(sorted(entry_hosts))}", reason)
 
 
-def _why(one: Mapping[str, object]) -> str:
-    narrowed = [name for key, name in NARROWED.items() if one.get(key)]
-    if narrowed:
-        return f"This point does not know {' or '.join(narrowed)}, so the service stays blocked for all."
+def _explain_unapplied_waiver(waiver_conditions: Mapping[str, object]) -> str:
+    conditions = [name for key, name in NARROWING_KEYS.items() if waiver_conditions.get(key)]
+    if conditions:
+        return f"This point does not know {' or '.join(conditions)}, so the service stays blocked for all."
     return "Not every host of this export has the waiver, so the service stays blocked for all."
 
 
-def _hosts(names: Iterable[str]) -> str:
-    listed = list(names)
-    return f"host{'s' if len(listed) > 1 else ''} {some(listed, MOST_HOSTS)}"
+def _format_hosts(names: Iterable[str]) -> str:
+    host_names = list(names)
+    return f"host{'s' if len(host_names) > 1 else ''} {some(host_names, MAX_NAMED_HOSTS)}"
 
 
-def waived(decision: Decision, controls: Iterable[str]) -> dict[str, str]:
+def map_waived_rules(decision: ExportDecision, controls: Iterable[str]) -> dict[str, str]:
     """The rules of some controls that waivers open at the point, each with its waiver."""
     return {
-        f"{control}/{id_}": entry["waiver"]
+        f"{control}/{service_id}": entry["waiver"]
         for control in decision.plan["controls"].keys() & set(controls)
-        for id_, entry in decision.plan["controls"][control]["services"].items()
+        for service_id, entry in decision.plan["controls"][control]["services"].items()
         if entry["mode"] == "waived"
     }

@@ -5,102 +5,125 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from ...host.controls.dns.desired import covering, of_plan, plain
-from ...host.controls.dns.effect import EXPORT_WITNESS
-from ...host.controls.dns.rendering import Language
+from ...host.controls.dns.desired import collect_section_names, find_covering_name, sort_valid_names
+from ...host.controls.dns.effect import EXPORT_WITNESS_NAME
+from ...host.controls.dns.rendering import ResolverLanguage
 from ...model.plan import RESTRICTED_MODES
 from ...model.types.plan import Plan, PlanSection
-from .declaration import Decision, LeftOut, Rendered
-from .header import comment, text, witness
+from .declaration import ExportDecision, ExportOmission, RenderedExport
+from .header import encode_lines, make_comment, make_witness_text
 
-CONTROL = "dns"
+DNS_CONTROL = "dns"
 
 
-class DnsNames(NamedTuple):
+class ExportedDnsNames(NamedTuple):
     """The names of a decision; the nearest of them decides about a name below."""
 
-    blocked: tuple[str, ...]  # with all below them
-    through: tuple[str, ...]  # with all below them
-    included: tuple[str, ...]  # the rules
-    left_out: tuple[LeftOut, ...]
+    blocked_names: tuple[str, ...]  # with all below them
+    open_names: tuple[str, ...]  # with all below them
+    included_rules: tuple[str, ...]  # the rules
+    left_out: tuple[ExportOmission, ...]
 
 
-def dns_names(decision: Decision, *, canaries: bool = True, exact: bool = False) -> DnsNames:
-    """The names of a decision. `exact`: for a point that knows no "all below", so every name is listed. Raises
+def collect_dns_names(
+    decision: ExportDecision, *, with_canaries: bool = True, is_exact: bool = False
+) -> ExportedDnsNames:
+    """The names of a decision. `is_exact`: for a point that knows no "all below", so every name is listed. Raises
     ControlError for a name that is none.
     """
-    section = decision.plan["controls"][CONTROL]
-    desired = of_plan(section, {}, canaries=canaries)
-    names, through = set(plain(desired.names)), set(plain(desired.through))
+    section = decision.plan["controls"][DNS_CONTROL]
+    desired_names = collect_section_names(section, {}, canaries=with_canaries)
+    blocked_names, open_names = (
+        set(sort_valid_names(desired_names.blocked_names)),
+        set(sort_valid_names(desired_names.open_names)),
+    )
     left_out = [
-        LeftOut(f"{CONTROL}/{id_}", "the service", "Each of its names is a waived or permitted service's too.")
-        for id_, those in sorted(desired.services.items())
-        if not those and section["services"][id_]["domains"]
+        ExportOmission(
+            f"{DNS_CONTROL}/{service_id}", "the service", "Each of its names is a waived or permitted service's too."
+        )
+        for service_id, service_names in sorted(desired_names.names_by_service.items())
+        if not service_names and section["services"][service_id]["domains"]
     ]
-    if not canaries:
-        left_out += _canaries(section)
-    return DnsNames(
-        tuple(plain(names if exact else (name for name in names if not _said(name, names, through)))),
-        tuple(plain(name for name in through if not _said(name, through, names))),
-        tuple(f"{CONTROL}/{id_}" for id_, those in sorted(desired.services.items()) if those),
+    if not with_canaries:
+        left_out += _list_left_out_canaries(section)
+    return ExportedDnsNames(
+        tuple(
+            sort_valid_names(
+                blocked_names
+                if is_exact
+                else (name for name in blocked_names if not _is_redundant(name, blocked_names, open_names))
+            )
+        ),
+        tuple(sort_valid_names(name for name in open_names if not _is_redundant(name, open_names, blocked_names))),
+        tuple(
+            f"{DNS_CONTROL}/{service_id}"
+            for service_id, service_names in sorted(desired_names.names_by_service.items())
+            if service_names
+        ),
         tuple(left_out),
     )
 
 
-def of_resolver(format_: str, language: Language, decision: Decision) -> Rendered:
+def render_resolver_export(format_: str, language: ResolverLanguage, decision: ExportDecision) -> RenderedExport:
     """The file for a resolver, in its language. It answers a witness with the plan that it enforces."""
-    names = dns_names(decision)
-    lines = [*comment(decision, format_, language.comment), *language.head]
-    lines += language.lines(names.blocked, names.through)
-    lines += language.witness(EXPORT_WITNESS, witness(decision), "")
-    return Rendered({"proscribe.conf": text(lines)}, names.included, names.left_out)
+    exported_names = collect_dns_names(decision)
+    lines = [*make_comment(decision, format_, language.comment_mark), *language.head_lines]
+    lines += language.make_lines(exported_names.blocked_names, exported_names.open_names)
+    lines += language.make_witness_lines(EXPORT_WITNESS_NAME, make_witness_text(decision), "")
+    return RenderedExport(
+        {"proscribe.conf": encode_lines(lines)}, exported_names.included_rules, exported_names.left_out
+    )
 
 
-def levels(names: Iterable[str]) -> list[list[str]]:
+def group_names_by_depth(names: Iterable[str]) -> list[list[str]]:
     """Names by how many of the others lie above them. Within a level none is below another."""
-    listed = frozenset(names)
+    all_names = frozenset(names)
     depth: dict[str, int] = {}
-    found: list[list[str]] = []
-    for name in sorted(listed, key=lambda one: (one.count("."), one)):
-        above = covering(name.partition(".")[2], listed)
-        depth[name] = depth[above] + 1 if above else 0
-        found.extend([] for _ in range(depth[name] + 1 - len(found)))
-        found[depth[name]].append(name)
-    return found
+    names_by_depth: list[list[str]] = []
+    for name in sorted(all_names, key=lambda sorted_name: (sorted_name.count("."), sorted_name)):
+        covering_name = find_covering_name(name.partition(".")[2], all_names)
+        depth[name] = depth[covering_name] + 1 if covering_name else 0
+        names_by_depth.extend([] for _ in range(depth[name] + 1 - len(names_by_depth)))
+        names_by_depth[depth[name]].append(name)
+    return names_by_depth
 
 
-def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
+def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether a name is blocked in a section."""
-    section = plan["controls"].get(CONTROL)
+    section = plan["controls"].get(DNS_CONTROL)
     if section is None:
         return False
-    desired = of_plan(section, {}, canaries=True)
-    names = desired.names
-    return covering(host, names | desired.through) in names
+    desired_names = collect_section_names(section, {}, canaries=True)
+    blocked_names = desired_names.blocked_names
+    return find_covering_name(host, blocked_names | desired_names.open_names) in blocked_names
 
 
-def blocks_exactly(plan: Plan, host: str, port: int | None = None) -> bool:
+def is_exact_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether a name itself is blocked in a section, by a point that knows no "all below"."""
-    section = plan["controls"].get(CONTROL)
-    return section is not None and host in of_plan(section, {}, canaries=False).names
+    section = plan["controls"].get(DNS_CONTROL)
+    return section is not None and host in collect_section_names(section, {}, canaries=False).blocked_names
 
 
-def _said(name: str, same: Collection[str], other: Collection[str]) -> bool:
+def _is_redundant(name: str, same_names: Collection[str], opposite_names: Collection[str]) -> bool:
     """Whether a name above this one says the same of it already."""
-    above = name.partition(".")[2]
-    while above:
-        if above in other:
+    parent = name.partition(".")[2]
+    while parent:
+        if parent in opposite_names:
             return False
-        if above in same:
+        if parent in same_names:
             return True
-        above = above.partition(".")[2]
+        parent = parent.partition(".")[2]
     return False
 
 
-def _canaries(section: PlanSection) -> list[LeftOut]:
+def _list_left_out_canaries(section: PlanSection) -> list[ExportOmission]:
     return [
-        LeftOut(f"{CONTROL}/{id_}", f"name {name}", "It has to be answered with NXDOMAIN, which this format has not.")
-        for id_, entry in sorted(section["services"].items())
+        ExportOmission(
+            f"{DNS_CONTROL}/{service_id}",
+            f"name {name}",
+            "It has to be answered with NXDOMAIN, which this format has not.",
+        )
+        for service_id, entry in sorted(section["services"].items())
         if entry["mode"] in RESTRICTED_MODES
-        for name in plain(set(entry.get("canaries", ())) - set(entry["domains"]))
+        for name in sort_valid_names(set(entry.get("canaries", ())) - set(entry["domains"]))
     ]

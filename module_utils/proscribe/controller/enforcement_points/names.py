@@ -9,6 +9,6 @@ from . import formats
 
 
 @functools.cache
-def names() -> tuple[str, ...]:
+def list_format_names() -> tuple[str, ...]:
     """The names of all formats, sorted."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(formats.__path__)))

@@ -10,129 +10,147 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
-from ...host.controls.firewall.carried import listable
-from ...host.controls.firewall.rule_text import Network, spelled
-from ...host.controls.firewall.ruleset import DNS_OVER_TLS, refused, refused_everywhere
+from ...host.controls.firewall.carried import list_carrying_networks
+from ...host.controls.firewall.rule_text import Network, format_network
+from ...host.controls.firewall.ruleset import DNS_OVER_TLS_RULE, make_general_matches, select_refused_entries
 from ...model.plan import RESTRICTED_MODES
 from ...model.types.plan import Plan, PlanSection
-from .declaration import Decision, LeftOut, NotExportable
+from .declaration import ExportDecision, ExportError, ExportOmission
 
-CONTROL = "firewall"
-OVER_TLS = 853  # RFC 7858
-_ID = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+FIREWALL_CONTROL = "firewall"
+DNS_OVER_TLS_PORT = 853  # RFC 7858
+_SERVICE_ID_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 
-class Service(NamedTuple):
+class NetworkService(NamedTuple):
     """A restricted service of a decision."""
 
     id: str
     networks: tuple[Network, ...]  # none within another; with the IPv6 networks that carry the IPv4 ones
     ports: tuple[int, ...]  # none: all
 
-    def of(self, version: int) -> list[str]:
+    def list_networks(self, version: int) -> list[str]:
         """Its networks of an IP version, as packet filters write them: one address without a length."""
-        return [spelled(one) for one in self.networks if one.version == version]
+        return [format_network(network) for network in self.networks if network.version == version]
 
-    def with_lengths(self) -> list[str]:
+    def list_prefixes(self) -> list[str]:
         """Its networks as lists have them: an address has a length too."""
-        bare = map(spelled, self.networks)
-        return [text if "/" in text else f"{text}/{one.max_prefixlen}" for text, one in zip(bare, self.networks)]
+        network_texts = map(format_network, self.networks)
+        return [
+            text if "/" in text else f"{text}/{network.max_prefixlen}"
+            for text, network in zip(network_texts, self.networks)
+        ]
 
 
-def services(decision: Decision, but: Sequence[Network] = ()) -> list[Service]:
-    """The restricted services that have networks, without those that lie in some others. Raises NotExportable for an
+def list_network_services(decision: ExportDecision, excluded_networks: Sequence[Network] = ()) -> list[NetworkService]:
+    """The restricted services that have networks, without those that lie in some others. Raises ExportError for an
     id, a network or a port that is none.
     """
-    found = []
-    section = decision.plan["controls"][CONTROL]
-    for id_, entry in refused(section).items():
-        if not _ID.fullmatch(id_):
-            raise NotExportable(f"the plan has {ascii(id_)} for a service, expected lower case letters, digits and _")
-        networks = tuple(_without(_networks(id_, entry["networks"], section), but))
+    network_services = []
+    section = decision.plan["controls"][FIREWALL_CONTROL]
+    for service_id, entry in select_refused_entries(section).items():
+        if not _SERVICE_ID_PATTERN.fullmatch(service_id):
+            raise ExportError(
+                f"the plan has {ascii(service_id)} for a service, expected lower case letters, digits and _"
+            )
+        networks = tuple(_subtract_networks(_parse_networks(service_id, entry["networks"], section), excluded_networks))
         if networks:
-            found.append(Service(id_, networks, _ports(id_, entry["ports"])))
-    return found
+            network_services.append(NetworkService(service_id, networks, _check_ports(service_id, entry["ports"])))
+    return network_services
 
 
-def management(decision: Decision) -> tuple[Network, ...]:
+def list_management_networks(decision: ExportDecision) -> tuple[Network, ...]:
     """The networks of the management, which nobody is cut off from."""
-    section = decision.plan["controls"][CONTROL]
-    return _networks("the management", section["settings"].get("management", ()), section)
+    section = decision.plan["controls"][FIREWALL_CONTROL]
+    return _parse_networks("the management", section["settings"].get("management", ()), section)
 
 
-def included(found: list[Service]) -> list[str]:
+def list_included_rules(network_services: list[NetworkService]) -> list[str]:
     """Their rules."""
-    return [f"{CONTROL}/{one.id}" for one in found]
+    return [f"{FIREWALL_CONTROL}/{service.id}" for service in network_services]
 
 
-def for_hosts(decision: Decision, *, everywhere: bool) -> Iterator[LeftOut]:
-    """What of the section the point does not get. `everywhere`: it gets what is refused whatever the address."""
-    section = decision.plan["controls"][CONTROL]
-    for id_, entry in sorted(section["services"].items()):
+def list_left_out_networks(decision: ExportDecision, *, has_general_rules: bool) -> Iterator[ExportOmission]:
+    """What of the section the point does not get. `has_general_rules`: it gets what is refused whatever the address."""
+    section = decision.plan["controls"][FIREWALL_CONTROL]
+    for service_id, entry in sorted(section["services"].items()):
         if entry["mode"] in RESTRICTED_MODES and not entry["networks"]:
-            yield LeftOut(f"{CONTROL}/{id_}", "the service", "It has no networks.")
-    listed = {one.id for one in services(decision, () if everywhere else management(decision))}
-    for id_ in sorted(refused(section).keys() - listed):
-        yield LeftOut(f"{CONTROL}/{id_}", "the service", "All of its networks are in proscribe_management.")
-    for rule in () if everywhere else refused_everywhere(section):
-        yield LeftOut(f"{CONTROL}/{rule}", "the port that is refused everywhere", "A list of networks has none.")
+            yield ExportOmission(f"{FIREWALL_CONTROL}/{service_id}", "the service", "It has no networks.")
+    listed_ids = {
+        service.id
+        for service in list_network_services(decision, () if has_general_rules else list_management_networks(decision))
+    }
+    for service_id in sorted(select_refused_entries(section).keys() - listed_ids):
+        yield ExportOmission(
+            f"{FIREWALL_CONTROL}/{service_id}", "the service", "All of its networks are in proscribe_management."
+        )
+    for rule in () if has_general_rules else make_general_matches(section):
+        yield ExportOmission(
+            f"{FIREWALL_CONTROL}/{rule}", "the port that is refused everywhere", "A list of networks has none."
+        )
     if section["settings"].get("rules"):
-        yield LeftOut(f"{CONTROL}/own-rules", "proscribe_firewall_rules", "They are for hosts.")
+        yield ExportOmission(f"{FIREWALL_CONTROL}/own-rules", "proscribe_firewall_rules", "They are for hosts.")
     if section["settings"].get("force_dns"):
-        yield LeftOut(f"{CONTROL}/plain-dns", "proscribe_dns_force", "It is about a host's own resolver.")
+        yield ExportOmission(
+            f"{FIREWALL_CONTROL}/plain-dns", "proscribe_dns_force", "It is about a host's own resolver."
+        )
 
 
-def blocks(plan: Plan, host: str, port: int | None = None, everywhere: bool = False) -> bool | None:
-    """Whether an address is blocked in a section, on a port or on some port; None for a name. `everywhere`: by a point
+def is_address_blocked(plan: Plan, host: str, port: int | None = None, has_general_rules: bool = False) -> bool | None:
+    """Whether an address is blocked in a section, on a port or on some port; None for a name. `has_general_rules`: by a point
     that gets what is refused whatever the address.
     """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return None
-    section = plan["controls"].get(CONTROL)
-    if section is None or _within(address, section["settings"].get("management", ()), section):
+    section = plan["controls"].get(FIREWALL_CONTROL)
+    if section is None or _is_within_networks(address, section["settings"].get("management", ()), section):
         return False
-    if everywhere and port == OVER_TLS and DNS_OVER_TLS in refused_everywhere(section):
+    if has_general_rules and port == DNS_OVER_TLS_PORT and DNS_OVER_TLS_RULE in make_general_matches(section):
         return True
     return any(
-        _within(address, entry["networks"], section)
-        for entry in refused(section).values()
+        _is_within_networks(address, entry["networks"], section)
+        for entry in select_refused_entries(section).values()
         if port is None or not entry["ports"] or port in entry["ports"]
     )
 
 
-def _within(address: IPv4Address | IPv6Address, texts: Sequence[str], section: PlanSection) -> bool:
-    carrying = _carrying(texts, section) if address.version == 6 else ()
-    return any(address in ipaddress.ip_network(text) for text in (*texts, *carrying))
+def _is_within_networks(address: IPv4Address | IPv6Address, texts: Sequence[str], section: PlanSection) -> bool:
+    carrying_networks = _list_carrying_networks(texts, section) if address.version == 6 else ()
+    return any(address in ipaddress.ip_network(text) for text in (*texts, *carrying_networks))
 
 
-def _carrying(texts: Sequence[str], section: PlanSection) -> list[str]:
+def _list_carrying_networks(texts: Sequence[str], section: PlanSection) -> list[str]:
     """Return the IPv6 networks by which translators reach some networks."""
-    return listable(texts, section["settings"].get("nat64", ()))
+    return list_carrying_networks(texts, section["settings"].get("nat64", ()))
 
 
-def _without(networks: Iterable[Network], others: Sequence[Network]) -> Iterator[Network]:
+def _subtract_networks(networks: Iterable[Network], excluded_networks: Sequence[Network]) -> Iterator[Network]:
     """What of some networks lies in none of the others."""
-    for one in networks:
-        other: Any = next((other for other in others if other.overlaps(one)), None)
-        if other is None:
-            yield one
-        elif other.prefixlen > one.prefixlen:
-            yield from _without(sorted(one.address_exclude(other)), others)
+    for network in networks:
+        excluded_network: Any = next(
+            (excluded_network for excluded_network in excluded_networks if excluded_network.overlaps(network)), None
+        )
+        if excluded_network is None:
+            yield network
+        elif excluded_network.prefixlen > network.prefixlen:
+            yield from _subtract_networks(sorted(network.address_exclude(excluded_network)), excluded_networks)
 
 
-def _networks(id_: str, texts: Iterable[str], section: PlanSection) -> tuple[Network, ...]:
+def _parse_networks(service_id: str, texts: Iterable[str], section: PlanSection) -> tuple[Network, ...]:
     try:
-        parsed = [ipaddress.ip_network(str(text)) for text in texts]
-    except ValueError as wrong:
-        raise NotExportable(f"the plan has a network of {id_} that is none: {ascii(str(wrong))}") from None
-    parsed += map(ipaddress.ip_network, _carrying([str(network) for network in parsed], section))
-    both = [[one for one in parsed if one.version == version] for version in (4, 6)]
-    return tuple(one for family in both for one in ipaddress.collapse_addresses(family))  # type: ignore[type-var]
+        parsed_networks = [ipaddress.ip_network(str(text)) for text in texts]
+    except ValueError as error:
+        raise ExportError(f"the plan has a network of {service_id} that is none: {ascii(str(error))}") from None
+    parsed_networks += map(
+        ipaddress.ip_network, _list_carrying_networks([str(network) for network in parsed_networks], section)
+    )
+    networks_by_version = [[network for network in parsed_networks if network.version == version] for version in (4, 6)]
+    return tuple(network for family in networks_by_version for network in ipaddress.collapse_addresses(family))  # type: ignore[type-var]
 
 
-def _ports(id_: str, numbers: Iterable[int]) -> tuple[int, ...]:
-    if not all(type(number) is int and 0 < number < 65536 for number in numbers):
-        raise NotExportable(f"the plan has a port of {id_} that is none")
-    return tuple(sorted(set(numbers)))
+def _check_ports(service_id: str, ports: Iterable[int]) -> tuple[int, ...]:
+    if not all(type(port) is int and 0 < port < 65536 for port in ports):
+        raise ExportError(f"the plan has a port of {service_id} that is none")
+    return tuple(sorted(set(ports)))

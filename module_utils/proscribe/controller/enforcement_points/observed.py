@@ -16,32 +16,32 @@ from ...model.types.report import ExportReader, ReportedExport
 from ...model.types.run import CompiledRun, DueExport
 from ...model.words import DIGEST_PATTERN, POINT_STATES
 from . import access_log, manifest, signature, writing
-from .header import safe
+from .header import sanitise_comment
 
-CHANGED, NOT_SIGNED, EXPIRED, OLDER, MISSING, UNKNOWN, CURRENT = POINT_STATES
-NO_LOG = "no access_log is named for it in proscribe_exports_fed"
+CHANGED_STATE, NOT_SIGNED_STATE, EXPIRED_STATE, OLDER_STATE, MISSING_STATE, UNKNOWN_STATE, CURRENT_STATE = POINT_STATES
+NO_LOG_REASON = "no access_log is named for it in proscribe_exports_fed"
 
 
-def points_of(run: CompiledRun, finished: str) -> list[ReportedExport]:
+def observe_points(run: CompiledRun, finished_at: str) -> list[ReportedExport]:
     """The rows of a run's exports, as they are when it ends: a UTC time."""
-    now = parse_moment(finished)
-    return [_row(one, now) for one in run.get("points", ())]
+    now = parse_moment(finished_at)
+    return [_make_point_row(due_point, now) for due_point in run.get("points", ())]
 
 
-def _row(due: DueExport, now: datetime) -> ReportedExport:
+def _make_point_row(due_point: DueExport, now: datetime) -> ReportedExport:
     try:
-        return _observed(due, _unknown(due), now)
+        return _observe_point(due_point, _make_unknown_row(due_point), now)
     except OSError as error:  # a share that is gone in between
-        return {**_unknown(due), "why": [f"{due['directory']} cannot be read: {error.strerror}"]}
+        return {**_make_unknown_row(due_point), "why": [f"{due_point['directory']} cannot be read: {error.strerror}"]}
 
 
-def _unknown(due: DueExport) -> ReportedExport:
+def _make_unknown_row(due_point: DueExport) -> ReportedExport:
     """A row of which nothing is known yet."""
     return {
-        "format": due["format"],
-        "directory": due["directory"],
-        "group": due["group"],
-        "state": UNKNOWN,
+        "format": due_point["format"],
+        "directory": due_point["directory"],
+        "group": due_point["group"],
+        "state": UNKNOWN_STATE,
         "why": [],
         "written": None,
         "plan": None,
@@ -54,78 +54,83 @@ def _unknown(due: DueExport) -> ReportedExport:
     }
 
 
-def _observed(due: DueExport, row: ReportedExport, now: datetime) -> ReportedExport:
-    directory = Path(due["directory"])
-    if wrong := _unreadable(directory):
-        row["state"], why = wrong
-        return {**row, "why": [why]}
-    content = writing.content_of(directory / manifest.NAME)
-    found = manifest.read(content) if content is not None else None
-    if content is None or found is None or not DIGEST_PATTERN.fullmatch(found.plan):
-        why = f"{manifest.NAME} in {directory} cannot be read, or is none of an export"
-        return {**row, "why": [why]}
-    said = [*_of_content(directory, due, found), *_of_plan(due, found, now)]
-    signing = signature.Signing(due["key"], tuple(due["signers"]))
-    signed = signature.checked(directory, content, signing, now)
-    said += [(NOT_SIGNED, f"its signature does not count: {signed.problem}")] if signed.problem else []
-    row["state"] = min((state for state, _ in said), key=POINT_STATES.index, default=CURRENT)
-    row["why"] = [why for _, why in said]
-    row["written"] = format_moment(found.at) if found.at else None
-    row["plan"], row["signed_with"] = found.plan, signed.key or None
-    row["valid_until"] = format_moment(found.valid_until) if found.valid_until else None
-    row["older"] = found.plan != due["plan"] if due["plan"] else None
-    row["expired"] = found.valid_until is not None and found.valid_until <= now
-    row["fetched_by"], row["fetched_by_unknown"] = _fetched(due, found)
+def _observe_point(due_point: DueExport, row: ReportedExport, now: datetime) -> ReportedExport:
+    directory = Path(due_point["directory"])
+    if unreadable := _explain_unreadable(directory):
+        row["state"], reason = unreadable
+        return {**row, "why": [reason]}
+    content = writing.read_export_file(directory / manifest.MANIFEST_NAME)
+    export = manifest.parse_manifest(content) if content is not None else None
+    if content is None or export is None or not DIGEST_PATTERN.fullmatch(export.plan):
+        reason = f"{manifest.MANIFEST_NAME} in {directory} cannot be read, or is none of an export"
+        return {**row, "why": [reason]}
+    problems = [*_check_content(directory, due_point, export), *_check_plan(due_point, export, now)]
+    signing = signature.ExportSigning(due_point["key"], tuple(due_point["signers"]))
+    signed = signature.check_signature(directory, content, signing, now)
+    problems += [(NOT_SIGNED_STATE, f"its signature does not count: {signed.problem}")] if signed.problem else []
+    row["state"] = min((state for state, _ in problems), key=POINT_STATES.index, default=CURRENT_STATE)
+    row["why"] = [reason for _, reason in problems]
+    row["written"] = format_moment(export.compiled_at) if export.compiled_at else None
+    row["plan"], row["signed_with"] = export.plan, signed.key or None
+    row["valid_until"] = format_moment(export.valid_until) if export.valid_until else None
+    row["older"] = export.plan != due_point["plan"] if due_point["plan"] else None
+    row["expired"] = export.valid_until is not None and export.valid_until <= now
+    row["fetched_by"], row["fetched_by_unknown"] = _summarise_point_fetches(due_point, export)
     return row
 
 
-def _unreadable(directory: Path) -> tuple[str, str] | None:
+def _explain_unreadable(directory: Path) -> tuple[str, str] | None:
     """Why a directory cannot be observed; None where it can."""
     try:
         if not stat.S_ISDIR(directory.lstat().st_mode):
-            return UNKNOWN, f"{directory} is no directory (links are not followed)"
+            return UNKNOWN_STATE, f"{directory} is no directory (links are not followed)"
         next(directory.iterdir(), None)
     except FileNotFoundError:
-        return MISSING, f"there is no {directory}"
+        return MISSING_STATE, f"there is no {directory}"
     except OSError as error:
-        return UNKNOWN, f"{directory} cannot be read: {error.strerror}"
+        return UNKNOWN_STATE, f"{directory} cannot be read: {error.strerror}"
     return None
 
 
-def _of_content(directory: Path, due: DueExport, found: manifest.Earlier) -> list[tuple[str, str]]:
+def _check_content(directory: Path, due_point: DueExport, export: manifest.EarlierExport) -> list[tuple[str, str]]:
     """Whether a directory has the files of its manifest, for this format and group."""
-    if (found.format, found.group) != (due["format"], due["group"]):
-        of = f" of group {safe(found.group)}" if found.group else ""
-        return [(CHANGED, f"it has an export {safe(found.format)}{of}")]
-    for path, digest in sorted(found.files.items()):
-        content = writing.content_of(directory / path)
+    if (export.format, export.group) != (due_point["format"], due_point["group"]):
+        group_note = f" of group {sanitise_comment(export.group)}" if export.group else ""
+        return [(CHANGED_STATE, f"it has an export {sanitise_comment(export.format)}{group_note}")]
+    for path, digest in sorted(export.files.items()):
+        content = writing.read_export_file(directory / path)
         if content is None or hashlib.sha256(content).hexdigest() != digest:
-            return [(CHANGED, f"{path} was changed, or is gone, since it was written")]
+            return [(CHANGED_STATE, f"{path} was changed, or is gone, since it was written")]
     return []
 
 
-def _of_plan(due: DueExport, found: manifest.Earlier, now: datetime) -> list[tuple[str, str]]:
+def _check_plan(due_point: DueExport, export: manifest.EarlierExport, now: datetime) -> list[tuple[str, str]]:
     """Whether an export is from the plan of this run, and still valid."""
-    said = []
-    if found.valid_until is not None and found.valid_until <= now:
-        said.append((EXPIRED, f"it was valid until {format_moment(found.valid_until)}"))
-    if not due["plan"]:
-        said.append((UNKNOWN, f"this run has no plan to compare it with: {due['why']}"))
-    elif found.plan != due["plan"]:
-        said.append((OLDER, f"it is from plan {found.plan[:19]}, and that of this run is {due['plan'][:19]}"))
-    return said
+    problems = []
+    if export.valid_until is not None and export.valid_until <= now:
+        problems.append((EXPIRED_STATE, f"it was valid until {format_moment(export.valid_until)}"))
+    if not due_point["plan"]:
+        problems.append((UNKNOWN_STATE, f"this run has no plan to compare it with: {due_point['why']}"))
+    elif export.plan != due_point["plan"]:
+        problems.append(
+            (OLDER_STATE, f"it is from plan {export.plan[:19]}, and that of this run is {due_point['plan'][:19]}")
+        )
+    return problems
 
 
-def _fetched(due: DueExport, found: manifest.Earlier) -> tuple[ExportReader | None, str]:
+def _summarise_point_fetches(due_point: DueExport, export: manifest.EarlierExport) -> tuple[ExportReader | None, str]:
     """Who fetched the files of an export, and why that is not known."""
-    if not due["access_log"]:
-        return None, NO_LOG
+    if not due_point["access_log"]:
+        return None, NO_LOG_REASON
     try:
-        seen = access_log.fetches(Path(due["access_log"]), due["url"], found.files.keys())
-    except access_log.Unreadable as wrong:
-        return None, str(wrong)
+        fetches = access_log.summarise_fetches(Path(due_point["access_log"]), due_point["url"], export.files.keys())
+    except access_log.UnreadableLogError as error:
+        return None, str(error)
     return {
-        "since": format_moment(seen.since) if seen.since else None,
-        "addresses": seen.addresses,
-        "last": [{"address": one.address, "at": format_moment(one.at), "file": one.file} for one in seen.last],
+        "since": format_moment(fetches.log_start) if fetches.log_start else None,
+        "addresses": fetches.address_count,
+        "last": [
+            {"address": fetch.address, "at": format_moment(fetch.fetched_at), "file": fetch.file_name}
+            for fetch in fetches.last_fetches
+        ],
     }, ""

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from . import formats
-from .declaration import Format
-from .names import names
+from .declaration import ExportFormat
+from .names import list_format_names
 
 
-def _found() -> Mapping[str, Format]:
-    found = {}
-    for name in names():
-        declared = import_module(f".{name}", formats.__name__).FORMAT
-        if declared.name != name:
-            raise ValueError(f"formats/{name}.py declares {declared.name!r}: a format is called as its module is")
-        found[name] = declared
-    return found
+def _load_formats() -> Mapping[str, ExportFormat]:
+    formats_by_name = {}
+    for name in list_format_names():
+        export_format = import_module(f".{name}", formats.__name__).FORMAT
+        if export_format.name != name:
+            raise ValueError(f"formats/{name}.py declares {export_format.name!r}: a format is called as its module is")
+        formats_by_name[name] = export_format
+    return formats_by_name
 
 
-FORMATS: Mapping[str, Format] = _found()
+EXPORT_FORMATS: Mapping[str, ExportFormat] = _load_formats()

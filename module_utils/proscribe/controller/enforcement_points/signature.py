@@ -13,60 +13,70 @@ from typing import NamedTuple
 
 from ..ssh_signatures import NotSigned, Signature, Signer, line_of, sign, verify
 from . import manifest, writing
-from .declaration import NotExportable
+from .declaration import ExportError
 
-NAMESPACE = "proscribe-export"
-SIGNER = Signer(NAMESPACE, NAMESPACE, "exports")
-LARGEST = 1 << 16  # bytes of a signature; one by an RSA key of 16,384 bits has 6,000
-ABSENT = f"there is no {manifest.SIGNATURE}"
+EXPORT_NAMESPACE = "proscribe-export"
+EXPORT_SIGNER = Signer(EXPORT_NAMESPACE, EXPORT_NAMESPACE, "exports")
+MAX_SIGNATURE_BYTES = 1 << 16  # bytes of a signature; one by an RSA key of 16,384 bits has 6,000
+NO_SIGNATURE_PROBLEM = f"there is no {manifest.SIGNATURE_NAME}"
 
 
-class Signing(NamedTuple):
+class ExportSigning(NamedTuple):
     """How an organisation signs its exports."""
 
-    key: str = ""  # the file of the private key; "": exports need no signature
-    signers: tuple[str, ...] = ()  # where the files of allowed signers may be
+    key_path: str = ""  # the file of the private key; "": exports need no signature
+    signer_paths: tuple[str, ...] = ()  # where the files of allowed signers may be
 
 
-def signed(content: bytes, signing: Signing, now: datetime.datetime) -> dict[str, bytes]:
-    """The file with the signature over a manifest; none where nobody signs. Raises NotExportable for a signature that
+def sign_manifest(content: bytes, signing: ExportSigning, now: datetime.datetime) -> dict[str, bytes]:
+    """The file with the signature over a manifest; none where nobody signs. Raises ExportError for a signature that
     would not count.
     """
-    if not signing.key:
+    if not signing.key_path:
         return {}
-    key = Path(signing.key).expanduser()
+    key_path = Path(signing.key_path).expanduser()
     try:
-        made = sign(content, key, NAMESPACE)
-    except NotSigned as wrong:
-        raise NotExportable(str(wrong)) from None
-    if problem := _verified(content, made, signing, now).problem:
-        line = line_of(key, SIGNER)
-        needed = f"\n{(signing.signers or ('allowed_signers',))[0]} needs this line:\n  {line}" if line else ""
-        raise NotExportable(f"that signature would not count, so nothing was written: {problem}{needed}")
-    return {manifest.SIGNATURE: made}
+        signature = sign(content, key_path, EXPORT_NAMESPACE)
+    except NotSigned as error:
+        raise ExportError(str(error)) from None
+    if problem := _verify_signature(content, signature, signing, now).problem:
+        signer_line = line_of(key_path, EXPORT_SIGNER)
+        advice = (
+            f"\n{(signing.signer_paths or ('allowed_signers',))[0]} needs this line:\n  {signer_line}"
+            if signer_line
+            else ""
+        )
+        raise ExportError(f"that signature would not count, so nothing was written: {problem}{advice}")
+    return {manifest.SIGNATURE_NAME: signature}
 
 
-def checked(directory: Path, content: bytes, signing: Signing, now: datetime.datetime) -> Signature:
+def check_signature(directory: Path, content: bytes, signing: ExportSigning, now: datetime.datetime) -> Signature:
     """What the signature in a directory over the bytes of its manifest is worth. Without one, and where none is needed,
     there is no problem and no key.
     """
-    path = directory / manifest.SIGNATURE
-    found = writing.content_of(path, LARGEST)
-    if found is None:
-        absent = not path.is_symlink() and not path.exists()
-        return Signature("" if absent and not signing.key else ABSENT if absent else f"{path.name} is no signature")
-    return _verified(content, found, signing, now)
+    path = directory / manifest.SIGNATURE_NAME
+    signature = writing.read_export_file(path, MAX_SIGNATURE_BYTES)
+    if signature is None:
+        is_absent = not path.is_symlink() and not path.exists()
+        return Signature(
+            ""
+            if is_absent and not signing.key_path
+            else NO_SIGNATURE_PROBLEM
+            if is_absent
+            else f"{path.name} is no signature"
+        )
+    return _verify_signature(content, signature, signing, now)
 
 
-def _verified(content: bytes, signature: bytes, signing: Signing, now: datetime.datetime) -> Signature:
+def _verify_signature(content: bytes, signature: bytes, signing: ExportSigning, now: datetime.datetime) -> Signature:
     """By the first file of allowed signers that has the key; else why the last one that is there does not."""
-    seen = Signature("it cannot be checked: no inventory says where allowed_signers is")
-    there = [one for one in signing.signers if Path(one).is_file()]
+    verification = Signature("it cannot be checked: no inventory says where allowed_signers is")
+    existing_paths = [signer_path for signer_path in signing.signer_paths if Path(signer_path).is_file()]
     with tempfile.TemporaryDirectory(prefix="proscribe-") as folder:
-        file = Path(folder, manifest.SIGNATURE)
-        file.write_bytes(signature)
-        for signers in there or signing.signers[:1]:
-            seen = verify(content, file, Path(signers), SIGNER, now)
-            if not seen.problem:
+        signature_path = Path(folder, manifest.SIGNATURE_NAME)
+        signature_path.write_bytes(signature)
+        for signers_path in existing_paths or signing.signer_paths[:1]:
+            verification = verify(content, signature_path, Path(signers_path), EXPORT_SIGNER, now)
+            if not verification.problem:
                 break
-    return seen
+    return verification

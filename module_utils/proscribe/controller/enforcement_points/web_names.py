@@ -16,79 +16,90 @@ from ...host.controls.browser.rendering import (
 from ...host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
 from ...model.plan import RESTRICTED_MODES
 from ...model.types.plan import Plan, PlanSection
-from .decision import open_for_tenants
-from .declaration import Decision, LeftOut
+from .decision import list_open_for_tenants
+from .declaration import ExportDecision, ExportOmission
 
-CONTROL = "browser"
+BROWSER_CONTROL = "browser"
 
 
-class WebNames(NamedTuple):
-    """The names of a decision. `hosts` are those without a path: the nearest of them decides about a host, and each
+class ExportedWebNames(NamedTuple):
+    """The names of a decision. `is_blocked_by_host` are those without a path: the nearest of them decides about a host, and each
     says another thing than the one above it.
     """
 
-    hosts: Mapping[str, bool]  # whether it is blocked, with all below it
-    paths: Mapping[SiteName, bool]  # the starts of paths that differ from their hosts
-    included: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]  # but for the paths
+    is_blocked_by_host: Mapping[str, bool]  # whether it is blocked, with all below it
+    is_blocked_by_path: Mapping[SiteName, bool]  # the starts of paths that differ from their hosts
+    included_rules: tuple[str, ...]
+    left_out: tuple[ExportOmission, ...]  # but for the paths
 
-    def blocked(self, host: str) -> bool:
+    def is_host_blocked(self, host: str) -> bool:
         """Whether a host is blocked, whatever the path."""
-        return next((self.hosts[one] for one in list_covering_hosts(host) if one in self.hosts), False)
+        return next(
+            (
+                self.is_blocked_by_host[parent]
+                for parent in list_covering_hosts(host)
+                if parent in self.is_blocked_by_host
+            ),
+            False,
+        )
 
 
-def web_names(decision: Decision) -> WebNames:
+def collect_web_names(decision: ExportDecision) -> ExportedWebNames:
     """The names of a decision. Raises ControlError for a name that is none."""
-    section = decision.plan["controls"][CONTROL]
+    section = decision.plan["controls"][BROWSER_CONTROL]
     services = section["services"]
-    smallest = sorted(make_minimal_names(services).items())
-    return WebNames(
-        {one.host: blocked for one, blocked in smallest if not one.path},
-        {one: blocked for one, blocked in smallest if one.path},
+    minimal_names = sorted(make_minimal_names(services).items())
+    return ExportedWebNames(
+        {web_name.host: is_blocked for web_name, is_blocked in minimal_names if not web_name.path},
+        {web_name: is_blocked for web_name, is_blocked in minimal_names if web_name.path},
         tuple(
-            f"{CONTROL}/{id_}"
-            for id_, entry in sorted(services.items())
+            f"{BROWSER_CONTROL}/{service_id}"
+            for service_id, entry in sorted(services.items())
             if entry["mode"] in RESTRICTED_MODES and list_service_names(entry)
         ),
-        (*open_for_tenants(decision.plan, CONTROL), *_for_browsers(section)),
+        (*list_open_for_tenants(decision.plan, BROWSER_CONTROL), *_list_browser_omissions(section)),
     )
 
 
-def with_left_out(decision: Decision, names: WebNames) -> Decision:
+def add_left_out(decision: ExportDecision, web_names: ExportedWebNames) -> ExportDecision:
     """A decision that says as well what its names leave out, for the head of a file."""
-    return decision._replace(left_out=(*decision.left_out, *names.left_out))
+    return decision._replace(left_out=(*decision.left_out, *web_names.left_out))
 
 
-def rule_of(decision: Decision, one: SiteName) -> str:
+def find_name_rule(decision: ExportDecision, web_name: SiteName) -> str:
     """The rule of the first restricted service that has a name; "" where it follows from several."""
-    services = decision.plan["controls"][CONTROL]["services"]
-    found = (
-        id_
-        for id_, entry in sorted(services.items())
-        if entry["mode"] in RESTRICTED_MODES and one in list_service_names(entry)
+    services = decision.plan["controls"][BROWSER_CONTROL]["services"]
+    service_ids = (
+        service_id
+        for service_id, entry in sorted(services.items())
+        if entry["mode"] in RESTRICTED_MODES and web_name in list_service_names(entry)
     )
-    return next((f"{CONTROL}/{id_}" for id_ in found), "")
+    return next((f"{BROWSER_CONTROL}/{service_id}" for service_id in service_ids), "")
 
 
-def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
+def is_site_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether a host is blocked in a section, or what it has at a path."""
-    section = plan["controls"].get(CONTROL)
-    bare, slash, path = host.partition("/")
-    if section is None or "." not in bare:
+    section = plan["controls"].get(BROWSER_CONTROL)
+    host_name, slash, path = host.partition("/")
+    if section is None or "." not in host_name:
         return False
-    verdicts, whole = NameVerdicts(section["services"]), parse_site_name(bare)
-    return verdicts.is_blocked(whole) or verdicts.is_blocked(whole._replace(path=slash + path))
+    verdicts, web_name = NameVerdicts(section["services"]), parse_site_name(host_name)
+    return verdicts.is_blocked(web_name) or verdicts.is_blocked(web_name._replace(path=slash + path))
 
 
-def _for_browsers(section: PlanSection) -> Iterator[LeftOut]:
-    for id_, entry in sorted(section["services"].items()):
+def _list_browser_omissions(section: PlanSection) -> Iterator[ExportOmission]:
+    for setting_id, entry in sorted(section["services"].items()):
         if entry["mode"] in RESTRICTED_MODES and any(entry.get("extensions", {}).values()):
-            yield LeftOut(f"{CONTROL}/{id_}", "its browser extensions", "A proxy does not manage browsers.")
+            yield ExportOmission(
+                f"{BROWSER_CONTROL}/{setting_id}", "its browser extensions", "A proxy does not manage browsers."
+            )
     settings = section["settings"]
-    for id_, value in sorted(settings.get("browsers", {}).items()):
-        if value != UNMANAGED:
-            yield LeftOut(f"{CONTROL}/{id_}", "the setting of browsers", "A proxy does not manage browsers.")
-    for id_, provider in ((GOOGLE_TENANTS, "google"), (MICROSOFT_TENANTS, "microsoft")):
+    for setting_id, setting in sorted(settings.get("browsers", {}).items()):
+        if setting != UNMANAGED:
+            yield ExportOmission(
+                f"{BROWSER_CONTROL}/{setting_id}", "the setting of browsers", "A proxy does not manage browsers."
+            )
+    for setting_id, provider in ((GOOGLE_TENANTS, "google"), (MICROSOFT_TENANTS, "microsoft")):
         if settings.get("tenants", {}).get(provider):
-            why = "A proxy that does not open HTTPS cannot distinguish private accounts from the organisation's."
-            yield LeftOut(f"{CONTROL}/{id_}", "the accounts of other organisations", why)
+            reason = "A proxy that does not open HTTPS cannot distinguish private accounts from the organisation's."
+            yield ExportOmission(f"{BROWSER_CONTROL}/{setting_id}", "the accounts of other organisations", reason)

@@ -13,123 +13,148 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ...wire.replies.shapes import UnusableAnswer, read_name
-from .command import ARCHITECTURE, BEGIN, CODE_PAGE, CODE_PAGES, DONE, END, FAILED, LIST, SERVICE, TASKS, TREE, USERS
-from .registry import Registry, folded
+from .command import (
+    ARCHITECTURE_PART,
+    BEGIN_PART,
+    CODE_PAGE_PART,
+    CODE_PAGES_KEY,
+    DONE_MARK,
+    END_PART,
+    FAILED_MARK,
+    LIST_PART,
+    SERVICE_PART,
+    TASKS_PART,
+    TREE_PART,
+    USERS_HIVE,
+)
+from .registry import WindowsRegistry, normalise_key
 
-MOST_LINES = 1_000_000
-MOST_TASKS = 50_000
-UTF_8 = 65001
+MAX_LINES = 1_000_000
+MAX_TASKS = 50_000
+UTF_8_CODE_PAGE = 65001
 # Code pages by number, where Python's name of the codec is another than cp<number>.
-CODECS = {54936: "gb18030", 20866: "koi8-r", 28591: "latin-1"}
-_NUMBER = re.compile(r"\d{3,5}")
-_VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,6}(?:\.\d{1,6})?")
-OF_USERS = folded(f"{USERS}\\x").removesuffix("x")
-HOSTS_SERVICES = "svchost.exe"  # the image of the processes in which Windows' own services run
-REPLACED = "\N{REPLACEMENT CHARACTER}"
+CODECS_BY_CODE_PAGE = {54936: "gb18030", 20866: "koi8-r", 28591: "latin-1"}
+_NUMBER_PATTERN = re.compile(r"\d{3,5}")
+_VERSION_PATTERN = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,6}(?:\.\d{1,6})?")
+USERS_PREFIX = normalise_key(f"{USERS_HIVE}\\x").removesuffix("x")
+SERVICES_IMAGE = "svchost.exe"  # the image of the processes in which Windows' own services run
+REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
-class Task(NamedTuple):
+class WindowsTask(NamedTuple):
     """A program that runs."""
 
     image: str
     pid: int
 
 
-class Answer(NamedTuple):
+class WindowsAnswer(NamedTuple):
     """What a host said."""
 
     version: str  # of Windows, "" where it does not say
     architecture: str
-    narrow: bool  # whether a program of 32 bits answered on a host of 64, which sees the registry of the former
-    exact: bool  # whether names of every script come through, so that one can be compared
-    tasks: Sequence[Task] | None  # None: they could not be listed
-    registry: Registry
-    applier: bool | None = None  # whether the service runs that applies AppLocker's rules; None: it does not say
+    is_narrow: bool  # whether a program of 32 bits answered on a host of 64, which sees the registry of the former
+    is_exact: bool  # whether names of every script come through, so that one can be compared
+    tasks: Sequence[WindowsTask] | None  # None: they could not be listed
+    registry: WindowsRegistry
+    is_applier_running: bool | None = (
+        None  # whether the service runs that applies AppLocker's rules; None: it does not say
+    )
 
 
-class _Part(NamedTuple):
+class _AnswerPart(NamedTuple):
     kind: str
     argument: str
     lines: list[str]
-    ended: bool  # well
+    is_complete: bool  # well
 
 
-def read(printed: bytes, mark: str) -> Answer:
+def parse_answer(output: bytes, token: str) -> WindowsAnswer:
     """What a host printed, whose parts begin with a token. Raises Unusable for what is no whole answer."""
-    text, exact = _text(printed, mark)
-    parts = list(_parts(text, mark))
-    if not parts or parts[0].kind != BEGIN or parts[-1].kind != END:
+    text, is_exact = _decode_output(output, token)
+    parts = list(_split_parts(text, token))
+    if not parts or parts[0].kind != BEGIN_PART or parts[-1].kind != END_PART:
         raise UnusableAnswer("it is no whole answer of a Windows command line")
-    registry = Registry()
-    tasks: list[Task] | None = None
-    applier: bool | None = None
+    registry = WindowsRegistry()
+    tasks: list[WindowsTask] | None = None
+    is_applier_running: bool | None = None
     for part in parts:
-        if part.kind in (LIST, TREE) and part.ended:
-            _take(registry, part)
-        elif part.kind == TASKS and part.ended:
-            tasks = _tasks(part.lines) or None  # what prints the list runs itself
-        elif part.kind == SERVICE and part.ended:
-            processes = {task.image.casefold() for task in _tasks(part.lines)}
-            applier = bool(processes) if processes <= {HOSTS_SERVICES} else None  # a list of all is none of a service
-    version = _VERSION.search(" ".join(parts[0].lines)[:1000])
-    said = dict(line.partition("=")[::2] for part in parts if part.kind == ARCHITECTURE for line in part.lines)
-    wider = said.get("PROCESSOR_ARCHITEW6432", "")
-    architecture = read_name(wider or said.get("PROCESSOR_ARCHITECTURE", ""), "architecture", 40)
-    return Answer(version[0] if version else "", architecture, bool(wider), exact, tasks, registry, applier)
+        if part.kind in (LIST_PART, TREE_PART) and part.is_complete:
+            _read_registry_part(registry, part)
+        elif part.kind == TASKS_PART and part.is_complete:
+            tasks = _parse_tasks(part.lines) or None  # what prints the list runs itself
+        elif part.kind == SERVICE_PART and part.is_complete:
+            processes = {task.image.casefold() for task in _parse_tasks(part.lines)}
+            is_applier_running = (
+                bool(processes) if processes <= {SERVICES_IMAGE} else None
+            )  # a list of all is none of a service
+    version = _VERSION_PATTERN.search(" ".join(parts[0].lines)[:1000])
+    settings = dict(line.partition("=")[::2] for part in parts if part.kind == ARCHITECTURE_PART for line in part.lines)
+    host_architecture = settings.get("PROCESSOR_ARCHITEW6432", "")
+    architecture = read_name(host_architecture or settings.get("PROCESSOR_ARCHITECTURE", ""), "architecture", 40)
+    return WindowsAnswer(
+        version[0] if version else "",
+        architecture,
+        bool(host_architecture),
+        is_exact,
+        tasks,
+        registry,
+        is_applier_running,
+    )
 
 
-def _take(registry: Registry, part: _Part) -> None:
+def _read_registry_part(registry: WindowsRegistry, part: _AnswerPart) -> None:
     """Take in a part of the registry. What is too much is unknown where a user wrote it, and else no answer at all."""
     try:
-        registry.take(part.argument, part.lines, part.kind == TREE)
+        registry.read_query(part.argument, part.lines, part.kind == TREE_PART)
     except UnusableAnswer:
-        if not folded(part.argument).startswith(OF_USERS):
+        if not normalise_key(part.argument).startswith(USERS_PREFIX):
             raise
 
 
-def _parts(text: str, mark: str) -> Iterator[_Part]:
-    kind, argument, lines, ended = "", "", [], False
+def _split_parts(text: str, token: str) -> Iterator[_AnswerPart]:
+    kind, argument, lines, is_complete = "", "", [], False
     for count, line in enumerate(text.split("\n")):
-        if count > MOST_LINES:
-            raise UnusableAnswer(f"it has more than {MOST_LINES:,} lines")
+        if count > MAX_LINES:
+            raise UnusableAnswer(f"it has more than {MAX_LINES:,} lines")
         line = line.rstrip("\r")
-        if not line.startswith(f"{mark} "):
+        if not line.startswith(f"{token} "):
             lines.append(line)
             continue
-        word, _, rest = line[len(mark) + 1 :].partition(" ")
-        if word.strip() in (DONE, FAILED):
-            ended = word.strip() == DONE
+        word, _, argument_text = line[len(token) + 1 :].partition(" ")
+        if word.strip() in (DONE_MARK, FAILED_MARK):
+            is_complete = word.strip() == DONE_MARK
             continue
         if kind:
-            yield _Part(kind, argument, lines, ended)
-        kind, argument, lines, ended = word, rest.strip(), [], False
+            yield _AnswerPart(kind, argument, lines, is_complete)
+        kind, argument, lines, is_complete = word, argument_text.strip(), [], False
     if kind:
-        yield _Part(kind, argument, lines, ended)
+        yield _AnswerPart(kind, argument, lines, is_complete)
 
 
-def _text(printed: bytes, mark: str) -> tuple[str, bool]:
+def _decode_output(output: bytes, token: str) -> tuple[str, bool]:
     """The text, and whether names of every script came through."""
-    if mark.encode("utf-16-le") in printed:
-        start = printed.find(mark.encode("utf-16-le"))
-        return _decoded(printed[start:], "utf-16-le")
-    start = max(printed.find(mark.encode()), 0)
-    printed = printed[start:]
-    number = _code_page(printed, mark)
+    if token.encode("utf-16-le") in output:
+        start = output.find(token.encode("utf-16-le"))
+        return _decode_with_codec(output[start:], "utf-16-le")
+    start = max(output.find(token.encode()), 0)
+    output = output[start:]
+    code_page = _find_code_page(output, token)
     try:
         # Letters beyond ASCII that are no UTF-8 by chance only; without them nobody knows what a `?` stands for.
-        return printed.decode("utf-8"), number == UTF_8 or not printed.isascii()
+        return output.decode("utf-8"), code_page == UTF_8_CODE_PAGE or not output.isascii()
     except UnicodeDecodeError:
-        text, _ = _decoded(printed, _codec(number))
+        text, _ = _decode_with_codec(output, _find_codec(code_page))
         return text, False  # a code page has the letters of some scripts, and `?` for all others
 
 
-def _decoded(printed: bytes, codec: str) -> tuple[str, bool]:
-    text = printed.decode(codec, "replace")
-    return text, REPLACED not in text
+def _decode_with_codec(output: bytes, codec: str) -> tuple[str, bool]:
+    text = output.decode(codec, "replace")
+    return text, REPLACEMENT_CHARACTER not in text
 
 
-def _codec(number: int) -> str:
-    codec = CODECS.get(number, f"cp{number}")
+def _find_codec(code_page: int) -> str:
+    codec = CODECS_BY_CODE_PAGE.get(code_page, f"cp{code_page}")
     try:
         codecs.lookup(codec)
     except LookupError:
@@ -137,29 +162,29 @@ def _codec(number: int) -> str:
     return codec
 
 
-def _code_page(printed: bytes, mark: str) -> int:
+def _find_code_page(output: bytes, token: str) -> int:
     """The number of the code page in which the host printed; 0 where it does not say. `chcp` prints a translated text
     with the number in it; where there is no console, it is that of the system, which the registry has.
     """
-    text = printed.decode("ascii", "replace")
-    _, there, rest = text.partition(f"{mark} {CODE_PAGE}")
-    numbers = _NUMBER.findall(rest[:2000].partition(f"{mark} ")[0]) if there else []
+    text = output.decode("ascii", "replace")
+    _, separator, following_text = text.partition(f"{token} {CODE_PAGE_PART}")
+    numbers = _NUMBER_PATTERN.findall(following_text[:2000].partition(f"{token} ")[0]) if separator else []
     if numbers:
         return int(numbers[-1])
-    _, there, rest = text.partition(f"{mark} {LIST} {CODE_PAGES}")
-    oem = re.search(r" {4}OEMCP {4}REG_SZ {4}(\d{3,5})\b", rest[:20_000]) if there else None
-    return int(oem[1]) if oem else 0
+    _, separator, following_text = text.partition(f"{token} {LIST_PART} {CODE_PAGES_KEY}")
+    match = re.search(r" {4}OEMCP {4}REG_SZ {4}(\d{3,5})\b", following_text[:20_000]) if separator else None
+    return int(match[1]) if match else 0
 
 
-def _tasks(lines: Sequence[str]) -> list[Task]:
+def _parse_tasks(lines: Sequence[str]) -> list[WindowsTask]:
     """The programs of `tasklist /fo csv /nh`: image and number come first; what follows is in the host's language."""
-    found = []
+    tasks = []
     try:
         for row in csv.reader(line for line in lines if line):
             if len(row) >= 2 and row[1].isascii() and row[1].isdigit() and len(row[1]) < 12:
-                found.append(Task(read_name(row[0], "an image name", 260), int(row[1])))
-            if len(found) > MOST_TASKS:
-                raise UnusableAnswer(f"more than {MOST_TASKS:,} programs run")
-    except csv.Error as wrong:
-        raise UnusableAnswer(f"its list of programs cannot be read: {wrong}") from None
-    return found
+                tasks.append(WindowsTask(read_name(row[0], "an image name", 260), int(row[1])))
+            if len(tasks) > MAX_TASKS:
+                raise UnusableAnswer(f"more than {MAX_TASKS:,} programs run")
+    except csv.Error as error:
+        raise UnusableAnswer(f"its list of programs cannot be read: {error}") from None
+    return tasks

@@ -13,149 +13,195 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ...host.controls.group_policy import applocker as policy
-from ...host.controls.group_policy.registry_pol import Entry, said_by
+from ...host.controls.group_policy.registry_pol import RegistryEntry, decode_entry
 from ...host.system.types import escape_text
 from ...model.finding import NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
 from ...model.types.plan import PlanSection
-from .answer import Answer
-from .command import APPLIER, APPLIER_KEY, APPLOCKER
-from .packages import MANAGER
-from .registry import Registry
+from .answer import WindowsAnswer
+from .command import APPLIER_KEY, APPLIER_SERVICE, APPLOCKER_HOST_KEY
+from .packages import WINDOWS_MANAGER
+from .registry import WindowsRegistry
 
-RULE = "apps/applocker"
-MODE, TEXT, START = "enforcementmode", "value", "start"
-LOGS, DENIES, AUTOMATIC = 0, 1, 2
-MODES = {LOGS: "it only logs (AuditOnly)", DENIES: "it denies (Enabled)"}
-NOT_CONFIGURED = "it denies (not configured)"
-NOT_DOCUMENTED = "its mode is none that is documented"
-NOTHING = "no rule has arrived"
-NOT_READ = f"{APPLOCKER} cannot be read there"
-NO_SERVICE = f"{APPLIER_KEY} cannot be read there"
-NO_POLICY = "the plan has a text that no rule of AppLocker takes"
-NOT_KNOWN = f"whether {APPLIER} runs is not known"
-ONLY_REPORTED = "report only: the plan does not ask AppLocker to deny"
-LONGEST = 40  # characters of a collection's name
-_ATTRIBUTE = re.compile(r'(\w{1,40})="([^"]*)"')
-_FREE = ("Name", "Description")  # of a rule, which decide nothing
+APPLOCKER_RULE = "apps/applocker"
+MODE_VALUE, TEXT_VALUE, START_VALUE = "enforcementmode", "value", "start"
+LOGGING_MODE, DENYING_MODE, AUTOMATIC_START = 0, 1, 2
+MODE_DESCRIPTIONS = {LOGGING_MODE: "it only logs (AuditOnly)", DENYING_MODE: "it denies (Enabled)"}
+NOT_CONFIGURED_DETAIL = "it denies (not configured)"
+NOT_DOCUMENTED_DETAIL = "its mode is none that is documented"
+NO_RULE_DETAIL = "no rule has arrived"
+UNREAD_RULES_REASON = f"{APPLOCKER_HOST_KEY} cannot be read there"
+UNREAD_SERVICE_REASON = f"{APPLIER_KEY} cannot be read there"
+INVALID_POLICY_REASON = "the plan has a text that no rule of AppLocker takes"
+UNKNOWN_SERVICE_REASON = f"whether {APPLIER_SERVICE} runs is not known"
+REPORT_ONLY_REASON = "report only: the plan does not ask AppLocker to deny"
+MAX_NAME_LENGTH = 40  # characters of a collection's name
+_ATTRIBUTE_PATTERN = re.compile(r'(\w{1,40})="([^"]*)"')
+_FREE_ATTRIBUTES = ("Name", "Description")  # of a rule, which decide nothing
 
 
-class Collection(NamedTuple):
+class RuleCollection(NamedTuple):
     """A collection of rules: what Windows does with it, and its rules, each with what decides."""
 
     mode: int | None  # None: it is not configured
     rules: dict[str, frozenset[tuple[str, str]]]
 
     @property
-    def denies(self) -> bool:
-        return self.mode in (DENIES, None)
+    def is_denying(self) -> bool:
+        return self.mode in (DENYING_MODE, None)
 
 
-def observe(section: PlanSection, answer: Answer) -> list[RuleVerdict]:
+def observe_applocker(section: PlanSection, answer: WindowsAnswer) -> list[RuleVerdict]:
     """The verdict; none where nothing is asked for and nothing is there. The plan's rules are those of the export, and
     of a domain's object.
     """
     try:
-        entries = policy.entries(section)
-    except ValueError as wrong:
-        return [RuleVerdict(RULE, UNKNOWN, reason=f"{NO_POLICY}: {wrong}")]
-    return compare(policy.mode_of(section), entries, section["mode"], answer)
+        entries = policy.list_registry_entries(section)
+    except ValueError as error:
+        return [RuleVerdict(APPLOCKER_RULE, UNKNOWN, reason=f"{INVALID_POLICY_REASON}: {error}")]
+    return compare_applocker(policy.get_applocker_mode(section), entries, section["mode"], answer)
 
 
-def compare(desired_mode: str, entries: Sequence[Entry], mode: str, answer: Answer) -> list[RuleVerdict]:
-    """The same for the values that a policy sets. `desired_mode` is what the plan says of AppLocker, and `mode` is
+def compare_applocker(
+    desired_mode: str, entries: Sequence[RegistryEntry], control_mode: str, answer: WindowsAnswer
+) -> list[RuleVerdict]:
+    """The same for the values that a policy sets. `desired_mode` is what the plan says of AppLocker, and `control_mode` is
     that of the control.
     """
-    desired, there = _desired(entries), _there(answer.registry)
-    readable = answer.registry.complete(APPLOCKER)
-    if readable and not desired and not there:
+    desired_collections, host_collections = (
+        _collect_desired_collections(entries),
+        _collect_host_collections(answer.registry),
+    )
+    is_readable = answer.registry.is_complete(APPLOCKER_HOST_KEY)
+    if is_readable and not desired_collections and not host_collections:
         return []
-    wrong, right = _compared(desired, there) if readable else ([], [])
-    service, unknown = _service(answer) if desired or there else ([], [])
-    unseen = "; ".join([*([] if readable else [NOT_READ]), *unknown])
-    if desired_mode == policy.ENFORCE and desired:
-        return [judge_rule(RULE, {"mode": mode}, [*wrong, *service], unseen)]
-    reason = "; ".join(filter(None, (ONLY_REPORTED, unseen)))
-    return [RuleVerdict(RULE, NOT_APPLICABLE, (*wrong, *right, *(service if there else ())), reason=reason)]
+    deviations, other_findings = (
+        _compare_collections(desired_collections, host_collections) if is_readable else ([], [])
+    )
+    service_findings, unknown_reasons = (
+        _observe_service(answer) if desired_collections or host_collections else ([], [])
+    )
+    unseen_reason = "; ".join([*([] if is_readable else [UNREAD_RULES_REASON]), *unknown_reasons])
+    if desired_mode == policy.ENFORCE_MODE and desired_collections:
+        return [judge_rule(APPLOCKER_RULE, {"mode": control_mode}, [*deviations, *service_findings], unseen_reason)]
+    reason = "; ".join(filter(None, (REPORT_ONLY_REASON, unseen_reason)))
+    return [
+        RuleVerdict(
+            APPLOCKER_RULE,
+            NOT_APPLICABLE,
+            (*deviations, *other_findings, *(service_findings if host_collections else ())),
+            reason=reason,
+        )
+    ]
 
 
-def _compared(
-    desired: Mapping[str, Collection], there: Mapping[str, Collection]
+def _compare_collections(
+    desired_collections: Mapping[str, RuleCollection], host_collections: Mapping[str, RuleCollection]
 ) -> tuple[list[Finding], list[Finding]]:
     """A finding for each collection that is not as desired, and for each that is, or that is somebody else's."""
-    wrong: list[Finding] = []
-    right: list[Finding] = []
-    for name, own in desired.items():
-        found = there.get(name.casefold())
-        if found is None:
-            wrong.append(_finding(name, NOTHING))
+    deviations: list[Finding] = []
+    other_findings: list[Finding] = []
+    for name, desired_collection in desired_collections.items():
+        host_collection = host_collections.get(name.casefold())
+        if host_collection is None:
+            deviations.append(_make_rules_finding(name, NO_RULE_DETAIL))
             continue
-        missing = len(own.rules.keys() - found.rules.keys())
-        changed = sum(found.rules.get(id_, said) != said for id_, said in own.rules.items())
-        said = [f"{missing:,} of the plan's {len(own.rules):,} are not there"] * (missing > 0)
-        said += [f"{changed:,} of the plan's say something else"] * (changed > 0)
-        as_desired = not said and found.denies == own.denies
-        (right if as_desired else wrong).append(_finding(name, _described(found), *said))
-    names = {name.casefold() for name in desired}
-    right += [_finding(name, _described(found)) for name, found in there.items() if name not in names]
-    return wrong, right
+        missing_count = len(desired_collection.rules.keys() - host_collection.rules.keys())
+        changed_count = sum(
+            host_collection.rules.get(rule_id, differences) != differences
+            for rule_id, differences in desired_collection.rules.items()
+        )
+        differences = [f"{missing_count:,} of the plan's {len(desired_collection.rules):,} are not there"] * (
+            missing_count > 0
+        )
+        differences += [f"{changed_count:,} of the plan's say something else"] * (changed_count > 0)
+        is_as_desired = not differences and host_collection.is_denying == desired_collection.is_denying
+        (other_findings if is_as_desired else deviations).append(
+            _make_rules_finding(name, _describe_collection(host_collection), *differences)
+        )
+    names = {name.casefold() for name in desired_collections}
+    other_findings += [
+        _make_rules_finding(name, _describe_collection(host_collection))
+        for name, host_collection in host_collections.items()
+        if name not in names
+    ]
+    return deviations, other_findings
 
 
-def _described(found: Collection) -> str:
-    said = NOT_CONFIGURED if found.mode is None else MODES.get(found.mode, NOT_DOCUMENTED)
-    return f"{said}, {len(found.rules):,} rule{'s' * (len(found.rules) != 1)}"
+def _describe_collection(collection: RuleCollection) -> str:
+    mode_description = (
+        NOT_CONFIGURED_DETAIL
+        if collection.mode is None
+        else MODE_DESCRIPTIONS.get(collection.mode, NOT_DOCUMENTED_DETAIL)
+    )
+    return f"{mode_description}, {len(collection.rules):,} rule{'s' * (len(collection.rules) != 1)}"
 
 
-def _finding(collection: str, *said: str) -> Finding:
-    shown = escape_text(collection[:LONGEST])
-    return Finding("rules", f"AppLocker {shown}", MANAGER, path=f"{APPLOCKER}\\{shown}", detail="; ".join(said))
+def _make_rules_finding(collection: str, *details: str) -> Finding:
+    collection_name = escape_text(collection[:MAX_NAME_LENGTH])
+    return Finding(
+        "rules",
+        f"AppLocker {collection_name}",
+        WINDOWS_MANAGER,
+        path=f"{APPLOCKER_HOST_KEY}\\{collection_name}",
+        detail="; ".join(details),
+    )
 
 
-def _desired(entries: Iterable[Entry]) -> dict[str, Collection]:
+def _collect_desired_collections(entries: Iterable[RegistryEntry]) -> dict[str, RuleCollection]:
     """The collections that the plan's values make, by their names."""
-    found: dict[str, Collection] = {}
+    collections: dict[str, RuleCollection] = {}
     for entry in entries:
-        name, _, id_ = entry.key[len(policy.KEY) + 1 :].partition("\\")
-        one = found.setdefault(name, Collection(None, {}))
-        if id_:
-            one.rules[_id(id_)] = _decisive(str(said_by(entry)))
-        elif entry.value.casefold() == MODE:
-            found[name] = one._replace(mode=_mode(said_by(entry)))
-    return found
+        name, _, rule_id = entry.key[len(policy.APPLOCKER_KEY) + 1 :].partition("\\")
+        collection = collections.setdefault(name, RuleCollection(None, {}))
+        if rule_id:
+            collection.rules[_normalise_rule_id(rule_id)] = _extract_decisive_attributes(str(decode_entry(entry)))
+        elif entry.value_name.casefold() == MODE_VALUE:
+            collections[name] = collection._replace(mode=_parse_mode(decode_entry(entry)))
+    return collections
 
 
-def _there(registry: Registry) -> dict[str, Collection]:
+def _collect_host_collections(registry: WindowsRegistry) -> dict[str, RuleCollection]:
     """The collections that a host has, by their names without case; one without a rule decides nothing."""
-    found = {}
-    for name in registry.names(APPLOCKER):
-        key = f"{APPLOCKER}\\{name}"
-        mode = registry.values(key).get(MODE)
-        texts = {_id(id_): registry.values(f"{key}\\{id_}").get(TEXT) for id_ in registry.names(key)}
-        rules = {id_: _decisive(str(text.data)) for id_, text in texts.items() if text is not None}
+    collections = {}
+    for name in registry.list_key_names(APPLOCKER_HOST_KEY):
+        key = f"{APPLOCKER_HOST_KEY}\\{name}"
+        mode = registry.read_values(key).get(MODE_VALUE)
+        texts = {
+            _normalise_rule_id(rule_id): registry.read_values(f"{key}\\{rule_id}").get(TEXT_VALUE)
+            for rule_id in registry.list_key_names(key)
+        }
+        rules = {
+            rule_id: _extract_decisive_attributes(str(text.data)) for rule_id, text in texts.items() if text is not None
+        }
         if rules:
-            found[name.casefold()] = Collection(_mode(mode.data) if mode else None, rules)
-    return found
+            collections[name.casefold()] = RuleCollection(_parse_mode(mode.data) if mode else None, rules)
+    return collections
 
 
-def _mode(said: object) -> int:
-    return said if isinstance(said, int) else -1
+def _parse_mode(mode_data: object) -> int:
+    return mode_data if isinstance(mode_data, int) else -1
 
 
-def _id(name: str) -> str:
+def _normalise_rule_id(name: str) -> str:
     return name.strip("{}").casefold()
 
 
-def _decisive(text: str) -> frozenset[tuple[str, str]]:
+def _extract_decisive_attributes(text: str) -> frozenset[tuple[str, str]]:
     """What decides in a rule: its attributes, whatever their order, since Windows writes a rule anew."""
-    return frozenset(pair for pair in _ATTRIBUTE.findall(text) if pair[0] not in _FREE)
+    return frozenset(pair for pair in _ATTRIBUTE_PATTERN.findall(text) if pair[0] not in _FREE_ATTRIBUTES)
 
 
-def _service(answer: Answer) -> tuple[list[Finding], list[str]]:
+def _observe_service(answer: WindowsAnswer) -> tuple[list[Finding], list[str]]:
     """What is wrong with the service that applies the rules, and what is not known of it."""
-    start = answer.registry.values(APPLIER_KEY).get(START)
-    wrong = []
-    if start is not None and start.data != AUTOMATIC:
-        wrong.append("it does not start with Windows")
-    if answer.applier is False:
-        wrong.append("it does not run, so no rule is in effect")
-    unknown = [NO_SERVICE] * (start is None) + [NOT_KNOWN] * (answer.applier is None)
-    return [Finding("service", APPLIER, MANAGER, path=APPLIER_KEY, detail=said) for said in wrong], unknown
+    start_value = answer.registry.read_values(APPLIER_KEY).get(START_VALUE)
+    defects = []
+    if start_value is not None and start_value.data != AUTOMATIC_START:
+        defects.append("it does not start with Windows")
+    if answer.is_applier_running is False:
+        defects.append("it does not run, so no rule is in effect")
+    unknown_reasons = [UNREAD_SERVICE_REASON] * (start_value is None) + [UNKNOWN_SERVICE_REASON] * (
+        answer.is_applier_running is None
+    )
+    return [
+        Finding("service", APPLIER_SERVICE, WINDOWS_MANAGER, path=APPLIER_KEY, detail=defect) for defect in defects
+    ], unknown_reasons

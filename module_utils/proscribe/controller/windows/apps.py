@@ -23,108 +23,132 @@ from ...model.finding import (
     judge_rule,
 )
 from ...model.types.plan import PlanEntry, PlanSection
-from .answer import Answer
-from .catalogued import BY_IMAGE, Catalogued, folder_of
-from .installed import Installed, Seen, below_volume
-from .packages import MANAGER
+from .answer import WindowsAnswer
+from .catalogued import BY_IMAGE_DETAIL, WindowsCatalogue, find_program_folder
+from .installed import InstalledProgram, WindowsSoftware, strip_volume
+from .packages import WINDOWS_MANAGER
 
-NO_IMAGE = "the catalogue has no image name of it, so nobody knows whether it runs"
-NO_INSTALLER = "the catalogue does not have what its installer registers"
-STORE = "the catalogue has no package name of its app of the Microsoft Store"
-NO_TASKS = "the programs that run cannot be listed there"
-NO_SCRIPTS = "names in other scripts do not come through that host's code page"
-WAS_STARTED = "a user has started it"
-STARTED = "whether a program that a user has started is still there is not known"
-CALLED = "the catalogue has no app package of it"
-CALLED_SO = "whether an app package that is called as it is one of its own is not known"
+NO_IMAGE_REASON = "the catalogue has no image name of it, so nobody knows whether it runs"
+NO_INSTALLER_REASON = "the catalogue does not have what its installer registers"
+NO_STORE_APP_REASON = "the catalogue has no package name of its app of the Microsoft Store"
+NO_TASKS_REASON = "the programs that run cannot be listed there"
+NO_SCRIPTS_REASON = "names in other scripts do not come through that host's code page"
+STARTED_DETAIL = "a user has started it"
+STARTED_REASON = "whether a program that a user has started is still there is not known"
+SAME_NAME_DETAIL = "the catalogue has no app package of it"
+SAME_NAME_REASON = "whether an app package that is called as it is one of its own is not known"
 
 
-class Evidence(NamedTuple):
+class ServiceEvidence(NamedTuple):
     """What was found of a service: what is there, and what may be."""
 
-    found: list[Finding]
-    doubtful: list[Finding]
+    findings: list[Finding]
+    doubtful_findings: list[Finding]
     folders: list[str]  # of what is there
 
-    def add(self, one: Installed, doubt: str, *, started: bool = False) -> None:
+    def add_program(self, program: InstalledProgram, doubt: str, *, is_trace: bool = False) -> None:
         """Add a program, unless it lies in the folder of one that is there anyway."""
-        if one.program and any(below_volume(one.program).startswith(folder) for folder in self.folders):
+        if program.program and any(strip_volume(program.program).startswith(folder) for folder in self.folders):
             return
-        if started:
-            self.doubtful.append(one.finding(", ".join(filter(None, (WAS_STARTED, doubt))), "file"))
+        if is_trace:
+            self.doubtful_findings.append(
+                program.make_finding(", ".join(filter(None, (STARTED_DETAIL, doubt))), "file")
+            )
             return
-        self.found.append(one.finding(doubt))
-        self.folders.extend(filter(None, [folder_of(one)]))
+        self.findings.append(program.make_finding(doubt))
+        self.folders.extend(filter(None, [find_program_folder(program)]))
 
 
-def observe(section: PlanSection, answer: Answer, seen: Seen) -> list[RuleVerdict]:
+def observe_apps(section: PlanSection, answer: WindowsAnswer, software: WindowsSoftware) -> list[RuleVerdict]:
     """A verdict for every service of the plan."""
     services = section["services"]
-    catalogued = Catalogued(services)
-    evidence: defaultdict[str, Evidence] = defaultdict(lambda: Evidence([], [], []))
-    for one in (*seen.programs, *seen.paths):
-        for service, doubt in catalogued.services_of(one).items():
-            evidence[service].add(one, doubt)
-    for app in seen.packages.apps:
-        for service in dict.fromkeys(catalogued.services_of_app(app)):
-            evidence[service].found.append(app.finding())
-        for service in catalogued.services_called_as(app):
-            evidence[service].doubtful.append(app.finding(CALLED))
-    for image, pids in _running(answer).items():
-        more = f" and {len(pids) - 1} more" if len(pids) > 1 else ""
-        finding = Finding("process", escape_text(image), MANAGER, detail=f"pid {pids[0]}{more}, {BY_IMAGE}")
-        for service in catalogued.images.get(image.casefold(), ()):
-            evidence[service].found.append(finding)
-    for one in seen.started:
-        for service, doubt in catalogued.services_of(one).items():
-            evidence[service].add(one, doubt, started=True)
-    return [_verdict(f"apps/{id_}", entry, evidence[id_], answer, seen) for id_, entry in services.items()]
+    catalogue = WindowsCatalogue(services)
+    evidence: defaultdict[str, ServiceEvidence] = defaultdict(lambda: ServiceEvidence([], [], []))
+    for program in (*software.programs, *software.path_programs):
+        for service_id, doubt in catalogue.find_services(program).items():
+            evidence[service_id].add_program(program, doubt)
+    for app in software.packages.apps:
+        for service_id in dict.fromkeys(catalogue.list_services_of_app(app)):
+            evidence[service_id].findings.append(app.make_finding())
+        for service_id in catalogue.list_services_named_as(app):
+            evidence[service_id].doubtful_findings.append(app.make_finding(SAME_NAME_DETAIL))
+    for image, pids in _group_running_tasks(answer).items():
+        count_note = f" and {len(pids) - 1} more" if len(pids) > 1 else ""
+        finding = Finding(
+            "process", escape_text(image), WINDOWS_MANAGER, detail=f"pid {pids[0]}{count_note}, {BY_IMAGE_DETAIL}"
+        )
+        for service_id in catalogue.services_by_image.get(image.casefold(), ()):
+            evidence[service_id].findings.append(finding)
+    for program in software.started_programs:
+        for service_id, doubt in catalogue.find_services(program).items():
+            evidence[service_id].add_program(program, doubt, is_trace=True)
+    return [
+        _judge_service(f"apps/{service_id}", entry, evidence[service_id], answer, software)
+        for service_id, entry in services.items()
+    ]
 
 
-def _running(answer: Answer) -> dict[str, list[int]]:
+def _group_running_tasks(answer: WindowsAnswer) -> dict[str, list[int]]:
     """The programs that run, by image, each with its processes."""
-    running: dict[str, list[int]] = {}
+    pids_by_image: dict[str, list[int]] = {}
     for task in answer.tasks or ():
-        running.setdefault(task.image, []).append(task.pid)
-    return running
+        pids_by_image.setdefault(task.image, []).append(task.pid)
+    return pids_by_image
 
 
-def lacking(entry: PlanEntry) -> list[str] | None:
+def find_catalogue_gaps(entry: PlanEntry) -> list[str] | None:
     """What the catalogue lacks of a service to say that a host does not have it; None where it has nothing of it."""
     packages = entry.get("windows_packages", {})
     images, apps = entry.get("windows_processes"), packages.get("appx")
     installers = entry.get("windows") or entry.get("windows_registered") or apps
-    in_store = not apps and any(one.startswith("msstore:") for one in packages.get("winget", ()))
-    if not (images or installers or in_store):
+    is_in_store = not apps and any(package.startswith("msstore:") for package in packages.get("winget", ()))
+    if not (images or installers or is_in_store):
         return None
-    lacks = {NO_IMAGE: not images, NO_INSTALLER: not installers and not in_store, STORE: in_store}
-    return [why for why, lacked in lacks.items() if lacked]
+    gaps = {
+        NO_IMAGE_REASON: not images,
+        NO_INSTALLER_REASON: not installers and not is_in_store,
+        NO_STORE_APP_REASON: is_in_store,
+    }
+    return [reason for reason, is_lacking in gaps.items() if is_lacking]
 
 
-def _verdict(rule: str, entry: PlanEntry, evidence: Evidence, answer: Answer, seen: Seen) -> RuleVerdict:
-    lacks = lacking(entry)
-    if lacks is None and not evidence.found and not evidence.doubtful:
+def _judge_service(
+    rule: str, entry: PlanEntry, evidence: ServiceEvidence, answer: WindowsAnswer, software: WindowsSoftware
+) -> RuleVerdict:
+    gaps = find_catalogue_gaps(entry)
+    if gaps is None and not evidence.findings and not evidence.doubtful_findings:
         verdict = judge_rule(rule, entry, ())
-        why = f"{NO_IDENTIFIERS_REASON}: the catalogue has no Windows program of it"
-        return RuleVerdict(rule, NOT_APPLICABLE, reason=why) if verdict.state == COMPLIANT else verdict
-    named = any(not name.isascii() for name in entry.get("names", ()))
-    unseen = [
-        *seen.unseen,
-        *([seen.packages.unseen] if seen.packages.unseen and entry.get("windows_packages", {}).get("appx") else []),
-        *(lacks or ()),
-        *([NO_TASKS] if answer.tasks is None else []),
-        *([NO_SCRIPTS] if named and not answer.exact else []),
+        reason = f"{NO_IDENTIFIERS_REASON}: the catalogue has no Windows program of it"
+        return RuleVerdict(rule, NOT_APPLICABLE, reason=reason) if verdict.state == COMPLIANT else verdict
+    has_foreign_names = any(not name.isascii() for name in entry.get("names", ()))
+    unseen_reasons = [
+        *software.unseen_reasons,
+        *(
+            [software.packages.unseen_reason]
+            if software.packages.unseen_reason and entry.get("windows_packages", {}).get("appx")
+            else []
+        ),
+        *(gaps or ()),
+        *([NO_TASKS_REASON] if answer.tasks is None else []),
+        *([NO_SCRIPTS_REASON] if has_foreign_names and not answer.is_exact else []),
     ]
-    return _in_doubt(rule, entry, evidence, "; ".join(unseen))
+    return _judge_doubtful(rule, entry, evidence, "; ".join(unseen_reasons))
 
 
-def _in_doubt(rule: str, entry: PlanEntry, evidence: Evidence, unseen: str) -> RuleVerdict:
+def _judge_doubtful(rule: str, entry: PlanEntry, evidence: ServiceEvidence, unseen_reason: str) -> RuleVerdict:
     """The verdict by what is there. What only may be there makes it unknown, where no waiver covers that."""
-    verdict, doubt = judge_rule(rule, entry, evidence.found, unseen), judge_rule(rule, entry, evidence.doubtful)
-    if doubt.state != NONCOMPLIANT:
-        return judge_rule(rule, entry, [*evidence.found, *evidence.doubtful], unseen)
+    verdict, doubtful_verdict = (
+        judge_rule(rule, entry, evidence.findings, unseen_reason),
+        judge_rule(rule, entry, evidence.doubtful_findings),
+    )
+    if doubtful_verdict.state != NONCOMPLIANT:
+        return judge_rule(rule, entry, [*evidence.findings, *evidence.doubtful_findings], unseen_reason)
     if verdict.state == NONCOMPLIANT:
-        return verdict._replace(findings=(*verdict.findings, *doubt.findings))
-    reasons = {STARTED: "file", CALLED_SO: "package"}
-    why = [reason for reason, kind in reasons.items() if any(one.kind == kind for one in doubt.findings)]
-    return RuleVerdict(rule, UNKNOWN, doubt.findings, reason="; ".join(filter(None, (*why, verdict.reason))))
+        return verdict._replace(findings=(*verdict.findings, *doubtful_verdict.findings))
+    reasons = {STARTED_REASON: "file", SAME_NAME_REASON: "package"}
+    doubt_reasons = [
+        reason for reason, kind in reasons.items() if any(finding.kind == kind for finding in doubtful_verdict.findings)
+    ]
+    return RuleVerdict(
+        rule, UNKNOWN, doubtful_verdict.findings, reason="; ".join(filter(None, (*doubt_reasons, verdict.reason)))
+    )

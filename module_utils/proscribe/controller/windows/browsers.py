@@ -16,23 +16,28 @@ from ...host.controls.browser.firefox import WEBSITE_FILTER
 from ...host.controls.browser.managed import check_managed_policies, convert_to_due_types, judge_managed_policies
 from ...host.controls.browser.observed import PolicyObservation
 from ...host.controls.browser.places import PolicyPlace
-from ...host.controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
+from ...host.controls.group_policy.policies import (
+    CHROMIUM_FAMILY,
+    POLICY_PROGRAMS,
+    PolicyProgram,
+    collect_program_policies,
+)
 from ...host.system.types import escape_text
 from ...model.finding import RuleVerdict
 from ...model.types.plan import Plan
-from .accounts import away, logged_in
-from .answer import Answer
-from .catalogued import names_of
-from .command import APP_PATHS, BROWSERS, MACHINE, USERS
-from .installed import NARROW, Installed
-from .registry import Registry, Value
+from .accounts import explain_absent_users, list_logged_in_users
+from .answer import WindowsAnswer
+from .catalogued import iterate_names
+from .command import APP_PATHS_KEY, BROWSERS_KEY, MACHINE_HIVE, USERS_HIVE
+from .installed import NARROW_REASON, InstalledProgram
+from .registry import RegistryValue, WindowsRegistry
 
 if TYPE_CHECKING:
     from ...host.controls.policy_tables import Policies
 
-DEEPEST = 8  # keys below each other that a policy has.
+MAX_POLICY_DEPTH = 8  # keys below each other that a policy has.
 # By image, the programs that may be it; Chromium's own build has the name of Chrome's, in a folder of its own.
-IMAGES = {
+BROWSERS_BY_IMAGE = {
     "chrome.exe": "google_chrome",
     "msedge.exe": "microsoft_edge",
     "brave.exe": "brave",
@@ -89,132 +94,203 @@ OTHER_NAMES = frozenset(
     )
 )
 CHROMIUM_FOLDER = "\\chromium\\"
-OLD = "iexplore.exe"  # Internet Explorer, which every Windows still registers
-UNREAD = "{} cannot be read there"
+OLD_BROWSER_IMAGE = "iexplore.exe"  # Internet Explorer, which every Windows still registers
+UNREAD_REASON = "{} cannot be read there"
 
 
-class Browsers(NamedTuple):
+class InstalledBrowsers(NamedTuple):
     """The installed browsers: those of which policies are known, others by what starts them, and whether all of them
     are known.
     """
 
-    known: tuple[Program, ...]
-    others: tuple[str, ...]
-    unseen: str
+    known_browsers: tuple[PolicyProgram, ...]
+    other_browsers: tuple[str, ...]
+    unseen_reason: str
 
 
-def find_browsers(answer: Answer, installed: list[Installed]) -> Browsers:
+def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> InstalledBrowsers:
     """The browsers of a host. The machine, or a user who is logged in, has registered them as such. Or they have an
     uninstall key or a path of their own. Those that run count as well.
     """
     registry = answer.registry
-    tops = [MACHINE, *(f"{USERS}\\{name}" for name in logged_in(answer))]
-    starts = [start for top in tops for start in _registered(registry, f"{top}\\{BROWSERS}")]
-    images = [_program_of(place) for one in installed for place in (one.icon, one.uninstall)]
-    images += [path for top in tops for path in _app_paths(registry, f"{top}\\{APP_PATHS}")]
+    registry_roots = [MACHINE_HIVE, *(f"{USERS_HIVE}\\{name}" for name in list_logged_in_users(answer))]
+    registered_programs = [
+        program
+        for registry_root in registry_roots
+        for program in _list_registered_browsers(registry, f"{registry_root}\\{BROWSERS_KEY}")
+    ]
+    images = [
+        _extract_program(command)
+        for installed_program in installed
+        for command in (installed_program.icon, installed_program.uninstall)
+    ]
+    images += [
+        path
+        for registry_root in registry_roots
+        for path in _list_app_paths(registry, f"{registry_root}\\{APP_PATHS_KEY}")
+    ]
     images += [task.image.casefold() for task in answer.tasks or ()]
-    found = {_known(start) for _, start in starts} | {_known(image) for image in images}
-    others = {name: None for name, start in starts if not _known(start) and not start.endswith(OLD)}
-    others |= {one.name: None for one in installed if any(name.casefold() in OTHER_NAMES for name in names_of(one))}
-    seen = {start.rpartition("\\")[2] for _, start in starts}
-    others |= dict.fromkeys(sorted(({image.rpartition("\\")[2] for image in images} & OTHER_IMAGES) - seen))
-    programs = tuple(program for program in PROGRAMS if program.id in found)
-    return Browsers(programs, tuple(escape_text(name[:200]) for name in others), "; ".join(_unseen(answer, tops)))
+    browser_ids = {_identify_browser(program) for _, program in registered_programs} | {
+        _identify_browser(image) for image in images
+    }
+    other_names = {
+        name: None
+        for name, program in registered_programs
+        if not _identify_browser(program) and not program.endswith(OLD_BROWSER_IMAGE)
+    }
+    other_names |= {
+        installed_program.name: None
+        for installed_program in installed
+        if any(name.casefold() in OTHER_NAMES for name in iterate_names(installed_program))
+    }
+    registered_images = {program.rpartition("\\")[2] for _, program in registered_programs}
+    other_names |= dict.fromkeys(
+        sorted(({image.rpartition("\\")[2] for image in images} & OTHER_IMAGES) - registered_images)
+    )
+    programs = tuple(program for program in POLICY_PROGRAMS if program.id in browser_ids)
+    return InstalledBrowsers(
+        programs,
+        tuple(escape_text(name[:200]) for name in other_names),
+        "; ".join(_explain_unseen_browsers(answer, registry_roots)),
+    )
 
 
-def _registered(registry: Registry, key: str) -> Iterator[tuple[str, str]]:
+def _list_registered_browsers(registry: WindowsRegistry, key: str) -> Iterator[tuple[str, str]]:
     """What a list of browsers has: each name, and the program that it starts."""
-    for name in registry.names(key):
-        command = registry.values(f"{key}\\{name}\\shell\\open\\command")
-        started = next((str(value.data) for value in command.values() if value.type.endswith("SZ")), "")
-        yield name, _program_of(started) or name.casefold()
+    for name in registry.list_key_names(key):
+        command = registry.read_values(f"{key}\\{name}\\shell\\open\\command")
+        program = next(
+            (str(registry_value.data) for registry_value in command.values() if registry_value.type.endswith("SZ")), ""
+        )
+        yield name, _extract_program(program) or name.casefold()
 
 
-def _app_paths(registry: Registry, key: str) -> Iterator[str]:
+def _list_app_paths(registry: WindowsRegistry, key: str) -> Iterator[str]:
     """The programs that have a path of their own: each by its path, or by its name where it has none."""
-    for name in registry.names(key):
-        texts = [_program_of(str(value.data)) for value in registry.values(f"{key}\\{name}").values()]
+    for name in registry.list_key_names(key):
+        texts = [
+            _extract_program(str(registry_value.data))
+            for registry_value in registry.read_values(f"{key}\\{name}").values()
+        ]
         yield next((text for text in texts if text.endswith(".exe")), name.casefold())
 
 
-def _unseen(answer: Answer, tops: list[str]) -> list[str]:
+def _explain_unseen_browsers(answer: WindowsAnswer, registry_roots: list[str]) -> list[str]:
     """Why a host may have more browsers than were found."""
-    unread = [NARROW] if answer.narrow else []
-    closed = [top for top in tops if not answer.registry.complete(f"{top}\\{BROWSERS}")]
-    unread += [UNREAD.format("the list of browsers" + ("" if top == MACHINE else " of a user")) for top in closed]
-    return list(dict.fromkeys([*unread, *away(answer, "installed for themselves")]))
+    reasons = [NARROW_REASON] if answer.is_narrow else []
+    unread_roots = [
+        registry_root
+        for registry_root in registry_roots
+        if not answer.registry.is_complete(f"{registry_root}\\{BROWSERS_KEY}")
+    ]
+    reasons += [
+        UNREAD_REASON.format("the list of browsers" + ("" if registry_root == MACHINE_HIVE else " of a user"))
+        for registry_root in unread_roots
+    ]
+    return list(dict.fromkeys([*reasons, *explain_absent_users(answer, "installed for themselves")]))
 
 
-def _program_of(command: str) -> str:
+def _extract_program(command: str) -> str:
     """The program that a command line starts, without case; a path with blanks is in quotes, or ends with .exe."""
     text = command.strip().casefold()
     if text.startswith('"'):
         return text[1:].partition('"')[0]
-    start, ended, _ = text.partition(".exe")
-    return start + ended if ended else ""
+    start, extension, _ = text.partition(".exe")
+    return start + extension if extension else ""
 
 
-def _known(path: str) -> str:
+def _identify_browser(path: str) -> str:
     """The browser whose program is at a path; "" for none."""
-    id_ = IMAGES.get(path.rpartition("\\")[2], "")
-    return "chromium" if id_ == "google_chrome" and CHROMIUM_FOLDER in path else id_
+    browser_id = BROWSERS_BY_IMAGE.get(path.rpartition("\\")[2], "")
+    return "chromium" if browser_id == "google_chrome" and CHROMIUM_FOLDER in path else browser_id
 
 
-def observe(plan: Plan, answer: Answer, browsers: Browsers) -> list[RuleVerdict]:
+def observe_browsers(plan: Plan, answer: WindowsAnswer, browsers: InstalledBrowsers) -> list[RuleVerdict]:
     """The verdicts of `browser` (managed.verdicts). Raises ControlError for a plan that no browser could follow."""
-    desired = DesiredPolicies(plan)
-    due = of_programs(plan)
-    seen = [ObservedPlace(_place(one), _observed(one, desired, due.get(one, {}), answer)) for one in browsers.known]
-    return judge_managed_policies(plan, desired, seen, browsers.others, browsers.unseen, "Windows")
+    browser_policies = DesiredPolicies(plan)
+    policies_by_program = collect_program_policies(plan)
+    observed_places = [
+        ObservedPlace(
+            _make_place(program),
+            _observe_program(program, browser_policies, policies_by_program.get(program, {}), answer),
+        )
+        for program in browsers.known_browsers
+    ]
+    return judge_managed_policies(
+        plan, browser_policies, observed_places, browsers.other_browsers, browsers.unseen_reason, "Windows"
+    )
 
 
-def _place(program: Program) -> PolicyPlace:
-    return program.place._replace(path=f"HKLM\\{program.key}")
+def _make_place(program: PolicyProgram) -> PolicyPlace:
+    return program.policy_place._replace(path=f"HKLM\\{program.key}")
 
 
-def _observed(program: Program, desired: DesiredPolicies, due: Policies, answer: Answer) -> PolicyObservation:
-    key = f"{MACHINE}\\{program.key}"
-    if not answer.registry.complete(key):
-        return PolicyObservation(unseen_reason=UNREAD.format(f"HKLM\\{program.key}"))
-    said = table(answer.registry, key, due) if answer.registry.there(key) else None
-    if said is not None and program.family != CHROMIUM and not _is_filter(said.get(WEBSITE_FILTER)):
-        said.pop(WEBSITE_FILTER, None)
-    return check_managed_policies(desired, program.place, due, said)
+def _observe_program(
+    program: PolicyProgram, browser_policies: DesiredPolicies, desired_policies: Policies, answer: WindowsAnswer
+) -> PolicyObservation:
+    key = f"{MACHINE_HIVE}\\{program.key}"
+    if not answer.registry.is_complete(key):
+        return PolicyObservation(unseen_reason=UNREAD_REASON.format(f"HKLM\\{program.key}"))
+    host_policies = (
+        read_policy_table(answer.registry, key, desired_policies) if answer.registry.is_present(key) else None
+    )
+    if (
+        host_policies is not None
+        and program.family != CHROMIUM_FAMILY
+        and not _is_site_filter(host_policies.get(WEBSITE_FILTER))
+    ):
+        host_policies.pop(WEBSITE_FILTER, None)
+    return check_managed_policies(browser_policies, program.policy_place, desired_policies, host_policies)
 
 
-def _is_filter(value: object) -> bool:
+def _is_site_filter(policy_value: object) -> bool:
     """Whether Firefox takes a list of sites. A key without values is no list to it, and costs the other list, too."""
-    return isinstance(value, dict) and all(isinstance(one, list) and one for one in value.values())
+    return isinstance(policy_value, dict) and all(
+        isinstance(site_list, list) and site_list for site_list in policy_value.values()
+    )
 
 
-def table(registry: Registry, key: str, due: Policies) -> dict[str, object]:
+def read_policy_table(registry: WindowsRegistry, key: str, desired_policies: Policies) -> dict[str, object]:
     """The policies of a key as JSON has them: lists are keys with numbered values, and what has structure is one text
     of JSON or keys below each other. Names are spelled as the plan spells them, since Windows does not distinguish.
     """
-    spelled = {name.casefold(): name for name in due}
-    found = {}
-    for name, value in _level(registry, key, DEEPEST).items():
-        own = spelled.get(name.casefold(), name)
-        found[own] = convert_to_due_types(due.get(own), _structured(value) if isinstance(value, str) else value)
-    return found
+    plan_spellings = {name.casefold(): name for name in desired_policies}
+    policies = {}
+    for name, policy_value in _read_policy_level(registry, key, MAX_POLICY_DEPTH).items():
+        plan_name = plan_spellings.get(name.casefold(), name)
+        policies[plan_name] = convert_to_due_types(
+            desired_policies.get(plan_name),
+            _parse_structured_text(policy_value) if isinstance(policy_value, str) else policy_value,
+        )
+    return policies
 
 
-def _level(registry: Registry, key: str, deep: int) -> dict[str, object]:
-    found: dict[str, object] = {value.name: _plain(value) for value in registry.values(key).values()}
-    for name in registry.names(key) if deep else ():
-        below = _level(registry, f"{key}\\{name}", deep - 1)
-        numbered = sorted((int(one), one) for one in below if one.isascii() and one.isdigit() and len(one) < 10)
-        found[name] = [below[one] for _, one in numbered] if len(numbered) == len(below) else below
-    return found
+def _read_policy_level(registry: WindowsRegistry, key: str, depth_left: int) -> dict[str, object]:
+    policies: dict[str, object] = {
+        registry_value.name: _convert_value(registry_value) for registry_value in registry.read_values(key).values()
+    }
+    for name in registry.list_key_names(key) if depth_left else ():
+        child_policies = _read_policy_level(registry, f"{key}\\{name}", depth_left - 1)
+        numbered_names = sorted(
+            (int(child_name), child_name)
+            for child_name in child_policies
+            if child_name.isascii() and child_name.isdigit() and len(child_name) < 10
+        )
+        policies[name] = (
+            [child_policies[child_name] for _, child_name in numbered_names]
+            if len(numbered_names) == len(child_policies)
+            else child_policies
+        )
+    return policies
 
 
-def _plain(value: Value) -> str | int:
-    if value.type == "REG_MULTI_SZ" and isinstance(value.data, str):
-        return value.data.replace("\\0", "\n")
-    return value.data
+def _convert_value(registry_value: RegistryValue) -> str | int:
+    if registry_value.type == "REG_MULTI_SZ" and isinstance(registry_value.data, str):
+        return registry_value.data.replace("\\0", "\n")
+    return registry_value.data
 
 
-def _structured(text: str) -> object:
+def _parse_structured_text(text: str) -> object:
     """What a text says that is an object or a list in JSON; any other text as it is."""
     if text[:1] not in ("{", "["):
         return text

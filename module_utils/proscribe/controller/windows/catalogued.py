@@ -12,137 +12,149 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...model.types.plan import PlanEntry
-from .installed import Installed, below_volume
-from .packages import App
+from .installed import InstalledProgram, strip_volume
+from .packages import AppPackage
 
-BY_NAMES = "known by its names alone"
-BY_IMAGE = "known by its image's name alone"
-_NO_WORD = re.compile(r"[\W_]+")
+BY_NAMES_DETAIL = "known by its names alone"
+BY_IMAGE_DETAIL = "known by its image's name alone"
+_NON_WORD_PATTERN = re.compile(r"[\W_]+")
 # What a publisher's name ends with in one release and not in another.
-_COMPANY = frozenset(
+_COMPANY_KINDS = frozenset(
     ("ab", "ag", "bv", "co", "corp", "corporation", "gmbh", "inc", "limited", "llc", "ltd", "pte", "sa", "srl", "ug")
 )
 # What installers put behind a name: a version, an architecture, whom it is for.
-_TAIL = re.compile(
+_TAIL_PATTERN = re.compile(
     r"(?:\s+|\s*\()(?:v?\d[\d.]*|x64|x86|arm64|64-bit|32-bit|user|machine|[a-z]{2}-[a-z]{2})\)?\s*$", re.I
 )
 # And what publishers put behind the name of an app package.
-_APP_TAIL = re.compile(r"(?:app|beta|desktop|messenger|oem|pc|uwp|win8|windows)+$")
-TAILS = 4  # times that a name is compared, each time without one more of them
-LONGEST_NAME = 200  # characters of a name that is compared
+_APP_TAIL_PATTERN = re.compile(r"(?:app|beta|desktop|messenger|oem|pc|uwp|win8|windows)+$")
+MAX_TAILS = 4  # times that a name is compared, each time without one more of them
+MAX_NAME_LENGTH = 200  # characters of a name that is compared
 
 
-class Catalogued:
+class WindowsCatalogue:
     """What the plan's services are called on Windows, as it is compared."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
-        self.programs: dict[str, list[str]] = {}  # \vendor\program\program.exe
-        self.images: dict[str, list[str]] = {}
-        self.apps: dict[str, list[str]] = {}  # app packages, by name or family
-        self.ids: dict[str, list[str]] = {}  # of winget
-        self.keys: dict[str, list[str]] = {}  # of installers
-        self.names: dict[str, list[str]] = {}  # in the services' own script
-        self.published: dict[str, list[tuple[str, str]]] = {}  # by name: the publisher, and the service
-        self.called: dict[str, list[str]] = {}  # those without an app package, by what one may be called
-        for id_, entry in services.items():
-            packages, registered = entry.get("windows_packages", {}), entry.get("windows_registered", {})
-            self._note(self.programs, id_, ["\\" + path.replace("/", "\\") for path in entry.get("windows", ())])
-            self._note(self.images, id_, entry.get("windows_processes", ()))
-            self._note(self.apps, id_, packages.get("appx", ()))
-            self._note(self.ids, id_, packages.get("winget", ()))
-            self._note(self.keys, id_, registered.get("keys", ()))
-            self._note(self.names, id_, [name for name in entry.get("names", ()) if not name.isascii()])
-            for text in registered.get("names", ()):
+        self.services_by_path: dict[str, list[str]] = {}  # \vendor\program\program.exe
+        self.services_by_image: dict[str, list[str]] = {}
+        self.services_by_app: dict[str, list[str]] = {}  # app packages, by name or family
+        self.services_by_winget_id: dict[str, list[str]] = {}  # of winget
+        self.services_by_key: dict[str, list[str]] = {}  # of installers
+        self.services_by_script_name: dict[str, list[str]] = {}  # in the services' own script
+        self.publishers_by_name: dict[str, list[tuple[str, str]]] = {}  # by name: the publisher, and the service
+        self.services_by_app_name: dict[str, list[str]] = {}  # those without an app package, by what one may be called
+        for service_id, entry in services.items():
+            packages, registered_programs = entry.get("windows_packages", {}), entry.get("windows_registered", {})
+            self._index_service(
+                self.services_by_path, service_id, ["\\" + path.replace("/", "\\") for path in entry.get("windows", ())]
+            )
+            self._index_service(self.services_by_image, service_id, entry.get("windows_processes", ()))
+            self._index_service(self.services_by_app, service_id, packages.get("appx", ()))
+            self._index_service(self.services_by_winget_id, service_id, packages.get("winget", ()))
+            self._index_service(self.services_by_key, service_id, registered_programs.get("keys", ()))
+            self._index_service(
+                self.services_by_script_name,
+                service_id,
+                [name for name in entry.get("names", ()) if not name.isascii()],
+            )
+            for text in registered_programs.get("names", ()):
                 name, _, publisher = text.rpartition(" by ")
-                self.published.setdefault(_word(name), []).append((_company(publisher), id_))
+                self.publishers_by_name.setdefault(_normalise_name(name), []).append(
+                    (_normalise_company(publisher), service_id)
+                )
             if not packages.get("appx"):
-                names = [entry["name"], *(text.rpartition(" by ")[0] for text in registered.get("names", ()))]
+                names = [entry["name"], *(text.rpartition(" by ")[0] for text in registered_programs.get("names", ()))]
                 names += [image.rpartition(".")[0] for image in entry.get("windows_processes", ())]
-                self._note(self.called, id_, dict.fromkeys(filter(None, map(_word, names))))
+                self._index_service(
+                    self.services_by_app_name, service_id, dict.fromkeys(filter(None, map(_normalise_name, names)))
+                )
 
     @staticmethod
-    def _note(index: dict[str, list[str]], service: str, texts: Iterable[str]) -> None:
+    def _index_service(index: dict[str, list[str]], service_id: str, texts: Iterable[str]) -> None:
         for text in texts:
-            index.setdefault(text.casefold(), []).append(service)
+            index.setdefault(text.casefold(), []).append(service_id)
 
-    def services_of_app(self, app: App) -> Iterator[str]:
+    def list_services_of_app(self, app: AppPackage) -> Iterator[str]:
         """The services whose app package this is."""
         for name in (app.name, app.family):
-            yield from self.apps.get(name.casefold(), ())
+            yield from self.services_by_app.get(name.casefold(), ())
 
-    def services_called_as(self, app: App) -> Iterator[str]:
+    def list_services_named_as(self, app: AppPackage) -> Iterator[str]:
         """The services of which the catalogue has no app package, and this one may be: it has their name."""
-        name = _word(app.name.rpartition(".")[2][:LONGEST_NAME])
+        name = _normalise_name(app.name.rpartition(".")[2][:MAX_NAME_LENGTH])
         yield from dict.fromkeys(
-            service for text in (name, _APP_TAIL.sub("", name)) for service in self.called.get(text, ())
+            service_id
+            for text in (name, _APP_TAIL_PATTERN.sub("", name))
+            for service_id in self.services_by_app_name.get(text, ())
         )
 
-    def services_of(self, one: Installed) -> dict[str, str]:
+    def find_services(self, program: InstalledProgram) -> dict[str, str]:
         """The services that something registered is, each with why it may be something else, "" where it is sure."""
-        found: dict[str, str] = {}
-        for text in (one.icon, one.uninstall, one.program):
+        doubts_by_service: dict[str, str] = {}
+        for text in (program.icon, program.uninstall, program.program):
             path = text.strip().strip('"').casefold()
             path = path.partition(".exe")[0] + ".exe" if ".exe" in path else path
-            for program in _tails(path):
-                found.update(dict.fromkeys(self.programs.get(program, ()), ""))
-        folder = one.location.strip().strip('"').rstrip("\\").casefold()
-        if folder:
-            for program, services in self.programs.items():
-                if folder.endswith(program.rpartition("\\")[0]):
-                    found.update(dict.fromkeys(services, ""))
-        found.update(dict.fromkeys(self.keys.get(one.key.casefold(), ()), ""))
-        package, there, _ = one.key.casefold().partition("_")
-        found.update(dict.fromkeys(self.ids.get(package, ()) if there else (), ""))
-        family, _, _ = one.program.partition("!")  # of what an app package has run; else it is a path
-        found.update(dict.fromkeys(self.apps.get(family.casefold(), ()), ""))
-        for service in self._by_names(one):
-            found.setdefault(service, BY_NAMES)
-        for service in self.images.get(one.program.rpartition("\\")[2].casefold(), ()):
-            found.setdefault(service, BY_IMAGE)
-        return found
+            for path_tail in _iterate_path_tails(path):
+                doubts_by_service.update(dict.fromkeys(self.services_by_path.get(path_tail, ()), ""))
+        program_folder = program.location.strip().strip('"').rstrip("\\").casefold()
+        if program_folder:
+            for path_tail, service_ids in self.services_by_path.items():
+                if program_folder.endswith(path_tail.rpartition("\\")[0]):
+                    doubts_by_service.update(dict.fromkeys(service_ids, ""))
+        doubts_by_service.update(dict.fromkeys(self.services_by_key.get(program.key.casefold(), ()), ""))
+        package, separator, _ = program.key.casefold().partition("_")
+        doubts_by_service.update(dict.fromkeys(self.services_by_winget_id.get(package, ()) if separator else (), ""))
+        family, _, _ = program.program.partition("!")  # of what an app package has run; else it is a path
+        doubts_by_service.update(dict.fromkeys(self.services_by_app.get(family.casefold(), ()), ""))
+        for service_id in self._find_services_by_name(program):
+            doubts_by_service.setdefault(service_id, BY_NAMES_DETAIL)
+        for service_id in self.services_by_image.get(program.program.rpartition("\\")[2].casefold(), ()):
+            doubts_by_service.setdefault(service_id, BY_IMAGE_DETAIL)
+        return doubts_by_service
 
-    def _by_names(self, one: Installed) -> Iterator[str]:
-        publisher = _company(one.publisher[:LONGEST_NAME])
-        for name in names_of(one):
-            yield from self.names.get(name.casefold(), ())
-            for published_by, service in self.published.get(_word(name), ()):
+    def _find_services_by_name(self, program: InstalledProgram) -> Iterator[str]:
+        publisher = _normalise_company(program.publisher[:MAX_NAME_LENGTH])
+        for name in iterate_names(program):
+            yield from self.services_by_script_name.get(name.casefold(), ())
+            for published_by, service_id in self.publishers_by_name.get(_normalise_name(name), ()):
                 if publisher == published_by:
-                    yield service
+                    yield service_id
 
 
-def names_of(one: Installed) -> Iterator[str]:
+def iterate_names(program: InstalledProgram) -> Iterator[str]:
     """The name of what is registered, each time without one more version or the like behind it."""
-    name = one.name[:LONGEST_NAME].strip()
-    for _ in range(TAILS):
+    name = program.name[:MAX_NAME_LENGTH].strip()
+    for _ in range(MAX_TAILS):
         yield name
-        name = _TAIL.sub("", name)
+        name = _TAIL_PATTERN.sub("", name)
 
 
-def _company(publisher: str) -> str:
+def _normalise_company(publisher: str) -> str:
     """A publisher's name as it is compared: without what kind of company it is."""
-    words = [_word(word) for word in publisher.split()]
-    while len(words) > 1 and words[-1] in _COMPANY:
+    words = [_normalise_name(word) for word in publisher.split()]
+    while len(words) > 1 and words[-1] in _COMPANY_KINDS:
         words.pop()
     return "".join(words)
 
 
-def _word(text: str) -> str:
+def _normalise_name(text: str) -> str:
     """A name without case, blanks and signs."""
-    return _NO_WORD.sub("", text.casefold())
+    return _NON_WORD_PATTERN.sub("", text.casefold())
 
 
-def _tails(path: str) -> Iterator[str]:
+def _iterate_path_tails(path: str) -> Iterator[str]:
     """A path, and what is left of it below each of its folders."""
-    steps = path.split("\\")[-8:]
-    for count in range(len(steps)):
-        yield "\\" + "\\".join(steps[count:])
+    path_parts = path.split("\\")[-8:]
+    for count in range(len(path_parts)):
+        yield "\\" + "\\".join(path_parts[count:])
 
 
-def folder_of(one: Installed) -> str:
+def find_program_folder(program: InstalledProgram) -> str:
     """Where a program lies, as folders are compared; "" where the key does not say."""
-    folder = one.location.strip().strip('"').rstrip("\\")
+    folder = program.location.strip().strip('"').rstrip("\\")
     if not folder:
-        start, ended, _ = one.icon.strip().strip('"').casefold().partition(".exe")
-        folder = start.rpartition("\\")[0] if ended else ""
-    below = below_volume(folder)
-    return f"{below}\\" if below else ""
+        start, extension, _ = program.icon.strip().strip('"').casefold().partition(".exe")
+        folder = start.rpartition("\\")[0] if extension else ""
+    path_below_volume = strip_volume(folder)
+    return f"{path_below_volume}\\" if path_below_volume else ""

@@ -14,59 +14,67 @@ from ...model.plan_hours import resolve_hours
 from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ...model.types.record import ObservedRecord
 from . import applocker, apps, browsers, installed
-from .answer import Answer
+from .answer import WindowsAnswer
 
 # No opening of a week has this day: nobody knows the hour on the host's clock, so what waivers open by it is closed.
-NEVER = time.struct_time((1970, 1, 1, 0, 0, 0, 7, 1, 0))
-IN_PART = "a waiver ({}) opens it at some hours or to a group, which is not known of a Windows host"
+UNKNOWN_TIME = time.struct_time((1970, 1, 1, 0, 0, 0, 7, 1, 0))
+PARTIAL_WAIVER_REASON = "a waiver ({}) opens it at some hours or to a group, which is not known of a Windows host"
 
 
-def observe(plan: Plan, answer: Answer, only: Collection[str], started: float) -> ObservedRecord:
-    """The host's record. `only` names the controls to observe; empty means all that the plan has. `started` is when the
+def observe_windows_host(
+    plan: Plan, answer: WindowsAnswer, control_names: Collection[str], started: float
+) -> ObservedRecord:
+    """The host's record. `control_names` names the controls to observe; empty means all that the plan has. `started` is when the
     host was asked, by the monotonic clock. Raises ValueError for an unusable plan.
     """
     check_plan(plan)
-    compiled, plan = plan["controls"], resolve_hours(plan, NEVER)
-    seen = installed.find(answer)
-    here = browsers.find_browsers(answer, seen.programs)
-    names = observe_only.choose_controls(plan, only)
+    compiled_controls, plan = plan["controls"], resolve_hours(plan, UNKNOWN_TIME)
+    software = installed.find_software(answer)
+    installed_browsers = browsers.find_browsers(answer, software.programs)
+    names = observe_only.choose_controls(plan, control_names)
 
-    def of_apps() -> list[RuleVerdict]:
+    def observe_app_rules() -> list[RuleVerdict]:
         section = plan["controls"]["apps"]
-        verdicts = _in_doubt(apps.observe(section, answer, seen), compiled["apps"])
-        return [*verdicts, *applocker.observe(section, answer)]
+        verdicts = _apply_partial_waivers(apps.observe_apps(section, answer, software), compiled_controls["apps"])
+        return [*verdicts, *applocker.observe_applocker(section, answer)]
 
     observers = {
-        "apps": of_apps,
-        "browser": lambda: _in_doubt(browsers.observe(plan, answer, here), compiled["browser"]),
+        "apps": observe_app_rules,
+        "browser": lambda: _apply_partial_waivers(
+            browsers.observe_browsers(plan, answer, installed_browsers), compiled_controls["browser"]
+        ),
     }
     platform = {"os": "windows", "version": answer.version, "architecture": answer.architecture}
     record = observe_only.make_observed_record(plan, names, observers, platform, format_timestamp(time.time()), started)
     if "browser" in names:
-        record["browsers"] = sorted(one.id for one in here.known)
+        record["browsers"] = sorted(program.id for program in installed_browsers.known_browsers)
     return record
 
 
-def _in_doubt(verdicts: Iterable[RuleVerdict], section: PlanSection) -> list[RuleVerdict]:
+def _apply_partial_waivers(verdicts: Iterable[RuleVerdict], section: PlanSection) -> list[RuleVerdict]:
     """The verdicts, unknown where something counts that a waiver may cover which only the host could resolve."""
-    found = []
+    new_verdicts = []
     for verdict in verdicts:
         entry = section["services"].get(verdict.rule.partition("/")[2])
-        waivers = _resolved_on_hosts(entry) if entry else []
+        waivers = _list_partial_waivers(entry) if entry else []
         if waivers and verdict.state == NONCOMPLIANT:
-            verdict = verdict._replace(state=UNKNOWN, reason=IN_PART.format(", ".join(waivers)))
-        found.append(verdict)
-    return found
+            verdict = verdict._replace(state=UNKNOWN, reason=PARTIAL_WAIVER_REASON.format(", ".join(waivers)))
+        new_verdicts.append(verdict)
+    return new_verdicts
 
 
-def _resolved_on_hosts(entry: PlanEntry) -> list[str]:
+def _list_partial_waivers(entry: PlanEntry) -> list[str]:
     """The waivers of an entry that have hours, or groups of the host's."""
-    in_part = [one["waiver"] for one in entry.get("exceptions", ()) if "hours" in one or "posix_groups" in one]
-    return [*([entry["waiver"]] if "hours" in entry and "waiver" in entry else []), *in_part]
+    partial_waivers = [
+        exception["waiver"]
+        for exception in entry.get("exceptions", ())
+        if "hours" in exception or "posix_groups" in exception
+    ]
+    return [*([entry["waiver"]] if "hours" in entry and "waiver" in entry else []), *partial_waivers]
 
 
-def answered(record: ObservedRecord, gate: str) -> Mapping[str, object]:
+def make_module_result(record: ObservedRecord, exit_gate: str) -> Mapping[str, object]:
     """What the module that observes answers: {changed, record, drifted, privileged}, and {failed, msg} where the gate
     makes the host fail. Nothing is ever corrected.
     """
-    return apply_gate({"changed": False, "record": record, "drifted": [], "privileged": False}, gate)
+    return apply_gate({"changed": False, "record": record, "drifted": [], "privileged": False}, exit_gate)

@@ -14,18 +14,18 @@ from typing import NamedTuple
 
 from ...host.system.types import escape_text
 from ...model.finding import Finding
-from .accounts import is_account
-from .answer import Answer
-from .command import ALL_USERS_PACKAGES, APP_PACKAGES, DEVICE_PACKAGES, USERS
+from .accounts import is_user_account
+from .answer import WindowsAnswer
+from .command import ALL_USERS_PACKAGES_KEY, APP_PACKAGES_KEY, DEVICE_PACKAGES_KEY, USERS_HIVE
 
-MANAGER = "windows"
-PROVISIONED = "each new user gets it"
-WAITING = "the user gets it when he logs in"
-ON_DEVICE = "it is on the device; which user has it is not known"
-NO_APPS = "the app packages of a user who is logged in cannot be read there"
+WINDOWS_MANAGER = "windows"
+PROVISIONED_DETAIL = "each new user gets it"
+WAITING_DETAIL = "the user gets it when he logs in"
+ON_DEVICE_DETAIL = "it is on the device; which user has it is not known"
+NO_APPS_REASON = "the app packages of a user who is logged in cannot be read there"
 
 
-class App(NamedTuple):
+class AppPackage(NamedTuple):
     """An app package that a user has; of no account, one that the device has."""
 
     name: str
@@ -34,46 +34,67 @@ class App(NamedTuple):
     account: str = ""
     detail: str = ""
 
-    def finding(self, detail: str = "") -> Finding:
+    def make_finding(self, detail: str = "") -> Finding:
         scope = f"user:{self.account}" if self.account else "system"
-        said = ", ".join(filter(None, (self.detail, detail)))
-        return Finding("package", escape_text(self.name), MANAGER, escape_text(self.version), scope, "", said)
+        details = ", ".join(filter(None, (self.detail, detail)))
+        return Finding(
+            "package", escape_text(self.name), WINDOWS_MANAGER, escape_text(self.version), scope, "", details
+        )
 
 
-class Packages(NamedTuple):
+class AppPackages(NamedTuple):
     """The app packages of a host, and why there may be more."""
 
-    apps: list[App]
-    unseen: str
-    complete: bool  # whether the device's list was read, so that what is not in it is not there
+    apps: list[AppPackage]
+    unseen_reason: str
+    is_complete: bool  # whether the device's list was read, so that what is not in it is not there
 
 
-def find(answer: Answer, accounts: Iterable[str]) -> Packages:
+def find_app_packages(answer: WindowsAnswer, accounts: Iterable[str]) -> AppPackages:
     """All app packages, each once for everybody who has it."""
     registry, accounts = answer.registry, list(accounts)
-    device = {name.casefold(): name for name in registry.names(DEVICE_PACKAGES)}
-    lists = [(account, "", f"{USERS}\\{account}\\{APP_PACKAGES}") for account in accounts]
-    waiting = [name for name in registry.names(ALL_USERS_PACKAGES) if is_account(name)]
-    lists += [(account, WAITING, f"{ALL_USERS_PACKAGES}\\{account}") for account in waiting]
-    found: dict[tuple[str, str], App] = {}
-    for account, detail, key in lists:
-        _note(found, (name for name in registry.names(key) if not device or name.casefold() in device), account, detail)
-    _note(found, registry.names(f"{ALL_USERS_PACKAGES}\\Applications"), "", PROVISIONED)
-    known = {app.family.casefold() for app in found.values()}
-    unknown = (name for name in device.values() if (app := of(name)) and app.family.casefold() not in known)
-    _note(found, unknown, "", ON_DEVICE)
-    unread = any(registry.there(f"{USERS}\\{account}\\{APP_PACKAGES}") is None for account in accounts)
-    return Packages(list(found.values()), NO_APPS if unread and not device else "", bool(device))
+    device_packages = {name.casefold(): name for name in registry.list_key_names(DEVICE_PACKAGES_KEY)}
+    package_lists = [(account, "", f"{USERS_HIVE}\\{account}\\{APP_PACKAGES_KEY}") for account in accounts]
+    waiting_accounts = [name for name in registry.list_key_names(ALL_USERS_PACKAGES_KEY) if is_user_account(name)]
+    package_lists += [(account, WAITING_DETAIL, f"{ALL_USERS_PACKAGES_KEY}\\{account}") for account in waiting_accounts]
+    app_by_family: dict[tuple[str, str], AppPackage] = {}
+    for account, detail, key in package_lists:
+        _add_app_packages(
+            app_by_family,
+            (
+                name
+                for name in registry.list_key_names(key)
+                if not device_packages or name.casefold() in device_packages
+            ),
+            account,
+            detail,
+        )
+    _add_app_packages(
+        app_by_family, registry.list_key_names(f"{ALL_USERS_PACKAGES_KEY}\\Applications"), "", PROVISIONED_DETAIL
+    )
+    known_families = {app.family.casefold() for app in app_by_family.values()}
+    unknown_names = (
+        name
+        for name in device_packages.values()
+        if (app := parse_package_name(name)) and app.family.casefold() not in known_families
+    )
+    _add_app_packages(app_by_family, unknown_names, "", ON_DEVICE_DETAIL)
+    is_unread = any(registry.is_present(f"{USERS_HIVE}\\{account}\\{APP_PACKAGES_KEY}") is None for account in accounts)
+    return AppPackages(
+        list(app_by_family.values()), NO_APPS_REASON if is_unread and not device_packages else "", bool(device_packages)
+    )
 
 
-def _note(found: dict[tuple[str, str], App], names: Iterable[str], account: str, detail: str) -> None:
-    for name in names:
-        if app := of(name):
+def _add_app_packages(
+    app_by_family: dict[tuple[str, str], AppPackage], package_names: Iterable[str], account: str, detail: str
+) -> None:
+    for name in package_names:
+        if app := parse_package_name(name):
             app = app._replace(account=account, detail=detail)
-            found.setdefault((app.family.casefold(), account.casefold()), app)
+            app_by_family.setdefault((app.family.casefold(), account.casefold()), app)
 
 
-def of(full_name: str) -> App | None:
+def parse_package_name(full_name: str) -> AppPackage | None:
     """An app package by its full name (Name_1.2.3.4_x64__publisherhash); None for what is no such name."""
-    name, *rest = full_name.split("_")
-    return App(name, f"{name}_{rest[3]}", rest[0]) if len(rest) == 4 else None
+    name, *name_parts = full_name.split("_")
+    return AppPackage(name, f"{name}_{name_parts[3]}", name_parts[0]) if len(name_parts) == 4 else None

@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 from ...wire.replies.shapes import UnusableAnswer
 
-MOST_VALUES = 200_000  # of a whole answer
-MOST_KEYS = 100_000
-LONGEST_TEXT = 1 << 20  # characters of one value
-LONGEST_NAME = 16_383  # of a name, as the registry has it
-DEEPEST = 128  # keys below each other; the registry has 512 at the most, and no key of ours a tenth of that
-HIVES = {"hklm": "hkey_local_machine", "hku": "hkey_users"}
-_VALUE = re.compile(r" {4}(.*?) {4}(REG_[A-Z_]{1,40})(?: {4}(.*))?", re.DOTALL)
-_NUMBER = re.compile(r"0x[0-9a-fA-F]{1,8}")
+MAX_VALUES = 200_000  # of a whole answer
+MAX_KEYS = 100_000
+MAX_TEXT_LENGTH = 1 << 20  # characters of one value
+MAX_NAME_LENGTH = 16_383  # of a name, as the registry has it
+MAX_KEY_DEPTH = 128  # keys below each other; the registry has 512 at the most, and no key of ours a tenth of that
+HIVE_NAMES = {"hklm": "hkey_local_machine", "hku": "hkey_users"}
+_VALUE_PATTERN = re.compile(r" {4}(.*?) {4}(REG_[A-Z_]{1,40})(?: {4}(.*))?", re.DOTALL)
+_NUMBER_PATTERN = re.compile(r"0x[0-9a-fA-F]{1,8}")
 
 
-class Value(NamedTuple):
+class RegistryValue(NamedTuple):
     """A value: its name as it is spelled there, its type, and its data as text; a number of REG_DWORD as such."""
 
     name: str
@@ -31,116 +31,116 @@ class Value(NamedTuple):
     data: str | int
 
 
-def folded(key: str) -> str:
+def normalise_key(key: str) -> str:
     """A key as it is compared: without case, and with its hive's whole name."""
-    hive, slash, rest = key.strip().strip('"').casefold().partition("\\")
-    return HIVES.get(hive, hive) + slash + rest.rstrip("\\")
+    hive, slash, path = key.strip().strip('"').casefold().partition("\\")
+    return HIVE_NAMES.get(hive, hive) + slash + path.rstrip("\\")
 
 
-class Registry:
+class WindowsRegistry:
     """What is known of a host's registry. A key is there, or not there, or nobody could say."""
 
     def __init__(self) -> None:
-        self._values: dict[str, list[Value]] = {}
-        self._below: dict[str, dict[str, str]] = {}  # by key: the names of keys below it, as they are spelled
-        self._read: set[str] = set()  # of which all is known
-        self._listed: set[str] = set()  # of which the values, and the names of keys below, are known
-        self._left = MOST_VALUES, MOST_KEYS
+        self._values_by_key: dict[str, list[RegistryValue]] = {}
+        self._child_names: dict[str, dict[str, str]] = {}  # by key: the names of keys below it, as they are spelled
+        self._read_keys: set[str] = set()  # of which all is known
+        self._listed_keys: set[str] = set()  # of which the values, and the names of keys below, are known
+        self._limits_left = MAX_VALUES, MAX_KEYS
 
-    def take(self, key: str, lines: Iterable[str], whole: bool) -> None:
-        """Take in what a query of a key printed, which ended well. `whole`: with all below it. Raises Unusable."""
-        top = folded(key)
-        current: str | None = None
+    def read_query(self, key: str, lines: Iterable[str], is_whole: bool) -> None:
+        """Take in what a query of a key printed, which ended well. `is_whole`: with all below it. Raises Unusable."""
+        queried_key = normalise_key(key)
+        current_key: str | None = None
         text: list[str] = []  # of the last value, line by line
-        values, keys = self._left
+        values_left, keys_left = self._limits_left
         for line in lines:
-            at = folded(line) if line[:5].casefold() == "hkey_" else ""
-            if at and (at == top or at.startswith(f"{top}\\")):
-                keys -= 1
-                if at.count("\\") > DEEPEST:
-                    raise UnusableAnswer(f"its registry has keys that are deeper than {DEEPEST}")
-                self._complete(current, text)
-                current = at
-                self._add_key(top, at, line.strip())
-            elif current is not None and (found := _VALUE.fullmatch(line)):
-                values -= 1
-                self._complete(current, text)
-                name, type_, data = found.groups(default="")
-                self._values.setdefault(current, []).append(_value(name, type_, data))
+            line_key = normalise_key(line) if line[:5].casefold() == "hkey_" else ""
+            if line_key and (line_key == queried_key or line_key.startswith(f"{queried_key}\\")):
+                keys_left -= 1
+                if line_key.count("\\") > MAX_KEY_DEPTH:
+                    raise UnusableAnswer(f"its registry has keys that are deeper than {MAX_KEY_DEPTH}")
+                self._finish_value(current_key, text)
+                current_key = line_key
+                self._add_key(queried_key, line_key, line.strip())
+            elif current_key is not None and (match := _VALUE_PATTERN.fullmatch(line)):
+                values_left -= 1
+                self._finish_value(current_key, text)
+                name, type_, data = match.groups(default="")
+                self._values_by_key.setdefault(current_key, []).append(_parse_value(name, type_, data))
                 text.append(data)
             elif text and line:
                 text.append(line)
-            if values < 0 or keys < 0:
-                raise UnusableAnswer(f"its registry has more than {MOST_VALUES:,} values or {MOST_KEYS:,} keys")
-        self._complete(current, text)
-        self._left = values, keys
-        self._listed.add(top)
-        if whole:
-            self._read.add(top)
+            if values_left < 0 or keys_left < 0:
+                raise UnusableAnswer(f"its registry has more than {MAX_VALUES:,} values or {MAX_KEYS:,} keys")
+        self._finish_value(current_key, text)
+        self._limits_left = values_left, keys_left
+        self._listed_keys.add(queried_key)
+        if is_whole:
+            self._read_keys.add(queried_key)
 
-    def _complete(self, key: str | None, text: list[str]) -> None:
+    def _finish_value(self, key: str | None, text: list[str]) -> None:
         """Give the last value of a key all lines of its text, and begin another text."""
         if key is not None and len(text) > 1:
-            last = self._values[key][-1]
-            self._values[key][-1] = _value(last.name, last.type, "\n".join(text))
+            last_value = self._values_by_key[key][-1]
+            self._values_by_key[key][-1] = _parse_value(last_value.name, last_value.type, "\n".join(text))
         text.clear()
 
-    def _add_key(self, top: str, key: str, spelled: str) -> None:
+    def _add_key(self, queried_key: str, key: str, spelled_key: str) -> None:
         """Note a key with those above it, as far as the one that was asked for."""
-        while key != top:
-            above, _, name = key.rpartition("\\")
-            spelled_above, _, spelled_name = spelled.rpartition("\\")
-            known = self._below.setdefault(above, {})
-            if name in known:
+        while key != queried_key:
+            parent, _, name = key.rpartition("\\")
+            spelled_parent, _, spelled_name = spelled_key.rpartition("\\")
+            child_names = self._child_names.setdefault(parent, {})
+            if name in child_names:
                 return
-            known[name] = spelled_name
-            key, spelled = above, spelled_above
+            child_names[name] = spelled_name
+            key, spelled_key = parent, spelled_parent
 
-    def there(self, key: str) -> bool | None:
+    def is_present(self, key: str) -> bool | None:
         """Whether a key is there; None where nobody could say."""
-        key = folded(key)
-        if key in self._listed or key in self._below:
+        key = normalise_key(key)
+        if key in self._listed_keys or key in self._child_names:
             return True
-        above, _, name = key.rpartition("\\")
-        if not above:
+        parent, _, name = key.rpartition("\\")
+        if not parent:
             return None
-        if name in self._below.get(above, {}):
+        if name in self._child_names.get(parent, {}):
             return True
-        if above in self._listed or self._covered(above):
+        if parent in self._listed_keys or self._is_covered(parent):
             return False
-        return False if self.there(above) is False else None
+        return False if self.is_present(parent) is False else None
 
-    def listed(self, key: str) -> bool:
+    def is_listed(self, key: str) -> bool:
         """Whether the values of a key, and the names of those below it, are known."""
-        return folded(key) in self._listed
+        return normalise_key(key) in self._listed_keys
 
-    def complete(self, key: str) -> bool:
+    def is_complete(self, key: str) -> bool:
         """Whether all of a key is known: it was read whole, or is not there."""
-        key = folded(key)
-        return self._covered(key) or self.there(key) is False
+        key = normalise_key(key)
+        return self._is_covered(key) or self.is_present(key) is False
 
-    def _covered(self, key: str) -> bool:
+    def _is_covered(self, key: str) -> bool:
         while key:
-            if key in self._read:
+            if key in self._read_keys:
                 return True
             key = key.rpartition("\\")[0]
         return False
 
-    def values(self, key: str) -> Mapping[str, Value]:
+    def read_values(self, key: str) -> Mapping[str, RegistryValue]:
         """The values of a key by their names without case; of names that are there twice, the first."""
-        found: dict[str, Value] = {}
-        for value in self._values.get(folded(key), ()):
-            found.setdefault(value.name.casefold(), value)
-        return found
+        values_by_name: dict[str, RegistryValue] = {}
+        for registry_value in self._values_by_key.get(normalise_key(key), ()):
+            values_by_name.setdefault(registry_value.name.casefold(), registry_value)
+        return values_by_name
 
-    def names(self, key: str) -> Iterator[str]:
+    def list_key_names(self, key: str) -> Iterator[str]:
         """The names of the keys right below one, as they are spelled."""
-        yield from self._below.get(folded(key), {}).values()
+        yield from self._child_names.get(normalise_key(key), {}).values()
 
 
-def _value(name: str, type_: str, data: str) -> Value:
-    if len(name) > LONGEST_NAME or len(data) > LONGEST_TEXT:
+def _parse_value(name: str, type_: str, data: str) -> RegistryValue:
+    if len(name) > MAX_NAME_LENGTH or len(data) > MAX_TEXT_LENGTH:
         raise UnusableAnswer("a name or a text of its registry is longer than the registry takes")
-    if type_ == "REG_DWORD" and _NUMBER.fullmatch(data):
-        return Value(name, type_, int(data, 16))
-    return Value(name, type_, data)
+    if type_ == "REG_DWORD" and _NUMBER_PATTERN.fullmatch(data):
+        return RegistryValue(name, type_, int(data, 16))
+    return RegistryValue(name, type_, data)

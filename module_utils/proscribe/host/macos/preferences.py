@@ -16,7 +16,7 @@ from ..controls.browser.managed import check_managed_policies
 from ..controls.browser.managed import judge_managed_policies as judged
 from ..controls.browser.observed import PolicyObservation, explain_foreign_access
 from ..controls.browser.places import PolicyPlace
-from ..controls.group_policy.policies import CHROMIUM, PROGRAMS, Program, of_programs
+from ..controls.group_policy.policies import CHROMIUM_FAMILY, POLICY_PROGRAMS, PolicyProgram, collect_program_policies
 from ..system import ControlError, Host, ObservationError
 from .applications import ApplicationScan
 from .property_list import read_property_list
@@ -39,10 +39,12 @@ def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) ->
     plan that no browser could follow.
     """
     desired = DesiredPolicies(plan)
-    policies_by_program = of_programs(plan)
+    policies_by_program = collect_program_policies(plan)
     bundle_ids = {program.bundle_id.casefold() for program in application_scan.applications}
     programs = [
-        program for program in PROGRAMS if BUNDLE_BY_BROWSER.get(program.id, program.domain).casefold() in bundle_ids
+        program
+        for program in POLICY_PROGRAMS
+        if BUNDLE_BY_BROWSER.get(program.id, program.domain).casefold() in bundle_ids
     ]
     observed_places = [
         ObservedPlace(
@@ -56,16 +58,16 @@ def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) ->
     )
 
 
-def _make_place(program: Program) -> PolicyPlace:
-    return program.place._replace(path=_make_preferences_path(program))
+def _make_place(program: PolicyProgram) -> PolicyPlace:
+    return program.policy_place._replace(path=_make_preferences_path(program))
 
 
-def _make_preferences_path(program: Program, user: str = "") -> str:
+def _make_preferences_path(program: PolicyProgram, user: str = "") -> str:
     return "/".join(filter(None, (PREFERENCES_DIRECTORY, user, f"{program.domain}.plist")))
 
 
 def _observe_preferences(
-    host: Host, program: Program, desired: DesiredPolicies, due_policies: Policies
+    host: Host, program: PolicyProgram, desired: DesiredPolicies, due_policies: Policies
 ) -> PolicyObservation:
     """The worst of what is in effect for all users, and for those that have preferences of their own."""
     try:
@@ -80,7 +82,7 @@ def _observe_preferences(
         return PolicyObservation(unseen_reason=str(error))
     tables: list[Policies | None] = [{**(common_policies or {}), **(observed or {})} for observed in user_policies]
     observations = [
-        check_managed_policies(desired, program.place, due_policies, _convert_to_policies(program, table))
+        check_managed_policies(desired, program.policy_place, due_policies, _convert_to_policies(program, table))
         for table in tables or [common_policies]
     ]
     return next((observed for observed in observations if not observed.is_complete), observations[0])
@@ -94,9 +96,9 @@ def _read_preferences(host: Host, path: str) -> Policies | None:
     return preferences
 
 
-def _convert_to_policies(program: Program, preferences: Policies | None) -> Policies | None:
+def _convert_to_policies(program: PolicyProgram, preferences: Policies | None) -> Policies | None:
     """The policies that a program takes from a table of preferences; None for none."""
-    if preferences is None or program.family == CHROMIUM:
+    if preferences is None or program.family == CHROMIUM_FAMILY:
         return preferences
     if preferences.get(ENABLED_KEY) not in (True, 1):
         return None

@@ -114,16 +114,18 @@ def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
     from ..system.forked import WorkLimits, run_apart
 
     def try_candidate() -> ChangeAnswer:
-        return change(host, plan, "firewall", doing=confirm.trying(host, plan))
+        return change(host, plan, "firewall", doing=confirm.make_trial_application(host, plan))
 
     # The candidate is loaded once the process that began it has ended, so that is not this one.
-    answer: ChangeAnswer = run_apart(lambda: confirm.in_turn(host, try_candidate), WorkLimits(seconds=600, memory=0))
+    answer: ChangeAnswer = run_apart(
+        lambda: confirm.run_without_pending_change(host, try_candidate), WorkLimits(seconds=600, memory=0)
+    )
     pending = answer.pop("pending", None)
     if not pending or isinstance(pending, str):
         return answer
     token = pending["token"]
     deadline = time.monotonic() + LOAD_TIMEOUT_SECONDS
-    names = [f"{program.RUN}/{outcome}-{token}" for outcome in ("loaded", "failed")]
+    names = [f"{program.CHANGE_DIRECTORY}/{outcome}-{token}" for outcome in ("loaded", "failed")]
     while not any(map(host.find_entry, names)) and time.monotonic() < deadline:
         time.sleep(0.2)
-    return confirm.keep(host, token)
+    return confirm.confirm_trial(host, token)

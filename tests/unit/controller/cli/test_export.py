@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pytest
 from proscribe.controller.cli import CommandError, export, export_all
 from proscribe.controller.cli.command_line import main
-from proscribe.controller.enforcement_points.declaration import NOTHING, LeftOut, NotExportable
-from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.declaration import NOTHING_TO_EXPORT, ExportError, ExportOmission
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.host.system import ControlError
 from refusals import make_refusal
 
@@ -33,8 +33,8 @@ all:
     empty: {}
 """
 AT = ["--at", "2026-11-27T08:00:00Z"]
-NONE = NotExportable(f"{NOTHING}: no names")
-PATHS = NotExportable("it takes no paths")
+NONE = ExportError(f"{NOTHING_TO_EXPORT}: no names")
+PATHS = ExportError("it takes no paths")
 FOR_ONE = "1 format with nothing to export:\n  a: no names\n"
 FOR_EACH = "2 formats with nothing to export:\n  a: no names\n  b: no programs\n"
 BAD = export_all.REFUSED_CODE
@@ -117,8 +117,8 @@ def test_export_is_valid_until_something_of_it_begins_or_ends(waives, starts, en
 
 
 def test_summary_names_the_first_few_of_each_reason():
-    names = [LeftOut("dns/owl", f"n{number}\x1b", "it is long") for number in range(5)]
-    other = LeftOut("", "all", "it takes no paths")
+    names = [ExportOmission("dns/owl", f"n{number}\x1b", "it is long") for number in range(5)]
+    other = ExportOmission("", "all", "it takes no paths")
     decision = SimpleNamespace(group="office", hosts=["a", "b"], digest=f"sha256:{'a' * 64}", left_out=[*names, other])
     rendered = SimpleNamespace(included=["dns/owl", "dns/owl", "dns/wren"], left_out=[other])
     assert export._format_summary(decision, rendered, "/srv/x") == [
@@ -160,7 +160,7 @@ def test_a_tenant_without_its_id_is_refused_before_any_file_where_a_format_takes
     assert "proscribe_tenants.microsoft has 'dept.example' without the id of its tenant" in said
     assert "https://login.microsoftonline.com/dept.example/v2.0/.well-known/openid-configuration" in said
     refused = {"entra_tenant_restrictions", "gpo", "intune", "mobileconfig"}
-    assert {one.name for one in out.iterdir()} == FORMATS.keys() - refused
+    assert {one.name for one in out.iterdir()} == EXPORT_FORMATS.keys() - refused
 
 
 def refused(name, why):
@@ -172,7 +172,7 @@ def refused(name, why):
     [
         ({"a": 1, "b": 3, "c": 2}, "", 3, "", ""),
         ({"a": NONE, "b": NONE, "c": 0}, "", 0, "2 formats with nothing to export:\n  a, b: no names\n", ""),
-        ({"a": NONE, "b": NotExportable(f"{NOTHING}: no programs"), "c": 0}, "", 0, FOR_EACH, ""),
+        ({"a": NONE, "b": ExportError(f"{NOTHING_TO_EXPORT}: no programs"), "c": 0}, "", 0, FOR_EACH, ""),
         ({"a": PATHS, "b": 9, "c": PATHS}, "", BAD, "", "2 formats refused:\n  a, c: it takes no paths\n"),
         ({"a": NONE, "b": PATHS}, "b", BAD, FOR_ONE, refused("b", "it takes no paths")),
         ({"a": NONE, "b": 0}, "a", BAD, "", refused("a", "no names. Delete {0}/a, which has an earlier export of it")),
@@ -192,14 +192,16 @@ def test_the_worst_that_comes_of_a_format_is_the_code(outcomes, earlier, code, o
         return int(outcomes[format_.name])
 
     monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.setattr(export_all, "FORMATS", {name: SimpleNamespace(name=name) for name in outcomes})
-    monkeypatch.setattr(export_all.writing, "earlier", lambda place: "one" if place.name == earlier else None)
+    monkeypatch.setattr(export_all, "EXPORT_FORMATS", {name: SimpleNamespace(name=name) for name in outcomes})
+    monkeypatch.setattr(
+        export_all.writing, "read_earlier_export", lambda place: "one" if place.name == earlier else None
+    )
     assert export_all.export_all_formats(tmp_path, export) == code and places == [tmp_path / name for name in outcomes]
     assert capsys.readouterr() == (out, err.format(tmp_path))
 
 
 def test_a_policy_with_nothing_for_any_format_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(export_all, "FORMATS", {name: SimpleNamespace(name=name) for name in "ab"})
+    monkeypatch.setattr(export_all, "EXPORT_FORMATS", {name: SimpleNamespace(name=name) for name in "ab"})
     with pytest.raises(CommandError, match="^export all: the policy has nothing for any format$"):
         export_all.export_all_formats(tmp_path, make_refusal(NONE))
 

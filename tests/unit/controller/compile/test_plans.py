@@ -296,7 +296,7 @@ def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own
     assert (
         DesiredPolicies(plan, HostControls(plan, lambda: NAME_CLOSED_WITH_ALL_BELOW)).list_open_names() == {}
     )  # the DNS filter has all
-    zone_files = rpz.render(decision.decide({"host": plan}, LATER, "", ("dns",)))
+    zone_files = rpz.render_export(decision.make_decision({"host": plan}, LATER, "", ("dns",)))
     assert b"host99.example" in b"".join(zone_files.files.values())
 
 

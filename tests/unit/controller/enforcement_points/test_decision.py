@@ -25,9 +25,9 @@ from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.waiver import Waiver
-from proscribe.controller.enforcement_points.decision import decide, waived
-from proscribe.controller.enforcement_points.declaration import NotExportable
-from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.decision import make_decision, map_waived_rules
+from proscribe.controller.enforcement_points.declaration import ExportError
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.model.plan import CONTROLS, RESTRICTED_MODES
 
 CATALOG = Path(__file__).resolve().parents[4] / "catalog"
@@ -144,9 +144,9 @@ def test_no_permitted_name_is_closed_and_no_banned_one_is_open_unsaid(policy):
     plan = plan_of(policy)
     everything = own().services.values()
     for format_, read in POINTS.items():
-        control = FORMATS[format_].controls[0]
-        decision = decide({"host": plan}, NOW, "", (control,))
-        rendered = FORMATS[format_].render(decision)
+        control = EXPORT_FORMATS[format_].controls[0]
+        decision = make_decision({"host": plan}, NOW, "", (control,))
+        rendered = EXPORT_FORMATS[format_].render_export(decision)
         blocks = read(rendered.files)
         banned = [service for service in everything if policy.bans(service)]
         open_ = [service for service in banned if policy.waives(service, control) or policy.opens(service)]
@@ -170,7 +170,7 @@ def test_no_permitted_name_is_closed_and_no_banned_one_is_open_unsaid(policy):
             rule = f"{control}/{service.id}"
             for name in names_of(service, control):
                 assert blocks(name) or rule in said, f"{format_} leaves {name} of {service.id} open without a word"
-        named = said | set(waived(decision, (control,)))
+        named = said | set(map_waived_rules(decision, (control,)))
         for service in open_:
             rule = f"{control}/{service.id}"
             assert rule in named or not names_of(service, control), f"{format_} does not say that {rule} is open"
@@ -210,9 +210,9 @@ def restricted(plan, control):
 
 def exported(plan, format_):
     """The files of an export, but for its notes for people; none where there is nothing for it."""
-    decision = decide({"host": plan}, NOW, "", FORMATS[format_].controls)
-    with contextlib.suppress(NotExportable):
-        files = FORMATS[format_].render(decision).files
+    decision = make_decision({"host": plan}, NOW, "", EXPORT_FORMATS[format_].controls)
+    with contextlib.suppress(ExportError):
+        files = EXPORT_FORMATS[format_].render_export(decision).files
         yield from ((name, file) for name, file in files.items() if name.endswith((".json", ".txt")))
 
 

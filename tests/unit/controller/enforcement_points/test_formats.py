@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from made_export import AT, decision, plan
 from properties import examples
 from proscribe.controller.enforcement_points import manifest
-from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable
+from proscribe.controller.enforcement_points.declaration import ExportError, ExportOmission
 from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig
-from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.host.controls.browser.rendering import NameVerdicts, SiteName
 from proscribe.host.controls.browser.settings import SETTINGS
-from proscribe.host.controls.dns.desired import covering, of_plan
+from proscribe.host.controls.dns.desired import collect_section_names, find_covering_name
 from proscribe.host.system import ControlError
 from proscribe.model.plan import add_digest
 from recording import compare, fold, join_files, outline
@@ -39,7 +39,9 @@ HOSTILE = st.text(
 )
 PLACES = ["domains", "allow", "urls", "canaries", "networks", "ports", "id", "catalogue", "waiver"]
 NET = r"[0-9a-f.:]+(/[0-9]+)?"
-JSON = [name for name, one in FORMATS.items() if all(file.endswith(".json") for file in one.main.split(", "))]
+JSON = [
+    name for name, one in EXPORT_FORMATS.items() if all(file.endswith(".json") for file in one.main_files.split(", "))
+]
 JSON = [name for name in JSON if name not in device_readers.DEVICES]  # these have a test of their own
 DEVICES = device_readers.DEVICES
 WHY_NESTED = "What is blocked below it could not be blocked again, so all of it stays blocked."
@@ -59,7 +61,7 @@ WAIVED = {"mode": "waived", "waiver": "W-1"}
 
 
 def export(name, made=None):
-    return FORMATS[name].render(decision(made))
+    return EXPORT_FORMATS[name].render_export(decision(made))
 
 
 def filter_list_of(*places):
@@ -72,7 +74,7 @@ def filter_list_of(*places):
 
 def test_name_that_a_filter_list_cannot_open_stays_blocked():
     made, blocked = filter_list_of(0, 2, 4)
-    assert LeftOut("", "name a.b.c.d.example, open below b.c.d.example", WHY_NESTED) in made.left_out
+    assert ExportOmission("", "name a.b.c.d.example, open below b.c.d.example", WHY_NESTED) in made.left_out
     assert blocked == [True, False, True, True, True]
 
 
@@ -86,7 +88,7 @@ def test_a_filter_list_opens_a_name_below_one_that_is_blocked_again():
 
 @pytest.mark.parametrize("tenant", ['a"b', "a b", "a\nb", "", "x" * 5000])
 def test_a_tenant_that_cannot_stand_in_a_header_is_an_error(tenant):
-    with pytest.raises(NotExportable, match="is no value of a header of tenants"):
+    with pytest.raises(ExportError, match="is no value of a header of tenants"):
         export("squid_opening", plan_of_tenants(tenant))
 
 
@@ -108,17 +110,17 @@ HOSTS = st.lists(NAMES, min_size=1, max_size=30)
 
 @given(DNS_PLANS, HOSTS)
 def test_every_dns_format_answers_as_a_host_does(made, hosts):
-    desired = of_plan(made["controls"]["dns"], {}, canaries=True)
-    both = desired.names | desired.through
+    desired = collect_section_names(made["controls"]["dns"], {}, canaries=True)
+    both = desired.blocked_names | desired.open_names
     for name, reader in DNS.items():
         rendered = export(name, made)
         (text,) = rendered.files.values()
         blocks = reader(text)
         for host in hosts:
-            blocked = covering(host, both) in desired.names
+            blocked = find_covering_name(host, both) in desired.blocked_names
             if name == "hosts":
-                blocked = host in desired.names
-            if name == "adguard" and any("open below" in one.what for one in rendered.left_out):
+                blocked = host in desired.blocked_names
+            if name == "adguard" and any("open below" in one.subject for one in rendered.left_out):
                 assert blocks(host) or not blocked, (name, host)
             else:
                 assert blocks(host) == blocked, (name, host)
@@ -131,7 +133,7 @@ def test_squid_answers_as_browsers_do_where_it_sees_the_path(made, addresses):
     rendered = export("squid", made)
     refuses = readers.squid(rendered.files["proscribe.conf"])
     verdicts = NameVerdicts(made["controls"]["browser"]["services"])
-    said = {one.what for one in rendered.left_out}
+    said = {one.subject for one in rendered.left_out}
     for host, path in addresses:
         blocked = verdicts.is_blocked(SiteName(host, path))
         if not path or not any("open on a blocked host" in what for what in said):
@@ -167,7 +169,7 @@ LINES = {
     "domains": [r"#.*", r"", r"[a-z0-9_.-]+"],
     "pac": [
         *(r"//.*", r"", r"var proscribeNames =", r"\{", r"\{\};", r"\};", r'"[a-z0-9_.-]+": [01],?'),
-        *map(re.escape, FORMATS["pac"].render.__globals__["SCRIPT"].split("\n")),
+        *map(re.escape, EXPORT_FORMATS["pac"].render_export.__globals__["SCRIPT"].split("\n")),
     ],
     "nft": [
         *(r"#.*", r"", r"(table|delete table) inet proscribe_forward( \{)?", r"\}", r"\t\}"),
@@ -195,8 +197,8 @@ LINES = {
 @given(text=HOSTILE, where=st.sampled_from(PLACES))
 def test_no_text_injects_into_an_export(name, text, where):
     try:
-        files = FORMATS[name].render(decision(hostile_plan(text, where))).files
-    except (ControlError, NotExportable):
+        files = EXPORT_FORMATS[name].render_export(decision(hostile_plan(text, where))).files
+    except (ControlError, ExportError):
         return
     if name in DEVICES:
         DEVICES[name](files)
@@ -215,10 +217,10 @@ def test_no_text_injects_into_an_export(name, text, where):
 @given(text=HOSTILE, where=st.sampled_from([*PLACES, "name", "bundle_ids"]))
 def test_no_text_changes_the_form_of_json(name, text, where):
     try:
-        files = FORMATS[name].render(decision(for_macs(text, where))).files
-    except (ControlError, NotExportable):
+        files = EXPORT_FORMATS[name].render_export(decision(for_macs(text, where))).files
+    except (ControlError, ExportError):
         return
-    harmless = FORMATS[name].render(decision(for_macs("harmless.example", where))).files
+    harmless = EXPORT_FORMATS[name].render_export(decision(for_macs("harmless.example", where))).files
     assert files.keys() == harmless.keys()
     for path, content in files.items():
         document = json.loads(content)
@@ -250,29 +252,31 @@ def sites(value):
 def test_the_documents_have_an_example_for_each_format(project):
     _, _, section = (project / "docs/enforcement_points.md").read_text().partition("## One example for each device\n")
     shown = set(re.findall(r"`([a-z_]+)`", section.partition("\n## ")[0]))
-    assert sorted(FORMATS.keys() - shown) == []
+    assert sorted(EXPORT_FORMATS.keys() - shown) == []
 
 
 def test_every_device_has_a_reader_and_says_where_its_facts_are_from():
-    assert {name for name, one in FORMATS.items() if one.device and one.controls == ("dns",)} == set(DEVICES)
+    assert {name for name, one in EXPORT_FORMATS.items() if one.device and one.controls == ("dns",)} == set(DEVICES)
     assert all(
-        one.device.below and one.device.exceptions and one.device.fetched for one in FORMATS.values() if one.device
+        one.device.wildcard_form and one.device.exception_form and one.device.fetch_method
+        for one in EXPORT_FORMATS.values()
+        if one.device
     )
 
 
 @given(DNS_PLANS, HOSTS)
 def test_every_device_answers_as_a_host_does_or_stricter_and_says_so(made, hosts):
-    desired = of_plan(made["controls"]["dns"], {}, canaries=False)
-    either = desired.names | desired.through
+    desired = collect_section_names(made["controls"]["dns"], {}, canaries=False)
+    either = desired.blocked_names | desired.open_names
     for name, read in DEVICES.items():
-        rendered, answer = export(name, made), FORMATS[name].blocks
+        rendered, answer = export(name, made), EXPORT_FORMATS[name].is_blocked
         blocks = read(rendered.files)
-        nested = any(one.why == WHY_NESTED for one in rendered.left_out)
+        nested = any(one.reason == WHY_NESTED for one in rendered.left_out)
         for host in hosts:
-            blocked = covering(host, either) in desired.names
+            blocked = find_covering_name(host, either) in desired.blocked_names
             assert answer is not None and answer(made, host) in (blocks(host), None), (name, host)
             if name == "defender_indicators":
-                assert blocks(host) == (host in desired.names)
+                assert blocks(host) == (host in desired.blocked_names)
             elif nested:
                 assert blocks(host) or not blocked, (name, host)
             else:
@@ -306,9 +310,9 @@ def plan_of_tenants(*google, microsoft=()):
     ],
 )
 def test_tenants_that_no_header_takes_are_refused(tenants, said):
-    with pytest.raises(NotExportable, match=re.escape(said)) as refused:
+    with pytest.raises(ExportError, match=re.escape(said)) as refused:
         export("entra_tenant_restrictions", plan_of_tenants(microsoft=tenants))
-    assert refused.value.nothing == (not tenants)
+    assert refused.value.is_nothing_to_export == (not tenants)
 
 
 def plan_for_macs(**apps):
@@ -323,7 +327,7 @@ def test_no_name_and_no_contact_changes_a_record(name, contact):
     made = {**plan_for_macs(chat=[f"{name}.app"]), "contact": contact}
     try:
         files = export("jamf_restricted_software", made).files
-    except NotExportable:
+    except ExportError:
         return
     assert device_readers.jamf(files) == {f"{name}.app"}
 
@@ -332,11 +336,11 @@ def test_no_name_and_no_contact_changes_a_record(name, contact):
 def test_an_identifier_that_is_more_than_one_is_refused(hostile):
     one = plan({"apps": {"chat": {"mode": "enforce", "bundle_ids": [hostile]}}})
     for format_ in (mobileconfig, ddm, intune):
-        with pytest.raises(NotExportable, match="no identifier of a program on macOS"):
+        with pytest.raises(ExportError, match="no identifier of a program on macOS"):
             format_.render(decision(one))
 
 
-RENDERED = mobileconfig.render(decision(plan(request_url="https://a.example/"))).files["browsers.mobileconfig"]
+RENDERED = mobileconfig.render_export(decision(plan(request_url="https://a.example/"))).files["browsers.mobileconfig"]
 PLAIN = [one.tag for one in ElementTree.fromstring(RENDERED).iter()]
 
 
@@ -346,8 +350,8 @@ PLAIN = [one.tag for one in ElementTree.fromstring(RENDERED).iter()]
 def test_no_text_gets_out_of_its_place_in_a_profile(hostile):
     chosen = decision(plan(request_url="https://a.example/" + hostile))._replace(group=hostile, catalogue=hostile)
     try:
-        content = mobileconfig.render(chosen).files["browsers.mobileconfig"]
-    except NotExportable:
+        content = mobileconfig.render_export(chosen).files["browsers.mobileconfig"]
+    except ExportError:
         assert any(one < " " or one in "\ufffe\uffff" for one in hostile)
         return
     payloads = {payload["PayloadType"]: payload for payload in plistlib.loads(content)["PayloadContent"]}
@@ -412,21 +416,21 @@ def rich_plan(*microsoft, closed=()):
 
 def recorded(name):
     """Render an export as one text: each file, and what the manifest says."""
-    format_ = FORMATS[name]
+    format_ = EXPORT_FORMATS[name]
     # Entra takes a tenant by its id only.
     ids = (OWN, {"id": PARTNER, "domains": ["b.example"]}) if name == "entra_tenant_restrictions" else ()
     closed = SETTINGS if name == "chrome_enterprise" else ()  # every bypass of a block list
     about = decision(rich_plan(*ids, closed=closed), format_.controls, "web")._replace(
         valid_until=AT + datetime.timedelta(days=1)
     )
-    found = format_.render(about)
+    found = format_.render_export(about)
     parts = {path: shown(content) for path, content in sorted(found.files.items()) if not path.endswith(LEFT_OUT)}
-    claims = manifest.manifest(format_, about, found)
-    device, answers = format_.device, "answers" if format_.blocks else "answers nothing"
+    claims = manifest.make_manifest(format_, about, found)
+    device, answers = format_.device, "answers" if format_.is_blocked else "answers nothing"
     facts = {claim: claims[claim] for claim in CLAIMS} | {"waived": dict(sorted(claims["waived"].items()))}
-    facts["declared"] = [format_.controls, format_.main.split(", "), format_.paths, answers]
-    facts |= {"vendor": [device.read, device.pages, device.limit]} if device else {}
-    parts[manifest.NAME] = "\n".join(f"{name}={outline(fact)}" for name, fact in facts.items())
+    facts["declared"] = [format_.controls, format_.main_files.split(", "), format_.visible_paths, answers]
+    facts |= {"vendor": [device.read_on, device.vendor_pages, device.limit]} if device else {}
+    parts[manifest.MANIFEST_NAME] = "\n".join(f"{name}={outline(fact)}" for name, fact in facts.items())
     text = re.sub(r"\b([0-9a-f]{8})[0-9a-f]{56}\b", r"\1", join_files(parts))
     for statement in STATEMENTS if name not in BASES.values() else ():
         text = text.replace(statement, "(...)")
@@ -445,8 +449,8 @@ def shown(content):
     return text.replace("><", ">\n<") if text.count("\n") < 3 else text
 
 
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", sorted(EXPORT_FORMATS))
 def test_export_is_as_recorded(name):
-    base = BASES.get(name, BASES[FORMATS[name].controls[0]])
+    base = BASES.get(name, BASES[EXPORT_FORMATS[name].controls[0]])
     path = Path(__file__).parents[2] / f"recorded/enforcement_points/{name}.txt"
     compare(path, recorded(name), "" if name == base else recorded(base))

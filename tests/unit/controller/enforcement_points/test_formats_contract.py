@@ -4,11 +4,11 @@ import re
 
 import pytest
 from made_export import decision, plan
-from proscribe.controller.enforcement_points.declaration import BY_TENANT, NotExportable
-from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.declaration import BY_TENANT_REASON, ExportError
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.model.plan import RESTRICTED_MODES, add_digest
 
-pytestmark = pytest.mark.parametrize("name", sorted(FORMATS))
+pytestmark = pytest.mark.parametrize("name", sorted(EXPORT_FORMATS))
 GUID = re.compile(r"\{[0-9A-F-]{36}\}")  # of the group, in names of files
 TENANTS = ["2fd6bb84-ad40-4ec5-9369-a215b25c9952", "7a5d1c0e-3b52-4f0c-9c55-1d1f7c0f6a11"]
 # A service that every control knows, so that each format has something to write.
@@ -35,28 +35,32 @@ def made(**changes):
 
 
 def export(name, a_plan, group="web"):
-    format_ = FORMATS[name]
-    return format_.render(decision(a_plan, format_.controls, group))
+    format_ = EXPORT_FORMATS[name]
+    return format_.render_export(decision(a_plan, format_.controls, group))
 
 
 def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name):
     a_plan, found = made(), export(name, made())
-    said = {*found.included, *(one.rule for one in found.left_out)}
-    for control in FORMATS[name].controls:
+    said = {*found.included_rules, *(one.rule for one in found.left_out)}
+    for control in EXPORT_FORMATS[name].controls:
         services = a_plan["controls"][control]["services"]
         assert {f"{control}/{id_}" for id_, entry in services.items() if entry["mode"] in RESTRICTED_MODES} <= said
-    assert found.included
+    assert found.included_rules
     for one in found.left_out:
-        assert re.fullmatch(r"|(apps|browser|dns|firewall)/[a-z_-]+", one.rule) and one.what and one.why.endswith(".")
+        assert (
+            re.fullmatch(r"|(apps|browser|dns|firewall)/[a-z_-]+", one.rule)
+            and one.subject
+            and one.reason.endswith(".")
+        )
 
 
 def test_every_path_is_in_it_or_is_named_as_left_out(name):
-    if "browser" not in FORMATS[name].controls:
+    if "browser" not in EXPORT_FORMATS[name].controls:
         pytest.skip("it has no addresses with paths")
     a_plan = made()
     a_plan["controls"]["browser"]["services"]["chat"].update(PATHS)
     found = export(name, a_plan)
-    content, said = b"".join(found.files.values()), " ".join(one.what for one in found.left_out)
+    content, said = b"".join(found.files.values()), " ".join(one.subject for one in found.left_out)
     for path in ("/closed-path", "/open-path"):
         written = any(path.encode(encoding) in content for encoding in ("ascii", "utf-16-le"))
         assert written or path in said, path
@@ -66,10 +70,10 @@ def test_head_names_services_left_open_for_tenants(name):
     a_plan = made()
     for control in ("browser", "dns"):
         a_plan["controls"][control]["by_tenant"] = ["gmail"]
-    format_ = FORMATS[name]
+    format_ = EXPORT_FORMATS[name]
     about = decision(a_plan, format_.controls)
-    found = format_.render(about)
-    left_out = any(one.why == BY_TENANT for one in (*about.left_out, *found.left_out))
+    found = format_.render_export(about)
+    left_out = any(one.reason == BY_TENANT_REASON for one in (*about.left_out, *found.left_out))
     assert (b"tenants: gmail" in b"".join(found.files.values())) == left_out
     assert left_out or "dns" not in format_.controls
 
@@ -78,11 +82,11 @@ def test_waived_service_is_not_exported(name):
     waived = made(mode="waived", waiver="W-1")
     try:
         found = export(name, waived)
-    except NotExportable:
+    except ExportError:
         return
-    assert [rule for rule in found.included if rule.endswith("/chat")] == []
-    if FORMATS[name].blocks:
-        assert not FORMATS[name].blocks(waived, "chat.example")
+    assert [rule for rule in found.included_rules if rule.endswith("/chat")] == []
+    if EXPORT_FORMATS[name].is_blocked:
+        assert not EXPORT_FORMATS[name].is_blocked(waived, "chat.example")
 
 
 @pytest.mark.parametrize("text", ["a\nb", "*/", "-->", '"; x', "\u2028x", "a\r\nb", "\0"])

@@ -12,17 +12,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_export import decision, plan
 from properties import examples
-from proscribe.controller.enforcement_points.declaration import NotExportable
+from proscribe.controller.enforcement_points.declaration import ExportError
 from proscribe.controller.enforcement_points.formats import applocker, gpo
 from proscribe.controller.enforcement_points.formats import santa as santa_format
-from proscribe.host.controls.group_policy.registry_pol import parse, said_by
+from proscribe.host.controls.group_policy.registry_pol import decode_entry, parse_entries
 
 
 def test_policy_of_a_user_is_in_the_user_part_of_the_object():
     made = plan({"browser": {"onedrive_personal": {"mode": "enforce", "domains": ["onedrive.example"]}}})
-    found = gpo.render(decision(made))
+    found = gpo.render_export(decision(made))
     users = [content for name, content in found.files.items() if name.lower().endswith("user/registry.pol")]
-    assert [(one.value, said_by(one)) for one in parse(users[0])] == [("DisablePersonalSync", 1)]
+    assert [(one.value_name, decode_entry(one)) for one in parse_entries(users[0])] == [("DisablePersonalSync", 1)]
     assert users[0] == users[1]  # in SYSVOL, and in the backup
     ini = configparser.ConfigParser()
     ini.read_string(next(content for name, content in found.files.items() if name.endswith("GPT.INI")).decode("ascii"))
@@ -30,13 +30,13 @@ def test_policy_of_a_user_is_in_the_user_part_of_the_object():
     assert machine == user > 0
     backup = next(content for name, content in found.files.items() if name.endswith("Backup.xml")).decode()
     assert f"<UserVersionNumber>{user}</UserVersionNumber>" in backup and "%GPO_USER_FSPATH%" in backup
-    assert any("private accounts" in one.what for one in found.left_out)  # a .reg file is of a machine
+    assert any("private accounts" in one.subject for one in found.left_out)  # a .reg file is of a machine
 
 
 def test_a_plan_without_a_policy_is_not_exported():
     nothing = plan({"browser": {id_: {"mode": "report"} for id_ in ("chat", "drive", "mail")}})
-    with pytest.raises(NotExportable, match="nothing to export"):
-        gpo.render(decision(nothing))
+    with pytest.raises(ExportError, match="nothing to export"):
+        gpo.render_export(decision(nothing))
 
 
 def test_exception_that_firefox_cannot_open_is_left_out():
@@ -44,8 +44,10 @@ def test_exception_that_firefox_cannot_open_is_left_out():
         "chat": {"mode": "enforce", "domains": ["chat.example"], "allow": ["help.chat.example"]},
         "files": {"mode": "enforce", "domains": [], "urls": ["help.chat.example/files"]},
     }
-    (found,) = [one for one in gpo.render(decision(plan({"browser": services}))).left_out if "Firefox:" in one.what]
-    assert found.what == "Firefox: help.chat.example" and "help.chat.example/files" in found.why
+    (found,) = [
+        one for one in gpo.render_export(decision(plan({"browser": services}))).left_out if "Firefox:" in one.subject
+    ]
+    assert found.subject == "Firefox: help.chat.example" and "help.chat.example/files" in found.reason
 
 
 TEAM, WHOLE = "EXAMPLE123", "EXAMPLE999"
@@ -68,19 +70,19 @@ def made(text="", **top):
 
 
 def files(**changes):
-    return dict(santa_format.render(decision(made(**changes))).files)
+    return dict(santa_format.render_export(decision(made(**changes))).files)
 
 
 def rules(**changes):
     both = files(**changes)
-    found = santa.imported(both[santa_format.RULES])
-    assert santa.static(both[santa_format.PROFILE]) == found
+    found = santa.imported(both[santa_format.RULES_FILE])
+    assert santa.static(both[santa_format.PROFILE_FILE]) == found
     return found
 
 
 def test_without_a_known_signer_there_is_nothing_to_export():
-    with pytest.raises(NotExportable, match="nothing to export"):
-        santa_format.render(decision(plan({"apps": {"unsigned": APPS["unsigned"]}})))
+    with pytest.raises(ExportError, match="nothing to export"):
+        santa_format.render_export(decision(plan({"apps": {"unsigned": APPS["unsigned"]}})))
 
 
 @pytest.mark.slow
@@ -90,16 +92,16 @@ def test_no_text_gets_out_of_its_place(name, contact, text, url, group):
     one = made(text, contact=contact, request_url=url and f"https://a.example/{url}")
     one["controls"]["apps"]["services"]["chat"]["name"] = name
     try:
-        both = santa_format.render(decision(one)._replace(group=group)).files
-    except NotExportable as refused:
+        both = santa_format.render_export(decision(one)._replace(group=group)).files
+    except ExportError as refused:
         assert "a text that no profile takes" in str(refused)
         return
-    found = santa.imported(both[santa_format.RULES])
+    found = santa.imported(both[santa_format.RULES_FILE])
     assert [one[:3] for one in found] == [one[:3] for one in rules()]
     lines = [f"{name} is restricted by the policy of this organisation.", f"Ask {contact}.", *text.split("\n")]
     said = [" ".join(line.split()) for line in lines]
     assert santa.on_a_terminal(found[0].message).split("\n") == [line for line in said if line]
-    for imported, fixed in zip(found, santa.static(both[santa_format.PROFILE])):
+    for imported, fixed in zip(found, santa.static(both[santa_format.PROFILE_FILE])):
         assert imported[:4] == fixed[:4]
         assert fixed.url == imported.url.replace("\r\n", "\n").replace("\r", "\n")  # as XML has it
 
@@ -109,8 +111,8 @@ def test_no_text_gets_out_of_its_place(name, contact, text, url, group):
 def test_wrong_identifier_makes_no_rule(identifier, key):
     assume(not re.fullmatch(r"[A-Z0-9]{10}(:[A-Za-z0-9][A-Za-z0-9._-]*)?", identifier))  # hypothesis takes constants
     one = plan({"apps": {"chat": {"mode": "enforce", key: [identifier]}}})
-    with pytest.raises(NotExportable, match="signed"):
-        santa_format.render(decision(one))
+    with pytest.raises(ExportError, match="signed"):
+        santa_format.render_export(decision(one))
 
 
 SIGNED = "O=BIRDS LTD, L=PERTH, C=AU"
@@ -139,7 +141,7 @@ def made_applocker(mode="audit", **changes):
 
 
 def policy(a_plan):
-    return evaluator.read(applocker.render(decision(a_plan, ("apps",))).files[applocker.FILE])
+    return evaluator.read(applocker.render_export(decision(a_plan, ("apps",))).files[applocker.POLICY_FILE])
 
 
 @pytest.mark.parametrize(
@@ -153,8 +155,8 @@ def policy(a_plan):
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(a_plan, why):
-    with pytest.raises(NotExportable, match=why):
-        applocker.render(decision(a_plan, ("apps",)))
+    with pytest.raises(ExportError, match=why):
+        applocker.render_export(decision(a_plan, ("apps",)))
 
 
 @examples(200)

@@ -11,7 +11,7 @@ from proscribe.controller.cli import export, inventory
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.points import list_due_points
 from proscribe.controller.compile.restrictions.points import FedExport
-from proscribe.controller.enforcement_points.observed import points_of
+from proscribe.controller.enforcement_points.observed import observe_points
 
 from unit.controller.cli.test_export import INVENTORY, WAIVER
 
@@ -45,7 +45,7 @@ class Points:
         """As a run over the hosts that Proscribe serves has it."""
         question = self.question(limit=limit)
         points = list_due_points(question, compile_hosts(question, now), now)
-        (found,) = points_of({"points": points}, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        (found,) = observe_points({"points": points}, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         return dict(found)
 
 

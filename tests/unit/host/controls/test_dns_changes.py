@@ -18,11 +18,11 @@ from proscribe.host.controls import dns
 from proscribe.host.controls.base import ChangeRefusal
 from proscribe.host.controls.dns import block, drop_in, filtering, hits, hosts_file, rendering
 from proscribe.host.controls.dns.backends import dnsmasq, unbound
-from proscribe.host.controls.dns.backends.dnsmasq import LANGUAGE
-from proscribe.host.controls.dns.desired import Desired
-from proscribe.host.controls.dns.filtering import Filter, Stage, serves
-from proscribe.host.controls.dns.observed import Observed
-from proscribe.host.controls.dns.question import TXT, ask
+from proscribe.host.controls.dns.backends.dnsmasq import DNSMASQ_LANGUAGE
+from proscribe.host.controls.dns.desired import DesiredNames
+from proscribe.host.controls.dns.filtering import DnsFilter, FilterStage, is_serving_file
+from proscribe.host.controls.dns.observed import DnsObservation
+from proscribe.host.controls.dns.question import TXT_TYPE, query_resolver
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, ObservationError, ToolResult
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from recording import compare, fold
@@ -30,10 +30,10 @@ from recording import compare, fold
 FILE, CONF = "/etc/made/names.conf", "/etc/made/made.conf"
 UNIT = "/etc/systemd/system/multi-user.target.wants/made.service"
 SERVICES = {"wechat": ["wechat.com", "wx.qq.com"]}
-DESIRED = Desired(SERVICES, {"wx.qq.com": "it is needed"}, frozenset(["open.wechat.com"]))
+DESIRED = DesiredNames(SERVICES, {"wx.qq.com": "it is needed"}, frozenset(["open.wechat.com"]))
 ENTRY = {"name": "WeChat", "mode": "enforce", "domains": SERVICES["wechat"], "allow": []}
 SECTION: dict[str, Any] = {"mode": "enforce", "services": {"wechat": ENTRY}}
-TEXT = rendering.text(LANGUAGE, DESIRED)
+TEXT = rendering.render_filter(DNSMASQ_LANGUAGE, DESIRED)
 LEFT = Finding("name", "wx.qq.com", "made", path=FILE, detail="not blocked: it is needed")
 COUNTED = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
 QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
@@ -49,7 +49,7 @@ class Machine(Host):
 
     def __init__(self, root: Path, answers: str | bytes | None | OSError = "", journal: str = "") -> None:
         super().__init__(str(root), lambda argv, **options: ToolResult(0, journal, ""))
-        self.answers = rendering.digest_in(TEXT) if answers == "" else answers
+        self.answers = rendering.find_digest(TEXT) if answers == "" else answers
         self.queried: list[float] = []
         write_files(root, {FILE: TEXT, CONF: "conf\n", UNIT: ""}, ["usr/bin/journalctl"])
 
@@ -60,18 +60,18 @@ class Machine(Host):
         return make_reply(message, self.answers) if isinstance(self.answers, str) else self.answers
 
 
-def made(**other: Any) -> Filter:
+def made(**other: Any) -> DnsFilter:
     stages = [
-        Stage({CONF: "conf\n"}, [], [("127.0.0.2", 53)]),
-        Stage({FILE: TEXT}, [], [("127.0.0.3", 5353)], exists=[UNIT]),
+        FilterStage({CONF: "conf\n"}, [], [("127.0.0.2", 53)]),
+        FilterStage({FILE: TEXT}, [], [("127.0.0.3", 5353)], required_paths=[UNIT]),
     ]
-    return Filter("made", FILE, LANGUAGE, lambda text: stages, ["check"], ["made.service"], **other)
+    return DnsFilter("made", FILE, DNSMASQ_LANGUAGE, lambda text: stages, ["check"], ["made.service"], **other)
 
 
 def observed(
-    host: Host, filter_: Filter | None = None, desired: Desired = DESIRED, leftovers: Sequence[Finding] = ()
+    host: Host, filter_: DnsFilter | None = None, desired: DesiredNames = DESIRED, leftovers: Sequence[Finding] = ()
 ) -> tuple[RuleVerdict, RuleVerdict]:
-    wechat, whole = filtering.observe(host, SECTION, desired, filter_ or made(), leftovers)
+    wechat, whole = filtering.observe_filter(host, SECTION, desired, filter_ or made(), leftovers)
     assert (wechat.rule, whole.rule) == ("dns/wechat", "dns/resolver")
     return wechat, whole
 
@@ -110,7 +110,7 @@ def test_drop_in_beside_a_unit_of_a_filter_is_named(tmp_path):
     unit, own = "/etc/systemd/system/made.service", "/etc/systemd/system/made.service.d/own.conf"
     host = make_host(tmp_path, {unit: "[Unit]\n", own: ""})
     finding = Finding("unit", "made.service", "systemd", path=own, detail=f"overridden by {own}")
-    assert filtering.amiss(host, made(), Stage({unit: "[Unit]\n"}, [], [])) == [finding]
+    assert filtering.find_stage_defects(host, made(), FilterStage({unit: "[Unit]\n"}, [], [])) == [finding]
 
 
 def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path):
@@ -184,7 +184,11 @@ def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path, monkeypat
     monkeypatch.setattr(Host, "privileged", True)
     hosts = "a.wechat.com WeChat.com x.home.work.wechat.com wx.qq.com notwechat.com own.example"
     host, calls = make_journal(tmp_path, "".join(f"config {name} is NXDOMAIN\n" for name in hosts.split()))
-    assert hits.count(host, "dnsmasq.service", dnsmasq.LANGUAGE.hit, COUNTED) == {"wechat": 3, "personal": 1, "also": 1}
+    assert hits.count_service_hits(host, "dnsmasq.service", dnsmasq.DNSMASQ_LANGUAGE.hit_pattern, COUNTED) == {
+        "wechat": 3,
+        "personal": 1,
+        "also": 1,
+    }
     options = ["--unit=dnsmasq.service", "--boot", "--quiet", "--no-pager", "--output=cat", "--lines=5000"]
     assert calls == [["/usr/bin/journalctl", *options]]
 
@@ -193,12 +197,17 @@ def test_unreadable_journal_has_no_hits(tmp_path, monkeypatch):
     host, calls = make_journal(tmp_path / "a", None)
     for privileged, of, count in ((True, Host(str(tmp_path)), 0), (True, host, 1), (False, host, 1)):
         monkeypatch.setattr(Host, "privileged", privileged)
-        assert (hits.count(of, "unbound.service", unbound.LANGUAGE.hit, COUNTED), len(calls)) == ({}, count)
+        assert (
+            hits.count_service_hits(of, "unbound.service", unbound.UNBOUND_LANGUAGE.hit_pattern, COUNTED),
+            len(calls),
+        ) == ({}, count)
 
 
 @given(st.text(max_size=300))
 def test_reading_a_log_never_fails(text):
-    assert all(name for language in (dnsmasq, unbound) for name in hits.named(text, language.LANGUAGE.hit))
+    assert all(
+        name for language in (dnsmasq, unbound) for name in hits.list_hit_names(text, language.LANGUAGE.hit_pattern)
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,16 +222,16 @@ def test_reading_a_log_never_fails(text):
 )
 def test_resolver_serves_the_file_if_its_digest_matches(tmp_path, address, reply, fine):
     text = 'txt-record=filter.proscribe.internal,"abcde"\n'
-    assert serves(Machine(tmp_path, reply), address, 53, text) is fine
+    assert is_serving_file(Machine(tmp_path, reply), address, 53, text) is fine
 
 
 def test_silent_resolver_is_unseen_after_six_seconds(tmp_path):
     host = Machine(tmp_path, None)
     with pytest.raises(ObservationError, match=r"no answer from 127.0.0.1 port 53 \(asked 3 times in 6 s\)"):
-        ask(host, "127.0.0.1", 53, "x.org", TXT)
+        query_resolver(host, "127.0.0.1", 53, "x.org", TXT_TYPE)
     assert sum(host.queried) == 6
     with pytest.raises(ObservationError):
-        serves(host, "127.0.0.53", 53, "")
+        is_serving_file(host, "127.0.0.53", 53, "")
 
 
 @given(st.binary(max_size=120))
@@ -230,7 +239,7 @@ def test_any_answer_of_a_resolver_is_parsed_without_error(reply):
     host = Host("/nonexistent")
     for whole in (reply, HEADER + QUESTION + reply):
         host.send_datagram = lambda *_, reply=whole: reply  # type: ignore[method-assign]
-        answer = ask(host, "127.0.0.1", 53, "x.org", TXT)
+        answer = query_resolver(host, "127.0.0.1", 53, "x.org", TXT_TYPE)
         assert answer is None or 0 <= answer.rcode < 16
 
 
@@ -250,8 +259,8 @@ def test_a_datagram_goes_to_the_address_and_back(tmp_path):
         Host(str(tmp_path)).send_datagram(address, port, b"abc", 60)
 
 
-def observed_servers(*servers: str, **more: Any) -> Observed:
-    return Observed(**{"servers": servers, "uplinks": (), "written_by": "", "units": {}, **more})
+def observed_servers(*servers: str, **more: Any) -> DnsObservation:
+    return DnsObservation(**{"servers": servers, "uplinks": (), "written_by": "", "units": {}, **more})
 
 
 @pytest.mark.parametrize(
@@ -259,23 +268,32 @@ def observed_servers(*servers: str, **more: Any) -> Observed:
 )
 def test_filter_answers_at_the_first_name_server(tmp_path, server, address, past):
     of, check = observed_servers(server), ("dnsmasq", "--test")
-    found = drop_in.filter_of(Host(str(tmp_path)), of, "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", LANGUAGE, check)
-    assert (found.manager, found.file, found.check, found.units) == ("dnsmasq", "/etc/a.conf", check, (DNSMASQ_UNIT,))
-    assert ([item.id for item in found.bypasses], found.logs, found.is_raced) == (past, "", False)
-    assert found.stages("text") == [({"/etc/a.conf": "text"}, AGAIN, [(address, 53)], (), AGAIN, ())]
+    found = drop_in.make_drop_in_filter(
+        Host(str(tmp_path)), of, "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", DNSMASQ_LANGUAGE, check
+    )
+    assert (found.manager, found.file_path, found.check_command, found.units) == (
+        "dnsmasq",
+        "/etc/a.conf",
+        check,
+        (DNSMASQ_UNIT,),
+    )
+    assert ([item.id for item in found.bypasses], found.log_unit, found.is_raced) == (past, "", False)
+    assert found.make_stages("text") == [({"/etc/a.conf": "text"}, AGAIN, [(address, 53)], (), AGAIN, ())]
 
 
 @pytest.mark.parametrize(
     ("unit", "stop"), [(DNSMASQ_UNIT, [AGAIN[0], ("systemctl", "try-restart", DNSMASQ_UNIT)]), ("named.service", [])]
 )
 def test_files_of_earlier_runs_go_and_a_running_resolver_restarts(unit, stop):
-    stages = drop_in.standing(observed_servers(units={unit: 0}), DNSMASQ_UNIT, ["/etc/a", "/etc/b", "/etc/a"])
+    stages = drop_in.list_drop_in_stages(
+        observed_servers(units={unit: 0}), DNSMASQ_UNIT, ["/etc/a", "/etc/b", "/etc/a"]
+    )
     assert stages == [({path: ""}, (), (), (), stop, ()) for path in ("/etc/a", "/etc/b")]
 
 
 OWN = b"127.0.0.1 localhost\n::1 ip6-localhost\n"
 NAMES = {"wechat.com", "web.wechat.com"}
-BLOCK = block.render(NAMES, made=False)
+BLOCK = block.render_block(NAMES, is_new_file=False)
 LINES = st.sampled_from([b"127.0.0.1 localhost", b":: wechat.com", b"# note", b"", b"\xff\xfe", b"192.0.2.1 a b # c"])
 CHUNKS = (st.lists(LINES), st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([b"", b"\n", b"\r"]))
 FILES = st.one_of(  # without markers of ours: hypothesis knows every constant of the code
@@ -324,7 +342,7 @@ def states(verdicts: list[RuleVerdict]) -> dict[str, str]:
         (BLOCK.replace(b":: wechat.com\n", b""), "not blocked", "wechat"),
         (BLOCK.replace(b"0.0.0.0 wechat.com", b"0.0.0.0 x.example"), "", "wechat"),
         (BLOCK.replace(b"\n", b"\r\n"), "changed", ""),
-        (BLOCK[: -len(block.END) - 1], "a beginning without an end", ""),
+        (BLOCK[: -len(block.END_MARKER) - 1], "a beginning without an end", ""),
         (BLOCK[BLOCK.index(b"\n") + 1 :], "an end without a beginning", ""),
         (BLOCK + BLOCK, "it is there twice", ""),
         (BLOCK.replace(b":: wechat", b"192.0.2.9 intranet\n:: wechat"), "other lines within it", ""),
@@ -382,21 +400,21 @@ def test_an_unreadable_file_is_unknown(host, monkeypatch):
 
 @given(FILES, DOMAINS)
 def test_lifting_gives_back_every_byte(content, names):
-    enforced = block.render(names, made=False) + content
-    ours = block.render(names, made=False)
-    for likely in (b"", ours, block.render({*names, "another.example"}, made=False)):
-        assert block.split(enforced, lambda: names, likely) == block.Split(ours, content)
+    enforced = block.render_block(names, is_new_file=False) + content
+    ours = block.render_block(names, is_new_file=False)
+    for likely in (b"", ours, block.render_block({*names, "another.example"}, is_new_file=False)):
+        assert block.split_hosts_file(enforced, lambda: names, likely) == block.HostsFileParts(ours, content)
 
 
 @given(FILES, DOMAINS, st.integers(0, 400))
 def test_damaged_block_loses_no_foreign_line(content, names, cut):
-    rendered = block.render(names, made=False)
+    rendered = block.render_block(names, is_new_file=False)
     lines = rendered.splitlines(keepends=True)
     del lines[cut % len(lines)]
     damaged = b"".join(lines) + content
-    split = block.split(damaged, lambda: names)
-    assert block.split(damaged, lambda: names, rendered) == split
-    foreign = split.foreign
+    split = block.split_hosts_file(damaged, lambda: names)
+    assert block.split_hosts_file(damaged, lambda: names, rendered) == split
+    foreign = split.foreign_lines
     assert [line for line in content.split() if line not in foreign.split() and line not in rendered.split()] == []
 
 
@@ -411,7 +429,7 @@ def make_hosts(root: Path, hosts: bytes = OWN, order: bytes | None = None, mode:
     return Host(str(root))
 
 
-FOREIGN = block.render({*NAMES, "a", "b", "c", "d"}, made=False)
+FOREIGN = block.render_block({*NAMES, "a", "b", "c", "d"}, is_new_file=False)
 HOSTS_CASES: dict[str, dict[str, Any]] = {
     "without the block": {},
     "with it": {"hosts": BLOCK + OWN},
@@ -426,7 +444,7 @@ def test_hosts_file_is_judged_and_corrected(tmp_path):
     lines = []
     for case, made in HOSTS_CASES.items():
         there = make_hosts(tmp_path / case, **made)
-        verdicts, names = hosts_file.observe(there, WECHAT)
+        verdicts, names = hosts_file.observe_hosts_file(there, WECHAT)
         assert names == NAMES
         for verdict in verdicts:
             lines += describe_verdict(f"{case}, {verdict.rule}", verdict)
@@ -449,8 +467,8 @@ def line(id_: str, detail: str) -> Finding:
 def test_without_a_name_to_block_what_is_left_over_counts_alone(tmp_path):
     there, other = make_hosts(tmp_path), Finding("file", "/x")
     nothing = RuleVerdict(RULE, NOT_APPLICABLE, reason="no name is to be blocked")
-    assert hosts_file.observe(there, plan()) == ([nothing], set())
-    assert hosts_file.observe(there, plan(), [other]) == (
+    assert hosts_file.observe_hosts_file(there, plan()) == ([nothing], set())
+    assert hosts_file.observe_hosts_file(there, plan(), [other]) == (
         [RuleVerdict(RULE, NONCOMPLIANT, (other,), drifted=True)],
         set(),
     )
@@ -475,8 +493,8 @@ def test_link_in_place_of_the_hosts_file_is_refused_and_left(host, hosts):
 def test_block_signed_by_an_earlier_version_is_ours():
     old = b"# Written by Proscribe, rewritten at its next run. To lift the ban on this host: ./proscribe lift"
     parts = [b"# BEGIN proscribe", old, b"0.0.0.0 a.example", b":: a.example", b"# END proscribe", OWN]
-    found = block.split(b"\n".join(parts), set)
-    assert (found.damage, found.foreign) == ("", OWN)
+    found = block.split_hosts_file(b"\n".join(parts), set)
+    assert (found.damage, found.foreign_lines) == ("", OWN)
 
 
 def test_names_that_the_host_needs_stay_open(tmp_path, host, hosts):
@@ -485,18 +503,21 @@ def test_names_that_the_host_needs_stay_open(tmp_path, host, hosts):
     )
     changes = dns.enforce(host, plan(signal=["signal.org", "apt.signal.org", "chat.signal.org"]))
     apply(changes)
-    assert block.blocked(hosts.read_bytes()) == {"signal.org"}
+    assert block.find_blocked_names(hosts.read_bytes()) == {"signal.org"}
     assert {refusal.subject for refusal in changes.refusals} == {"apt.signal.org", "chat.signal.org"}
 
 
 def test_all_of_it_is_taken_back(tmp_path):
     there = make_hosts(tmp_path, BLOCK + OWN, FILES_FIRST)
     section, left = WECHAT["controls"]["dns"], line("block", "why")
-    assert hosts_file.left_over(there, section, "why") == [left, left._replace(path=ORDER)]
+    assert hosts_file.find_hosts_leftovers(there, section, "why") == [left, left._replace(path=ORDER)]
     changes = dns.lift(there, WECHAT)
     assert [(str(action), action.before, action.after) for action in changes.actions] == [
         (f"write {HOSTS}", (BLOCK + OWN).decode(), OWN.decode()),
         (f"write {ORDER}", FILES_FIRST.decode(), DNS_FIRST.decode()),
     ]
     apply(changes)
-    assert (hosts_file.left_over(there, section, "why"), hosts_file.foreign(there, section)) == ([], OWN)
+    assert (hosts_file.find_hosts_leftovers(there, section, "why"), hosts_file.read_foreign_lines(there, section)) == (
+        [],
+        OWN,
+    )

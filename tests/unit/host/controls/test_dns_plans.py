@@ -20,10 +20,10 @@ from proscribe.host.controls import dns
 from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.dns import block, rendering
 from proscribe.host.controls.dns.backends import dnsmasq, resolved, unbound
-from proscribe.host.controls.dns.backends.registry import FILTERS
-from proscribe.host.controls.dns.choice import choose, resolver_users
-from proscribe.host.controls.dns.desired import Desired, collect, plain, service_verdicts
-from proscribe.host.controls.dns.observed import Observed, observe_resolution, round_it, running
+from proscribe.host.controls.dns.backends.registry import FILTER_BACKENDS
+from proscribe.host.controls.dns.choice import choose_backend, list_resolver_users
+from proscribe.host.controls.dns.desired import DesiredNames, collect_desired_names, judge_services, sort_valid_names
+from proscribe.host.controls.dns.observed import DnsObservation, find_bypasses, find_running_units, observe_resolution
 from proscribe.host.run import observe
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, ToolResult
 from proscribe.model.finding import ERROR, NOT_APPLICABLE, Finding, RuleVerdict
@@ -98,9 +98,9 @@ CHOICES = [
 @pytest.mark.parametrize(("resolv_conf", "files", "tools", "units", "name", "why"), CHOICES)
 def test_choice_fits_the_host(tmp_path, resolv_conf, files, tools, units, name, why):
     host = Machine(tmp_path, {"etc/resolv.conf": resolv_conf, **files}, tools, [f"{unit}.service" for unit in units])
-    choice = choose(host, {"backend": "auto"})
-    assert choice.name == name
-    assert why in choice.why if why else choice.why == ""
+    choice = choose_backend(host, {"backend": "auto"})
+    assert choice.backend_name == name
+    assert why in choice.fallback_reason if why else choice.fallback_reason == ""
 
 
 @pytest.mark.parametrize(
@@ -124,21 +124,21 @@ def test_a_backend_that_a_host_cannot_have_is_an_error(tmp_path, backend, said):
 def test_only_accounts_of_the_filter_ask_name_servers(tmp_path):
     passwd = {"etc/passwd": "dnsmasq:x:7:7::/:/bin/false\nunbound:x:8:8::/:/bin/false\n"}
     stub = Machine(tmp_path / "a", {"etc/resolv.conf": STUB, **passwd}, "dnsmasq", ["systemd-resolved.service"])
-    assert resolver_users(stub, plan()) == ["dnsmasq", "systemd-resolve"]
+    assert list_resolver_users(stub, plan()) == ["dnsmasq", "systemd-resolve"]
     files = {"etc/resolv.conf": LOCAL, **UNBOUND_CONF, **passwd, "proc/77/status": "Name:\tx\nUid:\t8\t8\t8\t8\n"}
-    assert resolver_users(Machine(tmp_path / "b", files, "", ["unbound.service"]), plan()) == ["unbound"]
+    assert list_resolver_users(Machine(tmp_path / "b", files, "", ["unbound.service"]), plan()) == ["unbound"]
     remote = Machine(tmp_path / "c", {"etc/resolv.conf": REMOTE})
-    assert resolver_users(remote, plan()) == []  # everybody has to ask: there is no filter
+    assert list_resolver_users(remote, plan()) == []  # everybody has to ask: there is no filter
     audited = plan()
     audited["controls"]["dns"]["mode"] = "audit"
-    assert resolver_users(stub, audited) == [] and resolver_users(stub, {"controls": {}}) == []
+    assert list_resolver_users(stub, audited) == [] and list_resolver_users(stub, {"controls": {}}) == []
 
 
 def test_a_file_that_cannot_be_read_is_an_empty_one(tmp_path):
     host = Machine(tmp_path, {})
     os.mkfifo(tmp_path / "etc/resolv.conf")
-    observed = observe_resolution(host, [unit for _, unit, _ in FILTERS.values()])
-    assert (observed.servers, observed.local, observed.stub) == ((), "", False)
+    observed = observe_resolution(host, [unit for _, unit, _ in FILTER_BACKENDS.values()])
+    assert (observed.servers, observed.local_address, observed.is_stub_first) == ((), "", False)
 
 
 def verdict(verdicts: list[RuleVerdict], rule: str) -> RuleVerdict:
@@ -191,16 +191,16 @@ def server(address: str, detail: str) -> Finding:
 @pytest.mark.parametrize(
     ("observed", "resolver", "found"),
     [
-        (Observed((OWN,), (), "", {}), "made", []),
-        (Observed((OWN, OTHER, "::1"), (), "", {}), "made", [server(OTHER, BESIDES)]),
-        (Observed((OTHER,), (), "", {}), "made", [server(OTHER, f"{PAST} is {OTHER}")]),
-        (Observed((), (), "", {}), "made", [server("none", f"{PAST} is not named")]),
-        (Observed((STUB_ADDRESS,), (OWN, OTHER), "", {}), "made", [server(OTHER, UPLINK)]),
-        (Observed((STUB_ADDRESS,), (OWN, OTHER), "", {}), "resolved", []),
+        (DnsObservation((OWN,), (), "", {}), "made", []),
+        (DnsObservation((OWN, OTHER, "::1"), (), "", {}), "made", [server(OTHER, BESIDES)]),
+        (DnsObservation((OTHER,), (), "", {}), "made", [server(OTHER, f"{PAST} is {OTHER}")]),
+        (DnsObservation((), (), "", {}), "made", [server("none", f"{PAST} is not named")]),
+        (DnsObservation((STUB_ADDRESS,), (OWN, OTHER), "", {}), "made", [server(OTHER, UPLINK)]),
+        (DnsObservation((STUB_ADDRESS,), (OWN, OTHER), "", {}), "resolved", []),
     ],
 )
 def test_name_servers_beside_a_resolver_are_reported(tmp_path, observed, resolver, found):
-    assert round_it(Host(str(tmp_path)), observed, resolver) == found
+    assert find_bypasses(Host(str(tmp_path)), observed, resolver) == found
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_name_servers_beside_a_resolver_are_reported(tmp_path, observed, resolve
 )
 def test_library_that_asks_resolved_itself_is_named(tmp_path, line, servers, named):
     host = make_host(tmp_path, {"etc/nsswitch.conf": f"{line}\n"})
-    found = round_it(host, Observed((servers,), (), "", {"systemd-resolved.service": 77}), "made")
+    found = find_bypasses(host, DnsObservation((servers,), (), "", {"systemd-resolved.service": 77}), "made")
     assert [(f.kind, f.id, f.path) for f in found] == [("file", "nsswitch.conf", "/etc/nsswitch.conf")] * named
 
 
@@ -235,11 +235,18 @@ def test_running_and_enabled_resolvers_come_from_systemd(tmp_path):
         blocks = [UNIT.format(unit, *state) for unit, state in said.items()]
         return ToolResult(0, "\n\n".join([*blocks, "Id=g\nnone", "ActiveState=active"]), "")
 
-    assert running(Host(str(tmp_path), answer), list(said)) == {"a": 1, "b": 2, "c": 3, "d": 0, "e": 0, "": 0}
-    assert observe_resolution(Host(str(tmp_path), answer), list(said)).units == {}
-    assert observe_resolution(Host(str(tmp_path), answer), list(said), every=True).units["c"] == 3
+    assert find_running_units(Host(str(tmp_path), answer), list(said)) == {
+        "a": 1,
+        "b": 2,
+        "c": 3,
+        "d": 0,
+        "e": 0,
+        "": 0,
+    }
+    assert observe_resolution(Host(str(tmp_path), answer), list(said)).pids_by_unit == {}
+    assert observe_resolution(Host(str(tmp_path), answer), list(said), is_every_unit=True).pids_by_unit["c"] == 3
     assert calls == 2 * [["/usr/bin/systemctl", "show", "--property=Id,ActiveState,UnitFileState,MainPID", "--", *said]]
-    assert running(Host(str(tmp_path / "none"), answer), list(said)) == {}
+    assert find_running_units(Host(str(tmp_path / "none"), answer), list(said)) == {}
 
 
 A, B, C = "a.org", "b.org", "c.org"
@@ -264,9 +271,9 @@ def test_service_has_a_verdict():
     pattern, lines = Finding("name", "", manager="made", path="/etc/made.conf"), []
     for case, (entry, names, left, blocked, idle, unseen) in CASES.items():
         services = {"s": {"name": "Service", "mode": "enforce", **entry}}
-        desired = Desired({"s": names} if names else {}, left, frozenset())
+        desired = DesiredNames({"s": names} if names else {}, left, frozenset())
         section = {"mode": "enforce", "services": services, "settings": {}}
-        (found,) = service_verdicts(section, desired, blocked, pattern, idle, unseen)
+        (found,) = judge_services(section, desired, blocked, pattern, idle, unseen)
         lines += describe_verdict(case, found)
     compare(Path(__file__).parents[2] / "recorded/controls/dns_verdicts.txt", fold("\n".join(lines)))
 
@@ -283,7 +290,7 @@ def test_service_has_a_verdict():
 def test_hosts_lines_with_a_real_address_leave_names_open(tmp_path, line, found):
     entry = {"name": "S", "mode": "enforce", "domains": [A, B, C], "allow": []}
     plan = {"controls": {"dns": {"mode": "enforce", "services": {"s": entry}, "settings": {}}}}
-    left = collect(Host(str(tmp_path)), plan, b"\xff\n" + line, canaries=False).left
+    left = collect_desired_names(Host(str(tmp_path)), plan, b"\xff\n" + line, canaries=False).spared_names
     assert left == {name: f"a line of the host's own says {address}" for name, address in found}
 
 
@@ -312,20 +319,20 @@ HOSTS_LINE = re.compile(rb"(?:0\.0\.0\.0|::) [a-z0-9._-]+|# .*|127\.80\.82\.83 f
 
 @given(st.sets(ANYTHING, max_size=5), st.sets(ANYTHING, max_size=3))
 def test_no_name_can_put_a_token_of_its_own_into_a_file(names, through):
-    desired = Desired({"service": sorted(names)}, {}, frozenset(through))
-    for language, pattern in ((dnsmasq.LANGUAGE, DNSMASQ_LINE), (unbound.LANGUAGE, UNBOUND_LINE)):
+    desired = DesiredNames({"service": sorted(names)}, {}, frozenset(through))
+    for language, pattern in ((dnsmasq.DNSMASQ_LANGUAGE, DNSMASQ_LINE), (unbound.UNBOUND_LANGUAGE, UNBOUND_LINE)):
         try:
-            text = rendering.text(language, desired)
+            text = rendering.render_filter(language, desired)
         except ControlError:
             continue
         lines = text.split("\n")
         assert lines.pop() == "" and all(pattern.fullmatch(line) for line in lines)
         assert len([line for line in lines if "local=/" in line or "always_nxdomain" in line]) == len(names)
     try:
-        blocked = plain(names)
+        blocked = sort_valid_names(names)
     except ControlError:
         return
-    assert all(HOSTS_LINE.fullmatch(line) for line in block.render(blocked, made=False).split(b"\n")[:-1])
+    assert all(HOSTS_LINE.fullmatch(line) for line in block.render_block(blocked, is_new_file=False).split(b"\n")[:-1])
 
 
 ADDRESS = st.ip_addresses().map(str)
@@ -349,12 +356,12 @@ def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path, s
     lines = "".join(f"DNS={server}\n" for server in servers)
     (tmp_path / "etc/systemd/resolved.conf").write_text(f"[Resolve]\n{lines}", encoding="utf-8", errors="replace")
     host = Host(str(tmp_path))
-    servers_of = [resolved.global_servers(host)]
+    servers_of = [resolved.list_global_servers(host)]
     with contextlib.suppress(PolicyErrors):
         restrictions = read_restrictions({"proscribe_dns_upstreams": servers}, lambda name: name)
         servers_of.append(list(restrictions.dns_upstreams))
     for upstreams in servers_of:
-        text = resolved._options(host, upstreams)
+        text = resolved._render_options(host, upstreams)
         assert [line for line in text.splitlines() if not OWN_LINE.fullmatch(line)] == []
         assert text.count("server=") == len(upstreams)
 
@@ -376,35 +383,40 @@ def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path, s
     ],
 )
 def test_lines_of_dnsmasq_that_open_a_name(line, names):
-    assert [name for _, name in dnsmasq.overrides(f"\n{line}\nport=53")] == names
+    assert [name for _, name in dnsmasq.parse_overrides(f"\n{line}\nport=53")] == names
     expected = ("cname= D.org ,e.org", "d.org")
-    assert dnsmasq.overrides(f"{line}\nserver=//10.0.0.1\ncname=.,e.org\n cname= D.org ,e.org # why")[-1] == expected
+    assert (
+        dnsmasq.parse_overrides(f"{line}\nserver=//10.0.0.1\ncname=.,e.org\n cname= D.org ,e.org # why")[-1] == expected
+    )
 
 
 @given(st.text(max_size=200))
 def test_reading_the_organisations_files_never_fails(text):
-    dnsmasq.overrides(text)
-    unbound.overrides(text)
-    dnsmasq._files(text)
-    dnsmasq._hosts(text)
-    dnsmasq._command_line(text.split())
+    dnsmasq.parse_overrides(text)
+    unbound.parse_overrides(text)
+    dnsmasq._parse_file_options(text)
+    dnsmasq._parse_hosts_lines(text)
+    dnsmasq._convert_command_words(text.split())
 
 
 def test_the_file_of_a_resolver_begins_with_its_notice_and_ends_with_the_witness():
-    language = rendering.Language(
-        lines=lambda blocked, through: [*(f"block {name}" for name in blocked), *(f"pass {name}" for name in through)],
-        witness=lambda name, text, address: [f'txt {name} "{text}"', f"host {name} {address}"],
-        blocked=re.compile("^block (.*)$", re.MULTILINE),
-        head=["head"],
-        logging=["log"],
+    language = rendering.ResolverLanguage(
+        make_lines=lambda blocked, through: [
+            *(f"block {name}" for name in blocked),
+            *(f"pass {name}" for name in through),
+        ],
+        make_witness_lines=lambda name, text, address: [f'txt {name} "{text}"', f"host {name} {address}"],
+        blocked_pattern=re.compile("^block (.*)$", re.MULTILINE),
+        head_lines=["head"],
+        logging_lines=["log"],
     )
-    desired = Desired({"a": ["b.org", "a.org"]}, {}, frozenset({"ok.b.org", "ok.a.org"}))
+    desired = DesiredNames({"a": ["b.org", "a.org"]}, {}, frozenset({"ok.b.org", "ok.a.org"}))
     body = ["block a.org", "block b.org", "pass ok.a.org", "pass ok.b.org"]
     digest = hashlib.sha256("\n".join(body).encode()).hexdigest()[:32]
     witness = [f'txt filter.proscribe.internal "{digest}"', "host filter.proscribe.internal 127.80.82.83"]
-    text = rendering.text(language, desired)
+    text = rendering.render_filter(language, desired)
     assert text.split("\n") == [f"# {WRITTEN_BY}", "head", "log", *body, *witness, ""]
-    assert rendering.text(language._replace(comment=";"), desired) == f";{text[1:]}"
-    assert rendering.digest_in(text) == digest
+    assert rendering.render_filter(language._replace(comment_mark=";"), desired) == f";{text[1:]}"
+    assert rendering.find_digest(text) == digest
     for line in (f'"{digest}', f'"{digest}" x "', f'"{digest}x"', ""):
-        assert rendering.digest_in(f"filter.proscribe.internal {line}\n") == ""
+        assert rendering.find_digest(f"filter.proscribe.internal {line}\n") == ""

@@ -13,10 +13,10 @@ from proscribe.controller.compile.reading.networks import merge_networks
 from proscribe.host.controls import firewall
 from proscribe.host.controls.dns import choice
 from proscribe.host.controls.firewall import boot, loaded_state, other_tables
-from proscribe.host.controls.firewall.forced_dns import askers
-from proscribe.host.controls.firewall.listing import differences, take_apart
-from proscribe.host.controls.firewall.rule_text import Exempt, Exemptions
-from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.controls.firewall.forced_dns import find_resolver_uids
+from proscribe.host.controls.firewall.listing import compare_parts, parse_table
+from proscribe.host.controls.firewall.rule_text import ExemptNetwork, FirewallExemptions
+from proscribe.host.controls.firewall.ruleset import render_ruleset
 from proscribe.host.system import ControlError, Host, ToolResult
 from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, RuleVerdict
 from recording import compare
@@ -70,7 +70,7 @@ def test_plan_that_refuses_no_network_has_no_table(tmp_path):
     assert firewall.enforce(host, later).actions == []
 
 
-TEXT = render(plan()["controls"]["firewall"], Exemptions())
+TEXT = render_ruleset(plan()["controls"]["firewall"], FirewallExemptions())
 
 
 def test_host_without_systemd_is_reported(tmp_path):
@@ -83,7 +83,7 @@ def test_host_without_systemd_is_reported(tmp_path):
 
 def test_user_whom_a_waiver_lets_through_is_named(tmp_path):
     waived = plan(exceptions=[{"waiver": "w1", "users": ["alice", "gone", "alice"]}])
-    text = render(waived["controls"]["firewall"], Exemptions(users={"telegram": [1000]}))
+    text = render_ruleset(waived["controls"]["firewall"], FirewallExemptions(waived_uids={"telegram": [1000]}))
     host = FirewallHost(tmp_path, "nft", table=text)
     host.lay("/etc/passwd", "alice:x:1000:1000::/home/alice:/bin/sh\n")
     (verdict,) = (one for one in firewall.observe(host, waived) if one.rule == "firewall/telegram")
@@ -137,7 +137,7 @@ OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\
 def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, named):
     host = FirewallHost(tmp_path)
     host.answers |= dict.fromkeys(("-y", "-t"), ToolResult(0, listing, ""))
-    (verdict,) = other_tables.observe(host, "nft")
+    (verdict,) = other_tables.observe_other_tables(host, "nft")
     commands = [["nft", "-y", "list chains; list flowtables"]]
     commands += [["nft", "-t", "list table ip t; list table netdev t"]] if listing == LEADS else []
     commands += [["nft", "-t", "list table inet shaper; list table ip nat"]] if LATE in listing else []
@@ -154,7 +154,7 @@ def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, 
 def test_only_neighbours_that_cannot_be_listed_are_a_rule(tmp_path, answer, states_):
     host = FirewallHost(tmp_path)
     host.answers["-y"] = answer
-    assert [verdict.state for verdict in other_tables.observe(host, "nft")] == states_
+    assert [verdict.state for verdict in other_tables.observe_other_tables(host, "nft")] == states_
     without_flowtables = [["nft", "-y", "list chains"]] * len(states_)  # an older kernel has none
     assert host.ran == [["nft", "-y", "list chains; list flowtables"], *without_flowtables]
 
@@ -173,8 +173,8 @@ def test_package_source_in_a_refused_network_is_reported(tmp_path, source, files
 
 
 def test_lift_without_nft_deletes_stored_files_and_says_what_may_be_loaded(tmp_path):
-    host, units = FirewallHost(tmp_path), boot.units("/usr/sbin/nft")
-    ours = (BOOT_FILE, loaded_state.STATE, *(unit.path for unit in units))
+    host, units = FirewallHost(tmp_path), boot.make_units("/usr/sbin/nft")
+    ours = (BOOT_FILE, loaded_state.STATE_PATH, *(unit.path for unit in units))
     host.path("/run/systemd/system").rmdir()
     for path in ours:
         host.lay(path, "ours")
@@ -191,7 +191,7 @@ def test_lift_without_nft_deletes_stored_files_and_says_what_may_be_loaded(tmp_p
 
 
 def test_lift_disables_a_masked_unit_all_the_same(tmp_path):
-    host, unit = FirewallHost(tmp_path, "systemctl"), boot.units("nft")[0]
+    host, unit = FirewallHost(tmp_path, "systemctl"), boot.make_units("nft")[0]
     host.path("/run/systemd/system").rmdir()
     host.lay(unit.path).unlink()
     host.path(unit.path).symlink_to("/dev/null")
@@ -213,19 +213,19 @@ BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
 
 
 def rules(text: str, chain: str = "restricted") -> tuple[str, ...]:
-    return take_apart(text)["chain", chain].lines
+    return parse_table(text)["chain", chain].lines
 
 
 def elements(text: str, name: str) -> set[str]:
-    return set(take_apart(text)["set", name].elements)
+    return set(parse_table(text)["set", name].elements)
 
 
 def names(text: str, kind: str) -> set[str]:
-    return {name for kind_, name in take_apart(text) if kind_ == kind}
+    return {name for kind_, name in parse_table(text) if kind_ == kind}
 
 
 def test_a_limit_for_connections_to_the_hosts_own_sshd_stands_before_loopback_passes():
-    text = render(make_section(local_ssh=8), Exemptions(ssh_ports=(22, 2222)))
+    text = render_ruleset(make_section(local_ssh=8), FirewallExemptions(ssh_ports=(22, 2222)))
     limit = "tcp dport { 22, 2222 } ct state new meta skuid != 0 ct count over 8 jump refuse-local-ssh"
     assert rules(text, "output")[1:3] == (f"meta oiftype loopback {limit}", "meta oiftype loopback accept")
     assert not any("local-ssh" in line for line in rules(text, "forward"))
@@ -237,12 +237,13 @@ def test_a_limit_for_connections_to_the_hosts_own_sshd_stands_before_loopback_pa
 def changed(text: str, old: str, new: str) -> dict[str, list[str]]:
     """What is said of a listing in which something was replaced."""
     assert old in text
-    found = differences(take_apart(text), take_apart(text.replace(old, new)))
+    found = compare_parts(parse_table(text), parse_table(text.replace(old, new)))
     return {rule: [f"{f.kind} {f.id}: {f.detail}" for f in all_] for rule, all_ in found.items()}
 
 
-RULES_TEXT = render(
-    make_section({"telegram": ["203.0.113.7", "203.0.113.9", "198.51.100.0/24"]}, dns_over_tls="blocked"), Exemptions()
+RULES_TEXT = render_ruleset(
+    make_section({"telegram": ["203.0.113.7", "203.0.113.9", "198.51.100.0/24"]}, dns_over_tls="blocked"),
+    FirewallExemptions(),
 )
 JUMP, REJECT = "ip daddr @nets4_telegram jump refuse_telegram", 'counter name "refused_telegram"\n'
 TYPED = "set foreign {\ntype ipv4_addr\n}\n"
@@ -273,8 +274,10 @@ def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old, new, ru
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )
 def test_every_address_of_a_service_is_in_its_sets_and_no_other(services):
-    parts = take_apart(
-        render(make_section({id_: merge_networks(nets) for id_, nets in services.items()}), Exemptions())
+    parts = parse_table(
+        render_ruleset(
+            make_section({id_: merge_networks(nets) for id_, nets in services.items()}), FirewallExemptions()
+        )
     )
     for id_, given_networks in services.items():
         held = [
@@ -328,19 +331,19 @@ MORE_RULES = [
     own("in", protocol="tcp", ports=["22"], addresses=BOTH[1:]),
     own("forward", addresses=BOTH[:1]),
 ]
-LETS = Exemptions(
-    exempt=[
-        Exempt(net("203.0.113.9/32"), "management", ("telegram",)),
-        Exempt(net("192.0.0.0/24"), "gateway"),  # with one of the witnesses in it
+LETS = FirewallExemptions(
+    exempt_networks=[
+        ExemptNetwork(net("203.0.113.9/32"), "management", ("telegram",)),
+        ExemptNetwork(net("192.0.0.0/24"), "gateway"),  # with one of the witnesses in it
     ],
-    resolvers=[Exempt(net("203.0.113.53/32"), "name server")],
+    resolvers=[ExemptNetwork(net("203.0.113.53/32"), "name server")],
     resolver_ports=[53, 853],
     ssh_ports=[2222, 22],
-    ephemeral=(30000, 40000),
+    ephemeral_ports=(30000, 40000),
     controllers=[(net("198.51.100.7/32"), 22), (net("2001:db8::9/128"), 2222)],
-    users={"telegram": [1001, 1000], "audited": [1002]},
-    only={"members": [1004, 1003]},
-    askers=[101],
+    waived_uids={"telegram": [1001, 1000], "audited": [1002]},
+    restricted_uids={"members": [1004, 1003]},
+    resolver_uids=[101],
 )
 
 
@@ -348,12 +351,12 @@ LETS = Exemptions(
     ("name", "services", "rules", "lets", "settings"),
     [
         ("everything", SERVICES, OWN_RULES, LETS, {"dns_over_tls": "blocked", "quic": "blocked", "log": True}),
-        ("own_rules", {}, MORE_RULES, Exemptions(), {}),
+        ("own_rules", {}, MORE_RULES, FirewallExemptions(), {}),
     ],
     ids=["everything", "own rules"],
 )
 def test_table_is_as_recorded(name, services, rules, lets, settings):
-    compare(RECORDED / f"table_{name}.txt", render(make_section(services, rules=rules, **settings), lets))
+    compare(RECORDED / f"table_{name}.txt", render_ruleset(make_section(services, rules=rules, **settings), lets))
 
 
 PASSWD = "root:x:0:0::/root:/bin/sh\nunbound:x:953:953::/:/bin/false\nresolve:x:101:101::/:/bin/false\n"
@@ -375,7 +378,7 @@ def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
     def resolver_users(host: Host, plan: Any) -> list[str]:
         return list(users) if plan["controls"]["dns"]["mode"] == "enforce" else []
 
-    monkeypatch.setattr(choice, "resolver_users", resolver_users)
+    monkeypatch.setattr(choice, "list_resolver_users", resolver_users)
 
 
 @pytest.mark.parametrize(
@@ -384,28 +387,28 @@ def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
         ("unbound", [], [101, 953], [101, 953]),
         ("unbound", [], None, []),
         ("unbound", ["resolve"], [953], [101]),
-        (choice.HOSTS, [], [101, 953], []),
+        (choice.HOSTS_BACKEND, [], [101, 953], []),
     ],
 )
 def test_stopped_resolver_keeps_its_account(host, monkeypatch, backend, users, before, numbers):
-    def choose(host: Host, settings: Any) -> choice.Choice:
-        return choice.Choice(settings["backend"], choice.observe_resolution(host, ()), ())
+    def choose(host: Host, settings: Any) -> choice.BackendChoice:
+        return choice.BackendChoice(settings["backend"], choice.observe_resolution(host, ()), ())
 
     filtered_by(monkeypatch, *users)
-    monkeypatch.setattr(choice, "choose", choose)
+    monkeypatch.setattr(choice, "choose_backend", choose)
     of = forced_plan()
     of["controls"]["dns"]["settings"]["backend"] = backend
     if before:
-        host.lay(BOOT_FILE, render(of["controls"]["firewall"], Exemptions(askers=before)))
-    assert askers(host, of) == numbers
+        host.lay(BOOT_FILE, render_ruleset(of["controls"]["firewall"], FirewallExemptions(resolver_uids=before)))
+    assert find_resolver_uids(host, of) == numbers
 
 
 def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(host, monkeypatch):
     def refuse(host: Host, plan: Any) -> list[str]:
         raise ControlError("proscribe_dns_backend is unbound, which this host cannot have")
 
-    monkeypatch.setattr(choice, "resolver_users", refuse)
-    assert askers(host, forced_plan()) == []
+    monkeypatch.setattr(choice, "list_resolver_users", refuse)
+    assert find_resolver_uids(host, forced_plan()) == []
 
 
 @pytest.mark.parametrize(("users", "state"), [(["unbound"], NONCOMPLIANT), ([], NOT_APPLICABLE)])

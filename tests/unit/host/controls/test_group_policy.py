@@ -8,15 +8,34 @@ from typing import Any
 import pytest
 from domain_controllers import plan
 from proscribe.host.controls.group_policy import domain
-from proscribe.host.controls.group_policy.desired import Desired, attributes, desired, ini
-from proscribe.host.controls.group_policy.domain import Domain
-from proscribe.host.controls.group_policy.identity import MARK, guid, marked, rule
-from proscribe.host.controls.group_policy.ldif import Entry, added, exchanged, line, modified, parse, replaced
-from proscribe.host.controls.group_policy.permissions import DIRECTORY, FILES, XATTRS, print_of_file, wrong
-from proscribe.host.controls.group_policy.state import FILE, State, read, write
+from proscribe.host.controls.group_policy.desired import (
+    DesiredGpo,
+    collect_desired_gpos,
+    make_gpo_attributes,
+    render_gpt_ini,
+)
+from proscribe.host.controls.group_policy.domain import SambaDomain
+from proscribe.host.controls.group_policy.identity import MARK_PREFIX, make_gpo_guid, make_gpo_rule, read_marked_name
+from proscribe.host.controls.group_policy.ldif import (
+    LdifEntry,
+    format_line,
+    make_add_record,
+    make_guarded_exchange,
+    make_modify_record,
+    make_replacement,
+    parse_ldif,
+)
+from proscribe.host.controls.group_policy.permissions import (
+    DIRECTORY_DESCRIPTOR,
+    FILES_DESCRIPTOR,
+    PERMISSION_XATTRS,
+    compute_permissions_hash,
+    find_permission_defects,
+)
+from proscribe.host.controls.group_policy.state import STATE_PATH, GroupPolicyState, read_state, write_state
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, ToolResult
 
-NONE: State = State({}, ())
+NONE: GroupPolicyState = GroupPolicyState({}, ())
 WHOLE = {"names": {"{2}": "Ours", "{1}": "Theirs"}, "right": ["b", "a"]}
 APPS = {"mode": "enforce", "services": {}, "settings": {}}
 PROGRAMS = {**APPS, "services": {"chat": {"mode": "enforce", "windows_processes": ["chat.exe"]}}}
@@ -28,13 +47,13 @@ EDITS_RULES = "{62C1845D-C4A6-4ACB-BBB0-C895FD090385}"  # of AppLocker
 
 @pytest.mark.parametrize("domain", ["example.com", "EXAMPLE.COM"])
 def test_an_id_follows_from_the_domain_and_the_name(domain):
-    assert guid(domain, "Proscribe desktops") == "{564ECAE6-2359-8653-974C-178DC694F313}"
+    assert make_gpo_guid(domain, "Proscribe desktops") == "{564ECAE6-2359-8653-974C-178DC694F313}"
 
 
 def test_mark_has_the_name_of_an_object_and_a_rule_its_identifier():
-    names = [marked(description) for description in (f"{MARK}Proscribe", "", "Its name: Proscribe")]
+    names = [read_marked_name(description) for description in (f"{MARK_PREFIX}Proscribe", "", "Its name: Proscribe")]
     assert names == ["Proscribe", "", ""]
-    assert rule("Proscribe: Desktops (2) ") == "group_policy/proscribe-desktops-2"
+    assert make_gpo_rule("Proscribe: Desktops (2) ") == "group_policy/proscribe-desktops-2"
 
 
 @pytest.fixture
@@ -44,21 +63,21 @@ def host(tmp_path):
 
 
 def test_state_file_is_written_read_and_deleted(host):
-    assert read(host) == NONE
-    write(host, State(WHOLE["names"], WHOLE["right"]))
-    assert host.read_text(FILE) == '{"names": {"{1}": "Theirs", "{2}": "Ours"}, "right": ["b", "a"]}\n'
-    assert Path(host.root, FILE[1:]).stat().st_mode & 0o777 == 0o600
-    assert read(host) == (WHOLE["names"], WHOLE["right"])
-    write(host, State({}, ["a"]))
-    assert host.find_entry(FILE) is None
+    assert read_state(host) == NONE
+    write_state(host, GroupPolicyState(WHOLE["names"], WHOLE["right"]))
+    assert host.read_text(STATE_PATH) == '{"names": {"{1}": "Theirs", "{2}": "Ours"}, "right": ["b", "a"]}\n'
+    assert Path(host.root, STATE_PATH[1:]).stat().st_mode & 0o777 == 0o600
+    assert read_state(host) == (WHOLE["names"], WHOLE["right"])
+    write_state(host, GroupPolicyState({}, ["a"]))
+    assert host.find_entry(STATE_PATH) is None
 
 
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"names": ["1"], "right": []}', '{"names": {"1": "x"}}', "", "{", "[]"]
 )
 def test_foreign_text_is_no_state(host, text):
-    host.write_file(FILE, text)
-    assert read(host) == NONE
+    host.write_file(STATE_PATH, text)
+    assert read_state(host) == NONE
 
 
 def make_controller(rc: int) -> tuple[Host, list[str]]:
@@ -76,17 +95,17 @@ def make_controller(rc: int) -> tuple[Host, list[str]]:
 
 def test_a_tool_that_is_missing_names_its_packages():
     host, ran = make_controller(0)
-    with pytest.raises(ControlError, match=f"testparm is not installed on this host: {domain.PACKAGES}"):
-        domain.run(host, ["testparm"])
+    with pytest.raises(ControlError, match=f"testparm is not installed on this host: {domain.MISSING_TOOL_ADVICE}"):
+        domain.run_samba_tool(host, ["testparm"])
     assert ran == []
-    assert domain.run(host, ["ldbsearch", "-H", "x"]) == "printed" and ran == ["ldbsearch -H x"]
+    assert domain.run_samba_tool(host, ["ldbsearch", "-H", "x"]) == "printed" and ran == ["ldbsearch -H x"]
 
 
 def test_a_tool_that_fails_is_an_error_unless_it_may():
     host, _ = make_controller(1)
-    assert domain.run(host, ["ldbsearch"], may_fail=True) == ""
+    assert domain.run_samba_tool(host, ["ldbsearch"], may_fail=True) == ""
     with pytest.raises(ControlError, match="no such object"):
-        domain.run(host, ["ldbsearch"], may_fail=False)
+        domain.run_samba_tool(host, ["ldbsearch"], may_fail=False)
 
 
 ANSWER = """\
@@ -114,8 +133,8 @@ dn:: Q049Yg==
 
 
 def test_ldif_answer_is_parsed_into_entries():
-    one, other = parse(ANSWER)
-    assert one == Entry(
+    one, other = parse_ldif(ANSWER)
+    assert one == LdifEntry(
         "CN=a,DC=example",
         {
             "displayname": ["Desktops"],
@@ -128,8 +147,12 @@ def test_ldif_answer_is_parsed_into_entries():
             "strange": [""],
         },
     )
-    assert other == Entry("CN=b", {})
-    assert (one.one("displayName"), one.one("member"), one.one("absent")) == ("Desktops", "CN=one,DC=example", "")
+    assert other == LdifEntry("CN=b", {})
+    assert (one.get_value("displayName"), one.get_value("member"), one.get_value("absent")) == (
+        "Desktops",
+        "CN=one,DC=example",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,13 +168,18 @@ def test_ldif_answer_is_parsed_into_entries():
     ],
 )
 def test_a_value_that_could_be_taken_for_something_else_is_encoded(value, written):
-    assert line("a", value) == written
+    assert format_line("a", value) == written
 
 
 def test_records_of_changes():
-    assert added("CN=a", [("b", "c"), ("d", "e")]) == "dn: CN=a\nchangetype: add\nb: c\nd: e\n\n"
-    parts = [replaced("b", "c"), replaced("d", ""), exchanged("e", "f", "g"), exchanged("h", "i", "")]
-    assert modified("CN=a", [*parts, exchanged("j", "", "k")]).splitlines() == [
+    assert make_add_record("CN=a", [("b", "c"), ("d", "e")]) == "dn: CN=a\nchangetype: add\nb: c\nd: e\n\n"
+    parts = [
+        make_replacement("b", "c"),
+        make_replacement("d", ""),
+        make_guarded_exchange("e", "f", "g"),
+        make_guarded_exchange("h", "i", ""),
+    ]
+    assert make_modify_record("CN=a", [*parts, make_guarded_exchange("j", "", "k")]).splitlines() == [
         *("dn: CN=a", "changetype: modify"),
         *("replace: b", "b: c", "-"),
         *("replace: d", "-"),
@@ -163,8 +191,8 @@ def test_records_of_changes():
 
 
 def test_the_page_of_requests_is_the_groups():
-    (one,) = desired(plan({"request_url": "https://ask.example"}))
-    (other,) = desired(plan())
+    (one,) = collect_desired_gpos(plan({"request_url": "https://ask.example"}))
+    (other,) = collect_desired_gpos(plan())
     assert "https://ask.example".encode("utf-16-le") in one.policy
     assert "https://".encode("utf-16-le") not in other.policy
 
@@ -172,7 +200,7 @@ def test_the_page_of_requests_is_the_groups():
 def test_policy_too_odd_for_registry_pol_names_its_group():
     apps = {**PROGRAMS, "services": {"chat": {"mode": "enforce", "windows_processes": ["a%b.exe"]}}}
     with pytest.raises(ControlError, match="the policies of desktops do not fit into Registry.pol: .*a%b"):
-        desired(plan({"apps": apps}))
+        collect_desired_gpos(plan({"apps": apps}))
 
 
 @pytest.mark.parametrize(
@@ -183,8 +211,8 @@ def test_policy_too_odd_for_registry_pol_names_its_group():
     ],
 )
 def test_directory_attributes_follow_from_the_object(rules, extensions):
-    domain = Domain("/sam.ldb", "DC=Example,DC=com", "/sysvol")
-    found = dict(attributes(domain, Desired("Ours", [], False, True, b"", rules), "{1}"))
+    domain = SambaDomain("/sam.ldb", "DC=Example,DC=com", "/sysvol")
+    found = dict(make_gpo_attributes(domain, DesiredGpo("Ours", [], False, True, b"", rules), "{1}"))
     assert re.findall(r"\{[^}]*\}", found.pop("gPCMachineExtensionNames")) == extensions
     assert found == {
         "displayName": "Ours",
@@ -198,7 +226,7 @@ def test_directory_attributes_follow_from_the_object(rules, extensions):
 
 
 def test_the_file_by_which_a_client_sees_a_change():
-    assert ini(3) == f"; {WRITTEN_BY}\r\n[General]\r\nVersion=3\r\n".encode()
+    assert render_gpt_ini(3) == f"; {WRITTEN_BY}\r\n[General]\r\nVersion=3\r\n".encode()
 
 
 DOMAIN, SHORT = "S-1-5-21-1-2-3", "O:DAG:DAD:P(A;;RP;;;AU)"
@@ -215,8 +243,8 @@ BITS = {
 @pytest.mark.parametrize(
     ("sddl", "desired", "said"),
     [
-        (DIRECTORY, DIRECTORY, []),
-        (FILES, FILES, []),
+        (DIRECTORY_DESCRIPTOR, DIRECTORY_DESCRIPTOR, []),
+        (FILES_DESCRIPTOR, FILES_DESCRIPTOR, []),
         (f"{SHORT}S:(AU;SA;WP;;;WD)\n(x", SHORT, []),  # who is noted in a log
         (SHORT.replace("AU", f"{DOMAIN}-512"), SHORT.replace("AU", "DA"), []),
         (SHORT.replace("AU", f"{DOMAIN}-519"), SHORT.replace("AU", "EA"), []),
@@ -236,23 +264,23 @@ BITS = {
     ],
 )
 def test_different_permissions_are_named(sddl, desired, said):
-    assert wrong(sddl, desired) == said
+    assert find_permission_defects(sddl, desired) == said
 
 
 def test_the_print_of_a_file_changes_with_each_part_of_its_permissions(tmp_path, monkeypatch):
     values: dict[str, bytes | None] = {"security.NTACL": b"a"}
     monkeypatch.setattr(Host, "read_attribute", lambda self, path, name: values.get(name))
     host, file = Host(str(tmp_path)), tmp_path / "a"
-    assert print_of_file(host, "/a") == ""
+    assert compute_permissions_hash(host, "/a") == ""
     file.touch(0o644)
-    prints = [print_of_file(host, "/a")]
+    prints = [compute_permissions_hash(host, "/a")]
     (tmp_path / "b").touch(0o644)
-    assert print_of_file(host, "/b") == prints[0] and len(prints[0]) == 64
+    assert compute_permissions_hash(host, "/b") == prints[0] and len(prints[0]) == 64
     file.chmod(0o640)
-    prints.append(print_of_file(host, "/a"))
+    prints.append(compute_permissions_hash(host, "/a"))
     for name in ("security.NTACL", "system.posix_acl_access", "system.posix_acl_default"):
         values[name] = b"b"
-        prints.append(print_of_file(host, "/a"))
-    assert len(set(prints)) == 5 and len(XATTRS) == 3
+        prints.append(compute_permissions_hash(host, "/a"))
+    assert len(set(prints)) == 5 and len(PERMISSION_XATTRS) == 3
     values["security.NTACL"] = None
-    assert print_of_file(host, "/a") == ""
+    assert compute_permissions_hash(host, "/a") == ""

@@ -150,10 +150,10 @@ def test_the_one_spelling_of_a_distribution(name):
 @given(st.lists(st.lists(LABELS, max_size=5).map(".".join), max_size=3))
 def test_names_match_the_pattern(names):
     if all(map(NAME.fullmatch, names)):
-        assert desired.plain(names) == sorted(names)
+        assert desired.sort_valid_names(names) == sorted(names)
     else:
         with pytest.raises(ControlError, match="for a name"):
-            desired.plain(names)
+            desired.sort_valid_names(names)
 
 
 @given(st.lists(COUNTERS, unique_by=lambda counter: counter[0]))
@@ -164,7 +164,7 @@ def test_refused_packets_match_the_pattern(counters):
     )
     text += "\tcounter refused_none {\n\t}\n\tchain out {\n\t\tcounter name refused_telegram jump refuse\n\t}\n}\n"
     found = {name: (int(packets), int(size)) for name, packets, size in COUNTED.findall(text) if packets != "0"}
-    assert listing.refusals(text) == found
+    assert listing.parse_refusal_counts(text) == found
 
 
 @given(st.text("a %U@=/\t\u3000-", max_size=20))

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from proscribe.host.controls.dns.observed import running
+from proscribe.host.controls.dns.observed import find_running_units
 from proscribe.host.system import Host, ToolResult
 from proscribe.host.system.units import (
     CONTROL_GROUPS,
@@ -152,9 +152,11 @@ def test_systemd_is_asked_only_about_services_of_which_nothing_shows(tmp_path):
     machine.noted()
     machine.find_process(70, "/usr/sbin/dnsmasq", 1, GROUP)
     services = (UNIT, "unbound.service", "NetworkManager.service")
-    assert running(machine, services) == {UNIT: 70} and machine.called == []
+    assert find_running_units(machine, services) == {UNIT: 70} and machine.called == []
     machine.put("/usr/lib/systemd/system/unbound.service", "[Service]\n")  # installed, and it does not run
-    assert running(machine, services) == {UNIT: 70, "unbound.service": 0} and machine.called == [["unbound.service"]]
+    assert find_running_units(machine, services) == {UNIT: 70, "unbound.service": 0} and machine.called == [
+        ["unbound.service"]
+    ]
 
 
 @pytest.mark.parametrize("folder", ("/etc/systemd/system", *BEFORE, *BEHIND))

@@ -395,16 +395,16 @@ def test_new_firewall_table_is_tried_and_confirmed_as_by_a_run(made, monkeypatch
         waited.append(seconds)
         now[0] += seconds
         if file and len(waited) == 3:
-            made.write_file(f"{program.RUN}/{file}", "")
+            made.write_file(f"{program.CHANGE_DIRECTORY}/{file}", "")
 
     def change(*words, doing):
         return {**answer, "by": (*words, doing)}
 
     limits, now, waited = [], [100.0], []
     monkeypatch.setattr(forked, "run_apart", lambda work, limits_: limits.append(limits_) or work())
-    monkeypatch.setattr(confirm, "in_turn", lambda host, work: {**work(), "in turn of": host})
-    monkeypatch.setattr(confirm, "trying", lambda *words: ("tried", *words))
-    monkeypatch.setattr(confirm, "keep", lambda *words: {"confirmed": words})
+    monkeypatch.setattr(confirm, "run_without_pending_change", lambda host, work: {**work(), "in turn of": host})
+    monkeypatch.setattr(confirm, "make_trial_application", lambda *words: ("tried", *words))
+    monkeypatch.setattr(confirm, "confirm_trial", lambda *words: {"confirmed": words})
     monkeypatch.setattr(correcting.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(correcting.time, "sleep", wait)
     mine = plan()

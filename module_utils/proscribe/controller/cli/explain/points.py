@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ....host.system import ControlError
-from ...enforcement_points.decision import decide
-from ...enforcement_points.declaration import HTTP, HTTPS, Format, NotExportable
+from ...enforcement_points.decision import make_decision
+from ...enforcement_points.declaration import HTTP_PATHS, HTTPS_PATHS, ExportError, ExportFormat
 from .reasons.reason import BLOCKED, OPEN, EffectivePolicy
 from .relations import ADDRESS, NAME, SERVICE, Subject
 
@@ -37,33 +37,36 @@ def list_point_answers(subject: Subject, policy: EffectivePolicy) -> tuple[Point
     """What each of the points does."""
     if not policy.restrictions.exports_fed:
         return ()
-    from ...enforcement_points.registry import FORMATS  # few have any, and they take time to load
+    from ...enforcement_points.registry import EXPORT_FORMATS  # few have any, and they take time to load
 
     formats = dict.fromkeys(fed.format for fed in policy.restrictions.exports_fed)
-    return tuple(_make_point_answer(subject, policy, FORMATS[name]) for name in formats)
+    return tuple(_make_point_answer(subject, policy, EXPORT_FORMATS[name]) for name in formats)
 
 
-def _make_point_answer(subject: Subject, policy: EffectivePolicy, format_: Format) -> PointAnswer:
+def _make_point_answer(subject: Subject, policy: EffectivePolicy, format_: ExportFormat) -> PointAnswer:
     try:
-        decision = decide({"it": policy.plan}, FIXED_MOMENT, needed=format_.controls)
+        decision = make_decision({"it": policy.plan}, FIXED_MOMENT, needed_controls=format_.controls)
         if subject.kind == SERVICE:
-            rendered = format_.render(decision)
+            rendered = format_.render_export(decision)
             rules = {
                 f"{control}/{service.id}" for control in format_.controls for service in subject.list_services("is")
             }
             left_out = [exclusion for exclusion in (*decision.left_out, *rendered.left_out) if exclusion.rule in rules]
             reasons = [
-                f"{exclusion.what.partition(' for host ')[0]}: {exclusion.why.rstrip('.')}" for exclusion in left_out
+                f"{exclusion.subject.partition(' for host ')[0]}: {exclusion.reason.rstrip('.')}"
+                for exclusion in left_out
             ]
             reason = "; ".join(reasons)
-            return PointAnswer(format_.name, BLOCKED if rules & set(rendered.included) else OPEN, reason)
-        if format_.blocks is None or subject.kind not in (NAME, ADDRESS):
+            return PointAnswer(format_.name, BLOCKED if rules & set(rendered.included_rules) else OPEN, reason)
+        if format_.is_blocked is None or subject.kind not in (NAME, ADDRESS):
             return PointAnswer(format_.name, "")
         question = subject.question
-        is_path_seen = format_.paths == HTTPS or (format_.paths == HTTP and question.port == PLAIN_HTTP_PORT)
+        is_path_seen = format_.visible_paths == HTTPS_PATHS or (
+            format_.visible_paths == HTTP_PATHS and question.port == PLAIN_HTTP_PORT
+        )
         path = question.path if is_path_seen else ""
-        answers = {format_.blocks(decision.plan, host + path, question.port) for host in _list_hosts(subject)}
-    except (NotExportable, ControlError) as error:
+        answers = {format_.is_blocked(decision.plan, host + path, question.port) for host in _list_hosts(subject)}
+    except (ExportError, ControlError) as error:
         return PointAnswer(format_.name, OPEN, str(error))
     if len(answers) != 1 or None in answers:
         return PointAnswer(format_.name, "")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ....base.folding import fold_name
 from ....host.controls.browser.rendering import SiteName, is_covering, list_covering_hosts, parse_site_name
-from ....host.controls.firewall.carried import carried_in, carriers
+from ....host.controls.firewall.carried import list_carried_networks, list_carriers
 from ....host.controls.firewall.rule_text import Network
 from ...compile.catalogue.claims import SHARED_NAMES
 from ...compile.catalogue.feeds import Feed
@@ -210,7 +210,11 @@ def _find_address_relations(question: Question, service: Service) -> Iterator[Re
 
 def _list_networks(question: Question) -> list[Network]:
     """Return the network of a question, and those that it carries to translators whose prefix everybody uses."""
-    return [question.network, *carried_in(question.network, carriers(()))] if question.network is not None else []
+    return (
+        [question.network, *list_carried_networks(question.network, list_carriers(()))]
+        if question.network is not None
+        else []
+    )
 
 
 def _find_program_relations(word: str, service: Service) -> Iterator[Relation]:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from ....host.controls.group_policy import accounts, applocker
 from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import ControlSettings, GroupPolicy, GroupPolicyObject, Plan, PlanEntry, PlanSection
-from ...enforcement_points.decision import join
-from ...enforcement_points.declaration import NotExportable
+from ...enforcement_points.decision import join_plans
+from ...enforcement_points.declaration import ExportError
 from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
 from ..restrictions import PREFIX
 from ..restrictions.group_policy_values import PolicyObjectSetting as PolicyObjectSetting
@@ -52,8 +52,8 @@ def compile_group_policy(
             errors.append(PolicyError("", key, Described(policy_object.group), wrong_waiver))
             continue
         try:
-            plan, _ = join(plans, controls)
-        except NotExportable as error:
+            plan, _ = join_plans(plans, controls)
+        except ExportError as error:
             errors.append(PolicyError("", key, Described(policy_object.group), f"a group with one policy: {error}"))
             continue
         if CONTROL not in plan["controls"]:
@@ -83,7 +83,9 @@ def compile_group_policy(
 def _has_applocker_rules(plans: PlansByHost) -> bool:
     """Whether the machines of a group get rules of AppLocker: apps is not off for any of its hosts."""
     sections = [plan["controls"].get(APPS) for plan in plans.values()]
-    return any(section is not None and applocker.mode_of(section) != applocker.OFF for section in sections)
+    return any(
+        section is not None and applocker.get_applocker_mode(section) != applocker.OFF_MODE for section in sections
+    )
 
 
 def _explain_user_waiver(plans: PlansByHost) -> str:
@@ -92,11 +94,13 @@ def _explain_user_waiver(plans: PlansByHost) -> str:
     """
     for plan in plans.values():
         section = plan["controls"].get(APPS)
-        if section is None or applocker.mode_of(section) != applocker.ENFORCE:
+        if section is None or applocker.get_applocker_mode(section) != applocker.ENFORCE_MODE:
             continue
         for id_, entry in section["services"].items():
             for exception in entry.get("exceptions", ()):
-                if ("users" in exception or "posix_groups" in exception) and any(applocker.of_service(id_, entry)):
+                if ("users" in exception or "posix_groups" in exception) and any(
+                    applocker.make_service_rules(id_, entry)
+                ):
                     return (
                         f"a group whose waivers are for whole hosts: {exception['waiver']} is for users of {id_}, and"
                         " AppLocker denies to all. Waive it for hosts of a group of their own, or set"
@@ -109,9 +113,9 @@ def _select_programs(section: PlanSection) -> PlanSection:
     """Of a section what AppLocker's rules are made of: a domain controller needs nothing else of it."""
     services: dict[str, PlanEntry] = {}
     for id_, entry in section["services"].items():
-        if entry["mode"] in RESTRICTED_MODES and any(applocker.of_service(id_, entry)):
+        if entry["mode"] in RESTRICTED_MODES and any(applocker.make_service_rules(id_, entry)):
             services[id_] = entry.copy()
-            for key in entry.keys() - {"name", "mode", *applocker.NAMED}:
+            for key in entry.keys() - {"name", "mode", *applocker.PROGRAM_KEYS}:
                 services[id_].pop(key)  # type: ignore[misc]
-    settings: ControlSettings = {"applocker": applocker.mode_of(section)}
+    settings: ControlSettings = {"applocker": applocker.get_applocker_mode(section)}
     return {"mode": section["mode"], "services": services, "settings": settings}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....model.types.plan import GroupPolicy, Plan
-from ...enforcement_points.signature import Signing
+from ...enforcement_points.signature import ExportSigning
 from ...policy_errors import Mistakes, PolicyError, PolicyErrors
 from ..catalogue.cache import CatalogueCache
 from ..catalogue.loading import Catalogue
@@ -52,7 +52,7 @@ class CompiledPlans(NamedTuple):
     later: dict[str, Plan]  # by digest: plans that follow them on hosts that observe themselves
     refusals: list[RequestRefusal]  # of requests, those that count, the oldest first
     warnings: list[str]
-    signing: Signing = Signing()  # of exports, as points.py reads it
+    signing: ExportSigning = ExportSigning()  # of exports, as points.py reads it
     revocation_memory: RevocationMemory | None = None
 
 

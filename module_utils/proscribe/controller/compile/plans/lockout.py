@@ -26,8 +26,8 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ....host.controls.firewall.carried import carried_in
-from ....host.controls.firewall.ruleset import carried_by
+from ....host.controls.firewall.carried import list_carried_networks
+from ....host.controls.firewall.ruleset import list_section_carriers
 from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import OrganisationRule, Plan, PlanSection
 from ...policy_errors import PolicyError
@@ -73,13 +73,13 @@ class ReachableAddresses(NamedTuple):
         """
         listed = self.addresses[6]
         carried_addresses: list[tuple[int, str]] = []
-        prefixes = carried_by(section)
+        prefixes = list_section_carriers(section)
         for outer in map(parse_network, prefixes):
             first = bisect.bisect_left(listed, (int(outer.network_address), ""))
             last = bisect.bisect_left(listed, (int(outer.broadcast_address) + 1, ""))
             for number, owner in listed[first:last]:
                 if not any(network.version == 6 and _is_in_network(network, number) for network in exempt_networks):
-                    inner = carried_in(ipaddress.IPv6Network(number), prefixes)
+                    inner = list_carried_networks(ipaddress.IPv6Network(number), prefixes)
                     carried_addresses += [(int(network.network_address), owner) for network in inner]
         return ReachableAddresses({4: sorted(set(carried_addresses)), 6: []})
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 
 from ....model.types.plan import Plan
 from ....model.types.run import DueExport
-from ...enforcement_points.decision import decide
-from ...enforcement_points.declaration import NotExportable
-from ...enforcement_points.signature import Signing
+from ...enforcement_points.decision import make_decision
+from ...enforcement_points.declaration import ExportError
+from ...enforcement_points.signature import ExportSigning
 from ...policy_errors import PolicyError, PolicyErrors
 from ..inventory.inventory import CompileInput
 from ..inventory.policy_folders import SIGNERS_FILE, find_approver_folders
@@ -27,10 +27,12 @@ def add_signing(compiled: CompiledPlans, compile_input: CompileInput, key: str =
     return compiled._replace(signing=_make_signing(compile_input, compiled.restrictions, key))
 
 
-def _make_signing(compile_input: CompileInput, restrictions: Mapping[str, Restrictions], key: str = "") -> Signing:
+def _make_signing(
+    compile_input: CompileInput, restrictions: Mapping[str, Restrictions], key: str = ""
+) -> ExportSigning:
     signing_key = key or str(get_common_setting("exports_key", compile_input.hosts, restrictions))
     folders = find_approver_folders(compile_input, restrictions)
-    return Signing(signing_key, tuple(str(folder / SIGNERS_FILE) for folder in folders))
+    return ExportSigning(signing_key, tuple(str(folder / SIGNERS_FILE) for folder in folders))
 
 
 def list_due_points(compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> list[DueExport]:
@@ -69,16 +71,16 @@ def list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedExport]:
 
 
 def _make_due_point(
-    fed_export: FedExport, signing: Signing, plans: Mapping[str, Plan] | PolicyErrors, now: datetime.datetime
+    fed_export: FedExport, signing: ExportSigning, plans: Mapping[str, Plan] | PolicyErrors, now: datetime.datetime
 ) -> DueExport:
-    from ...enforcement_points.registry import FORMATS  # few runs have any, and they take time to load
+    from ...enforcement_points.registry import EXPORT_FORMATS  # few runs have any, and they take time to load
 
     plan = reason = ""
     try:
         if isinstance(plans, PolicyErrors):
             raise plans
-        plan = decide(plans, now, fed_export.group, FORMATS[fed_export.format].controls).digest
-    except (NotExportable, PolicyErrors) as error:
+        plan = make_decision(plans, now, fed_export.group, EXPORT_FORMATS[fed_export.format].controls).digest
+    except (ExportError, PolicyErrors) as error:
         reason = str(error)
     return {
         "format": fed_export.format,
@@ -88,6 +90,6 @@ def _make_due_point(
         "why": reason,
         "access_log": fed_export.access_log,
         "url": fed_export.url,
-        "key": signing.key,
-        "signers": list(signing.signers),
+        "key": signing.key_path,
+        "signers": list(signing.signer_paths),
     }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ....host.controls.dns.backends.registry import FILTERS
-from ....host.controls.group_policy.applocker import AUDIT, MODES
+from ....host.controls.dns.backends.registry import FILTER_BACKENDS
+from ....host.controls.group_policy.applocker import APPLOCKER_MODES, AUDIT_MODE
 from ....model.types.plan import OrganisationRule
 from ..reading.values import (
     make_choice_reader,
@@ -20,7 +20,7 @@ from .firewall_rules import read_firewall_rules, read_nat64_prefixes
 from .readers import read_browser_settings, read_extensions, read_texts
 from .variable import declare_settings, declare_variable
 
-DNS_BACKENDS = ("auto", *FILTERS, "hosts")
+DNS_BACKENDS = ("auto", *FILTER_BACKENDS, "hosts")
 EXEC_CONTROLS = ("fapolicyd", "off")
 
 
@@ -68,8 +68,8 @@ class AppSettings:
         "docs/apps.md.",
     )
     applocker: str = declare_variable(
-        AUDIT,
-        make_choice_reader(*MODES),
+        AUDIT_MODE,
+        make_choice_reader(*APPLOCKER_MODES),
         "What AppLocker does on Windows with the rules for restricted programs, in `export applocker` and in Group "
         "Policy objects: audit (they are logged), enforce (they are denied) or off; docs/managed-desktops.md.",
     )
@@ -169,7 +169,7 @@ class NetworkSettings:
     dns_backend: str = declare_variable(
         "auto",
         make_choice_reader(*DNS_BACKENDS),
-        f"The DNS filter: auto (the one that fits the host), {', '.join(FILTERS)}, or hosts; docs/dns.md.",
+        f"The DNS filter: auto (the one that fits the host), {', '.join(FILTER_BACKENDS)}, or hosts; docs/dns.md.",
     )
     dns_upstreams: tuple[str, ...] = declare_variable(
         [],

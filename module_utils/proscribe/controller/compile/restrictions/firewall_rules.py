@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
-from ....host.controls.firewall.carried import carriers
+from ....host.controls.firewall.carried import list_carriers
 from ....model.types.plan import OrganisationRule
 from ...policy_errors import Expected, close_to
 from ..reading.networks import merge_networks, parse_rule_network
@@ -53,7 +53,7 @@ def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
             )
         if prefix.prefixlen == 96 and prefix.network_address.packed[8]:
             raise Expected(f"[{index}]", entry, "a prefix whose bits 64 to 71 are zero (RFC 6052)")
-        carrier_prefixes = carriers([str(prefix)]).keys() - {str(prefix)}
+        carrier_prefixes = list_carriers([str(prefix)]).keys() - {str(prefix)}
         for other_prefix in (*map(ipaddress.IPv6Network, sorted(carrier_prefixes)), *prefixes):
             if prefix.overlaps(other_prefix):
                 raise Expected(f"[{index}]", entry, f"a prefix that does not overlap {other_prefix}")

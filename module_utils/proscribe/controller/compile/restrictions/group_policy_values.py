@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ....base.patterns import compile_pattern
-from ....host.controls.group_policy.domain import same
-from ....host.controls.group_policy.identity import LONGEST_NAME, slug
+from ....host.controls.group_policy.domain import normalise_dn
+from ....host.controls.group_policy.identity import MAX_NAME_LENGTH, make_rule_slug
 from ...policy_errors import Expected, close_to
 from ..reading.values import read_flag, read_part
 
@@ -42,13 +42,13 @@ def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
     objects = [read_part(f"[{index}]", _read_object, policy_object) for index, policy_object in enumerate(setting)]
     slugs: dict[str, str] = {}
     for index, policy_object in enumerate(objects):
-        if similar_name := slugs.get(slug(policy_object.name)):
+        if similar_name := slugs.get(make_rule_slug(policy_object.name)):
             raise Expected(
                 f"[{index}].name",
                 policy_object.name,
                 f"a name that differs from {similar_name!r} in a letter or a digit",
             )
-        slugs[slug(policy_object.name)] = policy_object.name
+        slugs[make_rule_slug(policy_object.name)] = policy_object.name
     return tuple(objects)
 
 
@@ -70,8 +70,10 @@ def _read_object(setting: object) -> PolicyObjectSetting:
 
 
 def _read_name(setting: object) -> str:
-    if not isinstance(setting, str) or len(setting) > LONGEST_NAME or not _NAME_PATTERN.fullmatch(setting):
-        raise Expected("", setting, f"a name of letters, digits, blanks and ._()-, at most {LONGEST_NAME} characters")
+    if not isinstance(setting, str) or len(setting) > MAX_NAME_LENGTH or not _NAME_PATTERN.fullmatch(setting):
+        raise Expected(
+            "", setting, f"a name of letters, digits, blanks and ._()-, at most {MAX_NAME_LENGTH} characters"
+        )
     return str(setting).strip()
 
 
@@ -95,5 +97,5 @@ def _read_units(setting: object) -> tuple[str, ...]:
             raise Expected(
                 f"[{index}]", unit, "a unit as the directory names it, such as OU=Desktops,DC=example,DC=com"
             )
-        units.setdefault(same(unit), str(unit))
+        units.setdefault(normalise_dn(unit), str(unit))
     return tuple(units.values())

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...enforcement_points.names import names
+from ...enforcement_points.names import list_format_names
 from ...policy_errors import Expected
 from ..reading.values import read_directory_path, read_line, read_part, require_one_of
 from .variable import declare_settings, declare_variable
@@ -38,10 +38,10 @@ def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
 
 def _read_fed_export(entry: object) -> FedExport:
     if isinstance(entry, str):
-        return FedExport(str(require_one_of(entry, names())))
+        return FedExport(str(require_one_of(entry, list_format_names())))
     if not isinstance(entry, Mapping) or not {"format"} <= entry.keys() <= set(FedExport._fields):
         raise Expected("", entry, EXPORT_FORM)
-    format_ = str(read_part(".format", require_one_of, entry["format"], names()))
+    format_ = str(read_part(".format", require_one_of, entry["format"], list_format_names()))
     directory_path = read_part(".directory", read_directory_path, entry.get("directory"))
     if directory_path and not directory_path.startswith("/"):
         raise Expected(".directory", directory_path, "an absolute path: scheduled runs start elsewhere")

@@ -7,39 +7,55 @@ one with something blocked below it cannot be expressed, and stays blocked.
 
 from __future__ import annotations
 
-from ....host.controls.dns.desired import covering
-from ..declaration import Decision, Format, LeftOut, Rendered
-from ..dns_names import blocks, dns_names, levels
-from ..header import comment, text
+from ....host.controls.dns.desired import find_covering_name
+from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..dns_names import collect_dns_names, group_names_by_depth, is_name_blocked
+from ..header import encode_lines, make_comment
 
-IMPORTANT = "$important"
+IMPORTANT_MODIFIER = "$important"
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The list."""
-    names = dns_names(decision)
-    blocked, through = frozenset(names.blocked), frozenset(names.through)
-    depth = {name: number for number, level in enumerate(levels([*names.blocked, *names.through])) for name in level}
-    nested = {above for name in names.blocked if (above := covering(name.partition(".")[2], through))}
-    lines, left_out = [], list(names.left_out)
-    for name in names.blocked:
-        lines.append(f"||{name}^{IMPORTANT if depth[name] else ''}")
-    for name in names.through:
-        if depth[name] == 1:
+    exported_names = collect_dns_names(decision)
+    blocked_names, open_names = frozenset(exported_names.blocked_names), frozenset(exported_names.open_names)
+    depth_by_name = {
+        name: level_number
+        for level_number, level_names in enumerate(
+            group_names_by_depth([*exported_names.blocked_names, *exported_names.open_names])
+        )
+        for name in level_names
+    }
+    nested_names = {
+        covering_name
+        for name in exported_names.blocked_names
+        if (covering_name := find_covering_name(name.partition(".")[2], open_names))
+    }
+    lines, left_out = [], list(exported_names.left_out)
+    for name in exported_names.blocked_names:
+        lines.append(f"||{name}^{IMPORTANT_MODIFIER if depth_by_name[name] else ''}")
+    for name in exported_names.open_names:
+        if depth_by_name[name] == 1:
             lines.append(f"@@||{name}^")
-        elif name in nested:
-            why = "What is blocked below it could not be blocked again, so all of it stays blocked."
-            left_out.append(LeftOut("", f"name {name}, open below {covering(name, blocked)}", why))
+        elif name in nested_names:
+            reason = "What is blocked below it could not be blocked again, so all of it stays blocked."
+            left_out.append(
+                ExportOmission("", f"name {name}, open below {find_covering_name(name, blocked_names)}", reason)
+            )
         else:
-            lines.append(f"@@||{name}^{IMPORTANT}")
-    return Rendered({"proscribe.txt": text([*comment(decision, "adguard", "!"), *lines])}, names.included, left_out)
+            lines.append(f"@@||{name}^{IMPORTANT_MODIFIER}")
+    return RenderedExport(
+        {"proscribe.txt": encode_lines([*make_comment(decision, "adguard", "!"), *lines])},
+        exported_names.included_rules,
+        left_out,
+    )
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="adguard",
-    meant_for="AdGuard Home, AdGuard DNS and what reads their filter lists",
+    purpose="AdGuard Home, AdGuard DNS and what reads their filter lists",
     controls=("dns",),
-    render=render,
-    main="proscribe.txt",
-    blocks=blocks,
+    render_export=render_export,
+    main_files="proscribe.txt",
+    is_blocked=is_name_blocked,
 )

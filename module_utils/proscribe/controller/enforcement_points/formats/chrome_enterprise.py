@@ -10,55 +10,60 @@ from __future__ import annotations
 
 from ....host.controls.browser import chromium
 from ....host.controls.group_policy import policies
-from ..browsers import CONTROL, blocks, included, left_out
-from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
-from ..header import json_file
+from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out
+from ..declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ..header import encode_json
 
-REQUEST = "chrome_policy_api.json"
-SCHEMA = "chrome.users.UrlBlocking"
-FIELDS = {"urlBlocklist": chromium.BLOCK_LIST, "urlAllowlist": chromium.ALLOW_LIST}
-PROGRAMS = tuple(one for one in policies.PROGRAMS if one.family == policies.CHROMIUM)
-UNIT = "orgunits/ORGANISATIONAL_UNIT_ID"
+REQUEST_FILE = "chrome_policy_api.json"
+POLICY_SCHEMA = "chrome.users.UrlBlocking"
+POLICIES_BY_FIELD = {"urlBlocklist": chromium.BLOCK_LIST, "urlAllowlist": chromium.ALLOW_LIST}
+CHROMIUM_PROGRAMS = tuple(one for one in policies.POLICY_PROGRAMS if one.family == policies.CHROMIUM_FAMILY)
+UNIT_PLACEHOLDER = "orgunits/ORGANISATIONAL_UNIT_ID"
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """A file per browser, and the request."""
-    said = policies.of_programs(decision.plan)
-    found = {program.id: said[program] for program in PROGRAMS if program in said}
-    if not found:
-        raise NotExportable("nothing to export: the plan has no site, no extension and no setting for a browser")
-    files = {f"{id_}.json": json_file(said, sort_keys=True) for id_, said in found.items()}
-    missing = left_out(decision, "", PROGRAMS)
-    lists = found.get("google_chrome", {})
-    if chromium.BLOCK_LIST in lists:
-        files[REQUEST] = json_file(_request(lists), sort_keys=True)
-        why = f"{REQUEST} has the lists of sites only. The rest is in google_chrome.json."
-        missing.append(LeftOut("", "extensions and bypasses in Google's Admin console", why))
-    return Rendered(files, included(decision), missing)
+    browser_policies = policies.collect_program_policies(decision.plan)
+    policies_by_browser = {
+        program.id: browser_policies[program] for program in CHROMIUM_PROGRAMS if program in browser_policies
+    }
+    if not policies_by_browser:
+        raise ExportError("nothing to export: the plan has no site, no extension and no setting for a browser")
+    files = {
+        f"{browser_id}.json": encode_json(browser_policies, sort_keys=True)
+        for browser_id, browser_policies in policies_by_browser.items()
+    }
+    omissions = list_left_out(decision, "", CHROMIUM_PROGRAMS)
+    chrome_policies = policies_by_browser.get("google_chrome", {})
+    if chromium.BLOCK_LIST in chrome_policies:
+        files[REQUEST_FILE] = encode_json(_make_request(chrome_policies), sort_keys=True)
+        reason = f"{REQUEST_FILE} has the lists of sites only. The rest is in google_chrome.json."
+        omissions.append(ExportOmission("", "extensions and bypasses in Google's Admin console", reason))
+    return RenderedExport(files, list_included_rules(decision), omissions)
 
 
-def _request(said: dict[str, object]) -> dict[str, object]:
+def _make_request(chrome_policies: dict[str, object]) -> dict[str, object]:
     return {
         "requests": [
             {
-                "policyTargetKey": {"targetResource": UNIT},
+                "policyTargetKey": {"targetResource": UNIT_PLACEHOLDER},
                 "policyValue": {
-                    "policySchema": SCHEMA,
-                    "value": {field: said[name] for field, name in FIELDS.items()},
+                    "policySchema": POLICY_SCHEMA,
+                    "value": {field: chrome_policies[name] for field, name in POLICIES_BY_FIELD.items()},
                 },
-                "updateMask": ",".join(FIELDS),
+                "updateMask": ",".join(POLICIES_BY_FIELD),
             }
         ]
     }
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="chrome_enterprise",
-    meant_for="Chrome, Edge, Brave and Chromium: their policies as JSON; site lists for Google's Chrome Policy API",
-    controls=(CONTROL,),
-    render=render,
-    accepted_by="Chromium (156) on Linux, as its managed policy",
-    main=f"google_chrome.json, microsoft_edge.json, brave.json, chromium.json, {REQUEST}",
-    blocks=blocks,
-    paths=HTTPS,
+    purpose="Chrome, Edge, Brave and Chromium: their policies as JSON; site lists for Google's Chrome Policy API",
+    controls=(BROWSER_CONTROL,),
+    render_export=render_export,
+    tested_with="Chromium (156) on Linux, as its managed policy",
+    main_files=f"google_chrome.json, microsoft_edge.json, brave.json, chromium.json, {REQUEST_FILE}",
+    is_blocked=is_page_blocked,
+    visible_paths=HTTPS_PATHS,
 )

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from ..declaration import Decision, Format, LeftOut, Rendered
-from ..header import comment, text
-from ..network_lists import blocks, for_hosts, included, management, services
+from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..header import encode_lines, make_comment
+from ..network_lists import (
+    is_address_blocked,
+    list_included_rules,
+    list_left_out_networks,
+    list_management_networks,
+    list_network_services,
+)
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The files: those of services whose networks are restricted as a whole, and apart from them those with ports."""
-    found = services(decision, but=management(decision))
+    network_services = list_network_services(decision, excluded_networks=list_management_networks(decision))
     files = {}
-    left_out = list(for_hosts(decision, everywhere=False))
-    for one in found:
-        ports = ", ".join(map(str, one.ports))
-        head = [
-            *comment(decision, "cidr"),
-            f"# {one.id}: {f'TCP and UDP ports {ports} only' if ports else 'all ports'}",
+    left_out = list(list_left_out_networks(decision, has_general_rules=False))
+    for service in network_services:
+        ports = ", ".join(map(str, service.ports))
+        header_lines = [
+            *make_comment(decision, "cidr"),
+            f"# {service.id}: {f'TCP and UDP ports {ports} only' if ports else 'all ports'}",
         ]
-        files[f"{'ports' if ports else 'networks'}/{one.id}.txt"] = text([*head, *one.with_lengths()])
+        files[f"{'ports' if ports else 'networks'}/{service.id}.txt"] = encode_lines(
+            [*header_lines, *service.list_prefixes()]
+        )
         if ports:
-            why = "The list has no ports: whoever blocks its networks whole blocks more than hosts do."
-            left_out.append(LeftOut(f"firewall/{one.id}", f"ports {ports}", why))
-    whole = [line for one in found if not one.ports for line in one.with_lengths()]
-    files["networks.txt"] = text([*comment(decision, "cidr"), *dict.fromkeys(whole)])
-    return Rendered(files, included(found), left_out)
+            reason = "The list has no ports: whoever blocks its networks whole blocks more than hosts do."
+            left_out.append(ExportOmission(f"firewall/{service.id}", f"ports {ports}", reason))
+    all_lines = [line for service in network_services if not service.ports for line in service.list_prefixes()]
+    files["networks.txt"] = encode_lines([*make_comment(decision, "cidr"), *dict.fromkeys(all_lines)])
+    return RenderedExport(files, list_included_rules(network_services), left_out)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="cidr",
-    meant_for="firewalls and routers that fetch lists of networks",
+    purpose="firewalls and routers that fetch lists of networks",
     controls=("firewall",),
-    render=render,
-    main="networks.txt, networks/<service>.txt, ports/<service>.txt",
-    blocks=blocks,
+    render_export=render_export,
+    main_files="networks.txt, networks/<service>.txt, ports/<service>.txt",
+    is_blocked=is_address_blocked,
 )

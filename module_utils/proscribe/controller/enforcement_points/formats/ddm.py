@@ -8,49 +8,58 @@ named by its signing identifier, which is its bundle id unless the vendor has si
 from __future__ import annotations
 
 from .. import apple
-from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
-from ..header import json_file
+from ..declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ..header import encode_json
 
-CONTROL = "apps"
-DECLARATION, ACTIVATION = "app_settings.json", "activation.json"
+APPS_CONTROL = "apps"
+DECLARATION_FILE, ACTIVATION_FILE = "app_settings.json", "activation.json"
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The declaration, and the activation without which a device does not follow it."""
-    if not (ids := apple.bundle_ids(decision)):
-        raise NotExportable("nothing to export: the catalogue has no bundle id of a restricted service")
-    name = apple.identifier(decision, "apps")
-    denied = [{"SigningID": one} for one in sorted({one for those in ids.values() for one in those})]
+    if not (ids_by_service := apple.list_bundle_ids(decision)):
+        raise ExportError("nothing to export: the catalogue has no bundle id of a restricted service")
+    name = apple.make_identifier(decision, "apps")
+    denied_binaries = [
+        {"SigningID": bundle_id}
+        for bundle_id in sorted({bundle_id for bundle_ids in ids_by_service.values() for bundle_id in bundle_ids})
+    ]
     files = {
-        DECLARATION: _declaration(
-            decision, "com.apple.configuration.app.settings", name, {"Allowed": {"DeniedBinaries": denied}}
+        DECLARATION_FILE: _render_declaration(
+            decision, "com.apple.configuration.app.settings", name, {"Allowed": {"DeniedBinaries": denied_binaries}}
         ),
-        ACTIVATION: _declaration(
+        ACTIVATION_FILE: _render_declaration(
             decision,
             "com.apple.activation.simple",
-            apple.identifier(decision, "activation"),
+            apple.make_identifier(decision, "activation"),
             {"StandardConfigurations": [name]},
         ),
     }
-    older = LeftOut("", "Macs before macOS 27, and those that are not supervised", "They ignore this declaration.")
-    return Rendered(files, [f"{CONTROL}/{id_}" for id_ in ids], [older, *apple.without_bundle_id(decision)])
+    unsupported = ExportOmission(
+        "", "Macs before macOS 27, and those that are not supervised", "They ignore this declaration."
+    )
+    return RenderedExport(
+        files,
+        [f"{APPS_CONTROL}/{service_id}" for service_id in ids_by_service],
+        [unsupported, *apple.list_missing_bundle_ids(decision)],
+    )
 
 
-def _declaration(decision: Decision, type_: str, name: str, payload: dict[str, object]) -> bytes:
+def _render_declaration(decision: ExportDecision, type_: str, name: str, payload: dict[str, object]) -> bytes:
     document = {
         "Type": type_,
         "Identifier": name,
-        "ServerToken": apple.token(decision, type_),
+        "ServerToken": apple.make_content_uuid(decision, type_),
         "Payload": payload,
     }
-    return json_file(document, 2)
+    return encode_json(document, 2)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="ddm",
-    meant_for="programs on supervised Macs with macOS 27, by declarative device management",
-    controls=(CONTROL,),
-    render=render,
-    accepted_by="Apple's published schema of the declaration",
-    main=f"{DECLARATION}, {ACTIVATION}",
+    purpose="programs on supervised Macs with macOS 27, by declarative device management",
+    controls=(APPS_CONTROL,),
+    render_export=render_export,
+    tested_with="Apple's published schema of the declaration",
+    main_files=f"{DECLARATION_FILE}, {ACTIVATION_FILE}",
 )

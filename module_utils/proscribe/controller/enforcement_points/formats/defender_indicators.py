@@ -11,41 +11,52 @@ import csv
 import io
 from collections.abc import Iterable
 
-from ....host.controls.dns.desired import covering, of_plan
+from ....host.controls.dns.desired import collect_section_names, find_covering_name
 from ....model.types.plan import Plan
-from ..declaration import Decision, Device, Format, LeftOut, Limit, Rendered
-from ..dns_names import CONTROL, dns_names
-from ..header import about
+from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..dns_names import DNS_CONTROL, collect_dns_names
+from ..header import make_about_file
 
 # The columns of the sample that the page "Indicators" gives.
-COLUMNS = (
+CSV_COLUMNS = (
     *("IndicatorType", "IndicatorValue", "ExpirationTime", "Action", "Severity", "Title", "Description"),
     *("RecommendedActions", "RbacGroups", "Category", "MitreTechniques", "GenerateAlert"),
 )
-OF_FILE = 500
-LIMIT = Limit(15_000, "indicators", "active ones of a tenant")
-BELOW = LeftOut("", "all names below the listed ones", "Microsoft does not say whether they are blocked too.")
+MAX_FILE_ROWS = 500
+INDICATOR_LIMIT = DeviceLimit(15_000, "indicators", "active ones of a tenant")
+SUBDOMAIN_OMISSION = ExportOmission(
+    "", "all names below the listed ones", "Microsoft does not say whether they are blocked too."
+)
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The files, of 500 indicators each."""
-    names = dns_names(decision, canaries=False, exact=True)
-    rows = sorted([*((name, "Block") for name in names.blocked), *((name, "Allowed") for name in names.through)])
-    LIMIT.check(len(rows))
+    exported_names = collect_dns_names(decision, with_canaries=False, is_exact=True)
+    rows = sorted(
+        [
+            *((name, "Block") for name in exported_names.blocked_names),
+            *((name, "Allowed") for name in exported_names.open_names),
+        ]
+    )
+    INDICATOR_LIMIT.check_count(len(rows))
     files = {
-        f"indicators_{start // OF_FILE + 1}.csv": _csv(rows[start : start + OF_FILE])
-        for start in range(0, len(rows), OF_FILE)
+        f"indicators_{start_index // MAX_FILE_ROWS + 1}.csv": _render_csv(
+            rows[start_index : start_index + MAX_FILE_ROWS]
+        )
+        for start_index in range(0, len(rows), MAX_FILE_ROWS)
     }
-    left_out = [*names.left_out, *([BELOW] if names.blocked else [])]
-    return Rendered({**files, **about(decision, "defender_indicators")}, names.included, left_out)
+    left_out = [*exported_names.left_out, *([SUBDOMAIN_OMISSION] if exported_names.blocked_names else [])]
+    return RenderedExport(
+        {**files, **make_about_file(decision, "defender_indicators")}, exported_names.included_rules, left_out
+    )
 
 
-def _csv(rows: Iterable[tuple[str, str]]) -> bytes:
+def _render_csv(rows: Iterable[tuple[str, str]]) -> bytes:
     stream = io.StringIO()
-    table = csv.DictWriter(stream, COLUMNS, lineterminator="\r\n")
-    table.writeheader()
+    writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\r\n")
+    writer.writeheader()
     for name, action in rows:
-        table.writerow(
+        writer.writerow(
             {
                 "IndicatorType": "DomainName",
                 "IndicatorValue": name,
@@ -59,33 +70,37 @@ def _csv(rows: Iterable[tuple[str, str]]) -> bytes:
     return stream.getvalue().encode("ascii")
 
 
-def blocks(plan: Plan, host: str, port: int | None = None) -> bool | None:
+def is_indicator_blocked(plan: Plan, host: str, port: int | None = None) -> bool | None:
     """Whether a host is blocked in a section; None for one below a blocked name, of which nobody says."""
-    section = plan["controls"].get(CONTROL)
+    section = plan["controls"].get(DNS_CONTROL)
     if section is None:
         return False
-    desired = of_plan(section, {}, canaries=False)
-    name = covering(host, desired.names | desired.through)
-    return None if name in desired.names and name != host else name in desired.names
+    desired_names = collect_section_names(section, {}, canaries=False)
+    covering_name = find_covering_name(host, desired_names.blocked_names | desired_names.open_names)
+    return (
+        None
+        if covering_name in desired_names.blocked_names and covering_name != host
+        else covering_name in desired_names.blocked_names
+    )
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="defender_indicators",
-    meant_for="Microsoft Defender for Endpoint: custom network indicators, as CSV files to import",
-    controls=(CONTROL,),
-    render=render,
-    main="indicators_<number>.csv",
-    blocks=blocks,
-    device=Device(
-        below="not said by Microsoft: a line for each name, and what has none counts as open",
-        exceptions="the action Allowed, which comes before Block, and before other warnings of Defender",
-        fetched="nothing is fetched: somebody imports each file; a block takes up to 48 hours to reach devices",
-        pages=(
+    purpose="Microsoft Defender for Endpoint: custom network indicators, as CSV files to import",
+    controls=(DNS_CONTROL,),
+    render_export=render_export,
+    main_files="indicators_<number>.csv",
+    is_blocked=is_indicator_blocked,
+    device=DeviceDocumentation(
+        wildcard_form="not said by Microsoft: a line for each name, and what has none counts as open",
+        exception_form="the action Allowed, which comes before Block, and before other warnings of Defender",
+        fetch_method="nothing is fetched: somebody imports each file; a block takes up to 48 hours to reach devices",
+        vendor_pages=(
             "https://learn.microsoft.com/defender-endpoint/indicator-manage",
             "https://learn.microsoft.com/defender-endpoint/indicator-ip-domain",
             "https://learn.microsoft.com/defender-endpoint/api/import-ti-indicators",
         ),
-        read="2026-11-30",
-        limit=LIMIT,
+        read_on="2026-11-30",
+        limit=INDICATOR_LIMIT,
     ),
 )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from ....host.controls.dns.backends.dnsmasq import LANGUAGE
-from ..declaration import Format
-from ..dns_names import blocks, of_resolver
+from ....host.controls.dns.backends.dnsmasq import DNSMASQ_LANGUAGE
+from ..declaration import ExportFormat
+from ..dns_names import is_name_blocked, render_resolver_export
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="dnsmasq",
-    meant_for="dnsmasq as a network's resolver: OpenWrt and most small routers",
+    purpose="dnsmasq as a network's resolver: OpenWrt and most small routers",
     controls=("dns",),
-    render=partial(of_resolver, "dnsmasq", LANGUAGE),
-    accepted_by="dnsmasq --test and dnsmasq",
-    main="proscribe.conf",
-    blocks=blocks,
+    render_export=partial(render_resolver_export, "dnsmasq", DNSMASQ_LANGUAGE),
+    tested_with="dnsmasq --test and dnsmasq",
+    main_files="proscribe.conf",
+    is_blocked=is_name_blocked,
 )

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from ..declaration import Decision, Format, LeftOut, Rendered
-from ..dns_names import blocks, dns_names
-from ..header import comment, text
+from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..dns_names import collect_dns_names, is_name_blocked
+from ..header import encode_lines, make_comment
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The lists; whoever reads the first alone blocks more."""
-    names = dns_names(decision)
-    files = {"blocked.txt": text([*comment(decision, "domains"), *names.blocked])}
-    left_out = list(names.left_out)
-    if names.through:
-        files["allowed.txt"] = text([*comment(decision, "domains"), *names.through])
-        why = "Only who also reads allowed.txt leaves these open; blocked.txt alone blocks all below its names."
-        left_out.append(LeftOut("", f"{len(names.through)} names below blocked ones", why))
-    return Rendered(files, names.included, left_out)
+    exported_names = collect_dns_names(decision)
+    files = {"blocked.txt": encode_lines([*make_comment(decision, "domains"), *exported_names.blocked_names])}
+    left_out = list(exported_names.left_out)
+    if exported_names.open_names:
+        files["allowed.txt"] = encode_lines([*make_comment(decision, "domains"), *exported_names.open_names])
+        reason = "Only who also reads allowed.txt leaves these open; blocked.txt alone blocks all below its names."
+        left_out.append(ExportOmission("", f"{len(exported_names.open_names)} names below blocked ones", reason))
+    return RenderedExport(files, exported_names.included_rules, left_out)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="domains",
-    meant_for="whatever takes a list of names: firewalls, DNS services, mail gateways",
+    purpose="whatever takes a list of names: firewalls, DNS services, mail gateways",
     controls=("dns",),
-    render=render,
-    main="blocked.txt, allowed.txt",
-    blocks=blocks,
+    render_export=render_export,
+    main_files="blocked.txt, allowed.txt",
+    is_blocked=is_name_blocked,
 )

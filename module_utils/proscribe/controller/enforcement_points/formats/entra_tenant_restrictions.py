@@ -21,75 +21,87 @@ from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_he
 from ....host.controls.browser.settings import MICROSOFT_TENANTS
 from ....model.plan import RESTRICTED_MODES
 from ....model.tenants import explain_missing_id, read_microsoft_tenants
-from ..declaration import NOTHING, Decision, Device, Format, LeftOut, Limit, NotExportable, Rendered
-from ..header import about, json_file
-from ..web_names import CONTROL, rule_of, web_names
+from ..declaration import (
+    NOTHING_TO_EXPORT,
+    DeviceDocumentation,
+    DeviceLimit,
+    ExportDecision,
+    ExportError,
+    ExportFormat,
+    ExportOmission,
+    RenderedExport,
+)
+from ..header import encode_json, make_about_file
+from ..web_names import BROWSER_CONTROL, collect_web_names, find_name_rule
 
-_TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
-LIMIT = Limit(4_000, "characters of a header", "a figure of our own: Microsoft names none")
-ONLY = "Tenant restrictions distinguish Microsoft's accounts, and close no site."
+_TENANT_PATTERN = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
+HEADER_LIMIT = DeviceLimit(4_000, "characters of a header", "a figure of our own: Microsoft names none")
+ACCOUNTS_ONLY_REASON = "Tenant restrictions distinguish Microsoft's accounts, and close no site."
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The headers and the requests."""
-    tenants = read_microsoft_tenants(decision.plan["controls"][CONTROL]["settings"])
+    tenants = read_microsoft_tenants(decision.plan["controls"][BROWSER_CONTROL]["settings"])
     if not tenants:
-        raise NotExportable(f"{NOTHING}: proscribe_tenants names no tenant of Microsoft's")
+        raise ExportError(f"{NOTHING_TO_EXPORT}: proscribe_tenants names no tenant of Microsoft's")
     for name in (name for tenant in tenants for name in (*filter(None, [tenant.id]), *tenant.domains)):
-        if not _TENANT.fullmatch(name):
-            raise NotExportable(f"{name!r} is no tenant, expected a domain or an id: letters, digits, dots, hyphens")
-    if missing := explain_missing_id(tenants, "the policy of a partner" if tenants[0].id else CONTEXT_HEADER):
-        raise NotExportable(missing)
-    LIMIT.check(len(",".join(tenant.id for tenant in tenants)))
-    headers = [{"hosts": one["patterns"], "headers": one["headers"]} for one in make_microsoft_headers(tenants)]
+        if not _TENANT_PATTERN.fullmatch(name):
+            raise ExportError(f"{name!r} is no tenant, expected a domain or an id: letters, digits, dots, hyphens")
+    if problem := explain_missing_id(tenants, "the policy of a partner" if tenants[0].id else CONTEXT_HEADER):
+        raise ExportError(problem)
+    HEADER_LIMIT.check_count(len(",".join(tenant.id for tenant in tenants)))
+    headers = [
+        {"hosts": header_group["patterns"], "headers": header_group["headers"]}
+        for header_group in make_microsoft_headers(tenants)
+    ]
     files = {
-        "headers.json": json_file(headers),
-        "default.json": _request("PATCH", "default", {"tenantRestrictions": _restrictions("blocked")}),
+        "headers.json": encode_json(headers),
+        "default.json": _render_request("PATCH", "default", {"tenantRestrictions": _make_restrictions("blocked")}),
     }
     for number, partner in enumerate(tenants[1:], 1):
-        body: dict[str, object] = {"tenantId": partner.id, "tenantRestrictions": _restrictions("allowed")}
-        files[f"partner_{number}.json"] = _request("POST", "partners", body)
-    rule = f"{CONTROL}/{MICROSOFT_TENANTS}"
-    files |= about(decision, "entra_tenant_restrictions")
-    return Rendered(files, [rule], list(_sites(decision)))
+        body: dict[str, object] = {"tenantId": partner.id, "tenantRestrictions": _make_restrictions("allowed")}
+        files[f"partner_{number}.json"] = _render_request("POST", "partners", body)
+    rule = f"{BROWSER_CONTROL}/{MICROSOFT_TENANTS}"
+    files |= make_about_file(decision, "entra_tenant_restrictions")
+    return RenderedExport(files, [rule], list(_iterate_open_sites(decision)))
 
 
-def _restrictions(access: str) -> dict[str, object]:
+def _make_restrictions(access: str) -> dict[str, object]:
     return {
         "usersAndGroups": {"accessType": access, "targets": [{"target": "AllUsers", "targetType": "user"}]},
         "applications": {"accessType": access, "targets": [{"target": "AllApplications", "targetType": "application"}]},
     }
 
 
-def _request(method: str, where: str, body: dict[str, object]) -> bytes:
-    return json_file({"method": method, "path": f"/policies/crossTenantAccessPolicy/{where}", "body": body})
+def _render_request(method: str, endpoint: str, body: dict[str, object]) -> bytes:
+    return encode_json({"method": method, "path": f"/policies/crossTenantAccessPolicy/{endpoint}", "body": body})
 
 
-def _sites(decision: Decision) -> Iterator[LeftOut]:
-    for id_, entry in sorted(decision.plan["controls"][CONTROL]["services"].items()):
+def _iterate_open_sites(decision: ExportDecision) -> Iterator[ExportOmission]:
+    for service_id, entry in sorted(decision.plan["controls"][BROWSER_CONTROL]["services"].items()):
         if entry["mode"] in RESTRICTED_MODES:
-            yield LeftOut(f"{CONTROL}/{id_}", "the service", ONLY)
-    for one in web_names(decision).paths:
-        yield LeftOut(rule_of(decision, one), f"path {one}", ONLY)
+            yield ExportOmission(f"{BROWSER_CONTROL}/{service_id}", "the service", ACCOUNTS_ONLY_REASON)
+    for web_name in collect_web_names(decision).is_blocked_by_path:
+        yield ExportOmission(find_name_rule(decision, web_name), f"path {web_name}", ACCOUNTS_ONLY_REASON)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="entra_tenant_restrictions",
-    meant_for="Microsoft Entra: tenant restrictions, as headers for a proxy (version 1) or as its policy (version 2)",
-    controls=(CONTROL,),
-    render=render,
-    main="headers.json, default.json, partner_<number>.json",
-    device=Device(
-        below="no names: the hosts of Microsoft's sign-in, each alone, without what lies below",
-        exceptions="the tenants of `proscribe_tenants`; the first one is the organisation's own",
-        fetched="nothing is fetched: the proxy is configured, or a client of Microsoft Graph sends the requests",
-        pages=(
+    purpose="Microsoft Entra: tenant restrictions, as headers for a proxy (version 1) or as its policy (version 2)",
+    controls=(BROWSER_CONTROL,),
+    render_export=render_export,
+    main_files="headers.json, default.json, partner_<number>.json",
+    device=DeviceDocumentation(
+        wildcard_form="no names: the hosts of Microsoft's sign-in, each alone, without what lies below",
+        exception_form="the tenants of `proscribe_tenants`; the first one is the organisation's own",
+        fetch_method="nothing is fetched: the proxy is configured, or a client of Microsoft Graph sends the requests",
+        vendor_pages=(
             "https://learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions",
             "https://learn.microsoft.com/entra/external-id/tenant-restrictions-v2",
             "https://learn.microsoft.com/graph/api/crosstenantaccesspolicyconfigurationdefault-update",
             "https://learn.microsoft.com/graph/api/resources/crosstenantaccesspolicytenantrestrictions",
         ),
-        read="2026-11-30",
-        limit=LIMIT,
+        read_on="2026-11-30",
+        limit=HEADER_LIMIT,
     ),
 )

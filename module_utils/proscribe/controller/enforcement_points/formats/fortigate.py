@@ -6,55 +6,57 @@ they do not see. It has the form of the Ansible module fortinet.fortios.fortios_
 
 from __future__ import annotations
 
-from ..declaration import Decision, Device, Format, Limit, Rendered
-from ..header import about, json_file, text
-from ..two_lists import blocks, two_lists
+from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
+from ..header import encode_json, encode_lines, make_about_file
+from ..two_lists import is_host_blocked, make_two_lists
 
-FILTER, ID = "proscribe", 8053  # whoever has a filter of this number gives another one to the module
-KINDS = (("simple", ""), ("wildcard", "*."))
+FILTER_NAME, FILTER_ID = "proscribe", 8053  # whoever has a filter of this number gives another one to the module
+ENTRY_KINDS = (("simple", ""), ("wildcard", "*."))
 # Lines of a file before FortiOS 7.4.4. What is beyond is cut there without a word.
-LIMIT = Limit(131_072, "lines of one feed", "FortiOS before 7.4.4; from then on 1,000,000 names in all on small models")
+LINE_LIMIT = DeviceLimit(
+    131_072, "lines of one feed", "FortiOS before 7.4.4; from then on 1,000,000 names in all on small models"
+)
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The feed, and the filter."""
-    names = two_lists(decision)
-    lines = [f"{start}{name}" for name in names.blocked for _, start in KINDS]
-    LIMIT.check(len(lines))
+    exported_names = make_two_lists(decision)
+    lines = [f"{prefix}{name}" for name in exported_names.blocked_names for _, prefix in ENTRY_KINDS]
+    LINE_LIMIT.check_count(len(lines))
     entries = [
-        {"id": number, "domain": f"{start}{name}", "type": kind, "action": "allow", "status": "enable"}
-        for number, (name, kind, start) in enumerate(
-            ((name, kind, start) for name in names.allowed for kind, start in KINDS), 1
+        {"id": number, "domain": f"{prefix}{name}", "type": kind, "action": "allow", "status": "enable"}
+        for number, (name, kind, prefix) in enumerate(
+            ((name, kind, prefix) for name in exported_names.allowed_names for kind, prefix in ENTRY_KINDS), 1
         )
     ]
-    filter_ = {"dnsfilter_domain_filter": {"id": ID, "name": FILTER, "entries": entries}}
+    domain_filter = {"dnsfilter_domain_filter": {"id": FILTER_ID, "name": FILTER_NAME, "entries": entries}}
     files = {
-        "blocked.txt": text(lines),
-        "allowed.json": json_file(filter_),
-        **about(decision, "fortigate"),
+        "blocked.txt": encode_lines(lines),
+        "allowed.json": encode_json(domain_filter),
+        **make_about_file(decision, "fortigate"),
     }
-    return Rendered(files, names.included, names.left_out)
+    return RenderedExport(files, exported_names.included_rules, exported_names.left_out)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="fortigate",
-    meant_for="FortiGate (FortiOS): a domain name threat feed for the DNS filter, and its local domain filter",
+    purpose="FortiGate (FortiOS): a domain name threat feed for the DNS filter, and its local domain filter",
     controls=("dns",),
-    render=render,
-    main="blocked.txt, allowed.json",
-    blocks=blocks,
-    device=Device(
-        below="`example.com` and `*.example.com`",
-        exceptions="`allowed.json`: entries of the local domain filter, which comes before categories",
-        fetched="`blocked.txt` by the firewall, from a web server, every 1 to 43,200 minutes (5 unless set); "
+    render_export=render_export,
+    main_files="blocked.txt, allowed.json",
+    is_blocked=is_host_blocked,
+    device=DeviceDocumentation(
+        wildcard_form="`example.com` and `*.example.com`",
+        exception_form="`allowed.json`: entries of the local domain filter, which comes before categories",
+        fetch_method="`blocked.txt` by the firewall, from a web server, every 1 to 43,200 minutes (5 unless set); "
         "`allowed.json` by Ansible or the REST API",
-        pages=(
+        vendor_pages=(
             "https://docs.fortinet.com/document/fortigate/latest/administration-guide/195303/external-resources-for-dns-filter",
             "https://docs.fortinet.com/document/fortigate/7.0.6/administration-guide/529838/local-domain-filter",
             "https://docs.fortinet.com/document/fortigate/7.4.0/new-features/677896/external-resource-entry-limit-enhancements-7-4-4",
             "https://docs.fortinet.com/document/fortigate/6.0.5/cli-reference/659870/system-external-resource",
         ),
-        read="2026-11-30",
-        limit=LIMIT,
+        read_on="2026-11-30",
+        limit=LINE_LIMIT,
     ),
 )

@@ -7,55 +7,59 @@
 from __future__ import annotations
 
 from ....host.controls.group_policy import accounts
-from ....host.controls.group_policy.policies import entries
-from ....host.controls.group_policy.registry_pol import render as registry_pol
-from ..browsers import CONTROL, accounts_left_out, blocks, included, left_out
-from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
+from ....host.controls.group_policy.policies import list_policy_entries
+from ....host.controls.group_policy.registry_pol import render_entries as registry_pol
+from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out, list_left_out_accounts
+from ..declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 from ..group_policy import backup, registry_file
-from ..group_policy.identity import display_name, guid, version
-from ..header import header
+from ..group_policy.identity import compute_gpo_version, make_display_name, make_export_guid
+from ..header import make_header
 
-FOR_USERS = (
+USER_VALUES_REASON = (
     "They read these values for each user. A file for a machine has none of them; the object has, where users are in "
     "its units, or with loopback processing."
 )
 
 
-def render(decision: Decision) -> Rendered:
-    """The files. Raises NotExportable for a plan with no policy in it."""
+def render_export(decision: ExportDecision) -> RenderedExport:
+    """The files. Raises ExportError for a plan with no policy in it."""
     try:
-        values = entries(decision.plan)
-        of_users = list(accounts.user(decision.plan))
-        policy, user_policy = registry_pol(values), registry_pol(of_users) if of_users else b""
-    except ValueError as wrong:
-        raise NotExportable(f"the policies of browsers have a text that the registry does not take: {wrong}") from None
-    if not values:
-        raise NotExportable("nothing to export: the plan has no site, no extension and no setting for a browser")
-    object_ = f"sysvol/{guid(decision)}"
-    both = version(decision) * (0x10001 if of_users else 1)  # the users' part is the upper half
-    ini = f"[General]\r\nVersion={both}\r\ndisplayName={display_name(decision)}\r\n"
-    comment = header(decision, "gpo")
+        machine_entries = list_policy_entries(decision.plan)
+        user_entries = list(accounts.list_user_entries(decision.plan))
+        policy, user_policy = registry_pol(machine_entries), registry_pol(user_entries) if user_entries else b""
+    except ValueError as error:
+        raise ExportError(f"the policies of browsers have a text that the registry does not take: {error}") from None
+    if not machine_entries:
+        raise ExportError("nothing to export: the plan has no site, no extension and no setting for a browser")
+    object_folder = f"sysvol/{make_export_guid(decision)}"
+    combined_version = compute_gpo_version(decision) * (
+        0x10001 if user_entries else 1
+    )  # the users' part is the upper half
+    ini = f"[General]\r\nVersion={combined_version}\r\ndisplayName={make_display_name(decision)}\r\n"
+    comment = make_header(decision, "gpo")
     files = {
-        f"{object_}/GPT.INI": ini.encode("ascii"),
-        f"{object_}/Machine/Registry.pol": policy,
-        **({f"{object_}/User/Registry.pol": user_policy} if of_users else {}),
-        **{f"backup/{name}": content for name, content in backup.files(decision, policy, user_policy).items()},
-        "registry/proscribe.reg": registry_file.setting(values, comment),
-        "registry/remove.reg": registry_file.removing(values, comment),
+        f"{object_folder}/GPT.INI": ini.encode("ascii"),
+        f"{object_folder}/Machine/Registry.pol": policy,
+        **({f"{object_folder}/User/Registry.pol": user_policy} if user_entries else {}),
+        **{f"backup/{name}": content for name, content in backup.render_backup(decision, policy, user_policy).items()},
+        "registry/proscribe.reg": registry_file.render_setting_file(machine_entries, comment),
+        "registry/remove.reg": registry_file.render_removing_file(machine_entries, comment),
     }
-    missing = left_out(decision, "Windows") + accounts_left_out(decision)
-    if of_users:
-        missing.append(LeftOut("", "registry/proscribe.reg: private accounts of OneDrive, and Teams", FOR_USERS))
-    return Rendered(files, included(decision), missing)
+    omissions = list_left_out(decision, "Windows") + list_left_out_accounts(decision)
+    if user_entries:
+        omissions.append(
+            ExportOmission("", "registry/proscribe.reg: private accounts of OneDrive, and Teams", USER_VALUES_REASON)
+        )
+    return RenderedExport(files, list_included_rules(decision), omissions)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="gpo",
-    meant_for="browsers on Windows: a Group Policy object for SYSVOL, its backup for Import-GPO, .reg files",
-    controls=(CONTROL,),
-    render=render,
-    accepted_by="Samba's parser of Registry.pol (4.22), Wine's registry (10.0)",
-    main="sysvol/{GUID}/Machine/Registry.pol, backup/manifest.xml, registry/proscribe.reg, registry/remove.reg",
-    blocks=blocks,
-    paths=HTTPS,
+    purpose="browsers on Windows: a Group Policy object for SYSVOL, its backup for Import-GPO, .reg files",
+    controls=(BROWSER_CONTROL,),
+    render_export=render_export,
+    tested_with="Samba's parser of Registry.pol (4.22), Wine's registry (10.0)",
+    main_files="sysvol/{GUID}/Machine/Registry.pol, backup/manifest.xml, registry/proscribe.reg, registry/remove.reg",
+    is_blocked=is_page_blocked,
+    visible_paths=HTTPS_PATHS,
 )

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from ....host.controls.dns.block import blocking
-from ..declaration import Decision, Format, LeftOut, Rendered
-from ..dns_names import blocks_exactly, dns_names
-from ..header import comment, text
+from ....host.controls.dns.block import make_sink_lines
+from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..dns_names import collect_dns_names, is_exact_name_blocked
+from ..header import encode_lines, make_comment
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The lines."""
-    names = dns_names(decision, canaries=False, exact=True)
-    found = [line.decode() for line in blocking(names.blocked)]
-    below = LeftOut("", "all names below the listed ones", "A hosts file has exact names only.")
-    left_out = [*names.left_out, *([below] if found else [])]
-    return Rendered({"hosts": text([*comment(decision, "hosts"), *found])}, names.included, left_out)
+    exported_names = collect_dns_names(decision, with_canaries=False, is_exact=True)
+    host_lines = [line.decode() for line in make_sink_lines(exported_names.blocked_names)]
+    subdomain_omission = ExportOmission("", "all names below the listed ones", "A hosts file has exact names only.")
+    left_out = [*exported_names.left_out, *([subdomain_omission] if host_lines else [])]
+    return RenderedExport(
+        {"hosts": encode_lines([*make_comment(decision, "hosts"), *host_lines])},
+        exported_names.included_rules,
+        left_out,
+    )
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="hosts",
-    meant_for="a hosts file: exact names only, for what takes nothing better",
+    purpose="a hosts file: exact names only, for what takes nothing better",
     controls=("dns",),
-    render=render,
-    accepted_by="glibc's getent",
-    main="hosts",
-    blocks=blocks_exactly,
+    render_export=render_export,
+    tested_with="glibc's getent",
+    main_files="hosts",
+    is_blocked=is_exact_name_blocked,
 )

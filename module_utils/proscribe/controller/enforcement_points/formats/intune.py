@@ -20,109 +20,119 @@ from collections.abc import Iterable, Iterator, Mapping
 from ....host.controls.browser import chromium
 from ....host.controls.group_policy import accounts, policies
 from .. import apple
-from ..browsers import CONTROL, accounts_left_out, blocks, included, left_out
-from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
-from ..group_policy.identity import display_name
-from ..header import header, json_file
+from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out, list_left_out_accounts
+from ..declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ..group_policy.identity import make_display_name
+from ..header import encode_json, make_header
 
-Body = dict[str, object]  # of a request, or a part of one
-GRAPH = "#microsoft.graph."
-CATALOGUE = GRAPH + "deviceManagementConfiguration"
+RequestBody = dict[str, object]  # of a request, or a part of one
+GRAPH_NAMESPACE = "#microsoft.graph."
+CATALOGUE_NAMESPACE = GRAPH_NAMESPACE + "deviceManagementConfiguration"
 # By browser: the file, and the names of its settings of the machine up to that of a setting.
-WINDOWS = {
+WINDOWS_BROWSERS = {
     "google_chrome": ("windows_chrome.json", "device_vendor_msft_policy_config_chromeintunev1~policy~googlechrome"),
     "microsoft_edge": ("windows_edge.json", "device_vendor_msft_policy_config_microsoft_edge~policy~microsoft_edge"),
 }
-LISTS = {
+LIST_CATEGORIES = {
     chromium.BLOCK_LIST: "",
     chromium.ALLOW_LIST: "",
     chromium.EXTENSION_BLOCK_LIST: "~extensions",
     chromium.EXTENSION_ALLOW_LIST: "~extensions",
 }
 # Of the programs that serve both kinds of account. Drive for desktop is not in Intune's catalogue of settings.
-_ONEDRIVE = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"
-NO_PRIVATE = f"user_{_ONEDRIVE}_{accounts.NO_PRIVATE.lower()}"
-TENANTS = f"device_{_ONEDRIVE}_{accounts.TENANTS.lower()}"
-SIGN_IN = "user_vendor_msft_policy_config_teamsv3~policy~l_teams_string_teams_signinrestriction_policy"
-MOST_APPS = 10_000  # of a list of apps, in Graph
+_ONEDRIVE_SETTING = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"
+NO_PRIVATE_SETTING = f"user_{_ONEDRIVE_SETTING}_{accounts.NO_PRIVATE_ACCOUNTS.lower()}"
+TENANTS_SETTING = f"device_{_ONEDRIVE_SETTING}_{accounts.ALLOWED_TENANTS.lower()}"
+SIGN_IN_SETTING = "user_vendor_msft_policy_config_teamsv3~policy~l_teams_string_teams_signinrestriction_policy"
+MAX_LISTED_APPS = 10_000  # of a list of apps, in Graph
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The request bodies."""
-    files: dict[str, Body] = {}
+    files: dict[str, RequestBody] = {}
     rules: list[str] = []
-    missing: list[LeftOut] = []
-    if CONTROL in decision.plan["controls"]:
-        if profile := apple.browsers(decision):
-            files["macos_browsers.json"] = _custom(decision, profile)
-            rules += included(decision)
-            missing += left_out(decision, "macOS")
-        for program, said in policies.of_programs(decision.plan).items():
-            if program.id in WINDOWS and (settings := list(_settings(program, said))):
-                files[WINDOWS[program.id][0]] = _catalogue(decision, program.name, settings)
-        missing += [*_left_out(policies.of_programs(decision.plan)), *accounts_left_out(decision)]
-        if settings := list(_of_accounts(accounts.of_programs(decision.plan))):
-            files["windows_accounts.json"] = _catalogue(decision, "accounts of programs", settings)
-        missing += [
-            LeftOut("", f"{one.name} on Windows: accounts", "Intune has no published name of it; gpo has it.")
-            for one in accounts.of_programs(decision.plan)
-            if accounts.PATTERN in one.preferences
+    omissions: list[ExportOmission] = []
+    if BROWSER_CONTROL in decision.plan["controls"]:
+        if profile := apple.render_browser_profile(decision):
+            files["macos_browsers.json"] = _make_custom_configuration(decision, profile)
+            rules += list_included_rules(decision)
+            omissions += list_left_out(decision, "macOS")
+        for program, browser_policies in policies.collect_program_policies(decision.plan).items():
+            if program.id in WINDOWS_BROWSERS and (settings := list(_make_browser_settings(program, browser_policies))):
+                files[WINDOWS_BROWSERS[program.id][0]] = _make_catalogue_policy(decision, program.name, settings)
+        omissions += [
+            *_list_unnamed_settings(policies.collect_program_policies(decision.plan)),
+            *list_left_out_accounts(decision),
+        ]
+        if settings := list(_make_account_settings(accounts.list_account_policies(decision.plan))):
+            files["windows_accounts.json"] = _make_catalogue_policy(decision, "accounts of programs", settings)
+        omissions += [
+            ExportOmission(
+                "", f"{program_accounts.name} on Windows: accounts", "Intune has no published name of it; gpo has it."
+            )
+            for program_accounts in accounts.list_account_policies(decision.plan)
+            if accounts.ACCOUNTS_PATTERN in program_accounts.preferences
         ]
     if "apps" in decision.plan["controls"]:
-        if ids := apple.bundle_ids(decision):
-            files["macos_restricted_apps.json"] = _restricted(decision, ids)
-            missing += [LeftOut(f"apps/{id_}", "the programs", "Intune reports them, and stops none.") for id_ in ids]
-        missing += apple.without_bundle_id(decision)
+        if ids_by_service := apple.list_bundle_ids(decision):
+            files["macos_restricted_apps.json"] = _make_restricted_apps(decision, ids_by_service)
+            omissions += [
+                ExportOmission(f"apps/{service_id}", "the programs", "Intune reports them, and stops none.")
+                for service_id in ids_by_service
+            ]
+        omissions += apple.list_missing_bundle_ids(decision)
     if not files:
-        raise NotExportable("nothing to export: the plan has no policy for a browser, and no program of macOS")
-    content = {name: json_file(one, sort_keys=True) for name, one in files.items()}
-    return Rendered(content, rules, missing)
+        raise ExportError("nothing to export: the plan has no policy for a browser, and no program of macOS")
+    content = {name: encode_json(program_accounts, sort_keys=True) for name, program_accounts in files.items()}
+    return RenderedExport(content, rules, omissions)
 
 
-def _left_out(found: Mapping[policies.Program, Mapping[str, object]]) -> Iterator[LeftOut]:
-    for program, said in found.items():
-        if program.id not in WINDOWS:
-            yield LeftOut(
+def _list_unnamed_settings(
+    policies_by_program: Mapping[policies.PolicyProgram, Mapping[str, object]],
+) -> Iterator[ExportOmission]:
+    for program, browser_policies in policies_by_program.items():
+        if program.id not in WINDOWS_BROWSERS:
+            yield ExportOmission(
                 "", f"{program.name} on Windows", "Intune has no published name of its settings; gpo has them."
             )
-        elif rest := sorted(set(said) - set(LISTS)):
-            why = f"Intune has no published name of {', '.join(rest)}; gpo has them."
-            yield LeftOut("", f"{program.name} on Windows: bypasses", why)
+        elif unnamed_settings := sorted(set(browser_policies) - set(LIST_CATEGORIES)):
+            reason = f"Intune has no published name of {', '.join(unnamed_settings)}; gpo has them."
+            yield ExportOmission("", f"{program.name} on Windows: bypasses", reason)
 
 
-def _custom(decision: Decision, profile: bytes) -> Body:
+def _make_custom_configuration(decision: ExportDecision, profile: bytes) -> RequestBody:
     return {
-        "@odata.type": GRAPH + "macOSCustomConfiguration",
-        "displayName": f"{display_name(decision)}: browsers on macOS",
-        "description": " ".join(header(decision, "intune")),
-        "payloadName": f"{display_name(decision)}: browsers",
+        "@odata.type": GRAPH_NAMESPACE + "macOSCustomConfiguration",
+        "displayName": f"{make_display_name(decision)}: browsers on macOS",
+        "description": " ".join(make_header(decision, "intune")),
+        "payloadName": f"{make_display_name(decision)}: browsers",
         "payloadFileName": "browsers.mobileconfig",
         "payload": base64.b64encode(profile).decode("ascii"),
     }
 
 
-def _restricted(decision: Decision, ids: Mapping[str, list[str]]) -> Body:
+def _make_restricted_apps(decision: ExportDecision, ids_by_service: Mapping[str, list[str]]) -> RequestBody:
     services = decision.plan["controls"]["apps"]["services"]
     apps = [
-        {"@odata.type": GRAPH + "appListItem", "name": services[id_]["name"], "appId": one}
-        for id_, those in ids.items()
-        for one in those
+        {"@odata.type": GRAPH_NAMESPACE + "appListItem", "name": services[service_id]["name"], "appId": bundle_id}
+        for service_id, bundle_ids in ids_by_service.items()
+        for bundle_id in bundle_ids
     ]
-    if len(apps) > MOST_APPS:
-        raise NotExportable(f"{len(apps)} programs, but a list of Intune's has at most {MOST_APPS}")
+    if len(apps) > MAX_LISTED_APPS:
+        raise ExportError(f"{len(apps)} programs, but a list of Intune's has at most {MAX_LISTED_APPS}")
     return {
-        "@odata.type": GRAPH + "macOSGeneralDeviceConfiguration",
-        "displayName": f"{display_name(decision)}: restricted programs on macOS",
-        "description": " ".join(header(decision, "intune")),
+        "@odata.type": GRAPH_NAMESPACE + "macOSGeneralDeviceConfiguration",
+        "displayName": f"{make_display_name(decision)}: restricted programs on macOS",
+        "description": " ".join(make_header(decision, "intune")),
         "compliantAppListType": "appsNotInListCompliant",
         "compliantAppsList": apps,
     }
 
 
-def _catalogue(decision: Decision, name: str, settings: list[Body]) -> Body:
+def _make_catalogue_policy(decision: ExportDecision, name: str, settings: list[RequestBody]) -> RequestBody:
     return {
-        "name": f"{display_name(decision)}: {name} on Windows",
-        "description": " ".join(header(decision, "intune")),
+        "name": f"{make_display_name(decision)}: {name} on Windows",
+        "description": " ".join(make_header(decision, "intune")),
         "platforms": "windows10",
         "technologies": "mdm",
         "roleScopeTagIds": ["0"],
@@ -130,37 +140,41 @@ def _catalogue(decision: Decision, name: str, settings: list[Body]) -> Body:
     }
 
 
-def _settings(program: policies.Program, said: Mapping[str, object]) -> Iterator[Body]:
-    for name, category in LISTS.items():
-        if isinstance(values := said.get(name), list) and values:
-            setting = f"{WINDOWS[program.id][1]}{category}_{name.lower()}"
-            yield _enabled(setting, _values(f"{setting}_{name.lower()}desc", values))
+def _make_browser_settings(
+    program: policies.PolicyProgram, browser_policies: Mapping[str, object]
+) -> Iterator[RequestBody]:
+    for name, category in LIST_CATEGORIES.items():
+        if isinstance(policy_values := browser_policies.get(name), list) and policy_values:
+            setting = f"{WINDOWS_BROWSERS[program.id][1]}{category}_{name.lower()}"
+            yield _make_enabled_setting(setting, _make_setting_values(f"{setting}_{name.lower()}desc", policy_values))
 
 
-def _of_accounts(found: Iterable[accounts.Accounts]) -> Iterator[Body]:
-    for one in found:
-        if accounts.NO_PRIVATE in one.preferences:
-            yield _enabled(NO_PRIVATE)
-        if tenants := one.preferences.get(accounts.TENANTS):
-            yield _enabled(TENANTS, _values(f"{TENANTS}_allowtenantlistbox", list(tenants)))
-        if listed := one.preferences.get(accounts.SIGN_IN):
-            value = {"@odata.type": CATALOGUE + "StringSettingValue", "value": listed}
-            instance: Body = {
-                "@odata.type": CATALOGUE + "SimpleSettingInstance",
-                "settingDefinitionId": f"{SIGN_IN}_{accounts.SIGN_IN.lower()}",
-                "simpleSettingValue": value,
+def _make_account_settings(account_policies: Iterable[accounts.AccountPolicies]) -> Iterator[RequestBody]:
+    for program_accounts in account_policies:
+        if accounts.NO_PRIVATE_ACCOUNTS in program_accounts.preferences:
+            yield _make_enabled_setting(NO_PRIVATE_SETTING)
+        if tenants := program_accounts.preferences.get(accounts.ALLOWED_TENANTS):
+            yield _make_enabled_setting(
+                TENANTS_SETTING, _make_setting_values(f"{TENANTS_SETTING}_allowtenantlistbox", list(tenants))
+            )
+        if sign_in_tenants := program_accounts.preferences.get(accounts.SIGN_IN_TENANTS):
+            setting_value = {"@odata.type": CATALOGUE_NAMESPACE + "StringSettingValue", "value": sign_in_tenants}
+            instance: RequestBody = {
+                "@odata.type": CATALOGUE_NAMESPACE + "SimpleSettingInstance",
+                "settingDefinitionId": f"{SIGN_IN_SETTING}_{accounts.SIGN_IN_TENANTS.lower()}",
+                "simpleSettingValue": setting_value,
             }
-            yield _enabled(SIGN_IN, instance)
+            yield _make_enabled_setting(SIGN_IN_SETTING, instance)
 
 
-def _enabled(setting: str, *children: Body) -> Body:
+def _make_enabled_setting(setting: str, *children: RequestBody) -> RequestBody:
     return {
-        "@odata.type": CATALOGUE + "Setting",
+        "@odata.type": CATALOGUE_NAMESPACE + "Setting",
         "settingInstance": {
-            "@odata.type": CATALOGUE + "ChoiceSettingInstance",
+            "@odata.type": CATALOGUE_NAMESPACE + "ChoiceSettingInstance",
             "settingDefinitionId": setting,
             "choiceSettingValue": {
-                "@odata.type": CATALOGUE + "ChoiceSettingValue",
+                "@odata.type": CATALOGUE_NAMESPACE + "ChoiceSettingValue",
                 "value": f"{setting}_1",
                 "children": list(children),
             },
@@ -168,23 +182,23 @@ def _enabled(setting: str, *children: Body) -> Body:
     }
 
 
-def _values(setting: str, values: list[str]) -> Body:
+def _make_setting_values(setting: str, values: list[str]) -> RequestBody:
     return {
-        "@odata.type": CATALOGUE + "SimpleSettingCollectionInstance",
+        "@odata.type": CATALOGUE_NAMESPACE + "SimpleSettingCollectionInstance",
         "settingDefinitionId": setting,
         "simpleSettingCollectionValue": [
-            {"@odata.type": CATALOGUE + "StringSettingValue", "value": one} for one in values
+            {"@odata.type": CATALOGUE_NAMESPACE + "StringSettingValue", "value": list_text} for list_text in values
         ],
     }
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="intune",
-    meant_for="Microsoft Intune: browsers on macOS, sites and extensions of Chrome and Edge on Windows",
-    controls=(CONTROL, "apps"),
-    render=render,
-    accepted_by="nothing that can be run here; the form is Microsoft Graph's documentation",
-    main="macos_browsers.json, macos_restricted_apps.json, windows_{accounts,chrome,edge}.json",
-    blocks=blocks,
-    paths=HTTPS,
+    purpose="Microsoft Intune: browsers on macOS, sites and extensions of Chrome and Edge on Windows",
+    controls=(BROWSER_CONTROL, "apps"),
+    render_export=render_export,
+    tested_with="nothing that can be run here; the form is Microsoft Graph's documentation",
+    main_files="macos_browsers.json, macos_restricted_apps.json, windows_{accounts,chrome,edge}.json",
+    is_blocked=is_page_blocked,
+    visible_paths=HTTPS_PATHS,
 )

@@ -8,67 +8,81 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from ..declaration import Decision, Format, Rendered
-from ..header import comment, text
-from ..network_lists import Service, blocks, for_hosts, included, management, services
+from ..declaration import ExportDecision, ExportFormat, RenderedExport
+from ..header import encode_lines, make_comment
+from ..network_lists import (
+    NetworkService,
+    is_address_blocked,
+    list_included_rules,
+    list_left_out_networks,
+    list_management_networks,
+    list_network_services,
+)
 
-ALL = "proscribe"
+ALL_SET_NAME = "proscribe"
 # 31 characters are the most that the kernel takes (IPSET_MAXNAMELEN); "p4_" and "_new" are added.
-LONGEST_ID = 24
-FAMILIES = ((4, "inet"), (6, "inet6"))
+MAX_ID_LENGTH = 24
+IP_FAMILIES = ((4, "inet"), (6, "inet6"))
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The file, and one that says how sets are called, where that is not by the id of their service."""
-    found = services(decision, but=management(decision))
-    lines = comment(decision, "ipset")
+    network_services = list_network_services(decision, excluded_networks=list_management_networks(decision))
+    lines = make_comment(decision, "ipset")
     members: list[str] = []
-    for one in found:
-        for version, family in FAMILIES:
-            entries = list(_entries(one, version))
+    for service in network_services:
+        for version, family in IP_FAMILIES:
+            entries = list(_iterate_set_entries(service, version))
             if entries:
-                name = f"p{version}_{_short(one.id)}"
-                kind = f"hash:net,port family {family}" if one.ports else f"hash:net family {family}"
-                lines += [f"# {one.id}", *_filled(name, f"{kind} maxelem {_size(entries)}", entries)]
+                name = f"p{version}_{_shorten_service_id(service.id)}"
+                set_type = f"hash:net,port family {family}" if service.ports else f"hash:net family {family}"
+                lines += [
+                    f"# {service.id}",
+                    *_render_filled_set(name, f"{set_type} maxelem {_compute_set_size(entries)}", entries),
+                ]
                 members.append(name)
-    lines += ["# all of them", *_filled(ALL, "list:set size 1024", members)]
-    return Rendered({"proscribe.ipset": text(lines)}, included(found), tuple(for_hosts(decision, everywhere=False)))
+    lines += ["# all of them", *_render_filled_set(ALL_SET_NAME, "list:set size 1024", members)]
+    return RenderedExport(
+        {"proscribe.ipset": encode_lines(lines)},
+        list_included_rules(network_services),
+        tuple(list_left_out_networks(decision, has_general_rules=False)),
+    )
 
 
-def _filled(name: str, kind: str, entries: list[str]) -> Iterator[str]:
-    yield f"create {name} {kind} -exist"
-    yield f"create {name}_new {kind} -exist"
+def _render_filled_set(name: str, set_type: str, entries: list[str]) -> Iterator[str]:
+    yield f"create {name} {set_type} -exist"
+    yield f"create {name}_new {set_type} -exist"
     yield f"flush {name}_new"
     yield from (f"add {name}_new {entry}" for entry in entries)
     yield f"swap {name}_new {name}"
     yield f"destroy {name}_new"
 
 
-def _entries(one: Service, version: int) -> Iterator[str]:
-    for network in one.of(version):
-        if one.ports:
-            yield from (f"{network},{protocol}:{port}" for port in one.ports for protocol in ("tcp", "udp"))
+def _iterate_set_entries(service: NetworkService, version: int) -> Iterator[str]:
+    for network in service.list_networks(version):
+        if service.ports:
+            yield from (f"{network},{protocol}:{port}" for port in service.ports for protocol in ("tcp", "udp"))
         else:
             yield network
 
 
-def _size(entries: list[str]) -> int:
+def _compute_set_size(entries: list[str]) -> int:
     """A power of two with room, the same for most services: `create -exist` refuses a set of another size."""
     return max(65536, 1 << len(entries).bit_length())
 
 
-def _short(id_: str) -> str:
-    if len(id_) <= LONGEST_ID:
-        return id_
-    return f"{id_[: LONGEST_ID - 9]}_{hashlib.sha256(id_.encode()).hexdigest()[:8]}"
+def _shorten_service_id(service_id: str) -> str:
+    if len(service_id) <= MAX_ID_LENGTH:
+        return service_id
+    return f"{service_id[: MAX_ID_LENGTH - 9]}_{hashlib.sha256(service_id.encode()).hexdigest()[:8]}"
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="ipset",
-    meant_for="a Linux router with iptables or firewalld",
+    purpose="a Linux router with iptables or firewalld",
     controls=("firewall",),
-    render=render,
-    accepted_by="ipset restore and iptables",
-    main="proscribe.ipset",
-    blocks=blocks,
+    render_export=render_export,
+    tested_with="ipset restore and iptables",
+    main_files="proscribe.ipset",
+    is_blocked=is_address_blocked,
 )

@@ -7,46 +7,46 @@ denies all else. So the identifiers are a list here, for management that restric
 from __future__ import annotations
 
 from .. import apple
-from ..browsers import CONTROL, accounts_left_out, blocks, included, left_out
-from ..declaration import HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
-from ..header import header, json_file
+from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out, list_left_out_accounts
+from ..declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ..header import encode_json, make_header
 
-PROFILE, LIST = "browsers.mobileconfig", "restricted_bundle_ids.json"
+PROFILE_FILE, LIST_FILE = "browsers.mobileconfig", "restricted_bundle_ids.json"
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The profile of the browsers if the plan has the control, the list if it has apps."""
     files: dict[str, bytes] = {}
     rules: list[str] = []
-    missing: list[LeftOut] = []
-    if CONTROL in decision.plan["controls"] and (profile := apple.browsers(decision)):
-        files[PROFILE] = profile
-        rules += included(decision)
-        missing += [*left_out(decision, "macOS"), *accounts_left_out(decision)]
+    omissions: list[ExportOmission] = []
+    if BROWSER_CONTROL in decision.plan["controls"] and (profile := apple.render_browser_profile(decision)):
+        files[PROFILE_FILE] = profile
+        rules += list_included_rules(decision)
+        omissions += [*list_left_out(decision, "macOS"), *list_left_out_accounts(decision)]
     if "apps" in decision.plan["controls"]:
-        if ids := apple.bundle_ids(decision):
-            files[LIST] = listed(decision, ids)
-            why = f"A profile cannot deny a program. {LIST} is for management that restricts programs by such a list."
-            missing += [LeftOut(f"apps/{id_}", "the programs", why) for id_ in ids]
-        missing += apple.without_bundle_id(decision)
+        if ids_by_service := apple.list_bundle_ids(decision):
+            files[LIST_FILE] = render_bundle_ids(decision, ids_by_service)
+            reason = f"A profile cannot deny a program. {LIST_FILE} is for management that restricts programs by such a list."
+            omissions += [ExportOmission(f"apps/{service_id}", "the programs", reason) for service_id in ids_by_service]
+        omissions += apple.list_missing_bundle_ids(decision)
     if not files:
-        raise NotExportable("nothing to export: the plan has no policy for a browser, and no program of macOS")
-    return Rendered(files, rules, missing)
+        raise ExportError("nothing to export: the plan has no policy for a browser, and no program of macOS")
+    return RenderedExport(files, rules, omissions)
 
 
-def listed(decision: Decision, ids: dict[str, list[str]]) -> bytes:
+def render_bundle_ids(decision: ExportDecision, ids_by_service: dict[str, list[str]]) -> bytes:
     """The identifiers by service, as JSON."""
-    document = {"about": header(decision, "mobileconfig"), "bundle_ids": ids}
-    return json_file(document, 2)
+    document = {"about": make_header(decision, "mobileconfig"), "bundle_ids": ids_by_service}
+    return encode_json(document, 2)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="mobileconfig",
-    meant_for="browsers on macOS, by device management that installs profiles; a list of restricted programs",
-    controls=(CONTROL, "apps"),
-    render=render,
-    accepted_by="Python's plistlib",
-    main=f"{PROFILE}, {LIST}",
-    blocks=blocks,
-    paths=HTTPS,
+    purpose="browsers on macOS, by device management that installs profiles; a list of restricted programs",
+    controls=(BROWSER_CONTROL, "apps"),
+    render_export=render_export,
+    tested_with="Python's plistlib",
+    main_files=f"{PROFILE_FILE}, {LIST_FILE}",
+    is_blocked=is_page_blocked,
+    visible_paths=HTTPS_PATHS,
 )

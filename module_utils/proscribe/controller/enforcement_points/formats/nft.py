@@ -6,59 +6,89 @@ an accept here ends this table's chain, and other tables still judge the packet.
 
 from __future__ import annotations
 
-from ....host.controls.firewall.rule_text import block_of, either, refusing, sets
-from ....host.controls.firewall.ruleset import refused_everywhere
+from ....host.controls.firewall.rule_text import (
+    format_block,
+    format_number_match,
+    make_network_sets,
+    make_refusing_chain,
+)
+from ....host.controls.firewall.ruleset import make_general_matches
 from ....model.types.plan import Plan
-from ..declaration import Decision, Format, Rendered
-from ..header import comment, text
-from ..network_lists import CONTROL, Service, blocks, for_hosts, included, management, services
+from ..declaration import ExportDecision, ExportFormat, RenderedExport
+from ..header import encode_lines, make_comment
+from ..network_lists import (
+    FIREWALL_CONTROL,
+    NetworkService,
+    is_address_blocked,
+    list_included_rules,
+    list_left_out_networks,
+    list_management_networks,
+    list_network_services,
+)
 
-TABLE = "proscribe_forward"
-WRITTEN_BY = "Written by Proscribe, export nft."
+TABLE_NAME = "proscribe_forward"
+TABLE_COMMENT = "Written by Proscribe, export nft."
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The file that `nft -f` takes; of an empty decision it is one that removes the table."""
-    section = decision.plan["controls"][CONTROL]
-    logged = bool(section["settings"].get("log"))
-    found = services(decision)
-    everywhere = refused_everywhere(section)
-    blocks_: list[str] = []
+    section = decision.plan["controls"][FIREWALL_CONTROL]
+    is_logged = bool(section["settings"].get("log"))
+    network_services = list_network_services(decision)
+    general_matches = make_general_matches(section)
+    table_blocks: list[str] = []
     rules: list[str] = []
-    exempt = Service("", management(decision), ())
-    for match, block in sets([*exempt.of(4), *exempt.of(6)], "management-nets"):
-        blocks_.append(block)
+    management_service = NetworkService("", list_management_networks(decision), ())
+    for match, block in make_network_sets(
+        [*management_service.list_networks(4), *management_service.list_networks(6)], "management-nets"
+    ):
+        table_blocks.append(block)
         rules.append(f"{match} accept")
-    for rule, match in everywhere.items():
-        blocks_ += refusing(f"-{rule}", logged)
+    for rule, match in general_matches.items():
+        table_blocks += make_refusing_chain(f"-{rule}", is_logged)
         rules.append(f"{match} jump refuse-{rule}")
-    for one in found:
-        blocks_ += refusing(f"_{one.id}", logged)
-        for match, block in sets([*one.of(4), *one.of(6)], f"nets_{one.id}"):
-            blocks_.append(block)
-            rules.append(f"{match} {_ports(one)}jump refuse_{one.id}")
-    lines = [*comment(decision, "nft"), f"table inet {TABLE}", f"delete table inet {TABLE}"]
-    if found or everywhere:
-        hook = ["type filter hook forward priority filter - 10; policy accept;", *rules]
-        lines += [f"table inet {TABLE} {{", f'\tcomment "{WRITTEN_BY}"', *blocks_, block_of("chain forward", hook), "}"]
-    rules_in = [*included(found), *(f"{CONTROL}/{rule}" for rule in everywhere)]
-    return Rendered({"proscribe.nft": text(lines)}, rules_in, tuple(for_hosts(decision, everywhere=True)))
+    for service in network_services:
+        table_blocks += make_refusing_chain(f"_{service.id}", is_logged)
+        for match, block in make_network_sets(
+            [*service.list_networks(4), *service.list_networks(6)], f"nets_{service.id}"
+        ):
+            table_blocks.append(block)
+            rules.append(f"{match} {_make_port_match(service)}jump refuse_{service.id}")
+    lines = [*make_comment(decision, "nft"), f"table inet {TABLE_NAME}", f"delete table inet {TABLE_NAME}"]
+    if network_services or general_matches:
+        hook_lines = ["type filter hook forward priority filter - 10; policy accept;", *rules]
+        lines += [
+            f"table inet {TABLE_NAME} {{",
+            f'\tcomment "{TABLE_COMMENT}"',
+            *table_blocks,
+            format_block("chain forward", hook_lines),
+            "}",
+        ]
+    included_rules = [
+        *list_included_rules(network_services),
+        *(f"{FIREWALL_CONTROL}/{rule}" for rule in general_matches),
+    ]
+    return RenderedExport(
+        {"proscribe.nft": encode_lines(lines)},
+        included_rules,
+        tuple(list_left_out_networks(decision, has_general_rules=True)),
+    )
 
 
-def _ports(one: Service) -> str:
-    return f"meta l4proto {{ tcp, udp }} th dport {either(one.ports)} " if one.ports else ""
+def _make_port_match(service: NetworkService) -> str:
+    return f"meta l4proto {{ tcp, udp }} th dport {format_number_match(service.ports)} " if service.ports else ""
 
 
-def _blocks(plan: Plan, host: str, port: int | None = None) -> bool | None:
-    return blocks(plan, host, port, everywhere=True)
+def _is_address_blocked(plan: Plan, host: str, port: int | None = None) -> bool | None:
+    return is_address_blocked(plan, host, port, has_general_rules=True)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="nft",
-    meant_for="a Linux router with nftables: a table of its own for what is forwarded",
+    purpose="a Linux router with nftables: a table of its own for what is forwarded",
     controls=("firewall",),
-    render=render,
-    accepted_by="nft -c and the kernel",
-    main="proscribe.nft",
-    blocks=_blocks,
+    render_export=render_export,
+    tested_with="nft -c and the kernel",
+    main_files="proscribe.nft",
+    is_blocked=_is_address_blocked,
 )

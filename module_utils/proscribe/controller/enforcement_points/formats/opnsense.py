@@ -8,50 +8,58 @@ from __future__ import annotations
 
 import re
 
-from ....host.controls.dns.backends.unbound import LANGUAGE
-from ..declaration import Decision, Device, Format, LeftOut, Rendered
-from ..dns_names import of_resolver
-from ..header import comment, text
-from ..two_lists import NOBODY, blocks, two_lists
+from ....host.controls.dns.backends.unbound import UNBOUND_LANGUAGE
+from ..declaration import DeviceDocumentation, ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..dns_names import render_resolver_export
+from ..header import encode_lines, make_comment
+from ..two_lists import UNUSED_NAME, is_host_blocked, make_two_lists
 
-LIST, EXPRESSIONS, FILE = "blocklist.txt", "allowlist.txt", "unbound.opnsense.d/proscribe.conf"
+BLOCKLIST_FILE, ALLOWLIST_FILE, DROP_IN_FILE = "blocklist.txt", "allowlist.txt", "unbound.opnsense.d/proscribe.conf"
 # BaseBlocklistHandler.domain_pattern, for names in lower case: other lines of a blocklist are skipped.
-_NAME = re.compile(
+_NAME_PATTERN = re.compile(
     r"(?:[a-z0-9_][a-z0-9_-]{0,62}\.)*[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\.(?:xn--[a-z0-9]+|[a-z0-9]{2,})", re.ASCII
 )
-WHY = f"{FILE} leaves them open. With {LIST}, somebody has to enter the lines of {EXPRESSIONS} on the router."
+OPEN_NAMES_REASON = f"{DROP_IN_FILE} leaves them open. With {BLOCKLIST_FILE}, somebody has to enter the lines of {ALLOWLIST_FILE} on the router."
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The files."""
-    names = two_lists(decision, lambda name: bool(_NAME.fullmatch(name)), f"OPNsense skips it in {LIST}.")
-    (exact,) = of_resolver("opnsense", LANGUAGE, decision).files.values()
+    exported_names = make_two_lists(
+        decision, lambda name: bool(_NAME_PATTERN.fullmatch(name)), f"OPNsense skips it in {BLOCKLIST_FILE}."
+    )
+    (drop_in_content,) = render_resolver_export("opnsense", UNBOUND_LANGUAGE, decision).files.values()
     files = {
-        LIST: text([*comment(decision, "opnsense"), *(f"*.{name}" for name in names.blocked)]),
-        EXPRESSIONS: text([f"^(.*\\.)?{re.escape(name)}$" for name in names.allowed]),
-        FILE: exact,
+        BLOCKLIST_FILE: encode_lines(
+            [*make_comment(decision, "opnsense"), *(f"*.{name}" for name in exported_names.blocked_names)]
+        ),
+        ALLOWLIST_FILE: encode_lines([f"^(.*\\.)?{re.escape(name)}$" for name in exported_names.allowed_names]),
+        DROP_IN_FILE: drop_in_content,
     }
-    by_hand = LeftOut("", "the open names below blocked ones", WHY)
-    return Rendered(files, names.included, [*names.left_out, *([by_hand] if names.allowed != (NOBODY,) else [])])
+    open_names_omission = ExportOmission("", "the open names below blocked ones", OPEN_NAMES_REASON)
+    return RenderedExport(
+        files,
+        exported_names.included_rules,
+        [*exported_names.left_out, *([open_names_omission] if exported_names.allowed_names != (UNUSED_NAME,) else [])],
+    )
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="opnsense",
-    meant_for="OPNsense: a blocklist of its Unbound DNS, or a file for its folder of drop-ins",
+    purpose="OPNsense: a blocklist of its Unbound DNS, or a file for its folder of drop-ins",
     controls=("dns",),
-    render=render,
-    accepted_by="unbound-checkconf, for the drop-in",
-    main=f"{LIST}, {EXPRESSIONS}, {FILE}",
-    blocks=blocks,
-    device=Device(
-        below="`*.example.com`",
-        exceptions=f"`{EXPRESSIONS}`: expressions for the field Allowlist Domains; the drop-in has them",
-        fetched=f"`{LIST}` by the router, from a web server, by a task of its cron (daily); the others by hand",
-        pages=(
+    render_export=render_export,
+    tested_with="unbound-checkconf, for the drop-in",
+    main_files=f"{BLOCKLIST_FILE}, {ALLOWLIST_FILE}, {DROP_IN_FILE}",
+    is_blocked=is_host_blocked,
+    device=DeviceDocumentation(
+        wildcard_form="`*.example.com`",
+        exception_form=f"`{ALLOWLIST_FILE}`: expressions for the field Allowlist Domains; the drop-in has them",
+        fetch_method=f"`{BLOCKLIST_FILE}` by the router, from a web server, by a task of its cron (daily); the others by hand",
+        vendor_pages=(
             "https://docs.opnsense.org/manual/unbound.html",
             "https://github.com/opnsense/core/blob/master/src/opnsense/scripts/unbound/blocklists/default_bl.py",
             "https://github.com/opnsense/core/blob/master/src/opnsense/scripts/unbound-dnsbl/lib/dnsbl.py",
         ),
-        read="2026-11-30",
+        read_on="2026-11-30",
     ),
 )

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ..declaration import Decision, Format, LeftOut, Rendered
-from ..header import comment, text
-from ..web_names import WebNames, blocks, rule_of, web_names, with_left_out
+from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..header import encode_lines, make_comment
+from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
 
 # The discard port of this machine: nothing listens there, so a connection is refused at once.
-NOWHERE = "PROXY 127.0.0.1:9"
+DISCARD_PROXY = "PROXY 127.0.0.1:9"
 
-SCRIPT = f"""
+SCRIPT_BODY = f"""
 // An organisation with a proxy of its own calls proscribeBlocks in its own FindProxyForURL.
 function proscribeBlocks(host) {{
   var name = String(host).toLowerCase().replace(/\\.+$/, "");
@@ -31,38 +31,46 @@ function proscribeBlocks(host) {{
 }}
 
 function FindProxyForURL(url, host) {{
-  return proscribeBlocks(host) ? "{NOWHERE}" : "DIRECT";
+  return proscribeBlocks(host) ? "{DISCARD_PROXY}" : "DIRECT";
 }}"""
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The script."""
-    names = web_names(decision)
-    table = json.dumps({host: int(blocked) for host, blocked in names.hosts.items()}, indent=0)
+    site_names = collect_web_names(decision)
+    name_table = json.dumps(
+        {host: int(is_blocked) for host, is_blocked in site_names.is_blocked_by_host.items()}, indent=0
+    )
     lines = [
-        *comment(with_left_out(decision, names), "pac", "//"),
+        *make_comment(add_left_out(decision, site_names), "pac", "//"),
         "// 1: blocked, 0: open; the longest name decides.",
         "var proscribeNames =",
     ]
-    script = f"{table};{SCRIPT}"
-    left_out = [*names.left_out, *_unseen(decision, names)]
-    return Rendered({"proscribe.pac": text([*lines, script])}, names.included, left_out)
+    script = f"{name_table};{SCRIPT_BODY}"
+    left_out = [*site_names.left_out, *_list_unsupported_paths(decision, site_names)]
+    return RenderedExport({"proscribe.pac": encode_lines([*lines, script])}, site_names.included_rules, left_out)
 
 
-def _unseen(decision: Decision, names: WebNames) -> Iterator[LeftOut]:
-    for one, blocked in names.paths.items():
-        if blocked and not names.blocked(one.host):
-            yield LeftOut(rule_of(decision, one), f"path {one}", "Browsers show a PAC file no path, so it stays open.")
-        elif not blocked and names.blocked(one.host):
-            yield LeftOut("", f"path {one}, open on a blocked host", "Its host is refused, so it stays blocked.")
+def _list_unsupported_paths(decision: ExportDecision, web_names: ExportedWebNames) -> Iterator[ExportOmission]:
+    for web_name, is_blocked in web_names.is_blocked_by_path.items():
+        if is_blocked and not web_names.is_host_blocked(web_name.host):
+            yield ExportOmission(
+                find_name_rule(decision, web_name),
+                f"path {web_name}",
+                "Browsers show a PAC file no path, so it stays open.",
+            )
+        elif not is_blocked and web_names.is_host_blocked(web_name.host):
+            yield ExportOmission(
+                "", f"path {web_name}, open on a blocked host", "Its host is refused, so it stays blocked."
+            )
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="pac",
-    meant_for="browsers and Windows that take a proxy auto-config file",
+    purpose="browsers and Windows that take a proxy auto-config file",
     controls=("browser",),
-    render=render,
-    accepted_by="node",
-    main="proscribe.pac",
-    blocks=blocks,
+    render_export=render_export,
+    tested_with="node",
+    main_files="proscribe.pac",
+    is_blocked=is_site_blocked,
 )

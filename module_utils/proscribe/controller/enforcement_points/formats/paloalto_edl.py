@@ -6,44 +6,48 @@
 
 from __future__ import annotations
 
-from ..declaration import Decision, Device, Format, Limit, Rendered
-from ..header import about, text
-from ..two_lists import blocks, two_lists
+from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
+from ..header import encode_lines, make_about_file
+from ..two_lists import is_host_blocked, make_two_lists
 
-LONGEST = 255 - len("*./")  # characters of an entry
-LIMIT = Limit(50_000, "entries of URL lists", "every model of PAN-OS 7.1; later it varies by model")
+MAX_NAME_LENGTH = 255 - len("*./")  # characters of an entry
+ENTRY_LIMIT = DeviceLimit(50_000, "entries of URL lists", "every model of PAN-OS 7.1; later it varies by model")
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The lists."""
-    names = two_lists(decision, lambda name: len(name) <= LONGEST, "It is too long for an entry of PAN-OS.")
-    LIMIT.check(2 * (len(names.blocked) + len(names.allowed)))
+    exported_names = make_two_lists(
+        decision, lambda name: len(name) <= MAX_NAME_LENGTH, "It is too long for an entry of PAN-OS."
+    )
+    ENTRY_LIMIT.check_count(2 * (len(exported_names.blocked_names) + len(exported_names.allowed_names)))
     files = {
-        f"{kind}.txt": text([line for name in those for line in (f"{name}/", f"*.{name}/")])
-        for kind, those in (("blocked", names.blocked), ("allowed", names.allowed))
+        f"{kind}.txt": encode_lines([line for name in list_names for line in (f"{name}/", f"*.{name}/")])
+        for kind, list_names in (("blocked", exported_names.blocked_names), ("allowed", exported_names.allowed_names))
     }
-    return Rendered({**files, **about(decision, "paloalto_edl")}, names.included, names.left_out)
+    return RenderedExport(
+        {**files, **make_about_file(decision, "paloalto_edl")}, exported_names.included_rules, exported_names.left_out
+    )
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="paloalto_edl",
-    meant_for="Palo Alto Networks firewalls (PAN-OS) and Prisma Access: external dynamic lists of the type URL list",
+    purpose="Palo Alto Networks firewalls (PAN-OS) and Prisma Access: external dynamic lists of the type URL list",
     controls=("dns",),
-    render=render,
-    main="blocked.txt, allowed.txt",
-    blocks=blocks,
-    device=Device(
-        below="`example.com/` and `*.example.com/`",
-        exceptions="`allowed.txt`: a security rule that allows, above the one that denies",
-        fetched="by the firewall, from a web server, at the interval that is set there, such as hourly or daily",
-        pages=(
+    render_export=render_export,
+    main_files="blocked.txt, allowed.txt",
+    is_blocked=is_host_blocked,
+    device=DeviceDocumentation(
+        wildcard_form="`example.com/` and `*.example.com/`",
+        exception_form="`allowed.txt`: a security rule that allows, above the one that denies",
+        fetch_method="by the firewall, from a web server, at the interval that is set there, such as hourly or daily",
+        vendor_pages=(
             "https://docs.paloaltonetworks.com/advanced-url-filtering/administration/configuring-url-filtering/"
             "url-category-exceptions/guidelines-for-url-category-exceptions",
             "https://docs.paloaltonetworks.com/pan-os/7-1/pan-os-web-interface-help/objects/objects-external-dynamic-lists.html",
             "https://docs.paloaltonetworks.com/pan-os/10-0/pan-os-admin/url-filtering/block-and-allow-lists",
             "https://www.pulumi.com/registry/packages/scm/api-docs/externaldynamiclist",
         ),
-        read="2026-11-30",
-        limit=LIMIT,
+        read_on="2026-11-30",
+        limit=ENTRY_LIMIT,
     ),
 )

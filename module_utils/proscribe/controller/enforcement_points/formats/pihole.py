@@ -4,42 +4,44 @@ from __future__ import annotations
 
 import re
 
-from ..declaration import Decision, Device, Format, Rendered
-from ..header import comment, text
-from ..two_lists import blocks, two_lists
+from ..declaration import DeviceDocumentation, ExportDecision, ExportFormat, RenderedExport
+from ..header import encode_lines, make_comment
+from ..two_lists import is_host_blocked, make_two_lists
 
 # FTL's valid_domain: two letters or more behind the last dot, with no hyphen at their ends.
-_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?!-)[a-z0-9_-]{1,62}[a-z0-9_]", re.ASCII)
+_NAME_PATTERN = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?!-)[a-z0-9_-]{1,62}[a-z0-9_]", re.ASCII)
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The lists."""
-    names = two_lists(decision, lambda name: bool(_NAME.fullmatch(name)), "Pi-hole does not take its form.")
-    head = comment(decision, "pihole")
+    exported_names = make_two_lists(
+        decision, lambda name: bool(_NAME_PATTERN.fullmatch(name)), "Pi-hole does not take its form."
+    )
+    header_lines = make_comment(decision, "pihole")
     files = {
-        "blocked.txt": text([*head, *(f"||{name}^" for name in names.blocked)]),
-        "allowed.txt": text([*head, *(f"@@||{name}^" for name in names.allowed)]),
+        "blocked.txt": encode_lines([*header_lines, *(f"||{name}^" for name in exported_names.blocked_names)]),
+        "allowed.txt": encode_lines([*header_lines, *(f"@@||{name}^" for name in exported_names.allowed_names)]),
     }
-    return Rendered(files, names.included, names.left_out)
+    return RenderedExport(files, exported_names.included_rules, exported_names.left_out)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="pihole",
-    meant_for="Pi-hole 6 and newer: a subscribed denylist and a subscribed allowlist",
+    purpose="Pi-hole 6 and newer: a subscribed denylist and a subscribed allowlist",
     controls=("dns",),
-    render=render,
-    accepted_by="AdGuard's engine for the same syntax (2.2), nightly",
-    main="blocked.txt, allowed.txt",
-    blocks=blocks,
-    device=Device(
-        below="`||example.com^`",
-        exceptions="`allowed.txt`, `@@||example.com^`: subscribed allowlists come before subscribed denylists",
-        fetched="by Pi-hole, from a web server: weekly, or by `pihole updateGravity` from a timer",
-        pages=(
+    render_export=render_export,
+    tested_with="AdGuard's engine for the same syntax (2.2), nightly",
+    main_files="blocked.txt, allowed.txt",
+    is_blocked=is_host_blocked,
+    device=DeviceDocumentation(
+        wildcard_form="`||example.com^`",
+        exception_form="`allowed.txt`, `@@||example.com^`: subscribed allowlists come before subscribed denylists",
+        fetch_method="by Pi-hole, from a web server: weekly, or by `pihole updateGravity` from a timer",
+        vendor_pages=(
             "https://docs.pi-hole.net/database/domain-database/",
             "https://github.com/pi-hole/FTL/blob/master/src/tools/gravity-parseList.c",
             "https://github.com/pi-hole/pi-hole/blob/master/advanced/Templates/pihole.cron",
         ),
-        read="2026-11-30",
+        read_on="2026-11-30",
     ),
 )

@@ -9,62 +9,73 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ....host.controls.dns.desired import covering
-from ....host.controls.dns.effect import EXPORT_WITNESS
-from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
-from ..dns_names import blocks, dns_names
-from ..header import comment, text, witness
+from ....host.controls.dns.desired import find_covering_name
+from ....host.controls.dns.effect import EXPORT_WITNESS_NAME
+from ..declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ..dns_names import collect_dns_names, is_name_blocked
+from ..header import encode_lines, make_comment, make_witness_text
 
-BLOCKED, OPEN = "CNAME .", "CNAME rpz-passthru."
+BLOCKED_RECORD, OPEN_RECORD = "CNAME .", "CNAME rpz-passthru."
 # A name of the zone and the zone's own have 255 bytes together (RFC 1035); a wildcard and 40 for the zone are left.
-LONGEST = 210
+MAX_NAME_LENGTH = 210
 # Names with such an end are triggers of other kinds: addresses, name servers, clients.
-TRIGGERS = ("rpz-",)
+TRIGGER_PREFIXES = ("rpz-",)
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The zone; it has whatever name the server gives it."""
-    names = dns_names(decision)
-    for name in (*names.blocked, *names.through):
-        if name.rpartition(".")[2].startswith(TRIGGERS):
-            raise NotExportable(f"rpz: {name} would be a trigger and no name")
-    said = {**dict.fromkeys(names.blocked, BLOCKED), **dict.fromkeys(names.through, OPEN)}
-    short = {name: what for name, what in said.items() if len(name) <= LONGEST}
-    zone = {**short, **{name: short[covering(name, short.keys())] for name in _between(short)}}
+    exported_names = collect_dns_names(decision)
+    for name in (*exported_names.blocked_names, *exported_names.open_names):
+        if name.rpartition(".")[2].startswith(TRIGGER_PREFIXES):
+            raise ExportError(f"rpz: {name} would be a trigger and no name")
+    records_by_name = {
+        **dict.fromkeys(exported_names.blocked_names, BLOCKED_RECORD),
+        **dict.fromkeys(exported_names.open_names, OPEN_RECORD),
+    }
+    short_records = {name: record for name, record in records_by_name.items() if len(name) <= MAX_NAME_LENGTH}
+    zone_records = {
+        **short_records,
+        **{
+            name: short_records[find_covering_name(name, short_records.keys())]
+            for name in _iterate_intermediate_names(short_records)
+        },
+    }
     lines = [
-        *comment(decision, "rpz", ";"),
+        *make_comment(decision, "rpz", ";"),
         "$TTL 300",
         # The serial grows with each export: seconds since 1970, which fit until 2106.
-        f"@ SOA localhost. root.localhost. {int(decision.at.timestamp())} 3600 600 86400 300",
+        f"@ SOA localhost. root.localhost. {int(decision.compiled_at.timestamp())} 3600 600 86400 300",
         "@ NS localhost.",
-        f'{EXPORT_WITNESS} TXT "{witness(decision)}"',
+        f'{EXPORT_WITNESS_NAME} TXT "{make_witness_text(decision)}"',
     ]
-    for name in sorted(zone):
-        lines += [f"{name} {zone[name]}", f"*.{name} {zone[name]}"]
+    for name in sorted(zone_records):
+        lines += [f"{name} {zone_records[name]}", f"*.{name} {zone_records[name]}"]
     left_out = [
-        LeftOut("", f"name {name}", "It is too long for a name of a policy zone.")
-        for name in sorted(said.keys() - short.keys())
+        ExportOmission("", f"name {name}", "It is too long for a name of a policy zone.")
+        for name in sorted(records_by_name.keys() - short_records.keys())
     ]
-    return Rendered({"proscribe.rpz": text(lines)}, names.included, [*names.left_out, *left_out])
+    return RenderedExport(
+        {"proscribe.rpz": encode_lines(lines)}, exported_names.included_rules, [*exported_names.left_out, *left_out]
+    )
 
 
-def _between(names: Iterable[str]) -> Iterator[str]:
+def _iterate_intermediate_names(names: Iterable[str]) -> Iterator[str]:
     """The names that exist in a zone only because one of these lies below them and another one above."""
-    listed = frozenset(names)
-    for name in listed:
-        upper = covering(name.partition(".")[2], listed)
-        between = name.partition(".")[2]
-        while upper and between != upper:
-            yield between
-            between = between.partition(".")[2]
+    all_names = frozenset(names)
+    for name in all_names:
+        covering_name = find_covering_name(name.partition(".")[2], all_names)
+        parent = name.partition(".")[2]
+        while covering_name and parent != covering_name:
+            yield parent
+            parent = parent.partition(".")[2]
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="rpz",
-    meant_for="name servers with response policy zones: BIND, Knot Resolver, PowerDNS Recursor, DNS appliances",
+    purpose="name servers with response policy zones: BIND, Knot Resolver, PowerDNS Recursor, DNS appliances",
     controls=("dns",),
-    render=render,
-    accepted_by="named-checkzone and named (BIND 9.20)",
-    main="proscribe.rpz",
-    blocks=blocks,
+    render_export=render_export,
+    tested_with="named-checkzone and named (BIND 9.20)",
+    main_files="proscribe.rpz",
+    is_blocked=is_name_blocked,
 )

@@ -18,57 +18,71 @@ from collections.abc import Iterator
 
 from ....model.types.plan import PlanEntry
 from .. import apple
-from ..declaration import Decision, Format, LeftOut, NotExportable, Rendered
-from ..header import json_file
+from ..declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ..header import encode_json
 
-CONTROL = "apps"
-WHAT = "programs"  # of the profiles
-RULES, PROFILE = "rules.json", "santa.mobileconfig"
-DOMAIN = "com.northpolesec.santa"
-NEW_LINE = "<br />"  # a message is HTML. Terminals get what an XML parser leaves of it
+APPS_CONTROL = "apps"
+PROFILE_SUBJECT = "programs"  # of the profiles
+RULES_FILE, PROFILE_FILE = "rules.json", "santa.mobileconfig"
+PREFERENCE_DOMAIN = "com.northpolesec.santa"
+LINE_BREAK = "<br />"  # a message is HTML. Terminals get what an XML parser leaves of it
 
-_IDENTIFIERS = {
+_IDENTIFIER_PATTERNS = {
     "SIGNINGID": re.compile(r"[A-Z0-9]{10}:[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII),
     "TEAMID": re.compile(r"[A-Z0-9]{10}", re.ASCII),
 }
-_UNKNOWN = "The catalogue does not know who signs its programs on Macs."
-_NO_PROGRAM = "The catalogue has no program of it for Macs."
-_OTHERS = "A rule is for what a team has signed. A copy that somebody else has signed again, or nobody, starts."
+_UNKNOWN_SIGNER_REASON = "The catalogue does not know who signs its programs on Macs."
+_NO_PROGRAM_REASON = "The catalogue has no program of it for Macs."
+_UNSIGNED_REASON = (
+    "A rule is for what a team has signed. A copy that somebody else has signed again, or nobody, starts."
+)
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The rules, in both forms."""
-    services = dict(sorted(apple.restricted(decision)))
-    found = {id_: entry for id_, entry in services.items() if entry.get("signing_ids") or entry.get("team_ids")}
-    rules = [rule for id_, entry in found.items() for rule in _rules(decision, id_, entry)]
-    if not rules:
-        raise NotExportable("nothing to export: the catalogue does not know who signs programs of a restricted service")
-    payload = apple.managed(decision, WHAT, DOMAIN, "Santa", {"StaticRules": rules})
-    files = {
-        RULES: json_file({"rules": rules}, sort_keys=True),
-        PROFILE: apple.profile(decision, "santa", WHAT, [payload]),
+    services = dict(sorted(apple.iterate_restricted_services(decision)))
+    signed_services = {
+        service_id: entry for service_id, entry in services.items() if entry.get("signing_ids") or entry.get("team_ids")
     }
-    missing = [
-        LeftOut(f"{CONTROL}/{id_}", "the programs", _UNKNOWN if _on_macs(entry) else _NO_PROGRAM)
-        for id_, entry in services.items()
-        if id_ not in found
+    rules = [
+        rule for service_id, entry in signed_services.items() for rule in _make_santa_rules(decision, service_id, entry)
     ]
-    return Rendered(files, [f"{CONTROL}/{id_}" for id_ in found], [LeftOut("", "unsigned copies", _OTHERS), *missing])
+    if not rules:
+        raise ExportError("nothing to export: the catalogue does not know who signs programs of a restricted service")
+    payload = apple.make_managed_payload(decision, PROFILE_SUBJECT, PREFERENCE_DOMAIN, "Santa", {"StaticRules": rules})
+    files = {
+        RULES_FILE: encode_json({"rules": rules}, sort_keys=True),
+        PROFILE_FILE: apple.render_profile(decision, "santa", PROFILE_SUBJECT, [payload]),
+    }
+    omissions = [
+        ExportOmission(
+            f"{APPS_CONTROL}/{service_id}",
+            "the programs",
+            _UNKNOWN_SIGNER_REASON if _is_on_macs(entry) else _NO_PROGRAM_REASON,
+        )
+        for service_id, entry in services.items()
+        if service_id not in signed_services
+    ]
+    return RenderedExport(
+        files,
+        [f"{APPS_CONTROL}/{service_id}" for service_id in signed_services],
+        [ExportOmission("", "unsigned copies", _UNSIGNED_REASON), *omissions],
+    )
 
 
-def _on_macs(entry: PlanEntry) -> bool:
+def _is_on_macs(entry: PlanEntry) -> bool:
     return bool(entry.get("bundle_ids") or entry.get("packages", {}).get("brew_cask"))
 
 
-def _rules(decision: Decision, id_: str, entry: PlanEntry) -> Iterator[dict[str, str]]:
+def _make_santa_rules(decision: ExportDecision, service_id: str, entry: PlanEntry) -> Iterator[dict[str, str]]:
     for type_, identifiers in (("SIGNINGID", entry.get("signing_ids", ())), ("TEAMID", entry.get("team_ids", ()))):
-        for one in sorted(identifiers):
-            if not _IDENTIFIERS[type_].fullmatch(one):
-                raise NotExportable(f"{id_}: {one!r} is nothing that a program on macOS is signed as")
+        for identifier in sorted(identifiers):
+            if not _IDENTIFIER_PATTERNS[type_].fullmatch(identifier):
+                raise ExportError(f"{service_id}: {identifier!r} is nothing that a program on macOS is signed as")
             rule = {
-                "comment": f"{CONTROL}/{id_}",
-                "custom_msg": _message(decision, entry["name"]),
-                "identifier": one,
+                "comment": f"{APPS_CONTROL}/{service_id}",
+                "custom_msg": _make_message(decision, entry["name"]),
+                "identifier": identifier,
                 "policy": "BLOCKLIST",
                 "rule_type": type_,
             }
@@ -77,20 +91,20 @@ def _rules(decision: Decision, id_: str, entry: PlanEntry) -> Iterator[dict[str,
             yield rule
 
 
-def _message(decision: Decision, name: str) -> str:
+def _make_message(decision: ExportDecision, name: str) -> str:
     """What Santa shows: the service, whom to ask, and the organisation's own text in each language."""
     plan = decision.plan
-    said = [f"{name} is restricted by the policy of this organisation.", f"Ask {plan['contact']}."]
-    said += plan["controls"][CONTROL]["settings"].get("refusal_notice", "").split("\n")
-    lines = (" ".join(line.split()) for line in said)
-    return NEW_LINE.join(html.escape(line, quote=False) for line in lines if line)
+    paragraphs = [f"{name} is restricted by the policy of this organisation.", f"Ask {plan['contact']}."]
+    paragraphs += plan["controls"][APPS_CONTROL]["settings"].get("refusal_notice", "").split("\n")
+    lines = (" ".join(line.split()) for line in paragraphs)
+    return LINE_BREAK.join(html.escape(line, quote=False) for line in lines if line)
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="santa",
-    meant_for="programs on Macs, by Santa (North Pole Security): rules to import, or a configuration profile",
-    controls=(CONTROL,),
-    render=render,
-    accepted_by="a reader of the project's own, after Santa's",
-    main=f"{RULES}, {PROFILE}",
+    purpose="programs on Macs, by Santa (North Pole Security): rules to import, or a configuration profile",
+    controls=(APPS_CONTROL,),
+    render_export=render_export,
+    tested_with="a reader of the project's own, after Santa's",
+    main_files=f"{RULES_FILE}, {PROFILE_FILE}",
 )

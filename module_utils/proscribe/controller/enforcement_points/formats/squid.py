@@ -13,95 +13,105 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....host.controls.browser.rendering import SiteName
-from ..declaration import HTTP, Decision, Format, LeftOut, Rendered
-from ..dns_names import levels
-from ..header import comment, text
-from ..web_names import WebNames, blocks, rule_of, web_names, with_left_out
+from ..declaration import HTTP_PATHS, ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..dns_names import group_names_by_depth
+from ..header import encode_lines, make_comment
+from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
 
 # A backslash before some characters means more to the C library's expressions than the character.
-_SPECIAL = re.compile(r"[^A-Za-z0-9/_~%&,;=:@!-]")
+_SPECIAL_PATTERN = re.compile(r"[^A-Za-z0-9/_~%&,;=:@!-]")
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """A file to be included before the organisation's own http_access lines."""
-    names = web_names(decision)
-    lines = [*comment(with_left_out(decision, names), "squid"), *rules(names)]
-    left_out = [*names.left_out, *unseen(decision, names)]
-    return Rendered({"proscribe.conf": text(lines)}, names.included, left_out)
+    site_names = collect_web_names(decision)
+    lines = [*make_comment(add_left_out(decision, site_names), "squid"), *render_rules(site_names)]
+    left_out = [*site_names.left_out, *list_unsupported_paths(decision, site_names)]
+    return RenderedExport({"proscribe.conf": encode_lines(lines)}, site_names.included_rules, left_out)
 
 
-def rules(names: WebNames) -> Iterator[str]:
+def render_rules(web_names: ExportedWebNames) -> Iterator[str]:
     """The rules that refuse what is blocked."""
-    yield from _hosts(names.hosts)
-    yield from _paths(names)
+    yield from _render_host_rules(web_names.is_blocked_by_host)
+    yield from _render_path_rules(web_names)
 
 
-def _hosts(hosts: Mapping[str, bool]) -> Iterator[str]:
+def _render_host_rules(is_blocked_by_host: Mapping[str, bool]) -> Iterator[str]:
     """The rules for names without a path. The first level is blocked, and levels alternate."""
-    sorted_ = levels(hosts)
-    called = [f"proscribe_{'open' if number % 2 else 'blocked'}_{number}" for number in range(len(sorted_))]
-    for acl, level in zip(called, sorted_):
-        yield from domains(acl, level)
-    for number in range(0, len(called), 2):
-        yield " ".join(["http_access deny", called[number], *(f"!{acl}" for acl in called[number + 1 : number + 2])])
+    name_levels = group_names_by_depth(is_blocked_by_host)
+    acl_names = [f"proscribe_{'open' if number % 2 else 'blocked'}_{number}" for number in range(len(name_levels))]
+    for acl, level in zip(acl_names, name_levels):
+        yield from render_domain_acl(acl, level)
+    for number in range(0, len(acl_names), 2):
+        yield " ".join(
+            ["http_access deny", acl_names[number], *(f"!{acl}" for acl in acl_names[number + 1 : number + 2])]
+        )
 
 
-def _paths(names: WebNames) -> Iterator[str]:
+def _render_path_rules(web_names: ExportedWebNames) -> Iterator[str]:
     """The rules for starts of paths: each refuses what no closer name opens."""
-    closed = [one for one, blocked in names.paths.items() if blocked]
-    opened = [one for one, blocked in names.paths.items() if not blocked]
-    for number, one in enumerate(closed, 1):
+    blocked_paths = [blocked_path for blocked_path, is_blocked in web_names.is_blocked_by_path.items() if is_blocked]
+    open_paths = [blocked_path for blocked_path, is_blocked in web_names.is_blocked_by_path.items() if not is_blocked]
+    for number, blocked_path in enumerate(blocked_paths, 1):
         acl = f"proscribe_path_{number}"
-        yield from domains(f"{acl}_host", [one.host])
-        yield f"acl {acl}_path urlpath_regex {_start(one.path)}"
-        denied = [f"{acl}_host", f"{acl}_path"]
-        below = [host for host, blocked in names.hosts.items() if not blocked and host.endswith(f".{one.host}")]
-        if below:
-            yield from domains(f"{acl}_open", levels(below)[0])
-            denied.append(f"!{acl}_open")
-        for place, other in enumerate((other for other in opened if _closer(other, one)), 1):
-            inner = f"{acl}_open_{place}"
-            yield from domains(f"{inner}_host", [other.host])
-            yield f"acl {inner}_path urlpath_regex {_start(other.path)}"
-            yield f"acl {inner} all-of {inner}_host {inner}_path"
-            denied.append(f"!{inner}")
-        yield " ".join(["http_access deny", *denied])
+        yield from render_domain_acl(f"{acl}_host", [blocked_path.host])
+        yield f"acl {acl}_path urlpath_regex {_render_path_pattern(blocked_path.path)}"
+        acl_names = [f"{acl}_host", f"{acl}_path"]
+        open_hosts = [
+            host
+            for host, is_blocked in web_names.is_blocked_by_host.items()
+            if not is_blocked and host.endswith(f".{blocked_path.host}")
+        ]
+        if open_hosts:
+            yield from render_domain_acl(f"{acl}_open", group_names_by_depth(open_hosts)[0])
+            acl_names.append(f"!{acl}_open")
+        for inner_number, open_path in enumerate(
+            (open_path for open_path in open_paths if _is_closer(open_path, blocked_path)), 1
+        ):
+            inner_acl = f"{acl}_open_{inner_number}"
+            yield from render_domain_acl(f"{inner_acl}_host", [open_path.host])
+            yield f"acl {inner_acl}_path urlpath_regex {_render_path_pattern(open_path.path)}"
+            yield f"acl {inner_acl} all-of {inner_acl}_host {inner_acl}_path"
+            acl_names.append(f"!{inner_acl}")
+        yield " ".join(["http_access deny", *acl_names])
 
 
-def _closer(one: SiteName, other: SiteName) -> bool:
+def _is_closer(first_name: SiteName, second_name: SiteName) -> bool:
     """Whether a name decides before another one about some address that both cover."""
-    if one.host == other.host:
-        return one.path.startswith(other.path)
-    common = one.path.startswith(other.path) or other.path.startswith(one.path)
-    return common and one.host.endswith(f".{other.host}")
+    if first_name.host == second_name.host:
+        return first_name.path.startswith(second_name.path)
+    is_common = first_name.path.startswith(second_name.path) or second_name.path.startswith(first_name.path)
+    return is_common and first_name.host.endswith(f".{second_name.host}")
 
 
-def domains(acl: str, hosts: Sequence[str]) -> Iterator[str]:
+def render_domain_acl(acl: str, hosts: Sequence[str]) -> Iterator[str]:
     """A list of hosts, each with all below it."""
     return (f"acl {acl} dstdomain -n .{host}" for host in hosts)
 
 
-def _start(path: str) -> str:
-    return "^" + _SPECIAL.sub(lambda found: f"[{found[0]}]", path)
+def _render_path_pattern(path: str) -> str:
+    return "^" + _SPECIAL_PATTERN.sub(lambda match: f"[{match[0]}]", path)
 
 
-def unseen(decision: Decision, names: WebNames) -> Iterator[LeftOut]:
+def list_unsupported_paths(decision: ExportDecision, web_names: ExportedWebNames) -> Iterator[ExportOmission]:
     """What of paths is not as on hosts, where Squid opens no connection."""
-    for one, blocked in names.paths.items():
-        if blocked and not names.blocked(one.host):
-            why = "Over HTTPS it stays open, unless Squid opens the connections (ssl_bump)."
-            yield LeftOut(rule_of(decision, one), f"path {one}", why)
-        elif not blocked and names.blocked(one.host):
-            yield LeftOut("", f"path {one}, open on a blocked host", "Squid refuses the host, so it stays blocked.")
+    for web_name, is_blocked in web_names.is_blocked_by_path.items():
+        if is_blocked and not web_names.is_host_blocked(web_name.host):
+            reason = "Over HTTPS it stays open, unless Squid opens the connections (ssl_bump)."
+            yield ExportOmission(find_name_rule(decision, web_name), f"path {web_name}", reason)
+        elif not is_blocked and web_names.is_host_blocked(web_name.host):
+            yield ExportOmission(
+                "", f"path {web_name}, open on a blocked host", "Squid refuses the host, so it stays blocked."
+            )
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="squid",
-    meant_for="Squid 5 and newer",
+    purpose="Squid 5 and newer",
     controls=("browser",),
-    render=render,
-    accepted_by="squid -k parse and squid (6.13)",
-    main="proscribe.conf",
-    blocks=blocks,
-    paths=HTTP,
+    render_export=render_export,
+    tested_with="squid -k parse and squid (6.13)",
+    main_files="proscribe.conf",
+    is_blocked=is_site_blocked,
+    visible_paths=HTTP_PATHS,
 )

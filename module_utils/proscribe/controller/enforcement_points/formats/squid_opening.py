@@ -16,55 +16,71 @@ from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_he
 from ....host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
 from ....model.tenants import read_google_domains, read_microsoft_tenants
 from ....model.types.plan import ControlSettings
-from ..browsers import context_left_out
-from ..declaration import BY_TENANT, HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
-from ..header import comment, text
-from ..web_names import blocks, web_names
-from .squid import rules, unseen
+from ..browsers import iterate_left_out_context
+from ..declaration import (
+    BY_TENANT_REASON,
+    HTTPS_PATHS,
+    ExportDecision,
+    ExportError,
+    ExportFormat,
+    ExportOmission,
+    RenderedExport,
+)
+from ..header import encode_lines, make_comment
+from ..web_names import collect_web_names, is_site_blocked
+from .squid import list_unsupported_paths, render_rules
 
-GOOGLE, GOOGLE_HEADER = ".google.com", "X-GoogApps-Allowed-Domains"
-OF_TENANTS = (GOOGLE_TENANTS, MICROSOFT_TENANTS)
-_VALUE = re.compile(r"[A-Za-z0-9.,-]{1,4000}", re.ASCII)
+GOOGLE_DOMAIN, GOOGLE_HEADER = ".google.com", "X-GoogApps-Allowed-Domains"
+TENANT_RULES = (GOOGLE_TENANTS, MICROSOFT_TENANTS)
+_VALUE_PATTERN = re.compile(r"[A-Za-z0-9.,-]{1,4000}", re.ASCII)
 
 
-def render(decision: Decision) -> Rendered:
-    """A file to be included before the organisation's own http_access lines. Raises NotExportable for a tenant that
+def render_export(decision: ExportDecision) -> RenderedExport:
+    """A file to be included before the organisation's own http_access lines. Raises ExportError for a tenant that
     cannot stand in a header.
     """
-    names = web_names(decision)
+    site_names = collect_web_names(decision)
     section = decision.plan["controls"]["browser"]
-    lines = [*comment(decision, "squid_opening"), *rules(names), *_headers(section["settings"])]
-    left_out = [one for one in names.left_out if one.why != BY_TENANT and one.rule.partition("/")[2] not in OF_TENANTS]
-    left_out += [one for one in unseen(decision, names) if not one.rule]
-    left_out += context_left_out(section)
-    left_out.append(LeftOut("", "connections that are not opened", "What Squid splices or tunnels has no paths."))
-    return Rendered({"proscribe.conf": text(lines)}, names.included, left_out)
+    lines = [*make_comment(decision, "squid_opening"), *render_rules(site_names), *_render_headers(section["settings"])]
+    left_out = [
+        omission
+        for omission in site_names.left_out
+        if omission.reason != BY_TENANT_REASON and omission.rule.partition("/")[2] not in TENANT_RULES
+    ]
+    left_out += [omission for omission in list_unsupported_paths(decision, site_names) if not omission.rule]
+    left_out += iterate_left_out_context(section)
+    left_out.append(
+        ExportOmission("", "connections that are not opened", "What Squid splices or tunnels has no paths.")
+    )
+    return RenderedExport({"proscribe.conf": encode_lines(lines)}, site_names.included_rules, left_out)
 
 
-def _headers(settings: ControlSettings) -> Iterator[str]:
-    google, microsoft = read_google_domains(settings), read_microsoft_tenants(settings)
-    groups: list[dict[str, Any]] = make_microsoft_headers(microsoft) if microsoft else []
-    if google:
-        groups.insert(0, {"patterns": [GOOGLE], "headers": [{"name": GOOGLE_HEADER, "value": ",".join(google)}]})
-    if microsoft and not microsoft[0].id:
+def _render_headers(settings: ControlSettings) -> Iterator[str]:
+    google_domains, microsoft_tenants = read_google_domains(settings), read_microsoft_tenants(settings)
+    groups: list[dict[str, Any]] = make_microsoft_headers(microsoft_tenants) if microsoft_tenants else []
+    if google_domains:
+        groups.insert(
+            0, {"patterns": [GOOGLE_DOMAIN], "headers": [{"name": GOOGLE_HEADER, "value": ",".join(google_domains)}]}
+        )
+    if microsoft_tenants and not microsoft_tenants[0].id:
         yield f"request_header_access {CONTEXT_HEADER} deny all"  # what a client sends of it is lost all the same
     for number, group in enumerate(groups, 1):
         acl = f"proscribe_tenants_{number}"
         yield from (f"acl {acl} dstdomain -n {host}" for host in group["patterns"])
         for header in group["headers"]:
-            if not _VALUE.fullmatch(header["value"]):
-                raise NotExportable(f"{header['value']!r} is no value of a header of tenants")
+            if not _VALUE_PATTERN.fullmatch(header["value"]):
+                raise ExportError(f"{header['value']!r} is no value of a header of tenants")
             yield f"request_header_access {header['name']} deny all"
             yield f'request_header_add {header["name"]} "{header["value"]}" {acl}'
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="squid_opening",
-    meant_for="Squid 5 and newer that opens HTTPS (ssl_bump): paths and tenants, too",
+    purpose="Squid 5 and newer that opens HTTPS (ssl_bump): paths and tenants, too",
     controls=("browser",),
-    render=render,
-    accepted_by="squid -k parse and squid (6.13), which sent the headers over HTTP",
-    main="proscribe.conf",
-    blocks=blocks,
-    paths=HTTPS,
+    render_export=render_export,
+    tested_with="squid -k parse and squid (6.13), which sent the headers over HTTP",
+    main_files="proscribe.conf",
+    is_blocked=is_site_blocked,
+    visible_paths=HTTPS_PATHS,
 )

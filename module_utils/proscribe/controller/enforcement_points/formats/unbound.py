@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from ....host.controls.dns.backends.unbound import LANGUAGE
-from ..declaration import Format
-from ..dns_names import blocks, of_resolver
+from ....host.controls.dns.backends.unbound import UNBOUND_LANGUAGE
+from ..declaration import ExportFormat
+from ..dns_names import is_name_blocked, render_resolver_export
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="unbound",
-    meant_for="unbound as a network's resolver, on OPNsense and pfSense too",
+    purpose="unbound as a network's resolver, on OPNsense and pfSense too",
     controls=("dns",),
-    render=partial(of_resolver, "unbound", LANGUAGE),
-    accepted_by="unbound-checkconf and unbound",
-    main="proscribe.conf",
-    blocks=blocks,
+    render_export=partial(render_resolver_export, "unbound", UNBOUND_LANGUAGE),
+    tested_with="unbound-checkconf and unbound",
+    main_files="proscribe.conf",
+    is_blocked=is_name_blocked,
 )

@@ -10,73 +10,73 @@ import re
 from collections.abc import Sequence
 
 from ....model.types.plan import Plan
-from ..declaration import Decision, Device, Format, LeftOut, Limit, Rendered
-from ..header import about, json_file
-from ..two_lists import covered, two_lists
+from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..header import encode_json, make_about_file
+from ..two_lists import find_blocking_name, make_two_lists
 
-DEEPEST = 5  # labels below a name
+MAX_LABEL_DEPTH = 5  # labels below a name
 # No underscore in the last two labels, and none that is a label of its own.
-_NAME = re.compile(r"(?:(?!_\.)[a-z0-9_-]+\.)*[a-z0-9-]+\.[a-z0-9-]+", re.ASCII)
-LIMIT = Limit(25_000, "URLs of custom categories", "Zscaler's figure for its own list of blocked URLs")
-DEEPER = LeftOut(
+_NAME_PATTERN = re.compile(r"(?:(?!_\.)[a-z0-9_-]+\.)*[a-z0-9-]+\.[a-z0-9-]+", re.ASCII)
+URL_LIMIT = DeviceLimit(25_000, "URLs of custom categories", "Zscaler's figure for its own list of blocked URLs")
+DEPTH_OMISSION = ExportOmission(
     "",
     "names more than five labels below a listed one",
     "A leading period reaches five labels deep. They stay open.",
 )
 
 
-def render(decision: Decision) -> Rendered:
+def render_export(decision: ExportDecision) -> RenderedExport:
     """The two requests."""
-    names = two_lists(decision, _fits, "Zscaler does not take its form.")
-    LIMIT.check(len(names.blocked) + len(names.allowed))
+    exported_names = make_two_lists(decision, _is_supported, "Zscaler does not take its form.")
+    URL_LIMIT.check_count(len(exported_names.blocked_names) + len(exported_names.allowed_names))
     files = {
-        "blocked.json": _category("Proscribe blocked", names.blocked),
-        "allowed.json": _category("Proscribe allowed", names.allowed),
-        **about(decision, "zscaler"),
+        "blocked.json": _render_category("Proscribe blocked", exported_names.blocked_names),
+        "allowed.json": _render_category("Proscribe allowed", exported_names.allowed_names),
+        **make_about_file(decision, "zscaler"),
     }
-    return Rendered(files, names.included, [*names.left_out, DEEPER])
+    return RenderedExport(files, exported_names.included_rules, [*exported_names.left_out, DEPTH_OMISSION])
 
 
-def _category(name: str, names: Sequence[str]) -> bytes:
+def _render_category(name: str, names: Sequence[str]) -> bytes:
     document = {
         "configuredName": name,
         "superCategory": "USER_DEFINED",
         "type": "URL_CATEGORY",
         "customCategory": True,
-        "urls": [f".{one}" for one in names],
+        "urls": [f".{listed_name}" for listed_name in names],
     }
-    return json_file(document)
+    return encode_json(document)
 
 
-def _fits(name: str) -> bool:
-    return bool(_NAME.fullmatch(name))
+def _is_supported(name: str) -> bool:
+    return bool(_NAME_PATTERN.fullmatch(name))
 
 
-def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
+def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether a host is blocked in a section: as deep below a name as the service looks."""
-    name = covered(plan, host, _fits)
-    return bool(name) and host.count(".") - name.count(".") <= DEEPEST
+    name = find_blocking_name(plan, host, _is_supported)
+    return bool(name) and host.count(".") - name.count(".") <= MAX_LABEL_DEPTH
 
 
-FORMAT = Format(
+FORMAT = ExportFormat(
     name="zscaler",
-    meant_for="Zscaler Internet Access: two custom URL categories, as requests to its API",
+    purpose="Zscaler Internet Access: two custom URL categories, as requests to its API",
     controls=("dns",),
-    render=render,
-    main="blocked.json, allowed.json",
-    blocks=blocks,
-    device=Device(
-        below="`.example.com`, which reaches five labels deep",
-        exceptions="`allowed.json`: a URL filtering rule that allows, before the one that blocks",
-        fetched="nothing is fetched: a client of the API sends the two requests",
-        pages=(
+    render_export=render_export,
+    main_files="blocked.json, allowed.json",
+    is_blocked=is_name_blocked,
+    device=DeviceDocumentation(
+        wildcard_form="`.example.com`, which reaches five labels deep",
+        exception_form="`allowed.json`: a URL filtering rule that allows, before the one that blocks",
+        fetch_method="nothing is fetched: a client of the API sends the two requests",
+        vendor_pages=(
             "https://help.zscaler.com/zia/url-format-guidelines",
             "https://help.zscaler.com/zia/configuring-custom-url-categories",
             "https://help.zscaler.com/zia/ranges-limitations",
             "https://community.zscaler.com/t/custom-url-categories/20829",
             "https://www.pulumi.com/registry/packages/zia/api-docs/urlcategory/",
         ),
-        read="2026-11-30",
-        limit=LIMIT,
+        read_on="2026-11-30",
+        limit=URL_LIMIT,
     ),
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 
-from ..declaration import Decision
-from ..header import safe
+from ..declaration import ExportDecision
+from ..header import sanitise_comment
 
 # Of this project; names below it make the GUIDs.
-NAMESPACE = uuid.UUID("0f6a3b5e-59cf-5c0c-9f8a-2a1d3e7b6c41")
+UUID_NAMESPACE = uuid.UUID("0f6a3b5e-59cf-5c0c-9f8a-2a1d3e7b6c41")
 # The extension of Windows that reads Registry.pol, and the editor of administrative templates: [MS-GPREG] 1.9.
 REGISTRY_EXTENSION = "{35378EAC-683F-11D2-A89A-00C04FBBCFA2}"
 TEMPLATES_EDITOR = "{D02B1F72-3407-48AE-BA88-E8213C6761F1}"
@@ -16,27 +16,27 @@ MACHINE_EXTENSIONS = f"[{REGISTRY_EXTENSION}{TEMPLATES_EDITOR}]"
 USER_EXTENSIONS = f"[{REGISTRY_EXTENSION}{{D02B1F73-3407-48AE-BA88-E8213C6761F1}}]"
 
 
-def unique(*parts: str) -> uuid.UUID:
+def make_uuid(*parts: str) -> uuid.UUID:
     """The UUID of something, by what distinguishes it."""
-    return uuid.uuid5(NAMESPACE, "\n".join(parts))
+    return uuid.uuid5(UUID_NAMESPACE, "\n".join(parts))
 
 
-def guid(decision: Decision) -> str:
+def make_export_guid(decision: ExportDecision) -> str:
     """The GUID of the object, as Windows writes it."""
-    return braced(unique("group policy object", decision.group))
+    return format_guid(make_uuid("group policy object", decision.group))
 
 
-def braced(one: uuid.UUID) -> str:
+def format_guid(guid: uuid.UUID) -> str:
     """A GUID as Windows writes it."""
-    return "{" + str(one).upper() + "}"
+    return "{" + str(guid).upper() + "}"
 
 
-def display_name(decision: Decision) -> str:
+def make_display_name(decision: ExportDecision) -> str:
     """What administrators see it as."""
-    return f"Proscribe {safe(decision.group)}" if decision.group else "Proscribe"
+    return f"Proscribe {sanitise_comment(decision.group)}" if decision.group else "Proscribe"
 
 
-def version(decision: Decision) -> int:
+def compute_gpo_version(decision: ExportDecision) -> int:
     """The version of the machine's part, 1 to 65535. A client applies an object again whose version is another one, so
     it follows from the plan: the same plan is not applied twice, and another one is.
     """

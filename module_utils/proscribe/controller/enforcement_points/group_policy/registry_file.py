@@ -9,74 +9,74 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ....host.controls.group_policy.registry_pol import EMPTY_KEY, Entry, said_by
+from ....host.controls.group_policy.registry_pol import EMPTY_KEY_NAME, RegistryEntry, decode_entry
 
 FIRST_LINE = "Windows Registry Editor Version 5.00"
-ROOT = "HKEY_LOCAL_MACHINE"
-_NAME = re.compile(r"[A-Za-z0-9 _.-]+(?:\\[A-Za-z0-9 _.-]+)*", re.ASCII)
-_PLAIN = re.compile(r"[ -~]*", re.ASCII)
+ROOT_KEY = "HKEY_LOCAL_MACHINE"
+_NAME_PATTERN = re.compile(r"[A-Za-z0-9 _.-]+(?:\\[A-Za-z0-9 _.-]+)*", re.ASCII)
+_PLAIN_PATTERN = re.compile(r"[ -~]*", re.ASCII)
 
 
-def setting(entries: Sequence[Entry], comment: Iterable[str]) -> bytes:
+def render_setting_file(entries: Sequence[RegistryEntry], comment: Iterable[str]) -> bytes:
     """The file that sets the entries. A list of theirs is deleted before it is set, as Registry.pol empties it."""
     lines: list[str] = []
-    current = ""
+    current_key = ""
     for entry in entries:
-        key = _key(entry)
-        if entry.value == EMPTY_KEY:
+        key = _format_key(entry)
+        if entry.value_name == EMPTY_KEY_NAME:
             lines += ["", f"[-{key}]", "", f"[{key}]"]
-        elif key != current:
+        elif key != current_key:
             lines += ["", f"[{key}]"]
-        if entry.value != EMPTY_KEY:
-            lines.append(f'"{_name(entry.value)}"={_data(entry)}')
-        current = key
-    return _file(comment, lines)
+        if entry.value_name != EMPTY_KEY_NAME:
+            lines.append(f'"{_check_registry_name(entry.value_name)}"={_format_data(entry)}')
+        current_key = key
+    return _encode_registry_file(comment, lines)
 
 
-def removing(entries: Sequence[Entry], comment: Iterable[str]) -> bytes:
-    """The file that removes what `setting` has set, and nothing else."""
-    lists = dict.fromkeys(_key(entry) for entry in entries if entry.value == EMPTY_KEY)
-    lines = [line for key in lists for line in ("", f"[-{key}]")]
-    current = ""
+def render_removing_file(entries: Sequence[RegistryEntry], comment: Iterable[str]) -> bytes:
+    """The file that removes what `render_setting_file` has set, and nothing else."""
+    list_keys = dict.fromkeys(_format_key(entry) for entry in entries if entry.value_name == EMPTY_KEY_NAME)
+    lines = [line for key in list_keys for line in ("", f"[-{key}]")]
+    current_key = ""
     for entry in entries:
-        key = _key(entry)
-        if key in lists:
+        key = _format_key(entry)
+        if key in list_keys:
             continue
-        if key != current:
+        if key != current_key:
             lines += ["", f"[{key}]"]
-        lines.append(f'"{_name(entry.value)}"=-')
-        current = key
-    return _file(comment, lines)
+        lines.append(f'"{_check_registry_name(entry.value_name)}"=-')
+        current_key = key
+    return _encode_registry_file(comment, lines)
 
 
-def _file(comment: Iterable[str], lines: Iterable[str]) -> bytes:
-    def all_lines() -> Iterator[str]:
+def _encode_registry_file(comment: Iterable[str], lines: Iterable[str]) -> bytes:
+    def iterate_lines() -> Iterator[str]:
         yield FIRST_LINE
         for line in comment:
-            if not _PLAIN.fullmatch(line):
+            if not _PLAIN_PATTERN.fullmatch(line):
                 raise ValueError(f"{line!r} is no comment of one line")
             yield f"; {line}"
         yield from lines
         yield ""
 
-    return b"\xff\xfe" + "".join(f"{line}\r\n" for line in all_lines()).encode("utf-16-le")
+    return b"\xff\xfe" + "".join(f"{line}\r\n" for line in iterate_lines()).encode("utf-16-le")
 
 
-def _key(entry: Entry) -> str:
-    return f"{ROOT}\\{_name(entry.key)}"
+def _format_key(entry: RegistryEntry) -> str:
+    return f"{ROOT_KEY}\\{_check_registry_name(entry.key)}"
 
 
-def _name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+def _check_registry_name(name: str) -> str:
+    if not _NAME_PATTERN.fullmatch(name):
         raise ValueError(f"{name!r} is no name for a file of the registry")
     return name
 
 
-def _data(entry: Entry) -> str:
-    said = said_by(entry)
-    if isinstance(said, int):
-        return f"dword:{said:08x}"
-    if isinstance(said, str) and _PLAIN.fullmatch(said):
-        escaped = said.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+def _format_data(entry: RegistryEntry) -> str:
+    content = decode_entry(entry)
+    if isinstance(content, int):
+        return f"dword:{content:08x}"
+    if isinstance(content, str) and _PLAIN_PATTERN.fullmatch(content):
+        escaped_text = content.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped_text}"'
     return f"hex({entry.type:x}):{entry.data.hex(',')}"

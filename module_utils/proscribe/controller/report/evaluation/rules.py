@@ -13,7 +13,7 @@ from ....host.controls.browser import settings
 from ....host.controls.dns import private_view
 from ....host.controls.firewall import other_tables
 from ....host.controls.firewall.rule_text import OWN_RULES
-from ....host.controls.firewall.ruleset import DNS_OVER_TLS, LOCAL_SSH, PLAIN_DNS, QUIC
+from ....host.controls.firewall.ruleset import DNS_OVER_TLS_RULE, LOCAL_SSH_RULE, PLAIN_DNS_RULE, QUIC_RULE
 from ....model.finding import RULES_ON_REQUEST
 
 _BROWSER_RULES = {settings.format_rule_name(setting) for setting in settings.SETTINGS} | {
@@ -41,7 +41,17 @@ OWN_RULES_BY_CONTROL: Mapping[str, frozenset[str]] = {
     "browser": _strip_control("browser", {*_BROWSER_RULES, *RULES_ON_REQUEST, "running", "packaged", "policy-file"}),
     "firewall": _strip_control(
         "firewall",
-        {other_tables.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, LOCAL_SSH, OWN_RULES, "ruleset", "boot", "exemptions"},
+        {
+            other_tables.NEIGHBOURS_RULE,
+            DNS_OVER_TLS_RULE,
+            QUIC_RULE,
+            PLAIN_DNS_RULE,
+            LOCAL_SSH_RULE,
+            OWN_RULES,
+            "ruleset",
+            "boot",
+            "exemptions",
+        },
     ),
-    "dns": _strip_control("dns", {private_view.RULE, "resolver", "sub-domains", "hosts-file"}),
+    "dns": _strip_control("dns", {private_view.PRIVATE_VIEW_RULE, "resolver", "sub-domains", "hosts-file"}),
 }

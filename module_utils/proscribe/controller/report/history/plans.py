@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ....host.controls.group_policy.identity import slug
+from ....host.controls.group_policy.identity import make_rule_slug
 from ....model.finding import GROUP_POLICY, WATCH
 from ....wire.store import PlanStore
 
@@ -30,7 +30,9 @@ class PlanServices:
             plan = self._store.read_stored_plan(digest)
             services = {control: frozenset(part["services"]) for control, part in plan["controls"].items()}
             if policy := plan.get("group_policy"):
-                services[GROUP_POLICY] = frozenset(slug(policy_object["name"]) for policy_object in policy["objects"])
+                services[GROUP_POLICY] = frozenset(
+                    make_rule_slug(policy_object["name"]) for policy_object in policy["objects"]
+                )
             return {**services, WATCH: WATCH_RULES} if "watch" in plan else services
         except (OSError, ValueError, KeyError):
             return None

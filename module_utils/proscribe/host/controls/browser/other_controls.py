@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, AbstractSet, Callable
 
 from ....model.plan import RESTRICTED_MODES
 from ...system import ControlError, Host, ObservationError
-from ..dns.desired import covering, of_plan
+from ..dns.desired import collect_section_names, find_covering_name
 from .desired import DesiredPolicies
 from .name_closing import NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW, NAME_OPEN
 from .settings import BLOCKED
@@ -60,7 +60,7 @@ class HostControls:
             return NAME_ALONE_CLOSED if host in blocked_names else NAME_OPEN
         return (
             NAME_CLOSED_WITH_ALL_BELOW
-            if len(covering(host, blocked_names)) > len(covering(host, passed_names))
+            if len(find_covering_name(host, blocked_names)) > len(find_covering_name(host, passed_names))
             else NAME_OPEN
         )
 
@@ -73,8 +73,8 @@ def _list_dns_names(section: PlanSection) -> tuple[AbstractSet[str], AbstractSet
         for id_, entry in section["services"].items()
         if entry["mode"] == ENFORCE or entry["mode"] not in RESTRICTED_MODES
     }
-    desired_names = of_plan({**section, "services": enforced_services}, {}, canaries=False)
-    return desired_names.names, desired_names.through
+    desired_names = collect_section_names({**section, "services": enforced_services}, {}, canaries=False)
+    return desired_names.blocked_names, desired_names.open_names
 
 
 def make_desired(host: Host, plan: Plan) -> DesiredPolicies:
@@ -90,10 +90,14 @@ def is_dns_effective_in_browsers(plan: Plan) -> bool:
 
 
 def _measure_backend(host: Host, plan: Plan) -> int:
-    from ..dns.choice import HOSTS, choose
+    from ..dns.choice import HOSTS_BACKEND, choose_backend
 
     section = plan["controls"]["dns"]
     try:
-        return NAME_ALONE_CLOSED if choose(host, section["settings"]).name == HOSTS else NAME_CLOSED_WITH_ALL_BELOW
+        return (
+            NAME_ALONE_CLOSED
+            if choose_backend(host, section["settings"]).backend_name == HOSTS_BACKEND
+            else NAME_CLOSED_WITH_ALL_BELOW
+        )
     except (ControlError, ObservationError):  # reported by dns, which closes nothing here as far as is known
         return NAME_OPEN

@@ -17,36 +17,40 @@ from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ...system import Host
 from ..base import Changes, ControlAction
 from . import hosts_file, private_view
-from .backends.registry import backend
-from .choice import HOSTS, Choice, choose, trace
-from .desired import Desired, collect, service_verdicts
+from .backends.registry import load_backend
+from .choice import HOSTS_BACKEND, BackendChoice, choose_backend, has_trace
+from .desired import DesiredNames, collect_desired_names, judge_services
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanSection
 
-LEFT_OVER = "left over from another backend"
+LEFTOVER_DETAIL = "left over from another backend"
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Whether the names of the plan are blocked. Raises ControlError, Unseen."""
     section = plan["controls"]["dns"]
-    choice = choose(host, section["settings"])
-    if choice.name == HOSTS:
-        verdicts, names = hosts_file.observe(host, plan, _left_over(host, choice))
-        return [*verdicts, private_view.observe(host, section), _sub_domains(choice)] if names else verdicts
+    choice = choose_backend(host, section["settings"])
+    if choice.backend_name == HOSTS_BACKEND:
+        verdicts, blocked_names = hosts_file.observe_hosts_file(host, plan, _find_leftovers(host, choice))
+        return (
+            [*verdicts, private_view.observe_private_views(host, section), _judge_subdomains(choice)]
+            if blocked_names
+            else verdicts
+        )
     from . import filtering
 
-    desired = _desired(host, plan)
-    names = desired.names
+    desired_names = _collect_desired_names(host, plan)
+    blocked_names = desired_names.blocked_names
     leftovers = [
-        *_left_over(host, choice, all_of_them=not names),
-        *hosts_file.left_over(host, section, LEFT_OVER),
+        *_find_leftovers(host, choice, is_whole=not blocked_names),
+        *hosts_file.find_hosts_leftovers(host, section, LEFTOVER_DETAIL),
     ]
-    if names:
-        filter_ = backend(choice.name).describe(host, choice.observed, section["settings"])
-        verdicts = filtering.observe(host, section, desired, filter_, leftovers)
-        return [*verdicts[:-1], private_view.observe(host, section), verdicts[-1]]
-    verdicts = service_verdicts(section, desired, frozenset(), Finding("name", ""))
+    if blocked_names:
+        filter_ = load_backend(choice.backend_name).describe_filter(host, choice.observation, section["settings"])
+        verdicts = filtering.observe_filter(host, section, desired_names, filter_, leftovers)
+        return [*verdicts[:-1], private_view.observe_private_views(host, section), verdicts[-1]]
+    verdicts = judge_services(section, desired_names, frozenset(), Finding("name", ""))
     if leftovers:
         return [*verdicts, judge_rule("dns/resolver", {"mode": section["mode"]}, leftovers)]
     return [*verdicts, RuleVerdict("dns/resolver", NOT_APPLICABLE, reason="no name is to be blocked")]
@@ -57,21 +61,23 @@ def enforce(host: Host, plan: Plan) -> Changes:
     from . import switching
 
     section = plan["controls"]["dns"]
-    choice = choose(host, section["settings"])
-    others = [name for name in choice.traced if name != choice.name]
-    if choice.name == HOSTS:
-        changes = hosts_file.enforce(host, plan)
-        away = switching.take_away(host, choice.observed, others)
-        return changes._replace(actions=[*changes.actions, *away, *_read_again(host, choice, changes)])
-    desired = _desired(host, plan)
-    if not desired.names:
+    choice = choose_backend(host, section["settings"])
+    other_backends = [name for name in choice.possible_backends if name != choice.backend_name]
+    if choice.backend_name == HOSTS_BACKEND:
+        changes = hosts_file.enforce_hosts_file(host, plan)
+        removals = switching.remove_filters(host, choice.observation, other_backends)
+        return changes._replace(actions=[*changes.actions, *removals, *_make_dnsmasq_reload(host, choice, changes)])
+    desired_names = _collect_desired_names(host, plan)
+    if not desired_names.blocked_names:
         return lift(host, plan)
-    filter_ = backend(choice.name).describe(host, choice.observed, section["settings"])
-    actions = switching.put(host, filter_, desired)
-    actions += switching.take_away(host, choice.observed, others)
-    old = hosts_file.lift(host, section)
-    refused = [*hosts_file.refusals(desired), *old.refusals]
-    return Changes([*actions, *old.actions, *_read_again(host, choice, old)], refused)
+    filter_ = load_backend(choice.backend_name).describe_filter(host, choice.observation, section["settings"])
+    actions = switching.install_filter(host, filter_, desired_names)
+    actions += switching.remove_filters(host, choice.observation, other_backends)
+    hosts_file_changes = hosts_file.lift_hosts_file(host, section)
+    refusals = [*hosts_file.make_name_refusals(desired_names), *hosts_file_changes.refusals]
+    return Changes(
+        [*actions, *hosts_file_changes.actions, *_make_dnsmasq_reload(host, choice, hosts_file_changes)], refusals
+    )
 
 
 def lift(host: Host, plan: Plan) -> Changes:
@@ -79,13 +85,15 @@ def lift(host: Host, plan: Plan) -> Changes:
     from . import switching
 
     section: PlanSection = plan["controls"].get("dns") or {"mode": "audit", "services": {}, "settings": {}}
-    choice = choose(host, {"backend": HOSTS})
-    old = hosts_file.lift(host, section)
-    away = switching.take_away(host, choice.observed, choice.traced)
-    return old._replace(actions=[*away, *old.actions, *_read_again(host, choice, old)])
+    choice = choose_backend(host, {"backend": HOSTS_BACKEND})
+    hosts_file_changes = hosts_file.lift_hosts_file(host, section)
+    removals = switching.remove_filters(host, choice.observation, choice.possible_backends)
+    return hosts_file_changes._replace(
+        actions=[*removals, *hosts_file_changes.actions, *_make_dnsmasq_reload(host, choice, hosts_file_changes)]
+    )
 
 
-def _read_again(host: Host, choice: Choice, changes: Changes) -> list[ControlAction]:
+def _make_dnsmasq_reload(host: Host, choice: BackendChoice, changes: Changes) -> list[ControlAction]:
     """Have a dnsmasq that runs read /etc/hosts again, where that changes: it answers out of it, too."""
     unit = "dnsmasq.service"
     systemctl = host.find_tool("systemctl") or "systemctl"
@@ -93,29 +101,33 @@ def _read_again(host: Host, choice: Choice, changes: Changes) -> list[ControlAct
     def reload() -> None:
         host.read_command_output([systemctl, "try-reload-or-restart", unit])
 
-    return [ControlAction("reload", unit, reload)] if changes.actions and choice.observed.units.get(unit) else []
+    return (
+        [ControlAction("reload", unit, reload)] if changes.actions and choice.observation.pids_by_unit.get(unit) else []
+    )
 
 
-def _desired(host: Host, plan: Plan) -> Desired:
-    return collect(host, plan, hosts_file.foreign(host, plan["controls"]["dns"]), canaries=True)
+def _collect_desired_names(host: Host, plan: Plan) -> DesiredNames:
+    return collect_desired_names(
+        host, plan, hosts_file.read_foreign_lines(host, plan["controls"]["dns"]), canaries=True
+    )
 
 
-def _left_over(host: Host, choice: Choice, all_of_them: bool = False) -> list[Finding]:
+def _find_leftovers(host: Host, choice: BackendChoice, is_whole: bool = False) -> list[Finding]:
     """The traces of the filters that are not chosen, or of all."""
-    names = [name for name in choice.traced if all_of_them or name != choice.name]
+    backend_names = [name for name in choice.possible_backends if is_whole or name != choice.backend_name]
     return [
-        Finding("file", path, manager=name, path=path, detail=LEFT_OVER)
-        for name in names
-        for stage in backend(name).standing(host, choice.observed)
+        Finding("file", path, manager=name, path=path, detail=LEFTOVER_DETAIL)
+        for name in backend_names
+        for stage in load_backend(name).list_possible_stages(host, choice.observation)
         for path in stage.files
-        if trace(host, path)
+        if has_trace(host, path)
     ]
 
 
-def _sub_domains(choice: Choice) -> RuleVerdict:
+def _judge_subdomains(choice: BackendChoice) -> RuleVerdict:
     detail = (
         "not covered, nor are canaries: /etc/hosts has exact names and addresses only, "
-        f"and programs pass it with HOSTALIASES or LOCALDOMAIN{choice.why and '; '}{choice.why}"
+        f"and programs pass it with HOSTALIASES or LOCALDOMAIN{choice.fallback_reason and '; '}{choice.fallback_reason}"
     )
-    finding = Finding("coverage", "sub-domains", manager="hosts", path=hosts_file.PATH, detail=detail)
+    finding = Finding("coverage", "sub-domains", manager="hosts", path=hosts_file.HOSTS_PATH, detail=detail)
     return RuleVerdict("dns/sub-domains", NOT_APPLICABLE, (finding,), reason="the hosts file cannot cover them")

@@ -10,109 +10,137 @@ from typing import AbstractSet, Callable, Iterable, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
 from ...system import SIGNATURE, WRITTEN_BY
-from .effect import ADDRESS, WITNESS
+from .effect import WITNESS_ADDRESS, WITNESS_NAME
 
-BEGIN = b"# BEGIN proscribe"
-END = b"# END proscribe"
-NEW_FILE = b" (there was no file)"
+BEGIN_MARKER = b"# BEGIN proscribe"
+END_MARKER = b"# END proscribe"
+NEW_FILE_NOTE = b" (there was no file)"
 # Both families: the one without an answer in the file is queried from the name servers.
-SINKS = (b"0.0.0.0", b"::")
-_NOTE = b"# " + WRITTEN_BY.encode()
-_SIGNED = b"# " + SIGNATURE.encode()
-_WITNESS = f"{ADDRESS} {WITNESS}".encode()
+SINK_ADDRESSES = (b"0.0.0.0", b"::")
+_NOTE_LINE = b"# " + WRITTEN_BY.encode()
+_SIGNED_PREFIX = b"# " + SIGNATURE.encode()
+_WITNESS_LINE = f"{WITNESS_ADDRESS} {WITNESS_NAME}".encode()
 
 
-class Split(NamedTuple):
+class HostsFileParts(NamedTuple):
     """A hosts file, taken apart."""
 
-    ours: bytes
-    foreign: bytes
+    own_lines: bytes
+    foreign_lines: bytes
     damage: str = ""  # what is wrong with the markers, or is between them without being ours
-    made: bool = False  # the file came with the block: there was none before
+    is_new_file: bool = False  # the file came with the block: there was none before
 
 
-def render(names: Iterable[str], made: bool) -> bytes:
-    """The block that blocks some names, and has the witness; nothing for none. `made` notes that there was no file
+def render_block(names: Iterable[str], is_new_file: bool) -> bytes:
+    """The block that blocks some names, and has the witness; nothing for none. `is_new_file` notes that there was no file
     before.
     """
-    found = blocking(names)
-    if not found:
+    sink_lines = make_sink_lines(names)
+    if not sink_lines:
         return b""
-    return b"\n".join([BEGIN + (NEW_FILE if made else b""), _NOTE, _WITNESS, *found, END, b""])
+    return b"\n".join(
+        [
+            BEGIN_MARKER + (NEW_FILE_NOTE if is_new_file else b""),
+            _NOTE_LINE,
+            _WITNESS_LINE,
+            *sink_lines,
+            END_MARKER,
+            b"",
+        ]
+    )
 
 
-def blocking(names: Iterable[str]) -> list[bytes]:
+def make_sink_lines(names: Iterable[str]) -> list[bytes]:
     """The lines that block some names."""
-    return [sink + b" " + name.encode("ascii") for name in sorted(set(names)) for sink in SINKS]
+    return [
+        sink_address + b" " + name.encode("ascii") for name in sorted(set(names)) for sink_address in SINK_ADDRESSES
+    ]
 
 
-def blocked(ours: bytes) -> set[str]:
+def find_blocked_names(own_lines: bytes) -> set[str]:
     """The names that a block blocks for both families."""
-    lines = {(address, name) for address, name in map(_sink, ours.splitlines()) if name}
-    return {name for _, name in lines if all((sink, name) in lines for sink in SINKS)}
+    lines = {(address, name) for address, name in map(_parse_sink_line, own_lines.splitlines()) if name}
+    return {name for _, name in lines if all((sink_address, name) in lines for sink_address in SINK_ADDRESSES)}
 
 
-def split(content: bytes, known: Callable[[], AbstractSet[str]], likely: bytes = b"") -> Split:
-    """Take a hosts file apart. `known` gives the names of the plan, `likely` is the block that it most likely has.
+def split_hosts_file(
+    content: bytes, get_known_names: Callable[[], AbstractSet[str]], likely_block: bytes = b""
+) -> HostsFileParts:
+    """Take a hosts file apart. `get_known_names` gives the names of the plan, `likely_block` is the block that it most likely has.
 
     Between a marker and its pair, whatever looks like a line of the block is ours. Next to a marker that has lost its
     pair only the lines that block a name of the plan are. Everything else is foreign, wherever it is.
     """
-    rest = content[len(likely) :]
-    if likely and content.startswith(likely) and BEGIN not in rest and END not in rest:
-        return Split(likely, rest)
+    remainder = content[len(likely_block) :]
+    if (
+        likely_block
+        and content.startswith(likely_block)
+        and BEGIN_MARKER not in remainder
+        and END_MARKER not in remainder
+    ):
+        return HostsFileParts(likely_block, remainder)
     lines = content.splitlines(keepends=True)
-    begins = {i for i, line in enumerate(lines) if line.strip() in (BEGIN, BEGIN + NEW_FILE)}
-    ends = {i for i, line in enumerate(lines) if line.strip() == END}
-    ours: set[int] = begins | ends
+    begins = {
+        line_index
+        for line_index, line in enumerate(lines)
+        if line.strip() in (BEGIN_MARKER, BEGIN_MARKER + NEW_FILE_NOTE)
+    }
+    ends = {line_index for line_index, line in enumerate(lines) if line.strip() == END_MARKER}
+    own_indexes: set[int] = begins | ends
     damage: dict[str, None] = {}
-    blocks = 0
-    start = None
-    for i in sorted(ours):
-        if i in ends and start is not None:
-            between = range(start + 1, i)
-            mine = [j for j in between if _plainly_ours(lines[j]) or _sink(lines[j])[1]]
-            if len(mine) < len(between):
+    block_count = 0
+    begin_index = None
+    for line_index in sorted(own_indexes):
+        if line_index in ends and begin_index is not None:
+            inner_indexes = range(begin_index + 1, line_index)
+            own_inner_indexes = [
+                inner_index
+                for inner_index in inner_indexes
+                if _is_signed_line(lines[inner_index]) or _parse_sink_line(lines[inner_index])[1]
+            ]
+            if len(own_inner_indexes) < len(inner_indexes):
                 damage["other lines within it"] = None
-            ours.update(mine)
-            blocks += 1
-            start = None
-        elif i in ends:
+            own_indexes.update(own_inner_indexes)
+            block_count += 1
+            begin_index = None
+        elif line_index in ends:
             damage["an end without a beginning"] = None
-            ours.update(_run(lines, range(i - 1, -1, -1), known()))
+            own_indexes.update(_iterate_own_indexes(lines, range(line_index - 1, -1, -1), get_known_names()))
         else:
-            if start is not None:
+            if begin_index is not None:
                 damage["a beginning without an end"] = None
-                ours.update(_run(lines, range(start + 1, i), known()))
-            start = i
-    if start is not None:
+                own_indexes.update(_iterate_own_indexes(lines, range(begin_index + 1, line_index), get_known_names()))
+            begin_index = line_index
+    if begin_index is not None:
         damage["a beginning without an end"] = None
-        ours.update(_run(lines, range(start + 1, len(lines)), known()))
-    if blocks > 1:
+        own_indexes.update(_iterate_own_indexes(lines, range(begin_index + 1, len(lines)), get_known_names()))
+    if block_count > 1:
         damage["it is there twice"] = None
-    return Split(
-        ours=b"".join(line for i, line in enumerate(lines) if i in ours),
-        foreign=b"".join(line for i, line in enumerate(lines) if i not in ours),
+    return HostsFileParts(
+        own_lines=b"".join(line for line_index, line in enumerate(lines) if line_index in own_indexes),
+        foreign_lines=b"".join(line for line_index, line in enumerate(lines) if line_index not in own_indexes),
         damage=", ".join(damage),
-        made=any(lines[i].strip() == BEGIN + NEW_FILE for i in begins),
+        is_new_file=any(lines[line_index].strip() == BEGIN_MARKER + NEW_FILE_NOTE for line_index in begins),
     )
 
 
-def _run(lines: Sequence[bytes], indexes: Iterable[int], known: AbstractSet[str]) -> Iterator[int]:
+def _iterate_own_indexes(
+    lines: Sequence[bytes], indexes: Iterable[int], known_names: AbstractSet[str]
+) -> Iterator[int]:
     """The indexes up to the first line that is not one of a block of the plan's names."""
-    for i in indexes:
-        if not _plainly_ours(lines[i]) and _sink(lines[i])[1] not in known:
+    for line_index in indexes:
+        if not _is_signed_line(lines[line_index]) and _parse_sink_line(lines[line_index])[1] not in known_names:
             return
-        yield i
+        yield line_index
 
 
-def _plainly_ours(line: bytes) -> bool:
-    return line.strip().startswith((_SIGNED, _WITNESS))
+def _is_signed_line(line: bytes) -> bool:
+    return line.strip().startswith((_SIGNED_PREFIX, _WITNESS_LINE))
 
 
-def _sink(line: bytes) -> tuple[bytes, str]:
+def _parse_sink_line(line: bytes) -> tuple[bytes, str]:
     """Address and name of a line as the block has them; the name is "" for any other line."""
     words = line.split()
-    if len(words) == 2 and words[0] in SINKS:
+    if len(words) == 2 and words[0] in SINK_ADDRESSES:
         return words[0], words[1].decode("utf-8", "replace")
     return b"", ""

@@ -6,77 +6,89 @@ from typing import TYPE_CHECKING
 
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host
-from .backends.declaration import SERVER, STUB
-from .backends.registry import FILTERS, backend
-from .observed import Observed, observe_resolution
+from .backends.declaration import SERVER_KIND, STUB_KIND
+from .backends.registry import FILTER_BACKENDS, load_backend
+from .observed import DnsObservation, observe_resolution
 
 if TYPE_CHECKING:
     from ....model.types.plan import ControlSettings, Plan
 
-HOSTS = "hosts"
+HOSTS_BACKEND = "hosts"
 
 
-class Choice(NamedTuple):
+class BackendChoice(NamedTuple):
     """A host's backend."""
 
-    name: str
-    observed: Observed
-    traced: tuple[str, ...]  # the filters that this host could have traces of
-    why: str = ""  # why it is the hosts file
+    backend_name: str
+    observation: DnsObservation
+    possible_backends: tuple[str, ...]  # the filters that this host could have traces of
+    fallback_reason: str = ""  # why it is the hosts file
 
 
-def choose(host: Host, settings: ControlSettings) -> Choice:
+def choose_backend(host: Host, settings: ControlSettings) -> BackendChoice:
     """The backend for a host. Raises ControlError for one that the restrictions name and that the host cannot have."""
     setting = settings.get("backend", "auto")
-    left = {name for name, (_, _, paths) in FILTERS.items() if any(trace(host, path) for path in paths)}
-    observed = observe_resolution(
-        host, [unit for _, unit, _ in FILTERS.values()], every=setting not in ("auto", HOSTS) or bool(left)
+    traced_backends = {
+        name for name, (_, _, paths) in FILTER_BACKENDS.items() if any(has_trace(host, path) for path in paths)
+    }
+    observation = observe_resolution(
+        host,
+        [unit for _, unit, _ in FILTER_BACKENDS.values()],
+        is_every_unit=setting not in ("auto", HOSTS_BACKEND) or bool(traced_backends),
     )
-    traced = tuple(name for name, (_, unit, _) in FILTERS.items() if name in left or unit in observed.units)
-    if setting == HOSTS:
-        return Choice(HOSTS, observed, traced)
+    possible_backends = tuple(
+        name
+        for name, (_, unit, _) in FILTER_BACKENDS.items()
+        if name in traced_backends or unit in observation.pids_by_unit
+    )
+    if setting == HOSTS_BACKEND:
+        return BackendChoice(HOSTS_BACKEND, observation, possible_backends)
     if setting != "auto":
-        if lack := backend(setting).missing(host, observed):
-            raise ControlError(f"proscribe_dns_backend is {setting}, which this host cannot have: {lack}")
-        return Choice(setting, observed, traced)
-    servers = " or ".join(name for name, (kind, _, _) in FILTERS.items() if kind == SERVER)
-    why = f"this host has no resolver of its own that could filter: install and use {servers}"
-    for name in _fitting(host, observed):
-        why = backend(name).missing(host, observed)
-        if not why:
-            return Choice(name, observed, traced)
-    return Choice(HOSTS, observed, traced, why)
+        if obstacle := load_backend(setting).find_obstacle(host, observation):
+            raise ControlError(f"proscribe_dns_backend is {setting}, which this host cannot have: {obstacle}")
+        return BackendChoice(setting, observation, possible_backends)
+    servers = " or ".join(name for name, (kind, _, _) in FILTER_BACKENDS.items() if kind == SERVER_KIND)
+    fallback_reason = f"this host has no resolver of its own that could filter: install and use {servers}"
+    for name in _list_fitting_backends(host, observation):
+        fallback_reason = load_backend(name).find_obstacle(host, observation)
+        if not fallback_reason:
+            return BackendChoice(name, observation, possible_backends)
+    return BackendChoice(HOSTS_BACKEND, observation, possible_backends, fallback_reason)
 
 
-def resolver_users(host: Host, plan: Plan) -> list[str]:
+def list_resolver_users(host: Host, plan: Plan) -> list[str]:
     """The accounts that ask name servers for a host, sorted, for the firewall's forced DNS. None where the host has no
     filter of its own: then plain DNS must stay open for all. Raises ControlError like `observe`.
     """
     section = plan["controls"].get("dns")
     if section is None or section["mode"] != "enforce":
         return []
-    choice = choose(host, section["settings"])
-    return [] if choice.name == HOSTS else backend(choice.name).users(host, choice.observed)
+    choice = choose_backend(host, section["settings"])
+    return (
+        []
+        if choice.backend_name == HOSTS_BACKEND
+        else load_backend(choice.backend_name).list_asking_users(host, choice.observation)
+    )
 
 
-def trace(host: Host, path: str) -> bool:
+def has_trace(host: Host, path: str) -> bool:
     """Whether something of ours is at a path; an ordinary user cannot see the directories made for it."""
     return host.has_traces(path) if host.privileged else host.find_entry(path) is not None
 
 
-def _fitting(host: Host, observed: Observed) -> list[str]:
+def _list_fitting_backends(host: Host, observation: DnsObservation) -> list[str]:
     """The filters that fit a host's name resolution, the best one first."""
-    units = {name: unit for name, (kind, unit, _) in FILTERS.items() if kind == SERVER}
-    if not observed.local:
-        if observed.stub:
-            return [name for name, (kind, _, _) in FILTERS.items() if kind == STUB]
-        busy = any(observed.units.get(unit) for unit in units.values())
-        return ["networkmanager"] if observed.written_by and not busy else []
-    servers = [name for name, unit in units.items() if unit in observed.units]
-    names = [name for name in servers if observed.units[units[name]]]
-    if observed.units.get("NetworkManager.service"):
+    units = {name: unit for name, (kind, unit, _) in FILTER_BACKENDS.items() if kind == SERVER_KIND}
+    if not observation.local_address:
+        if observation.is_stub_first:
+            return [name for name, (kind, _, _) in FILTER_BACKENDS.items() if kind == STUB_KIND]
+        is_server_running = any(observation.pids_by_unit.get(unit) for unit in units.values())
+        return ["networkmanager"] if observation.conf_writer and not is_server_running else []
+    servers = [name for name, unit in units.items() if unit in observation.pids_by_unit]
+    names = [name for name in servers if observation.pids_by_unit[units[name]]]
+    if observation.pids_by_unit.get("NetworkManager.service"):
         from .backends import networkmanager
 
-        if networkmanager.mode(host) == "dnsmasq" or host.find_entry(networkmanager.SWITCH) is not None:
+        if networkmanager.read_dns_mode(host) == "dnsmasq" or host.find_entry(networkmanager.SWITCH_PATH) is not None:
             names.append("networkmanager")
     return list(dict.fromkeys([*names, *servers]))  # one that is meant to run and does not is still the host's resolver

@@ -8,45 +8,60 @@ from __future__ import annotations
 from typing import Iterable, Sequence
 
 from ...system import Host, Process
-from .filtering import Command, Filter, Stage, restarting
-from .observed import Observed, round_it
-from .rendering import Language
+from .filtering import Command, DnsFilter, FilterStage, make_restart_commands
+from .observed import DnsObservation, find_bypasses
+from .rendering import ResolverLanguage
 
-FILE_NAME = "proscribe.conf"  # where the resolver reads every name, or *.conf
+DROP_IN_NAME = "proscribe.conf"  # where the resolver reads every name, or *.conf
 
 
-def filter_of(
-    host: Host, observed: Observed, name: str, unit: str, file: str, language: Language, check: Command = ()
-) -> Filter:
-    """The resolver as a filter, with its names in `file`. The command `check` reads a candidate, which comes last."""
-    address = observed.local or "127.0.0.1"
-    return Filter(
+def make_drop_in_filter(
+    host: Host,
+    observation: DnsObservation,
+    name: str,
+    unit: str,
+    file_path: str,
+    language: ResolverLanguage,
+    check_command: Command = (),
+) -> DnsFilter:
+    """The resolver as a filter, with its names in `file_path`. The command `check_command` reads a candidate, which comes last."""
+    address = observation.local_address or "127.0.0.1"
+    return DnsFilter(
         manager=name,
-        file=file,
+        file_path=file_path,
         language=language,
-        stages=lambda text: [Stage({file: text}, restarting(unit), [(address, 53)], left=restarting(unit))],
-        check=check,
+        make_stages=lambda text: [
+            FilterStage(
+                {file_path: text},
+                make_restart_commands(unit),
+                [(address, 53)],
+                removed_commands=make_restart_commands(unit),
+            )
+        ],
+        check_command=check_command,
         units=(unit,),
-        bypasses=round_it(host, observed, name),
+        bypasses=find_bypasses(host, observation, name),
     )
 
 
-def standing(observed: Observed, unit: str, files: Iterable[str]) -> list[Stage]:
+def list_drop_in_stages(observation: DnsObservation, unit: str, file_paths: Iterable[str]) -> list[FilterStage]:
     """Each of the files that such a resolver can have of ours."""
-    restart = restarting(unit, "try-restart") if unit in observed.units else []
-    return [Stage({file: ""}, (), (), left=restart) for file in dict.fromkeys(files)]
+    restart = make_restart_commands(unit, "try-restart") if unit in observation.pids_by_unit else []
+    return [FilterStage({file_path: ""}, (), (), removed_commands=restart) for file_path in dict.fromkeys(file_paths)]
 
 
-def others(host: Host, main: str, folders: Sequence[str], ours: Sequence[str] = (FILE_NAME,)) -> list[str]:
-    """The files of the organisation's own that it reads: its main file, and those beside `ours`."""
+def list_other_files(
+    host: Host, main_file: str, folders: Sequence[str], own_names: Sequence[str] = (DROP_IN_NAME,)
+) -> list[str]:
+    """The files of the organisation's own that it reads: its main file, and those beside `own_names`."""
     return [
-        main,
-        *(f"{folder}/{name}" for folder in folders for name in host.list_directory(folder) if name not in ours),
+        main_file,
+        *(f"{folder}/{name}" for folder in folders for name in host.list_directory(folder) if name not in own_names),
     ]
 
 
-def users(host: Host, observed: Observed, unit: str) -> list[str]:
+def list_unit_users(host: Host, observation: DnsObservation, unit: str) -> list[str]:
     """The account that it runs for."""
-    pid = observed.units.get(unit, 0)
+    pid = observation.pids_by_unit.get(unit, 0)
     owner = host.find_process_owner(Process(pid, "")) if pid else None
     return [owner.name] if owner else []

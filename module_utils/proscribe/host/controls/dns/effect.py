@@ -13,81 +13,99 @@ from ...system import Host, ObservationError
 
 if TYPE_CHECKING:
     from ...system.names import NameResolution
-    from .desired import Desired
+    from .desired import DesiredNames
 
 # "internal" is reserved for private use (ICANN, 2024); "invalid" will not do, since systemd-resolved answers it itself.
-WITNESS = "filter.proscribe.internal"
-EXPORT_WITNESS = "export.proscribe.internal"  # of a network's resolver, which must not answer in a host's place
-ADDRESS = "127.80.82.83"  # nothing listens there
-PATIENCE = 6.0  # seconds for each of the two questions; an answer of this host takes much less than one of them
-_IPV4, _BOTH = (
+WITNESS_NAME = "filter.proscribe.internal"
+EXPORT_WITNESS_NAME = "export.proscribe.internal"  # of a network's resolver, which must not answer in a host's place
+WITNESS_ADDRESS = "127.80.82.83"  # nothing listens there
+RESOLVE_TIMEOUT_SECONDS = (
+    6.0  # seconds for each of the two questions; an answer of this host takes much less than one of them
+)
+_IPV4_FAMILY, _ANY_FAMILY = (
     2,
     0,
 )  # AF_INET, AF_UNSPEC; the witness has no address of IPv6, and a question for one would leave the host
-_SINKS = {"0.0.0.0", "::"}
+_SINK_ADDRESSES = {"0.0.0.0", "::"}
 
 
-class Tried(NamedTuple):
+class FilterEffect(NamedTuple):
     """What was tried; nothing is wrong with what could not be."""
 
-    idle: str = ""  # why what we have written has no effect
-    unseen: str = ""  # why it is not known whether it has
-    opened: str = ""  # the blocked name that resolves all the same
-    leads: str = ""  # to which address
+    idle_reason: str = ""  # why what we have written has no effect
+    unseen_reason: str = ""  # why it is not known whether it has
+    resolved_name: str = ""  # the blocked name that resolves all the same
+    resolved_address: str = ""  # to which address
 
 
-def of_filter(host: Host, desired: Desired, gives_up: Callable[[], bool], same_letters: bool = True) -> Tried:
-    """Ask for the witness, and then for one of the names that are blocked. `gives_up`: whether the resolver answers
+def probe_filter_effect(
+    host: Host, desired_names: DesiredNames, is_unavailable: Callable[[], bool], is_case_preserved: bool = True
+) -> FilterEffect:
+    """Ask for the witness, and then for one of the names that are blocked. `is_unavailable`: whether the resolver answers
     nobody now, and so no name resolves at all. systemd-resolved asks in small letters, so that what is asked here would
     count as a hit: then the witness has to do.
     """
     try:
-        witness = host.resolve_name(f"{WITNESS}.", _IPV4, PATIENCE)
-        if witness is None or (witness.failure and gives_up()):
-            return Tried()
-        if ADDRESS not in witness.addresses:
-            return _idle(witness)
-        if not same_letters:
-            return Tried()
-        name = _in_turn(host, desired)
-        return _opened(name, host.resolve_name(f"{name.upper()}.", _IPV4, PATIENCE))
-    except ObservationError as silent:
-        return Tried(unseen=str(silent))
+        witness = host.resolve_name(f"{WITNESS_NAME}.", _IPV4_FAMILY, RESOLVE_TIMEOUT_SECONDS)
+        if witness is None or (witness.failure and is_unavailable()):
+            return FilterEffect()
+        if WITNESS_ADDRESS not in witness.addresses:
+            return _make_idle_effect(witness)
+        if not is_case_preserved:
+            return FilterEffect()
+        blocked_name = _choose_test_name(host, desired_names)
+        return _make_open_effect(
+            blocked_name, host.resolve_name(f"{blocked_name.upper()}.", _IPV4_FAMILY, RESOLVE_TIMEOUT_SECONDS)
+        )
+    except ObservationError as silence:
+        return FilterEffect(unseen_reason=str(silence))
 
 
-def of_file(host: Host, desired: Desired) -> Tried:
+def probe_hosts_file_effect(host: Host, desired_names: DesiredNames) -> FilterEffect:
     """Ask for one of the names that are blocked. Its address comes from the file, and from nowhere else. Only
     systemd-resolved answers that there is no such name. Then the witness shows whether programs go by the file.
     """
-    name = _in_turn(host, desired)
+    blocked_name = _choose_test_name(host, desired_names)
     try:
-        found = host.resolve_name(name.upper(), _BOTH, PATIENCE)
-        if found is None or (found.addresses and not {*found.addresses} - _SINKS):
-            return Tried()
-        witness = host.resolve_name(WITNESS, _IPV4, PATIENCE)
-    except ObservationError as silent:
-        return Tried(unseen=str(silent))
-    return _opened(name, found) if witness and ADDRESS in witness.addresses else _idle(witness)
+        resolution = host.resolve_name(blocked_name.upper(), _ANY_FAMILY, RESOLVE_TIMEOUT_SECONDS)
+        if resolution is None or (resolution.addresses and not {*resolution.addresses} - _SINK_ADDRESSES):
+            return FilterEffect()
+        witness = host.resolve_name(WITNESS_NAME, _IPV4_FAMILY, RESOLVE_TIMEOUT_SECONDS)
+    except ObservationError as silence:
+        return FilterEffect(unseen_reason=str(silence))
+    return (
+        _make_open_effect(blocked_name, resolution)
+        if witness and WITNESS_ADDRESS in witness.addresses
+        else _make_idle_effect(witness)
+    )
 
 
-def _idle(witness: NameResolution | None) -> Tried:
-    said = witness and (", ".join(witness.addresses) or witness.failure) or "no such name"
-    return Tried(idle=f"programs do not go by it: the C library says of {WITNESS}: {said}")
+def _make_idle_effect(witness: NameResolution | None) -> FilterEffect:
+    answer = witness and (", ".join(witness.addresses) or witness.failure) or "no such name"
+    return FilterEffect(idle_reason=f"programs do not go by it: the C library says of {WITNESS_NAME}: {answer}")
 
 
-def _opened(name: str, found: NameResolution | None) -> Tried:
-    leads = [address for address in found.addresses if address not in _SINKS] if found else []
-    return Tried(opened=name, leads=leads[0]) if leads else Tried()
+def _make_open_effect(name: str, resolution: NameResolution | None) -> FilterEffect:
+    real_addresses = (
+        [address for address in resolution.addresses if address not in _SINK_ADDRESSES] if resolution else []
+    )
+    return FilterEffect(resolved_name=name, resolved_address=real_addresses[0]) if real_addresses else FilterEffect()
 
 
-def queried_here(name: str) -> bool:
+def is_observation_query(name: str) -> bool:
     """Whether the name of a question that a resolver has logged is spelled as only an observation spells it."""
     return name.isupper()
 
 
-def _in_turn(host: Host, desired: Desired) -> str:
+def _choose_test_name(host: Host, desired_names: DesiredNames) -> str:
     """One of the names, and another one the next time: of the services in turn, and of the names of each."""
-    services = [names for names in desired.services.values() if not desired.left.keys() >= set(names)]
-    moment = int(host.clock())
-    mine = [name for name in services[moment % len(services)] if name not in desired.left]
-    return mine[moment // len(services) % len(mine)]
+    service_names = [
+        names
+        for names in desired_names.names_by_service.values()
+        if not desired_names.spared_names.keys() >= set(names)
+    ]
+    clock_seconds = int(host.clock())
+    blocked_names = [
+        name for name in service_names[clock_seconds % len(service_names)] if name not in desired_names.spared_names
+    ]
+    return blocked_names[clock_seconds // len(service_names) % len(blocked_names)]

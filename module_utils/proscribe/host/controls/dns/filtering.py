@@ -1,6 +1,6 @@
 """What the backends with a real filter share: a resolver that has read our file, seen from both ends.
 
-A backend describes itself as a `Filter`: the files, what makes the resolver read them, and where it answers then.
+A backend describes itself as a `DnsFilter`: the files, what makes the resolver read them, and where it answers then.
 """
 
 from __future__ import annotations
@@ -13,11 +13,18 @@ from ....model.finding import Finding, RuleVerdict, judge_rule
 from ...system import Host, ObservationError
 from ...system.units import UNIT_DIRECTORY, find_foreign_files, is_suspended, read_unit_text
 from . import rendering
-from .desired import Desired, covering, service_verdicts
-from .effect import WITNESS, Tried, of_filter
-from .observed import RESOLV_CONF, STUBS, content, loopback, nameservers, queried_besides
-from .question import GAVE_UP, TXT, WAITS, ask
-from .rendering import Language
+from .desired import DesiredNames, find_covering_name, judge_services
+from .effect import WITNESS_NAME, FilterEffect, probe_filter_effect
+from .observed import (
+    RESOLV_CONF_PATH,
+    STUB_ADDRESSES,
+    is_loopback,
+    make_besides_finding,
+    parse_nameservers,
+    read_own_text,
+)
+from .question import FAILURE_CODES, QUERY_TIMEOUTS_SECONDS, TXT_TYPE, query_resolver
+from .rendering import ResolverLanguage
 
 if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
@@ -25,201 +32,240 @@ if TYPE_CHECKING:
 Command = Sequence[str]
 
 
-class Stage(NamedTuple):
+class FilterStage(NamedTuple):
     """Files that take effect together, and the commands about them."""
 
     files: Mapping[str, str]  # path -> text
-    start: Sequence[Command]  # once they are written: the service reads them
-    answers: Sequence[tuple[str, int]]  # addresses and ports that answer with the filter's digest then
-    leave: Sequence[Command] = ()  # before they are deleted
-    left: Sequence[Command] = ()  # and after
-    exists: Sequence[str] = ()  # paths that `start` makes and that have to be there: links of enabled units
+    start_commands: Sequence[Command]  # once they are written: the service reads them
+    answer_addresses: Sequence[tuple[str, int]]  # addresses and ports that answer with the filter's digest then
+    leave_commands: Sequence[Command] = ()  # before they are deleted
+    removed_commands: Sequence[Command] = ()  # and after
+    required_paths: Sequence[
+        str
+    ] = ()  # paths that `start_commands` makes and that have to be there: links of enabled units
 
 
-def restarting(unit: str, verb: str = "restart") -> list[Command]:
+def make_restart_commands(unit: str, verb: str = "restart") -> list[Command]:
     """Have a unit start again, also one that was started often of late: systemd stops it, and then refuses to start it
     (StartLimitBurst=, systemd.unit(5)), which would leave the host without names.
     """
     return [("systemctl", "reset-failed", unit), ("systemctl", verb, unit)]
 
 
-class Filter(NamedTuple):
+class DnsFilter(NamedTuple):
     """A resolver of this host, as a filter."""
 
     manager: str  # of its findings: dnsmasq, unbound, ...
-    file: str  # the path of the file with the names
-    language: Language  # of that file
-    stages: Callable[[str], Sequence[Stage]]  # all that has to be there for that text to be in effect
+    file_path: str  # the path of the file with the names
+    language: ResolverLanguage  # of that file
+    make_stages: Callable[[str], Sequence[FilterStage]]  # all that has to be there for that text to be in effect
     # Has a tool read a candidate: the command, which gets the path as its last word, or what makes it of a path. ()
     # where no tool reads a file without using it.
-    check: Command | Callable[[str], Command]
+    check_command: Command | Callable[[str], Command]
     units: Sequence[str]  # that its resolvers run in
-    logs: str = ""  # the unit in whose journal it logs hits; "" if it logs none
+    log_unit: str = ""  # the unit in whose journal it logs hits; "" if it logs none
     bypasses: Sequence[Finding] = ()  # bypasses that enforcing does not close
-    routed: Sequence[tuple[str, str]] = ()  # (link, domain): what systemd-resolved asks a link's own servers
+    routed_domains: Sequence[tuple[str, str]] = ()  # (link, domain): what systemd-resolved asks a link's own servers
     # (link, domain): for these the filter itself asks a link's own servers, whatever its file has for wider names.
-    lent: Sequence[tuple[str, str]] = ()
+    link_domains: Sequence[tuple[str, str]] = ()
     # A link's own servers are asked for every name too, and the first answer counts. A foreign answer of a stub shows
     # nothing then, and a restart corrects nothing.
     is_raced: bool = False
-    unseen: str = ""  # why that is not known
-    openers: Sequence[tuple[str, str, str]] = ()  # lines of the organisation's own: (path, line, the name it opens)
-    more: str = ""  # further lines of the file
+    unseen_reason: str = ""  # why that is not known
+    opening_lines: Sequence[
+        tuple[str, str, str]
+    ] = ()  # lines of the organisation's own: (path, line, the name it opens)
+    extra_lines: str = ""  # further lines of the file
 
-    def render(self, desired: Desired) -> str:
+    def render_file(self, desired_names: DesiredNames) -> str:
         """The text of the file. Raises ControlError for a name that is none."""
-        return rendering.text(self.language, desired) + self.more
+        return rendering.render_filter(self.language, desired_names) + self.extra_lines
 
-    def checking(self, path: str) -> Command:
+    def make_check_command(self, path: str) -> Command:
         """The command that has a tool read a candidate at a path; () for none."""
-        if callable(self.check):
-            return self.check(path)
-        return (*self.check, path) if self.check else ()
+        if callable(self.check_command):
+            return self.check_command(path)
+        return (*self.check_command, path) if self.check_command else ()
 
 
-def observe(
-    host: Host, section: PlanSection, desired: Desired, filter_: Filter, leftovers: Sequence[Finding]
+def observe_filter(
+    host: Host, section: PlanSection, desired_names: DesiredNames, filter_: DnsFilter, leftovers: Sequence[Finding]
 ) -> list[RuleVerdict]:
     """Whether the filter is there, runs with this very file, and is what programs query. `leftovers` of other backends
     are reported with it. Raises ControlError, Unseen.
     """
-    pattern = Finding("name", "", manager=filter_.manager, path=filter_.file)
-    text = filter_.render(desired)
-    current = host.read_text(filter_.file) or ""
-    stages = filter_.stages(text)
-    wrong = [finding for stage in stages for finding in amiss(host, filter_, stage)]
-    names = desired.names
-    idle, unseen = _idle(host, filter_, stages, text) if current == text else ("", "")
-    if idle:
-        wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
-    served = current == text and not idle and not unseen
-    is_stub = any(address in STUBS for stage in stages for address, _ in stage.answers)
-    effect = of_filter(host, desired, partial(_gives_up, host, stages), not is_stub) if served else Tried()
-    blocked = (names if current == text else set(filter_.language.blocked.findall(current))) - {effect.opened}
-    unseen = unseen or effect.unseen or filter_.unseen
-    verdicts = service_verdicts(section, desired, blocked, pattern, idle or effect.idle, unseen)
-    if served:  # a restart corrects nothing of what is wrong all the same
+    name_pattern = Finding("name", "", manager=filter_.manager, path=filter_.file_path)
+    text = filter_.render_file(desired_names)
+    current_text = host.read_text(filter_.file_path) or ""
+    stages = filter_.make_stages(text)
+    file_findings = [finding for stage in stages for finding in find_stage_defects(host, filter_, stage)]
+    blocked_names = desired_names.blocked_names
+    idle_reason, unseen_reason = _explain_idle_filter(host, filter_, stages, text) if current_text == text else ("", "")
+    if idle_reason:
+        file_findings.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle_reason))
+    is_served = current_text == text and not idle_reason and not unseen_reason
+    is_stub = any(address in STUB_ADDRESSES for stage in stages for address, _ in stage.answer_addresses)
+    filter_effect = (
+        probe_filter_effect(host, desired_names, partial(_is_resolved_unavailable, host, stages), not is_stub)
+        if is_served
+        else FilterEffect()
+    )
+    blocked_on_host = (
+        blocked_names if current_text == text else set(filter_.language.blocked_pattern.findall(current_text))
+    ) - {filter_effect.resolved_name}
+    unseen_reason = unseen_reason or filter_effect.unseen_reason or filter_.unseen_reason
+    verdicts = judge_services(
+        section, desired_names, blocked_on_host, name_pattern, idle_reason or filter_effect.idle_reason, unseen_reason
+    )
+    if is_served:  # a restart corrects nothing of what is wrong all the same
         verdicts = [verdict._replace(drifted=False) for verdict in verdicts]
-    if filter_.logs and not idle:
+    if filter_.log_unit and not idle_reason:
         from . import hits  # a host without a filter has no use for it
 
-        of = {f"dns/{id_}": set(names) - set(desired.left) for id_, names in desired.services.items()}
-        counts = hits.count(host, filter_.logs, filter_.language.hit, of)
-        verdicts = [verdict._replace(attempts=counts.get(verdict.rule, 0)) for verdict in verdicts]
-    past = [*filter_.bypasses, *_routed(filter_, names), *_without_effect(filter_, effect), *_beside(host, text)]
-    whole = judge_rule("dns/resolver", {"mode": section["mode"]}, [*wrong, *leftovers, *past], unseen)
-    whole = whole._replace(drifted=whole.drifted and bool(wrong or leftovers))
-    return [*(_with_openers(verdict, section, desired, filter_) for verdict in verdicts), whole]
-
-
-def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
-    """What of a stage is not on the disk as it should be."""
-    found = []
-    for path, text in stage.files.items():
-        there = read_unit_text(host, path)
-        if there != text:
-            detail = "missing" if there is None else "changed"
-            found.append(Finding("file", path, manager=filter_.manager, path=path, detail=detail))
-    found += [
-        Finding("unit", unit, manager="systemd", path=path, detail=f"overridden by {path}")
-        for unit, path in overriding(host, stage)
+        names_by_rule = {
+            f"dns/{service_id}": set(blocked_names) - set(desired_names.spared_names)
+            for service_id, blocked_names in desired_names.names_by_service.items()
+        }
+        hit_counts = hits.count_service_hits(host, filter_.log_unit, filter_.language.hit_pattern, names_by_rule)
+        verdicts = [verdict._replace(attempts=hit_counts.get(verdict.rule, 0)) for verdict in verdicts]
+    bypass_findings = [
+        *filter_.bypasses,
+        *_find_routed_links(filter_, blocked_names),
+        *_find_missing_effect(filter_, filter_effect),
+        *_find_other_servers(host, text),
     ]
-    found += [
+    resolver_verdict = judge_rule(
+        "dns/resolver", {"mode": section["mode"]}, [*file_findings, *leftovers, *bypass_findings], unseen_reason
+    )
+    resolver_verdict = resolver_verdict._replace(drifted=resolver_verdict.drifted and bool(file_findings or leftovers))
+    return [*(_add_opening_lines(verdict, section, desired_names, filter_) for verdict in verdicts), resolver_verdict]
+
+
+def find_stage_defects(host: Host, filter_: DnsFilter, stage: FilterStage) -> list[Finding]:
+    """What of a stage is not on the disk as it should be."""
+    defects = []
+    for path, text in stage.files.items():
+        current_text = read_unit_text(host, path)
+        if current_text != text:
+            detail = "missing" if current_text is None else "changed"
+            defects.append(Finding("file", path, manager=filter_.manager, path=path, detail=detail))
+    defects += [
+        Finding("unit", unit, manager="systemd", path=path, detail=f"overridden by {path}")
+        for unit, path in find_overriding_files(host, stage)
+    ]
+    defects += [
         Finding("unit", path.rpartition("/")[2], manager="systemd", path=path, detail="not enabled")
-        for path in stage.exists
+        for path in stage.required_paths
         if host.find_entry(path) is None
     ]
-    return found
+    return defects
 
 
-def overriding(host: Host, stage: Stage) -> list[tuple[str, str]]:
+def find_overriding_files(host: Host, stage: FilterStage) -> list[tuple[str, str]]:
     """The files that somebody put before or beside the units of a stage, each with the unit."""
     units = [path.rpartition("/")[2] for path in stage.files if path.startswith(f"{UNIT_DIRECTORY}/")]
     return [(unit, path) for unit, paths in find_foreign_files(host, units).items() for path in paths] if units else []
 
 
-def is_held(host: Host, filter_: Filter) -> bool:
+def is_resolver_held(host: Host, filter_: DnsFilter) -> bool:
     """Whether a process of a resolver that is silent is stopped. No busy host is so."""
     return any(is_suspended(host, unit) for unit in filter_.units)
 
 
-def serves(host: Host, address: str, port: int, text: str, waits: Sequence[float] = WAITS) -> bool:
+def is_serving_file(
+    host: Host, address: str, port: int, text: str, waits: Sequence[float] = QUERY_TIMEOUTS_SECONDS
+) -> bool:
     """Whether the resolver there answers out of this very file. Raises Unseen if it is silent, each of `waits` long.
 
     systemd-resolved gives up on every question while no link is up, and then no name resolves at all: that is as good.
     """
-    answer = ask(host, address, port, WITNESS, TXT, waits)
-    if answer is None:
+    dns_answer = query_resolver(host, address, port, WITNESS_NAME, TXT_TYPE, waits)
+    if dns_answer is None:
         return False
-    return rendering.digest_in(text) in answer.texts or (answer.rcode in GAVE_UP and address in STUBS)
+    return rendering.find_digest(text) in dns_answer.texts or (
+        dns_answer.rcode in FAILURE_CODES and address in STUB_ADDRESSES
+    )
 
 
-def serves_now(host: Host, address: str, port: int, text: str) -> bool:
+def is_serving_now(host: Host, address: str, port: int, text: str) -> bool:
     """The same, without patience: who is silent now may answer later."""
     try:
-        return serves(host, address, port, text, WAITS[:1])
+        return is_serving_file(host, address, port, text, QUERY_TIMEOUTS_SECONDS[:1])
     except ObservationError:
         return False
 
 
-def _idle(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> tuple[str, str]:
+def _explain_idle_filter(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage], text: str) -> tuple[str, str]:
     """Why the file has no effect, and why that is unknown; "" if it has, and if it is known."""
-    for address, port in (where for stage in stages for where in stage.answers):
+    for address, port in (answer_address for stage in stages for answer_address in stage.answer_addresses):
         try:
-            if not serves(host, address, port, text):
+            if not is_serving_file(host, address, port, text):
                 return f"{address} port {port} does not answer with what the file says", ""
-        except ObservationError as silent:
-            return (f"{silent} (stopped by a signal, or frozen)", "") if is_held(host, filter_) else ("", str(silent))
+        except ObservationError as silence:
+            return (
+                (f"{silence} (stopped by a signal, or frozen)", "")
+                if is_resolver_held(host, filter_)
+                else ("", str(silence))
+            )
     return "", ""
 
 
-def _gives_up(host: Host, stages: Sequence[Stage]) -> bool:
+def _is_resolved_unavailable(host: Host, stages: Sequence[FilterStage]) -> bool:
     """Whether systemd-resolved answers no question now."""
-    queried = [where for stage in stages for where in stage.answers if where[0] in STUBS]
-    answers = (ask(host, *where, WITNESS, TXT) for where in queried)
-    return any(answer is not None and answer.rcode in GAVE_UP for answer in answers)
+    stub_addresses = [
+        answer_address
+        for stage in stages
+        for answer_address in stage.answer_addresses
+        if answer_address[0] in STUB_ADDRESSES
+    ]
+    dns_answers = (query_resolver(host, *answer_address, WITNESS_NAME, TXT_TYPE) for answer_address in stub_addresses)
+    return any(dns_answer is not None and dns_answer.rcode in FAILURE_CODES for dns_answer in dns_answers)
 
 
-def _routed(filter_: Filter, names: AbstractSet[str]) -> list[Finding]:
+def _find_routed_links(filter_: DnsFilter, blocked_names: AbstractSet[str]) -> list[Finding]:
     """Links whose own name servers are asked for a blocked name."""
     return [
         Finding("link", link, manager=filter_.manager, detail=f"its own name servers are asked for {domain}")
-        for link, domain in filter_.routed
-        if covering(domain, names) or any(name.endswith(f".{domain}") for name in names)
+        for link, domain in filter_.routed_domains
+        if find_covering_name(domain, blocked_names) or any(name.endswith(f".{domain}") for name in blocked_names)
     ]
 
 
-def _without_effect(filter_: Filter, effect: Tried) -> list[Finding]:
-    finding = Finding("resolver", filter_.manager, manager=filter_.manager, detail=effect.idle)
-    if effect.opened:
-        finding = finding._replace(id=effect.opened, detail=f"the C library says {effect.leads} all the same")
+def _find_missing_effect(filter_: DnsFilter, filter_effect: FilterEffect) -> list[Finding]:
+    finding = Finding("resolver", filter_.manager, manager=filter_.manager, detail=filter_effect.idle_reason)
+    if filter_effect.resolved_name:
+        finding = finding._replace(
+            id=filter_effect.resolved_name, detail=f"the C library says {filter_effect.resolved_address} all the same"
+        )
     return [finding] if finding.detail else []
 
 
-def _beside(host: Host, text: str) -> list[Finding]:
+def _find_other_servers(host: Host, text: str) -> list[Finding]:
     """Resolvers of this host that programs ask besides the first one, and that do not answer out of the file."""
-    servers = nameservers(content(host, RESOLV_CONF))[1:]
-    others = [server for server in servers if loopback(server) and server not in STUBS]
-    return [queried_besides(server) for server in others if not serves_now(host, server, 53, text)]
+    servers = parse_nameservers(read_own_text(host, RESOLV_CONF_PATH))[1:]
+    other_servers = [server for server in servers if is_loopback(server) and server not in STUB_ADDRESSES]
+    return [make_besides_finding(server) for server in other_servers if not is_serving_now(host, server, 53, text)]
 
 
-def _with_openers(verdict: RuleVerdict, section: PlanSection, desired: Desired, filter_: Filter) -> RuleVerdict:
+def _add_opening_lines(
+    verdict: RuleVerdict, section: PlanSection, desired_names: DesiredNames, filter_: DnsFilter
+) -> RuleVerdict:
     """The verdict, with the organisation's own lines that open what the service's rule blocks, and links that do."""
-    id_ = verdict.rule.partition("/")[2]
-    names = set(desired.services.get(id_, ())) - set(desired.left)
-    found = [
+    service_id = verdict.rule.partition("/")[2]
+    blocked_names = set(desired_names.names_by_service.get(service_id, ())) - set(desired_names.spared_names)
+    openings = [
         Finding(
             "line", name, manager=filter_.manager, path=path, detail=f"the organisation's own line opens it: {line}"
         )
-        for path, line, name in filter_.openers
-        if covering(name, names) and not covering(name, desired.through)
+        for path, line, name in filter_.opening_lines
+        if find_covering_name(name, blocked_names) and not find_covering_name(name, desired_names.open_names)
     ]
-    found += [
+    openings += [
         Finding("link", link, manager=filter_.manager, detail=f"its own name servers are asked for {domain}")
-        for link, domain in filter_.lent
-        if covering(domain, names | desired.through) in names
+        for link, domain in filter_.link_domains
+        if find_covering_name(domain, blocked_names | desired_names.open_names) in blocked_names
     ]
-    if not found:
+    if not openings:
         return verdict
-    judged = judge_rule(verdict.rule, section["services"][id_], [*verdict.findings, *found])
-    return judged._replace(drifted=verdict.drifted)  # that line is theirs to take out
+    new_verdict = judge_rule(verdict.rule, section["services"][service_id], [*verdict.findings, *openings])
+    return new_verdict._replace(drifted=verdict.drifted)  # that line is theirs to take out

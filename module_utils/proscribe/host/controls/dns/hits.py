@@ -1,7 +1,7 @@
 """How often the filter has answered for a service since the boot, out of the journal of the resolver's unit.
 
 What a resolver logs has the name that was queried, or the blocked one above it; which service that belongs to, only
-the plan knows. The newest LINES lines are read: a journal may be large, and more tries than that say nothing more.
+the plan knows. The newest MAX_JOURNAL_LINES lines are read: a journal may be large, and more tries than that say nothing more.
 """
 
 from __future__ import annotations
@@ -9,39 +9,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, AbstractSet, Iterator, Mapping
 
 from ...system import ControlError, Host
-from .desired import covering
-from .effect import queried_here
+from .desired import find_covering_name
+from .effect import is_observation_query
 
 if TYPE_CHECKING:
     from typing import Pattern
 
-LINES = 5000
-PATIENCE = 5  # seconds
+MAX_JOURNAL_LINES = 5000
+JOURNAL_TIMEOUT_SECONDS = 5  # seconds
 
 
-def count(host: Host, unit: str, hit: Pattern[str] | None, services: Mapping[str, AbstractSet[str]]) -> dict[str, int]:
-    """The hits of each service that had any; `services` are the names that are blocked for each, `hit` is of the
+def count_service_hits(
+    host: Host, unit: str, hit_pattern: Pattern[str] | None, names_by_service: Mapping[str, AbstractSet[str]]
+) -> dict[str, int]:
+    """The hits of each service that had any; `names_by_service` are the names that are blocked for each, `hit_pattern` is of the
     resolver's language.
     """
     journalctl = host.find_tool("journalctl")
     if journalctl is None or not host.privileged:
         return {}
-    newest = [f"--unit={unit}", "--boot", "--quiet", "--no-pager", "--output=cat", f"--lines={LINES}"]
+    journal_options = [
+        f"--unit={unit}",
+        "--boot",
+        "--quiet",
+        "--no-pager",
+        "--output=cat",
+        f"--lines={MAX_JOURNAL_LINES}",
+    ]
     try:
-        text = host.run_command([journalctl, *newest], timeout=PATIENCE).out
+        text = host.run_command([journalctl, *journal_options], timeout=JOURNAL_TIMEOUT_SECONDS).out
     except ControlError:  # evidence of attempts is worth no failure
         return {}
-    blocked = {name for names in services.values() for name in names}
-    found: dict[str, int] = {}
-    for name in named(text, hit):
-        nearest = covering(name.lower(), blocked)
-        for id_ in (id_ for id_, names in services.items() if nearest in names):
-            found[id_] = found.get(id_, 0) + 1
-    return found
+    blocked_names = {name for names in names_by_service.values() for name in names}
+    hit_counts: dict[str, int] = {}
+    for name in list_hit_names(text, hit_pattern):
+        covering_name = find_covering_name(name.lower(), blocked_names)
+        for service_id in (service_id for service_id, names in names_by_service.items() if covering_name in names):
+            hit_counts[service_id] = hit_counts.get(service_id, 0) + 1
+    return hit_counts
 
 
-def named(text: str, hit: Pattern[str] | None) -> Iterator[str]:
+def list_hit_names(text: str, hit_pattern: Pattern[str] | None) -> Iterator[str]:
     """The names in the lines about hits, without those that observations have asked for."""
     for line in text.splitlines():
-        if hit and (found := hit.search(line)) and not queried_here(found[found.lastindex or 0]):
-            yield found[1]
+        if (
+            hit_pattern
+            and (match := hit_pattern.search(line))
+            and not is_observation_query(match[match.lastindex or 0])
+        ):
+            yield match[1]

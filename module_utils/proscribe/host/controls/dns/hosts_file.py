@@ -16,199 +16,267 @@ from ....model.plan import compute_once
 from ...system import Host, ObservationError
 from ..base import ChangeRefusal, Changes, ControlAction
 from . import block, nsswitch
-from .desired import Desired, collect, covering, everywhere, service_verdicts
-from .effect import Tried, of_file
-from .observed import RESOLV_CONF, STUBS, content, nameservers
+from .desired import DesiredNames, collect_common_names, collect_desired_names, find_covering_name, judge_services
+from .effect import FilterEffect, probe_hosts_file_effect
+from .observed import RESOLV_CONF_PATH, STUB_ADDRESSES, parse_nameservers, read_own_text
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanSection
 
-PATH = "/etc/hosts"
-_RULE = "dns/hosts-file"
-_READ = 0o4
-_NEEDED = {PATH: "block the names", nsswitch.PATH: "have `files` first in the line `hosts`"}
+HOSTS_PATH = "/etc/hosts"
+_HOSTS_FILE_RULE = "dns/hosts-file"
+_READ_RIGHT = 0o4
+_NEEDED_CHANGES = {HOSTS_PATH: "block the names", nsswitch.NSSWITCH_PATH: "have `files` first in the line `hosts`"}
 
 
-def observe(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[list[RuleVerdict], set[str]]:
+def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[list[RuleVerdict], set[str]]:
     """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are reported with it.
     Raises ControlError.
     """
     section = plan["controls"]["dns"]
     try:
-        whole = host.read_file(PATH) or b""
+        file_content = host.read_file(HOSTS_PATH) or b""
     except ObservationError as reason:
-        unseen = [judge_rule(f"dns/{id_}", entry, (), str(reason)) for id_, entry in section["services"].items()]
-        return [*unseen, judge_rule(_RULE, {"mode": section["mode"]}, (), str(reason))], set()
-    usual = everywhere(plan, canaries=False).names
-    likely = compute_once(plan, "dns/block", lambda: block.render(usual, made=False))
-    seen = block.split(whole, lambda: _known(section), likely)
-    desired = _desired(host, plan, seen.foreign)
-    names = desired.names
-    expected = likely if names == usual and not seen.made else block.render(names, seen.made)
-    effect = _effect(host, desired, seen.ours == expected) if names else Tried()
-    blocked = (names if seen.ours == expected else block.blocked(seen.ours)) - {effect.opened}
-    verdicts = service_verdicts(section, desired, blocked, _finding("", ""), effect.idle, effect.unseen)
-    wrong = seen.damage if seen.damage or seen.ours == expected else _differs(seen.ours, names)
-    found = [*([_finding("block", wrong)] if wrong else ()), *_without_effect(effect), *leftovers]
-    if names or found:
-        verdicts.append(judge_rule(_RULE, {"mode": section["mode"]}, found, effect.unseen))
+        unseen_verdicts = [
+            judge_rule(f"dns/{service_id}", entry, (), str(reason)) for service_id, entry in section["services"].items()
+        ]
+        return [*unseen_verdicts, judge_rule(_HOSTS_FILE_RULE, {"mode": section["mode"]}, (), str(reason))], set()
+    common_names = collect_common_names(plan, canaries=False).blocked_names
+    likely_block = compute_once(plan, "dns/block", lambda: block.render_block(common_names, is_new_file=False))
+    parts = block.split_hosts_file(file_content, lambda: _list_known_names(section), likely_block)
+    desired_names = _collect_exact_names(host, plan, parts.foreign_lines)
+    blocked_names = desired_names.blocked_names
+    expected_block = (
+        likely_block
+        if blocked_names == common_names and not parts.is_new_file
+        else block.render_block(blocked_names, parts.is_new_file)
+    )
+    file_effect = (
+        _probe_effect(host, desired_names, parts.own_lines == expected_block) if blocked_names else FilterEffect()
+    )
+    blocked_on_host = (
+        blocked_names if parts.own_lines == expected_block else block.find_blocked_names(parts.own_lines)
+    ) - {file_effect.resolved_name}
+    verdicts = judge_services(
+        section,
+        desired_names,
+        blocked_on_host,
+        _make_hosts_finding("", ""),
+        file_effect.idle_reason,
+        file_effect.unseen_reason,
+    )
+    block_defect = (
+        parts.damage
+        if parts.damage or parts.own_lines == expected_block
+        else _describe_block_defect(parts.own_lines, blocked_names)
+    )
+    findings = [
+        *([_make_hosts_finding("block", block_defect)] if block_defect else ()),
+        *_find_missing_effect(file_effect),
+        *leftovers,
+    ]
+    if blocked_names or findings:
+        verdicts.append(judge_rule(_HOSTS_FILE_RULE, {"mode": section["mode"]}, findings, file_effect.unseen_reason))
     else:
-        verdicts.append(RuleVerdict(_RULE, NOT_APPLICABLE, reason="no name is to be blocked"))
-    return verdicts, names
+        verdicts.append(RuleVerdict(_HOSTS_FILE_RULE, NOT_APPLICABLE, reason="no name is to be blocked"))
+    return verdicts, blocked_names
 
 
-def left_over(host: Host, section: PlanSection, detail: str) -> list[Finding]:
+def find_hosts_leftovers(host: Host, section: PlanSection, detail: str) -> list[Finding]:
     """What is ours of this backend, where another one has taken its place."""
-    files = {
-        PATH: block.split(host.read_file(PATH) or b"", lambda: _known(section)).ours,
-        nsswitch.PATH: nsswitch.split(host.read_file(nsswitch.PATH) or b"").ours,
+    own_lines_by_path = {
+        HOSTS_PATH: block.split_hosts_file(
+            host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section)
+        ).own_lines,
+        nsswitch.NSSWITCH_PATH: nsswitch.split_nsswitch(host.read_file(nsswitch.NSSWITCH_PATH) or b"").own_lines,
     }
-    return [_finding("block", detail)._replace(path=path) for path, ours in files.items() if ours]
+    return [
+        _make_hosts_finding("block", detail)._replace(path=path)
+        for path, own_lines in own_lines_by_path.items()
+        if own_lines
+    ]
 
 
-def foreign(host: Host, section: PlanSection) -> bytes:
+def read_foreign_lines(host: Host, section: PlanSection) -> bytes:
     """What of the file is the organisation's own: it counts before any name server."""
-    return block.split(host.read_file(PATH) or b"", lambda: _known(section)).foreign
+    return block.split_hosts_file(host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section)).foreign_lines
 
 
-def refusals(desired: Desired) -> list[ChangeRefusal]:
+def make_name_refusals(desired_names: DesiredNames) -> list[ChangeRefusal]:
     """The names that are left alone, service by service."""
     return [
-        ChangeRefusal(f"dns/{id_}", name, reason)
-        for id_, names in desired.services.items()
-        for name, reason in desired.left.items()
-        if covering(name, set(names))
+        ChangeRefusal(f"dns/{service_id}", name, reason)
+        for service_id, names in desired_names.names_by_service.items()
+        for name, reason in desired_names.spared_names.items()
+        if find_covering_name(name, set(names))
     ]
 
 
-def _differs(ours: bytes, names: set[str]) -> str:
+def _describe_block_defect(own_lines: bytes, expected_names: set[str]) -> str:
     """What is wrong with a block that is not as it should be, in a few words."""
-    if not ours:
+    if not own_lines:
         return "missing"
-    extra = sorted(block.blocked(ours) - names)
-    return f"blocks names not of the plan: {', '.join(extra[:3])}{', ...' * (len(extra) > 3)}" if extra else "changed"
-
-
-def _effect(host: Host, desired: Desired, right: bool) -> Tried:
-    """Whether programs go by the file; tried where the block in it is `right`."""
-    if _is_closed(host):
-        return Tried(idle="users' programs cannot read it")
-    said = nsswitch.amiss(host.read_file(nsswitch.PATH) or b"")
-    effect = of_file(host, desired) if right and (not said or _asks_resolved(host)) else Tried(idle=said)
-    return effect._replace(idle=f"{nsswitch.PATH} {said}") if said and effect.idle else effect
-
-
-def _asks_resolved(host: Host) -> bool:
-    """Whether name servers are asked through systemd-resolved, which goes by the hosts file itself (ReadEtcHosts= in
-    resolved.conf(5)). With any other, a trial proves nothing: while that is silent, the next in the line is asked.
-    """
-    return nameservers(content(host, RESOLV_CONF))[:1] in [(stub,) for stub in STUBS]
-
-
-def _without_effect(effect: Tried) -> list[Finding]:
-    found = [_finding("effect", effect.idle)] if effect.idle else []
-    if effect.opened:
-        found.append(_finding(effect.opened, f"the C library says {effect.leads} all the same"))
-    return found
-
-
-def _is_closed(host: Host) -> bool:
-    """Whether there are users who cannot read the file."""
-    there = host.find_entry(PATH)
-    if there is None or stat.S_ISLNK(there.st_mode):
-        return False
-    denied = any(not rights & _READ for rights in list_acl_rights(host.read_acl(PATH), (ACL_USER, ACL_NAMED_GROUP)))
-    return denied or not there.st_mode & stat.S_IROTH
-
-
-def enforce(host: Host, plan: Plan) -> Changes:
-    """The writes that make the block right, and have programs go by it. Raises ControlError."""
-    section = plan["controls"]["dns"]
-    before = host.read_file(PATH)
-    seen = block.split(before or b"", lambda: _known(section))
-    desired = _desired(host, plan, seen.foreign)
-    refused = refusals(desired)
-    if not desired.names:
-        return lift(host, section)._replace(refusals=refused)
-    made = before is None or seen.made
-    ours = block.render(desired.names, made)
-    right, closed = not seen.damage and seen.ours == ours, _is_closed(host)
-    parts = [] if right and not closed else [_put(host, PATH, before, ours + seen.foreign)]
-    effect = Tried() if closed else _effect(host, desired, right)
-    if effect.idle or effect.opened:
-        parts.append(_files_first(host))
-    return _together(parts, refused)
-
-
-def _together(parts: Sequence[Changes], refused: Sequence[ChangeRefusal] = ()) -> Changes:
-    actions = [action for part in parts for action in part.actions]
-    return Changes(actions, [*refused, *(refusal for part in parts for refusal in part.refusals)])
-
-
-def _files_first(host: Host) -> Changes:
-    """Have the C library ask the file first."""
-    before = host.read_file(nsswitch.PATH)
-    if before is not None and nsswitch.begins_with_files(before):
-        return Changes()
-    seen = nsswitch.split(before or b"")
-    return _put(host, nsswitch.PATH, before, nsswitch.with_files_first(seen.foreign, before is None or seen.made))
-
-
-def lift(host: Host, section: PlanSection) -> Changes:
-    """The files as they would be without us. Raises ControlError."""
-    hosts = block.split(host.read_file(PATH) or b"", lambda: _known(section))
-    order = nsswitch.split(host.read_file(nsswitch.PATH) or b"")
-    parts = [
-        _without(host, PATH, hosts.foreign, hosts.made),
-        _without(host, nsswitch.PATH, order.foreign, order.made),
-    ]
-    return _together(parts)
-
-
-def _without(host: Host, path: str, foreign: bytes, made: bool) -> Changes:
-    before = host.read_file(path)
-    if before is None or before == foreign:
-        return Changes()
-    if made and not foreign:
-        return Changes([ControlAction("delete", path, lambda: host.delete_file(path), _shown(before))])
-    return _put(host, path, before, foreign)
-
-
-def _put(host: Host, path: str, before: bytes | None, after: bytes) -> Changes:
-    """Write a file with the mode it has, readable for all, unless that would take something else's place."""
-    there = host.find_entry(path)
-    mounts = [line.split() for line in (host.read_text("/proc/self/mountinfo") or "").splitlines()]
-    reason = ""
-    if there is not None and stat.S_ISLNK(there.st_mode):
-        reason = f"it is a link: what manages its target has to {_NEEDED[path]}"
-    elif any(len(field) > 4 and field[4] == path for field in mounts):
-        starts = "what starts the container"
-        reason = f"it is a mount point of its own, as in some containers: {starts} has to {_NEEDED[path]}"
-    if reason:
-        return Changes(refusals=[ChangeRefusal(_RULE, path, reason)])
-    mode = stat.S_IMODE(there.st_mode) | 0o444 if there is not None else 0o644
-    return Changes(
-        [ControlAction("write", path, lambda: host.write_file(path, after, mode), _shown(before or b""), _shown(after))]
+    extra_names = sorted(block.find_blocked_names(own_lines) - expected_names)
+    return (
+        f"blocks names not of the plan: {', '.join(extra_names[:3])}{', ...' * (len(extra_names) > 3)}"
+        if extra_names
+        else "changed"
     )
 
 
-def _shown(text: bytes) -> str:
+def _probe_effect(host: Host, desired_names: DesiredNames, is_block_right: bool) -> FilterEffect:
+    """Whether programs go by the file; tried where the block in it is `is_block_right`."""
+    if _is_file_closed(host):
+        return FilterEffect(idle_reason="users' programs cannot read it")
+    nsswitch_defect = nsswitch.find_order_defect(host.read_file(nsswitch.NSSWITCH_PATH) or b"")
+    file_effect = (
+        probe_hosts_file_effect(host, desired_names)
+        if is_block_right and (not nsswitch_defect or _is_resolved_queried(host))
+        else FilterEffect(idle_reason=nsswitch_defect)
+    )
+    return (
+        file_effect._replace(idle_reason=f"{nsswitch.NSSWITCH_PATH} {nsswitch_defect}")
+        if nsswitch_defect and file_effect.idle_reason
+        else file_effect
+    )
+
+
+def _is_resolved_queried(host: Host) -> bool:
+    """Whether name servers are asked through systemd-resolved, which goes by the hosts file itself (ReadEtcHosts= in
+    resolved.conf(5)). With any other, a trial proves nothing: while that is silent, the next in the line is asked.
+    """
+    return parse_nameservers(read_own_text(host, RESOLV_CONF_PATH))[:1] in [(stub,) for stub in STUB_ADDRESSES]
+
+
+def _find_missing_effect(file_effect: FilterEffect) -> list[Finding]:
+    findings = [_make_hosts_finding("effect", file_effect.idle_reason)] if file_effect.idle_reason else []
+    if file_effect.resolved_name:
+        findings.append(
+            _make_hosts_finding(
+                file_effect.resolved_name, f"the C library says {file_effect.resolved_address} all the same"
+            )
+        )
+    return findings
+
+
+def _is_file_closed(host: Host) -> bool:
+    """Whether there are users who cannot read the file."""
+    status = host.find_entry(HOSTS_PATH)
+    if status is None or stat.S_ISLNK(status.st_mode):
+        return False
+    is_denied = any(
+        not rights & _READ_RIGHT for rights in list_acl_rights(host.read_acl(HOSTS_PATH), (ACL_USER, ACL_NAMED_GROUP))
+    )
+    return is_denied or not status.st_mode & stat.S_IROTH
+
+
+def enforce_hosts_file(host: Host, plan: Plan) -> Changes:
+    """The writes that make the block right, and have programs go by it. Raises ControlError."""
+    section = plan["controls"]["dns"]
+    old_content = host.read_file(HOSTS_PATH)
+    parts = block.split_hosts_file(old_content or b"", lambda: _list_known_names(section))
+    desired_names = _collect_exact_names(host, plan, parts.foreign_lines)
+    name_refusals = make_name_refusals(desired_names)
+    if not desired_names.blocked_names:
+        return lift_hosts_file(host, section)._replace(refusals=name_refusals)
+    is_new_file = old_content is None or parts.is_new_file
+    own_block = block.render_block(desired_names.blocked_names, is_new_file)
+    is_block_right, is_closed = not parts.damage and parts.own_lines == own_block, _is_file_closed(host)
+    changes_parts = (
+        []
+        if is_block_right and not is_closed
+        else [_write_system_file(host, HOSTS_PATH, old_content, own_block + parts.foreign_lines)]
+    )
+    file_effect = FilterEffect() if is_closed else _probe_effect(host, desired_names, is_block_right)
+    if file_effect.idle_reason or file_effect.resolved_name:
+        changes_parts.append(_put_files_first(host))
+    return _join_changes(changes_parts, name_refusals)
+
+
+def _join_changes(parts: Sequence[Changes], refusals: Sequence[ChangeRefusal] = ()) -> Changes:
+    actions = [action for part in parts for action in part.actions]
+    return Changes(actions, [*refusals, *(refusal for part in parts for refusal in part.refusals)])
+
+
+def _put_files_first(host: Host) -> Changes:
+    """Have the C library ask the file first."""
+    old_content = host.read_file(nsswitch.NSSWITCH_PATH)
+    if old_content is not None and nsswitch.has_files_first(old_content):
+        return Changes()
+    parts = nsswitch.split_nsswitch(old_content or b"")
+    return _write_system_file(
+        host,
+        nsswitch.NSSWITCH_PATH,
+        old_content,
+        nsswitch.insert_files_first(parts.foreign_lines, old_content is None or parts.is_new_file),
+    )
+
+
+def lift_hosts_file(host: Host, section: PlanSection) -> Changes:
+    """The files as they would be without us. Raises ControlError."""
+    hosts_parts = block.split_hosts_file(host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section))
+    nsswitch_parts = nsswitch.split_nsswitch(host.read_file(nsswitch.NSSWITCH_PATH) or b"")
+    parts = [
+        _remove_own_lines(host, HOSTS_PATH, hosts_parts.foreign_lines, hosts_parts.is_new_file),
+        _remove_own_lines(host, nsswitch.NSSWITCH_PATH, nsswitch_parts.foreign_lines, nsswitch_parts.is_new_file),
+    ]
+    return _join_changes(parts)
+
+
+def _remove_own_lines(host: Host, path: str, foreign_lines: bytes, is_new_file: bool) -> Changes:
+    old_content = host.read_file(path)
+    if old_content is None or old_content == foreign_lines:
+        return Changes()
+    if is_new_file and not foreign_lines:
+        return Changes([ControlAction("delete", path, lambda: host.delete_file(path), _decode_text(old_content))])
+    return _write_system_file(host, path, old_content, foreign_lines)
+
+
+def _write_system_file(host: Host, path: str, old_content: bytes | None, new_content: bytes) -> Changes:
+    """Write a file with the mode it has, readable for all, unless that would take something else's place."""
+    status = host.find_entry(path)
+    mounts = [line.split() for line in (host.read_text("/proc/self/mountinfo") or "").splitlines()]
+    reason = ""
+    if status is not None and stat.S_ISLNK(status.st_mode):
+        reason = f"it is a link: what manages its target has to {_NEEDED_CHANGES[path]}"
+    elif any(len(field) > 4 and field[4] == path for field in mounts):
+        starter = "what starts the container"
+        reason = f"it is a mount point of its own, as in some containers: {starter} has to {_NEEDED_CHANGES[path]}"
+    if reason:
+        return Changes(refusals=[ChangeRefusal(_HOSTS_FILE_RULE, path, reason)])
+    mode = stat.S_IMODE(status.st_mode) | 0o444 if status is not None else 0o644
+    return Changes(
+        [
+            ControlAction(
+                "write",
+                path,
+                lambda: host.write_file(path, new_content, mode),
+                _decode_text(old_content or b""),
+                _decode_text(new_content),
+            )
+        ]
+    )
+
+
+def _decode_text(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _known(section: PlanSection) -> set[str]:
+def _list_known_names(section: PlanSection) -> set[str]:
     """Every name that a block of this plan could have."""
     return {name for entry in section["services"].values() for name in entry["domains"]}
 
 
-def _desired(host: Host, plan: Plan, foreign: bytes) -> Desired:
+def _collect_exact_names(host: Host, plan: Plan, foreign_lines: bytes) -> DesiredNames:
     """The desired state, with the names of the plan only: what lies below them is neither blocked nor let through."""
-    desired = collect(host, plan, foreign, canaries=False)
-    if not desired.left:
-        return desired
-    named = {name for names in desired.services.values() for name in names}
-    return desired._replace(left={name: reason for name, reason in desired.left.items() if name in named})
+    desired_names = collect_desired_names(host, plan, foreign_lines, canaries=False)
+    if not desired_names.spared_names:
+        return desired_names
+    plan_names = {name for names in desired_names.names_by_service.values() for name in names}
+    return desired_names._replace(
+        spared_names={name: reason for name, reason in desired_names.spared_names.items() if name in plan_names}
+    )
 
 
-def _finding(id_: str, detail: str) -> Finding:
-    return Finding("hosts_line", id_, manager="hosts", path=PATH, detail=detail)
+def _make_hosts_finding(finding_id: str, detail: str) -> Finding:
+    return Finding("hosts_line", finding_id, manager="hosts", path=HOSTS_PATH, detail=detail)

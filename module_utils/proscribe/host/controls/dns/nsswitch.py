@@ -10,86 +10,103 @@ from typing import Iterator
 
 from ....base.tuples import NamedTuple
 from ...system import SIGNATURE, WRITTEN_BY
-from .block import BEGIN, END, NEW_FILE
+from .block import BEGIN_MARKER, END_MARKER, NEW_FILE_NOTE
 
-PATH = "/etc/nsswitch.conf"
-_ASIDE = b"#proscribe# "
-_NOTE = b"# " + SIGNATURE.encode()
-_USUAL = "dns"  # where the organisation names nothing
+NSSWITCH_PATH = "/etc/nsswitch.conf"
+_COMMENTED_PREFIX = b"#proscribe# "
+_NOTE_LINE = b"# " + SIGNATURE.encode()
+_DEFAULT_SERVICE = "dns"  # where the organisation names nothing
 
 
-class Split(NamedTuple):
+class NsswitchParts(NamedTuple):
     """The file, taken apart."""
 
-    ours: bytes
-    foreign: bytes
-    made: bool = False  # the file came with the line: there was none before
+    own_lines: bytes
+    foreign_lines: bytes
+    is_new_file: bool = False  # the file came with the line: there was none before
 
 
-def split(content: bytes) -> Split:
+def split_nsswitch(content: bytes) -> NsswitchParts:
     """Take the file apart. Only lines as we write them are ours: what follows on a lost end is the organisation's."""
     lines = content.splitlines(keepends=True)
-    made = content.startswith(BEGIN + NEW_FILE)
-    size = 0
-    if content.startswith(BEGIN):
-        forms = (lambda line: line.startswith(_NOTE), _is_hosts, lambda line: line.rstrip() == END)
-        size = 1
-        for fits in forms:
-            size += size < len(lines) and fits(lines[size])
-    foreign = (line[len(_ASIDE) :] if line.startswith(_ASIDE) else line for line in lines[size:])
-    return Split(b"".join(lines[:size]), b"".join(foreign), made)
+    is_new_file = content.startswith(BEGIN_MARKER + NEW_FILE_NOTE)
+    own_line_count = 0
+    if content.startswith(BEGIN_MARKER):
+        line_tests = (
+            lambda line: line.startswith(_NOTE_LINE),
+            _is_hosts_line,
+            lambda line: line.rstrip() == END_MARKER,
+        )
+        own_line_count = 1
+        for is_expected_line in line_tests:
+            own_line_count += own_line_count < len(lines) and is_expected_line(lines[own_line_count])
+    foreign_lines = (
+        line[len(_COMMENTED_PREFIX) :] if line.startswith(_COMMENTED_PREFIX) else line
+        for line in lines[own_line_count:]
+    )
+    return NsswitchParts(b"".join(lines[:own_line_count]), b"".join(foreign_lines), is_new_file)
 
 
-def with_files_first(foreign: bytes, made: bool) -> bytes:
+def insert_files_first(foreign_lines: bytes, is_new_file: bool) -> bytes:
     """The file with a line of ours, in which the hosts file comes first and the rest is as the organisation has it."""
-    named = [one for line in _lines(foreign)[-1:] for one in _services(line)] or [(_USUAL, "")]
-    rest = " ".join(f"{name} {actions}".rstrip() for name, actions in named if name != "files")
-    head = [BEGIN + NEW_FILE * made, f"# {WRITTEN_BY}".encode(), f"hosts: files {rest}".rstrip().encode(), END, b""]
-    lines = (_ASIDE + line if _is_hosts(line) else line for line in foreign.splitlines(keepends=True))
-    return b"\n".join(head) + b"".join(lines)
+    name_services = [
+        name_service for line in _list_hosts_lines(foreign_lines)[-1:] for name_service in _parse_services(line)
+    ] or [(_DEFAULT_SERVICE, "")]
+    other_services = " ".join(f"{name} {actions}".rstrip() for name, actions in name_services if name != "files")
+    own_lines = [
+        BEGIN_MARKER + NEW_FILE_NOTE * is_new_file,
+        f"# {WRITTEN_BY}".encode(),
+        f"hosts: files {other_services}".rstrip().encode(),
+        END_MARKER,
+        b"",
+    ]
+    lines = (
+        _COMMENTED_PREFIX + line if _is_hosts_line(line) else line for line in foreign_lines.splitlines(keepends=True)
+    )
+    return b"\n".join(own_lines) + b"".join(lines)
 
 
-def amiss(content: bytes) -> str:
+def find_order_defect(content: bytes) -> str:
     """What in the line keeps the hosts file from being asked first; "" for nothing, and for no line at all: what then
     counts, the C library has built in. Of several lines some C libraries take the first, others the last.
     """
-    return next(filter(None, map(_amiss, _lines(content))), "")
+    return next(filter(None, map(_find_line_defect, _list_hosts_lines(content))), "")
 
 
-def begins_with_files(content: bytes) -> bool:
+def has_files_first(content: bytes) -> bool:
     """Whether there is one line `hosts`, and its first source is `files`, without an action: nothing is to correct."""
-    return [_services(line)[:1] for line in _lines(content)] == [[("files", "")]]
+    return [_parse_services(line)[:1] for line in _list_hosts_lines(content)] == [[("files", "")]]
 
 
-def _amiss(line: bytes) -> str:
-    named = _services(line)
-    names = [name for name, _ in named]
+def _find_line_defect(line: bytes) -> str:
+    name_services = _parse_services(line)
+    names = [name for name, _ in name_services]
     if "files" not in names:
         return "has no `files` in its line `hosts`"
-    first = names.index("files")
-    if "dns" in names[:first]:
+    files_index = names.index("files")
+    if "dns" in names[:files_index]:
         return "has `dns` before `files` in its line `hosts`"
-    actions = named[first][1]
-    return "" if _ends_with_success(actions) else f"goes on after `files` ({actions}) in its line `hosts`"
+    actions = name_services[files_index][1]
+    return "" if _is_ended_by_success(actions) else f"goes on after `files` ({actions}) in its line `hosts`"
 
 
-def _lines(content: bytes) -> list[bytes]:
-    return [line for line in content.splitlines() if _is_hosts(line)]
+def _list_hosts_lines(content: bytes) -> list[bytes]:
+    return [line for line in content.splitlines() if _is_hosts_line(line)]
 
 
-def _services(line: bytes) -> list[tuple[str, str]]:
+def _parse_services(line: bytes) -> list[tuple[str, str]]:
     """What a line names, each with the actions behind it ("[NOTFOUND=return]")."""
     text = line.decode("utf-8", "replace").partition("#")[0].strip()[len("hosts") :]
-    found: list[tuple[str, str]] = []
-    for word in _words(text.lstrip(": \t")):
+    name_services: list[tuple[str, str]] = []
+    for word in _split_words(text.lstrip(": \t")):
         if not word.startswith("["):
-            found.append((word, ""))
-        elif found:
-            found[-1] = found[-1][0], f"{found[-1][1]} {word}".lstrip()
-    return found
+            name_services.append((word, ""))
+        elif name_services:
+            name_services[-1] = name_services[-1][0], f"{name_services[-1][1]} {word}".lstrip()
+    return name_services
 
 
-def _words(text: str) -> Iterator[str]:
+def _split_words(text: str) -> Iterator[str]:
     for part in text.replace("[", "\n[").replace("]", "]\n").split("\n"):
         if part.startswith("["):
             yield part
@@ -97,16 +114,16 @@ def _words(text: str) -> Iterator[str]:
             yield from part.split()
 
 
-def _is_hosts(line: bytes) -> bool:
+def _is_hosts_line(line: bytes) -> bool:
     words = line.replace(b":", b" ", 1).split()
     return words[:1] == [b"hosts"]
 
 
-def _ends_with_success(actions: str) -> bool:
+def _is_ended_by_success(actions: str) -> bool:
     """Whether the search ends with what a module has found (nsswitch.conf(5))."""
-    ends = True
+    is_ending = True
     for word in actions.strip("[] ").lower().replace("]", " ").replace("[", " ").split():
         status, _, action = word.partition("=")
         if (status == "success") or (status.startswith("!") and status != "!success"):
-            ends = action == "return"
-    return ends
+            is_ending = action == "return"
+    return is_ending

@@ -14,91 +14,108 @@ from ...system import ControlError, Host, ObservationError, Process
 from ...system.files import Files
 from ...system.mounts import is_remote_type, unescape_mount_point
 
-FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
-TABLE = 4 * 1024 * 1024  # bytes of a list of mounts; the kernel lets a user have 100,000 mounts
-LARGEST = 1024 * 1024  # bytes of such a file that are compared
+RESOLUTION_FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
+MAX_TABLE_BYTES = 4 * 1024 * 1024  # bytes of a list of mounts; the kernel lets a user have 100,000 mounts
+MAX_COMPARED_BYTES = 1024 * 1024  # bytes of such a file that are compared
 
 
-class Mounted(NamedTuple):
+class FilesystemMount(NamedTuple):
     """What is mounted somewhere."""
 
     device: str
     root: str  # which part of it
-    type: str
+    filesystem_type: str
 
 
-Table = Mapping[str, Mounted]
+MountTable = Mapping[str, FilesystemMount]
 
 
-def mounted(host: Host, pid: str) -> dict[str, Mounted]:
+def read_mounts(host: Host, pid: str) -> dict[str, FilesystemMount]:
     """What a process has mounted where. Raises Unseen, ControlError: there is too much of it."""
-    return parse(os.fsdecode(host.read_file(f"/proc/{pid}/mountinfo", TABLE) or b""))
+    return parse_mounts(os.fsdecode(host.read_file(f"/proc/{pid}/mountinfo", MAX_TABLE_BYTES) or b""))
 
 
-def parse(text: str) -> dict[str, Mounted]:
+def parse_mounts(text: str) -> dict[str, FilesystemMount]:
     """A list of mounts (proc_pid_mountinfo(5)) by mount point; of several at one the last, which lies on top."""
-    found: dict[str, Mounted] = {}
+    mounts: dict[str, FilesystemMount] = {}
     for line in text.split("\n"):
         fields = line.split(" ")
         if len(fields) > 6 and "-" in fields[6:-1]:
-            kind = fields[fields.index("-", 6) + 1]
-            found[unescape_mount_point(fields[4])] = Mounted(fields[2], fields[3], kind)
-    return found
+            filesystem_type = fields[fields.index("-", 6) + 1]
+            mounts[unescape_mount_point(fields[4])] = FilesystemMount(fields[2], fields[3], filesystem_type)
+    return mounts
 
 
-def _upwards(path: str) -> Iterator[str]:
+def _iterate_parents(path: str) -> Iterator[str]:
     while path:
         yield path
         path = path.rpartition("/")[0]
     yield "/"
 
 
-def others(host: Host, process: Process, ours: Table) -> list[str]:
+def list_differing_files(host: Host, process: Process, host_mounts: MountTable) -> list[str]:
     """Those of the files that a process sees others of. One in a container is left out: that has files of its own, and
     programs of its own; but not one that runs a program of the host's behind another root. Raises Unseen, ControlError.
     """
-    its = mounted(host, str(process.pid))
-    inside = its.get("/") != ours.get("/")
-    if not its or (inside and not _hosts_own(host, process, its)):
+    process_mounts = read_mounts(host, str(process.pid))
+    has_other_root = process_mounts.get("/") != host_mounts.get("/")
+    if not process_mounts or (has_other_root and not _is_host_program(host, process, process_mounts)):
         return []
-    return [path for path in FILES if _differs(host, process, path, ours, its, inside)]
+    return [
+        path
+        for path in RESOLUTION_FILES
+        if _is_differing_file(host, process, path, host_mounts, process_mounts, has_other_root)
+    ]
 
 
-def _hosts_own(host: Host, process: Process, its: Table) -> bool:
-    if _remote(process.exe, its):
+def _is_host_program(host: Host, process: Process, process_mounts: MountTable) -> bool:
+    if _is_remote_path(process.exe, process_mounts):
         return False
     try:
-        running = os.stat(f"{host.root.rstrip('/')}/proc/{process.pid}/exe")
+        running_status = os.stat(f"{host.root.rstrip('/')}/proc/{process.pid}/exe")
     except OSError:
         return False
-    known = host.find_entry(process.exe)
-    return known is not None and os.path.samestat(running, known)
+    host_status = host.find_entry(process.exe)
+    return host_status is not None and os.path.samestat(running_status, host_status)
 
 
-def _remote(path: str, table: Table) -> bool:
-    return any(above in table and is_remote_type(table[above].type) for above in _upwards(path))
+def _is_remote_path(path: str, table: MountTable) -> bool:
+    return any(parent in table and is_remote_type(table[parent].filesystem_type) for parent in _iterate_parents(path))
 
 
-def _differs(host: Host, process: Process, path: str, ours: Table, its: Table, inside: bool) -> bool:
+def _is_differing_file(
+    host: Host, process: Process, path: str, host_mounts: MountTable, process_mounts: MountTable, has_other_root: bool
+) -> bool:
     """Whether a process that opens a path gets something else than the host has there. A copy is as good: sandboxes
     make some. Behind another root, a sandbox that has no such file at all resolves nothing by it.
     """
-    view = Files(f"{host.root.rstrip('/')}/proc/{process.pid}/root")
-    for place in dict.fromkeys([path, host.resolve_link(path)]):  # /etc/resolv.conf may be a link of root's
-        mine = [(above, ours.get(above), its.get(above)) for above in _upwards(place)]
-        if not inside and all(left == right for _, left, right in mine):
+    process_files = Files(f"{host.root.rstrip('/')}/proc/{process.pid}/root")
+    for path_or_target in dict.fromkeys([path, host.resolve_link(path)]):  # /etc/resolv.conf may be a link of root's
+        mounts_along_path = [
+            (parent, host_mounts.get(parent), process_mounts.get(parent)) for parent in _iterate_parents(path_or_target)
+        ]
+        if not has_other_root and all(
+            host_mount == process_mount for _, host_mount, process_mount in mounts_along_path
+        ):
             continue
-        if any(right and left != right and is_remote_type(right.type) for _, left, right in mine):
+        if any(
+            process_mount and host_mount != process_mount and is_remote_type(process_mount.filesystem_type)
+            for _, host_mount, process_mount in mounts_along_path
+        ):
             return True
-        if host.can_see_host_file(process, place):
+        if host.can_see_host_file(process, path_or_target):
             continue
         try:
-            there = view.find_entry(place)
-            content = view.read_file(place, LARGEST) if there and stat.S_ISREG(there.st_mode) else None
+            status = process_files.find_entry(path_or_target)
+            process_content = (
+                process_files.read_file(path_or_target, MAX_COMPARED_BYTES)
+                if status and stat.S_ISREG(status.st_mode)
+                else None
+            )
         except (ObservationError, ControlError):
             return True
-        if content is None and not (inside and there is None):
+        if process_content is None and not (has_other_root and status is None):
             return host.find_entry(path) is not None
-        if content is not None and content != host.read_file(path):
+        if process_content is not None and process_content != host.read_file(path):
             return True
     return False

@@ -14,76 +14,88 @@ from ...system import ControlError, Host, ObservationError, Process
 
 if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
-    from .other_files import Table
+    from .other_files import MountTable
 
-RULE = "dns/private-view"
+PRIVATE_VIEW_RULE = "dns/private-view"
 # Whose views are checked: accounts of users and, above them, those that containers give to users. Services of the
 # system have views by design (PrivateTmp= and the like); systemd takes their passing accounts from the second range.
-FIRST_USER, PASSING, NOBODY = 1000, range(61184, 65520), 65534
-MOST = 256  # views of one user; it takes a program for each
+FIRST_USER_UID, DYNAMIC_USER_UIDS, NOBODY_UID = 1000, range(61184, 65520), 65534
+MAX_VIEWS_PER_USER = 256  # views of one user; it takes a program for each
 
 
-def observe(host: Host, section: PlanSection) -> RuleVerdict:
+def observe_private_views(host: Host, section: PlanSection) -> RuleVerdict:
     """Whether every user's programs see the host's files. It is reported and nothing is ended: what the program is, its
     own rules say.
     """
-    found: dict[tuple[str, str], list[Process]] = {}
-    unseen: list[str] = []
-    ours: Table | None = None
-    for user, process in _views(host, unseen):
-        from .other_files import mounted, others  # only a host where somebody has such a view pays for it
+    processes_by_view: dict[tuple[str, str], list[Process]] = {}
+    unseen_reasons: list[str] = []
+    host_mounts: MountTable | None = None
+    for user_name, process in _iterate_views(host, unseen_reasons):
+        from .other_files import (  # only a host where somebody has such a view pays for it
+            list_differing_files,
+            read_mounts,
+        )
 
         try:
-            ours = mounted(host, "self") if ours is None else ours
-            files = others(host, process, ours)
+            host_mounts = read_mounts(host, "self") if host_mounts is None else host_mounts
+            files = list_differing_files(host, process, host_mounts)
         except (ObservationError, ControlError) as error:
             if host.find_entry(f"/proc/{process.pid}") is not None:
-                unseen.append(str(error))
+                unseen_reasons.append(str(error))
         else:
             if files:
-                found.setdefault((user, ", ".join(files)), []).append(process)
-    findings = [_finding(user, files, processes) for (user, files), processes in sorted(found.items())]
-    return judge_rule(RULE, {"mode": section["mode"]}, findings, unseen[0] if unseen else "")._replace(drifted=False)
+                processes_by_view.setdefault((user_name, ", ".join(files)), []).append(process)
+    findings = [
+        _make_view_finding(user_name, files, processes)
+        for (user_name, files), processes in sorted(processes_by_view.items())
+    ]
+    return judge_rule(
+        PRIVATE_VIEW_RULE, {"mode": section["mode"]}, findings, unseen_reasons[0] if unseen_reasons else ""
+    )._replace(drifted=False)
 
 
-def _finding(user: str, files: str, processes: Sequence[Process]) -> Finding:
-    first, *others = processes
-    more = f" and {len(others)} more" if others else ""
-    detail = f"pid {first.pid}{more} sees another {files} than the host has"
-    return Finding("process", first.exe.rpartition("/")[2], scope=f"user:{user}", path=first.exe, detail=detail)
+def _make_view_finding(user: str, files: str, processes: Sequence[Process]) -> Finding:
+    first_process, *other_processes = processes
+    count_note = f" and {len(other_processes)} more" if other_processes else ""
+    detail = f"pid {first_process.pid}{count_note} sees another {files} than the host has"
+    return Finding(
+        "process", first_process.exe.rpartition("/")[2], scope=f"user:{user}", path=first_process.exe, detail=detail
+    )
 
 
-def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
-    """A process of every view that a user has, with the user's name; to `unseen` goes what could not be checked."""
-    processes, hidden = host.list_processes()
-    ours = {_namespace(host, "self"), _namespace(host, "1")}
-    seen: dict[str, set[tuple[str, str]]] = {}
-    if hidden or not host.privileged:
-        unseen.append("which files the programs of other users see is only shown to root")
+def _iterate_views(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str, Process]]:
+    """A process of every view that a user has, with the user's name; to `unseen_reasons` goes what could not be checked."""
+    processes, has_hidden = host.list_processes()
+    host_namespaces = {_read_namespace(host, "self"), _read_namespace(host, "1")}
+    views_by_user: dict[str, set[tuple[str, str]]] = {}
+    if has_hidden or not host.privileged:
+        unseen_reasons.append("which files the programs of other users see is only shown to root")
     for process in processes:
-        namespace = _namespace(host, str(process.pid))
-        if not namespace or namespace in ours:
+        namespace = _read_namespace(host, str(process.pid))
+        if not namespace or namespace in host_namespaces:
             continue
         uid = host.find_process_uid(process)
-        if uid < FIRST_USER or uid in PASSING or uid == NOBODY:
+        if uid < FIRST_USER_UID or uid in DYNAMIC_USER_UIDS or uid == NOBODY_UID:
             continue
         user = host.find_account(uid)
-        views = seen.setdefault(user.name, set())
-        view = (namespace, _link(host, f"/proc/{process.pid}/root"))
+        views = views_by_user.setdefault(user.name, set())
+        view = (namespace, _read_proc_link(host, f"/proc/{process.pid}/root"))
         if view in views:
             continue
         views.add(view)
-        if len(views) <= MOST:
+        if len(views) <= MAX_VIEWS_PER_USER:
             yield user.name, process
-        elif len(views) == MOST + 1:
-            unseen.append(f"{user.name} has more than {MOST} views of the file system: not all were checked")
+        elif len(views) == MAX_VIEWS_PER_USER + 1:
+            unseen_reasons.append(
+                f"{user.name} has more than {MAX_VIEWS_PER_USER} views of the file system: not all were checked"
+            )
 
 
-def _namespace(host: Host, pid: str) -> str:
-    return _link(host, f"/proc/{pid}/ns/mnt")
+def _read_namespace(host: Host, pid: str) -> str:
+    return _read_proc_link(host, f"/proc/{pid}/ns/mnt")
 
 
-def _link(host: Host, path: str) -> str:
+def _read_proc_link(host: Host, path: str) -> str:
     """What a link of /proc says; "" if it cannot be read, or the process has ended."""
     try:
         return os.readlink(host.root.rstrip("/") + path)

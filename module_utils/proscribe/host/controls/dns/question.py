@@ -13,69 +13,71 @@ from typing import Sequence
 from ....base.tuples import NamedTuple
 from ...system import Host, ObservationError
 
-TXT = 16
-NS = 2
-GAVE_UP = (2, 5)  # codes of an answer: server failure, refused
-WAITS = (1.0, 2.0, 3.0)  # seconds for each query; only a resolver that is silent costs them all
-_HEADER = struct.Struct(">HHHHHH")
-_RECORD = struct.Struct(">HHIH")
-_RECURSE = 0x0100
+TXT_TYPE = 16
+NS_TYPE = 2
+FAILURE_CODES = (2, 5)  # codes of an answer: server failure, refused
+QUERY_TIMEOUTS_SECONDS = (1.0, 2.0, 3.0)  # seconds for each query; only a resolver that is silent costs them all
+_HEADER_FORMAT = struct.Struct(">HHHHHH")
+_RECORD_FORMAT = struct.Struct(">HHIH")
+_RECURSION_FLAG = 0x0100
 
 
-class Answer(NamedTuple):
+class DnsAnswer(NamedTuple):
     """What came back."""
 
     rcode: int  # 0 is no error, 3 is that there is no such name
     texts: tuple[str, ...]  # of its TXT records, the strings of each joined
 
 
-def ask(host: Host, address: str, port: int, name: str, kind: int, waits: Sequence[float] = WAITS) -> Answer | None:
+def query_resolver(
+    host: Host, address: str, port: int, name: str, record_type: int, timeouts: Sequence[float] = QUERY_TIMEOUTS_SECONDS
+) -> DnsAnswer | None:
     """Ask a resolver on a loopback address for one name ("" is the root) and record type. None if nothing listens
-    there, or what it answers cannot be read. Raises Unseen if it is silent for each of `waits`, in seconds.
+    there, or what it answers cannot be read. Raises Unseen if it is silent for each of `timeouts`, in seconds.
     """
     labels = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".") if label)
-    message = _HEADER.pack(0x5052, _RECURSE, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, kind, 1)
-    for patience in waits:
+    message = _HEADER_FORMAT.pack(0x5052, _RECURSION_FLAG, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, record_type, 1)
+    for timeout in timeouts:
         try:
-            reply = host.send_datagram(address, port, message, patience)
+            reply = host.send_datagram(address, port, message, timeout)
         except OSError:
             return None
         if reply is not None:
             break
     else:
-        attempts = f"asked {len(waits)} times in {sum(waits):g} s"
+        attempts = f"asked {len(timeouts)} times in {sum(timeouts):g} s"
         raise ObservationError(f"no answer from {address} port {port} ({attempts}): its resolver is too busy, or hangs")
     try:
-        return _read(reply)
+        return _parse_reply(reply)
     except (IndexError, struct.error):
         return None
 
 
-def _read(reply: bytes) -> Answer:
-    _, flags, questions, answers, _, _ = _HEADER.unpack_from(reply)
-    at = _HEADER.size
-    for _ in range(questions):
-        at = _after_name(reply, at) + 4
+def _parse_reply(reply: bytes) -> DnsAnswer:
+    _, flags, question_count, answer_count, _, _ = _HEADER_FORMAT.unpack_from(reply)
+    offset = _HEADER_FORMAT.size
+    for _ in range(question_count):
+        offset = _skip_name(reply, offset) + 4
     texts = []
-    for _ in range(answers):
-        at = _after_name(reply, at)
-        kind, _, _, length = _RECORD.unpack_from(reply, at)
-        at += _RECORD.size
-        if kind == TXT:
-            texts.append(_text(reply[at : at + length]))
-        at += length
-    return Answer(flags & 0xF, tuple(texts))
+    for _ in range(answer_count):
+        offset = _skip_name(reply, offset)
+        record_type, _, _, length = _RECORD_FORMAT.unpack_from(reply, offset)
+        offset += _RECORD_FORMAT.size
+        if record_type == TXT_TYPE:
+            texts.append(_join_strings(reply[offset : offset + length]))
+        offset += length
+    return DnsAnswer(flags & 0xF, tuple(texts))
 
 
-def _after_name(reply: bytes, at: int) -> int:
-    while reply[at]:
-        if reply[at] & 0xC0:  # a pointer to a name further up ends this one
-            return at + 2
-        at += reply[at] + 1
-    return at + 1
+def _skip_name(reply: bytes, offset: int) -> int:
+    while reply[offset]:
+        if reply[offset] & 0xC0:  # a pointer to a name further up ends this one
+            return offset + 2
+        offset += reply[offset] + 1
+    return offset + 1
 
 
-def _text(data: bytes) -> str:
+def _join_strings(data: bytes) -> str:
     joined = b""
     while data:
         joined, data = joined + data[1 : data[0] + 1], data[data[0] + 1 :]

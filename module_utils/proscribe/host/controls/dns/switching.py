@@ -15,163 +15,191 @@ from ...system import ControlError, Host, ObservationError
 from ...system.units import is_masked, read_unit_text
 from ..base import ControlAction
 from . import observed as resolution
-from .backends.registry import backend
-from .desired import Desired
-from .filtering import Command, Filter, Stage, amiss, is_held, overriding, serves, serves_now
-from .observed import STUBS
-from .question import NS, WAITS, ask
+from .backends.registry import load_backend
+from .desired import DesiredNames
+from .filtering import (
+    Command,
+    DnsFilter,
+    FilterStage,
+    find_overriding_files,
+    find_stage_defects,
+    is_resolver_held,
+    is_serving_file,
+    is_serving_now,
+)
+from .observed import STUB_ADDRESSES
+from .question import NS_TYPE, QUERY_TIMEOUTS_SECONDS, query_resolver
 
-CANDIDATE = "/run/proscribe-dns-candidate.conf"
-PATIENCE = 15.0  # seconds until a resolver that was started again has to answer
+CANDIDATE_PATH = "/run/proscribe-dns-candidate.conf"
+START_TIMEOUT_SECONDS = 15.0  # seconds until a resolver that was started again has to answer
 
 
-def put(host: Host, filter_: Filter, desired: Desired) -> list[ControlAction]:
+def install_filter(host: Host, filter_: DnsFilter, desired_names: DesiredNames) -> list[ControlAction]:
     """The one action that installs and starts the filter; none if it does. Raises ControlError."""
-    text = filter_.render(desired)
-    stages = filter_.stages(text)
-    fine = 0
-    while fine < len(stages) and not _lacks(host, filter_, stages[fine], text):
-        fine += 1
-    due = stages[fine:]
-    if not due:
+    text = filter_.render_file(desired_names)
+    stages = filter_.make_stages(text)
+    fine_count = 0
+    while fine_count < len(stages) and not _is_stage_due(host, filter_, stages[fine_count], text):
+        fine_count += 1
+    due_stages = stages[fine_count:]
+    if not due_stages:
         return []
-    differs = {path: new for stage in due for path, new in stage.files.items() if read_unit_text(host, path) != new}
-    verb, subject = ("write", ", ".join(differs)) if differs else ("restart", due[0].start[-1][-1])
-    before = "".join(read_unit_text(host, path) or "" for path in differs)
-    return [ControlAction(verb, subject, lambda: _switch(host, filter_, due, text), before, "".join(differs.values()))]
+    changed_texts = {
+        path: new_text
+        for stage in due_stages
+        for path, new_text in stage.files.items()
+        if read_unit_text(host, path) != new_text
+    }
+    verb, subject = (
+        ("write", ", ".join(changed_texts)) if changed_texts else ("restart", due_stages[0].start_commands[-1][-1])
+    )
+    old_text = "".join(read_unit_text(host, path) or "" for path in changed_texts)
+    return [
+        ControlAction(
+            verb,
+            subject,
+            lambda: _apply_stages(host, filter_, due_stages, text),
+            old_text,
+            "".join(changed_texts.values()),
+        )
+    ]
 
 
-def take_away(host: Host, observed: resolution.Observed, names: Iterable[str]) -> list[ControlAction]:
+def remove_filters(
+    host: Host, observation: resolution.DnsObservation, backend_names: Iterable[str]
+) -> list[ControlAction]:
     """The actions that take away what is left of some filters, and have the resolvers forget it."""
     actions = []
-    for name in names:
-        for stage in reversed(backend(name).standing(host, observed)):
+    for backend_name in backend_names:
+        for stage in reversed(load_backend(backend_name).list_possible_stages(host, observation)):
             paths = [path for path in stage.files if host.has_traces(path)]
             if paths:
-                before = "".join(read_unit_text(host, path) or "" for path in paths)
-                actions.append(ControlAction("delete", ", ".join(paths), _removal(host, stage, paths), before))
+                old_text = "".join(read_unit_text(host, path) or "" for path in paths)
+                actions.append(ControlAction("delete", ", ".join(paths), _make_removal(host, stage, paths), old_text))
     return actions
 
 
-def _lacks(host: Host, filter_: Filter, stage: Stage, text: str) -> bool:
+def _is_stage_due(host: Host, filter_: DnsFilter, stage: FilterStage, text: str) -> bool:
     """Whether a stage has to be carried out. A resolver that is only silent is left to it: a start would take away what
     the programs of a busy host still wait for, and what it has in its cache.
     """
-    if amiss(host, filter_, stage):
+    if find_stage_defects(host, filter_, stage):
         return True
     try:
         return not all(
-            serves(host, address, port, text) or (filter_.is_raced and address in STUBS)
-            for address, port in stage.answers
+            is_serving_file(host, address, port, text) or (filter_.is_raced and address in STUB_ADDRESSES)
+            for address, port in stage.answer_addresses
         )
     except ObservationError:
-        return is_held(host, filter_)
+        return is_resolver_held(host, filter_)
 
 
-def _switch(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> None:
+def _apply_stages(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage], text: str) -> None:
     """Carry the stages out, or put everything back and raise ControlError."""
-    _check(host, filter_, text)
-    worked = _resolves(host)
-    before = [
+    _check_candidate(host, filter_, text)
+    was_resolving = _is_resolving(host)
+    old_contents = [
         {path: b"" if is_masked(host, path) else host.read_file(path) for path in stage.files} for stage in stages
     ]
-    begun = 0
+    begun_count = 0
     try:
         for stage in stages:
-            begun += 1
-            for path, new in stage.files.items():
-                host.write_file(path, new)
-            for _, path in overriding(host, stage):
+            begun_count += 1
+            for path, new_text in stage.files.items():
+                host.write_file(path, new_text)
+            for _, path in find_overriding_files(host, stage):
                 host.delete_file(path)
-            _run(host, stage.start)
-            _await(host, stage, text)
-        if worked and not _resolves_again(host):
+            _run_commands(host, stage.start_commands)
+            _wait_for_stage(host, stage, text)
+        if was_resolving and not _wait_for_resolution(host):
             raise ControlError("other names do not resolve any more")
     except ControlError as error:
         failures = []
-        for stage, contents in reversed(list(zip(stages[:begun], before))):
+        for stage, contents in reversed(list(zip(stages[:begun_count], old_contents))):
             try:
-                _put_back(host, stage, contents)
-            except ControlError as another:
-                failures.append(str(another))
-        state = "is restored"
+                _restore_stage(host, stage, contents)
+            except ControlError as restore_error:
+                failures.append(str(restore_error))
+        outcome = "is restored"
         if failures:  # a resolver that was not started again may answer as before
-            works = "works, but its old state " if _resolves(host) else ""
-            state = f"{works}cannot be restored ({'; '.join(failures)})"
-        raise ControlError(f"{error}; name resolution {state}") from None
+            works_note = "works, but its old state " if _is_resolving(host) else ""
+            outcome = f"{works_note}cannot be restored ({'; '.join(failures)})"
+        raise ControlError(f"{error}; name resolution {outcome}") from None
 
 
-def _put_back(host: Host, stage: Stage, contents: dict[str, bytes | None]) -> None:
-    new = all(content is None for content in contents.values())
-    if new:
-        _run_anyway(host, stage.leave)
+def _restore_stage(host: Host, stage: FilterStage, contents: dict[str, bytes | None]) -> None:
+    is_new = all(content is None for content in contents.values())
+    if is_new:
+        _try_commands(host, stage.leave_commands)
     for path, content in contents.items():
         if content is None:
             host.delete_file(path)
         else:
             host.write_file(path, content)
-    _run(host, stage.left if new else stage.start)
+    _run_commands(host, stage.removed_commands if is_new else stage.start_commands)
 
 
-def _removal(host: Host, stage: Stage, paths: Sequence[str]) -> Callable[[], None]:
-    def apply() -> None:
-        worked = _resolves(host)
-        _run_anyway(host, stage.leave)
-        for path in (*paths, *stage.exists):  # systemctl leaves the links of a unit that somebody masked
+def _make_removal(host: Host, stage: FilterStage, paths: Sequence[str]) -> Callable[[], None]:
+    def remove_stage() -> None:
+        was_resolving = _is_resolving(host)
+        _try_commands(host, stage.leave_commands)
+        for path in (*paths, *stage.required_paths):  # systemctl leaves the links of a unit that somebody masked
             host.delete_file(path)
-        _run(host, stage.left)
-        if worked and not _resolves_again(host):
+        _run_commands(host, stage.removed_commands)
+        if was_resolving and not _wait_for_resolution(host):
             raise ControlError(f"names do not resolve any more now that {', '.join(paths)} is gone")
 
-    return apply
+    return remove_stage
 
 
-def _check(host: Host, filter_: Filter, text: str) -> None:
+def _check_candidate(host: Host, filter_: DnsFilter, text: str) -> None:
     """Have the resolver's own tool, if it has one, read the new file. Raises ControlError with what it says."""
-    command = filter_.checking(CANDIDATE)
+    command = filter_.make_check_command(CANDIDATE_PATH)
     if not command:
         return
-    host.write_file(CANDIDATE, text)
+    host.write_file(CANDIDATE_PATH, text)
     try:
-        _run(host, [command])
+        _run_commands(host, [command])
     finally:
-        host.delete_file(CANDIDATE)
+        host.delete_file(CANDIDATE_PATH)
 
 
-def _run(host: Host, commands: Iterable[Command]) -> None:
+def _run_commands(host: Host, commands: Iterable[Command]) -> None:
     for command in commands:
         host.read_command_output([host.find_tool(command[0]) or command[0], *command[1:]])
 
 
-def _run_anyway(host: Host, commands: Iterable[Command]) -> None:
+def _try_commands(host: Host, commands: Iterable[Command]) -> None:
     """Commands that prepare a removal: what they would stop may be gone already."""
     with contextlib.suppress(ControlError):
-        _run(host, commands)
+        _run_commands(host, commands)
 
 
-def _await(host: Host, stage: Stage, text: str) -> None:
-    end = time.monotonic() + PATIENCE
-    for address, port in stage.answers:
-        while not serves_now(host, address, port, text):
-            if time.monotonic() > end:
-                raise ControlError(f"{address} port {port} does not answer with the new names within {PATIENCE:g} s")
+def _wait_for_stage(host: Host, stage: FilterStage, text: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    for address, port in stage.answer_addresses:
+        while not is_serving_now(host, address, port, text):
+            if time.monotonic() > deadline:
+                raise ControlError(
+                    f"{address} port {port} does not answer with the new names within {START_TIMEOUT_SECONDS:g} s"
+                )
             time.sleep(0.2)
 
 
-def _resolves(host: Host, waits: Sequence[float] = WAITS) -> bool:
+def _is_resolving(host: Host, timeouts: Sequence[float] = QUERY_TIMEOUTS_SECONDS) -> bool:
     """Whether the first name server that programs ask answers for the root of all names."""
-    servers = resolution.nameservers(host.read_text(resolution.RESOLV_CONF) or "")
+    servers = resolution.parse_nameservers(host.read_text(resolution.RESOLV_CONF_PATH) or "")
     try:
-        answer = ask(host, servers[0], 53, "", NS, waits) if servers else None
+        dns_answer = query_resolver(host, servers[0], 53, "", NS_TYPE, timeouts) if servers else None
     except ObservationError:
         return False
-    return answer is not None and answer.rcode == 0
+    return dns_answer is not None and dns_answer.rcode == 0
 
 
-def _resolves_again(host: Host) -> bool:
-    end = time.monotonic() + PATIENCE
-    while not _resolves(host, [2]):
-        if time.monotonic() > end:
+def _wait_for_resolution(host: Host) -> bool:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while not _is_resolving(host, [2]):
+        if time.monotonic() > deadline:
             return False
         time.sleep(0.2)
     return True

@@ -24,115 +24,141 @@ from ....model.plan import RESTRICTED_MODES
 from ...system import Host, ObservationError, RulesetGeneration
 from ..base import Changes
 from . import boot, exemptions, forced_dns, listing, loaded_state, other_tables
-from .rule_text import MANAGEMENT, OWN_RULES, Exemptions, spelled
-from .ruleset import LOCAL_SSH, PLAIN_DNS, local_ssh_limit, own_rules, refused, refused_everywhere, render
+from .rule_text import MANAGEMENT_REASON, OWN_RULES, FirewallExemptions, format_network
+from .ruleset import (
+    LOCAL_SSH_RULE,
+    PLAIN_DNS_RULE,
+    get_local_ssh_limit,
+    get_own_rules,
+    make_general_matches,
+    render_ruleset,
+    select_refused_entries,
+)
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanEntry, PlanSection
 
-NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
-NO_FILTER = "this host has no filtering resolver of its own, so everybody has to ask name servers"
+NEEDS_ROOT_REASON = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
+NO_FILTER_REASON = "this host has no filtering resolver of its own, so everybody has to ask name servers"
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Whether the table and what brings it back are as the plan calls for. Raises ControlError."""
     section = plan["controls"]["firewall"]
-    wrong: Mapping[str, Sequence[Finding]] = {}
+    findings_by_rule: Mapping[str, Sequence[Finding]] = {}
     counts: Mapping[str, tuple[int, int]] = {}
-    wrong_at_boot: list[Finding] = []
-    others: list[RuleVerdict] = []
-    unseen = unseen_boot = ""
+    boot_findings: list[Finding] = []
+    other_verdicts: list[RuleVerdict] = []
+    unseen_reason = unseen_boot_reason = ""
     nft = host.find_tool("nft")
-    askers = forced_dns.askers(host, plan)
-    settings = [
-        *refused_everywhere(section),
-        *[PLAIN_DNS] * bool(askers),
-        *[LOCAL_SSH] * bool(local_ssh_limit(section)),
-        *[OWN_RULES] * bool(own_rules(section)),
+    resolver_uids = forced_dns.find_resolver_uids(host, plan)
+    setting_rules = [
+        *make_general_matches(section),
+        *[PLAIN_DNS_RULE] * bool(resolver_uids),
+        *[LOCAL_SSH_RULE] * bool(get_local_ssh_limit(section)),
+        *[OWN_RULES] * bool(get_own_rules(section)),
     ]
-    needed = bool(refused(section)) or bool(settings)
-    if nft is None and needed:
-        wrong = dict.fromkeys([*refused(section), *settings, "ruleset"], [listing.NO_NFT])
-        wrong_at_boot = [listing.NO_NFT]
+    is_needed = bool(select_refused_entries(section)) or bool(setting_rules)
+    if nft is None and is_needed:
+        findings_by_rule = dict.fromkeys(
+            [*select_refused_entries(section), *setting_rules, "ruleset"], [listing.NO_NFT_FINDING]
+        )
+        boot_findings = [listing.NO_NFT_FINDING]
     elif not host.privileged:
-        unseen = unseen_boot = NEEDS_ROOT
+        unseen_reason = unseen_boot_reason = NEEDS_ROOT_REASON
     elif nft is not None:
         try:
-            at_boot = host.read_text(boot.FILE) or ""
-            lets = exemptions.collect(host, section, at_boot, askers=askers)
-            text = render(section, lets)
-            wrong_at_boot = boot.wrong(host, nft, text)
-            observed = listing.observe_table(host, nft, text, at_boot)
-            wrong, unseen, counts = observed.wrong, observed.unseen, observed.counts
-            others = _exempted(lets) if needed else []
-            if needed and not loaded_state.alone(host, text):
-                beside = other_tables.observe(host, nft)
-                others += beside
-                if observed.right and text == at_boot:
-                    host.state_savers.append(partial(_keep, host, text, observed.generation, not beside))
+            boot_text = host.read_text(boot.BOOT_FILE_PATH) or ""
+            host_exemptions = exemptions.collect_exemptions(host, section, boot_text, resolver_uids=resolver_uids)
+            text = render_ruleset(section, host_exemptions)
+            boot_findings = boot.find_boot_defects(host, nft, text)
+            observation = listing.observe_table(host, nft, text, boot_text)
+            findings_by_rule, unseen_reason, counts = (
+                observation.findings_by_rule,
+                observation.unseen_reason,
+                observation.counts,
+            )
+            other_verdicts = _judge_exemptions(host_exemptions) if is_needed else []
+            if is_needed and not loaded_state.is_table_alone(host, text):
+                table_verdicts = other_tables.observe_other_tables(host, nft)
+                other_verdicts += table_verdicts
+                if observation.is_right and text == boot_text:
+                    host.state_savers.append(
+                        partial(_save_loaded_state, host, text, observation.generation, not table_verdicts)
+                    )
         except ObservationError as reason:
-            unseen = str(reason)
-    verdicts = list(_of_services(host, section, wrong, unseen))
-    whole: PlanEntry = {"mode": section["mode"]}
-    verdicts += [judge_rule(f"firewall/{rule}", whole, wrong.get(rule, ()), unseen) for rule in settings]
-    if section["settings"].get("force_dns") and not askers:
-        verdicts.append(RuleVerdict(f"firewall/{PLAIN_DNS}", NOT_APPLICABLE, reason=NO_FILTER))
-    for rule, found, why in (("ruleset", wrong.get("ruleset", ()), unseen), ("boot", wrong_at_boot, unseen_boot)):
-        if needed or found or why:
-            verdicts.append(judge_rule(f"firewall/{rule}", whole, found, why))
+            unseen_reason = str(reason)
+    verdicts = list(_judge_services(host, section, findings_by_rule, unseen_reason))
+    section_entry: PlanEntry = {"mode": section["mode"]}
+    verdicts += [
+        judge_rule(f"firewall/{rule}", section_entry, findings_by_rule.get(rule, ()), unseen_reason)
+        for rule in setting_rules
+    ]
+    if section["settings"].get("force_dns") and not resolver_uids:
+        verdicts.append(RuleVerdict(f"firewall/{PLAIN_DNS_RULE}", NOT_APPLICABLE, reason=NO_FILTER_REASON))
+    for rule, findings, unknown_reason in (
+        ("ruleset", findings_by_rule.get("ruleset", ()), unseen_reason),
+        ("boot", boot_findings, unseen_boot_reason),
+    ):
+        if is_needed or findings or unknown_reason:
+            verdicts.append(judge_rule(f"firewall/{rule}", section_entry, findings, unknown_reason))
         else:
             verdicts.append(RuleVerdict(f"firewall/{rule}", NOT_APPLICABLE, reason="no network is to be refused"))
     attempts = {f"firewall/{rule}": packets for rule, (packets, _) in counts.items()}
-    return [v._replace(attempts=attempts.get(v.rule, 0)) for v in [*verdicts, *others]]
+    return [verdict._replace(attempts=attempts.get(verdict.rule, 0)) for verdict in [*verdicts, *other_verdicts]]
 
 
-def _of_services(
-    host: Host, section: PlanSection, wrong: Mapping[str, Sequence[Finding]], unseen: str
+def _judge_services(
+    host: Host, section: PlanSection, findings_by_rule: Mapping[str, Sequence[Finding]], unseen_reason: str
 ) -> Iterator[RuleVerdict]:
-    for id_, entry in section["services"].items():
+    for service_id, entry in section["services"].items():
         if entry["networks"] and entry["mode"] in RESTRICTED_MODES:
-            evidence = [*wrong.get(id_, ()), *_let_through(host, id_, entry)]
-            yield judge_rule(f"firewall/{id_}", entry, evidence, unseen)
+            evidence = [*findings_by_rule.get(service_id, ()), *_find_waived_users(host, service_id, entry)]
+            yield judge_rule(f"firewall/{service_id}", entry, evidence, unseen_reason)
         elif entry["networks"]:
-            let = [Finding("network", id_, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
-            yield judge_rule(f"firewall/{id_}", entry, let)
+            waiver_findings = (
+                [Finding("network", service_id, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
+            )
+            yield judge_rule(f"firewall/{service_id}", entry, waiver_findings)
 
 
-def _exempted(lets: Exemptions) -> list[RuleVerdict]:
+def _judge_exemptions(host_exemptions: FirewallExemptions) -> list[RuleVerdict]:
     """What of restricted networks stays reachable for the sake of the host, by what its own files say."""
-    found = []
-    for entry in lets.exempt:
-        services = [id_ for id_ in entry.services if id_ != OWN_RULES]
-        if services and entry.reason != MANAGEMENT:
-            detail = f"{entry.reason}: stays reachable, in a network of {', '.join(services)}"
-            found.append(Finding("network", spelled(entry.network), manager="nftables", detail=detail))
+    findings = []
+    for entry in host_exemptions.exempt_networks:
+        service_ids = [service_id for service_id in entry.service_ids if service_id != OWN_RULES]
+        if service_ids and entry.reason != MANAGEMENT_REASON:
+            detail = f"{entry.reason}: stays reachable, in a network of {', '.join(service_ids)}"
+            findings.append(Finding("network", format_network(entry.network), manager="nftables", detail=detail))
     reason = "this host needs them: seen and reported, counts nothing"
-    return [RuleVerdict("firewall/exemptions", NOT_APPLICABLE, tuple(found), reason=reason)] if found else []
+    return [RuleVerdict("firewall/exemptions", NOT_APPLICABLE, tuple(findings), reason=reason)] if findings else []
 
 
-def _keep(host: Host, text: str, seen: RulesetGeneration | None, alone: bool, _: bool) -> None:
+def _save_loaded_state(host: Host, text: str, generation: RulesetGeneration | None, is_alone: bool, _: bool) -> None:
     """Save the observation for later ones, unless a table has changed meanwhile."""
-    if seen is not None and seen == host.read_ruleset_generation():
-        loaded_state.remember(host, text, seen, alone)
+    if generation is not None and generation == host.read_ruleset_generation():
+        loaded_state.save_loaded_state(host, text, generation, is_alone)
 
 
-def _let_through(host: Host, id_: str, entry: PlanEntry) -> list[Finding]:
+def _find_waived_users(host: Host, service_id: str, entry: PlanEntry) -> list[Finding]:
     """The users of this host whom a waiver lets through: evidence of what is open."""
-    names = exemptions.exempted_users(entry)
-    known = [name for name in dict.fromkeys(names) if host.find_user_id(name) is not None]
-    found = [Finding("network", id_, scope=f"user:{name}", detail="not refused, by waiver") for name in known]
-    return [finding for finding in found if is_user_restricted(entry, finding)]
+    names = exemptions.list_exempted_users(entry)
+    known_names = [name for name in dict.fromkeys(names) if host.find_user_id(name) is not None]
+    findings = [
+        Finding("network", service_id, scope=f"user:{name}", detail="not refused, by waiver") for name in known_names
+    ]
+    return [finding for finding in findings if is_user_restricted(entry, finding)]
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
     """Load the table, and make it survive a reboot. Raises ControlError."""
     from . import loading
 
-    return loading.enforce(host, plan["controls"]["firewall"], forced_dns.askers(host, plan))
+    return loading.enforce_firewall(host, plan["controls"]["firewall"], forced_dns.find_resolver_uids(host, plan))
 
 
 def lift(host: Host, plan: Plan) -> Changes:
     """Take the table away, and what would bring it back."""
     from . import loading
 
-    return loading.lift(host)
+    return loading.lift_firewall(host)

@@ -24,20 +24,20 @@ from ...system.units import (
 )
 from ...system.units import SYSTEMD_RUNS_PATH as SYSTEMD_RUNS_PATH
 from . import program
-from .ruleset import TABLE
+from .ruleset import TABLE_NAME
 
-FILE = "/etc/proscribe/firewall.nft"
-FILE_MODE = 0o600  # what is exempted is nobody else's business
-UNIT_NAME = "proscribe-firewall.service"
-WATCH_NAME = "proscribe-firewall-watch.service"
-UNITS = UNIT_DIRECTORY
-UNIT_FILE = f"{UNITS}/{UNIT_NAME}"
-WATCH_FILE = f"{UNITS}/{WATCH_NAME}"
-ENABLED = f"{UNITS}/sysinit.target.wants/{UNIT_NAME}"
-WATCH_ENABLED = f"{UNITS}/multi-user.target.wants/{WATCH_NAME}"
+BOOT_FILE_PATH = "/etc/proscribe/firewall.nft"
+BOOT_FILE_MODE = 0o600  # what is exempted is nobody else's business
+LOAD_UNIT = "proscribe-firewall.service"
+WATCH_UNIT = "proscribe-firewall-watch.service"
+UNIT_FOLDER = UNIT_DIRECTORY
+LOAD_UNIT_PATH = f"{UNIT_FOLDER}/{LOAD_UNIT}"
+WATCH_UNIT_PATH = f"{UNIT_FOLDER}/{WATCH_UNIT}"
+LOAD_ENABLED_LINK = f"{UNIT_FOLDER}/sysinit.target.wants/{LOAD_UNIT}"
+WATCH_ENABLED_LINK = f"{UNIT_FOLDER}/multi-user.target.wants/{WATCH_UNIT}"
 
 # They may change the firewall, and nothing else of the host.
-_CONFINED = f"""\
+_CONFINED_OPTIONS = f"""\
 UMask=0077
 CapabilityBoundingSet=CAP_NET_ADMIN
 RestrictAddressFamilies=AF_NETLINK AF_UNIX
@@ -47,7 +47,7 @@ SystemCallFilter=@system-service
 # Before the network is up, and without an ExecStop: stopping the unit does not open the host. DefaultDependencies would
 # put it after sysinit.target, that is after what may already talk to the network. It sees the mounts of the host: where
 # others cannot be made for it, the unit would fail, and the host would be open.
-_UNIT = """\
+_LOAD_UNIT_TEMPLATE = """\
 # {written_by}
 [Unit]
 Description=Refuse connections to restricted networks
@@ -71,7 +71,7 @@ ExecReload={nft} -f {file}
 WantedBy=sysinit.target
 """
 
-_WATCH = """\
+_WATCH_UNIT_TEMPLATE = """\
 # {written_by}
 [Unit]
 Description=Load the table of restricted networks again when another program has deleted it
@@ -100,38 +100,46 @@ WantedBy=multi-user.target
 """
 
 
-class Unit(NamedTuple):
+class FirewallUnit(NamedTuple):
     """A unit of ours: its name, its file with the text of it, and the link that enables it."""
 
     name: str
     path: str
     text: str
-    enabled: str
+    enabled_link: str
 
 
-def units(nft: str) -> Sequence[Unit]:
+def make_units(nft: str) -> Sequence[FirewallUnit]:
     """The units, in the order in which they are started, for the nft of this host."""
-    load = _UNIT.format(written_by=WRITTEN_BY, nft=nft, file=FILE, confined=_CONFINED)
-    watch = _WATCH.format(written_by=WRITTEN_BY, file=FILE, unit=UNIT_NAME, program=program.PATH, confined=_CONFINED)
+    load_text = _LOAD_UNIT_TEMPLATE.format(
+        written_by=WRITTEN_BY, nft=nft, file=BOOT_FILE_PATH, confined=_CONFINED_OPTIONS
+    )
+    watch_text = _WATCH_UNIT_TEMPLATE.format(
+        written_by=WRITTEN_BY,
+        file=BOOT_FILE_PATH,
+        unit=LOAD_UNIT,
+        program=program.PROGRAM_PATH,
+        confined=_CONFINED_OPTIONS,
+    )
     return (
-        Unit(UNIT_NAME, UNIT_FILE, load, ENABLED),
-        Unit(WATCH_NAME, WATCH_FILE, watch, WATCH_ENABLED),
+        FirewallUnit(LOAD_UNIT, LOAD_UNIT_PATH, load_text, LOAD_ENABLED_LINK),
+        FirewallUnit(WATCH_UNIT, WATCH_UNIT_PATH, watch_text, WATCH_ENABLED_LINK),
     )
 
 
-def program_text() -> str:
+def render_program() -> str:
     """The program that the watcher and unconfirmed changes need."""
-    return program.text(FILE, TABLE)
+    return program.render_program_text(BOOT_FILE_PATH, TABLE_NAME)
 
 
-def program_is_whole(host: Host) -> bool:
+def is_program_intact(host: Host) -> bool:
     """Whether the program is there as it should be, and can be run."""
-    seen = host.find_entry(program.PATH)
+    status = host.find_entry(program.PROGRAM_PATH)
     return bool(
-        seen
-        and stat.S_ISREG(seen.st_mode)
-        and stat.S_IMODE(seen.st_mode) == program.MODE
-        and host.read_text(program.PATH) == program_text()
+        status
+        and stat.S_ISREG(status.st_mode)
+        and stat.S_IMODE(status.st_mode) == program.PROGRAM_MODE
+        and host.read_text(program.PROGRAM_PATH) == render_program()
     )
 
 
@@ -140,89 +148,98 @@ def has_systemd(host: Host) -> bool:
     return host.find_tool("systemctl") is not None
 
 
-def is_active(host: Host, name: str) -> bool:
+def is_unit_active(host: Host, name: str) -> bool:
     """Whether a unit is active. Only for a host that systemd runs."""
     return is_evidently_active(host, name) or host.run_command(["systemctl", "is-active", "--quiet", name]).rc == 0
 
 
-class TakenBack(NamedTuple):
+class RevertedChange(NamedTuple):
     """A change that was taken back."""
 
-    at: str  # UTC
+    reverted_at: str  # UTC
     reason: str
     digest: str  # SHA-256 of the table that it loaded
 
     def __str__(self) -> str:
-        return f"taken back at {self.at}, because {REASONS.get(self.reason, 'it was not confirmed')}"
+        return f"taken back at {self.reverted_at}, because {REVERT_REASONS.get(self.reason, 'it was not confirmed')}"
 
 
-REASONS = {
+REVERT_REASONS = {
     "unreached": "no controller reached this host over a new connection in time",
     "cut": "with it this host could not send to its own gateways and resolvers",
 }
 
 
-def taken_back(host: Host) -> list[TakenBack]:
+def list_reverted_changes(host: Host) -> list[RevertedChange]:
     """The changes that were taken back since one was confirmed, oldest first."""
-    words = (line.split() for line in (host.read_text(program.TRACE) or "").splitlines())
-    return [TakenBack(*word[:3]) for word in words if len(word) > 2]
+    words = (line.split() for line in (host.read_text(program.REVERT_LOG_PATH) or "").splitlines())
+    return [RevertedChange(*word[:3]) for word in words if len(word) > 2]
 
 
-def pending(host: Host) -> list[str]:
+def list_pending_tokens(host: Host) -> list[str]:
     """The tokens of the changes that wait for their confirmation: one at most."""
-    start = "pending-"
-    return [name[len(start) :] for name in host.list_directory(program.RUN) if name.startswith(start)]
+    prefix = "pending-"
+    return [name[len(prefix) :] for name in host.list_directory(program.CHANGE_DIRECTORY) if name.startswith(prefix)]
 
 
-def wrong(host: Host, nft: str, text: str) -> list[Finding]:
+def find_boot_defects(host: Host, nft: str, text: str) -> list[Finding]:
     """What keeps the table from coming back by itself; with nothing to load ("") what is left over."""
-    stored = host.read_text(FILE) or ""
-    found = _unconfirmed(host) if stored != text else []
-    if text and not stored and not host.find_entry(UNIT_FILE) and has_systemd(host):
-        return [*found, _unit(UNIT_NAME, "missing", UNIT_FILE)]
-    if stored != text:
-        found.append(_file(FILE, "missing" if not stored else "changed" if text else "left over"))
+    stored_text = host.read_text(BOOT_FILE_PATH) or ""
+    defects = _find_unconfirmed_change(host) if stored_text != text else []
+    if text and not stored_text and not host.find_entry(LOAD_UNIT_PATH) and has_systemd(host):
+        return [*defects, _make_unit_finding(LOAD_UNIT, "missing", LOAD_UNIT_PATH)]
+    if stored_text != text:
+        defects.append(
+            _make_file_finding(BOOT_FILE_PATH, "missing" if not stored_text else "changed" if text else "left over")
+        )
     if not text:
-        left = [(read_unit_text(host, path), path) for path in (UNIT_FILE, WATCH_FILE)]
-        found += [_unit(path, "left over", path) for content, path in left if content]
-        return found + [_file(program.PATH, "left over") for _ in [0] if host.find_entry(program.PATH)]
+        leftover_units = [(read_unit_text(host, path), path) for path in (LOAD_UNIT_PATH, WATCH_UNIT_PATH)]
+        defects += [_make_unit_finding(path, "left over", path) for content, path in leftover_units if content]
+        return defects + [
+            _make_file_finding(program.PROGRAM_PATH, "left over") for _ in [0] if host.find_entry(program.PROGRAM_PATH)
+        ]
     if not has_systemd(host):
-        return [*found, _unit(UNIT_NAME, "this host has no systemd: the table is not loaded at boot")]
-    if not program_is_whole(host):
-        found.append(_file(program.PATH, "changed" if host.find_entry(program.PATH) else "missing"))
-    for desired in units(nft):
-        content = read_unit_text(host, desired.path)
-        if content != desired.text:
+        return [*defects, _make_unit_finding(LOAD_UNIT, "this host has no systemd: the table is not loaded at boot")]
+    if not is_program_intact(host):
+        defects.append(
+            _make_file_finding(program.PROGRAM_PATH, "changed" if host.find_entry(program.PROGRAM_PATH) else "missing")
+        )
+    for unit in make_units(nft):
+        content = read_unit_text(host, unit.path)
+        if content != unit.text:
             state = "missing" if content is None else "changed" if content else "masked"
-            found.append(_unit(desired.path, state, desired.path))
-        if host.find_entry(desired.enabled) is None:
-            found.append(_unit(desired.name, "not enabled", desired.enabled))
-    for name, paths in find_foreign_files(host, [desired.name for desired in units(nft)]).items():
-        found += [_unit(name, f"overridden by {path}", path) for path in paths]
-    if not found and host.find_entry(SYSTEMD_RUNS_PATH):
-        if not is_active(host, WATCH_NAME):
-            found.append(_unit(WATCH_NAME, "not running"))
-        elif is_suspended(host, WATCH_NAME):
-            found.append(_unit(WATCH_NAME, "stopped by a signal, or frozen"))
-    return found
+            defects.append(_make_unit_finding(unit.path, state, unit.path))
+        if host.find_entry(unit.enabled_link) is None:
+            defects.append(_make_unit_finding(unit.name, "not enabled", unit.enabled_link))
+    for name, paths in find_foreign_files(host, [unit.name for unit in make_units(nft)]).items():
+        defects += [_make_unit_finding(name, f"overridden by {path}", path) for path in paths]
+    if not defects and host.find_entry(SYSTEMD_RUNS_PATH):
+        if not is_unit_active(host, WATCH_UNIT):
+            defects.append(_make_unit_finding(WATCH_UNIT, "not running"))
+        elif is_suspended(host, WATCH_UNIT):
+            defects.append(_make_unit_finding(WATCH_UNIT, "stopped by a signal, or frozen"))
+    return defects
 
 
-def _unconfirmed(host: Host) -> list[Finding]:
+def _find_unconfirmed_change(host: Host) -> list[Finding]:
     """A change that waits to be confirmed, or why the last one is not there."""
-    if pending(host):
-        return [_change("waits until its controller confirms it; otherwise it is taken back by itself")]
-    back = taken_back(host)
-    times = f" ({len(back)} in a row)" if len(back) > 1 else ""
-    return [_change(f"the last change was {last}{times}") for last in back[-1:]]
+    if list_pending_tokens(host):
+        return [_make_change_finding("waits until its controller confirms it; otherwise it is taken back by itself")]
+    reverted_changes = list_reverted_changes(host)
+    repetition = f" ({len(reverted_changes)} in a row)" if len(reverted_changes) > 1 else ""
+    return [
+        _make_change_finding(f"the last change was {reverted_change}{repetition}")
+        for reverted_change in reverted_changes[-1:]
+    ]
 
 
-def _change(detail: str) -> Finding:
-    return Finding("change", TABLE, manager="nftables", path=program.TRACE, detail=detail)
+def _make_change_finding(detail: str) -> Finding:
+    return Finding("change", TABLE_NAME, manager="nftables", path=program.REVERT_LOG_PATH, detail=detail)
 
 
-def _file(path: str, detail: str) -> Finding:
+def _make_file_finding(path: str, detail: str) -> Finding:
     return Finding("file", path, manager="nftables", path=path, detail=detail)
 
 
-def _unit(id_: str, detail: str, path: str = "") -> Finding:
-    return Finding("unit", id_, manager="systemd", path=path, detail=detail)
+def _make_unit_finding(finding_id: str, detail: str, path: str = "") -> Finding:
+    return Finding("unit", finding_id, manager="systemd", path=path, detail=detail)

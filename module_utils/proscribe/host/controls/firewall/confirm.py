@@ -26,190 +26,207 @@ from .. import management_exemptions
 from ..applying import apply_changes
 from ..base import Changes
 from . import boot, exemptions, listing, loaded_state, loading, pending, program, update
-from .ruleset import TABLE
+from .ruleset import TABLE_NAME
 
 if TYPE_CHECKING:
     from ....model.types.answer import ChangeAnswer
     from ....model.types.plan import Plan
     from ..base import ChangeResult
 
-WITHIN = 60  # seconds until an unconfirmed change is taken back, where the plan does not say
-_TURNS = 5  # other runs that may come first
-_GRACE = 10  # seconds after which a change that was neither confirmed nor taken back has lost its timer
+CONFIRM_TIMEOUT_SECONDS = 60  # seconds until an unconfirmed change is taken back, where the plan does not say
+_MAX_ATTEMPTS = 5  # other runs that may come first
+_GRACE_SECONDS = 10  # seconds after which a change that was neither confirmed nor taken back has lost its timer
 
 
-class Busy(ControlError):
+class PendingChangeError(ControlError):
     """Another run's change waits for its confirmation."""
 
 
-def in_turn(host: Host, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
+def run_without_pending_change(host: Host, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
     """Do some work on the firewall when no change of another run is pending, and again if one came first."""
-    for _ in range(_TURNS):
-        settle(host)
-        with contextlib.suppress(Busy):
+    for _ in range(_MAX_ATTEMPTS):
+        wait_for_pending_change(host)
+        with contextlib.suppress(PendingChangeError):
             return work()
     return work()
 
 
-def trying(host: Host, plan: Plan) -> Callable[[Changes], ChangeResult]:
+def make_trial_application(host: Host, plan: Plan) -> Callable[[Changes], ChangeResult]:
     """How the changes of this control are carried out: those that load other rules than the confirmed ones are begun,
-    and reported as `pending` {token, within}; what comes after them is left to `keep`. All others are carried out.
+    and reported as `pending` {token, within}; what comes after them is left to `confirm_trial`. All others are carried out.
     """
     section = plan["controls"].get("firewall")
-    within = section["settings"].get("confirm_within", WITHIN) if section else WITHIN
+    confirm_timeout = (
+        section["settings"].get("confirm_within", CONFIRM_TIMEOUT_SECONDS) if section else CONFIRM_TIMEOUT_SECONDS
+    )
 
-    def carry(changes: Changes) -> ChangeResult:
+    def apply_or_begin(changes: Changes) -> ChangeResult:
         for number, action in enumerate(changes.actions):
-            if isinstance(action.apply, loading.Load) and not action.apply.confirmed:
+            if isinstance(action.apply, loading.TableLoad) and not action.apply.is_confirmed:
                 apply_changes(changes._replace(actions=changes.actions[:number]))
-                return {"pending": {"token": begin(host, action.apply, within), "within": within}}
+                return {
+                    "pending": {"token": begin_trial(host, action.apply, confirm_timeout), "within": confirm_timeout}
+                }
         return apply_changes(changes)
 
-    return carry
+    return apply_or_begin
 
 
-def begin(host: Host, load: loading.Load, within: int) -> str:
-    """Have a table loaded on trial for `within` seconds, and return the token that confirms it.
+def begin_trial(host: Host, load: loading.TableLoad, confirm_timeout: int) -> str:
+    """Have a table loaded on trial for `confirm_timeout` seconds, and return the token that confirms it.
 
     Raises ControlError, and then nothing has changed.
     """
-    if boot.pending(host):
-        raise Busy("another run's change of the firewall waits for its confirmation: run this again after it")
-    candidate = update.transaction(load.observed.live, load.observed.counts, load.text)
+    if boot.list_pending_tokens(host):
+        raise PendingChangeError(
+            "another run's change of the firewall waits for its confirmation: run this again after it"
+        )
+    candidate = update.render_transaction(load.observation.loaded_parts, load.observation.counts, load.text)
     host.read_command_output([load.nft, "-c", "-f", "-"], stdin=candidate)
     token = os.urandom(6).hex()
     digest = sha256(load.text.encode()).hexdigest()
     for path, content in (
-        (program.PREVIOUS, _rollback(host, load.nft)),
-        (program.CANDIDATE, candidate),
-        (program.DESIRED_TABLE, load.text),
-        (pending.METHODS, "".join(f"{route}\n" for route in _reachable(host, load.askers))),
+        (program.PREVIOUS_TABLE_PATH, _render_rollback(host, load.nft)),
+        (program.CANDIDATE_PATH, candidate),
+        (program.DESIRED_TABLE_PATH, load.text),
+        (pending.ROUTES_PATH, "".join(f"{route}\n" for route in _list_reachable_routes(host, load.resolver_uids))),
         # The name last: a change that is pending has everything that taking it back needs.
-        (f"{program.RUN}/pending-{token}", f"{digest} {pending.uptime(host) + within}"),
+        (f"{program.CHANGE_DIRECTORY}/pending-{token}", f"{digest} {pending.read_uptime(host) + confirm_timeout}"),
     ):
         host.write_file(path, content, 0o600)
     try:
-        _later(host, f"proscribe-rollback-{token}", within, "take-back", token)
-        _later(host, f"proscribe-try-{token}", 0, "try", token, str(os.getpid()))
+        _schedule_program(host, f"proscribe-rollback-{token}", confirm_timeout, "take-back", token)
+        _schedule_program(host, f"proscribe-try-{token}", 0, "try", token, str(os.getpid()))
     except ControlError:
-        pending.claim(host, token, "given-up")
-        pending.stop(host, token)
-        pending.clear(host)
+        pending.decide_change(host, token, "given-up")
+        pending.stop_rollback_timer(host, token)
+        pending.clear_change_files(host)
         raise
     return token
 
 
-def keep(host: Host, token: str) -> ChangeAnswer:
+def confirm_trial(host: Host, token: str) -> ChangeAnswer:
     """Confirm a change: the result of the module for it. Raises ControlError where it was taken back, or is now.
 
     Call it over a connection that was made after the candidate was loaded.
     """
     host.require_root()
-    _require_loaded(host, token)
+    _require_loaded_candidate(host, token)
     with host.lock_host():
-        before = (host.read_text(pending.METHODS) or "").splitlines()
-        now = set(_open(host, before))
-        cut = [route for route in before if route not in now]
-        if cut:
-            host.read_command_output([program.PATH, "take-back", token, "cut"])
-            pending.stop(host, token)
-            routes = ", ".join(" port ".join(route.split(" ")[:2]) for route in cut)
+        old_routes = (host.read_text(pending.ROUTES_PATH) or "").splitlines()
+        open_routes = set(_probe_routes(host, old_routes))
+        cut_routes = [route for route in old_routes if route not in open_routes]
+        if cut_routes:
+            host.read_command_output([program.PROGRAM_PATH, "take-back", token, "cut"])
+            pending.stop_rollback_timer(host, token)
+            routes = ", ".join(" port ".join(route.split(" ")[:2]) for route in cut_routes)
             raise ControlError(f"the new rules cut this host off from {routes}; they are taken back")
-        if not pending.claim(host, token, "kept"):
-            raise ControlError(pending.outcome(host))
-        pending.stop(host, token)
-        text = host.read_text(program.DESIRED_TABLE) or ""
-        host.delete_file(program.TRACE)
-        pending.clear(host)
+        if not pending.decide_change(host, token, "kept"):
+            raise ControlError(pending.describe_outcome(host))
+        pending.stop_rollback_timer(host, token)
+        text = host.read_text(program.DESIRED_TABLE_PATH) or ""
+        host.delete_file(program.REVERT_LOG_PATH)
+        pending.clear_change_files(host)
         # What fails here is missing at the next observation, and the next run does it: the table itself is confirmed.
-        actions = loading.keeping(host, loading.nft_of(host), text)
+        actions = loading.make_persisting_actions(host, loading.find_nft(host), text)
         apply_changes(Changes(actions))
-        _remember(host, text)
+        _remember_loaded_table(host, text)
     return {
         "changed": True,
-        "actions": [f"confirm {listing.WHERE}", *map(str, actions)],
+        "actions": [f"confirm {listing.TABLE_PATH}", *map(str, actions)],
         "refused": [],
         "findings": [],
         "diff": [],
     }
 
 
-def settle(host: Host) -> None:
+def wait_for_pending_change(host: Host) -> None:
     """Wait until no change of another run is pending; one that has lost its timer is taken back now."""
-    while tokens := boot.pending(host) if host.privileged else []:
+    while tokens := boot.list_pending_tokens(host) if host.privileged else []:
         token = tokens[0]
-        said = (host.read_text(f"{program.RUN}/pending-{token}") or "").split()
-        if len(said) != 2 or pending.uptime(host) > int(said[1]) + _GRACE:
-            host.read_command_output([program.PATH, "take-back", token])
-            pending.stop(host, token)
+        pending_fields = (host.read_text(f"{program.CHANGE_DIRECTORY}/pending-{token}") or "").split()
+        if len(pending_fields) != 2 or pending.read_uptime(host) > int(pending_fields[1]) + _GRACE_SECONDS:
+            host.read_command_output([program.PROGRAM_PATH, "take-back", token])
+            pending.stop_rollback_timer(host, token)
         else:
             time.sleep(0.5)
 
 
-def _reachable(host: Host, askers: Sequence[int]) -> list[str]:
+def _list_reachable_routes(host: Host, resolver_uids: Sequence[int]) -> list[str]:
     """Of the gateways and resolvers, those that this host may send to: "address port", and the number of the user who
     asks the resolvers where only some may.
     """
     routes = [f"{address} 9" for address in management_exemptions.read_gateways(host)]  # discard (RFC 863)
-    by = "".join(f" {number}" for number in askers[:1])
+    uid_suffix = "".join(f" {uid}" for uid in resolver_uids[:1])
     routes += [
-        f"{address} 53{by}" for address in management_exemptions.read_resolvers(host) if exemptions.network_of(address)
+        f"{address} 53{uid_suffix}"
+        for address in management_exemptions.read_resolvers(host)
+        if exemptions.parse_address(address)
     ]
-    return _open(host, routes)
+    return _probe_routes(host, routes)
 
 
-def _open(host: Host, routes: Sequence[str]) -> list[str]:
+def _probe_routes(host: Host, routes: Sequence[str]) -> list[str]:
     """Those of some routes that this host may use."""
     if not routes:
         return []
     return host.run_command([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(routes)]).out.splitlines()
 
 
-def _rollback(host: Host, nft: str) -> str:
+def _render_rollback(host: Host, nft: str) -> str:
     """What loads the present table again, counts included; only deletes ours if none is loaded.
 
     An old nft may list what it does not take back. Then the rollback loads what was confirmed last, or to no table.
     """
-    empty = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
-    live = host.run_command([nft, "list", "table", "inet", TABLE])
-    if live.rc:
-        return empty
-    for text in (empty + live.out, host.read_text(boot.FILE) or ""):
+    delete_text = f"table inet {TABLE_NAME}\ndelete table inet {TABLE_NAME}\n"
+    listing = host.run_command([nft, "list", "table", "inet", TABLE_NAME])
+    if listing.rc:
+        return delete_text
+    for text in (delete_text + listing.out, host.read_text(boot.BOOT_FILE_PATH) or ""):
         if text and not host.run_command([nft, "-c", "-f", "-"], stdin=text).rc:
             return text
-    return empty
+    return delete_text
 
 
-def _later(host: Host, unit: str, seconds: int, *words: str) -> None:
+def _schedule_program(host: Host, unit: str, seconds: int, *program_arguments: str) -> None:
     """Have the program do something outside of this session, which may end any moment."""
     if host.find_entry(boot.SYSTEMD_RUNS_PATH) is None:
-        host.read_command_output([program.PATH, "later", str(seconds), *words])
+        host.read_command_output([program.PROGRAM_PATH, "later", str(seconds), *program_arguments])
         return
     # Without an accuracy of its own a timer may come up to a minute late.
     timer = [f"--on-active={seconds}", "--timer-property=AccuracySec=100ms"] if seconds else []
     host.read_command_output(
-        ["systemd-run", "--quiet", "--collect", "--no-block", f"--unit={unit}", *timer, program.PATH, *words]
+        [
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            "--no-block",
+            f"--unit={unit}",
+            *timer,
+            program.PROGRAM_PATH,
+            *program_arguments,
+        ]
     )
 
 
-def _require_loaded(host: Host, token: str) -> None:
+def _require_loaded_candidate(host: Host, token: str) -> None:
     """Raises ControlError if the kernel did not take the candidate (and forgets it), or if it is gone again."""
-    if token not in boot.pending(host):
-        raise ControlError(pending.outcome(host))
-    failed = host.read_text(f"{program.RUN}/failed-{token}")
-    if failed is not None and pending.claim(host, token, "gone"):
-        pending.stop(host, token)
-        pending.clear(host)
-        raise ControlError(f"the new rules were not loaded: {' '.join(failed.split())[-300:]}")
-    if host.find_entry(f"{program.RUN}/loaded-{token}") is None:
+    if token not in boot.list_pending_tokens(host):
+        raise ControlError(pending.describe_outcome(host))
+    failure = host.read_text(f"{program.CHANGE_DIRECTORY}/failed-{token}")
+    if failure is not None and pending.decide_change(host, token, "gone"):
+        pending.stop_rollback_timer(host, token)
+        pending.clear_change_files(host)
+        raise ControlError(f"the new rules were not loaded: {' '.join(failure.split())[-300:]}")
+    if host.find_entry(f"{program.CHANGE_DIRECTORY}/loaded-{token}") is None:
         # To wait here would confirm them, whatever becomes meanwhile of the connection over which this was called.
         raise ControlError("the new rules are not loaded yet: nothing that was asked before they are can confirm them")
 
 
-def _remember(host: Host, text: str) -> None:
+def _remember_loaded_table(host: Host, text: str) -> None:
     """Spare the audits after this one a whole listing of the table, if it is loaded as it should be."""
-    loaded_state.forget(host)
+    loaded_state.delete_loaded_state(host)
     with contextlib.suppress(ObservationError):
-        observed = listing.observe_table(host, loading.nft_of(host), text)
-        if observed.right and observed.generation and observed.generation == host.read_ruleset_generation():
-            loaded_state.remember(host, text, observed.generation)
+        observation = listing.observe_table(host, loading.find_nft(host), text)
+        if observation.is_right and observation.generation and observation.generation == host.read_ruleset_generation():
+            loaded_state.save_loaded_state(host, text, observation.generation)

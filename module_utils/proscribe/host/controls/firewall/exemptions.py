@@ -23,139 +23,176 @@ from ....base.tuples import NamedTuple
 from ...system import Host
 from .. import management_exemptions
 from . import carried
-from .rule_text import MANAGEMENT, MEMBERS, OWN_RULES, Exempt, Exemptions, Network, spelled
-from .ruleset import carried_by, own_rules, refused
+from .rule_text import (
+    MANAGEMENT_REASON,
+    OWN_RULES,
+    RESTRICTED_SET_PREFIX,
+    ExemptNetwork,
+    FirewallExemptions,
+    Network,
+    format_network,
+)
+from .ruleset import get_own_rules, list_section_carriers, select_refused_entries
 
 if TYPE_CHECKING:
     from ....model.types.plan import PlanEntry, PlanSection
 
-SOURCE = "package source "
-_REMEMBERED_SOURCE = compile_pattern(rf'([0-9a-f.:]+) comment "{SOURCE}([^"\n]+)"')
-_CONTROL = 'accept comment "control'
-_REMEMBERED_PEER = compile_pattern(rf"^\t\tip6? saddr (\S+) tcp dport (\d+) {_CONTROL}", MULTILINE)
-_LONGEST_NAME = 100  # characters; the comment of an element may have 128
-_EVERYWHERE = ("0.0.0.0/0", "::/0")
+SOURCE_REASON = "package source "
+_REMEMBERED_SOURCE_PATTERN = compile_pattern(rf'([0-9a-f.:]+) comment "{SOURCE_REASON}([^"\n]+)"')
+_CONTROL_MARK = 'accept comment "control'
+_REMEMBERED_PEER_PATTERN = compile_pattern(rf"^\t\tip6? saddr (\S+) tcp dport (\d+) {_CONTROL_MARK}", MULTILINE)
+_MAX_NAME_LENGTH = 100  # characters; the comment of an element may have 128
+_ALL_NETWORKS = ("0.0.0.0/0", "::/0")
 
 # Gives the addresses of a name of a package source.
-Resolver = Callable[[str], Sequence[str]]
+AddressResolver = Callable[[str], Sequence[str]]
 
 
-class Blocked(NamedTuple):
+class BlockedNetworks(NamedTuple):
     """The networks that are refused, as they are spelled, by service; the organisation's own rules are one of them."""
 
-    networks: Mapping[str, frozenset[str]]
-    among: carried.Carriers = {}
+    networks_by_service: Mapping[str, frozenset[str]]
+    carriers: carried.CarrierPrefixes = {}
 
     @classmethod
-    def by(cls, section: PlanSection) -> Blocked:
+    def read_section(cls, section: PlanSection) -> BlockedNetworks:
         """What a plan's section refuses."""
-        return cls({id_: frozenset(networks) for id_, networks in _refused(section)}, carried_by(section))
+        return cls(
+            {service_id: frozenset(networks) for service_id, networks in _list_refused_networks(section)},
+            list_section_carriers(section),
+        )
 
-    def of(self, network: Network) -> tuple[str, ...]:
+    def find_containing_services(self, network: Network) -> tuple[str, ...]:
         """The services in one of whose networks an address, or all of a network, lies.
 
         Searches only the few networks that can contain it, not all of them.
         """
-        wider = {
-            spelled(inner.supernet(new_prefix=length))
-            for inner in (network, *carried.carried_in(network, self.among))
-            for length in range(inner.prefixlen + 1)
+        containing_networks = {
+            format_network(part.supernet(new_prefix=length))
+            for part in (network, *carried.list_carried_networks(network, self.carriers))
+            for length in range(part.prefixlen + 1)
         }
-        return tuple(id_ for id_, spellings in self.networks.items() if not wider.isdisjoint(spellings))
-
-    def met_by(self, network: Network) -> tuple[str, ...]:
-        """The services one of whose networks has an address in common with a network."""
-        within = self.of(network)
-        inner = (network, *carried.carried_in(network, self.among))
-        parts = (
-            id_
-            for id_, texts in self.networks.items()
-            if any(one.overlaps(refused) for refused in map(ipaddress.ip_network, texts) for one in inner)
+        return tuple(
+            service_id
+            for service_id, service_networks in self.networks_by_service.items()
+            if not containing_networks.isdisjoint(service_networks)
         )
-        return within if network.prefixlen == network.max_prefixlen else tuple(dict.fromkeys([*within, *parts]))
+
+    def find_overlapping_services(self, network: Network) -> tuple[str, ...]:
+        """The services one of whose networks has an address in common with a network."""
+        containing_ids = self.find_containing_services(network)
+        network_parts = (network, *carried.list_carried_networks(network, self.carriers))
+        overlapping_ids = (
+            service_id
+            for service_id, texts in self.networks_by_service.items()
+            if any(
+                part.overlaps(refused_network)
+                for refused_network in map(ipaddress.ip_network, texts)
+                for part in network_parts
+            )
+        )
+        return (
+            containing_ids
+            if network.prefixlen == network.max_prefixlen
+            else tuple(dict.fromkeys([*containing_ids, *overlapping_ids]))
+        )
 
 
-def collect(
+def collect_exemptions(
     host: Host,
     section: PlanSection,
     boot_file: str,
-    resolve: Resolver | None = None,
+    resolve_addresses: AddressResolver | None = None,
     connections: Sequence[tuple[str, int]] = (),
-    askers: Sequence[int] = (),
-) -> Exemptions:
+    resolver_uids: Sequence[int] = (),
+) -> FirewallExemptions:
     """The management exemptions of a host. `boot_file` is what an earlier run left (""). An enforcing run adds
-    `resolve`, and its control connections (address of the other side, port on this one). `askers` are those of
+    `resolve_addresses`, and its control connections (address of the other side, port on this one). `resolver_uids` are those of
     `forced_dns`.
     """
-    blocked = Blocked.by(section)
-    numbers = _numbers(host, section)
-    known = _Remembered.in_file(boot_file)
-    found: list[Exempt] = []
+    blocked = BlockedNetworks.read_section(section)
+    uids_by_user = _find_waived_uids(host, section)
+    remembered = _RememberedExemptions.parse_boot_file(boot_file)
+    exempt_networks: list[ExemptNetwork] = []
     for text in section["settings"].get("management", ()):
         network = ipaddress.ip_network(text)
         # An enforcing run reports in whose networks these lie; an audit need not search them all.
-        found.append(Exempt(network, MANAGEMENT, blocked.met_by(network) if resolve else ()))
-    for address, reason in _addresses(host, known, resolve if blocked.networks else None):
-        found += _exempt(address, reason, blocked)
-    need_tls = management_exemptions.is_resolver_tls_required(host)
+        exempt_networks.append(
+            ExemptNetwork(
+                network, MANAGEMENT_REASON, blocked.find_overlapping_services(network) if resolve_addresses else ()
+            )
+        )
+    for address, reason in _list_needed_addresses(
+        host, remembered, resolve_addresses if blocked.networks_by_service else None
+    ):
+        exempt_networks += _make_exempt_networks(address, reason, blocked)
+    needs_tls = management_exemptions.is_resolver_tls_required(host)
     resolvers = [
-        entry
+        exempt_network
         for text in management_exemptions.read_resolvers(host)
-        for entry in _exempt(text, "resolver", blocked, need_tls)
+        for exempt_network in _make_exempt_networks(text, "resolver", blocked, needs_tls)
     ]
-    return Exemptions(
-        exempt=_widest(found),
-        resolvers=_widest(resolvers),
-        resolver_ports=(53, 853) if need_tls else (53,),
+    return FirewallExemptions(
+        exempt_networks=_select_widest(exempt_networks),
+        resolvers=_select_widest(resolvers),
+        resolver_ports=(53, 853) if needs_tls else (53,),
         ssh_ports=sorted(
-            {*management_exemptions.read_ssh_ports(host), *known.ports, *(port for _, port in connections)}
+            {*management_exemptions.read_ssh_ports(host), *remembered.ports, *(port for _, port in connections)}
         ),
-        ephemeral=_ephemeral(host),
-        controllers=_controllers(section, [*known.peers, *connections]),
-        users=_known_users(numbers),
-        only=_members(host, section, boot_file),
-        askers=askers,
-        unknown_users=[of for of, number in numbers.items() if number is None],
+        ephemeral_ports=_read_ephemeral_ports(host),
+        controllers=_list_controllers(section, [*remembered.peers, *connections]),
+        waived_uids=_group_known_uids(uids_by_user),
+        restricted_uids=_find_restricted_uids(host, section, boot_file),
+        resolver_uids=resolver_uids,
+        unknown_users=[service_and_user for service_and_user, uid in uids_by_user.items() if uid is None],
     )
 
 
-def _numbers(host: Host, section: PlanSection) -> dict[tuple[str, str], int | None]:
+def _find_waived_uids(host: Host, section: PlanSection) -> dict[tuple[str, str], int | None]:
     """The number, on this host, of each user whom a waiver lets through to a service, by service and name."""
-    named = [(id_, name) for id_, entry in refused(section).items() for name in exempted_users(entry)]
-    return {(id_, name): host.find_user_id(name) for id_, name in named}
+    service_users = [
+        (service_id, name)
+        for service_id, entry in select_refused_entries(section).items()
+        for name in list_exempted_users(entry)
+    ]
+    return {(service_id, name): host.find_user_id(name) for service_id, name in service_users}
 
 
-def _known_users(numbers: Mapping[tuple[str, str], int | None]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for (id_, _), number in numbers.items():
-        if number is not None:
-            found.setdefault(id_, []).append(number)
-    return {id_: sorted(set(listed)) for id_, listed in found.items()}
+def _group_known_uids(uids_by_user: Mapping[tuple[str, str], int | None]) -> dict[str, list[int]]:
+    uids_by_service: dict[str, list[int]] = {}
+    for (service_id, _), uid in uids_by_user.items():
+        if uid is not None:
+            uids_by_service.setdefault(service_id, []).append(uid)
+    return {service_id: sorted(set(uids)) for service_id, uids in uids_by_service.items()}
 
 
-def exempted_users(entry: PlanEntry) -> list[str]:
+def list_exempted_users(entry: PlanEntry) -> list[str]:
     """The names of the users whom a waiver lets through, of a service's part of the plan."""
-    whole = (e for e in entry.get("exceptions", ()) if e.keys() <= {"waiver", "users"})  # packets have no version
-    return [name for exception in whole for name in exception.get("users", ())]
+    whole_exceptions = (
+        exception for exception in entry.get("exceptions", ()) if exception.keys() <= {"waiver", "users"}
+    )  # packets have no version
+    return [name for exception in whole_exceptions for name in exception.get("users", ())]
 
 
-def _members(host: Host, section: PlanSection, boot_file: str) -> dict[str, list[int]]:
+def _find_restricted_uids(host: Host, section: PlanSection, boot_file: str) -> dict[str, list[int]]:
     """The numbers of those to whom alone a service is refused, by service. While a group's members are not known, whom
     an earlier run refused stays among them: else a cut line to the directory would let everybody through.
     """
-    found: dict[str, list[int]] = {}
-    for id_, entry in refused(section).items():
+    uids_by_service: dict[str, list[int]] = {}
+    for service_id, entry in select_refused_entries(section).items():
         if "only" in entry:
-            numbers = {number for name in entry["only"]["users"] if (number := host.find_user_id(name)) is not None}
+            uids = {uid for name in entry["only"]["users"] if (uid := host.find_user_id(name)) is not None}
             if "unresolved" in entry["only"]:
-                members = compile_pattern(rf"\tset {MEMBERS}{id_} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}")
-                before = members.search(boot_file)
-                numbers.update(map(int, before[1].replace(",", " ").split()) if before else ())
-            found[id_] = sorted(numbers)
-    return found
+                members_pattern = compile_pattern(
+                    rf"\tset {RESTRICTED_SET_PREFIX}{service_id} \{{\s+type uid\s+elements = \{{([\d,\s]+)\}}"
+                )
+                match = members_pattern.search(boot_file)
+                uids.update(map(int, match[1].replace(",", " ").split()) if match else ())
+            uids_by_service[service_id] = sorted(uids)
+    return uids_by_service
 
 
-class _Remembered(NamedTuple):
+class _RememberedExemptions(NamedTuple):
     """What an earlier run left in the boot file."""
 
     sources: Sequence[tuple[str, str]]
@@ -163,11 +200,13 @@ class _Remembered(NamedTuple):
     peers: Sequence[tuple[str, int]]
 
     @classmethod
-    def in_file(cls, text: str) -> _Remembered:
-        sources = _REMEMBERED_SOURCE.findall(text) if SOURCE in text else []  # large sets have many lines to check
-        listed, mark, _ = text.partition("\n\t\ttcp sport ")[2].partition("\n")[0].partition(" tcp flags")
-        ports = [port.strip() for port in listed.strip("{ }").split(",")] if mark else []
-        peers = _REMEMBERED_PEER.findall(text) if _CONTROL in text else []
+    def parse_boot_file(cls, text: str) -> _RememberedExemptions:
+        sources = (
+            _REMEMBERED_SOURCE_PATTERN.findall(text) if SOURCE_REASON in text else []
+        )  # large sets have many lines to check
+        port_list, mark, _ = text.partition("\n\t\ttcp sport ")[2].partition("\n")[0].partition(" tcp flags")
+        ports = [port.strip() for port in port_list.strip("{ }").split(",")] if mark else []
+        peers = _REMEMBERED_PEER_PATTERN.findall(text) if _CONTROL_MARK in text else []
         return cls(
             sources,
             [int(port) for port in ports if port.isdecimal()],
@@ -175,43 +214,49 @@ class _Remembered(NamedTuple):
         )
 
 
-def _refused(section: PlanSection) -> Iterator[tuple[str, Sequence[str]]]:
+def _list_refused_networks(section: PlanSection) -> Iterator[tuple[str, Sequence[str]]]:
     """What is refused to connections from this host, and to containers and virtual machines behind it."""
-    for id_, entry in refused(section).items():
-        yield id_, entry["networks"]
-    barring = [rule for rule in own_rules(section) if rule["verdict"] != "accept" and rule["direction"] != "in"]
-    if barring:
-        yield OWN_RULES, [text for rule in barring for text in rule["addresses"] or _EVERYWHERE]
+    for service_id, entry in select_refused_entries(section).items():
+        yield service_id, entry["networks"]
+    barring_rules = [
+        rule for rule in get_own_rules(section) if rule["verdict"] != "accept" and rule["direction"] != "in"
+    ]
+    if barring_rules:
+        yield OWN_RULES, [text for rule in barring_rules for text in rule["addresses"] or _ALL_NETWORKS]
 
 
-def _controllers(section: PlanSection, peers: Sequence[tuple[str, int]]) -> list[tuple[Network, int]]:
+def _list_controllers(section: PlanSection, peers: Sequence[tuple[str, int]]) -> list[tuple[Network, int]]:
     """Who manages this host, where rules for what comes in could keep them out."""
-    if not any(rule["direction"] == "in" for rule in own_rules(section)):
+    if not any(rule["direction"] == "in" for rule in get_own_rules(section)):
         return []
-    found = {(network, port) for address, port in peers if (network := network_of(address))}
-    return sorted(found, key=lambda peer: (peer[0].version, int(peer[0].network_address), peer[1]))
+    controllers = {(network, port) for address, port in peers if (network := parse_address(address))}
+    return sorted(controllers, key=lambda peer: (peer[0].version, int(peer[0].network_address), peer[1]))
 
 
-def _addresses(host: Host, known: _Remembered, resolve: Resolver | None) -> Iterator[tuple[str, str]]:
+def _list_needed_addresses(
+    host: Host, remembered: _RememberedExemptions, resolve_addresses: AddressResolver | None
+) -> Iterator[tuple[str, str]]:
     """Addresses that the host needs whole, each with the reason."""
     for address in management_exemptions.read_gateways(host):
         yield address, "default gateway"
-    sources = {name[-_LONGEST_NAME:]: name for name in management_exemptions.read_package_sources(host)}
-    for address, label in known.sources:
-        if label in sources:
-            yield address, SOURCE + label
-    for label, name in sources.items():
-        for address in [name] if network_of(name) else resolve(name) if resolve else ():
-            yield address, SOURCE + label
+    sources = {name[-_MAX_NAME_LENGTH:]: name for name in management_exemptions.read_package_sources(host)}
+    for address, source_label in remembered.sources:
+        if source_label in sources:
+            yield address, SOURCE_REASON + source_label
+    for source_label, name in sources.items():
+        for address in [name] if parse_address(name) else resolve_addresses(name) if resolve_addresses else ():
+            yield address, SOURCE_REASON + source_label
 
 
-def _exempt(address: str, reason: str, blocked: Blocked, always: bool = False) -> list[Exempt]:
-    network = network_of(address)
-    services = blocked.of(network) if network else ()
-    return [Exempt(network, reason, services)] if network and (services or always) else []
+def _make_exempt_networks(
+    address: str, reason: str, blocked: BlockedNetworks, is_always: bool = False
+) -> list[ExemptNetwork]:
+    network = parse_address(address)
+    services = blocked.find_containing_services(network) if network else ()
+    return [ExemptNetwork(network, reason, services)] if network and (services or is_always) else []
 
 
-def network_of(address: str) -> Network | None:
+def parse_address(address: str) -> Network | None:
     """An address as a network of one; None for what is no address, or is the host's own loopback."""
     try:
         network = ipaddress.ip_network(address)
@@ -220,15 +265,18 @@ def network_of(address: str) -> Network | None:
     return None if network.is_loopback else network
 
 
-def _widest(found: Sequence[Exempt]) -> list[Exempt]:
+def _select_widest(exempt_networks: Sequence[ExemptNetwork]) -> list[ExemptNetwork]:
     """One entry for each address, the widest: nft takes no intervals that overlap. In the order of the addresses."""
-    widest: dict[Network, Exempt] = {}
-    for entry in sorted(found, key=lambda entry: entry.network.prefixlen):
-        if not any(network.overlaps(entry.network) for network in widest):
-            widest[entry.network] = entry
-    return sorted(widest.values(), key=lambda entry: (entry.network.version, int(entry.network.network_address)))
+    widest_by_network: dict[Network, ExemptNetwork] = {}
+    for exempt_network in sorted(exempt_networks, key=lambda exempt_network: exempt_network.network.prefixlen):
+        if not any(network.overlaps(exempt_network.network) for network in widest_by_network):
+            widest_by_network[exempt_network.network] = exempt_network
+    return sorted(
+        widest_by_network.values(),
+        key=lambda exempt_network: (exempt_network.network.version, int(exempt_network.network.network_address)),
+    )
 
 
-def _ephemeral(host: Host) -> tuple[int, int]:
+def _read_ephemeral_ports(host: Host) -> tuple[int, int]:
     words = (host.read_text("/proc/sys/net/ipv4/ip_local_port_range") or "").split()
-    return (int(words[0]), int(words[1])) if len(words) == 2 else Exemptions().ephemeral
+    return (int(words[0]), int(words[1])) if len(words) == 2 else FirewallExemptions().ephemeral_ports

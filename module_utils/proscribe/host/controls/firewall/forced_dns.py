@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from ....base.patterns import compile_pattern
 from ...system import ControlError, Host
 from . import boot
-from .ruleset import PLAIN_DNS
+from .ruleset import PLAIN_DNS_RULE
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-_REMEMBERED = compile_pattern(rf"\tchain refuse-{PLAIN_DNS} \{{\n\t\tmeta skuid (?:\{{ )?([0-9, ]+)")
+_REMEMBERED_PATTERN = compile_pattern(rf"\tchain refuse-{PLAIN_DNS_RULE} \{{\n\t\tmeta skuid (?:\{{ )?([0-9, ]+)")
 
 
-def askers(host: Host, plan: Plan) -> list[int]:
+def find_resolver_uids(host: Host, plan: Plan) -> list[int]:
     """The numbers of the accounts, sorted. None where the plan does not ask for it. None on a host without a filtering
     resolver of its own: there everybody has to ask.
 
@@ -25,14 +25,14 @@ def askers(host: Host, plan: Plan) -> list[int]:
     if not plan["controls"]["firewall"]["settings"].get("force_dns"):
         return []
     # Few ask for it, and an audit pays for every line.
-    from ..dns.choice import HOSTS, choose, resolver_users
+    from ..dns.choice import HOSTS_BACKEND, choose_backend, list_resolver_users
 
     try:
-        names = resolver_users(host, plan)
-        numbers = {number for name in names if (number := host.find_user_id(name)) is not None}
-        if not numbers and choose(host, plan["controls"]["dns"]["settings"]).name != HOSTS:
-            remembered = _REMEMBERED.search(host.read_text(boot.FILE) or "")
-            numbers = {int(number) for number in remembered[1].split(",")} if remembered else set()
+        user_names = list_resolver_users(host, plan)
+        uids = {uid for name in user_names if (uid := host.find_user_id(name)) is not None}
+        if not uids and choose_backend(host, plan["controls"]["dns"]["settings"]).backend_name != HOSTS_BACKEND:
+            match = _REMEMBERED_PATTERN.search(host.read_text(boot.BOOT_FILE_PATH) or "")
+            uids = {int(uid) for uid in match[1].split(",")} if match else set()
     except ControlError:  # reported by dns, which cannot filter here either
         return []
-    return sorted(numbers)
+    return sorted(uids)

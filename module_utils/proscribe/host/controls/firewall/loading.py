@@ -11,78 +11,93 @@ from ...system.units import find_foreign_files, is_suspended, read_unit_text
 from .. import management_exemptions
 from ..base import ChangeRefusal, Changes, ControlAction
 from . import boot, exemptions, listing, loaded_state, pending, program, update
-from .rule_text import Exemptions, spelled
-from .ruleset import TABLE, render
+from .rule_text import FirewallExemptions, format_network
+from .ruleset import TABLE_NAME, render_ruleset
 
 if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
 
-PATIENCE = 5.0  # seconds for resolving all package sources; a host whose DNS hangs must not hang its firewall
+RESOLVE_TIMEOUT_SECONDS = (
+    5.0  # seconds for resolving all package sources; a host whose DNS hangs must not hang its firewall
+)
 
 
-class Load:
+class TableLoad:
     """Loads a table: the `apply` of an action that can cut a host off, unless the same table was confirmed before."""
 
     def __init__(
-        self, host: Host, nft: str, observed: listing.Observed, text: str, confirmed: bool, askers: Sequence[int] = ()
+        self,
+        host: Host,
+        nft: str,
+        observation: listing.FirewallObservation,
+        text: str,
+        is_confirmed: bool,
+        resolver_uids: Sequence[int] = (),
     ) -> None:
-        self.host, self.nft, self.observed, self.text, self.confirmed = host, nft, observed, text, confirmed
-        self.askers = askers  # of name servers: it is for them that these have to stay reachable
+        self.host, self.nft, self.observation, self.text, self.is_confirmed = host, nft, observation, text, is_confirmed
+        self.resolver_uids = resolver_uids  # of name servers: it is for them that these have to stay reachable
 
     def __call__(self) -> None:
-        update.load(self.host, self.nft, self.observed, self.text)
+        update.load_table(self.host, self.nft, self.observation, self.text)
 
 
-def enforce(host: Host, section: PlanSection, askers: Sequence[int] = ()) -> Changes:
+def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[int] = ()) -> Changes:
     """The actions in the order that is safe: check, load, and only what the kernel took is kept for the next boot.
 
     Raises ControlError where nft is not installed or cannot list its tables.
     """
     connections = management_exemptions.find_control_connections(host)
-    earlier = host.read_text(boot.FILE) or ""
-    lets = exemptions.collect(host, section, earlier, _resolver(host), connections, askers)
-    text = render(section, lets)
+    boot_text = host.read_text(boot.BOOT_FILE_PATH) or ""
+    host_exemptions = exemptions.collect_exemptions(
+        host, section, boot_text, _make_resolver(host), connections, resolver_uids
+    )
+    text = render_ruleset(section, host_exemptions)
     if not text:
-        return lift(host)
-    nft = nft_of(host)
+        return lift_firewall(host)
+    nft = find_nft(host)
     try:
-        observed = listing.observe_table(host, nft, text, earlier)
-    except ObservationError as unseen:
-        raise ControlError(str(unseen)) from None
+        observation = listing.observe_table(host, nft, text, boot_text)
+    except ObservationError as unseen_error:
+        raise ControlError(str(unseen_error)) from None
     actions = []
-    refusals = _refusals(section, lets, connections)
-    if not boot.program_is_whole(host):
-        actions.append(_write(host, program.PATH, boot.program_text(), program.MODE))
-        watch = boot.units(nft)[-1]
-        if host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None and boot.is_active(host, watch.name):
-            actions.append(_systemctl(host, True, "restart", watch))  # it is running the program as it was
-    if not observed.right:
+    refusals = _make_refusals(section, host_exemptions, connections)
+    if not boot.is_program_intact(host):
+        actions.append(_make_write_action(host, program.PROGRAM_PATH, boot.render_program(), program.PROGRAM_MODE))
+        watch_unit = boot.make_units(nft)[-1]
+        if host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None and boot.is_unit_active(host, watch_unit.name):
+            actions.append(
+                _make_systemctl_action(host, True, "restart", watch_unit)
+            )  # it is running the program as it was
+    if not observation.is_right:
         # What is confirmed is what a reboot would load too.
-        load = Load(host, nft, observed, text, confirmed=text == earlier, askers=askers)
-        if not load.confirmed and (said := pending.tried_before(host, text)):
-            refusals.append(ChangeRefusal("firewall/boot", listing.WHERE, said))
-        desired = listing.take_apart(text)
-        before, after = listing.shown(observed.live, desired), listing.shown(desired, observed.live)
-        actions.append(ControlAction("load", listing.WHERE, load, before, after))
-    actions += keeping(host, nft, text)
+        load = TableLoad(host, nft, observation, text, is_confirmed=text == boot_text, resolver_uids=resolver_uids)
+        if not load.is_confirmed and (revert_note := pending.check_earlier_reverts(host, text)):
+            refusals.append(ChangeRefusal("firewall/boot", listing.TABLE_PATH, revert_note))
+        desired_parts = listing.parse_table(text)
+        old_text, new_text = (
+            listing.format_parts(observation.loaded_parts, desired_parts),
+            listing.format_parts(desired_parts, observation.loaded_parts),
+        )
+        actions.append(ControlAction("load", listing.TABLE_PATH, load, old_text, new_text))
+    actions += make_persisting_actions(host, nft, text)
     if not boot.has_systemd(host):
-        reason = f"this host has no systemd: have {boot.FILE} loaded at boot by other means"
-        refusals.append(ChangeRefusal("firewall/boot", boot.UNIT_NAME, reason))
+        reason = f"this host has no systemd: have {boot.BOOT_FILE_PATH} loaded at boot by other means"
+        refusals.append(ChangeRefusal("firewall/boot", boot.LOAD_UNIT, reason))
     return Changes(actions, refusals)
 
 
-def keeping(host: Host, nft: str, text: str) -> list[ControlAction]:
+def make_persisting_actions(host: Host, nft: str, text: str) -> list[ControlAction]:
     """What makes a table that is loaded, and confirmed, come back after a reboot and after other programs."""
     actions = []
-    if host.read_text(boot.FILE) != text:
-        actions.append(_write(host, boot.FILE, text, boot.FILE_MODE))
+    if host.read_text(boot.BOOT_FILE_PATH) != text:
+        actions.append(_make_write_action(host, boot.BOOT_FILE_PATH, text, boot.BOOT_FILE_MODE))
     if boot.has_systemd(host):
-        for unit in boot.units(nft):
-            actions += _enable(host, unit)
+        for unit in boot.make_units(nft):
+            actions += _make_enabling_actions(host, unit)
     return actions
 
 
-def nft_of(host: Host) -> str:
+def find_nft(host: Host) -> str:
     """Where nft is on this host. Raises ControlError if it is not installed."""
     nft = host.find_tool("nft")
     if nft is None:
@@ -90,133 +105,157 @@ def nft_of(host: Host) -> str:
     return nft
 
 
-def lift(host: Host) -> Changes:
+def lift_firewall(host: Host) -> Changes:
     """Our table, unit and file go; other tables are not touched. Raises ControlError where nft cannot list tables."""
-    stored = host.read_text(boot.FILE)
+    stored_text = host.read_text(boot.BOOT_FILE_PATH)
     nft = host.find_tool("nft")
     try:
-        live = listing.listed(host, nft) if nft else {}
-    except ObservationError as unseen:
-        if stored is not None:
-            raise ControlError(str(unseen)) from None
-        live = {}  # who may not even list tables cannot have loaded one
+        loaded_parts = listing.list_table_parts(host, nft) if nft else {}
+    except ObservationError as unseen_error:
+        if stored_text is not None:
+            raise ControlError(str(unseen_error)) from None
+        loaded_parts = {}  # who may not even list tables cannot have loaded one
     actions = []
     refusals = []
-    if host.list_directory(program.RUN) or host.has_traces(program.TRACE):
-        actions.append(ControlAction("forget", "unconfirmed changes", lambda: pending.drop(host)))
-    for unit in reversed(boot.units(nft or "nft")):  # the watcher first, or it would bring the table back
-        if host.find_entry(unit.path) is not None or host.find_entry(unit.enabled) is not None:
-            before = read_unit_text(host, unit.path) or ""
-            actions.append(ControlAction("disable", unit.name, functools.partial(_disable, host, unit), before))
-    if nft and live:
-        delete = [nft, "delete", "table", "inet", TABLE]
-        actions.append(
-            ControlAction("delete", listing.WHERE, lambda: host.read_command_output(delete), listing.shown(live))
-        )
-    if stored is not None:
-        actions.append(ControlAction("delete", boot.FILE, lambda: host.delete_file(boot.FILE), stored))
-        if nft is None:
-            reason = "nft is not installed any more: if the table is loaded, it goes with the next boot"
-            refusals.append(ChangeRefusal("firewall/ruleset", listing.WHERE, reason))
-    if host.has_traces(program.PATH):
+    if host.list_directory(program.CHANGE_DIRECTORY) or host.has_traces(program.REVERT_LOG_PATH):
+        actions.append(ControlAction("forget", "unconfirmed changes", lambda: pending.drop_pending_changes(host)))
+    for unit in reversed(boot.make_units(nft or "nft")):  # the watcher first, or it would bring the table back
+        if host.find_entry(unit.path) is not None or host.find_entry(unit.enabled_link) is not None:
+            unit_content = read_unit_text(host, unit.path) or ""
+            actions.append(
+                ControlAction("disable", unit.name, functools.partial(_disable_unit, host, unit), unit_content)
+            )
+    if nft and loaded_parts:
+        delete_command = [nft, "delete", "table", "inet", TABLE_NAME]
         actions.append(
             ControlAction(
-                "delete", program.PATH, lambda: host.delete_file(program.PATH), host.read_text(program.PATH) or ""
+                "delete",
+                listing.TABLE_PATH,
+                lambda: host.read_command_output(delete_command),
+                listing.format_parts(loaded_parts),
             )
         )
-    if host.find_entry(loaded_state.STATE) is not None:
-        actions.append(ControlAction("delete", loaded_state.STATE, lambda: loaded_state.forget(host)))
+    if stored_text is not None:
+        actions.append(
+            ControlAction("delete", boot.BOOT_FILE_PATH, lambda: host.delete_file(boot.BOOT_FILE_PATH), stored_text)
+        )
+        if nft is None:
+            reason = "nft is not installed any more: if the table is loaded, it goes with the next boot"
+            refusals.append(ChangeRefusal("firewall/ruleset", listing.TABLE_PATH, reason))
+    if host.has_traces(program.PROGRAM_PATH):
+        actions.append(
+            ControlAction(
+                "delete",
+                program.PROGRAM_PATH,
+                lambda: host.delete_file(program.PROGRAM_PATH),
+                host.read_text(program.PROGRAM_PATH) or "",
+            )
+        )
+    if host.find_entry(loaded_state.STATE_PATH) is not None:
+        actions.append(ControlAction("delete", loaded_state.STATE_PATH, lambda: loaded_state.delete_loaded_state(host)))
     return Changes(actions, refusals)
 
 
-def _write(host: Host, path: str, text: str, mode: int) -> ControlAction:
+def _make_write_action(host: Host, path: str, text: str, mode: int) -> ControlAction:
     return ControlAction("write", path, lambda: host.write_file(path, text, mode), host.read_text(path) or "", text)
 
 
-def _enable(host: Host, unit: boot.Unit) -> list[ControlAction]:
+def _make_enabling_actions(host: Host, unit: boot.FirewallUnit) -> list[ControlAction]:
     """What is missing until a unit is as it should be, enabled and (both have to be all the time) active."""
     actions = []
-    running = host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None
-    there = read_unit_text(host, unit.path)
-    foreign = find_foreign_files(host, [unit.name]).get(unit.name, ())
-    actions += [ControlAction("delete", path, functools.partial(host.delete_file, path)) for path in foreign]
-    if there != unit.text:
-        write = functools.partial(host.write_file, unit.path, unit.text, 0o644)
-        actions.append(ControlAction("write", unit.path, write, there or "", unit.text))
-    changed = bool(actions)
-    if changed or host.find_entry(unit.enabled) is None:
-        actions.append(_systemctl(host, running, "enable", unit))
-    if running and not boot.is_active(host, unit.name):
+    is_systemd_running = host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None
+    current_text = read_unit_text(host, unit.path)
+    foreign_paths = find_foreign_files(host, [unit.name]).get(unit.name, ())
+    actions += [ControlAction("delete", path, functools.partial(host.delete_file, path)) for path in foreign_paths]
+    if current_text != unit.text:
+        write_unit = functools.partial(host.write_file, unit.path, unit.text, 0o644)
+        actions.append(ControlAction("write", unit.path, write_unit, current_text or "", unit.text))
+    is_changed = bool(actions)
+    if is_changed or host.find_entry(unit.enabled_link) is None:
+        actions.append(_make_systemctl_action(host, is_systemd_running, "enable", unit))
+    if is_systemd_running and not boot.is_unit_active(host, unit.name):
         # Were it not active, a restart of nftables.service, which flushes every table, would not bring ours back.
-        actions.append(_systemctl(host, running, "start", unit))
-    elif running and unit.name == boot.WATCH_NAME and (changed or is_suspended(host, unit.name)):
-        actions.append(_systemctl(host, running, "restart", unit))
+        actions.append(_make_systemctl_action(host, is_systemd_running, "start", unit))
+    elif is_systemd_running and unit.name == boot.WATCH_UNIT and (is_changed or is_suspended(host, unit.name)):
+        actions.append(_make_systemctl_action(host, is_systemd_running, "restart", unit))
     return actions
 
 
-def _systemctl(host: Host, running: bool, verb: str, unit: boot.Unit) -> ControlAction:
-    def apply() -> None:
-        if running:
+def _make_systemctl_action(host: Host, is_systemd_running: bool, verb: str, unit: boot.FirewallUnit) -> ControlAction:
+    def run_systemctl() -> None:
+        if is_systemd_running:
             host.read_command_output(["systemctl", "daemon-reload"])
         host.read_command_output(["systemctl", verb, unit.name])
 
-    return ControlAction(verb, unit.name, apply)
+    return ControlAction(verb, unit.name, run_systemctl)
 
 
-def _disable(host: Host, unit: boot.Unit) -> None:
+def _disable_unit(host: Host, unit: boot.FirewallUnit) -> None:
     """Stop (which leaves the table alone), disable, delete; what systemctl leaves of a damaged unit is deleted too."""
-    running = host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None
+    is_systemd_running = host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None
     if read_unit_text(host, unit.path) == "":  # masked, and as long as that is so systemctl disables nothing
         host.write_file(unit.path, unit.text, 0o644)
-        if running:
+        if is_systemd_running:
             host.read_command_output(["systemctl", "daemon-reload"])
     if host.find_tool("systemctl") is not None and host.find_entry(unit.path) is not None:
-        if running:
+        if is_systemd_running:
             host.read_command_output(["systemctl", "stop", unit.name])
         host.read_command_output(["systemctl", "disable", unit.name])
-    for path in (unit.enabled, unit.path, *find_foreign_files(host, [unit.name]).get(unit.name, ())):
+    for path in (unit.enabled_link, unit.path, *find_foreign_files(host, [unit.name]).get(unit.name, ())):
         host.delete_file(path)
-    if running:
+    if is_systemd_running:
         host.read_command_output(["systemctl", "daemon-reload"])
 
 
-def _resolver(host: Host) -> Callable[[str], list[str]]:
-    """Resolves as the host itself would (getent asks /etc/nsswitch.conf), all names within PATIENCE together."""
-    end = time.monotonic() + PATIENCE
+def _make_resolver(host: Host) -> Callable[[str], list[str]]:
+    """Resolves as the host itself would (getent asks /etc/nsswitch.conf), all names within RESOLVE_TIMEOUT_SECONDS together."""
+    deadline = time.monotonic() + RESOLVE_TIMEOUT_SECONDS
 
-    def addresses(name: str) -> list[str]:
-        left = end - time.monotonic()
-        if left <= 0:
+    def resolve_addresses(name: str) -> list[str]:
+        seconds_left = deadline - time.monotonic()
+        if seconds_left <= 0:
             return []
         try:
-            answer = host.run_command(["getent", "ahosts", name], timeout=left)
+            result = host.run_command(["getent", "ahosts", name], timeout=seconds_left)
         except ControlError:  # no getent, or no answer in time: the name leads nowhere anyway
             return []
-        return list(dict.fromkeys(line.split()[0] for line in answer.out.splitlines() if line.strip()))
+        return list(dict.fromkeys(line.split()[0] for line in result.out.splitlines() if line.strip()))
 
-    return addresses
+    return resolve_addresses
 
 
-def _refusals(section: PlanSection, lets: Exemptions, connections: Sequence[tuple[str, int]]) -> list[ChangeRefusal]:
+def _make_refusals(
+    section: PlanSection, host_exemptions: FirewallExemptions, connections: Sequence[tuple[str, int]]
+) -> list[ChangeRefusal]:
     """What of the services' networks stays open, and why."""
     refusals = [
-        ChangeRefusal(f"firewall/{id_}", spelled(entry.network), f"{entry.reason}: stays reachable{only}")
-        for entries, only in ((lets.exempt, ""), (lets.resolvers, " for name resolution"))
-        for entry in entries
-        for id_ in entry.services
+        ChangeRefusal(
+            f"firewall/{service_id}",
+            format_network(exempt_network.network),
+            f"{exempt_network.reason}: stays reachable{limitation}",
+        )
+        for exempt_networks, limitation in (
+            (host_exemptions.exempt_networks, ""),
+            (host_exemptions.resolvers, " for name resolution"),
+        )
+        for exempt_network in exempt_networks
+        for service_id in exempt_network.service_ids
     ]
-    blocked = exemptions.Blocked.by(section)
+    blocked = exemptions.BlockedNetworks.read_section(section)
     for address, port in connections:
-        peer = exemptions.network_of(address)  # sshd says UNKNOWN where it has no socket
+        peer = exemptions.parse_address(address)  # sshd says UNKNOWN where it has no socket
         if peer is None:
             continue
-        for id_ in blocked.of(peer):
+        for service_id in blocked.find_containing_services(peer):
             reason = f"this run is controlled from there: what comes in to port {port} stays up, nothing goes out"
-            refusals.append(ChangeRefusal(f"firewall/{id_}", spelled(peer), reason))
-    return [*refusals, *_unknown_users(section, lets)]
+            refusals.append(ChangeRefusal(f"firewall/{service_id}", format_network(peer), reason))
+    return [*refusals, *_make_unknown_user_refusals(section, host_exemptions)]
 
 
-def _unknown_users(section: PlanSection, lets: Exemptions) -> list[ChangeRefusal]:
+def _make_unknown_user_refusals(section: PlanSection, host_exemptions: FirewallExemptions) -> list[ChangeRefusal]:
     """The users of waivers whom this host does not know: nobody is let through for them."""
     reason = "no such user on this host: the waiver lets nobody through here"
-    return [ChangeRefusal(f"firewall/{id_}", f"user:{name}", reason) for id_, name in lets.unknown_users]
+    return [
+        ChangeRefusal(f"firewall/{service_id}", f"user:{name}", reason)
+        for service_id, name in host_exemptions.unknown_users
+    ]

@@ -24,193 +24,229 @@ from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 from ....model.plan import RESTRICTED_MODES, compute_once
 from ...system import WRITTEN_BY
 from . import carried
-from .rule_text import MEMBERS, Exemptions, Network, block_of, either, numbered, refusing, sets, spelled
+from .rule_text import (
+    RESTRICTED_SET_PREFIX,
+    FirewallExemptions,
+    Network,
+    format_block,
+    format_network,
+    format_number_match,
+    make_network_sets,
+    make_refusing_chain,
+    make_uid_set,
+)
 
 if TYPE_CHECKING:
     from ....model.types.plan import OrganisationRule, PlanEntry, PlanSection
 
-TABLE = "proscribe"
-DNS_OVER_TLS = "dns-over-tls"
-QUIC = "quic"
-PLAIN_DNS = "plain-dns"
-LOCAL_SSH = "local-ssh"
+TABLE_NAME = "proscribe"
+DNS_OVER_TLS_RULE = "dns-over-tls"
+QUIC_RULE = "quic"
+PLAIN_DNS_RULE = "plain-dns"
+LOCAL_SSH_RULE = "local-ssh"
 # The dummy address of RFC 7600, to which nothing is ever sent, and one that is discarded (RFC 6666).
-WITNESSES = ("192.0.0.8", "100::8")
+WITNESS_ADDRESSES = ("192.0.0.8", "100::8")
 
 
-def refused(section: PlanSection) -> dict[str, PlanEntry]:
+def select_refused_entries(section: PlanSection) -> dict[str, PlanEntry]:
     """The services of a plan's section whose networks have to be refused to somebody, by id."""
     return {
-        id_: entry
-        for id_, entry in sorted(section["services"].items())
+        service_id: entry
+        for service_id, entry in sorted(section["services"].items())
         if entry["mode"] in RESTRICTED_MODES
         and entry["networks"]
         and ("only" not in entry or any(entry["only"].values()))
     }
 
 
-def own_rules(section: PlanSection) -> Sequence[OrganisationRule]:
+def get_own_rules(section: PlanSection) -> Sequence[OrganisationRule]:
     """The organisation's own rules of a plan's section."""
     return section["settings"].get("rules") or ()
 
 
-def carried_by(section: PlanSection) -> carried.Carriers:
+def list_section_carriers(section: PlanSection) -> carried.CarrierPrefixes:
     """Return the prefixes of IPv6 addresses that carry IPv4 addresses in a plan's section."""
-    return carried.carriers(section["settings"].get("nat64", ()))
+    return carried.list_carriers(section["settings"].get("nat64", ()))
 
 
-def refused_everywhere(section: PlanSection) -> dict[str, str]:
+def make_general_matches(section: PlanSection) -> dict[str, str]:
     """What is refused whatever the address, by rule: the match of it."""
-    desired = section["settings"]
-    found = {}
-    if desired.get("dns_over_tls") == "blocked":
-        found[DNS_OVER_TLS] = f"{_over_tcp_and_udp('dport', [853])}"
-    if desired.get("quic") == "blocked":
-        found[QUIC] = "udp dport 443"
-    return found
+    settings = section["settings"]
+    match_by_rule = {}
+    if settings.get("dns_over_tls") == "blocked":
+        match_by_rule[DNS_OVER_TLS_RULE] = f"{_make_port_match('dport', [853])}"
+    if settings.get("quic") == "blocked":
+        match_by_rule[QUIC_RULE] = "udp dport 443"
+    return match_by_rule
 
 
-def networks(entry: PlanEntry) -> list[Network]:
+def parse_entry_networks(entry: PlanEntry) -> list[Network]:
     """A service's networks, parsed."""
-    return _parsed(tuple(entry["networks"]))
+    return _parse_network_texts(tuple(entry["networks"]))
 
 
 @functools.cache
-def _parsed(texts: tuple[str, ...]) -> list[Network]:
+def _parse_network_texts(texts: tuple[str, ...]) -> list[Network]:
     return [ipaddress.ip_network(text) for text in texts]
 
 
-def render(section: PlanSection, exemptions: Exemptions) -> str:
+def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
     """The file that replaces the table in one transaction; "" where nothing is to be refused and no rule is set."""
-    logged = bool(section["settings"].get("log"))
+    is_logged = bool(section["settings"].get("log"))
     blocks: list[str] = []
     rules: list[str] = []
-    among = carried_by(section)
-    carrying: dict[carried.Shape, list[str]] = {}
-    for rule, match in refused_everywhere(section).items():
-        blocks += refusing(f"-{rule}", logged)
+    carriers = list_section_carriers(section)
+    lines_by_shape: dict[carried.CarrierShape, list[str]] = {}
+    for rule, match in make_general_matches(section).items():
+        blocks += make_refusing_chain(f"-{rule}", is_logged)
         rules.append(f"{match} jump refuse-{rule}")
-    for id_, entry in refused(section).items():
-        ports = _over_tcp_and_udp("dport", entry["ports"]) + " " if entry["ports"] else ""
+    for service_id, entry in select_refused_entries(section).items():
+        ports = _make_port_match("dport", entry["ports"]) + " " if entry["ports"] else ""
         if "only" in entry:
-            if not exemptions.only.get(id_):
+            if not exemptions.restricted_uids.get(service_id):
                 continue
             # What belongs to no user's socket (a guest's packets, the kernel's) fits no such match, and passes.
-            blocks.append(numbered(f"{MEMBERS}{id_}", exemptions.only[id_]))
-            ports += f"meta skuid @{MEMBERS}{id_} "
-        blocks += refusing(f"_{id_}", logged, let=exemptions.users.get(id_, ()))
-        for match, block in sets(entry["networks"], f"nets_{id_}"):
+            blocks.append(make_uid_set(f"{RESTRICTED_SET_PREFIX}{service_id}", exemptions.restricted_uids[service_id]))
+            ports += f"meta skuid @{RESTRICTED_SET_PREFIX}{service_id} "
+        blocks += make_refusing_chain(
+            f"_{service_id}", is_logged, waived_uids=exemptions.waived_uids.get(service_id, ())
+        )
+        for match, block in make_network_sets(entry["networks"], f"nets_{service_id}"):
             blocks.append(block)
-            rules.append(f"{match} {ports}jump refuse_{id_}")
-        carried_blocks, matches = _carry(section, id_, among)
+            rules.append(f"{match} {ports}jump refuse_{service_id}")
+        carried_blocks, matches = _make_carried_sets(section, service_id, carriers)
         blocks += carried_blocks
-        for bits_before, inverted, match in matches:
-            shape = carried.Shape(bits_before, inverted)
-            carrying.setdefault(shape, []).append(f"{match} {ports}jump refuse_{id_}")
-    blocks += [block_of(f"chain {shape.chain}", lines) for shape, lines in carrying.items()]
-    rules += [f"ip6 daddr {prefix} jump {shape.chain}" for prefix, shape in among.items() if shape in carrying]
-    forced = []
-    if exemptions.askers:
-        blocks += refusing(f"-{PLAIN_DNS}", logged, let=exemptions.askers)
-        forced = [f"{_over_tcp_and_udp('dport', [53])} jump refuse-{PLAIN_DNS}"]
-    local_ssh = _local_ssh(section, exemptions)
-    if local_ssh:
-        blocks += refusing(f"-{LOCAL_SSH}", logged)
-    output = [*local_ssh, "meta oiftype loopback accept", "jump restricted"]
-    hooks = {"output": output, "forward": ["jump restricted"]}
-    if own_rules(section):
+        for bits_before, is_inverted, match in matches:
+            shape = carried.CarrierShape(bits_before, is_inverted)
+            lines_by_shape.setdefault(shape, []).append(f"{match} {ports}jump refuse_{service_id}")
+    blocks += [format_block(f"chain {shape.chain_name}", lines) for shape, lines in lines_by_shape.items()]
+    rules += [
+        f"ip6 daddr {prefix} jump {shape.chain_name}" for prefix, shape in carriers.items() if shape in lines_by_shape
+    ]
+    forced_dns_lines = []
+    if exemptions.resolver_uids:
+        blocks += make_refusing_chain(f"-{PLAIN_DNS_RULE}", is_logged, waived_uids=exemptions.resolver_uids)
+        forced_dns_lines = [f"{_make_port_match('dport', [53])} jump refuse-{PLAIN_DNS_RULE}"]
+    local_ssh_lines = _make_local_ssh_rule(section, exemptions)
+    if local_ssh_lines:
+        blocks += make_refusing_chain(f"-{LOCAL_SSH_RULE}", is_logged)
+    output_lines = [*local_ssh_lines, "meta oiftype loopback accept", "jump restricted"]
+    hooks = {"output": output_lines, "forward": ["jump restricted"]}
+    if get_own_rules(section):
         from . import (
             organisation_rules,  # most organisations have none, and an audit pays for every line that a host compiles
         )
 
-        for hook, lines in organisation_rules.render(own_rules(section), exemptions, blocks, logged, among).items():
+        for hook, lines in organisation_rules.render_own_rules(
+            get_own_rules(section), exemptions, blocks, is_logged, carriers
+        ).items():
             hooks.setdefault(hook, []).extend(lines)
-    elif not rules and not forced and not local_ssh:
+    elif not rules and not forced_dns_lines and not local_ssh_lines:
         return ""
-    passing = list(_passing(exemptions, blocks, forced, among))
-    blocks.append(block_of("chain restricted", [*passing, *rules, *_witness(exemptions)]))
-    blocks += _base_chains(hooks)
-    head = [f"# {WRITTEN_BY}", f"table inet {TABLE}", f"delete table inet {TABLE}"]  # `destroy` would need Linux 6.3
-    return "\n".join([*head, f"table inet {TABLE} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
+    passing_lines = list(_make_passing_rules(exemptions, blocks, forced_dns_lines, carriers))
+    blocks.append(format_block("chain restricted", [*passing_lines, *rules, *_make_witness_rules(exemptions)]))
+    blocks += _make_base_chains(hooks)
+    header_lines = [
+        f"# {WRITTEN_BY}",
+        f"table inet {TABLE_NAME}",
+        f"delete table inet {TABLE_NAME}",
+    ]  # `destroy` would need Linux 6.3
+    return "\n".join([*header_lines, f"table inet {TABLE_NAME} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
 
 
-def _carry(section: PlanSection, id_: str, among: carried.Carriers) -> tuple[list[str], list[tuple[int, bool, str]]]:
+def _make_carried_sets(
+    section: PlanSection, service_id: str, carriers: carried.CarrierPrefixes
+) -> tuple[list[str], list[tuple[int, bool, str]]]:
     """Return the sets of a service's networks in addresses that carry them, and the matches by shape. A host works them
     out once for a plan.
     """
 
-    def work_out() -> tuple[list[str], list[tuple[int, bool, str]]]:
+    def compute_sets() -> tuple[list[str], list[tuple[int, bool, str]]]:
         blocks: list[str] = []
-        by_shape = carried.matches(section["services"][id_]["networks"], f"nets_{id_}", among, blocks)
-        matches = [(shape.bits_before, shape.inverted, match) for shape, match in by_shape]
+        shape_matches = carried.make_shape_matches(
+            section["services"][service_id]["networks"], f"nets_{service_id}", carriers, blocks
+        )
+        matches = [(shape.bits_before, shape.is_inverted, match) for shape, match in shape_matches]
         return blocks, matches
 
-    blocks, matches = compute_once(section, f"firewall/carried {id_}", work_out)
+    blocks, matches = compute_once(section, f"firewall/carried {service_id}", compute_sets)
     return blocks, matches
 
 
-def _base_chains(hooks: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _make_base_chains(hooks: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield the chains that the kernel calls. What a host sends to itself, its own outer addresses included, leaves
     through the loopback device. Any other device can be given its name, lo.
     """
     for hook, lines in hooks.items():
-        kind = f"type filter hook {hook} priority filter - 10; policy accept;"
-        yield block_of(f"chain {hook}", [kind, *lines])
+        chain_type = f"type filter hook {hook} priority filter - 10; policy accept;"
+        yield format_block(f"chain {hook}", [chain_type, *lines])
 
 
-def _passing(
-    exemptions: Exemptions, blocks: list[str], forced: Sequence[str], among: carried.Carriers
+def _make_passing_rules(
+    exemptions: FirewallExemptions,
+    blocks: list[str],
+    forced_dns_lines: Sequence[str],
+    carriers: carried.CarrierPrefixes,
 ) -> Iterator[str]:
     """The rules that come first, and the sets they need.
 
-    `forced` says who may ask name servers at all; what this host asks is let pass for them only.
+    `forced_dns_lines` says who may ask name servers at all; what this host asks is let pass for them only.
     """
     # The SSH session over which the table arrives may be older than connection tracking on this host. Then its next
     # packet is the first one seen, and "reply" says nothing of it. A connection from here starts with a bare SYN, which
     # this rule does not let pass: it helps nobody out, whatever local port they take.
-    yield f"tcp sport {either(exemptions.ssh_ports)} tcp flags & (syn | ack) != syn accept"
+    yield f"tcp sport {format_number_match(exemptions.ssh_ports)} tcp flags & (syn | ack) != syn accept"
     # Answers to connections from outside. Not so from the ports of connections that this host opened: one of those that
     # is older than connection tracking would pass as an answer if the other side happens to speak first.
-    first, last = exemptions.ephemeral
-    yield f"ct direction reply meta l4proto {{ tcp, udp }} th sport != {first}-{last} accept"
+    first_port, last_port = exemptions.ephemeral_ports
+    yield f"ct direction reply meta l4proto {{ tcp, udp }} th sport != {first_port}-{last_port} accept"
     # A neighbour on the link that cannot find this host cannot reach it either, whoever it is (RFC 4861).
     yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
-    for name, exempt, ports, before in (
-        ("exempt", exemptions.exempt, "", ()),
-        ("resolvers", exemptions.resolvers, _over_tcp_and_udp("dport", exemptions.resolver_ports) + " ", forced),
+    for name, exempt_networks, ports, preceding_lines in (
+        ("exempt", exemptions.exempt_networks, "", ()),
+        (
+            "resolvers",
+            exemptions.resolvers,
+            _make_port_match("dport", exemptions.resolver_ports) + " ",
+            forced_dns_lines,
+        ),
     ):
-        yield from before
-        reasons = {spelled(entry.network): entry.reason for entry in exempt}
-        for match, block in sets(list(reasons), f"{name}-nets", reasons=reasons):
+        yield from preceding_lines
+        reasons = {format_network(exempt_network.network): exempt_network.reason for exempt_network in exempt_networks}
+        for match, block in make_network_sets(list(reasons), f"{name}-nets", reasons=reasons):
             blocks.append(block)
             yield f"{match} {ports}accept"
-        for match in carried.matches_with_prefix(reasons, f"{name}-nets", among, blocks):
+        for match in carried.make_prefix_matches(reasons, f"{name}-nets", carriers, blocks):
             yield f"{match} {ports}accept"
 
 
-def _witness(exemptions: Exemptions) -> Iterator[str]:
+def _make_witness_rules(exemptions: FirewallExemptions) -> Iterator[str]:
     """The rules for the witness, which somebody may have exempted with all the addresses around it."""
-    for address in map(ipaddress.ip_address, WITNESSES):
-        if not any(address in entry.network for entry in exemptions.exempt):
+    for address in map(ipaddress.ip_address, WITNESS_ADDRESSES):
+        if not any(address in exempt_network.network for exempt_network in exemptions.exempt_networks):
             family = "ip" if address.version == 4 else "ip6"
             yield f"{family} daddr {address} reject with icmpx type admin-prohibited"
 
 
-def local_ssh_limit(section: PlanSection) -> int:
+def get_local_ssh_limit(section: PlanSection) -> int:
     """Return how many connections to its own sshd a host's accounts may have open, all together; 0 for no limit."""
     return section["settings"].get("local_ssh", 0)
 
 
-def _local_ssh(section: PlanSection, exemptions: Exemptions) -> list[str]:
+def _make_local_ssh_rule(section: PlanSection, exemptions: FirewallExemptions) -> list[str]:
     """Return the rule that limits what a host's own accounts open to its sshd.
 
     Otherwise the idle connections of one account keep everybody from the host, who manages it included. sshd itself can
     only count by source address, and on a host every address in 127.0.0.0/8 is another source.
     """
-    limit = local_ssh_limit(section)
-    where = f"meta oiftype loopback tcp dport {either(exemptions.ssh_ports)}"
-    return [f"{where} ct state new meta skuid != 0 ct count over {limit} jump refuse-{LOCAL_SSH}"] if limit else []
+    limit = get_local_ssh_limit(section)
+    connection_match = f"meta oiftype loopback tcp dport {format_number_match(exemptions.ssh_ports)}"
+    return (
+        [f"{connection_match} ct state new meta skuid != 0 ct count over {limit} jump refuse-{LOCAL_SSH_RULE}"]
+        if limit
+        else []
+    )
 
 
-def _over_tcp_and_udp(field: str, ports: Iterable[int]) -> str:
-    return f"meta l4proto {{ tcp, udp }} th {field} {either(ports)}"
+def _make_port_match(field: str, ports: Iterable[int]) -> str:
+    return f"meta l4proto {{ tcp, udp }} th {field} {format_number_match(ports)}"

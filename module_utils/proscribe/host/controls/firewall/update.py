@@ -14,59 +14,78 @@ from typing import Mapping
 
 from ...system import Host
 from . import loaded_state
-from .listing import Observed, Part, Parts, take_apart
-from .ruleset import TABLE
+from .listing import FirewallObservation, TablePart, TableParts, parse_table
+from .ruleset import TABLE_NAME
 
-_COUNTER = re.compile(r"^\tcounter (refused\S+) \{\n\t\}$", re.MULTILINE)
+_COUNTER_PATTERN = re.compile(r"^\tcounter (refused\S+) \{\n\t\}$", re.MULTILINE)
 
 
-def load(host: Host, nft: str, observed: Observed, text: str) -> None:
+def load_table(host: Host, nft: str, observation: FirewallObservation, text: str) -> None:
     """Bring the table in line in one transaction, which the kernel takes whole or not at all.
 
-    `observed` is the result of `listing.observe_table`. Raises ControlError if nft refuses.
+    `observation` is the result of `listing.observe_table`. Raises ControlError if nft refuses.
     """
-    before = host.read_ruleset_generation()
-    unchanged = before is not None and before == observed.generation
+    old_generation = host.read_ruleset_generation()
+    is_unchanged = old_generation is not None and old_generation == observation.generation
     # Where somebody has changed a table since the observation, it is replaced whole, which cannot depend on what is
     # there.
     host.read_command_output(
-        [nft, "-f", "-"], stdin=transaction(observed.live if unchanged else {}, observed.counts, text)
+        [nft, "-f", "-"],
+        stdin=render_transaction(observation.loaded_parts if is_unchanged else {}, observation.counts, text),
     )
-    after = host.read_ruleset_generation()
-    if before is not None and after == before.make_next():
-        loaded_state.remember(host, text, after)
+    new_generation = host.read_ruleset_generation()
+    if old_generation is not None and new_generation == old_generation.make_next():
+        loaded_state.save_loaded_state(host, text, new_generation)
     else:
-        loaded_state.forget(host)
+        loaded_state.delete_loaded_state(host)
 
 
-def transaction(live: Parts, counts: Mapping[str, tuple[int, int]], text: str) -> str:
-    """The input for nft that turns the table `live`, whose counters stand at `counts` (packets, bytes), into `text`."""
-    desired = take_apart(text) if live else {}
-    if desired and {key: part.lines for key, part in live.items()} == {k: p.lines for k, p in desired.items()}:
-        changed = {key[1]: (live[key], part) for key, part in desired.items() if live[key].elements != part.elements}
-        if all(_in_place(*parts) for parts in changed.values()):
-            return "".join(_exchange(name, *parts) for name, parts in changed.items())
-    return _COUNTER.sub(lambda found: _going_on(found[1], counts), text)
+def render_transaction(loaded_parts: TableParts, counts: Mapping[str, tuple[int, int]], text: str) -> str:
+    """The input for nft that turns the table `loaded_parts`, whose counters stand at `counts` (packets, bytes), into `text`."""
+    desired_parts = parse_table(text) if loaded_parts else {}
+    if desired_parts and {key: part.lines for key, part in loaded_parts.items()} == {
+        other_key: other_part.lines for other_key, other_part in desired_parts.items()
+    }:
+        changed_parts = {
+            key[1]: (loaded_parts[key], part)
+            for key, part in desired_parts.items()
+            if loaded_parts[key].elements != part.elements
+        }
+        if all(_is_changed_in_place(*part_pair) for part_pair in changed_parts.values()):
+            return "".join(_render_exchange(name, *part_pair) for name, part_pair in changed_parts.items())
+    return _COUNTER_PATTERN.sub(lambda match: _render_counter(match[1], counts), text)
 
 
-def _in_place(live: Part, desired: Part) -> bool:
+def _is_changed_in_place(loaded_part: TablePart, desired_part: TablePart) -> bool:
     """Whether a set is changed element by element.
 
     Of intervals nft reads all for the smallest change, and older kernels mistake new ones for overlaps of those that
     go. Where much has changed the kernel takes longer to refill a set than to make another.
     """
-    gone, new = live.elements - desired.elements, desired.elements - live.elements
-    few = len(gone) + len(new) <= max(100, len(desired.elements) // 10)
-    return few and "flags interval" not in desired.lines and all(map(_is_address, gone | new))
+    removed_elements, added_elements = (
+        loaded_part.elements - desired_part.elements,
+        desired_part.elements - loaded_part.elements,
+    )
+    has_few_changes = len(removed_elements) + len(added_elements) <= max(100, len(desired_part.elements) // 10)
+    return (
+        has_few_changes
+        and "flags interval" not in desired_part.lines
+        and all(map(_is_address, removed_elements | added_elements))
+    )
 
 
-def _exchange(name: str, live: Part, desired: Part) -> str:
-    gone, new = live.elements - desired.elements, desired.elements - live.elements
-    return _command("delete", name, gone) + _command("add", name, new)
+def _render_exchange(name: str, loaded_part: TablePart, desired_part: TablePart) -> str:
+    removed_elements, added_elements = (
+        loaded_part.elements - desired_part.elements,
+        desired_part.elements - loaded_part.elements,
+    )
+    return _render_element_command("delete", name, removed_elements) + _render_element_command(
+        "add", name, added_elements
+    )
 
 
-def _command(verb: str, name: str, elements: frozenset[str]) -> str:
-    return f"{verb} element inet {TABLE} {name} {{ {', '.join(sorted(elements))} }}\n" if elements else ""
+def _render_element_command(verb: str, name: str, elements: frozenset[str]) -> str:
+    return f"{verb} element inet {TABLE_NAME} {name} {{ {', '.join(sorted(elements))} }}\n" if elements else ""
 
 
 def _is_address(text: str) -> bool:
@@ -77,6 +96,6 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _going_on(name: str, counts: Mapping[str, tuple[int, int]]) -> str:
+def _render_counter(name: str, counts: Mapping[str, tuple[int, int]]) -> str:
     packets, size = counts.get(name[len("refused") + 1 :], (0, 0))
     return f"\tcounter {name} {{\n\t\tpackets {packets} bytes {size}\n\t}}" if packets else f"\tcounter {name} {{\n\t}}"

@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """A verdict for each object. Raises ControlError and Unseen."""
-    from .differences import observe
+    from .differences import observe_group_policy
 
-    return observe(host, plan)
+    return observe_group_policy(host, plan)
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
     """What brings the objects in line, and removes those that the plan has no longer. Raises ControlError."""
-    from .changes import enforce
+    from .changes import enforce_group_policy
 
-    return enforce(host, plan)
+    return enforce_group_policy(host, plan)
 
 
 def lift(host: Host, plan: Plan) -> Changes:
     """What removes the objects, and leaves the domain as if they had never been there. Raises ControlError."""
-    from .changes import lift
+    from .changes import lift_group_policy
 
-    return lift(host, plan)
+    return lift_group_policy(host, plan)

@@ -20,14 +20,14 @@ from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED_MODES
 from ....model.tenants import explain_missing_id, read_google_domains, read_microsoft_tenants
 from ...system import ControlError
-from .registry_pol import Entry, number, text
+from .registry_pol import RegistryEntry, make_number_entry, make_text_entry
 
 if TYPE_CHECKING:
     from typing import Final, TypedDict
 
     from ....model.types.plan import Plan, PlanSection
 
-    class Preferences(TypedDict, total=False):
+    class AccountPreferences(TypedDict, total=False):
         """What a program reads on macOS."""
 
         DisablePersonalSync: bool
@@ -36,36 +36,36 @@ if TYPE_CHECKING:
         AllowedAccountsPattern: str
 
 
-_ONEDRIVE = "Software\\Policies\\Microsoft\\OneDrive"
-_TEAMS = "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
-_DRIVE = "Software\\Policies\\Google\\DriveFS"
-NO_PRIVATE: Final = "DisablePersonalSync"  # of OneDrive, as is the next
-TENANTS: Final = "AllowTenantList"
-SIGN_IN: Final = "RestrictTeamsSignInToAccountsFromTenantList"
-PATTERN: Final = "AllowedAccountsPattern"
+_ONEDRIVE_KEY = "Software\\Policies\\Microsoft\\OneDrive"
+_TEAMS_KEY = "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
+_DRIVE_KEY = "Software\\Policies\\Google\\DriveFS"
+NO_PRIVATE_ACCOUNTS: Final = "DisablePersonalSync"  # of OneDrive, as is the next
+ALLOWED_TENANTS: Final = "AllowTenantList"
+SIGN_IN_TENANTS: Final = "RestrictTeamsSignInToAccountsFromTenantList"
+ACCOUNTS_PATTERN: Final = "AllowedAccountsPattern"
 
 
-class Accounts(NamedTuple):
+class AccountPolicies(NamedTuple):
     """The policies of one program."""
 
     name: str
     domains: tuple[str, ...]  # of its preferences on macOS; the edition of the App Store may have its own
-    preferences: Preferences
-    machine: tuple[Entry, ...] = ()
-    user: tuple[Entry, ...] = ()
+    preferences: AccountPreferences
+    machine_entries: tuple[RegistryEntry, ...] = ()
+    user_entries: tuple[RegistryEntry, ...] = ()
 
 
 def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
     """Say which tenant lacks the id that a program's policy takes; "" where none does. `for_users`: with the values of
     users, which Teams has alone.
     """
-    takers = [TENANTS + " of OneDrive"] if _restricted(section, "onedrive_personal") else []
-    if for_users and _restricted(section, "teams_personal"):
-        takers.append(SIGN_IN + " of Teams")
-    return explain_missing_id(read_microsoft_tenants(section["settings"]), takers[0]) if takers else ""
+    policy_names = [ALLOWED_TENANTS + " of OneDrive"] if _is_restricted(section, "onedrive_personal") else []
+    if for_users and _is_restricted(section, "teams_personal"):
+        policy_names.append(SIGN_IN_TENANTS + " of Teams")
+    return explain_missing_id(read_microsoft_tenants(section["settings"]), policy_names[0]) if policy_names else ""
 
 
-def of_programs(plan: Plan, for_users: bool = True) -> list[Accounts]:
+def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPolicies]:
     """The policies of all programs whose private accounts a plan restricts; without `for_users`, of those that have
     values for a machine. Raises ValueError for a text that the registry does not take, and ControlError for a tenant
     without the id that a program takes.
@@ -73,54 +73,62 @@ def of_programs(plan: Plan, for_users: bool = True) -> list[Accounts]:
     section = plan["controls"].get("browser")
     if section is None:
         return []
-    if missing := explain_missing_ids(section, for_users):
-        raise ControlError(missing)
-    microsoft = [tenant.id for tenant in read_microsoft_tenants(section["settings"])]
-    google = read_google_domains(section["settings"])
-    found = [_onedrive(microsoft)] if _restricted(section, "onedrive_personal") else []
-    if for_users and microsoft and _restricted(section, "teams_personal"):
-        found.append(_teams(microsoft))
+    if problem := explain_missing_ids(section, for_users):
+        raise ControlError(problem)
+    tenant_ids = [tenant.id for tenant in read_microsoft_tenants(section["settings"])]
+    google_domains = read_google_domains(section["settings"])
+    account_policies = [_make_onedrive_policies(tenant_ids)] if _is_restricted(section, "onedrive_personal") else []
+    if for_users and tenant_ids and _is_restricted(section, "teams_personal"):
+        account_policies.append(_make_teams_policies(tenant_ids))
     # With a tenant, the service is none of those that are closed: its accounts are distinguished.
-    if google and (_restricted(section, "google_drive") or "google_drive" in section.get("by_tenant", ())):
-        found.append(_drive(google))
-    return found
+    if google_domains and (_is_restricted(section, "google_drive") or "google_drive" in section.get("by_tenant", ())):
+        account_policies.append(_make_drive_policies(google_domains))
+    return account_policies
 
 
-def machine(plan: Plan) -> Iterator[Entry]:
+def list_machine_entries(plan: Plan) -> Iterator[RegistryEntry]:
     """The values below HKEY_LOCAL_MACHINE."""
-    for one in of_programs(plan, for_users=False):
-        yield from one.machine
+    for policies in list_account_policies(plan, for_users=False):
+        yield from policies.machine_entries
 
 
-def user(plan: Plan) -> Iterator[Entry]:
+def list_user_entries(plan: Plan) -> Iterator[RegistryEntry]:
     """The values of each user, below HKEY_CURRENT_USER."""
-    for one in of_programs(plan):
-        yield from one.user
+    for policies in list_account_policies(plan):
+        yield from policies.user_entries
 
 
-def _restricted(section: PlanSection, service: str) -> bool:
+def _is_restricted(section: PlanSection, service: str) -> bool:
     return service in section["services"] and section["services"][service]["mode"] in RESTRICTED_MODES
 
 
-def _onedrive(tenants: Sequence[str]) -> Accounts:
-    preferences: Preferences = {NO_PRIVATE: True}
+def _make_onedrive_policies(tenants: Sequence[str]) -> AccountPolicies:
+    preferences: AccountPreferences = {NO_PRIVATE_ACCOUNTS: True}
     if tenants:
-        preferences[TENANTS] = dict.fromkeys(tenants, True)
+        preferences[ALLOWED_TENANTS] = dict.fromkeys(tenants, True)
     # The template calls the list additive: it is not emptied, so another object can have partners' tenants.
-    listed = tuple(text(f"{_ONEDRIVE}\\{TENANTS}", tenant, tenant) for tenant in tenants)
-    private = number(_ONEDRIVE, NO_PRIVATE, True)
+    tenant_entries = tuple(make_text_entry(f"{_ONEDRIVE_KEY}\\{ALLOWED_TENANTS}", tenant, tenant) for tenant in tenants)
+    private_entry = make_number_entry(_ONEDRIVE_KEY, NO_PRIVATE_ACCOUNTS, True)
     domains = ("com.microsoft.OneDrive", "com.microsoft.OneDrive-mac")
-    return Accounts("OneDrive", domains, preferences, listed, (private,))
+    return AccountPolicies("OneDrive", domains, preferences, tenant_entries, (private_entry,))
 
 
-def _teams(tenants: Sequence[str]) -> Accounts:
-    listed = ",".join(tenants)
-    return Accounts("Teams", ("com.microsoft.teams2",), {SIGN_IN: listed}, user=(text(_TEAMS, SIGN_IN, listed),))
+def _make_teams_policies(tenants: Sequence[str]) -> AccountPolicies:
+    tenant_list = ",".join(tenants)
+    return AccountPolicies(
+        "Teams",
+        ("com.microsoft.teams2",),
+        {SIGN_IN_TENANTS: tenant_list},
+        user_entries=(make_text_entry(_TEAMS_KEY, SIGN_IN_TENANTS, tenant_list),),
+    )
 
 
-def _drive(domains: Sequence[str]) -> Accounts:
+def _make_drive_policies(domains: Sequence[str]) -> AccountPolicies:
     """The pattern is one of RE2, and has to fit an address whole."""
     pattern = f"^[^@]+@({'|'.join(map(re.escape, domains))})$"
-    return Accounts(
-        "Google Drive", ("com.google.drivefs.settings",), {PATTERN: pattern}, (text(_DRIVE, PATTERN, pattern),)
+    return AccountPolicies(
+        "Google Drive",
+        ("com.google.drivefs.settings",),
+        {ACCOUNTS_PATTERN: pattern},
+        (make_text_entry(_DRIVE_KEY, ACCOUNTS_PATTERN, pattern),),
     )

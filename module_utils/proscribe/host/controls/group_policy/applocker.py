@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Iterable, Iterator
 
 from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED_MODES
-from .identity import uuid
-from .registry_pol import Entry, number, text
+from .identity import make_name_uuid
+from .registry_pol import RegistryEntry, make_number_entry, make_text_entry
 
 if TYPE_CHECKING:
     from typing import Final
@@ -25,124 +25,137 @@ if TYPE_CHECKING:
     from ....model.types.plan import PlanEntry as Service
     from ....model.types.plan import PlanSection
 
-EXE, MSI, APPX = COLLECTIONS = ("Exe", "Msi", "Appx")
-KEY = "Software\\Policies\\Microsoft\\Windows\\SrpV2"
-OFF, AUDIT, ENFORCE = MODES = ("off", "audit", "enforce")
-ENFORCEMENT: Final = {AUDIT: ("AuditOnly", 0), ENFORCE: ("Enabled", 1)}  # in XML, in the registry
-EVERYONE = "S-1-1-0"
-ANY = "*"
-LONGEST = 400  # characters of a text in a rule
+EXE_COLLECTION, MSI_COLLECTION, APPX_COLLECTION = RULE_COLLECTIONS = ("Exe", "Msi", "Appx")
+APPLOCKER_KEY = "Software\\Policies\\Microsoft\\Windows\\SrpV2"
+OFF_MODE, AUDIT_MODE, ENFORCE_MODE = APPLOCKER_MODES = ("off", "audit", "enforce")
+ENFORCEMENT_VALUES: Final = {AUDIT_MODE: ("AuditOnly", 0), ENFORCE_MODE: ("Enabled", 1)}  # in XML, in the registry
+EVERYONE_SID = "S-1-1-0"
+ANY_VALUE = "*"
+MAX_TEXT_LENGTH = 400  # characters of a text in a rule
 # What an entry has that makes a rule.
-NAMED: Final = ("windows", "windows_processes", "windows_publishers", "windows_installers")
+PROGRAM_KEYS: Final = ("windows", "windows_processes", "windows_publishers", "windows_installers")
 # The security template of a Group Policy object: Application Identity, without which no rule is in effect, starts.
-TEMPLATE = "Machine/Microsoft/Windows NT/SecEdit/GptTmpl.inf"
-_TEMPLATE = (
+TEMPLATE_PATH = "Machine/Microsoft/Windows NT/SecEdit/GptTmpl.inf"
+_TEMPLATE_TEXT = (
     '[Unicode]\r\nUnicode=yes\r\n[Version]\r\nsignature="$CHICAGO$"\r\nRevision=1\r\n'
     '[Service General Setting]\r\n"AppIDSvc",2,""\r\n'
 )
-_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
+_XML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 
-class Rule(NamedTuple):
+class AppLockerRule(NamedTuple):
     """One rule: a path, or a publisher with a product and a file. `*` stands for all."""
 
     collection: str
     service: str  # "" for the rule that allows everything
     path: str = ""
     publisher: str = ""
-    product: str = ANY
-    binary: str = ANY
+    product: str = ANY_VALUE
+    binary: str = ANY_VALUE
 
     @property
     def id(self) -> str:
         """Its id, the same for the same rule."""
-        return uuid("\n".join(("applocker rule", *(str(part) for part in self)))).lower()
+        return make_name_uuid("\n".join(("applocker rule", *(str(part) for part in self)))).lower()
 
     @property
     def xml(self) -> str:
         """The rule as AppLocker has it."""
         kind = "FilePathRule" if self.path else "FilePublisherRule"
         action, name = ("Deny", f"Proscribe: {self.service}") if self.service else ("Allow", "Proscribe: all else")
-        head = {"Id": self.id, "Name": name, "Description": "", "UserOrGroupSid": EVERYONE, "Action": action}
+        head = {"Id": self.id, "Name": name, "Description": "", "UserOrGroupSid": EVERYONE_SID, "Action": action}
         if self.path:
             if "%" in self.path:
-                raise ValueError(f"{ascii(self.path)[:LONGEST]}: AppLocker reads a variable between two %")
-            condition = f"<FilePathCondition{_attributes({'Path': self.path})}/>"
+                raise ValueError(f"{ascii(self.path)[:MAX_TEXT_LENGTH]}: AppLocker reads a variable between two %")
+            condition = f"<FilePathCondition{_format_attributes({'Path': self.path})}/>"
         else:
             names = {"PublisherName": self.publisher, "ProductName": self.product, "BinaryName": self.binary}
-            versions = f"<BinaryVersionRange{_attributes({'LowSection': ANY, 'HighSection': ANY})}/>"
-            condition = f"<FilePublisherCondition{_attributes(names)}>{versions}</FilePublisherCondition>"
-        return f"<{kind}{_attributes(head)}><Conditions>{condition}</Conditions></{kind}>"
+            versions = f"<BinaryVersionRange{_format_attributes({'LowSection': ANY_VALUE, 'HighSection': ANY_VALUE})}/>"
+            condition = f"<FilePublisherCondition{_format_attributes(names)}>{versions}</FilePublisherCondition>"
+        return f"<{kind}{_format_attributes(head)}><Conditions>{condition}</Conditions></{kind}>"
 
 
-def _attributes(values: dict[str, str]) -> str:
-    for name, value in values.items():
-        if len(value) > LONGEST or not value.isprintable():
-            raise ValueError(f"{ascii(value)[:LONGEST]} is no text for {name} in a rule of AppLocker")
-    return "".join(f' {name}="{value.translate(_ESCAPED)}"' for name, value in values.items())
+def _format_attributes(values: dict[str, str]) -> str:
+    for name, attribute_value in values.items():
+        if len(attribute_value) > MAX_TEXT_LENGTH or not attribute_value.isprintable():
+            raise ValueError(f"{ascii(attribute_value)[:MAX_TEXT_LENGTH]} is no text for {name} in a rule of AppLocker")
+    return "".join(f' {name}="{attribute_value.translate(_XML_ESCAPES)}"' for name, attribute_value in values.items())
 
 
-def mode_of(section: PlanSection) -> str:
+def get_applocker_mode(section: PlanSection) -> str:
     """What AppLocker does with the rules of a plan."""
-    return section["settings"].get("applocker", AUDIT)
+    return section["settings"].get("applocker", AUDIT_MODE)
 
 
-def rules(section: PlanSection) -> dict[str, list[Rule]]:
+def make_applocker_rules(section: PlanSection) -> dict[str, list[AppLockerRule]]:
     """By collection that has any: its rules, that which allows everything first."""
-    denied: dict[str, dict[Rule, None]] = {collection: {} for collection in COLLECTIONS}
-    for id_, entry in sorted(section["services"].items()):
+    denying_rules: dict[str, dict[AppLockerRule, None]] = {collection: {} for collection in RULE_COLLECTIONS}
+    for service_id, entry in sorted(section["services"].items()):
         if entry["mode"] in RESTRICTED_MODES:
-            for rule in of_service(id_, entry):
-                denied[rule.collection].setdefault(rule)
-    allowing = {EXE: Rule(EXE, "", path=ANY), MSI: Rule(MSI, "", path=ANY), APPX: Rule(APPX, "", publisher=ANY)}
+            for rule in make_service_rules(service_id, entry):
+                denying_rules[rule.collection].setdefault(rule)
+    allowing_rules = {
+        EXE_COLLECTION: AppLockerRule(EXE_COLLECTION, "", path=ANY_VALUE),
+        MSI_COLLECTION: AppLockerRule(MSI_COLLECTION, "", path=ANY_VALUE),
+        APPX_COLLECTION: AppLockerRule(APPX_COLLECTION, "", publisher=ANY_VALUE),
+    }
     return {
-        collection: [allowing[collection], *found]
-        for collection, found in denied.items()
-        if found or (collection == APPX and denied[EXE])
+        collection: [allowing_rules[collection], *collection_rules]
+        for collection, collection_rules in denying_rules.items()
+        if collection_rules or (collection == APPX_COLLECTION and denying_rules[EXE_COLLECTION])
     }
 
 
-def of_service(id_: str, entry: Service) -> Iterator[Rule]:
+def make_service_rules(service_id: str, entry: Service) -> Iterator[AppLockerRule]:
     """The rules that deny a service's programs, its installers and its packaged apps."""
     publishers = entry.get("windows_publishers", {})
     for signer in sorted(publishers.get("programs", ())):
-        publisher, _, rest = signer.partition("\\")
-        product, _, binary = rest.partition("\\")
-        for collection in (EXE, MSI):
-            yield Rule(collection, id_, publisher=publisher, product=product or ANY, binary=binary or ANY)
-    images = {name.casefold() for name in entry.get("windows_processes", ())}
+        publisher, _, product_and_binary = signer.partition("\\")
+        product, _, binary = product_and_binary.partition("\\")
+        for collection in (EXE_COLLECTION, MSI_COLLECTION):
+            yield AppLockerRule(
+                collection, service_id, publisher=publisher, product=product or ANY_VALUE, binary=binary or ANY_VALUE
+            )
+    process_names = {name.casefold() for name in entry.get("windows_processes", ())}
     paths = (path.replace("/", "\\") for path in entry.get("windows", ()))
-    apart = (path for path in paths if path.rpartition("\\")[2].casefold() not in images)
-    for name in sorted({*entry.get("windows_processes", ()), *entry.get("windows_installers", ()), *apart}):
-        yield Rule(MSI if name.casefold().endswith(".msi") else EXE, id_, path=f"*\\{name}")
+    other_paths = (path for path in paths if path.rpartition("\\")[2].casefold() not in process_names)
+    for name in sorted({*entry.get("windows_processes", ()), *entry.get("windows_installers", ()), *other_paths}):
+        yield AppLockerRule(
+            MSI_COLLECTION if name.casefold().endswith(".msi") else EXE_COLLECTION, service_id, path=f"*\\{name}"
+        )
     for app in sorted(publishers.get("appx", ())):
         publisher, _, product = app.rpartition("\\")
-        yield Rule(APPX, id_, publisher=publisher, product=product)
+        yield AppLockerRule(APPX_COLLECTION, service_id, publisher=publisher, product=product)
 
 
-def entries(section: PlanSection) -> list[Entry]:
+def list_registry_entries(section: PlanSection) -> list[RegistryEntry]:
     """The values below HKEY_LOCAL_MACHINE. Raises ValueError for a text that no rule takes."""
-    return list(_entries(section)) if mode_of(section) != OFF else []
+    return list(_iterate_registry_entries(section)) if get_applocker_mode(section) != OFF_MODE else []
 
 
-def _entries(section: PlanSection) -> Iterator[Entry]:
-    for collection, found in rules(section).items():
-        key = f"{KEY}\\{collection}"
-        yield number(key, "EnforcementMode", ENFORCEMENT[mode_of(section)][1])
-        for rule in found:
-            yield text(f"{key}\\{rule.id}", "Value", rule.xml)
+def _iterate_registry_entries(section: PlanSection) -> Iterator[RegistryEntry]:
+    for collection, collection_rules in make_applocker_rules(section).items():
+        key = f"{APPLOCKER_KEY}\\{collection}"
+        yield make_number_entry(key, "EnforcementMode", ENFORCEMENT_VALUES[get_applocker_mode(section)][1])
+        for rule in collection_rules:
+            yield make_text_entry(f"{key}\\{rule.id}", "Value", rule.xml)
 
 
-def policy(section: PlanSection, comment: Iterable[str]) -> bytes:
-    """The policy as Set-AppLockerPolicy and the console import it. Raises ValueError as `entries`."""
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', *(f"<!-- {one.replace('--', '==')} -->" for one in comment)]
+def render_policy(section: PlanSection, comment: Iterable[str]) -> bytes:
+    """The policy as Set-AppLockerPolicy and the console import it. Raises ValueError as `list_registry_entries`."""
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        *(f"<!-- {comment_line.replace('--', '==')} -->" for comment_line in comment),
+    ]
     lines.append('<AppLockerPolicy Version="1">')
-    for collection, found in rules(section).items():
-        lines.append(f'<RuleCollection Type="{collection}" EnforcementMode="{ENFORCEMENT[mode_of(section)][0]}">')
-        lines += [*(rule.xml for rule in found), "</RuleCollection>"]
+    for collection, collection_rules in make_applocker_rules(section).items():
+        lines.append(
+            f'<RuleCollection Type="{collection}" EnforcementMode="{ENFORCEMENT_VALUES[get_applocker_mode(section)][0]}">'
+        )
+        lines += [*(rule.xml for rule in collection_rules), "</RuleCollection>"]
     return "\n".join([*lines, "</AppLockerPolicy>", ""]).encode()
 
 
-def template() -> bytes:
+def encode_template() -> bytes:
     """The security template that starts Application Identity with Windows."""
-    return b"\xff\xfe" + _TEMPLATE.encode("utf-16-le")
+    return b"\xff\xfe" + _TEMPLATE_TEXT.encode("utf-16-le")

@@ -1,8 +1,8 @@
 """Our Group Policy objects brought in line with the plan, or removed.
 
 An object is complete in SYSVOL before the directory has it, and is linked last. Of one that is changed, the directory
-gets the new version first and GPT.INI last: wherever a run is ended, both differ, and the next run goes on from there.
-A client takes an object anew when the version in GPT.INI is another one, so a version is never given to two contents.
+gets the new version first and GPT.GPT_INI_PATH last: wherever a run is ended, both differ, and the next run goes on from there.
+A client takes an object anew when the version in GPT.GPT_INI_PATH is another one, so a version is never given to two contents.
 """
 
 from __future__ import annotations
@@ -17,309 +17,378 @@ from ...system.directories import remove_entry
 from ..base import ChangeRefusal, Changes, ControlAction
 from . import domain as domains
 from . import ldif, permissions, state
-from .applocker import TEMPLATE, template
-from .desired import Desired, attributes, desired, ini
-from .differences import OTHER_RULES, of_entry, of_permissions, parts
-from .domain import Domain, below, same
-from .identity import rule
+from .applocker import TEMPLATE_PATH, encode_template
+from .desired import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
+from .differences import CONFLICT_DETAIL, find_entry_differences, find_permission_differences, list_gpo_paths
+from .domain import SambaDomain, join_gpo_path, normalise_dn
+from .identity import make_gpo_rule
 from .observed import (
-    BESIDE,
-    ENFORCED,
-    INI,
-    OFF,
-    OURS,
-    POLICY,
-    SECURITY,
-    UNFINISHED,
-    Link,
-    Observed,
-    Seen,
-    observed,
+    GPT_INI_PATH,
+    LINK_ENFORCED_FLAG,
+    LINK_OFF_FLAG,
+    NEW_FILE_SUFFIX,
+    OWN_PATHS,
+    POLICY_PATH,
+    SECURITY_FOLDERS,
+    UNFINISHED_PATHS,
+    GpoLink,
+    GroupPolicyObservation,
+    ObservedGpo,
+    observe_gpos,
 )
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-READABLE = 0o770  # the mask of the file's access list, which Samba fills
-MOST_ASIDE = 64 << 20  # bytes of a file that is set aside
-MACHINE = 0xFFFF  # the part of a version that counts the settings for computers
+FILE_MODE = 0o770  # the mask of the file's access list, which Samba fills
+MAX_ASIDE_BYTES = 64 << 20  # bytes of a file that is set aside
+MACHINE_VERSION_MASK = 0xFFFF  # the part of a version that counts the settings for computers
 
 
-def enforce(host: Host, plan: Plan) -> Changes:
+def enforce_group_policy(host: Host, plan: Plan) -> Changes:
     """What brings the objects in line. Raises ControlError and Unseen."""
-    objects = desired(plan)
-    found = observed(host, objects)
+    desired_gpos = collect_desired_gpos(plan)
+    observation = observe_gpos(host, desired_gpos)
     actions: list[ControlAction] = []
-    refused: list[ChangeRefusal] = []
+    refusals: list[ChangeRefusal] = []
     names = {
-        seen.guid: one.name
-        for one, seen in zip(objects, found.objects)
-        if seen.anything or (one.drifts and one.name not in found.others)
+        observed_gpo.guid: desired_gpo.name
+        for desired_gpo, observed_gpo in zip(desired_gpos, observation.gpos)
+        if observed_gpo.has_traces
+        or (desired_gpo.is_enforcing and desired_gpo.name not in observation.conflicting_guids)
     }
-    if missing := {id_: name for id_, name in names.items() if id_ not in found.state.names}:
-        known = found.state._replace(names={**found.state.names, **missing})
-        actions.append(ControlAction("note", state.FILE, partial(state.write, host, known)))
-    for one, seen in zip(objects, found.objects):
-        if not one.drifts:
+    if missing_names := {guid: name for guid, name in names.items() if guid not in observation.state.names}:
+        known_state = observation.state._replace(names={**observation.state.names, **missing_names})
+        actions.append(ControlAction("note", state.STATE_PATH, partial(state.write_state, host, known_state)))
+    for desired_gpo, observed_gpo in zip(desired_gpos, observation.gpos):
+        if not desired_gpo.is_enforcing:
             continue
-        id_ = found.taken.get(one.name.casefold())
-        if id_ and seen.entry is None:
-            refused.append(
-                ChangeRefusal(rule(one.name), one.name, f"another object, {id_}, has this name and is not ours")
+        guid = observation.guids_of_taken_names.get(desired_gpo.name.casefold())
+        if guid and observed_gpo.entry is None:
+            refusals.append(
+                ChangeRefusal(
+                    make_gpo_rule(desired_gpo.name),
+                    desired_gpo.name,
+                    f"another object, {guid}, has this name and is not ours",
+                )
             )
             continue
-        if others := found.others.get(one.name):
-            refused += [ChangeRefusal(rule(one.name), other, OTHER_RULES.format(other)) for other in others]
+        if other_guids := observation.conflicting_guids.get(desired_gpo.name):
+            refusals += [
+                ChangeRefusal(make_gpo_rule(desired_gpo.name), other_guid, CONFLICT_DETAIL.format(other_guid))
+                for other_guid in other_guids
+            ]
             continue
-        refused += _refused(found, one)
-        actions += _in_line(host, found, one, seen)
-    for seen in found.objects[len(objects) :]:
-        actions += _removed(host, found.domain, seen)
-    if actions or found.state.names.keys() - names.keys():
-        actions.append(ControlAction("note", state.FILE, partial(_note, host, found.domain, names)))
-    return Changes(actions, refused)
+        refusals += _make_unit_refusals(observation, desired_gpo)
+        actions += _make_correcting_actions(host, observation, desired_gpo, observed_gpo)
+    for observed_gpo in observation.gpos[len(desired_gpos) :]:
+        actions += _make_removing_actions(host, observation.domain, observed_gpo)
+    if actions or observation.state.names.keys() - names.keys():
+        actions.append(ControlAction("note", state.STATE_PATH, partial(_save_state, host, observation.domain, names)))
+    return Changes(actions, refusals)
 
 
-def lift(host: Host, plan: Plan) -> Changes:
+def lift_group_policy(host: Host, plan: Plan) -> Changes:
     """What removes all of our objects. Raises ControlError and Unseen."""
-    known = state.read(host)
-    objects = desired(plan, whole=False)
-    if not objects and not known.names:
+    known_state = state.read_state(host)
+    desired_gpos = collect_desired_gpos(plan, with_policies=False)
+    if not desired_gpos and not known_state.names:
         return Changes()
-    found = observed(host, objects)
-    actions = [action for seen in found.objects for action in _removed(host, found.domain, seen)]
-    if host.has_traces(state.FILE):
-        actions.append(ControlAction("delete", state.FILE, partial(host.delete_file, state.FILE)))
-    aside = host.list_directory(state.ASIDE) or any(
-        path not in UNFINISHED for seen in found.objects for path in _of_others(seen)
+    observation = observe_gpos(host, desired_gpos)
+    actions = [
+        action
+        for observed_gpo in observation.gpos
+        for action in _make_removing_actions(host, observation.domain, observed_gpo)
+    ]
+    if host.has_traces(state.STATE_PATH):
+        actions.append(ControlAction("delete", state.STATE_PATH, partial(host.delete_file, state.STATE_PATH)))
+    has_aside = host.list_directory(state.ASIDE_FOLDER) or any(
+        path not in UNFINISHED_PATHS for observed_gpo in observation.gpos for path in _list_foreign_paths(observed_gpo)
     )
-    left = [f"what others had put into these objects is in {state.ASIDE}"] if aside else []
-    return Changes(actions, notes=left)
+    notes = [f"what others had put into these objects is in {state.ASIDE_FOLDER}"] if has_aside else []
+    return Changes(actions, notes=notes)
 
 
-def _refused(found: Observed, one: Desired) -> Iterator[ChangeRefusal]:
-    for ou in one.ous:
-        if same(ou) not in found.units:
+def _make_unit_refusals(observation: GroupPolicyObservation, desired_gpo: DesiredGpo) -> Iterator[ChangeRefusal]:
+    for ou in desired_gpo.ous:
+        if normalise_dn(ou) not in observation.units:
             yield ChangeRefusal(
-                rule(one.name), ou, "the domain has no such object; links to other units stay as they are"
+                make_gpo_rule(desired_gpo.name),
+                ou,
+                "the domain has no such object; links to other units stay as they are",
             )
 
 
-def _in_line(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[ControlAction]:
+def _make_correcting_actions(
+    host: Host, observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
+) -> Iterator[ControlAction]:
     """What brings an object in line, in the order in which a kill after any of it is healed by the next run."""
-    domain = found.domain
-    folder = domain.folder_of(seen.guid)
-    for path in _of_others(seen, one.template):
-        yield ControlAction("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
-    desired_files = {TEMPLATE: one.template, POLICY: one.policy} if one.template else {POLICY: one.policy}
-    there = {TEMPLATE: seen.template, POLICY: seen.policy}
-    stale = [] if one.template else [path for path in (TEMPLATE, *reversed(SECURITY)) if path in seen.there]
-    gone = [path for path in stale if path not in _of_others(seen)]
-    changed = [path for path, content in desired_files.items() if there[path] != content or path not in seen.there]
-    new = bool(changed or stale)
-    differs = list(of_entry(domain, one, seen))
-    version = _version(seen, new or (bool(differs) and seen.version == seen.version_of_files))
-    if seen.entry is not None and (differs or seen.version != version):
-        yield ControlAction("change", domain.dn_of(seen.guid), partial(_change_entry, host, domain, one, seen, version))
-    for path in gone:
-        yield ControlAction("delete", f"{folder}/{path}", partial(_delete_part, host, folder, path))
-    for path in parts(one):
-        if path not in (INI, *desired_files, *seen.there):
-            yield ControlAction("make", below(folder, path), partial(_make_folder, host, folder, path))
-    text = ini(version)
-    written = {*changed, *([INI] if seen.ini != text else [])}
+    domain = observation.domain
+    folder = domain.make_gpo_folder(observed_gpo.guid)
+    for path in _list_foreign_paths(observed_gpo, desired_gpo.template):
+        yield ControlAction("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, observed_gpo))
+    desired_files = (
+        {TEMPLATE_PATH: desired_gpo.template, POLICY_PATH: desired_gpo.policy}
+        if desired_gpo.template
+        else {POLICY_PATH: desired_gpo.policy}
+    )
+    current_files = {TEMPLATE_PATH: observed_gpo.template, POLICY_PATH: observed_gpo.policy}
+    stale_paths = (
+        []
+        if desired_gpo.template
+        else [path for path in (TEMPLATE_PATH, *reversed(SECURITY_FOLDERS)) if path in observed_gpo.present_paths]
+    )
+    deleted_paths = [path for path in stale_paths if path not in _list_foreign_paths(observed_gpo)]
+    changed_paths = [
+        path
+        for path, content in desired_files.items()
+        if current_files[path] != content or path not in observed_gpo.present_paths
+    ]
+    is_new_version = bool(changed_paths or stale_paths)
+    entry_differences = list(find_entry_differences(domain, desired_gpo, observed_gpo))
+    version = _compute_version(
+        observed_gpo, is_new_version or (bool(entry_differences) and observed_gpo.version == observed_gpo.files_version)
+    )
+    if observed_gpo.entry is not None and (entry_differences or observed_gpo.version != version):
+        yield ControlAction(
+            "change",
+            domain.make_gpo_dn(observed_gpo.guid),
+            partial(_change_entry, host, domain, desired_gpo, observed_gpo, version),
+        )
+    for path in deleted_paths:
+        yield ControlAction("delete", f"{folder}/{path}", partial(_delete_gpo_part, host, folder, path))
+    for path in list_gpo_paths(desired_gpo):
+        if path not in (GPT_INI_PATH, *desired_files, *observed_gpo.present_paths):
+            yield ControlAction("make", join_gpo_path(folder, path), partial(_make_folder, host, folder, path))
+    text = render_gpt_ini(version)
+    written_paths = {*changed_paths, *([GPT_INI_PATH] if observed_gpo.gpt_ini != text else [])}
     # Before anything is written: whoever may not write there any more replaces none of it.
-    for path in dict.fromkeys(path for path, _ in of_permissions(host, found, seen)):
-        if path not in written and path not in stale:
-            whole = below(folder, path)
-            yield ControlAction("set the permissions of", whole, partial(permissions.give_file, host, whole))
-    for path in changed:
-        yield _write(host, folder, path, desired_files[path], _about(there[path], desired_files[path]))
-    if INI in written:
-        yield _write(host, folder, INI, text, (seen.ini.decode("utf-8", "replace"), text.decode()))
-    if seen.entry is None:
-        yield ControlAction("add", domain.dn_of(seen.guid), partial(_add_entry, host, domain, one, seen.guid, version))
-    yield from _linking(host, found, one, seen)
+    for path in dict.fromkeys(path for path, _ in find_permission_differences(host, observation, observed_gpo)):
+        if path not in written_paths and path not in stale_paths:
+            full_path = join_gpo_path(folder, path)
+            yield ControlAction(
+                "set the permissions of", full_path, partial(permissions.set_file_permissions, host, full_path)
+            )
+    for path in changed_paths:
+        yield _make_write_action(
+            host, folder, path, desired_files[path], _describe_sizes(current_files[path], desired_files[path])
+        )
+    if GPT_INI_PATH in written_paths:
+        yield _make_write_action(
+            host, folder, GPT_INI_PATH, text, (observed_gpo.gpt_ini.decode("utf-8", "replace"), text.decode())
+        )
+    if observed_gpo.entry is None:
+        yield ControlAction(
+            "add",
+            domain.make_gpo_dn(observed_gpo.guid),
+            partial(_add_entry, host, domain, desired_gpo, observed_gpo.guid, version),
+        )
+    yield from _make_link_actions(host, observation, desired_gpo, observed_gpo)
 
 
-def _of_others(seen: Seen, desired_template: bytes = b"") -> list[str]:
+def _list_foreign_paths(observed_gpo: ObservedGpo, desired_template: bytes = b"") -> list[str]:
     """What others have put into an object: a security template too, where the object is to have none."""
-    theirs = TEMPLATE in seen.there and not desired_template and seen.template != template()
-    return [*([TEMPLATE] if theirs else []), *seen.foreign]
+    has_foreign_template = (
+        TEMPLATE_PATH in observed_gpo.present_paths
+        and not desired_template
+        and observed_gpo.template != encode_template()
+    )
+    return [*([TEMPLATE_PATH] if has_foreign_template else []), *observed_gpo.foreign_paths]
 
 
-def _version(seen: Seen, changed: bool) -> int:
+def _compute_version(observed_gpo: ObservedGpo, is_changed: bool) -> int:
     """The version that an object gets. One that the directory already has alone was given by a run that was ended."""
-    newest = max(seen.version, seen.version_of_files, 0)
-    if not changed and newest:
-        return newest
-    if seen.version > seen.version_of_files:
-        return seen.version
-    return (newest & ~MACHINE) + (newest & MACHINE) % MACHINE + 1
+    newest_version = max(observed_gpo.version, observed_gpo.files_version, 0)
+    if not is_changed and newest_version:
+        return newest_version
+    if observed_gpo.version > observed_gpo.files_version:
+        return observed_gpo.version
+    return (newest_version & ~MACHINE_VERSION_MASK) + (newest_version & MACHINE_VERSION_MASK) % MACHINE_VERSION_MASK + 1
 
 
-def _about(before: bytes, after: bytes) -> tuple[str, str]:
+def _describe_sizes(old_content: bytes, new_content: bytes) -> tuple[str, str]:
     """A file of thousands of values, for the diff: its size."""
-    return f"{len(before)} bytes\n" if before else "", f"{len(after)} bytes\n"
+    return f"{len(old_content)} bytes\n" if old_content else "", f"{len(new_content)} bytes\n"
 
 
-def _delete_part(host: Host, folder: str, path: str) -> None:
+def _delete_gpo_part(host: Host, folder: str, path: str) -> None:
     """Delete what an object has no longer: a file, or a folder that nothing else is in."""
-    whole = below(folder, path)
-    if path not in SECURITY:
-        host.delete_file(whole)
+    full_path = join_gpo_path(folder, path)
+    if path not in SECURITY_FOLDERS:
+        host.delete_file(full_path)
         return
-    parent, _, name = whole.rpartition("/")
-    with _reported(f"cannot delete {whole}"), host.open_directory(parent) as directory:
+    parent, _, name = full_path.rpartition("/")
+    with _report_errors(f"cannot delete {full_path}"), host.open_directory(parent) as directory:
         os.rmdir(name, dir_fd=directory)
 
 
-def _write(host: Host, folder: str, path: str, content: bytes, diff: Sequence[str]) -> ControlAction:
+def _make_write_action(host: Host, folder: str, path: str, content: bytes, diff: Sequence[str]) -> ControlAction:
     return ControlAction(
-        "write", f"{folder}/{path}", partial(_replace, host, f"{folder}/{path}", content), diff[0], diff[1]
+        "write", f"{folder}/{path}", partial(_replace_file, host, f"{folder}/{path}", content), diff[0], diff[1]
     )
 
 
-def _replace(host: Host, path: str, content: bytes) -> None:
+def _replace_file(host: Host, path: str, content: bytes) -> None:
     """Put a file in place that has its permissions already."""
-    host.write_file(path + BESIDE, content, READABLE)
-    permissions.give_file(host, path + BESIDE)
-    host.rename_file(path + BESIDE, path.rpartition("/")[2])
+    host.write_file(path + NEW_FILE_SUFFIX, content, FILE_MODE)
+    permissions.set_file_permissions(host, path + NEW_FILE_SUFFIX)
+    host.rename_file(path + NEW_FILE_SUFFIX, path.rpartition("/")[2])
 
 
 def _make_folder(host: Host, folder: str, path: str) -> None:
-    whole = below(folder, path)
-    parent, _, name = whole.rpartition("/")
+    full_path = join_gpo_path(folder, path)
+    parent, _, name = full_path.rpartition("/")
     with (
-        _reported(f"cannot make {whole}"),
+        _report_errors(f"cannot make {full_path}"),
         host.open_directory(parent) as directory,
         contextlib.suppress(FileExistsError),
     ):
-        os.mkdir(name, READABLE, dir_fd=directory)
-    permissions.give_file(host, whole)
+        os.mkdir(name, FILE_MODE, dir_fd=directory)
+    permissions.set_file_permissions(host, full_path)
 
 
 @contextlib.contextmanager
-def _reported(message: str) -> Iterator[None]:
+def _report_errors(message: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise ControlError(f"{message}: {error.strerror}") from None
 
 
-def _change_entry(host: Host, domain: Domain, one: Desired, seen: Seen, version: int) -> None:
-    parts = [ldif.replaced(name, value) for name, value in attributes(domain, one, seen.guid)]
-    parts.append(ldif.replaced("versionNumber", str(version)))
-    parts.append(ldif.replaced("nTSecurityDescriptor", permissions.DIRECTORY))
-    domains.change(host, domain, [ldif.modified(domain.dn_of(seen.guid), parts)])
+def _change_entry(
+    host: Host, domain: SambaDomain, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo, version: int
+) -> None:
+    parts = [
+        ldif.make_replacement(name, attribute_value)
+        for name, attribute_value in make_gpo_attributes(domain, desired_gpo, observed_gpo.guid)
+    ]
+    parts.append(ldif.make_replacement("versionNumber", str(version)))
+    parts.append(ldif.make_replacement("nTSecurityDescriptor", permissions.DIRECTORY_DESCRIPTOR))
+    domains.change_directory(host, domain, [ldif.make_modify_record(domain.make_gpo_dn(observed_gpo.guid), parts)])
 
 
-def _add_entry(host: Host, domain: Domain, one: Desired, id_: str, version: int) -> None:
-    dn = domain.dn_of(id_)
+def _add_entry(host: Host, domain: SambaDomain, desired_gpo: DesiredGpo, guid: str, version: int) -> None:
+    dn = domain.make_gpo_dn(guid)
     values = [
         ("objectClass", "groupPolicyContainer"),
         ("showInAdvancedViewOnly", "TRUE"),
-        *((name, value) for name, value in attributes(domain, one, id_) if value),
+        *(
+            (name, attribute_value)
+            for name, attribute_value in make_gpo_attributes(domain, desired_gpo, guid)
+            if attribute_value
+        ),
         ("versionNumber", str(version)),
-        ("nTSecurityDescriptor", permissions.DIRECTORY),
+        ("nTSecurityDescriptor", permissions.DIRECTORY_DESCRIPTOR),
     ]
     container = [("objectClass", "container"), ("showInAdvancedViewOnly", "TRUE")]
-    parts = [ldif.added(f"CN={name},{dn}", container) for name in ("Machine", "User")]
-    domains.change(host, domain, [ldif.added(dn, values), *parts])
+    parts = [ldif.make_add_record(f"CN={name},{dn}", container) for name in ("Machine", "User")]
+    domains.change_directory(host, domain, [ldif.make_add_record(dn, values), *parts])
 
 
-def _linking(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[ControlAction]:
+def _make_link_actions(
+    host: Host, observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
+) -> Iterator[ControlAction]:
     """All new links, then those that go: none does before the new ones are there, nor while one cannot be there. A unit
     that was renamed or mistyped would otherwise leave its machines without the policy.
     """
-    places = {same(ou): ou for ou in one.ous}
-    for key in places:
-        if key not in found.units:
+    units_by_key = {normalise_dn(ou): ou for ou in desired_gpo.ous}
+    for key in units_by_key:
+        if key not in observation.units:
             continue
-        link = seen.links.get(key) or Link(found.units[key].dn, found.units[key].one("gPLink"), "", 0)
-        options = link.options & ~OFF | (ENFORCED if one.enforced else 0)
-        if not link.text or options != link.options:
-            text = f"[LDAP://{found.domain.dn_of(seen.guid)};{options}]"
+        link = observed_gpo.links.get(key) or GpoLink(
+            observation.units[key].dn, observation.units[key].get_value("gPLink"), "", 0
+        )
+        options = link.options & ~LINK_OFF_FLAG | (LINK_ENFORCED_FLAG if desired_gpo.is_enforced else 0)
+        if not link.link_text or options != link.options:
+            text = f"[LDAP://{observation.domain.make_gpo_dn(observed_gpo.guid)};{options}]"
             # In front, where `samba-tool gpo setlink` has a new one; a link that is there keeps its place.
-            after = link.before.replace(link.text, text, 1) if link.text else text + link.before
-            yield _relink(host, found.domain, "link", link, after)
-    if all(key in found.units for key in places):
-        yield from _unlinking(host, found.domain, (link for key, link in seen.links.items() if key not in places))
+            new_links = link.all_links.replace(link.link_text, text, 1) if link.link_text else text + link.all_links
+            yield _make_relink_action(host, observation.domain, "link", link, new_links)
+    if all(key in observation.units for key in units_by_key):
+        yield from _make_unlink_actions(
+            host, observation.domain, (link for key, link in observed_gpo.links.items() if key not in units_by_key)
+        )
 
 
-def _unlinking(host: Host, domain: Domain, links: Iterable[Link]) -> Iterator[ControlAction]:
+def _make_unlink_actions(host: Host, domain: SambaDomain, links: Iterable[GpoLink]) -> Iterator[ControlAction]:
     for link in links:
-        if link.text:
-            yield _relink(host, domain, "unlink", link, link.before.replace(link.text, "", 1))
+        if link.link_text:
+            yield _make_relink_action(host, domain, "unlink", link, link.all_links.replace(link.link_text, "", 1))
 
 
-def _relink(host: Host, domain: Domain, verb: str, link: Link, after: str) -> ControlAction:
+def _make_relink_action(host: Host, domain: SambaDomain, verb: str, link: GpoLink, new_links: str) -> ControlAction:
     """Change the links of an object of the directory, unless somebody else has changed them meanwhile."""
-    record = ldif.modified(link.dn, [ldif.exchanged("gPLink", link.before, after)])
-    return ControlAction(verb, link.dn, partial(domains.change, host, domain, [record]), link.before, after)
+    record = ldif.make_modify_record(link.dn, [ldif.make_guarded_exchange("gPLink", link.all_links, new_links)])
+    return ControlAction(
+        verb, link.dn, partial(domains.change_directory, host, domain, [record]), link.all_links, new_links
+    )
 
 
-def _removed(host: Host, domain: Domain, seen: Seen) -> Iterator[ControlAction]:
+def _make_removing_actions(host: Host, domain: SambaDomain, observed_gpo: ObservedGpo) -> Iterator[ControlAction]:
     """What removes an object: its links, then the object, then its files."""
-    yield from _unlinking(host, domain, seen.links.values())
-    dn, folder = domain.dn_of(seen.guid), domain.folder_of(seen.guid)
-    if seen.entry is not None:
+    yield from _make_unlink_actions(host, domain, observed_gpo.links.values())
+    dn, folder = domain.make_gpo_dn(observed_gpo.guid), domain.make_gpo_folder(observed_gpo.guid)
+    if observed_gpo.entry is not None:
         yield ControlAction("delete", dn, partial(_delete_entry, host, domain, dn))
-    for path in _of_others(seen):
-        yield ControlAction("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, seen))
-    if "" in seen.there:
+    for path in _list_foreign_paths(observed_gpo):
+        yield ControlAction("set aside", f"{folder}/{path}", partial(_set_aside, host, folder, path, observed_gpo))
+    if "" in observed_gpo.present_paths:
         yield ControlAction("delete", folder, partial(_delete_folder, host, folder))
 
 
-def _delete_entry(host: Host, domain: Domain, dn: str) -> None:
-    domains.run(host, ["ldbdel", "-H", domain.database, "--recursive", dn])
+def _delete_entry(host: Host, domain: SambaDomain, dn: str) -> None:
+    domains.run_samba_tool(host, ["ldbdel", "-H", domain.database, "--recursive", dn])
 
 
 def _delete_folder(host: Host, folder: str) -> None:
-    for path in (POLICY, TEMPLATE, INI):
+    for path in (POLICY_PATH, TEMPLATE_PATH, GPT_INI_PATH):
         host.delete_file(f"{folder}/{path}")
     parent, _, name = folder.rpartition("/")
-    with _reported(f"cannot delete {folder}"), host.open_directory(parent) as directory:
+    with _report_errors(f"cannot delete {folder}"), host.open_directory(parent) as directory:
         remove_entry(directory, name)
 
 
-def _set_aside(host: Host, folder: str, path: str, seen: Seen) -> str:
+def _set_aside(host: Host, folder: str, path: str, observed_gpo: ObservedGpo) -> str:
     """Keep what somebody has put into an object of ours where only root reads it, and take it out of the object."""
-    whole = below(folder, path)
+    full_path = join_gpo_path(folder, path)
     if path.endswith("/"):
-        parent, _, name = whole.rpartition("/")
-        with _reported(f"cannot delete {whole}"), host.open_directory(parent) as directory:
+        parent, _, name = full_path.rpartition("/")
+        with _report_errors(f"cannot delete {full_path}"), host.open_directory(parent) as directory:
             os.rmdir(name, dir_fd=directory)
         return ""
-    if path in UNFINISHED:
-        host.delete_file(whole)
+    if path in UNFINISHED_PATHS:
+        host.delete_file(full_path)
         return ""
     try:
-        content = host.read_range(whole, 0, MOST_ASIDE + 1)
+        content = host.read_range(full_path, 0, MAX_ASIDE_BYTES + 1)
     except ControlError:  # a link, a device, a socket: nothing of it is worth keeping
         content = b""
-    if len(content) > MOST_ASIDE:
-        raise ControlError(f"{whole} is larger than {MOST_ASIDE} bytes: remove it, it is not of this object")
-    first = place = f"{state.ASIDE}/{seen.guid}/{path or 'folder'}"
-    number = 1
-    while host.find_entry(place) is not None:
-        number += 1
-        place = f"{first}.{number}"
+    if len(content) > MAX_ASIDE_BYTES:
+        raise ControlError(f"{full_path} is larger than {MAX_ASIDE_BYTES} bytes: remove it, it is not of this object")
+    first_path = aside_path = f"{state.ASIDE_FOLDER}/{observed_gpo.guid}/{path or 'folder'}"
+    suffix_number = 1
+    while host.find_entry(aside_path) is not None:
+        suffix_number += 1
+        aside_path = f"{first_path}.{suffix_number}"
     if content:
-        host.write_file(place, content, 0o600)
-    host.delete_file(whole)
-    return f"as {place}" if content else ""
+        host.write_file(aside_path, content, 0o600)
+    host.delete_file(full_path)
+    return f"as {aside_path}" if content else ""
 
 
-def _note(host: Host, domain: Domain, names: Mapping[str, str]) -> None:
+def _save_state(host: Host, domain: SambaDomain, names: Mapping[str, str]) -> None:
     """Note the objects that there are now, and the permissions that their files were just given or found to have."""
-    paths: dict[str, str] = {}  # one of each kind
-    for id_ in names:
-        for path in OURS:
-            whole = below(domain.folder_of(id_), path)
-            paths.setdefault(permissions.print_of_file(host, whole), whole)
-    paths.pop("", None)
-    right = [
-        one for one, path in paths.items() if not permissions.wrong(permissions.of_file(host, path), permissions.FILES)
+    path_by_fingerprint: dict[str, str] = {}  # one of each kind
+    for guid in names:
+        for path in OWN_PATHS:
+            full_path = join_gpo_path(domain.make_gpo_folder(guid), path)
+            path_by_fingerprint.setdefault(permissions.compute_permissions_hash(host, full_path), full_path)
+    path_by_fingerprint.pop("", None)
+    right_fingerprints = [
+        fingerprint
+        for fingerprint, path in path_by_fingerprint.items()
+        if not permissions.find_permission_defects(
+            permissions.read_file_descriptor(host, path), permissions.FILES_DESCRIPTOR
+        )
     ]
-    state.write(host, state.State(names, right))
+    state.write_state(host, state.GroupPolicyState(names, right_fingerprints))

@@ -11,74 +11,98 @@ import re
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ...system import Host
-from .applocker import KEY
-from .domain import LINK, LINKING, WHOLE_FOREST, Domain, plain, same, search
-from .registry_pol import MOST_BYTES
+from .applocker import APPLOCKER_KEY
+from .domain import (
+    LINK_PATTERN,
+    LINKING_CLASSES,
+    WHOLE_FOREST_CONTROL,
+    SambaDomain,
+    escape_condition,
+    normalise_dn,
+    search_directory,
+)
+from .registry_pol import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
-    from .desired import Desired
-    from .ldif import Entry
+    from .desired import DesiredGpo
+    from .ldif import LdifEntry
 
-OFF = 1  # of a link
-MACHINE_OFF = ("2", "3")  # the flags of an object
-MOST_OBJECTS = 1000  # that are linked where ours are; a domain has tens
-_GUID = re.compile(r"CN=(\{[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}\}),", re.IGNORECASE)
-_RULES = KEY.casefold().encode("utf-16-le")
+LINK_OFF_FLAG = 1  # of a link
+MACHINE_OFF_FLAGS = ("2", "3")  # the flags of an object
+MAX_LINKED_OBJECTS = 1000  # that are linked where ours are; a domain has tens
+_GUID_PATTERN = re.compile(r"CN=(\{[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}\}),", re.IGNORECASE)
+_RULES_KEY = APPLOCKER_KEY.casefold().encode("utf-16-le")
 
 
-def others(host: Host, domain: Domain, objects: Iterable[Desired], ours: frozenset[str]) -> Mapping[str, Sequence[str]]:
+def find_conflicting_gpos(
+    host: Host, domain: SambaDomain, desired_gpos: Iterable[DesiredGpo], own_guids: frozenset[str]
+) -> Mapping[str, Sequence[str]]:
     """By name of an object of ours with AppLocker's rules: the ids of others' that have some, too. Raises ControlError
     and Unseen.
     """
-    with_rules = [one for one in objects if one.template]
-    if not with_rules:
+    gpos_with_rules = [gpo for gpo in desired_gpos if gpo.template]
+    if not gpos_with_rules:
         return {}
-    classes = "".join(f"(objectClass={name})" for name in LINKING)
-    linking = search(host, domain.database, domain.dn, f"(&(|{classes})(gPLink=*))", ["gPLink"], control=WHOLE_FOREST)
-    linked = {same(one.dn): _linked(one) - ours for one in linking}
-    known: dict[str, bool] = {}
-    found = {}
-    for one in with_rules:
-        units = [same(unit) for unit in one.ous]
-        ids = {id_ for place, its in linked.items() if _meets(place, units) for id_ in its}
-        if clashing := [id_ for id_ in sorted(ids)[:MOST_OBJECTS] if _has_rules(host, domain, id_, known)]:
-            found[one.name] = clashing
-    return found
+    classes = "".join(f"(objectClass={name})" for name in LINKING_CLASSES)
+    linking_entries = search_directory(
+        host, domain.database, domain.dn, f"(&(|{classes})(gPLink=*))", ["gPLink"], control=WHOLE_FOREST_CONTROL
+    )
+    guids_by_place = {normalise_dn(gpo.dn): _list_linked_guids(gpo) - own_guids for gpo in linking_entries}
+    has_rules_by_guid: dict[str, bool] = {}
+    conflicts = {}
+    for gpo in gpos_with_rules:
+        units = [normalise_dn(unit) for unit in gpo.ous]
+        ids = {
+            guid
+            for linking_place, guids in guids_by_place.items()
+            if _may_apply_below(linking_place, units)
+            for guid in guids
+        }
+        if conflicting_guids := [
+            guid for guid in sorted(ids)[:MAX_LINKED_OBJECTS] if _has_rules(host, domain, guid, has_rules_by_guid)
+        ]:
+            conflicts[gpo.name] = conflicting_guids
+    return conflicts
 
 
-def _linked(one: Entry) -> set[str]:
+def _list_linked_guids(entry: LdifEntry) -> set[str]:
     """The ids of the objects that are linked at a place, and whose links are on."""
-    links = [link for link in LINK.finditer(one.one("gPLink")) if not int(link[2]) & OFF]
-    return {guid[1].upper() for link in links if (guid := _GUID.match(link[1]))}
+    links = [link for link in LINK_PATTERN.finditer(entry.get_value("gPLink")) if not int(link[2]) & LINK_OFF_FLAG]
+    return {guid[1].upper() for link in links if (guid := _GUID_PATTERN.match(link[1]))}
 
 
-def _meets(place: str, units: Iterable[str]) -> bool:
+def _may_apply_below(linking_place: str, units: Iterable[str]) -> bool:
     """Whether what is linked at a place may apply to a machine in or below one of the units."""
-    return ",cn=sites," in place or any(
-        place == unit or unit.endswith(f",{place}") or place.endswith(f",{unit}") for unit in units
+    return ",cn=sites," in linking_place or any(
+        linking_place == unit or unit.endswith(f",{linking_place}") or linking_place.endswith(f",{unit}")
+        for unit in units
     )
 
 
-def _has_rules(host: Host, domain: Domain, id_: str, known: dict[str, bool]) -> bool:
-    if id_ not in known:
-        folder = domain.folder_of(id_)
-        files = [
+def _has_rules(host: Host, domain: SambaDomain, guid: str, has_rules_by_guid: dict[str, bool]) -> bool:
+    if guid not in has_rules_by_guid:
+        folder = domain.make_gpo_folder(guid)
+        policy_paths = [
             f"{folder}/{part}/{name}"
-            for part in _named(host, folder, "machine")
-            for name in _named(host, f"{folder}/{part}", "registry.pol")
+            for part in _list_names_ignoring_case(host, folder, "machine")
+            for name in _list_names_ignoring_case(host, f"{folder}/{part}", "registry.pol")
         ]
-        rules = any(_RULES in host.read_head(file, MOST_BYTES).lower() for file in files)
-        known[id_] = rules and not _off(host, domain, id_)
-    return known[id_]
+        rules = any(_RULES_KEY in host.read_head(policy_path, MAX_FILE_BYTES).lower() for policy_path in policy_paths)
+        has_rules_by_guid[guid] = rules and not _is_switched_off(host, domain, guid)
+    return has_rules_by_guid[guid]
 
 
-def _named(host: Host, folder: str, name: str) -> list[str]:
+def _list_names_ignoring_case(host: Host, folder: str, name: str) -> list[str]:
     """What is in a folder under a name, in any case: Windows writes `MACHINE`, too."""
-    return [one for one in host.list_directory(folder) if one.casefold() == name] if host.find_entry(folder) else []
+    return (
+        [entry_name for entry_name in host.list_directory(folder) if entry_name.casefold() == name]
+        if host.find_entry(folder)
+        else []
+    )
 
 
-def _off(host: Host, domain: Domain, id_: str) -> bool:
+def _is_switched_off(host: Host, domain: SambaDomain, guid: str) -> bool:
     """Whether an object's settings for computers are switched off."""
-    condition = f"(&(objectClass=groupPolicyContainer)(cn={plain(id_)}))"
-    entries = search(host, domain.database, domain.container, condition, ["flags"], scope="one")
-    return any(one.one("flags") in MACHINE_OFF for one in entries)
+    condition = f"(&(objectClass=groupPolicyContainer)(cn={escape_condition(guid)}))"
+    entries = search_directory(host, domain.database, domain.container, condition, ["flags"], scope="one")
+    return any(entry.get_value("flags") in MACHINE_OFF_FLAGS for entry in entries)

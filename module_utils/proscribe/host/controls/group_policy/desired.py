@@ -8,71 +8,77 @@ from ....base.tuples import NamedTuple
 from ....model.plan import compute_once
 from ...system import WRITTEN_BY, ControlError
 from . import applocker
-from .identity import EXTENSIONS, MARK, WITH_APPLOCKER, rule
-from .policies import entries
-from .registry_pol import render
+from .identity import APPLOCKER_EXTENSIONS, MARK_PREFIX, REGISTRY_EXTENSIONS, make_gpo_rule
+from .policies import list_policy_entries
+from .registry_pol import render_entries
 
 if TYPE_CHECKING:
     from ....model.types.plan import GroupPolicyObject, Plan
-    from .domain import Domain
-    from .registry_pol import Entry
+    from .domain import SambaDomain
+    from .registry_pol import RegistryEntry
 
 
-class Desired(NamedTuple):
+class DesiredGpo(NamedTuple):
     """A Group Policy object as it has to be."""
 
     name: str
     ous: Sequence[str]
-    enforced: bool  # whether its links apply below units that block inheritance, and before all other objects
-    drifts: bool  # whether it is enforced, and not only audited
+    is_enforced: bool  # whether its links apply below units that block inheritance, and before all other objects
+    is_enforcing: bool  # whether it is enforced, and not only audited
     policy: bytes  # Machine/Registry.pol
     template: bytes = b""  # the security template; b"" for an object without AppLocker's rules
 
 
-def desired(plan: Plan, whole: bool = True) -> list[Desired]:
-    """The objects of a plan; not `whole`: without their policies, for what is about to be removed. Raises ControlError
+def collect_desired_gpos(plan: Plan, with_policies: bool = True) -> list[DesiredGpo]:
+    """The objects of a plan; not `with_policies`: without their policies, for what is about to be removed. Raises ControlError
     for policies that no browser could follow.
     """
     return [
-        Desired(
-            one["name"],
-            one["ous"],
-            one["enforced"],
-            one["browser"]["mode"] == "enforce",
-            _policy(plan, one) if whole else b"",
-            applocker.template() if whole and "apps" in one else b"",
+        DesiredGpo(
+            gpo["name"],
+            gpo["ous"],
+            gpo["enforced"],
+            gpo["browser"]["mode"] == "enforce",
+            _render_gpo_policy(plan, gpo) if with_policies else b"",
+            applocker.encode_template() if with_policies and "apps" in gpo else b"",
         )
-        for one in (plan["group_policy"]["objects"] if "group_policy" in plan else ())
+        for gpo in (plan["group_policy"]["objects"] if "group_policy" in plan else ())
     ]
 
 
-def _policy(plan: Plan, one: GroupPolicyObject) -> bytes:
+def _render_gpo_policy(plan: Plan, gpo: GroupPolicyObject) -> bytes:
     """The registry's values that say the policies of a group's browsers."""
-    of_group: Plan = {**plan, "request_url": one.get("request_url", ""), "controls": {"browser": one["browser"]}}
+    group_plan: Plan = {**plan, "request_url": gpo.get("request_url", ""), "controls": {"browser": gpo["browser"]}}
     try:
-        return bytes(compute_once(plan, rule(one["name"]), lambda: render([*entries(of_group), *_programs(one)])))
-    except ValueError as wrong:
-        raise ControlError(f"the policies of {one['group']} do not fit into Registry.pol: {wrong}") from None
+        return bytes(
+            compute_once(
+                plan,
+                make_gpo_rule(gpo["name"]),
+                lambda: render_entries([*list_policy_entries(group_plan), *_list_program_entries(gpo)]),
+            )
+        )
+    except ValueError as error:
+        raise ControlError(f"the policies of {gpo['group']} do not fit into Registry.pol: {error}") from None
 
 
-def _programs(one: GroupPolicyObject) -> list[Entry]:
-    return applocker.entries(one["apps"]) if "apps" in one else []
+def _list_program_entries(gpo: GroupPolicyObject) -> list[RegistryEntry]:
+    return applocker.list_registry_entries(gpo["apps"]) if "apps" in gpo else []
 
 
-def attributes(domain: Domain, one: Desired, id_: str) -> list[tuple[str, str]]:
+def make_gpo_attributes(domain: SambaDomain, desired_gpo: DesiredGpo, guid: str) -> list[tuple[str, str]]:
     """The attributes that an object of ours has in the directory; "" for one that it must not have."""
     return [
-        ("displayName", one.name),
-        ("description", MARK + one.name),
+        ("displayName", desired_gpo.name),
+        ("description", MARK_PREFIX + desired_gpo.name),
         ("flags", "0"),
-        ("gPCFileSysPath", f"\\\\{domain.name}\\sysvol\\{domain.name}\\Policies\\{id_}"),
+        ("gPCFileSysPath", f"\\\\{domain.name}\\sysvol\\{domain.name}\\Policies\\{guid}"),
         ("gPCFunctionalityVersion", "2"),
-        ("gPCMachineExtensionNames", WITH_APPLOCKER if one.template else EXTENSIONS),
+        ("gPCMachineExtensionNames", APPLOCKER_EXTENSIONS if desired_gpo.template else REGISTRY_EXTENSIONS),
         ("gPCUserExtensionNames", ""),
         ("gPCWQLFilter", ""),
     ]
 
 
-def ini(version: int) -> bytes:
+def render_gpt_ini(version: int) -> bytes:
     """GPT.INI, the file by which a client sees that an object has changed."""
     return f"; {WRITTEN_BY}\r\n[General]\r\nVersion={version}\r\n".encode()

@@ -7,187 +7,242 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ....model.finding import COMPLIANT, NONCOMPLIANT, Finding, RuleVerdict
 from ...system import Host, ObservationError, escape_text, format_one_line
 from . import permissions
-from .applocker import TEMPLATE
-from .desired import Desired, attributes, desired, ini
-from .domain import Domain, below, same
-from .identity import rule
-from .observed import ENFORCED, INI, OFF, OURS, POLICY, SECURITY, UNFINISHED, Observed, Seen, observed
-from .registry_pol import Entry, parse, said_by
+from .applocker import TEMPLATE_PATH
+from .desired import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
+from .domain import SambaDomain, join_gpo_path, normalise_dn
+from .identity import make_gpo_rule
+from .observed import (
+    GPT_INI_PATH,
+    LINK_ENFORCED_FLAG,
+    LINK_OFF_FLAG,
+    OWN_PATHS,
+    POLICY_PATH,
+    SECURITY_FOLDERS,
+    UNFINISHED_PATHS,
+    GroupPolicyObservation,
+    ObservedGpo,
+    observe_gpos,
+)
+from .registry_pol import RegistryEntry, decode_entry, parse_entries
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-MOST_NAMED = 10  # values of the registry, or files
-LONGEST_SHOWN = 80  # characters of a value
-MACHINE_OFF = ("2", "3")  # the flags of an object
-OTHER_RULES = (
+MAX_NAMED_DIFFERENCES = 10  # values of the registry, or files
+MAX_SHOWN_LENGTH = 80  # characters of a value
+MACHINE_OFF_FLAGS = ("2", "3")  # the flags of an object
+CONFLICT_DETAIL = (
     "another object, {}, has rules of AppLocker for machines of ours, and Windows joins them: ours allow all else. Set "
     "proscribe_applocker to off for the group, or take that object's rules or link away"
 )
 
 
-def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
+def observe_group_policy(host: Host, plan: Plan) -> list[RuleVerdict]:
     """A verdict for each object of the plan, and for those of ours that it has no longer."""
     if not host.privileged:
         raise ObservationError("the directory and SYSVOL can only be read by root")
-    objects = desired(plan)
-    found = observed(host, objects)
+    desired_gpos = collect_desired_gpos(plan)
+    observation = observe_gpos(host, desired_gpos)
     verdicts = [
-        _verdict(one.name, list(differences(host, found, one, seen)), one.drifts)
-        for one, seen in zip(objects, found.objects)
+        _judge_gpo(
+            desired_gpo.name,
+            list(find_differences(host, observation, desired_gpo, observed_gpo)),
+            desired_gpo.is_enforcing,
+        )
+        for desired_gpo, observed_gpo in zip(desired_gpos, observation.gpos)
     ]
-    for seen in found.objects[len(objects) :]:
-        if seen.anything:
-            left = Finding("gpo", seen.guid, "samba", detail="the plan does not have this object any more")
-            verdicts.append(RuleVerdict(rule(seen.name), NONCOMPLIANT, (left,), drifted=True))
+    for observed_gpo in observation.gpos[len(desired_gpos) :]:
+        if observed_gpo.has_traces:
+            leftover = Finding("gpo", observed_gpo.guid, "samba", detail="the plan does not have this object any more")
+            verdicts.append(RuleVerdict(make_gpo_rule(observed_gpo.name), NONCOMPLIANT, (leftover,), drifted=True))
     return verdicts
 
 
-def _verdict(name: str, found: Sequence[tuple[Finding, bool]], drifts: bool) -> RuleVerdict:
+def _judge_gpo(name: str, differences: Sequence[tuple[Finding, bool]], is_enforcing: bool) -> RuleVerdict:
     """The verdict of an object, by what differs, each with whether enforcing corrects it."""
-    state = NONCOMPLIANT if found else COMPLIANT
+    state = NONCOMPLIANT if differences else COMPLIANT
     return RuleVerdict(
-        rule(name),
+        make_gpo_rule(name),
         state,
-        tuple(finding for finding, _ in found),
-        drifted=drifts and any(corrected for _, corrected in found),
+        tuple(finding for finding, _ in differences),
+        drifted=is_enforcing and any(is_corrected for _, is_corrected in differences),
     )
 
 
-def differences(host: Host, found: Observed, one: Desired, seen: Seen) -> Iterator[tuple[Finding, bool]]:
+def find_differences(
+    host: Host, observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
+) -> Iterator[tuple[Finding, bool]]:
     """What differs between an object and the desired one, and whether enforcing corrects it."""
-    if id_ := found.taken.get(one.name.casefold()):
-        yield _gpo(id_, "another object of this name is there, which is not ours: name ours otherwise"), False
-    for other in found.others.get(one.name, ()):
-        yield _gpo(other, OTHER_RULES.format(other)), False
-    if seen.entry is None:
-        yield _gpo(seen.guid, "the directory does not have it"), True
-    for detail in of_entry(found.domain, one, seen):
-        yield _gpo(seen.guid, detail), True
-    folder = found.domain.folder_of(seen.guid)
-    for path in parts(one) if "" in seen.there else ("",):
-        if path not in seen.there:
-            yield Finding("file", path or seen.guid, "samba", path=below(folder, path), detail="SYSVOL lacks it"), True
-    if TEMPLATE in seen.there and seen.template != one.template:
-        detail = "it was changed" if one.template else "it is not of this object"
-        yield Finding("file", TEMPLATE, "samba", path=f"{folder}/{TEMPLATE}", detail=detail), True
-    for finding in _values(one, seen, f"{folder}/{POLICY}"):
+    if taken_guid := observation.guids_of_taken_names.get(desired_gpo.name.casefold()):
+        yield (
+            _make_gpo_finding(
+                taken_guid, "another object of this name is there, which is not ours: name ours otherwise"
+            ),
+            False,
+        )
+    for other_guid in observation.conflicting_guids.get(desired_gpo.name, ()):
+        yield _make_gpo_finding(other_guid, CONFLICT_DETAIL.format(other_guid)), False
+    if observed_gpo.entry is None:
+        yield _make_gpo_finding(observed_gpo.guid, "the directory does not have it"), True
+    for detail in find_entry_differences(observation.domain, desired_gpo, observed_gpo):
+        yield _make_gpo_finding(observed_gpo.guid, detail), True
+    folder = observation.domain.make_gpo_folder(observed_gpo.guid)
+    for path in list_gpo_paths(desired_gpo) if "" in observed_gpo.present_paths else ("",):
+        if path not in observed_gpo.present_paths:
+            yield (
+                Finding(
+                    "file",
+                    path or observed_gpo.guid,
+                    "samba",
+                    path=join_gpo_path(folder, path),
+                    detail="SYSVOL lacks it",
+                ),
+                True,
+            )
+    if TEMPLATE_PATH in observed_gpo.present_paths and observed_gpo.template != desired_gpo.template:
+        detail = "it was changed" if desired_gpo.template else "it is not of this object"
+        yield Finding("file", TEMPLATE_PATH, "samba", path=f"{folder}/{TEMPLATE_PATH}", detail=detail), True
+    for finding in _find_value_differences(desired_gpo, observed_gpo, f"{folder}/{POLICY_PATH}"):
         yield finding, True
-    if seen.entry and INI in seen.there and (detail := _of_versions(seen)):
-        yield Finding("version", seen.guid, "samba", path=f"{folder}/{INI}", detail=detail), True
-    for path in seen.foreign[:MOST_NAMED]:
-        detail = "a run that was ended left it" if path in UNFINISHED else "it is not of this object"
+    if (
+        observed_gpo.entry
+        and GPT_INI_PATH in observed_gpo.present_paths
+        and (detail := _find_version_difference(observed_gpo))
+    ):
+        yield Finding("version", observed_gpo.guid, "samba", path=f"{folder}/{GPT_INI_PATH}", detail=detail), True
+    for path in observed_gpo.foreign_paths[:MAX_NAMED_DIFFERENCES]:
+        detail = "a run that was ended left it" if path in UNFINISHED_PATHS else "it is not of this object"
         yield Finding("file", escape_text(path), "samba", path=escape_text(f"{folder}/{path}"), detail=detail), True
-    for path, detail in of_permissions(host, found, seen):
-        yield Finding("permissions", path or seen.guid, "samba", path=below(folder, path), detail=detail), True
-    yield from _links(found, one, seen)
+    for path, detail in find_permission_differences(host, observation, observed_gpo):
+        yield (
+            Finding("permissions", path or observed_gpo.guid, "samba", path=join_gpo_path(folder, path), detail=detail),
+            True,
+        )
+    yield from _find_link_differences(observation, desired_gpo, observed_gpo)
 
 
-def parts(one: Desired) -> Sequence[str]:
+def list_gpo_paths(desired_gpo: DesiredGpo) -> Sequence[str]:
     """What an object has in SYSVOL."""
-    return OURS if one.template else [path for path in OURS if path != TEMPLATE and path not in SECURITY]
+    return (
+        OWN_PATHS
+        if desired_gpo.template
+        else [path for path in OWN_PATHS if path != TEMPLATE_PATH and path not in SECURITY_FOLDERS]
+    )
 
 
-def _gpo(id_: str, detail: str) -> Finding:
-    return Finding("gpo", id_, "samba", detail=detail)
+def _make_gpo_finding(guid: str, detail: str) -> Finding:
+    return Finding("gpo", guid, "samba", detail=detail)
 
 
-def of_entry(domain: Domain, one: Desired, seen: Seen) -> Iterator[str]:
+def find_entry_differences(domain: SambaDomain, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo) -> Iterator[str]:
     """What differs of an object in the directory, but for its version."""
-    if seen.entry is None:
+    if observed_gpo.entry is None:
         return
-    for name, value in attributes(domain, one, seen.guid):
+    for name, attribute_value in make_gpo_attributes(domain, desired_gpo, observed_gpo.guid):
         if name == "flags":
-            if seen.entry.one(name) in MACHINE_OFF:
+            if observed_gpo.entry.get_value(name) in MACHINE_OFF_FLAGS:
                 yield "its settings for computers are switched off"
-        elif seen.entry.one(name) != value:
-            yield f"{name} is not ours: {format_one_line(seen.entry.one(name))[:100]!r}"
-    if descriptor := seen.entry.one("nTSecurityDescriptor"):
-        for detail in permissions.wrong(descriptor, permissions.DIRECTORY):
+        elif observed_gpo.entry.get_value(name) != attribute_value:
+            yield f"{name} is not ours: {format_one_line(observed_gpo.entry.get_value(name))[:100]!r}"
+    if descriptor := observed_gpo.entry.get_value("nTSecurityDescriptor"):
+        for detail in permissions.find_permission_defects(descriptor, permissions.DIRECTORY_DESCRIPTOR):
             yield f"its permissions differ: {detail}"
 
 
-def _of_versions(seen: Seen) -> str:
-    if seen.version != seen.version_of_files:
-        return f"the directory has version {seen.version}, and SYSVOL {seen.version_of_files}"
-    return "" if seen.ini == ini(seen.version) else "it was changed"
+def _find_version_difference(observed_gpo: ObservedGpo) -> str:
+    if observed_gpo.version != observed_gpo.files_version:
+        return f"the directory has version {observed_gpo.version}, and SYSVOL {observed_gpo.files_version}"
+    return "" if observed_gpo.gpt_ini == render_gpt_ini(observed_gpo.version) else "it was changed"
 
 
-def _values(one: Desired, seen: Seen, path: str) -> Iterator[Finding]:
+def _find_value_differences(desired_gpo: DesiredGpo, observed_gpo: ObservedGpo, path: str) -> Iterator[Finding]:
     """The values of the registry that differ, the first by name."""
-    if POLICY not in seen.there or seen.policy == one.policy:
+    if POLICY_PATH not in observed_gpo.present_paths or observed_gpo.policy == desired_gpo.policy:
         return
     try:
-        there = {(entry.key, entry.value): entry for entry in parse(seen.policy)}
-    except ValueError as wrong:
-        yield Finding("policy", POLICY, "samba", path=path, detail=f"cannot be read: {wrong}")
+        current_entries = {(entry.key, entry.value_name): entry for entry in parse_entries(observed_gpo.policy)}
+    except ValueError as error:
+        yield Finding("policy", POLICY_PATH, "samba", path=path, detail=f"cannot be read: {error}")
         return
-    right = {(entry.key, entry.value): entry for entry in parse(one.policy)}
-    names = [name for name in sorted({*there, *right}) if there.get(name) != right.get(name)]
-    for name in names[:MOST_NAMED]:
-        detail = _value(there.get(name), right.get(name))
+    desired_entries = {(entry.key, entry.value_name): entry for entry in parse_entries(desired_gpo.policy)}
+    names = [
+        name
+        for name in sorted({*current_entries, *desired_entries})
+        if current_entries.get(name) != desired_entries.get(name)
+    ]
+    for name in names[:MAX_NAMED_DIFFERENCES]:
+        detail = _describe_value_difference(current_entries.get(name), desired_entries.get(name))
         yield Finding("policy", format_one_line("\\".join(name))[:200], "samba", path=path, detail=detail)
-    if more := len(names[MOST_NAMED:]):
-        yield Finding("policy", POLICY, "samba", path=path, detail=f"{more} more values differ")
+    if unnamed_count := len(names[MAX_NAMED_DIFFERENCES:]):
+        yield Finding("policy", POLICY_PATH, "samba", path=path, detail=f"{unnamed_count} more values differ")
     if not names:
-        yield Finding("policy", POLICY, "samba", path=path, detail="the order of its values was changed")
+        yield Finding("policy", POLICY_PATH, "samba", path=path, detail="the order of its values was changed")
 
 
-def _value(there: Entry | None, right: Entry | None) -> str:
-    if there is None:
-        return f"is missing: {_shown(right)}"
-    if right is None:
-        return f"is not of the plan: {_shown(there)}"
-    return f"is {_shown(there)} instead of {_shown(right)}"
+def _describe_value_difference(current_entry: RegistryEntry | None, desired_entry: RegistryEntry | None) -> str:
+    if current_entry is None:
+        return f"is missing: {_format_entry_value(desired_entry)}"
+    if desired_entry is None:
+        return f"is not of the plan: {_format_entry_value(current_entry)}"
+    return f"is {_format_entry_value(current_entry)} instead of {_format_entry_value(desired_entry)}"
 
 
-def _shown(value: Entry | None) -> str:
+def _format_entry_value(entry: RegistryEntry | None) -> str:
     try:
-        return ascii(said_by(value))[:LONGEST_SHOWN] if value else ""
+        return ascii(decode_entry(entry))[:MAX_SHOWN_LENGTH] if entry else ""
     except ValueError:
         return "no value of its type"
 
 
-def of_permissions(host: Host, found: Observed, seen: Seen) -> Iterator[tuple[str, str]]:
+def find_permission_differences(
+    host: Host, observation: GroupPolicyObservation, observed_gpo: ObservedGpo
+) -> Iterator[tuple[str, str]]:
     """The files of an object whose permissions differ, and how. Those that were found right once are not read again:
     Samba's tool takes half a second for each.
     """
-    folder = found.domain.folder_of(seen.guid)
-    known: dict[str, list[str]] = {kind: [] for kind in found.state.right}
-    for path in OURS:
-        if path not in seen.there:
+    folder = observation.domain.make_gpo_folder(observed_gpo.guid)
+    defects_by_fingerprint: dict[str, list[str]] = {fingerprint: [] for fingerprint in observation.state.right}
+    for path in OWN_PATHS:
+        if path not in observed_gpo.present_paths:
             continue
-        whole = below(folder, path)
-        kind = permissions.print_of_file(host, whole) or whole
-        if kind not in known:
-            known[kind] = permissions.wrong(permissions.of_file(host, whole), permissions.FILES)
-        for detail in known[kind]:
+        full_path = join_gpo_path(folder, path)
+        fingerprint = permissions.compute_permissions_hash(host, full_path) or full_path
+        if fingerprint not in defects_by_fingerprint:
+            defects_by_fingerprint[fingerprint] = permissions.find_permission_defects(
+                permissions.read_file_descriptor(host, full_path), permissions.FILES_DESCRIPTOR
+            )
+        for detail in defects_by_fingerprint[fingerprint]:
             yield path, detail
 
 
-def _links(found: Observed, one: Desired, seen: Seen) -> Iterator[tuple[Finding, bool]]:
-    places = {same(ou): ou for ou in one.ous}
-    for key, ou in places.items():
-        link = seen.links.get(key)
-        if key not in found.units:
-            yield _link(ou, "the domain has no such object"), False
-        elif link is None or not link.text:
-            yield _link(ou, "the object is not linked there"), True
-        elif link.options & OFF:
-            yield _link(ou, "its link there is switched off"), True
-        elif one.enforced and not link.options & ENFORCED:
-            yield _link(ou, "its link there is not enforced"), True
-    whole = all(key in found.units for key in places)  # else no link is taken away (changes.py)
-    for key, link in seen.links.items():
-        if link.text and key not in places:
-            yield _link(link.dn, "the object is linked there, and the plan does not name it"), whole
-    if not one.enforced:
-        for unit in found.shut:
-            key = same(unit.dn)
-            if key not in places and any(key.endswith(f",{place}") for place in places):
+def _find_link_differences(
+    observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
+) -> Iterator[tuple[Finding, bool]]:
+    units_by_key = {normalise_dn(ou): ou for ou in desired_gpo.ous}
+    for key, ou in units_by_key.items():
+        link = observed_gpo.links.get(key)
+        if key not in observation.units:
+            yield _make_link_finding(ou, "the domain has no such object"), False
+        elif link is None or not link.link_text:
+            yield _make_link_finding(ou, "the object is not linked there"), True
+        elif link.options & LINK_OFF_FLAG:
+            yield _make_link_finding(ou, "its link there is switched off"), True
+        elif desired_gpo.is_enforced and not link.options & LINK_ENFORCED_FLAG:
+            yield _make_link_finding(ou, "its link there is not enforced"), True
+    has_all_units = all(key in observation.units for key in units_by_key)  # else no link is taken away (changes.py)
+    for key, link in observed_gpo.links.items():
+        if link.link_text and key not in units_by_key:
+            yield (
+                _make_link_finding(link.dn, "the object is linked there, and the plan does not name it"),
+                has_all_units,
+            )
+    if not desired_gpo.is_enforced:
+        for unit in observation.inheritance_blocking_units:
+            key = normalise_dn(unit.dn)
+            if key not in units_by_key and any(key.endswith(f",{unit_key}") for unit_key in units_by_key):
                 detail = "it blocks inheritance, so the object does not apply there: name it too, or set enforced"
-                yield _link(unit.dn, detail), False
+                yield _make_link_finding(unit.dn, detail), False
 
 
-def _link(dn: str, detail: str) -> Finding:
+def _make_link_finding(dn: str, detail: str) -> Finding:
     return Finding("link", format_one_line(dn)[:200], "samba", detail=detail)

@@ -11,18 +11,22 @@ from typing import Iterable, Sequence
 
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host
-from .ldif import Entry, parse
+from .ldif import LdifEntry, parse_ldif
 
-TIMEOUT = 120  # seconds: a directory may be large, and samba-tool is slow to start
-WHOLE_FOREST = "search_options:1:2"  # the control of a search that finds what other naming contexts have as well
-LINKING = ("organizationalUnit", "domainDNS", "site", "container")  # what can have links
-LINK = re.compile(r"\[LDAP://([^;\[\]]*);(\d{1,9})\]", re.IGNORECASE)  # in gPLink: an object, and how it is linked
-PACKAGES = "the packages samba-ad-dc and ldb-tools have what this control needs on a domain controller"
-_PART = re.compile(r"(?:[^,\\]|\\.)+")
-_DOMAIN = re.compile(r"DC=[A-Za-z0-9-]{1,63}(?:,DC=[A-Za-z0-9-]{1,63})*", re.IGNORECASE)
+TOOL_TIMEOUT_SECONDS = 120  # seconds: a directory may be large, and samba-tool is slow to start
+WHOLE_FOREST_CONTROL = (
+    "search_options:1:2"  # the control of a search that finds what other naming contexts have as well
+)
+LINKING_CLASSES = ("organizationalUnit", "domainDNS", "site", "container")  # what can have links
+LINK_PATTERN = re.compile(
+    r"\[LDAP://([^;\[\]]*);(\d{1,9})\]", re.IGNORECASE
+)  # in gPLink: an object, and how it is linked
+MISSING_TOOL_ADVICE = "the packages samba-ad-dc and ldb-tools have what this control needs on a domain controller"
+_NAME_PART_PATTERN = re.compile(r"(?:[^,\\]|\\.)+")
+_DOMAIN_PATTERN = re.compile(r"DC=[A-Za-z0-9-]{1,63}(?:,DC=[A-Za-z0-9-]{1,63})*", re.IGNORECASE)
 
 
-class Domain(NamedTuple):
+class SambaDomain(NamedTuple):
     """Where a domain controller has what it serves."""
 
     database: str  # sam.ldb
@@ -40,74 +44,80 @@ class Domain(NamedTuple):
         return f"CN=Policies,CN=System,{self.dn}"
 
     @property
-    def folder(self) -> str:
+    def policies_folder(self) -> str:
         """The folder of their files."""
         return f"{self.sysvol}/{self.name}/Policies"
 
-    def dn_of(self, guid: str) -> str:
+    def make_gpo_dn(self, guid: str) -> str:
         """The object in the directory."""
         return f"CN={guid},{self.container}"
 
-    def folder_of(self, guid: str) -> str:
+    def make_gpo_folder(self, guid: str) -> str:
         """Its files."""
-        return f"{self.folder}/{guid}"
+        return f"{self.policies_folder}/{guid}"
 
 
-def below(folder: str, path: str) -> str:
+def join_gpo_path(folder: str, path: str) -> str:
     """The path of what an object has in its folder; "" is the folder itself."""
     return f"{folder}/{path}".rstrip("/")
 
 
-def domain_of(host: Host) -> Domain:
+def find_domain(host: Host) -> SambaDomain:
     """The domain that a host is a controller of. Raises ControlError for a host that is none."""
-    sysvol = _parameter(host, "path", "sysvol")
-    database = f"{_parameter(host, 'private dir')}/sam.ldb"
+    sysvol = _read_smb_parameter(host, "path", "sysvol")
+    database = f"{_read_smb_parameter(host, 'private dir')}/sam.ldb"
     if not sysvol or host.find_entry(database) is None:
         raise ControlError("this host is no Samba domain controller: it has no sysvol, or no sam.ldb")
-    found = search(host, database, "", "(objectClass=*)", ["defaultNamingContext"], scope="base")
-    dn = found[0].one("defaultNamingContext") if found else ""
-    if not _DOMAIN.fullmatch(dn):
+    entries = search_directory(host, database, "", "(objectClass=*)", ["defaultNamingContext"], scope="base")
+    dn = entries[0].get_value("defaultNamingContext") if entries else ""
+    if not _DOMAIN_PATTERN.fullmatch(dn):
         raise ControlError("this host does not say which domain it is a controller of")
-    return Domain(database, dn, sysvol)
+    return SambaDomain(database, dn, sysvol)
 
 
-def _parameter(host: Host, name: str, section: str = "") -> str:
+def _read_smb_parameter(host: Host, name: str, section: str = "") -> str:
     """A setting of smb.conf; "" where the section is not there."""
     argv = ["testparm", "--suppress-prompt", *([f"--section-name={section}"] if section else [])]
-    found = run(host, [*argv, f"--parameter-name={name}"], may_fail=True)
-    return found.strip().rstrip("/") if found.startswith("/") else ""
+    output = run_samba_tool(host, [*argv, f"--parameter-name={name}"], may_fail=True)
+    return output.strip().rstrip("/") if output.startswith("/") else ""
 
 
-def run(host: Host, argv: Sequence[str], stdin: str | None = None, may_fail: bool = False) -> str:
+def run_samba_tool(host: Host, argv: Sequence[str], stdin: str | None = None, may_fail: bool = False) -> str:
     """What a tool of Samba's prints. Raises ControlError."""
     if host.find_tool(argv[0]) is None and host.root == "/":
-        raise ControlError(f"{argv[0]} is not installed on this host: {PACKAGES}")
+        raise ControlError(f"{argv[0]} is not installed on this host: {MISSING_TOOL_ADVICE}")
     if may_fail:
-        done = host.run_command(argv, stdin=stdin, timeout=TIMEOUT)
-        return "" if done.rc else done.out
-    return host.read_command_output(argv, stdin=stdin, timeout=TIMEOUT)
+        result = host.run_command(argv, stdin=stdin, timeout=TOOL_TIMEOUT_SECONDS)
+        return "" if result.rc else result.out
+    return host.read_command_output(argv, stdin=stdin, timeout=TOOL_TIMEOUT_SECONDS)
 
 
-def search(
-    host: Host, database: str, base: str, condition: str, names: Iterable[str], scope: str = "sub", control: str = ""
-) -> list[Entry]:
+def search_directory(
+    host: Host,
+    database: str,
+    base: str,
+    condition: str,
+    attribute_names: Iterable[str],
+    scope: str = "sub",
+    control: str = "",
+) -> list[LdifEntry]:
     """The objects that fit a condition (RFC 4515), with some attributes. Raises ControlError."""
     controls = [f"--controls={control}"] if control else []
-    argv = ["ldbsearch", "-H", database, "-b", base, "-s", scope, *controls, condition, *names]
-    return parse(run(host, argv))
+    argv = ["ldbsearch", "-H", database, "-b", base, "-s", scope, *controls, condition, *attribute_names]
+    return parse_ldif(run_samba_tool(host, argv))
 
 
-def change(host: Host, domain: Domain, records: Iterable[str]) -> None:
+def change_directory(host: Host, domain: SambaDomain, records: Iterable[str]) -> None:
     """Change the directory by LDIF: all of it, or nothing. Raises ControlError."""
-    run(host, ["ldbmodify", "-H", domain.database], stdin="".join(records))
+    run_samba_tool(host, ["ldbmodify", "-H", domain.database], stdin="".join(records))
 
 
-def plain(text: str) -> str:
+def escape_condition(text: str) -> str:
     """A text within a condition, in which it means itself."""
     return "".join(f"\\{byte:02x}" if chr(byte) in "\\*()\0" or byte > 126 else chr(byte) for byte in text.encode())
 
 
-def same(dn: str) -> str:
+def normalise_dn(dn: str) -> str:
     """A name of an object as it compares: in lower case, without the spaces around its parts."""
-    parts = (part.strip().partition("=") for part in _PART.findall(dn))
-    return ",".join(f"{name.strip()}={value.strip()}" for name, _, value in parts).casefold()
+    parts = (part.strip().partition("=") for part in _NAME_PART_PATTERN.findall(dn))
+    return ",".join(f"{name.strip()}={part_value.strip()}" for name, _, part_value in parts).casefold()

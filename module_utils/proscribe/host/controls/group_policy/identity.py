@@ -13,42 +13,42 @@ from ....base.hashing import sha256
 from ....model.finding import GROUP_POLICY
 from ...system import WRITTEN_BY
 
-MARK = f"{WRITTEN_BY} Its name: "
-LONGEST_NAME = 64  # characters
+MARK_PREFIX = f"{WRITTEN_BY} Its name: "
+MAX_NAME_LENGTH = 64  # characters
 # Microsoft's extension that reads Registry.pol, and the editor for what it has ([MS-GPREG] 1.9): so a Windows machine
 # processes the object, and nothing else of it.
-EXTENSIONS = "[{35378EAC-683F-11D2-A89A-00C04FBBCFA2}{D02B1F72-3407-48AE-BA88-E8213C6761F1}]"
+REGISTRY_EXTENSIONS = "[{35378EAC-683F-11D2-A89A-00C04FBBCFA2}{D02B1F72-3407-48AE-BA88-E8213C6761F1}]"
 # The same with the editor of AppLocker's rules, and the extension that reads security templates ([MS-GPSB] 1.9).
-WITH_APPLOCKER = (
+APPLOCKER_EXTENSIONS = (
     "[{35378EAC-683F-11D2-A89A-00C04FBBCFA2}{62C1845D-C4A6-4ACB-BBB0-C895FD090385}{D02B1F72-3407-48AE-BA88-E8213C6761F1}]"
     "[{827D319E-6EAC-11D2-A4EA-00C04F79F83A}{803E14A0-B4FB-11D0-A0D0-00A0C90F574B}]"
 )
 
 
-def guid(domain: str, name: str) -> str:
+def make_gpo_guid(domain: str, name: str) -> str:
     """The id of our object of that name in a domain (`example.com`), as Windows writes it."""
-    return "{" + uuid(f"proscribe group policy\n{domain.lower()}\n{name}") + "}"
+    return "{" + make_name_uuid(f"proscribe group policy\n{domain.lower()}\n{name}") + "}"
 
 
-def uuid(said: str) -> str:
+def make_name_uuid(identity_text: str) -> str:
     """The id of something, by what distinguishes it; as Windows writes it, without braces."""
-    made = bytearray(sha256(said.encode()).digest()[:16])
-    made[6] = made[6] & 0x0F | 0x80  # version 8 of RFC 9562: made by a rule of its own
-    made[8] = made[8] & 0x3F | 0x80
-    text = made.hex().upper()
+    uuid_bytes = bytearray(sha256(identity_text.encode()).digest()[:16])
+    uuid_bytes[6] = uuid_bytes[6] & 0x0F | 0x80  # version 8 of RFC 9562: made by a rule of its own
+    uuid_bytes[8] = uuid_bytes[8] & 0x3F | 0x80
+    text = uuid_bytes.hex().upper()
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
-def marked(description: str) -> str:
+def read_marked_name(description: str) -> str:
     """The name that the mark of an object has; "" for one that is not marked."""
-    return description[len(MARK) :] if description.startswith(MARK) else ""
+    return description[len(MARK_PREFIX) :] if description.startswith(MARK_PREFIX) else ""
 
 
-def slug(name: str) -> str:
+def make_rule_slug(name: str) -> str:
     """A name as a part of a rule: `Proscribe desktops` is proscribe-desktops."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def rule(name: str) -> str:
+def make_gpo_rule(name: str) -> str:
     """The rule that an object is."""
-    return f"{GROUP_POLICY}/{slug(name)}"
+    return f"{GROUP_POLICY}/{make_rule_slug(name)}"

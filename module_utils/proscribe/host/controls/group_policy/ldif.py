@@ -8,32 +8,32 @@ from typing import Iterable, Mapping, Sequence
 from ....base.tuples import NamedTuple
 
 
-class Entry(NamedTuple):
-    """An object of the directory. `values` are by the name of the attribute, in lower case."""
+class LdifEntry(NamedTuple):
+    """An object of the directory. `values_by_name` are by the name of the attribute, in lower case."""
 
     dn: str
-    values: Mapping[str, Sequence[str]]
+    values_by_name: Mapping[str, Sequence[str]]
 
-    def one(self, name: str) -> str:
+    def get_value(self, name: str) -> str:
         """The value of an attribute that has one; "" where it is not set."""
-        return next(iter(self.values.get(name.lower(), ())), "")
+        return next(iter(self.values_by_name.get(name.lower(), ())), "")
 
 
-def parse(text: str) -> list[Entry]:
+def parse_ldif(text: str) -> list[LdifEntry]:
     """The objects of an answer; of what else is in it, nothing. What is no text has U+FFFD for it."""
-    found: list[Entry] = []
+    entries: list[LdifEntry] = []
     for block in text.replace("\n ", "").split("\n\n"):
         values: dict[str, list[str]] = {}
         for line in block.split("\n"):
-            name, colon, value = line.partition(":")
+            name, colon, attribute_value = line.partition(":")
             if colon and name and not name.startswith("#"):
-                values.setdefault(name.lower(), []).append(_value(value))
+                values.setdefault(name.lower(), []).append(_decode_value(attribute_value))
         if "dn" in values:
-            found.append(Entry(values.pop("dn")[0], values))
-    return found
+            entries.append(LdifEntry(values.pop("dn")[0], values))
+    return entries
 
 
-def _value(text: str) -> str:
+def _decode_value(text: str) -> str:
     if not text.startswith(":"):
         return text.removeprefix(" ")
     try:
@@ -42,35 +42,40 @@ def _value(text: str) -> str:
         return ""
 
 
-def line(name: str, value: str) -> str:
+def format_line(name: str, attribute_value: str) -> str:
     """A line that gives an attribute a value, whatever the value is."""
-    plain = value.isascii() and value.isprintable() and value[:1] not in (" ", ":", "<", "") and value[-1:] != " "
-    if plain:
-        return f"{name}: {value}"
-    return f"{name}:: {binascii.b2a_base64(value.encode(), newline=False).decode()}"
+    is_plain = (
+        attribute_value.isascii()
+        and attribute_value.isprintable()
+        and attribute_value[:1] not in (" ", ":", "<", "")
+        and attribute_value[-1:] != " "
+    )
+    if is_plain:
+        return f"{name}: {attribute_value}"
+    return f"{name}:: {binascii.b2a_base64(attribute_value.encode(), newline=False).decode()}"
 
 
-def added(dn: str, values: Iterable[tuple[str, str]]) -> str:
+def make_add_record(dn: str, values: Iterable[tuple[str, str]]) -> str:
     """The record that adds an object."""
-    return _record(dn, "add", [line(name, value) for name, value in values])
+    return _format_record(dn, "add", [format_line(name, attribute_value) for name, attribute_value in values])
 
 
-def modified(dn: str, parts: Iterable[Sequence[str]]) -> str:
-    """The record that changes an object, by what `replaced` and `exchanged` give."""
-    return _record(dn, "modify", [text for part in parts for text in (*part, "-")])
+def make_modify_record(dn: str, parts: Iterable[Sequence[str]]) -> str:
+    """The record that changes an object, by what `make_replacement` and `make_guarded_exchange` give."""
+    return _format_record(dn, "modify", [text for part in parts for text in (*part, "-")])
 
 
-def replaced(name: str, value: str) -> list[str]:
+def make_replacement(name: str, attribute_value: str) -> list[str]:
     """The part of a change that gives an attribute one value, or none where that is ""."""
-    return [f"replace: {name}", *([line(name, value)] if value else [])]
+    return [f"replace: {name}", *([format_line(name, attribute_value)] if attribute_value else [])]
 
 
-def exchanged(name: str, before: str, after: str) -> list[str]:
+def make_guarded_exchange(name: str, old_value: str, new_value: str) -> list[str]:
     """The part of a change that only succeeds where an attribute still has the value that it had; "" for none."""
-    gone = [f"delete: {name}", line(name, before)] if before else []
-    new = [f"add: {name}", line(name, after)] if after else []
-    return [*gone, *(["-"] if gone and new else []), *new]
+    deletion = [f"delete: {name}", format_line(name, old_value)] if old_value else []
+    addition = [f"add: {name}", format_line(name, new_value)] if new_value else []
+    return [*deletion, *(["-"] if deletion and addition else []), *addition]
 
 
-def _record(dn: str, kind: str, lines: Sequence[str]) -> str:
-    return "\n".join([line("dn", dn), f"changetype: {kind}", *lines, "", ""])
+def _format_record(dn: str, change_type: str, lines: Sequence[str]) -> str:
+    return "\n".join([format_line("dn", dn), f"changetype: {change_type}", *lines, "", ""])

@@ -13,33 +13,51 @@ from typing import Iterable, Mapping, Sequence
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host
 from . import conflicts
-from .applocker import TEMPLATE
-from .desired import Desired
-from .domain import LINK, LINKING, WHOLE_FOREST, Domain, domain_of, plain, same, search
-from .identity import MARK, guid, marked
-from .ldif import Entry
-from .registry_pol import MOST_BYTES
-from .state import State
-from .state import read as read_state
-
-POLICY, INI = "Machine/Registry.pol", "GPT.INI"
-FOLDERS = ("", "Machine", "User")
-# What an object with AppLocker's rules has beside: a security template.
-SECURITY = tuple("/".join(TEMPLATE.split("/")[:count]) for count in (2, 3, 4))
-OURS = (*FOLDERS, *SECURITY, INI, TEMPLATE, POLICY)  # what our objects have in SYSVOL, "" being the folder
-BESIDE = ".new"  # of a file that is being replaced
-# What a run that was ended may have left of them.
-UNFINISHED = frozenset(
-    unfinished
-    for folder, _, name in (path.rpartition("/") for path in (INI, TEMPLATE, POLICY))
-    for unfinished in (f"{folder}/{name}{BESIDE}".lstrip("/"), f"{folder}/.{name}{BESIDE}.proscribe~".lstrip("/"))
+from .applocker import TEMPLATE_PATH
+from .desired import DesiredGpo
+from .domain import (
+    LINK_PATTERN,
+    LINKING_CLASSES,
+    WHOLE_FOREST_CONTROL,
+    SambaDomain,
+    escape_condition,
+    find_domain,
+    normalise_dn,
+    search_directory,
 )
-_FOLDERS = (*FOLDERS, *SECURITY)
-MOST_FILES, DEEPEST = 1000, 12
-OFF, ENFORCED = 1, 2  # of a link
+from .identity import MARK_PREFIX, make_gpo_guid, read_marked_name
+from .ldif import LdifEntry
+from .registry_pol import MAX_FILE_BYTES
+from .state import GroupPolicyState
+from .state import read_state as read_state
 
-_VERSION = re.compile(r"^[ \t]*Version[ \t]*=[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
-_ATTRIBUTES = (
+POLICY_PATH, GPT_INI_PATH = "Machine/Registry.pol", "GPT.INI"
+GPO_FOLDERS = ("", "Machine", "User")
+# What an object with AppLocker's rules has beside: a security template.
+SECURITY_FOLDERS = tuple("/".join(TEMPLATE_PATH.split("/")[:count]) for count in (2, 3, 4))
+OWN_PATHS = (
+    *GPO_FOLDERS,
+    *SECURITY_FOLDERS,
+    GPT_INI_PATH,
+    TEMPLATE_PATH,
+    POLICY_PATH,
+)  # what our objects have in SYSVOL, "" being the folder
+NEW_FILE_SUFFIX = ".new"  # of a file that is being replaced
+# What a run that was ended may have left of them.
+UNFINISHED_PATHS = frozenset(
+    unfinished
+    for folder, _, name in (path.rpartition("/") for path in (GPT_INI_PATH, TEMPLATE_PATH, POLICY_PATH))
+    for unfinished in (
+        f"{folder}/{name}{NEW_FILE_SUFFIX}".lstrip("/"),
+        f"{folder}/.{name}{NEW_FILE_SUFFIX}.proscribe~".lstrip("/"),
+    )
+)
+_ALL_FOLDERS = (*GPO_FOLDERS, *SECURITY_FOLDERS)
+MAX_FILES, MAX_DEPTH = 1000, 12
+LINK_OFF_FLAG, LINK_ENFORCED_FLAG = 1, 2  # of a link
+
+_VERSION_PATTERN = re.compile(r"^[ \t]*Version[ \t]*=[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_GPO_ATTRIBUTES = (
     "cn",
     "displayName",
     "description",
@@ -54,134 +72,162 @@ _ATTRIBUTES = (
 )
 
 
-class Link(NamedTuple):
+class GpoLink(NamedTuple):
     """What links of an object of the directory say of one of ours."""
 
     dn: str
-    before: str  # the whole value of gPLink
-    text: str  # of it, ours; "" for none
+    all_links: str  # the whole value of gPLink
+    link_text: str  # of it, ours; "" for none
     options: int
 
 
-class Seen(NamedTuple):
+class ObservedGpo(NamedTuple):
     """One object of ours as it is."""
 
     guid: str
     name: str
-    entry: Entry | None
-    links: Mapping[str, Link]  # by the name that compares
-    there: frozenset[str]  # of OURS
+    entry: LdifEntry | None
+    links: Mapping[str, GpoLink]  # by the name that compares
+    present_paths: frozenset[str]  # of OWN_PATHS
     policy: bytes
-    ini: bytes
+    gpt_ini: bytes
     template: bytes
-    foreign: Sequence[str]  # paths of what else is in its folder, below it; folders end with "/"
+    foreign_paths: Sequence[str]  # paths of what else is in its folder, below it; folders end with "/"
 
     @property
     def version(self) -> int:
         """The version in the directory; -1 for none."""
-        text = self.entry.one("versionNumber") if self.entry else ""
+        text = self.entry.get_value("versionNumber") if self.entry else ""
         return int(text) if text.isdigit() and len(text) < 11 else -1
 
     @property
-    def version_of_files(self) -> int:
+    def files_version(self) -> int:
         """The version in SYSVOL; -1 for none."""
-        found = _VERSION.search(self.ini.decode("utf-8", "replace"))
-        return int(found[1]) if found else -1
+        match = _VERSION_PATTERN.search(self.gpt_ini.decode("utf-8", "replace"))
+        return int(match[1]) if match else -1
 
     @property
-    def anything(self) -> bool:
+    def has_traces(self) -> bool:
         """Whether anything of it is there."""
-        return bool(self.entry or self.there or self.foreign or any(link.text for link in self.links.values()))
+        return bool(
+            self.entry
+            or self.present_paths
+            or self.foreign_paths
+            or any(link.link_text for link in self.links.values())
+        )
 
 
-class Observed(NamedTuple):
+class GroupPolicyObservation(NamedTuple):
     """All that a domain has of ours."""
 
-    domain: Domain
-    state: State
-    objects: Sequence[Seen]  # the desired ones in their order, then those that the plan has no longer
-    units: Mapping[str, Entry]  # that the plan names, by the name that compares
-    shut: Sequence[Entry]  # units that block the inheritance of objects
-    taken: Mapping[str, str]  # names of the plan that an object of somebody else has, with its id
-    others: Mapping[str, Sequence[str]]  # by name of an object with AppLocker's rules: other objects that have some
+    domain: SambaDomain
+    state: GroupPolicyState
+    gpos: Sequence[ObservedGpo]  # the desired ones in their order, then those that the plan has no longer
+    units: Mapping[str, LdifEntry]  # that the plan names, by the name that compares
+    inheritance_blocking_units: Sequence[LdifEntry]  # units that block the inheritance of objects
+    guids_of_taken_names: Mapping[str, str]  # names of the plan that an object of somebody else has, with its id
+    conflicting_guids: Mapping[
+        str, Sequence[str]
+    ]  # by name of an object with AppLocker's rules: other objects that have some
 
 
-def observed(host: Host, objects: Sequence[Desired]) -> Observed:
+def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyObservation:
     """What the domain has of these objects, and of all others of ours. Raises ControlError and Unseen."""
-    domain = domain_of(host)
+    domain = find_domain(host)
     state = read_state(host)
-    names = {guid(domain.name, one.name): one.name for one in objects}
-    named = "".join(f"(displayName={plain(one.name)})" for one in objects)
-    ids = "".join(f"(cn={plain(id_)})" for id_ in {**names, **state.names})
-    condition = f"(&(objectClass=groupPolicyContainer)(|{ids}{named}(description={plain(MARK)}*)))"
-    entries = search(host, domain.database, domain.container, condition, _ATTRIBUTES, scope="one")
-    by_id = {entry.one("cn").upper(): entry for entry in entries}
-    marks = {id_: name for id_, entry in by_id.items() if (name := marked(entry.one("description")))}
+    names = {make_gpo_guid(domain.name, desired_gpo.name): desired_gpo.name for desired_gpo in desired_gpos}
+    name_conditions = "".join(f"(displayName={escape_condition(desired_gpo.name)})" for desired_gpo in desired_gpos)
+    guid_conditions = "".join(f"(cn={escape_condition(gpo_guid)})" for gpo_guid in {**names, **state.names})
+    condition = f"(&(objectClass=groupPolicyContainer)(|{guid_conditions}{name_conditions}(description={escape_condition(MARK_PREFIX)}*)))"
+    entries = search_directory(host, domain.database, domain.container, condition, _GPO_ATTRIBUTES, scope="one")
+    entries_by_guid = {entry.get_value("cn").upper(): entry for entry in entries}
+    marked_names = {
+        gpo_guid: name
+        for gpo_guid, entry in entries_by_guid.items()
+        if (name := read_marked_name(entry.get_value("description")))
+    }
     # An id that does not follow from the name is not ours, whoever has put our mark on it.
-    for id_, name in (*marks.items(), *state.names.items()):
-        if guid(domain.name, name) == id_:
-            names.setdefault(id_, name)
-    taken = {entry.one("displayName").casefold(): id_ for id_, entry in by_id.items() if id_ not in names}
-    linked = _linked(host, domain, names, objects)
-    units = {same(entry.dn): entry for entry in linked}
-    return Observed(
+    for gpo_guid, name in (*marked_names.items(), *state.names.items()):
+        if make_gpo_guid(domain.name, name) == gpo_guid:
+            names.setdefault(gpo_guid, name)
+    guids_of_taken_names = {
+        entry.get_value("displayName").casefold(): gpo_guid
+        for gpo_guid, entry in entries_by_guid.items()
+        if gpo_guid not in names
+    }
+    linking_entries = _search_linking_entries(host, domain, names, desired_gpos)
+    units = {normalise_dn(entry.dn): entry for entry in linking_entries}
+    return GroupPolicyObservation(
         domain,
         state,
-        [_seen(host, domain, id_, name, by_id.get(id_), linked) for id_, name in names.items()],
+        [
+            _observe_gpo(host, domain, gpo_guid, name, entries_by_guid.get(gpo_guid), linking_entries)
+            for gpo_guid, name in names.items()
+        ],
         units,
-        [entry for entry in linked if entry.one("gPOptions") == "1"],
-        taken,
-        conflicts.others(host, domain, objects, frozenset(names)),
+        [entry for entry in linking_entries if entry.get_value("gPOptions") == "1"],
+        guids_of_taken_names,
+        conflicts.find_conflicting_gpos(host, domain, desired_gpos, frozenset(names)),
     )
 
 
-def _linked(host: Host, domain: Domain, ids: Iterable[str], objects: Iterable[Desired]) -> list[Entry]:
+def _search_linking_entries(
+    host: Host, domain: SambaDomain, guids: Iterable[str], desired_gpos: Iterable[DesiredGpo]
+) -> list[LdifEntry]:
     """What links one of ours, is named as a place for links, or blocks inheritance."""
-    of_ids = "".join(f"(gPLink=*{plain(id_)}*)" for id_ in ids)
-    of_units = "".join(f"(distinguishedName={plain(ou)})" for one in objects for ou in one.ous)
-    if not of_ids:
+    guid_conditions = "".join(f"(gPLink=*{escape_condition(guid)}*)" for guid in guids)
+    unit_conditions = "".join(
+        f"(distinguishedName={escape_condition(ou)})" for desired_gpo in desired_gpos for ou in desired_gpo.ous
+    )
+    if not guid_conditions:
         return []
     # The class is what the directory has an index for: a large one has a hundred objects that no link is at for each.
-    classes = "".join(f"(objectClass={name})" for name in LINKING)
-    condition = f"(&(|{classes})(|{of_ids}{of_units}(gPOptions=1)))"
-    return search(host, domain.database, domain.dn, condition, ["gPLink", "gPOptions"], control=WHOLE_FOREST)
+    classes = "".join(f"(objectClass={name})" for name in LINKING_CLASSES)
+    condition = f"(&(|{classes})(|{guid_conditions}{unit_conditions}(gPOptions=1)))"
+    return search_directory(
+        host, domain.database, domain.dn, condition, ["gPLink", "gPOptions"], control=WHOLE_FOREST_CONTROL
+    )
 
 
-def _seen(host: Host, domain: Domain, id_: str, name: str, entry: Entry | None, linked: Iterable[Entry]) -> Seen:
-    folder = domain.folder_of(id_)
-    there, foreign = _files(host, folder)
+def _observe_gpo(
+    host: Host, domain: SambaDomain, guid: str, name: str, entry: LdifEntry | None, linking_entries: Iterable[LdifEntry]
+) -> ObservedGpo:
+    folder = domain.make_gpo_folder(guid)
+    present_paths, foreign_paths = _list_gpo_files(host, folder)
     links = {}
-    for one in linked:
-        value = one.one("gPLink")
-        mine = next((found for found in LINK.finditer(value) if id_ in found[1].upper()), None)
-        links[same(one.dn)] = Link(one.dn, value, mine[0] if mine else "", int(mine[2]) if mine else 0)
-    policy = host.read_range(f"{folder}/{POLICY}", 0, MOST_BYTES + 1) if POLICY in there else b""
-    text = host.read_range(f"{folder}/{INI}", 0, 4096) if INI in there else b""
-    template = host.read_range(f"{folder}/{TEMPLATE}", 0, 4096) if TEMPLATE in there else b""
-    return Seen(id_, name, entry, links, frozenset(there), policy, text, template, foreign)
+    for linking_entry in linking_entries:
+        link_value = linking_entry.get_value("gPLink")
+        own_match = next((match for match in LINK_PATTERN.finditer(link_value) if guid in match[1].upper()), None)
+        links[normalise_dn(linking_entry.dn)] = GpoLink(
+            linking_entry.dn, link_value, own_match[0] if own_match else "", int(own_match[2]) if own_match else 0
+        )
+    policy = host.read_range(f"{folder}/{POLICY_PATH}", 0, MAX_FILE_BYTES + 1) if POLICY_PATH in present_paths else b""
+    text = host.read_range(f"{folder}/{GPT_INI_PATH}", 0, 4096) if GPT_INI_PATH in present_paths else b""
+    template = host.read_range(f"{folder}/{TEMPLATE_PATH}", 0, 4096) if TEMPLATE_PATH in present_paths else b""
+    return ObservedGpo(guid, name, entry, links, frozenset(present_paths), policy, text, template, foreign_paths)
 
 
-def _files(host: Host, folder: str) -> tuple[list[str], list[str]]:
-    """What the folder of an object has: of OURS, and what else. Raises ControlError for more than can be ours."""
-    there: list[str] = []
-    foreign: list[str] = []
+def _list_gpo_files(host: Host, folder: str) -> tuple[list[str], list[str]]:
+    """What the folder of an object has: of OWN_PATHS, and what else. Raises ControlError for more than can be ours."""
+    present_paths: list[str] = []
+    foreign_paths: list[str] = []
     if host.find_entry(folder) is None:
-        return there, foreign
-    waiting = [""]
+        return present_paths, foreign_paths
+    pending_paths = [""]
     count = 0
-    while waiting:
-        path = waiting.pop()
-        kind = host.find_entry(f"{folder}/{path}" if path else folder)
-        if kind is None:
+    while pending_paths:
+        path = pending_paths.pop()
+        status = host.find_entry(f"{folder}/{path}" if path else folder)
+        if status is None:
             continue
-        is_folder = stat.S_ISDIR(kind.st_mode)
-        if path in OURS and (is_folder if path in _FOLDERS else stat.S_ISREG(kind.st_mode)):
-            there.append(path)
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if path in OWN_PATHS and (is_folder if path in _ALL_FOLDERS else stat.S_ISREG(status.st_mode)):
+            present_paths.append(path)
         else:
-            foreign.append(f"{path}/" if is_folder else path)
+            foreign_paths.append(f"{path}/" if is_folder else path)
         count += 1
-        if count > MOST_FILES or path.count("/") > DEEPEST:
+        if count > MAX_FILES or path.count("/") > MAX_DEPTH:
             raise ControlError(f"{folder} has more in it than a Group Policy object of ours can have")
         if is_folder:
-            waiting += [f"{path}/{name}" if path else name for name in host.list_directory(f"{folder}/{path}")]
-    return there, sorted(foreign, reverse=True)  # what is in a folder before the folder
+            pending_paths += [f"{path}/{name}" if path else name for name in host.list_directory(f"{folder}/{path}")]
+    return present_paths, sorted(foreign_paths, reverse=True)  # what is in a folder before the folder

@@ -21,16 +21,16 @@ from ..browser.observed import POLICY_MARK
 from ..browser.places import THUNDERBIRD, PolicyPlace
 from ..policy_tables import is_text_list, read_table
 from . import accounts
-from .registry_pol import Entry, emptied, number, text
+from .registry_pol import RegistryEntry, make_emptying_entry, make_number_entry, make_text_entry
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
     from ..policy_tables import Policies
 
-CHROMIUM, FIREFOX = "chromium", "firefox"
+CHROMIUM_FAMILY, FIREFOX_FAMILY = "chromium", "firefox"
 
 
-class Program(NamedTuple):
+class PolicyProgram(NamedTuple):
     """A browser, or what is built like one, that reads its policies where the platform has them."""
 
     id: str  # as in the catalogue's browsers.yml
@@ -39,86 +39,107 @@ class Program(NamedTuple):
     # Below HKEY_LOCAL_MACHINE, in this spelling: Samba compares it letter by letter, and finds nothing in "SOFTWARE_KEYS".
     key: str
     domain: str  # of its preferences on macOS
-    others: tuple[str, ...] = ()  # further editions, which read the same
+    other_editions: tuple[str, ...] = ()  # further editions, which read the same
 
     @property
-    def place(self) -> PolicyPlace:
+    def policy_place(self) -> PolicyPlace:
         """The program as the code for hosts knows it."""
-        return PolicyPlace(self.id, self.family, "", browsers=(self.id, *self.others))
+        return PolicyPlace(self.id, self.family, "", browsers=(self.id, *self.other_editions))
 
 
-_BELOW = "Software\\Policies\\"
-PROGRAMS = (
-    Program("google_chrome", "Google Chrome", CHROMIUM, _BELOW + "Google\\Chrome", "com.google.Chrome"),
-    Program("microsoft_edge", "Microsoft Edge", CHROMIUM, _BELOW + "Microsoft\\Edge", "com.microsoft.Edge"),
-    Program("brave", "Brave", CHROMIUM, _BELOW + "BraveSoftware\\Brave", "com.brave.Browser"),
-    Program("chromium", "Chromium", CHROMIUM, _BELOW + "Chromium", "org.chromium.Chromium"),
-    Program("firefox", "Firefox", FIREFOX, _BELOW + "Mozilla\\Firefox", "org.mozilla.firefox", ("firefox_esr",)),
-    Program("thunderbird", "Thunderbird", THUNDERBIRD, _BELOW + "Mozilla\\Thunderbird", "org.mozilla.thunderbird"),
+_POLICIES_KEY = "Software\\Policies\\"
+POLICY_PROGRAMS = (
+    PolicyProgram(
+        "google_chrome", "Google Chrome", CHROMIUM_FAMILY, _POLICIES_KEY + "Google\\Chrome", "com.google.Chrome"
+    ),
+    PolicyProgram(
+        "microsoft_edge", "Microsoft Edge", CHROMIUM_FAMILY, _POLICIES_KEY + "Microsoft\\Edge", "com.microsoft.Edge"
+    ),
+    PolicyProgram("brave", "Brave", CHROMIUM_FAMILY, _POLICIES_KEY + "BraveSoftware\\Brave", "com.brave.Browser"),
+    PolicyProgram("chromium", "Chromium", CHROMIUM_FAMILY, _POLICIES_KEY + "Chromium", "org.chromium.Chromium"),
+    PolicyProgram(
+        "firefox",
+        "Firefox",
+        FIREFOX_FAMILY,
+        _POLICIES_KEY + "Mozilla\\Firefox",
+        "org.mozilla.firefox",
+        ("firefox_esr",),
+    ),
+    PolicyProgram(
+        "thunderbird", "Thunderbird", THUNDERBIRD, _POLICIES_KEY + "Mozilla\\Thunderbird", "org.mozilla.thunderbird"
+    ),
 )
 # The policies of Firefox that are one text of JSON, because their entries have names of their own.
-JSON_TEXTS = (EXTENSION_SETTINGS, firefox.PREFERENCES_POLICY)
+JSON_TEXT_POLICIES = (EXTENSION_SETTINGS, firefox.PREFERENCES_POLICY)
 # Firefox (153) takes a key without values for a table, not for an empty list, and then drops the whole WebsiteFilter
 # unsaid. A key of exceptions may be there from an earlier policy, so it always gets one, for a name that leads nowhere:
 # "internal" is reserved for private use (ICANN, 2024).
-NO_EXCEPTION = "*://nothing.proscribe.internal/*"
+EMPTY_EXCEPTION = "*://nothing.proscribe.internal/*"
 
 
-def of_programs(plan: Plan) -> dict[Program, dict[str, object]]:
+def collect_program_policies(plan: Plan) -> dict[PolicyProgram, dict[str, object]]:
     """By program that has anything to say: its policies, as its documentation has them. Raises ControlError for a plan
     that no browser could follow.
     """
-    desired = DesiredPolicies(plan)
-    found: dict[Program, dict[str, object]] = {}
-    for program in PROGRAMS:
-        rules = desired.choose_rules(program.place)
-        if program.family == CHROMIUM:
-            said = chromium.make_policies(rules, program.place)
-            said.pop(POLICY_MARK, None)
+    browser_policies = DesiredPolicies(plan)
+    policies_by_program: dict[PolicyProgram, dict[str, object]] = {}
+    for program in POLICY_PROGRAMS:
+        rules = browser_policies.choose_rules(program.policy_place)
+        if program.family == CHROMIUM_FAMILY:
+            policies = chromium.make_policies(rules, program.policy_place)
+            policies.pop(POLICY_MARK, None)
             if not rules.blocked_names:  # what the organisation has in these lists stays
-                said = {
-                    name: value
-                    for name, value in said.items()
+                policies = {
+                    name: policy_value
+                    for name, policy_value in policies.items()
                     if name not in (chromium.BLOCK_LIST, chromium.ALLOW_LIST)
                 }
         else:
-            said = firefox.make_policies(rules, program.place, firefox.make_filter_lists(rules))
-        if said:
-            found[program] = said
-    return found
+            policies = firefox.make_policies(rules, program.policy_place, firefox.make_filter_lists(rules))
+        if policies:
+            policies_by_program[program] = policies
+    return policies_by_program
 
 
-def entries(plan: Plan) -> list[Entry]:
+def list_policy_entries(plan: Plan) -> list[RegistryEntry]:
     """The values of all programs, in one order for one plan. Raises ControlError for a plan that no browser could
     follow, and ValueError for a text that the registry does not take.
     """
-    found = [entry for program, said in of_programs(plan).items() for entry in of_program(program, said)]
-    return [*found, *accounts.machine(plan)]
+    policy_entries = [
+        entry
+        for program, policies in collect_program_policies(plan).items()
+        for entry in make_program_entries(program, policies)
+    ]
+    return [*policy_entries, *accounts.list_machine_entries(plan)]
 
 
-def of_program(program: Program, said: Policies) -> list[Entry]:
+def make_program_entries(program: PolicyProgram, policies: Policies) -> list[RegistryEntry]:
     """The values of a program that say its policies."""
-    nested = program.family != CHROMIUM
-    if firefox.WEBSITE_FILTER in said:
-        said = {
-            **said,
-            firefox.WEBSITE_FILTER: {"Exceptions": [NO_EXCEPTION], **read_table(said, firefox.WEBSITE_FILTER)},
+    is_nested = program.family != CHROMIUM_FAMILY
+    if firefox.WEBSITE_FILTER in policies:
+        policies = {
+            **policies,
+            firefox.WEBSITE_FILTER: {"Exceptions": [EMPTY_EXCEPTION], **read_table(policies, firefox.WEBSITE_FILTER)},
         }
-    return [entry for name in sorted(said) for entry in _values(program.key, name, said[name], nested)]
+    return [
+        entry
+        for name in sorted(policies)
+        for entry in _make_value_entries(program.key, name, policies[name], is_nested)
+    ]
 
 
-def _values(key: str, name: str, value: object, nested: bool) -> Iterator[Entry]:
-    if isinstance(value, int):
-        yield number(key, name, value)
-    elif isinstance(value, str):
-        yield text(key, name, value)
-    elif is_text_list(value):
+def _make_value_entries(key: str, name: str, policy_value: object, is_nested: bool) -> Iterator[RegistryEntry]:
+    if isinstance(policy_value, int):
+        yield make_number_entry(key, name, policy_value)
+    elif isinstance(policy_value, str):
+        yield make_text_entry(key, name, policy_value)
+    elif is_text_list(policy_value):
         # Emptied even if nothing comes after: what another object has in such a list may open what is closed here.
-        yield emptied(f"{key}\\{name}")
-        for count, one in enumerate(value, 1):
-            yield text(f"{key}\\{name}", str(count), one)
-    elif nested and isinstance(value, dict) and name not in JSON_TEXTS:
-        for inner in sorted(value):
-            yield from _values(f"{key}\\{name}", inner, value[inner], nested)
+        yield make_emptying_entry(f"{key}\\{name}")
+        for position, list_text in enumerate(policy_value, 1):
+            yield make_text_entry(f"{key}\\{name}", str(position), list_text)
+    elif is_nested and isinstance(policy_value, dict) and name not in JSON_TEXT_POLICIES:
+        for inner_name in sorted(policy_value):
+            yield from _make_value_entries(f"{key}\\{name}", inner_name, policy_value[inner_name], is_nested)
     else:
-        yield text(key, name, format_canonical(value))
+        yield make_text_entry(key, name, format_canonical(policy_value))

@@ -12,72 +12,82 @@ from typing import Iterable, Sequence
 
 from ....base.tuples import NamedTuple
 
-NONE, SZ, EXPAND_SZ, BINARY, DWORD, DWORD_BIG_ENDIAN, LINK, MULTI_SZ = range(8)
-QWORD = 11
-TYPES = (NONE, SZ, EXPAND_SZ, BINARY, DWORD, DWORD_BIG_ENDIAN, LINK, MULTI_SZ, QWORD)
-HEADER = b"PReg\x01\x00\x00\x00"
-MOST_BYTES = 16 << 20  # of a file; 4,000 entries are a megabyte
-MOST_ENTRIES = 100_000
-MOST_DATA = 0xFFFF  # bytes of one value, as the format has it
-MOST_KEY, MOST_VALUE = 4096, 259  # characters of the names
+NONE_TYPE, SZ_TYPE, EXPAND_SZ_TYPE, BINARY_TYPE, DWORD_TYPE, DWORD_BIG_ENDIAN_TYPE, LINK_TYPE, MULTI_SZ_TYPE = range(8)
+QWORD_TYPE = 11
+REGISTRY_TYPES = (
+    NONE_TYPE,
+    SZ_TYPE,
+    EXPAND_SZ_TYPE,
+    BINARY_TYPE,
+    DWORD_TYPE,
+    DWORD_BIG_ENDIAN_TYPE,
+    LINK_TYPE,
+    MULTI_SZ_TYPE,
+    QWORD_TYPE,
+)
+FILE_HEADER = b"PReg\x01\x00\x00\x00"
+MAX_FILE_BYTES = 16 << 20  # of a file; 4,000 entries are a megabyte
+MAX_ENTRIES = 100_000
+MAX_DATA_BYTES = 0xFFFF  # bytes of one value, as the format has it
+MAX_KEY_LENGTH, MAX_VALUE_NAME_LENGTH = 4096, 259  # characters of the names
 # The name by which an entry empties its key before those that follow. It is what Microsoft's editor writes before a
 # list, so that nothing is left of a longer one.
-EMPTY_KEY = "**delvals."
+EMPTY_KEY_NAME = "**delvals."
 
 
-class Entry(NamedTuple):
+class RegistryEntry(NamedTuple):
     """One value of the registry. `key` is the path below HKEY_LOCAL_MACHINE (or that of the user)."""
 
     key: str
-    value: str
-    type: int  # one of TYPES
+    value_name: str
+    type: int  # one of REGISTRY_TYPES
     data: bytes  # as the registry has it: texts in UTF-16LE with their NUL, numbers little-endian
 
 
-def text(key: str, value: str, said: str) -> Entry:
+def make_text_entry(key: str, value_name: str, content: str) -> RegistryEntry:
     """An entry with a text (REG_SZ). Raises ValueError for what no such text can be."""
-    return Entry(key, value, SZ, _encoded(said, f"{key}\\{value}"))
+    return RegistryEntry(key, value_name, SZ_TYPE, _encode_text(content, f"{key}\\{value_name}"))
 
 
-def number(key: str, value: str, said: int) -> Entry:
+def make_number_entry(key: str, value_name: str, number: int) -> RegistryEntry:
     """An entry with a number of 32 bits, or with a boolean, which is 0 or 1 (REG_DWORD)."""
-    if not 0 <= said <= 0xFFFFFFFF:
-        raise ValueError(f"{key}\\{value}: {said} is no number of 32 bits")
-    return Entry(key, value, DWORD, int(said).to_bytes(4, "little"))
+    if not 0 <= number <= 0xFFFFFFFF:
+        raise ValueError(f"{key}\\{value_name}: {number} is no number of 32 bits")
+    return RegistryEntry(key, value_name, DWORD_TYPE, int(number).to_bytes(4, "little"))
 
 
-def emptied(key: str) -> Entry:
+def make_emptying_entry(key: str) -> RegistryEntry:
     """The entry that deletes all values of a key before those after it are set."""
-    return text(key, EMPTY_KEY, " ")
+    return make_text_entry(key, EMPTY_KEY_NAME, " ")
 
 
-def said_by(entry: Entry) -> str | int | bytes:
+def decode_entry(entry: RegistryEntry) -> str | int | bytes:
     """What an entry says: the text of REG_SZ, the number of REG_DWORD, else its bytes. Raises ValueError if its data
     are not of its type.
     """
-    if entry.type == DWORD:
+    if entry.type == DWORD_TYPE:
         if len(entry.data) != 4:
-            raise ValueError(f"{entry.key}\\{entry.value}: a number of {len(entry.data)} bytes, expected 4")
+            raise ValueError(f"{entry.key}\\{entry.value_name}: a number of {len(entry.data)} bytes, expected 4")
         return int.from_bytes(entry.data, "little")
-    if entry.type == SZ:
-        said = _decoded(entry.data, f"{entry.key}\\{entry.value}")
-        if said[-1:] != "\0" or "\0" in said[:-1]:
-            raise ValueError(f"{entry.key}\\{entry.value}: a text has one NUL, at its end")
-        return said[:-1]
+    if entry.type == SZ_TYPE:
+        content = _decode_text(entry.data, f"{entry.key}\\{entry.value_name}")
+        if content[-1:] != "\0" or "\0" in content[:-1]:
+            raise ValueError(f"{entry.key}\\{entry.value_name}: a text has one NUL, at its end")
+        return content[:-1]
     return entry.data
 
 
-def render(entries: Iterable[Entry]) -> bytes:
-    """The file. Raises ValueError for what `parse` would refuse."""
-    parts = [HEADER]
+def render_entries(entries: Iterable[RegistryEntry]) -> bytes:
+    """The file. Raises ValueError for what `parse_entries` would refuse."""
+    parts = [FILE_HEADER]
     for count, entry in enumerate(entries, 1):
-        where = f"entry {count} ({ascii(entry.key)})"
-        _check(entry, where)
-        if count > MOST_ENTRIES:
-            raise ValueError(f"{where}: at most {MOST_ENTRIES} entries are allowed")
+        position = f"entry {count} ({ascii(entry.key)})"
+        _check_entry(entry, position)
+        if count > MAX_ENTRIES:
+            raise ValueError(f"{position}: at most {MAX_ENTRIES} entries are allowed")
         for mark, part in (
-            ("[", _encoded(entry.key, where)),
-            (";", _encoded(entry.value, where)),
+            ("[", _encode_text(entry.key, position)),
+            (";", _encode_text(entry.value_name, position)),
             (";", entry.type.to_bytes(4, "little")),
             (";", len(entry.data).to_bytes(4, "little")),
             (";", entry.data),
@@ -85,85 +95,90 @@ def render(entries: Iterable[Entry]) -> bytes:
             parts += [mark.encode("utf-16-le"), part]
         parts.append("]".encode("utf-16-le"))
     content = b"".join(parts)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"{len(content)} bytes, at most {MOST_BYTES} are allowed")
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"{len(content)} bytes, at most {MAX_FILE_BYTES} are allowed")
     return content
 
 
-def parse(content: bytes) -> list[Entry]:
+def parse_entries(content: bytes) -> list[RegistryEntry]:
     """The entries of a file, in their order. Raises ValueError, with the place, for what is no such file."""
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"{len(content)} bytes, at most {MOST_BYTES} are allowed")
-    if content[: len(HEADER)] != HEADER:
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"{len(content)} bytes, at most {MAX_FILE_BYTES} are allowed")
+    if content[: len(FILE_HEADER)] != FILE_HEADER:
         raise ValueError("byte 0: no Registry.pol of version 1")
-    found: list[Entry] = []
-    place = len(HEADER)
-    while place < len(content):
-        if len(found) == MOST_ENTRIES:
-            raise ValueError(f"byte {place}: more than {MOST_ENTRIES} entries")
-        start = place
-        key, place = _name(content, _after(content, place, "["), MOST_KEY)
-        value, place = _name(content, _after(content, place, ";"), MOST_VALUE)
-        kind, place = _number(content, _after(content, place, ";"))
-        size, place = _number(content, _after(content, place, ";"))
-        place = _after(content, place, ";")
-        if place + size > len(content):
-            raise ValueError(f"byte {place}: {size} bytes of data, but only {len(content) - place} are left")
-        entry = Entry(key, value, kind, content[place : place + size])
-        _check(entry, f"byte {start}")
-        place = _after(content, place + size, "]")
-        found.append(entry)
-    return found
+    entries: list[RegistryEntry] = []
+    offset = len(FILE_HEADER)
+    while offset < len(content):
+        if len(entries) == MAX_ENTRIES:
+            raise ValueError(f"byte {offset}: more than {MAX_ENTRIES} entries")
+        start = offset
+        key, offset = _read_name(content, _skip_mark(content, offset, "["), MAX_KEY_LENGTH)
+        value_name, offset = _read_name(content, _skip_mark(content, offset, ";"), MAX_VALUE_NAME_LENGTH)
+        type_number, offset = _read_number(content, _skip_mark(content, offset, ";"))
+        size, offset = _read_number(content, _skip_mark(content, offset, ";"))
+        offset = _skip_mark(content, offset, ";")
+        if offset + size > len(content):
+            raise ValueError(f"byte {offset}: {size} bytes of data, but only {len(content) - offset} are left")
+        entry = RegistryEntry(key, value_name, type_number, content[offset : offset + size])
+        _check_entry(entry, f"byte {start}")
+        offset = _skip_mark(content, offset + size, "]")
+        entries.append(entry)
+    return entries
 
 
-def _check(entry: Entry, where: str) -> None:
-    for what, name, least, most in (("key", entry.key, 1, MOST_KEY), ("value", entry.value, 0, MOST_VALUE)):
-        if not least <= len(name) <= most:
-            raise ValueError(f"{where}: {len(name)} characters in the name of a {what}, expected {least} to {most}")
+def _check_entry(entry: RegistryEntry, position: str) -> None:
+    for label, name, min_length, max_length in (
+        ("key", entry.key, 1, MAX_KEY_LENGTH),
+        ("value", entry.value_name, 0, MAX_VALUE_NAME_LENGTH),
+    ):
+        if not min_length <= len(name) <= max_length:
+            raise ValueError(
+                f"{position}: {len(name)} characters in the name of a {label}, expected {min_length} to {max_length}"
+            )
         if any(character < " " or character == "\x7f" for character in name):
-            raise ValueError(f"{where}: a control character in the name of a {what}")
-    if entry.type not in TYPES:
-        raise ValueError(f"{where}: there is no type {entry.type}")
-    if len(entry.data) > MOST_DATA:
-        raise ValueError(f"{where}: {len(entry.data)} bytes of data, at most {MOST_DATA} are allowed")
+            raise ValueError(f"{position}: a control character in the name of a {label}")
+    if entry.type not in REGISTRY_TYPES:
+        raise ValueError(f"{position}: there is no type {entry.type}")
+    if len(entry.data) > MAX_DATA_BYTES:
+        raise ValueError(f"{position}: {len(entry.data)} bytes of data, at most {MAX_DATA_BYTES} are allowed")
 
 
-def _after(content: bytes, place: int, mark: str) -> int:
-    end = place + 2
-    if content[place:end] != mark.encode("utf-16-le"):
-        raise ValueError(f"byte {place}: expected {mark!r}")
+def _skip_mark(content: bytes, offset: int, mark: str) -> int:
+    end = offset + 2
+    if content[offset:end] != mark.encode("utf-16-le"):
+        raise ValueError(f"byte {offset}: expected {mark!r}")
     return end
 
 
-def _number(content: bytes, place: int) -> Sequence[int]:
-    end = place + 4
+def _read_number(content: bytes, offset: int) -> Sequence[int]:
+    end = offset + 4
     if end > len(content):
-        raise ValueError(f"byte {place}: the file ends within a number")
-    return int.from_bytes(content[place:end], "little"), end
+        raise ValueError(f"byte {offset}: the file ends within a number")
+    return int.from_bytes(content[offset:end], "little"), end
 
 
-def _name(content: bytes, place: int, most: int) -> tuple[str, int]:
+def _read_name(content: bytes, offset: int, max_length: int) -> tuple[str, int]:
     """A text up to its NUL, and the place after it."""
-    limit = place + 2 * (most + 1)
-    end = content.find(b"\0\0", place, limit)
-    while end != -1 and (end - place) % 2:  # the halves of two characters
+    limit = offset + 2 * (max_length + 1)
+    end = content.find(b"\0\0", offset, limit)
+    while end != -1 and (end - offset) % 2:  # the halves of two characters
         end = content.find(b"\0\0", end + 1, limit)
     if end == -1:
-        raise ValueError(f"byte {place}: a name without its end within {most} characters")
-    return _decoded(content[place:end], f"byte {place}"), end + 2
+        raise ValueError(f"byte {offset}: a name without its end within {max_length} characters")
+    return _decode_text(content[offset:end], f"byte {offset}"), end + 2
 
 
-def _encoded(said: str, where: str) -> bytes:
-    if "\0" in said:
-        raise ValueError(f"{where}: NUL within a text")
+def _encode_text(content: str, position: str) -> bytes:
+    if "\0" in content:
+        raise ValueError(f"{position}: NUL within a text")
     try:
-        return said.encode("utf-16-le") + b"\0\0"
+        return content.encode("utf-16-le") + b"\0\0"
     except UnicodeEncodeError:
-        raise ValueError(f"{where}: half of a character in a text") from None
+        raise ValueError(f"{position}: half of a character in a text") from None
 
 
-def _decoded(data: bytes, where: str) -> str:
+def _decode_text(data: bytes, position: str) -> str:
     try:
         return data.decode("utf-16-le")
     except UnicodeDecodeError:
-        raise ValueError(f"{where}: no text in UTF-16LE") from None
+        raise ValueError(f"{position}: no text in UTF-16LE") from None

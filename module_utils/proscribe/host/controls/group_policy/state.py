@@ -10,32 +10,34 @@ from typing import Mapping, Sequence
 from ....base.tuples import NamedTuple
 from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
 
-FOLDER = STATE_DIRECTORY + "/group_policy"
-FILE = FOLDER + "/state.json"
-ASIDE = FOLDER + "/aside"  # what others had put into our objects
-MOST_BYTES = 1 << 20
+STATE_FOLDER = STATE_DIRECTORY + "/group_policy"
+STATE_PATH = STATE_FOLDER + "/state.json"
+ASIDE_FOLDER = STATE_FOLDER + "/aside"  # what others had put into our objects
+MAX_STATE_BYTES = 1 << 20
 
 
-class State(NamedTuple):
-    """`names` are by the ids of objects; `right` has each `permissions.print_of_file` that was found right."""
+class GroupPolicyState(NamedTuple):
+    """`names` are by the ids of objects; `right` has each `permissions.compute_permissions_hash` that was found right."""
 
     names: Mapping[str, str]
     right: Sequence[str]
 
 
-def read(host: Host) -> State:
+def read_state(host: Host) -> GroupPolicyState:
     """The state; an empty one where there is none that can be read: the marks in the directory have the names, too."""
     try:
-        given = json.loads(host.read_file(FILE, MOST_BYTES) or b"{}")
-        names = {id_: name for id_, name in given["names"].items() if isinstance(name, str)}
-        return State(names, [one for one in given["right"] if isinstance(one, str)])
+        document = json.loads(host.read_file(STATE_PATH, MAX_STATE_BYTES) or b"{}")
+        names = {guid: name for guid, name in document["names"].items() if isinstance(name, str)}
+        return GroupPolicyState(
+            names, [fingerprint for fingerprint in document["right"] if isinstance(fingerprint, str)]
+        )
     except (ControlError, ObservationError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return State({}, ())
+        return GroupPolicyState({}, ())
 
 
-def write(host: Host, state: State) -> None:
+def write_state(host: Host, state: GroupPolicyState) -> None:
     """Note the state, or delete it where it has nothing. Raises ControlError."""
     if state.names:
-        host.write_file(FILE, json.dumps(state._asdict(), sort_keys=True) + "\n", 0o600)
+        host.write_file(STATE_PATH, json.dumps(state._asdict(), sort_keys=True) + "\n", 0o600)
     else:
-        host.delete_file(FILE)
+        host.delete_file(STATE_PATH)

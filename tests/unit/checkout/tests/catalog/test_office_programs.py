@@ -10,7 +10,7 @@ from made import catalogue, service
 from proscribe.controller.compile.catalogue.schema import PROGRAM_KEYS
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.enforcement_points.decision import decide
+from proscribe.controller.enforcement_points.decision import make_decision
 from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig, santa
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model.finding import Finding, judge_rule
@@ -83,7 +83,7 @@ def test_no_policy_denies_what_offices_depend_on(project, own_catalogue, restric
             named = {**entry["packages"], **entry.get("windows_packages", {}), **entry}
             for key, programs in office.items():
                 assert not folded(programs) & folded(named.get(key, ())), (id_, key)
-    decided = decide({"host": plan}, NOW, "", ("apps", "browser"))
+    decided = make_decision({"host": plan}, NOW, "", ("apps", "browser"))
     files = [file for export in (ddm, intune, mobileconfig, santa) for file in export.render(decided).files.values()]
     exported = json.dumps([file.decode(errors="replace") for file in files]).replace("\\", "")
     assert not [id_ for id_ in (*office["bundle_ids"], *office["signing_ids"]) if f'"{id_}"' in exported]

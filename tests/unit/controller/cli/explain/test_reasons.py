@@ -250,9 +250,13 @@ def test_browser_and_dns_block_what_the_answer_says(catalogue, host, path, waive
     sections = plan(catalogue, waivers, **values)["controls"]
     blocked = NameVerdicts(sections["browser"]["services"]).is_blocked(parse_site_name(host + path))
     assert (found["browser"].status == "blocked") is blocked
-    desired_names = desired.of_plan(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
-    resolves = desired_names.names | desired_names.through if values["dns_backend"] == "unbound" else set()
-    filtered = desired.covering(host, resolves) in desired_names.names if resolves else host in desired_names.names
+    desired_names = desired.collect_section_names(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
+    resolves = desired_names.blocked_names | desired_names.open_names if values["dns_backend"] == "unbound" else set()
+    filtered = (
+        desired.find_covering_name(host, resolves) in desired_names.blocked_names
+        if resolves
+        else host in desired_names.blocked_names
+    )
     assert (found["dns"].status == "blocked") is filtered
 
 

@@ -18,9 +18,9 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.reading.networks import merge_networks
 from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules, read_nat64_prefixes
 from proscribe.controller.policy_errors import Expected
-from proscribe.host.controls.firewall.exemptions import collect
-from proscribe.host.controls.firewall.rule_text import Exemptions
-from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.controls.firewall.exemptions import collect_exemptions
+from proscribe.host.controls.firewall.rule_text import FirewallExemptions
+from proscribe.host.controls.firewall.ruleset import render_ruleset
 from proscribe.host.system import Host
 
 OUT = {"direction": "out", "verdict": "reject"}
@@ -113,7 +113,9 @@ GOOD = {
 
 def render_rules(services: dict[str, Any], rules: list[Any]) -> str:
     settings = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": rules, "management": []}
-    return render({"mode": "enforce", "services": services, "settings": settings}, Exemptions(users={"x": [1]}))
+    return render_ruleset(
+        {"mode": "enforce", "services": services, "settings": settings}, FirewallExemptions(waived_uids={"x": [1]})
+    )
 
 
 @given(st.fixed_dictionaries({}, optional={key: st.one_of(good, ANY) for key, good in GOOD.items()}))
@@ -145,8 +147,8 @@ def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names, tmp_p
     (tmp_path / "etc/apt/sources.list").write_text(lines, encoding="utf-8", errors="replace")
     services = {"x": {"mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
     section = {"mode": "enforce", "services": services, "settings": {"dns_over_tls": "blocked"}}
-    lets = collect(Host(str(tmp_path)), section, "", lambda name: ["203.0.113.9"])
-    assert find_foreign_words(render(section, lets)) == []
+    lets = collect_exemptions(Host(str(tmp_path)), section, "", lambda name: ["203.0.113.9"])
+    assert find_foreign_words(render_ruleset(section, lets)) == []
 
 
 @pytest.mark.parametrize(

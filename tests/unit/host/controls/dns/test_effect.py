@@ -10,18 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns import effect, nsswitch
-from proscribe.host.controls.dns.desired import Desired
-from proscribe.host.controls.dns.effect import ADDRESS, WITNESS, Tried
+from proscribe.host.controls.dns.desired import DesiredNames
+from proscribe.host.controls.dns.effect import WITNESS_ADDRESS, WITNESS_NAME, FilterEffect
 from proscribe.host.system import Host, ObservationError
 from proscribe.host.system.names import NameResolution
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
-OURS, NOBODY_KNOWS = NameResolution((ADDRESS,)), NameResolution()
+OURS, NOBODY_KNOWS = NameResolution((WITNESS_ADDRESS,)), NameResolution()
 GAVE_UP = NameResolution(failure="Temporary failure in name resolution")
 SINK, OPEN = NameResolution(("0.0.0.0", "::")), NameResolution(("203.0.113.7",))
-NAMES = Desired({"a": ["a.com"], "none": [], "b": ["needed.com", "b.com", "c.com"]}, {"needed.com": ""}, frozenset())
-IDLE = f"programs do not go by it: the C library says of {WITNESS}: "
-B, W = ("B.COM.", socket.AF_INET), (f"{WITNESS}.", socket.AF_INET)  # the witness has no other address
+NAMES = DesiredNames(
+    {"a": ["a.com"], "none": [], "b": ["needed.com", "b.com", "c.com"]}, {"needed.com": ""}, frozenset()
+)
+IDLE = f"programs do not go by it: the C library says of {WITNESS_NAME}: "
+B, W = ("B.COM.", socket.AF_INET), (f"{WITNESS_NAME}.", socket.AF_INET)  # the witness has no other address
 ENTRY = {"name": "WeChat", "mode": "enforce", "domains": ["wechat.com"], "allow": []}
 PLAN = {"controls": {"dns": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}}
 WORDS = st.sampled_from(
@@ -42,7 +44,7 @@ class Library(Host):
     def resolve_name(self, name: str, family: int, patience: float) -> NameResolution | None:
         assert patience > 1  # a busy host takes a while
         self.queried.append((name, family))
-        answer = self.witness if name.startswith(WITNESS) else self.describe_write_access
+        answer = self.witness if name.startswith(WITNESS_NAME) else self.describe_write_access
         if answer is None:
             raise ObservationError(f"no answer for {name}")
         return answer
@@ -51,24 +53,27 @@ class Library(Host):
 @pytest.mark.parametrize(
     ("witness", "others", "gives_up", "found", "queried"),
     [
-        (OURS, SINK, False, Tried(), [W, B]),
-        (OURS, OPEN, False, Tried(opened="b.com", leads="203.0.113.7"), [W, B]),
-        (OURS, None, False, Tried(unseen="no answer for B.COM."), [W, B]),
-        (None, SINK, False, Tried(unseen=f"no answer for {WITNESS}."), [W]),
+        (OURS, SINK, False, FilterEffect(), [W, B]),
+        (OURS, OPEN, False, FilterEffect(resolved_name="b.com", resolved_address="203.0.113.7"), [W, B]),
+        (OURS, None, False, FilterEffect(unseen_reason="no answer for B.COM."), [W, B]),
+        (None, SINK, False, FilterEffect(unseen_reason=f"no answer for {WITNESS_NAME}."), [W]),
         # Of what does not go by ours no name is asked for: the question would leave the host.
-        (NOBODY_KNOWS, OPEN, False, Tried(idle=f"{IDLE}no such name"), [W]),
-        (GAVE_UP, OPEN, True, Tried(), [W]),  # systemd-resolved without a link answers nobody
-        (NOBODY_KNOWS, OPEN, True, Tried(idle=f"{IDLE}no such name"), [W]),
+        (NOBODY_KNOWS, OPEN, False, FilterEffect(idle_reason=f"{IDLE}no such name"), [W]),
+        (GAVE_UP, OPEN, True, FilterEffect(), [W]),  # systemd-resolved without a link answers nobody
+        (NOBODY_KNOWS, OPEN, True, FilterEffect(idle_reason=f"{IDLE}no such name"), [W]),
     ],
 )
 def test_filter_is_tried(tmp_path, witness, others, gives_up, found, queried):
     host = Library(tmp_path, witness, others)
-    assert effect.of_filter(host, NAMES, lambda: gives_up) == found and host.queried == queried
+    assert effect.probe_filter_effect(host, NAMES, lambda: gives_up) == found and host.queried == queried
 
 
 def test_behind_systemd_resolved_the_witness_has_to_do(tmp_path):
     host = Library(tmp_path, OURS, OPEN)
-    assert (effect.of_filter(host, NAMES, lambda: False, same_letters=False), host.queried) == (Tried(), [W])
+    assert (effect.probe_filter_effect(host, NAMES, lambda: False, is_case_preserved=False), host.queried) == (
+        FilterEffect(),
+        [W],
+    )
 
 
 @pytest.fixture
@@ -103,21 +108,21 @@ ORDERS = [
 
 @pytest.mark.parametrize(("content", "amiss", "right"), ORDERS)
 def test_order_that_skips_the_hosts_file_is_corrected(content, amiss, right):
-    said = nsswitch.amiss(content)
+    said = nsswitch.find_order_defect(content)
     assert amiss in said and bool(said) is bool(amiss)
-    made = nsswitch.with_files_first(content, False)
-    assert nsswitch.amiss(made) == "" and nsswitch.begins_with_files(made)
-    assert nsswitch.split(made).foreign == content
+    made = nsswitch.insert_files_first(content, False)
+    assert nsswitch.find_order_defect(made) == "" and nsswitch.has_files_first(made)
+    assert nsswitch.split_nsswitch(made).foreign_lines == content
     assert right is None or b"\nhosts: " + right + b"\n# END" in made
 
 
 @given(st.one_of(st.lists(WORDS).map(b" ".join), st.binary(max_size=60)), st.booleans())
 def test_any_order_is_corrected_and_restored(content, made):
     if b"proscribe" not in content:
-        rendered = nsswitch.with_files_first(content, made)
-        split = nsswitch.split(rendered)
-        assert (split.foreign, split.made, nsswitch.amiss(rendered)) == (content, made, "")
-        assert nsswitch.with_files_first(split.foreign, made) == rendered
+        rendered = nsswitch.insert_files_first(content, made)
+        split = nsswitch.split_nsswitch(rendered)
+        assert (split.foreign_lines, split.is_new_file, nsswitch.find_order_defect(rendered)) == (content, made, "")
+        assert nsswitch.insert_files_first(split.foreign_lines, made) == rendered
 
 
 @pytest.mark.parametrize(

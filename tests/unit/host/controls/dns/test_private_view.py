@@ -23,7 +23,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what other
 
 @given(st.text(alphabet=st.sampled_from("-/ \\0478a\n:"), max_size=300))
 def test_any_list_is_read(text):
-    for place, mounted in other_files.parse(text).items():
+    for place, mounted in other_files.parse_mounts(text).items():
         assert isinstance(place, str) and len(mounted) == 3
 
 
@@ -58,7 +58,7 @@ class Machine:
         (self.root / path).symlink_to(target)
 
     def state(self) -> tuple[str, str]:
-        verdict = private_view.observe(Host(str(self.root)), SECTION)
+        verdict = private_view.observe_private_views(Host(str(self.root)), SECTION)
         return verdict.state, "".join(finding.detail for finding in verdict.findings) or verdict.reason
 
 
@@ -113,7 +113,7 @@ def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path):
     machine.start(79, 4)
     machine.start(80, 5, uid=1001)
     machine.start(81, 4)  # the same view as 79: one program of each is enough
-    verdict = private_view.observe(Host(str(tmp_path)), SECTION)
+    verdict = private_view.observe_private_views(Host(str(tmp_path)), SECTION)
     first, second = verdict.findings
     detail = "pid 77 and 1 more sees another /etc/hosts than the host has"
     assert tuple(first) == ("process", "browser", "", "", "user:alice", "/usr/bin/browser", detail)
@@ -124,13 +124,13 @@ def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path):
 @root_only
 @pytest.mark.parametrize(("views", "all_of_them"), [(2, True), (3, False), (5, False)])
 def test_views_are_limited_per_user(tmp_path, monkeypatch, views, all_of_them):
-    monkeypatch.setattr(private_view, "MOST", 2)
+    monkeypatch.setattr(private_view, "MAX_VIEWS_PER_USER", 2)
     machine = Machine(tree(tmp_path), ROOT + OVER)  # the same lines as the host's: compliant where all was checked
     for number in range(1, views):
         machine.start(77 + number, 2 + number)
     machine.start(90, 90, uid=1001)
     unseen: list[str] = []
-    found = [(user, process.pid) for user, process in private_view._views(Host(str(tmp_path)), unseen)]
+    found = [(user, process.pid) for user, process in private_view._iterate_views(Host(str(tmp_path)), unseen)]
     assert found == [("alice", 77), ("alice", 78), ("bob", 90)]
     too_many = "alice has more than 2 views of the file system: not all were checked"
     assert unseen == ([] if all_of_them else [too_many])
@@ -168,7 +168,7 @@ def test_mount_over_the_target_of_a_link_counts(tmp_path):
 
 @root_only
 def test_endless_list_of_mounts_is_unknown(tmp_path):
-    state, why = Machine(tree(tmp_path), ROOT + OVER * (other_files.TABLE // len(OVER) + 1)).state()
+    state, why = Machine(tree(tmp_path), ROOT + OVER * (other_files.MAX_TABLE_BYTES // len(OVER) + 1)).state()
     assert state == UNKNOWN and "/proc/77/mountinfo is larger than" in why
 
 
@@ -194,4 +194,4 @@ def test_view_with_another_root_is_another_one(tmp_path):
     machine.start(78, 2)
     machine.start(79, 2)
     machine.link("proc/79/root", "/elsewhere")
-    assert [process.pid for _, process in private_view._views(Host(str(tmp_path)), [])] == [77, 79]
+    assert [process.pid for _, process in private_view._iterate_views(Host(str(tmp_path)), [])] == [77, 79]

@@ -10,19 +10,19 @@ import pytest
 from dns_contract import make_reply
 from file_hosts import write_files
 from proscribe.host.controls.dns import rendering, switching
-from proscribe.host.controls.dns.backends.dnsmasq import LANGUAGE
-from proscribe.host.controls.dns.desired import Desired
-from proscribe.host.controls.dns.filtering import Filter, Stage
-from proscribe.host.controls.dns.observed import Observed
-from proscribe.host.controls.dns.question import NS
+from proscribe.host.controls.dns.backends.dnsmasq import DNSMASQ_LANGUAGE
+from proscribe.host.controls.dns.desired import DesiredNames
+from proscribe.host.controls.dns.filtering import DnsFilter, FilterStage
+from proscribe.host.controls.dns.observed import DnsObservation
+from proscribe.host.controls.dns.question import NS_TYPE
 from proscribe.host.system import ControlError, Host, ToolResult
 
 NAMES, UNIT_FILE = "/etc/resolver/names.conf", "/etc/systemd/system/proscribe-resolver.service"
 LINK = "/etc/systemd/system/multi-user.target.wants/proscribe-resolver.service"
-DESIRED = Desired({"wechat": ["wechat.com"]}, {}, frozenset())
-TEXT = rendering.text(LANGUAGE, DESIRED)
+DESIRED = DesiredNames({"wechat": ["wechat.com"]}, {}, frozenset())
+TEXT = rendering.render_filter(DNSMASQ_LANGUAGE, DESIRED)
 FIRST, SECOND = ("127.0.0.1", 53), ("127.0.0.1", 5353)
-OBSERVED = Observed((), (), "", {})
+OBSERVED = DnsObservation((), (), "", {})
 
 
 class Resolver(Host):
@@ -45,7 +45,7 @@ class Resolver(Host):
         line = " ".join(argv)
         self.ran.append(line)
         if "check" in argv[0]:
-            self.candidate = self.read_text(switching.CANDIDATE)
+            self.candidate = self.read_text(switching.CANDIDATE_PATH)
         if self.gone and self.gone in line:
             self.resolves = False
         return (
@@ -61,9 +61,9 @@ class Resolver(Host):
             return None
         if where in self.closed:
             raise ConnectionRefusedError
-        if int.from_bytes(message[-4:-2], "big") == NS:
+        if int.from_bytes(message[-4:-2], "big") == NS_TYPE:
             return make_reply(message, code=0 if self.resolves else 2)
-        return make_reply(message, "old" if where in self.deaf else rendering.digest_in(self.read_text(NAMES) or ""))
+        return make_reply(message, "old" if where in self.deaf else rendering.find_digest(self.read_text(NAMES) or ""))
 
     def format_start_time(self) -> list[str]:
         return [line for line in self.ran if "check" not in line]
@@ -71,28 +71,28 @@ class Resolver(Host):
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    monkeypatch.setattr(switching, "PATIENCE", 0.01)
+    monkeypatch.setattr(switching, "START_TIMEOUT_SECONDS", 0.01)
     return Resolver(tmp_path)
 
 
-def made(*stages: Stage) -> Filter:
+def made(*stages: FilterStage) -> DnsFilter:
     usual = (
-        Stage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [], [("leave", "unit")], [("left", "unit")]),
-        Stage({NAMES: TEXT}, [("start", "names")], [FIRST, SECOND], [("leave", "names")], [("left", "names")]),
+        FilterStage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [], [("leave", "unit")], [("left", "unit")]),
+        FilterStage({NAMES: TEXT}, [("start", "names")], [FIRST, SECOND], [("leave", "names")], [("left", "names")]),
     )
-    return Filter("made", NAMES, LANGUAGE, lambda _: stages or usual, ["check", "--test"], ["made.service"])
+    return DnsFilter("made", NAMES, DNSMASQ_LANGUAGE, lambda _: stages or usual, ["check", "--test"], ["made.service"])
 
 
-def put(host: Resolver, *stages: Stage) -> list[Any]:
-    return switching.put(host, made(*stages), DESIRED)
+def put(host: Resolver, *stages: FilterStage) -> list[Any]:
+    return switching.install_filter(host, made(*stages), DESIRED)
 
 
 @pytest.mark.parametrize(("address", "restarted"), [("127.0.0.53", False), ("127.0.0.1", True)])
 def test_raced_stub_is_not_restarted_for_a_foreign_answer(host, address, restarted):
     host.write_file(NAMES, TEXT)
     host.deaf = {(address, 53)}
-    stage = Stage({NAMES: TEXT}, [("restart",)], [(address, 53)])
-    assert bool(switching.put(host, made(stage)._replace(is_raced=True), DESIRED)) is restarted
+    stage = FilterStage({NAMES: TEXT}, [("restart",)], [(address, 53)])
+    assert bool(switching.install_filter(host, made(stage)._replace(is_raced=True), DESIRED)) is restarted
 
 
 @pytest.mark.parametrize(
@@ -110,23 +110,25 @@ def test_stages_after_a_change_are_done_again(host, path, text, started):
 def test_silent_resolver_is_restarted_only_if_it_is_stopped(host, held, monkeypatch):
     host.write_file(NAMES, TEXT)
     host.silent = {FIRST}
-    monkeypatch.setattr(switching, "is_held", lambda *_: held)
-    assert bool(put(host, Stage({NAMES: TEXT}, [("start", "names")], [FIRST]))) is held
+    monkeypatch.setattr(switching, "is_resolver_held", lambda *_: held)
+    assert bool(put(host, FilterStage({NAMES: TEXT}, [("start", "names")], [FIRST]))) is held
 
 
 def test_tool_may_want_the_file_before_its_options_and_none_is_needed(host):
-    switching.put(host, made()._replace(check=lambda path: ("check", path, "--strict")), DESIRED)[0].apply()
-    assert host.ran[0] == f"/usr/bin/check {switching.CANDIDATE} --strict" and host.candidate == TEXT
+    switching.install_filter(host, made()._replace(check_command=lambda path: ("check", path, "--strict")), DESIRED)[
+        0
+    ].apply()
+    assert host.ran[0] == f"/usr/bin/check {switching.CANDIDATE_PATH} --strict" and host.candidate == TEXT
     host.delete_file(NAMES)
     host.ran.clear()
-    switching.put(host, made()._replace(check=()), DESIRED)[0].apply()
-    assert host.ran == ["start names"] and host.read_text(switching.CANDIDATE) is None
+    switching.install_filter(host, made()._replace(check_command=()), DESIRED)[0].apply()
+    assert host.ran == ["start names"] and host.read_text(switching.CANDIDATE_PATH) is None
 
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host, answers):
     host.write_file(NAMES, "old\n")
-    (action,) = put(host, Stage({NAMES: TEXT}, [("start", "names")], []))
+    (action,) = put(host, FilterStage({NAMES: TEXT}, [("start", "names")], []))
     host.is_destination_refused, host.gone = "start names", "" if answers else "start names"
     works = "works, but its old state " if answers else ""
     with pytest.raises(ControlError, match=rf"; name resolution {works}cannot be restored \(start names ended"):
@@ -171,7 +173,7 @@ def test_a_stage_that_was_not_begun_is_not_taken_back(host):
 
 
 def test_a_resolver_has_a_while_to_answer(host, monkeypatch):
-    monkeypatch.setattr(switching, "PATIENCE", 60.0)
+    monkeypatch.setattr(switching, "START_TIMEOUT_SECONDS", 60.0)
     host.silent = {SECOND}
     host.queried.clear()
 
@@ -183,13 +185,13 @@ def test_a_resolver_has_a_while_to_answer(host, monkeypatch):
     put(host)[0].apply()
     assert host.read_text(NAMES) == TEXT
     host.resolves = False
-    assert switching._resolves_again(host)
+    assert switching._wait_for_resolution(host)
 
 
 def test_drop_in_beside_our_unit_is_deleted(host):
     host.write_file(f"{UNIT_FILE}.d/theirs.conf", "[Service]\nExecStart=\n")
     host.write_file(UNIT_FILE, "[Service]\n")
-    stage = Stage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [])
+    stage = FilterStage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [])
     put(host, stage)[0].apply()
     assert host.read_text(f"{UNIT_FILE}.d/theirs.conf") is None and put(host, stage) == []
 
@@ -200,17 +202,17 @@ def test_drop_in_beside_our_unit_is_deleted(host):
 def test_host_resolves_by_its_first_name_server(host, servers, expected):
     host.write_file("/etc/resolv.conf", "".join(f"nameserver {server}\n" for server in servers.split()))
     host.closed, host.silent = {("127.0.0.9", 53)}, {("127.0.0.8", 53)}
-    assert switching._resolves(host, [2]) is expected and all(timeout == 2 for _, timeout in host.queried)
+    assert switching._is_resolving(host, [2]) is expected and all(timeout == 2 for _, timeout in host.queried)
 
 
 @pytest.fixture
 def filtered(host, monkeypatch):
     stages = [
-        Stage({UNIT_FILE: ""}, (), (), [("leave", "unit")], [("left", "unit")], exists=[LINK]),
-        Stage({NAMES: "", "/etc/resolver/none.conf": ""}, (), (), [("leave", "names")], [("left", "names")]),
+        FilterStage({UNIT_FILE: ""}, (), (), [("leave", "unit")], [("left", "unit")], required_paths=[LINK]),
+        FilterStage({NAMES: "", "/etc/resolver/none.conf": ""}, (), (), [("leave", "names")], [("left", "names")]),
     ]
     backends = {"made": SimpleNamespace(standing=lambda host, observed: stages)}
-    monkeypatch.setattr(switching, "backend", backends.__getitem__)
+    monkeypatch.setattr(switching, "load_backend", backends.__getitem__)
     for path, text in ((NAMES, TEXT), (UNIT_FILE, "[Service]\n"), (LINK, "")):
         host.write_file(path, text)
     return host
@@ -218,7 +220,7 @@ def filtered(host, monkeypatch):
 
 def test_removal_goes_on_after_a_failed_stop(filtered):
     filtered.is_destination_refused = "leave"
-    for action in switching.take_away(filtered, OBSERVED, ["made"]):
+    for action in switching.remove_filters(filtered, OBSERVED, ["made"]):
         action.apply()
     assert filtered.read_text(NAMES) is None
 
@@ -226,7 +228,7 @@ def test_removal_goes_on_after_a_failed_stop(filtered):
 @pytest.mark.parametrize(("worked", "fails"), [(True, True), (False, False)])
 def test_host_that_resolves_no_more_is_an_error_if_it_did(filtered, worked, fails):
     filtered.resolves, filtered.gone = worked, "left names"
-    action = switching.take_away(filtered, OBSERVED, ["made"])[0]
+    action = switching.remove_filters(filtered, OBSERVED, ["made"])[0]
     error = pytest.raises(ControlError, match=f"names do not resolve any more now that {NAMES} is gone")
     with error if fails else contextlib.nullcontext():
         action.apply()

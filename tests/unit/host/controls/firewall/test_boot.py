@@ -65,14 +65,14 @@ def mask(host: FirewallHost) -> None:
 )
 def test_changed_file_of_the_boot_is_named(host, change_host, found):
     change_host(host)
-    assert boot.wrong(host, NFT, TEXT) == [found]
+    assert boot.find_boot_defects(host, NFT, TEXT) == [found]
 
 
 def test_watcher_that_does_not_run_is_named_where_systemd_runs(host):
     host.answers["is-active"] = ToolResult(3, "", "")
-    assert boot.wrong(host, NFT, TEXT) == [unit(WATCH_UNIT, "not running")]
+    assert boot.find_boot_defects(host, NFT, TEXT) == [unit(WATCH_UNIT, "not running")]
     host.path("/run/systemd/system").rmdir()  # an image that is being made
-    assert boot.wrong(host, NFT, TEXT) == []
+    assert boot.find_boot_defects(host, NFT, TEXT) == []
 
 
 @pytest.mark.parametrize(
@@ -95,22 +95,22 @@ def test_plan_not_in_force_has_its_reason(host, files, detail, first):
         host.lay(path, content)
     lacks = unit(LOAD_UNIT, "missing", LOAD_UNIT_FILE) if first else file(BOOT_FILE, "changed")
     change = Finding("change", "proscribe", manager="nftables", path=TRACE, detail=detail)
-    assert boot.wrong(host, NFT, "another " + TEXT) == [change, lacks]
+    assert boot.find_boot_defects(host, NFT, "another " + TEXT) == [change, lacks]
 
 
 def test_without_a_table_all_files_are_left_over(host):
     units = [unit(path, "left over", path) for path in (LOAD_UNIT_FILE, WATCH_UNIT_FILE)]
-    assert boot.wrong(host, NFT, "") == [file(BOOT_FILE, "left over"), *units, file(PROGRAM, "left over")]
+    assert boot.find_boot_defects(host, NFT, "") == [file(BOOT_FILE, "left over"), *units, file(PROGRAM, "left over")]
     for path in (BOOT_FILE, LOAD_UNIT_FILE, WATCH_UNIT_FILE, PROGRAM):
         host.path(path).unlink()
-    assert boot.wrong(host, NFT, "") == []
+    assert boot.find_boot_defects(host, NFT, "") == []
 
 
 def test_without_systemd_no_unit_loads_the_table_at_boot(host):
     for path in ("/usr/sbin/systemctl", BOOT_FILE, LOAD_UNIT_FILE):
         host.path(path).unlink()
     none = unit(LOAD_UNIT, "this host has no systemd: the table is not loaded at boot")
-    assert boot.wrong(host, NFT, TEXT) == [file(BOOT_FILE, "missing"), none]
+    assert boot.find_boot_defects(host, NFT, TEXT) == [file(BOOT_FILE, "missing"), none]
 
 
 @pytest.mark.parametrize(
@@ -130,5 +130,5 @@ def test_stopped_watcher_is_named(host, first, place, state, events, held):
     host.lay(f"{place}/system.slice/{WATCH_UNIT}/cgroup.events", f"populated 1\n{events}\n")
     for pid in (41, 42):
         host.lay(f"/proc/{pid}/stat", f"{pid} (sh (x) y) {state if pid == 42 else 'S'} 1 {pid}\n")
-    details = [finding.detail for finding in boot.wrong(host, NFT, TEXT)]
+    details = [finding.detail for finding in boot.find_boot_defects(host, NFT, TEXT)]
     assert details == (["stopped by a signal, or frozen"] if held else [])

@@ -32,7 +32,7 @@ def host(tmp_path, monkeypatch):
     # what the gateways and resolvers were sent
     host.answers |= {"is-active": ToolResult(0, "", ""), "-I": ToolResult(0, "\n".join(BOTH), "")}
     host.lay("/proc/uptime", "1000.5 900.0\n")
-    host.lay(PROGRAM, boot.program_text(), 0o700)
+    host.lay(PROGRAM, boot.render_program(), 0o700)
     return host
 
 
@@ -43,12 +43,12 @@ def routes(monkeypatch):
     monkeypatch.setattr(confirm.management_exemptions, "read_resolvers", lambda host: resolvers)
 
 
-def load(host: Host, confirmed: bool = False) -> loading.Load:
-    return loading.Load(host, "/usr/sbin/nft", listing.Observed({}, {}), TEXT, confirmed)
+def load(host: Host, confirmed: bool = False) -> loading.TableLoad:
+    return loading.TableLoad(host, "/usr/sbin/nft", listing.FirewallObservation({}, {}), TEXT, confirmed)
 
 
 def begin(host: FirewallHost, loaded: bool = True) -> None:
-    confirm.begin(host, load(host), 60)
+    confirm.begin_trial(host, load(host), 60)
     if loaded:
         host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}")
 
@@ -58,14 +58,14 @@ def commands(host: FirewallHost, tool: str) -> list[list[str]]:
 
 
 def trying(host: Host, changes: Changes, **settings: int) -> Any:
-    return confirm.trying(host, {"controls": {"firewall": {"settings": settings}}})(changes)
+    return confirm.make_trial_application(host, {"controls": {"firewall": {"settings": settings}}})(changes)
 
 
 def changes_with(apply: Any, did: list[str]) -> Changes:
     def noted(name: str) -> ControlAction:
         return ControlAction("write", name, lambda: did.append(name))
 
-    return Changes([noted("before"), ControlAction("load", listing.WHERE, apply), noted("after")])
+    return Changes([noted("before"), ControlAction("load", listing.TABLE_PATH, apply), noted("after")])
 
 
 @pytest.mark.parametrize(("settings", "within"), [({}, 60), ({"confirm_within": 90}, 90)])
@@ -108,7 +108,7 @@ def test_without_systemd_the_program_detaches_itself(host):
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_other_changes_are_carried_out_at_once(host, monkeypatch, confirmed):
     did = list[str]()
-    monkeypatch.setattr(loading.Load, "__call__", lambda load: did.append("load"))
+    monkeypatch.setattr(loading.TableLoad, "__call__", lambda load: did.append("load"))
     apply = load(host, confirmed=True) if confirmed else lambda: did.append("load")
     done = ["write before", "load inet proscribe", "write after"]
     assert trying(host, changes_with(apply, did)) == {"left": [], "done": done}
@@ -149,9 +149,9 @@ def test_change_that_is_not_in_effect_is_not_kept(host, event, why, command):
     begin(host, loaded=False)
     event(host)
     with pytest.raises(ControlError, match=why):
-        confirm.keep(host, TOKEN)
+        confirm.confirm_trial(host, TOKEN)
     assert host.read_text(BOOT_FILE) is None
-    assert ([] if command else [TOKEN], command in [[], *host.ran]) == (boot.pending(host), True)
+    assert ([] if command else [TOKEN], command in [[], *host.ran]) == (boot.list_pending_tokens(host), True)
 
 
 def moment(ago: float) -> str:
@@ -173,25 +173,25 @@ def test_change_taken_back_is_tried_three_times(host, trace, said):
     host.lay(TRACE, "".join(f"{moment(ago)} unreached {digest} 1060\n" for ago, digest in trace))
     if said is None:
         with pytest.raises(ControlError, match="taken back 3 times in a row"):
-            pending.tried_before(host, TEXT)
+            pending.check_earlier_reverts(host, TEXT)
     else:
-        reason = pending.tried_before(host, TEXT)
+        reason = pending.check_earlier_reverts(host, TEXT)
         assert reason.endswith(said) and bool(reason) == bool(trace)
 
 
 def test_lifting_forgets_what_was_pending(host):
     begin(host, loaded=False)
-    changes = loading.lift(host)
+    changes = loading.lift_firewall(host)
     assert str(changes.actions[0]) == "forget unconfirmed changes"
     changes.actions[0].apply()
-    assert (host.list_directory(CHANGE_FOLDER), boot.pending(host), host.ran[-1]) == ([], [], STOP)
+    assert (host.list_directory(CHANGE_FOLDER), boot.list_pending_tokens(host), host.ran[-1]) == ([], [], STOP)
 
 
 def test_without_a_gateway_nobody_is_asked(host, monkeypatch):
     for name in ("gateways", "resolvers"):
         monkeypatch.setattr(confirm.management_exemptions, name, lambda host: [])
     begin(host)
-    assert host.read_text(pending.METHODS) == "" and commands(host, sys.executable) == []
+    assert host.read_text(pending.ROUTES_PATH) == "" and commands(host, sys.executable) == []
 
 
 @pytest.mark.parametrize("fails", ["take-back", "try"])
@@ -199,7 +199,7 @@ def test_change_without_a_timer_or_trial_is_given_up(host, fails):
     host.answers[fails] = FAILED
     with pytest.raises(ControlError):
         begin(host)
-    assert (host.ran[-1], host.list_directory(CHANGE_FOLDER), boot.pending(host)) == (STOP, [], [])
+    assert (host.ran[-1], host.list_directory(CHANGE_FOLDER), boot.list_pending_tokens(host)) == (STOP, [], [])
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -207,41 +207,41 @@ def test_confirmed_change_is_stored_for_the_boot(host, monkeypatch, right):
     host.generation = RulesetGeneration(4, "here")
     begin(host)
     host.lay(TRACE, "2026-01-01T00:00:00Z unreached 0 0\n")
-    host.lay(loaded_state.STATE, "an earlier one")
+    host.lay(loaded_state.STATE_PATH, "an earlier one")
     host.ran.clear()
     host.answers["list"] = ToolResult(0, TEXT if right else LIVE, "")
-    units = [word for unit in boot.units(NFT) for word in (f"write {unit.path}", f"enable {unit.name}")]
-    answer = confirm.keep(host, TOKEN)
+    units = [word for unit in boot.make_units(NFT) for word in (f"write {unit.path}", f"enable {unit.name}")]
+    answer = confirm.confirm_trial(host, TOKEN)
     actions = ["confirm inet proscribe", f"write {BOOT_FILE}", *units, f"restart {WATCH_UNIT}"]
     assert answer == {"changed": True, "actions": actions, "refused": [], "findings": [], "diff": []}
     assert host.ran[:2] == [[sys.executable, "-I", "-S", "-c", SEND, *BOTH], STOP]
-    assert (host.read_text(BOOT_FILE), loaded_state.unchanged(host, TEXT)) == (TEXT, right)
+    assert (host.read_text(BOOT_FILE), loaded_state.is_table_unchanged(host, TEXT)) == (TEXT, right)
     assert (host.list_directory(CHANGE_FOLDER), host.find_entry(TRACE)) == ([], None)
-    assert host.read_text(loaded_state.STATE) != "an earlier one"
+    assert host.read_text(loaded_state.STATE_PATH) != "an earlier one"
     with pytest.raises(ControlError):
-        confirm.keep(host, TOKEN)
+        confirm.confirm_trial(host, TOKEN)
 
 
 @pytest.mark.parametrize(("state", "taken_back"), [(f"{DIGEST} 990", False), (f"{DIGEST} 989", True), ("x", True)])
 def test_change_without_a_timer_is_taken_back(host, monkeypatch, state, taken_back):
     name = host.lay(f"{CHANGE_FOLDER}/pending-{TOKEN}", state)
     monkeypatch.setattr(confirm.time, "sleep", lambda seconds: name.unlink())
-    confirm.settle(host)
+    confirm.wait_for_pending_change(host)
     assert host.ran == ([[PROGRAM, "take-back", TOKEN], STOP] if taken_back else [])
 
 
 @pytest.mark.parametrize(("others", "done"), [(5, True), (6, False)])
 def test_others_may_come_first_but_not_for_ever(host, others, done):
-    outcomes = [*[confirm.Busy("another run")] * others, {"changed": True}]
+    outcomes = [*[confirm.PendingChangeError("another run")] * others, {"changed": True}]
 
     def work() -> Any:
         outcome = outcomes.pop(0)
-        if isinstance(outcome, confirm.Busy):
+        if isinstance(outcome, confirm.PendingChangeError):
             raise outcome
         return outcome
 
-    with contextlib.nullcontext() if done else pytest.raises(confirm.Busy):
-        assert confirm.in_turn(host, work) == {"changed": True}
+    with contextlib.nullcontext() if done else pytest.raises(confirm.PendingChangeError):
+        assert confirm.run_without_pending_change(host, work) == {"changed": True}
     assert len(outcomes) == (0 if done else 1)
 
 
@@ -253,7 +253,7 @@ def placed(tmp_path):
     nft = tmp_path / "bin/nft"
     nft.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/called\n! grep -qs broken "$2"\n')
     nft.chmod(0o755)
-    text = boot.program_text().replace("PATH=", f"PATH={tmp_path}/bin:")
+    text = boot.render_program().replace("PATH=", f"PATH={tmp_path}/bin:")
     path = tmp_path / "program"
     path.write_text(text.replace(CHANGE_FOLDER, f"{tmp_path}/run").replace(TRACE, f"{tmp_path}/state/trace"))
     path.chmod(0o700)

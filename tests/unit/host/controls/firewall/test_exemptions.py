@@ -9,10 +9,10 @@ from file_hosts import make_host
 from firewall_hosts import make_section
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host.controls.firewall.carried import carried_in, carriers, listable
-from proscribe.host.controls.firewall.exemptions import Blocked, collect
-from proscribe.host.controls.firewall.rule_text import Exempt, Exemptions, spelled
-from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.controls.firewall.carried import list_carried_networks, list_carriers, list_carrying_networks
+from proscribe.host.controls.firewall.exemptions import BlockedNetworks, collect_exemptions
+from proscribe.host.controls.firewall.rule_text import ExemptNetwork, FirewallExemptions, format_network
+from proscribe.host.controls.firewall.ruleset import render_ruleset
 from proscribe.host.system import Host
 
 from unit.host.controls.test_firewall import elements, names
@@ -38,7 +38,10 @@ def section(*networks: str, management: tuple[str, ...] = (), **more: Any) -> di
 
 
 def exempt(host: Host, plan: dict[str, Any], boot_file: str = "", **extra: Any) -> list[tuple[str, str]]:
-    return [(spelled(entry.network), entry.reason) for entry in collect(host, plan, boot_file, **extra).exempt]
+    return [
+        (format_network(entry.network), entry.reason)
+        for entry in collect_exemptions(host, plan, boot_file, **extra).exempt_networks
+    ]
 
 
 def test_only_what_lies_in_a_refused_network_is_exempted(host):
@@ -50,29 +53,29 @@ def test_only_what_lies_in_a_refused_network_is_exempted(host):
         }
     )
     gateway, source, resolver = (ipaddress.ip_network(f"203.0.113.{last}") for last in (1, 80, 53))
-    assert collect(seen, section("203.0.113.0/24"), "", askers=[101]) == Exemptions(
-        exempt=[
-            Exempt(gateway, "default gateway", ("telegram",)),
-            Exempt(source, "package source 203.0.113.80", ("telegram",)),
+    assert collect_exemptions(seen, section("203.0.113.0/24"), "", resolver_uids=[101]) == FirewallExemptions(
+        exempt_networks=[
+            ExemptNetwork(gateway, "default gateway", ("telegram",)),
+            ExemptNetwork(source, "package source 203.0.113.80", ("telegram",)),
         ],
-        resolvers=[Exempt(resolver, "resolver", ("telegram",))],
+        resolvers=[ExemptNetwork(resolver, "resolver", ("telegram",))],
         resolver_ports=(53,),
         ssh_ports=[22],
-        ephemeral=(32768, 60999),
+        ephemeral_ports=(32768, 60999),
         controllers=[],
-        users={},
-        only={},
-        askers=[101],
+        waived_uids={},
+        restricted_uids={},
+        resolver_uids=[101],
         unknown_users=[],
     )
-    assert collect(seen, section("198.51.100.0/24"), "").exempt == []
+    assert collect_exemptions(seen, section("198.51.100.0/24"), "").exempt_networks == []
 
 
 def test_all_name_servers_stay_reachable_over_tls_where_nothing_else_is_asked(host):
     files = {"/etc/resolv.conf": "nameserver 203.0.113.53\nnameserver 192.0.2.53\n"}
     strict = host({**files, "/etc/systemd/resolved.conf": "[Resolve]\nDNSOverTLS=yes\n"})
-    lets = collect(strict, section("203.0.113.0/24"), "")
-    assert [(spelled(entry.network), entry.services) for entry in lets.resolvers] == [
+    lets = collect_exemptions(strict, section("203.0.113.0/24"), "")
+    assert [(format_network(entry.network), entry.service_ids) for entry in lets.resolvers] == [
         *(("192.0.2.53", ()), ("203.0.113.53", ("telegram",))),
     ]
     assert lets.resolver_ports == (53, 853)
@@ -88,8 +91,10 @@ def test_a_run_without_the_ssh_session_wants_the_same_table(host):
     seen = host({"/proc/net/route": DEFAULT_ROUTE, "/etc/apt/sources.list": "deb http://deb.example.org/debian x\n"})
     plan = section("203.0.113.0/24", "2001:db8::/32")
     resolved, connections = ["203.0.113.80", "2001:db8::80"], [("192.0.2.9", 2222)]
-    loaded = render(plan, collect(seen, plan, "", resolve=lambda name: resolved, connections=connections))
-    assert render(plan, collect(seen, plan, loaded)) == loaded
+    loaded = render_ruleset(
+        plan, collect_exemptions(seen, plan, "", resolve_addresses=lambda name: resolved, connections=connections)
+    )
+    assert render_ruleset(plan, collect_exemptions(seen, plan, loaded)) == loaded
     remembered = exempt(host({"/proc/net/route": "", "/etc/apt/sources.list": ""}), plan, loaded)
     assert remembered == []  # which is no source any more
 
@@ -112,17 +117,17 @@ def with_rules(*rules: dict[str, Any]) -> dict[str, Any]:
 def test_users_of_a_waiver_become_numbers_of_this_host(host, exceptions, numbers):
     plan = section("203.0.113.0/24")
     plan["services"]["telegram"]["exceptions"] = exceptions
-    lets = collect(host({"/etc/passwd": PASSWD}), plan, "")
-    assert lets.users == numbers
+    lets = collect_exemptions(host({"/etc/passwd": PASSWD}), plan, "")
+    assert lets.waived_uids == numbers
     assert lets.unknown_users == ([("telegram", "nobody")] if numbers else []), "a user who opens nothing is named"
 
 
 @given(st.lists(NETWORK, max_size=6), NETWORK)
 def test_blocked_networks_are_found_by_prefix(networks, network_):
     same = [network for network in networks if network.version == network_.version]
-    blocked = Blocked({"service": frozenset(map(spelled, networks))})
-    assert bool(blocked.of(network_)) == any(network_.subnet_of(network) for network in same)
-    assert bool(blocked.met_by(network_)) == any(network_.overlaps(network) for network in same)
+    blocked = BlockedNetworks({"service": frozenset(map(format_network, networks))})
+    assert bool(blocked.find_containing_services(network_)) == any(network_.subnet_of(network) for network in same)
+    assert bool(blocked.find_overlapping_services(network_)) == any(network_.overlaps(network) for network in same)
 
 
 @pytest.mark.parametrize(
@@ -131,10 +136,10 @@ def test_blocked_networks_are_found_by_prefix(networks, network_):
 def test_controllers_are_exempt_from_rules_for_incoming_traffic(host, directions, exempted):
     rule = {"verdict": "drop", "protocol": "tcp", "addresses": ["192.0.2.0/24"]}
     plan = with_rules(*({**rule, "direction": direction} for direction in directions))
-    lets = collect(
+    lets = collect_exemptions(
         host({}), plan, "", connections=[("198.51.100.9", 22), ("2001:db8::9", 2222), ("not-an-address", 22)]
     )
-    controllers = [(spelled(network), port) for network, port in lets.controllers]
+    controllers = [(format_network(network), port) for network, port in lets.controllers]
     assert lets.ssh_ports == [22, 2222]
     assert controllers == ([("198.51.100.9", 22), ("2001:db8::9", 2222)] if exempted else [])
 
@@ -157,13 +162,15 @@ def test_own_rule_leaves_the_host_its_gateways(host, direction, addresses, open_
 @pytest.mark.parametrize(("text", "ports"), [("20000\t30000\n", (20000, 30000)), ("20000\n", (32768, 60999))])
 def test_answers_come_to_the_ports_of_the_kernel(host, text, ports):
     seen = host({"/proc/sys/net/ipv4/ip_local_port_range": text})
-    assert collect(seen, section("203.0.113.0/24"), "").ephemeral == ports
+    assert collect_exemptions(seen, section("203.0.113.0/24"), "").ephemeral_ports == ports
 
 
 def test_reason_with_a_long_name_is_no_longer_than_nfts_comments(host):
     name = ("a" * 60 + ".") * 3 + "b.example"
     seen = host({"/etc/apt/sources.list": f"deb http://{name}/debian x\n"})
-    (entry,) = collect(seen, section("203.0.113.0/24"), "", resolve=lambda _: ["203.0.113.80"]).exempt
+    (entry,) = collect_exemptions(
+        seen, section("203.0.113.0/24"), "", resolve_addresses=lambda _: ["203.0.113.80"]
+    ).exempt_networks
     assert entry.reason.endswith("b.example") and len(entry.reason) <= 128
 
 
@@ -181,10 +188,10 @@ EXAMPLES = {
 def test_the_examples_of_the_standard(prefix):
     own = [] if prefix == "64:ff9b::/96" else [prefix]
     address, network = EXAMPLES[prefix]
-    assert {address, network} <= set(listable(["192.0.2.33", "192.0.2.0/24", "2001:db8::1"], own))
-    among = carriers(own)
-    assert list(map(str, carried_in(ipaddress.ip_network(address), among))) == ["192.0.2.33/32"]
-    assert list(map(str, carried_in(ipaddress.ip_network(network), among))) == ["192.0.2.0/24"]
+    assert {address, network} <= set(list_carrying_networks(["192.0.2.33", "192.0.2.0/24", "2001:db8::1"], own))
+    among = list_carriers(own)
+    assert list(map(str, list_carried_networks(ipaddress.ip_network(address), among))) == ["192.0.2.33/32"]
+    assert list(map(str, list_carried_networks(ipaddress.ip_network(network), among))) == ["192.0.2.0/24"]
 
 
 @pytest.mark.parametrize(
@@ -201,19 +208,25 @@ def test_the_examples_of_the_standard(prefix):
     ],
 )
 def test_address_carries_an_ipv4_address(address, carried):
-    assert list(map(str, carried_in(ipaddress.ip_network(address), carriers([])))) == carried
+    assert list(map(str, list_carried_networks(ipaddress.ip_network(address), list_carriers([])))) == carried
 
 
 def test_address_that_carries_a_refused_one_is_refused():
-    blocked = Blocked({"telegram": frozenset({"203.0.113.0/24"})}, carriers([]))
+    blocked = BlockedNetworks({"telegram": frozenset({"203.0.113.0/24"})}, list_carriers([]))
     mirror, all_of_them = ipaddress.ip_network("64:ff9b::cb00:7107"), ipaddress.ip_network("64:ff9b::/96")
-    assert (blocked.of(mirror), blocked.met_by(mirror)) == (("telegram",), ("telegram",))
-    assert (blocked.of(all_of_them), blocked.met_by(all_of_them)) == ((), ("telegram",))
-    assert blocked.of(ipaddress.ip_network("64:ff9b::c633:6407")) == ()
+    assert (blocked.find_containing_services(mirror), blocked.find_overlapping_services(mirror)) == (
+        ("telegram",),
+        ("telegram",),
+    )
+    assert (blocked.find_containing_services(all_of_them), blocked.find_overlapping_services(all_of_them)) == (
+        (),
+        ("telegram",),
+    )
+    assert blocked.find_containing_services(ipaddress.ip_network("64:ff9b::c633:6407")) == ()
 
 
 def test_own_prefix_for_local_use_replaces_the_assumed_one():
-    assert "64:ff9b:1::/48" in carriers([]) and "64:ff9b:1::/48" not in carriers(["64:ff9b:1:aaaa::/64"])
+    assert "64:ff9b:1::/48" in list_carriers([]) and "64:ff9b:1::/48" not in list_carriers(["64:ff9b:1:aaaa::/64"])
 
 
 @given(
@@ -223,7 +236,9 @@ def test_own_prefix_for_local_use_replaces_the_assumed_one():
 )
 def test_every_network_comes_back(number, length, prefix):
     network = ipaddress.ip_network((number, length), strict=False)
-    assert carried_in(ipaddress.ip_network(listable([str(network)], [prefix])[-1]), carriers([prefix])) == [network]
+    assert list_carried_networks(
+        ipaddress.ip_network(list_carrying_networks([str(network)], [prefix])[-1]), list_carriers([prefix])
+    ) == [network]
 
 
 @pytest.mark.parametrize(
@@ -233,6 +248,6 @@ def test_boot_file_gives_back_user_numbers_only(host, body, numbers):
     known = {"users": [], "unresolved": DOUBT}
     plan = make_section({"telegram": {"networks": ["203.0.113.7"], "only": known}, "signal": ["203.0.113.8"]})
     boot_file = f"\tset only_telegram {{\n\t\ttype uid\n\t\telements = {{ {body} }}\n\t}}\n"
-    text = render(plan, collect(host({"etc/passwd": PASSWD}), plan, boot_file))
+    text = render_ruleset(plan, collect_exemptions(host({"etc/passwd": PASSWD}), plan, boot_file))
     assert (elements(text, "only_telegram") if numbers else names(text, "set") & {"only_telegram"}) == numbers
     assert "add rule" not in text

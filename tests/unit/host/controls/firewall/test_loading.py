@@ -8,12 +8,12 @@ from file_hosts import apply
 from firewall_hosts import BOOT_FILE, NFT, PROGRAM, TRACE, WHERE, FirewallHost, make_section
 from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import boot, loaded_state
-from proscribe.host.controls.firewall.rule_text import Exemptions
-from proscribe.host.controls.firewall.ruleset import render
+from proscribe.host.controls.firewall.rule_text import FirewallExemptions
+from proscribe.host.controls.firewall.ruleset import render_ruleset
 from proscribe.host.system import Host, ToolResult
 from recording import compare
 
-LOAD, WATCH = boot.units(NFT)
+LOAD, WATCH = boot.make_units(NFT)
 BESIDE = f"/etc/systemd/system/{WATCH.name}.d/own.conf"
 
 
@@ -26,7 +26,7 @@ def section(**service: Any) -> dict[str, Any]:
     return make_section({"telegram": {"networks": ["203.0.113.0/24"], **service}})
 
 
-TEXT = render(section(), Exemptions())
+TEXT = render_ruleset(section(), FirewallExemptions())
 RECORDED = Path(__file__).parents[3] / "recorded/controls/firewall"
 
 
@@ -75,7 +75,7 @@ def test_changed_files_are_restored_and_the_watcher_restarted(host):
     host.lay(LOAD.path, "other")
     compare(RECORDED / "steps_corrected.txt", carried_out(host, enforced(host)))
     assert (host.find_entry(BESIDE), enforced(host).actions) == (None, [])
-    host.delete_file(WATCH.enabled)
+    host.delete_file(WATCH.enabled_link)
     assert names(enforced(host)) == [f"enable {WATCH.name}"]
 
 
@@ -99,10 +99,10 @@ def test_addresses_that_stay_reachable_are_refused_with_reasons(host):
 def test_lifting_takes_all_of_it_away(host):
     host.lay_whole(TEXT)
     host.lay(BESIDE, "[Service]\n")
-    host.lay(loaded_state.STATE, "x")
+    host.lay(loaded_state.STATE_PATH, "x")
     host.lay(TRACE, "x")
     compare(RECORDED / "steps_lifted.txt", carried_out(host, firewall.lift(host, {"controls": {}})))
-    ours = (BOOT_FILE, PROGRAM, TRACE, loaded_state.STATE, BESIDE, LOAD.path, LOAD.enabled, WATCH.path)
+    ours = (BOOT_FILE, PROGRAM, TRACE, loaded_state.STATE_PATH, BESIDE, LOAD.path, LOAD.enabled_link, WATCH.path)
     assert [path for path in ours if host.find_entry(path)] == []
 
 

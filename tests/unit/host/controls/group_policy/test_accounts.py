@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.group_policy import accounts
-from proscribe.host.controls.group_policy.policies import entries
-from proscribe.host.controls.group_policy.registry_pol import said_by
+from proscribe.host.controls.group_policy.policies import list_policy_entries
+from proscribe.host.controls.group_policy.registry_pol import decode_entry
 
 ONE, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "9188040d-6c67-4c5b-b112-36a304b66dad"
 ONEDRIVE, TEAMS = "Software\\Policies\\Microsoft\\OneDrive", "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
@@ -50,12 +50,12 @@ def plan(
     ],
 )
 def test_the_values_of_the_registry(made, machine, user):
-    assert [(item.key, item.value, said_by(item)) for item in accounts.machine(made)] == machine
-    assert [(item.key, item.value, said_by(item)) for item in accounts.user(made)] == user
+    assert [(item.key, item.value_name, decode_entry(item)) for item in accounts.list_machine_entries(made)] == machine
+    assert [(item.key, item.value_name, decode_entry(item)) for item in accounts.list_user_entries(made)] == user
     if "browser" in made["controls"]:
-        assert [entry for entry in entries(made) if entry in list(accounts.machine(made))] == list(
-            accounts.machine(made)
-        )
+        assert [
+            entry for entry in list_policy_entries(made) if entry in list(accounts.list_machine_entries(made))
+        ] == list(accounts.list_machine_entries(made))
 
 
 # By domain of preferences, the keys with the types of their values: "Deploy and configure the OneDrive sync app for
@@ -71,7 +71,7 @@ ALL = plan("onedrive_personal", "teams_personal", microsoft=[ONE], google=["exam
 
 
 def test_preferences_of_macs_are_those_that_vendors_publish():
-    made = {domain: item.preferences for item in accounts.of_programs(ALL) for domain in item.domains}
+    made = {domain: item.preferences for item in accounts.list_account_policies(ALL) for domain in item.domains}
     assert {domain: {key: type(value) for key, value in said.items()} for domain, said in made.items()} == ON_MACS
     assert made["com.microsoft.OneDrive"]["AllowTenantList"] == {ONE: True}
 
@@ -83,6 +83,6 @@ def test_preferences_of_macs_are_those_that_vendors_publish():
 )
 def test_without_a_tenant_no_account_of_an_organisation_is_refused(restricted, by_tenant, mode):
     made = plan(*restricted, mode=mode, by_tenant=by_tenant)
-    names = {name for item in accounts.of_programs(made) for name in item.preferences}
+    names = {name for item in accounts.list_account_policies(made) for name in item.preferences}
     assert names <= {"DisablePersonalSync"}  # accounts of Microsoft for private persons
-    assert list(accounts.machine(made)) == []
+    assert list(accounts.list_machine_entries(made)) == []

@@ -6,25 +6,36 @@ from typing import Any
 import pytest
 from domain_controllers import CONFIGURATION, DESKTOPS, DN, LAPTOPS, POLICIES, SYSVOL, THEIRS, Controller
 from domain_controllers import plan as planned
-from proscribe.host.controls.group_policy.applocker import APPX, EXE, MSI, TEMPLATE, Rule, of_service, template
-from proscribe.host.controls.group_policy.identity import EXTENSIONS, guid
-from proscribe.host.controls.group_policy.observed import POLICY
-from proscribe.host.controls.group_policy.registry_pol import parse, render, text
-from proscribe.host.controls.group_policy.state import ASIDE
+from proscribe.host.controls.group_policy.applocker import (
+    APPX_COLLECTION,
+    EXE_COLLECTION,
+    MSI_COLLECTION,
+    TEMPLATE_PATH,
+    AppLockerRule,
+    encode_template,
+    make_service_rules,
+)
+from proscribe.host.controls.group_policy.identity import REGISTRY_EXTENSIONS, make_gpo_guid
+from proscribe.host.controls.group_policy.observed import POLICY_PATH
+from proscribe.host.controls.group_policy.registry_pol import make_text_entry, parse_entries, render_entries
+from proscribe.host.controls.group_policy.state import ASIDE_FOLDER
 from proscribe.host.run import change, observe
 
-GUID = guid("example.com", "Ours")
+GUID = make_gpo_guid("example.com", "Ours")
 FOLDER, OTHER = f"{SYSVOL}/example.com/Policies/{GUID}", "{AAAAAAAA-0000-1111-2222-BBBBBBBBBBBB}"
 CHAT = {"name": "Chat", "mode": "enforce", "windows_processes": ["chat.exe"]}
 
 
-def path_rule(collection: str, name: str) -> Rule:
-    return Rule(collection, "chat", path=f"*\\{name}")
+def path_rule(collection: str, name: str) -> AppLockerRule:
+    return AppLockerRule(collection, "chat", path=f"*\\{name}")
 
 
-def signed(*names: str) -> list[Rule]:
+def signed(*names: str) -> list[AppLockerRule]:
     publisher, product, binary = (*names, "*", "*")[:3]
-    return [Rule(collection, "chat", "", publisher, product, binary) for collection in (EXE, MSI)]
+    return [
+        AppLockerRule(collection, "chat", "", publisher, product, binary)
+        for collection in (EXE_COLLECTION, MSI_COLLECTION)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -35,19 +46,22 @@ def signed(*names: str) -> list[Rule]:
             {"windows_publishers": {"programs": ["O=B\\PROD\\X.EXE", "O=A", "O=B\\PROD"]}},
             [*signed("O=A"), *signed("O=B", "PROD"), *signed("O=B", "PROD", "X.EXE")],
         ),
-        ({"windows_publishers": {"appx": ["CN=Z\\Y, O=Q\\App"]}}, [Rule(APPX, "chat", "", "CN=Z\\Y, O=Q", "App")]),
+        (
+            {"windows_publishers": {"appx": ["CN=Z\\Y, O=Q\\App"]}},
+            [AppLockerRule(APPX_COLLECTION, "chat", "", "CN=Z\\Y, O=Q", "App")],
+        ),
         (  # what a process is called is denied wherever it lies
             {"windows_processes": ["Chat.exe"], "windows": ["dir/sub/chat.EXE", "other/tool.exe", "alone.exe"]},
-            [path_rule(EXE, name) for name in ("Chat.exe", "alone.exe", "other\\tool.exe")],
+            [path_rule(EXE_COLLECTION, name) for name in ("Chat.exe", "alone.exe", "other\\tool.exe")],
         ),
         (
             {"windows_installers": ["setup.MSI", "setup.exe"]},
-            [path_rule(MSI, "setup.MSI"), path_rule(EXE, "setup.exe")],
+            [path_rule(MSI_COLLECTION, "setup.MSI"), path_rule(EXE_COLLECTION, "setup.exe")],
         ),
     ],
 )
 def test_service_gives_rules_for_publishers_paths_and_installers(entry, expected):
-    assert list(of_service("chat", {"mode": "enforce", **entry})) == expected
+    assert list(make_service_rules("chat", {"mode": "enforce", **entry})) == expected
 
 
 def with_apps(mode: str = "audit", *objects: dict[str, Any]) -> dict[str, Any]:
@@ -82,11 +96,11 @@ def file(controller: Controller, path: str) -> Path:
 @pytest.mark.parametrize("lift", [False, True], ids=["enforced", "lifted"])
 def test_a_template_of_somebody_else_in_an_object_without_applocker_is_kept_aside(controller, lift):
     enforce(controller, WITHOUT)
-    file(controller, TEMPLATE).parent.mkdir(parents=True)
-    file(controller, TEMPLATE).write_bytes(b"theirs")
-    assert f"file {TEMPLATE}: it is not of this object" in found(controller, WITHOUT)
+    file(controller, TEMPLATE_PATH).parent.mkdir(parents=True)
+    file(controller, TEMPLATE_PATH).write_bytes(b"theirs")
+    assert f"file {TEMPLATE_PATH}: it is not of this object" in found(controller, WITHOUT)
     change(controller, WITHOUT, "group_policy", lift=lift)
-    aside = Path(controller.root) / f"{ASIDE}/{GUID}/{TEMPLATE}"[1:]
+    aside = Path(controller.root) / f"{ASIDE_FOLDER}/{GUID}/{TEMPLATE_PATH}"[1:]
     assert aside.read_bytes() == b"theirs" and not file(controller, "Machine/Microsoft").exists()
     assert lift or found(controller, WITHOUT) == []
 
@@ -98,10 +112,10 @@ def others(controller: Controller, at: str, options: int = 0, folder: str = "Mac
     controller.objects[dn].update({name: [value] for name, value in more.items()})
     place = controller.objects.setdefault(at, {"objectClass": ["organizationalUnit"]})
     place["gPLink"] = [f"[LDAP://{dn.lower()};{options}]" + "".join(place.get("gPLink", []))]
-    entry = text("SOFTWARE\\Policies\\Microsoft\\Windows\\SRPV2\\Exe\\1", "Value", "<FilePathRule/>")
+    entry = make_text_entry("SOFTWARE\\Policies\\Microsoft\\Windows\\SRPV2\\Exe\\1", "Value", "<FilePathRule/>")
     path = Path(controller.root) / f"{SYSVOL}/example.com/Policies/{OTHER}/{folder}/registry.pol"[1:]
     path.parent.mkdir(parents=True)
-    path.write_bytes(render([entry]))
+    path.write_bytes(render_entries([entry]))
 
 
 REASON = f"another object, {OTHER}, has rules of AppLocker for machines of ours"
@@ -153,26 +167,32 @@ def test_rules_of_others_at_any_unit_of_an_object_are_named(controller):
     assert [refusal["subject"] for refusal in result["refused"]] == [OTHER] and result["changed"] is False
 
 
-SECEDIT, LACKS, FOREIGN = TEMPLATE.rpartition("/")[0], "SYSVOL lacks it", "it is not of this object"
+SECEDIT, LACKS, FOREIGN = TEMPLATE_PATH.rpartition("/")[0], "SYSVOL lacks it", "it is not of this object"
 
 
 @pytest.mark.parametrize(
     ("tamper", "named"),
     [
-        (lambda c: file(c, TEMPLATE).write_bytes(template() + b"x"), f"file {TEMPLATE}: it was changed"),
-        (lambda c: file(c, TEMPLATE).unlink(), f"file {TEMPLATE}: {LACKS}"),
-        (lambda c: (file(c, TEMPLATE).unlink(), file(c, TEMPLATE).mkdir()), f"file {TEMPLATE}/: {FOREIGN}"),
-        (lambda c: (file(c, TEMPLATE).unlink(), file(c, SECEDIT).rmdir()), f"file {SECEDIT}: {LACKS}"),
+        (
+            lambda c: file(c, TEMPLATE_PATH).write_bytes(encode_template() + b"x"),
+            f"file {TEMPLATE_PATH}: it was changed",
+        ),
+        (lambda c: file(c, TEMPLATE_PATH).unlink(), f"file {TEMPLATE_PATH}: {LACKS}"),
+        (
+            lambda c: (file(c, TEMPLATE_PATH).unlink(), file(c, TEMPLATE_PATH).mkdir()),
+            f"file {TEMPLATE_PATH}/: {FOREIGN}",
+        ),
+        (lambda c: (file(c, TEMPLATE_PATH).unlink(), file(c, SECEDIT).rmdir()), f"file {SECEDIT}: {LACKS}"),
         (lambda c: file(c, f"{SECEDIT}/Other.inf").write_bytes(b"x"), f"file {SECEDIT}/Other.inf: {FOREIGN}"),
         (
-            lambda c: c.objects[f"CN={GUID},{POLICIES}"].update(gPCMachineExtensionNames=[EXTENSIONS]),
-            f"gpo {GUID}: gPCMachineExtensionNames is not ours: '{EXTENSIONS}'",
+            lambda c: c.objects[f"CN={GUID},{POLICIES}"].update(gPCMachineExtensionNames=[REGISTRY_EXTENSIONS]),
+            f"gpo {GUID}: gPCMachineExtensionNames is not ours: '{REGISTRY_EXTENSIONS}'",
         ),
         (
             lambda c: c.read_command_output(
-                ["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{TEMPLATE}"]
+                ["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{TEMPLATE_PATH}"]
             ),
-            f"permissions {TEMPLATE}: WD has 0x1f01ff",
+            f"permissions {TEMPLATE_PATH}: WD has 0x1f01ff",
         ),
     ],
 )
@@ -181,8 +201,8 @@ def test_changed_template_of_applocker_is_named_and_repaired(controller, tamper,
     tamper(controller)
     assert named in found(controller) and observe(controller, PLAN)[1] == ["group_policy"]
     enforce(controller)
-    assert found(controller) == [] and file(controller, TEMPLATE).read_bytes() == template()
-    aside = Path(controller.root) / f"{ASIDE}/{GUID}/{SECEDIT}/Other.inf"[1:]
+    assert found(controller) == [] and file(controller, TEMPLATE_PATH).read_bytes() == encode_template()
+    aside = Path(controller.root) / f"{ASIDE_FOLDER}/{GUID}/{SECEDIT}/Other.inf"[1:]
     assert aside.exists() is ("Other.inf" in named)
 
 
@@ -205,8 +225,10 @@ def test_later_rules_of_others_are_named_and_ours_stay(controller):
 @pytest.mark.parametrize(("mode", "number"), [("audit", b"\0"), ("enforce", b"\1")])
 def test_rules_are_audited_or_enforced_and_go_with_the_variable(controller, mode, number):
     enforce(controller, with_apps(mode))
-    rules = parse(file(controller, POLICY).read_bytes())
-    assert {entry.data for entry in rules if entry.value == "EnforcementMode"} == {number + b"\0\0\0"}
+    rules = parse_entries(file(controller, POLICY_PATH).read_bytes())
+    assert {entry.data for entry in rules if entry.value_name == "EnforcementMode"} == {number + b"\0\0\0"}
     enforce(controller, WITHOUT)
     assert not file(controller, "Machine/Microsoft").exists() and found(controller, WITHOUT) == []
-    assert not [entry for entry in parse(file(controller, POLICY).read_bytes()) if "SRPV2" in entry.key.upper()]
+    assert not [
+        entry for entry in parse_entries(file(controller, POLICY_PATH).read_bytes()) if "SRPV2" in entry.key.upper()
+    ]

@@ -13,18 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.base import Changes
 from proscribe.host.controls.group_policy import changes, ldif, permissions
-from proscribe.host.controls.group_policy.desired import ini
-from proscribe.host.controls.group_policy.domain import plain, same
-from proscribe.host.controls.group_policy.identity import MARK, guid
-from proscribe.host.controls.group_policy.observed import INI, POLICY
-from proscribe.host.controls.group_policy.permissions import DIRECTORY
-from proscribe.host.controls.group_policy.registry_pol import Entry, parse, render, text
-from proscribe.host.controls.group_policy.state import ASIDE, FILE
+from proscribe.host.controls.group_policy.desired import render_gpt_ini
+from proscribe.host.controls.group_policy.domain import escape_condition, normalise_dn
+from proscribe.host.controls.group_policy.identity import MARK_PREFIX, make_gpo_guid
+from proscribe.host.controls.group_policy.observed import GPT_INI_PATH, POLICY_PATH
+from proscribe.host.controls.group_policy.permissions import DIRECTORY_DESCRIPTOR
+from proscribe.host.controls.group_policy.registry_pol import (
+    RegistryEntry,
+    make_text_entry,
+    parse_entries,
+    render_entries,
+)
+from proscribe.host.controls.group_policy.state import ASIDE_FOLDER, STATE_PATH
 from proscribe.host.run import change, observe
 from proscribe.host.system import ControlError
 from recording import compare
 
-GUID = guid("example.com", "Ours")
+GUID = make_gpo_guid("example.com", "Ours")
 OBJECT, FOLDER = f"CN={GUID},{POLICIES}", f"{SYSVOL}/example.com/Policies/{GUID}"
 PLAN = planned()
 SITE, ACCOUNT = f"CN=Berlin,CN=Sites,{domain_controllers.CONFIGURATION}", "S-1-5-21-1-2-3-1104"
@@ -34,7 +39,7 @@ POL, SECURITY = f"{FOLDER}/Machine/Registry.pol", f"{FOLDER}/Machine/Microsoft"
 SERVICE = {"mode": "enforce", "windows_processes": ["chat.exe"]}
 WITH_RULES = planned({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
 HERS, LINK = f"[LDAP://CN={THEIRS},{POLICIES};2]", f"[LDAP://{OBJECT};0]"
-NOTE = (f"note {FILE}", "", "")
+NOTE = (f"note {STATE_PATH}", "", "")
 RECORDED = Path(__file__).parents[3] / "recorded/controls/group_policy_steps.txt"
 Step = tuple[str, str, str]
 
@@ -114,8 +119,8 @@ def said(**values: str) -> Callable[[Controller], object]:
     return lambda c: c.objects[OBJECT].update({name: [value] for name, value in values.items()})
 
 
-def added(*entries: Entry) -> Callable[[Controller], object]:
-    return lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), *entries]))
+def added(*entries: RegistryEntry) -> Callable[[Controller], object]:
+    return lambda c: put(c, POLICY_PATH, render_entries([*parse_entries(read(c, POLICY_PATH)), *entries]))
 
 
 def place_of(controller: Controller, path: str) -> Path:
@@ -137,33 +142,61 @@ ENDED, FOREIGN = "a run that was ended left it", "it is not of this object"
 ELSEWHERE = "the object is linked there, and the plan does not name it"
 SCRIPT = "Machine/Scripts/Startup/evil.cmd"
 TAMPERED: list[tuple[Callable[[Controller], object], str]] = [
-    (lambda c: put(c, POLICY, read(c, POLICY).replace(TEST, TESU)), f"{BRAVE} is 'mail.tesu' instead of 'mail.test'"),
-    (added(text("Software\\Policies\\X", "Y", "z")), "policy Software\\Policies\\X\\Y: is not of the plan: 'z'"),
-    (added(Entry("Software\\X", "Y", 4, b"1")), "policy Software\\X\\Y: is not of the plan: no value of its type"),
     (
-        lambda c: put(c, POLICY, render([item for item in parse(read(c, POLICY)) if item.data[:8] != b"m\0a\0i\0l\0"])),
+        lambda c: put(c, POLICY_PATH, read(c, POLICY_PATH).replace(TEST, TESU)),
+        f"{BRAVE} is 'mail.tesu' instead of 'mail.test'",
+    ),
+    (
+        added(make_text_entry("Software\\Policies\\X", "Y", "z")),
+        "policy Software\\Policies\\X\\Y: is not of the plan: 'z'",
+    ),
+    (
+        added(RegistryEntry("Software\\X", "Y", 4, b"1")),
+        "policy Software\\X\\Y: is not of the plan: no value of its type",
+    ),
+    (
+        lambda c: put(
+            c,
+            POLICY_PATH,
+            render_entries([item for item in parse_entries(read(c, POLICY_PATH)) if item.data[:8] != b"m\0a\0i\0l\0"]),
+        ),
         f"{BRAVE} is missing: 'mail.test'",
     ),
-    (added(*(text("A", f"{n}", "z") for n in range(12))), f"policy {POLICY}: 2 more values differ"),
-    (lambda c: put(c, POLICY, render(reversed(parse(read(c, POLICY))))), f"policy {POLICY}: the order of its values"),
-    (laid(POLICY, b"PReg\x01\0\0\0[\0half"), f"policy {POLICY}: cannot be read: byte 10: a name without its end"),
-    (lambda c: place_of(c, POLICY).unlink(), f"file {POLICY}: SYSVOL lacks it"),
-    (lambda c: (place_of(c, INI).unlink(), place_of(c, INI).symlink_to("/etc/passwd")), f"file {INI}: SYSVOL lacks it"),
-    (laid(INI, b"[General]\nVersion=5\n"), f"{VERSION} the directory has version 1, and SYSVOL 5"),
-    (lambda c: put(c, INI, read(c, INI) + b"; mine\r\n"), f"{VERSION} it was changed"),
+    (added(*(make_text_entry("A", f"{n}", "z") for n in range(12))), f"policy {POLICY_PATH}: 2 more values differ"),
+    (
+        lambda c: put(c, POLICY_PATH, render_entries(reversed(parse_entries(read(c, POLICY_PATH))))),
+        f"policy {POLICY_PATH}: the order of its values",
+    ),
+    (
+        laid(POLICY_PATH, b"PReg\x01\0\0\0[\0half"),
+        f"policy {POLICY_PATH}: cannot be read: byte 10: a name without its end",
+    ),
+    (lambda c: place_of(c, POLICY_PATH).unlink(), f"file {POLICY_PATH}: SYSVOL lacks it"),
+    (
+        lambda c: (place_of(c, GPT_INI_PATH).unlink(), place_of(c, GPT_INI_PATH).symlink_to("/etc/passwd")),
+        f"file {GPT_INI_PATH}: SYSVOL lacks it",
+    ),
+    (laid(GPT_INI_PATH, b"[General]\nVersion=5\n"), f"{VERSION} the directory has version 1, and SYSVOL 5"),
+    (lambda c: put(c, GPT_INI_PATH, read(c, GPT_INI_PATH) + b"; mine\r\n"), f"{VERSION} it was changed"),
     (laid("Machine/Registry.pol.new", b""), f"file Machine/Registry.pol.new: {ENDED}"),
     (laid(".GPT.INI.new.proscribe~", b""), f"file .GPT.INI.new.proscribe~: {ENDED}"),
     (said(displayName="Nothing\x1b[2J"), f"{GPO} displayName is not ours: 'Nothing [2J'"),
     (lambda c: c.objects[OBJECT].pop("description"), f"{GPO} description is not ours: ''"),
     (said(flags="2"), f"{GPO} its settings for computers are switched off"),
-    (said(nTSecurityDescriptor=DIRECTORY + ACCESS + "S:AI(AU;SA;WP;;;WD)"), f"{PERMISSIONS} {ACCOUNT} has 0xf00ff"),
-    (said(nTSecurityDescriptor=DIRECTORY.replace("(A;CI;LCRPLORC;;;AU)", "")), f"{PERMISSIONS} AU lacks 0x20094"),
+    (
+        said(nTSecurityDescriptor=DIRECTORY_DESCRIPTOR + ACCESS + "S:AI(AU;SA;WP;;;WD)"),
+        f"{PERMISSIONS} {ACCOUNT} has 0xf00ff",
+    ),
+    (
+        said(nTSecurityDescriptor=DIRECTORY_DESCRIPTOR.replace("(A;CI;LCRPLORC;;;AU)", "")),
+        f"{PERMISSIONS} AU lacks 0x20094",
+    ),
     (said(nTSecurityDescriptor="O:DAG:DAD:(" + ";" * 100_000), f"{PERMISSIONS} it cannot be read"),
     (
         lambda c: c.read_command_output(
-            ["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{POLICY}"]
+            ["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{POLICY_PATH}"]
         ),
-        f"permissions {POLICY}: WD has 0x1f01ff",
+        f"permissions {POLICY_PATH}: WD has 0x1f01ff",
     ),
     (laid(SCRIPT, b"evil"), f"file {SCRIPT}: {FOREIGN}"),
     (laid("MACHINE/Registry.pol", b"x"), f"file MACHINE/Registry.pol: {FOREIGN}"),
@@ -192,7 +225,7 @@ def test_manual_change_is_named_and_repaired(controller, tamper, named):
     assert state == "noncompliant" and any(detail.startswith(named) for detail in found), found
     record, drifted = observe(controller, PLAN)
     assert drifted == ["group_policy"]  # enforcing corrects it
-    where = {"gpo": None, "link": None, "version": f"{FOLDER}/{INI}", "policy": f"{FOLDER}/{POLICY}"}
+    where = {"gpo": None, "link": None, "version": f"{FOLDER}/{GPT_INI_PATH}", "policy": f"{FOLDER}/{POLICY_PATH}"}
     for finding in record["rules"][0]["findings"]:
         path = f"{FOLDER}/{finding['id']}" if finding["id"] != GUID else FOLDER
         assert (finding["manager"], finding["path"]) == ("samba", where.get(finding["kind"], path))
@@ -201,7 +234,7 @@ def test_manual_change_is_named_and_repaired(controller, tamper, named):
     now = controller.objects[OBJECT]
     assert {**now, "versionNumber": 0} == {**before, "versionNumber": 0}  # new content has a new version
     if SCRIPT in named:
-        aside = Path(controller.root) / f"{ASIDE}/{GUID}/{SCRIPT}"[1:]
+        aside = Path(controller.root) / f"{ASIDE_FOLDER}/{GUID}/{SCRIPT}"[1:]
         assert aside.read_bytes() == b"evil" and not place_of(controller, "Machine/Scripts").exists()
 
 
@@ -209,7 +242,7 @@ def test_a_large_file_of_somebody_elses_stays_and_is_an_error(controller, monkey
     enforce(controller)
     put(controller, "large.bin", b"x" * 100)
     put(controller, "small.bin", b"x" * 99)
-    monkeypatch.setattr(changes, "MOST_ASIDE", 99)
+    monkeypatch.setattr(changes, "MAX_ASIDE_BYTES", 99)
     with pytest.raises(ControlError, match=f"{GUID}/large.bin is larger than 99 bytes: remove it"):
         enforce(controller)
     assert read(controller, "large.bin") == b"x" * 100
@@ -237,9 +270,9 @@ def test_another_object_of_the_name_is_never_touched(controller):
 def test_a_later_object_of_the_name_does_not_keep_ours_from_being_repaired(controller):
     enforce(controller)
     controller.objects[f"CN={THEIRS},{POLICIES}"]["displayName"] = ["Ours"]
-    put(controller, POLICY, b"")
+    put(controller, POLICY_PATH, b"")
     assert enforce(controller)["refused"] == []
-    assert read(controller, POLICY) and "not ours" in rules(controller)["group_policy/ours"][1][0]
+    assert read(controller, POLICY_PATH) and "not ours" in rules(controller)["group_policy/ours"][1][0]
     assert observe(controller, PLAN)[1] == []  # which is left is nothing that enforcing would correct
 
 
@@ -247,8 +280,8 @@ def test_mark_on_a_foreign_object_does_not_make_it_ours(controller):
     """Or who may write to one object could have us delete another one."""
     theirs = f"CN={THEIRS},{POLICIES}"
     enforce(controller)
-    controller.objects[theirs]["description"] = [f"{MARK}Default Domain Policy"]
-    (Path(controller.root) / FILE[1:]).write_text(f'{{"names": {{"{THEIRS}": "x"}}, "right": []}}')
+    controller.objects[theirs]["description"] = [f"{MARK_PREFIX}Default Domain Policy"]
+    (Path(controller.root) / STATE_PATH[1:]).write_text(f'{{"names": {{"{THEIRS}": "x"}}, "right": []}}')
     before = copy.deepcopy(controller.objects[theirs])
     change(controller, PLAN, "group_policy", lift=True)
     assert controller.objects[theirs] == before and OBJECT not in controller.objects
@@ -264,9 +297,9 @@ def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller):
 def test_object_that_left_the_plan_is_removed_without_the_state(controller):
     before = everything(controller)
     enforce(controller, planned({}, {"name": "Second", "ous": [LAPTOPS]}))
-    (Path(controller.root) / FILE[1:]).unlink()
+    (Path(controller.root) / STATE_PATH[1:]).unlink()
     detail = "the plan does not have this object any more"
-    assert rules(controller)["group_policy/second"][1] == [f"gpo {guid('example.com', 'Second')}: {detail}"]
+    assert rules(controller)["group_policy/second"][1] == [f"gpo {make_gpo_guid('example.com', 'Second')}: {detail}"]
     assert observe(controller, PLAN)[1] == ["group_policy"]
     enforce(controller)
     assert rules(controller) == {"all": ("compliant", [])}
@@ -289,7 +322,7 @@ def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path, lift):
         before = everything(controller)
         enforce(controller)
         if not lift:
-            put(controller, POLICY, render([text("Software\\X", "Y", "theirs")]))
+            put(controller, POLICY_PATH, render_entries([make_text_entry("Software\\X", "Y", "theirs")]))
             controller.objects[OBJECT]["gPCWQLFilter"] = ["[x]"]
             controller.objects[DESKTOPS] = copy.deepcopy(before[0][DESKTOPS])
         controller.tools_left, killed = number, False
@@ -301,7 +334,9 @@ def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path, lift):
         if killed:
             change(controller, PLAN, "group_policy", lift=lift)
         if not lift:
-            assert b"Version=2\r\n" in read(controller, INI) or b"Version=3\r\n" in read(controller, INI)
+            assert b"Version=2\r\n" in read(controller, GPT_INI_PATH) or b"Version=3\r\n" in read(
+                controller, GPT_INI_PATH
+            )
             assert rules(controller) == {"all": ("compliant", [])}
             change(controller, PLAN, "group_policy", lift=True)
         assert everything(controller) == before
@@ -333,17 +368,19 @@ def test_links_that_others_change_meanwhile_stay(controller):
 
 @given(st.dictionaries(st.from_regex(r"[a-z]+", fullmatch=True).filter("dn".__ne__), TEXTS, min_size=1))
 def test_any_ldif_value_is_read_back_as_written(values):
-    (entry,) = ldif.parse(ldif.added("CN=x", values.items()))
-    assert {key: entry.one(key) for key in values} == values
-    assert entry.dn == "CN=x" and set(entry.values) == {"changetype", *values}
+    (entry,) = ldif.parse_ldif(ldif.make_add_record("CN=x", values.items()))
+    assert {key: entry.get_value(key) for key in values} == values
+    assert entry.dn == "CN=x" and set(entry.values_by_name) == {"changetype", *values}
 
 
 @given(st.text())
 def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text):
-    for entry in ldif.parse(f"dn: x\n{text}\n\ndn:: {text}\n"):
+    for entry in ldif.parse_ldif(f"dn: x\n{text}\n\ndn:: {text}\n"):
         assert isinstance(entry.dn, str)
-    assert permissions.wrong(text, DIRECTORY)
-    assert isinstance(same(text), str) and domain_controllers.fits(f"(a={plain(text)})", {"a": [text]})
+    assert permissions.find_permission_defects(text, DIRECTORY_DESCRIPTOR)
+    assert isinstance(normalise_dn(text), str) and domain_controllers.fits(
+        f"(a={escape_condition(text)})", {"a": [text]}
+    )
 
 
 def steps(done: Changes) -> list[Step]:
@@ -356,9 +393,12 @@ def steps(done: Changes) -> list[Step]:
 
 
 def test_object_is_made_changed_and_lifted_in_steps(controller):
-    plain, lift = planned(), changes.lift
-    works = [("made", changes.enforce, plain), ("made again", changes.enforce, plain)]
-    works += [("with rules", changes.enforce, WITH_RULES), ("without rules", changes.enforce, plain)]
+    plain, lift = planned(), changes.lift_group_policy
+    works = [("made", changes.enforce_group_policy, plain), ("made again", changes.enforce_group_policy, plain)]
+    works += [
+        ("with rules", changes.enforce_group_policy, WITH_RULES),
+        ("without rules", changes.enforce_group_policy, plain),
+    ]
     found = []
     for name, work, plan in [*works, ("lifted", lift, plain), ("lifted again", lift, none())]:
         found.append(f"{name}:\n")
@@ -373,12 +413,12 @@ def test_object_is_made_changed_and_lifted_in_steps(controller):
 
 
 def test_foreign_files_are_set_aside_under_new_names(controller):
-    steps(changes.enforce(controller, planned()))
-    folder, aside = Path(controller.root, FOLDER[1:]), f"{ASIDE}/{GUID}"
+    steps(changes.enforce_group_policy(controller, planned()))
+    folder, aside = Path(controller.root, FOLDER[1:]), f"{ASIDE_FOLDER}/{GUID}"
     (folder / "Machine/a").mkdir()
     (folder / "Machine/a/b").write_text("b")
     (folder / "x").write_text("1")
-    assert steps(changes.enforce(controller, planned())) == [
+    assert steps(changes.enforce_group_policy(controller, planned())) == [
         (f"set aside {FOLDER}/x as {aside}/x", "", ""),
         (f"set aside {FOLDER}/Machine/a/b as {aside}/Machine/a/b", "", ""),
         (f"set aside {FOLDER}/Machine/a/", "", ""),
@@ -386,25 +426,28 @@ def test_foreign_files_are_set_aside_under_new_names(controller):
     ]
     (folder / "x").symlink_to("/etc/passwd")
     (folder / "GPT.INI.new").write_text("")
-    assert steps(changes.enforce(controller, planned())) == [
+    assert steps(changes.enforce_group_policy(controller, planned())) == [
         (f"set aside {FOLDER}/x", "", ""),
         (f"set aside {FOLDER}/GPT.INI.new", "", ""),
         NOTE,
     ]
     for number in (2, 3):
         (folder / "x").write_text(str(number))
-        assert steps(changes.enforce(controller, planned()))[0][0] == f"set aside {FOLDER}/x as {aside}/x.{number}"
+        assert (
+            steps(changes.enforce_group_policy(controller, planned()))[0][0]
+            == f"set aside {FOLDER}/x as {aside}/x.{number}"
+        )
     assert [controller.read_text(f"{aside}/x{end}") for end in ("", ".2", ".3")] == ["1", "2", "3"]
     assert controller.path(f"{aside}/x").stat().st_mode & 0o777 == 0o600
-    assert ASIDE in changes.lift(controller, planned()).notes[0]
+    assert ASIDE_FOLDER in changes.lift_group_policy(controller, planned()).notes[0]
 
 
 @pytest.mark.parametrize(("directory", "files", "given"), [("5", 1, 5), ("1", 7, 8), ("65535", 65535, 1), ("x", 0, 1)])
 def test_changed_object_gets_the_next_version(controller, directory, files, given):
-    steps(changes.enforce(controller, planned()))
+    steps(changes.enforce_group_policy(controller, planned()))
     controller.objects[OBJECT]["versionNumber"] = [directory]
-    Path(controller.root, f"{FOLDER}/{INI}"[1:]).write_bytes(ini(files))
+    Path(controller.root, f"{FOLDER}/{GPT_INI_PATH}"[1:]).write_bytes(render_gpt_ini(files))
     Path(controller.root, POL[1:]).write_bytes(b"")
-    steps(changes.enforce(controller, planned()))
+    steps(changes.enforce_group_policy(controller, planned()))
     assert controller.objects[OBJECT]["versionNumber"] == [str(given)]
-    assert controller.read_file(f"{FOLDER}/{INI}") == ini(given)
+    assert controller.read_file(f"{FOLDER}/{GPT_INI_PATH}") == render_gpt_ini(given)

@@ -5,8 +5,8 @@ from typing import Any
 
 from browser_hosts import section
 from proscribe.host.controls.browser.settings import SETTINGS
-from proscribe.host.controls.group_policy.policies import entries
-from proscribe.host.controls.group_policy.registry_pol import render, said_by
+from proscribe.host.controls.group_policy.policies import list_policy_entries
+from proscribe.host.controls.group_policy.registry_pol import decode_entry, render_entries
 from recording import compare
 
 CHROME, FIREFOX = "Software\\Policies\\Google\\Chrome", "Software\\Policies\\Mozilla\\Firefox"
@@ -38,7 +38,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 def test_policies_become_registry_values():
     lines = []
     for case, (services, settings, below) in CASES.items():
-        named = ((f"{entry.key}\\{entry.value}", said_by(entry)) for entry in entries(plan(services, **settings)))
+        named = (
+            (f"{entry.key}\\{entry.value_name}", decode_entry(entry))
+            for entry in list_policy_entries(plan(services, **settings))
+        )
         lines += [f"{case}:", *(f"  {path} = {said!r}" for path, said in named if path.startswith(f"{below}\\"))]
     recorded = Path(__file__).parents[3] / "recorded/controls/registry_values.txt"
     compare(recorded, "".join(f"{line}\n" for line in lines))
@@ -48,4 +51,4 @@ def test_order_in_the_plan_does_not_change_registry_pol():
     def turned(value: Any) -> Any:
         return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 
-    assert render(entries(turned(EVERYTHING))) == render(entries(EVERYTHING))
+    assert render_entries(list_policy_entries(turned(EVERYTHING))) == render_entries(list_policy_entries(EVERYTHING))

@@ -50,17 +50,19 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
 
 def _explain_name(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
     host, backend = subject.question.host, policy.restrictions.dns_backend
-    exact_names = desired.of_plan(section, {}, canaries=False).names  # all that a hosts file can say
-    desired_names = desired.of_plan(section, {}, canaries=True)
-    nearest = desired.covering(host, desired_names.names | desired_names.through)
+    exact_names = desired.collect_section_names(
+        section, {}, canaries=False
+    ).blocked_names  # all that a hosts file can say
+    desired_names = desired.collect_section_names(section, {}, canaries=True)
+    nearest = desired.find_covering_name(host, desired_names.blocked_names | desired_names.open_names)
     for service_id, entry in section["services"].items():
-        matching_domain = desired.covering(host, {*entry["domains"], *entry.get("canaries", ())})
+        matching_domain = desired.find_covering_name(host, {*entry["domains"], *entry.get("canaries", ())})
         if not matching_domain:
             continue
         position = f"{describe_position(host, matching_domain)}, of {entry['name']}"
         if entry["mode"] not in RESTRICTED_MODES:
             yield from explain_entry(policy, service_id, entry, position)
-        elif nearest not in desired_names.names:
+        elif nearest not in desired_names.blocked_names:
             open_name = nearest or f"{matching_domain}, which a waived service has too,"
             yield Reason(
                 OPEN,

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 
 from .....host.controls.firewall import rule_text, ruleset
-from .....host.controls.firewall.carried import carried_in
+from .....host.controls.firewall.carried import list_carried_networks
 from .....model.types.plan import PlanEntry, PlanSection
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, Subject
@@ -45,7 +45,7 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
                 policy, "firewall", service, f"{service.name} has no known addresses of its own{note}"
             )
             continue
-        count = counted(len(ruleset.networks(entry)), "network")
+        count = counted(len(ruleset.parse_entry_networks(entry)), "network")
         text = f"{count} of {service.name}{_format_ports(entry)}"
         for reason in explain_entry(policy, service.id, entry, text):
             if subject.kind == NAME and reason.status == BLOCKED:
@@ -59,7 +59,7 @@ def _explain_address(question_subject: Subject, policy: EffectivePolicy, section
     network, port = question_subject.question.network, question_subject.question.port
     if network is None:  # an ADDRESS has one
         return
-    carried_networks = carried_in(network, ruleset.carried_by(section))
+    carried_networks = list_carried_networks(network, ruleset.list_section_carriers(section))
     networks = [network, *carried_networks]
     exempt_networks = [text for text in section["settings"].get("management", ()) if _is_inside(networks, text)]
     if exempt_networks:
@@ -73,7 +73,7 @@ def _explain_address(question_subject: Subject, policy: EffectivePolicy, section
     for service_id, entry in section["services"].items():
         overlaps = [
             (question_network, service_network)
-            for service_network in ruleset.networks(entry)
+            for service_network in ruleset.parse_entry_networks(entry)
             for question_network in networks
             if service_network.overlaps(question_network)
         ]
@@ -83,7 +83,7 @@ def _explain_address(question_subject: Subject, policy: EffectivePolicy, section
         is_whole = matched_networks[0].prefixlen <= overlaps[0][0].prefixlen
         position = f"in {matched_networks[0]}" if is_whole else f"in part, {some([*map(str, matched_networks)], 3)}"
         if overlaps[0][0] in carried_networks:
-            position = f"carries {rule_text.spelled(overlaps[0][0])} to a translator, {position}"
+            position = f"carries {rule_text.format_network(overlaps[0][0])} to a translator, {position}"
         text = f"{position}, of {entry['name']}{_format_ports(entry)}"
         if port is not None and entry["ports"] and port not in entry["ports"]:
             yield Reason(OPEN, f"port {port} is not refused; it lies {text}", service_id)

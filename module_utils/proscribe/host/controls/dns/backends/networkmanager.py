@@ -11,49 +11,52 @@ from typing import TYPE_CHECKING
 
 from .....base.json_text import parse_json
 from ....system import WRITTEN_BY, Host
-from ..filtering import Filter, Stage
-from ..observed import Observed, content, loopback, round_it
-from .declaration import MANAGER, Declared, Documented, Forwarders
-from .dnsmasq import HITS, LANGUAGE, logs_queries, openers
+from ..filtering import DnsFilter, FilterStage
+from ..observed import DnsObservation, find_bypasses, is_loopback, read_own_text
+from .declaration import MANAGER_KIND, BackendDeclaration, BackendDocumentation, ForwarderSources
+from .dnsmasq import DNSMASQ_LANGUAGE, HIT_DOCUMENTATION, find_opening_lines, is_logging_queries
 
 if TYPE_CHECKING:
     from .....model.types.plan import ControlSettings
 
-NAME = "networkmanager"
-UNIT = "NetworkManager.service"
-FOLDER = "/etc/NetworkManager/dnsmasq.d"
-FILE = f"{FOLDER}/proscribe.conf"
-SWITCH = "/etc/NetworkManager/conf.d/zz-proscribe.conf"
-ADDRESS = "127.0.0.1"  # where NetworkManager has its dnsmasq listen
-DECLARED = Declared(
-    NAME,
-    MANAGER,
-    UNIT,
-    (FILE, SWITCH),
-    (Forwarders((FOLDER,), ("server=",)), Forwarders(("/run/NetworkManager/no-stub-resolv.conf",), ("nameserver ",))),
-    Documented(
+BACKEND_NAME = "networkmanager"
+NETWORKMANAGER_UNIT = "NetworkManager.service"
+DROP_IN_FOLDER = "/etc/NetworkManager/dnsmasq.d"
+FILTER_PATH = f"{DROP_IN_FOLDER}/proscribe.conf"
+SWITCH_PATH = "/etc/NetworkManager/conf.d/zz-proscribe.conf"
+DNSMASQ_ADDRESS = "127.0.0.1"  # where NetworkManager has its dnsmasq listen
+DECLARED = BackendDeclaration(
+    BACKEND_NAME,
+    MANAGER_KIND,
+    NETWORKMANAGER_UNIT,
+    (FILTER_PATH, SWITCH_PATH),
+    (
+        ForwarderSources((DROP_IN_FOLDER,), ("server=",)),
+        ForwarderSources(("/run/NetworkManager/no-stub-resolv.conf",), ("nameserver ",)),
+    ),
+    BackendDocumentation(
         (
-            ("NetworkManager's dnsmasq", "`dns=dnsmasq`", f"`{FILE}`"),
+            ("NetworkManager's dnsmasq", "`dns=dnsmasq`", f"`{FILTER_PATH}`"),
             (
                 "what NetworkManager writes into `/etc/resolv.conf`",
                 "dnsmasq installed, not running",
                 "that file, and one in `conf.d` that switches NetworkManager's dnsmasq on",
             ),
         ),
-        HITS,
+        HIT_DOCUMENTATION,
         "NetworkManager",
-        tested="Debian 13",
+        tested_hosts="Debian 13",
     ),
 )
-RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
-_MANAGER = "org.freedesktop.NetworkManager"
-CONFIGURED = (
-    *("--json=short", "get-property", _MANAGER, "/org/freedesktop/NetworkManager/DnsManager"),
-    *(f"{_MANAGER}.DnsManager", "Configuration"),
+RELOAD_COMMAND = ("nmcli", "general", "reload", "conf,dns-full")
+_BUS_NAME = "org.freedesktop.NetworkManager"
+CONFIGURATION_QUERY = (
+    *("--json=short", "get-property", _BUS_NAME, "/org/freedesktop/NetworkManager/DnsManager"),
+    *(f"{_BUS_NAME}.DnsManager", "Configuration"),
 )
-CANNOT_SAY = "NetworkManager does not say for which domains it asks the servers of a link"
+UNKNOWN_DOMAINS = "NetworkManager does not say for which domains it asks the servers of a link"
 # In the order in which NetworkManager reads them (NetworkManager.conf(5)): a later one wins.
-CONFIGURATION = (
+CONFIGURATION_PATHS = (
     "/usr/lib/NetworkManager/conf.d",
     "/run/NetworkManager/conf.d",
     "/etc/NetworkManager/NetworkManager.conf",
@@ -61,58 +64,77 @@ CONFIGURATION = (
 )
 
 
-def missing(host: Host, observed: Observed) -> str:
-    if not observed.units.get(UNIT):
-        return f"{UNIT} does not run on this host"
+def find_obstacle(host: Host, observation: DnsObservation) -> str:
+    if not observation.pids_by_unit.get(NETWORKMANAGER_UNIT):
+        return f"{NETWORKMANAGER_UNIT} does not run on this host"
     if host.find_tool("dnsmasq") is None:
         return "NetworkManager needs dnsmasq for it: install dnsmasq (Debian: dnsmasq-base)"
     if host.find_tool("nmcli") is None:
         return "nmcli makes NetworkManager read its files again: install it"
-    if mode(host) not in ("", "default", "dnsmasq"):
-        return f"NetworkManager has dns={mode(host)} in [main]: set it to dnsmasq"
+    if read_dns_mode(host) not in ("", "default", "dnsmasq"):
+        return f"NetworkManager has dns={read_dns_mode(host)} in [main]: set it to dnsmasq"
     return ""
 
 
-def mode(host: Host) -> str:
+def read_dns_mode(host: Host) -> str:
     """What the organisation set for `dns` in [main] of NetworkManager; "" for nothing."""
-    said = ""
-    for place in CONFIGURATION:
-        names = host.list_directory(place) if place.endswith(".d") else []
-        files = [f"{place}/{name}" for name in names if name.endswith(".conf")] if place.endswith(".d") else [place]
+    dns_mode = ""
+    for configuration_path in CONFIGURATION_PATHS:
+        names = host.list_directory(configuration_path) if configuration_path.endswith(".d") else []
+        files = (
+            [f"{configuration_path}/{name}" for name in names if name.endswith(".conf")]
+            if configuration_path.endswith(".d")
+            else [configuration_path]
+        )
         for path in files:
             section = ""
-            for line in content(host, path).splitlines() if path != SWITCH else ():
+            for line in read_own_text(host, path).splitlines() if path != SWITCH_PATH else ():
                 line = line.strip()
                 if line.startswith("["):
                     section = line
                 elif section == "[main]" and line.partition("=")[0].strip() == "dns":
-                    said = line.partition("=")[2].strip()
-    return said
+                    dns_mode = line.partition("=")[2].strip()
+    return dns_mode
 
 
-def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filter:
-    switched = mode(host) == "dnsmasq"
-    switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
-    others = [f"{FOLDER}/{name}" for name in host.list_directory(FOLDER) if f"{FOLDER}/{name}" != FILE]
-    there = host.find_entry(FILE) is not None
-    lent, unseen = _lent(host) if there else ([], "")
-    led = switched or any(map(loopback, observed.servers))  # else it leads there as soon as it is switched on
-    return Filter(
-        manager=NAME,
-        file=FILE,
-        language=LANGUAGE,
-        stages=lambda text: [Stage({FILE: text, **switch}, [RELOAD], [(ADDRESS, 53)], left=[RELOAD])],
-        check=(host.find_tool("dnsmasq") or "dnsmasq", "--test", "-C"),
-        units=(UNIT,),
-        logs=UNIT if logs_queries(content(host, path) for path in others) else "",
-        bypasses=round_it(host, observed, NAME) if led or host.find_entry(SWITCH) is not None else (),
-        lent=lent,
-        unseen=unseen,
-        openers=openers(host, others, ()),
+def describe_filter(host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
+    is_switched_on = read_dns_mode(host) == "dnsmasq"
+    switch_texts = {} if is_switched_on else {SWITCH_PATH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
+    other_files = [
+        f"{DROP_IN_FOLDER}/{name}"
+        for name in host.list_directory(DROP_IN_FOLDER)
+        if f"{DROP_IN_FOLDER}/{name}" != FILTER_PATH
+    ]
+    is_installed = host.find_entry(FILTER_PATH) is not None
+    link_domains, unseen_reason = _list_link_domains(host) if is_installed else ([], "")
+    is_queried = is_switched_on or any(
+        map(is_loopback, observation.servers)
+    )  # else it leads there as soon as it is switched on
+    return DnsFilter(
+        manager=BACKEND_NAME,
+        file_path=FILTER_PATH,
+        language=DNSMASQ_LANGUAGE,
+        make_stages=lambda text: [
+            FilterStage(
+                {FILTER_PATH: text, **switch_texts},
+                [RELOAD_COMMAND],
+                [(DNSMASQ_ADDRESS, 53)],
+                removed_commands=[RELOAD_COMMAND],
+            )
+        ],
+        check_command=(host.find_tool("dnsmasq") or "dnsmasq", "--test", "-C"),
+        units=(NETWORKMANAGER_UNIT,),
+        log_unit=NETWORKMANAGER_UNIT if is_logging_queries(read_own_text(host, path) for path in other_files) else "",
+        bypasses=find_bypasses(host, observation, BACKEND_NAME)
+        if is_queried or host.find_entry(SWITCH_PATH) is not None
+        else (),
+        link_domains=link_domains,
+        unseen_reason=unseen_reason,
+        opening_lines=find_opening_lines(host, other_files, ()),
     )
 
 
-def _lent(host: Host) -> tuple[list[tuple[str, str]], str]:
+def _list_link_domains(host: Host) -> tuple[list[tuple[str, str]], str]:
     """Return (link, domain) for the domains that NetworkManager has its dnsmasq ask a link's own servers, and why they
     are not known.
 
@@ -121,10 +143,10 @@ def _lent(host: Host) -> tuple[list[tuple[str, str]], str]:
     """
     busctl = host.find_tool("busctl")
     if busctl is None:
-        return [], f"{CANNOT_SAY}: busctl is not installed"
-    answer = host.run_command([busctl, *CONFIGURED])
+        return [], f"{UNKNOWN_DOMAINS}: busctl is not installed"
+    result = host.run_command([busctl, *CONFIGURATION_QUERY])
     try:
-        links = parse_json(answer.out)["data"]
+        links = parse_json(result.out)["data"]
         return [
             (str(link.get("interface", {}).get("data", "")), domain.strip("~.").lower())
             for link in links
@@ -132,21 +154,21 @@ def _lent(host: Host) -> tuple[list[tuple[str, str]], str]:
             if domain.strip("~.")
         ], ""
     except (ValueError, KeyError, TypeError, AttributeError):
-        return [], f"{CANNOT_SAY}: busctl says {' '.join((answer.err or answer.out).split())[-200:]!r}"
+        return [], f"{UNKNOWN_DOMAINS}: busctl says {' '.join((result.err or result.out).split())[-200:]!r}"
 
 
-def standing(host: Host, observed: Observed) -> list[Stage]:
-    reload = [RELOAD] if observed.units.get(UNIT) else []
-    return [Stage({FILE: "", SWITCH: ""}, (), (), left=reload)]
+def list_possible_stages(host: Host, observation: DnsObservation) -> list[FilterStage]:
+    reload = [RELOAD_COMMAND] if observation.pids_by_unit.get(NETWORKMANAGER_UNIT) else []
+    return [FilterStage({FILTER_PATH: "", SWITCH_PATH: ""}, (), (), removed_commands=reload)]
 
 
-def users(host: Host, observed: Observed) -> list[str]:
+def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
     """The accounts of the dnsmasq that NetworkManager started."""
-    manager = observed.units[UNIT]
-    found = set()
+    manager_pid = observation.pids_by_unit[NETWORKMANAGER_UNIT]
+    user_names = set()
     for process in host.list_processes()[0]:
         status = host.read_text(f"/proc/{process.pid}/status") or ""
-        if process.exe.endswith("/dnsmasq") and f"\nPPid:\t{manager}\n" in status:
+        if process.exe.endswith("/dnsmasq") and f"\nPPid:\t{manager_pid}\n" in status:
             owner = host.find_process_owner(process)
-            found.update([owner.name] if owner else [])
-    return sorted(found)
+            user_names.update([owner.name] if owner else [])
+    return sorted(user_names)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .declaration import Backend
 
 # By name: the kind, the service that it lives with, and the files by which what it has left is known.
-FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+FILTER_BACKENDS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "dnsmasq": ("server", "dnsmasq.service", ("/etc/dnsmasq.d/proscribe.conf",)),
     "unbound": (
         "server",
@@ -42,7 +42,7 @@ FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 
-def backend(name: str) -> Backend:
+def load_backend(name: str) -> Backend:
     """The module of a filter, compiled on a host only where it is needed. Raises KeyError."""
     if name == "dnsmasq":
         from . import dnsmasq

@@ -14,55 +14,55 @@ from .....base.patterns import compile_pattern
 from .....model.finding import Finding
 from ....system import WRITTEN_BY, Host
 from ... import management_exemptions
-from ..filtering import Filter, Stage, restarting
-from ..observed import STUBS, UPLINKS, Observed, content, round_it
-from .declaration import STUB, Declared, Documented, Forwarders
-from .dnsmasq import LANGUAGE
+from ..filtering import DnsFilter, FilterStage, make_restart_commands
+from ..observed import STUB_ADDRESSES, UPLINKS_PATH, DnsObservation, find_bypasses, read_own_text
+from .declaration import STUB_KIND, BackendDeclaration, BackendDocumentation, ForwarderSources
+from .dnsmasq import DNSMASQ_LANGUAGE
 
 if TYPE_CHECKING:
     from .....model.types.plan import ControlSettings
 
-NAME = "resolved"
-UNIT = "systemd-resolved.service"
-ADDRESS, PORT = "127.0.0.153", 153
-FILE = "/etc/proscribe/dns.conf"
-OWN_UNIT = "proscribe-dns.service"
-UNIT_FILE = f"/etc/systemd/system/{OWN_UNIT}"
-ENABLED = f"/etc/systemd/system/multi-user.target.wants/{OWN_UNIT}"
-DROP_IN = "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
+BACKEND_NAME = "resolved"
+RESOLVED_UNIT = "systemd-resolved.service"
+FILTER_ADDRESS, FILTER_PORT = "127.0.0.153", 153
+FILTER_PATH = "/etc/proscribe/dns.conf"
+FILTER_UNIT = "proscribe-dns.service"
+FILTER_UNIT_PATH = f"/etc/systemd/system/{FILTER_UNIT}"
+ENABLED_LINK = f"/etc/systemd/system/multi-user.target.wants/{FILTER_UNIT}"
+DROP_IN_PATH = "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
 # In the order in which systemd-resolved reads them (resolved.conf(5)); of two drop-ins with one name the first counts.
-MAIN_FILES = ("/etc/systemd/resolved.conf", "/run/systemd/resolved.conf", "/usr/lib/systemd/resolved.conf")
-DROP_INS = ("/etc/systemd/resolved.conf.d", "/run/systemd/resolved.conf.d", "/usr/lib/systemd/resolved.conf.d")
-DECLARED = Declared(
-    NAME,
-    STUB,
-    UNIT,
-    (DROP_IN, UNIT_FILE, FILE),
+MAIN_FILE_PATHS = ("/etc/systemd/resolved.conf", "/run/systemd/resolved.conf", "/usr/lib/systemd/resolved.conf")
+DROP_IN_FOLDERS = ("/etc/systemd/resolved.conf.d", "/run/systemd/resolved.conf.d", "/usr/lib/systemd/resolved.conf.d")
+DECLARED = BackendDeclaration(
+    BACKEND_NAME,
+    STUB_KIND,
+    RESOLVED_UNIT,
+    (DROP_IN_PATH, FILTER_UNIT_PATH, FILTER_PATH),
     (
-        Forwarders((UPLINKS,), ("nameserver ",)),
-        Forwarders((MAIN_FILES[0], DROP_INS[0]), ("DNS=",)),
-        Forwarders((FILE,), ("server=",)),
+        ForwarderSources((UPLINKS_PATH,), ("nameserver ",)),
+        ForwarderSources((MAIN_FILE_PATHS[0], DROP_IN_FOLDERS[0]), ("DNS=",)),
+        ForwarderSources((FILTER_PATH,), ("server=",)),
     ),
-    Documented(
+    BackendDocumentation(
         (
             (
                 "systemd-resolved",
                 "dnsmasq installed",
-                f"Proscribe's own dnsmasq (`{OWN_UNIT}` on {ADDRESS}, port {PORT}), and a drop-in that makes "
+                f"Proscribe's own dnsmasq (`{FILTER_UNIT}` on {FILTER_ADDRESS}, port {FILTER_PORT}), and a drop-in that makes "
                 "systemd-resolved ask it",
             ),
         ),
         "`config photos.wechat.com is NXDOMAIN`",
         "proscribe-dns",
-        tested="Debian 13",
+        tested_hosts="Debian 13",
     ),
 )
-_SERVER = compile_pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
-_LINK = compile_pattern(r".*\((.*)\).*")
+_SERVER_PATTERN = compile_pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
+_LINK_PATTERN = compile_pattern(r".*\((.*)\).*")
 
 # dnsmasq can log all that everybody asks, or nothing. What sed leaves of it for the journal is the names that were
 # refused, and what dnsmasq says of itself. Whichever of the two ends, both are started again.
-_UNIT = """\
+_UNIT_TEMPLATE = """\
 # {written_by}
 [Unit]
 Description=Keep names of restricted services from resolving
@@ -87,9 +87,9 @@ WantedBy=multi-user.target
 """
 
 
-def missing(host: Host, observed: Observed) -> str:
-    if UNIT not in observed.units:
-        return f"{UNIT} does not run on this host"
+def find_obstacle(host: Host, observation: DnsObservation) -> str:
+    if RESOLVED_UNIT not in observation.pids_by_unit:
+        return f"{RESOLVED_UNIT} does not run on this host"
     if host.find_tool("dnsmasq") is None:
         return "systemd-resolved cannot filter by itself: install dnsmasq (Debian: dnsmasq-base)"
     if management_exemptions.is_resolver_tls_required(host):
@@ -97,131 +97,153 @@ def missing(host: Host, observed: Observed) -> str:
     return ""
 
 
-def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filter:
+def describe_filter(host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
     """With proscribe_dns_upstreams the filter asks these instead of those of the host."""
     dnsmasq = host.find_tool("dnsmasq") or "dnsmasq"
-    servers = settings.get("upstreams") or global_servers(host)
-    unit = _UNIT.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILE)
-    drop_in = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={ADDRESS}:{PORT}\nDomains=~.\n"
-    own, front = standing(host, observed)
-    links = _links(host)
-    every_name = _for_all(links)
+    servers = settings.get("upstreams") or list_global_servers(host)
+    unit_text = _UNIT_TEMPLATE.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILTER_PATH)
+    drop_in_text = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={FILTER_ADDRESS}:{FILTER_PORT}\nDomains=~.\n"
+    own_stage, stub_stage = list_possible_stages(host, observation)
+    links = _list_links(host)
+    catch_all_links = _find_catch_all_links(links)
     # A line for systemd-resolved counts from its next start, an older answer stays cached until it is flushed.
-    return Filter(
-        manager=NAME,
-        file=FILE,
-        language=LANGUAGE,
-        more=_options(host, servers),
-        stages=lambda text: [
-            own._replace(
-                files={FILE: text, UNIT_FILE: unit},
-                start=[
+    return DnsFilter(
+        manager=BACKEND_NAME,
+        file_path=FILTER_PATH,
+        language=DNSMASQ_LANGUAGE,
+        extra_lines=_render_options(host, servers),
+        make_stages=lambda text: [
+            own_stage._replace(
+                files={FILTER_PATH: text, FILTER_UNIT_PATH: unit_text},
+                start_commands=[
                     ("systemctl", "daemon-reload"),
-                    ("systemctl", "enable", OWN_UNIT),
-                    ("systemctl", "restart", OWN_UNIT),
+                    ("systemctl", "enable", FILTER_UNIT),
+                    ("systemctl", "restart", FILTER_UNIT),
                 ],
-                answers=[(ADDRESS, PORT)],
+                answer_addresses=[(FILTER_ADDRESS, FILTER_PORT)],
             ),
-            front._replace(files={DROP_IN: drop_in}, start=restarting(UNIT), answers=[(STUBS[0], 53)]),
+            stub_stage._replace(
+                files={DROP_IN_PATH: drop_in_text},
+                start_commands=make_restart_commands(RESOLVED_UNIT),
+                answer_addresses=[(STUB_ADDRESSES[0], 53)],
+            ),
         ],
-        check=(dnsmasq, "--test", "-C"),
-        units=(OWN_UNIT, UNIT),
-        logs=OWN_UNIT,
-        bypasses=[*round_it(host, observed, NAME), *every_name, *_later_servers(host)],
-        is_raced=bool(every_name),
-        routed=[(link, domain.strip("~.").lower()) for link, domain in links if domain.strip("~.")],
+        check_command=(dnsmasq, "--test", "-C"),
+        units=(FILTER_UNIT, RESOLVED_UNIT),
+        log_unit=FILTER_UNIT,
+        bypasses=[*find_bypasses(host, observation, BACKEND_NAME), *catch_all_links, *_find_later_servers(host)],
+        is_raced=bool(catch_all_links),
+        routed_domains=[(link, domain.strip("~.").lower()) for link, domain in links if domain.strip("~.")],
     )
 
 
-def standing(host: Host, observed: Observed) -> list[Stage]:
+def list_possible_stages(host: Host, observation: DnsObservation) -> list[FilterStage]:
     """The filter, and what leads systemd-resolved to it."""
-    restart = restarting(UNIT, "try-restart") if UNIT in observed.units else []
-    own = Stage(
-        {FILE: "", UNIT_FILE: ""},
+    restart = make_restart_commands(RESOLVED_UNIT, "try-restart") if RESOLVED_UNIT in observation.pids_by_unit else []
+    own_stage = FilterStage(
+        {FILTER_PATH: "", FILTER_UNIT_PATH: ""},
         (),
         (),
-        leave=[("systemctl", "disable", "--now", OWN_UNIT)],
-        exists=[ENABLED],
-        left=[("systemctl", "daemon-reload")],
+        leave_commands=[("systemctl", "disable", "--now", FILTER_UNIT)],
+        required_paths=[ENABLED_LINK],
+        removed_commands=[("systemctl", "daemon-reload")],
     )
-    return [own, Stage({DROP_IN: ""}, (), (), left=restart)]
+    return [own_stage, FilterStage({DROP_IN_PATH: ""}, (), (), removed_commands=restart)]
 
 
-def users(host: Host, observed: Observed) -> list[str]:
-    return sorted({"systemd-resolve", _user(host)})
+def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
+    return sorted({"systemd-resolve", _find_filter_user(host)})
 
 
-def _user(host: Host) -> str:
+def _find_filter_user(host: Host) -> str:
     """The account that the filter runs for once it has its port."""
     accounts = (host.read_text("/etc/passwd") or "").splitlines()
     return "dnsmasq" if any(line.startswith("dnsmasq:") for line in accounts) else "nobody"
 
 
-def global_servers(host: Host) -> list[str]:
+def list_global_servers(host: Host) -> list[str]:
     """The name servers that the organisation has systemd-resolved ask for all links, as dnsmasq writes them."""
-    return [server for server in map(_for_dnsmasq, _global(host, ours=False)) if server]
+    return [server for server in map(_convert_server, _read_global_servers(host, with_ours=False)) if server]
 
 
-def _options(host: Host, servers: Sequence[str]) -> str:
+def _render_options(host: Host, servers: Sequence[str]) -> str:
     """What the filter's file has beside the names. systemd-resolved has the cache and reads /etc/hosts: the filter need
     not.
     """
-    upstream = ["no-resolv", *(f"server={server}" for server in servers)] if servers else [f"resolv-file={UPLINKS}"]
-    own = [f"port={PORT}", f"listen-address={ADDRESS}", "bind-interfaces", "no-hosts", "cache-size=0"]
-    return "\n".join([f"user={_user(host)}", *own, *upstream, ""])
+    upstream_lines = (
+        ["no-resolv", *(f"server={server}" for server in servers)] if servers else [f"resolv-file={UPLINKS_PATH}"]
+    )
+    own_lines = [
+        f"port={FILTER_PORT}",
+        f"listen-address={FILTER_ADDRESS}",
+        "bind-interfaces",
+        "no-hosts",
+        "cache-size=0",
+    ]
+    return "\n".join([f"user={_find_filter_user(host)}", *own_lines, *upstream_lines, ""])
 
 
-def _global(host: Host, ours: bool) -> list[str]:
+def _read_global_servers(host: Host, with_ours: bool) -> list[str]:
     """The values of DNS= that count, in order."""
-    main = next((path for path in MAIN_FILES if host.find_entry(path) is not None), "")
-    by_name = {name: f"{folder}/{name}" for folder in reversed(DROP_INS) for name in host.list_directory(folder)}
-    files = [main] * bool(main) + [path for name, path in sorted(by_name.items()) if name.endswith(".conf")]
+    main_file = next((path for path in MAIN_FILE_PATHS if host.find_entry(path) is not None), "")
+    path_by_name = {
+        name: f"{folder}/{name}" for folder in reversed(DROP_IN_FOLDERS) for name in host.list_directory(folder)
+    }
+    files = [main_file] * bool(main_file) + [
+        path for name, path in sorted(path_by_name.items()) if name.endswith(".conf")
+    ]
     servers: list[str] = []
     for path in files:
-        for line in content(host, path).splitlines() if ours or path != DROP_IN else ():
-            key, mark, value = line.partition("=")
+        for line in read_own_text(host, path).splitlines() if with_ours or path != DROP_IN_PATH else ():
+            key, mark, option_value = line.partition("=")
             if mark and key.strip() == "DNS":
-                servers = [*servers, *value.replace(",", " ").split()] if value.strip() else []
+                servers = [*servers, *option_value.replace(",", " ").split()] if option_value.strip() else []
     return servers
 
 
-def _for_dnsmasq(server: str) -> str:
-    """A server as in resolved.conf, ADDRESS[:PORT][%INTERFACE][#NAME], in dnsmasq's spelling; "" if it is none."""
+def _convert_server(server: str) -> str:
+    """A server as in resolved.conf, FILTER_ADDRESS[:FILTER_PORT][%INTERFACE][#NAME], in dnsmasq's spelling; "" if it is none."""
     server = server.partition("#")[0].partition("%")[0]
-    match = _SERVER.fullmatch(server)
+    match = _SERVER_PATTERN.fullmatch(server)
     if not match:
         return ""
     address, port = match[1] or match[3] or match[5], match[2] or match[4]
     return f"{address}#{port}" if port else address
 
 
-def _later_servers(host: Host) -> list[Finding]:
+def _find_later_servers(host: Host) -> list[Finding]:
     """Name servers that a later drop-in of the organisation adds to ours."""
-    if host.find_entry(DROP_IN) is None:
+    if host.find_entry(DROP_IN_PATH) is None:
         return []
-    ours = f"{ADDRESS}:{PORT}"
+    own_server = f"{FILTER_ADDRESS}:{FILTER_PORT}"
     return [
         Finding(
-            "nameserver", server, manager=NAME, path=DROP_INS[0], detail="systemd-resolved asks it besides the filter"
+            "nameserver",
+            server,
+            manager=BACKEND_NAME,
+            path=DROP_IN_FOLDERS[0],
+            detail="systemd-resolved asks it besides the filter",
         )
-        for server in _global(host, ours=True)
-        if server != ours
+        for server in _read_global_servers(host, with_ours=True)
+        if server != own_server
     ]
 
 
-def _links(host: Host) -> list[tuple[str, str]]:
+def _list_links(host: Host) -> list[tuple[str, str]]:
     """(link, domain) for each domain that is asked of the link's own name servers."""
     resolvectl = host.find_tool("resolvectl")
-    answer = host.run_command([resolvectl, "domain"]).out if resolvectl and host.find_entry(DROP_IN) is not None else ""
-    found = []
-    for line in answer.splitlines():
+    output = (
+        host.run_command([resolvectl, "domain"]).out if resolvectl and host.find_entry(DROP_IN_PATH) is not None else ""
+    )
+    domains_by_link = []
+    for line in output.splitlines():
         link, _, domains = line.partition(":")
         if link.startswith("Link"):
-            found += [(_LINK.sub(r"\1", link), domain) for domain in domains.split()]
-    return found
+            domains_by_link += [(_LINK_PATTERN.sub(r"\1", link), domain) for domain in domains.split()]
+    return domains_by_link
 
 
-def _for_all(links: Sequence[tuple[str, str]]) -> list[Finding]:
+def _find_catch_all_links(links: Sequence[tuple[str, str]]) -> list[Finding]:
     """Links that want every name asked of their own servers, as some VPNs have it."""
     detail = "its own name servers are asked for every name too"
-    return [Finding("link", link, manager=NAME, detail=detail) for link, domain in links if domain == "~."]
+    return [Finding("link", link, manager=BACKEND_NAME, detail=detail) for link, domain in links if domain == "~."]

@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Iterable
 from .....base.patterns import MULTILINE, compile_pattern
 from ....system import Host
 from .. import drop_in
-from ..drop_in import FILE_NAME
-from ..filtering import Filter, Stage
-from ..observed import Observed, content
-from ..rendering import Language
-from .declaration import SERVER, Declared, Documented, Forwarders
+from ..drop_in import DROP_IN_NAME
+from ..filtering import DnsFilter, FilterStage
+from ..observed import DnsObservation, read_own_text
+from ..rendering import ResolverLanguage
+from .declaration import SERVER_KIND, BackendDeclaration, BackendDocumentation, ForwarderSources
 
 if TYPE_CHECKING:
     from .....model.types.plan import ControlSettings
 
-NAME = "unbound"
-UNIT = "unbound.service"
-CONF = "/etc/unbound/unbound.conf"
-FOLDERS = ("/etc/unbound/unbound.conf.d", "/etc/unbound/conf.d", "/etc/unbound/local.d")  # Debian's, Fedora's
-DECLARED = Declared(
-    NAME,
-    SERVER,
-    UNIT,
-    tuple(f"{folder}/{FILE_NAME}" for folder in FOLDERS),
-    (Forwarders((CONF, *FOLDERS), ("forward-addr:",)),),
-    Documented(
+BACKEND_NAME = "unbound"
+UNBOUND_UNIT = "unbound.service"
+CONF_PATH = "/etc/unbound/unbound.conf"
+DROP_IN_FOLDERS = ("/etc/unbound/unbound.conf.d", "/etc/unbound/conf.d", "/etc/unbound/local.d")  # Debian's, Fedora's
+DECLARED = BackendDeclaration(
+    BACKEND_NAME,
+    SERVER_KIND,
+    UNBOUND_UNIT,
+    tuple(f"{folder}/{DROP_IN_NAME}" for folder in DROP_IN_FOLDERS),
+    (ForwarderSources((CONF_PATH, *DROP_IN_FOLDERS), ("forward-addr:",)),),
+    BackendDocumentation(
         (("its own unbound", "`unbound.service`, with an included folder", "one file in that folder"),),
         "`info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`",
         "unbound",
-        tested="Debian 13",
+        tested_hosts="Debian 13",
     ),
 )
 
@@ -38,73 +38,81 @@ DECLARED = Declared(
 _OPEN_ZONES = ("transparent", "typetransparent", "redirect", "inform", "always_transparent", "nodefault")
 
 
-def _lines(blocked: Iterable[str], through: Iterable[str]) -> list[str]:
+def _render_lines(blocked_names: Iterable[str], open_names: Iterable[str]) -> list[str]:
     """Local zones need none of unbound's modules, so the organisation's chain of modules stays as it is."""
-    zones = [f'  local-zone: "{name}." always_nxdomain' for name in blocked]
-    return [*zones, *(f'  local-zone: "{name}." transparent' for name in through)]
+    zones = [f'  local-zone: "{name}." always_nxdomain' for name in blocked_names]
+    return [*zones, *(f'  local-zone: "{name}." transparent' for name in open_names)]
 
 
-def _witness(name: str, text: str, address: str) -> list[str]:
+def _render_witness(name: str, text: str, address: str) -> list[str]:
     records = (f'TXT "{text}"', *([f"A {address}"] if address else []))
     return [f"  local-data: '{name}. 0 IN {record}'" for record in records]
 
 
-LANGUAGE = Language(
-    lines=_lines,
-    witness=_witness,
-    blocked=compile_pattern(r'^  local-zone: "([^"]+)\." always_nxdomain$', MULTILINE),
+UNBOUND_LANGUAGE = ResolverLanguage(
+    make_lines=_render_lines,
+    make_witness_lines=_render_witness,
+    blocked_pattern=compile_pattern(r'^  local-zone: "([^"]+)\." always_nxdomain$', MULTILINE),
     # `info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`
-    hit=compile_pattern(r"(?:^| )(\S+)\. always_nxdomain \S+@\d+ (\S+)\. \S+ IN$"),
-    head=("server:",),
-    logging=("  log-local-actions: yes",),  # a line for each answer out of a local zone, which it names
+    hit_pattern=compile_pattern(r"(?:^| )(\S+)\. always_nxdomain \S+@\d+ (\S+)\. \S+ IN$"),
+    head_lines=("server:",),
+    logging_lines=("  log-local-actions: yes",),  # a line for each answer out of a local zone, which it names
 )
 
 
-def missing(host: Host, observed: Observed) -> str:
-    if UNIT not in observed.units:
-        return f"{UNIT} does not run: install unbound, start it and have the host ask it"
-    if not _folders(host):
-        return f'unbound includes no folder: add include-toplevel: "{FOLDERS[0]}/*.conf" to {CONF}'
+def find_obstacle(host: Host, observation: DnsObservation) -> str:
+    if UNBOUND_UNIT not in observation.pids_by_unit:
+        return f"{UNBOUND_UNIT} does not run: install unbound, start it and have the host ask it"
+    if not _find_included_folders(host):
+        return f'unbound includes no folder: add include-toplevel: "{DROP_IN_FOLDERS[0]}/*.conf" to {CONF_PATH}'
     return ""
 
 
-def describe(host: Host, observed: Observed, settings: ControlSettings) -> Filter:
-    folders = _folders(host)
-    others = drop_in.others(host, CONF, folders)
-    file = f"{folders[0]}/{FILE_NAME}"
-    return drop_in.filter_of(host, observed, NAME, UNIT, file, LANGUAGE, ("unbound-checkconf",))._replace(
-        logs=UNIT,
-        openers=[(path, *found) for path in others for found in overrides(content(host, path))],
+def describe_filter(host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
+    folders = _find_included_folders(host)
+    other_files = drop_in.list_other_files(host, CONF_PATH, folders)
+    file_path = f"{folders[0]}/{DROP_IN_NAME}"
+    return drop_in.make_drop_in_filter(
+        host, observation, BACKEND_NAME, UNBOUND_UNIT, file_path, UNBOUND_LANGUAGE, ("unbound-checkconf",)
+    )._replace(
+        log_unit=UNBOUND_UNIT,
+        opening_lines=[
+            (path, *override) for path in other_files for override in parse_overrides(read_own_text(host, path))
+        ],
     )
 
 
-def standing(host: Host, observed: Observed) -> list[Stage]:
-    folders = [*_folders(host), *FOLDERS]
-    return drop_in.standing(observed, UNIT, [f"{folder}/{FILE_NAME}" for folder in folders])
+def list_possible_stages(host: Host, observation: DnsObservation) -> list[FilterStage]:
+    folders = [*_find_included_folders(host), *DROP_IN_FOLDERS]
+    return drop_in.list_drop_in_stages(observation, UNBOUND_UNIT, [f"{folder}/{DROP_IN_NAME}" for folder in folders])
 
 
-def users(host: Host, observed: Observed) -> list[str]:
-    return drop_in.users(host, observed, UNIT)
+def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
+    return drop_in.list_unit_users(host, observation, UNBOUND_UNIT)
 
 
-def _folders(host: Host) -> list[str]:
+def _find_included_folders(host: Host) -> list[str]:
     """The folders whose *.conf files unbound includes."""
-    text = content(host, CONF)
+    text = read_own_text(host, CONF_PATH)
     options = (line.partition(":") for line in text.splitlines() if "include" in line)
-    said = [value.strip().strip('"') for key, _, value in options if key.strip() in ("include", "include-toplevel")]
-    names = [path.rpartition("/") for path in said if len(path.split()) == 1 and "#" not in path]
+    included_paths = [
+        option_value.strip().strip('"')
+        for key, _, option_value in options
+        if key.strip() in ("include", "include-toplevel")
+    ]
+    names = [path.rpartition("/") for path in included_paths if len(path.split()) == 1 and "#" not in path]
     return list(dict.fromkeys(folder for folder, _, name in names if folder and name in ("*", "*.conf")))
 
 
-def overrides(text: str) -> list[tuple[str, str]]:
+def parse_overrides(text: str) -> list[tuple[str, str]]:
     """(line, name) for every local zone that may have an address, `local-data`, and zone that is forwarded."""
-    found = []
+    overriding_lines = []
     for line in text.splitlines():
         line = line.partition("#")[0].strip()
-        key, _, value = line.partition(":")
-        words = value.replace('"', " ").replace("'", " ").split()
+        key, _, option_value = line.partition(":")
+        words = option_value.replace('"', " ").replace("'", " ").split()
         if words and (
             key in ("local-data", "name") or (key == "local-zone" and words[1:2] and words[1] in _OPEN_ZONES)
         ):
-            found += [(line, words[0].strip(".").lower())]
-    return [(line, name) for line, name in found if name]
+            overriding_lines += [(line, words[0].strip(".").lower())]
+    return [(line, name) for line, name in overriding_lines if name]

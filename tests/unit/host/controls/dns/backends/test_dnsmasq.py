@@ -4,7 +4,7 @@ import pytest
 from dns_contract import OPENED, UPSTREAM, Made, Packaged, Sample
 from file_hosts import make_host
 from proscribe.host.controls.dns.backends import dnsmasq
-from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.controls.dns.observed import DnsObservation
 
 MAIN = """\
 listen-address={address}
@@ -36,8 +36,8 @@ SAMPLE = Sample(
         logging=("etc/dnsmasq.d/log.conf", "log-queries\n"),
     ),
 )
-RUNS = Observed(("127.0.0.1",), (), "", {dnsmasq.UNIT: 77})
-STOPPED = RUNS._replace(units={dnsmasq.UNIT: 0})
+RUNS = DnsObservation(("127.0.0.1",), (), "", {dnsmasq.DNSMASQ_UNIT: 77})
+STOPPED = RUNS._replace(pids_by_unit={dnsmasq.DNSMASQ_UNIT: 0})
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,17 @@ STOPPED = RUNS._replace(units={dnsmasq.UNIT: 0})
 )
 def test_dnsmasq_folders_are_found(tmp_path, command, main, folders):
     made = make_host(tmp_path, {"proc/77/cmdline": command.replace(" ", "\0"), "etc/dnsmasq.conf": main})
-    stages = [list(stage.files) for stage in dnsmasq.standing(made, RUNS)]
+    stages = [list(stage.files) for stage in dnsmasq.list_possible_stages(made, RUNS)]
     assert stages == [[f"{folder}/proscribe.conf"] for folder in (*folders, "/etc/dnsmasq.d")]
-    assert bool(dnsmasq.missing(made, RUNS)) is not bool(folders)
-    assert dnsmasq.missing(made, RUNS._replace(units={})).startswith("dnsmasq.service does not run")
+    assert bool(dnsmasq.find_obstacle(made, RUNS)) is not bool(folders)
+    assert dnsmasq.find_obstacle(made, RUNS._replace(pids_by_unit={})).startswith("dnsmasq.service does not run")
 
 
 def test_stopped_dnsmasq_reads_the_usual_folder(tmp_path):
-    assert dnsmasq.missing(make_host(tmp_path), STOPPED).startswith("dnsmasq reads no folder of drop-ins")
+    assert dnsmasq.find_obstacle(make_host(tmp_path), STOPPED).startswith("dnsmasq reads no folder of drop-ins")
     made = make_host(tmp_path, {"etc/dnsmasq.d/README": ""})
-    assert dnsmasq.missing(made, STOPPED) == ""
-    assert dnsmasq.missing(made, RUNS).startswith("dnsmasq reads no folder of drop-ins")
+    assert dnsmasq.find_obstacle(made, STOPPED) == ""
+    assert dnsmasq.find_obstacle(made, RUNS).startswith("dnsmasq reads no folder of drop-ins")
 
 
 @pytest.mark.parametrize("logs", [False, True])
@@ -72,13 +72,13 @@ def test_dnsmasq_is_described_with_files_and_openers(tmp_path, logs):
     made = make_host(
         tmp_path, {**main, "etc/a/own.conf": own, "etc/b/proscribe.conf": "log-queries\nserver=/c.org/10.0.0.1\n"}
     )
-    found = dnsmasq.describe(made, RUNS, {})
-    (stage,) = found.stages("text")
-    assert (found.manager, found.file) == ("dnsmasq", "/etc/b/proscribe.conf")
+    found = dnsmasq.describe_filter(made, RUNS, {})
+    (stage,) = found.make_stages("text")
+    assert (found.manager, found.file_path) == ("dnsmasq", "/etc/b/proscribe.conf")
     assert stage.files == {"/etc/b/proscribe.conf": "text"}
-    assert (found.units, found.logs) == (("dnsmasq.service",), "dnsmasq.service" if logs else "")
-    assert found.checking("/x") == ("dnsmasq", "--test", "-C", "/x")
-    assert found.openers == [
+    assert (found.units, found.log_unit) == (("dnsmasq.service",), "dnsmasq.service" if logs else "")
+    assert found.make_check_command("/x") == ("dnsmasq", "--test", "-C", "/x")
+    assert found.opening_lines == [
         ("its command line", "server=/b.org/10.0.0.1", "b.org"),
         ("/etc/a/own.conf", "server=/a.org/10.0.0.1", "a.org"),
     ]
@@ -94,14 +94,14 @@ def test_dnsmasq_is_described_with_files_and_openers(tmp_path, logs):
 def test_dnsmasq_command_line_opens_names(tmp_path, word, names):
     files = {"x": "server=/c.org/10.0.0.1", "d/x": "server=/d.org/10.0.0.1"}
     made = make_host(tmp_path, {**files, "hosts": "10.0.0.1 H.org # why\n:: i.org\n0.0.0.0 j.org\n"})
-    assert [name for _, _, name in dnsmasq.openers(made, [], ["dnsmasq", word])] == names
+    assert [name for _, _, name in dnsmasq.find_opening_lines(made, [], ["dnsmasq", word])] == names
 
 
 def test_dnsmasq_files_are_read_once_without_ours(tmp_path):
     again = "conf-file=/b.conf # why\nconf-dir=/d/,*.conf\nconf-file=/a.conf\nconf-file=d/x\nport=/d/x\nconf-file\n"
     files = {"a.conf": f"server=/a.org/10.0.0.1\n{again}{again}", "b.conf": "server=/b.org/10.0.0.1"}
     ours = {"d/proscribe.conf": "server=/c.org/10.0.0.1", "d/x": "server=/d.org/10.0.0.1"}
-    assert dnsmasq.openers(make_host(tmp_path, {**files, **ours}), ["/a.conf"], []) == [
+    assert dnsmasq.find_opening_lines(make_host(tmp_path, {**files, **ours}), ["/a.conf"], []) == [
         ("/a.conf", "server=/a.org/10.0.0.1", "a.org"),
         ("/b.conf", "server=/b.org/10.0.0.1", "b.org"),
         ("/d/x", "server=/d.org/10.0.0.1", "d.org"),
@@ -109,6 +109,8 @@ def test_dnsmasq_files_are_read_once_without_ours(tmp_path):
 
 
 def test_dnsmasq_witness_has_digest_and_address():
-    assert dnsmasq.LANGUAGE.lines(["a.org"], ["x.a.org"]) == ["local=/a.org/", "server=/x.a.org/#"]
-    assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "") == ['txt-record=w.internal,"abc"']
-    assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "127.0.0.9")[1:] == ["host-record=w.internal,127.0.0.9"]
+    assert dnsmasq.DNSMASQ_LANGUAGE.make_lines(["a.org"], ["x.a.org"]) == ["local=/a.org/", "server=/x.a.org/#"]
+    assert dnsmasq.DNSMASQ_LANGUAGE.make_witness_lines("w.internal", "abc", "") == ['txt-record=w.internal,"abc"']
+    assert dnsmasq.DNSMASQ_LANGUAGE.make_witness_lines("w.internal", "abc", "127.0.0.9")[1:] == [
+        "host-record=w.internal,127.0.0.9"
+    ]

@@ -6,7 +6,7 @@ import pytest
 from dns_contract import OPENED, UPSTREAM, Sample
 from file_hosts import make_host
 from proscribe.host.controls.dns.backends import networkmanager
-from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.controls.dns.observed import DnsObservation
 from proscribe.host.system import WRITTEN_BY, Host, ToolResult
 
 SAMPLE = Sample(
@@ -21,7 +21,7 @@ SAMPLE = Sample(
     tools=("dnsmasq", "nmcli", "busctl"),
     links={"proc/80/exe": "/usr/sbin/dnsmasq"},
 )
-RUNS = Observed(("192.0.2.1",), (), "NetworkManager", {networkmanager.UNIT: 77})
+RUNS = DnsObservation(("192.0.2.1",), (), "NetworkManager", {networkmanager.NETWORKMANAGER_UNIT: 77})
 RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
 CONF, LATER = "etc/NetworkManager/NetworkManager.conf", "etc/NetworkManager/conf.d"
 OWN = "etc/NetworkManager/dnsmasq.d/own.conf"
@@ -40,7 +40,7 @@ FILE, SWITCH = "/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkMana
 )
 def test_networkmanager_names_its_missing_condition(tmp_path, dns, tools, pid, lacks):
     made = make_host(tmp_path, {CONF: f"[main]\ndns={dns}\n"}, tools)
-    found = networkmanager.missing(made, RUNS._replace(units={networkmanager.UNIT: pid}))
+    found = networkmanager.find_obstacle(made, RUNS._replace(pids_by_unit={networkmanager.NETWORKMANAGER_UNIT: pid}))
     assert found.startswith(lacks) and bool(found) is bool(lacks)
 
 
@@ -55,7 +55,7 @@ def test_networkmanager_names_its_missing_condition(tmp_path, dns, tools, pid, l
     ],
 )
 def test_last_file_of_networkmanager_decides(tmp_path, files, mode):
-    assert networkmanager.mode(make_host(tmp_path, files)) == mode
+    assert networkmanager.read_dns_mode(make_host(tmp_path, files)) == mode
 
 
 @pytest.mark.parametrize(
@@ -65,28 +65,32 @@ def test_last_file_of_networkmanager_decides(tmp_path, files, mode):
         ({}, ["192.0.2.1"], False, "", []),  # it is not led there yet
         ({}, ["127.0.0.1", "192.0.2.1"], False, "", ["192.0.2.1"]),
         ({SWITCH[1:]: ""}, ["192.0.2.1"], False, "", ["192.0.2.1"]),
-        ({OWN: "log-queries\nserver=/b.org/10.0.0.1\n"}, ["127.0.0.1"], False, networkmanager.UNIT, []),
+        ({OWN: "log-queries\nserver=/b.org/10.0.0.1\n"}, ["127.0.0.1"], False, networkmanager.NETWORKMANAGER_UNIT, []),
         ({FILE[1:]: "log-queries\nserver=/c.org/10.0.0.1\n"}, ["127.0.0.1"], False, "", []),  # which is ours
     ],
 )
 def test_networkmanager_is_described_with_files_and_openers(tmp_path, files, servers, switched, logs, past):
-    found = networkmanager.describe(make_host(tmp_path, files, "dnsmasq"), RUNS._replace(servers=servers), {})
+    found = networkmanager.describe_filter(make_host(tmp_path, files, "dnsmasq"), RUNS._replace(servers=servers), {})
     switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
-    assert found.stages("text") == [({FILE: "text", **switch}, [RELOAD], [("127.0.0.1", 53)], (), [RELOAD], ())]
-    assert (found.manager, found.file, found.units, found.logs) == (
+    assert found.make_stages("text") == [({FILE: "text", **switch}, [RELOAD], [("127.0.0.1", 53)], (), [RELOAD], ())]
+    assert (found.manager, found.file_path, found.units, found.log_unit) == (
         "networkmanager",
         FILE,
-        (networkmanager.UNIT,),
+        (networkmanager.NETWORKMANAGER_UNIT,),
         logs,
     )
-    assert found.checking("/x") == ("/usr/bin/dnsmasq", "--test", "-C", "/x")
+    assert found.make_check_command("/x") == ("/usr/bin/dnsmasq", "--test", "-C", "/x")
     assert [bypass.id for bypass in found.bypasses] == past
-    assert found.openers == [(f"/{OWN}", "server=/b.org/10.0.0.1", "b.org")] * (OWN in files)
+    assert found.opening_lines == [(f"/{OWN}", "server=/b.org/10.0.0.1", "b.org")] * (OWN in files)
 
 
 def test_networkmanager_removes_files_of_earlier_runs(tmp_path):
-    for units, left in [({networkmanager.UNIT: 77}, [RELOAD]), ({networkmanager.UNIT: 0}, []), ({}, [])]:
-        found = networkmanager.standing(Host(str(tmp_path)), RUNS._replace(units=units))
+    for units, left in [
+        ({networkmanager.NETWORKMANAGER_UNIT: 77}, [RELOAD]),
+        ({networkmanager.NETWORKMANAGER_UNIT: 0}, []),
+        ({}, []),
+    ]:
+        found = networkmanager.list_possible_stages(Host(str(tmp_path)), RUNS._replace(pids_by_unit=units))
         assert found == [({FILE: "", SWITCH: ""}, (), (), (), left, ())]
 
 
@@ -127,7 +131,7 @@ def test_networkmanager_lends_the_domains_of_links(tmp_path, answer, lent, unsee
     made = make_host(tmp_path, {FILE[1:]: ""}, "dnsmasq nmcli busctl" if answer else "dnsmasq nmcli")
     requested: list[list[str]] = []
     made.run_command = lambda argv, **_: (requested.append([*argv]), answer or ToolResult(1, "", ""))[1]  # type: ignore[method-assign]
-    found = networkmanager.describe(made, RUNS, {})
+    found = networkmanager.describe_filter(made, RUNS, {})
     assert requested == [["/usr/bin/busctl", *CONFIGURATION]] * bool(answer)
-    assert list(found.lent) == [("link0", domain) for domain in lent] and unseen in found.unseen
-    assert bool(found.unseen) is bool(unseen)
+    assert list(found.link_domains) == [("link0", domain) for domain in lent] and unseen in found.unseen_reason
+    assert bool(found.unseen_reason) is bool(unseen)

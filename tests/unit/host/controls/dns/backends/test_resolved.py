@@ -8,7 +8,7 @@ import pytest
 from dns_contract import OPENED, UPSTREAM, Sample
 from file_hosts import make_host
 from proscribe.host.controls.dns.backends import resolved
-from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.controls.dns.observed import DnsObservation
 from proscribe.host.system import WRITTEN_BY, Host, ToolResult
 from proscribe.model.finding import Finding
 from recording import compare
@@ -20,11 +20,11 @@ SAMPLE = Sample(
     users=("nobody", "systemd-resolve"),
     opens=False,  # the filter is our own
 )
-RUNS = Observed(("127.0.0.53",), ("192.0.2.1",), "", {resolved.UNIT: 77})
+RUNS = DnsObservation(("127.0.0.53",), ("192.0.2.1",), "", {resolved.RESOLVED_UNIT: 77})
 FILE, DROP_IN = "/etc/proscribe/dns.conf", "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
 OWN, UNIT_FILE = "proscribe-dns.service", "/etc/systemd/system/proscribe-dns.service"
 RECORDED = Path(__file__).parents[4] / "recorded/controls/proscribe-dns.service.txt"
-RESTART = [("systemctl", "reset-failed", resolved.UNIT), ("systemctl", "restart", resolved.UNIT)]
+RESTART = [("systemctl", "reset-failed", resolved.RESOLVED_UNIT), ("systemctl", "restart", resolved.RESOLVED_UNIT)]
 LINKS = "Global: ~.\nLink 2 (eth0): corp.example ~Lab.example\nLink 3 (tun0): ~.\n"
 
 
@@ -37,8 +37,8 @@ def host(root: Path, files: Mapping[str, str] = {}, tools: str = "dnsmasq resolv
 
 
 def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path):
-    found = resolved.describe(host(tmp_path), RUNS, {})
-    own, front = found.stages("text")
+    found = resolved.describe_filter(host(tmp_path), RUNS, {})
+    own, front = found.make_stages("text")
     compare(RECORDED, own.files[UNIT_FILE].replace(" 2>&1 ", " 2>&1\n"))
     assert own._replace(files=[*own.files.items()][:1])._asdict() == {
         "files": [(FILE, "text")],
@@ -53,13 +53,25 @@ def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path):
         "start": RESTART,
         "answers": [("127.0.0.53", 53)],
         "leave": (),
-        "left": [RESTART[0], ("systemctl", "try-restart", resolved.UNIT)],
+        "left": [RESTART[0], ("systemctl", "try-restart", resolved.RESOLVED_UNIT)],
         "exists": (),
     }
-    assert (found.manager, found.file, found.logs, found.units) == ("resolved", FILE, OWN, (OWN, resolved.UNIT))
-    assert (list(found.bypasses), found.routed) == ([], [])
-    assert found.checking("/x") == ("/usr/bin/dnsmasq", "--test", "-C", "/x")
-    assert resolved.standing(host(tmp_path), RUNS._replace(units={}))[1] == ({DROP_IN: ""}, (), (), (), [], ())
+    assert (found.manager, found.file_path, found.log_unit, found.units) == (
+        "resolved",
+        FILE,
+        OWN,
+        (OWN, resolved.RESOLVED_UNIT),
+    )
+    assert (list(found.bypasses), found.routed_domains) == ([], [])
+    assert found.make_check_command("/x") == ("/usr/bin/dnsmasq", "--test", "-C", "/x")
+    assert resolved.list_possible_stages(host(tmp_path), RUNS._replace(pids_by_unit={}))[1] == (
+        {DROP_IN: ""},
+        (),
+        (),
+        (),
+        [],
+        (),
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,8 +89,10 @@ def test_resolved_filter_asks_its_upstreams(tmp_path, settings, files, upstream)
     for passwd, user in [({}, "nobody"), ({"etc/passwd": "root:x:0:0\ndnsmasq:x:9:9\n"}, "dnsmasq")]:
         made = host(tmp_path, {**files, **passwd})
         own = [f"user={user}", "port=153", "listen-address=127.0.0.153", "bind-interfaces", "no-hosts", "cache-size=0"]
-        assert resolved.describe(made, RUNS, settings).more == "".join(f"{line}\n" for line in (*own, *upstream))
-        assert resolved.users(made, RUNS) == sorted(["systemd-resolve", user])
+        assert resolved.describe_filter(made, RUNS, settings).extra_lines == "".join(
+            f"{line}\n" for line in (*own, *upstream)
+        )
+        assert resolved.list_asking_users(made, RUNS) == sorted(["systemd-resolve", user])
 
 
 CONF, RUN, LIB = (f"{folder}/systemd/resolved.conf" for folder in ("etc", "run", "usr/lib"))
@@ -103,12 +117,12 @@ CONF, RUN, LIB = (f"{folder}/systemd/resolved.conf" for folder in ("etc", "run",
     ],
 )
 def test_servers_of_the_organisation_are_read_as_resolved_reads_them(tmp_path, files, servers):
-    assert resolved.global_servers(host(tmp_path, files)) == servers
+    assert resolved.list_global_servers(host(tmp_path, files)) == servers
 
 
 def test_servers_and_links_beside_the_resolved_filter_are_reported(tmp_path):
     later = {"etc/systemd/resolved.conf.d/zzz.conf": "DNS=192.0.2.9\n"}
-    found = resolved.describe(host(tmp_path, {**later, DROP_IN: "DNS=\nDNS=127.0.0.153:153\n"}), RUNS, {})
+    found = resolved.describe_filter(host(tmp_path, {**later, DROP_IN: "DNS=\nDNS=127.0.0.153:153\n"}), RUNS, {})
     folder = "/etc/systemd/resolved.conf.d"
     assert list(found.bypasses) == [
         Finding("link", "tun0", manager="resolved", detail="its own name servers are asked for every name too"),
@@ -116,6 +130,6 @@ def test_servers_and_links_beside_the_resolved_filter_are_reported(tmp_path):
             *("nameserver", "192.0.2.9", "resolved"), path=folder, detail="systemd-resolved asks it besides the filter"
         ),
     ]
-    assert found.routed == [("eth0", "corp.example"), ("eth0", "lab.example")]
-    assert resolved.describe(host(tmp_path, tools="dnsmasq"), RUNS, {}).units == (OWN, resolved.UNIT)
+    assert found.routed_domains == [("eth0", "corp.example"), ("eth0", "lab.example")]
+    assert resolved.describe_filter(host(tmp_path, tools="dnsmasq"), RUNS, {}).units == (OWN, resolved.RESOLVED_UNIT)
     assert found.is_raced

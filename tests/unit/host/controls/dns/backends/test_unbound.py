@@ -4,7 +4,7 @@ import pytest
 from dns_contract import OPENED, UPSTREAM, Made, Packaged, Sample
 from file_hosts import make_host
 from proscribe.host.controls.dns.backends import unbound
-from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.controls.dns.observed import DnsObservation
 
 MAIN = """\
 server:
@@ -49,7 +49,7 @@ SAMPLE = Sample(
         refused="wechat.com. always_nxdomain 127.0.0.1",
     ),
 )
-RUNS = Observed(("127.0.0.1",), (), "", {unbound.UNIT: 77})
+RUNS = DnsObservation(("127.0.0.1",), (), "", {unbound.UNBOUND_UNIT: 77})
 CONF = "etc/unbound/unbound.conf"
 FOLDERS = ("/etc/unbound/unbound.conf.d", "/etc/unbound/conf.d", "/etc/unbound/local.d")
 
@@ -66,30 +66,30 @@ FOLDERS = ("/etc/unbound/unbound.conf.d", "/etc/unbound/conf.d", "/etc/unbound/l
 )
 def test_unbound_folder_is_found_in_its_configuration(tmp_path, line, folder):
     made = make_host(tmp_path, {CONF: f"server:\n{line}\n{line}\n"})
-    assert bool(unbound.missing(made, RUNS)) is not bool(folder)
-    stages = [list(stage.files) for stage in unbound.standing(made, RUNS)]
+    assert bool(unbound.find_obstacle(made, RUNS)) is not bool(folder)
+    stages = [list(stage.files) for stage in unbound.list_possible_stages(made, RUNS)]
     assert stages == [[f"{item}/proscribe.conf"] for item in (*filter(None, [folder]), *FOLDERS)]
 
 
 def test_unbound_is_described_with_files_and_openers(tmp_path):
     main = 'include: "/b/*.conf"\ninclude: "/a/*.conf"\nlocal-data: "x.org A 1.2.3.4"\n'
     made = make_host(tmp_path, {CONF: main, "a/own.conf": 'name: "Y.org."\n', "a/proscribe.conf": "name: z.org\n"})
-    found = unbound.describe(made, RUNS, {})
-    (stage,) = found.stages("text")
-    assert (found.manager, found.file) == ("unbound", "/b/proscribe.conf")
-    assert (found.logs, found.units) == ("unbound.service", ("unbound.service",))
-    assert (found.checking("/x"), stage.files) == (("unbound-checkconf", "/x"), {"/b/proscribe.conf": "text"})
-    assert found.openers == [
+    found = unbound.describe_filter(made, RUNS, {})
+    (stage,) = found.make_stages("text")
+    assert (found.manager, found.file_path) == ("unbound", "/b/proscribe.conf")
+    assert (found.log_unit, found.units) == ("unbound.service", ("unbound.service",))
+    assert (found.make_check_command("/x"), stage.files) == (("unbound-checkconf", "/x"), {"/b/proscribe.conf": "text"})
+    assert found.opening_lines == [
         ("/etc/unbound/unbound.conf", 'local-data: "x.org A 1.2.3.4"', "x.org"),
         ("/a/own.conf", 'name: "Y.org."', "y.org"),
     ]
-    assert unbound.missing(made, RUNS._replace(units={}))
+    assert unbound.find_obstacle(made, RUNS._replace(pids_by_unit={}))
 
 
 def test_unbound_witness_has_digest_and_address():
     text = """  local-data: 'w.internal. 0 IN TXT "abc"'"""
-    assert unbound.LANGUAGE.witness("w.internal", "abc", "") == [text]
-    assert unbound.LANGUAGE.witness("w.internal", "abc", "127.0.0.9") == [
+    assert unbound.UNBOUND_LANGUAGE.make_witness_lines("w.internal", "abc", "") == [text]
+    assert unbound.UNBOUND_LANGUAGE.make_witness_lines("w.internal", "abc", "127.0.0.9") == [
         text,
         "  local-data: 'w.internal. 0 IN A 127.0.0.9'",
     ]
