@@ -18,7 +18,7 @@ from ansible.plugins.loader import connection_loader
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.ansible_parts import identity, part_of
+from proscribe.controller.ansible_parts import find_part, identify_task
 from proscribe.controller.compile.inventory.ignored_variables import find_ignored_policy
 from proscribe.controller.compile.inventory.in_play import (
     PlayVariables,
@@ -45,7 +45,7 @@ from proscribe.controller.report.collection.plays import (
     iterate_included_roles,
     iterate_tasks,
 )
-from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.controller.report.text.layout import fit_warning as in_lines
 from proscribe.model.finding import EXTRA_RULE_GROUPS
 from proscribe.model.plan import CONTROLS
 from proscribe.model.types.run import RegisteredRun
@@ -113,8 +113,8 @@ class ActionModule(ActionBase):
                 **compile_run(question),
                 # -b on the command line, which the plays' own `become` would hide
                 "become": bool(self._task.become),
-                "task": identity(self._task),
-                "play": identity(self._task.get_play()),
+                "task": identify_task(self._task),
+                "play": identify_task(self._task.get_play()),
                 "given": hash_task_variables(self._task),
                 # the hosts of the plays that follow: all of them without a word where nobody is left out
                 "selected": ["all"] if len(selection.hosts) == len(names) else selection.names,
@@ -180,7 +180,7 @@ class ActionModule(ActionBase):
         """Refuse a role that was included when the plans had been compiled without it, or for which something else was
         written: nobody can know of it before it is included.
         """
-        own_role = part_of(self._task, "_role", Role)
+        own_role = find_part(self._task, "_role", Role)
         role = next(iter(own_role.get_dep_chain()[-1:]), None) if own_role else None
         controls = _filter_by_tags(_list_role_controls([role.get_name()]), tags) if role else []
         missing = set(controls).difference(earlier_run["controls"] or ())
@@ -198,8 +198,8 @@ class ActionModule(ActionBase):
         role: the run is one, and so is its report.
         """
         batch = {str(name) for name in variables.get("ansible_play_batch") or names}
-        task, play = identity(self._task), identity(self._task.get_play())
-        is_in_role = bool(part_of(self._task, "_role", Role))
+        task, play = identify_task(self._task), identify_task(self._task.get_play())
+        is_in_role = bool(find_part(self._task, "_role", Role))
         # To gather a host's variables takes time, so it is left out where nothing can have been compiled before.
         others = [name for name in names if name not in batch] if self._task.get_play().serial else []
         for name in names if is_in_role else others:

@@ -18,9 +18,9 @@ from ansible.plugins.shell import ShellBase
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.base.duration import format_duration
-from proscribe.controller.ansible_parts import part_of
-from proscribe.controller.report.text.layout import warning as in_lines
-from proscribe.controller.rollout.shares import is_held_by_users
+from proscribe.controller.ansible_parts import find_part
+from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.rollout.shares import has_only_user_problems
 from proscribe.model.finding import GATES, MAX_ANSWER_BYTES
 from proscribe.model.plan import CONTROLS, format_canonical
 from proscribe.model.types.answer import ObservationAnswer
@@ -104,7 +104,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         plan = json.loads(text) if text else PlanStore(Path(run["plans"])).read_stored_plan(run["hosts"][host])
         mark, began = command.make_token(), time.monotonic()
         line, connection = command.make_command_line(mark), self._connection
-        family = part_of(connection, "_shell", ShellBase).SHELL_FAMILY
+        family = find_part(connection, "_shell", ShellBase).SHELL_FAMILY
         typed = command.wrap_command(line, family, connection.transport)
         result = self._low_level_execute_command(typed, sudoable=False)
         if self.limiter.reason:
@@ -132,7 +132,7 @@ class ActionModule(HostAction[ObservationAnswer]):
                 )
             )
         is_failed_by_gate = SETS_ASIDE_VARIABLE in self._task.vars and result.get("failed") and "record" in result
-        if is_failed_by_gate and is_held_by_users(result["record"], observation.call["gate"]):
+        if is_failed_by_gate and has_only_user_problems(result["record"], observation.call["gate"]):
             del result["failed"], result["msg"]
             result["set_aside"] = True
         return result

@@ -16,11 +16,18 @@ from ansible.plugins.action import ActionBase
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.controller.cli.variables import list_typed_variables
-from proscribe.controller.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
-from proscribe.controller.custody.selection import choose
-from proscribe.controller.custody.wording import before, losses, not_accepted
-from proscribe.controller.report.text.layout import fitted, screen_width
-from proscribe.controller.report.text.wording import clean, end_of
+from proscribe.controller.custody.request import (
+    ARGUMENTS,
+    InvalidQuarantineRequest,
+    QuarantineRequest,
+    list_mistyped_variables,
+    list_requested_hosts,
+    parse_request,
+)
+from proscribe.controller.custody.selection import select_rows
+from proscribe.controller.custody.wording import describe_operation, describe_unaccepted_losses, list_losses
+from proscribe.controller.report.text.layout import fit_lines, get_screen_width
+from proscribe.controller.report.text.wording import clean_text, find_waiver_end
 from proscribe.model.quarantined import LIST, RESTORE
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire.observation import get_registered
@@ -43,18 +50,18 @@ class ActionModule(ActionBase):
         step = arguments.pop("step")
         try:
             answer = self._read_request(arguments, variables) if step == "read" else self._choose_items(variables)
-        except Wrong as error:
+        except InvalidQuarantineRequest as error:
             raise AnsibleError(f"nothing was changed\n{error}") from None
         return {**result, **answer}
 
     def _read_request(self, arguments: Mapping[str, object], variables: Variables) -> ActionResult:
-        if mistakes := mistyped(map(str, variables), list_typed_variables(self._loader)):
-            raise Wrong(mistakes)
-        request = read(arguments)
+        if mistakes := list_mistyped_variables(map(str, variables), list_typed_variables(self._loader)):
+            raise InvalidQuarantineRequest(mistakes)
+        request = parse_request(arguments)
         run = [str(name) for name in variables["ansible_play_hosts_all"]]
         inventory = {str(name) for name in (variables.get("groups") or {}).get("all", ())}
         return {
-            "hosts": hosts_of(request, run, inventory),
+            "hosts": list_requested_hosts(request, run, inventory),
             "do": request.do,
             "format": request.format,
             "asked": request._asdict(),
@@ -62,7 +69,7 @@ class ActionModule(ActionBase):
 
     def _choose_items(self, variables: Variables) -> ActionResult:
         selection, run = variables["proscribe_asked"], variables["proscribe_compiled"]["proscribe_run"]
-        request = Request(**selection["asked"])
+        request = QuarantineRequest(**selection["asked"])
         hostvars = variables["hostvars"]
         items_by_host = {}
         for host in selection["hosts"]:
@@ -71,24 +78,26 @@ class ActionModule(ActionBase):
                 items_by_host[host] = answer["items"]
         store = PlanStore(Path(run["plans"]))
         stored = functools.cache(store.read_stored_plan)
-        chosen = choose(
+        chosen = select_rows(
             request,
             items_by_host,
             len(selection["hosts"]) - len(items_by_host),
             lambda host: stored(run["hosts"][host]),
-            {waiver["id"]: end_of(waiver["expires"], waiver.get("revoked")) for waiver in run["waivers"]},
+            {waiver["id"]: find_waiver_end(waiver["expires"], waiver.get("revoked")) for waiver in run["waivers"]},
             datetime.datetime.now(datetime.timezone.utc),
         )
-        rows = [row.as_dict() for row in chosen]
+        rows = [row.make_document() for row in chosen]
         if request.do == LIST:
             return {"rows": rows, "ids": {}}
         if request.do == RESTORE and not rows:
-            raise Wrong(["restore: found no item that matches all of the selectors, expected at least one"])
+            raise InvalidQuarantineRequest(
+                ["restore: found no item that matches all of the selectors, expected at least one"]
+            )
         check = bool(self._task.check_mode)
-        lines = map(clean, before(request.do, rows, check))
-        self._display.display(fitted("\n".join(lines), screen_width()))
-        if request.do == RESTORE and losses(rows) and not (request.accept_loss or check):
-            raise AnsibleError(not_accepted(rows))
+        lines = map(clean_text, describe_operation(request.do, rows, check))
+        self._display.display(fit_lines("\n".join(lines), get_screen_width()))
+        if request.do == RESTORE and list_losses(rows) and not (request.accept_loss or check):
+            raise AnsibleError(describe_unaccepted_losses(rows))
         ids: dict[str, list[str]] = {}
         for row in rows:
             ids.setdefault(row["host"], []).append(row["id"])

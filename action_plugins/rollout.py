@@ -13,9 +13,9 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.report.text.layout import warning as in_lines
-from proscribe.controller.rollout import Seen, objection, seen, where
-from proscribe.controller.rollout.deciding import decided, decision_on, hosts_set_aside
+from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.rollout import RolloutHost, describe_stop_place, evaluate_host, find_objection
+from proscribe.controller.rollout.deciding import decide_for_fleet, get_decision, list_set_aside_hosts
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire.observation import get_registered
 
@@ -38,22 +38,22 @@ class ActionModule(ActionBase):
         if arguments["step"] == "whole":
             run = variables["proscribe_compiled"]["proscribe_run"]
             fleet = _list_observed_hosts(variables["hostvars"], alive, run["hosts"])
-            decision = decision_on(fleet, run, dry, lambda text: self._display.warning(in_lines(text)))
+            decision = decide_for_fleet(fleet, run, dry, lambda text: self._display.warning(in_lines(text)))
             result["rollout"] = decision._asdict()
-            refusal = f"stopped {where(0)}: {decision.stop}" if decision.stop else ""
+            refusal = f"stopped {describe_stop_place(0)}: {decision.stop}" if decision.stop else ""
         else:
-            current_decision = decided()
+            current_decision = get_decision()
             if current_decision is None:
                 raise AnsibleError(f"{self._task.get_path()}: next expected hosts that proscribe_rollout('hosts') gave")
             first = str(variables["ansible_play_batch"][0])
-            refusal = objection(current_decision, first, frozenset(alive), hosts_set_aside())
+            refusal = find_objection(current_decision, first, frozenset(alive), list_set_aside_hosts())
         if refusal and not dry:
             # Not raised: the callbacks tell a run that stops from a step that fails.
             result.update(failed=True, stopped=True, msg=refusal)
         return result
 
 
-def _list_observed_hosts(hostvars: Any, names: Iterable[str], plans: Mapping[str, str]) -> list[Seen]:
+def _list_observed_hosts(hostvars: Any, names: Iterable[str], plans: Mapping[str, str]) -> list[RolloutHost]:
     """What these hosts answered, those that did; `plans` has the digest of each one's plan."""
     answers: list[tuple[str, Any]] = [(name, get_registered(hostvars, name, "proscribe_observed")) for name in names]
-    return [seen(name, plans.get(name, ""), observed) for name, observed in answers if "record" in observed]
+    return [evaluate_host(name, plans.get(name, ""), observed) for name, observed in answers if "record" in observed]

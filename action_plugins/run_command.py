@@ -20,8 +20,8 @@ from proscribe.controller.cli.variables import COMMANDS, list_typed_variables, m
 from proscribe.controller.compile.inventory.ignored_variables import find_policy_mistakes
 from proscribe.controller.compile.inventory.in_play import find_play_only_variables
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.controller.report.text.layout import screen_width
-from proscribe.controller.report.text.wording import clean
+from proscribe.controller.report.text.layout import get_screen_width
+from proscribe.controller.report.text.wording import clean_text
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire import installation
 
@@ -61,11 +61,11 @@ class ActionModule(ActionBase):
         end = words.index("--") if "--" in words else len(words)
         inventory_options = _list_inventory_options(variables) if command not in COMMANDS_WITHOUT_INVENTORY else []
         argv = [sys.executable, str(installation.COMMAND_PATH), command, *words[:end], *inventory_options, *words[end:]]
-        environment = {**os.environ, "COLUMNS": str(screen_width())}
+        environment = {**os.environ, "COLUMNS": str(get_screen_width())}
         completed = subprocess.run(
             argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
-        lines = [clean(line) for line in (completed.stdout + completed.stderr).splitlines()]
+        lines = [clean_text(line) for line in (completed.stdout + completed.stderr).splitlines()]
         text = "\n".join(lines)
         has_two_answers = command in ANSWERING_COMMANDS and "explain_expect" not in command_variables
         if completed.returncode not in ((0, 1) if has_two_answers else (0,)):

@@ -27,8 +27,8 @@ from proscribe.controller.compile.inventory.selection import select_hosts
 from proscribe.controller.compile.plans.policy import read_all_restrictions
 from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Restrictions
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
-from proscribe.controller.report.text.layout import warning as in_lines
-from proscribe.controller.schedule.rendered import Here, plan
+from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.schedule.rendered import ScheduleController, plan_schedule
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire import installation
 
@@ -76,7 +76,7 @@ class ActionModule(ActionBase):
             environment = {ENVIRONMENT_VARIABLE: str(find_reports_folder(selection.hosts, sources))}
             if program := os.environ.get(PLAYBOOK_PROGRAM_VARIABLE):
                 environment[PLAYBOOK_PROGRAM_VARIABLE] = program
-            here = Here(
+            here = ScheduleController(
                 str(installation.PROJECT_DIRECTORY),
                 pwd.getpwuid(os.getuid()).pw_name,
                 os.getuid() == 0,
@@ -85,7 +85,7 @@ class ActionModule(ActionBase):
                 environment,
             )
             local = any(self._is_local_host(hostvars, name) for name in selection.names)
-            schedule = plan(selection.hosts, restrictions, here, elsewhere, local)
+            schedule = plan_schedule(selection.hosts, restrictions, here, elsewhere, local)
             result["schedule"] = {**schedule, "selected": set_up}
         except PolicyErrors as error:
             count = f"{len(error.errors)} mistakes" if len(error.errors) > 1 else "a mistake"

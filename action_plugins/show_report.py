@@ -20,9 +20,9 @@ from proscribe.controller.cli.variables import list_typed_variables
 from proscribe.controller.compile.inventory.in_play import PlayVariables
 from proscribe.controller.compile.inventory.reports_place import find_reports_place
 from proscribe.controller.compile.inventory.selection import select_hosts
-from proscribe.controller.policy_errors import PolicyErrors, unknown_variables
-from proscribe.controller.report.terminal.summary import Screen
-from proscribe.controller.report.text.layout import screen_width
+from proscribe.controller.policy_errors import PolicyErrors, list_variable_mistakes
+from proscribe.controller.report.terminal.summary import TerminalScreen
+from proscribe.controller.report.text.layout import get_screen_width
 from proscribe.model.types.run import ActionResult, Variables
 
 VARIABLE_PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
         _, options = self.validate_argument_spec(REPORT_OPTIONS)
         extra_variables = list_typed_variables(self._loader)
         known_variables = [f"{VARIABLE_PREFIX}{name}" for name in REPORT_OPTIONS]
-        if mistakes := unknown_variables(extra_variables, extra_variables, VARIABLE_PREFIX, known_variables):
+        if mistakes := list_variable_mistakes(extra_variables, extra_variables, VARIABLE_PREFIX, known_variables):
             raise AnsibleError("\n".join(mistakes))
         options["write"] = options["write"] and not self._task.check_mode
         try:
@@ -62,7 +62,7 @@ class ActionModule(ActionBase):
                 **{**options, "since": since, "format": options["format"] or None}, inventory=inventory
             )
             result["text"] = word.compose_answer(
-                arguments, Screen(screen_width(), sys.maxsize, False, os.getcwd()), place
+                arguments, TerminalScreen(get_screen_width(), sys.maxsize, False, os.getcwd()), place
             )
         except (CommandError, PolicyErrors, argparse.ArgumentTypeError) as error:
             raise AnsibleError(str(error)) from None

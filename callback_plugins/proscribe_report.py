@@ -54,7 +54,7 @@ from proscribe.controller.report.collection.plays import (
     is_compiling_play,
 )
 from proscribe.controller.report.evaluation import verdict
-from proscribe.controller.report.text.wording import clean
+from proscribe.controller.report.text.wording import clean_text
 from proscribe.controller.rollout import deciding
 from proscribe.model.types.run import CompiledRun, RunCommand
 from proscribe_ansible.exit_code import PlaybookExitCode
@@ -81,7 +81,7 @@ def guard_event(method: Callable[..., None]) -> Callable[..., None]:
             try:
                 method(self, *args, **kwargs)
             except Exception as error:  # whatever it is: the next events still have to be collected
-                self.exit_code.report_failure(f"{method.__name__}: {type(error).__name__}: {clean(error)}")
+                self.exit_code.report_failure(f"{method.__name__}: {type(error).__name__}: {clean_text(error)}")
 
     return call
 
@@ -92,7 +92,7 @@ def _read_command() -> RunCommand:
     cli.init_parser()
     table = cli.parser._option_string_actions
     options = {option: (action.dest, action.nargs != 0) for option, action in table.items()}
-    return read_call(sys.argv, os.environ, options, get_working_directory(os.environ)).as_dict()
+    return read_call(sys.argv, os.environ, options, get_working_directory(os.environ)).make_document()
 
 
 def _is_linear_strategy(strategy: str) -> bool:
@@ -139,7 +139,7 @@ class CallbackModule(CallbackBase):
         self._run: ReportedPlaybookRun | None = None  # the one that goes on
         self._mistake = ""
         self.exit_code = PlaybookExitCode(self.terminal)
-        deciding.begins(None)
+        deciding.begin_rollout(None)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
@@ -160,7 +160,7 @@ class CallbackModule(CallbackBase):
             # Where only unknown tags are named, no task begins that could say so.
             for tags in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
                 if mistake := describe_unknown_tags(tags or (), known_tags):
-                    self._display.error(clean(mistake))
+                    self._display.error(clean_text(mistake))
                     self.exit_code.add_code(verdict.MISTAKE_EXIT)
 
     def joins(self, play: Any, manager: Any) -> None:
@@ -244,7 +244,7 @@ class CallbackModule(CallbackBase):
         self._count_play_failures()
         active.register_play(play, _is_linear_strategy)
         self._is_own_play_running = is_own
-        decision = deciding.decided() if has_task(play, ROLLOUT_ACTION) else None
+        decision = deciding.get_decision() if has_task(play, ROLLOUT_ACTION) else None
         if decision is not None and self._run is not None:
             self._run.take_decision(decision)
 
@@ -278,7 +278,9 @@ class CallbackModule(CallbackBase):
         except OSError:
             self.exit_code.add_code(verdict.INTERRUPTED_EXIT)
         except Exception as error:
-            self.exit_code.report_failure(f"the report of an interrupted run: {type(error).__name__}: {clean(error)}")
+            self.exit_code.report_failure(
+                f"the report of an interrupted run: {type(error).__name__}: {clean_text(error)}"
+            )
         self.exit_code.write_exit_file()
         return self.exit_code.compute_exit_code()
 

@@ -38,7 +38,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.controller.ansible_parts import identity
+from proscribe.controller.ansible_parts import identify_task
 from proscribe.controller.report.collection.invocation import get_working_directory
 from proscribe.controller.report.collection.plays import (
     CHOICE_ACTION,
@@ -58,9 +58,9 @@ from proscribe.controller.report.collection.progress import ProgressLine
 from proscribe.controller.report.evaluation.advice import shorten_path
 from proscribe.controller.report.storage.difference_files import DifferenceFiles
 from proscribe.controller.report.terminal import differences
-from proscribe.controller.report.terminal.dry_run import DryRun
-from proscribe.controller.report.text.layout import fitted, screen_width
-from proscribe.controller.report.text.wording import PREFIXES, clean, message, unreachable
+from proscribe.controller.report.terminal.dry_run import DryRunChanges
+from proscribe.controller.report.text.layout import fit_lines, get_screen_width
+from proscribe.controller.report.text.wording import ANSIBLE_PREFIXES, clean_message, clean_text, describe_unreachable
 
 ReportedDifference = Mapping[str, Any]  # of a file, as its module reports it
 
@@ -97,8 +97,8 @@ class CallbackModule(Default):
         self._is_quiet = False
         self._mistakes: set[str] = set()
         self._files: DifferenceFiles | None = None
-        self._dry_run = DryRun()
-        self._changes_by_digest: dict[str, list[differences.Change]] = {}  # by what they were made of
+        self._dry_run = DryRunChanges()
+        self._changes_by_digest: dict[str, list[differences.ModuleChange]] = {}  # by what they were made of
         self._pending_differences: tuple[object, list[ReportedDifference]] = (
             None,
             [],
@@ -155,7 +155,7 @@ class CallbackModule(Default):
         if get_action_name(result.task) == ROLLOUT_ACTION and result.result.get("stopped"):
             return  # the run stops here; the report ends with why
         ignored = " (ignored)" if ignore_errors else ""
-        message_text = f"failed: {self._format_host(result)}: {message(self._find_message(result))}{ignored}"
+        message_text = f"failed: {self._format_host(result)}: {clean_message(self._find_message(result))}{ignored}"
         self._show_text(message_text, C.COLOR_ERROR, failure=True)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -163,7 +163,7 @@ class CallbackModule(Default):
             super().v2_runner_on_unreachable(result)
             return
         self._show_warnings(result)
-        message_text = f"unreachable: {self._format_host(result)}: {unreachable(result.result.get('msg'))}"
+        message_text = f"unreachable: {self._format_host(result)}: {describe_unreachable(result.result.get('msg'))}"
         self._show_text(message_text, C.COLOR_UNREACHABLE, failure=True)
 
     def v2_on_file_diff(self, result: Any) -> None:
@@ -180,11 +180,11 @@ class CallbackModule(Default):
             get_action_name(result.task) in CHANGING_ACTIONS
         ):  # its actions are reported with them, as soon as it is known how it ended
             self._pending_differences = (_identify_result(result), file_differences)
-        elif changes := differences.changes(file_differences):
-            lines = [f"{self._format_host(result)}:", *(f"  {line}" for line in differences.listed(changes))]
+        elif changes := differences.summarise_differences(file_differences):
+            lines = [f"{self._format_host(result)}:", *(f"  {line}" for line in differences.format_changes(changes))]
             lines += (
                 []
-                if all(difference.whole for difference in changes)
+                if all(difference.is_complete for difference in changes)
                 else [f"  all of it: {self._write_full_difference(result, file_differences)}"]
             )
             self._show_text("\n".join(lines))
@@ -196,11 +196,11 @@ class CallbackModule(Default):
         try:
             host, module = result.host.get_name(), get_action_name(result.task)
             path = self._files.write_difference(
-                host, module, _compute_digest(file_differences), differences.text_of(file_differences)
+                host, module, _compute_digest(file_differences), differences.format_full_differences(file_differences)
             )
         except OSError as error:
-            return f"could not be written: {clean(error)}"
-        return clean(shorten_path(str(path), get_working_directory(os.environ)))
+            return f"could not be written: {clean_text(error)}"
+        return clean_text(shorten_path(str(path), get_working_directory(os.environ)))
 
     def _show_changes(self, result: Any) -> None:
         """What a task has changed or would change: each action with its difference where that is to be shown; for a
@@ -213,31 +213,33 @@ class CallbackModule(Default):
         shown, differing = self._pending_differences
         differing = differing if shown == _identify_result(result) else []
         changes = self._sum_up_changes(differing, actions if isinstance(actions, list) else [result.task.get_name()])
-        file = "" if all(change.whole for change in changes) else self._write_full_difference(result, differing)
+        file = "" if all(change.is_complete for change in changes) else self._write_full_difference(result, differing)
         host = self._format_host(result)
         if is_own_action and result.task.check_mode:
-            self._dry_run.add(host, get_action_name(result.task), changes, notes, file)
+            self._dry_run.add_host_changes(host, get_action_name(result.task), changes, notes, file)
             return
         change_label = "would change" if result.task.check_mode else "changed"
-        for line in differences.listed(changes):
+        for line in differences.format_changes(changes):
             self._show_text(f"  {line}" if line.startswith(" ") else f"{change_label}: {host} {line}", C.COLOR_CHANGED)
         if file:
             self._show_text(f"    all of it: {file}")
         for note in notes:
-            self._show_text(f"note: {host}: {clean(note)}")
+            self._show_text(f"note: {host}: {clean_text(note)}")
 
-    def _sum_up_changes(self, differing: list[ReportedDifference], actions: list[Any]) -> list[differences.Change]:
+    def _sum_up_changes(
+        self, differing: list[ReportedDifference], actions: list[Any]
+    ) -> list[differences.ModuleChange]:
         """The changes of an answer. Ten thousand equal hosts have one answer, and to sum it up takes 20 ms."""
         key = _compute_digest([*differing, {"actions": actions}])
         if key not in self._changes_by_digest:
             if len(self._changes_by_digest) >= MAX_REMEMBERED_ANSWERS:
                 self._changes_by_digest.clear()
-            self._changes_by_digest[key] = differences.changes(differing, actions)
+            self._changes_by_digest[key] = differences.summarise_differences(differing, actions)
         return self._changes_by_digest[key]
 
     def _show_dry_run(self) -> None:
         """Show what the dry run has found so far."""
-        for block in self._dry_run.taken():
+        for block in self._dry_run.take_blocks():
             head, *lines = block
             self._show_text(head, C.COLOR_CHANGED)
             self._show_text("\n".join(lines))
@@ -248,7 +250,7 @@ class CallbackModule(Default):
         if text in self._mistakes:
             return
         self._mistakes.add(text)
-        lines = [clean(line) for line in PREFIXES.sub("", text).splitlines()]
+        lines = [clean_text(line) for line in ANSIBLE_PREFIXES.sub("", text).splitlines()]
         self._show_text("\n".join(lines), C.COLOR_ERROR, failure=True)
 
     def _find_message(self, result: Any) -> Any:
@@ -261,7 +263,7 @@ class CallbackModule(Default):
         return message or result.result.get("module_stderr")
 
     def _format_host(self, result: Any) -> str:
-        return clean(self.host_label(result))
+        return clean_text(self.host_label(result))
 
     def _show_warnings(self, result: Any) -> None:
         if result.warnings or result.deprecations:  # a copy of the whole result costs more than all else here
@@ -274,7 +276,7 @@ class CallbackModule(Default):
 
     def _show_text(self, text: str, color: str | None = None, failure: bool = False) -> None:
         self._remove_progress_line()
-        text = fitted(text, screen_width())
+        text = fit_lines(text, get_screen_width())
         self._display.display(text, color=color, stderr=failure and self.get_option("display_failed_stderr"))
 
     def _remove_progress_line(self) -> None:
@@ -302,7 +304,7 @@ class CallbackModule(Default):
 
 def _identify_result(result: Any) -> tuple[Any, Any]:
     """Which result it is; a callback has another object of it for each event."""
-    return result.host.get_name(), identity(result.task)
+    return result.host.get_name(), identify_task(result.task)
 
 
 def _compute_digest(document: Sequence[Mapping[str, object]]) -> str:

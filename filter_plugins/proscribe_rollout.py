@@ -12,7 +12,7 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.rollout.deciding import decision
+from proscribe.controller.rollout.deciding import make_decision
 
 DOCUMENTATION = r"""
 name: proscribe_rollout
@@ -55,7 +55,7 @@ def proscribe_rollout(hostvars: Any, part: str) -> list[Any]:
     """That part of the decision. Jinja would keep a value that is worked out from constants alone, so this has a
     variable.
     """
-    decided = decision(Display().warning) if hostvars else None
+    decided = make_decision(Display().warning) if hostvars else None
     if part == "hosts":
         return list(decided.hosts if decided and decided.hosts else NO_HOSTS_PATTERN)
     return list(decided.batches if decided and decided.batches else [1])

@@ -193,7 +193,7 @@ def main() -> None:
     text, *parts = marshal.loads(base64.b64decode(arguments["stream"].split()[-1]))
     loader = types.ModuleType("loader")
     exec(text, loader.__dict__)  # noqa: S102 - the project's own code, from its controller
-    print(json.dumps(loader.answered(*parts)))
+    print(json.dumps(loader.run_call(*parts)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ sys.path[:0] = [str(HERE.parent / "module_utils"), str(HERE / "unit/helpers")]
 from fleets import PROCESS, WAIVERS, WECHAT, answer, clean_answer, no_policy, run, wechat  # noqa: E402
 from proscribe.controller.report.collection.events import Collector  # noqa: E402
 from proscribe.controller.report.evaluation.reconcile import make_run_report  # noqa: E402
-from proscribe.controller.report.page.document import page  # noqa: E402
+from proscribe.controller.report.page.document import render_page  # noqa: E402
 
 PICTURE = HERE.parent / "docs/pictures/report-page.png"
 DEPARTMENTS = {"press": ["web02", "pc17"], "finance": ["web01", "db01"], "it": ["build01", "build02"]}
@@ -29,7 +29,7 @@ def main():
     report = {**make_run_report(collector.run, fleet, "2026-11-25T00:31:00Z"), "departments": DEPARTMENTS}
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch, "report.html")
-        made.write_text("".join(page(report, iter(fleet.records))), encoding="utf-8")
+        made.write_text("".join(render_page(report, iter(fleet.records))), encoding="utf-8")
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,900"]
         argv = ["chromium", *options, f"--user-data-dir={scratch}/profile", f"--screenshot={PICTURE}", made.as_uri()]
         return subprocess.run(argv, stderr=subprocess.DEVNULL, check=False).returncode

@@ -2,7 +2,7 @@
 
 import re
 
-from proscribe.controller.report.text.layout import cells
+from proscribe.controller.report.text.layout import measure_columns
 
 # A command is one line, however wide the screen is (controller/report/text/command.py).
 # A path with a blank is in quotes.
@@ -13,7 +13,7 @@ COMMAND = re.compile(
 
 def too_wide(printed, width):
     """The lines that are wider than the screen, but commands, and paths or identifiers alone, which people copy."""
-    wide = [line for line in printed.splitlines() if cells(line) > width]
+    wide = [line for line in printed.splitlines() if measure_columns(line) > width]
     return [line for line in wide if len(line.split()) > 1 and not COMMAND.match(line)]
 
 

@@ -25,9 +25,9 @@ from ansible.plugins.shell import ShellBase
 from proscribe.base.duration import format_duration
 from proscribe.base.moments import format_timestamp
 from proscribe.base.ownership import find_account_name
-from proscribe.controller.ansible_parts import part_of
-from proscribe.controller.report.text.layout import prose, screen_width
-from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.controller.ansible_parts import find_part
+from proscribe.controller.report.text.layout import fit_message, get_screen_width
+from proscribe.controller.report.text.layout import fit_warning as in_lines
 from proscribe.host.audit_program import PROGRAM_PATH
 from proscribe.model.types.answer import ModuleAnswer, SharedTurn, TurnEntry
 from proscribe.model.types.run import ActionResult, CompiledRun, Variables
@@ -166,7 +166,7 @@ class HostAction(ActionBase, Generic[Read]):
         """Say for whom a host is waited for, now: Ansible keeps a warning until the task is over."""
         since = f"{busy['by']}, which has been changing it since {busy['since']}"
         message = f"{host}: waits for {since}, until {format_timestamp(time.time() + wait)} at the latest"
-        self._display.display(prose(message, screen_width()), C.COLOR_WARN, stderr=True)
+        self._display.display(fit_message(message, get_screen_width()), C.COLOR_WARN, stderr=True)
 
     def _execute_and_read(self, variables: Variables, name: str | None, arguments: Mapping[str, object]) -> Read:
         """What a module answers to one call, read."""
@@ -252,7 +252,7 @@ class HostAction(ActionBase, Generic[Read]):
     def cleanup(self, force: bool = False) -> None:
         """Take away what the module needed on the host, which may have no end there either."""
         if self.limiter.reason:
-            part_of(self._connection, "_shell", ShellBase).tmpdir = None  # it is given up
+            find_part(self._connection, "_shell", ShellBase).tmpdir = None  # it is given up
             return
         limiter = OutputLimiter(MAX_ERROR_BYTES, GRACE_SECONDS)
         try:

@@ -18,7 +18,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.utils.display import Display
 from proscribe.base.duration import format_duration
-from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.controller.report.text.layout import fit_warning as in_lines
 from proscribe.model.finding import MAX_ANSWER_BYTES
 from proscribe.model.types.answer import ObservationAnswer
 from proscribe.wire.observation import HostObservation, get_compiled_run, has_no_answer, parse_observation

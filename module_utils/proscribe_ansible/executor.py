@@ -114,7 +114,7 @@ class MemberResults:
         if task not in self._plain:
             self._plain[task] = _is_plain_task(member.task)
         plain = self._plain[task] and answer is not None
-        result = question.observation.noted(answer.copy()) if answer is not None and plain else {}
+        result = question.observation.note_cached(answer.copy()) if answer is not None and plain else {}
         wire, model = self._models.get(route, (None, {}))
         if wire is not None and plain and _find_differing_keys(model, result) <= ANSWER_KEYS:
             self._alike.setdefault(route, []).append((member.name, {key: result[key] for key in ANSWER_KEYS}))

@@ -7,9 +7,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from proscribe.controller.files import naming
+from proscribe.controller.files import name_file_in_errors
 from proscribe.controller.report.evaluation import verdict
-from proscribe.controller.report.text.wording import clean
+from proscribe.controller.report.text.wording import clean_text
 
 from proscribe_ansible.terminal import RunTerminal
 
@@ -69,12 +69,12 @@ class PlaybookExitCode:
         if not path:
             return
         try:
-            with naming(path):
+            with name_file_in_errors(path):
                 Path(path).write_text(self._find_worst_code() + "\n", encoding="utf-8")
             self._is_unwritten = False
         except OSError as error:
             self._is_unwritten = True
-            self._terminal.display.error(f"cannot write the exit code: {clean(error)}")
+            self._terminal.display.error(f"cannot write the exit code: {clean_text(error)}")
 
     def exit_playbook(self) -> None:
         """End ansible-playbook with the code, unless somebody else does.

@@ -31,8 +31,8 @@ class ModuleCall(AnsibleModule):
         super().__init__(argument_spec={**argument_spec, **RUN_ARGUMENT}, **more)
         self.host = Host()
         run = self.params.pop("run") or {}
-        self.host.by = run.get("by") or ""
-        self.host.patience = run.get("wait") or self.host.patience
+        self.host.changed_by = run.get("by") or ""
+        self.host.lock_timeout = run.get("wait") or self.host.lock_timeout
 
     def _log_invocation(self) -> None:
         parameters = {

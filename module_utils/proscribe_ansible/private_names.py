@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ansible.release import __version__
 from ansible.utils.display import Display
-from proscribe.controller.report.text.layout import warning as in_lines
+from proscribe.controller.report.text.layout import fit_warning as in_lines
 
 NAME_SEPARATOR = "|"  # between the names that one thing has in different releases
 

@@ -24,7 +24,7 @@ from ansible.playbook.play import Play
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import callback_loader
 from ansible.plugins.strategy import StrategyBase
-from proscribe.controller.ansible_parts import part_of
+from proscribe.controller.ansible_parts import find_part
 from proscribe.controller.report.collection import active
 
 from proscribe_ansible.private_names import ENDING, JOINING, has_all_names
@@ -44,7 +44,7 @@ def register_report(action: str, directory: Path) -> None:
     for frame in _list_callers():
         strategy, iterator = frame.f_locals.get("self"), frame.f_locals.get("iterator")
         if isinstance(strategy, StrategyBase) and iterator is not None:
-            play, manager = part_of(iterator, "_play", Play), part_of(strategy, "_tqm", TaskQueueManager)
+            play, manager = find_part(iterator, "_play", Play), find_part(strategy, "_tqm", TaskQueueManager)
             has_names = has_all_names(ENDING, {"TaskQueueManager()": manager})
             has_names = has_all_names(JOINING, {"CallbackBase": CallbackBase}) and has_names
             if play is not None and has_names and (callback := _load_callback(action, directory)):
@@ -123,7 +123,7 @@ def _wrap_shortened(
 
 def count_failures(manager: Any) -> int:
     """How many failures of hosts, and hosts that could not be reached, Ansible has counted so far."""
-    stats = part_of(manager, "_stats", AggregateStats)
+    stats = find_part(manager, "_stats", AggregateStats)
     return sum(sum(getattr(stats, kind, {}).values()) for kind in ("failures", "dark"))
 
 

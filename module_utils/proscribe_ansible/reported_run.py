@@ -12,7 +12,7 @@ from typing import Any
 from ansible import context
 from proscribe.base.moments import format_timestamp
 from proscribe.controller.custody import request, wording
-from proscribe.controller.custody.outcome import Course
+from proscribe.controller.custody.outcome import QuarantineRun
 from proscribe.controller.enforcement_points.observed import observe_points
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.collection.lift_results import collect_lift_results
@@ -33,9 +33,9 @@ from proscribe.controller.report.storage import lift_file
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import RunJournal
 from proscribe.controller.report.terminal import lifting, summary
-from proscribe.controller.report.text.command import Call
-from proscribe.controller.report.text.wording import clean, message, unreachable
-from proscribe.controller.rollout import Decision, deciding
+from proscribe.controller.report.text.command import RunCall
+from proscribe.controller.report.text.wording import clean_message, clean_text, describe_unreachable
+from proscribe.controller.rollout import RolloutDecision, deciding
 from proscribe.model.quarantined import LIST
 from proscribe.model.types.answer import ObservationAnswer
 from proscribe.model.types.run import CompiledRun
@@ -57,10 +57,10 @@ class ReportedPlaybookRun:
         for closed in closing.close_unfinished_runs(Path(run["directory"]).parent, run["id"], terminal.show_warning):
             terminal.show_warning(closed.text)
         self.collector = Collector(run)
-        self.course = Course(list(run["hosts"])) if run["mode"] == QUARANTINE else None
+        self.course = QuarantineRun(list(run["hosts"])) if run["mode"] == QUARANTINE else None
         self._directory: ReportDirectory | None = None
         self._journal: RunJournal | None = None
-        deciding.begins(run if self.collector.is_changing else None)
+        deciding.begin_rollout(run if self.collector.is_changing else None)
         unreported = run["mode"] in (LIFT, QUARANTINE)
         name = run["mode"] if unreported else run["playbook"]
         self._progress = RunProgress(name, len(run["hosts"]), terminal.can_rewrite_line(), time.monotonic)
@@ -72,7 +72,7 @@ class ReportedPlaybookRun:
 
     # -- events --------------------------------------------------------------------------------------------------------
 
-    def take_decision(self, decision: Decision) -> None:
+    def take_decision(self, decision: RolloutDecision) -> None:
         """Take the decision of a play that corrects; a play with batches begins once for each."""
         if self.collector.measure_rollout() is None:
             self.collector.decided(
@@ -94,9 +94,9 @@ class ReportedPlaybookRun:
             record = self.collector.answered(host, host_answer.get("record"))
             self.show_progress()
             if record:
-                deciding.answered(host, {"drifted": host_answer.get("drifted", []), "record": record})
+                deciding.record_host_answer(host, {"drifted": host_answer.get("drifted", []), "record": record})
             if host_answer.get("set_aside"):
-                deciding.set_aside(host)
+                deciding.record_set_aside(host)
         elif action in CONTROL_BY_ACTION:
             self.collector.changed(host, CONTROL_BY_ACTION[action], result.result, is_dry_run=result.task.check_mode)
             self.show_progress()
@@ -105,9 +105,13 @@ class ReportedPlaybookRun:
 
     def take_failure(self, result: Any, is_ignored: bool) -> None:
         """Take the result of a task that failed."""
-        action, host, reason = get_action_name(result.task), result.host.get_name(), message(result.result.get("msg"))
+        action, host, reason = (
+            get_action_name(result.task),
+            result.host.get_name(),
+            clean_message(result.result.get("msg")),
+        )
         if self.course is not None:
-            self.course.failed(host, reason)
+            self.course.record_failure(host, reason)
             _take_quarantine_event(self.course, action, host, result.result)
         elif action == ROLLOUT_ACTION and result.result.get("stopped"):
             if "rollout" in result.result:
@@ -119,7 +123,7 @@ class ReportedPlaybookRun:
             self.collector.changed(host, CONTROL_BY_ACTION[action], result.result, is_dry_run=result.task.check_mode)
             self.collector.failed(host, CONTROL_BY_ACTION[action], reason)
             if result.result.get("busy"):
-                deciding.set_aside(host)
+                deciding.record_set_aside(host)
         elif action in OBSERVE_ACTIONS or not is_ignored:
             repeats = bool(getattr(result.task, "vars", {}).get(REPEATS_FAILURES_VARIABLE))
             if not (repeats and self.collector.has_failed_control(host)):
@@ -127,9 +131,9 @@ class ReportedPlaybookRun:
 
     def take_unreachable(self, result: Any) -> None:
         """Take that a host could not be reached, or not any more."""
-        host, reason = result.host.get_name(), unreachable(result.result.get("msg"))
+        host, reason = result.host.get_name(), describe_unreachable(result.result.get("msg"))
         if self.course is not None:
-            self.course.failed(host, f"unreachable: {reason}")
+            self.course.record_failure(host, f"unreachable: {reason}")
         self.collector.unreachable(host, reason)
         self.show_progress()
 
@@ -150,7 +154,7 @@ class ReportedPlaybookRun:
             yield
         except (OSError, ValueError) as error:
             self._close_journal()
-            self._exit_code.report_failure(f"the report cannot be written: {clean(error)}")
+            self._exit_code.report_failure(f"the report cannot be written: {clean_text(error)}")
 
     def _close_journal(self) -> None:
         if self._journal is not None:
@@ -186,29 +190,33 @@ class ReportedPlaybookRun:
         # `compile_plans` has shown its own warnings already.
         for warning in run.report["warnings"][len(self.collector.run.get("warnings", ())) :]:
             self._terminal.show_warning(warning)
-        self._terminal.print_rendered(lambda screen: summary.render(run.report, run.records, screen, run.directory))
+        self._terminal.print_rendered(
+            lambda screen: summary.render_summary(run.report, run.records, screen, run.directory)
+        )
         self._exit_code.conclude_run(run.verdict)
 
     def _end_lift(self, failed: bool) -> None:
         collector, check = self.collector, bool(context.CLIARGS.get("check"))
         run = collector.run
-        enforce_call = Call.of(run).instead("enforce", run["limit"] or "", dry=False)
-        lifted_hosts = lifting.lifted_hosts(collector.expected, collector.host_states)
+        enforce_call = RunCall.read_run_call(run).make_other_playbook_command(
+            "enforce", run["limit"] or "", is_dry_run=False
+        )
+        lifted_hosts = lifting.list_lifted_hosts(collector.expected, collector.host_states)
         lift_path = "" if check else self._write_lift_file(lifted_hosts)
         if not check:
             results = collect_lift_results(run, collector.expected, collector.host_states)
             for warning in publish_lift(run, format_timestamp(time.time()), results):
                 self._terminal.show_warning(warning)
         self._terminal.print_rendered(
-            lambda screen: lifting.render(
+            lambda screen: lifting.render_lifting(
                 collector.expected,
                 collector.host_states,
-                check=check,
+                is_check=check,
                 width=screen.width,
-                back=enforce_call.line(screen.here) if enforce_call else "",
-                apart=run.get("not_served") or {},
+                restore_command=enforce_call.line(screen.working_directory) if enforce_call else "",
+                unserved_hosts=run.get("not_served") or {},
                 controls=run["controls"] or (),
-                file=lift_path,
+                difference_file=lift_path,
             )
         )
         self._conclude_run(verdict.judge_lift_run(collector.expected, lifted_hosts, failed))
@@ -224,16 +232,24 @@ class ReportedPlaybookRun:
             self._terminal.show_warning(f"what this run lifted is in no file: {error}")
             return ""
 
-    def _end_quarantine(self, course: Course, failed: bool) -> None:
+    def _end_quarantine(self, course: QuarantineRun, failed: bool) -> None:
         check = bool(context.CLIARGS.get("check"))
         if course.do != LIST:
-            self._terminal.print_rendered(lambda screen: wording.ended(course, check=check, width=screen.width))
-        elif course.format == request.JSON:
-            self._terminal.give_answer(json.dumps(course.document(), indent=2))
+            self._terminal.print_rendered(
+                lambda screen: wording.describe_result(course, is_check=check, width=screen.width)
+            )
+        elif course.format == request.JSON_FORMAT:
+            self._terminal.give_answer(json.dumps(course.make_document(), indent=2))
         else:
-            self._terminal.print_rendered(lambda screen: wording.table(course, screen.width))
-        broken_count = sum(len(host_list["broken"]) for host_list in course.listed.values()) if course.do == LIST else 0
-        self._conclude_run(verdict.judge_quarantine_run(len(course.hosts), len(course.listed), failed, broken_count))
+            self._terminal.print_rendered(lambda screen: wording.format_quarantine_table(course, screen.width))
+        broken_count = (
+            sum(len(host_list["broken"]) for host_list in course.listed_quarantines.values())
+            if course.do == LIST
+            else 0
+        )
+        self._conclude_run(
+            verdict.judge_quarantine_run(len(course.hosts), len(course.listed_quarantines), failed, broken_count)
+        )
 
     def _conclude_run(self, run_verdict: verdict.RunVerdict) -> None:
         interruption = self.collector.interruption_reason
@@ -246,11 +262,11 @@ def _get_whole_result(result: Any) -> ObservationAnswer:
     return host_answer
 
 
-def _take_quarantine_event(course: Course, action: str, host: str, result: Any) -> None:
+def _take_quarantine_event(course: QuarantineRun, action: str, host: str, result: Any) -> None:
     """Take an event of a run over quarantines."""
     if action == QUARANTINE_ACTION:
-        course.answered(host, result)
+        course.record_answer(host, result)
     elif action == CHOICE_ACTION and "asked" in result:
-        course.began(result)
+        course.record_start(result)
     elif action == CHOICE_ACTION and "rows" in result:
-        course.chose(result)
+        course.record_selection(result)

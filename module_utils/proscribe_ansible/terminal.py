@@ -14,10 +14,10 @@ from ansible.utils import color
 from ansible.utils.display import Display
 from proscribe.controller.report.collection.invocation import get_working_directory
 from proscribe.controller.report.collection.progress import ProgressLine
-from proscribe.controller.report.terminal.summary import Screen
-from proscribe.controller.report.text.layout import fitted, screen_width
-from proscribe.controller.report.text.layout import warning as in_lines
-from proscribe.controller.report.text.wording import PREFIXES, clean
+from proscribe.controller.report.terminal.summary import TerminalScreen
+from proscribe.controller.report.text.layout import fit_lines, get_screen_width
+from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.report.text.wording import ANSIBLE_PREFIXES, clean_text
 
 STDOUT_CALLBACK = "proscribe_stdout"
 # Screens that are one document for a program; what is printed beside it goes to stderr.
@@ -50,16 +50,16 @@ class RunTerminal:
         document = C.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] in DOCUMENT_CALLBACKS
         self.display.display(text, stderr=document, **options)
 
-    def print_rendered(self, render: Callable[[Screen], str]) -> None:
+    def print_rendered(self, render: Callable[[TerminalScreen], str]) -> None:
         """Print what `render` makes for the screen; a log file gets it without colours."""
         interactive = sys.stdout.isatty()
         # What is piped or kept in a file has no screen to fit.
-        width, lines = screen_width(), shutil.get_terminal_size().lines if interactive else sys.maxsize
+        width, lines = get_screen_width(), shutil.get_terminal_size().lines if interactive else sys.maxsize
         colours = interactive and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
         here = get_working_directory(os.environ)
-        self.show_text(render(Screen(width, lines, colours, here)), screen_only=True)
+        self.show_text(render(TerminalScreen(width, lines, colours, here)), screen_only=True)
         if C.DEFAULT_LOG_PATH:
-            self.display.display(render(Screen(width, lines, False, here)), log_only=True)
+            self.display.display(render(TerminalScreen(width, lines, False, here)), log_only=True)
 
     def give_answer(self, text: str) -> None:
         """Give the launcher an answer for machines, on a descriptor with nothing else on it; else it is printed."""
@@ -72,20 +72,20 @@ class RunTerminal:
 
     def show_warning(self, text: str) -> None:
         """Print a warning."""
-        self.display.warning(in_lines(clean(text)))
+        self.display.warning(in_lines(clean_text(text)))
 
     def show_policy_mistake(self, text: str) -> None:
         """Print a mistake in the policy, unless our own screen did where it happened."""
         if C.DEFAULT_STDOUT_CALLBACK != STDOUT_CALLBACK:
-            lines = [clean(line) for line in PREFIXES.sub("", text).splitlines()]
+            lines = [clean_text(line) for line in ANSIBLE_PREFIXES.sub("", text).splitlines()]
             self.display.display("\n".join(lines), color=C.COLOR_ERROR)
 
     def show_interruption(self, reason: str) -> None:
         """Print that the run ends now, unless the terminal is gone."""
         message = f"interrupted {reason}: the report of what was done is written; a second Ctrl-C ends it at once"
         with contextlib.suppress(OSError):
-            self.show_text(fitted(f"\n{message}", screen_width()))
+            self.show_text(fit_lines(f"\n{message}", get_screen_width()))
 
     def show_conclusion(self, text: str) -> None:
         """Print why the run does not end well."""
-        self.show_text(fitted(f"\n{text}", screen_width()), color=C.COLOR_ERROR)
+        self.show_text(fit_lines(f"\n{text}", get_screen_width()), color=C.COLOR_ERROR)

@@ -21,9 +21,9 @@ import fleets
 from fleets import ENFORCED, WAIVERS
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import make_run_report
-from proscribe.controller.report.exports import formats, usual, write
+from proscribe.controller.report.exports import list_default_names, list_export_formats, write_exports
 from proscribe.controller.report.history import open_history
-from proscribe.controller.report.page.document import page
+from proscribe.controller.report.page.document import render_page
 from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import RunJournal
 from proscribe.model.finding import Finding, judge_rule
@@ -102,17 +102,17 @@ def main():
         if history:
             step("history (SQLite)", lambda: history.record_run(report, fleet.records))
         (folder / "exports").mkdir()
-        step("all exports", lambda: write(folder / "exports", report, fleet.records, usual()))
+        step("all exports", lambda: write_exports(folder / "exports", report, fleet.records, list_default_names()))
         seconds = time.perf_counter() - started
         print(f"{'together':<34} {seconds:8.1f} {peak_memory():15.0f}")
-        paths = [folder / "exports" / formats()[name].file for name in usual()]
+        paths = [folder / "exports" / list_export_formats()[name].file_name for name in list_default_names()]
         lacking = {path: count_lacking(path, run["hosts"]) for path in paths}
         for path, count in lacking.items():
             print(f"  {path.name:<32} {path.stat().st_size / 1e6:8.1f} MB{f'  LACKS {count:,} hosts' if count else ''}")
         journal.close()
         largest = peak_memory()
         with (folder / "report.html").open("w", encoding="utf-8") as stream:
-            step("the page", lambda: stream.writelines(page(report, fleet.records)))
+            step("the page", lambda: stream.writelines(render_page(report, fleet.records)))
         print(f"  report.html {(folder / 'report.html').stat().st_size / 1e6:.1f} MB")
     is_slow = 0 < options.limit_seconds < seconds
     is_large = 0 < options.limit_mb < largest

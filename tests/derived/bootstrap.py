@@ -11,8 +11,16 @@ from .part import Part
 
 LOADER = Path(__file__).resolve().parents[2] / "module_utils/proscribe/wire/loader.py"
 CALLED_BY_PYTHON = ("find_spec", "create_module", "exec_module")
-MODULES = ("opened", "Modules")  # also in the program of the watch
-STORED = ("MARK", "LACKING", "PLACE", "load", "from_json", "unpacked", "answer_to")  # also in that for audits
+MODULES = ("open_root_file", "ModuleFinder")  # also in the program of the watch
+STORED = (
+    "MARK",
+    "LACKING",
+    "CACHE_DIRECTORY",
+    "load_cached",
+    "parse_json",
+    "unpack_plan",
+    "execute_call",
+)  # also in that for audits
 HEAD = '''\
 """{}
 

@@ -1,23 +1,25 @@
 """What docs/exports.md says of the exports: the tables of them and of the clauses that they name."""
 
 from proscribe.controller.report.evaluation.frameworks import CONTROL_CLAUSES
-from proscribe.controller.report.exports import formats
+from proscribe.controller.report.exports import list_export_formats
 
 from .part import parts_of, table
 
 
 def all_formats():
-    rows = ((f"`{one.name}`", f"`{one.file}`", one.meant_for) for one in formats().values())
+    rows = ((f"`{one.name}`", f"`{one.file_name}`", one.purpose) for one in list_export_formats().values())
     return table(("`proscribe_exports`", "file", "for"), rows)
 
 
 def unusual():
-    left_out = [f"`{one.name}`" for one in formats().values() if not one.usual]
+    left_out = [f"`{one.name}`" for one in list_export_formats().values() if not one.is_default]
     return f"All except {', '.join(left_out[:-1])} and {left_out[-1]} are written unless the inventory changes this.\n"
 
 
 def all_checks():
-    return table(("format", "checked with"), ((f"`{one.name}`", one.checked_by) for one in formats().values()))
+    return table(
+        ("format", "checked with"), ((f"`{one.name}`", one.verification) for one in list_export_formats().values())
+    )
 
 
 def all_clauses():

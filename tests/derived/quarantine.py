@@ -3,7 +3,7 @@
 import argparse
 
 from proscribe.controller.cli.quarantine import add_arguments
-from proscribe.controller.custody.request import VARIABLES
+from proscribe.controller.custody.request import VARIABLE_NAMES
 
 from .part import Part, table
 
@@ -12,7 +12,9 @@ def options():
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
     actions = [action for action in parser._actions if action.option_strings]
-    rows = ((f"`{action.option_strings[0]}`", action.help or "", f"`{VARIABLES[action.dest]}`") for action in actions)
+    rows = (
+        (f"`{action.option_strings[0]}`", action.help or "", f"`{VARIABLE_NAMES[action.dest]}`") for action in actions
+    )
     return table(("option", "what", "with plain Ansible"), rows)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from proscribe.controller.compile.reading.values import ChoiceReader, NamesReader
 from proscribe.controller.compile.restrictions import RESTRICTIONS
-from proscribe.controller.policy_errors import Expected
+from proscribe.controller.policy_errors import UnexpectedValue
 from proscribe.controller.report.collection.plays import CONTROL_BY_ACTION
 
 from .part import OPTIONS, Part, table
@@ -52,7 +52,7 @@ def type_of(one):
 def _takes(one, sample):
     try:
         one.read(sample)
-    except Expected as wrong:
+    except UnexpectedValue as wrong:
         return bool(wrong.key)
     return True
 

@@ -13,7 +13,7 @@ import proscribe
 import pytest
 from conftest import layers, require_tool
 from patience import LONGEST
-from proscribe.controller.report.text.reinstalling import command
+from proscribe.controller.report.text.reinstalling import build_reinstall_command
 from proscribe.model import removed
 
 SOURCE = Path(proscribe.__file__).parents[1]  # what has to be on sys.path for `import proscribe`
@@ -234,7 +234,7 @@ def test_line_of_a_lift_reinstalls_packages_with_their_marks(machine):
     machine.verb("enforce", plan(wechat=["wechat"]))
     machine.install("tim")  # permitted by now
     done = machine.verb("lift", plan(wechat=["wechat"]))
-    line = command([removed.read_removed_package(entry) for entry in done["removed"]])
+    line = build_reinstall_command([removed.read_removed_package(entry) for entry in done["removed"]])
     assert line == "apt-get install linuxqq wechat && apt-mark auto linuxqq"
     machine.sh(line)
     assert machine.installed() == before

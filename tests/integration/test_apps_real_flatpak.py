@@ -171,7 +171,9 @@ def test_line_of_a_lift_reinstalls_apps_of_the_system_and_of_users(machine):
     machine.verb("enforce")
     machine.run("root", "sed", "-i", "/^carol:/d", "/etc/passwd")
     machine.run("root", "rm", "-r", "/home/carol")
-    line = reinstalling.command([removed.read_removed_package(entry) for entry in machine.verb("lift")["removed"]])
+    line = reinstalling.build_reinstall_command(
+        [removed.read_removed_package(entry) for entry in machine.verb("lift")["removed"]]
+    )
     of_the_system, *of_users = line.split("; ")
     assert of_the_system == f"flatpak install --assumeyes --installation=default made app/{WECHAT}/{arch}/stable"
     pasted(machine.command("root", "sh", "-c", of_the_system))

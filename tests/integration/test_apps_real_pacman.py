@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from patience import LONGEST
-from proscribe.controller.report.text.reinstalling import command
+from proscribe.controller.report.text.reinstalling import build_reinstall_command
 from proscribe.host.controls.apps.systems import pacman
 from proscribe.model import removed
 from test_apps_real_dpkg import TREE
@@ -108,7 +108,14 @@ def test_seen_ended_removed_refused_and_let_in_again(machine):
     assert done["error"] is None
     again = machine.verb("lift", PLAN)
     assert (again["actions"], again["removed"]) == ([], [])
-    pasted([*machine.enter, "sh", "-c", command([removed.read_removed_package(row) for row in done["removed"]])])
+    pasted(
+        [
+            *machine.enter,
+            "sh",
+            "-c",
+            build_reinstall_command([removed.read_removed_package(row) for row in done["removed"]]),
+        ]
+    )
     assert installed(machine) == {"weechat", *(row["name"] for row in done["removed"])}
     assert "wechat-bin" in installed(machine)
     machine.sh("pacman -R --noconfirm $(pacman -Qq)")

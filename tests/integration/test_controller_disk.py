@@ -121,7 +121,7 @@ def enforce(reports, day):
     """Correct two hosts of twenty in a run; return its screen, its exit code, and its id."""
     id_ = f"202611{day}T003000Z-enforce-aaaa"
     facts = {"id": id_, "directory": str(reports / f"{id_}.partial"), "history": "sqlite"}
-    facts |= {"exports": [*exports.usual()], "started": f"2026-11-{day}T00:30:00Z"}
+    facts |= {"exports": [*exports.list_default_names()], "started": f"2026-11-{day}T00:30:00Z"}
     screen = make_screen()
     codes = PlaybookExitCode(screen)
     run = ReportedPlaybookRun(fleets.run(HOSTS, "enforce", **facts), screen, codes)
@@ -134,7 +134,7 @@ def enforce(reports, day):
         run.take_success(result("restricted_apps", host, actions=["remove wechat"], refused=[]))
         run.take_success(result("compliance_state", host, record=fleets.clean_answer()))
     run.end_run(failed=False)
-    deciding.begins(None)
+    deciding.begin_rollout(None)
     return screen, codes.compute_exit_code(), id_
 
 

@@ -127,7 +127,7 @@ def scheduled(machine):
     """Drift, found by a run with no more rights than the timer's unit of a controller has."""
     machine.run("rm", "/usr/libexec/proscribe/dpkg-gate")  # the install block would refuse it
     machine.run("dpkg", "-i", "/root/wechat.deb")
-    rights = [word for line in units.LOCKED_IN.splitlines() for word in ("--property", line)]
+    rights = [word for line in units.STRICT_HARDENING.splitlines() for word in ("--property", line)]
     unit = ("systemd-run", "--wait", "--pipe", "--quiet", "--setenv=HOME=/root", f"--setenv={ANSIBLE}", *rights)
     assert ("rule", None, "noncompliant") in reported(run(machine, "audit", *unit))
 

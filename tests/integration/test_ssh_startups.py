@@ -9,7 +9,7 @@ import proscribe
 import pytest
 from conftest import require_root, require_tool
 from namespaced import made_plan
-from proscribe.controller.report.text.wording import SSHD_REFUSES, unreachable
+from proscribe.controller.report.text.wording import SSHD_HINT, describe_unreachable
 from proscribe.host.controls.firewall.rule_text import FirewallExemptions
 from proscribe.host.controls.firewall.ruleset import render_ruleset
 
@@ -93,7 +93,7 @@ def test_full_places_of_sshd_are_named_where_they_can_be_seen(story, spread):
     seen = story(spread)
     refusals = [text for text in seen["said"] if "Permission denied" not in text]
     assert len(refusals) >= 2, seen  # sshd refuses by chance from ten on, and more of them the more there are
-    assert all(unreachable(text).endswith(SSHD_REFUSES) for text in refusals), refusals
+    assert all(describe_unreachable(text).endswith(SSHD_HINT) for text in refusals), refusals
     assert seen["users"] == ["nobody"]
     assert "connections have not logged in (MaxStartups 10-100); " in str(seen["message"])
     assert str(seen["message"]).endswith(" from this host by nobody")

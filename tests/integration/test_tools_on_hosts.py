@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from machines import booted
 from proscribe.controller.report.text.package_commands import COMMANDS
-from proscribe.controller.report.text.reinstalling import command
+from proscribe.controller.report.text.reinstalling import build_reinstall_command
 from proscribe.model.removed import RemovedPackage
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for whole hosts")
@@ -58,7 +58,9 @@ def test_a_line_that_shares_the_terminal_gives_it_away(machine):
 def test_no_printed_line_gives_a_user_roots_terminal(machine, manager, how):
     id_, name = SPELLED.get(manager, ("xy", "xy"))
     place = "" if manager == "flatpak" else "/home/alice/a $HOME place"
-    line = command([RemovedPackage(manager, id_, "1.0", "user:alice", name, how, tool=TOOL, place=place)])
+    line = build_reinstall_command(
+        [RemovedPackage(manager, id_, "1.0", "user:alice", name, how, tool=TOOL, place=place)]
+    )
     shown = paste(machine, line)
     assert "input '' [" in shown and name in shown, (line, shown)
     assert "{place}" not in COMMANDS[manager][3][how].partition("{tool}")[2] or "/home/alice/a $HOME place" in shown

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from checkout import PROJECT, clean_environment, launch, made_ansible, made_checkout
 from patience import LONGEST, until
-from proscribe.controller.version import version
+from proscribe.controller.version import find_version
 
 pytestmark = pytest.mark.playbook
 # What Ansible's script may begin with, and what becomes of it: run by that Python itself, or started as any program.
@@ -160,4 +160,4 @@ def test_the_version_is_printed_without_an_ansible(launcher, words):
     shutil.rmtree(launcher.parent / "module_utils")
     (launcher.parent / "module_utils").symlink_to(PROJECT / "module_utils")
     ended = launch(launcher, *words, environment=clean_environment())
-    assert (ended.code, ended.said) == (0, f"proscribe {version(PROJECT)}\n")
+    assert (ended.code, ended.said) == (0, f"proscribe {find_version(PROJECT)}\n")

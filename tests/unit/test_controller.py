@@ -11,17 +11,34 @@ import pytest
 from ansible.utils.version import SemanticVersion
 from proscribe.controller import policy_errors, ssh_signatures
 from proscribe.controller import version as versions
-from proscribe.controller.ansible_parts import identity, part_of
-from proscribe.controller.files import open_named
-from proscribe.controller.git import git
-from proscribe.controller.policy_errors import Described, Mistakes, PolicyError, PolicyErrors, alternatives, close_to
-from proscribe.controller.ssh_signatures import NotSigned, Signature, Signer, line_of, sign, verify
-from proscribe.controller.version import Commit, version, version_of
+from proscribe.controller.ansible_parts import find_part, identify_task
+from proscribe.controller.files import open_named_file
+from proscribe.controller.git import run_git
+from proscribe.controller.policy_errors import (
+    DescribedValue,
+    MistakeCollector,
+    PolicyError,
+    PolicyErrors,
+    join_alternatives,
+    propose_similar_names,
+)
+from proscribe.controller.ssh_signatures import (
+    AllowedSigner,
+    SignatureCheck,
+    SigningError,
+    format_signer_line,
+    sign_content,
+    verify_signature,
+)
+from proscribe.controller.version import CheckoutCommit, find_version, make_commit_version
 from proscribe.wire import installation
 
 
 def test_error_of_a_full_disk_names_the_file():
-    with pytest.raises(OSError) as error, open_named(os.open("/dev/full", os.O_WRONLY), "/r/hosts.jsonl") as stream:
+    with (
+        pytest.raises(OSError) as error,
+        open_named_file(os.open("/dev/full", os.O_WRONLY), "/r/hosts.jsonl") as stream,
+    ):
         stream.write("x")
     assert error.value.filename == "/r/hosts.jsonl"
 
@@ -43,12 +60,12 @@ FIRST, SECOND = Play(), Play()
     ],
 )
 def test_a_part_has_its_name_or_its_type(whole, part):
-    assert part_of(whole, "_play", Play) is part
+    assert find_part(whole, "_play", Play) is part
 
 
 @pytest.mark.parametrize(("named", "expected"), [({"_uuid": "u"}, "u"), ({"_uuid": ""}, "a.yml:3"), ({}, "a.yml:3")])
 def test_a_task_is_known_by_its_id_or_its_place(named, expected):
-    assert identity(SimpleNamespace(get_path=lambda: "a.yml:3", **named)) == expected
+    assert identify_task(SimpleNamespace(get_path=lambda: "a.yml:3", **named)) == expected
 
 
 GIT = """#!/bin/sh
@@ -80,7 +97,15 @@ def fake_git(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("alone", "own"), [(False, {}), (True, ALONE)])
 @pytest.mark.parametrize("more", [{}, {"GIT_INDEX_FILE": "/x", "GIT_GRAFT_FILE": "/y"}])
 def test_git_ignores_environment_and_hooks_of_the_repository(tmp_path, alone, own, more):
-    done = git(tmp_path, "log", "--x", patience=600, alone=alone, content=b"\xff content", more=more or None)
+    done = run_git(
+        tmp_path,
+        "log",
+        "--x",
+        timeout_seconds=600,
+        without_configuration=alone,
+        input_bytes=b"\xff content",
+        extra_environment=more or None,
+    )
     assert (done.returncode, done.stderr) == (3, b"oops\n")
     where, content, *said = done.stdout.splitlines()
     assert (where.decode(), content) == (os.path.realpath(tmp_path), b"\xff content")
@@ -96,7 +121,7 @@ def test_git_ignores_environment_and_hooks_of_the_repository(tmp_path, alone, ow
 def test_without_git_that_is_the_error(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError):
-        git(tmp_path, "log", patience=600)
+        run_git(tmp_path, "log", timeout_seconds=600)
 
 
 KNOWN = ["custody_path", "custody_service"]
@@ -114,7 +139,7 @@ KNOWN = ["custody_path", "custody_service"]
     ],
 )
 def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(given, typed, mistakes):
-    found = policy_errors.unknown_variables([given], [given] if typed else [], "custody_", KNOWN)
+    found = policy_errors.list_variable_mistakes([given], [given] if typed else [], "custody_", KNOWN)
     assert found == [f"{given}: found an unknown variable, expected {expected}" for expected in mistakes]
 
 
@@ -129,11 +154,11 @@ def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(
         (b"", "b''"),
         ("x" * 78, f"'{'x' * 78}'"),
         ("x" * 79, f"'{'x' * 79}..."),
-        (Described("x" * 90), "x" * 90),
+        (DescribedValue("x" * 90), "x" * 90),
     ],
 )
 def test_a_wrong_value_is_shown_in_few_characters(value, expected):
-    assert policy_errors.shown(value) == expected
+    assert policy_errors.format_value(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -150,19 +175,19 @@ def test_mistake_is_one_line_that_steers_no_terminal(where, key, line):
 
 def test_all_mistakes_are_raised_together_each_of_them_once():
     one, two, three = (PolicyError("a.yml", key, 7, "a name") for key in "abc")
-    mistakes = Mistakes()
-    mistakes.settle()
+    mistakes = MistakeCollector()
+    mistakes.raise_mistakes()
     assert not mistakes
     for wrong in (two, PolicyErrors([one, two]), PolicyErrors([])):
-        with mistakes.noting():
+        with mistakes.collect_mistakes():
             raise wrong
-    with mistakes.noting():
+    with mistakes.collect_mistakes():
         pass
-    with pytest.raises(ValueError, match="ours"), mistakes.noting():
+    with pytest.raises(ValueError, match="ours"), mistakes.collect_mistakes():
         raise ValueError("ours")
-    mistakes.note(three, three)
+    mistakes.add_mistakes(three, three)
     with pytest.raises(PolicyErrors) as raised:
-        mistakes.settle()
+        mistakes.raise_mistakes()
     assert mistakes and [line[7] for line in str(raised.value).splitlines()] == ["b", "a", "c"]
     assert raised.value.args == raised.value.errors
 
@@ -172,7 +197,7 @@ def test_all_mistakes_are_raised_together_each_of_them_once():
     [([], ""), (["mail", "webhook"], "mail or webhook"), (["mail", "matrix", "webhook"], "mail, matrix or webhook")],
 )
 def test_words_as_a_choice(words, choice):
-    assert alternatives(words) == choice
+    assert join_alternatives(words) == choice
 
 
 @pytest.mark.parametrize(
@@ -180,7 +205,7 @@ def test_words_as_a_choice(words, choice):
     [("gmial", ", did you mean 'gmail'?"), ("slak", ", did you mean 'slack' or 'slackb'?"), ("zebra", ""), (7, "")],
 )
 def test_close_words_are_suggested(word, meant):
-    assert close_to(word, ["slackb", "gmail", "slack", "slacks and more"]) == meant
+    assert propose_similar_names(word, ["slackb", "gmail", "slack", "slacks and more"]) == meant
 
 
 MANIFEST = '{"collection_info": {"namespace": "acme", "name": "ban", "version": "1.2.3"}}'
@@ -203,7 +228,7 @@ DEV = "0.2.0-dev.20261130120000+gabcdef01"
     ],
 )
 def test_version_of_a_commit_is_its_release_or_the_next_one(declared, tag, released, changed, expected):
-    assert version_of(declared, Commit("abcdef01", NOON, tag, released, changed)) == expected
+    assert make_commit_version(declared, CheckoutCommit("abcdef01", NOON, tag, released, changed)) == expected
 
 
 def test_versions_rise_with_time_as_ansible_galaxy_orders_them():
@@ -211,10 +236,10 @@ def test_versions_rise_with_time_as_ansible_galaxy_orders_them():
     order = [
         "0.1.0",
         f"{'0.2.0'}-dev",  # an archive without git, of no known commit
-        version_of("0.2.0", Commit("ffffffff", NOON, "", False, False)),
-        version_of("0.2.0", Commit("00000000", later, "", False, False)),
-        version_of("0.2.0", Commit("00000000", later, "v0.2.0", True, False)),
-        version_of("0.2.0", Commit("00000000", later, "", True, False)),
+        make_commit_version("0.2.0", CheckoutCommit("ffffffff", NOON, "", False, False)),
+        make_commit_version("0.2.0", CheckoutCommit("00000000", later, "", False, False)),
+        make_commit_version("0.2.0", CheckoutCommit("00000000", later, "v0.2.0", True, False)),
+        make_commit_version("0.2.0", CheckoutCommit("00000000", later, "", True, False)),
         "0.2.1",
     ]
     parsed = [SemanticVersion(one) for one in order]
@@ -244,62 +269,64 @@ def checkout(tmp_path):
 
 
 def test_checkout_has_a_version_from_commit_to_release(checkout):
-    between = version(checkout)
+    between = find_version(checkout)
     assert between.startswith("0.2.0-dev.20261130120000+g") and len(between) == 34
     (checkout / "inventory/hosts.yml").write_text("all: {}\n")  # a fleet of its own
     (checkout / "library/untracked.py").touch()
-    assert version(checkout) == between
+    assert find_version(checkout) == between
     (checkout / "library/one.py").write_text("2")
-    assert version(checkout) == f"{between}.changed"
+    assert find_version(checkout) == f"{between}.changed"
     run_git(checkout, "checkout", "--quiet", "library")
     run_git(checkout, "tag", "collection-v9.9.9")
-    assert version(checkout) == between, "a tag of something else"
+    assert find_version(checkout) == between, "a tag of something else"
     run_git(checkout, "tag", "--annotate", "v0.2.0", "--message", "0.2.0")
     run_git(checkout, "tag", "v0.2.0-rc.1")
-    assert version(checkout) == "0.2.0", "of several tags the one that pyproject.toml names"
+    assert find_version(checkout) == "0.2.0", "of several tags the one that pyproject.toml names"
     run_git(checkout, "commit", "--quiet", "--allow-empty", "--message", "two")
-    assert version(checkout).startswith("0.2.1-dev.20261130120000+g")
+    assert find_version(checkout).startswith("0.2.1-dev.20261130120000+g")
 
 
 def test_a_branch_without_a_commit_has_no_version_of_another_one(checkout):
     run_git(checkout, "tag", "v0.2.0")
     run_git(checkout, "checkout", "--quiet", "--orphan", "empty")
-    assert version(checkout) == "0.2.0-dev"
+    assert find_version(checkout) == "0.2.0-dev"
 
 
 def test_git_is_asked_two_questions_and_reads_no_history(checkout, monkeypatch):
     commands = []
-    monkeypatch.setattr(versions, "git", lambda *words, **more: commands.append(words[1]) or git(*words, **more))
-    version(checkout)
+    monkeypatch.setattr(
+        versions, "run_git", lambda *words, **more: commands.append(words[1]) or run_git(*words, **more)
+    )
+    find_version(checkout)
     assert commands == ["log", "status"]
 
 
 def test_checkout_without_git_tool_is_no_release(checkout, monkeypatch):
     run_git(checkout, "tag", "v0.2.0")
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert version(checkout) == "0.2.0-dev"
+    assert find_version(checkout) == "0.2.0-dev"
 
 
 @pytest.mark.parametrize(("day", "expected"), [("unreleased", "0.2.0-dev"), ("2026-12-01", "0.2.0")])
 def test_an_archive_without_git_is_a_release_where_the_changelog_has_its_day(checkout, day, expected):
     (checkout / ".git").rename(checkout / "elsewhere")
     (checkout / "CHANGELOG.md").write_text(f"# C\n\n## [0.2.0] - {day}\n")
-    assert version(checkout) == expected
+    assert find_version(checkout) == expected
 
 
 def test_an_installed_collection_says_what_its_manifest_says(tmp_path, monkeypatch):
     monkeypatch.setattr(installation, "PROJECT_DIRECTORY", tmp_path)
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
     for text, expected in ((None, "unknown"), ("[]", "unknown"), (MANIFEST, "1.2.3")):
-        versions.own.cache_clear()
+        versions.get_own_version.cache_clear()
         if text is not None:
             (tmp_path / "MANIFEST.json").write_text(text)
-        assert versions.own() == expected
-    versions.own.cache_clear()
+        assert versions.get_own_version() == expected
+    versions.get_own_version.cache_clear()
 
 
 NOW = datetime.datetime(2026, 11, 30, 12, tzinfo=datetime.timezone.utc)
-SIGNER = Signer("head of press", "proscribe-x", "exports")
+SIGNER = AllowedSigner("head of press", "proscribe-x", "exports")
 CONTENT = b"what \xff was signed"
 
 
@@ -307,8 +334,8 @@ class Signed:
     def __init__(self, root):
         self.root, self.signers, self.signature = root, root / "allowed_signers", root / "content.sig"
         self.keys = [self.key("one"), self.key("two")]
-        self.signature.write_bytes(sign(CONTENT, self.keys[0], SIGNER.namespace))
-        self.signers.write_text(line_of(self.keys[0], SIGNER) + "\n")
+        self.signature.write_bytes(sign_content(CONTENT, self.keys[0], SIGNER.namespace))
+        self.signers.write_text(format_signer_line(self.keys[0], SIGNER) + "\n")
 
     def key(self, name):
         path = self.root / name
@@ -317,7 +344,7 @@ class Signed:
         return path
 
     def verified(self, content=CONTENT, signer=SIGNER):
-        return verify(content, self.signature, self.signers, signer, NOW)
+        return verify_signature(content, self.signature, self.signers, signer, NOW)
 
 
 @pytest.fixture
@@ -327,11 +354,11 @@ def signed(tmp_path):
 
 def test_a_signature_counts_and_says_which_key_made_it(signed):
     shown = subprocess.run(["ssh-keygen", "-lf", signed.keys[0]], capture_output=True, text=True).stdout
-    assert signed.verified() == Signature("", f"ED25519 key {shown.split()[1]}")
+    assert signed.verified() == SignatureCheck("", f"ED25519 key {shown.split()[1]}")
 
 
 def test_why_one_does_not_count(signed):
-    other = line_of(signed.keys[1], Signer("b", SIGNER.namespace, ""))
+    other = format_signer_line(signed.keys[1], AllowedSigner("b", SIGNER.namespace, ""))
     own, changed = signed.signers.read_text(), "it does not fit the file, which was changed after it was signed"
     expired = own.replace("namespaces=", 'valid-before="20261129",namespaces=')
     begins = own.replace("namespaces=", 'valid-before="20261202",namespaces=')
@@ -353,8 +380,8 @@ def test_why_one_does_not_count(signed):
 def test_missing_file_or_tool_is_named(signed, monkeypatch, missing):
     if missing == "tool":
         monkeypatch.setenv("PATH", str(signed.root))
-        with pytest.raises(NotSigned, match="no ssh-keygen"):
-            sign(CONTENT, signed.keys[0], SIGNER.namespace)
+        with pytest.raises(SigningError, match="no ssh-keygen"):
+            sign_content(CONTENT, signed.keys[0], SIGNER.namespace)
     else:
         getattr(signed, missing).unlink()
         getattr(signed, missing).mkdir()
@@ -368,14 +395,14 @@ def test_missing_file_or_tool_is_named(signed, monkeypatch, missing):
     [("exit 3", "exit code 3"), ("exit 0", "exit code 0"), ("echo bad >&2; exit 1", "bad"), ("echo x; exit 1", "")],
 )
 def test_failed_signing_says_why(tmp_path, monkeypatch, program, why):
-    with pytest.raises(NotSigned, match=f"there is no key {tmp_path}/key"):
-        sign(CONTENT, tmp_path / "key", SIGNER.namespace)
+    with pytest.raises(SigningError, match=f"there is no key {tmp_path}/key"):
+        sign_content(CONTENT, tmp_path / "key", SIGNER.namespace)
     (tmp_path / "key").touch()
     (tmp_path / "ssh-keygen").write_text(f"#!/bin/sh\n{program}\n")
     (tmp_path / "ssh-keygen").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(NotSigned, match=rf"could not sign with {tmp_path}/key: {why}"):
-        sign(CONTENT, tmp_path / "key", SIGNER.namespace)
+    with pytest.raises(SigningError, match=rf"could not sign with {tmp_path}/key: {why}"):
+        sign_content(CONTENT, tmp_path / "key", SIGNER.namespace)
 
 
 def test_check_that_times_out_trusts_no_signature(signed, monkeypatch):
@@ -384,7 +411,7 @@ def test_check_that_times_out_trusts_no_signature(signed, monkeypatch):
     (place / "ssh-keygen").write_text("#!/bin/sh\nexec sleep 600\n")
     (place / "ssh-keygen").chmod(0o755)
     monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin")
-    monkeypatch.setattr(ssh_signatures, "PATIENCE", 0.1)
+    monkeypatch.setattr(ssh_signatures, "TIMEOUT_SECONDS", 0.1)
     assert "timed out" in signed.verified().problem
 
 
@@ -401,4 +428,4 @@ def test_the_line_of_a_key_for_those_who_check(tmp_path, name, public, line):
     if public is not None:
         (tmp_path / "my.key.pub").write_text(public, encoding="latin-1")
     for key in ("my.key", "my.key.pub"):
-        assert line_of(tmp_path / key, Signer(name, "proscribe-x", "")) == line
+        assert format_signer_line(tmp_path / key, AllowedSigner(name, "proscribe-x", "")) == line

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-Kind = TypeVar("Kind")
+PartType = TypeVar("PartType")
 
 
-def part_of(whole: Any, name: str, kind: type[Kind]) -> Any:
+def find_part(parent: Any, attribute: str, part_type: type[PartType]) -> Any:
     """The part of that name; without it, the first of that type, None for none."""
-    if hasattr(whole, name):
-        return getattr(whole, name)
-    return next((value for value in getattr(whole, "__dict__", {}).values() if isinstance(value, kind)), None)
+    if hasattr(parent, attribute):
+        return getattr(parent, attribute)
+    return next(
+        (
+            attribute_value
+            for attribute_value in getattr(parent, "__dict__", {}).values()
+            if isinstance(attribute_value, part_type)
+        ),
+        None,
+    )
 
 
-def identity(one: Any) -> str:
+def identify_task(task: Any) -> str:
     """What distinguishes a task or a play from others of its run: its id, else its place."""
-    return str(getattr(one, "_uuid", "") or one.get_path())
+    return str(getattr(task, "_uuid", "") or task.get_path())

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 
 @contextlib.contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+def name_file_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Name the file in an error of the block that names none. The system names files that it cannot open, and none
     that it cannot write.
     """
@@ -31,10 +31,10 @@ class NamedFile(io.FileIO):
 
     def write(self, data: Any) -> int:
         """Write what there is room for; returns the number of bytes. Raises OSError."""
-        with naming(self._path):
+        with name_file_in_errors(self._path):
             return super().write(data)
 
 
-def open_named(descriptor: int, path: str | os.PathLike[str]) -> TextIO:
+def open_named_file(descriptor: int, path: str | os.PathLike[str]) -> TextIO:
     """Open a descriptor for writing text in UTF-8, with the name of its file in errors."""
     return io.TextIOWrapper(io.BufferedWriter(NamedFile(descriptor, path)), encoding="utf-8")

@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def git(
+def run_git(
     directory: Path,
-    *words: str,
-    patience: float,
-    alone: bool = False,
-    content: bytes = b"",
-    more: Mapping[str, str] | None = None,
+    *arguments: str,
+    timeout_seconds: float,
+    without_configuration: bool = False,
+    input_bytes: bytes = b"",
+    extra_environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git in a directory, with `content` to read, and `more` in its environment. Raises OSError without git, and
+    """Run git in a directory, with `input_bytes` to read, and `extra_environment` in its environment. Raises OSError without git, and
     subprocess.TimeoutExpired after so many seconds.
 
-    `alone`: without the configuration of this account and machine. Without that, it is known whose repositories this
+    `without_configuration`: without the configuration of this account and machine. Without that, it is known whose repositories this
     account may look into. What a surrounding git (a hook, say) has set would lead to another repository.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))}
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))}
     environment.update(
         LC_ALL="C",
         GIT_ALLOW_PROTOCOL="none",  # whatever the repository's protocol.*.allow says: nothing is fetched
@@ -33,9 +33,11 @@ def git(
         GIT_OPTIONAL_LOCKS="0",
         GIT_ATTR_NOSYSTEM="1",
     )
-    if alone:
+    if without_configuration:
         environment.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull)
-    environment.update(more or {})
+    environment.update(extra_environment or {})
     settings = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "gc.auto=0")
-    argv = ["git", *(word for setting in settings for word in ("-c", setting)), *words]
-    return subprocess.run(argv, cwd=directory, env=environment, input=content, capture_output=True, timeout=patience)
+    argv = ["git", *(argument for setting in settings for argument in ("-c", setting)), *arguments]
+    return subprocess.run(
+        argv, cwd=directory, env=environment, input=input_bytes, capture_output=True, timeout=timeout_seconds
+    )

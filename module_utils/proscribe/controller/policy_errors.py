@@ -6,10 +6,10 @@ import contextlib
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-LONGEST_SHOWN = 80  # characters of a wrong value; enough to recognise it
+MAX_VALUE_LENGTH = 80  # characters of a wrong value; enough to recognise it
 
 
-class Described(str):
+class DescribedValue(str):
     """Instead of a value: what is there, in words."""
 
     __slots__ = ()
@@ -18,27 +18,27 @@ class Described(str):
 class PolicyError(Exception):
     """One mistake.
 
-    `where` is a file (`catalog/webmail/gmail.yml:12`, with the line where it is known) or what else holds the value.
-    `key` is the path to it (`packages.apt[2]`; "" for the whole), `value` what is there, `expected` what should be.
+    `location` is a file (`catalog/webmail/gmail.yml:12`, with the line where it is known) or what else holds the value.
+    `key` is the path to it (`packages.apt[2]`; "" for the whole), `found_value` what is there, `expected` what should be.
     """
 
-    def __init__(self, where: str, key: str, value: object, expected: str) -> None:
-        super().__init__(where, key, value, expected)
-        self.where, self.key, self.value, self.expected = where, key, value, expected
+    def __init__(self, location: str, key: str, found_value: object, expected: str) -> None:
+        super().__init__(location, key, found_value, expected)
+        self.location, self.key, self.found_value, self.expected = location, key, found_value, expected
 
     def __str__(self) -> str:
-        place = [part for part in (self.where, self.key) if part]
-        line = ": ".join([*place, f"found {shown(self.value)}, expected {self.expected}"])
+        location_parts = [part for part in (self.location, self.key) if part]
+        line = ": ".join([*location_parts, f"found {format_value(self.found_value)}, expected {self.expected}"])
         # A key or a file's name may hold anything, and a terminal obeys some of it.
         return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
 
 
-class Expected(Exception):
+class UnexpectedValue(Exception):
     """A value that a variable cannot have: which part of it, what it is, and what was expected."""
 
-    def __init__(self, key: str, value: object, expected: str) -> None:
+    def __init__(self, key: str, found_value: object, expected: str) -> None:
         super().__init__(expected)
-        self.key, self.value, self.expected = key, value, expected
+        self.key, self.found_value, self.expected = key, found_value, expected
 
 
 class PolicyErrors(Exception):
@@ -52,76 +52,82 @@ class PolicyErrors(Exception):
         return "\n".join(map(str, self.errors))
 
 
-class Mistakes:
+class MistakeCollector:
     """Collects what several readings find wrong, so that one mistake does not hide another. What many hosts share is
     listed once.
     """
 
     def __init__(self) -> None:
-        self._found: dict[str, PolicyError] = {}
+        self._errors_by_text: dict[str, PolicyError] = {}
 
-    def note(self, *errors: PolicyError) -> None:
+    def add_mistakes(self, *errors: PolicyError) -> None:
         """Take some mistakes."""
-        self._found.update({str(error): error for error in errors})
+        self._errors_by_text.update({str(error): error for error in errors})
 
     @contextlib.contextmanager
-    def noting(self) -> Iterator[None]:
+    def collect_mistakes(self) -> Iterator[None]:
         """Take the mistakes of a block, which ends with them."""
         try:
             yield
-        except PolicyErrors as wrong:
-            self.note(*wrong.errors)
-        except PolicyError as wrong:
-            self.note(wrong)
+        except PolicyErrors as policy_error:
+            self.add_mistakes(*policy_error.errors)
+        except PolicyError as policy_error:
+            self.add_mistakes(policy_error)
 
     def __bool__(self) -> bool:
-        return bool(self._found)
+        return bool(self._errors_by_text)
 
-    def settle(self) -> None:
+    def raise_mistakes(self) -> None:
         """Raise PolicyErrors with all of them, if there are any."""
-        if self._found:
-            raise PolicyErrors(self._found.values())
+        if self._errors_by_text:
+            raise PolicyErrors(self._errors_by_text.values())
 
 
-def shown(value: object) -> str:
+def format_value(found_value: object) -> str:
     """A wrong value in few printable characters. What a list or mapping holds is never printed: it may be endless."""
-    if value is None or value == "":
+    if found_value is None or found_value == "":
         return "nothing"
-    if isinstance(value, Described):
-        return str(value)
-    if isinstance(value, Mapping):
-        return "a mapping" if value else "an empty mapping"
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return "a list" if value else "an empty list"
-    text = ascii(value) if isinstance(value, str | bytes) else str(value)
-    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+    if isinstance(found_value, DescribedValue):
+        return str(found_value)
+    if isinstance(found_value, Mapping):
+        return "a mapping" if found_value else "an empty mapping"
+    if isinstance(found_value, Sequence) and not isinstance(found_value, str | bytes):
+        return "a list" if found_value else "an empty list"
+    text = ascii(found_value) if isinstance(found_value, str | bytes) else str(found_value)
+    return text if len(text) <= MAX_VALUE_LENGTH else text[:MAX_VALUE_LENGTH] + "..."
 
 
-def alternatives(words: Sequence[str]) -> str:
+def join_alternatives(choices: Sequence[str]) -> str:
     """Words as a choice: `mail`, `mail or webhook`, `mail, matrix or webhook`."""
-    return " or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+    return " or ".join(part for part in (", ".join(choices[:-1]), *choices[-1:]) if part)
 
 
-def close_to(word: str, words: Iterable[str]) -> str:
-    """The end of a message about a word that is none of `words`: `, did you mean 'x'?`, or "" if nothing is close."""
-    close = difflib.get_close_matches(str(word), sorted(words), n=2, cutoff=0.7)
-    return f", did you mean {' or '.join(map(repr, close))}?" if close else ""
+def propose_similar_names(unknown_name: str, known_names: Iterable[str]) -> str:
+    """The end of a message about a word that is none of `known_names`: `, did you mean 'x'?`, or "" if nothing is close."""
+    close_names = difflib.get_close_matches(str(unknown_name), sorted(known_names), n=2, cutoff=0.7)
+    return f", did you mean {' or '.join(map(repr, close_names))}?" if close_names else ""
 
 
-def unknown_variables(given: Iterable[str], typed: Collection[str], prefix: str, known: Sequence[str]) -> list[str]:
-    """A mistake for each of the given variables that was meant to be one of `known`, the variables of a command.
+def list_variable_mistakes(
+    variable_names: Iterable[str], typed_variables: Collection[str], prefix: str, known_variables: Sequence[str]
+) -> list[str]:
+    """A mistake for each of the given variables that was meant to be one of `known_variables`, the variables of a command.
 
-    Of those that somebody has `typed` with -e, all with the prefix are. Of others, which an inventory may have for
+    Of those that somebody has `typed_variables` with -e, all with the prefix are. Of others, which an inventory may have for
     something else, only those that are nearly called so.
     """
     mistakes = []
-    for name in given:
-        if name in known:
+    for name in variable_names:
+        if name in known_variables:
             continue
-        close = difflib.get_close_matches(name, known, 1, 0.85)
-        if name in typed and name.startswith(prefix):
-            expected = f"{close[0]}; the variables are {', '.join(known)}" if close else f"one of {', '.join(known)}"
+        close_names = difflib.get_close_matches(name, known_variables, 1, 0.85)
+        if name in typed_variables and name.startswith(prefix):
+            expected = (
+                f"{close_names[0]}; the variables are {', '.join(known_variables)}"
+                if close_names
+                else f"one of {', '.join(known_variables)}"
+            )
             mistakes.append(f"{name}: found an unknown variable, expected {expected}")
-        elif close:
-            mistakes.append(f"{name}: found an unknown variable, expected {close[0]}")
+        elif close_names:
+            mistakes.append(f"{name}: found an unknown variable, expected {close_names[0]}")
     return mistakes

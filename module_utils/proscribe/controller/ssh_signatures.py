@@ -16,18 +16,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-PATIENCE = 20  # seconds; an answer takes some 5 ms
-KEY = re.compile(r" with (\S+ key \S+)$", re.MULTILINE)
+TIMEOUT_SECONDS = 20  # seconds; an answer takes some 5 ms
+KEY_PATTERN = re.compile(r" with (\S+ key \S+)$", re.MULTILINE)
 
 
-class Signature(NamedTuple):
+class SignatureCheck(NamedTuple):
     """What a signature is worth: `problem` says why it does not count ("" if it does), `key` which key made it."""
 
     problem: str
     key: str = ""
 
 
-class Signer(NamedTuple):
+class AllowedSigner(NamedTuple):
     """Whose signature counts, and for what."""
 
     name: str  # as the file of allowed signers has it
@@ -35,63 +35,80 @@ class Signer(NamedTuple):
     purpose: str  # in words: "waivers"
 
 
-class NotSigned(Exception):
+class SigningError(Exception):
     """There is no signature; the text says why."""
 
 
-def sign(content: bytes, key: Path, namespace: str) -> bytes:
-    """The signature of a key over `content`. ssh-keygen asks for a passphrase at the terminal. Raises NotSigned."""
+def sign_content(content: bytes, key: Path, namespace: str) -> bytes:
+    """The signature of a key over `content`. ssh-keygen asks for a passphrase at the terminal. Raises SigningError."""
     tool = shutil.which("ssh-keygen")
     if tool is None:
-        raise NotSigned("there is no ssh-keygen here; install OpenSSH's client")
+        raise SigningError("there is no ssh-keygen here; install OpenSSH's client")
     if not key.is_file():
-        raise NotSigned(f"there is no key {key}; name the right one with --key")
+        raise SigningError(f"there is no key {key}; name the right one with --key")
     # A passphrase is asked for at the terminal itself, not on the standard input.
     command = [tool, "-Y", "sign", "-f", str(key), "-n", namespace]
-    done = subprocess.run(command, input=content, capture_output=True)
-    if done.returncode or not done.stdout:
-        complaint = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
-        raise NotSigned(f"ssh-keygen could not sign with {key}: {complaint}")
-    return done.stdout
+    completed = subprocess.run(command, input=content, capture_output=True)
+    if completed.returncode or not completed.stdout:
+        complaint = completed.stderr.decode("utf-8", "replace").strip() or f"exit code {completed.returncode}"
+        raise SigningError(f"ssh-keygen could not sign with {key}: {complaint}")
+    return completed.stdout
 
 
-def verify(content: bytes, signature: Path, signers: Path, signer: Signer, now: datetime.datetime) -> Signature:
+def verify_signature(
+    content: bytes, signature: Path, signers_file: Path, signer: AllowedSigner, now: datetime.datetime
+) -> SignatureCheck:
     """Whether `signer` signed `content` with a key that is theirs at `now`, by a file of allowed signers."""
     tool = shutil.which("ssh-keygen")
     if tool is None:
-        return Signature("it cannot be checked: there is no ssh-keygen on this controller (package openssh-client)")
-    if not signers.is_file():
-        return Signature(f"it cannot be checked: there is no {signers}, which says who has which key")
+        return SignatureCheck(
+            "it cannot be checked: there is no ssh-keygen on this controller (package openssh-client)"
+        )
+    if not signers_file.is_file():
+        return SignatureCheck(f"it cannot be checked: there is no {signers_file}, which says who has which key")
     if not signature.is_file():  # a pipe would keep ssh-keygen waiting
-        return Signature("it is no file")
+        return SignatureCheck("it is no file")
     # In the system's own zone, because a suffix for UTC is only known to OpenSSH 9.1 and newer.
-    moment, zone = f"-Overify-time={now.astimezone():%Y%m%d%H%M%S}", _find_zone(now)
-    file = ["-s", str(signature)]
-    arguments = ["-Y", "verify", "-f", str(signers), "-I", signer.name, "-n", signer.namespace, *file, moment]
-    code, said, complaint = _run([tool, *arguments], content, zone)
+    time_option, time_zone = f"-Overify-time={now.astimezone():%Y%m%d%H%M%S}", _find_zone(now)
+    signature_option = ["-s", str(signature)]
+    arguments = [
+        "-Y",
+        "verify",
+        "-f",
+        str(signers_file),
+        "-I",
+        signer.name,
+        "-n",
+        signer.namespace,
+        *signature_option,
+        time_option,
+    ]
+    code, output, complaint = _run_tool([tool, *arguments], content, time_zone)
     if code == 0:
-        key = KEY.search(said)
-        return Signature("", key[1] if key else "")
-    if _run([tool, "-Y", "check-novalidate", "-n", signer.namespace, *file], content)[0] != 0:
-        why = "it does not fit the file, which was changed after it was signed, or it is no such signature"
+        key = KEY_PATTERN.search(output)
+        return SignatureCheck("", key[1] if key else "")
+    if _run_tool([tool, "-Y", "check-novalidate", "-n", signer.namespace, *signature_option], content)[0] != 0:
+        problem = "it does not fit the file, which was changed after it was signed, or it is no such signature"
     else:
-        code, whose, _ = _run([tool, "-Y", "find-principals", "-f", str(signers), *file, moment], b"", zone)
-        names = whose.splitlines() if code == 0 else []
-        why = f"{signers.name} has no such key of {signer.name} for {signer.purpose} now"
+        code, principals, _ = _run_tool(
+            [tool, "-Y", "find-principals", "-f", str(signers_file), *signature_option, time_option], b"", time_zone
+        )
+        names = principals.splitlines() if code == 0 else []
+        problem = f"{signers_file.name} has no such key of {signer.name} for {signer.purpose} now"
         if names and signer.name not in names:
-            why = f"it is by {', '.join(names)}, not by {signer.name}"
-    return Signature(f"{why} ({complaint})" if complaint else why)
+            problem = f"it is by {', '.join(names)}, not by {signer.name}"
+    return SignatureCheck(f"{problem} ({complaint})" if complaint else problem)
 
 
-def line_of(key: Path, signer: Signer) -> str:
+def format_signer_line(key: Path, signer: AllowedSigner) -> str:
     """The line that a file of allowed signers needs for a key; "" where its public half cannot be read."""
-    public = key if key.suffix == ".pub" else key.with_name(key.name + ".pub")
+    public_key = key if key.suffix == ".pub" else key.with_name(key.name + ".pub")
     try:
-        kind, blob = public.read_text(encoding="utf-8").split()[:2]
+        kind, blob = public_key.read_text(encoding="utf-8").split()[:2]
     except (OSError, UnicodeDecodeError, ValueError):
         return ""
-    who = f'"{signer.name}"' if " " in signer.name else signer.name
-    return f'{who} namespaces="{signer.namespace}" {kind} {blob}'
+    principal = f'"{signer.name}"' if " " in signer.name else signer.name
+    return f'{principal} namespaces="{signer.namespace}" {kind} {blob}'
 
 
 def _find_zone(now: datetime.datetime) -> str:
@@ -99,19 +116,21 @@ def _find_zone(now: datetime.datetime) -> str:
 
     When clocks go back, an hour comes twice. There only a zone with the offset of that moment says which it is.
     """
-    local = now.astimezone().replace(tzinfo=None)
-    if local.replace(fold=0).astimezone() == local.replace(fold=1).astimezone():
+    local_time = now.astimezone().replace(tzinfo=None)
+    if local_time.replace(fold=0).astimezone() == local_time.replace(fold=1).astimezone():
         return ""
     minutes = int((now.astimezone().utcoffset() or datetime.timedelta()).total_seconds()) // 60
     return f"<now>{'-' if minutes >= 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"  # POSIX_SHELLS counts to the west
 
 
-def _run(command: Sequence[str], content: bytes, zone: str = "") -> tuple[int, str, str]:
-    """The exit code, the output, and the first line of what went wrong. `zone` is that of the program."""
-    environment = {**os.environ, "TZ": zone} if zone else None
+def _run_tool(command: Sequence[str], content: bytes, time_zone: str = "") -> tuple[int, str, str]:
+    """The exit code, the output, and the first line of what went wrong. `time_zone` is that of the program."""
+    environment = {**os.environ, "TZ": time_zone} if time_zone else None
     try:
-        done = subprocess.run(command, input=content, capture_output=True, timeout=PATIENCE, env=environment)
+        completed = subprocess.run(
+            command, input=content, capture_output=True, timeout=TIMEOUT_SECONDS, env=environment
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return -1, "", str(error)
-    complaints = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return done.returncode, done.stdout.decode("utf-8", "replace"), complaints[0] if complaints else ""
+    complaints = completed.stderr.decode("utf-8", "replace").strip().splitlines()
+    return completed.returncode, completed.stdout.decode("utf-8", "replace"), complaints[0] if complaints else ""

@@ -13,60 +13,71 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-PAUSE = 0.05  # seconds until it is tried again
-LONGEST = 3600.0  # seconds that the launcher waits
-TICKS = os.sysconf("SC_CLK_TCK")
-SHOWN = 120  # characters of a command
-OWN_COMMANDS = "proscribe.controller.cli"  # the module that the launcher runs for a command
+RETRY_PAUSE_SECONDS = 0.05  # seconds until it is tried again
+MAX_WAIT_SECONDS = 3600.0  # seconds that the launcher waits
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+MAX_COMMAND_LENGTH = 120  # characters of a command
+COMMAND_MODULE = "proscribe.controller.cli"  # the module that the launcher runs for a command
 
 
-def locked(descriptor: int, patience: float, say: Callable[[str], None] | None = None) -> bool:
+def lock_file(descriptor: int, timeout_seconds: float, report_wait: Callable[[str], None] | None = None) -> bool:
     """Lock a file for this process alone, until it ends or closes the file. Returns whether that was so within that
-    many seconds. `say` is called once: with the holder of the lock, and the end of the wait; else stderr gets it.
+    many seconds. `report_wait` is called once: with the holder of the lock, and the end of the wait; else stderr gets it.
     """
-    end = time.monotonic() + patience
-    said = False
+    deadline = time.monotonic() + timeout_seconds
+    is_reported = False
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            if time.monotonic() >= end:
+            if time.monotonic() >= deadline:
                 return False
-            if not said and patience >= 1:
-                until = _clock(time.time() + patience)
-                (say or _say)(f"waits for {holder(descriptor)}, until {until} at the latest")
-                said = True
-            time.sleep(PAUSE)
+            if not is_reported and timeout_seconds >= 1:
+                until = _format_clock(time.time() + timeout_seconds)
+                (report_wait or _print_wait)(f"waits for {describe_holder(descriptor)}, until {until} at the latest")
+                is_reported = True
+            time.sleep(RETRY_PAUSE_SECONDS)
 
 
-def holder(descriptor: int) -> str:
+def describe_holder(descriptor: int) -> str:
     """Who has locked an open file, in words: the kernel knows, so nobody has to write it down."""
-    for pid in _holders(os.fstat(descriptor).st_ino):
+    for pid in _list_holders(os.fstat(descriptor).st_ino):
         try:
-            owner, began = os.stat(f"/proc/{pid}").st_uid, _began(pid)
+            owner_uid, started_at = os.stat(f"/proc/{pid}").st_uid, _read_start_time(pid)
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read(4096).decode(errors="replace").rstrip("\0").split("\0")
+                arguments = file.read(4096).decode(errors="replace").rstrip("\0").split("\0")
         except (OSError, ValueError, IndexError):
             continue
-        command = "".join(c if c.isprintable() else " " for c in _describe_command(words)).strip()
-        shorter = command if len(command) <= SHOWN else f"{command[: SHOWN - 3]}..."
-        return f"process {pid} of {_name(owner)}, which began at {_clock(began)} ({shorter})"
+        command = "".join(
+            character if character.isprintable() else " " for character in _describe_command(arguments)
+        ).strip()
+        shortened = command if len(command) <= MAX_COMMAND_LENGTH else f"{command[: MAX_COMMAND_LENGTH - 3]}..."
+        return (
+            f"process {pid} of {_format_account(owner_uid)}, which began at {_format_clock(started_at)} ({shortened})"
+        )
     return "a process that cannot be seen from here"
 
 
-def _describe_command(words: Sequence[str]) -> str:
+def _describe_command(command_words: Sequence[str]) -> str:
     """Return a command line as a person would type it: without the source text behind `-c`, which the launcher uses."""
-    source = next((at + 1 for at, word in enumerate(words[:-1]) if word == "-c" and "\n" in words[at + 1]), 0)
-    if not source:
-        return " ".join(words)
-    arguments = words[source + 1 :]
-    if OWN_COMMANDS in arguments[1:2]:
+    source_index = next(
+        (
+            index + 1
+            for index, word in enumerate(command_words[:-1])
+            if word == "-c" and "\n" in command_words[index + 1]
+        ),
+        0,
+    )
+    if not source_index:
+        return " ".join(command_words)
+    arguments = command_words[source_index + 1 :]
+    if COMMAND_MODULE in arguments[1:2]:
         return " ".join(["proscribe", *arguments[2:]])
-    return " ".join(arguments or [*words[:source], "..."])
+    return " ".join(arguments or [*command_words[:source_index], "..."])
 
 
-def _holders(inode: int) -> Iterator[int]:
+def _list_holders(inode: int) -> Iterator[int]:
     """The processes that have a lock on a file of that number (proc_locks(5)); 0, of which /proc has nothing, is one in
     another namespace.
     """
@@ -80,29 +91,29 @@ def _holders(inode: int) -> Iterator[int]:
             yield int(word[4])
 
 
-def _began(pid: int) -> float:
+def _read_start_time(pid: int) -> float:
     """When a process began, in seconds since 1970 (proc_pid_stat(5))."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         ticks = int(file.read().rpartition(")")[2].split()[19])
     with open("/proc/stat", encoding="ascii") as lines:
-        booted = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
-    return booted + ticks / TICKS
+        boot_time = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+    return boot_time + ticks / CLOCK_TICKS
 
 
-def _name(uid: int) -> str:
+def _format_account(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"account {uid}"
 
 
-def _clock(moment: float) -> str:
+def _format_clock(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
-def _say(text: str) -> None:
+def _print_wait(text: str) -> None:
     print(f"proscribe: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(0 if locked(int(sys.argv[1]), LONGEST) else 1)
+    sys.exit(0 if lock_file(int(sys.argv[1]), MAX_WAIT_SECONDS) else 1)

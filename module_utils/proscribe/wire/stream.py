@@ -47,11 +47,11 @@ ENTRY_MODULES = tuple(
     f"{PACKAGE_NAME}.{module}"
     for module in ("host.run", "host.audit_program", "host.cache", "base.json_text", "model.plan_text")
 )
-ENTRY_NAMES = ("compliance_state", "Host", "keep", "known", "whole", "written")  # what the loader calls
+ENTRY_NAMES = ("compliance_state", "Host", "keep", "add_cache", "expand_plan", "format_json")  # what the loader calls
 PROGRAMS_DIRECTORY = os.path.join("host", "programs")
 HOST_PACKAGES = ("base", "model", "host")  # the rooms whose files a host can get: what is reached in them is sent
 # These change a host, and a stream changes nothing.
-CHANGE_FUNCTIONS = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out", "write_down"})
+CHANGE_FUNCTIONS = frozenset({"enforce", "lift", "restore", "plan_removal", "change", "apply_changes", "write_down"})
 PROBE_FUNCTIONS = frozenset({"probed"})  # and these are for what is only done on request
 MACOS_FUNCTIONS = frozenset({"on_macos"})  # what only a Mac gets, which says that it is one
 LINUX_FUNCTIONS = frozenset({"observe", "control"})  # of the module `run`

@@ -3,7 +3,7 @@
 import functools
 import json
 
-from proscribe.controller.report.exports.event_texts import LONGEST
+from proscribe.controller.report.exports.event_texts import MAX_LINE_BYTES
 from proscribe.model.types.export import Manifest
 from proscribe.model.types.quarantine import QuarantineList
 from proscribe.model.types.record import HostRecord
@@ -27,7 +27,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # The name of a schema, what its documents are called, and what they are.
 ABOUT = read_rows(
     f"""
-event | Event | A line of events.jsonl: ASCII, at most {LONGEST:,} bytes; what is cut ends with ... or has a count
+event | Event | A line of events.jsonl: ASCII, at most {MAX_LINE_BYTES:,} bytes; what is cut ends with ... or has a count
 export | Export | manifest.json of ./proscribe export: what is in it, and what not
 host-record | Host record | A line of hosts.jsonl: what is known of one expected host
 plan | Plan | The compiled policy of the hosts that share it, in reports/plans/<digest>.json

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from proscribe.controller.compile.restrictions import RESTRICTIONS
-from proscribe.controller.policy_errors import Expected
+from proscribe.controller.policy_errors import UnexpectedValue
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 OPTIONS = yaml.safe_load((ROLES / "compliance/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
@@ -31,7 +31,7 @@ def refused(name, value):
 def takes(name, value):
     try:
         RESTRICTIONS[name].read(value)
-    except Expected:
+    except UnexpectedValue:
         return False
     return True
 

@@ -5,10 +5,16 @@ import re
 
 import pytest
 from proscribe.controller.custody import wording
-from proscribe.controller.custody.outcome import Course
-from proscribe.controller.custody.request import Request, Wrong, hosts_of, mistyped, read
-from proscribe.controller.custody.restore_effect import outlook
-from proscribe.controller.custody.selection import choose
+from proscribe.controller.custody.outcome import QuarantineRun
+from proscribe.controller.custody.request import (
+    InvalidQuarantineRequest,
+    QuarantineRequest,
+    list_mistyped_variables,
+    list_requested_hosts,
+    parse_request,
+)
+from proscribe.controller.custody.restore_effect import find_outlook
+from proscribe.controller.custody.selection import select_rows
 
 NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
 DAY = "2026-11-2{}T08:00:00Z"
@@ -51,18 +57,18 @@ def plan(mode="enforce", keep=0, **services):
     ],
 )
 def test_forgotten_empty_or_mistyped_selector_is_refused(values, mistakes):
-    with pytest.raises(Wrong) as wrong:
-        read(values)
+    with pytest.raises(InvalidQuarantineRequest) as wrong:
+        parse_request(values)
     starts = [line[: len(start)] for line, start in zip(wrong.value.mistakes, mistakes)]
     assert (starts, len(wrong.value.mistakes)) == (mistakes, len(mistakes))
     assert str(wrong.value).splitlines() == list(wrong.value.mistakes)
 
 
 def test_hosts_of_request_are_all_or_the_named_ones():
-    assert hosts_of(read({}), ["a", "b"], {"a", "b", "c"}) == ["a", "b"]
-    assert hosts_of(read({"hosts": ["b"]}), ["a", "b"], {"a", "b", "c"}) == ["b"]
-    with pytest.raises(Wrong) as wrong:
-        hosts_of(read({"hosts": ["web10", "web2", "a*"]}), ["web1"], ["web1", "web2"])
+    assert list_requested_hosts(parse_request({}), ["a", "b"], {"a", "b", "c"}) == ["a", "b"]
+    assert list_requested_hosts(parse_request({"hosts": ["b"]}), ["a", "b"], {"a", "b", "c"}) == ["b"]
+    with pytest.raises(InvalidQuarantineRequest) as wrong:
+        list_requested_hosts(parse_request({"hosts": ["web10", "web2", "a*"]}), ["web1"], ["web1", "web2"])
     near, limited, pattern = wrong.value.mistakes
     assert near.endswith("did you mean 'web1'?") and "--limit leaves" in limited
     assert pattern == "--host: found 'a*', expected a host of the inventory"
@@ -70,9 +76,16 @@ def test_hosts_of_request_are_all_or_the_named_ones():
 
 def test_mistyped_variable_of_playbook_is_named_with_the_right_one():
     for name in ("quarantine_hosts", "quarntine_host", "quarantinehost", "my_quarantine_host"):
-        assert mistyped([name]) == [f"{name}: found an unknown variable, expected quarantine_host"]
-    assert mistyped(["quarantine_vlan", "quarantine_all", "quarantine_id", "users", "proscribe_quarantine_keep"]) == []
-    (typed,) = mistyped(["quarantine_vlan", "quarantine_id", "our_vlan"], ["quarantine_vlan", "our_vlan"])
+        assert list_mistyped_variables([name]) == [f"{name}: found an unknown variable, expected quarantine_host"]
+    assert (
+        list_mistyped_variables(
+            ["quarantine_vlan", "quarantine_all", "quarantine_id", "users", "proscribe_quarantine_keep"]
+        )
+        == []
+    )
+    (typed,) = list_mistyped_variables(
+        ["quarantine_vlan", "quarantine_id", "our_vlan"], ["quarantine_vlan", "our_vlan"]
+    )
     assert typed.startswith("quarantine_vlan: ") and "one of quarantine_do, quarantine_host, " in typed
 
 
@@ -105,36 +118,38 @@ LISTED = {
     ],
 )
 def test_selectors_choose_items(selectors, chosen):
-    rows = choose(Request("list", **selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
-    assert [f"{row.host} {row.item['id'][-1]}" for row in rows] == chosen
+    rows = select_rows(QuarantineRequest("list", **selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
+    assert [f"{row.host} {row.quarantine_item['id'][-1]}" for row in rows] == chosen
 
 
 def test_row_of_item_has_the_keys_that_scripts_read():
     audited = plan(keep=86400, wechat="audit")
-    (row,) = choose(Request("list"), {"web01": [item(kept_until="")]}, 0, lambda host: audited, {}, NOW)
-    found = row.as_dict()
+    (row,) = select_rows(QuarantineRequest("list"), {"web01": [item(kept_until="")]}, 0, lambda host: audited, {}, NOW)
+    found = row.make_document()
     next_run = found.pop("next_run")
     assert (next_run["state"], next_run["waiver"], list(next_run)) == ("left", None, ["state", "waiver", "why"])
     expected = {"host": "web01", "id": "wechat-00000001", "group": "", "services": ["wechat"], "bytes": 5000}
     expected |= {"finished": True, "path": "/home/alice/WeChat.AppImage", "kind": "appimage", "user": "alice"}
     assert found == expected | {"taken_at": "2026-11-20T08:00:00Z", "kept_until": "2026-11-21T08:00:00Z"}
     waived = plan(wechat={"mode": "waived", "waiver": "w1"})
-    (row,) = choose(Request("list"), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
-    found = row.as_dict()
+    (row,) = select_rows(QuarantineRequest("list"), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
+    found = row.make_document()
     assert (found["kept_until"], found["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
 
 
 def test_parts_of_one_thing_stay_together_where_times_are_equal():
     parts = [item("x-00000004", group="x-00000003"), item("x-00000005"), item("x-00000003", group="x-00000003")]
     listed = {"b": [item("x-00000002")], "a": parts}
-    rows = choose(Request("list"), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
-    assert [row.item["id"][-1] for row in rows] == ["5", "3", "4", "2"]
+    rows = select_rows(QuarantineRequest("list"), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    assert [row.quarantine_item["id"][-1] for row in rows] == ["5", "3", "4", "2"]
 
 
 def test_parts_are_chosen_by_the_name_of_a_part_that_is_gone():
     listed = {"a": [item("x-00000002", group="x-00000001"), item("x-00000003", group="x-00000001")]}
-    rows = choose(Request("list", ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
-    assert [row.item["id"] for row in rows] == ["x-00000002", "x-00000003"]
+    rows = select_rows(
+        QuarantineRequest("list", ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW
+    )
+    assert [row.quarantine_item["id"] for row in rows] == ["x-00000002", "x-00000003"]
 
 
 @pytest.mark.parametrize(
@@ -143,8 +158,8 @@ def test_parts_are_chosen_by_the_name_of_a_part_that_is_gone():
 )
 def test_mistake_counts_the_hosts_that_answered(answered, silent, where):
     listed = {f"h{number}": [] for number in range(answered)}
-    with pytest.raises(Wrong) as wrong:
-        choose(Request("list", users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
+    with pytest.raises(InvalidQuarantineRequest) as wrong:
+        select_rows(QuarantineRequest("list", users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
     (mistake,) = wrong.value.mistakes
     assert mistake.startswith("--user: found 'zoe', ") and mistake.endswith(f" of {where}")
 
@@ -191,20 +206,27 @@ PARTLY = except_(users=["alice"])
     ],
 )
 def test_next_run_is_never_milder_than_the_plan(compiled, thing, state, why):
-    found = outlook(compiled, item(**thing), {"w1": "2027-01-01T00:00:00Z"})
-    assert (found.state, found.why) == (state, why)
+    found = find_outlook(compiled, item(**thing), {"w1": "2027-01-01T00:00:00Z"})
+    assert (found.state, found.reason) == (state, why)
     assert found.waiver == (why.split()[3] if state == "waived" else "")
 
 
 def test_request_without_a_format_is_a_table():
-    assert read({}) == Request("list", format="table") and read({"format": "json"}).format == "json"
-    assert read({"do": "prune", "all": True, "older_than": "1d"}) == Request("prune", all=True, older_than=86400)
+    assert (
+        parse_request({}) == QuarantineRequest("list", format="table")
+        and parse_request({"format": "json"}).format == "json"
+    )
+    assert parse_request({"do": "prune", "all": True, "older_than": "1d"}) == QuarantineRequest(
+        "prune", all=True, older_than=86400
+    )
 
 
 def rows_of(*things):
     compiled = plan(wechat="enforce", telegram=WAIVED_1)
-    found = choose(Request("list"), {"web01": list(things)}, 0, lambda host: compiled, {"w1": "2027-01-01"}, NOW)
-    return [row.as_dict() for row in found]
+    found = select_rows(
+        QuarantineRequest("list"), {"web01": list(things)}, 0, lambda host: compiled, {"w1": "2027-01-01"}, NOW
+    )
+    return [row.make_document() for row in found]
 
 
 BOTH = rows_of(item(), item("telegram-00000002", path="/home/alice/T", bytes=3 * 1024**3))
@@ -212,30 +234,32 @@ BOTH = rows_of(item(), item("telegram-00000002", path="/home/alice/T", bytes=3 *
 
 def course(do="list", **more):
     """Return the course of a run over two hosts, of which one has listed two items."""
-    made = Course(["web01", "web02"])
-    made.began({"hosts": ["web01", "web02"], "do": do, "format": "table"})
-    made.answered("web01", {"items": [item()], "broken": [], "left_out": 0, **more})
-    made.chose({"rows": BOTH})
+    made = QuarantineRun(["web01", "web02"])
+    made.record_start({"hosts": ["web01", "web02"], "do": do, "format": "table"})
+    made.record_answer("web01", {"items": [item()], "broken": [], "left_out": 0, **more})
+    made.record_selection({"rows": BOTH})
     return made
 
 
 def test_losses_are_named_before_a_restore_and_a_prune():
-    head, telegram, wechat = wording.before("restore", BOTH, check=False)
+    head, telegram, wechat = wording.describe_operation("restore", BOTH, is_check=False)
     assert head.startswith("2 items will be restored") and head.endswith("takes 1 of them again:")
     assert telegram.startswith("  web01  telegram-00000002  /home/alice/T (alice, 3,072 MiB): covered by waiver w1 ")
     assert "WeChat.AppImage (alice, 5,000 B): the next enforcing run takes it again" in wechat
-    assert [row["id"] for row in wording.losses(BOTH)] == ["wechat-00000001"]
-    assert "takes wechat-00000001 again" in wording.not_accepted(BOTH)
+    assert [row["id"] for row in wording.list_losses(BOTH)] == ["wechat-00000001"]
+    assert "takes wechat-00000001 again" in wording.describe_unaccepted_losses(BOTH)
     many = [{**BOTH[1], "id": f"wechat-{number:08x}"} for number in range(12)]
-    assert "and 2 more again" in wording.not_accepted(many)
-    assert wording.before("prune", BOTH, check=True)[0].startswith("2 items (3,072 MiB) would be deleted")
-    assert "nothing is pruned" in wording.before("prune", [], check=False)[0]
+    assert "and 2 more again" in wording.describe_unaccepted_losses(many)
+    assert wording.describe_operation("prune", BOTH, is_check=True)[0].startswith(
+        "2 items (3,072 MiB) would be deleted"
+    )
+    assert "nothing is pruned" in wording.describe_operation("prune", [], is_check=False)[0]
 
 
 def test_table_names_unreadable_items_and_silent_hosts():
     made = course(broken=[{"id": "odd", "why": "no JSON"}], left_out=3)
-    made.failed("web02", "unreachable: no route")
-    lines = wording.table(made, 200).splitlines()
+    made.record_failure("web02", "unreachable: no route")
+    lines = wording.format_quarantine_table(made, 200).splitlines()
     assert lines[1].split() == ["host", "id", "when", "user", "service", "what", "size", "kept", "until", "path"]
     cells = ("web01", "wechat-00000001", "2026-11-20 08:00 UTC", "alice", "wechat", "AppImage", "5,000 B", "2027-02-18")
     assert re.split(r" {2,}", lines[3]) == [*cells, "/home/alice/WeChat.AppImage"]
@@ -248,19 +272,21 @@ def test_table_names_unreadable_items_and_silent_hosts():
 
 
 def test_silent_hosts_are_unknown_and_never_an_empty_quarantine():
-    made = Course(["web01", "web02"])
-    made.began({"hosts": ["web01", "web02"], "do": "list", "format": "table"})
-    made.failed("web01", "unreachable: x")
-    text = wording.table(made, 200)
+    made = QuarantineRun(["web01", "web02"])
+    made.record_start({"hosts": ["web01", "web02"], "do": "list", "format": "table"})
+    made.record_failure("web01", "unreachable: x")
+    text = wording.format_quarantine_table(made, 200)
     assert "0 of 2 hosts answered" in text and "web01: unreachable: x" in text and "web02: no answer" in text
-    assert [host["state"] for host in made.document()["hosts"]] == ["unknown", "unknown"]
+    assert [host["state"] for host in made.make_document()["hosts"]] == ["unknown", "unknown"]
 
 
 def test_table_marks_items_that_are_kept_forever_unfinished_or_of_an_unknown_kind():
     things = [item(finished=False, kept_until="", kind="odd"), item("wechat-00000002", group="wechat-00000001")]
     made = course()
-    made.chose({"rows": rows_of(*things, item("wechat-00000009", group="", path="/x", finished=False, bytes=1))})
-    first, second = wording.table(made, 200).splitlines()[2:4]
+    made.record_selection(
+        {"rows": rows_of(*things, item("wechat-00000009", group="", path="/x", finished=False, bytes=1))}
+    )
+    first, second = wording.format_quarantine_table(made, 200).splitlines()[2:4]
     assert re.split(r" {2,}", first)[5:8] == ["odd (2 parts), unfinished", "9 KiB", "forever"]
     assert re.split(r" {2,}", second)[5:8] == ["AppImage, unfinished", "1 B", "2027-02-18"]
 
@@ -277,8 +303,10 @@ def test_table_marks_items_that_are_kept_forever_unfinished_or_of_an_unknown_kin
 )
 def test_summary_counts_what_was_done(do, results, check, summary):
     made = course(do)
-    made.answered("web01", {"outcomes": [{"id": id_, "done": not why, "why": why} for id_, why in results.items()]})
-    lines = wording.ended(made, check=check, width=200).splitlines()
+    made.record_answer(
+        "web01", {"outcomes": [{"id": id_, "done": not why, "why": why} for id_, why in results.items()]}
+    )
+    lines = wording.describe_result(made, is_check=check, width=200).splitlines()
     assert re.fullmatch(summary, lines[1])
     word = {"restore": "restored", "prune": "pruned"}[do]
     missed = {row["id"]: results.get(row["id"], "no answer") for row in BOTH}
@@ -288,8 +316,12 @@ def test_summary_counts_what_was_done(do, results, check, summary):
 def test_text_of_host_steers_no_terminal():
     nasty = rows_of(item(path=f"/x{HOSTILE}", owner=HOSTILE, kind=HOSTILE, services=[HOSTILE], taken_at=HOSTILE))
     made = course(broken=[{"id": HOSTILE, "why": HOSTILE}])
-    made.chose({"rows": nasty})
-    made.failed("web02", HOSTILE)
+    made.record_selection({"rows": nasty})
+    made.record_failure("web02", HOSTILE)
     made.do = "restore"
-    texts = [wording.table(made, 200), wording.ended(made, check=False, width=9), *wording.before("prune", nasty, True)]
+    texts = [
+        wording.format_quarantine_table(made, 200),
+        wording.describe_result(made, is_check=False, width=9),
+        *wording.describe_operation("prune", nasty, True),
+    ]
     assert not set("".join(texts)) & set(HOSTILE[:1] + "\u202e")

@@ -24,7 +24,7 @@ from proscribe.controller.enforcement_points.decision import join_plans, make_de
 from proscribe.controller.enforcement_points.declaration import ExportError, ExportOmission
 from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.controller.enforcement_points.signature import ExportSigning
-from proscribe.controller.ssh_signatures import Signature
+from proscribe.controller.ssh_signatures import SignatureCheck
 from proscribe.host.controls.group_policy import policies
 from proscribe.model.plan import RESTRICTED_MODES, add_digest, check_plan
 from proscribe.model.words import EXPORT_SCHEMA
@@ -148,7 +148,7 @@ def test_a_signature_is_there_and_can_be_checked_or_that_is_said(tmp_path, there
         (tmp_path / "manifest.json.sig").write_bytes(b"x" * there)
     elif there:
         (tmp_path / "manifest.json.sig").symlink_to("nowhere")
-    assert signature.check_signature(tmp_path, b"{}", signing, AT) == Signature(problem)
+    assert signature.check_signature(tmp_path, b"{}", signing, AT) == SignatureCheck(problem)
 
 
 @pytest.mark.usefixtures("fake_ssh_keygen")

@@ -5,16 +5,31 @@ import json
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from proscribe.controller.policy_errors import Expected
-from proscribe.controller.rollout import Before, Decision, Seen, decide, deciding, objection, seen
-from proscribe.controller.rollout.before import run_before
-from proscribe.controller.rollout.limits import allowed_hosts, allowed_removals, batch_sizes, read_max_change
-from proscribe.controller.rollout.shares import is_held_by_users
+from proscribe.controller.policy_errors import UnexpectedValue
+from proscribe.controller.rollout import (
+    PreviousRun,
+    RolloutDecision,
+    RolloutHost,
+    decide_rollout,
+    deciding,
+    evaluate_host,
+    find_objection,
+)
+from proscribe.controller.rollout.before import read_previous_run
+from proscribe.controller.rollout.limits import (
+    compute_batch_sizes,
+    count_allowed_hosts,
+    count_allowed_removals,
+    read_max_change,
+)
+from proscribe.controller.rollout.shares import has_only_user_problems
 
 DEFAULTS = {"batches": "auto", "max_change": {"hosts": "25%", "removals": "auto"}, "max_failures": "10%"}
 AMOUNT = st.one_of(st.integers(1, 50), st.integers(1, 100).map("{}%".format))
 FLEETS = st.lists(
-    st.builds(Seen, st.uuids().map(str), st.sampled_from("xyz"), st.sampled_from([(), ("dns",)]), st.integers(0, 90)),
+    st.builds(
+        RolloutHost, st.uuids().map(str), st.sampled_from("xyz"), st.sampled_from([(), ("dns",)]), st.integers(0, 90)
+    ),
     max_size=60,
     unique_by=lambda host: host.name,
 )
@@ -27,8 +42,8 @@ DRIFTED = {"record": {"plan": "p", "rules": []}, "drifted": ["dns"]}
 
 def fleet(drifted, compliant=0, removals=0, plans=1):
     return [
-        *(Seen(f"d{n}", f"plan{n % plans}", ("dns",), removals) for n in range(drifted)),
-        *(Seen(f"c{n}", "plan0", (), 0) for n in range(compliant)),
+        *(RolloutHost(f"d{n}", f"plan{n % plans}", ("dns",), removals) for n in range(drifted)),
+        *(RolloutHost(f"c{n}", "plan0", (), 0) for n in range(compliant)),
     ]
 
 
@@ -56,7 +71,7 @@ def test_max_change_is_read(value, hosts, removals):
     ],
 )
 def test_invalid_max_change_is_reported(value, key, message):
-    with pytest.raises(Expected) as raised:
+    with pytest.raises(UnexpectedValue) as raised:
         read_max_change(value)
     assert (raised.value.key, message in raised.value.expected) == (key, True)
 
@@ -66,7 +81,7 @@ def test_invalid_max_change_is_reported(value, key, message):
     [("25%", 40, 10), ("25%", 1000, 250), ("0%", 1000, 10), (3, 1000, 3), ("unlimited", 9, None)],
 )
 def test_share_of_the_fleet_is_never_less_than_ten_hosts(hosts, answered, allowed):
-    assert allowed_hosts({"hosts": hosts}, answered) == allowed
+    assert count_allowed_hosts({"hosts": hosts}, answered) == allowed
 
 
 @pytest.mark.parametrize(
@@ -86,30 +101,35 @@ def test_share_of_the_fleet_is_never_less_than_ten_hosts(hosts, answered, allowe
     ids=str,
 )
 def test_run_that_would_change_too_much_stops_after_a_canary_within_the_limit(hosts, limits, batches, reach, allow):
-    decision = decide(hosts, {**DEFAULTS, **limits})
+    decision = decide_rollout(hosts, {**DEFAULTS, **limits})
     assert (decision.batches, decision.reach, decision.allow) == (batches, reach, allow)
     assert bool(decision.stop) == bool(allow)
 
 
 @given(st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=5)), st.integers(0, 3000))
 def test_batches_are_never_empty_and_hold_every_host_once(batches, total):
-    sizes = batch_sizes(batches, total)
+    sizes = compute_batch_sizes(batches, total)
     assert sum(sizes) == total and all(size > 0 for size in sizes)
 
 
 def test_stop_message_counts_hosts_and_removals():
-    hosts = [Seen(f"h{n}", "plan", ("apps", "dns") if n < 900 else ("dns",), 30 if n < 900 else 0) for n in range(1200)]
-    before = Before("20261124T000000Z-enforce-1a2b", 1190)
-    stop = decide(hosts, DEFAULTS, before=before).stop
+    hosts = [
+        RolloutHost(f"h{n}", "plan", ("apps", "dns") if n < 900 else ("dns",), 30 if n < 900 else 0)
+        for n in range(1200)
+    ]
+    before = PreviousRun("20261124T000000Z-enforce-1a2b", 1190)
+    stop = decide_rollout(hosts, DEFAULTS, previous_run=before).stop
     for numbers in ("1,200 hosts of the 1,200", "(apps on 900, dns on 1,200)", "27,000 ", "300 hosts and 2", "1,190 "):
         assert numbers in stop
     assert "(20261124T000000Z-enforce-1a2b)" in stop
 
 
 def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop():
-    decision = decide(fleet(12), DEFAULTS, dry=True)
+    decision = decide_rollout(fleet(12), DEFAULTS, is_dry_run=True)
     assert (decision.batches, decision.reach, bool(decision.stop)) == ((12,), 2, True)
-    decision = decide(fleet(11), DEFAULTS, dry=True)  # it shows all of the changes, and whom a real one would leave out
+    decision = decide_rollout(
+        fleet(11), DEFAULTS, is_dry_run=True
+    )  # it shows all of the changes, and whom a real one would leave out
     assert (decision.batches, len(decision.hosts), [*decision.set_aside]) == ((11,), 11, ["d10"])
 
 
@@ -120,11 +140,11 @@ LIMITS = st.fixed_dictionaries({"hosts": HOST_LIMITS, "removals": REMOVALS})
 
 @given(FLEETS, LIMITS, st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=3)))
 def test_no_more_is_changed_than_is_allowed(hosts, max_change, batches):
-    decision = decide(hosts, {"batches": batches, "max_change": max_change, "max_failures": "10%"})
+    decision = decide_rollout(hosts, {"batches": batches, "max_change": max_change, "max_failures": "10%"})
     changed = decision.hosts[: decision.reach]
-    removals = sum(host.removals for host in hosts if host.name in changed and host.drifted)
-    drifted = [host.name for host in hosts if host.drifted]
-    most = allowed_hosts(max_change, len(hosts)), allowed_removals(max_change, len(decision.hosts))
+    removals = sum(host.removal_count for host in hosts if host.name in changed and host.drifted_controls)
+    drifted = [host.name for host in hosts if host.drifted_controls]
+    most = count_allowed_hosts(max_change, len(hosts)), count_allowed_removals(max_change, len(decision.hosts))
     assert most[0] is None or len(changed) <= most[0]
     assert most[1] is None or removals <= most[1]
     assert sorted([*decision.hosts, *decision.set_aside]) == sorted(drifted)
@@ -133,16 +153,16 @@ def test_no_more_is_changed_than_is_allowed(hosts, max_change, batches):
 
 def claiming(*removals, plan="p"):
     """Hosts c0, c1, ... that differ, each with so many programs to remove."""
-    return [Seen(f"c{n}", plan, ("apps",), many) for n, many in enumerate(removals)]
+    return [RolloutHost(f"c{n}", plan, ("apps",), many) for n, many in enumerate(removals)]
 
 
 @given(CLAIMS, LIMITS, st.integers(0, 10**12), st.integers(0, 50))
 def test_one_host_alone_stops_no_run_and_costs_at_most_one_other_its_turn(honest, max_change, claim, place):
     limits = {**DEFAULTS, "max_change": max_change}
-    fleet = [*claiming(*honest), *(Seen(f"well{n}", "p", (), 0) for n in range(9))]
-    assume(not decide(fleet, limits).stop and not decide(fleet, limits).set_aside)
-    fleet.insert(place, Seen("hostile", "q", ("apps", "dns"), claim))
-    decision = decide(fleet, limits)
+    fleet = [*claiming(*honest), *(RolloutHost(f"well{n}", "p", (), 0) for n in range(9))]
+    assume(not decide_rollout(fleet, limits).stop and not decide_rollout(fleet, limits).set_aside)
+    fleet.insert(place, RolloutHost("hostile", "q", ("apps", "dns"), claim))
+    decision = decide_rollout(fleet, limits)
     assert (decision.stop, decision.reach) == ("", len(decision.hosts))
     assert len({f"c{n}" for n in range(len(honest))} - {*decision.hosts}) <= 1
 
@@ -150,7 +170,7 @@ def test_one_host_alone_stops_no_run_and_costs_at_most_one_other_its_turn(honest
 @given(CLAIMS, LIMITS, st.integers(10**6, 10**12), st.integers(10**6, 10**12), st.sampled_from(["0%", "10%", "100%"]))
 def test_no_number_that_is_printed_is_what_one_host_claimed(honest, max_change, one, other, failures):
     limits = {**DEFAULTS, "max_change": max_change, "max_failures": failures}
-    with_one, with_other = (decide(claiming(*honest, claim), limits) for claim in (one, other))
+    with_one, with_other = (decide_rollout(claiming(*honest, claim), limits) for claim in (one, other))
     assert with_one.allow == with_other.allow
     assert all(limit == "unlimited" or limit < 10**6 for limit in with_one.allow.values())
 
@@ -158,15 +178,15 @@ def test_no_number_that_is_printed_is_what_one_host_claimed(honest, max_change, 
 @settings(suppress_health_check=[HealthCheck.filter_too_much])  # most limits stop nothing
 @given(CLAIMS, LIMITS)
 def test_the_limit_that_is_printed_lets_the_hosts_go_on_that_were_not_set_aside(honest, max_change):
-    before = decide(claiming(*honest), {**DEFAULTS, "max_change": max_change})
+    before = decide_rollout(claiming(*honest), {**DEFAULTS, "max_change": max_change})
     assume(before.stop)
     left = [host for host in claiming(*honest) if host.name in before.hosts]
-    again = decide(left, {**DEFAULTS, "max_change": read_max_change(before.allow)})
+    again = decide_rollout(left, {**DEFAULTS, "max_change": read_max_change(before.allow)})
     assert not again.stop
 
 
 SIZES = {"batches": (1, 5, 25), "reach": 31, "max_failures": "10%"}
-GOING = Decision(hosts=tuple(f"d{n}" for n in range(31)), changes={}, stop="", allow={}, set_aside={}, **SIZES)
+GOING = RolloutDecision(hosts=tuple(f"d{n}" for n in range(31)), changes={}, stop="", allow={}, set_aside={}, **SIZES)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +208,7 @@ GOING = Decision(hosts=tuple(f"d{n}" for n in range(31)), changes={}, stop="", a
 )
 def test_a_batch_begins_only_where_nothing_is_against_it(changes, first, lost, message):
     decision = GOING._replace(**changes)
-    found = objection(decision, first, {host for host in decision.hosts if host not in lost})
+    found = find_objection(decision, first, {host for host in decision.hosts if host not in lost})
     assert found.startswith(message) and bool(found) == bool(message), found
 
 
@@ -213,7 +233,7 @@ def test_a_batch_begins_only_where_nothing_is_against_it(changes, first, lost, m
 )
 def test_hosts_that_are_set_aside_neither_fail_nor_pass_as_long_as_they_are_few(changes, first, lost, aside, message):
     decision = GOING._replace(**changes)
-    said = objection(decision, first, {host for host in decision.hosts if host not in lost}, aside)
+    said = find_objection(decision, first, {host for host in decision.hosts if host not in lost}, aside)
     assert said.startswith(message) and bool(said) == bool(message), said
 
 
@@ -236,7 +256,7 @@ def test_users_alone_keep_a_host_from_its_gate(gate, rules, errors, held):
         {"rule": name, "state": state, "findings": [{"kind": "package", **finding} for finding in findings]}
         for name, (state, findings) in rules.items()
     ]
-    assert is_held_by_users({"rules": listed, "errors": errors}, gate) is held
+    assert has_only_user_problems({"rules": listed, "errors": errors}, gate) is held
 
 
 def test_findings_of_a_user_count_once_for_a_rule():
@@ -246,7 +266,7 @@ def test_findings_of_a_user_count_once_for_a_rule():
 
     rules = [of("apps/wechat", "user:al", "user:al", "user:bo", "system", "system", None), of("apps/line", "user:al")]
     answer = {"record": {"plan": "p", "rules": rules}, "drifted": ["apps"], "privileged": True}
-    assert seen("web01", "p", answer).removals == 2 + 3 + 1
+    assert evaluate_host("web01", "p", answer).removal_count == 2 + 3 + 1
 
 
 STATES = {"a": "compliant", "b": "repaired", "c": "waived", "d": "not_applicable", "e": "noncompliant"}
@@ -266,46 +286,46 @@ def report(tmp_path):
 
 @pytest.mark.parametrize(("hosts", "well"), [("abcdefg", 4), ("c", 1), (["new"], 0)])
 def test_the_run_before_says_how_these_hosts_stood(report, hosts, well):
-    assert run_before(report.parent, list(hosts)) == Before("r1", well)
+    assert read_previous_run(report.parent, list(hosts)) == PreviousRun("r1", well)
 
 
 def test_missing_or_broken_earlier_run_is_none(report, tmp_path):
-    assert run_before(tmp_path / "none", ["a"]) is None
+    assert read_previous_run(tmp_path / "none", ["a"]) is None
     file = report / "hosts.jsonl"
     file.write_text("half a li")
-    assert run_before(tmp_path, ["a"]) is None
+    assert read_previous_run(tmp_path, ["a"]) is None
     file.unlink()
     file.symlink_to("report.json")  # no link is followed
-    assert run_before(tmp_path, ["a"]) is None
+    assert read_previous_run(tmp_path, ["a"]) is None
 
 
 @pytest.fixture
 def warned():
     yield []
-    deciding.begins(None)
+    deciding.begin_rollout(None)
 
 
 def begins(reports, mode="enforce", hosts=4, most="100%", plans="p" * 11):
     limits = {"batches": [1, "100%"], "max_change": {"hosts": most, "removals": "auto"}, "max_failures": "10%"}
     names = {f"h{number}": plan for number, plan in zip(range(1, hosts + 1), plans)}
-    deciding.begins({"mode": mode, "hosts": names, "rollout": limits, "directory": str(reports / "run.partial")})
+    deciding.begin_rollout({"mode": mode, "hosts": names, "rollout": limits, "directory": str(reports / "run.partial")})
 
 
 def test_answer_after_the_decision_changes_nothing(tmp_path, warned):
     begins(tmp_path)
-    deciding.answered("h1", DRIFTED)
-    before = deciding.decision(warned.append)
-    deciding.answered("h1", {**DRIFTED, "drifted": []})
-    deciding.answered("h2", DRIFTED)
-    assert deciding.decision(warned.append) == before
+    deciding.record_host_answer("h1", DRIFTED)
+    before = deciding.make_decision(warned.append)
+    deciding.record_host_answer("h1", {**DRIFTED, "drifted": []})
+    deciding.record_host_answer("h2", DRIFTED)
+    assert deciding.make_decision(warned.append) == before
 
 
 def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path, warned):
     begins(tmp_path)
-    deciding.set_aside("h1")
-    assert deciding.hosts_set_aside() == {"h1"}
+    deciding.record_set_aside("h1")
+    assert deciding.list_set_aside_hosts() == {"h1"}
     begins(tmp_path)
-    assert deciding.hosts_set_aside() == frozenset()
+    assert deciding.list_set_aside_hosts() == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -315,19 +335,19 @@ def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path, war
 def test_a_dry_run_says_where_a_real_one_would_stop(tmp_path, warned, mode, batches, says):
     begins(tmp_path, mode, most=1)
     for number in range(1, 5):
-        deciding.answered(f"h{number}", DRIFTED)
-    decision = deciding.decision(warned.append)
+        deciding.record_host_answer(f"h{number}", DRIFTED)
+    decision = deciding.make_decision(warned.append)
     assert decision is not None and (decision.reach, decision.batches) == (1, batches)
     assert [text.partition(":")[0] for text in warned] == says
-    deciding.decision(warned.append)
+    deciding.make_decision(warned.append)
     assert len(warned) == len(says), "once"
 
 
 def test_a_dry_run_says_whom_a_real_one_would_leave_out(tmp_path, warned):
     begins(tmp_path, "check", hosts=11, most=10)
     for number in range(1, 12):
-        deciding.answered(f"h{number}", DRIFTED)
-    decision = deciding.decision(warned.append)
+        deciding.record_host_answer(f"h{number}", DRIFTED)
+    decision = deciding.make_decision(warned.append)
     assert decision is not None and decision.stop == ""
     why = "it has 0 removals, and with it the whole is more than proscribe_max_change allows (10 hosts)"
     assert warned == [f"a run without --check would leave out h11: set aside and left as found: {why}"]

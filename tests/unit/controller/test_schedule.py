@@ -10,7 +10,7 @@ from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.schedule import units
-from proscribe.controller.schedule.rendered import Here, plan
+from proscribe.controller.schedule.rendered import ScheduleController, plan_schedule
 from proscribe.host.schedule.timers import (
     COMMITS_PATH,
     GUARD_BASE_FILES,
@@ -20,11 +20,13 @@ from proscribe.host.schedule.timers import (
 )
 from recording import compare, join_files, outline
 
-HERE = Here("/srv/proscribe", "ops", False, ["/srv/proscribe/inventory/prod"], "servers", {"PROSCRIBE_REPORTS": "/r 1"})
+HERE = ScheduleController(
+    "/srv/proscribe", "ops", False, ["/srv/proscribe/inventory/prod"], "servers", {"PROSCRIBE_REPORTS": "/r 1"}
+)
 SIGNER = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
 PULLED = {"schedule": "pull", "schedule_repository": "https://git.example.org/p.git", "schedule_signers": [SIGNER]}
 ODD = HERE._replace(
-    project='/srv/p 100%"$x',
+    project_directory='/srv/p 100%"$x',
     inventory=['/srv/p 100%"$x/inventory/prod', "/etc/hosts.yml"],
     limit="",
     environment={"PROSCRIBE_B": 'a "b" \\ 5% $HOME', "PROSCRIBE_ANSIBLE_PLAYBOOK": "/opt/a/ansible-playbook"},
@@ -39,7 +41,7 @@ def planned(here=HERE, elsewhere="", local=False, of=({}, {}), **settings):
         for number, own in enumerate(of)
     ]
     read = {host.name: read_restrictions(host.values, host.locate_variable) for host in hosts}
-    return plan(hosts, read, here, elsewhere, local)
+    return plan_schedule(hosts, read, here, elsewhere, local)
 
 
 def show_plan(settings):
@@ -59,7 +61,7 @@ def show_plan(settings):
 SCHEDULES = {
     "locked_in": {"schedule_refresh": "weekly"},
     "root_with_mail": {"schedule_account": "root", "schedule_refresh": "daily", "notify": {"mail": "a@b.example"}},
-    "root_of_a_host": {"schedule_account": "root", "local": True, "here": HERE._replace(root=True)},
+    "root_of_a_host": {"schedule_account": "root", "local": True, "here": HERE._replace(is_root=True)},
     "odd_names": {"here": ODD, "schedule_options": ["-e", "@/v/1"], "schedule_refresh": "weekly"},
     "elsewhere": {"elsewhere": "ctl", "schedule_directory": "/opt/p", "schedule_account": "ops2"},
     "pulled": {**PULLED, "schedule_branch": "live"},
@@ -133,4 +135,4 @@ def unquoted(line):
 
 @given(st.lists(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1), min_size=1))
 def test_every_word_of_a_command_comes_through(argv):
-    assert unquoted(units.exec_start(argv)) == argv
+    assert unquoted(units.format_exec_start(argv)) == argv

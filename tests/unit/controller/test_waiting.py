@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 from patience import LONGEST
 from proscribe.controller import waiting
-from proscribe.controller.waiting import holder, locked
+from proscribe.controller.waiting import describe_holder, lock_file
 
 SCRIPT = Path(waiting.__file__)
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -39,25 +39,25 @@ def test_waiting_message_names_holder_and_end(tmp_path):
     said = []
     descriptor = os.open(tmp_path, os.O_RDONLY)
     with holding(tmp_path) as other:
-        assert not locked(descriptor, 0, said.append) and said == []
-        assert not locked(descriptor, 1, said.append)
+        assert not lock_file(descriptor, 0, said.append) and said == []
+        assert not lock_file(descriptor, 1, said.append)
         other.kill()
     [line] = said
     time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
     process = rf"waits for process {other.pid} of {ME}, which began at {time}"
     assert re.fullmatch(rf"{process} \(.*python.*\), until {time} at the latest", line), line
-    assert locked(descriptor, LONGEST, said.append) and len(said) == 1
+    assert lock_file(descriptor, LONGEST, said.append) and len(said) == 1
     os.close(descriptor)
 
 
 def test_waiting_message_goes_to_stderr_once(tmp_path, monkeypatch, capsys):
     one, other = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
-    assert locked(one, 0)
+    assert lock_file(one, 0)
     clock, own = itertools.count(), {"strftime": time.strftime, "gmtime": time.gmtime}
     made = SimpleNamespace(time=lambda: 1000, monotonic=lambda: next(clock), sleep=lambda _: None, **own)
     monkeypatch.setattr(waiting, "time", made)
-    monkeypatch.setattr(waiting, "holder", lambda descriptor: f"{descriptor == other}")
-    assert not locked(other, 3)
+    monkeypatch.setattr(waiting, "describe_holder", lambda descriptor: f"{descriptor == other}")
+    assert not lock_file(other, 3)
     assert capsys.readouterr() == ("", "proscribe: waits for True, until 1970-01-01T00:16:43Z at the latest\n")
     for descriptor in (one, other):
         os.close(descriptor)
@@ -81,7 +81,7 @@ class Proc:
     def __init__(self, monkeypatch, inode, uid=0):
         self.files = {"/proc/stat": b"cpu 1 2\nbtime 1000\nprocesses 5\n"}
         self.inode = inode
-        monkeypatch.setattr(waiting, "TICKS", 100)
+        monkeypatch.setattr(waiting, "CLOCK_TICKS", 100)
         monkeypatch.setattr(waiting, "open", self.open, raising=False)
         made = SimpleNamespace(fstat=os.fstat, stat=lambda path: SimpleNamespace(st_uid=uid))
         monkeypatch.setattr(waiting, "os", made)
@@ -121,7 +121,7 @@ def test_the_holder_is_whom_the_kernel_names(tmp_path, monkeypatch, locks, expec
     proc.files["/proc/4/stat"] = b"4 (sh) S" + b" x" * 20
     if locks is not None:
         proc.files["/proc/locks"] = "".join(f"{line.format(proc.inode)}\n" for line in locks).encode()
-    assert holder(descriptor) == expected
+    assert describe_holder(descriptor) == expected
     monkeypatch.undo()
     os.close(descriptor)
 
@@ -147,6 +147,6 @@ def test_a_process_is_named_in_a_short_harmless_line(tmp_path, monkeypatch, comm
     proc = Proc(monkeypatch, os.fstat(descriptor).st_ino, uid)
     proc.has(7, command)
     proc.files["/proc/locks"] = f"1: FLOCK ADVISORY WRITE 7 08:01:{proc.inode} 0 EOF\n".encode()
-    assert holder(descriptor) == f"process 7 of {said.format(BEGAN)}"
+    assert describe_holder(descriptor) == f"process 7 of {said.format(BEGAN)}"
     monkeypatch.undo()
     os.close(descriptor)

@@ -3,8 +3,8 @@
 import json
 
 from pasts import Past
-from proscribe.controller.report.exports import fill
-from proscribe.controller.report.exports.event_making import Events
+from proscribe.controller.report.exports import fill_exports
+from proscribe.controller.report.exports.event_making import EventMaker
 
 SETTINGS = {"file": "", "journald": False, "syslog": False, "facility": "daemon", "send": "changes", "limit": 10_000}
 
@@ -31,8 +31,8 @@ class EventRuns(Past):
 def made(report, records, changes, only_changed=True):
     """Return the events of a report, parsed."""
     lines = []
-    events = Events(report, changes, lambda event: lines.append(event.line), only_changed=only_changed)
-    fill([events], report, records)
+    events = EventMaker(report, changes, lambda event: lines.append(event.line), only_changed=only_changed)
+    fill_exports([events], report, records)
     return [json.loads(line) for line in lines]
 
 

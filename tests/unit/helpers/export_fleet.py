@@ -3,7 +3,7 @@
 import fleets
 from fleets import PROCESS, WAIVERS, WECHAT, wechat
 from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
-from proscribe.controller.report.exports import formats, usual, write
+from proscribe.controller.report.exports import list_default_names, list_export_formats, write_exports
 from proscribe.model.finding import STATES, Finding, RuleVerdict, judge_rule
 from proscribe.wire.replies.record import read_record
 
@@ -41,13 +41,13 @@ ALIKE = [
 
 def exported(directory, names=None, answers=ANSWERS, hosts=tuple(STATE), **changes):
     """Return the exports of a fleet as texts by name."""
-    names = usual() if names is None else names
+    names = list_default_names() if names is None else names
     run = fleets.run(hosts, **{"waivers": WAIVERS, **changes})
     records = [read_record(host, answer) for host, answer in answers.items()]
     fleet = reconcile_records(run["hosts"], records, {"gone": "unreachable: no route to host"})
     report = make_run_report(run, fleet, FINISHED)
-    paths = write(directory, report, fleet.records, names)
-    assert [path.name for path in paths] == [formats()[name].file for name in names]
+    paths = write_exports(directory, report, fleet.records, names)
+    assert [path.name for path in paths] == [list_export_formats()[name].file_name for name in names]
     return {name: path.read_bytes().decode() for name, path in zip(names, paths)}
 
 

@@ -1,6 +1,6 @@
 """Made runs, host records and fleets for the tests of the report."""
 
-from proscribe.controller.report.text.command import Call
+from proscribe.controller.report.text.command import RunCall
 from proscribe.model.finding import Finding, RuleVerdict, judge_rule, make_host_record
 
 DIGEST = "sha256:" + "a" * 64
@@ -23,7 +23,7 @@ def run(hosts=("web01", "web02"), mode="audit", **changes):
     """What `compile_plans` says of a run over those hosts."""
     return {
         "id": f"20261125T003000Z-{mode}-1a2b", "playbook": (playbook := "enforce" if mode == "check" else mode),
-        "command": Call(("./proscribe",), playbook, options=("-i", "inventory/prod")).as_dict(), "mode": mode,
+        "command": RunCall(("./proscribe",), playbook, options=("-i", "inventory/prod")).make_document(), "mode": mode,
         "started": "2026-11-25T00:30:00Z", "catalog_version": "2026.11.1", "inventory": ["inventory/prod"], "limit": "",
         "gate": {}, "hosts": dict.fromkeys(hosts, DIGEST), "upcoming": [], "waivers": [], "warnings": [],
         "controls": ["apps", "browser", "firewall", "dns"], **changes,

@@ -138,11 +138,13 @@ def lifted(ends: Ends):
     collector.failed("web02", "apps", "it is locked")
     collector.unreachable("web03", "no route")
     expected, heard = collector.expected, collector.host_states
-    lift_file.write_lift(ends.reports, collector.run, heard, lifting.lifted_hosts(expected, heard))
+    lift_file.write_lift(ends.reports, collector.run, heard, lifting.list_lifted_hosts(expected, heard))
     results = collect_lift_results(collector.run, expected, heard)
     ends.broken += publish_lift(collector.run, "2026-11-10T00:31:00Z", results)
     facts = {"back": "./proscribe enforce", "apart": {"sw1": "is a network device"}, "file": "lift.json"}
-    real, checked = (lifting.render(expected, heard, check=check, width=100, **facts) for check in (False, True))
+    real, checked = (
+        lifting.render_lifting(expected, heard, is_check=check, width=100, **facts) for check in (False, True)
+    )
     return "\n".join([real, *(line for line in checked.splitlines() if line not in real)])
 
 
@@ -156,7 +158,7 @@ def lifted_on_many():
         collector.changed(host, "dns", {"actions": ["delete block"], "removed": [package], "refused": refused})
     apart = {f"switch{number:02}": "is a switch" for number in range(11)}
     facts = {"check": False, "width": 100, "apart": apart, "controls": ["dns"]}
-    text = lifting.render(collector.expected, collector.host_states, **facts)
+    text = lifting.render_lifting(collector.expected, collector.host_states, **facts)
     return "\n".join(line for line in text.splitlines() if not re.search(r"\d[2-8]\b", line))
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from fleets import PROCESS, WAIVERS, WECHAT, answer, no_policy, wechat
 from pasts import Past, bad, good, made_plan, repaired, unseen
 from proscribe.controller.report import notification
-from proscribe.controller.report.exports import fill
-from proscribe.controller.report.exports.event_making import Events
+from proscribe.controller.report.exports import fill_exports
+from proscribe.controller.report.exports.event_making import EventMaker
 from proscribe.controller.report.history import QueryScope, open_history
 from proscribe.controller.report.history.names import UnknownName
 from proscribe.controller.report.history.tables import BETWEEN_TABLE, USES_TABLE
 from proscribe.controller.report.history.tables import WAIVERS_TABLE as OF_WAIVERS
 from proscribe.controller.report.terminal import exceptions, past_runs
-from proscribe.controller.report.terminal.summary import Screen
+from proscribe.controller.report.terminal.summary import TerminalScreen
 from proscribe.model.finding import RuleVerdict
 from recording import outline, read_value
 from watched_hosts import ENDED, INCIDENT, POLICY, REQUEST, asking, watched
@@ -118,7 +118,9 @@ def story(reports):
 
 def events(report, records, moved):
     result = []
-    fill([Events(report, moved, result.append, only_changed=report["run"]["mode"] == "audit")], report, records)
+    fill_exports(
+        [EventMaker(report, moved, result.append, only_changed=report["run"]["mode"] == "audit")], report, records
+    )
     for item in result:
         yield f"{item[1:]}"
     yield outline([json.loads(item.line) for item in result])
@@ -144,22 +146,30 @@ def answers(history):
     for number, scope in enumerate(
         [*scopes, QueryScope(host="watched", rule="apps/wechat"), QueryScope(host="planned")]
     ):
-        result = past_runs.gather(history, scope, NOW, STALE)
-        yield "past-screen", past_runs.render(result, Screen(76, 30, True) if number == 1 else Screen(100, 200))
+        result = past_runs.gather_history_summary(history, scope, NOW, STALE)
+        yield (
+            "past-screen",
+            past_runs.render_history_summary(
+                result, TerminalScreen(76, 30, True) if number == 1 else TerminalScreen(100, 200)
+            ),
+        )
         if number == 2:
-            yield "past", outline(result.as_dict())
-        heights = (past_runs.render(result, Screen(100, height)).count("\n") for height in range(6, 70, 4))
+            yield "past", outline(result.make_document())
+        heights = (
+            past_runs.render_history_summary(result, TerminalScreen(100, height)).count("\n")
+            for height in range(6, 70, 4)
+        )
         yield "past-screen", f"lines: {' '.join(map(str, heights))}"
     for host, rule in WRONG:
         try:
-            past_runs.gather(history, QueryScope(host=host, rule=rule), NOW, STALE)
+            past_runs.gather_history_summary(history, QueryScope(host=host, rule=rule), NOW, STALE)
         except UnknownName as wrong:
             yield "unknown", f"{host} {rule}: {wrong} {wrong.service}"
-    excused = exceptions.gather(history, "2026-11-06T00:00:00Z", NOW)
-    yield "exceptions", outline(excused.as_dict())
-    yield "exceptions", exceptions.table(excused)
-    yield "exceptions", exceptions.render(excused, Screen(76))
-    yield "exceptions", exceptions.render(excused, Screen(30, 10, True)).partition("bare")[0]
+    excused = exceptions.gather_exceptions(history, "2026-11-06T00:00:00Z", NOW)
+    yield "exceptions", outline(excused.make_document())
+    yield "exceptions", exceptions.format_exceptions_csv(excused)
+    yield "exceptions", exceptions.render_exceptions(excused, TerminalScreen(76))
+    yield "exceptions", exceptions.render_exceptions(excused, TerminalScreen(30, 10, True)).partition("bare")[0]
 
 
 def tables(session):

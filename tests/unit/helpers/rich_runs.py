@@ -15,9 +15,9 @@ from proscribe.controller.report.evaluation.department import make_department_re
 from proscribe.controller.report.evaluation.lifts import Lift, apply_lifts
 from proscribe.controller.report.evaluation.modes import ControlModes
 from proscribe.controller.report.evaluation.reconcile import StaleLimits, make_run_report, reconcile_records
-from proscribe.controller.report.exports import formats, pour
-from proscribe.controller.report.page.document import page
-from proscribe.controller.report.terminal.summary import Screen, render
+from proscribe.controller.report.exports import list_export_formats, write_export
+from proscribe.controller.report.page.document import render_page
+from proscribe.controller.report.terminal.summary import TerminalScreen, render_summary
 from proscribe.model.finding import Finding, RuleVerdict, judge_rule
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import read_record
@@ -228,7 +228,7 @@ def pages(result):
     """Return the page without style, scripts and icons, a row or section in each line; a large one without its data."""
     days = past()[-4:] if len(result[1]) > 10 else []
     since = {("broken", "apps/wechat"): "2026-11-20T08:00:00Z", ("gone", ""): "2026-10-01T00:00:00Z"}
-    text = "".join(page(*result, trend=days[-2:], days=days, since=since, directory="reports/r1"))
+    text = "".join(render_page(*result, trend=days[-2:], days=days, since=since, directory="reports/r1"))
     data = "|<script type.*?</script>" if days or "lifted" in result[0] else ""
     icons = '<svg class="icon.*?</svg>|<symbol.*?</symbol>'
     text = re.sub(rf"(?s)^.*?</head>|<script>.*?</script>|{icons}{data}", "", text)
@@ -238,11 +238,13 @@ def pages(result):
 
 
 def screens(result):
-    shown = [render(*result, Screen())]
+    shown = [render_summary(*result, TerminalScreen())]
     if "department" not in result[0]:
-        shown.append(render(*result, Screen(72, 24, True, "/srv/ban"), "/srv/ban/reports/r1"))
+        shown.append(render_summary(*result, TerminalScreen(72, 24, True, "/srv/ban"), "/srv/ban/reports/r1"))
     heights = (sys.maxsize, *range(70, 24, -3))
-    shown.append(f"lines: {' '.join(str(render(*result, Screen(100, height)).count(chr(10))) for height in heights)}")
+    shown.append(
+        f"lines: {' '.join(str(render_summary(*result, TerminalScreen(100, height)).count(chr(10))) for height in heights)}"
+    )
     return "\n\n====\n".join(shown)
 
 
@@ -254,7 +256,7 @@ def limits(result: Made):
     hosts = [{**record, "host": f"{record['host']}{number}"} for number in range(420) for record in records]
     hosts += [{**hosts[-1], "host": f"good{number}", "state": "compliant", "rules": [], "errors": [], "reason": None,
                "watch": None, "attempts": {f"apps/x{number}": 1}} for number in range(2100)]  # fmt: skip
-    text = "".join(page({**report, **more}, hosts)).partition("<script type")[0]
+    text = "".join(render_page({**report, **more}, hosts)).partition("<script type")[0]
     sections = re.findall(r'(?s)<section id="([\w-]+)">(.*?)</section>', text)
     lines = [f"{name}: {part.count('<tr')} rows, {part.count('<li')} items" for name, part in sections]
     return "\n".join([*lines, *re.findall(r"[^<>\n]*\d (?:\w+ )?more[^<>\n]*", text)])
@@ -262,11 +264,11 @@ def limits(result: Made):
 
 def export(result: Made, name: str):
     stream = io.StringIO(newline="")
-    pour(stream, *result, name)
+    write_export(stream, *result, name)
     text = stream.getvalue()
     if name == "events":
         return outline([json.loads(line) for line in text.splitlines()])
-    return outline(json.loads(text)) if formats()[name].file.endswith(("json", "sarif")) else text
+    return outline(json.loads(text)) if list_export_formats()[name].file_name.endswith(("json", "sarif")) else text
 
 
 def changed(result, base=({}, ())):

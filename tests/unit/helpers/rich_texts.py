@@ -9,13 +9,25 @@ from proscribe.controller.report.evaluation.baseline import BaselineDeviation
 from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetHost
 from proscribe.controller.report.evaluation.modes import has_audited_noncompliance, is_correctable
 from proscribe.controller.report.evaluation.scope import RunScope
-from proscribe.controller.report.page.findings import ago
-from proscribe.controller.report.page.headline import title
-from proscribe.controller.report.terminal.differences import changes, listed, text_of
-from proscribe.controller.report.terminal.dry_run import DryRun
-from proscribe.controller.report.text.layout import clip, fitted, flow, prose, row, table, wrap
-from proscribe.controller.report.text.redaction import Redaction
-from proscribe.controller.report.text.wording import left, not_in_force
+from proscribe.controller.report.page.findings import format_age
+from proscribe.controller.report.page.headline import format_title
+from proscribe.controller.report.terminal.differences import (
+    format_changes,
+    format_full_differences,
+    summarise_differences,
+)
+from proscribe.controller.report.terminal.dry_run import DryRunChanges
+from proscribe.controller.report.text.layout import (
+    clip_text,
+    fit_lines,
+    fit_message,
+    format_table,
+    format_table_row,
+    pack_parts,
+    wrap_text,
+)
+from proscribe.controller.report.text.redaction import NameRedaction
+from proscribe.controller.report.text.wording import describe_idle_ban, describe_time_left
 from proscribe.model.finding import STATES
 
 SENTENCES = [
@@ -41,17 +53,17 @@ HIDDEN = [
 def layouts():
     for text, width in product(SENTENCES, WIDTHS):
         yield from ("", f"{width} {text!r}" if width == WIDTHS[0] else f"{width}, the same")
-        yield from (f"wrap {most}: {wrap(text, width, most)}" for most in (0, 2))
-        yield f"clip: {clip(text, width)!r}"
-        yield f"fitted: {fitted(text, width)!r}"
-        yield f"prose: {prose(text, width)!r}"
-        yield f"row: {row('apps/wechat', 'unknown', text, (5, 12), width, 2)}"
+        yield from (f"wrap {most}: {wrap_text(text, width, most)}" for most in (0, 2))
+        yield f"clip: {clip_text(text, width)!r}"
+        yield f"fitted: {fit_lines(text, width)!r}"
+        yield f"prose: {fit_message(text, width)!r}"
+        yield f"row: {format_table_row('apps/wechat', 'unknown', text, (5, 12), width, 2)}"
     yield ""
     for width in WIDTHS:
-        yield f"{width} flow: {flow(SENTENCES[:5], width)} {flow('abcdefg', width, ' | ')}"
-        yield from (f"table: {list(table(rows, width))}" for rows in TABLES)
+        yield f"{width} flow: {pack_parts(SENTENCES[:5], width)} {pack_parts('abcdefg', width, ' | ')}"
+        yield from (f"table: {list(format_table(rows, width))}" for rows in TABLES)
     for hidden, own, text in HIDDEN:
-        yield f"without {hidden} but {own}: {Redaction(hidden, own).text(text)}"
+        yield f"without {hidden} but {own}: {NameRedaction(hidden, own).redact_text(text)}"
 
 
 def _policy(sites, **settings):
@@ -86,18 +98,34 @@ def differences():
     for name, (before, after) in CHANGES.items():
         item = {"before_header": name, "after_header": f"write {name}", "before": before, "after": after}
         everything.append(item)
-        difference = [line for line in text_of([item]) if line.strip()]
-        yield "\n".join([f"== {name}", *listed(changes([item])), *(difference if name in ("short", "gone") else ())])
+        difference = [line for line in format_full_differences([item]) if line.strip()]
+        yield "\n".join(
+            [
+                f"== {name}",
+                *format_changes(summarise_differences([item])),
+                *(difference if name in ("short", "gone") else ()),
+            ]
+        )
     actions = ["write policy", "restart it\x1b", "write sets"]
-    yield "\n".join(["== all", *listed(changes([*everything, *everything[:5]], actions))])
-    dry = DryRun()
+    yield "\n".join(["== all", *format_changes(summarise_differences([*everything, *everything[:5]], actions))])
+    dry = DryRunChanges()
     for number in range(6):
         file = f"diffs/web{number:02}.diff" if number % 2 else ""
-        dry.add(f"web{number:02}", "browser", changes(everything[4:6]), ["a note\x1b"] if number < 3 else [], file)
-        dry.add(f"web{number:02}", "apps", changes([], ["remove wechat"])) if number < 3 else None
+        dry.add_host_changes(
+            f"web{number:02}",
+            "browser",
+            summarise_differences(everything[4:6]),
+            ["a note\x1b"] if number < 3 else [],
+            file,
+        )
+        dry.add_host_changes(
+            f"web{number:02}", "apps", summarise_differences([], ["remove wechat"])
+        ) if number < 3 else None
     for host in ("other2", "other1"):
-        dry.add(host, "apps", changes([], [f"remove {host}"]))
-    yield "\n".join(["== dry run", *(line for block in dry.taken() for line in block), str(list(dry.taken()))])
+        dry.add_host_changes(host, "apps", summarise_differences([], [f"remove {host}"]))
+    yield "\n".join(
+        ["== dry run", *(line for block in dry.take_blocks() for line in block), str(list(dry.take_blocks()))]
+    )
 
 
 NEW = (
@@ -198,19 +226,19 @@ def titles():
         report["summary"] = {"hosts": {**dict.fromkeys(STATES, 0), **hosts}, "not_served": facts["apart"]}
         if not name:
             yield from ("", " ".join(f"{number} {state}" for state, number in hosts.items()) or "no host")
-        yield f"{name}: {title(report)}"
+        yield f"{name}: {format_title(report)}"
     yield ""
     for idle, expected, days in product((0, 1, 2), (0, 2), ([], ["2027-01-02", "2026-12-01\x1b"])):
         report = {"summary": {"hosts": {"not_applicable": idle}}, "run": {"expected_hosts": expected}}
         report["upcoming"] = [{"effective_from": day} for day in days]
-        yield f"{idle} of {expected} idle, {days}: {not_in_force(report)}"
+        yield f"{idle} of {expected} idle, {days}: {describe_idle_ban(report)}"
     revoked = [{"status": "revoked", "revoked": {"on": f"2026-{day}T00:00:00Z"}} for day in ("11-28", "12-24")]
     for change in ({}, *revoked, {"expires": "soon"}, {"status": "unsigned"}):
         waiver: Any = {"status": "active", "expires": "2026-12-01T00:00:00Z", **change}
         times = ("11-20T23:59:59Z", "11-29T00:00:00Z", "11-30T23:59:59Z", "12-01T00:00:00Z")
-        yield f"{str(change).replace(': ', ' ')}: {[left(waiver, f'2026-{time}') for time in times]}"
+        yield f"{str(change).replace(': ', ' ')}: {[describe_time_left(waiver, f'2026-{time}') for time in times]}"
     ages = ("", "2026-11-25T00:31:00Z", "2026-11-24T23:31:00Z", "2026-11-24T00:31:00Z", "2026-11-20T08:00:00", "then")
-    yield f"ages: {[ago(age, '2026-11-25T00:31:00Z') for age in ages]}"
+    yield f"ages: {[format_age(age, '2026-11-25T00:31:00Z') for age in ages]}"
 
 
 def merge(lines):

@@ -6,14 +6,14 @@ from fleets import WAIVERS, answer, clean_answer, run
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.department import make_department_report
 from proscribe.controller.report.evaluation.reconcile import make_run_report
-from proscribe.controller.report.page.days import DAYS, picture, svg
-from proscribe.controller.report.page.document import page
+from proscribe.controller.report.page.days import TREND_DAYS, make_days_picture, render_svg
+from proscribe.controller.report.page.document import render_page
 from proscribe.model.finding import Finding, judge_rule
 
 FINISHED = "2026-11-25T00:31:00Z"
 PRESS = ("web01", "web02", "web03", "web04")
 HIDDEN = ("vault-db07", "vault-db08", "treasury")
-PLACES = [place for place in range(DAYS) if not (20 <= place < 34 or place % 7 == 5)]  # weekends, and two weeks
+PLACES = [place for place in range(TREND_DAYS) if not (20 <= place < 34 or place % 7 == 5)]  # weekends, and two weeks
 SHARE = {"numerator": 9, "denominator": 10, "percent": 90.0}
 
 
@@ -22,10 +22,10 @@ def past():
     result = []
     for place in PLACES:
         hosts = {"noncompliant": max(0, 40 - place // 2), "unknown": (place * 5) % 7, "error": int(place % 11 == 0)}
-        hosts = dict.fromkeys(hosts, 0) if place in (60, 61, DAYS - 6) else hosts
+        hosts = dict.fromkeys(hosts, 0) if place in (60, 61, TREND_DAYS - 6) else hosts
         hosts["compliant"] = 120 - sum(hosts.values())
         shares = dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), SHARE)
-        date = last - datetime.timedelta(days=DAYS - 1 - place)
+        date = last - datetime.timedelta(days=TREND_DAYS - 1 - place)
         result.append({"run": str(date), "finished": f"{date}T00:31:00Z", "mode": "audit", "hosts": hosts, **shares})
     return result
 
@@ -56,9 +56,9 @@ def written(directory):
         name: directory / file
         for name, file in {"whole": "whole.html", "press": "press.html", "trend": "trend.svg"}.items()
     }
-    paths["whole"].write_text("".join(page(report, records, trend=trend[-20:], days=trend)), encoding="utf-8")
-    paths["press"].write_text("".join(page(*make_department_report(report, records, "press"))), encoding="utf-8")
-    drawn = picture(trend, FINISHED)
+    paths["whole"].write_text("".join(render_page(report, records, trend=trend[-20:], days=trend)), encoding="utf-8")
+    paths["press"].write_text("".join(render_page(*make_department_report(report, records, "press"))), encoding="utf-8")
+    drawn = make_days_picture(trend, FINISHED)
     assert drawn is not None
-    paths["trend"].write_text(svg(drawn), encoding="utf-8")
+    paths["trend"].write_text(render_svg(drawn), encoding="utf-8")
     return paths

@@ -14,7 +14,7 @@ from proscribe.host.schedule import visible
 from proscribe.host.schedule.visible import EXPECTED_PLACES, require_visible
 from proscribe.host.system import ControlError, Host, ToolResult
 
-TIMES = units.Times("daily", 0, 60)
+TIMES = units.ScheduleTimes("daily", 0, 60)
 SERVICE = "/etc/systemd/system/proscribe-drift.service"
 TIMER = "/etc/systemd/system/proscribe-drift.timer"
 RUNS = {"account": "ops", "paths": ["/usr"]}
@@ -30,8 +30,8 @@ NOT_SEEN = ["BindsTo=x.service", "Environment=A=b", "Nice=5", "Restart=no", "Pro
 
 def make_units() -> dict[str, str]:
     environment = {"PROSCRIBE_REPORTS": "/r"}
-    text = units.drift_service("/opt/p", "ops", '"/opt/p/proscribe"', environment, TIMES, units.LOCKED_IN)
-    return {SERVICE: text, TIMER: units.timer("x", TIMES, fixed=False)}
+    text = units.format_drift_service("/opt/p", "ops", '"/opt/p/proscribe"', environment, TIMES, units.STRICT_HARDENING)
+    return {SERVICE: text, TIMER: units.format_timer("x", TIMES, is_fixed=False)}
 
 
 def make_service(*settings: str) -> dict[str, str]:

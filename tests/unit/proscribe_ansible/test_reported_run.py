@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from fleets import WECHAT, answer, clean_answer, run, wechat
-from proscribe.controller.report.text.command import Call
+from proscribe.controller.report.text.command import RunCall
 from proscribe.controller.rollout import deciding
 from proscribe_ansible import reported_run
 from proscribe_ansible.exit_code import EXIT_FILE_VARIABLE, PlaybookExitCode
@@ -28,7 +28,7 @@ def terminal(monkeypatch):
         vvv=lambda text: None,
     )
     yield made
-    deciding.begins(None)
+    deciding.begin_rollout(None)
 
 
 def result(action, host, *, dry=False, task_vars=None, **said):
@@ -122,10 +122,10 @@ def test_change_in_an_audit_is_an_error_unless_it_was_only_announced(terminal, t
 
 def test_correction_is_decided_by_the_answers_of_hosts(terminal, tmp_path):
     enforced(terminal, tmp_path, seen(BAD))
-    decision = deciding.decision(terminal.show_warning)
+    decision = deciding.make_decision(terminal.show_warning)
     assert decision and list(decision.hosts) == ["web01"] and decision.changes["removals"] == 1
     enforced(terminal, tmp_path / "audit", seen(BAD), mode="audit")
-    assert deciding.decision(terminal.show_warning) is None
+    assert deciding.make_decision(terminal.show_warning) is None
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_dry_lift_and_one_that_reaches_no_host_lift_nothing(terminal, tmp_path, 
     ],
 )
 def test_lift_says_where_the_ban_is_no_more_and_what_brings_it_back(terminal, tmp_path, changes, apart, again):
-    changes |= {"command": Call(("ansible-playbook",), playbook="/srv/own.yml").as_dict()} if apart else {}
+    changes |= {"command": RunCall(("ansible-playbook",), playbook="/srv/own.yml").make_document()} if apart else {}
     said, code = lift(terminal, tmp_path, LIFTED, GONE, **changes)
     head = f"lifted on 1 of 2 hosts (1 action); the ban is not in force there{' for dns' * bool(apart)}"
     assert said[0] == head and [line for line in said if line in again] == again

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from proscribe.controller.report.collection.invocation import get_working_directory
 from proscribe.controller.report.collection.progress import CLEAR_LINE, ProgressLine
-from proscribe.controller.report.terminal.summary import Screen
+from proscribe.controller.report.terminal.summary import TerminalScreen
 from proscribe_ansible import terminal as of_ansible
 from proscribe_ansible.exit_code import EXIT_FILE_VARIABLE
 from proscribe_ansible.terminal import RunTerminal
@@ -121,7 +121,7 @@ def test_screen_has_its_size_and_colours_and_a_log_file_none(made, monkeypatch, 
     made.set(of_ansible.C, "DEFAULT_LOG_PATH", log)
     monkeypatch.setenv("NO_COLOR", none)
     made.terminal.print_rendered(repr)
-    on_screen = Screen(60, 33 if tty else sys.maxsize, colours, get_working_directory(os.environ))
+    on_screen = TerminalScreen(60, 33 if tty else sys.maxsize, colours, get_working_directory(os.environ))
     assert made.shown.log == [
         (repr(on_screen), {**BESIDE, "screen_only": True}),
         *([(repr(on_screen._replace(colours=False)), {"log_only": True})] if log else []),

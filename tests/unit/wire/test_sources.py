@@ -133,7 +133,7 @@ def test_rest_of_a_module_is_what_its_names_need():
     assert sent == {**rest, "p.near": "from . import far\ndef deep(): far.x\ndef decorated(f): return f\n\n"}
 
 
-@pytest.mark.parametrize("name", ["enforce", "lift", "restore", "removal", "change", "carry_out"])
+@pytest.mark.parametrize("name", ["enforce", "lift", "restore", "plan_removal", "change", "apply_changes"])
 def test_function_that_changes_a_host_is_not_sent_even_where_others_call_it(name):
     entry = ENTRY.replace("def change(", f"def {name}(") + f"def other_look():\n    {name}(1)\n"
     sources = {**SOURCES, "p.entry": entry}

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ...wire import installation
 from ..report.collection.invocation import format_launcher, get_working_directory
-from ..report.text.command import quoted
-from ..report.text.layout import cells, fitted, prose, screen_width, wrap
-from ..report.text.wording import clean
+from ..report.text.command import quote_word
+from ..report.text.layout import fit_lines, fit_message, get_screen_width, measure_columns, wrap_text
+from ..report.text.wording import clean_text
 
 
 def get_launcher_command() -> tuple[str, ...]:
@@ -29,8 +29,8 @@ def get_launcher_command() -> tuple[str, ...]:
 
 def print_message(text: str, *, error: bool = False) -> None:
     """Print a message for people: printable, and broken where the screen ends."""
-    lines = "\n".join(map(clean, text.split("\n")))
-    print(prose(lines, screen_width()), file=sys.stderr if error else sys.stdout, flush=error)
+    lines = "\n".join(map(clean_text, text.split("\n")))
+    print(fit_message(lines, get_screen_width()), file=sys.stderr if error else sys.stdout, flush=error)
 
 
 EXAMPLE_COMMAND = re.compile(r"\s+(?:\S*/)?(?:proscribe|ansible)\S* ")
@@ -41,7 +41,7 @@ class LauncherHelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def add_text(self, text: str | None) -> None:
         """Add a text."""
-        launcher_text = text and text.replace("./proscribe", " ".join(map(quoted, get_launcher_command())))
+        launcher_text = text and text.replace("./proscribe", " ".join(map(quote_word, get_launcher_command())))
         super().add_text(launcher_text and "\n".join(self._wrap_paragraphs(launcher_text.split("\n"))))
 
     def _wrap_paragraphs(self, lines: Iterable[str]) -> Iterator[str]:
@@ -53,13 +53,13 @@ class LauncherHelpFormatter(argparse.RawDescriptionHelpFormatter):
             if line[:1].strip():
                 paragraph.append(line)
                 continue
-            yield from wrap(" ".join(paragraph), self._width) if paragraph else ()
+            yield from wrap_text(" ".join(paragraph), self._width) if paragraph else ()
             paragraph = []
             command, separator, purpose = line.rstrip().partition("    ") if line[:2].isspace() else (line, "", "")
-            if cells(line) > self._width and separator:
-                yield from (command, fitted(f"      {purpose.strip()}", self._width))
+            if measure_columns(line) > self._width and separator:
+                yield from (command, fit_lines(f"      {purpose.strip()}", self._width))
             else:
-                yield line if EXAMPLE_COMMAND.match(line) else fitted(line, self._width)
+                yield line if EXAMPLE_COMMAND.match(line) else fit_lines(line, self._width)
 
 
 # A subcommand: what adds its options, what runs it, and what it does, in words that go on a sentence.

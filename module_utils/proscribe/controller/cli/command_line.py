@@ -12,8 +12,8 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from ..policy_errors import PolicyErrors
-from ..report.text.command import quoted
-from ..report.text.wording import clean
+from ..report.text.command import quote_word
+from ..report.text.wording import clean_text
 from . import CommandError, LauncherHelpFormatter, get_launcher_command, print_message
 
 COMMANDS = (
@@ -31,7 +31,9 @@ def main(argv: Sequence[str]) -> int:
     """Run a command and return its exit code."""
     command = argv[0] if argv else ""
     if command not in COMMANDS:
-        return _report_mistake(f'there is no command "{clean(command)}" here; the commands are: {", ".join(COMMANDS)}')
+        return _report_mistake(
+            f'there is no command "{clean_text(command)}" here; the commands are: {", ".join(COMMANDS)}'
+        )
     try:
         run, arguments = parse_command(command, argv[1:])
         exit_code = int(run(arguments))
@@ -64,7 +66,7 @@ def parse_command(
     # What only one command needs is imported for that command alone.
     module = importlib.import_module(f".{command}", __package__)
     launcher_command = get_launcher_command()
-    launcher_line = " ".join(map(quoted, launcher_command))
+    launcher_line = " ".join(map(quote_word, launcher_command))
     # argparse puts options beside the name, even those that have no room there.
     name = launcher_line if len(launcher_line) <= MAX_NAME_WIDTH else os.path.basename(launcher_command[-1])
     parser = argparse.ArgumentParser(

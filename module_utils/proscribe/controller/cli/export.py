@@ -17,8 +17,8 @@ from ..enforcement_points import manifest, signature, writing
 from ..enforcement_points.decision import make_decision
 from ..enforcement_points.declaration import ExportDecision, ExportError, ExportFormat, RenderedExport
 from ..enforcement_points.registry import EXPORT_FORMATS
-from ..report.text.layout import fitted, screen_width
-from ..report.text.wording import clean, counted
+from ..report.text.layout import fit_lines, get_screen_width
+from ..report.text.wording import clean_text, format_count
 from . import CommandError, export_all, inventory, print_message
 from .explain import parse_time_option
 
@@ -104,7 +104,7 @@ def _export_format(
             _decide_export(format_, compiled, now, arguments.group)  # where there is nothing to export, none is missing
         return _check_export(format_, compiled, now, directory, earlier_export)
     decision, rendered = _write_export(format_, compiled, now, arguments.group, directory)
-    print(fitted("\n".join(_format_summary(decision, rendered, output_path)[:max_lines]), screen_width()))
+    print(fit_lines("\n".join(_format_summary(decision, rendered, output_path)[:max_lines]), get_screen_width()))
     return 0
 
 
@@ -140,7 +140,9 @@ def _read_earlier_export(
     ):
         group_note = f" of group {earlier_export.group}" if earlier_export.group else ""
         expected = "another directory, or --replace where it is meant"
-        raise CommandError(clean(f"{directory} has an export {earlier_export.format}{group_note}; expected {expected}"))
+        raise CommandError(
+            clean_text(f"{directory} has an export {earlier_export.format}{group_note}; expected {expected}")
+        )
     return earlier_export
 
 
@@ -200,7 +202,7 @@ def _check_export(
     differences = _list_differences(format_, compiled, now, directory, earlier_export, earlier_export.compiled_at)
     up_to_date_note = f"up to date, export {earlier_export.format} as of {format_moment(earlier_export.compiled_at)}, plan {earlier_export.plan[:19]}"
     for line in [*signature_problems, *differences] or [up_to_date_note]:
-        print_message(clean(f"{directory}: {line}"))
+        print_message(clean_text(f"{directory}: {line}"))
     if signature_problems:
         return NOT_SIGNED_CODE
     return EXPIRED_CODE if _is_expired(earlier_export, now) else OUTDATED_CODE if differences else 0
@@ -243,10 +245,10 @@ def _list_differences(
 
 def _format_summary(decision: ExportDecision, rendered: RenderedExport, directory: str) -> list[str]:
     """What was written, and what is not in it: one reason a paragraph, with the first that it is about."""
-    count = counted(len(set(rendered.included_rules)), "rule")
+    count = format_count(len(set(rendered.included_rules)), "rule")
     group_note = f" of group {decision.group}" if decision.group else ""
     lines = [
-        f"{directory}: {count} for {counted(len(decision.hosts), 'host')}{group_note}, plan {decision.digest[:19]}"
+        f"{directory}: {count} for {format_count(len(decision.hosts), 'host')}{group_note}, plan {decision.digest[:19]}"
     ]
     reasons: dict[str, list[str]] = {}
     for exclusion in dict.fromkeys([*decision.left_out, *rendered.left_out]):
@@ -256,6 +258,6 @@ def _format_summary(decision: ExportDecision, rendered: RenderedExport, director
     if reasons:
         lines.append(f"Not as on hosts ({manifest.MANIFEST_NAME} has all of it):")
     for why, items in reasons.items():
-        lines += [f"  {why}", *(f"    {clean(excluded)}" for excluded in items[:MAX_NAMED_ITEMS])]
+        lines += [f"  {why}", *(f"    {clean_text(excluded)}" for excluded in items[:MAX_NAMED_ITEMS])]
         lines += [f"    and {len(items) - MAX_NAMED_ITEMS:,} more"] if len(items) > MAX_NAMED_ITEMS else []
-    return [clean(line) for line in lines]
+    return [clean_text(line) for line in lines]

@@ -9,7 +9,7 @@ from ...host.system import ControlError
 from ..enforcement_points import writing
 from ..enforcement_points.declaration import NOTHING_TO_EXPORT, ExportError, ExportFormat
 from ..enforcement_points.registry import EXPORT_FORMATS
-from ..report.text.wording import counted
+from ..report.text.wording import format_count
 from . import CommandError, print_message
 
 ALL_FORMATS = "all"
@@ -46,6 +46,6 @@ def export_all_formats(output: Path, export_format: Callable[[ExportFormat, Path
 
 
 def _print_reasons(reasons: Mapping[str, list[str]], description: str, *, error: bool = False) -> None:
-    print_message(f"{counted(sum(map(len, reasons.values())), 'format')} {description}:", error=error)
+    print_message(f"{format_count(sum(map(len, reasons.values())), 'format')} {description}:", error=error)
     for reason, format_names in reasons.items():
         print_message(f"  {', '.join(format_names)}: {reason}", error=error)

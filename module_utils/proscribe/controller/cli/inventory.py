@@ -32,7 +32,7 @@ from ..compile.inventory.ignored_variables import find_policy_mistakes
 from ..compile.inventory.inventory import CompileInput, find_error_place, make_variables_reader, make_zone_finder
 from ..compile.inventory.reports_place import ENVIRONMENT_VARIABLE, VARIABLE, ReportsPlace, find_reports_place
 from ..compile.inventory.selection import select_audience, select_hosts
-from ..policy_errors import PolicyErrors, close_to
+from ..policy_errors import PolicyErrors, propose_similar_names
 from ..report.collection.invocation import CallArgument
 from . import CommandError
 
@@ -193,7 +193,7 @@ def _make_managers(
 def _list_group_members(group: str, groups: Mapping[str, frozenset[str]], names: Sequence[str]) -> list[str]:
     """Those of some hosts that are in a group, which may have none that Ansible reaches. Raises Refused for none."""
     if group not in groups:
-        raise CommandError(f"the inventory has no group {group!r}{close_to(group, groups)}")
+        raise CommandError(f"the inventory has no group {group!r}{propose_similar_names(group, groups)}")
     if not groups[group]:
         raise CommandError(
             f"the group {group!r} has no host, so no policy is decided for it. Add one that represents its devices, and"

@@ -7,23 +7,23 @@ import os
 
 from ...wire import installation
 from ..report.collection.invocation import get_working_directory, select_repeated_options
-from ..report.text.command import Call, Subcommand, Suggestion
+from ..report.text.command import CommandSuggestion, LauncherSubcommand, RunCall
 from . import get_launcher_command, inventory
 
 
 def propose_command(
-    command: str, subcommand: Subcommand, arguments: argparse.Namespace | None = None
-) -> list[Suggestion]:
+    command: str, subcommand: LauncherSubcommand, arguments: argparse.Namespace | None = None
+) -> list[CommandSuggestion]:
     """Return the command, below what has to be done before it works. `arguments` have the options of the inventory; a
     command that reads none has none.
     """
     options, withheld = select_repeated_options(inventory.list_inventory_options(arguments)) if arguments else ((), ())
     playbook = installation.name_playbook(command) if installation.COLLECTION else ""
-    call = Call(get_launcher_command(), playbook=playbook, cwd=get_working_directory(os.environ), withheld=withheld)
-    return [*call.secrets(), Suggestion("", call.subcommand(command, options, subcommand))]
+    call = RunCall(get_launcher_command(), playbook=playbook, cwd=get_working_directory(os.environ), withheld=withheld)
+    return [*call.list_secret_suggestions(), CommandSuggestion("", call.make_subcommand(command, options, subcommand))]
 
 
-def format_suggestions(suggestions: list[Suggestion]) -> list[str]:
+def format_suggestions(suggestions: list[CommandSuggestion]) -> list[str]:
     """Return suggestions as lines. Those with commands begin with blanks, so that nothing breaks them."""
     directory = get_working_directory(os.environ)
     return [

@@ -10,7 +10,17 @@ from collections.abc import Sequence
 
 from ...model.quarantined import LIST
 from ...wire import installation
-from ..custody.request import ARGUMENTS, FORMATS, JSON, SELECTORS, TABLE, VARIABLES, VERBS, Wrong, read
+from ..custody.request import (
+    ARGUMENTS,
+    JSON_FORMAT,
+    OPERATIONS,
+    OUTPUT_FORMATS,
+    SELECTORS,
+    TABLE_FORMAT,
+    VARIABLE_NAMES,
+    InvalidQuarantineRequest,
+    parse_request,
+)
 from . import CommandError
 
 PASSES_ON = True  # what the parser does not know is ansible-playbook's
@@ -44,13 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "./proscribe quarantine list|restore|prune [options]\n  [any option of ansible-playbook]"
     parser.description = "List, restore or prune what was moved into quarantine. Nothing of the ban is lifted."
     parser.epilog = EPILOG
-    parser.add_argument("do", choices=VERBS, help="what to do; list only reads")
+    parser.add_argument("do", choices=OPERATIONS, help="what to do; list only reads")
     for name, option in SELECTORS.items():
         parser.add_argument(option, dest=name, action="append", default=[], metavar="NAME", help=SELECTOR_HELP[name])
     parser.add_argument("--all", action="store_true", help="all items, instead of the four options above")
     parser.add_argument("--older-than", default="", metavar="LENGTH", help="taken longer ago than 30d, 12w, ...")
     parser.add_argument("--accept-loss", action="store_true", help="restore also what the next run takes again")
-    parser.add_argument("--format", choices=FORMATS, default=TABLE, help="output format of list (default: table)")
+    parser.add_argument(
+        "--format", choices=OUTPUT_FORMATS, default=TABLE_FORMAT, help="output format of list (default: table)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,15 +76,15 @@ def run(arguments: argparse.Namespace) -> int:
     for name in SELECTORS:
         values[name] = [selected_name for text in values[name] for selected_name in text.split(",")]
     try:
-        request = read(values)
-    except Wrong as error:
+        request = parse_request(values)
+    except InvalidQuarantineRequest as error:
         raise CommandError(str(error)) from None
-    if arguments.format == JSON:
+    if arguments.format == JSON_FORMAT:
         if request.do != LIST:
             raise CommandError(f"--format json: found with {request.do}, expected with list")
         _move_stdout_to_stderr()
     # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
-    extra_variables = json.dumps({VARIABLES[name]: option_value for name, option_value in values.items()})
+    extra_variables = json.dumps({VARIABLE_NAMES[name]: option_value for name, option_value in values.items()})
     ansible_command = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
     os.execvp(
         ansible_command,

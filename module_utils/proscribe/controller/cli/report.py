@@ -43,8 +43,8 @@ from ..report.storage.complete import (
 )
 from ..report.storage.files import PARTIAL_SUFFIX
 from ..report.terminal import exceptions, past_runs, summary
-from ..report.text.layout import fitted, screen_width, wrap
-from ..report.text.wording import counted, in_words, some
+from ..report.text.layout import fit_lines, get_screen_width, wrap_text
+from ..report.text.wording import format_count, format_key, summarise_names
 from . import CommandError, merging, print_message, report_pages
 from .inventory import add_inventory_options, locate_reports
 from .report_pages import HTML, SVG
@@ -79,7 +79,7 @@ there is no such run or no history; otherwise 0."""
 
 def list_formats() -> tuple[str, ...]:
     """What `--format` may say."""
-    return TABLE, JSON, HTML, SVG, *exports.formats()
+    return TABLE, JSON, HTML, SVG, *exports.list_export_formats()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,13 +131,15 @@ def run(arguments: argparse.Namespace) -> int:
     interactive = sys.stdout.isatty()
     colours = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     # What is piped or kept in a file has no screen to fit.
-    screen = summary.Screen(screen_width(), terminal_size.lines if interactive else sys.maxsize, colours, os.getcwd())
+    screen = summary.TerminalScreen(
+        get_screen_width(), terminal_size.lines if interactive else sys.maxsize, colours, os.getcwd()
+    )
     place = locate_reports(arguments)
     text = compose_answer(arguments, screen, place)
     if _choose_format(arguments) in (
         HTML,
         SVG,
-        *exports.formats(),
+        *exports.list_export_formats(),
     ):  # to the byte what its file would be, whatever the locale says
         sys.stdout.buffer.write(text.encode())
     else:
@@ -149,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def compose_answer(arguments: argparse.Namespace, screen: summary.Screen, place: ReportsPlace) -> str:
+def compose_answer(arguments: argparse.Namespace, screen: summary.TerminalScreen, place: ReportsPlace) -> str:
     """What the word has to say of the reports in that place, as text. Raises Refused."""
     history_options = arguments.since or arguments.host or arguments.rule
     if arguments.exceptions:
@@ -183,18 +185,18 @@ def compose_answer(arguments: argparse.Namespace, screen: summary.Screen, place:
         raise CommandError(f"{error} ({_describe_place(place, screen)})") from error
     if output_format != TABLE or arguments.group:  # the place may be named after others
         return text
-    return f"{text}\n{fitted(f'note: {_describe_place(place, screen)}', screen.width)}"
+    return f"{text}\n{fit_lines(f'note: {_describe_place(place, screen)}', screen.width)}"
 
 
 def _choose_format(arguments: argparse.Namespace) -> str:
     return arguments.format or (JSON if arguments.json else TABLE)
 
 
-def _describe_place(place: ReportsPlace, screen: summary.Screen) -> str:
-    return f"reports are read from {shorten_path(str(place.directory), screen.here)} ({place.named_by})"
+def _describe_place(place: ReportsPlace, screen: summary.TerminalScreen) -> str:
+    return f"reports are read from {shorten_path(str(place.directory), screen.working_directory)} ({place.named_by})"
 
 
-def _render_exceptions(arguments: argparse.Namespace, screen: summary.Screen, place: ReportsPlace) -> str:
+def _render_exceptions(arguments: argparse.Namespace, screen: summary.TerminalScreen, place: ReportsPlace) -> str:
     """All exceptions of a period with their chain."""
     output_format = _choose_format(arguments)
     if output_format not in (TABLE, JSON, CSV):
@@ -204,15 +206,15 @@ def _render_exceptions(arguments: argparse.Namespace, screen: summary.Screen, pl
             raise CommandError(f"--exceptions is about all waivers: --{name} does not go with it")
     try:
         history, _ = _open_history(arguments, place.directory)
-        waiver_exceptions = exceptions.gather(history, arguments.since or "", _get_current_time())
+        waiver_exceptions = exceptions.gather_exceptions(history, arguments.since or "", _get_current_time())
     except (UnreadableReport, HistoryError, OSError) as error:
         raise CommandError(f"{error} ({_describe_place(place, screen)})") from error
     if output_format == CSV:
-        return exceptions.table(waiver_exceptions)
+        return exceptions.format_exceptions_csv(waiver_exceptions)
     return (
-        json.dumps(waiver_exceptions.as_dict(), indent=2)
+        json.dumps(waiver_exceptions.make_document(), indent=2)
         if output_format == JSON
-        else exceptions.render(waiver_exceptions, screen)
+        else exceptions.render_exceptions(waiver_exceptions, screen)
     )
 
 
@@ -243,23 +245,23 @@ def _find_history_of_runs(reports: Path) -> str:
     return OFF if latest else SQLITE
 
 
-def _render_history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
+def _render_history(arguments: argparse.Namespace, reports: Path, screen: summary.TerminalScreen) -> str:
     history, stale_after = _open_history(arguments, reports)
     scope = QueryScope(arguments.since or "", arguments.host, arguments.rule)
     try:
-        past_report = past_runs.gather(history, scope, _get_current_time(), stale_after)
+        past_report = past_runs.gather_history_summary(history, scope, _get_current_time(), stale_after)
     except UnknownName as error:
         is_known = error.service in read_catalogue([installation.CATALOGUE]).services if error.service else False
         service_note = f"{error.service} is a service of the catalogue, but " if is_known else ""
         raise CommandError(f"{service_note}{error}") from None
     return (
-        json.dumps(past_report.as_dict(), indent=2)
+        json.dumps(past_report.make_document(), indent=2)
         if arguments.format == JSON
-        else past_runs.render(past_report, screen)
+        else past_runs.render_history_summary(past_report, screen)
     )
 
 
-def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
+def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.TerminalScreen) -> str:
     directory = find_run(reports, arguments.run or LATEST)
     if (
         directory.parent / PLANS_DIRECTORY
@@ -276,11 +278,11 @@ def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.Sc
         _rewrite_outputs(directory, report, records, arguments, reports)
     if arguments.format == TABLE:
         if department := report.get("department"):
-            text = summary.render(report, records, screen)
-            return "\n".join([text, "", *wrap(department["left_out"], screen.width)])
-        text = summary.render(report, records, screen, str(directory))
+            text = summary.render_summary(report, records, screen)
+            return "\n".join([text, "", *wrap_text(department["left_out"], screen.width)])
+        text = summary.render_summary(report, records, screen, str(directory))
         notes = [*_list_lift_notes(report), *_list_notes(report, directory, reports, not arguments.run)]
-        return "\n".join([text, *(fitted(f"note: {note}", screen.width) for note in notes)])
+        return "\n".join([text, *(fit_lines(f"note: {note}", screen.width) for note in notes)])
     if arguments.format == JSON:
         return json.dumps(report, indent=2)
     if arguments.format in (HTML, SVG):
@@ -288,7 +290,7 @@ def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.Sc
         return report_pages.render_page(arguments.format, report, records, page_history, str(directory))
     stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
     changes = _read_run_changes([arguments.format], reports, report["run"], arguments.history)
-    exports.pour(stream, report, records, arguments.format, changes)
+    exports.write_export(stream, report, records, arguments.format, changes)
     return stream.getvalue()
 
 
@@ -316,8 +318,8 @@ def _list_lift_notes(report: FleetReport) -> list[str]:
     if not hosts:
         return []
     lift_runs = list(dict.fromkeys(lift_entry["run"] for lift_entry in lift_entries))
-    host_note = f"{counted(len(hosts), 'host')} ({some(hosts, 5)})"
-    return [f"the ban was lifted on {host_note} after this run, by {some(lift_runs, 3)}"]
+    host_note = f"{format_count(len(hosts), 'host')} ({summarise_names(hosts, 5)})"
+    return [f"the ban was lifted on {host_note} after this run, by {summarise_names(lift_runs, 3)}"]
 
 
 def _describe_newer_run(latest: Path, reports: Path) -> list[str]:
@@ -329,7 +331,7 @@ def _describe_newer_run(latest: Path, reports: Path) -> list[str]:
         run, hosts = (report := read_report(newest))["run"], report["summary"]["hosts"]
     except (UnknownRun, UnreadableReport, OSError, KeyError):
         return []
-    states = ", ".join(f"{number:,} {in_words(state)}" for state, number in hosts.items() if number)
+    states = ", ".join(f"{number:,} {format_key(state)}" for state, number in hosts.items() if number)
     scope = "; ".join(describe_restrictions(run)) or f"inventory {', '.join(run.get('inventory') or ())}"
     return [f"{newest.name} is newer ({scope}): {states or 'no host'}; --run {NEWEST} shows it"]
 
@@ -350,7 +352,7 @@ def _read_run_changes(
 ) -> RunTransitions | None:
     """What a run changed, where one of these exports contains it; an unreadable history gives only a message."""
     try:
-        return read_changes(reports, run, history) if exports.of_history(export_names) else None
+        return read_changes(reports, run, history) if exports.has_history_exports(export_names) else None
     except HistoryError as error:
         print_message(f"proscribe: what the run changed is not known: {error}", error=True)
         return None

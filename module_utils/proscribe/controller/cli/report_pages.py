@@ -14,8 +14,8 @@ from ..report.evaluation.department import UnknownDepartment, make_department_re
 from ..report.evaluation.scope import describe_restrictions
 from ..report.history import open_history
 from ..report.page import document
-from ..report.page.days import picture, svg
-from ..report.text.wording import clean, some
+from ..report.page.days import make_days_picture, render_svg
+from ..report.text.wording import clean_text, summarise_names
 from . import CommandError
 
 HTML, SVG = "html", "svg"
@@ -29,7 +29,7 @@ def check_group_options(arguments: argparse.Namespace, format_: str) -> None:
     for name in ("since", "host", "rule", "write", "merge"):
         if getattr(arguments, name):
             raise CommandError(f"--group is about one run and one department: --{name} does not go with it")
-    if format_ == SVG or format_ in exports.of_all_known() or exports.of_history([format_]):
+    if format_ == SVG or format_ in exports.list_fleet_state_names() or exports.has_history_exports([format_]):
         raise CommandError(f"--format {format_} counts all hosts: with --group it would be about others too")
 
 
@@ -40,10 +40,10 @@ def select_department(
     try:
         return make_department_report(report, records, name)
     except UnknownDepartment:
-        known_departments = some(sorted(report.get("departments") or ()), MAX_NAMED_DEPARTMENTS)
+        known_departments = summarise_names(sorted(report.get("departments") or ()), MAX_NAMED_DEPARTMENTS)
         department_note = f"it has {known_departments}" if known_departments else "it has none"
         raise CommandError(
-            f"the report of {report['run']['id']} has no department {clean(name)!r}; {department_note}"
+            f"the report of {report['run']['id']} has no department {clean_text(name)!r}; {department_note}"
         ) from None
 
 
@@ -61,12 +61,14 @@ def render_page(
         return _render_trend(report, page_history)
     if report.get("department"):  # the trend counts all hosts; since when something is so is asked for its own alone
         page_history, directory = ({"since": page_history["since"]} if "since" in page_history else {}), ""
-    return "".join(document.page(report, records, directory=directory, **page_history))
+    return "".join(document.render_page(report, records, directory=directory, **page_history))
 
 
 def _render_trend(report: FleetReport, page_history: PageHistory) -> str:
     run = report["run"]
-    trend_picture = picture(page_history.get("days", ()), run["finished"], "; ".join(describe_restrictions(run)))
+    trend_picture = make_days_picture(
+        page_history.get("days", ()), run["finished"], "; ".join(describe_restrictions(run))
+    )
     if trend_picture is None:
         raise CommandError("the history has no two days with runs like this one, so there is no trend yet")
-    return svg(trend_picture)
+    return render_svg(trend_picture)

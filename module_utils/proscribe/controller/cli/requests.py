@@ -25,8 +25,8 @@ from ..compile.waivers.refusals import (
     explain_invalid_refusal,
     lock_folder,
 )
-from ..report.text.layout import cells, paint, row, screen_width
-from ..report.text.wording import clean, counted, in_words, some
+from ..report.text.layout import apply_styles, format_table_row, get_screen_width, measure_columns
+from ..report.text.wording import clean_text, format_count, format_key, summarise_names
 from . import CommandError, inventory, print_message
 from .waiver.folder import find_new_waiver_folder, replace_file
 from .waiver.requested import DRAFTED, ENDED, OPEN, REFUSED, WAIVED, RequestStatus, find_request, list_requests
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif not request_statuses:
         print_message("no requests: no host of this inventory has reported one")
     else:
-        print(format_request_table(request_statuses, now, screen_width(), sys.stdout.isatty()))
+        print(format_request_table(request_statuses, now, get_screen_width(), sys.stdout.isatty()))
     return 0
 
 
@@ -144,15 +144,22 @@ def format_request_table(
 ) -> str:
     """The requests as text, in the order given."""
     open_count = sum(request_status.state == OPEN for request_status in request_statuses)
-    lines = [paint(f"{counted(len(request_statuses), 'request')}: {open_count:,} open", "bold", colours=colours), ""]
-    state_texts = [in_words(request_status.state) for request_status in request_statuses]
-    request_ids = [clean(request_status.request.id) for request_status in request_statuses]
-    widths = (min(max(map(cells, request_ids)), width // 3), max(map(cells, state_texts)))
+    lines = [
+        apply_styles(f"{format_count(len(request_statuses), 'request')}: {open_count:,} open", "bold", colours=colours),
+        "",
+    ]
+    state_texts = [format_key(request_status.state) for request_status in request_statuses]
+    request_ids = [clean_text(request_status.request.id) for request_status in request_statuses]
+    widths = (min(max(map(measure_columns, request_ids)), width // 3), max(map(measure_columns, state_texts)))
     for request_status, request_id, state_text in zip(request_statuses, request_ids, state_texts):
-        first, *rest = row(request_id, state_text, clean(describe_request(request_status, now)), widths, width)
+        first, *rest = format_table_row(
+            request_id, state_text, clean_text(describe_request(request_status, now)), widths, width
+        )
         lines += [
             first.replace(
-                f" {state_text}", " " + paint(state_text, STATE_COLOURS[request_status.state], colours=colours), 1
+                f" {state_text}",
+                " " + apply_styles(state_text, STATE_COLOURS[request_status.state], colours=colours),
+                1,
             ),
             *rest,
         ]
@@ -162,7 +169,7 @@ def format_request_table(
 def describe_request(request_status: RequestStatus, now: datetime.datetime) -> str:
     """Who requests what where, for how long already, why, what a waiver would open, and what was answered."""
     request = request_status.request
-    department_text = some(request_status.departments, 3) or "no department"
+    department_text = summarise_names(request_status.departments, 3) or "no department"
     age_text = format_duration(max(0.0, (now - request_status.time).total_seconds()))
     answer_note = f"{request_status.answer}. " if request_status.answer else ""
     return (

@@ -15,8 +15,8 @@ from typing import Any
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
-from ..policy_errors import close_to, unknown_variables
-from ..report.text.wording import clean
+from ..policy_errors import list_variable_mistakes, propose_similar_names
+from ..report.text.wording import clean_text
 from . import CommandError
 
 COMMANDS = ("explain", "diff", "export", "waiver", "requests", "catalog", "init")
@@ -60,12 +60,12 @@ def make_arguments(command: str, variables: Mapping[str, Any], typed_names: Coll
         if isinstance(action, argparse._SubParsersAction):
             subcommand = str(command_variables.get(f"{command}_{SUBCOMMAND_VARIABLE}", ""))
             if subcommand not in action.choices:
-                expected = f"{' or '.join(action.choices)}{close_to(subcommand, tuple(action.choices))}"
+                expected = f"{' or '.join(action.choices)}{propose_similar_names(subcommand, tuple(action.choices))}"
                 raise CommandError(f"{command}_{SUBCOMMAND_VARIABLE}: found {subcommand!r}, expected {expected}")
             parser, subcommand_words = action.choices[subcommand], [subcommand]
     actions = map_variables(command, parser)
     known_names = [*([f"{command}_{SUBCOMMAND_VARIABLE}"] if subcommand_words else []), *actions]
-    if mistakes := unknown_variables(command_variables, typed_names, f"{command}_", known_names):
+    if mistakes := list_variable_mistakes(command_variables, typed_names, f"{command}_", known_names):
         raise CommandError("\n".join(mistakes))
     options: list[str] = []
     values: list[str] = []
@@ -81,7 +81,7 @@ def _iterate_words(name: str, action: argparse.Action, variable_value: Any) -> I
     option = action.option_strings[-1] if action.option_strings else ""
     if action.nargs == 0:
         if str(variable_value).lower() not in ("true", "false"):
-            raise CommandError(f"{name}: found {clean(variable_value)}, expected true or false")
+            raise CommandError(f"{name}: found {clean_text(variable_value)}, expected true or false")
         yield from [option] if str(variable_value).lower() == "true" else []
         return
     takes_several = isinstance(action, argparse._AppendAction) or action.nargs in ("+", "*")

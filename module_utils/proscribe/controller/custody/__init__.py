@@ -10,4 +10,4 @@ from __future__ import annotations
 from ...model.words import OUTLOOKS
 
 # What the next enforcing run makes of a thing that is restored.
-TAKEN, WAIVED, LEFT = OUTLOOKS
+TAKEN_AGAIN, WAIVER_COVERED, LEFT_ALONE = OUTLOOKS

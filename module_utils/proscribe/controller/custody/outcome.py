@@ -10,18 +10,18 @@ from ...model.types.answer import QuarantineAnswer
 from ...model.types.quarantine import ChosenItem, HostQuarantine, ItemOutcome, QuarantineList
 from ...model.words import QUARANTINE_LIST_SCHEMA
 
-NOTHING = "no answer"
+NO_ANSWER = "no answer"
 
 
-class Fate(NamedTuple):
+class OperationOutcome(NamedTuple):
     """What became of one thing that was to be restored or pruned."""
 
     row: ChosenItem
-    done: bool
-    why: str  # it was not done
+    is_done: bool
+    reason: str  # it was not done
 
 
-class Begun(TypedDict):
+class QuarantineRunStart(TypedDict):
     """What the first task of a run says that it is about."""
 
     hosts: list[str]
@@ -29,13 +29,13 @@ class Begun(TypedDict):
     format: str
 
 
-class Selected(TypedDict):
+class QuarantineSelection(TypedDict):
     """What the second task has chosen."""
 
     rows: list[ChosenItem]
 
 
-class Course:
+class QuarantineRun:
     """The events of one run, in their order; knows nothing of Ansible."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
@@ -43,53 +43,53 @@ class Course:
         self.do = LIST
         self.format = ""
         self.rows: list[ChosenItem] = []
-        self.listed: dict[str, QuarantineAnswer] = {}  # what each host that answered said of its quarantine
+        self.listed_quarantines: dict[str, QuarantineAnswer] = {}  # what each host that answered said of its quarantine
         self.reasons: dict[str, str] = {}  # why there is no answer of a host, or no further one
         self._outcomes: dict[tuple[str, str], ItemOutcome] = {}
 
-    def began(self, request: Begun) -> None:
+    def record_start(self, request: QuarantineRunStart) -> None:
         """Take what the run is about."""
         self.hosts, self.do, self.format = list(request["hosts"]), str(request["do"]), str(request["format"])
 
-    def chose(self, selection: Selected) -> None:
+    def record_selection(self, selection: QuarantineSelection) -> None:
         """Take the choice."""
         self.rows = list(selection["rows"])
 
-    def answered(self, host: str, result: QuarantineAnswer) -> None:
+    def record_answer(self, host: str, result: QuarantineAnswer) -> None:
         """Take a host's answer: what it lists, or what it did."""
         if "items" in result:
-            self.listed[host] = result
-        for one in result.get("outcomes", ()):
-            self._outcomes[host, one["id"]] = one
+            self.listed_quarantines[host] = result
+        for item_outcome in result.get("outcomes", ()):
+            self._outcomes[host, item_outcome["id"]] = item_outcome
 
-    def failed(self, host: str, why: str) -> None:
+    def record_failure(self, host: str, reason: str) -> None:
         """A host could not be asked, or not any more."""
-        self.reasons[host] = why
+        self.reasons[host] = reason
 
     @property
-    def silent(self) -> dict[str, str]:
+    def silent_hosts(self) -> dict[str, str]:
         """The hosts whose quarantine nobody has seen, each with the reason."""
-        return {host: self.reasons.get(host, NOTHING) for host in self.hosts if host not in self.listed}
+        return {host: self.reasons.get(host, NO_ANSWER) for host in self.hosts if host not in self.listed_quarantines}
 
-    def fates(self) -> list[Fate]:
+    def list_outcomes(self) -> list[OperationOutcome]:
         """What became of all that was chosen; what no host spoke of was not done."""
-        found = []
+        item_outcomes = []
         for row in self.rows:
             result = self._outcomes.get((row["host"], row["id"]))
-            why = result["why"] if result else self.reasons.get(row["host"], NOTHING)
-            found.append(Fate(row, bool(result and result["done"]), why))
-        return found
+            reason = result["why"] if result else self.reasons.get(row["host"], NO_ANSWER)
+            item_outcomes.append(OperationOutcome(row, bool(result and result["done"]), reason))
+        return item_outcomes
 
-    def document(self) -> QuarantineList:
+    def make_document(self) -> QuarantineList:
         """The list for machines. A host that did not answer is there, as unknown."""
-        silent = self.silent
+        silent_hosts = self.silent_hosts
         hosts: list[HostQuarantine] = [
             {
                 "host": host,
-                "state": "unknown" if host in silent else "listed",
-                "reason": silent.get(host),
-                "broken": [] if host in silent else self.listed[host]["broken"],
-                "left_out": 0 if host in silent else self.listed[host]["left_out"],
+                "state": "unknown" if host in silent_hosts else "listed",
+                "reason": silent_hosts.get(host),
+                "broken": [] if host in silent_hosts else self.listed_quarantines[host]["broken"],
+                "left_out": 0 if host in silent_hosts else self.listed_quarantines[host]["left_out"],
             }
             for host in self.hosts
         ]

@@ -7,37 +7,37 @@ from typing import Any, NamedTuple, TypedDict
 
 from ...base.duration import parse_duration
 from ...model.quarantined import ITEM_ID, LIST, PRUNE, RESTORE
-from ..policy_errors import close_to, unknown_variables
+from ..policy_errors import list_variable_mistakes, propose_similar_names
 
-VERBS = (LIST, RESTORE, PRUNE)
-TABLE, JSON = "table", "json"
-FORMATS = (TABLE, JSON)
-PREFIX = "quarantine_"  # of the variables that playbooks/quarantine.yml takes, one for each option below
+OPERATIONS = (LIST, RESTORE, PRUNE)
+TABLE_FORMAT, JSON_FORMAT = "table", "json"
+OUTPUT_FORMATS = (TABLE_FORMAT, JSON_FORMAT)
+VARIABLE_PREFIX = "quarantine_"  # of the variables that playbooks/quarantine.yml takes, one for each option below
 
 
-class Argument(TypedDict, total=False):
+class ActionArgument(TypedDict, total=False):
     """An argument of an action as Ansible describes it. A text is the usual type."""
 
     type: str
     choices: list[str]
 
 
-# The launcher's options have the same meaning (cli/quarantine.py). What is not given is None; `read` says what that
+# The launcher's options have the same meaning (cli/quarantine.py). What is not given is None; `parse_request` says what that
 # means.
-ARGUMENTS: dict[str, Argument] = {
-    "do": {"choices": list(VERBS)},
+ARGUMENTS: dict[str, ActionArgument] = {
+    "do": {"choices": list(OPERATIONS)},
     **dict.fromkeys(("hosts", "users", "services", "ids"), {"type": "list"}),
     "all": {"type": "bool"},
     "older_than": {},
     "accept_loss": {"type": "bool"},
-    "format": {"choices": list(FORMATS)},
+    "format": {"choices": list(OUTPUT_FORMATS)},
 }
 SELECTORS = {"hosts": "--host", "users": "--user", "services": "--service", "ids": "--id"}
 # The variable of each, which is named as the option is.
-VARIABLES = {name: PREFIX + SELECTORS.get(name, name).lstrip("-") for name in ARGUMENTS}
+VARIABLE_NAMES = {name: VARIABLE_PREFIX + SELECTORS.get(name, name).lstrip("-") for name in ARGUMENTS}
 
 
-class Wrong(ValueError):
+class InvalidQuarantineRequest(ValueError):
     """What was asked for cannot be meant: the option, its value, and what was expected; a line for each mistake."""
 
     def __init__(self, mistakes: Iterable[str]) -> None:
@@ -45,7 +45,7 @@ class Wrong(ValueError):
         super().__init__("\n".join(self.mistakes))
 
 
-class Request(NamedTuple):
+class QuarantineRequest(NamedTuple):
     """A question. What is chosen has one of each kind of selector that names any."""
 
     do: str
@@ -56,58 +56,76 @@ class Request(NamedTuple):
     all: bool = False
     older_than: int = 0  # seconds; 0 for any age
     accept_loss: bool = False
-    format: str = TABLE
+    format: str = TABLE_FORMAT
 
 
-def read(values: Mapping[str, Any]) -> Request:
+def parse_request(argument_values: Mapping[str, Any]) -> QuarantineRequest:
     """The question, out of values as ARGUMENTS has them. Raises Wrong, with every mistake."""
     mistakes = []
-    named = {key: tuple(dict.fromkeys(str(one).strip() for one in values.get(key) or ())) for key in SELECTORS}
+    selected_names = {
+        key: tuple(dict.fromkeys(str(name).strip() for name in argument_values.get(key) or ())) for key in SELECTORS
+    }
     for key, option in SELECTORS.items():
         # A variable of the shell that is empty must not make it be about everything.
-        if "" in named[key]:
+        if "" in selected_names[key]:
             mistakes.append(f"{option}: found nothing, expected a name")
-    bad = [id_ for id_ in named["ids"] if id_ and not ITEM_ID.fullmatch(id_)]
-    mistakes += [f"--id: found {id_!r}, expected an id as the list has them, such as wechat-3fa4b2c1" for id_ in bad]
-    do, everything = str(values.get("do") or LIST), bool(values.get("all"))
-    accepted = bool(values.get("accept_loss"))
-    older = 0
-    if text := str(values.get("older_than") or ""):
+    invalid_ids = [
+        invalid_id for invalid_id in selected_names["ids"] if invalid_id and not ITEM_ID.fullmatch(invalid_id)
+    ]
+    mistakes += [
+        f"--id: found {invalid_id!r}, expected an id as the list has them, such as wechat-3fa4b2c1"
+        for invalid_id in invalid_ids
+    ]
+    operation, selects_all = str(argument_values.get("do") or LIST), bool(argument_values.get("all"))
+    accepts_loss = bool(argument_values.get("accept_loss"))
+    min_age_seconds = 0
+    if text := str(argument_values.get("older_than") or ""):
         try:
-            older = parse_duration(text)
+            min_age_seconds = parse_duration(text)
         except ValueError as error:
             mistakes.append(f"--older-than: {error}")
-    selected = any(named.values())
-    if do != LIST and not selected and not everything:
+    has_selector = any(selected_names.values())
+    if operation != LIST and not has_selector and not selects_all:
         options = ", ".join(SELECTORS.values())
-        mistakes.append(f"{do}: found no selector, expected one of {options}, or --all for everything there is")
-    if selected and everything:
+        mistakes.append(f"{operation}: found no selector, expected one of {options}, or --all for everything there is")
+    if has_selector and selects_all:
         mistakes.append("--all: found beside a selector, expected one or the other: --all is everything there is")
-    if accepted and do != RESTORE:
-        mistakes.append(f"--accept-loss: found with {do}, expected with restore")
+    if accepts_loss and operation != RESTORE:
+        mistakes.append(f"--accept-loss: found with {operation}, expected with restore")
     if mistakes:
-        raise Wrong(mistakes)
-    format_ = str(values.get("format") or TABLE)
-    return Request(do, **named, all=everything, older_than=older, accept_loss=accepted, format=format_)
+        raise InvalidQuarantineRequest(mistakes)
+    format_ = str(argument_values.get("format") or TABLE_FORMAT)
+    return QuarantineRequest(
+        operation,
+        **selected_names,
+        all=selects_all,
+        older_than=min_age_seconds,
+        accept_loss=accepts_loss,
+        format=format_,
+    )
 
 
-def hosts_of(request: Request, run: Sequence[str], inventory: Collection[str]) -> list[str]:
+def list_requested_hosts(
+    request: QuarantineRequest, run_hosts: Sequence[str], inventory_hosts: Collection[str]
+) -> list[str]:
     """The hosts of a run that are asked. Raises Wrong for one that the inventory does not have, or that the run leaves
     out.
     """
     mistakes = []
     for host in request.hosts:
-        if host not in inventory:
-            mistakes.append(f"--host: found {host!r}, expected a host of the inventory{close_to(host, inventory)}")
-        elif host not in run:
+        if host not in inventory_hosts:
+            mistakes.append(
+                f"--host: found {host!r}, expected a host of the inventory{propose_similar_names(host, inventory_hosts)}"
+            )
+        elif host not in run_hosts:
             mistakes.append(f"--host: found {host!r}, expected a host that --limit leaves")
     if mistakes:
-        raise Wrong(mistakes)
-    return [host for host in run if not request.hosts or host in request.hosts]
+        raise InvalidQuarantineRequest(mistakes)
+    return [host for host in run_hosts if not request.hosts or host in request.hosts]
 
 
-def mistyped(variables: Iterable[str], typed: Collection[str] = ()) -> list[str]:
+def list_mistyped_variables(variables: Iterable[str], typed_variables: Collection[str] = ()) -> list[str]:
     """A mistake for each variable that was meant to be one of ours: without it, more would be chosen than was meant.
-    Those that somebody has `typed` with -e are ours if they have the prefix.
+    Those that somebody has `typed_variables` with -e are ours if they have the prefix.
     """
-    return unknown_variables(variables, typed, PREFIX, list(VARIABLES.values()))
+    return list_variable_mistakes(variables, typed_variables, VARIABLE_PREFIX, list(VARIABLE_NAMES.values()))

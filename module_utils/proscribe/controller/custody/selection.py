@@ -9,106 +9,145 @@ from typing import NamedTuple
 from ...base.duration import parse_moment
 from ...model.types.plan import Plan
 from ...model.types.quarantine import ChosenItem, QuarantineItem
-from ..policy_errors import close_to
-from .request import Request, Wrong
-from .restore_effect import Outlook, outlook, retained_until
+from ..policy_errors import propose_similar_names
+from .request import InvalidQuarantineRequest, QuarantineRequest
+from .restore_effect import RestoreOutlook, find_outlook, find_retention_end
 
 
-class Row(NamedTuple):
+class QuarantineRow(NamedTuple):
     """One thing in the quarantine of a host, and what is known of it."""
 
     host: str
-    item: QuarantineItem
-    until: str  # when it has been kept long enough (UTC); "" for ever
-    outlook: Outlook  # once it is restored
+    quarantine_item: QuarantineItem
+    retained_until: str  # when it has been kept long enough (UTC); "" for ever
+    outlook: RestoreOutlook  # once it is restored
 
-    def as_dict(self) -> ChosenItem:
+    def make_document(self) -> ChosenItem:
         """As it stands in the list for machines, and in the result of the action."""
-        item, (state, waiver, why) = self.item, self.outlook
+        quarantine_item, (state, waiver, reason) = self.quarantine_item, self.outlook
         return {
             "host": self.host,
-            "id": item["id"],
-            "group": item["group"],
-            "taken_at": item["taken_at"],
-            "services": item["services"],
-            "kind": item["kind"],
-            "path": item["path"],
-            "bytes": item["bytes"],
-            "finished": item["finished"],
-            "user": item["owner"],
-            "kept_until": self.until,
-            "next_run": {"state": state, "waiver": waiver or None, "why": why},
+            "id": quarantine_item["id"],
+            "group": quarantine_item["group"],
+            "taken_at": quarantine_item["taken_at"],
+            "services": quarantine_item["services"],
+            "kind": quarantine_item["kind"],
+            "path": quarantine_item["path"],
+            "bytes": quarantine_item["bytes"],
+            "finished": quarantine_item["finished"],
+            "user": quarantine_item["owner"],
+            "kept_until": self.retained_until,
+            "next_run": {"state": state, "waiver": waiver or None, "why": reason},
         }
 
 
-def choose(
-    request: Request,
-    listed: Mapping[str, Sequence[QuarantineItem]],
-    silent: int,
-    plan_of: Callable[[str], Plan],
-    ends_of: Mapping[str, str],
+def select_rows(
+    request: QuarantineRequest,
+    items_by_host: Mapping[str, Sequence[QuarantineItem]],
+    silent_count: int,
+    get_plan: Callable[[str], Plan],
+    waiver_ends: Mapping[str, str],
     now: datetime.datetime,
-) -> list[Row]:
-    """What is meant, by host and time. `listed` is what each host that answered has; `silent` is how many did not.
+) -> list[QuarantineRow]:
+    """What is meant, by host and time. `items_by_host` is what each host that answered has; `silent_count` is how many did not.
 
     What was taken in several parts goes together. Raises Wrong for a user, a service or an id of which nothing is
     there.
     """
-    items = [(host, item) for host, found in listed.items() for item in found]
-    _known(request, [item for _, item in items], map(plan_of, listed), len(listed), silent)
-    before = now - datetime.timedelta(seconds=request.older_than)
-    meant = {
-        (host, item["group"] or item["id"])
-        for host, item in items
-        if _fits(request, item) and (not request.older_than or _older(item, before))
-    }
-    chosen = [(host, item) for host, item in items if (host, item["group"] or item["id"]) in meant]
-    rows = [
-        Row(host, item, retained_until(plan_of(host), item), outlook(plan_of(host), item, ends_of))
-        for host, item in chosen
+    host_items = [
+        (host, quarantine_item)
+        for host, quarantine_items in items_by_host.items()
+        for quarantine_item in quarantine_items
     ]
-    return sorted(rows, key=lambda row: (row.host, row.item["taken_at"], row.item["group"], row.item["id"]))
-
-
-def _fits(request: Request, item: QuarantineItem) -> bool:
-    return (
-        (not request.users or item["owner"] in request.users)
-        and (not request.services or not set(item["services"]).isdisjoint(request.services))
-        and (not request.ids or item["id"] in request.ids or item["group"] in request.ids)
+    _check_selectors(
+        request,
+        [quarantine_item for _, quarantine_item in host_items],
+        map(get_plan, items_by_host),
+        len(items_by_host),
+        silent_count,
+    )
+    newest_time = now - datetime.timedelta(seconds=request.older_than)
+    selected_groups = {
+        (host, quarantine_item["group"] or quarantine_item["id"])
+        for host, quarantine_item in host_items
+        if _is_selected(request, quarantine_item)
+        and (not request.older_than or _is_older(quarantine_item, newest_time))
+    }
+    selected_items = [
+        (host, quarantine_item)
+        for host, quarantine_item in host_items
+        if (host, quarantine_item["group"] or quarantine_item["id"]) in selected_groups
+    ]
+    rows = [
+        QuarantineRow(
+            host,
+            quarantine_item,
+            find_retention_end(get_plan(host), quarantine_item),
+            find_outlook(get_plan(host), quarantine_item, waiver_ends),
+        )
+        for host, quarantine_item in selected_items
+    ]
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.host,
+            row.quarantine_item["taken_at"],
+            row.quarantine_item["group"],
+            row.quarantine_item["id"],
+        ),
     )
 
 
-def _older(item: QuarantineItem, than: datetime.datetime) -> bool:
+def _is_selected(request: QuarantineRequest, quarantine_item: QuarantineItem) -> bool:
+    return (
+        (not request.users or quarantine_item["owner"] in request.users)
+        and (not request.services or not set(quarantine_item["services"]).isdisjoint(request.services))
+        and (not request.ids or quarantine_item["id"] in request.ids or quarantine_item["group"] in request.ids)
+    )
+
+
+def _is_older(quarantine_item: QuarantineItem, newest_time: datetime.datetime) -> bool:
     """Whether it was taken before then; what has no such time is not said to be old."""
     try:
-        return parse_moment(item["taken_at"]) <= than
+        return parse_moment(quarantine_item["taken_at"]) <= newest_time
     except ValueError:
         return False
 
 
-def _known(
-    request: Request, items: Sequence[QuarantineItem], plans: Iterable[Plan], answered: int, silent: int
+def _check_selectors(
+    request: QuarantineRequest,
+    quarantine_items: Sequence[QuarantineItem],
+    plans: Iterable[Plan],
+    answered_count: int,
+    silent_count: int,
 ) -> None:
     """Raises Wrong for what names nothing: it may be a slip, and the rest would then be less than what was meant."""
-    services = {service for item in items for service in item["services"]}
+    services = {service for quarantine_item in quarantine_items for service in quarantine_item["services"]}
     for section in (plan["controls"].get("apps") for plan in plans):
         services.update(section["services"] if section else ())
-    users = {item["owner"] for item in items}
-    ids = {id_ for item in items for id_ in (item["id"], item["group"])}
-    where = f"{answered:,} host{'' if answered == 1 else 's'} that answered"
-    where += f" ({silent:,} did not)" if silent else ""
+    users = {quarantine_item["owner"] for quarantine_item in quarantine_items}
+    ids = {id_ for quarantine_item in quarantine_items for id_ in (quarantine_item["id"], quarantine_item["group"])}
+    hosts_text = f"{answered_count:,} host{'' if answered_count == 1 else 's'} that answered"
+    hosts_text += f" ({silent_count:,} did not)" if silent_count else ""
     mistakes = [
-        *_unknown("--user", request.users, users, f"a user with an item in a quarantine of the {where}"),
-        *_unknown(
-            "--service", request.services, services, f"a service that is restricted, or in quarantine, on the {where}"
+        *_list_unknown_names(
+            "--user", request.users, users, f"a user with an item in a quarantine of the {hosts_text}"
         ),
-        *_unknown("--id", request.ids, ids, f"an id in a quarantine of the {where}"),
+        *_list_unknown_names(
+            "--service",
+            request.services,
+            services,
+            f"a service that is restricted, or in quarantine, on the {hosts_text}",
+        ),
+        *_list_unknown_names("--id", request.ids, ids, f"an id in a quarantine of the {hosts_text}"),
     ]
     if mistakes:
-        raise Wrong(mistakes)
+        raise InvalidQuarantineRequest(mistakes)
 
 
-def _unknown(option: str, names: Iterable[str], known: Collection[str], expected: str) -> list[str]:
+def _list_unknown_names(option: str, names: Iterable[str], known_names: Collection[str], expected: str) -> list[str]:
     return [
-        f"{option}: found {name!r}, expected {expected}{close_to(name, known)}" for name in names if name not in known
+        f"{option}: found {name!r}, expected {expected}{propose_similar_names(name, known_names)}"
+        for name in names
+        if name not in known_names
     ]

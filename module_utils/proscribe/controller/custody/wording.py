@@ -7,150 +7,173 @@ from collections.abc import Sequence
 from ...model.quarantined import DONE_WORDS, PRUNE
 from ...model.types.quarantine import ChosenItem
 from ...model.words import QUARANTINED_KINDS
-from ..report.text.layout import fitted, wrap
-from ..report.text.layout import table as columns
-from ..report.text.wording import clean, counted, moment
-from . import TAKEN
-from .outcome import Course, Fate
+from ..report.text.layout import fit_lines, wrap_text
+from ..report.text.layout import format_table as columns
+from ..report.text.wording import clean_text, format_count, format_readable_time
+from . import TAKEN_AGAIN
+from .outcome import OperationOutcome, QuarantineRun
 
-MANY = 10  # hosts, or items of one, that are listed one by one
-HEADS = ("host", "id", "when", "user", "service", "what", "size", "kept until", "path")
-UNITS = ("B", "KiB", "MiB", "GiB")
+MAX_LISTED = 10  # hosts, or items of one, that are listed one by one
+TABLE_HEADINGS = ("host", "id", "when", "user", "service", "what", "size", "kept until", "path")
+SIZE_UNITS = ("B", "KiB", "MiB", "GiB")
 
-Rows = Sequence[ChosenItem]
+QuarantineRows = Sequence[ChosenItem]
 
 
-def before(do: str, rows: Rows, check: bool) -> list[str]:
+def describe_operation(operation: str, rows: QuarantineRows, is_check: bool) -> list[str]:
     """What is said before anything moves: of each thing what the next enforcing run makes of it, or that it goes for
     good.
     """
     if not rows:
-        return [f"nothing in the quarantine matches; nothing is {DONE_WORDS[do]}"]
-    will = "would be" if check else "will be"
-    if do == PRUNE:
-        size = sized(sum(row["bytes"] for row in rows))
-        return [f"{counted(len(rows), 'item')} ({size}) {will} deleted and cannot be restored:", *_each(rows)]
-    lost = losses(rows)
-    head = f"{counted(len(rows), 'item')} {will} restored; the ban is not lifted"
-    if lost:
-        head += f", and the next enforcing run takes {len(lost):,} of them again"
-    return [f"{head}:", *_each(rows, outlooks=True)]
+        return [f"nothing in the quarantine matches; nothing is {DONE_WORDS[operation]}"]
+    verb = "would be" if is_check else "will be"
+    if operation == PRUNE:
+        size = format_size(sum(row["bytes"] for row in rows))
+        return [
+            f"{format_count(len(rows), 'item')} ({size}) {verb} deleted and cannot be restored:",
+            *_format_items(rows),
+        ]
+    lost_rows = list_losses(rows)
+    headline = f"{format_count(len(rows), 'item')} {verb} restored; the ban is not lifted"
+    if lost_rows:
+        headline += f", and the next enforcing run takes {len(lost_rows):,} of them again"
+    return [f"{headline}:", *_format_items(rows, with_outlooks=True)]
 
 
-def losses(rows: Rows) -> Rows:
+def list_losses(rows: QuarantineRows) -> QuarantineRows:
     """What the next enforcing run takes again."""
-    return [row for row in rows if row["next_run"]["state"] == TAKEN]
+    return [row for row in rows if row["next_run"]["state"] == TAKEN_AGAIN]
 
 
-def not_accepted(rows: Rows) -> str:
+def describe_unaccepted_losses(rows: QuarantineRows) -> str:
     """Why nothing was restored: losses that nobody has accepted."""
-    lost, ids = losses(rows), ", ".join(row["id"] for row in losses(rows)[:MANY])
-    more = f" and {len(lost) - MANY:,} more" if len(lost) > MANY else ""
+    lost_rows, ids = list_losses(rows), ", ".join(row["id"] for row in list_losses(rows)[:MAX_LISTED])
+    more_text = f" and {len(lost_rows) - MAX_LISTED:,} more" if len(lost_rows) > MAX_LISTED else ""
     return (
-        f"nothing was restored: the next enforcing run takes {ids}{more} again. Have a waiver approved that covers them"
+        f"nothing was restored: the next enforcing run takes {ids}{more_text} again. Have a waiver approved that covers them"
         " (docs/waivers.md), or give --accept-loss as well (quarantine_accept_loss=true) to restore them all the same"
     )
 
 
-def _each(rows: Rows, outlooks: bool = False) -> list[str]:
+def _format_items(rows: QuarantineRows, with_outlooks: bool = False) -> list[str]:
     lines = []
     for row in rows:
-        line = f"  {row['host']}  {row['id']}  {row['path']} ({row['user']}, {sized(row['bytes'])})"
-        lines.append(clean(f"{line}: {_next(row)}" if outlooks else line))
+        line = f"  {row['host']}  {row['id']}  {row['path']} ({row['user']}, {format_size(row['bytes'])})"
+        lines.append(clean_text(f"{line}: {_describe_outlook(row)}" if with_outlooks else line))
     return lines
 
 
-def _next(row: ChosenItem) -> str:
+def _describe_outlook(row: ChosenItem) -> str:
     next_run = row["next_run"]
-    if next_run["state"] == TAKEN:
+    if next_run["state"] == TAKEN_AGAIN:
         return f"the next enforcing run takes it again: {next_run['why']}"
     return next_run["why"]
 
 
-def table(course: Course, width: int) -> str:
+def format_quarantine_table(quarantine_run: QuarantineRun, width: int) -> str:
     """What was found, one row for each thing (for what was taken in several parts, one for all of them)."""
-    rows = [tuple(map(clean, _row(parts))) for parts in _together(course.rows)]
-    lines = list(columns([HEADS, *rows], width)) if rows else []
-    size = sized(sum(row["bytes"] for row in course.rows))
-    hosts = f"{len(course.listed):,} of {counted(len(course.hosts), 'host')}"
-    lines += ["", f"{counted(len(course.rows), 'item')}, {size}; {hosts} answered"]
-    return "\n".join(["", *lines, *(fitted(line, width) for line in _unseen(course))])
+    rows = [tuple(map(clean_text, _format_row(parts))) for parts in _group_rows(quarantine_run.rows)]
+    lines = list(columns([TABLE_HEADINGS, *rows], width)) if rows else []
+    size_text = format_size(sum(row["bytes"] for row in quarantine_run.rows))
+    hosts_text = f"{len(quarantine_run.listed_quarantines):,} of {format_count(len(quarantine_run.hosts), 'host')}"
+    lines += ["", f"{format_count(len(quarantine_run.rows), 'item')}, {size_text}; {hosts_text} answered"]
+    return "\n".join(["", *lines, *(fit_lines(line, width) for line in _describe_unseen(quarantine_run))])
 
 
-def _together(rows: Rows) -> list[list[ChosenItem]]:
-    found: dict[tuple[str, str], list[ChosenItem]] = {}
+def _group_rows(rows: QuarantineRows) -> list[list[ChosenItem]]:
+    rows_by_group: dict[tuple[str, str], list[ChosenItem]] = {}
     for row in rows:
-        found.setdefault((row["host"], row["group"] or row["id"]), []).append(row)
-    return list(found.values())
+        rows_by_group.setdefault((row["host"], row["group"] or row["id"]), []).append(row)
+    return list(rows_by_group.values())
 
 
-def _row(parts: Rows) -> tuple[str, ...]:
-    first = parts[0]
-    what = QUARANTINED_KINDS.get(first["kind"], first["kind"])
-    unfinished = "" if all(part["finished"] for part in parts) else ", unfinished"
-    path = first["path"] if len(parts) == 1 else f"{first['path']} and {counted(len(parts) - 1, 'more part')}"
+def _format_row(parts: QuarantineRows) -> tuple[str, ...]:
+    first_part = parts[0]
+    kind_text = QUARANTINED_KINDS.get(first_part["kind"], first_part["kind"])
+    unfinished_text = "" if all(part["finished"] for part in parts) else ", unfinished"
+    path = (
+        first_part["path"]
+        if len(parts) == 1
+        else f"{first_part['path']} and {format_count(len(parts) - 1, 'more part')}"
+    )
     return (
-        first["host"],
-        first["group"] or first["id"],
-        moment(first["taken_at"]),
-        first["user"],
-        ", ".join(first["services"]),
-        f"{what}{f' ({len(parts)} parts)' if len(parts) > 1 else ''}{unfinished}",
-        sized(sum(part["bytes"] for part in parts)),
-        first["kept_until"][:10] or "forever",
+        first_part["host"],
+        first_part["group"] or first_part["id"],
+        format_readable_time(first_part["taken_at"]),
+        first_part["user"],
+        ", ".join(first_part["services"]),
+        f"{kind_text}{f' ({len(parts)} parts)' if len(parts) > 1 else ''}{unfinished_text}",
+        format_size(sum(part["bytes"] for part in parts)),
+        first_part["kept_until"][:10] or "forever",
         path,
     )
 
 
-def _unseen(course: Course) -> list[str]:
+def _describe_unseen(quarantine_run: QuarantineRun) -> list[str]:
     """What was not observed, or could not be read."""
-    silent = course.silent
-    lines = [clean(f"unknown: {host}: {why}") for host, why in list(silent.items())[:MANY]]
-    lines += [f"... and {counted(len(silent) - MANY, 'more host')}"] if len(silent) > MANY else []
-    for host, seen in course.listed.items():
-        lines += [clean(f"cannot be read: {host}: {one['id']}: {one['why']}") for one in seen["broken"][:MANY]]
-        if more := len(seen["broken"]) - MANY:
-            lines += [clean(f"{host}: {more:,} more that cannot be read")] if more > 0 else []
-        if seen["left_out"]:
-            lines.append(clean(f"{host}: {counted(seen['left_out'], 'more item')} that do not fit in one answer"))
+    silent_hosts = quarantine_run.silent_hosts
+    lines = [clean_text(f"unknown: {host}: {reason}") for host, reason in list(silent_hosts.items())[:MAX_LISTED]]
+    lines += (
+        [f"... and {format_count(len(silent_hosts) - MAX_LISTED, 'more host')}"]
+        if len(silent_hosts) > MAX_LISTED
+        else []
+    )
+    for host, quarantine_answer in quarantine_run.listed_quarantines.items():
+        lines += [
+            clean_text(f"cannot be read: {host}: {broken_item['id']}: {broken_item['why']}")
+            for broken_item in quarantine_answer["broken"][:MAX_LISTED]
+        ]
+        if more_count := len(quarantine_answer["broken"]) - MAX_LISTED:
+            lines += [clean_text(f"{host}: {more_count:,} more that cannot be read")] if more_count > 0 else []
+        if quarantine_answer["left_out"]:
+            lines.append(
+                clean_text(
+                    f"{host}: {format_count(quarantine_answer['left_out'], 'more item')} that do not fit in one answer"
+                )
+            )
     return lines
 
 
-def ended(course: Course, *, check: bool, width: int) -> str:
+def describe_result(quarantine_run: QuarantineRun, *, is_check: bool, width: int) -> str:
     """How a run ended that restored or pruned: what was done, what was not and why, and what is so now."""
-    fates = course.fates()
-    done = [fate for fate in fates if fate.done]
-    word = DONE_WORDS[course.do]
-    done_text = f"{word} {_of(done, fates)}"
-    head = f"would have {done_text}; nothing was changed" if check else done_text
-    lines = wrap(f"{head}{_after(course.do, done, check)}", width)
-    for fate in fates:
-        if not fate.done:
-            lines += wrap(clean(f"not {word}: {fate.row['host']}: {fate.row['id']}: {fate.why}"), width)
-    return "\n".join(["", *lines, *(fitted(line, width) for line in _unseen(course))])
+    outcomes = quarantine_run.list_outcomes()
+    done_outcomes = [item_outcome for item_outcome in outcomes if item_outcome.is_done]
+    participle = DONE_WORDS[quarantine_run.do]
+    done_text = f"{participle} {_count_done(done_outcomes, outcomes)}"
+    headline = f"would have {done_text}; nothing was changed" if is_check else done_text
+    lines = wrap_text(f"{headline}{_describe_consequences(quarantine_run.do, done_outcomes, is_check)}", width)
+    for item_outcome in outcomes:
+        if not item_outcome.is_done:
+            lines += wrap_text(
+                clean_text(
+                    f"not {participle}: {item_outcome.row['host']}: {item_outcome.row['id']}: {item_outcome.reason}"
+                ),
+                width,
+            )
+    return "\n".join(["", *lines, *(fit_lines(line, width) for line in _describe_unseen(quarantine_run))])
 
 
-def _of(done: Sequence[Fate], fates: Sequence[Fate]) -> str:
-    hosts = len({fate.row["host"] for fate in done})
-    return f"{len(done):,} of {counted(len(fates), 'item')} on {counted(hosts, 'host')}"
+def _count_done(done_outcomes: Sequence[OperationOutcome], outcomes: Sequence[OperationOutcome]) -> str:
+    host_count = len({item_outcome.row["host"] for item_outcome in done_outcomes})
+    return f"{len(done_outcomes):,} of {format_count(len(outcomes), 'item')} on {format_count(host_count, 'host')}"
 
 
-def _after(do: str, done: Sequence[Fate], check: bool) -> str:
+def _describe_consequences(operation: str, done_outcomes: Sequence[OperationOutcome], is_check: bool) -> str:
     """What is true after it."""
-    if check or not done:
+    if is_check or not done_outcomes:
         return ""
-    if do == PRUNE:
+    if operation == PRUNE:
         return "; they cannot be restored"
-    lost = len(losses([fate.row for fate in done]))
-    again = f"; the next enforcing run takes {lost:,} of them again" if lost else ""
-    return f"; the ban was not lifted{again}"
+    lost_count = len(list_losses([item_outcome.row for item_outcome in done_outcomes]))
+    loss_text = f"; the next enforcing run takes {lost_count:,} of them again" if lost_count else ""
+    return f"; the ban was not lifted{loss_text}"
 
 
-def sized(size: int) -> str:
+def format_size(size: int) -> str:
     """Bytes in the unit that fits, floored: `4,096 B`, `12 MiB`."""
-    number = size
-    for unit in UNITS:
-        if number < 10_000 or unit == UNITS[-1]:
-            return f"{number:,} {unit}"
-        number //= 1024
+    quantity = size
+    for unit in SIZE_UNITS:
+        if quantity < 10_000 or unit == SIZE_UNITS[-1]:
+            return f"{quantity:,} {unit}"
+        quantity //= 1024
     return ""

@@ -23,7 +23,7 @@ from ...host.controls.group_policy import policies
 from ...model.plan import RESTRICTED_MODES
 from ...model.tenants import explain_missing_id, read_microsoft_tenants
 from ...model.types.plan import Plan, PlanEntry, PlanSection
-from ..report.text.wording import counted
+from ..report.text.wording import format_count
 from .declaration import ExportDecision, ExportOmission
 
 BROWSER_CONTROL = "browser"
@@ -69,7 +69,7 @@ def list_left_out(
         if entry["mode"] in RESTRICTED_MODES and not _has_identifiers(entry)
     ]
     omissions += [
-        ExportOmission(f"{BROWSER_CONTROL}/{service_id}", counted(len(left_out_names), "name"), _FULL_LIST_REASON)
+        ExportOmission(f"{BROWSER_CONTROL}/{service_id}", format_count(len(left_out_names), "name"), _FULL_LIST_REASON)
         for service_id, left_out_names in sorted(fit_names(section).omitted_names.items())
     ]
     if any(program.family == policies.FIREFOX_FAMILY for program in programs):

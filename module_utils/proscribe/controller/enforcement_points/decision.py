@@ -12,7 +12,7 @@ from typing import Literal
 
 from ...model.plan import CONTROLS, RESTRICTED_MODES, add_digest
 from ...model.types.plan import Plan, PlanEntry, PlanSection
-from ..report.text.wording import some
+from ..report.text.wording import summarise_names
 from .declaration import BY_TENANT_REASON, ExportDecision, ExportError, ExportOmission
 
 # What hosts' plans have beside the policy: what follows later, whom to answer what.
@@ -172,7 +172,7 @@ def _join_entries(
     first_entry, section = entries[0]
     mode = get_unwaived_mode(first_entry, section)
     if "only" in first_entry:
-        members = some(first_entry["only"]["posix_groups"], MAX_NAMED_HOSTS)
+        members = summarise_names(first_entry["only"]["posix_groups"], MAX_NAMED_HOSTS)
         reason = (
             f"It is restricted for the members of {members} only. This point knows no users, so it stays open there."
         )
@@ -232,7 +232,7 @@ def _explain_unapplied_waiver(waiver_conditions: Mapping[str, object]) -> str:
 
 def _format_hosts(names: Iterable[str]) -> str:
     host_names = list(names)
-    return f"host{'s' if len(host_names) > 1 else ''} {some(host_names, MAX_NAMED_HOSTS)}"
+    return f"host{'s' if len(host_names) > 1 else ''} {summarise_names(host_names, MAX_NAMED_HOSTS)}"
 
 
 def map_waived_rules(decision: ExportDecision, controls: Iterable[str]) -> dict[str, str]:

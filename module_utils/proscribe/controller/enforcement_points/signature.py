@@ -11,12 +11,19 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from ..ssh_signatures import NotSigned, Signature, Signer, line_of, sign, verify
+from ..ssh_signatures import (
+    AllowedSigner,
+    SignatureCheck,
+    SigningError,
+    format_signer_line,
+    sign_content,
+    verify_signature,
+)
 from . import manifest, writing
 from .declaration import ExportError
 
 EXPORT_NAMESPACE = "proscribe-export"
-EXPORT_SIGNER = Signer(EXPORT_NAMESPACE, EXPORT_NAMESPACE, "exports")
+EXPORT_SIGNER = AllowedSigner(EXPORT_NAMESPACE, EXPORT_NAMESPACE, "exports")
 MAX_SIGNATURE_BYTES = 1 << 16  # bytes of a signature; one by an RSA key of 16,384 bits has 6,000
 NO_SIGNATURE_PROBLEM = f"there is no {manifest.SIGNATURE_NAME}"
 
@@ -36,11 +43,11 @@ def sign_manifest(content: bytes, signing: ExportSigning, now: datetime.datetime
         return {}
     key_path = Path(signing.key_path).expanduser()
     try:
-        signature = sign(content, key_path, EXPORT_NAMESPACE)
-    except NotSigned as error:
+        signature = sign_content(content, key_path, EXPORT_NAMESPACE)
+    except SigningError as error:
         raise ExportError(str(error)) from None
     if problem := _verify_signature(content, signature, signing, now).problem:
-        signer_line = line_of(key_path, EXPORT_SIGNER)
+        signer_line = format_signer_line(key_path, EXPORT_SIGNER)
         advice = (
             f"\n{(signing.signer_paths or ('allowed_signers',))[0]} needs this line:\n  {signer_line}"
             if signer_line
@@ -50,7 +57,7 @@ def sign_manifest(content: bytes, signing: ExportSigning, now: datetime.datetime
     return {manifest.SIGNATURE_NAME: signature}
 
 
-def check_signature(directory: Path, content: bytes, signing: ExportSigning, now: datetime.datetime) -> Signature:
+def check_signature(directory: Path, content: bytes, signing: ExportSigning, now: datetime.datetime) -> SignatureCheck:
     """What the signature in a directory over the bytes of its manifest is worth. Without one, and where none is needed,
     there is no problem and no key.
     """
@@ -58,7 +65,7 @@ def check_signature(directory: Path, content: bytes, signing: ExportSigning, now
     signature = writing.read_export_file(path, MAX_SIGNATURE_BYTES)
     if signature is None:
         is_absent = not path.is_symlink() and not path.exists()
-        return Signature(
+        return SignatureCheck(
             ""
             if is_absent and not signing.key_path
             else NO_SIGNATURE_PROBLEM
@@ -68,15 +75,17 @@ def check_signature(directory: Path, content: bytes, signing: ExportSigning, now
     return _verify_signature(content, signature, signing, now)
 
 
-def _verify_signature(content: bytes, signature: bytes, signing: ExportSigning, now: datetime.datetime) -> Signature:
+def _verify_signature(
+    content: bytes, signature: bytes, signing: ExportSigning, now: datetime.datetime
+) -> SignatureCheck:
     """By the first file of allowed signers that has the key; else why the last one that is there does not."""
-    verification = Signature("it cannot be checked: no inventory says where allowed_signers is")
+    verification = SignatureCheck("it cannot be checked: no inventory says where allowed_signers is")
     existing_paths = [signer_path for signer_path in signing.signer_paths if Path(signer_path).is_file()]
     with tempfile.TemporaryDirectory(prefix="proscribe-") as folder:
         signature_path = Path(folder, manifest.SIGNATURE_NAME)
         signature_path.write_bytes(signature)
         for signers_path in existing_paths or signing.signer_paths[:1]:
-            verification = verify(content, signature_path, Path(signers_path), EXPORT_SIGNER, now)
+            verification = verify_signature(content, signature_path, Path(signers_path), EXPORT_SIGNER, now)
             if not verification.problem:
                 break
     return verification

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from ..files import naming
+from ..files import name_file_in_errors
 from . import manifest
 from .declaration import ExportError
 
@@ -51,7 +51,7 @@ def _fill_directory(directory: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with naming(path), open(path, "xb") as stream:
+        with name_file_in_errors(path), open(path, "xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -20,7 +20,7 @@ from .evaluation.since_last_run import ENDED, FROZEN, INCIDENT, WatchRemark, lis
 from .history import History
 from .history import news as history_news
 from .history import since_last_run as history_between
-from .text.wording import clean, counted, evidence, moment, some
+from .text.wording import clean_text, describe_finding, format_count, format_readable_time, summarise_names
 
 SCHEMA = "proscribe/notice/1"
 PERIOD_DAYS = 30  # days in which drifts are counted
@@ -68,11 +68,11 @@ class Notification(NamedTuple):
 
 def build_notification(subject: str, lines: Sequence[str | QuotedLines], **facts: object) -> Notification:
     """Make a notification; `text` among its facts is what chat webhooks show. What others wrote is in Quoted."""
-    subject = clean(subject)
+    subject = clean_text(subject)
     plain_lines: list[str] = []
     chat_lines: list[str] = []
     for part in lines:
-        cleaned = list(map(clean, part.lines if isinstance(part, QuotedLines) else [part]))
+        cleaned = list(map(clean_text, part.lines if isinstance(part, QuotedLines) else [part]))
         plain_lines += cleaned
         chat_lines.append(
             make_quoted_block(part.heading, cleaned) if isinstance(part, QuotedLines) else escape_chat_text(*cleaned)
@@ -171,9 +171,12 @@ def make_run_notification(
             )
         )
     if len(news_by_host) > MAX_LISTED_HOSTS:
-        lines.append(f"... and {counted(len(news_by_host) - MAX_LISTED_HOSTS, 'more host')}")
+        lines.append(f"... and {format_count(len(news_by_host) - MAX_LISTED_HOSTS, 'more host')}")
     if repeated_drift:
-        lines += ["", f"Repeated drift, so something there reverts the correction: {some(list(repeated_drift), 10)}"]
+        lines += [
+            "",
+            f"Repeated drift, so something there reverts the correction: {summarise_names(list(repeated_drift), 10)}",
+        ]
     lines += ["", f"The whole report: {report_directory}/report.html"]
     return build_notification(
         _format_subject(news_by_host, stop_reason, run_history),
@@ -210,7 +213,7 @@ def _select_remarks(record: HostRecord, run_history: RunHistory | None) -> list[
 
 def _make_remark_facts(remark: WatchRemark) -> dict[str, object]:
     facts = {key: getattr(remark, key) for key in ("kind", "rule", "program", "user", "first", "last", "times")}
-    return {**facts, "users": list(remark.users), "text": clean(remark.text)}
+    return {**facts, "users": list(remark.users), "text": clean_text(remark.text)}
 
 
 def _list_rule_changes(
@@ -227,7 +230,7 @@ def _list_rule_changes(
         change = incident_changes.get((host, name))
         if state not in (*OPEN_STATES, REPAIRED) or (run_history is not None and change is None):  # it was so before
             continue
-        first_evidence = evidence(rule["findings"][0]) if rule["findings"] else clean(rule["reason"] or "")
+        first_evidence = describe_finding(rule["findings"][0]) if rule["findings"] else clean_text(rule["reason"] or "")
         more_findings = len(rule["findings"]) - 1
         description = f"{first_evidence} and {more_findings} more" if more_findings > 0 else first_evidence
         found_at = record.get("found_at") or record["checked_at"]
@@ -250,11 +253,14 @@ def _list_rule_changes(
                 f"{'no error any more' if change.state == ERROR else 'observed again'} (before: {change.evidence})"
             )
         yield RuleChange(
-            "", COMPLIANT if end_state else record["state"], clean(description), change.opened if change else None
+            "", COMPLIANT if end_state else record["state"], clean_text(description), change.opened if change else None
         )
     for (changed_host, name), change in incident_changes.items() if run_history else ():
         if changed_host == host and name and name not in listed_rules and change.ended in (COMPLIANT, REPAIRED):
-            description, drift_count = clean(f"compliant again: {change.evidence}"), drift_counts.get((host, name), 0)
+            description, drift_count = (
+                clean_text(f"compliant again: {change.evidence}"),
+                drift_counts.get((host, name), 0),
+            )
             yield RuleChange(
                 name, COMPLIANT, description, change.opened, repaired=record["checked_at"], times=drift_count
             )
@@ -324,15 +330,15 @@ def _format_subject(news_by_host: Mapping[str, HostNews], stop_reason: str, run_
         "partly corrected": corrected_hosts - repaired_hosts,
     }
     parts = [
-        *(f"{counted(len(hosts), 'host')} {verb}" for verb, hosts in verbs.items() if hosts),
-        *([f"{counted(noncompliant_count, 'host')} newly not compliant"] if noncompliant_count else []),
-        *([f"{counted(compliant_count, 'host')} compliant again"] if compliant_count else []),
-        *([f"{counted(closed_count, 'host')} open in between and closed again"] if closed_count else []),
-        *([f"programs ended on {counted(ended_count, 'host')}"] if ended_count else []),
-        *([f"{counted(frozen_count, 'host')} frozen"] if frozen_count else []),
+        *(f"{format_count(len(hosts), 'host')} {verb}" for verb, hosts in verbs.items() if hosts),
+        *([f"{format_count(noncompliant_count, 'host')} newly not compliant"] if noncompliant_count else []),
+        *([f"{format_count(compliant_count, 'host')} compliant again"] if compliant_count else []),
+        *([f"{format_count(closed_count, 'host')} open in between and closed again"] if closed_count else []),
+        *([f"programs ended on {format_count(ended_count, 'host')}"] if ended_count else []),
+        *([f"{format_count(frozen_count, 'host')} frozen"] if frozen_count else []),
         *(["stopped before all hosts were corrected"] if stop_reason else []),
     ]
-    return "Proscribe: " + ", ".join(parts or [f"events between two runs on {counted(len(remark_lists), 'host')}"])
+    return "Proscribe: " + ", ".join(parts or [f"events between two runs on {format_count(len(remark_lists), 'host')}"])
 
 
 def _has_drifted(host: str, rule_change: RuleChange, new_plans: Collection[tuple[str, str]]) -> bool:
@@ -352,7 +358,7 @@ def _has_begun_earlier(rule_change: RuleChange) -> bool:
 def _format_host_lines(host_news: HostNews) -> Iterable[str]:
     record, remarks = host_news.record, host_news.remarks
     logged_in = record.get("logged_in")
-    yield f"{record['host']}{f' (logged in: {some(logged_in, 5)})' if logged_in else ''}"
+    yield f"{record['host']}{f' (logged in: {summarise_names(logged_in, 5)})' if logged_in else ''}"
     changes_by_cause: dict[tuple[str, ...], list[RuleChange]] = {}
     for rule_change in host_news.rule_changes:
         control = rule_change.rule.partition("/")[0]
@@ -369,12 +375,12 @@ def _format_host_lines(host_news: HostNews) -> Iterable[str]:
     for group in list(changes_by_cause.values())[:MAX_LISTED_RULES]:
         yield f"  {_format_change_group(group)}"
     if len(changes_by_cause) > MAX_LISTED_RULES:
-        yield f"  ... and more: {counted(sum(map(len, list(changes_by_cause.values())[MAX_LISTED_RULES:])), 'rule')}"
+        yield f"  ... and more: {format_count(sum(map(len, list(changes_by_cause.values())[MAX_LISTED_RULES:])), 'rule')}"
     for remark in remarks[:MAX_LISTED_RULES]:
         program_of_user = f"{remark.rule}, {remark.program} of {remark.user}"
         yield f"  {program_of_user if remark.kind == ENDED else remark.rule or 'the watcher'}: {remark.text}"
     if len(remarks) > MAX_LISTED_RULES:
-        yield f"  ... and more between two runs: {counted(len(remarks) - MAX_LISTED_RULES, 'event')}"
+        yield f"  ... and more between two runs: {format_count(len(remarks) - MAX_LISTED_RULES, 'event')}"
     if unchanged_rules := _list_unchanged_rules(host_news):
         controls = {rule.partition("/")[0] for rule in unchanged_rules}
         error_messages = [error["message"] for error in record["errors"] if error["control"] in controls][:1]
@@ -384,9 +390,9 @@ def _format_host_lines(host_news: HostNews) -> Iterable[str]:
 def _summarise_rules(rules: Sequence[str]) -> str:
     """Rules by name, or where they are more than a few, how many there are of each control."""
     if len(rules) <= MAX_NAMED_RULES:
-        return some(rules, MAX_NAMED_RULES)
+        return summarise_names(rules, MAX_NAMED_RULES)
     controls = [rule.partition("/")[0] for rule in rules]
-    return ", ".join(counted(controls.count(control), f"{control} rule") for control in dict.fromkeys(controls))
+    return ", ".join(format_count(controls.count(control), f"{control} rule") for control in dict.fromkeys(controls))
 
 
 def _format_change_group(group: Sequence[RuleChange]) -> str:
@@ -394,7 +400,7 @@ def _format_change_group(group: Sequence[RuleChange]) -> str:
     first_change = group[0]
     name = _summarise_rules([rule_change.rule for rule_change in group])
     state = "corrected" if first_change.state == REPAIRED else first_change.state
-    time_text = f"since {moment(first_change.since)}" if first_change.since else ""
+    time_text = f"since {format_readable_time(first_change.since)}" if first_change.since else ""
     if first_change.state == REPAIRED:
         since_text = f", {time_text}" if _has_begun_earlier(first_change) else ""
         time_text = f"found {_format_instant(first_change.found)}, corrected {_format_instant(first_change.repaired)}{since_text}"
@@ -405,7 +411,7 @@ def _format_change_group(group: Sequence[RuleChange]) -> str:
 
 def _format_instant(time: object) -> str:
     """A UTC time to the second, as people read it."""
-    return clean(time).replace("T", " ").replace("Z", " UTC")
+    return clean_text(time).replace("T", " ").replace("Z", " UTC")
 
 
 def _shorten_text(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .notification import Notification, QuotedLines, build_notification
 from .storage.requests_file import StoredRequest
-from .text.wording import counted, moment, some
+from .text.wording import format_count, format_readable_time, summarise_names
 
 MAX_LISTED_REQUESTS = 50  # requests of one notification
 
@@ -29,17 +29,17 @@ def make_request_notification(
 ) -> Notification:
     """The notification of new requests; `command` lists all. Users wrote the reasons: each is one marked line."""
     hosts = sorted({request.host for request in requests})
-    subject = f"Proscribe: {counted(len(requests), 'new request')} for an exception on {some(hosts, 3)}"
+    subject = f"Proscribe: {format_count(len(requests), 'new request')} for an exception on {summarise_names(hosts, 3)}"
     quoted_lines: list[str] = []
     for request in requests[:MAX_LISTED_REQUESTS]:
-        department_names = some(_find_departments(request, departments), 3) or "no department"
+        department_names = summarise_names(_find_departments(request, departments), 3) or "no department"
         quoted_lines.append(
-            f"{request.user} on {request.host} ({department_names}) requests {request.service} since {moment(request.at)}. The reason:"
+            f"{request.user} on {request.host} ({department_names}) requests {request.service} since {format_readable_time(request.at)}. The reason:"
         )
         quoted_lines += [f"  | {request.reason}", f"  its id: {request.id}"]
     lines: list[str | QuotedLines] = [QuotedLines(quoted_lines)]
     if len(requests) > MAX_LISTED_REQUESTS:
-        lines.append(f"... and {counted(len(requests) - MAX_LISTED_REQUESTS, 'more request')}")
+        lines.append(f"... and {format_count(len(requests) - MAX_LISTED_REQUESTS, 'more request')}")
     lines += ["", f"All of them, and how one is granted or refused: {command}"]
     facts = [
         {key: getattr(request, key) for key in StoredRequest._fields[:6]} for request in requests[:MAX_LISTED_REQUESTS]

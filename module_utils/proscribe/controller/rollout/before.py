@@ -7,16 +7,16 @@ from pathlib import Path
 
 from ...model.finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, WAIVED
 from ..report.storage.complete import UnknownRun, UnreadableReport, find_run, read_records
-from . import Before
+from . import PreviousRun
 
-WELL = (WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
+COMPLIANT_STATES = (WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
 
 
-def run_before(reports: Path, hosts: Collection[str]) -> Before | None:
-    """How the newest complete report in `reports` has these hosts; None where there is none that can be read."""
+def read_previous_run(reports_directory: Path, hosts: Collection[str]) -> PreviousRun | None:
+    """How the newest complete report in `reports_directory` has these hosts; None where there is none that can be read."""
     try:
-        directory = find_run(reports)
+        directory = find_run(reports_directory)
         states = {record["host"]: record.get("state") for record in read_records(directory)}
     except (UnknownRun, UnreadableReport, OSError):
         return None
-    return Before(directory.name, sum(states.get(host) in WELL for host in hosts))
+    return PreviousRun(directory.name, sum(states.get(host) in COMPLIANT_STATES for host in hosts))

@@ -38,24 +38,24 @@ from ..compile.restrictions.channels import is_setgid_needed
 from ..policy_errors import PolicyError, PolicyErrors
 from . import units
 
-NOBODY_SIGNS = (
+NO_SIGNERS_WARNING = (
     "proscribe_schedule_signers is empty: whoever can push to proscribe_schedule_repository can have root on every host"
     " run what they like"
 )
 
 
-class Here(NamedTuple):
+class ScheduleController(NamedTuple):
     """The controller that sets the schedule up."""
 
-    project: str  # the checkout
+    project_directory: str  # the checkout
     account: str
-    root: bool
+    is_root: bool
     inventory: Sequence[str]  # as given to the run
     limit: str  # of the run that sets the schedule up
     environment: Mapping[str, str]  # PROSCRIBE_* that scheduled runs need too
 
 
-class Part(TypedDict):
+class SchedulePart(TypedDict):
     """What the controller has, or each host."""
 
     files: dict[str, str]
@@ -63,18 +63,18 @@ class Part(TypedDict):
     runs: NotRequired[ScheduledRuns]
 
 
-class Planned(TypedDict):
+class SchedulePlan(TypedDict):
     """What a schedule puts on which machine."""
 
     method: str
     controller: str
     become: bool
     warnings: list[str]
-    drift: Part
-    pull: Part
+    drift: SchedulePart
+    pull: SchedulePart
 
 
-class _Said(NamedTuple):
+class _ScheduleVariables(NamedTuple):
     """What all hosts of a run say of their schedule, by the variables without their prefix: it is one schedule."""
 
     schedule: str
@@ -94,206 +94,260 @@ class _Said(NamedTuple):
     notify: Mapping[str, str]
 
     @property
-    def times(self) -> units.Times:
-        return units.Times(self.calendar, self.spread, self.timeout)
+    def times(self) -> units.ScheduleTimes:
+        return units.ScheduleTimes(self.calendar, self.spread, self.timeout)
 
 
 FIRST_LINE = f"#!{PYTHON_PATH} -IB\n"  # of a program that a machine runs by itself
 
 # A mistake of a variable of the schedule: its name, what was expected, and what is there.
-Refuse = Callable[[str, str], PolicyErrors]
+MakeError = Callable[[str, str], PolicyErrors]
 
 
-def plan(
-    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], here: Here, elsewhere: str, local: bool
-) -> Planned:
-    """The files of the controller and of the hosts. `elsewhere` is the inventory name of another controller ("": this
-    machine). `local` says whether some host is reached without a connection, so that runs change the controller itself.
+def plan_schedule(
+    hosts: Sequence[HostVariables],
+    restrictions: Mapping[str, Restrictions],
+    controller: ScheduleController,
+    other_controller: str,
+    changes_controller: bool,
+) -> SchedulePlan:
+    """The files of the controller and of the hosts. `other_controller` is the inventory name of another controller ("": this
+    machine). `changes_controller` says whether some host is reached without a connection, so that runs change the controller itself.
 
     Raises PolicyErrors where hosts disagree, or something that a method needs is not set.
     """
-    names = (name if name in ("schedule", "notify") else f"schedule_{name}" for name in _Said._fields)
-    said = _Said(*(get_common_setting(name, hosts, restrictions) for name in names))
-    first = hosts[0] if hosts else None
+    variable_names = (
+        name if name in ("schedule", "notify") else f"schedule_{name}" for name in _ScheduleVariables._fields
+    )
+    variables = _ScheduleVariables(*(get_common_setting(name, hosts, restrictions) for name in variable_names))
+    first_host = hosts[0] if hosts else None
 
-    def refuse(variable: str, expected: str, value: object = "") -> PolicyErrors:
+    def make_variable_error(variable: str, expected: str, found_value: object = "") -> PolicyErrors:
         name = PREFIX + variable
-        return PolicyErrors([PolicyError(first.locate_variable(name) if first else "", name, value, expected)])
+        return PolicyErrors(
+            [PolicyError(first_host.locate_variable(name) if first_host else "", name, found_value, expected)]
+        )
 
-    planned: Planned = {
-        "method": said.schedule,
-        "controller": elsewhere or "localhost",
-        "become": not here.root or elsewhere != "",
+    schedule_plan: SchedulePlan = {
+        "method": variables.schedule,
+        "controller": other_controller or "localhost",
+        "become": not controller.is_root or other_controller != "",
         "warnings": [],
         "drift": {"files": {}},
         "pull": {"files": {}, "settings": {}},
     }
-    if said.schedule in ("off", "awx"):
-        return planned
+    if variables.schedule in ("off", "awx"):
+        return schedule_plan
     if installation.COLLECTION:
         expected = "awx or off: the units start the launcher of a checkout, and a collection has none"
-        raise refuse("schedule", expected, said.schedule)
-    if elsewhere and not said.directory:
-        raise refuse("schedule_directory", f"the path of the checkout on {elsewhere}, which is to run the schedule")
-    if elsewhere and not said.account:
-        raise refuse("schedule_account", f"the account on {elsewhere} that runs are started as")
-    policy = {path for host in hosts for path in _policy_files(host, restrictions[host.name], here.project)}
-    planned["drift"] = {
-        "files": _drift_files(said, here, elsewhere, local),
-        "runs": _drift_runs(said, here, elsewhere, sorted(policy)),
+        raise make_variable_error("schedule", expected, variables.schedule)
+    if other_controller and not variables.directory:
+        raise make_variable_error(
+            "schedule_directory", f"the path of the checkout on {other_controller}, which is to run the schedule"
+        )
+    if other_controller and not variables.account:
+        raise make_variable_error("schedule_account", f"the account on {other_controller} that runs are started as")
+    policy_files = {
+        path
+        for host in hosts
+        for path in _list_policy_files(host, restrictions[host.name], controller.project_directory)
     }
-    if said.schedule == "pull":
-        planned["pull"] = _pull(said, here, refuse)
-        planned["warnings"] = [NOBODY_SIGNS] if said.repository and not said.signers else []
-    return planned
+    schedule_plan["drift"] = {
+        "files": _render_drift_files(variables, controller, other_controller, changes_controller),
+        "runs": _describe_drift_runs(variables, controller, other_controller, sorted(policy_files)),
+    }
+    if variables.schedule == "pull":
+        schedule_plan["pull"] = _plan_pull(variables, controller, make_variable_error)
+        schedule_plan["warnings"] = [NO_SIGNERS_WARNING] if variables.repository and not variables.signers else []
+    return schedule_plan
 
 
-def _drift_runs(said: _Said, here: Here, elsewhere: str, policy: Sequence[str]) -> ScheduledRuns:
-    checkout = said.directory if elsewhere else here.project
-    ansible = [] if elsewhere else [here.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
-    needed = [*ansible, *here.inventory, *_files_in(said.options)]
-    named = [*ansible, *here.inventory, *policy, *_files_in(said.options)]
-    paths = [checkout, *(_moved(path, here.project, checkout) for path in named if path.startswith("/"))]
-    reports = "" if elsewhere else here.environment.get(ENVIRONMENT_VARIABLE, "")
+def _describe_drift_runs(
+    variables: _ScheduleVariables, controller: ScheduleController, other_controller: str, policy_files: Sequence[str]
+) -> ScheduledRuns:
+    checkout = variables.directory if other_controller else controller.project_directory
+    ansible_paths = [] if other_controller else [controller.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
+    needed_paths = [*ansible_paths, *controller.inventory, *_list_option_files(variables.options)]
+    named_paths = [*ansible_paths, *controller.inventory, *policy_files, *_list_option_files(variables.options)]
+    paths = [
+        checkout,
+        *(_move_path(path, controller.project_directory, checkout) for path in named_paths if path.startswith("/")),
+    ]
+    reports = "" if other_controller else controller.environment.get(ENVIRONMENT_VARIABLE, "")
     # A refresh makes a branch in the repository that the inventory is in.
-    sources = [Path(_moved(source, here.project, checkout)) for source in here.inventory[:1] if said.refresh]
-    repository = [str(one.parent if one.suffix else one) for one in sources]
+    sources = [
+        Path(_move_path(source, controller.project_directory, checkout))
+        for source in controller.inventory[:1]
+        if variables.refresh
+    ]
+    repository = [str(source_path.parent if source_path.suffix else source_path) for source_path in sources]
     return {
-        "account": said.account or here.account,
+        "account": variables.account or controller.account,
         "paths": list(dict.fromkeys(paths)),
-        "needs": _required([f"{checkout}/proscribe", *(_moved(path, here.project, checkout) for path in needed)]),
+        "needs": _list_absolute_paths(
+            [
+                f"{checkout}/proscribe",
+                *(_move_path(path, controller.project_directory, checkout) for path in needed_paths),
+            ]
+        ),
         "starts": [f"{checkout}/proscribe"],
         "writes": [*([reports] if reports else []), *repository],
     }
 
 
-def _required(paths: Iterable[str]) -> list[str]:
+def _list_absolute_paths(paths: Iterable[str]) -> list[str]:
     """Return the absolute paths, each one once. A list of hosts (`web01,`) and a command's name are no paths."""
     return list(dict.fromkeys(path for path in paths if path.startswith("/")))
 
 
-def _policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
+def _list_policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
     """What a host's variables name, wherever it may be: catalogues, waivers, and who approves these."""
-    for above in (project, host.folder):
-        yield from (str(Path(above, name)) for name in restrictions.catalog_dirs)
+    for base_directory in (project, host.folder):
+        yield from (str(Path(base_directory, name)) for name in restrictions.catalog_dirs)
         if restrictions.waivers_dir:
-            folder = Path(above, restrictions.waivers_dir)
+            folder = Path(base_directory, restrictions.waivers_dir)
             yield from map(str, (folder, folder.parent / APPROVERS_FILE, folder.parent / SIGNERS_OF_WAIVERS))
 
 
-def _files_in(options: Sequence[str]) -> list[str]:
+def _list_option_files(options: Sequence[str]) -> list[str]:
     """The files that options name: `-e @FILE`, `--vault-id ID@FILE`, `--vault-password-file FILE`."""
     words = [word.partition("=")[2] if re.match(r"--[a-z-]+=", word) else word for word in options]
     return [match[1] for word in words if (match := re.fullmatch(r"(?:[\w.-]*@)?(/.+)", word))]
 
 
-def _drift_files(said: _Said, here: Here, elsewhere: str, local: bool) -> dict[str, str]:
-    word = "collect" if said.schedule == "pull" else "drift"
-    checkout = said.directory if elsewhere else here.project
-    account = said.account or here.account
-    options = [part for source in here.inventory for part in ("-i", _moved(source, here.project, checkout))]
+def _render_drift_files(
+    variables: _ScheduleVariables, controller: ScheduleController, other_controller: str, changes_controller: bool
+) -> dict[str, str]:
+    launcher_command = "collect" if variables.schedule == "pull" else "drift"
+    checkout = variables.directory if other_controller else controller.project_directory
+    account = variables.account or controller.account
+    options = [
+        part
+        for source in controller.inventory
+        for part in ("-i", _move_path(source, controller.project_directory, checkout))
+    ]
     # Hosts that run by themselves are all collected. A limit selects those that are set up now.
-    options += ["--limit", here.limit] if here.limit and said.schedule != "pull" else []
-    options += said.options
-    environment = {} if elsewhere else here.environment
+    options += ["--limit", controller.limit] if controller.limit and variables.schedule != "pull" else []
+    options += variables.options
+    environment = {} if other_controller else controller.environment
     launcher = f"{checkout}/proscribe"
-    of_root = units.NEVER if account == "root" else ""
-    hardening = of_root if local else of_root + units.SHUT_IN if is_setgid_needed(said.notify) else units.LOCKED_IN
-    run = units.exec_start([launcher, "scheduled", word, "--", *options])
-    failed = units.exec_start([launcher, "scheduled", "failed", "--", *options])
-    what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
+    root_hardening = units.ROOT_HARDENING if account == "root" else ""
+    hardening = (
+        root_hardening
+        if changes_controller
+        else root_hardening + units.MAIL_HARDENING
+        if is_setgid_needed(variables.notify)
+        else units.STRICT_HARDENING
+    )
+    run_command = units.format_exec_start([launcher, "scheduled", launcher_command, "--", *options])
+    failure_command = units.format_exec_start([launcher, "scheduled", "failed", "--", *options])
+    description = (
+        "collecting what the hosts found"
+        if launcher_command == "collect"
+        else "correcting what has drifted on the hosts"
+    )
     return {
-        **_catalogue_files(said, [launcher, "scheduled", "catalog", "--", *options], checkout, account, environment),
-        GUARD_PATH: program(guarding, "guard", FIRST_LINE),
-        **{path: program(base, name) for name, path in GUARD_BASE_FILES.items()},
-        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.service": units.drift_service(
-            checkout, account, run, environment, said.times, hardening
+        **_render_catalogue_files(
+            variables, [launcher, "scheduled", "catalog", "--", *options], checkout, account, environment
         ),
-        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}-failed.service": units.failed_service(
-            checkout, account, failed, environment, hardening
+        GUARD_PATH: render_program(guarding, "guard", FIRST_LINE),
+        **{path: render_program(base, name) for name, path in GUARD_BASE_FILES.items()},
+        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.service": units.format_drift_service(
+            checkout, account, run_command, environment, variables.times, hardening
         ),
-        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.timer": units.timer(what, said.times, fixed=False),
+        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}-failed.service": units.format_failed_service(
+            checkout, account, failure_command, environment, hardening
+        ),
+        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.timer": units.format_timer(description, variables.times, is_fixed=False),
     }
 
 
-def _catalogue_files(
-    said: _Said, command: Sequence[str], checkout: str, account: str, environment: Mapping[str, str]
+def _render_catalogue_files(
+    variables: _ScheduleVariables, command: Sequence[str], checkout: str, account: str, environment: Mapping[str, str]
 ) -> dict[str, str]:
     """The units that refresh the catalogue; none where nothing says when. They reach no host."""
-    if not said.refresh:
+    if not variables.refresh:
         return {}
-    hardening = (units.NEVER if account == "root" else "") + (
-        units.SHUT_IN if is_setgid_needed(said.notify) else units.LOCKED_IN
+    hardening = (units.ROOT_HARDENING if account == "root" else "") + (
+        units.MAIL_HARDENING if is_setgid_needed(variables.notify) else units.STRICT_HARDENING
     )
-    run = units.exec_start(command)
-    what = "proposing what publishers' lists change in the catalogue"
+    run_command = units.format_exec_start(command)
+    description = "proposing what publishers' lists change in the catalogue"
     return {
-        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.service": units.catalogue_service(
-            checkout, account, run, environment, hardening
+        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.service": units.format_catalogue_service(
+            checkout, account, run_command, environment, hardening
         ),
-        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.timer": units.timer(
-            what, said.times._replace(calendar=said.refresh), fixed=False
+        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.timer": units.format_timer(
+            description, variables.times._replace(calendar=variables.refresh), is_fixed=False
         ),
     }
 
 
-def _pull(said: _Said, here: Here, refuse: Refuse) -> Part:
-    if not said.repository and not said.directory:
+def _plan_pull(variables: _ScheduleVariables, controller: ScheduleController, make_error: MakeError) -> SchedulePart:
+    if not variables.repository and not variables.directory:
         expected = "where hosts fetch from; or proscribe_schedule_directory, a checkout that every host was given"
-        raise refuse("schedule_repository", expected)
-    inventory = said.inventory or _inside(here, refuse)
-    own = [said.ansible]
-    if not said.repository:
-        own += [said.directory, inventory]
-    elif not said.signers:
-        own.append(said.repository.removeprefix("file://"))
-    paths = [path for path in own if path.startswith("/")]
+        raise make_error("schedule_repository", expected)
+    inventory = variables.inventory or _find_inventory_path(controller, make_error)
+    host_paths = [variables.ansible]
+    if not variables.repository:
+        host_paths += [variables.directory, inventory]
+    elif not variables.signers:
+        host_paths.append(variables.repository.removeprefix("file://"))
+    paths = [path for path in host_paths if path.startswith("/")]
     files = {
         ABOUT_PATH: ABOUT_TEXT,
-        PULL_PROGRAM_PATH: program(pulling, "pull", FIRST_LINE),
-        COMMITS_PATH: program(pulling, "commits"),
-        **{path: program(base, name) for name, path in PULL_BASE_FILES.items()},
-        f"{UNIT_DIRECTORY}/{PULL_UNIT}.service": units.pull_service(said.times),
-        f"{UNIT_DIRECTORY}/{PULL_UNIT}.timer": units.timer(
-            "correcting what has drifted on this host", said.times, fixed=True
+        PULL_PROGRAM_PATH: render_program(pulling, "pull", FIRST_LINE),
+        COMMITS_PATH: render_program(pulling, "commits"),
+        **{path: render_program(base, name) for name, path in PULL_BASE_FILES.items()},
+        f"{UNIT_DIRECTORY}/{PULL_UNIT}.service": units.format_pull_service(variables.times),
+        f"{UNIT_DIRECTORY}/{PULL_UNIT}.timer": units.format_timer(
+            "correcting what has drifted on this host", variables.times, is_fixed=True
         ),
     }
-    if said.signers:
-        files[SIGNERS_PATH] = "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", *said.signers))
+    if variables.signers:
+        files[SIGNERS_PATH] = "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", *variables.signers))
     settings = {
-        "repository": said.repository,
-        "branch": said.branch,
-        "signed": bool(said.signers),
-        "first_commit": said.first_commit,
-        "directory": said.directory,
+        "repository": variables.repository,
+        "branch": variables.branch,
+        "signed": bool(variables.signers),
+        "first_commit": variables.first_commit,
+        "directory": variables.directory,
         "inventory": inventory,
-        "options": list(said.options),
-        "ansible_playbook": said.ansible,
+        "options": list(variables.options),
+        "ansible_playbook": variables.ansible,
         "paths": paths,
     }
-    starts = [] if said.repository else [f"{said.directory}/proscribe"]
-    files_of_checkout = [] if said.repository else [*starts, str(Path(said.directory, inventory))]
-    needs = _required([*files_of_checkout, said.ansible])
-    runs: ScheduledRuns = {"account": "root", "paths": paths, "needs": needs, "starts": starts, "writes": []}
+    started_programs = [] if variables.repository else [f"{variables.directory}/proscribe"]
+    files_of_checkout = [] if variables.repository else [*started_programs, str(Path(variables.directory, inventory))]
+    needed_paths = _list_absolute_paths([*files_of_checkout, variables.ansible])
+    runs: ScheduledRuns = {
+        "account": "root",
+        "paths": paths,
+        "needs": needed_paths,
+        "starts": started_programs,
+        "writes": [],
+    }
     return {"files": files, "settings": settings, "runs": runs}
 
 
-def _inside(here: Here, refuse: Refuse) -> str:
+def _find_inventory_path(controller: ScheduleController, make_error: MakeError) -> str:
     """The path of this run's inventory in the checkout."""
-    inside = [source for source in here.inventory if Path(source).is_relative_to(here.project)]
-    if len(inside) != 1 or len(here.inventory) != 1:
-        expected = f"the inventory's path in the repository; that of this run is {', '.join(here.inventory)}"
-        raise refuse("schedule_inventory", expected)
-    return str(Path(inside[0]).relative_to(here.project))
+    project_sources = [
+        source for source in controller.inventory if Path(source).is_relative_to(controller.project_directory)
+    ]
+    if len(project_sources) != 1 or len(controller.inventory) != 1:
+        expected = f"the inventory's path in the repository; that of this run is {', '.join(controller.inventory)}"
+        raise make_error("schedule_inventory", expected)
+    return str(Path(project_sources[0]).relative_to(controller.project_directory))
 
 
-def program(package: ModuleType, name: str, first: str = "") -> str:
+def render_program(package: ModuleType, name: str, first_line: str = "") -> str:
     """Return a module of a package as it is on the machine that runs it by itself."""
     source = (Path(str(package.__file__)).parent / f"{name}.py").read_text(encoding="utf-8")
-    return f"{first}# {WRITTEN_BY}\n{source}"
+    return f"{first_line}# {WRITTEN_BY}\n{source}"
 
 
-def _moved(source: str, project: str, checkout: str) -> str:
+def _move_path(source: str, project: str, checkout: str) -> str:
     """An inventory's path as it is in another checkout."""
-    inside = Path(source).is_relative_to(project)
-    return str(Path(checkout) / Path(source).relative_to(project)) if inside else source
+    is_inside = Path(source).is_relative_to(project)
+    return str(Path(checkout) / Path(source).relative_to(project)) if is_inside else source

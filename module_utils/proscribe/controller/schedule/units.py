@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...host.schedule.timers import CATALOGUE_UNIT, DRIFT_UNIT, GUARD_PATH, PULL_PROGRAM_PATH, PULL_UNIT
 from ...host.system import WRITTEN_BY
 
-_COMMON = """\
+_COMMON_HARDENING = """\
 RestrictRealtime=yes
 LockPersonality=yes
 SystemCallArchitectures=native
@@ -18,13 +18,13 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 # What no run of root's does. It may change packages, files below /etc, firewalls and services of the machine that it
 # runs on, and so needs nearly all that root may. (For another account, filters of system calls go with no_new_privs,
 # under which sudo and a mail system's setgid programs do not work; systemd.exec(5).)
-NEVER = f"""\
-{_COMMON}SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap
+ROOT_HARDENING = f"""\
+{_COMMON_HARDENING}SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap
 CapabilityBoundingSet=~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_SYS_PACCT CAP_SYS_RAWIO CAP_SYS_TIME
 CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
 """
 # For a service that never changes the machine it runs on, and may send mail.
-SHUT_IN = """\
+MAIL_HARDENING = """\
 PrivateTmp=yes
 ProtectSystem=full
 ProtectControlGroups=yes
@@ -32,9 +32,9 @@ ProtectProc=invisible
 """
 # For one that does not send mail either. (Where hosts are reached as an ordinary user that calls sudo, sudo runs on the
 # hosts and not here.)
-LOCKED_IN = f"""\
-{SHUT_IN}CapabilityBoundingSet=
-{_COMMON}SystemCallFilter=@system-service
+STRICT_HARDENING = f"""\
+{MAIL_HARDENING}CapabilityBoundingSet=
+{_COMMON_HARDENING}SystemCallFilter=@system-service
 NoNewPrivileges=yes
 PrivateDevices=yes
 ProtectClock=yes
@@ -47,10 +47,10 @@ RestrictSUIDSGID=yes
 """
 
 
-LIST_REFUSED = 1  # of the catalogue's refresh: a publisher's list was wrong, and a notification names it
+LIST_REFUSED_CODE = 1  # of the catalogue's refresh: a publisher's list was wrong, and a notification names it
 
 
-class Times(NamedTuple):
+class ScheduleTimes(NamedTuple):
     """When runs begin, and how long they may take. Seconds."""
 
     calendar: str
@@ -58,38 +58,38 @@ class Times(NamedTuple):
     limit: int
 
 
-def exec_start(argv: Sequence[str]) -> str:
+def format_exec_start(argv: Sequence[str]) -> str:
     """A command line for ExecStart= with every word as it is: quoted, and without systemd's own signs (% and $)."""
-    return " ".join(_argument(word) for word in argv)
+    return " ".join(_quote_argument(word) for word in argv)
 
 
-def _argument(word: str) -> str:
-    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{plain}"'
+def _quote_argument(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"'
 
 
-def assignments(environment: Mapping[str, str]) -> str:
+def format_environment(environment: Mapping[str, str]) -> str:
     """Environment= lines; there a $ means nothing, and a % does."""
     return "".join(
-        "Environment={}\n".format(_argument(f"{name}={value}").replace("$$", "$"))
-        for name, value in sorted(environment.items())
+        "Environment={}\n".format(_quote_argument(f"{name}={content}").replace("$$", "$"))
+        for name, content in sorted(environment.items())
     )
 
 
-def timer(what: str, times: Times, fixed: bool) -> str:
-    """A timer. A run that was missed while the machine was off begins when it is on again. `fixed`: each machine has
+def format_timer(description: str, times: ScheduleTimes, is_fixed: bool) -> str:
+    """A timer. A run that was missed while the machine was off begins when it is on again. `is_fixed`: each machine has
     its own moment within the spread, always the same, so that its runs are equally far apart.
     """
-    keeping = "FixedRandomDelay=yes\n" if fixed else ""
+    delay_line = "FixedRandomDelay=yes\n" if is_fixed else ""
     return f"""\
 # {WRITTEN_BY}
 [Unit]
-Description=Timer of Proscribe: {what}
+Description=Timer of Proscribe: {description}
 
 [Timer]
 OnCalendar={times.calendar}
 RandomizedDelaySec={times.spread}
-{keeping}AccuracySec=1
+{delay_line}AccuracySec=1
 Persistent=yes
 
 [Install]
@@ -97,8 +97,8 @@ WantedBy=timers.target
 """
 
 
-def drift_service(
-    checkout: str, account: str, command: str, environment: Mapping[str, str], times: Times, hardening: str
+def format_drift_service(
+    checkout: str, account: str, command: str, environment: Mapping[str, str], times: ScheduleTimes, hardening: str
 ) -> str:
     """The controller's run over the inventory. systemd starts no second one while it goes on; one that hangs is ended,
     which the other unit reports.
@@ -112,23 +112,27 @@ Wants=network-online.target
 After=network-online.target
 OnFailure={DRIFT_UNIT}-failed.service
 
-{_service(DRIFT_UNIT, checkout, account, command, environment, "--alert")}TimeoutStartSec={times.limit}
+{_format_service(DRIFT_UNIT, checkout, account, command, environment, "--alert")}TimeoutStartSec={times.limit}
 TimeoutStopSec=60
 {hardening}"""
 
 
-def failed_service(checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str) -> str:
+def format_failed_service(
+    checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str
+) -> str:
     """Reports a run that did not end by itself."""
     return f"""\
 # {WRITTEN_BY}
 [Unit]
 Description=Proscribe: report a scheduled run that failed
 
-{_service(f"{DRIFT_UNIT}-failed", checkout, account, command, environment)}{_alert(DRIFT_UNIT)}TimeoutStartSec=300
+{_format_service(f"{DRIFT_UNIT}-failed", checkout, account, command, environment)}{_format_alert(DRIFT_UNIT)}TimeoutStartSec=300
 {hardening}"""
 
 
-def catalogue_service(checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str) -> str:
+def format_catalogue_service(
+    checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str
+) -> str:
     """Fetches publishers' lists, and proposes what they change on a branch."""
     return f"""\
 # {WRITTEN_BY}
@@ -138,26 +142,30 @@ Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/how
 Wants=network-online.target
 After=network-online.target
 
-{_service(CATALOGUE_UNIT, checkout, account, command, environment, "--alert")}\
-{_alert(CATALOGUE_UNIT, LIST_REFUSED)}TimeoutStartSec=3h
+{_format_service(CATALOGUE_UNIT, checkout, account, command, environment, "--alert")}\
+{_format_alert(CATALOGUE_UNIT, LIST_REFUSED_CODE)}TimeoutStartSec=3h
 {hardening}"""
 
 
-def _alert(name: str, *reported: int) -> str:
+def _format_alert(name: str, *reported_codes: int) -> str:
     """Return what sends the alert of a unit that could not send it itself, but for codes that it has reported."""
-    command = " ".join([f"ExecStopPost=+{GUARD_PATH} alert {name}.service", *map(str, reported)])
+    command = " ".join([f"ExecStopPost=+{GUARD_PATH} alert {name}.service", *map(str, reported_codes)])
     return f"{command}\nTimeoutStopSec=180\n"
 
 
-def _service(
+def _format_service(
     name: str, checkout: str, account: str, command: str, environment: Mapping[str, str], option: str = ""
 ) -> str:
     """Return the section of a service. `option` is for the check of its files, which root does outside of the unit's
     restrictions ("+"). A checkout that is gone ("-") must not keep the alert from starting.
     """
     # What a run needs only while it goes on lies where systemd clears it away, also after a run that was killed.
-    passing = "/run/" + name
-    places = {"TMPDIR": passing, "ANSIBLE_LOCAL_TEMP": passing, "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{passing}/cp"}
+    runtime_directory = "/run/" + name
+    temporary_directories = {
+        "TMPDIR": runtime_directory,
+        "ANSIBLE_LOCAL_TEMP": runtime_directory,
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{runtime_directory}/cp",
+    }
     return f"""\
 [Service]
 Type=oneshot
@@ -165,14 +173,14 @@ User={account}
 WorkingDirectory=-{checkout.replace("%", "%%")}
 RuntimeDirectory={name}
 RuntimeDirectoryMode=0700
-{assignments({**places, **environment})}UMask=0027
+{format_environment({**temporary_directories, **environment})}UMask=0027
 Nice=5
 ExecStartPre=+{" ".join([GUARD_PATH, "check", *filter(None, [option])])}
 ExecStart={command}
 """
 
 
-def pull_service(times: Times) -> str:
+def format_pull_service(times: ScheduleTimes) -> str:
     """A host's own run. It changes this very host, so only what no run does is taken from it."""
     return f"""\
 # {WRITTEN_BY}
@@ -190,22 +198,22 @@ IOSchedulingClass=idle
 ExecStart={PULL_PROGRAM_PATH}
 TimeoutStartSec={times.limit}
 TimeoutStopSec=60
-{NEVER}"""
+{ROOT_HARDENING}"""
 
 
-def names(part: str) -> tuple[str, str]:
+def list_unit_names(schedule_part: str) -> tuple[str, str]:
     """The names of a part's service and timer."""
-    return f"{part}.service", f"{part}.timer"
+    return f"{schedule_part}.service", f"{schedule_part}.timer"
 
 
 __all__ = [
     "DRIFT_UNIT",
     "PULL_UNIT",
-    "Times",
-    "assignments",
-    "drift_service",
-    "failed_service",
-    "names",
-    "pull_service",
-    "timer",
+    "ScheduleTimes",
+    "format_environment",
+    "format_drift_service",
+    "format_failed_service",
+    "list_unit_names",
+    "format_pull_service",
+    "format_timer",
 ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .types import User
 
-    Scope = Union["Unit", "NamespacedTool"]
+    Scope = Union["TransientUnit", "NamespacedTool"]
 
 ENDING_SECONDS = 5.0  # in which all of a scope has ended
 PAUSE_SECONDS = 0.005

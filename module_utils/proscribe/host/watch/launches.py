@@ -108,8 +108,8 @@ def _find_module_code(name: str) -> Any:
 
     spec = importlib.import_module(name).__spec__
     loader: Any = spec.loader if spec else None
-    if hasattr(loader, "compiled"):  # the watch's own (loader.py)
-        code = loader.compiled(name)[0]
+    if hasattr(loader, "compile_module"):  # the watch's own (loader.py)
+        code = loader.compile_module(name)[0]
         return marshal.loads(code) if isinstance(code, bytes) else code
     return loader.get_code(name) if hasattr(loader, "get_code") else None
 

@@ -255,12 +255,12 @@ def _read_removed_package(content: object) -> dict[str, str]:
 
 def _read_differences(content: object) -> list[FileDifference]:
     """Differences, until all that they hold is as much as one may."""
-    left = MAX_DIFFERENCE_CHARACTERS
+    characters_left = MAX_DIFFERENCE_CHARACTERS
 
     def read_side(difference: Mapping[Any, Any], key: str) -> str:
-        nonlocal left
-        text = truncate_text(read_lines(difference.get(key), key, MAX_DIFFERENCE_CHARACTERS), max(left, 3))
-        left -= len(text)
+        nonlocal characters_left
+        text = truncate_text(read_lines(difference.get(key), key, MAX_DIFFERENCE_CHARACTERS), max(characters_left, 3))
+        characters_left -= len(text)
         return text
 
     return [

@@ -12,7 +12,7 @@ from doc_blocks import Command, File
 from proscribe.controller.cli.scheduled import exports
 from proscribe.controller.cli.scheduled.unended import make_failure_notification
 from proscribe.controller.report import notification, request_news
-from proscribe.controller.report.exports.record_lines import Answer, Line
+from proscribe.controller.report.exports.record_lines import HostEntry, RuleLine
 from proscribe.controller.report.notification import NotificationPayload, build_notification
 
 pytestmark = pytest.mark.slow
@@ -51,8 +51,8 @@ def test_a_guide_shows_one_file_and_its_test(path):
 
 
 def test_the_guide_to_exports_has_all_that_an_export_gets():
-    of_answer = {*Answer._fields, "rows", "summary"}
-    of_line = {*(name for name in Line.__slots__ if not name.startswith("_")), "control", "text", "once"}
+    of_answer = {*HostEntry._fields, "rows", "summary"}
+    of_line = {*(name for name in RuleLine.__slots__ if not name.startswith("_")), "control", "text", "once"}
     text = (PROJECT / "docs/how-to/add-an-export.md").read_text()
     described = {
         kind: set(re.findall(rf"`{kind}\.(\w+)", "".join(re.findall(rf"^\| `{kind}\..*", text, re.MULTILINE))))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from export_fleet import exported
-from proscribe.controller.report.exports.event_texts import LONGEST
+from proscribe.controller.report.exports.event_texts import MAX_LINE_BYTES
 
 PROJECT = Path(__file__).resolve().parents[4]
 PAGE = (PROJECT / "docs/exports.md").read_text(encoding="utf-8")
@@ -72,7 +72,7 @@ def test_splunk_finds_the_time_of_a_line_and_cuts_none(tmp_path):
     parser = configparser.RawConfigParser(delimiters=(" = ",))
     parser.read_string(text)
     settings = parser["proscribe:event"]
-    assert int(settings["TRUNCATE"]) > LONGEST
+    assert int(settings["TRUNCATE"]) > MAX_LINE_BYTES
     for line in exported(tmp_path, ["events"])["events"].splitlines():
         time = re.search(re.escape(settings["TIME_PREFIX"]) + r'([^"]*)', line)
         assert time and time[1] == json.loads(line)["time"]

@@ -48,7 +48,7 @@ class Checkout:
         ):  # fmt: skip
             patch.setattr(collection, name, self.noting(name, answer))
         patch.setattr(collection, "CollectionNames", SimpleNamespace(of=lambda source, *names: names))
-        patch.setattr(collection, "commit_of", lambda root, declared: self.commit if declared == "1.2.0" else None)
+        patch.setattr(collection, "read_commit", lambda root, declared: self.commit if declared == "1.2.0" else None)
         patch.setattr(collection.sources, "find_repository_url", lambda root: "")
 
     def noting(self, name, answer):

@@ -24,7 +24,7 @@ from proscribe.controller.cli.init import add_arguments, existing, placing, repo
 from proscribe.controller.cli.init.answers import read_answers, read_public_key
 from proscribe.controller.cli.init.yaml_text import LiteralText, format_yaml
 from proscribe.controller.compile.reading.yaml_file import read_yaml
-from proscribe.controller.policy_errors import Expected, PolicyErrors
+from proscribe.controller.policy_errors import PolicyErrors, UnexpectedValue
 from proscribe.wire import installation
 from recording import compare, join_files
 
@@ -259,11 +259,11 @@ def test_only_a_public_key_is_one_and_no_other_file_is_shown(tmp_path):
     public = key.with_suffix(".pub").read_text()
     for content in ("", public * 2, public.replace("AAAA", "BBBB"), f"restrict {public}", "ssh-rsa x\n"):
         (tmp_path / "other").write_text(content)
-        with pytest.raises(Expected):
+        with pytest.raises(UnexpectedValue):
             read_public_key(tmp_path / "other")
-    with pytest.raises(Expected) as wrong:
+    with pytest.raises(UnexpectedValue) as wrong:
         read_public_key(key)
-    assert "PRIVATE" not in f"{wrong.value} {wrong.value.value}" and wrong.value.value == str(key)
+    assert "PRIVATE" not in f"{wrong.value} {wrong.value.found_value}" and wrong.value.found_value == str(key)
 
 
 def test_a_terminal_is_asked_and_a_wrong_answer_is_asked_again(monkeypatch, capsys):
@@ -398,7 +398,7 @@ def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path):
 )
 def test_a_path_that_cannot_be_an_inventory_is_refused(tmp_path, name, value, expected):
     (tmp_path / name).write_text("x\n")
-    with pytest.raises(Expected) as wrong:
+    with pytest.raises(UnexpectedValue) as wrong:
         existing.read_source(value, tmp_path)
     assert wrong.value.expected.startswith(expected)
 

@@ -14,7 +14,7 @@ from proscribe.controller.cli import CommandError, command_line, report, report_
 from proscribe.controller.compile.inventory.reports_place import ReportsPlace
 from proscribe.controller.report.end import renewing
 from proscribe.controller.report.history import open_history
-from proscribe.controller.report.terminal.summary import Screen
+from proscribe.controller.report.terminal.summary import TerminalScreen
 
 FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
 WAIVER = {"id": "press", "services": ["wechat"], "controls": ["apps"], "approved_by": "mei.chan"}
@@ -43,7 +43,9 @@ def reports(tmp_path):
 @pytest.fixture
 def ask(reports):
     place = ReportsPlace(reports, "a test")
-    return lambda *options: report.compose_answer(arguments(*options), Screen(200, 60, here=str(reports.parent)), place)
+    return lambda *options: report.compose_answer(
+        arguments(*options), TerminalScreen(200, 60, working_directory=str(reports.parent)), place
+    )
 
 
 def changed(directory, **run):
@@ -89,7 +91,9 @@ def notes(text):
 def test_contradictory_options_are_refused(options, message, tmp_path):
     with pytest.raises(CommandError, match=message):
         report.compose_answer(
-            arguments(*options), Screen(here=str(tmp_path)), ReportsPlace(tmp_path / "reports", "a test")
+            arguments(*options),
+            TerminalScreen(working_directory=str(tmp_path)),
+            ReportsPlace(tmp_path / "reports", "a test"),
         )
 
 
@@ -169,7 +173,9 @@ def test_merged_report_is_shown_with_the_other_options(ask, reports):
 
 def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(ask, reports, monkeypatch):
     monkeypatch.setattr(report.report_pages, "read_page_history", lambda history, run: {"days": [run["id"]]})
-    monkeypatch.setattr(renewing.document, "page", lambda _, records, **given: [json.dumps(given), str(len(records))])
+    monkeypatch.setattr(
+        renewing.document, "render_page", lambda _, records, **given: [json.dumps(given), str(len(records))]
+    )
     ask("--write")
     given = {"directory": str(reports / SECOND), "days": [SECOND]}
     assert (reports / SECOND / "report.html").read_text() == f"{json.dumps(given)}2"
@@ -290,7 +296,7 @@ def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(named, own,
     ],
 )
 def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(department, known, given, monkeypatch):
-    monkeypatch.setattr(report_pages.document, "page", lambda _, records, **given: [*records, json.dumps(given)])
+    monkeypatch.setattr(report_pages.document, "render_page", lambda _, records, **given: [*records, json.dumps(given)])
     drawn = report_pages.render_page("html", {"run": RUN, **department}, ["<p>"], known, "/srv/r1")
     assert drawn.startswith("<p>") and json.loads(drawn[3:]) == given
 
@@ -298,11 +304,11 @@ def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(department, know
 @pytest.mark.parametrize(("known", "days"), [(KNOWN, [1, 2]), ({}, ())])
 def test_a_picture_is_of_the_days_up_to_the_run(known, days, monkeypatch):
     monkeypatch.setattr(report_pages, "describe_restrictions", lambda _: ["web*", "audit"])
-    monkeypatch.setattr(report_pages, "picture", lambda *given: given)
-    monkeypatch.setattr(report_pages, "svg", lambda drawn: drawn)
+    monkeypatch.setattr(report_pages, "make_days_picture", lambda *given: given)
+    monkeypatch.setattr(report_pages, "render_svg", lambda drawn: drawn)
     report = {"run": RUN}
     assert report_pages.render_page("svg", report, [], known, "/srv/r1") == (days, RUN["finished"], "web*; audit")
-    monkeypatch.setattr(report_pages, "picture", lambda *_: None)
+    monkeypatch.setattr(report_pages, "make_days_picture", lambda *_: None)
     with pytest.raises(CommandError, match="no two days"):
         report_pages.render_page("svg", report, [], known, "/srv/r1")
 
@@ -335,4 +341,4 @@ def test_screen_has_colours_and_an_end_only_on_a_terminal(terminal, environment,
     monkeypatch.setattr(report, "compose_answer", lambda arguments, screen, place: screens.append(screen) or "")
     monkeypatch.chdir(tmp_path)
     report.run(arguments())
-    assert screens == [Screen(70, 33 if terminal else sys.maxsize, coloured, str(tmp_path))]
+    assert screens == [TerminalScreen(70, 33 if terminal else sys.maxsize, coloured, str(tmp_path))]

@@ -28,7 +28,7 @@ from proscribe.controller.compile.plans.waivers import list_judged_waivers
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.compile.waivers.document import LIST_FORMS, WAIVER_KEYS, read_waiver
 from proscribe.controller.report.evaluation.lifts import Lift
-from proscribe.controller.report.text.wording import left
+from proscribe.controller.report.text.wording import describe_time_left
 from recording import compare, join_files
 
 NEW = [
@@ -402,7 +402,7 @@ def judged(**changes):
 def test_list_and_report_count_the_same_days(now, end, remaining):
     at, ends = datetime.datetime.fromisoformat(now), datetime.datetime.fromisoformat(end)
     assert describe_waiver(judged(ends=ends), at).startswith(f"{remaining}, until ")
-    of_report = left({"status": "active", "expires": end}, now)
+    of_report = describe_time_left({"status": "active", "expires": end}, now)
     on_last_day = "ends today" if now[:10] == end[:10] else "ends tomorrow"
     assert of_report == (remaining if "day" in remaining else on_last_day)
 

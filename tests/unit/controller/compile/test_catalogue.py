@@ -326,7 +326,7 @@ def find_mistakes(*directories: Path) -> list[tuple[str, str, object, str]]:
     try:
         loading.read_catalogue(directories)
     except PolicyErrors as wrong:
-        return [(Path(e.where.rpartition(":")[0]).name, e.key, e.value, e.expected) for e in wrong.errors]
+        return [(Path(e.location.rpartition(":")[0]).name, e.key, e.found_value, e.expected) for e in wrong.errors]
     return []
 
 
@@ -427,7 +427,7 @@ def birds(tmp_path):
 def test_a_wrong_list_is_refused_with_its_line(birds, values, where, expected):
     (birds.root / "catalog/feeds/birds.txt").write_bytes(values)
     (error,) = errors_of(birds.root / "catalog")
-    assert error.where.endswith(f"feeds/{where}") and expected in error.expected
+    assert error.location.endswith(f"feeds/{where}") and expected in error.expected
 
 
 LINES = "# birds\na.example # 2\n\n b.example\nc.example # 12\nd.example #3\ne.example # 100\nf.example # 0\ng # 1x\n"
@@ -441,12 +441,12 @@ def test_list_is_read_up_to_a_bound_and_placed_by_its_lines(tmp_path, monkeypatc
     assert read_value_list(tmp_path / "x.txt", "domains") == (["a.example", "b.example"], [])
     monkeypatch.setattr(feeds, "MAX_LIST_VALUES", 1)
     (error,) = read_value_list(tmp_path / "x.txt", "domains")[1]
-    assert (error.where, error.key, error.value) == (str(tmp_path / "x.txt"), "", "2 values")
+    assert (error.location, error.key, error.found_value) == (str(tmp_path / "x.txt"), "", "2 values")
     assert error.expected == "at most 1"
     monkeypatch.undo()
     feed, file = loading.read_catalogue([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
     result = [make_value_error(feed, value, "x") for value in ("owl.example", "gone.example")]
-    assert [(item.where, item.key, item.value, item.expected) for item in result] == [
+    assert [(item.location, item.key, item.found_value, item.expected) for item in result] == [
         (f"{file}:3", "", "owl.example", "x"),
         (f"{file}:0", "", "gone.example", "x"),
     ]

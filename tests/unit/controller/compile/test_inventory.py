@@ -149,14 +149,14 @@ def test_report_has_one_value_for_all_hosts_or_names_those_that_differ(tmp_path)
     assert (usual["history"], usual["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
     assert get_common_setting("exports_key", [], {}) == ""
     error = get_mistake(read_reporting, tmp_path, a={}, b={}, c={"history": "off"})
-    assert (error.key, error.value) == ("proscribe_history", "off")
+    assert (error.key, error.found_value) == ("proscribe_history", "off")
     assert error.expected == "the same for all hosts of a run; a has 'sqlite', c 'off'"
 
 
 @pytest.mark.parametrize("baseline", ["latest", "20261125T080000Z"])
 def test_a_run_to_compare_with_has_to_be_there(tmp_path, baseline):
     error = get_mistake(read_reporting, tmp_path, a={"gate_baseline": baseline})
-    assert (error.key, error.value) == ("proscribe_gate_baseline", baseline)
+    assert (error.key, error.found_value) == ("proscribe_gate_baseline", baseline)
     assert error.expected.startswith("an earlier run to compare with: ")
 
 
@@ -314,7 +314,7 @@ def test_an_organisations_own_catalogue(there, found, tmp_path):
         assert made.shown(policy_folders.find_catalogue_folders(made.question(), made.host, own)) == found
         return
     error = get_mistake(policy_folders.find_catalogue_folders, made.question(), made.host, own)
-    assert (error.where, error.key, error.value) == ("host h1", "proscribe_catalog_dirs", "own")
+    assert (error.location, error.key, error.found_value) == ("host h1", "proscribe_catalog_dirs", "own")
     assert error.expected.startswith(found.format(tmp_path))
 
 
@@ -489,7 +489,7 @@ def test_a_run_needs_a_place_in_which_it_can_write(inventory, monkeypatch):
     for named in ("file", "file/below/it", "link"):
         hosts = build_hosts(inventory, named, named)
         error = get_mistake(require_reports_folder, hosts, [source], {})
-        assert (error.where, error.key, error.value) == ("host web1", "proscribe_reports", named)
+        assert (error.location, error.key, error.found_value) == ("host web1", "proscribe_reports", named)
         assert error.expected == f"{expected}{inventory / named.partition('/')[0]} is no directory"
         assert str(require_reports_folder(hosts, [source], {"PROSCRIBE_REPORTS": "/mnt/job"})) == "/mnt/job"
     monkeypatch.setattr(os, "access", lambda path, mode: (str(path), mode) != (str(inventory), os.W_OK | os.X_OK))

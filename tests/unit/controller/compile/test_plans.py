@@ -154,7 +154,7 @@ def test_variables_choose_enforced_and_reported_services(values, chosen):
 )
 def test_unknown_service_or_feed_is_a_mistake(values, key, value, expected):
     error = get_mistake(select_services, MADE, restrictions(**values))
-    assert (error.where, error.key, error.value) == ("", f"proscribe_{key}", value)
+    assert (error.location, error.key, error.found_value) == ("", f"proscribe_{key}", value)
     assert error.expected.startswith(expected)
 
 
@@ -178,7 +178,7 @@ def test_service_for_groups_needs_identifiers(id_, control, values, found):
         assert (SHARED.services[id_], True) in select_services(SHARED, own)
         return
     error = get_mistake(select_services, SHARED, own)
-    assert (error.key, error.value) == ("proscribe_groups_restricted[0].services[0]", id_)
+    assert (error.key, error.found_value) == ("proscribe_groups_restricted[0].services[0]", id_)
     assert error.expected.startswith(f"a service of which {control} can find")
 
 
@@ -538,11 +538,11 @@ def test_hosts_of_a_run_have_to_agree(name, value, organisation, ask_four, monke
     assert not (organisation.root / "reports").exists()
     monkeypatch.setitem(OWN_VALUES, "desk01", {name: "x\n"})  # a mistake agrees with all
     error = get_mistake(compile_run, ask_four(), NOW)
-    assert (error.where, error.key) == ("host desk01", f"proscribe_{name}")
+    assert (error.location, error.key) == ("host desk01", f"proscribe_{name}")
     monkeypatch.setitem(OWN_VALUES, "fin01", {name: value})
     with pytest.raises(PolicyErrors) as raised:
         compile_run(ask_four(), NOW)
-    assert [error.where for error in raised.value.errors] == ["host desk01", "host fin01"]
+    assert [error.location for error in raised.value.errors] == ["host desk01", "host fin01"]
 
 
 def test_fed_directories_are_due_with_their_plans(organisation):
@@ -572,7 +572,7 @@ def test_a_run_that_lifts_needs_no_waiver_that_was_there(organisation, ask_four)
 def test_a_run_over_a_nested_inventory_is_refused(organisation):
     (organisation.inventory / "prod").mkdir()
     (organisation.inventory / "prod/approvers.yml").touch()
-    assert get_mistake(organisation.run).where == f"{organisation.inventory}/prod"
+    assert get_mistake(organisation.run).location == f"{organisation.inventory}/prod"
 
 
 def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation):
@@ -584,8 +584,8 @@ def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation):
     (host,) = question.hosts
     own = {**host.values, "proscribe_catalog_dirs": ["more"]}
     error = get_mistake(read_sound_policy, dataclasses.replace(question, hosts=[dataclasses.replace(host, values=own)]))
-    assert (error.where, error.key) == ("host press01", "proscribe_catalog_dirs")
-    assert error.value == str(organisation.root / "more")
+    assert (error.location, error.key) == ("host press01", "proscribe_catalog_dirs")
+    assert error.found_value == str(organisation.root / "more")
 
 
 def test_no_two_services_have_one_name_on_windows(own_catalogue):

@@ -177,7 +177,7 @@ def test_a_network_is_spelled_anew(text, listed):
 # -- plain files
 def get_refusal(path: Path, largest: int = 5, within: Path | None = None) -> tuple[str, str, object, str]:
     error = get_mistake(plain_file.read_plain_file, path, largest, within)
-    return error.where, error.key, error.value, error.expected
+    return error.location, error.key, error.found_value, error.expected
 
 
 def test_only_a_plain_file_is_read_up_to_its_largest_size(tmp_path):
@@ -343,7 +343,7 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
 @pytest.mark.parametrize(("read", "value", "key", "found", "expected"), REFUSED)
 def test_wrong_value_is_refused_at_its_key(read, value, key, found, expected):
     mistake = get_mistake(read, value)
-    assert (mistake.key, mistake.value) == (key, found) and mistake.expected.startswith(expected)
+    assert (mistake.key, mistake.found_value) == (key, found) and mistake.expected.startswith(expected)
 
 
 def test_forever_is_offered_where_it_may_be_and_off_too():

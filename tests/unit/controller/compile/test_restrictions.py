@@ -15,7 +15,7 @@ from proscribe.controller.compile.restrictions.by_group import (
 from proscribe.controller.compile.restrictions.misspelled import guess_intended_variable
 from proscribe.controller.compile.restrictions.points import FedExport, read_export_key, read_fed_exports
 from proscribe.controller.compile.restrictions.unquoted import MAX_TEXT_LENGTH, explain_quoting
-from proscribe.controller.policy_errors import Expected, PolicyErrors
+from proscribe.controller.policy_errors import PolicyErrors, UnexpectedValue
 
 
 def read(**values: object):
@@ -107,7 +107,7 @@ WRONG_VALUES = [
 @pytest.mark.parametrize(("name", "value", "key", "expected"), WRONG_VALUES)
 def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value, key, expected):
     error = get_mistake(read, **{name: value})
-    assert (error.where, error.key) == (f"all.yml (proscribe_{name}{key})", f"proscribe_{name}{key}")
+    assert (error.location, error.key) == (f"all.yml (proscribe_{name}{key})", f"proscribe_{name}{key}")
     assert expected in error.expected
 
 
@@ -139,7 +139,7 @@ def test_number_is_taken_within_its_bounds(name, least, most):
 def test_every_mistake_is_reported_at_once():
     with pytest.raises(PolicyErrors) as raised:
         read(catagories=[], contact=3, compliance_gate="x")
-    errors = {error.key: (error.where, error.value) for error in raised.value.errors}
+    errors = {error.key: (error.location, error.found_value) for error in raised.value.errors}
     values = {"catagories": "proscribe_catagories", "contact": 3, "compliance_gate": "x"}
     assert errors == {f"proscribe_{key}": (f"all.yml (proscribe_{key})", value) for key, value in values.items()}
     assert raised.value.errors[0].expected.startswith("a known variable, did you mean 'proscribe_categories'")
@@ -167,7 +167,7 @@ def test_allowed_extensions_need_a_setting_that_refuses_others():
 def test_a_service_both_included_and_excluded_is_a_mistake():
     error = get_mistake(read, services_include=["owl", "slack", "line"], services_exclude=["x", "x", "slack", "line"])
     key = "proscribe_services_exclude[3]"
-    assert (error.where, error.key, error.value) == (f"all.yml ({key})", key, "line")
+    assert (error.location, error.key, error.found_value) == (f"all.yml ({key})", key, "line")
     assert error.expected == "a service that is not in proscribe_services_include too"
 
 
@@ -191,7 +191,11 @@ def test_a_mistake_in_a_message_for_users_is_named_with_its_language(value, key,
 def test_a_probe_needs_root_and_an_audit_with_what_is_stored_has_none():
     assert read(audit_with="stored").probe is False and read(probe=True).audit_with == "root"
     mistake = get_mistake(read, audit_with="stored", probe=True)
-    assert (mistake.key, mistake.value, mistake.where) == ("proscribe_probe", True, "all.yml (proscribe_probe)")
+    assert (mistake.key, mistake.found_value, mistake.location) == (
+        "proscribe_probe",
+        True,
+        "all.yml (proscribe_probe)",
+    )
     assert "false with proscribe_audit_with: stored" in mistake.expected
 
 
@@ -236,7 +240,7 @@ def test_good_feeds_of_points_are_read(value, fed):
 )
 def test_wrong_feed_of_a_point_is_refused(value, key, found, expected):
     mistake = get_mistake(read_fed_exports, value)
-    assert (mistake.key, mistake.value) == (key, found) and mistake.expected.startswith(expected)
+    assert (mistake.key, mistake.found_value) == (key, found) and mistake.expected.startswith(expected)
 
 
 def test_key_that_signs_exports_is_an_absolute_path():
@@ -244,7 +248,7 @@ def test_key_that_signs_exports_is_an_absolute_path():
         assert read_export_key(path) == path
     for wrong in ("export_key", "~root/key", "\n", 7):
         mistake = get_mistake(read_export_key, wrong)
-        assert (mistake.key, mistake.value) == ("", wrong)
+        assert (mistake.key, mistake.found_value) == ("", wrong)
 
 
 # -- misspelled variables
@@ -342,7 +346,7 @@ def test_good_value_of_a_schedule_is_read(read, value, expected):
 @pytest.mark.parametrize(("read", "value", "key", "found", "expected"), REFUSED)
 def test_wrong_value_of_a_schedule_is_refused_at_its_key(read, value, key, found, expected):
     mistake = get_mistake(read, value)
-    assert (mistake.key, mistake.value) == (key, found) and expected in mistake.expected
+    assert (mistake.key, mistake.found_value) == (key, found) and expected in mistake.expected
 
 
 # -- lists and mappings that came as text
@@ -352,7 +356,7 @@ INI = "write v={meant} "
 
 
 def give_advice(value: object, expected: str = LIST, place: str = "hosts.ini:3", key: str = "") -> str:
-    return explain_quoting("v", Expected(key, value, expected), place)
+    return explain_quoting("v", UnexpectedValue(key, value, expected), place)
 
 
 @pytest.mark.parametrize(
@@ -419,7 +423,7 @@ def find_mistakes(*entries: GroupRestriction) -> list[tuple[str, str, object, st
         lambda id_: "nobody restricts it" if id_ == "left" else "",
         lambda control, id_: control in FINDS[id_].split(),
     )
-    return [(error.where, error.key, error.value, error.expected) for error in result]
+    return [(error.location, error.key, error.found_value, error.expected) for error in result]
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_every_register_is_read_whatever_its_ending(tmp_path):
     (tmp_path / "b/approvers.yaml").write_text("press: {head: chan, mail: a b}", encoding="utf-8")
     with pytest.raises(PolicyErrors) as wrong:
         authority.read_approver_list([tmp_path / "a", tmp_path / "b"], GROUPS)
-    assert [(Path(error.where).parent.name, error.key) for error in wrong.value.errors] == [
+    assert [(Path(error.location).parent.name, error.key) for error in wrong.value.errors] == [
         ("a", ""),
         ("b", "press.mail"),
     ]
@@ -173,7 +173,7 @@ def test_refusal_with_a_long_or_empty_text_is_a_mistake(tmp_path, key, value):
     (tmp_path / REFUSALS_FILE).write_text(write_line(ONE) + json.dumps({**ONE._asdict(), key: value}) + "\n" + "[\n")
     with pytest.raises(PolicyErrors) as wrong:
         refusals.read_refusals([tmp_path])
-    assert [error.where for error in wrong.value.errors] == [
+    assert [error.location for error in wrong.value.errors] == [
         f"{tmp_path / REFUSALS_FILE}:{number}" for number in (2, 3)
     ]
     assert all("id, host, user, service, why, by, on" in error.expected for error in wrong.value.errors)
@@ -185,7 +185,7 @@ def test_refusal_with_a_long_or_empty_text_is_a_mistake(tmp_path, key, value):
 def test_refusals_in_no_file_of_lines_are_a_mistake(tmp_path):
     def read_error(name: str) -> tuple[str, str, object, str]:
         error = get_mistake(refusals.read_refusals, [tmp_path / name])
-        return error.where, error.key, error.value, error.expected
+        return error.location, error.key, error.found_value, error.expected
 
     for name in (f"folder/{REFUSALS_FILE}", "large", "latin"):
         (tmp_path / name).mkdir(parents=True)
@@ -421,7 +421,7 @@ def test_waivers_that_are_not_found_are_named_with_the_option(count, more, optio
         file.unlink()
     error, folder = get_mistake(organisation.run), str(organisation.waivers)
     named = f"none of the waivers w0, w1, w2, w3, w4, w5, w6, w7, w8, w9{more}"
-    assert (error.where, error.key, error.value) == (folder, "", named)
+    assert (error.location, error.key, error.found_value) == (folder, "", named)
     assert error.expected.startswith(f"the waivers that run {run['id']} found there; this run searched {folder}. ")
     assert error.expected.endswith(f" -e proscribe_waivers_removed={option}")
 
@@ -493,7 +493,7 @@ def test_a_wrong_waiver_is_named_with_its_place_and_what_was_expected(tmp_path, 
     with pytest.raises(PolicyErrors) as raised:
         read_waiver(path)
     error = next(error for error in raised.value.errors if error.key == key)
-    assert error.where.rpartition(":")[0] == str(path)
+    assert error.location.rpartition(":")[0] == str(path)
     assert expected in error.expected
 
 
@@ -541,7 +541,12 @@ def test_entry_of_the_folder_that_is_no_file_is_a_mistake(tmp_path):
     (tmp_path / "link.yml").symlink_to("nowhere")
     with pytest.raises(PolicyErrors) as raised:
         load_waivers([tmp_path, tmp_path / "nosuch"])
-    assert [Path(error.where).name for error in raised.value.errors] == ["folder.yml", "link.yml", "pipe.yml", "nosuch"]
+    assert [Path(error.location).name for error in raised.value.errors] == [
+        "folder.yml",
+        "link.yml",
+        "pipe.yml",
+        "nosuch",
+    ]
 
 
 @given(st.integers(0, 6_000_000_000), st.integers(-14 * 60, 14 * 60))  # seconds since 1970, to the year 2160

@@ -25,7 +25,7 @@ from proscribe.controller.report.collection.invocation import (
 from proscribe.controller.report.collection.progress import ProgressLine, RunProgress
 from proscribe.controller.report.end import closing
 from proscribe.controller.report.storage import files, journal
-from proscribe.controller.report.text.command import SECRETS_FILE, Call
+from proscribe.controller.report.text.command import SECRETS_FILE, RunCall
 from proscribe.model.plan import CONTROLS
 from proscribe.wire import installation
 from proscribe.wire.installation import COLLECTION
@@ -372,7 +372,7 @@ def test_value_that_is_too_deep_counts_as_a_secret(levels, secret, within):
 def test_call_of_a_run_names_its_configuration_and_ansible_as_a_module():
     environment = {"ANSIBLE_CONFIG": installation.CONFIGURATION_PATH, "ANSIBLE_BECOME": installation.CONFIGURATION_PATH}
     call = read_call(["ansible-playbook"], environment, OPTIONS, "/srv")
-    assert call == Call(("env", f"ANSIBLE_BECOME={installation.CONFIGURATION_PATH}", "ansible-playbook"), cwd="/srv")
+    assert call == RunCall(("env", f"ANSIBLE_BECOME={installation.CONFIGURATION_PATH}", "ansible-playbook"), cwd="/srv")
     argv = ["/lib/ansible/__main__.py", "playbook", "site.yml", "-b"]
     assert read_call(argv, {}, OPTIONS, "/srv").program == (sys.executable, "-m", "ansible", "playbook")
     assert read_call(argv, {}, OPTIONS, "/srv").options == ("-b",)
@@ -402,10 +402,10 @@ def test_call_repeats_what_the_environment_says_of_its_scope():
 
 
 @pytest.mark.parametrize(("words", "launcher", "call"), [
-    (["site.yml", "-b", "more.yml"], "./p", Call(("a",), "", "site.yml", ("more.yml", "-b"), "/srv")),
-    ([OURS, "more.yml", "-b"], "./p", Call(("./p",), "enforce", "", ("-b", "more.yml"), "/srv")),
-    ([OURS, "-e", "token=x"], "./p", Call(("./p",), "enforce", "", FILE, "/srv", ("token",))),
-    (["-b"], "./p", Call(("a",), "", "", ("-b",), "/srv")),
+    (["site.yml", "-b", "more.yml"], "./p", RunCall(("a",), "", "site.yml", ("more.yml", "-b"), "/srv")),
+    ([OURS, "more.yml", "-b"], "./p", RunCall(("./p",), "enforce", "", ("-b", "more.yml"), "/srv")),
+    ([OURS, "-e", "token=x"], "./p", RunCall(("./p",), "enforce", "", FILE, "/srv", ("token",))),
+    (["-b"], "./p", RunCall(("a",), "", "", ("-b",), "/srv")),
 ])  # fmt: skip
 def test_a_call_is_of_the_launcher_only_with_its_own_playbook(words, launcher, call):
     assert read_call(["a", *words], {"PROSCRIBE_CALLED": launcher}, OPTIONS, "/srv") == call

@@ -160,12 +160,14 @@ class Fleet:
         history = open_history("sqlite", self.reports)
         assert history is not None
         now = parse_moment("2026-11-25T09:00:00Z")
-        return json.loads(json.dumps(past_runs.gather(history, QueryScope(), now, 86400).as_dict()))
+        return json.loads(
+            json.dumps(past_runs.gather_history_summary(history, QueryScope(), now, 86400).make_document())
+        )
 
     def shown(self, *options: str) -> str:
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
-        screen = summary.Screen(100, 200, False, "/")
+        screen = summary.TerminalScreen(100, 200, False, "/")
         return command.compose_answer(parser.parse_args([*options]), screen, ReportsPlace(self.reports, "made"))
 
     def notes_of_diff(self) -> tuple[str, ...]:

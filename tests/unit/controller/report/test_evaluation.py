@@ -28,7 +28,7 @@ from proscribe.controller.report.evaluation.modes import ControlModes
 from proscribe.controller.report.evaluation.reconcile import StaleLimits, make_run_report, reconcile_records
 from proscribe.controller.report.evaluation.unobserved import UnobservedCorrection, settle_corrections
 from proscribe.controller.report.storage import corrected
-from proscribe.controller.report.text.wording import Cause
+from proscribe.controller.report.text.wording import SharedCause
 from proscribe.model.finding import GROUP_POLICY, NO_IDENTIFIERS_REASON, STATES, Finding, RuleVerdict, judge_rule
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import make_silent_record, read_record
@@ -200,7 +200,7 @@ def group_record(host: str, *rules: Any, state: str = "noncompliant", **more: An
 def make_group(
     rules: str = "dns/a", hosts: str = "web01", evidence: Any = (), why: str = "down", **more: Any
 ) -> FindingGroup:
-    causes = tuple(Cause(item) for item in why.split(",") if item)
+    causes = tuple(SharedCause(item) for item in why.split(",") if item)
     result = FindingGroup("dns", "noncompliant", tuple(rules.split()), tuple(hosts.split()), causes, tuple(evidence))
     return result._replace(**more)
 

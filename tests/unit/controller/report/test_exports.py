@@ -25,12 +25,18 @@ from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.controller.report.evaluation.observed import read_observation_time
 from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
-from proscribe.controller.report.exports import event_kinds, event_texts, formats, usual, write
+from proscribe.controller.report.exports import (
+    event_kinds,
+    event_texts,
+    list_default_names,
+    list_export_formats,
+    write_exports,
+)
 from proscribe.controller.report.exports.csv import COLUMNS
-from proscribe.controller.report.exports.format import encoded
-from proscribe.controller.report.exports.record_lines import HOST, Reader
-from proscribe.controller.report.exports.spool import FEW, Spool
-from proscribe.controller.report.text.wording import clean
+from proscribe.controller.report.exports.format import encode_compact_json
+from proscribe.controller.report.exports.record_lines import HOST_RULE, RecordReader
+from proscribe.controller.report.exports.spool import MAX_MEMORY_CHARACTERS, TextSpool
+from proscribe.controller.report.text.wording import clean_text
 from proscribe.model.finding import COMPLIANT, STATES, WAIVED, Finding, RuleVerdict
 from proscribe.model.plan import CONTROLS
 from proscribe.model.types.event import EventCounts
@@ -73,7 +79,7 @@ def texts(tmp_path_factory):
 def test_a_wrong_name_is_refused(tmp_path):
     for names, message in ((["csv", "excel"], "no export 'excel'"), (["sarif", "sarif_open"], "would be one file")):
         with pytest.raises(ValueError, match=message):
-            write(tmp_path, {}, [], names)
+            write_exports(tmp_path, {}, [], names)
 
 
 def read_suites(text):
@@ -168,8 +174,8 @@ def test_no_host_is_lost_or_made_milder_and_no_text_breaks_out(tmp_path_factory,
     records = [read_record(host, answer) for host, answer in message.items() if answer is not None]
     fleet = reconcile_records(run["hosts"], records, {})
     report = make_run_report(run, fleet, FINISHED)
-    write(directory, report, fleet.records, usual())
-    states = {Reader().read(record).host: record["state"] for record in fleet.records}
+    write_exports(directory, report, fleet.records, list_default_names())
+    states = {RecordReader().read_record(record).host: record["state"] for record in fleet.records}
     bad = {host for host, state in states.items() if state in ("error", "noncompliant", "unknown")}
 
     text = (directory / "report.csv").read_bytes().decode()
@@ -203,7 +209,7 @@ def test_no_host_is_lost_or_made_milder_and_no_text_breaks_out(tmp_path_factory,
 
 def test_hosts_with_names_that_look_alike_are_apart_everywhere(tmp_path):
     """Two series of one name cost all others theirs: node_exporter leaves out the whole file."""
-    assert len({clean(name) for name in ALIKE}) < len(ALIKE), "shown to people, some look alike"
+    assert len({clean_text(name) for name in ALIKE}) < len(ALIKE), "shown to people, some look alike"
     bad = fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"])
     unserved = {f"{name}z": "no agent" for name in ALIKE}
     texts = exported(tmp_path, None, dict.fromkeys(ALIKE, bad), tuple(ALIKE), not_served=unserved)
@@ -220,28 +226,30 @@ def test_hosts_with_names_that_look_alike_are_apart_everywhere(tmp_path):
     assert len(assert_references_lead_somewhere(texts["oscal"])["subject-uuid"]) == len(ALIKE)
 
 
-@pytest.mark.parametrize("pieces", [[], ["a"], ["a", "b", "\u7981\r\n"], ["a" * FEW, "b" * FEW, "c"]])
+@pytest.mark.parametrize(
+    "pieces", [[], ["a"], ["a", "b", "\u7981\r\n"], ["a" * MAX_MEMORY_CHARACTERS, "b" * MAX_MEMORY_CHARACTERS, "c"]]
+)
 def test_spooled_pieces_are_poured_in_order(pieces):
-    spool, stream = Spool(), io.StringIO(newline="")
+    spool, stream = TextSpool(), io.StringIO(newline="")
     for piece in pieces:
-        spool.add(piece, ",\n")
-    spool.pour(stream)
+        spool.add_piece(piece, ",\n")
+    spool.write_pieces(stream)
     assert stream.getvalue() == ",\n".join(pieces)
 
 
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("name", list_export_formats())
 def test_no_host_is_lost(tmp_path, name):
     text = exported(tmp_path, [name], ANSWERING, tuple(HOSTS), not_served=UNSERVED)[name]
     expected = [host for host, state in HOSTS.items() if state != WITHOUT.get(name)]
     assert [host for host in (*expected, *UNSERVED) if host not in text] == []
 
 
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("name", list_export_formats())
 def test_no_rule_is_lost(tmp_path, name):
     answers = {**ANSWERING, **{f"{host}.example": answer for host, answer in watched_hosts.HOSTS.items()}}
-    read_ = Reader()
-    lines = [line for host, answer in answers.items() for line in read_.read(read_record(host, answer)).rows]
-    rules = {line.rule for line in lines if line.state not in (COMPLIANT, WITHOUT.get(name))} - {HOST}
+    read_ = RecordReader()
+    lines = [line for host, answer in answers.items() for line in read_.read_record(read_record(host, answer)).rows]
+    rules = {line.rule for line in lines if line.state not in (COMPLIANT, WITHOUT.get(name))} - {HOST_RULE}
     assert {"watch/closed-again", "watch/still-open", "watch/ended", "dns/error"} <= rules
     if name in ("events", "prometheus"):
         rules = {rule for rule in rules if not re.compile("watch/.*|.*/(error|refused)").fullmatch(rule)}
@@ -252,7 +260,7 @@ def test_no_rule_is_lost(tmp_path, name):
 def test_the_documents_say_what_a_state_becomes_in_each(project):
     text = (project / "docs/exports.md").read_text()
     words = re.findall(r"\w+", text.partition("## What a state becomes\n")[2].partition("\n## ")[0].lower())
-    assert [name for name in formats() if name not in words] == []
+    assert [name for name in list_export_formats() if name not in words] == []
     assert [column for column in COLUMNS if f"`{column}`" not in text] == []
 
 
@@ -409,7 +417,10 @@ def test_no_host_dates_its_events_out_of_the_run(text, taken):
     ],
 )
 def test_listed_names_are_cut_to_the_limit(result, shown):
-    assert event_texts.names(result) == ([event_texts.cut(item, 300) for item in result[:shown]], len(result) - shown)
+    assert event_texts.list_names(result) == (
+        [event_texts.truncate_text(item, 300) for item in result[:shown]],
+        len(result) - shown,
+    )
 
 
 @pytest.mark.parametrize(("result", "lengths", "left_out"), [
@@ -420,7 +431,9 @@ def test_listed_names_are_cut_to_the_limit(result, shown):
     ([ENDLESS, ERROR], [1310], 1),
 ])  # fmt: skip
 def test_listed_errors_are_cut_to_the_limit(result, lengths, left_out):
-    shown, remaining = event_texts.errors_of(result)
+    shown, remaining = event_texts.list_errors(result)
     assert ([len(item["message"] or "") for item in shown], remaining) == (lengths, left_out)
-    assert len(encoded(shown)) <= 4_000
-    assert shown[0] == {key: text and event_texts.cut(text, lengths[0] + 3) for key, text in result[0].items()}
+    assert len(encode_compact_json(shown)) <= 4_000
+    assert shown[0] == {
+        key: text and event_texts.truncate_text(text, lengths[0] + 3) for key, text in result[0].items()
+    }

@@ -29,7 +29,7 @@ from proscribe.controller.report.history.plans import PlanServices
 from proscribe.controller.report.history.recording import prune_history
 from proscribe.controller.report.terminal import exceptions as shown
 from proscribe.controller.report.terminal import past_runs
-from proscribe.controller.report.terminal.summary import Screen
+from proscribe.controller.report.terminal.summary import TerminalScreen
 from proscribe.model.finding import Finding, RuleVerdict
 from proscribe.model.plan import CONTROLS, add_digest
 from proscribe.wire.replies.record import read_record
@@ -227,8 +227,8 @@ def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_p
     with sqlite3.connect(tmp_path / "history.db") as database:
         for table in ("proscribe_between", "proscribe_waiver", "proscribe_use"):
             database.execute(f"DROP TABLE {table}")
-    assert past_runs.gather(past.history, QueryScope(), NOW, 86400).between == []
-    assert shown.gather(past.history, "", NOW).exceptions == []
+    assert past_runs.gather_history_summary(past.history, QueryScope(), NOW, 86400).between_entries == []
+    assert shown.gather_exceptions(past.history, "", NOW).exceptions == []
     assert past.history.read_transitions("run1").list_new_remark_ids("web01") == frozenset()
     past.run({"web01": watched(INCIDENT)})
     assert len(read_entries(past)) == 1
@@ -244,7 +244,7 @@ def test_the_command_prints_it(tmp_path, options, result):
     past.run({"web01": waived()}, waivers=[{**PRESS, "hours": ["weekdays 09:00-18:00"]}])
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    text = command.compose_answer(parser.parse_args(options), Screen(), ReportsPlace(tmp_path, "the test"))
+    text = command.compose_answer(parser.parse_args(options), TerminalScreen(), ReportsPlace(tmp_path, "the test"))
     assert result in text and "weekdays 09:00-18:00" in text
 
 
@@ -424,7 +424,9 @@ class ReportCommand:
     def __call__(self, *options: str) -> str:
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
-        return command.compose_answer(parser.parse_args(options), Screen(100, 60), ReportsPlace(self.reports, "a test"))
+        return command.compose_answer(
+            parser.parse_args(options), TerminalScreen(100, 60), ReportsPlace(self.reports, "a test")
+        )
 
 
 @pytest.fixture

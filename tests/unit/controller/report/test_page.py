@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.page import rendering
-from proscribe.controller.report.page.breakdown import break_down, natural
-from proscribe.controller.report.page.data import script_data
-from proscribe.controller.report.page.days import picture, svg
-from proscribe.controller.report.page.document import page
-from proscribe.controller.report.page.trend import drawing, numbers, until
-from proscribe.controller.report.page.waivers import waivers
+from proscribe.controller.report.page.breakdown import make_natural_key, summarise_fleet
+from proscribe.controller.report.page.data import generate_script_data
+from proscribe.controller.report.page.days import make_days_picture, render_svg
+from proscribe.controller.report.page.document import render_page
+from proscribe.controller.report.page.trend import make_trend_drawing, select_runs_until, select_table_runs
+from proscribe.controller.report.page.waivers import make_waiver_panels
 from proscribe.controller.report.terminal import summary
-from proscribe.controller.report.text.wording import clean, host_label
+from proscribe.controller.report.text.wording import clean_text, make_host_label
 from proscribe.model.finding import Finding
 from proscribe.wire.replies import shapes
 from proscribe.wire.replies.record import read_record
@@ -36,7 +36,7 @@ EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)></script><!--<scr
 FINISHED = "2026-11-25T00:31:00Z"
 WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0", "user:alice").convert_to_dict()
 MARKUP = "a/b\"'><b>&\x1b[2J\u202e\r\nc"
-TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in (rendering.HERE / "templates").iterdir()}
+TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in (rendering.PAGE_DIRECTORY / "templates").iterdir()}
 SHORT_WAIVER: Any = {"id": "press", "status": "active", "expires": "2026-12-01T10:00:00Z"}
 HOSTILE = 'x\x1b[31m</td><script>"\\\u202e\n'
 UNKNOWN_POINT: Any = {
@@ -77,7 +77,7 @@ def trend_of(*bad):
 
 @given(st.lists(st.text(), unique=True))
 def test_any_names_have_one_order(names):
-    keys = {natural(name) for name in names}
+    keys = {make_natural_key(name) for name in names}
     assert len(sorted(keys)) == len(names)
 
 
@@ -87,13 +87,15 @@ def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(tex
     collector = Collector(run([text]))
     collector.answered(text, answer(judge_rule(f"apps/{text}", {"mode": "enforce"}, [finding])))
     written = "".join(
-        script_data(break_down(collector.reconcile_hosts().records, {text: [text]}, {}, FINISHED), FINISHED)
+        generate_script_data(
+            summarise_fleet(collector.reconcile_hosts().records, {text: [text]}, {}, FINISHED), FINISHED
+        )
     )
     assert not set("<>&") & set(written)
     data = json.loads(written)
-    assert data["hosts"][0][0] == host_label(text)
+    assert data["hosts"][0][0] == make_host_label(text)
     assert [data["texts"][place] for place in data["findings"][0]][1] == shapes.read_name(text, "a name", 500)
-    assert data["departments"] == [clean(text)]
+    assert data["departments"] == [clean_text(text)]
 
 
 def collect_hostile_run(evil):
@@ -132,7 +134,7 @@ def structure_of(evil):
     collector = collect_hostile_run(evil)
     fleet = collector.reconcile_hosts()
     report = {**make_run_report(collector.run, fleet, FINISHED), "departments": {evil: [evil]}}
-    text = "".join(page(report, iter(fleet.records), trend=trend, since={(evil, f"apps/{evil}"): evil}))
+    text = "".join(render_page(report, iter(fleet.records), trend=trend, since={(evil, f"apps/{evil}"): evil}))
     reader = Reader()
     reader.feed(text)
     reader.close()
@@ -164,11 +166,11 @@ def make_record(host: str, state: str = "compliant", *rules: Any, **more: Any) -
 
 
 def break_down_records(*records: Any, departments: Any = None, since: Any = None, settings: Any = ()) -> Any:
-    return break_down(records, departments or {}, since or {}, FINISHED, settings)
+    return summarise_fleet(records, departments or {}, since or {}, FINISHED, settings)
 
 
 def script_data_of(breakdown: Any, **more: Any) -> Any:
-    return json.loads("".join(script_data(breakdown, FINISHED, **more)))
+    return json.loads("".join(generate_script_data(breakdown, FINISHED, **more)))
 
 
 def test_the_data_of_a_host_that_says_much_has_an_end():
@@ -211,44 +213,48 @@ TWO = [make_day("2026-11-23", compliant=3), make_day("2026-11-25", compliant=3)]
     ({"not_applicable": 4}, "nothing applied to any host", [], "ran"),  # nothing evaluated is no success
 ])  # fmt: skip
 def test_a_day_has_its_states_and_a_foot_that_says_whether_all_met_the_ban(hosts, words, states, foot):
-    last = picture([TWO[0], make_day("2026-11-25", **hosts)], FINISHED).days[-1]
+    last = make_days_picture([TWO[0], make_day("2026-11-25", **hosts)], FINISHED).days[-1]
     assert last.words == f"2026-11-25: {words}"
     assert [piece.state for piece in last.pieces] == states
     assert last.foot == foot
 
 
 def test_days_are_places_of_the_calendar_until_the_run_with_gaps():
-    drawn = picture(
+    drawn = make_days_picture(
         [make_day(date, unknown=1) for date in ("2026-08-27", "2026-08-28", "2026-11-01", "2026-11-25")], FINISHED
     )
     assert [day.x for day in drawn.days] == [0, 520, 712]  # the 27th of August is a day too old
     assert drawn.ends == ("2026-08-28", "2026-11-25")
-    text = svg(drawn)
+    text = render_svg(drawn)
     assert len(re.findall("<g><title>", text)) == 3
     assert not re.search("<(path|line|polyline)", text)  # nothing goes on across a gap
-    assert picture(TWO, "2026-11-25T23:59:59Z").days[-1].x == 712
-    assert picture(TWO, "2026-11-26T00:00:00Z").days[-1].x == 704
-    assert [picture(TWO[:number], FINISHED) for number in (0, 1)] == [None, None], "one run is no trend"
+    assert make_days_picture(TWO, "2026-11-25T23:59:59Z").days[-1].x == 712
+    assert make_days_picture(TWO, "2026-11-26T00:00:00Z").days[-1].x == 704
+    assert [make_days_picture(TWO[:number], FINISHED) for number in (0, 1)] == [None, None], "one run is no trend"
 
 
 def test_trend_draws_a_column_for_each_run_and_compares_the_last_two():
     trend = trend_of(4, 2)
-    drawn = drawing(trend)
+    drawn = make_trend_drawing(trend)
     pieces = [("noncompliant", 300.0, 3.0, 28.5, 60.0), ("noncompliant", 330.0, 33.0, 28.5, 30.0)]
     assert [piece for column in drawn.columns for piece in column.pieces] == pieces
     assert [column.words for column in drawn.columns] == ["4 noncompliant", "2 noncompliant"]
     assert drawn.ends == ("2026-11-01T00:31:00Z", "2026-11-02T00:31:00Z") and "2 fewer" in drawn.change
-    assert drawing(trend_of(2, 2), "dns").change.endswith("as many as before (in runs like this one: dns)")
+    assert make_trend_drawing(trend_of(2, 2), "dns").change.endswith("as many as before (in runs like this one: dns)")
     worse = [trend[0], {**trend[1], "hosts": {"error": 1, "unknown": 5}}]
-    assert "6 of 6 hosts; before, 4 of 10" in drawing(worse).change
-    columns = drawing(trend_of(*[1] * 28)).columns
+    assert "6 of 6 hosts; before, 4 of 10" in make_trend_drawing(worse).change
+    columns = make_trend_drawing(trend_of(*[1] * 28)).columns
     assert [len(columns), columns[0].pieces[0][1]] == [28, 0.0]
-    assert (drawing(trend[:1]), [*numbers(trend)], numbers(trend[:1])) == (None, trend[::-1], ())
-    assert (until(trend, "run0"), until(trend, "nosuch")) == (trend[:1], trend)
+    assert (make_trend_drawing(trend[:1]), [*select_table_runs(trend)], select_table_runs(trend[:1])) == (
+        None,
+        trend[::-1],
+        (),
+    )
+    assert (select_runs_until(trend, "run0"), select_runs_until(trend, "nosuch")) == (trend[:1], trend)
 
 
 def print_template(template, **values):
-    return rendering.environment().from_string(template).render(**values)
+    return rendering.make_environment().from_string(template).render(**values)
 
 
 @pytest.mark.parametrize("template", [
@@ -283,8 +289,8 @@ def test_the_library_is_loaded_where_a_page_is_written_and_not_before():
 
 def compile_page() -> str:
     """Load the template of the page; return its name."""
-    rendering.environment.cache_clear()
-    return rendering.environment().get_template("page.html.j2").name or ""
+    rendering.make_environment.cache_clear()
+    return rendering.make_environment().get_template("page.html.j2").name or ""
 
 
 @pytest.fixture
@@ -293,7 +299,7 @@ def cached(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(importlib.util, "cache_from_source", lambda _path: str(tmp_path / "rendering.pyc"))
     yield tmp_path
-    rendering.environment.cache_clear()
+    rendering.make_environment.cache_clear()
 
 
 def test_page_depends_on_no_cache_and_caches_in_no_directory_of_everybody(cached, monkeypatch):
@@ -311,9 +317,9 @@ def test_page_depends_on_no_cache_and_caches_in_no_directory_of_everybody(cached
 
 def test_few_hosts_are_not_counted_and_many_have_an_end():
     for number, text in ((6, "h, h, h, h, h, h"), (1001, f"1,001 hosts: {', '.join('h' * 1000)} and 1 more")):
-        (panel,) = waivers([{**SHORT_WAIVER, "hosts": ["h"] * number}], FINISHED)
+        (panel,) = make_waiver_panels([{**SHORT_WAIVER, "hosts": ["h"] * number}], FINISHED)
         assert panel.facts[0] == ("Hosts of this run", text)
-    (panel,) = waivers([{**SHORT_WAIVER, "groups": ["press"]}], FINISHED)
+    (panel,) = make_waiver_panels([{**SHORT_WAIVER, "groups": ["press"]}], FINISHED)
     assert panel.scope == "nothing on no host of this run" and ("Groups", "press") in panel.facts
 
 
@@ -326,7 +332,7 @@ def report_with_points(*points: dict[str, Any], **changes: Any) -> tuple[Any, An
 @pytest.mark.parametrize("state", ["current", "unknown", "expired"])
 def test_hostile_text_of_an_export_is_shown_as_text(state):
     result = report_with_points({**UNKNOWN_POINT, "state": state})
-    screen, html = summary.render(*result, summary.Screen(200, 60)), "".join(page(*result))
+    screen, html = summary.render_summary(*result, summary.TerminalScreen(200, 60)), "".join(render_page(*result))
     for text in (screen, html):
         assert state in text and "\x1b" not in text and "\u202e" not in text
     assert "</td><script>" not in html.partition("</style>")[2]

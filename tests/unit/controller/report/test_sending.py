@@ -19,10 +19,10 @@ from proscribe.controller.report.sending import datagrams, log_file
 from proscribe.controller.report.sending.log_file import LogFile
 from proscribe.controller.report.sending.transport import SendingError
 from proscribe.controller.report.storage import complete, files
-from proscribe.controller.report.text.command import quoted
+from proscribe.controller.report.text.command import quote_word
 from proscribe.wire.installation import LAUNCHER_PATH
 
-EVENT = event_kinds.Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
+EVENT = event_kinds.EncodedEvent('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
 
 
 def read_lines(path):
@@ -47,7 +47,7 @@ def test_above_the_limit_events_are_counted_and_the_run_is_sent(past, own):
     assert read_kinds(file) == ["host", "rule", "host", "gate", "run"]
     assert read_lines(file)[-1]["events_left_out"] == 7 and read_lines(file)[-1]["events"]["host"] == 5
     assert warning.startswith("above the limit of 3, 7 events not sent; the next run does not send them; all events ")
-    assert warning.endswith(f": {quoted(LAUNCHER_PATH)} report --run /r/run1 --format events")
+    assert warning.endswith(f": {quote_word(LAUNCHER_PATH)} report --run /r/run1 --format events")
 
 
 def test_without_a_history_the_run_is_sent_and_the_rest_is_said_not_to_be_known(past, own):
@@ -269,12 +269,12 @@ def test_a_file_that_is_closed_is_on_the_disk(own, monkeypatch):
 def test_batches_are_written_while_events_come(own):
     file = own / "events.jsonl"
     log = LogFile(str(file))
-    large = EVENT._replace(line="x" * event_texts.LONGEST)
-    for _ in range(log_file.BATCH_BYTES // event_texts.LONGEST):
+    large = EVENT._replace(line="x" * event_texts.MAX_LINE_BYTES)
+    for _ in range(log_file.BATCH_BYTES // event_texts.MAX_LINE_BYTES):
         log.send_event(large)
     assert file.stat().st_size == log.sent_count == 0
     log.send_event(large)
-    assert file.stat().st_size == log.sent_count * (event_texts.LONGEST + 1) > log_file.BATCH_BYTES
+    assert file.stat().st_size == log.sent_count * (event_texts.MAX_LINE_BYTES + 1) > log_file.BATCH_BYTES
     with file.open() as other:  # which other runs may have between two batches
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     log.send_event(EVENT)

@@ -691,5 +691,5 @@ def test_a_directory_without_locks(tmp_path, monkeypatch, error, free):
         raise error
 
     monkeypatch.setattr(journal.fcntl, "flock", refuse)
-    monkeypatch.setattr(journal, "locked", refuse)
+    monkeypatch.setattr(journal, "lock_file", refuse)
     assert journal._is_lock_free(0) is free and journal._try_lock(0, 0) is False

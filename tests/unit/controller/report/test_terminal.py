@@ -14,8 +14,13 @@ from proscribe.controller.report.evaluation.reconcile import make_run_report
 from proscribe.controller.report.storage import difference_files
 from proscribe.controller.report.storage.difference_files import DifferenceFiles
 from proscribe.controller.report.terminal import lifting, summary
-from proscribe.controller.report.terminal.differences import MOST, changes, listed, text_of
-from proscribe.controller.report.terminal.summary import Screen
+from proscribe.controller.report.terminal.differences import (
+    MAX_CHANGE_KINDS,
+    format_changes,
+    format_full_differences,
+    summarise_differences,
+)
+from proscribe.controller.report.terminal.summary import TerminalScreen
 from proscribe.model.finding import Finding, RuleVerdict
 
 HOSTILE = st.text(
@@ -28,7 +33,7 @@ CUT = "... cut here: it is larger than is kept\n"
 def render_collected(collector, directory="", **screen):
     fleet = collector.reconcile_hosts()
     report = make_run_report(collector.run, fleet, "2026-11-25T00:31:00Z")
-    return summary.render(report, fleet.records, Screen(**screen), directory)
+    return summary.render_summary(report, fleet.records, TerminalScreen(**screen), directory)
 
 
 @pytest.mark.parametrize(("mode", "count", "missing", "line"), [
@@ -48,7 +53,7 @@ def test_hosts_without_a_resolver_are_named_once(mode, count, missing, line):
     for record in fleet.records:
         next(rule for rule in record["rules"] if rule["rule"] == "dns/sub-domains")["mode"] = mode
     report = make_run_report(collector.run, fleet, "2026-11-25T00:31:00Z")
-    text = " ".join(summary.render(report, fleet.records, Screen(width=200)).split())
+    text = " ".join(summary.render_summary(report, fleet.records, TerminalScreen(width=200)).split())
     assert (line in text, text.count("below blocked names")) == (True, 1 if line else 0)
 
 
@@ -80,7 +85,9 @@ def test_a_host_that_was_lost_while_it_was_lifted_is_not_lifted():
     collector = Collector(run(["web01"], "lift"))
     collector.changed("web01", "apps", {"changed": True, "actions": ["delete gate", "delete hook"]})
     collector.unreachable("web01", "timed out")
-    text = lifting.render(collector.expected, collector.host_states, check=False, width=120, back="./proscribe enforce")
+    text = lifting.render_lifting(
+        collector.expected, collector.host_states, is_check=False, width=120, restore_command="./proscribe enforce"
+    )
     assert text == "\nlifted on 0 of 1 host (0 actions)\nnot lifted on web01: unreachable: timed out"
 
 
@@ -89,11 +96,11 @@ def change(before: str, after: str, header: str = "write /etc/x") -> dict[str, s
 
 
 def test_a_thousand_changes_of_a_hostile_host_stay_a_screenful():
-    result = changes(
+    result = summarise_differences(
         [change("", f"{number}\n" * 20, f"quarantine /home/a/{number}\x1b[2J\n") for number in range(1000)]
     )
-    lines = listed(result)
-    assert len(lines) <= 3 * MOST and not result[-1].whole
+    lines = format_changes(result)
+    assert len(lines) <= 3 * MAX_CHANGE_KINDS and not result[-1].is_complete
     assert lines[-1] == "... and 960 more changes"
     assert all(line.isprintable() for line in lines)
 
@@ -101,10 +108,10 @@ def test_a_thousand_changes_of_a_hostile_host_stay_a_screenful():
 @given(TEXT, TEXT)
 def test_any_two_unequal_texts_are_reported_and_the_whole_leads_from_one_to_the_other(before, after):
     item = change("".join(f"{line}\n" for line in before), "".join(f"{line}\n" for line in after))
-    lines = listed(changes([item]))
+    lines = format_changes(summarise_differences([item]))
     assert all(line.isprintable() for line in lines)
     assert bool(lines) == (before != after)
-    body = [line[:-1] for line in text_of([item])][2:]
+    body = [line[:-1] for line in format_full_differences([item])][2:]
     signs = [line[:1] for line in body if not line.startswith("@@")]
     assert signs.count("-") - signs.count("+") == len(before) - len(after)
 
@@ -112,7 +119,7 @@ def test_any_two_unequal_texts_are_reported_and_the_whole_leads_from_one_to_the_
 def test_texts_too_large_for_the_shortest_difference_are_compared_from_both_ends():
     same = [f"line {number}" for number in range(3000)]
     before, after = [*same, "old", *same], [*same, "new", "newer", *same]
-    text = list(text_of([change("\n".join(before) + "\n", "\n".join(after) + "\n")]))
+    text = list(format_full_differences([change("\n".join(before) + "\n", "\n".join(after) + "\n")]))
     assert text[2:] == ["@@ -3001,1 +3001,2 @@\n", "-old\n", "+new\n", "+newer\n"]
 
 

@@ -23,11 +23,24 @@ from proscribe.controller.report.collection.invocation import parse_arguments, r
 from proscribe.controller.report.evaluation.advice import propose_next_steps
 from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.text import wording
-from proscribe.controller.report.text.command import Call, Subcommand, quoted
-from proscribe.controller.report.text.layout import cells, clip, row, screen_width, table, wrap
+from proscribe.controller.report.text.command import LauncherSubcommand, RunCall, quote_word
+from proscribe.controller.report.text.layout import (
+    clip_text,
+    format_table,
+    format_table_row,
+    get_screen_width,
+    measure_columns,
+    wrap_text,
+)
 from proscribe.controller.report.text.package_commands import COMMANDS
-from proscribe.controller.report.text.reinstalling import command, has_command, without_command
-from proscribe.controller.report.text.wording import Cause, causes, evidences, message, without_name
+from proscribe.controller.report.text.reinstalling import build_reinstall_command, has_command, list_without_command
+from proscribe.controller.report.text.wording import (
+    SharedCause,
+    clean_message,
+    describe_causes,
+    describe_findings,
+    replace_name,
+)
 from proscribe.host.controls.apps.quarantine import moving
 from proscribe.host.system import LIFT_COMMAND, WRITTEN_BY
 from proscribe.model.finding import Finding
@@ -43,25 +56,25 @@ NOT_BLANK = st.text(CHARACTERS, min_size=1, max_size=80).filter(str.split)
 
 @given(text=PRINTABLE, width=st.integers(10, 60), most=st.integers(0, 5))
 def test_lines_fit_or_are_one_word_and_nothing_is_lost(text, width, most):
-    lines = wrap(text, width, most)
-    assert all(cells(line) <= width or len(line.split()) == 1 for line in lines)
+    lines = wrap_text(text, width, most)
+    assert all(measure_columns(line) <= width or len(line.split()) == 1 for line in lines)
     if most:  # what it takes of the screen
-        assert 1 <= sum(max(1, -(-cells(line) // width)) for line in lines) <= most
+        assert 1 <= sum(max(1, -(-measure_columns(line) // width)) for line in lines) <= most
     if not most or not lines[-1].endswith("..."):
         assert "".join("".join(lines).split()) == "".join(text.split())
 
 
 @given(text=PRINTABLE, first=NOT_BLANK, width=st.integers(40, 90))
 def test_a_row_fits_and_has_all_of_its_text(text, first, width):
-    lines = row(first, "unknown", text, (20, 12), width)
-    assert all(cells(line) <= width or len(line.split()) == 1 for line in lines)
+    lines = format_table_row(first, "unknown", text, (20, 12), width)
+    assert all(measure_columns(line) <= width or len(line.split()) == 1 for line in lines)
     assert sorted("".join("".join(lines).split())) == sorted("".join(f"{first}unknown{text}".split()))
 
 
 @given(st.lists(st.tuples(*[NOT_BLANK] * 3), min_size=2, max_size=4), st.integers(40, 90))
 def test_a_table_fits_in_columns_or_row_by_row(rows, width):
-    lines = list(table(rows, width))
-    assert all(cells(line) <= width or len(line.split()) <= 2 for line in lines)
+    lines = list(format_table(rows, width))
+    assert all(measure_columns(line) <= width or len(line.split()) <= 2 for line in lines)
     printed, shown = "".join("".join(lines).split()), [cell for row_ in rows[1:] for cell in row_ if cell != "-"]
     assert all("".join(cell.split()) in printed for cell in shown)
 
@@ -69,13 +82,13 @@ def test_a_table_fits_in_columns_or_row_by_row(rows, width):
 @pytest.mark.parametrize(("columns", "width"), [("", 80), ("120", 120), ("40", 40), ("7", 40), ("0", 80), ("wide", 80)])
 def test_the_width_is_that_of_columns_or_80_where_there_is_no_terminal(columns, width, monkeypatch):
     monkeypatch.setenv("COLUMNS", columns)
-    assert screen_width() == width
+    assert get_screen_width() == width
 
 
 @given(text=PRINTABLE, width=st.integers(4, 60))
 def test_a_clipped_text_fits_and_shows_the_cut(text, width):
-    short = clip(text, width)
-    assert cells(short) <= width
+    short = clip_text(text, width)
+    assert measure_columns(short) <= width
     assert short == text or short.endswith("...")
 
 
@@ -87,28 +100,28 @@ def test_a_clipped_text_fits_and_shows_the_cut(text, width):
     ("a.example.org", "a.example", "(name).org"),
 ])  # fmt: skip
 def test_a_name_is_left_out_where_it_is_a_word_of_its_own(text, name, output):
-    assert without_name(text, name) == output
+    assert replace_name(text, name) == output
 
 
 @pytest.mark.parametrize(("shared", "text"), [
     ([], ""),
-    ([Cause("x", "firefox,librewolf", "/a"), Cause("x", "librewolf", "/a")], "x in /a (firefox, librewolf)"),
-    ([Cause("firefox says x", "firefox", "")], "firefox says x"),
-    ([Cause("x", "", "/a"), Cause("x", "", "/b")], "x"),
+    ([SharedCause("x", "firefox,librewolf", "/a"), SharedCause("x", "librewolf", "/a")], "x in /a (firefox, librewolf)"),
+    ([SharedCause("firefox says x", "firefox", "")], "firefox says x"),
+    ([SharedCause("x", "", "/a"), SharedCause("x", "", "/b")], "x"),
     # As several rules of a host report them that an ordinary user observed.
-    ([Cause("a; b; c"), Cause("b; c"), Cause("b; d")], "a; b; c; d"),
-    ([Cause(f"/{name} can only be read by root (and 1 more); run it as root") for name in "abcde"],
+    ([SharedCause("a; b; c"), SharedCause("b; c"), SharedCause("b; d")], "a; b; c; d"),
+    ([SharedCause(f"/{name} can only be read by root (and 1 more); run it as root") for name in "abcde"],
      "/a, /b, /c and others can only be read by root; run it as root"),
-    ([Cause("/a can only be read by root (and 2 more)")], "/a can only be read by root (and 2 more)"),
+    ([SharedCause("/a can only be read by root (and 2 more)")], "/a can only be read by root (and 2 more)"),
 ])  # fmt: skip
 def test_causes_are_merged(shared, text):
-    assert causes(shared) == text
+    assert describe_causes(shared) == text
 
 
 def test_causes_and_messages_have_an_end():
-    many = causes([Cause(f"cause {number}") for number in range(10_000)])
+    many = describe_causes([SharedCause(f"cause {number}") for number in range(10_000)])
     assert many.startswith("cause 0; cause 1; ") and 1_000 < len(many) < 100_000
-    item = message("a " * 1_000_000)
+    item = clean_message("a " * 1_000_000)
     assert 100 < len(item) < len(many)
 
 
@@ -127,7 +140,7 @@ def make_finding(**more: Any) -> Any:
      ["process /opt/x", "process x"]),
 ])  # fmt: skip
 def test_equal_evidence_is_grouped_with_its_places(findings, text):
-    assert evidences(findings) == text
+    assert describe_findings(findings) == text
 
 
 @pytest.mark.parametrize(("text", "closed"), [
@@ -136,9 +149,9 @@ def test_equal_evidence_is_grouped_with_its_places(findings, text):
     ("Shared connection to 192.0.2.7 closed.", False),
 ])  # fmt: skip
 def test_where_sshd_closed_the_connection_the_likely_cause_is_named(text, closed):
-    output = wording.unreachable(text)
+    output = wording.describe_unreachable(text)
     assert ("MaxStartups. See it on the host: ps -C sshd -o args=" in output) is closed
-    assert output.startswith(wording.message(text))
+    assert output.startswith(wording.clean_message(text))
 
 
 def make_removed(manager: str, id_: str, name: str = "", **more: str) -> RemovedPackage:
@@ -183,8 +196,8 @@ STORE = "/nix/store/" + 32 * "a"
      make_removed("mine", "x")], ""),
 ])  # fmt: skip
 def test_one_line_brings_back_what_was_removed(packages, line):
-    assert command([read_removed_package(package._asdict()) for package in packages]) == line
-    assert len(packages) == len(without_command(packages)) + sum(map(has_command, packages))
+    assert build_reinstall_command([read_removed_package(package._asdict()) for package in packages]) == line
+    assert len(packages) == len(list_without_command(packages)) + sum(map(has_command, packages))
 
 
 @pytest.mark.parametrize("hostile", [
@@ -200,7 +213,7 @@ def test_one_line_brings_back_what_was_removed(packages, line):
     make_removed("guix", "wechat", tool="/g", place="; reboot"),
 ])  # fmt: skip
 def test_a_hosts_word_is_a_name_or_nothing(hostile):
-    assert command([hostile]) == "" and without_command([hostile]) == [hostile]
+    assert build_reinstall_command([hostile]) == "" and list_without_command([hostile]) == [hostile]
 
 
 @given(
@@ -214,7 +227,7 @@ def test_no_answer_becomes_another_command(given_, manager):
         )
     except ValueError:
         return
-    line = command([package])
+    line = build_reinstall_command([package])
     if line:
         assert line.isprintable() and ";" not in shlex.split(line) and "&&" not in shlex.split(line)
         around = len([*AS_ALICE.split(), *APART.split()]) if package.user else 0
@@ -253,12 +266,12 @@ def make_launcher_call(word="audit", options=(), program="./proscribe", here="/s
 
 
 def test_call_of_the_launcher_is_proposed_with_its_options_first(tmp_path):
-    line = make_launcher_call(options=SCOPE).instead("enforce", "web01").line("/srv")
+    line = make_launcher_call(options=SCOPE).make_other_playbook_command("enforce", "web01").line("/srv")
     assert line.startswith("./proscribe enforce --check --diff --limit web01 ")
     (tmp_path / "proscribe").touch(0o644)
     assert make_launcher_call(program="proscribe", here=str(tmp_path)).program == ("sh", "./proscribe")
-    assert Call().secrets() == []
-    (step,) = Call(withheld=("one", "two")).secrets()
+    assert RunCall().list_secret_suggestions() == []
+    (step,) = RunCall(withheld=("one", "two")).list_secret_suggestions()
     assert step.command is None and step.text.startswith("first put one, two into proscribe-secret-vars.yml (")
 
 
@@ -267,10 +280,10 @@ def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path, monkey
     argv = ["/opt/venv/bin/ansible-playbook", "-i", "prod", "playbooks/audit.yml", "-t", "apps"]
     call = read_call(argv, {"ANSIBLE_CONFIG": "/etc/our.cfg"}, OPTIONS, PROJECT)
     started = ("env", "ANSIBLE_CONFIG=/etc/our.cfg", "/opt/venv/bin/ansible-playbook")
-    assert call.again("web01").argv == (
+    assert call.repeat_run("web01").argv == (
         *started, "--limit", "web01", "playbooks/audit.yml", "-i", "prod", "-t", "apps",
     )  # fmt: skip
-    assert call.instead("enforce").argv == (
+    assert call.make_other_playbook_command("enforce").argv == (
         *started, "--check", "--diff", "playbooks/enforce.yml", "-i", "prod", "-t", "apps",
     )  # fmt: skip
 
@@ -278,9 +291,9 @@ def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path, monkey
 def test_a_playbook_of_somebody_else_is_proposed_again_and_none_of_ours_in_its_place(tmp_path):
     """Its `hosts:` and `vars:` are in there: ours would reach every host, by another policy."""
     call = read_call(["ansible-playbook", "site.yml"], {}, OPTIONS, str(tmp_path))
-    assert call.again().argv == ("ansible-playbook", "site.yml")
-    assert call.again(more=["-b"]).argv == ("ansible-playbook", "site.yml", "-b")
-    assert call.instead("enforce") is None
+    assert call.repeat_run().argv == ("ansible-playbook", "site.yml")
+    assert call.repeat_run(more_options=["-b"]).argv == ("ansible-playbook", "site.yml", "-b")
+    assert call.make_other_playbook_command("enforce") is None
 
 
 @examples(200)
@@ -292,7 +305,7 @@ def test_any_text_is_read_without_an_error(text):
 def test_launcher_is_the_executable_file_of_the_project_and_reports_of_before_name_it():
     result = run(["web01", "web02", "web03"], inventory=["/srv/prod"], controls=["apps"], command=None)
     options = "audit --limit web01 -i /srv/prod --tags apps"
-    assert Call.of(result).again("web01").line("/srv") == f"{quoted(LAUNCHER_PATH)} {options}"
+    assert RunCall.read_run_call(result).repeat_run("web01").line("/srv") == f"{quote_word(LAUNCHER_PATH)} {options}"
     assert os.path.join(PROJECT, "proscribe") == LAUNCHER_PATH and os.access(LAUNCHER_PATH, os.X_OK)
 
 
@@ -308,7 +321,7 @@ def test_launcher_is_the_executable_file_of_the_project_and_reports_of_before_na
     ("\udcff", "$'\\377'"),
 ])  # fmt: skip
 def test_a_word_is_quoted_for_every_shell(word, line):
-    assert quoted(word) == line
+    assert quote_word(word) == line
 
 
 def test_command_in_a_file_of_a_host_reaches_no_other_host():
@@ -347,12 +360,12 @@ RUN: dict[str, Any] = {
     "controls": ["apps", "browser", "firewall", "dns"], "started": "2026-11-25T00:00:00Z",
     "stale_catalog": {"max_days": 30, "directories": [str(installation.CATALOGUE), "/srv/our own"]},
 }  # fmt: skip
-OF_PLAYBOOK = Call(("ansible-playbook",), playbook=f"{Path(PROJECT)}/playbooks/audit.yml")
+OF_PLAYBOOK = RunCall(("ansible-playbook",), playbook=f"{Path(PROJECT)}/playbooks/audit.yml")
 
 
-def print_commands_of_run(call: Call) -> list[str]:
+def print_commands_of_run(call: RunCall) -> list[str]:
     """Return the commands below a report with a stale catalogue and a silent host."""
-    run: Any = {**RUN, "command": call.as_dict()}
+    run: Any = {**RUN, "command": call.make_document()}
     fleet = reconcile_records({"web01": "sha256:0"}, [])
     steps = propose_next_steps(make_run_report(run, fleet, "2026-11-25T01:00:00Z"), fleet.records)
     return [step.command.line() for step in steps if step.command]
@@ -368,7 +381,7 @@ def read_options(line: str) -> tuple[str, list[str]]:
     return word, make_arguments(word, extra, extra)
 
 
-@pytest.mark.parametrize("call", [Call(("./proscribe",), "audit"), OF_PLAYBOOK], ids=["launcher", "playbook"])
+@pytest.mark.parametrize("call", [RunCall(("./proscribe",), "audit"), OF_PLAYBOOK], ids=["launcher", "playbook"])
 def test_parser_takes_commands_of_a_run_with_its_catalogue(call):
     (line,) = [line for line in print_commands_of_run(call) if "catalog" in line]
     assert [wrong for item in print_commands_of_run(call) for wrong in doc_commands.wrong_with(item)] == []
@@ -380,9 +393,9 @@ def test_parser_takes_commands_of_a_run_with_its_catalogue(call):
 
 @pytest.mark.parametrize("collection", ["", "proscribe.ban"])
 @pytest.mark.parametrize(("word", "more", "scoped", "parsed"), [
-    ("waiver", Subcommand("sign", values={"id": "press-whatsapp"}), True, {"id": "press-whatsapp"}),
-    ("catalog", Subcommand("refresh", {"dir": ["a b"]}, {"list": ["x", "y"]}), False, {"id": ["x", "y"]}),
-    ("catalog", Subcommand("refresh", {}, {"list": ["-x"]}), False, {"id": ["-x"]}),
+    ("waiver", LauncherSubcommand("sign", positional_values={"id": "press-whatsapp"}), True, {"id": "press-whatsapp"}),
+    ("catalog", LauncherSubcommand("refresh", {"dir": ["a b"]}, {"list": ["x", "y"]}), False, {"id": ["x", "y"]}),
+    ("catalog", LauncherSubcommand("refresh", {}, {"list": ["-x"]}), False, {"id": ["-x"]}),
 ])  # fmt: skip
 def test_parser_takes_commands_of_a_command_with_its_inventory(monkeypatch, collection, word, more, scoped, parsed):
     monkeypatch.setattr(installation, "COLLECTION", collection)

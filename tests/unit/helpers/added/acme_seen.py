@@ -17,7 +17,7 @@ from proscribe.controller.compile.plans.compiling import compile_plan  # noqa: E
 from proscribe.controller.compile.restrictions import read_restrictions  # noqa: E402
 from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
 from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records  # noqa: E402
-from proscribe.controller.report.exports import usual, write  # noqa: E402
+from proscribe.controller.report.exports import list_default_names, write_exports  # noqa: E402
 from proscribe.host.controls.apps import changes  # noqa: E402
 from proscribe.host.run import compliance_state  # noqa: E402
 from proscribe.host.system import Host  # noqa: E402
@@ -40,7 +40,9 @@ answer = results.read_observation(compliance_state(host, plan, ["apps"], "never"
 record = read_record("web01", answer["record"])
 run = fleets.run() | {"hosts": {"web01": plan["digest"]}}
 fleet = reconcile_records(run["hosts"], [record], {})
-paths = write(Path(exports), make_run_report(run, fleet, "2026-11-25T00:31:00Z"), fleet.records, usual())
+paths = write_exports(
+    Path(exports), make_run_report(run, fleet, "2026-11-25T00:31:00Z"), fleet.records, list_default_names()
+)
 json.dump(
     {
         "mistake": mistake,

@@ -11,7 +11,7 @@ from typing import Any
 import fleets
 import pytest
 from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
-from proscribe.controller.report.exports import usual, write
+from proscribe.controller.report.exports import list_default_names, write_exports
 from proscribe.host import run
 from proscribe.host.controls.base import Changes, ControlAction
 from proscribe.host.system import ControlError, Host, ToolResult
@@ -115,7 +115,9 @@ def test_every_output_names_packages_that_the_watch_did_not_correct(host, tmp_pa
     report = make_run_report({**RUN, "hosts": {"web01": answer["plan"]}}, fleet, "2026-11-27T03:10:00Z")
     directory = tmp_path / "report"
     directory.mkdir()
-    texts = {path.name: path.read_text() for path in write(directory, report, fleet.records, usual())}
+    texts = {
+        path.name: path.read_text() for path in write_exports(directory, report, fleet.records, list_default_names())
+    }
     texts["hosts.jsonl"] = json.dumps(fleet.records)
     assert [name for name, text in texts.items() if "watch/corrections" not in text] == []
 

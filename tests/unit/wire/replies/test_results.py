@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.custody import wording
-from proscribe.controller.custody.outcome import Course
-from proscribe.controller.custody.request import Request
-from proscribe.controller.custody.selection import choose
+from proscribe.controller.custody.outcome import QuarantineRun
+from proscribe.controller.custody.request import QuarantineRequest
+from proscribe.controller.custody.selection import select_rows
 from proscribe.controller.report import exports, request_news
 from proscribe.controller.report.collection import events
 from proscribe.controller.report.collection.events import Collector
@@ -247,11 +247,11 @@ def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     assert list(records) == ["web01", "web02", "web03"] and not fleet.unexpected
     assert records["web03"]["state"] == "compliant"
     assert {**records["web01"], "actions": None} == {**collect_alone(run["mode"], honest), "actions": None}
-    shown = summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
+    shown = summary.render_summary(report, fleet.records, summary.TerminalScreen(80, 40, False, "/"))
     assert not CONTROL.search(shown), shown
     assert len(shown) < 100_000
-    "".join(document.page(report, fleet.records)).encode()
-    exports.write(directory, report, fleet.records, exports.usual())
+    "".join(document.render_page(report, fleet.records)).encode()
+    exports.write_exports(directory, report, fleet.records, exports.list_default_names())
     message = make_run_notification(report, fleet.records, None, "/reports")
     assert message is not None and not CONTROL.search(message.text)
     json.dumps(message.make_payload()).encode()
@@ -278,29 +278,29 @@ RESTRICTED = {"controls": {"apps": {"mode": "enforce", "services": {"wechat": {"
 @examples(MANY, *HealthCheck)
 @given(data=st.data())
 def test_answer_of_a_hostile_host_about_its_quarantine_harms_nobody(data):
-    course = Course(["web01", "web02"])
-    course.answered("web01", results.read_quarantine_answer(GOOD_LIST))
+    course = QuarantineRun(["web01", "web02"])
+    course.record_answer("web01", results.read_quarantine_answer(GOOD_LIST))
     for good in (GOOD_LIST, GOOD_DONE):
         try:
             answered = results.read_quarantine_answer(parse_answer("\n" + MARK + draw_answer(data, good)) or {})
             assert answered.keys() <= QUARANTINE and results.read_quarantine_answer(answered) == answered
             json.dumps(answered).encode()
-            course.answered("web02", answered)
+            course.record_answer("web02", answered)
         except UnusableAnswer as wrong:
-            course.failed("web02", str(wrong))
-    listed = {host: seen["items"] for host, seen in course.listed.items()}
+            course.record_failure("web02", str(wrong))
+    listed = {host: seen["items"] for host, seen in course.listed_quarantines.items()}
     now = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
-    request = Request("restore", all=True, older_than=data.draw(st.sampled_from([0, 60])))
-    rows = [row.as_dict() for row in choose(request, listed, 0, lambda host: RESTRICTED, {}, now)]
-    course.chose({"rows": rows})
+    request = QuarantineRequest("restore", all=True, older_than=data.draw(st.sampled_from([0, 60])))
+    rows = [row.make_document() for row in select_rows(request, listed, 0, lambda host: RESTRICTED, {}, now)]
+    course.record_selection({"rows": rows})
     (honest,) = [row for row in rows if row["host"] == "web01"]
     assert (honest["id"], honest["next_run"]["state"]) == ("wechat-0123abcd", "taken")
     course.do = "restore"
-    assert not course.fates()[0].done, "the other one's answer is none of this host's"
-    texts = [wording.table(course, 80), wording.ended(course, check=False, width=80)]
-    texts += [*wording.before("restore", rows, check=False), wording.not_accepted(rows)]
+    assert not course.list_outcomes()[0].is_done, "the other one's answer is none of this host's"
+    texts = [wording.format_quarantine_table(course, 80), wording.describe_result(course, is_check=False, width=80)]
+    texts += [*wording.describe_operation("restore", rows, is_check=False), wording.describe_unaccepted_losses(rows)]
     assert not CONTROL.search("\n".join(texts))
-    json.dumps(course.document()).encode()
+    json.dumps(course.make_document()).encode()
 
 
 @examples(MANY // 20, *HealthCheck)
@@ -341,8 +341,8 @@ def test_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
     collector.answered("web01", {**fleets.answer(), "state": "noncompliant", "rules_evaluated": 99, "rules": rules})
     fleet = collector.reconcile_hosts(FINISHED)
     report = make_run_report(run, fleet, FINISHED)
-    summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
-    "".join(document.page(report, fleet.records))
+    summary.render_summary(report, fleet.records, summary.TerminalScreen(80, 40, False, "/"))
+    "".join(document.render_page(report, fleet.records))
     make_run_notification(report, fleet.records, None, "/reports")
     assert fleet.records[0]["state"] == "noncompliant"
     assert time.process_time() - started < 20  # of the processor, which is quadratic no more: minutes before
@@ -395,8 +395,8 @@ def report_all(hosts):
             collector.failed(name, None, str(wrong))
     fleet = collector.reconcile_hosts(FINISHED)
     report = make_run_report(run, fleet, FINISHED)
-    summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
-    "".join(document.page(report, fleet.records))
+    summary.render_summary(report, fleet.records, summary.TerminalScreen(80, 40, False, "/"))
+    "".join(document.render_page(report, fleet.records))
     make_run_notification(report, fleet.records, None, "/reports")
     return fleet
 

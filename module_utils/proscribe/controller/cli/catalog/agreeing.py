@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...compile.catalogue.claims import list_name_and_parents
 from ...compile.catalogue.feeds import Feed, parse_publisher_counts
-from ...report.text.wording import counted
+from ...report.text.wording import format_count
 from .believing import CheckedList, find_left_out_names, require_bounded_change
 from .changing import CatalogueChange, make_feed_files
 from .chosen import LoadedCatalogue
@@ -82,7 +82,7 @@ def make_agreement_change(
     lines = {**dict.fromkeys(handwritten_names, ""), **{name: f" # {number}" for name, number in taken_names.items()}}
     list_path, text = make_feed_files(feed, lists, [f"{name}{lines[name]}" for name in sorted(lines)], directory)
     left_out_note = (
-        f"{counted(len(left_out_names), 'name')} left out: known to be good, shared, decided or of an entry"
+        f"{format_count(len(left_out_names), 'name')} left out: known to be good, shared, decided or of an entry"
         if left_out_names
         else ""
     )

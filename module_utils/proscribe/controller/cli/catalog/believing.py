@@ -16,8 +16,8 @@ from ...compile.catalogue.entries import Compared
 from ...compile.catalogue.feeds import MAX_LIST_VALUES, check_feed_value
 from ...compile.catalogue.schema import iterate_decisions
 from ...compile.reading.networks import merge_networks, parse_network
-from ...policy_errors import shown
-from ...report.text.wording import counted
+from ...policy_errors import format_value
+from ...report.text.wording import format_count
 from .chosen import LoadedCatalogue
 from .fetching import FetchedList
 from .formats import ListFormatError, normalise_network
@@ -74,7 +74,7 @@ def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreeme
                 wrong_count += "/" not in normalise_network(raw_value)  # an address is no name, and no mistake
                 continue
         elif expectation := check_feed_value(normalised, kind) if publisher.adds else _check_width(normalised):
-            raise ListFormatError(f"found {shown(raw_value)}, expected {expectation}")
+            raise ListFormatError(f"found {format_value(raw_value)}, expected {expectation}")
         value_counts[normalised] = 1
     _require_plausible_list(publisher, value_counts, wrong_count)
     values = sorted(value_counts)
@@ -96,7 +96,7 @@ def _require_plausible_list(publisher: Publisher, value_counts: Mapping[str, int
         wrong_note = f"{wrong_count:,} of its {len(value_counts) + wrong_count:,} values are no names"
         raise ListFormatError(f"{wrong_note}, expected {MAX_WRONG_PERCENT} % at most")
     if len(value_counts) < publisher.least:
-        raise ListFormatError(f"it has {counted(len(value_counts), 'value')}, expected at least {publisher.least}")
+        raise ListFormatError(f"it has {format_count(len(value_counts), 'value')}, expected at least {publisher.least}")
     if len(value_counts) > MAX_SMALL_CHANGE and min(value_counts.values()) > 1:
         raise ListFormatError(f"it has each of its {len(value_counts):,} values twice or more: expected each once")
 
@@ -105,7 +105,7 @@ def require_no_guarded_values(checked_list: CheckedList, kind: str, service_id: 
     """Raises Unreadable for a value that nobody may block: before anything is written, and in a dry run, too."""
     for blocked_value in _find_guarded_values(checked_list.values, kind, service_id, loaded):
         raise ListFormatError(
-            f"found {shown(blocked_value.identifier)}, expected {known_good.describe_expected(blocked_value)}"
+            f"found {format_value(blocked_value.identifier)}, expected {known_good.describe_expected(blocked_value)}"
         )
 
 

@@ -17,7 +17,7 @@ from ...compile.catalogue.feeds import FOLDER as FEEDS
 from ...compile.catalogue.feeds import Feed
 from ...compile.catalogue.loading import Service
 from ...compile.reading.networks import NetworkTable, merge_networks, parse_network
-from ...report.text.wording import counted
+from ...report.text.wording import format_count
 from .believing import CheckedList
 from .chosen import LoadedCatalogue
 from .editing import FORM_ERROR, EditError, KeyContent, change_keys, parse_data
@@ -92,7 +92,9 @@ def _select_covered_networks(networks: Sequence[str], lists: Sequence[CheckedLis
         if covering_network and _is_subnet(network_text, covering_network):
             covered_networks.append(network_text)
     if not covered_networks:
-        raise ListFormatError(f"it covers none of the {counted(len(networks), 'network')} of {lists[0].publisher.of}")
+        raise ListFormatError(
+            f"it covers none of the {format_count(len(networks), 'network')} of {lists[0].publisher.of}"
+        )
     return covered_networks
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...compile.catalogue.known_good import read_known_good_lists
 from ...compile.plans.identifiers import IDENTIFIER_READERS
-from ...report.text.wording import counted
+from ...report.text.wording import format_count
 from .. import print_message
 from .chosen import LoadedCatalogue
 
@@ -45,8 +45,8 @@ def run_check(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
         for problem in found_problems:
             print_message(f"{problem.file}: {problem.service}: {problem.what}")
         names = len(read_known_good_lists(loaded.directories)[0].names)
-        services = counted(len(loaded.catalogue.services), "service")
-        print_message(f"{counted(len(found_problems), 'problem')} in {services}; {names:,} known-good names")
+        services = format_count(len(loaded.catalogue.services), "service")
+        print_message(f"{format_count(len(found_problems), 'problem')} in {services}; {names:,} known-good names")
     return FOUND_CODE if found_problems else 0
 
 

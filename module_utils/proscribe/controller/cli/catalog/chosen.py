@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...compile.catalogue.loading import Catalogue, Service
-from ...policy_errors import close_to
+from ...policy_errors import propose_similar_names
 from .. import CommandError
 
 
@@ -21,5 +21,7 @@ class LoadedCatalogue(NamedTuple):
         """A service by its id. Raises Refused for one that is not there."""
         services = self.catalogue.services
         if service_id not in services:
-            raise CommandError(f"there is no service {service_id!r} in this catalogue{close_to(service_id, services)}")
+            raise CommandError(
+                f"there is no service {service_id!r} in this catalogue{propose_similar_names(service_id, services)}"
+            )
         return services[service_id]

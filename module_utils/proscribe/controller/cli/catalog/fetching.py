@@ -13,7 +13,7 @@ from email.message import Message
 from typing import IO, NamedTuple
 
 from ....base.patterns import compile_pattern
-from ...report.text.wording import clean
+from ...report.text.wording import clean_text
 
 MAX_LIST_BYTES = 16 << 20  # bytes of a list
 SILENCE_TIMEOUT_SECONDS = 30  # seconds without a byte
@@ -103,7 +103,7 @@ def _require_whole_response(response: http.client.HTTPResponse) -> None:
         raise FetchError(f"it was answered with {response.status}, expected the whole list (200)")
     encoding = response.headers.get("Content-Encoding", "").strip() or "identity"
     if encoding.lower() != "identity":
-        raise FetchError(f"it is compressed ({clean(encoding[:20])}), which was not asked for")
+        raise FetchError(f"it is compressed ({clean_text(encoding[:20])}), which was not asked for")
     is_chunked = response.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
     if not is_chunked and not _LENGTH_PATTERN.fullmatch(response.headers.get("Content-Length", "")):
         raise FetchError("the answer does not say where it ends (Content-Length)")

@@ -90,7 +90,9 @@ def _read_content(path: Path, folder: Path) -> bytes:
     try:
         return read_plain_file(path, MAX_FILE_BYTES, within=folder)
     except PolicyError as error:
-        raise ListReadError(f"{path.relative_to(folder)}: found {error.value}, expected {error.expected}") from None
+        raise ListReadError(
+            f"{path.relative_to(folder)}: found {error.found_value}, expected {error.expected}"
+        ) from None
 
 
 def fetch_texts(source: PublicList, fetch_text: Callable[[str], str]) -> Iterator[tuple[str, str]]:

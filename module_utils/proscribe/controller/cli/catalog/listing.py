@@ -16,9 +16,9 @@ from ...compile.catalogue.freshness import ENTRY, FEED, NETWORKS, StaleEntry, fi
 from ...compile.catalogue.loading import Service
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.plans.identifiers import IDENTIFIER_READERS
-from ...report.text.command import Subcommand
-from ...report.text.layout import fitted, screen_width, table
-from ...report.text.wording import clean
+from ...report.text.command import LauncherSubcommand
+from ...report.text.layout import fit_lines, format_table, get_screen_width
+from ...report.text.wording import clean_text
 from .. import print_message
 from ..next_command import format_suggestions, propose_command
 from .chosen import LoadedCatalogue
@@ -66,7 +66,7 @@ def list_services(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int
         )
         for service in services
     ]
-    print("\n".join(table([header, *rows], screen_width())))
+    print("\n".join(format_table([header, *rows], get_screen_width())))
     return 0
 
 
@@ -135,7 +135,7 @@ def show_service(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
             f"  feed {service_feed.id}: {len(service_feed.values):,} {service_feed.kind}{agreement}, checked {service_feed.checked}"
         )
         lines += [f"  {line}" for line in _format_comparisons(service_feed.compared)]
-    print(fitted("\n".join(map(clean, lines)), screen_width()))
+    print(fit_lines("\n".join(map(clean_text, lines)), get_screen_width()))
     return 0
 
 
@@ -230,5 +230,5 @@ def _describe_refresh(stale_entry: StaleEntry, publishers: Sequence[str], argume
     options |= {"dir": arguments.dir} if arguments.dir else {}
     return [
         f"{stale_entry}; this refreshes it:",
-        *format_suggestions(propose_command("catalog", Subcommand("refresh", options, {"list": publishers}))),
+        *format_suggestions(propose_command("catalog", LauncherSubcommand("refresh", options, {"list": publishers}))),
     ]

@@ -14,7 +14,7 @@ from ...compile.catalogue.claims import find_shared_name, list_name_and_parents
 from ...compile.catalogue.loading import Service
 from ...compile.catalogue.schema import is_address_blocked
 from ...compile.reading import grammar
-from ...report.text.wording import counted
+from ...report.text.wording import format_count
 from .. import CommandError, print_message
 from .chosen import LoadedCatalogue
 from .files import write_catalogue_file
@@ -109,7 +109,8 @@ def _propose_from_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue)
         print("# No entry has names of their vendors. A new entry, or a decision of one, speaks of them:")
         print("\n".join(f"# {proposed_name.category}: {proposed_name.evidence}" for proposed_name in homeless_names))
     print_message(
-        f"{counted(len(accepted_names), 'name')} proposed, {len(homeless_names)} of them without an entry", error=True
+        f"{format_count(len(accepted_names), 'name')} proposed, {len(homeless_names)} of them without an entry",
+        error=True,
     )
     return 0
 
@@ -140,7 +141,7 @@ def _find_amendment_path(arguments: argparse.Namespace, service: Service) -> Pat
 
 def _write_amendment(path: Path, service: Service, names: list[str], sources: Sequence[str]) -> None:
     write_catalogue_file(path, format_amendment(service, names, sources))
-    print_message(f"{path}: {counted(len(names), 'name')} to add; review it, then commit", error=True)
+    print_message(f"{path}: {format_count(len(names), 'name')} to add; review it, then commit", error=True)
 
 
 def _read_text(name: str) -> str:

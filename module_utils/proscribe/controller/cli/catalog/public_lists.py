@@ -16,7 +16,7 @@ from ...compile.catalogue.kinds import GroupSchema, ListSchema, Mistake, TextSch
 from ...compile.catalogue.release import RECALL_FILE
 from ...compile.reading import grammar
 from ...compile.reading.yaml_file import Document, read_yaml
-from ...policy_errors import PolicyError, PolicyErrors, close_to
+from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from .formats import FORMATS
 
 # What lists are about. These are no categories of the catalogue: one of these may be a few services of ours.
@@ -152,11 +152,13 @@ def _find_mistakes(
                 yield (index, "paths", position), path, "a file: what is fetched has a name"
         for position, list_id in enumerate(row.get("takes_from", ())):
             if list_id not in rows_by_id and list_id not in families:
-                expected = f"the id or the family of a list{close_to(list_id, [*rows_by_id, *families])}"
+                expected = f"the id or the family of a list{propose_similar_names(list_id, [*rows_by_id, *families])}"
                 yield (index, "takes_from", position), list_id, expected
         for position, list_id in enumerate(row.get("without", ())):
             if list_id not in rows_by_id or "without" in rows_by_id[list_id]:
-                expected = f"the id of a list that leaves nothing out itself{close_to(list_id, rows_by_id)}"
+                expected = (
+                    f"the id of a list that leaves nothing out itself{propose_similar_names(list_id, rows_by_id)}"
+                )
                 yield (index, "without", position), list_id, expected
 
 

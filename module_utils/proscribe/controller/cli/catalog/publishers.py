@@ -11,7 +11,7 @@ from ...compile.catalogue.release import PUBLISHERS_FILE
 from ...compile.catalogue.schema import FLAG
 from ...compile.reading import grammar
 from ...compile.reading.yaml_file import Document, read_yaml
-from ...policy_errors import PolicyError, PolicyErrors, close_to
+from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from . import formats, formats_networks
 from .public_lists import PublicList, read_public_lists
 
@@ -117,7 +117,11 @@ def _find_mistakes(row: Mapping[str, Any], public_lists: Mapping[str, PublicList
     for position, list_id in enumerate(row["lists"]):
         public_list = public_lists.get(list_id)
         if public_list is None:
-            yield ("lists", position), list_id, f"the id of a list of recall.yml{close_to(list_id, public_lists)}"
+            yield (
+                ("lists", position),
+                list_id,
+                f"the id of a list of recall.yml{propose_similar_names(list_id, public_lists)}",
+            )
         elif not public_list.url:
             yield ("lists", position), list_id, "a list that has an address"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...compile.catalogue.loading import read_catalogue
-from ...policy_errors import PolicyErrors, close_to
+from ...policy_errors import PolicyErrors, propose_similar_names
 from .. import CommandError, print_message
 from .agreeing import make_agreement_change
 from .believing import CheckedList, check_list, require_bounded_change, require_no_guarded_values
@@ -126,7 +126,9 @@ def select_jobs(
     names_by_job = [{job.id, *(publisher.id for publisher in job.publishers)} for job in jobs]
     for list_id in list_ids:
         if not any(list_id in job_names for job_names in names_by_job):
-            raise CommandError(f"publishers.yml has no list {list_id!r}{close_to(list_id, set().union(*names_by_job))}")
+            raise CommandError(
+                f"publishers.yml has no list {list_id!r}{propose_similar_names(list_id, set().union(*names_by_job))}"
+            )
     return [
         job
         for job, job_names in zip(jobs, names_by_job, strict=True)
@@ -178,7 +180,9 @@ def compute_change(
     known_targets = feeds if first.into == "feed" else services
     if first.of not in known_targets:
         target_kind = "feed" if first.into == "feed" else "service"
-        raise ListFormatError(f"the catalogue has no {target_kind} {first.of!r}{close_to(first.of, known_targets)}")
+        raise ListFormatError(
+            f"the catalogue has no {target_kind} {first.of!r}{propose_similar_names(first.of, known_targets)}"
+        )
     feed = feeds[first.of] if first.into == "feed" else None
     days = {
         publisher["with"]: publisher["day"] for publisher in (feed.compared if feed else services[first.of].compared)

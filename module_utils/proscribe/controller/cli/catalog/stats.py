@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ...compile.catalogue.loading import Catalogue, Service
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.reading.package_names import NAMES
-from ...report.text.layout import screen_width, table
+from ...report.text.layout import format_table, get_screen_width
 from .. import print_message
 from .chosen import LoadedCatalogue
 
@@ -102,7 +102,7 @@ def run_stats(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
         (service_id, *(f"{count or '-'}" for count in service)) for service_id, service in counts_by_service.items()
     ]
     rows.append(("total", *(f"{count:,}" for count in total.values())))
-    print("\n".join(table([("service", *IdentifierCounts._fields), *rows], screen_width())))
+    print("\n".join(format_table([("service", *IdentifierCounts._fields), *rows], get_screen_width())))
     print_message(
         f"\nnothing is known of {len(unknown_services)} enforced services{': ' if unknown_services else ''}{', '.join(unknown_services)}"
     )

@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 from ....wire import installation
-from ...version import commit_of, version
+from ...version import find_version, read_commit
 from .. import CommandError
 from . import sources
 from .building import build_collection, make_file_name, pack_collection
@@ -104,13 +104,13 @@ def _read_release(root: Path, names: CollectionNames, repository: str) -> Releas
     """What the metadata say, by pyproject.toml, the tag and the commit. Raises Refused."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared_version = str(project["version"])
-    commit = commit_of(root, declared_version)
+    commit = read_commit(root, declared_version)
     if commit and commit.tag and commit.tag != f"v{declared_version}":
         expected = f"{commit.tag.removeprefix('v')} as the tag of this commit says"
         raise CommandError(f"pyproject.toml: version: found {declared_version!r}, expected {expected}")
     return ReleaseMetadata(
         names=names,
-        version=version(root),
+        version=find_version(root),
         declared_version=declared_version,
         commit_day=f"{commit.time:%Y-%m-%d}" if commit else "",
         description=project["description"],

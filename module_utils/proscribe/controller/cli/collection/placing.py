@@ -21,7 +21,7 @@ from typing import Any
 from ....wire import installation
 from ...compile.reading.plain_file import read_plain_file
 from ...policy_errors import PolicyError
-from ...report.text.wording import clean
+from ...report.text.wording import clean_text
 from .. import CommandError
 from .building import FILES_NAME, MANIFEST_NAME
 from .full_names import CollectionNames
@@ -119,7 +119,7 @@ def _describe_occupant(target: Path, names: CollectionNames) -> str:
         information = _read_json(target / MANIFEST_NAME)["collection_info"]
         collection_name = f"{information['namespace']}.{information['name']}"
         if collection_name != names.collection:
-            return f"the collection {clean(collection_name)}"
+            return f"the collection {clean_text(collection_name)}"
         files = {
             str(file_entry["name"]): file_entry.get("chksum_sha256")
             for file_entry in _read_json(target / FILES_NAME)["files"]
@@ -131,9 +131,9 @@ def _describe_occupant(target: Path, names: CollectionNames) -> str:
         if name in (MANIFEST_NAME, FILES_NAME):
             continue
         if name not in files:
-            return f"the file {clean(name)}, which the collection does not have"
+            return f"the file {clean_text(name)}, which the collection does not have"
         if path.is_symlink() or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != files[name]:
-            return f"the file {clean(name)} with changes"
+            return f"the file {clean_text(name)} with changes"
     return ""
 
 

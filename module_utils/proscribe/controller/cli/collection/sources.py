@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from ...git import git
+from ...git import run_git
 
 GIT_TIMEOUT_SECONDS = 20  # seconds for git
 # What git clones from, over HTTPS and SSH. Whoever cloned may have a name and a password in it, and SSH a port.
@@ -24,7 +24,7 @@ def find_repository_url(root: Path) -> str:
     if not (root / ".git").exists():
         return ""
     try:
-        result = git(root, "config", "--get", "remote.origin.url", patience=GIT_TIMEOUT_SECONDS)
+        result = run_git(root, "config", "--get", "remote.origin.url", timeout_seconds=GIT_TIMEOUT_SECONDS)
     except (OSError, subprocess.SubprocessError):
         return ""
     return convert_remote_to_url(result.stdout.decode(errors="replace").strip())

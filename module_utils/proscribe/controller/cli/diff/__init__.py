@@ -13,8 +13,8 @@ from ...compile.inventory.reports_place import find_reports_folder
 from ...compile.plans.departments import list_departments
 from ...compile.plans.difference import CONTROL, IDENTIFIER, PLAN, SERVICE, SETTING, PlanChange, compare_plans
 from ...compile.plans.hosts import CompiledPlans, compile_hosts
-from ...report.text.layout import paint, row, screen_width, wrap
-from ...report.text.wording import clean, counted, some
+from ...report.text.layout import apply_styles, format_table_row, get_screen_width, wrap_text
+from ...report.text.wording import clean_text, format_count, summarise_names
 from .. import inventory
 from .earlier_plans import EarlierPlans, read_earlier_plans
 from .exceptions import ExceptionChange, compare_exceptions, read_exceptions
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(make_diff_document(earlier_plans, comparison, departments), indent=2))
     else:
-        width = screen_width()
+        width = get_screen_width()
         print("\n".join(format_comparison(earlier_plans, comparison, departments, width, sys.stdout.isatty())))
     return DIFFERENT if comparison.is_different else SAME
 
@@ -188,16 +188,16 @@ def format_comparison(
 ) -> Iterator[str]:
     """The answer in lines: the short one, then each group of hosts with what changes for it."""
     changed_count = sum(len(group.hosts) for group in comparison.groups)
-    header = f"{clean(earlier_plans.name)} -> now: "
+    header = f"{clean_text(earlier_plans.name)} -> now: "
     header += (
-        f"{changed_count:,} of {counted(comparison.compared_count, 'host')} have another policy"
+        f"{changed_count:,} of {format_count(comparison.compared_count, 'host')} have another policy"
         if changed_count
-        else (f"nothing changes on {counted(comparison.compared_count, 'host')}")
+        else (f"nothing changes on {format_count(comparison.compared_count, 'host')}")
     )
-    yield from (paint(line, "bold", colours=colours) for line in wrap(header, width))
+    yield from (apply_styles(line, "bold", colours=colours) for line in wrap_text(header, width))
     summary = count_changes(change for group in comparison.groups for change in group.changes)
     if summary:
-        yield from wrap(
+        yield from wrap_text(
             "; ".join(f"{noun} {_format_counts(by_direction)}" for noun, by_direction in summary.items()), width
         )
     for hosts, description in (
@@ -205,25 +205,27 @@ def format_comparison(
         (comparison.gone_hosts, "no longer with a plan"),
     ):
         if hosts:
-            yield from wrap(f"{counted(len(hosts), 'host')} {description}: {some(hosts, MAX_NAMED_HOSTS)}", width)
+            yield from wrap_text(
+                f"{format_count(len(hosts), 'host')} {description}: {summarise_names(hosts, MAX_NAMED_HOSTS)}", width
+            )
     for note in earlier_plans.notes:
-        yield from wrap(f"note: {clean(note)}", width)
+        yield from wrap_text(f"note: {clean_text(note)}", width)
     # First, so that no long list of hosts hides a new approver where the text is cut.
     for change in comparison.exceptions:
-        yield from ("", clean(change.title))
+        yield from ("", clean_text(change.title))
         for sign, colour, texts in (("-", "red", change.removed), ("+", "green", change.added)):
             for text in texts:
-                first, *rest = wrap(clean(text), width - 4)
-                yield f"  {paint(sign, colour, colours=colours)} {first}"
+                first, *rest = wrap_text(clean_text(text), width - 4)
+                yield f"  {apply_styles(sign, colour, colours=colours)} {first}"
                 yield from (f"    {line}" for line in rest)
     for group in comparison.groups:
         department_text = ", ".join(
-            f"{clean(name)} {affected:,} of {total:,}"
+            f"{clean_text(name)} {affected:,} of {total:,}"
             for name, (affected, total) in count_department_hosts(group.hosts, departments).items()
         )
         yield ""
-        host_text = counted(len(group.hosts), "host") + (f" ({department_text})" if department_text else "")
-        yield from wrap(f"{host_text}: {some(group.hosts, MAX_NAMED_HOSTS)}", width)
+        host_text = format_count(len(group.hosts), "host") + (f" ({department_text})" if department_text else "")
+        yield from wrap_text(f"{host_text}: {summarise_names(group.hosts, MAX_NAMED_HOSTS)}", width)
         yield from _format_changes(group.changes, width, colours)
 
 
@@ -234,15 +236,15 @@ def _format_changes(changes: Sequence[PlanChange], width: int, colours: bool) ->
         first = f"  {change.control or 'all'}" if change.control != control else ""
         control = change.control
         sign, colour = _choose_sign(change)
-        lines = row(first, _format_subject(change), f"{sign} {_format_change(change)}", widths, width)
-        yield lines[0].replace(f"  {sign} ", "  " + paint(sign, colour, colours=colours) + " ", 1)
+        lines = format_table_row(first, _format_subject(change), f"{sign} {_format_change(change)}", widths, width)
+        yield lines[0].replace(f"  {sign} ", "  " + apply_styles(sign, colour, colours=colours) + " ", 1)
         yield from lines[1:]
     if (omitted_count := len(changes) - MAX_CHANGE_LINES) > 0:
-        yield f"  and {counted(omitted_count, 'more change')}; --json has them all"
+        yield f"  and {format_count(omitted_count, 'more change')}; --json has them all"
 
 
 def _format_subject(change: PlanChange) -> str:
-    return clean(change.service or change.subject or "the control")
+    return clean_text(change.service or change.subject or "the control")
 
 
 def _choose_sign(change: PlanChange) -> tuple[str, str]:
@@ -256,16 +258,16 @@ def _choose_sign(change: PlanChange) -> tuple[str, str]:
 def _format_change(change: PlanChange) -> str:
     if change.kind == SERVICE and not (change.before and change.after):
         counts = ", ".join(f"{kind} {number:,}" for kind, number in change.counts)
-        return clean(f"{change.after or f'no longer {change.before}'}{f': {counts}' if counts else ''}")
+        return clean_text(f"{change.after or f'no longer {change.before}'}{f': {counts}' if counts else ''}")
     name_texts = [
-        f"{sign}{len(names):,} ({some(names, MAX_NAMED_IDENTIFIERS)})"
+        f"{sign}{len(names):,} ({summarise_names(names, MAX_NAMED_IDENTIFIERS)})"
         for sign, names in (("+", change.added), ("-", change.removed))
         if names
     ]
     subject = f"{change.subject} " if change.service and change.subject else ""
     if name_texts:
-        return clean(subject + " ".join(name_texts))
-    return clean(f"{subject}{change.before or 'nothing'} -> {change.after or 'nothing'}")
+        return clean_text(subject + " ".join(name_texts))
+    return clean_text(f"{subject}{change.before or 'nothing'} -> {change.after or 'nothing'}")
 
 
 def _format_counts(by_direction: Mapping[str, int]) -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...report.text.wording import clean
+from ...report.text.wording import clean_text
 from .. import CommandError
 from .revision import ExtractedFiles, Repository, find_repository
 
@@ -45,7 +45,7 @@ class FilesAtRevision:
         repository = find_repository(real_path if real_path.is_dir() else real_path.parent)
         if repository is None:
             raise CommandError(
-                f"{description} {current_path} lies in no git checkout, so it has no state of {clean(self.name)}; "
+                f"{description} {current_path} lies in no git checkout, so it has no state of {clean_text(self.name)}; "
                 f"--as-now {current_path} takes it as it is now"
             )
         top = repository.top.resolve()
@@ -54,7 +54,7 @@ class FilesAtRevision:
         if earlier_path is None:
             commit = self.commits[top][:12]
             raise CommandError(
-                f"{description} {current_path} is not in {clean(self.name)} ({commit}) of {top}; --as-now {current_path} takes it as it is now"
+                f"{description} {current_path} is not in {clean_text(self.name)} ({commit}) of {top}; --as-now {current_path} takes it as it is now"
             )
         if real_path.is_dir():
             self._link_inner_repositories(real_path, earlier_path)

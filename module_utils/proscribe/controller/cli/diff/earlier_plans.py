@@ -28,7 +28,7 @@ from ...report.end.renewing import is_present_report
 from ...report.evaluation.lifts import describe_lifts
 from ...report.storage import fleet_state_file
 from ...report.storage.complete import UnknownRun, UnreadableReport, find_run, read_records, read_report
-from ...report.text.wording import clean, counted
+from ...report.text.wording import clean_text, format_count
 from .. import CommandError, inventory
 from .at_revision import FilesAtRevision
 from .exceptions import ExceptionTexts, read_exceptions
@@ -80,7 +80,7 @@ def _read_plans_of_run(directory: Path, reports: Path) -> EarlierPlans:
         for host in lifted_hosts[:MAX_NAMED_HOSTS]
     ]
     if (omitted_count := len(lifted_hosts) - MAX_NAMED_HOSTS) > 0:
-        notes.append(f"{counted(omitted_count, 'more host')} lifted since that run")
+        notes.append(f"{format_count(omitted_count, 'more host')} lifted since that run")
     return EarlierPlans(f"run {directory.name}, catalogue {run.get('catalog_version')}", hosts, plans, tuple(notes))
 
 
@@ -123,7 +123,7 @@ def _compile_plans_of_revision(
         except (PolicyErrors, CommandError) as error:
             reason = earlier_files.translate_message(str(error))
             raise CommandError(
-                f"the policy of {clean(name)} cannot be compiled by the current code:\n{reason}"
+                f"the policy of {clean_text(name)} cannot be compiled by the current code:\n{reason}"
             ) from None
         commits = earlier_files.commits
     commit_texts = [f"{top} at {commit[:12]}" for top, commit in commits.items()]

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ....base.duration import parse_duration
-from ...git import git
-from ...report.text.command import Command
-from ...report.text.wording import clean
+from ...git import run_git
+from ...report.text.command import ShellCommand
+from ...report.text.wording import clean_text
 from .. import CommandError
 
 GIT_TIMEOUT_SECONDS = 300  # seconds for one call of git
@@ -64,7 +64,7 @@ class Repository(NamedTuple):
         if not result.returncode and commit:
             return commit
         is_shallow = _run_git(self.top, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-        fetch_command = Command(("git", "-C", str(self.top), "fetch", "--unshallow")).line()
+        fetch_command = ShellCommand(("git", "-C", str(self.top), "fetch", "--unshallow")).line()
         shallow_note = (
             f"; its history is cut off (a shallow clone). This brings the rest:\n  {fetch_command}"
             if is_shallow
@@ -73,7 +73,7 @@ class Repository(NamedTuple):
         if time is not None:
             raise CommandError(f"{self.top} has no commit before {time.isoformat()}{shallow_note}")
         raise CommandError(
-            f"{clean(name)!r} is no revision of {self.top}, and no complete report of a run{shallow_note}"
+            f"{clean_text(name)!r} is no revision of {self.top}, and no complete report of a run{shallow_note}"
         )
 
     def extract_files(self, commit: str, paths: Sequence[Path], target_directory: Path) -> ExtractedFiles:
@@ -117,7 +117,7 @@ def parse_revision_time(name: str) -> datetime.datetime | None:
     try:
         return datetime.datetime.fromisoformat(name).astimezone()
     except ValueError:
-        raise CommandError(f"{clean(name)!r} is no day such as 2026-11-01, and no time") from None
+        raise CommandError(f"{clean_text(name)!r} is no day such as 2026-11-01, and no time") from None
 
 
 def find_repository(directory: Path) -> Repository | None:
@@ -209,11 +209,11 @@ def _format_git_path(path: Path) -> str:
 
 
 def _format_git_error(result: subprocess.CompletedProcess[bytes]) -> str:
-    return clean(" ".join(result.stderr.decode(errors="replace").split())[-300:])
+    return clean_text(" ".join(result.stderr.decode(errors="replace").split())[-300:])
 
 
 def _run_git(directory: Path, *arguments: str, is_isolated: bool = False) -> subprocess.CompletedProcess[bytes]:
     try:
-        return git(directory, *arguments, alone=is_isolated, patience=GIT_TIMEOUT_SECONDS)
+        return run_git(directory, *arguments, without_configuration=is_isolated, timeout_seconds=GIT_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         raise CommandError(f"git {arguments[0]} did not end within {GIT_TIMEOUT_SECONDS} s in {directory}") from None

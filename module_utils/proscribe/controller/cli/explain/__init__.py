@@ -11,9 +11,9 @@ from pathlib import Path
 from ....model.plan import CONTROLS
 from ...compile.inventory.inventory import CompileInput as Hosts
 from ...compile.plans.hosts import CompiledPlans, compile_hosts
-from ...report.text.command import Subcommand
-from ...report.text.layout import screen_width
-from ...report.text.wording import some
+from ...report.text.command import LauncherSubcommand
+from ...report.text.layout import get_screen_width
+from ...report.text.wording import summarise_names
 from .. import CommandError, inventory, print_message
 from ..next_command import format_suggestions, propose_command
 from . import expectations, facts
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(expectations.make_results_document(arguments.expect, results), indent=2))
         else:
-            print(expectations.format_results(arguments.expect, results, screen_width()))
+            print(expectations.format_results(arguments.expect, results, get_screen_width()))
         return DIFFERENT if any(result.differences for result in results) else AS_EXPECTED
     try:
         subject, groups = explain_question(question, compiled, facts_by_host)
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         colours = sys.stdout.isatty()
         if audience_note:
             print_message(audience_note)
-        print(format_explanation(subject, groups, screen_width(), colours))
+        print(format_explanation(subject, groups, get_screen_width(), colours))
     is_closed = any(group.answer in (BLOCKED, DEPENDS) for group in groups)
     return CLOSED_SOMEWHERE if is_closed else OPEN_EVERYWHERE
 
@@ -130,14 +130,14 @@ def _describe_other_kind(
         kind = "group" if word in compile_input.groups else "host"
         return f". It is a {kind} of the inventory: name what is to be explained there, with --host {word}"
     if members := sorted(service_id for service_id, service in services.items() if service.category == word):
-        return f". It is a category of services: explain one of {some(members, MAX_NAMED_HOSTS)}"
+        return f". It is a category of services: explain one of {summarise_names(members, MAX_NAMED_HOSTS)}"
     if word in CONTROLS:
         return ". It is a control: each explanation names what every control does"
     if any(word == waiver.id for waiver, _ in compiled.waivers):
         return "\n".join(
             [
                 ". It is a waiver, and this lists it:",
-                *format_suggestions(propose_command("waiver", Subcommand("list"), arguments)),
+                *format_suggestions(propose_command("waiver", LauncherSubcommand("list"), arguments)),
             ]
         )
     return ""

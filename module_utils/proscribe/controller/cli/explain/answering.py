@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ...compile.plans.hosts import CompiledPlans
 from ...compile.waivers.standing import format_moment
 from ...policy_errors import PolicyError, PolicyErrors
-from ...report.text.wording import in_words, some
+from ...report.text.wording import format_key, summarise_names
 from .. import CommandError
 from . import expectations, facts, points
 from .question import Question, parse_question
@@ -154,7 +154,9 @@ def _describe_waivers(subject: Subject, compiled: CompiledPlans, hosts: Sequence
         concerned_hosts = set(judgement.hosts).intersection(hosts)
         if judgement.why and concerned_hosts and services.intersection(waiver.services):
             host_note = (
-                "" if len(concerned_hosts) == len(hosts) else f" for {some(sorted(concerned_hosts), MAX_NAMED_HOSTS)}"
+                ""
+                if len(concerned_hosts) == len(hosts)
+                else f" for {summarise_names(sorted(concerned_hosts), MAX_NAMED_HOSTS)}"
             )
-            effect = "still waives" if judgement.is_waiving else f"waives nothing ({in_words(judgement.status)})"
+            effect = "still waives" if judgement.is_waiving else f"waives nothing ({format_key(judgement.status)})"
             yield f"waiver {waiver.id}{host_note} {effect}: {judgement.why}"

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...compile.reading.yaml_file import Document, KeyPath, read_yaml
-from ...policy_errors import PolicyError, PolicyErrors, close_to
-from ...report.text.layout import indented, row
-from ...report.text.wording import clean, counted, some
+from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
+from ...report.text.layout import format_table_row, wrap_indented_text
+from ...report.text.wording import clean_text, format_count, summarise_names
 from .reasons.reason import OFF, STATUSES
 
 SCHEMA = "proscribe/expectations/1"
@@ -79,7 +79,9 @@ def _read_rows(document: Document, known_hosts: set[str], errors: list[PolicyErr
     for hosts, answers in document.data.items():
         if hosts not in known_hosts:
             errors.append(
-                document.make_error((hosts,), hosts, f"{EVERY_HOST}, a group or a host{close_to(hosts, known_hosts)}")
+                document.make_error(
+                    (hosts,), hosts, f"{EVERY_HOST}, a group or a host{propose_similar_names(hosts, known_hosts)}"
+                )
             )
         elif not isinstance(answers, dict):
             errors.append(
@@ -110,17 +112,19 @@ def make_result(expectation: Expectation, answers: Sequence[tuple[str, tuple[str
 def format_results(file: str, results: Sequence[ExpectationResult], width: int) -> str:
     """The table: each row with what was expected, and the hosts that answer otherwise."""
     met_count = sum(not result.differences for result in results)
-    lines = [f"{clean(file)}: {met_count} of {counted(len(results), 'name')} as expected", ""]
+    lines = [f"{clean_text(file)}: {met_count} of {format_count(len(results), 'name')} as expected", ""]
     widths = (
         max(len(result.expectation.hosts) for result in results),
         max(len(result.expectation.answer) for result in results),
     )
     for expectation, differences in results:
         title = f"{expectation.name}" if not differences else f"{expectation.name}: not as expected"
-        lines += row(clean(expectation.hosts), expectation.answer, clean(title), widths, width)
+        lines += format_table_row(clean_text(expectation.hosts), expectation.answer, clean_text(title), widths, width)
         for answer, hosts, reason in differences:
-            text = " on ".join(filter(None, (answer, some(hosts, MAX_NAMED_HOSTS)))) + (f": {reason}" if reason else "")
-            lines += indented(clean(text), width)
+            text = " on ".join(filter(None, (answer, summarise_names(hosts, MAX_NAMED_HOSTS)))) + (
+                f": {reason}" if reason else ""
+            )
+            lines += wrap_indented_text(clean_text(text), width)
     return "\n".join(lines)
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ....model.plan import CONTROLS
-from ...report.text.layout import indented, paint, row, wrap
-from ...report.text.wording import clean, counted, in_words, some
-from ...report.text.wording import moment as times
+from ...report.text.layout import apply_styles, format_table_row, wrap_indented_text, wrap_text
+from ...report.text.wording import clean_text, format_count, format_key, summarise_names
+from ...report.text.wording import format_readable_time as times
 from .answering import CONCERNED_KINDS, MAX_NAMED_HOSTS, AnswerGroup
 from .reasons import DECIDING_CONTROLS
 from .reasons.reason import AUDITED, BLOCKED, DEPENDS, OFF, OPEN, STATUSES, Reason
@@ -25,7 +25,9 @@ def format_headline(subject: Subject, groups: Sequence[AnswerGroup]) -> str:
         counts[_describe_status(group.answer)] = counts.get(_describe_status(group.answer), 0) + len(group.hosts)
     total = sum(counts.values())
     services = subject.list_services(*CONCERNED_KINDS)
-    service_text = f" ({some([f'{service.name}: {service.id}' for service in services], 3)})" if services else ""
+    service_text = (
+        f" ({summarise_names([f'{service.name}: {service.id}' for service in services], 3)})" if services else ""
+    )
     if len(counts) == 1:
         (status_text,) = counts
         host_text = "on every host asked for" if total > 1 else f"on {groups[0].hosts[0]}"
@@ -33,7 +35,7 @@ def format_headline(subject: Subject, groups: Sequence[AnswerGroup]) -> str:
     else:
         answer = ", ".join(f"{status_text} on {count:,} of {total:,} hosts" for status_text, count in counts.items())
     unknown_note = "" if subject.relations else "; no service of the catalogue has it"
-    return clean(
+    return clean_text(
         f"{subject.question.text}{service_text}: policy: {answer}{unknown_note}{_format_last_seen(groups, total)}"
     )
 
@@ -44,11 +46,11 @@ def _format_last_seen(groups: Sequence[AnswerGroup], total: int) -> str:
     if not observations:
         return ""
     states = Counter(state for _, state in observations)
-    state_texts = [f"{counts:,} {in_words(state)}" for state, counts in states.most_common()]
+    state_texts = [f"{counts:,} {format_key(state)}" for state, counts in states.most_common()]
     if len(observations) < total:
         state_texts.append(f"{total - len(observations):,} never")
     if total == 1:
-        return f"; last seen {times(observations[0][0])}: {in_words(observations[0][1])}"
+        return f"; last seen {times(observations[0][0])}: {format_key(observations[0][1])}"
     return f"; last seen: {', '.join(state_texts)} (the oldest {times(min(observations)[0])})"
 
 
@@ -58,13 +60,13 @@ def _describe_status(status: str) -> str:
 
 def format_explanation(subject: Subject, groups: Sequence[AnswerGroup], width: int, colours: bool) -> str:
     """The answer as text: the short one, then each group of hosts with every control's reasons."""
-    lines = [paint(line, "bold", colours=colours) for line in wrap(format_headline(subject, groups), width)]
-    lines += [line for remark in list_remarks(subject) for line in wrap(clean(remark), width)]
+    lines = [apply_styles(line, "bold", colours=colours) for line in wrap_text(format_headline(subject, groups), width)]
+    lines += [line for remark in list_remarks(subject) for line in wrap_text(clean_text(remark), width)]
     widths = (2 + max(map(len, CONTROLS)), max(map(len, STATUSES)))
     for group in groups:
-        host_prefix = f"on {counted(len(group.hosts), 'host')}: " if len(group.hosts) > 1 else "on "
-        lines += ["", *wrap(host_prefix + some(group.hosts, MAX_NAMED_HOSTS), width)]
-        lines += indented(_describe_known_facts(group), width) if subject.kind != ADDRESS else []
+        host_prefix = f"on {format_count(len(group.hosts), 'host')}: " if len(group.hosts) > 1 else "on "
+        lines += ["", *wrap_text(host_prefix + summarise_names(group.hosts, MAX_NAMED_HOSTS), width)]
+        lines += wrap_indented_text(_describe_known_facts(group), width) if subject.kind != ADDRESS else []
         for control, answer in group.controls.items():
             is_decisive = subject.kind in (NAME, ADDRESS) and control in DECIDING_CONTROLS[NAME]
             reasons = answer.reasons or [Reason(answer.status, _format_no_match(subject))] * is_decisive
@@ -72,14 +74,16 @@ def format_explanation(subject: Subject, groups: Sequence[AnswerGroup], width: i
             for reason in reasons:
                 status_note = "" if reason.status == answer.status else f"({reason.status}) "
                 status = answer.status if control_label else ""
-                row_lines = row(control_label, status, status_note + clean(reason.text), widths, width)
+                row_lines = format_table_row(
+                    control_label, status, status_note + clean_text(reason.text), widths, width
+                )
                 lines += [_mark_status_colour(row_lines[0], status, colours), *row_lines[1:]]
                 control_label = ""
         if group.point_answers:
             point_text = ", ".join(map(str, group.point_answers))
-            lines += indented(f"also given to: {clean(point_text)}", width)
-        lines += indented(_describe_lifts(group), width) if group.lifted_hosts else []
-        lines += [line for note in group.notes for line in indented(clean(note), width)]
+            lines += wrap_indented_text(f"also given to: {clean_text(point_text)}", width)
+        lines += wrap_indented_text(_describe_lifts(group), width) if group.lifted_hosts else []
+        lines += [line for note in group.notes for line in wrap_indented_text(clean_text(note), width)]
     return "\n".join(lines)
 
 
@@ -103,9 +107,11 @@ def _describe_known_facts(group: AnswerGroup) -> str:
 
 def _describe_lifts(group: AnswerGroup) -> str:
     """Say of which hosts of a group the ban was lifted, so that the policy is not in effect there."""
-    host_texts = [f"{clean(host)}: {clean(lift_text)}" for host, lift_text in group.lifted_hosts[:MAX_NAMED_HOSTS]]
+    host_texts = [
+        f"{clean_text(host)}: {clean_text(lift_text)}" for host, lift_text in group.lifted_hosts[:MAX_NAMED_HOSTS]
+    ]
     more_note = (
-        [f"and {counted(len(group.lifted_hosts) - MAX_NAMED_HOSTS, 'more host')}"]
+        [f"and {format_count(len(group.lifted_hosts) - MAX_NAMED_HOSTS, 'more host')}"]
         if len(group.lifted_hosts) > MAX_NAMED_HOSTS
         else []
     )
@@ -118,7 +124,7 @@ def _format_no_match(subject: Subject) -> str:
 
 def _mark_status_colour(line: str, status: str, colours: bool) -> str:
     return (
-        line.replace(f" {status}", " " + paint(status, STATUS_COLOURS[status], colours=colours), 1)
+        line.replace(f" {status}", " " + apply_styles(status, STATUS_COLOURS[status], colours=colours), 1)
         if status in STATUS_COLOURS
         else line
     )

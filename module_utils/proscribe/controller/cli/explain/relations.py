@@ -16,8 +16,8 @@ from ...compile.catalogue.feeds import Feed
 from ...compile.catalogue.loading import Catalogue, Service
 from ...compile.plans.identifiers import is_below
 from ...compile.reading import grammar
-from ...policy_errors import close_to
-from ...report.text.wording import some
+from ...policy_errors import propose_similar_names
+from ...report.text.wording import summarise_names
 from .. import CommandError
 from . import file_names
 from .question import Question
@@ -104,7 +104,7 @@ def find_subject(question: Question, catalogue: Catalogue) -> Subject:
         return Subject(EXTENSION, question, ())
     raise CommandError(
         f"{question.text!r} is neither a service nor a program of the catalogue, nor a host name with a dot in it"
-        f"{close_to(possible_id, catalogue.services)}"
+        f"{propose_similar_names(possible_id, catalogue.services)}"
     )
 
 
@@ -137,7 +137,9 @@ def _describe_open_names(subject: Subject) -> list[str]:
     if sharing_names:
         others_note = f" ({SHARED_NAMES[nearest]})" if nearest else ""
         verb, owner_text = ("uses", "its entry does") if len(sharing_names) == 1 else ("use", "their entries do")
-        lines.append(f"{some(sharing_names, 3)} {verb} it, and so do others{others_note}: {owner_text} not block it.")
+        lines.append(
+            f"{summarise_names(sharing_names, 3)} {verb} it, and so do others{others_note}: {owner_text} not block it."
+        )
     if host in NEVER_BLOCKED:
         lines.append(f"It stands for {SHARED_NAMES[NEVER_BLOCKED[host]]}: no service may block the whole of {host}.")
     elif nearest and not sharing_names:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from ....wire import installation
 from ...compile.inventory.inventory import CompileInput
 from ...compile.plans.hosts import compile_hosts
-from ...report.text.command import Command
-from ...version import own
+from ...report.text.command import ShellCommand
+from ...version import get_own_version
 from .. import CommandError, print_message
 from ..explain import facts
 from ..explain.answering import explain_question
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         placing.write_files(staging_directory, {name: text.encode() for name, text in tables.texts.items()})
         placing.move_files(staging_directory, directory)
     print_message(f"made {directory}; every control only audits. README.md has what comes next:")
-    command = Command(("cd", arguments.directory)).line()
+    command = ShellCommand(("cd", arguments.directory)).line()
     print(*(f"  {line}" for line in [command, *repository.list_next_commands(answers, folder)]), sep="\n", flush=True)
     for line in _list_notes(answers, folder, tables.omitted):
         print_message(f"proscribe: {line}", error=True)
@@ -117,7 +117,7 @@ def _get_today() -> datetime.date:
 def _make_requirement(answers: SetupAnswers) -> tuple[Mapping[str, str], Mapping[str, bytes]]:
     """The entry of requirements.yml that installs this very version, and the files that it needs. Raises Refused."""
     if answers.source:
-        return {"name": answers.source, "type": "git", "version": f"v{own()}"}, {}
+        return {"name": answers.source, "type": "git", "version": f"v{get_own_version()}"}, {}
     if installation.COLLECTION:
         raise CommandError(
             "--source: found nothing, expected the git repository of the collection, as you installed it"

@@ -22,9 +22,9 @@ from ...compile.reading.values import make_choice_reader, read_day, read_line
 from ...compile.restrictions import RESTRICTIONS
 from ...compile.restrictions.schedule_values import read_repository
 from ...compile.restrictions.tenant_values import read_tenants
-from ...policy_errors import Described, Expected, PolicyError, PolicyErrors, close_to
-from ...report.text.wording import some
-from ...ssh_signatures import PATIENCE
+from ...policy_errors import DescribedValue, PolicyError, PolicyErrors, UnexpectedValue, propose_similar_names
+from ...report.text.wording import summarise_names
+from ...ssh_signatures import TIMEOUT_SECONDS
 from .. import CommandError, print_message
 from ..waiver.asking import ask_question
 from . import existing
@@ -90,7 +90,7 @@ class SetupQuestion(NamedTuple):
 def parse_one_line(text: str) -> str:
     """One line that is not empty."""
     if not read_line(text).strip():
-        raise Expected("", text, "one line of text")
+        raise UnexpectedValue("", text, "one line of text")
     return text.strip()
 
 
@@ -98,11 +98,15 @@ def parse_department(text: str) -> NewDepartment:
     """`press=press01,press02`, or `press` alone."""
     name, _, hosts = text.partition("=")
     if not GROUP_PATTERN.fullmatch(name) or name in NO_DEPARTMENT:
-        raise Expected("", name, "a group's name: letters, digits and _, no digit first, such as press=press01,press02")
+        raise UnexpectedValue(
+            "", name, "a group's name: letters, digits and _, no digit first, such as press=press01,press02"
+        )
     host_names = tuple(host.strip() for host in hosts.split(",")) if hosts else ()
     for host in host_names:
         if not HOST_PATTERN.fullmatch(host) or host == name:
-            raise Expected("", host, "hosts with commas between them, as Ansible reaches them: press=press01,press02")
+            raise UnexpectedValue(
+                "", host, "hosts with commas between them, as Ansible reaches them: press=press01,press02"
+            )
     return NewDepartment(name, host_names)
 
 
@@ -110,15 +114,17 @@ def parse_group(text: str, groups: Mapping[str, object] | None) -> NewDepartment
     """Read a department that is a group of the inventory; `groups` is None where the inventory could not be read."""
     name, has_hosts, _ = text.partition("=")
     if has_hosts:
-        raise Expected(name, Described("hosts"), "none, since --inventory has them")
+        raise UnexpectedValue(name, DescribedValue("hosts"), "none, since --inventory has them")
     names = sorted(set(groups or ()) - set(NO_DEPARTMENT))
     if groups is not None and name not in names:
         expected = (
-            f"a group of the inventory: {some(names, MAX_NAMED_GROUPS)}" if names else "no department: it has no group"
+            f"a group of the inventory: {summarise_names(names, MAX_NAMED_GROUPS)}"
+            if names
+            else "no department: it has no group"
         )
-        raise Expected("", name, f"{expected}{close_to(name, names)}")
+        raise UnexpectedValue("", name, f"{expected}{propose_similar_names(name, names)}")
     if not existing.GROUP_PATTERN.fullmatch(name):
-        raise Expected("", name, "a group whose name has letters, digits, and _ . - only")
+        raise UnexpectedValue("", name, "a group whose name has letters, digits, and _ . - only")
     return NewDepartment(name, ())
 
 
@@ -129,8 +135,8 @@ def parse_tenant(text: str) -> tuple[str, str | TenantEntry]:
     entry = {"id": tenant_id, "domains": domains} if domains and provider == "microsoft" else name
     try:
         (tenant_entry,) = read_tenants({provider: [entry]})[provider]
-    except Expected as error:
-        raise Expected("", error.value, error.expected) from None
+    except UnexpectedValue as error:
+        raise UnexpectedValue("", error.found_value, error.expected) from None
     return provider, tenant_entry
 
 
@@ -146,15 +152,17 @@ def parse_approver(text: str, departments: Sequence[str] | None = None) -> Appro
         or not name.isprintable()
         or (has_department and not existing.GROUP_PATTERN.fullmatch(department_name))
     ):
-        raise Expected(
+        raise UnexpectedValue(
             "", approver_text, "a name without spaces and quotes, such as chan.tai.man or press:chan.tai.man"
         )
     if department_name and departments is not None and department_name not in departments:
         none_named = f"a department that --department names, or the name alone for all hosts: {name}"
         expected = (
-            f"one of {', '.join(departments)}{close_to(department_name, departments)}" if departments else none_named
+            f"one of {', '.join(departments)}{propose_similar_names(department_name, departments)}"
+            if departments
+            else none_named
         )
-        raise Expected("", department_name, expected)
+        raise UnexpectedValue("", department_name, expected)
     return Approver(department_name, name, read_public_key(Path(file)) if file else "")
 
 
@@ -164,15 +172,15 @@ def read_public_key(file: Path) -> str:
     try:
         content = read_plain_file(file.expanduser(), MAX_KEY_BYTES)
     except PolicyError as error:
-        raise Expected("", str(file), f"{expected}; found {error.value} there") from None
+        raise UnexpectedValue("", str(file), f"{expected}; found {error.found_value} there") from None
     match = PUBLIC_KEY_PATTERN.fullmatch(content.decode("utf-8", "replace"))
     key_tool = shutil.which("ssh-keygen")
     if key_tool is None:
         raise CommandError("keys cannot be checked: there is no ssh-keygen on this controller (package openssh-client)")
     key = f"{match[1]} {match[2]}" if match else ""
     command = [key_tool, "-l", "-f", "/dev/stdin"]
-    if not key or subprocess.run(command, input=key.encode(), capture_output=True, timeout=PATIENCE).returncode:
-        raise Expected("", str(file), f"{expected}; it holds something else")
+    if not key or subprocess.run(command, input=key.encode(), capture_output=True, timeout=TIMEOUT_SECONDS).returncode:
+        raise UnexpectedValue("", str(file), f"{expected}; it holds something else")
     return key
 
 
@@ -253,8 +261,8 @@ def read_answers(arguments: argparse.Namespace, today: datetime.date) -> SetupAn
             answers[name] = (
                 tuple(dict.fromkeys(values) if question.are_words else values) if question.is_repeatable else values[0]
             )
-        except Expected as error:
-            errors.append(PolicyError(f"--{question.option}", error.key, error.value, error.expected))
+        except UnexpectedValue as error:
+            errors.append(PolicyError(f"--{question.option}", error.key, error.found_value, error.expected))
     if errors or (errors := list(_find_conflicts(answers))):
         raise PolicyErrors(errors)
     return SetupAnswers(**answers)
@@ -299,7 +307,7 @@ def _make_group_question(department: SetupQuestion, directory: Path, source: str
     clear_departments = existing.find_clear_departments(groups or {})
     names = sorted(set(groups or ()) - set(NO_DEPARTMENT))
     return department._replace(
-        text=f"Which groups are departments ({some(names, MAX_NAMED_GROUPS)}); an empty line ends them",
+        text=f"Which groups are departments ({summarise_names(names, MAX_NAMED_GROUPS)}); an empty line ends them",
         parse=lambda text: parse_group(text, groups),
         default=",".join(clear_departments),
         is_prompted=bool(names) and not clear_departments,
@@ -329,8 +337,8 @@ def _request_answers(question: SetupQuestion) -> list[Any]:
             if not typed_text and (answers or question.default is not None):
                 return answers or _parse_default(question)
             answers += _parse_answer(question, typed_text)
-        except Expected as error:
-            print_message(str(PolicyError("", "", error.value, error.expected)), error=True)
+        except UnexpectedValue as error:
+            print_message(str(PolicyError("", "", error.found_value, error.expected)), error=True)
             continue
         if not question.is_repeatable:
             return answers
@@ -343,7 +351,10 @@ def _find_conflicts(answers: Mapping[str, Any]) -> Iterator[PolicyError]:
     for new_department in departments:
         if not new_department.hosts and not answers["inventory"]:
             yield PolicyError(
-                "--department", new_department.name, Described("no host"), f"at least one: {new_department.name}=HOST"
+                "--department",
+                new_department.name,
+                DescribedValue("no host"),
+                f"at least one: {new_department.name}=HOST",
             )
         if names.count(new_department.name) > 1 or any(
             new_department.name in other_department.hosts for other_department in departments

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...compile.inventory.inventory import CompileInput
 from ...compile.plans.departments import NO_DEPARTMENT, find_outermost_groups
-from ...policy_errors import Expected
+from ...policy_errors import UnexpectedValue
 from .. import inventory
 
 POLICY_FOLDER = "inventory/prod"  # of the policy, as the example has it
@@ -40,16 +40,16 @@ def read_source(typed_path: str, directory: Path) -> str:
     ]
     path = next((place for place in places if place.exists()), None)
     if path is None:
-        raise Expected(
+        raise UnexpectedValue(
             "", typed_path, f"an inventory in {directory}, or a path from here: a file, a folder or a script"
         )
     if path.is_dir() and (directory / FALLBACK_FOLDER).resolve().is_relative_to(path.resolve()):
-        raise Expected(
+        raise UnexpectedValue(
             "", typed_path, f"a folder that has inventories only: it would have the policy of {directory}, too"
         )
     source = str(path.relative_to(directory) if path.is_relative_to(directory) else path)
     if not SOURCE_PATTERN.fullmatch(source) or not source.isprintable() or source != source.strip():
-        raise Expected("", source, "a path that ansible.cfg can name: no comma, quote, or any of ; # $ % { } `")
+        raise UnexpectedValue("", source, "a path that ansible.cfg can name: no comma, quote, or any of ; # $ % { } `")
     return source
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ...report.text.wording import some
+from ...report.text.wording import summarise_names
 from .. import CommandError
 from ..whole_file import write_file_atomically
 
@@ -27,7 +27,7 @@ def refuse_existing(directory: Path, names: Iterable[str]) -> None:
                 raise CommandError(f"{parent}: found a link or a file, expected a directory, or nothing")
     if existing_paths:
         raise CommandError(
-            f"{some(existing_paths, MAX_NAMED_FILES)}: there already; nothing was written, since no file is overwritten"
+            f"{summarise_names(existing_paths, MAX_NAMED_FILES)}: there already; nothing was written, since no file is overwritten"
         )
 
 

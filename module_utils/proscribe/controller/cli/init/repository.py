@@ -21,7 +21,7 @@ from ....model.types.plan import TenantEntry
 from ....wire import installation
 from ...compile.restrictions import PREFIX, RESTRICTIONS
 from ...compile.waivers.signatures import NAMESPACE
-from ...report.text.command import Command
+from ...report.text.command import ShellCommand
 from .answers import SetupAnswers
 from .existing import POLICY_FOLDER
 from .yaml_text import LiteralText, format_yaml, read_comments
@@ -199,7 +199,7 @@ def list_next_commands(answers: SetupAnswers, folder: str = POLICY_FOLDER) -> li
     if not installation.COLLECTION:
         sources = filter(None, (answers.inventory, f"{folder}/hosts.yml"))
         options = [argument for source in sources for argument in ("-i", source)]
-        schedule_command = Command(("sudo", installation.LAUNCHER_PATH, "schedule", *options)).line()
+        schedule_command = ShellCommand(("sudo", installation.LAUNCHER_PATH, "schedule", *options)).line()
     collection = installation.COLLECTION or EXAMPLE_COLLECTION
     return [
         "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt",

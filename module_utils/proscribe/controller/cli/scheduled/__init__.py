@@ -30,10 +30,10 @@ from ...report.notification import (
 )
 from ...report.storage import requests_file
 from ...report.storage.complete import read_records, read_report
-from ...report.text.command import Call
-from ...waiting import holder, locked
+from ...report.text.command import RunCall
+from ...waiting import describe_holder, lock_file
 from .. import CommandError, inventory, print_message
-from .exit_codes import LIST_REFUSED, NO_REPORT, NOT_SENT, NOT_WRITTEN, REFUSED_EXIT_CODE
+from .exit_codes import LIST_REFUSED_CODE, NO_REPORT, NOT_SENT, NOT_WRITTEN, REFUSED_EXIT_CODE
 from .exports import update_exports
 from .sending import parse_inventory_arguments, send_notification
 from .unended import find_closing_run, find_newest_run, report_failed_run
@@ -132,7 +132,7 @@ def refresh_catalogue(options: Sequence[str]) -> int:
         return 0
     print(message.subject, message.text, sep="\n", flush=True)
     is_sent = send_notification(message, options)
-    return LIST_REFUSED if not is_complete else 0 if is_sent else NOT_SENT
+    return LIST_REFUSED_CODE if not is_complete else 0 if is_sent else NOT_SENT
 
 
 def find_reports_directory(options: Sequence[str]) -> Path:
@@ -168,7 +168,7 @@ def make_request_notifications(
         return None, []
     if not new_requests:
         return None, []
-    command = Call.of(run).command("requests", run["inventory"] or ()).line()
+    command = RunCall.read_run_call(run).make_inventory_command("requests", run["inventory"] or ()).line()
     return request_news.make_request_notification(new_requests, departments, command), request_news.make_head_mails(
         new_requests, departments, command
     )
@@ -196,9 +196,9 @@ def _lock_scheduled_runs(reports: Path) -> Iterator[None]:
         raise CommandError(str(error)) from None
     descriptor = os.open(reports, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if not locked(descriptor, 0):
+        if not lock_file(descriptor, 0):
             raise CommandError(
-                f"another scheduled run is under way (it has the lock of {reports}): {holder(descriptor)}"
+                f"another scheduled run is under way (it has the lock of {reports}): {describe_holder(descriptor)}"
             )
         yield
     finally:

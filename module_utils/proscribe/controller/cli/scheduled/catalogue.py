@@ -16,7 +16,7 @@ from ...compile.catalogue.loading import read_catalogue
 from ...compile.inventory.policy_folders import find_catalogue_folders
 from ...compile.plans.policy import read_all_restrictions
 from ...report.notification import Notification, QuotedLines, build_notification
-from ...report.text.wording import counted
+from ...report.text.wording import format_count
 from .. import CommandError, inventory
 from ..catalog.chosen import LoadedCatalogue
 from ..catalog.obtaining import FetchPublisher, cache_fetches, fetch_published_list
@@ -151,7 +151,7 @@ def _format_outcomes(outcomes: Sequence[RefreshOutcome]) -> list[str]:
     unchanged_count = len(outcomes) - len(notable_outcomes)
     lines = [line for outcome in notable_outcomes for line in describe_outcome(outcome)]
     return (
-        [*lines, f"{counted(unchanged_count, 'list')} unchanged: only the days of checking are new"]
+        [*lines, f"{format_count(unchanged_count, 'list')} unchanged: only the days of checking are new"]
         if unchanged_count
         else lines
     )
@@ -167,7 +167,7 @@ def _make_notification(
     if not branch and not refused_ids:
         return None
     subject_parts = [
-        f"{counted(len(changed_ids), 'list')} changed",
+        f"{format_count(len(changed_ids), 'list')} changed",
         *([f"{len(refused_ids)} refused"] if refused_ids else []),
     ]
     lines: list[str | QuotedLines] = [QuotedLines(_format_outcomes(outcomes), "Publishers list:")]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ....host.programs.guarding.guard import REFUSED_EXIT_CODE
-from ...schedule.units import LIST_REFUSED
+from ...schedule.units import LIST_REFUSED_CODE
 
-__all__ = ["LIST_REFUSED", "NOT_SENT", "NOT_WRITTEN", "NO_REPORT", "REFUSED_EXIT_CODE", "REPORTED_CODES"]
+__all__ = ["LIST_REFUSED_CODE", "NOT_SENT", "NOT_WRITTEN", "NO_REPORT", "REFUSED_EXIT_CODE", "REPORTED_CODES"]
 
 NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then reports that
 NOT_SENT = 76  # all went well but for the notice

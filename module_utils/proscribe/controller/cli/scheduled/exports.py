@@ -16,7 +16,7 @@ from ...compile.restrictions.points import FedExport
 from ...policy_errors import PolicyErrors
 from ...report.notification import Notification, build_notification
 from ...report.storage.complete import read_report
-from ...report.text.wording import counted
+from ...report.text.wording import format_count
 from .. import CommandError, inventory
 from .sending import parse_inventory_arguments
 
@@ -74,8 +74,8 @@ def make_export_notification(
             lines.append(
                 f"  {renewed_export['directory']} ({renewed_export['format']}{group_note}): {renewed_export['why']}{more_note}"
             )
-    subject_parts = [f"{counted(len(failed_exports), 'export')} not written"] if failed_exports else []
-    subject_parts += [f"{counted(len(written_exports), 'export')} written again"] if written_exports else []
+    subject_parts = [f"{format_count(len(failed_exports), 'export')} not written"] if failed_exports else []
+    subject_parts += [f"{format_count(len(written_exports), 'export')} written again"] if written_exports else []
     return build_notification(
         f"Proscribe: {', '.join(subject_parts)}", lines, written=[*written_exports], not_written=[*failed_exports]
     )

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...git import git
-from ...report.text.wording import clean
+from ...git import run_git
+from ...report.text.wording import clean_text
 from .. import CommandError
 
 GIT_TIMEOUT_SECONDS = 120  # seconds for one call of git
@@ -54,7 +54,7 @@ def _has_branch(top: Path, branch: str) -> bool:
 def _run_git(top: Path, *arguments: str, environment: Mapping[str, str] | None = None, content: bytes = b"") -> str:
     result = _run_git_process(top, *arguments, environment=environment, content=content)
     if result.returncode:
-        error_text = clean(" ".join(result.stderr.decode(errors="replace").split())[-300:])
+        error_text = clean_text(" ".join(result.stderr.decode(errors="replace").split())[-300:])
         raise CommandError(f"git {arguments[0]} in {top}: {error_text}")
     return result.stdout.decode("ascii", errors="replace").strip()
 
@@ -63,8 +63,12 @@ def _run_git_process(
     top: Path, *arguments: str, environment: Mapping[str, str] | None = None, content: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
     try:
-        return git(
-            top, *arguments, patience=GIT_TIMEOUT_SECONDS, content=content, more={**_IDENTITY, **(environment or {})}
+        return run_git(
+            top,
+            *arguments,
+            timeout_seconds=GIT_TIMEOUT_SECONDS,
+            input_bytes=content,
+            extra_environment={**_IDENTITY, **(environment or {})},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandError(f"git {arguments[0]} in {top}: {error}") from None

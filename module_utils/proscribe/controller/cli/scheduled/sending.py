@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from ....wire import installation
 from ...report.notification import Notification
-from ...report.text.wording import clean
+from ...report.text.wording import clean_text
 from .. import inventory
 
 MAX_SHOWN_LINES = 12  # of each output of the playbook that could not send
@@ -44,7 +44,7 @@ def send_notification(
         print("proscribe: the notification could not be sent:", file=sys.stderr)
         # Ansible prints how a task failed on stdout, and why it could not start on stderr.
         lines = [*result.stdout.splitlines()[-MAX_SHOWN_LINES:], *result.stderr.splitlines()[-MAX_SHOWN_LINES:]]
-        print(*(clean(line) for line in lines if line.strip()), sep="\n", file=sys.stderr)
+        print(*(clean_text(line) for line in lines if line.strip()), sep="\n", file=sys.stderr)
     return result.returncode == 0
 
 

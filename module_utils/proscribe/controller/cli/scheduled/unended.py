@@ -18,7 +18,7 @@ from ...report.evaluation.verdict import NOTHING_EXIT
 from ...report.notification import Notification, QuotedLines, build_notification
 from ...report.storage.complete import NEWEST, UnknownRun, UnreadableReport, find_run, read_records, read_report
 from ...report.storage.files import JOURNAL_FILE, PARTIAL_SUFFIX, open_report_file, replace_file
-from ...report.text.wording import counted
+from ...report.text.wording import format_count
 from .exit_codes import NO_REPORT, NOT_SENT, REPORTED_CODES
 from .sending import send_notification
 
@@ -75,7 +75,7 @@ def make_failure_notification(
         answered_count = 0
     elif partial_report:
         lines.append(
-            f"Until then {counted(answered_count, 'host')} had answered; what they said is in {partial_report}."
+            f"Until then {format_count(answered_count, 'host')} had answered; what they said is in {partial_report}."
         )
     lines += ["It does not show the state of the hosts.", f"Its log: journalctl -u {DRIFT_UNIT}.service"]
     if log:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-from ...report.text.wording import clean
+from ...report.text.wording import clean_text
 from .. import CommandError
 
 
@@ -31,7 +31,7 @@ def ask_missing_options(
 
 def ask_question(question: str) -> str:
     """What somebody types in reply. Raises Refused at the end of the input."""
-    print(f"{clean(question)}: ", end="", file=sys.stderr, flush=True)
+    print(f"{clean_text(question)}: ", end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     if not line:
         print(file=sys.stderr)

@@ -15,8 +15,8 @@ from ...compile.plans.policy import read_all_restrictions
 from ...compile.waivers.document import WaiverFileError, read_waiver
 from ...compile.waivers.reading import JudgedWaiver
 from ...compile.waivers.waiver import Waiver
-from ...files import naming
-from ...policy_errors import PolicyError, close_to
+from ...files import name_file_in_errors
+from ...policy_errors import PolicyError, propose_similar_names
 from .. import CommandError
 
 NEW_FILE_MODE = 0o644
@@ -29,7 +29,7 @@ def find_waiver(waiver_id: str, judged_waivers: Sequence[JudgedWaiver]) -> Judge
         if judged_waiver.waiver.id == name:
             return judged_waiver
     waiver_ids = [judged_waiver.waiver.id for judged_waiver in judged_waivers]
-    raise CommandError(f"there is no waiver {name!r} in this inventory{close_to(name, waiver_ids)}")
+    raise CommandError(f"there is no waiver {name!r} in this inventory{propose_similar_names(name, waiver_ids)}")
 
 
 def find_new_waiver_folder(compile_input: CompileInput) -> Path:
@@ -49,14 +49,16 @@ def check_waiver_content(content: bytes, path: Path) -> Waiver:
     """The waiver that a content would be at that path. Raises Malformed, which names the path."""
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, path.name)
-        with naming(candidate):
+        with name_file_in_errors(candidate):
             candidate.write_bytes(content)
         try:
             waiver = read_waiver(candidate)
         except WaiverFileError as malformed:
             candidate_path = str(candidate)
             errors = [
-                PolicyError(error.where.replace(candidate_path, str(path)), error.key, error.value, error.expected)
+                PolicyError(
+                    error.location.replace(candidate_path, str(path)), error.key, error.found_value, error.expected
+                )
                 for error in malformed.errors
             ]
             named_waiver = malformed.malformed_waiver
@@ -91,7 +93,7 @@ def _write_beside(path: Path, content: bytes, mode: int) -> Iterator[Path]:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix="~", dir=path.parent)
     temporary_path = Path(name)
     try:
-        with naming(path), os.fdopen(descriptor, "wb") as stream:
+        with name_file_in_errors(path), os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             os.fchmod(stream.fileno(), mode)
             stream.flush()

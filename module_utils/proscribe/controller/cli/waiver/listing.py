@@ -18,8 +18,8 @@ from ...compile.waivers.standing import format_moment, rank_by_urgency
 from ...report.evaluation.lifts import Lifts
 from ...report.evaluation.lifts import describe_lifts as in_words_of_lifts
 from ...report.storage.fleet_state_file import read_lifts
-from ...report.text.layout import cells, paint, row, screen_width
-from ...report.text.wording import clean, counted, in_words, some
+from ...report.text.layout import apply_styles, format_table_row, get_screen_width, measure_columns
+from ...report.text.wording import clean_text, format_count, format_key, summarise_names
 from .. import inventory, print_message
 
 SCHEMA = "proscribe/waivers/1"
@@ -133,7 +133,7 @@ def _print_waivers(
     elif not judged_waivers:
         print_message(empty_message)
     else:
-        print(format_waiver_table(judged_waivers, now, screen_width(), sys.stdout.isatty(), lifts))
+        print(format_waiver_table(judged_waivers, now, get_screen_width(), sys.stdout.isatty(), lifts))
 
 
 def _count_seconds_left(judged_waiver: JudgedWaiver, now: datetime.datetime) -> int:
@@ -148,7 +148,7 @@ def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> 
     remaining = end - now
     if remaining < datetime.timedelta(days=1):
         return format_duration(remaining.total_seconds())
-    return counted(count_calendar_days(now, end), "day")
+    return format_count(count_calendar_days(now, end), "day")
 
 
 def list_lifted_hosts(judged_waiver: JudgedWaiver, lifts: Lifts) -> list[str]:
@@ -167,28 +167,28 @@ def format_waiver_table(
     """The waivers as text, in the order given."""
     waiving_count = sum(judged_waiver.judgement.is_waiving for judged_waiver in judged_waivers)
     overdue_count = sum(judged_waiver.judgement.is_review_overdue for judged_waiver in judged_waivers)
-    header = [counted(len(judged_waivers), "waiver"), f"{waiving_count:,} in force"]
+    header = [format_count(len(judged_waivers), "waiver"), f"{waiving_count:,} in force"]
     ending_count = sum(_is_ending_soon(judged_waiver, now, SOON_PERIOD) for judged_waiver in judged_waivers)
     header += [f"{overdue_count:,} to be reviewed"] * bool(overdue_count)
     header += [
         f"{ending_count:,} {'ends' if ending_count == 1 else 'end'} within {format_duration(SOON_PERIOD.total_seconds())}"
     ] * bool(ending_count)
-    lines = [paint(": ".join([header[0], ", ".join(header[1:])]), "bold", colours=colours), ""]
-    status_texts = [in_words(judged_waiver.judgement.status) for judged_waiver in judged_waivers]
-    waiver_ids = [clean(judged_waiver.waiver.id) for judged_waiver in judged_waivers]
-    widths = (min(max(map(cells, waiver_ids)), width // 3), max(map(cells, status_texts)))
+    lines = [apply_styles(": ".join([header[0], ", ".join(header[1:])]), "bold", colours=colours), ""]
+    status_texts = [format_key(judged_waiver.judgement.status) for judged_waiver in judged_waivers]
+    waiver_ids = [clean_text(judged_waiver.waiver.id) for judged_waiver in judged_waivers]
+    widths = (min(max(map(measure_columns, waiver_ids)), width // 3), max(map(measure_columns, status_texts)))
     for judged_waiver, waiver_id, status_text in zip(judged_waivers, waiver_ids, status_texts):
-        first, *rest = row(
+        first, *rest = format_table_row(
             waiver_id,
             status_text,
-            clean(describe_waiver(judged_waiver, now) + _describe_lifts(judged_waiver, lifts or {})),
+            clean_text(describe_waiver(judged_waiver, now) + _describe_lifts(judged_waiver, lifts or {})),
             widths,
             width,
         )
         lines += [
             first.replace(
                 f" {status_text}",
-                " " + paint(status_text, WAIVING_COLOURS[judged_waiver.judgement.is_waiving], colours=colours),
+                " " + apply_styles(status_text, WAIVING_COLOURS[judged_waiver.judgement.is_waiving], colours=colours),
                 1,
             ),
             *rest,
@@ -202,22 +202,28 @@ def _describe_lifts(judged_waiver: JudgedWaiver, lifts: Lifts) -> str:
     if not hosts:
         return ""
     lift_note = f" ({in_words_of_lifts(lifts[hosts[0]])})" if len(hosts) == 1 else ""
-    return f". It has nothing to waive on {some(hosts, 3)}, where the ban is lifted{lift_note}"
+    return f". It has nothing to waive on {summarise_names(hosts, 3)}, where the ban is lifted{lift_note}"
 
 
 def describe_waiver(judged_waiver: JudgedWaiver, now: datetime.datetime) -> str:
     """Who may do what where until when, and what is wrong with it."""
     waiver, judgement = judged_waiver
-    groups = [f"the members of {some(waiver.posix_groups, 3)}"] if waiver.posix_groups else []
-    beneficiaries = " and ".join([*([some(waiver.users, 3)] if waiver.users else []), *groups]) or "everybody"
-    scope_parts = [some(waiver.services, 4)]
+    groups = [f"the members of {summarise_names(waiver.posix_groups, 3)}"] if waiver.posix_groups else []
+    beneficiaries = (
+        " and ".join([*([summarise_names(waiver.users, 3)] if waiver.users else []), *groups]) or "everybody"
+    )
+    scope_parts = [summarise_names(waiver.services, 4)]
     scope_parts += [
-        f"only {key[:-1]} {some(getattr(waiver, key), 3)}" for key in ("versions", "paths") if getattr(waiver, key)
+        f"only {key[:-1]} {summarise_names(getattr(waiver, key), 3)}"
+        for key in ("versions", "paths")
+        if getattr(waiver, key)
     ]
-    scope_parts += [f"at {some(waiver.hours, 3)}"] if waiver.hours else []
+    scope_parts += [f"at {summarise_names(waiver.hours, 3)}"] if waiver.hours else []
     scope_parts += [f"by {' and '.join(waiver.controls)}"] if len(waiver.controls) < len(CONTROLS) else []
     hosts_text = (
-        f"on {counted(len(judgement.hosts), 'host')} ({some(judgement.hosts, 3)})" if judgement.hosts else "on no host"
+        f"on {format_count(len(judgement.hosts), 'host')} ({summarise_names(judgement.hosts, 3)})"
+        if judgement.hosts
+        else "on no host"
     )
     parties = f"for {waiver.requested_by}, approved by {waiver.approved_by}"
     parties += f", {waiver.ticket}" if waiver.ticket else ""

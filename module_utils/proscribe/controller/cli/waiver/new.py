@@ -16,8 +16,8 @@ from ...compile.waivers.document import LIST_FORMS, TIME_KEYS, WaiverFileError
 from ...compile.waivers.reading import JudgedWaiver
 from ...compile.waivers.waiver import NARROWING_KEYS, Waiver
 from ...policy_errors import PolicyError, PolicyErrors
-from ...report.text.command import Subcommand
-from ...report.text.wording import in_words
+from ...report.text.command import LauncherSubcommand
+from ...report.text.wording import format_key
 from .. import CommandError, inventory, print_message
 from ..next_command import format_suggestions, propose_command
 from . import text
@@ -147,7 +147,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         if judged_waiver.judgement.is_waiving
         else f"as written it waives nothing ({judged_waiver.judgement.status})"
     )
-    line = f"{in_words(effect)}: {describe_waiver(judged_waiver, now)}"
+    line = f"{format_key(effect)}: {describe_waiver(judged_waiver, now)}"
     for message in (line, *remarks):
         print_message(message, error=arguments.print)
     if not arguments.print:
@@ -156,7 +156,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         else:
             print_message(f"next: {waiver.approved_by} signs it, and it is committed:")
         for line in format_suggestions(
-            propose_command("waiver", Subcommand("sign", values={"id": waiver.id}), arguments)
+            propose_command("waiver", LauncherSubcommand("sign", positional_values={"id": waiver.id}), arguments)
         ):
             print_message(line)
     return 0
@@ -187,11 +187,11 @@ def _judge_content(
 
 def _map_error_to_option(error: PolicyError, path: str) -> PolicyError:
     """A mistake in what would be the file, as one in the option that it came from."""
-    if not error.where.startswith(path):
+    if not error.location.startswith(path):
         return error
     key = error.key.partition("[")[0]
     expected = OTHER_KEY_PATTERN.sub(lambda match: f"--{LIST_OPTIONS[match[1]]} {match[2]}", error.expected)
-    return PolicyError(f"--{LIST_OPTIONS.get(key, key).replace('_', '-')}", "", error.value, expected)
+    return PolicyError(f"--{LIST_OPTIONS.get(key, key).replace('_', '-')}", "", error.found_value, expected)
 
 
 def _collect_values(

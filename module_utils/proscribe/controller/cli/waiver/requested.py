@@ -25,7 +25,7 @@ from ...compile.waivers.reading import JudgedWaiver
 from ...compile.waivers.refusals import RequestRefusal
 from ...compile.waivers.standing import ENDED_STATUSES, format_moment
 from ...compile.waivers.waiver import NARROWING_KEYS
-from ...policy_errors import close_to
+from ...policy_errors import propose_similar_names
 from ...report.storage import requests_file
 from ...report.storage.requests_file import StoredRequest
 from .. import CommandError, inventory
@@ -115,7 +115,7 @@ def find_request(request_id: str, statuses: Sequence[RequestStatus]) -> RequestS
     matching_statuses = [status for status in statuses if status.request.id == request_id]
     if not matching_statuses:
         raise CommandError(
-            f"there is no request {request_id!r} in this inventory{close_to(request_id, [status.request.id for status in statuses])}"
+            f"there is no request {request_id!r} in this inventory{propose_similar_names(request_id, [status.request.id for status in statuses])}"
         )
     if len(matching_statuses) > 1:
         places = ", ".join(sorted(f"{status.request.user} on {status.request.host}" for status in matching_statuses))

@@ -22,7 +22,7 @@ from ...compile.waivers.signatures import (
 )
 from ...compile.waivers.waiver import Waiver
 from ...policy_errors import PolicyErrors
-from ...report.text.wording import counted, some
+from ...report.text.wording import format_count, summarise_names
 from .. import CommandError, inventory, print_message
 from . import text
 from .folder import check_waiver_content, find_waiver, replace_file
@@ -83,7 +83,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if is_changed:
         replace_file(file, waiver.document.content)
     replace_file(get_signature_path(file), signature)
-    host_note = "" if covers_all else f" for {counted(len(hosts), 'host')} ({some(hosts, MAX_NAMED_HOSTS)})"
+    host_note = (
+        "" if covers_all else f" for {format_count(len(hosts), 'host')} ({summarise_names(hosts, MAX_NAMED_HOSTS)})"
+    )
     files = f"{file} and {get_signature_path(file)}" if is_changed else f"{get_signature_path(file)}"
     print_message(
         f"waiver {waiver.id} is signed by {waiver.approved_by}{host_note} with {verification.key}; commit {files}"
@@ -110,12 +112,12 @@ def _add_signed_hosts(waiver: Waiver, hosts: Sequence[str]) -> Waiver:
 
 def _make_signature(waiver: Waiver, key: Path) -> bytes:
     try:
-        return ssh_signatures.sign(waiver.document.content, key, NAMESPACE)
-    except ssh_signatures.NotSigned as error:
+        return ssh_signatures.sign_content(waiver.document.content, key, NAMESPACE)
+    except ssh_signatures.SigningError as error:
         raise CommandError(str(error)) from None
 
 
 def _propose_signer_line(waiver: Waiver, key: Path, signers: Path) -> str:
     """What to do about a key that is nobody's yet."""
-    line = ssh_signatures.line_of(key, make_approver_signer(waiver.approved_by))
+    line = ssh_signatures.format_signer_line(key, make_approver_signer(waiver.approved_by))
     return f"\nIf {key} is the key of {waiver.approved_by}, {signers} needs this line:\n  {line}" if line else ""

@@ -12,7 +12,7 @@ from ...compile.plans.waivers import list_judged_waivers
 from ...compile.waivers.reading import JudgedWaiver
 from ...compile.waivers.signatures import get_signature_path, get_signers_path, verify_signature
 from ...compile.waivers.standing import ACTIVE
-from ...report.text.wording import in_words
+from ...report.text.wording import format_key
 from .. import inventory, print_message
 from .folder import find_waiver
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     else:
         for verification_result in results:
             print_message(
-                f"{verification_result['id']}: {verification_result['signature']}; {in_words(verification_result['status'])}{_format_reason(verification_result['why'])}"
+                f"{verification_result['id']}: {verification_result['signature']}; {format_key(verification_result['status'])}{_format_reason(verification_result['why'])}"
             )
         if not results:
             print("no waivers in this inventory")

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ...policy_errors import PolicyError, close_to
+from ...policy_errors import PolicyError, propose_similar_names
 from ..reading.yaml_file import Document, KeyPath
 from .kinds import Mistake
 from .schema import is_amendable
@@ -47,7 +47,7 @@ def apply_amendment(
             _append_identifier(data, path, identifier)
             origins[path, identifier] = document, ("accept", *path, index)
         else:
-            expected = f"a value that {entry['id']} has under unverified{close_to(identifier, candidates)}"
+            expected = f"a value that {entry['id']} has under unverified{propose_similar_names(identifier, candidates)}"
             mistakes.append((("accept", *path, index), identifier, expected))
     for path, index, identifier in _iterate_values(amendment.get("add", {})):
         if identifier in _find_list(data, path):
@@ -65,7 +65,7 @@ def apply_amendment(
             present_values.remove(identifier)
             origins.pop((path, identifier), None)
         else:
-            expected = f"a value that {entry['id']} has{close_to(identifier, present_values)}"
+            expected = f"a value that {entry['id']} has{propose_similar_names(identifier, present_values)}"
             mistakes.append((("remove", *path, index), identifier, expected))
     data.update({key: amendment[key] for key in REPLACED_KEYS if key in amendment})
     if "decided" in amendment:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple
 
-from ...policy_errors import close_to
+from ...policy_errors import propose_similar_names
 from ..reading.yaml_file import KeyPath
 from .kinds import Mistake
 
@@ -136,7 +136,11 @@ def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> lis
 def _check_overlaps(claimant: Claimant, ids: Collection[str]) -> Iterator[Mistake]:
     for index, overlap_id in enumerate(claimant.overlapping_ids):
         if overlap_id not in ids or overlap_id == claimant.id:
-            yield ("overlaps_with", index), overlap_id, f"the id of another service{close_to(overlap_id, ids)}"
+            yield (
+                ("overlaps_with", index),
+                overlap_id,
+                f"the id of another service{propose_similar_names(overlap_id, ids)}",
+            )
 
 
 def _check_shared_names(claimant: Claimant) -> Iterator[Mistake]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ...policy_errors import Described, PolicyError
+from ...policy_errors import DescribedValue, PolicyError
 from ..reading import grammar
 from ..reading.plain_file import read_plain_file
 from ..reading.yaml_file import Document
@@ -77,13 +77,15 @@ def read_value_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]
     except PolicyError as error:
         return [], [error]
     except UnicodeDecodeError as error:
-        return [], [PolicyError(str(path), "", Described(f"byte {error.start}, which is not ASCII"), "text in ASCII")]
+        return [], [
+            PolicyError(str(path), "", DescribedValue(f"byte {error.start}, which is not ASCII"), "text in ASCII")
+        ]
     values = dict(parse_value_lines(text))
     errors = list(_find_wrong_values(path, values, kind))
     if not errors and not values:
         errors = [PolicyError(str(path), "", None, "at least one value")]
     if len(values) > MAX_LIST_VALUES:
-        errors = [PolicyError(str(path), "", Described(f"{len(values)} values"), f"at most {MAX_LIST_VALUES}")]
+        errors = [PolicyError(str(path), "", DescribedValue(f"{len(values)} values"), f"at most {MAX_LIST_VALUES}")]
     return list(values), errors[:MAX_MISTAKES]
 
 

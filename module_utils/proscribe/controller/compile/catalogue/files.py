@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from ...policy_errors import Described, PolicyError, close_to
+from ...policy_errors import DescribedValue, PolicyError, propose_similar_names
 from ..reading.yaml_file import Document, KeyPath, read_yaml
 from . import amendments, dates, feeds, guard_list, retired_keys
 from .entries import ServiceIdentifiers
@@ -130,7 +130,7 @@ def _check_file_name(file: Path, name: str, root: Path) -> str:
     """Why a file cannot be read as what should be in its place: what was expected instead, or "" if it can."""
     if file.is_dir() and name == BROWSERS_FILE:
         folders = (*CATEGORIES, amendments.FOLDER, feeds.FOLDER)
-        return f"the folder of a category, one of {', '.join(folders)}{close_to(file.name, folders)}"
+        return f"the folder of a category, one of {', '.join(folders)}{propose_similar_names(file.name, folders)}"
     if name == BROWSERS_FILE and file.name != BROWSERS_FILE:
         return f"{BROWSERS_FILE} or <category>/<service id>.yml"
     if file.suffix != ".yml" or not file.is_file():  # a pipe would keep the load waiting
@@ -142,7 +142,7 @@ def _list_directory(directory: Path, errors: list[PolicyError]) -> list[Path]:
     try:
         paths = sorted(directory.iterdir())
     except OSError as error:
-        errors.append(PolicyError(str(directory), "", Described(error.strerror), "a directory that can be read"))
+        errors.append(PolicyError(str(directory), "", DescribedValue(error.strerror), "a directory that can be read"))
         return []
     return [path for path in paths if not is_ignored_name(path.name)]
 

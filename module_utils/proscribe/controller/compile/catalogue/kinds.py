@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...policy_errors import close_to
+from ...policy_errors import propose_similar_names
 from ..reading.grammar import Check
 from ..reading.yaml_file import KeyPath
 
@@ -71,7 +71,7 @@ class GroupSchema:
             if key in self.keys:
                 yield from self.keys[key].check(child, (*path, key))
             else:
-                hint = close_to(key, self.keys) or f", one of {', '.join(self.keys)}"
+                hint = propose_similar_names(key, self.keys) or f", one of {', '.join(self.keys)}"
                 yield (*path, key), key, f"a known key{hint}"
 
 

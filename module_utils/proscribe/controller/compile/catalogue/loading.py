@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ....model.plan import format_canonical
 from ....model.types.plan import ControlIdentifiers as OfControl
-from ...policy_errors import PolicyError, PolicyErrors, close_to
+from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from . import amendments, feeds, guard_list, known_good, signers
 from .claims import Claimant, check_claims
 from .entries import Compared, Decision, ServiceIdentifiers, TenantControl, UnverifiedBrowserData
@@ -181,7 +181,7 @@ def _apply_amendment(services: dict[str, CatalogueEntry], amendment: CatalogueEn
     """Put the amended entry in the place of the entry; a service that is not there is a mistake."""
     entry = services.get(amendment.id)
     if entry is None:
-        expected = f"the id of a service{close_to(amendment.id, services)}"
+        expected = f"the id of a service{propose_similar_names(amendment.id, services)}"
         errors.append(amendment.make_error((("amends",), amendment.id, expected)))
         return
     amended, mistakes = amendments.apply_amendment(entry.data, entry.origins, amendment.document)
@@ -199,7 +199,9 @@ def _read_feed(entry: CatalogueEntry, services: Mapping[str, CatalogueEntry], er
     service_id = str(entry.data["service"])
     if service_id not in services:
         errors.append(
-            entry.make_error((("service",), service_id, f"the id of a service{close_to(service_id, services)}"))
+            entry.make_error(
+                (("service",), service_id, f"the id of a service{propose_similar_names(service_id, services)}")
+            )
         )
         return None
     feed, feed_errors = feeds.read_feed(entry.document)

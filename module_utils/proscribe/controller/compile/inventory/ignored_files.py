@@ -18,7 +18,7 @@ from ansible import constants
 from ansible.errors import AnsibleError
 
 from ....base.edit_distance import count_edits
-from ...policy_errors import Described
+from ...policy_errors import DescribedValue
 from ..restrictions.misspelled import is_policy_variable
 
 VARIABLE_FOLDERS = {"group": "group_vars", "host": "host_vars"}
@@ -161,7 +161,7 @@ class VariableFolder:
         else:
             text = content.decode("utf-8", "replace")
             policy_variables = {
-                name: Described("a value there") for name in filter(is_policy_variable, KEY_PATTERN.findall(text))
+                name: DescribedValue("a value there") for name in filter(is_policy_variable, KEY_PATTERN.findall(text))
             }
             if not policy_variables:
                 return {}

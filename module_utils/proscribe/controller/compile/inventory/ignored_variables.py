@@ -19,7 +19,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.plugins import get_vars_from_path
 
-from ...ansible_parts import part_of
+from ...ansible_parts import find_part
 from ...policy_errors import PolicyError
 from ..restrictions.misspelled import is_policy_variable
 from .ignored_files import VARIABLE_FOLDERS, IgnoredFile, VariableFolder, list_files, list_names
@@ -46,8 +46,8 @@ def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -
     """Find the parts of the policy that are not read for these hosts in the play of this task. They stand where people
     put them. A file that cannot be read is left out, as Ansible itself leaves it out.
     """
-    loader = part_of(hostvars, "_loader", DataLoader)
-    inventory = part_of(hostvars, "_inventory", InventoryManager)
+    loader = find_part(hostvars, "_loader", DataLoader)
+    inventory = find_part(hostvars, "_inventory", InventoryManager)
     entities = [*inventory.groups.values(), *filter(None, map(inventory.get_host, names))]
     read_folders = list(
         dict.fromkeys(

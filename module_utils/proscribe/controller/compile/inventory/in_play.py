@@ -18,7 +18,7 @@ from ansible.playbook.role_include import IncludeRole
 from ansible.vars.hostvars import HostVarsVars
 from ansible.vars.manager import VariableManager
 
-from ...ansible_parts import part_of
+from ...ansible_parts import find_part
 from ...policy_errors import PolicyError
 from ..restrictions import PREFIX, REGISTERED_VARIABLES
 from .places import find_origin
@@ -33,9 +33,9 @@ class PlayVariables:
     """
 
     def __init__(self, hostvars: Any, task: Any, names: Sequence[str]) -> None:
-        self._inventory = part_of(hostvars, "_inventory", InventoryManager)
-        self._loader = part_of(hostvars, "_loader", DataLoader)
-        self._variable_manager = part_of(hostvars, "_variable_manager", VariableManager)
+        self._inventory = find_part(hostvars, "_inventory", InventoryManager)
+        self._loader = find_part(hostvars, "_loader", DataLoader)
+        self._variable_manager = find_part(hostvars, "_variable_manager", VariableManager)
         self._task = task.copy()
         # That the task runs on the controller is said of it, and of no host.
         self._task.vars = {name: setting for name, setting in task.vars.items() if not name.startswith("ansible_")}
@@ -110,7 +110,7 @@ def list_differing_names(first: Mapping[str, str], second: Mapping[str, str]) ->
 
 def _iterate_task_layers(task: Any) -> Iterator[Mapping[str, object]]:
     """Which variables a task has from its role and from what includes it, the source with the last word first."""
-    role = part_of(task, "_role", Role)
+    role = find_part(task, "_role", Role)
     chain = role.get_dep_chain() if role else []
     yield task.get_include_params()
     yield role.get_role_params(chain) if role else {}

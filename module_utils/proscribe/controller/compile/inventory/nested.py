@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ansible.inventory.manager import IGNORED
 
-from ...policy_errors import Described, PolicyError
+from ...policy_errors import DescribedValue, PolicyError
 from .places import list_source_paths
 from .policy_folders import APPROVERS_FILE, SIGNERS_FILE
 
@@ -33,7 +33,7 @@ def find_nested_inventories(sources: Sequence[str]) -> Iterator[PolicyError]:
             if parts := [name for name in POLICY_NAMES if (folder / name).exists()]:
                 description = f"{', '.join(parts)}, which no run over the inventory {source} reads"
                 expected = f"an inventory of its own: -i {folder}{_describe_hosts_file(source)}"
-                yield PolicyError(str(folder), "", Described(description), expected)
+                yield PolicyError(str(folder), "", DescribedValue(description), expected)
 
 
 def _describe_hosts_file(source: Path) -> str:

@@ -20,7 +20,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
 
-from ...ansible_parts import part_of
+from ...ansible_parts import find_part
 
 TAGS_MODULE: Any = None  # a module of Ansible's that they may move
 with contextlib.suppress(ImportError):
@@ -104,8 +104,11 @@ def _iterate_layers(hostvars: Any, name: str) -> Iterator[Mapping[str, object]]:
     from ansible.inventory.helpers import sort_groups
     from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
-    inventory = part_of(hostvars, "_inventory", InventoryManager)
-    loader, manager = part_of(hostvars, "_loader", DataLoader), part_of(hostvars, "_variable_manager", VariableManager)
+    inventory = find_part(hostvars, "_inventory", InventoryManager)
+    loader, manager = (
+        find_part(hostvars, "_loader", DataLoader),
+        find_part(hostvars, "_variable_manager", VariableManager),
+    )
     host = inventory.get_host(name)
     groups = list(reversed(sort_groups(group for group in host.get_groups() if group.name != "all")))
     all_groups = [group for group in host.get_groups() if group.name == "all"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....wire import installation
-from ...policy_errors import Expected, PolicyError, PolicyErrors
+from ...policy_errors import PolicyError, PolicyErrors, UnexpectedValue
 from ..restrictions import PREFIX, RESTRICTIONS
 from .inventory import HostVariables, is_read_as_hosts, list_inventory_folders
 from .reporting import require_same_setting
@@ -98,7 +98,7 @@ def _read_setting(host: HostVariables) -> str:
     errors = [error for error in host.errors if error.key == VARIABLE]  # it cannot be templated
     try:
         folder_name = str(RESTRICTIONS[SETTING_NAME].read(setting))
-    except Expected as mistake:
+    except UnexpectedValue as mistake:
         errors.append(PolicyError(host.locate_variable(VARIABLE), VARIABLE, setting, mistake.expected))
     if errors:
         raise PolicyErrors(errors)

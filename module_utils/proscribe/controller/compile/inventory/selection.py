@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 
-from ...ansible_parts import part_of
+from ...ansible_parts import find_part
 from ...policy_errors import PolicyError, PolicyErrors
 from ..restrictions import PREFIX
 from .inventory import HostVariables
@@ -47,7 +47,7 @@ def select_hosts(names: Iterable[str], hostvars: Any, observes: bool = False) ->
     """
 
     def match_hosts(pattern: str) -> set[str]:
-        inventory = part_of(hostvars, "_inventory", InventoryManager)
+        inventory = find_part(hostvars, "_inventory", InventoryManager)
         matched_hosts = inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
         return {str(host.name) for host in matched_hosts}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ....model.plan import CONTROLS
-from ...policy_errors import close_to
+from ...policy_errors import propose_similar_names
 
 ANSIBLE_TAGS = ("all", "always", "never", "tagged", "untagged")  # tags that need no task of theirs
 # Molecule leaves these out of every playbook that it runs, whatever is in it.
@@ -22,7 +22,9 @@ def describe_unknown_tags(tag_options: Iterable[str], known_tags: Collection[str
     if not unknown_names:
         return ""
     control_tags = ", ".join(control for control in CONTROLS if control in known_tags)
-    listed = ", and ".join(f"{name!r}{close_to(name, known_tags)}" for name in dict.fromkeys(unknown_names))
+    listed = ", and ".join(
+        f"{name!r}{propose_similar_names(name, known_tags)}" for name in dict.fromkeys(unknown_names)
+    )
     return (
         f"no task has the tag {listed}; there are {control_tags}" if control_tags else f"no task has the tag {listed}"
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...policy_errors import Expected, PolicyError, PolicyErrors
+from ...policy_errors import PolicyError, PolicyErrors, UnexpectedValue
 from ..restrictions.readers import read_round
 
 VARIABLES = ("awx_workflow_job_id", "tower_workflow_job_id")  # the second is the older name of the first
@@ -20,6 +20,6 @@ def read_workflow_job(variables: Mapping[str, object]) -> str:
         try:
             if id_ := read_round("" if setting is None else setting):
                 return id_
-        except Expected as mistake:
+        except UnexpectedValue as mistake:
             raise PolicyErrors([PolicyError("", name, setting, mistake.expected)]) from None
     return ""

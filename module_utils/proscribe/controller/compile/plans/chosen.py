@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...policy_errors import PolicyError, PolicyErrors, close_to
+from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from ..catalogue.loading import Catalogue, Service
 from ..catalogue.schema import BOTH, CATEGORIES
 from ..restrictions import PREFIX, Restrictions, by_group
@@ -23,7 +23,9 @@ def select_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tu
         if id_ not in catalogue.services
     ]
     errors += [
-        PolicyError("", f"{PREFIX}feeds[{index}]", id_, "a feed of the catalogue" + close_to(id_, catalogue.feeds))
+        PolicyError(
+            "", f"{PREFIX}feeds[{index}]", id_, "a feed of the catalogue" + propose_similar_names(id_, catalogue.feeds)
+        )
         for index, id_ in enumerate(restrictions.feeds if isinstance(restrictions.feeds, tuple) else ())
         if id_ not in catalogue.feeds
     ]
@@ -45,7 +47,7 @@ def select_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tu
 def _describe_near_id(id_: str, catalogue: Catalogue) -> str:
     if id_ in CATEGORIES:
         return f"; {id_!r} is a category: {PREFIX}categories has these"
-    return close_to(id_, catalogue.services)
+    return propose_similar_names(id_, catalogue.services)
 
 
 def _is_enforced(service: Service, restrictions: Restrictions) -> bool:

@@ -14,7 +14,7 @@ from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import ControlSettings, GroupPolicy, GroupPolicyObject, Plan, PlanEntry, PlanSection
 from ...enforcement_points.decision import join_plans
 from ...enforcement_points.declaration import ExportError
-from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
+from ...policy_errors import DescribedValue, PolicyError, PolicyErrors, propose_similar_names
 from ..restrictions import PREFIX
 from ..restrictions.group_policy_values import PolicyObjectSetting as PolicyObjectSetting
 
@@ -41,7 +41,7 @@ def compile_group_policy(
             expected = (
                 "a group with a host"
                 if has_none
-                else f"a group of the inventory{close_to(policy_object.group, groups)}"
+                else f"a group of the inventory{propose_similar_names(policy_object.group, groups)}"
             )
             hint = f"; its machines count although Proscribe does not serve them: add [{policy_object.group}] with one of them"
             errors.append(PolicyError("", key, policy_object.group, expected + hint))
@@ -49,12 +49,14 @@ def compile_group_policy(
         plans = compile_plans(policy_object.group)
         controls = (CONTROL, APPS) if _has_applocker_rules(plans) else (CONTROL,)
         if wrong_waiver := _explain_user_waiver(plans):
-            errors.append(PolicyError("", key, Described(policy_object.group), wrong_waiver))
+            errors.append(PolicyError("", key, DescribedValue(policy_object.group), wrong_waiver))
             continue
         try:
             plan, _ = join_plans(plans, controls)
         except ExportError as error:
-            errors.append(PolicyError("", key, Described(policy_object.group), f"a group with one policy: {error}"))
+            errors.append(
+                PolicyError("", key, DescribedValue(policy_object.group), f"a group with one policy: {error}")
+            )
             continue
         if CONTROL not in plan["controls"]:
             expected = f"a group whose {PREFIX}controls has {CONTROL}: enforce or audit; it is off there"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ....model.types.plan import GroupPolicy, Plan
 from ...enforcement_points.signature import ExportSigning
-from ...policy_errors import Mistakes, PolicyError, PolicyErrors
+from ...policy_errors import MistakeCollector, PolicyError, PolicyErrors
 from ..catalogue.cache import CatalogueCache
 from ..catalogue.loading import Catalogue
 from ..inventory.inventory import CompileInput
@@ -58,17 +58,17 @@ class CompiledPlans(NamedTuple):
 
 def compile_hosts(compile_input: CompileInput, now: datetime.datetime) -> CompiledPlans:
     """Compile the plans of all hosts. Raises PolicyErrors with every mistake of every host."""
-    mistakes = Mistakes()
+    mistakes = MistakeCollector()
     store = find_plan_store(compile_input)
     compiled = compile_noting_mistakes(compile_input, now, mistakes, CatalogueCache(store), PlanCache(store))
-    mistakes.settle()
+    mistakes.raise_mistakes()
     return compiled
 
 
 def compile_noting_mistakes(
     compile_input: CompileInput,
     now: datetime.datetime,
-    mistakes: Mistakes,
+    mistakes: MistakeCollector,
     catalogues: CatalogueCache,
     cache: PlanCache,
 ) -> CompiledPlans:
@@ -79,14 +79,16 @@ def compile_noting_mistakes(
     revocation_memory = RevocationMemory(compile_input, restrictions)
     if mistakes:
         # Services and restrictions are not all known, so no more of waivers and approvers is checked.
-        with mistakes.noting():
+        with mistakes.collect_mistakes():
             valid_waivers, malformed, errors = read_waivers(find_waiver_folders(compile_input, restrictions))
-            mistakes.note(*errors, *find_wrong_names(valid_waivers, malformed, compile_input, restrictions, None, now))
+            mistakes.add_mistakes(
+                *errors, *find_wrong_names(valid_waivers, malformed, compile_input, restrictions, None, now)
+            )
     else:
-        with mistakes.noting():
+        with mistakes.collect_mistakes():
             waivers = read_judged_waivers(compile_input, restrictions, policy.service_ids, now, revocation_memory)
     approver_list: ApproverList = {}
-    with mistakes.noting():
+    with mistakes.collect_mistakes():
         approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), compile_input.groups)
     compiled = CompiledPlans(
         policy.catalogues, restrictions, waivers, {}, {}, {}, [], [], revocation_memory=revocation_memory
@@ -94,7 +96,7 @@ def compile_noting_mistakes(
     if mistakes:
         for host in compile_input.hosts:
             if host.name in policy.catalogues:
-                with mistakes.noting(), locate_mistakes(host):
+                with mistakes.collect_mistakes(), locate_mistakes(host):
                     select_services(policy.catalogues[host.name], restrictions[host.name])
         return compiled
 
@@ -107,7 +109,7 @@ def compile_noting_mistakes(
         )
 
     warnings = [text for text in (warn_of_unnamed_heads(approver_list), *map(warn_of_waiver, waivers)) if text]
-    with mistakes.noting():
+    with mistakes.collect_mistakes():
         refusals = read_refusals(find_waiver_folders(compile_input, restrictions))
         if refusals:
             refusals, disregarded_refusals = select_valid_refusals(
@@ -171,7 +173,7 @@ class _PlanCompiler:
                     waivers_by_host[name].append(waiver)
         return waivers_by_host
 
-    def compile_all(self, mistakes: Mistakes) -> _PlanSet:
+    def compile_all(self, mistakes: MistakeCollector) -> _PlanSet:
         """The plans of all hosts. Raises PolicyErrors with those of `mistakes`."""
         if not self._compile_input.audience:
             self._group_policies = _compile_group_policies(self._compile_input, self._restrictions, self._now, mistakes)
@@ -192,13 +194,13 @@ class _PlanCompiler:
                 tuple(waiver.id for waiver in host_waivers),
                 separate_name,
             )
-            with mistakes.noting(), locate_mistakes(host):
+            with mistakes.collect_mistakes(), locate_mistakes(host):
                 if key not in compiled_chains:
                     compiled_chains[key] = chains.link_plans(self._list_states(name))
                 plan = compiled_chains[key][0]
                 plans[plan["digest"]] = plan
                 hosts[name] = plan["digest"]
-        mistakes.settle()
+        mistakes.raise_mistakes()
         later = {plan["digest"]: plan for chain in compiled_chains.values() for plan in chain[1:]}
         return _PlanSet(plans, hosts, later)
 
@@ -257,7 +259,10 @@ class _PlanCompiler:
 
 
 def _compile_group_policies(
-    compile_input: CompileInput, restrictions: Mapping[str, Restrictions], now: datetime.datetime, mistakes: Mistakes
+    compile_input: CompileInput,
+    restrictions: Mapping[str, Restrictions],
+    now: datetime.datetime,
+    mistakes: MistakeCollector,
 ) -> dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy]:
     """What domain controllers have of Group Policy, by the variable. Notes the mistakes."""
     compiled_policies: dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy] = {}
@@ -271,10 +276,14 @@ def _compile_group_policies(
                 )
             except PolicyErrors as exception:  # those of a group's hosts know where they are
                 places = (
-                    (error, error.where or host.locate_variable(error.key, error.value)) for error in exception.errors
+                    (error, error.location or host.locate_variable(error.key, error.found_value))
+                    for error in exception.errors
                 )
-                mistakes.note(
-                    *(PolicyError(place, mistake.key, mistake.value, mistake.expected) for mistake, place in places)
+                mistakes.add_mistakes(
+                    *(
+                        PolicyError(place, mistake.key, mistake.found_value, mistake.expected)
+                        for mistake, place in places
+                    )
                 )
     return compiled_policies
 

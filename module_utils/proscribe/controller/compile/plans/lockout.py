@@ -113,7 +113,7 @@ def find_lockouts(
             ]:
                 if str(error) not in errors and begin:
                     expected = f"{error.expected}; it would be in force from {begin} on"
-                    error = PolicyError(error.where, error.key, error.value, expected)
+                    error = PolicyError(error.location, error.key, error.found_value, expected)
                 errors.setdefault(str(error), error)
             exemptions.update(dict.fromkeys(() if begin else _describe_exemptions(section, exempt_networks)))
     return list(errors.values()), list(exemptions)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....wire.store import PLANS_DIRECTORY, PlanStore
-from ...policy_errors import Mistakes, PolicyError, PolicyErrors
+from ...policy_errors import MistakeCollector, PolicyError, PolicyErrors
 from ..catalogue.cache import CatalogueCache
 from ..catalogue.loading import Catalogue
 from ..inventory import retired
@@ -39,16 +39,16 @@ def find_plan_store(compile_input: CompileInput) -> PlanStore:
 
 def read_sound_policy(compile_input: CompileInput) -> HostPolicies:
     """The policy of each host. Raises PolicyErrors."""
-    mistakes = Mistakes()
+    mistakes = MistakeCollector()
     policy = read_policy(compile_input, mistakes, CatalogueCache(find_plan_store(compile_input)))
-    mistakes.settle()
+    mistakes.raise_mistakes()
     return policy
 
 
-def read_policy(compile_input: CompileInput, mistakes: Mistakes, catalogues: CatalogueCache) -> HostPolicies:
+def read_policy(compile_input: CompileInput, mistakes: MistakeCollector, catalogues: CatalogueCache) -> HostPolicies:
     """The policy of each host. Notes the mistakes."""
     retired.refuse_retired_variables(compile_input)  # alone: another command does now what it did
-    mistakes.note(*find_nested_inventories(compile_input.inventory))
+    mistakes.add_mistakes(*find_nested_inventories(compile_input.inventory))
     restrictions: dict[str, Restrictions] = {}
     folders_by_host: dict[str, tuple[Path, ...]] = {}
     sound_policies: dict[tuple[int, str], tuple[Restrictions, tuple[Path, ...]]] = {}  # by values and folder of a host
@@ -59,11 +59,11 @@ def read_policy(compile_input: CompileInput, mistakes: Mistakes, catalogues: Cat
             continue
         host_restrictions, errors = read_noting_errors(host.values, host.locate_variable)
         restrictions[host.name] = host_restrictions
-        mistakes.note(*host.errors, *errors)
+        mistakes.add_mistakes(*host.errors, *errors)
         is_catalogue_unsure = any(error.key.startswith(f"{PREFIX}catalog_dirs") for error in (*host.errors, *errors))
-        with mistakes.noting():
+        with mistakes.collect_mistakes():
             folders = find_catalogue_folders(compile_input, host, host_restrictions)
-            mistakes.note(
+            mistakes.add_mistakes(
                 *(folder_mistakes := list(_find_folders_read_as_hosts(host, folders[1:], compile_input.inventory)))
             )
             folders_by_host.update({} if is_catalogue_unsure else {host.name: folders})
@@ -71,7 +71,7 @@ def read_policy(compile_input: CompileInput, mistakes: Mistakes, catalogues: Cat
                 sound_policies[shared_key] = host_restrictions, folders
     loaded_catalogues: dict[tuple[Path, ...], Catalogue] = {}
     for folders in dict.fromkeys(folders_by_host.values()) or [(compile_input.project / "catalog",)]:
-        with mistakes.noting():
+        with mistakes.collect_mistakes():
             loaded_catalogues[folders] = catalogues.load_catalogue(folders)
     return HostPolicies(
         restrictions,
@@ -85,12 +85,12 @@ def read_policy(compile_input: CompileInput, mistakes: Mistakes, catalogues: Cat
 
 def read_all_restrictions(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:
     """Every host's restrictions. Raises PolicyErrors; a mistake that many hosts share is listed once."""
-    mistakes = Mistakes()
+    mistakes = MistakeCollector()
     restrictions_by_host: dict[str, Restrictions] = {}
     for host in hosts:
         restrictions_by_host[host.name], errors = read_noting_errors(host.values, host.locate_variable)
-        mistakes.note(*host.errors, *errors)
-    mistakes.settle()
+        mistakes.add_mistakes(*host.errors, *errors)
+    mistakes.raise_mistakes()
     return restrictions_by_host
 
 
@@ -101,7 +101,12 @@ def locate_mistakes(host: HostVariables) -> Iterator[None]:
         yield
     except PolicyErrors as exception:
         errors = [
-            PolicyError(host.locate_variable(mistake.key, mistake.value), mistake.key, mistake.value, mistake.expected)
+            PolicyError(
+                host.locate_variable(mistake.key, mistake.found_value),
+                mistake.key,
+                mistake.found_value,
+                mistake.expected,
+            )
             for mistake in exception.errors
         ]
         raise PolicyErrors(errors) from None

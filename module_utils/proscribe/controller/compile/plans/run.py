@@ -16,9 +16,9 @@ from ....model.types.plan import Plan
 from ....model.types.run import CompiledRun, ReleaseFacts, RolloutLimits, RunReporting, UpcomingRestriction
 from ....wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
 from ....wire.watch_sent import make_expected_watch
-from ...policy_errors import Described, Mistakes, PolicyError, PolicyErrors
+from ...policy_errors import DescribedValue, MistakeCollector, PolicyError, PolicyErrors
 from ...report.evaluation.scope import RunScope
-from ...version import own
+from ...version import get_own_version
 from ..catalogue.cache import CatalogueCache
 from ..catalogue.loading import Catalogue
 from ..inventory.inventory import CompileInput, HostVariables, list_left_out_hosts
@@ -51,9 +51,9 @@ def compile_run(compile_input: CompileInput, now: datetime.datetime | None = Non
     Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    version_thread = threading.Thread(target=own, daemon=True)  # git answers while the plans are compiled
+    version_thread = threading.Thread(target=get_own_version, daemon=True)  # git answers while the plans are compiled
     version_thread.start()
-    mistakes = Mistakes()
+    mistakes = MistakeCollector()
     plan_store = find_plan_store(compile_input)
     catalogue_cache, plan_cache = CatalogueCache(plan_store), PlanCache(plan_store)
     compiled = compile_noting_mistakes(compile_input, now, mistakes, catalogue_cache, plan_cache)
@@ -99,14 +99,14 @@ def compile_run(compile_input: CompileInput, now: datetime.datetime | None = Non
     return {**run, "points": points} if points else run
 
 
-def _check_lockout(compile_input: CompileInput, compiled: CompiledPlans, mistakes: Mistakes) -> list[str]:
+def _check_lockout(compile_input: CompileInput, compiled: CompiledPlans, mistakes: MistakeCollector) -> list[str]:
     """What is exempted though the policy names it, in words. Notes what would cut off those who run it."""
     if not compiled.hosts:
         return []
     changed_hosts = [host for host in compile_input.hosts if host.name not in compile_input.windows_hosts]
     plans = {name: compiled.plans[digest] for name, digest in compiled.hosts.items()}
     errors, exemptions = lockout.find_lockouts(changed_hosts, plans, compiled.later)
-    mistakes.note(*errors)
+    mistakes.add_mistakes(*errors)
     return exemptions
 
 
@@ -120,13 +120,13 @@ class _CommonSettings(NamedTuple):
 
 
 def _collect_common_settings(
-    compile_input: CompileInput, compiled: CompiledPlans, mistakes: Mistakes
+    compile_input: CompileInput, compiled: CompiledPlans, mistakes: MistakeCollector
 ) -> _CommonSettings:
     """What all hosts agree on. Raises PolicyErrors where they do not, with all other mistakes."""
     # What is wrong on a host has its default, which says nothing of whether the hosts agree.
     sound_hosts = [host for host in compile_input.hosts if not mistakes or not _has_mistakes(host)]
     sound_restrictions = {host.name: compiled.restrictions[host.name] for host in sound_hosts}
-    with mistakes.noting():
+    with mistakes.collect_mistakes():
         reports = require_reports_folder(sound_hosts, compile_input.inventory)
         report_settings = collect_report_settings(
             sound_hosts,
@@ -134,15 +134,15 @@ def _collect_common_settings(
             reports,
             RunScope(compile_input.inventory, compile_input.limit, compile_input.controls),
         )
-    with mistakes.noting():
+    with mistakes.collect_mistakes():
         batches = get_common_setting("batches", sound_hosts, sound_restrictions)
-    with mistakes.noting():
+    with mistakes.collect_mistakes():
         max_change = get_common_setting("max_change", sound_hosts, sound_restrictions)
-    with mistakes.noting():
+    with mistakes.collect_mistakes():
         max_failures = get_common_setting("max_failures", sound_hosts, sound_restrictions)
-    with mistakes.noting():
+    with mistakes.collect_mistakes():
         max_age = get_common_setting("catalog_max_age", sound_hosts, sound_restrictions)
-    mistakes.settle()  # so all of them are there
+    mistakes.raise_mistakes()  # so all of them are there
     rollout: RolloutLimits = {"batches": batches, "max_change": max_change, "max_failures": max_failures}
     return _CommonSettings(reports, report_settings, rollout, max_age)
 
@@ -165,7 +165,7 @@ def _convert_store_errors() -> Iterator[None]:
     try:
         yield
     except UntrustedStore as error:
-        raise PolicyErrors([PolicyError(error.path, "", Described(error.observed), error.expected)]) from None
+        raise PolicyErrors([PolicyError(error.path, "", DescribedValue(error.observed), error.expected)]) from None
 
 
 def _make_run(
@@ -190,7 +190,7 @@ def _make_run(
         "playbook": compile_input.playbook,
         "mode": compile_input.mode,
         "started": started,
-        "version": own(),  # beside the plans: their digests stay, whatever commit compiled them
+        "version": get_own_version(),  # beside the plans: their digests stay, whatever commit compiled them
         "catalog_version": "+".join(sorted({catalogue.version for catalogue in catalogues})),
         "catalog": _join_releases(catalogues),
         "inventory": compile_input.inventory,

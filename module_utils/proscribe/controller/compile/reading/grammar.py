@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ....base.folding import fold_name
 from ....base.patterns import compile_pattern
-from ...policy_errors import close_to
+from ...policy_errors import propose_similar_names
 from . import package_names
 from .networks import NetworkTable
 
@@ -137,7 +137,7 @@ class WordCheck:
     words: tuple[str, ...]
 
     def __call__(self, text: str) -> str:
-        return "" if text in self.words else f"one of {', '.join(self.words)}{close_to(text, self.words)}"
+        return "" if text in self.words else f"one of {', '.join(self.words)}{propose_similar_names(text, self.words)}"
 
 
 def make_pattern_check(expression: str, expected: str) -> Check:

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from ...policy_errors import Described, PolicyError
+from ...policy_errors import DescribedValue, PolicyError
 
 _READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would keep the run waiting
 
@@ -20,10 +20,10 @@ def read_plain_file(path: Path, max_bytes: int, within: Path | None = None) -> b
             raise PolicyError(str(path), "", path.name, "a file of this directory, not a link out of it")
         with open(os.open(path, _READ_FLAGS), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise PolicyError(str(path), "", Described("something else"), "a file")
+                raise PolicyError(str(path), "", DescribedValue("something else"), "a file")
             content = stream.read(max_bytes + 1)
     except OSError as error:
-        raise PolicyError(str(path), "", Described(error.strerror), "a file that can be read") from None
+        raise PolicyError(str(path), "", DescribedValue(error.strerror), "a file that can be read") from None
     if len(content) > max_bytes:
-        raise PolicyError(str(path), "", Described(f"more than {max_bytes} bytes"), "a smaller file")
+        raise PolicyError(str(path), "", DescribedValue(f"more than {max_bytes} bytes"), "a smaller file")
     return content

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from ....base.duration import DURATION_GRAMMAR, format_duration, parse_duration
-from ...policy_errors import Expected, close_to
+from ...policy_errors import UnexpectedValue, propose_similar_names
 from .networks import parse_rule_network
 
 Value = TypeVar("Value")
@@ -40,7 +40,9 @@ def make_choice_reader(*allowed: str) -> ChoiceReader:
 def require_one_of(setting: object, allowed: Collection[str], description: str = "") -> object:
     """The value, if it is one of these."""
     if setting not in tuple(allowed):
-        raise Expected("", setting, f"{description}one of {', '.join(allowed)}{close_to(str(setting), allowed)}")
+        raise UnexpectedValue(
+            "", setting, f"{description}one of {', '.join(allowed)}{propose_similar_names(str(setting), allowed)}"
+        )
     return setting
 
 
@@ -52,10 +54,10 @@ class NamesReader:
 
     def __call__(self, setting: object) -> tuple[str, ...]:
         if not isinstance(setting, list | tuple):
-            raise Expected("", setting, f"a list of {self.description}")
+            raise UnexpectedValue("", setting, f"a list of {self.description}")
         for index, name in enumerate(setting):
             if not isinstance(name, str) or not name:
-                raise Expected(f"[{index}]", name, self.description)
+                raise UnexpectedValue(f"[{index}]", name, self.description)
             if self.allowed:
                 read_part(f"[{index}]", require_one_of, name, self.allowed)
         return tuple(str(name) for name in dict.fromkeys(setting))
@@ -70,8 +72,8 @@ def read_part(key: str, read_setting: Callable[..., Value], *arguments: object) 
     """What `read_setting` makes of a part of a value; the part's key goes before what it says is wrong."""
     try:
         return read_setting(*arguments)
-    except Expected as error:
-        raise Expected(key + error.key, error.value, error.expected) from None
+    except UnexpectedValue as error:
+        raise UnexpectedValue(key + error.key, error.found_value, error.expected) from None
 
 
 def make_number_reader(minimum: int, maximum: int, unit: str) -> Callable[[object], int]:
@@ -79,7 +81,7 @@ def make_number_reader(minimum: int, maximum: int, unit: str) -> Callable[[objec
 
     def read_number(setting: object) -> int:
         if not isinstance(setting, int) or isinstance(setting, bool) or not minimum <= setting <= maximum:
-            raise Expected("", setting, f"a whole number of {unit}, {minimum} to {maximum}")
+            raise UnexpectedValue("", setting, f"a whole number of {unit}, {minimum} to {maximum}")
         return int(setting)
 
     return read_number
@@ -91,14 +93,14 @@ def read_flag(setting: object) -> bool:
         {"true": True, "false": False}.get(setting, setting) if isinstance(setting, str) else setting
     )  # as -e gives it
     if not isinstance(setting, bool):
-        raise Expected("", setting, "true or false")
+        raise UnexpectedValue("", setting, "true or false")
     return bool(setting)
 
 
 def read_line(setting: object) -> str:
     """One line for people."""
     if not isinstance(setting, str) or len(setting) > MAX_LINE_LENGTH or not setting.isprintable():
-        raise Expected("", setting, f"one line of at most {MAX_LINE_LENGTH} printable characters")
+        raise UnexpectedValue("", setting, f"one line of at most {MAX_LINE_LENGTH} printable characters")
     return str(setting)
 
 
@@ -112,9 +114,9 @@ def read_directory_path(setting: object) -> str:
         or not setting.isprintable()
         or len(setting) > MAX_PATH_LENGTH
     ):
-        raise Expected("", setting, f"a directory's path of at most {MAX_PATH_LENGTH} printable characters")
+        raise UnexpectedValue("", setting, f"a directory's path of at most {MAX_PATH_LENGTH} printable characters")
     if any(len(name.encode()) > MAX_NAME_BYTES for name in setting.split("/")):
-        raise Expected("", setting, f"a directory's path, each name in it of at most {MAX_NAME_BYTES} bytes")
+        raise UnexpectedValue("", setting, f"a directory's path, each name in it of at most {MAX_NAME_BYTES} bytes")
     return str(setting)
 
 
@@ -122,7 +124,7 @@ def read_pattern(setting: object) -> str:
     """A pattern of hosts; whether it fits any is the inventory's to say."""
     text = read_line(setting).strip()
     if not text:
-        raise Expected("", setting, "a pattern of hosts such as all:!switches")
+        raise UnexpectedValue("", setting, "a pattern of hosts such as all:!switches")
     return text
 
 
@@ -133,7 +135,7 @@ def read_day(setting: object) -> datetime.date:
     if isinstance(setting, str):
         with contextlib.suppress(ValueError):
             return datetime.date.fromisoformat(str(setting))
-    raise Expected("", setting, "a day such as 2024-10-31")
+    raise UnexpectedValue("", setting, "a day such as 2024-10-31")
 
 
 def read_duration(setting: object) -> int:
@@ -141,18 +143,18 @@ def read_duration(setting: object) -> int:
     if isinstance(setting, str):
         with contextlib.suppress(ValueError):
             return parse_duration(setting)
-    raise Expected("", setting, DURATION_GRAMMAR)
+    raise UnexpectedValue("", setting, DURATION_GRAMMAR)
 
 
 def make_duration_reader(minimum: int, maximum: int) -> Callable[[object], int]:
     """A reader of a length of time, in seconds, with bounds in minutes."""
 
     def read_bounded_duration(setting: object) -> int:
-        with contextlib.suppress(Expected):
+        with contextlib.suppress(UnexpectedValue):
             seconds = read_duration(setting)
             if minimum * 60 <= seconds <= maximum * 60:
                 return seconds
-        raise Expected(
+        raise UnexpectedValue(
             "", setting, f"{DURATION_GRAMMAR}, from {format_duration(minimum * 60)} to {format_duration(maximum * 60)}"
         )
 
@@ -165,8 +167,8 @@ def read_duration_or_forever(setting: object) -> int:
         return 0
     try:
         return read_duration(setting)
-    except Expected as error:
-        raise Expected(error.key, error.value, f"{error.expected}, or forever") from None
+    except UnexpectedValue as error:
+        raise UnexpectedValue(error.key, error.found_value, f"{error.expected}, or forever") from None
 
 
 def read_networks(setting: object) -> tuple[str, ...]:
@@ -174,7 +176,7 @@ def read_networks(setting: object) -> tuple[str, ...]:
     texts = make_names_reader(None, "addresses or networks")(setting)
     for index, text in enumerate(texts):
         if parse_rule_network(text) is None:
-            raise Expected(f"[{index}]", text, "an address or a network such as 10.20.0.0/24")
+            raise UnexpectedValue(f"[{index}]", text, "an address or a network such as 10.20.0.0/24")
     return tuple(str(ipaddress.ip_network(text)) for text in texts)
 
 
@@ -187,5 +189,5 @@ def read_name_servers(setting: object) -> tuple[str, ...]:
         except ValueError:
             is_usable = False
         if not is_usable:
-            raise Expected(f"[{index}]", text, "the address of a name server such as 10.20.0.53")
+            raise UnexpectedValue(f"[{index}]", text, "the address of a name server such as 10.20.0.53")
     return tuple(str(ipaddress.ip_address(text)) for text in texts)

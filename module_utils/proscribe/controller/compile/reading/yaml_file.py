@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ...policy_errors import Described, PolicyError
+from ...policy_errors import DescribedValue, PolicyError
 from .plain_file import read_plain_file
 
 MAX_FILE_BYTES = 1 << 20  # bytes
@@ -45,7 +45,7 @@ class Document:
     def make_error(self, path: KeyPath, wrong_value: object, expected: str) -> PolicyError:
         """A mistake at a path of this file, with its line, or that of the nearest value above it."""
         if not path and isinstance(wrong_value, str):
-            wrong_value = Described(
+            wrong_value = DescribedValue(
                 "one text"
             )  # of a file that a link may have borrowed, and that nobody should read here
         return PolicyError(self.describe_place(path), format_key_path(path), wrong_value, expected)
@@ -84,17 +84,17 @@ def parse_yaml(content: bytes, path: Path) -> Document:
         root = yaml.compose(content.decode("utf-8"), Loader=_LOADER)
     except RecursionError:  # PyYAML without libyaml; libyaml has a limit of its own
         raise PolicyError(
-            str(path), "", Described(f"more than {MAX_DEPTH} levels"), "lists and mappings that are less deep"
+            str(path), "", DescribedValue(f"more than {MAX_DEPTH} levels"), "lists and mappings that are less deep"
         ) from None
     except UnicodeDecodeError as error:
         raise PolicyError(
-            str(path), "", Described(f"byte {error.start}, which is not UTF-8"), "text in UTF-8"
+            str(path), "", DescribedValue(f"byte {error.start}, which is not UTF-8"), "text in UTF-8"
         ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        raise PolicyError(place, "", Described(f"a syntax error ({problem})"), "valid YAML") from None
+        raise PolicyError(place, "", DescribedValue(f"a syntax error ({problem})"), "valid YAML") from None
     if root is None:
         raise PolicyError(str(path), "", None, "a YAML document")
     return Document(path, _NodeReader(path).read_node(root, ()), root, content)
@@ -109,17 +109,17 @@ class _NodeReader:
 
     def read_node(self, node: yaml.Node, path: KeyPath) -> Any:
         if id(node) in self.seen_nodes:
-            raise self.make_error(node, path, Described("an alias (*name)"), "the value itself, written out")
+            raise self.make_error(node, path, DescribedValue("an alias (*name)"), "the value itself, written out")
         self.seen_nodes.add(id(node))
         if len(self.seen_nodes) > MAX_VALUES:
-            raise self.make_error(node, path, Described(f"more than {MAX_VALUES} values"), "a file with fewer")
+            raise self.make_error(node, path, DescribedValue(f"more than {MAX_VALUES} values"), "a file with fewer")
         if node.tag not in _PLAIN_TAGS:
-            raise self.make_error(node, path, Described(f"the tag {node.tag}"), "a value without a tag (!name)")
+            raise self.make_error(node, path, DescribedValue(f"the tag {node.tag}"), "a value without a tag (!name)")
         if len(path) > MAX_DEPTH:
             raise self.make_error(
                 node,
                 path[:MAX_DEPTH],
-                Described(f"more than {MAX_DEPTH} levels"),
+                DescribedValue(f"more than {MAX_DEPTH} levels"),
                 "a list or mapping that is less deep",
             )
         if isinstance(node, yaml.SequenceNode):
@@ -131,7 +131,7 @@ class _NodeReader:
             if not isinstance(key, yaml.ScalarNode):
                 raise self.make_error(key, path, key.value, "a word as the key")
             if key.value in data:
-                raise self.make_error(key, (*path, key.value), Described("the key a second time"), "each key once")
+                raise self.make_error(key, (*path, key.value), DescribedValue("the key a second time"), "each key once")
             data[key.value] = self.read_node(child_node, (*path, key.value))
         return data
 

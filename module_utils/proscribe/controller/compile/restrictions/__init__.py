@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ....host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
-from ...policy_errors import Expected, PolicyError, PolicyErrors, close_to
+from ...policy_errors import PolicyError, PolicyErrors, UnexpectedValue, propose_similar_names
 from .controls import DNS_BACKENDS as DNS_BACKENDS
 from .controls import AppSettings, BrowserSettings, NetworkSettings
 from .directory import DirectorySettings
@@ -94,16 +94,16 @@ def read_noting_errors(
     known_names = {PREFIX + name for name in RESTRICTIONS}
     for name in values:
         if name.startswith(PREFIX) and name not in known_names | REGISTERED_VARIABLES:
-            note(name, name, f"a known variable{close_to(name, known_names)}")
+            note(name, name, f"a known variable{propose_similar_names(name, known_names)}")
     settings: dict[str, Any] = {}
     for name, variable in RESTRICTIONS.items():
         try:
             settings[name] = variable.read(values.get(PREFIX + name, variable.default))
-        except Expected as error:
+        except UnexpectedValue as error:
             settings[name] = variable.read(variable.default)
             place = locate(PREFIX + name + error.key)
             expected = error.expected + explain_quoting(PREFIX + name, error, place)
-            errors.append(PolicyError(place, PREFIX + name + error.key, error.value, expected))
+            errors.append(PolicyError(place, PREFIX + name + error.key, error.found_value, expected))
     # What is wrong has its default here, and no default contradicts what is set.
     allowed_extensions = settings["browser_extensions_allowed"]
     browser_settings = settings["browser_settings"]

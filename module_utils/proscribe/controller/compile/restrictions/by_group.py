@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ...policy_errors import Expected, PolicyError, close_to
+from ...policy_errors import PolicyError, UnexpectedValue, propose_similar_names
 from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN
 from ..reading.values import make_names_reader, read_part
 
@@ -35,34 +35,38 @@ class GroupRestriction(NamedTuple):
 def read_groups_restricted(setting: object) -> tuple[GroupRestriction, ...]:
     """The entries. Raises Expected with the place of the mistake."""
     if not isinstance(setting, list | tuple):
-        raise Expected("", setting, "a list of mappings such as {services: [telegram], groups: [contractors]}")
+        raise UnexpectedValue("", setting, "a list of mappings such as {services: [telegram], groups: [contractors]}")
     if len(setting) > MAX_ENTRIES:
-        raise Expected("", f"{len(setting)} entries", f"at most {MAX_ENTRIES}: one can have many services")
+        raise UnexpectedValue("", f"{len(setting)} entries", f"at most {MAX_ENTRIES}: one can have many services")
     return tuple(read_part(f"[{index}]", _read_entry, entry) for index, entry in enumerate(setting))
 
 
 def _read_entry(setting: object) -> GroupRestriction:
     if not isinstance(setting, Mapping):
-        raise Expected("", setting, f"a mapping with keys out of {', '.join(ENTRY_KEYS)}")
+        raise UnexpectedValue("", setting, f"a mapping with keys out of {', '.join(ENTRY_KEYS)}")
     for name in setting:
         if name not in ENTRY_KEYS:
-            raise Expected(
-                f".{name}", name, f"a known key, one of {', '.join(ENTRY_KEYS)}{close_to(str(name), ENTRY_KEYS)}"
+            raise UnexpectedValue(
+                f".{name}",
+                name,
+                f"a known key, one of {', '.join(ENTRY_KEYS)}{propose_similar_names(str(name), ENTRY_KEYS)}",
             )
     services = read_part(".services", _read_names, setting.get("services"), "service ids")
     groups = read_part(".groups", _read_names, setting.get("groups"), "names of groups of the host's users")
     if len(groups) > MAX_GROUPS:
-        raise Expected(".groups", f"{len(groups)} groups", f"at most {MAX_GROUPS}")
+        raise UnexpectedValue(".groups", f"{len(groups)} groups", f"at most {MAX_GROUPS}")
     for index, group in enumerate(groups):
         if not POSIX_GROUP_PATTERN.fullmatch(group):
-            raise Expected(f".groups[{index}]", group, GROUP_DESCRIPTION)
+            raise UnexpectedValue(f".groups[{index}]", group, GROUP_DESCRIPTION)
     controls = read_part(".controls", _read_names, setting.get("controls", list(CONTROLS_BY_USER)), "controls")
     for index, control in enumerate(controls):
         if control not in CONTROLS_BY_USER:
             reason = (
-                f": {REASONS_AGAINST[control]}" if control in REASONS_AGAINST else close_to(control, CONTROLS_BY_USER)
+                f": {REASONS_AGAINST[control]}"
+                if control in REASONS_AGAINST
+                else propose_similar_names(control, CONTROLS_BY_USER)
             )
-            raise Expected(
+            raise UnexpectedValue(
                 f".controls[{index}]", control, f"a control that can tell users apart, apps or firewall{reason}"
             )
     return GroupRestriction(services, groups, tuple(control for control in CONTROLS_BY_USER if control in controls))
@@ -71,7 +75,7 @@ def _read_entry(setting: object) -> GroupRestriction:
 def _read_names(setting: object, description: str) -> tuple[str, ...]:
     names = make_names_reader(None, description)(setting)
     if not names:
-        raise Expected("", setting, f"a list of {description}, one at least")
+        raise UnexpectedValue("", setting, f"a list of {description}, one at least")
     return names
 
 
@@ -100,7 +104,7 @@ def find_group_mistakes(
         for position, id_ in enumerate(entry.services):
             key = f"{VARIABLE}[{index}].services[{position}]"
             if id_ not in known_ids:
-                yield PolicyError("", key, id_, f"a service of the catalogue{close_to(id_, known_ids)}")
+                yield PolicyError("", key, id_, f"a service of the catalogue{propose_similar_names(id_, known_ids)}")
             elif reason := explain_unrestricted(id_):
                 yield PolicyError("", key, id_, f"a service that is restricted on this host: {reason}")
             elif not any(can_find(control, id_) for control in entry.controls):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import yaml
 
 from ....wire import installation
-from ...policy_errors import Described, Expected, alternatives, close_to
+from ...policy_errors import DescribedValue, UnexpectedValue, join_alternatives, propose_similar_names
 
 CHANNELS_FOLDER = installation.PLAYBOOKS / "tasks/notify"
 
@@ -46,16 +46,20 @@ def read_notify_channels(setting: object) -> Mapping[str, str]:
     """Where notifications go, by channel. Raises Expected."""
     if not isinstance(setting, Mapping):
         examples = ", ".join(f"{key}: {channel.example!r}" for key, channel in read_channels().items())
-        raise Expected("", setting, f"a mapping such as {{{examples}}}")
+        raise UnexpectedValue("", setting, f"a mapping such as {{{examples}}}")
     for name, text in setting.items():  # most inventories have none, and then no file is read
         known_channels = read_channels()
         channel = known_channels.get(name)
         if channel is None:
-            raise Expected(
-                f".{name}", name, f"{alternatives(list(known_channels))}{close_to(str(name), tuple(known_channels))}"
+            raise UnexpectedValue(
+                f".{name}",
+                name,
+                f"{join_alternatives(list(known_channels))}{propose_similar_names(str(name), tuple(known_channels))}",
             )
         if not isinstance(text, str) or not re.fullmatch(channel.value, text):
-            raise Expected(f".{name}", Described("something else") if channel.secret else text, channel.expected)
+            raise UnexpectedValue(
+                f".{name}", DescribedValue("something else") if channel.secret else text, channel.expected
+            )
     return {str(name): str(text) for name, text in setting.items()}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ....model.types.run import EventSettings
 from ....model.words import SYSLOG_FACILITIES
-from ...policy_errors import Expected
+from ...policy_errors import UnexpectedValue
 from ...report.sending import TRANSPORTS
 from ...report.sending.datagrams import DEFAULT_FACILITY
 from ...report.sending.transport import DEFAULT_EVENT_LIMIT, MAX_EVENT_LIMIT, SEND_ALL, SEND_CHANGES
@@ -25,7 +25,7 @@ def _read_file_path(setting: object) -> str:
         and os.path.normpath(setting) == setting
     )
     if not is_good or not isinstance(setting, str) or len(setting) > MAX_PATH_LENGTH or setting == "/":
-        raise Expected("", setting, "an absolute path such as /var/log/proscribe/events.jsonl")
+        raise UnexpectedValue("", setting, "an absolute path such as /var/log/proscribe/events.jsonl")
     return setting
 
 
@@ -50,7 +50,7 @@ DEFAULT_SETTINGS: EventSettings = {
 def read_events(setting: object) -> EventSettings:
     """Where events are sent, with every key; {} for nowhere. Raises Expected."""
     if not isinstance(setting, Mapping):
-        raise Expected("", setting, "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}")
+        raise UnexpectedValue("", setting, "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}")
     if not setting:
         return {}
     settings: Any = DEFAULT_SETTINGS.copy()  # its readers say which type each key has
@@ -58,5 +58,5 @@ def read_events(setting: object) -> EventSettings:
         read_part(f".{name}", require_one_of, name, READERS)
         settings[str(name)] = read_part(f".{name}", READERS[str(name)], event_setting)
     if not any(settings[name] for name in TRANSPORTS):
-        raise Expected("", setting, f"one of {', '.join(TRANSPORTS)} beside these, or {{}} for no events")
+        raise UnexpectedValue("", setting, f"one of {', '.join(TRANSPORTS)} beside these, or {{}} for no events")
     return settings  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from ....host.controls.firewall.carried import list_carriers
 from ....model.types.plan import OrganisationRule
-from ...policy_errors import Expected, close_to
+from ...policy_errors import UnexpectedValue, propose_similar_names
 from ..reading.networks import merge_networks, parse_rule_network
 
 RULE_KEYS = ("direction", "protocol", "addresses", "ports", "verdict", "comment")
@@ -31,43 +31,47 @@ _RANGE_PATTERN = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 def read_firewall_rules(setting: object) -> tuple[OrganisationRule, ...]:
     """The rules as a plan has them, with addresses and ports merged. Raises Expected with the place of the mistake."""
     if not isinstance(setting, list | tuple):
-        raise Expected(
+        raise UnexpectedValue(
             "", setting, "a list of rules such as {direction: out, protocol: tcp, ports: [25], verdict: reject}"
         )
     if len(setting) > MAX_RULES:
-        raise Expected("", f"{len(setting)} rules", f"at most {MAX_RULES}: one rule can have many addresses and ports")
+        raise UnexpectedValue(
+            "", f"{len(setting)} rules", f"at most {MAX_RULES}: one rule can have many addresses and ports"
+        )
     return tuple(_read_rule(entry, f"[{index}]") for index, entry in enumerate(setting))
 
 
 def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
     """The prefixes of translators, in the order of their addresses. Raises Expected with the place of the mistake."""
     if not isinstance(setting, list | tuple) or len(setting) > MAX_PREFIXES:
-        raise Expected("", setting, f"a list of at most {MAX_PREFIXES} prefixes such as 2001:db8:64::/96")
+        raise UnexpectedValue("", setting, f"a list of at most {MAX_PREFIXES} prefixes such as 2001:db8:64::/96")
     prefixes: list[ipaddress.IPv6Network] = []
     for index, entry in enumerate(setting):
         prefix = parse_rule_network(entry) if isinstance(entry, str) else None
         if not isinstance(prefix, ipaddress.IPv6Network) or prefix.prefixlen not in _NAT64_LENGTHS:
             lengths = ", ".join(map(str, _NAT64_LENGTHS))
-            raise Expected(
+            raise UnexpectedValue(
                 f"[{index}]", entry, f"an IPv6 prefix of {lengths} bits (RFC 6052), such as 2001:db8:64::/96"
             )
         if prefix.prefixlen == 96 and prefix.network_address.packed[8]:
-            raise Expected(f"[{index}]", entry, "a prefix whose bits 64 to 71 are zero (RFC 6052)")
+            raise UnexpectedValue(f"[{index}]", entry, "a prefix whose bits 64 to 71 are zero (RFC 6052)")
         carrier_prefixes = list_carriers([str(prefix)]).keys() - {str(prefix)}
         for other_prefix in (*map(ipaddress.IPv6Network, sorted(carrier_prefixes)), *prefixes):
             if prefix.overlaps(other_prefix):
-                raise Expected(f"[{index}]", entry, f"a prefix that does not overlap {other_prefix}")
+                raise UnexpectedValue(f"[{index}]", entry, f"a prefix that does not overlap {other_prefix}")
         prefixes.append(prefix)
     return tuple(map(str, sorted(prefixes)))
 
 
 def _read_rule(setting: object, key: str) -> OrganisationRule:
     if not isinstance(setting, Mapping):
-        raise Expected(key, setting, f"a mapping with keys out of {', '.join(RULE_KEYS)}")
+        raise UnexpectedValue(key, setting, f"a mapping with keys out of {', '.join(RULE_KEYS)}")
     for name in setting:
         if name not in RULE_KEYS:
-            raise Expected(
-                f"{key}.{name}", name, f"a known key, one of {', '.join(RULE_KEYS)}{close_to(str(name), RULE_KEYS)}"
+            raise UnexpectedValue(
+                f"{key}.{name}",
+                name,
+                f"a known key, one of {', '.join(RULE_KEYS)}{propose_similar_names(str(name), RULE_KEYS)}",
             )
     rule: OrganisationRule = {
         "direction": _read_keyword(setting.get("direction"), DIRECTIONS, f"{key}.direction"),
@@ -78,19 +82,21 @@ def _read_rule(setting: object, key: str) -> OrganisationRule:
         "comment": _read_comment(setting.get("comment", ""), f"{key}.comment"),
     }
     if rule["ports"] and rule["protocol"] == "icmp":
-        raise Expected(f"{key}.ports", setting.get("ports"), "no ports: icmp has none")
+        raise UnexpectedValue(f"{key}.ports", setting.get("ports"), "no ports: icmp has none")
     return rule
 
 
 def _read_comment(setting: object, key: str) -> str:
     if not isinstance(setting, str) or not _COMMENT_PATTERN.fullmatch(setting):
-        raise Expected(key, setting, "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -")
+        raise UnexpectedValue(key, setting, "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -")
     return setting
 
 
 def _read_keyword(setting: object, allowed: tuple[str, ...], key: str) -> str:
     if not isinstance(setting, str) or setting not in allowed:
-        raise Expected(key, setting, f"one of {', '.join(allowed)}{close_to(str(setting), allowed)}")
+        raise UnexpectedValue(
+            key, setting, f"one of {', '.join(allowed)}{propose_similar_names(str(setting), allowed)}"
+        )
     return str(setting)
 
 
@@ -99,7 +105,7 @@ def _read_list(setting: object, description: str, key: str) -> list[object]:
     if setting is None:
         return []
     if not isinstance(setting, list | tuple) or not setting:
-        raise Expected(key, setting, f"a list of {description} (leave the key out for all)")
+        raise UnexpectedValue(key, setting, f"a list of {description} (leave the key out for all)")
     return list(setting)
 
 
@@ -107,7 +113,9 @@ def _read_addresses(setting: object, key: str) -> list[str]:
     entries = _read_list(setting, "addresses and networks", key)
     for index, entry in enumerate(entries):
         if not isinstance(entry, str) or parse_rule_network(entry) is None:
-            raise Expected(f"{key}[{index}]", entry, "an address or a network such as 10.20.0.0/24 or 2001:db8::/48")
+            raise UnexpectedValue(
+                f"{key}[{index}]", entry, "an address or a network such as 10.20.0.0/24 or 2001:db8::/48"
+            )
     return merge_networks(str(entry) for entry in entries)
 
 
@@ -122,7 +130,7 @@ def _read_ports(setting: object, key: str) -> list[str]:
         )
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 0 < first <= last < 65536:
-            raise Expected(f"{key}[{index}]", entry, "a port such as 443, or a range such as 8000-8080")
+            raise UnexpectedValue(f"{key}[{index}]", entry, "a port such as 443, or a range such as 8000-8080")
         spans.append((first, last))
     joined: list[tuple[int, int]] = []
     for first, last in sorted(spans):

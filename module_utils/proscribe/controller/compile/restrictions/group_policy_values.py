@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ....base.patterns import compile_pattern
 from ....host.controls.group_policy.domain import normalise_dn
 from ....host.controls.group_policy.identity import MAX_NAME_LENGTH, make_rule_slug
-from ...policy_errors import Expected, close_to
+from ...policy_errors import UnexpectedValue, propose_similar_names
 from ..reading.values import read_flag, read_part
 
 OBJECT_KEYS = ("name", "group", "ous", "enforced")
@@ -36,14 +36,14 @@ class PolicyObjectSetting(NamedTuple):
 def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
     """The objects of a domain controller. Raises Expected."""
     if not isinstance(setting, list | tuple):
-        raise Expected("", setting, f"a list of {{{', '.join(OBJECT_KEYS)}}}")
+        raise UnexpectedValue("", setting, f"a list of {{{', '.join(OBJECT_KEYS)}}}")
     if len(setting) > MAX_OBJECTS:
-        raise Expected("", len(setting), f"at most {MAX_OBJECTS} objects")
+        raise UnexpectedValue("", len(setting), f"at most {MAX_OBJECTS} objects")
     objects = [read_part(f"[{index}]", _read_object, policy_object) for index, policy_object in enumerate(setting)]
     slugs: dict[str, str] = {}
     for index, policy_object in enumerate(objects):
         if similar_name := slugs.get(make_rule_slug(policy_object.name)):
-            raise Expected(
+            raise UnexpectedValue(
                 f"[{index}].name",
                 policy_object.name,
                 f"a name that differs from {similar_name!r} in a letter or a digit",
@@ -54,13 +54,15 @@ def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
 
 def _read_object(setting: object) -> PolicyObjectSetting:
     if not isinstance(setting, Mapping):
-        raise Expected("", setting, f"{{{', '.join(OBJECT_KEYS)}}}")
+        raise UnexpectedValue("", setting, f"{{{', '.join(OBJECT_KEYS)}}}")
     for key in setting:
         if key not in OBJECT_KEYS:
-            raise Expected(f".{key}", key, f"one of {', '.join(OBJECT_KEYS)}{close_to(str(key), OBJECT_KEYS)}")
+            raise UnexpectedValue(
+                f".{key}", key, f"one of {', '.join(OBJECT_KEYS)}{propose_similar_names(str(key), OBJECT_KEYS)}"
+            )
     for key in REQUIRED_KEYS:
         if key not in setting:
-            raise Expected(f".{key}", None, f"a value: each object has {', '.join(REQUIRED_KEYS)}")
+            raise UnexpectedValue(f".{key}", None, f"a value: each object has {', '.join(REQUIRED_KEYS)}")
     return PolicyObjectSetting(
         read_part(".name", _read_name, setting["name"]),
         read_part(".group", _read_group, setting["group"]),
@@ -71,7 +73,7 @@ def _read_object(setting: object) -> PolicyObjectSetting:
 
 def _read_name(setting: object) -> str:
     if not isinstance(setting, str) or len(setting) > MAX_NAME_LENGTH or not _NAME_PATTERN.fullmatch(setting):
-        raise Expected(
+        raise UnexpectedValue(
             "", setting, f"a name of letters, digits, blanks and ._()-, at most {MAX_NAME_LENGTH} characters"
         )
     return str(setting).strip()
@@ -79,13 +81,13 @@ def _read_name(setting: object) -> str:
 
 def _read_group(setting: object) -> str:
     if not isinstance(setting, str) or not setting:
-        raise Expected("", setting, "a group of the inventory")
+        raise UnexpectedValue("", setting, "a group of the inventory")
     return str(setting)
 
 
 def _read_units(setting: object) -> tuple[str, ...]:
     if not isinstance(setting, list | tuple) or not setting or len(setting) > MAX_UNITS:
-        raise Expected("", setting, f"a list of 1 to {MAX_UNITS} organisational units")
+        raise UnexpectedValue("", setting, f"a list of 1 to {MAX_UNITS} organisational units")
     units: dict[str, str] = {}
     for index, unit in enumerate(setting):
         if (
@@ -94,7 +96,7 @@ def _read_units(setting: object) -> tuple[str, ...]:
             or not unit.isprintable()
             or not _UNIT_PATTERN.fullmatch(unit)
         ):
-            raise Expected(
+            raise UnexpectedValue(
                 f"[{index}]", unit, "a unit as the directory names it, such as OU=Desktops,DC=example,DC=com"
             )
         units.setdefault(normalise_dn(unit), str(unit))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ...enforcement_points.names import list_format_names
-from ...policy_errors import Expected
+from ...policy_errors import UnexpectedValue
 from ..reading.values import read_directory_path, read_line, read_part, require_one_of
 from .variable import declare_settings, declare_variable
 
@@ -28,11 +28,11 @@ class FedExport(NamedTuple):
 def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
     """The exports that an organisation feeds to its points."""
     if not isinstance(setting, list | tuple):
-        raise Expected("", setting, f"a list, each of it {EXPORT_FORM}")
+        raise UnexpectedValue("", setting, f"a list, each of it {EXPORT_FORM}")
     exports = [read_part(f"[{index}]", _read_fed_export, entry) for index, entry in enumerate(setting)]
     places = [export.directory for export in exports if export.directory]
     if duplicate := next((place for place in places if places.count(place) > 1), ""):
-        raise Expected("", duplicate, "a directory of its own for each export")
+        raise UnexpectedValue("", duplicate, "a directory of its own for each export")
     return tuple(dict.fromkeys(exports))
 
 
@@ -40,13 +40,13 @@ def _read_fed_export(entry: object) -> FedExport:
     if isinstance(entry, str):
         return FedExport(str(require_one_of(entry, list_format_names())))
     if not isinstance(entry, Mapping) or not {"format"} <= entry.keys() <= set(FedExport._fields):
-        raise Expected("", entry, EXPORT_FORM)
+        raise UnexpectedValue("", entry, EXPORT_FORM)
     format_ = str(read_part(".format", require_one_of, entry["format"], list_format_names()))
     directory_path = read_part(".directory", read_directory_path, entry.get("directory"))
     if directory_path and not directory_path.startswith("/"):
-        raise Expected(".directory", directory_path, "an absolute path: scheduled runs start elsewhere")
+        raise UnexpectedValue(".directory", directory_path, "an absolute path: scheduled runs start elsewhere")
     if entry.get("group") and not directory_path:
-        raise Expected("", entry, "a directory, of which the group is")
+        raise UnexpectedValue("", entry, "a directory, of which the group is")
     return FedExport(
         format_,
         directory_path,
@@ -59,11 +59,11 @@ def _read_served_path(entry: Mapping[object, object], directory_path: str) -> tu
     """The access log of the server that serves a directory, and its path there; nothing where neither is named."""
     log, url = read_part(".access_log", read_directory_path, entry.get("access_log")), entry.get("url", "")
     if not isinstance(url, str) or not URL_PATTERN.fullmatch(url):
-        raise Expected(".url", url, "the path of the web server below which the directory is, such as /guests")
+        raise UnexpectedValue(".url", url, "the path of the web server below which the directory is, such as /guests")
     if log and not log.startswith("/"):
-        raise Expected(".access_log", log, "an absolute path: scheduled runs start elsewhere")
+        raise UnexpectedValue(".access_log", log, "an absolute path: scheduled runs start elsewhere")
     if bool(log) != bool(url) or (log and not directory_path):
-        raise Expected("", entry, "a directory with both access_log and url, or with neither")
+        raise UnexpectedValue("", entry, "a directory with both access_log and url, or with neither")
     return log, url
 
 
@@ -71,7 +71,7 @@ def read_export_key(setting: object) -> str:
     """The file of a private key, or of the public half of one that ssh-agent holds; "" for none."""
     path = read_directory_path(setting or None)
     if path and not path.startswith(("/", "~/")):
-        raise Expected(
+        raise UnexpectedValue(
             "", setting, "an absolute path such as /etc/proscribe/export_key: scheduled runs start elsewhere"
         )
     return path

@@ -10,7 +10,7 @@ from ....base.patterns import compile_pattern
 from ....host.controls.browser.settings import SETTINGS, UNMANAGED
 from ....model.plan import CONTROLS
 from ....model.words import CONTROL_MODES, URL_PATTERN
-from ...policy_errors import Described, Expected
+from ...policy_errors import DescribedValue, UnexpectedValue
 from ...report import exports
 from ..reading import grammar
 from ..reading.values import (
@@ -35,7 +35,9 @@ MAX_URL_LENGTH = 500  # characters
 def read_controls(setting: object) -> Mapping[str, str]:
     """How far each control goes; one that is not named is enforced."""
     if not isinstance(setting, Mapping):
-        raise Expected("", setting, "a mapping such as {apps: enforce, browser: enforce, firewall: audit, dns: 'off'}")
+        raise UnexpectedValue(
+            "", setting, "a mapping such as {apps: enforce, browser: enforce, firewall: audit, dns: 'off'}"
+        )
     modes = dict.fromkeys(CONTROLS, "enforce")
     for name, mode in setting.items():
         read_part(f".{name}", require_one_of, name, CONTROLS, "a control, ")
@@ -46,7 +48,7 @@ def read_controls(setting: object) -> Mapping[str, str]:
 def read_browser_settings(setting: object) -> Mapping[str, str]:
     """What is managed, by setting."""
     if not isinstance(setting, Mapping):
-        raise Expected("", setting, "a mapping such as {private_windows: blocked, proxies: unmanaged}")
+        raise UnexpectedValue("", setting, "a mapping such as {private_windows: blocked, proxies: unmanaged}")
     settings = {id_: row.default for id_, row in SETTINGS.items()}
     for id_, state in setting.items():
         read_part(f".{id_}", require_one_of, id_, SETTINGS)
@@ -59,7 +61,7 @@ def read_extensions(setting: object) -> tuple[str, ...]:
     extension_ids = make_names_reader(None, "ids of browser extensions")(setting)
     for index, extension_id in enumerate(extension_ids):
         if grammar.check_chrome_extension(extension_id) and grammar.check_firefox_extension(extension_id):
-            raise Expected(
+            raise UnexpectedValue(
                 f"[{index}]", extension_id, "the id of a Chrome extension (32 letters) or of a Firefox add-on"
             )
     return extension_ids
@@ -77,11 +79,11 @@ def read_history(setting: object) -> str:
         url = None
     if url is None or url.scheme.partition("+")[0] != "postgresql" or len(url.path) < 2:
         # What stands there may hold a password, so it is not repeated.
-        raise Expected("", Described("something else"), accepted_forms)
+        raise UnexpectedValue("", DescribedValue("something else"), accepted_forms)
     if url.password is not None or "password=" in url.query:
         # The URL is in every report, and in what Ansible prints.
         expected = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
-        raise Expected("", Described("a URL with a password"), expected)
+        raise UnexpectedValue("", DescribedValue("a URL with a password"), expected)
     return str(setting)
 
 
@@ -97,15 +99,15 @@ def read_texts(setting: object) -> str:
     if not isinstance(setting, Mapping):
         if isinstance(setting, str):
             return read_part("", read_line, setting)
-        raise Expected("", setting, "one line of text, or a mapping by language such as {en: ..., zh-HK: ...}")
+        raise UnexpectedValue("", setting, "one line of text, or a mapping by language such as {en: ..., zh-HK: ...}")
     if not 1 <= len(setting) <= MAX_LANGUAGES:
-        raise Expected("", setting, f"a mapping with 1 to {MAX_LANGUAGES} languages")
+        raise UnexpectedValue("", setting, f"a mapping with 1 to {MAX_LANGUAGES} languages")
     for language, text in setting.items():
         if not LANGUAGE_PATTERN.fullmatch(str(language)) or language is True or language is False:
             hint = "a language such as en or zh-HK (BCP 47), in quotes where YAML reads something else ('no')"
-            raise Expected(f".{language}", language, hint)
+            raise UnexpectedValue(f".{language}", language, hint)
         if not read_part(f".{language}", read_line, text).strip():
-            raise Expected(f".{language}", text, "the text in this language")
+            raise UnexpectedValue(f".{language}", text, "the text in this language")
     return "\n".join(map(str, setting.values()))
 
 
@@ -118,13 +120,13 @@ def read_feeds(setting: object) -> str | tuple[str, ...]:
 
 def read_exports(setting: object) -> tuple[str, ...]:
     """Names of exports, of which no two write the same file."""
-    names = make_names_reader(exports.formats(), "exports")(setting)
+    names = make_names_reader(exports.list_export_formats(), "exports")(setting)
     files: dict[str, str] = {}
     for index, name in enumerate(names):
-        file = exports.formats()[name].file
+        file = exports.list_export_formats()[name].file_name
         other_name = files.setdefault(file, name)
         if other_name != name:
-            raise Expected(f"[{index}]", name, f"one of {other_name} and {name}: both are {file}")
+            raise UnexpectedValue(f"[{index}]", name, f"one of {other_name} and {name}: both are {file}")
     return names
 
 
@@ -134,8 +136,8 @@ def read_watch_interval(setting: object) -> int:
         return 0
     try:
         return make_duration_reader(1, 24 * 60)(setting)
-    except Expected as error:
-        raise Expected(error.key, error.value, f"{error.expected}, or {OFF}") from None
+    except UnexpectedValue as error:
+        raise UnexpectedValue(error.key, error.found_value, f"{error.expected}, or {OFF}") from None
 
 
 def read_request_url(setting: object) -> str:
@@ -144,7 +146,7 @@ def read_request_url(setting: object) -> str:
         return ""
     if not isinstance(setting, str) or len(setting) > MAX_URL_LENGTH or not URL_PATTERN.fullmatch(setting):
         expected = f"a URL such as https://portal.example.org/ask, at most {MAX_URL_LENGTH} characters, or nothing"
-        raise Expected("", setting, expected)
+        raise UnexpectedValue("", setting, expected)
     return str(setting)
 
 
@@ -152,5 +154,5 @@ def read_round(setting: object) -> str:
     """Read the id of a round; a number is one too. Raises Expected."""
     text = str(setting) if isinstance(setting, int) and not isinstance(setting, bool) else setting
     if not isinstance(text, str) or (text and not ROUND_PATTERN.fullmatch(text)):
-        raise Expected("", setting, "an id of letters, digits and the signs . _ : -, at most 64 characters")
+        raise UnexpectedValue("", setting, "an id of letters, digits and the signs . _ : -, at most 64 characters")
     return text

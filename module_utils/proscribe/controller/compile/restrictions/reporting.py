@@ -59,9 +59,9 @@ class ReportSettings:
         "all hosts.",
     )
     exports: tuple[str, ...] = declare_variable(
-        list(formats.usual()),
+        list(formats.list_default_names()),
         read_exports,
-        f"Additional formats of each report: some of {', '.join(formats.formats())}; docs/exports.md. "
+        f"Additional formats of each report: some of {', '.join(formats.list_export_formats())}; docs/exports.md. "
         "One for all hosts.",
     )
     events: EventSettings = declare_variable(

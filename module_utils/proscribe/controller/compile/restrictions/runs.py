@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...policy_errors import alternatives
+from ...policy_errors import join_alternatives
 from ...rollout.limits import AUTO, read_batches, read_max_change, read_max_failures
 from ..reading.values import make_choice_reader, read_duration
 from . import schedule_values as scheduled
@@ -115,6 +115,6 @@ class ScheduleSettings:
     notify: Mapping[str, str] = declare_variable(
         {},
         read_notify_channels,
-        f"Where a scheduled run sends a notification of drift, by channel: {alternatives(list_channel_names())}; "
+        f"Where a scheduled run sends a notification of drift, by channel: {join_alternatives(list_channel_names())}; "
         "docs/scheduling.md. In group_vars/all.yml.",
     )

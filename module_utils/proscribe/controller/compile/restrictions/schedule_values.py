@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ...policy_errors import Described, Expected
+from ...policy_errors import DescribedValue, UnexpectedValue
 from ..reading.values import read_duration
 
 SCHEDULE_METHODS = ("controller", "pull", "awx", "off")
@@ -19,7 +19,7 @@ def _make_text_reader(expression: str, expected: str) -> Callable[[object], str]
 
     def read_text(setting: object) -> str:
         if not isinstance(setting, str) or not re.fullmatch(expression, setting):
-            raise Expected("", setting, expected)
+            raise UnexpectedValue("", setting, expected)
         return str(setting)
 
     return read_text
@@ -57,12 +57,14 @@ def read_spread_seconds(setting: object) -> int:
 def read_options(setting: object) -> tuple[str, ...]:
     """Additional options of every scheduled run."""
     if not isinstance(setting, list | tuple):
-        raise Expected("", setting, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
+        raise UnexpectedValue("", setting, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
     for index, word in enumerate(setting):
         if not isinstance(word, str) or not word.isprintable():
-            raise Expected(f"[{index}]", word, "one printable argument of a command line; numbers in quotes")
+            raise UnexpectedValue(f"[{index}]", word, "one printable argument of a command line; numbers in quotes")
         if word.partition("=")[0] in SCHEDULE_OPTIONS:
-            raise Expected(f"[{index}]", word, "no option for inventory or hosts: those of the `schedule` run apply")
+            raise UnexpectedValue(
+                f"[{index}]", word, "no option for inventory or hosts: those of the `schedule` run apply"
+            )
     return tuple(str(word) for word in setting)
 
 
@@ -72,7 +74,7 @@ def read_inventory(setting: object) -> str:
         isinstance(setting, str) and setting.isprintable() and ".." not in setting.split("/") and setting[:1] != "-"
     )
     if not is_good:
-        raise Expected("", setting, "the inventory's path in the repository, such as inventory/prod")
+        raise UnexpectedValue("", setting, "the inventory's path in the repository, such as inventory/prod")
     return str(setting)
 
 
@@ -80,7 +82,7 @@ def read_repository(setting: object) -> str:
     """Where git finds the repository; "" for none. Git's own helpers (`ext::`) would run any command as root."""
     expected = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
     if not isinstance(setting, str) or (setting and not re.fullmatch(r"[A-Za-z0-9_./][^\s\x00-\x1f\x7f]*", setting)):
-        raise Expected("", setting, expected)
+        raise UnexpectedValue("", setting, expected)
     if (
         setting
         and "::" not in setting
@@ -90,22 +92,24 @@ def read_repository(setting: object) -> str:
             no_password = (
                 "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
             )
-            raise Expected("", Described("a URL with a password"), no_password)
+            raise UnexpectedValue("", DescribedValue("a URL with a password"), no_password)
         return str(setting)
     if not setting:
         return ""
-    raise Expected("", setting, expected)
+    raise UnexpectedValue("", setting, expected)
 
 
 def read_signers(setting: object) -> tuple[str, ...]:
     """Who may sign commits: lines of ssh-keygen(1)'s allowed_signers."""
     if not isinstance(setting, list | tuple):
-        raise Expected("", setting, "a list of lines such as 'ops@example.org ssh-ed25519 AAAA...'")
+        raise UnexpectedValue("", setting, "a list of lines such as 'ops@example.org ssh-ed25519 AAAA...'")
     for index, line in enumerate(setting):
         if (
             not isinstance(line, str)
             or not line.isprintable()
             or not re.search(r"\S\s+(\S+\s+)*(sk-)?(ssh|ecdsa)-", line)
         ):
-            raise Expected(f"[{index}]", line, "a principal and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
+            raise UnexpectedValue(
+                f"[{index}]", line, "a principal and the public key: 'ops@example.org ssh-ed25519 AAAA...'"
+            )
     return tuple(str(line) for line in setting)

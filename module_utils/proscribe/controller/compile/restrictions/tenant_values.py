@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ....base.patterns import ASCII, compile_pattern
 from ....model.tenants import CONFIGURATION_URL, GUID_PATTERN, read_tenant
 from ....model.types.plan import TenantEntry
-from ...policy_errors import Expected, close_to
+from ...policy_errors import UnexpectedValue, propose_similar_names
 from ..catalogue.schema import TENANT_PROVIDERS
 from ..reading.values import make_names_reader, read_part, require_one_of
 
@@ -24,7 +24,9 @@ _ID_DESCRIPTION = (
 def read_tenants(setting: object) -> Mapping[str, tuple[str | TenantEntry, ...]]:
     """Read the tenants of each provider, in the form that plans have (model/tenants.py). Raises Expected."""
     if not isinstance(setting, Mapping):
-        raise Expected("", setting, f"a mapping such as {{google: [example.org], microsoft: [{MAPPING_EXAMPLE}]}}")
+        raise UnexpectedValue(
+            "", setting, f"a mapping such as {{google: [example.org], microsoft: [{MAPPING_EXAMPLE}]}}"
+        )
     for name in setting:
         read_part(f".{name}", require_one_of, name, TENANT_PROVIDERS)
     google, microsoft = (setting.get(provider) or [] for provider in ("google", "microsoft"))
@@ -44,13 +46,13 @@ def _read_names(setting: object) -> tuple[str, ...]:
 def _check_characters(name: str) -> None:
     """Raise Expected for a name that cannot stand in the HTTP header that browsers send."""
     if not all(character.isascii() and (character.isalnum() or character in ".-") for character in name):
-        raise Expected("", name, "a domain or a tenant id: letters, digits, dots, hyphens")
+        raise UnexpectedValue("", name, "a domain or a tenant id: letters, digits, dots, hyphens")
 
 
 def _read_microsoft(setting: object) -> tuple[str | TenantEntry, ...]:
     """Read a list of tenants, each a domain, an id, or a mapping of both. No two of them share an id or a domain."""
     if not isinstance(setting, list | tuple) or len(setting) > MAX_TENANTS:
-        raise Expected(
+        raise UnexpectedValue(
             "", setting, f"a list of at most {MAX_TENANTS} tenants, each a domain, an id, or {MAPPING_EXAMPLE}"
         )
     tenants = [read_part(f"[{index}]", _read_entry, entry) for index, entry in enumerate(setting)]
@@ -58,10 +60,10 @@ def _read_microsoft(setting: object) -> tuple[str | TenantEntry, ...]:
     tenants_by_name: dict[str, str | TenantEntry] = {}
     for index, entry in enumerate(tenants):
         if isinstance(entry, str) and not (GUID_PATTERN.fullmatch(entry) or _DOMAIN_PATTERN.fullmatch(entry)):
-            raise Expected(f"[{index}]", entry, f"a domain such as example.org, or {_ID_DESCRIPTION}")
+            raise UnexpectedValue(f"[{index}]", entry, f"a domain such as example.org, or {_ID_DESCRIPTION}")
         for name in _list_names(entry):
             if tenants_by_name.setdefault(name, entry) != entry:
-                raise Expected(
+                raise UnexpectedValue(
                     f"[{index}]", name, f"each tenant once, with its id and all of its domains: {MAPPING_EXAMPLE}"
                 )
         if entry not in entries:
@@ -78,7 +80,7 @@ def _read_entry(setting: object) -> str | TenantEntry:
     if isinstance(setting, Mapping):
         return _read_mapping(setting)
     if not isinstance(setting, str) or not setting:
-        raise Expected("", setting, f"a domain, a tenant id, or a mapping such as {MAPPING_EXAMPLE}")
+        raise UnexpectedValue("", setting, f"a domain, a tenant id, or a mapping such as {MAPPING_EXAMPLE}")
     _check_characters(setting)
     return str(setting)
 
@@ -86,17 +88,19 @@ def _read_entry(setting: object) -> str | TenantEntry:
 def _read_mapping(setting: Mapping[object, object]) -> TenantEntry:
     for key in setting:
         if key not in TENANT_KEYS:
-            raise Expected(f".{key}", key, f"one of {', '.join(TENANT_KEYS)}{close_to(str(key), TENANT_KEYS)}")
+            raise UnexpectedValue(
+                f".{key}", key, f"one of {', '.join(TENANT_KEYS)}{propose_similar_names(str(key), TENANT_KEYS)}"
+            )
     id_, domains = setting.get("id") or "", setting.get("domains") or []
     if not isinstance(id_, str) or (id_ and not GUID_PATTERN.fullmatch(id_)):
-        raise Expected(".id", id_, _ID_DESCRIPTION)
+        raise UnexpectedValue(".id", id_, _ID_DESCRIPTION)
     if not isinstance(domains, list | tuple):
-        raise Expected(".domains", domains, "a list of domains such as [example.org]")
+        raise UnexpectedValue(".domains", domains, "a list of domains such as [example.org]")
     for index, domain in enumerate(domains):
         if not isinstance(domain, str) or not _DOMAIN_PATTERN.fullmatch(domain):
-            raise Expected(f".domains[{index}]", domain, "a domain such as example.org")
+            raise UnexpectedValue(f".domains[{index}]", domain, "a domain such as example.org")
     if not id_ and not domains:
-        raise Expected("", setting, f"an id, domains, or both: {MAPPING_EXAMPLE}")
+        raise UnexpectedValue("", setting, f"an id, domains, or both: {MAPPING_EXAMPLE}")
     entry: TenantEntry = {"id": id_.lower()} if id_ else {}
     if domains:
         entry["domains"] = list(dict.fromkeys(domain.lower() for domain in domains))

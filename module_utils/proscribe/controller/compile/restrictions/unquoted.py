@@ -7,14 +7,14 @@ from typing import Any
 
 import yaml
 
-from ...policy_errors import Expected
+from ...policy_errors import UnexpectedValue
 
 MAX_TEXT_LENGTH = 200  # characters of a text that is read once more, and shown
 YAML_SUFFIXES = (".yml", ".yaml", ".json")
 COMMAND_LINE = "<CLI option"  # how Ansible names the place of what -e says
 
 
-def explain_quoting(variable: str, error: Expected, place: str) -> str:
+def explain_quoting(variable: str, error: UnexpectedValue, place: str) -> str:
     """The end of a message about a variable that is a text and should be a list or a mapping: how to write that at the
     place where it is. "" where that is not what is wrong.
     """
@@ -33,11 +33,11 @@ def explain_quoting(variable: str, error: Expected, place: str) -> str:
     )
 
 
-def _guess_intended(error: Expected) -> Any:
+def _guess_intended(error: UnexpectedValue) -> Any:
     """The list or mapping that a text was meant to be; None if it is another mistake."""
     kinds = {"a mapping": dict, "a list": list}
     kind = next((kind for words, kind in kinds.items() if error.expected.startswith(words)), None)
-    text = error.value
+    text = error.found_value
     if kind is None or error.key or not isinstance(text, str) or not text or len(text) > MAX_TEXT_LENGTH:
         return None
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ....model.words import WAIVER_STATUSES
-from ...policy_errors import PolicyError, PolicyErrors, close_to
+from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from ..inventory.policy_folders import APPROVERS_FILE
 from ..reading.yaml_file import Document, read_yaml
 from .persons import is_same_person
@@ -107,7 +107,7 @@ def explain_objection(
         department_hosts = hosts & groups.get(department, frozenset())
         if department_hosts and approver not in approver_list[department]:
             authority = approver_list[department]
-            hint = close_to(approver, [authority.head, *authority.deputies])
+            hint = propose_similar_names(approver, [authority.head, *authority.deputies])
             return f"{approver} may not approve for {department} ({authority}), which owns {_describe_hosts(department_hosts)}{hint}"
         owned_hosts |= department_hosts
     if not hosts and not any(approver in authority for authority in approver_list.values()):
@@ -131,7 +131,7 @@ def _read_departments(
     authorities = []
     for department, entry in document.data.items():
         if department not in groups:
-            add_error((department,), department, f"a group of the inventory{close_to(department, groups)}")
+            add_error((department,), department, f"a group of the inventory{propose_similar_names(department, groups)}")
             continue  # what it holds is not printed: a link may have borrowed the file, as Document.error says
         if entry == "":
             authorities.append((department, Authority("")))
@@ -141,7 +141,11 @@ def _read_departments(
             continue
         for key in entry:
             if key not in AUTHORITY_KEYS:
-                add_error((department, key), key, f"one of {', '.join(AUTHORITY_KEYS)}{close_to(key, AUTHORITY_KEYS)}")
+                add_error(
+                    (department, key),
+                    key,
+                    f"one of {', '.join(AUTHORITY_KEYS)}{propose_similar_names(key, AUTHORITY_KEYS)}",
+                )
         if not _is_name(entry.get("head")):
             add_error((department, "head"), entry.get("head"), "the head's name, as approved_by gives it")
             continue

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....base.duration import format_moment
-from ...git import git
+from ...git import run_git
 from ...policy_errors import PolicyError
 from ..reading.yaml_file import MAX_FILE_BYTES, parse_yaml
 from .document import SUFFIXES, read_revocation
@@ -107,7 +107,7 @@ def _parse_revocation(folder: Path, version: bytes) -> SeenRevocation | None:
 
 def _query_git(folder: Path, *words: str, content: bytes = b"", empty_code: int = 0) -> bytes:
     """Ask git; b"" where it ends with the code `empty_code`. Raises OSError, subprocess.SubprocessError, ValueError."""
-    process = git(folder, *words, patience=GIT_TIMEOUT_SECONDS, content=content)
+    process = run_git(folder, *words, timeout_seconds=GIT_TIMEOUT_SECONDS, input_bytes=content)
     if process.returncode and process.returncode != empty_code:
         raise ValueError(process.stderr.decode("utf-8", "replace").strip()[-300:] or f"git {words[0]} failed")
     return process.stdout if not process.returncode else b""

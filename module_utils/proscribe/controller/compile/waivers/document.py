@@ -12,7 +12,7 @@ from typing import Any
 from ....base.patterns import compile_pattern
 from ....model.plan import CONTROLS
 from ....model.words import REQUEST_ID_PATTERN
-from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
+from ...policy_errors import DescribedValue, PolicyError, PolicyErrors, propose_similar_names
 from ..catalogue.schema import CATEGORIES
 from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN
 from ..reading.yaml_file import Document, KeyPath, read_yaml
@@ -123,7 +123,7 @@ def _list_files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        errors.append(PolicyError(str(folder), "", Described(str(error.strerror)), "a folder that can be read"))
+        errors.append(PolicyError(str(folder), "", DescribedValue(str(error.strerror)), "a folder that can be read"))
         return
     for path in paths:
         if path.suffix not in SUFFIXES or path.name.startswith("."):
@@ -131,7 +131,7 @@ def _list_files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
         if path.is_file():
             yield path
         else:  # a pipe would keep the run waiting
-            errors.append(PolicyError(str(path), "", Described("something else"), "a file"))
+            errors.append(PolicyError(str(path), "", DescribedValue("something else"), "a file"))
 
 
 def read_waiver(path: Path) -> Waiver:
@@ -169,7 +169,7 @@ def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames
     ):
         for index, name in enumerate(getattr(waiver, key)):
             if name not in names:
-                hint = explain_wrong_kind(name, known_names) or close_to(name, names)
+                hint = explain_wrong_kind(name, known_names) or propose_similar_names(name, names)
                 yield waiver.document.make_error((key, index), name, description + hint)
 
 
@@ -205,7 +205,7 @@ class _WaiverReader:
     def read_waiver(self) -> Waiver | None:
         for key in self.data:
             if key not in WAIVER_KEYS:
-                self.add_error((key,), key, f"a key of a waiver{close_to(key, WAIVER_KEYS)}")
+                self.add_error((key,), key, f"a key of a waiver{propose_similar_names(key, WAIVER_KEYS)}")
         for key in REQUIRED_KEYS:
             if not self.data.get(key):
                 self.add_error((key,), None, "a value: every waiver has one")
@@ -248,7 +248,9 @@ class _WaiverReader:
             self.add_error(("posix_groups",), f"{len(self.lists['posix_groups'])} groups", f"at most {MAX_GROUPS}")
         for index, name in enumerate(self.lists["controls"]):
             if name not in CONTROLS:
-                self.add_error(("controls", index), name, f"one of {', '.join(CONTROLS)}{close_to(name, CONTROLS)}")
+                self.add_error(
+                    ("controls", index), name, f"one of {', '.join(CONTROLS)}{propose_similar_names(name, CONTROLS)}"
+                )
         if not any(self.lists[key] for key in PLACE_KEYS):
             self.add_error(("hosts",), None, "hosts, groups or zones that the waiver is for")
         self.check_narrowing(self.lists)
@@ -339,7 +341,9 @@ class _WaiverReader:
         for key in block:
             if key not in REVOCATION_KEYS:
                 self.add_error(
-                    ("revoked", key), key, f"one of {', '.join(REVOCATION_KEYS)}{close_to(key, REVOCATION_KEYS)}"
+                    ("revoked", key),
+                    key,
+                    f"one of {', '.join(REVOCATION_KEYS)}{propose_similar_names(key, REVOCATION_KEYS)}",
                 )
         for key in REVOCATION_KEYS:
             content = block.get(key)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ....base.duration import format_moment
 from ....model.types.run import RunWaiver, WaiverRevocation
-from ...policy_errors import Mistakes, PolicyError
+from ...policy_errors import MistakeCollector, PolicyError
 from ..inventory.inventory import CompileInput
 from ..inventory.policy_folders import find_approver_folders, find_waiver_folders
 from ..inventory.reporting import get_common_setting
@@ -43,12 +43,12 @@ def read_judged_waivers(
     PolicyErrors with every mistake in waivers and in the approver list.
     """
     waivers, malformed, errors = read_waivers(find_waiver_folders(compile_input, restrictions))
-    mistakes = Mistakes()
-    mistakes.note(*errors)
+    mistakes = MistakeCollector()
+    mistakes.add_mistakes(*errors)
     judged: list[JudgedWaiver] = []
-    with mistakes.noting():
+    with mistakes.collect_mistakes():
         judged = judge_waivers(waivers, compile_input, restrictions, services, now, malformed, memory)
-    mistakes.settle()
+    mistakes.raise_mistakes()
     return judged
 
 
@@ -64,11 +64,11 @@ def judge_waivers(
     """Some waivers, each with its standing at `now`. Raises PolicyErrors as `read_judged_waivers` does: of what `malformed`
     ones name, too.
     """
-    mistakes = Mistakes()
-    mistakes.note(*find_wrong_names(waivers, malformed, compile_input, restrictions, services, now))
-    with mistakes.noting():
+    mistakes = MistakeCollector()
+    mistakes.add_mistakes(*find_wrong_names(waivers, malformed, compile_input, restrictions, services, now))
+    with mistakes.collect_mistakes():
         context = make_judgement_context(compile_input, restrictions, memory)
-    mistakes.settle()
+    mistakes.raise_mistakes()
     return [JudgedWaiver(waiver, judge_waiver(waiver, context, now)) for waiver in waivers]
 
 

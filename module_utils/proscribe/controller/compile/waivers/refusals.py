@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...policy_errors import Described, PolicyError, PolicyErrors
-from ...waiting import holder, locked
+from ...policy_errors import DescribedValue, PolicyError, PolicyErrors
+from ...waiting import describe_holder, lock_file
 from .authority import explain_disqualification
 from .standing import JudgementContext
 
@@ -92,11 +92,13 @@ def _read_refusals_file(path: Path, errors: list[PolicyError]) -> Iterator[Reque
         if not path.exists():
             return
         if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
-            errors.append(PolicyError(str(path), "", Described("no plain file, or a large one"), "lines of JSON"))
+            errors.append(PolicyError(str(path), "", DescribedValue("no plain file, or a large one"), "lines of JSON"))
             return
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        errors.append(PolicyError(str(path), "", Described(type(error).__name__), "a file of UTF-8 that can be read"))
+        errors.append(
+            PolicyError(str(path), "", DescribedValue(type(error).__name__), "a file of UTF-8 that can be read")
+        )
         return
     for number, line in enumerate(content.splitlines(), 1):
         try:
@@ -108,7 +110,7 @@ def _read_refusals_file(path: Path, errors: list[PolicyError]) -> Iterator[Reque
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
         expected = f"a JSON object with the texts {', '.join(RequestRefusal._fields)}"
-        errors.append(PolicyError(f"{path}:{number}", "", Described("something else"), expected))
+        errors.append(PolicyError(f"{path}:{number}", "", DescribedValue("something else"), expected))
 
 
 @contextlib.contextmanager
@@ -119,8 +121,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if not locked(descriptor, LOCK_TIMEOUT_SECONDS):
-            raise OSError(f"{holder(descriptor)} has had {folder} for {LOCK_TIMEOUT_SECONDS:g} s")
+        if not lock_file(descriptor, LOCK_TIMEOUT_SECONDS):
+            raise OSError(f"{describe_holder(descriptor)} has had {folder} for {LOCK_TIMEOUT_SECONDS:g} s")
         yield
     finally:
         os.close(descriptor)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ....wire.store import PlanStore
-from ...policy_errors import Described, PolicyError, PolicyErrors
+from ...policy_errors import DescribedValue, PolicyError, PolicyErrors
 from ..inventory.inventory import CompileInput
 
 NOTES_NAME = "seen-waivers"  # in the plan store
@@ -88,7 +88,7 @@ def read_waiver_notes(store: PlanStore) -> list[WaiverNotes]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         place = f"{store.directory}/{NOTES_NAME}"
         expected = "what the last runs noted of waivers; delete the file if no approval can have been lost"
-        raise PolicyErrors([PolicyError(place, "", Described("something else"), expected)]) from None
+        raise PolicyErrors([PolicyError(place, "", DescribedValue("something else"), expected)]) from None
 
 
 def _parse_notes(data: Any) -> Iterator[WaiverNotes]:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from ...ssh_signatures import Signature, Signer
-from ...ssh_signatures import verify as verified
+from ...ssh_signatures import AllowedSigner, SignatureCheck
+from ...ssh_signatures import verify_signature as verified
 from ..inventory.policy_folders import SIGNERS_FILE
 
 NAMESPACE = "proscribe-waiver"
 
 
-def make_approver_signer(name: str) -> Signer:
+def make_approver_signer(name: str) -> AllowedSigner:
     """Whose signature a waiver needs."""
-    return Signer(name, NAMESPACE, "waivers")
+    return AllowedSigner(name, NAMESPACE, "waivers")
 
 
 def get_signature_path(file: Path) -> Path:
@@ -30,6 +30,6 @@ def get_signers_path(file: Path) -> Path:
     return file.parent.parent / SIGNERS_FILE
 
 
-def verify_signature(content: bytes, file: Path, signers: Path, signer: str, now: datetime.datetime) -> Signature:
+def verify_signature(content: bytes, file: Path, signers: Path, signer: str, now: datetime.datetime) -> SignatureCheck:
     """Whether `signer` signed `content`, the bytes that were read from `file`, with a key that is theirs at `now`."""
     return verified(content, get_signature_path(file), signers, make_approver_signer(signer), now)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....model.words import WAIVER_STATUSES
-from ...report.text.wording import counted, some
+from ...report.text.wording import format_count, summarise_names
 from ..restrictions.selection import FROZEN, GROWING
 from .authority import SELF_APPROVED, UNAUTHORISED, ApproverList, explain_disqualification, explain_objection
 from .departures import MAX_NAMES_SHOWN, Departure, LastSeen, describe_departures, find_departures
@@ -108,15 +108,19 @@ def _find_grown_hosts(waiver: Waiver, covered_hosts: Set[str]) -> frozenset[str]
 def _describe_growth(waiver: Waiver, covered_hosts: Set[str], grown_hosts: Set[str], closed_hosts: Set[str]) -> str:
     """Return a clause about hosts that a waiver was not signed for, and those that it does not open; "" for none."""
     if grown_hosts:
-        signed_count = counted(len({*waiver.signed_hosts, *waiver.hosts}), "host")
+        signed_count = format_count(len({*waiver.signed_hosts, *waiver.hosts}), "host")
         text = f"it was signed for {signed_count}, now {len(covered_hosts)}: "
         if closed_hosts:
-            return f"{text}it does not open {some(sorted(grown_hosts), MAX_NAMES_SHOWN)} (proscribe_waiver_groups: {FROZEN})"
-        return f"{text}{some(sorted(grown_hosts), MAX_NAMES_SHOWN)} {'is' if len(grown_hosts) == 1 else 'are'} new"
+            return f"{text}it does not open {summarise_names(sorted(grown_hosts), MAX_NAMES_SHOWN)} (proscribe_waiver_groups: {FROZEN})"
+        return f"{text}{summarise_names(sorted(grown_hosts), MAX_NAMES_SHOWN)} {'is' if len(grown_hosts) == 1 else 'are'} new"
     unknown = "its file does not say for which hosts of its groups and zones it was signed"
     if not closed_hosts:
         return ""
-    places = f"it does not open {some(sorted(closed_hosts), MAX_NAMES_SHOWN)}: " if covered_hosts - closed_hosts else ""
+    places = (
+        f"it does not open {summarise_names(sorted(closed_hosts), MAX_NAMES_SHOWN)}: "
+        if covered_hosts - closed_hosts
+        else ""
+    )
     return f"{places}{unknown} (proscribe_waiver_groups: {FROZEN}); sign it again"
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ....base.duration import format_moment
 from ....wire.store import PlanStore
-from ...policy_errors import Described, PolicyError, PolicyErrors
-from ...report.text.wording import counted, some
+from ...policy_errors import DescribedValue, PolicyError, PolicyErrors
+from ...report.text.wording import format_count, summarise_names
 from ..inventory.inventory import CompileInput
 from ..inventory.policy_folders import SIGNERS_FILE, WAIVERS_VARIABLE
 from ..restrictions import ALL_WAIVERS, PREFIX, Restrictions
@@ -123,7 +123,7 @@ def _warn_of_growth(judged: JudgedWaiver, seen: SeenWaiver, notes: WaiverNotes) 
     new_hosts = sorted({*judgement.hosts} - seen.hosts - {*waiver.hosts})
     if waiver.signed_hosts or not new_hosts:
         return ""
-    more = f"opens {counted(len(new_hosts), 'host')} more than in run {notes.run}: {some(new_hosts, MAX_IDS_SHOWN)}"
+    more = f"opens {format_count(len(new_hosts), 'host')} more than in run {notes.run}: {summarise_names(new_hosts, MAX_IDS_SHOWN)}"
     explanation = "The file does not say for which hosts it was signed; sign it again, if these are meant"
     return f"waiver {waiver.id} {more}. {explanation} [{waiver.file}]"
 
@@ -206,7 +206,7 @@ def _make_error(
         f"the waivers that run {notes.run} found there; this run searched {searched}. Set {WAIVERS_VARIABLE} to their"
         f" folder, or, if they were removed on purpose, add: -e {REMOVED_VARIABLE}={option}"
     )
-    return PolicyError(places, "", Described(description), expected)
+    return PolicyError(places, "", DescribedValue(description), expected)
 
 
 def _make_seen_waiver(judged: JudgedWaiver) -> SeenWaiver:

@@ -26,7 +26,7 @@ from ..evaluation.unobserved import (
     mark_unobserved,
     settle_corrections,
 )
-from ..text.wording import some
+from ..text.wording import summarise_names
 from .known_rules import require_known_rules
 
 # What a run keeps of evidence that no other host reported, in rules and findings: so much of each host, and what more
@@ -187,7 +187,7 @@ class Collector:
                 host_state.errors.append({"control": control, "message": message, "refused": str(refusal.get("rule"))})
                 host_state.refused.add(str(refusal.get("rule")))
         if actions and not is_dry_run and self.run["mode"] == "audit":
-            message = f"changed in a run that only audits: {some(actions, 3)}"
+            message = f"changed in a run that only audits: {summarise_names(actions, 3)}"
             host_state.errors.append({"control": control, "message": message})
             host_state.has_failed = True
             self._notes.append(RecordNote(host, CHANGED, message))

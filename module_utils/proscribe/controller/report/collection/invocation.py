@@ -18,7 +18,7 @@ import yaml
 
 from ....base.patterns import compile_pattern
 from ....wire import installation
-from ..text.command import SECRETS_FILE, Call
+from ..text.command import SECRETS_FILE, RunCall
 
 # For each option of ansible-playbook the name of what it sets, and whether it takes a value.
 OptionTable = Mapping[str, tuple[str, bool]]
@@ -72,7 +72,7 @@ class CallArgument(NamedTuple):
 
 def read_call(
     argv: Sequence[str], environment: Mapping[str, str], options: OptionTable, working_directory: str
-) -> Call:
+) -> RunCall:
     """The call of the process with that `sys.argv`, in the directory `working_directory`.
 
     The launcher names itself, as it was typed, in PROSCRIBE_CALLED. That counts only where the launcher's own playbook
@@ -87,10 +87,10 @@ def read_call(
     if launcher and not installation.COLLECTION and is_own_playbook:
         name = os.path.basename(playbooks[0]).removesuffix(".yml")
         command = (*_list_command_prefix(environment, launcher), *format_launcher(launcher, working_directory))
-        return Call(command, name, "", (*repeated_options, *playbooks[1:]), working_directory, withheld)
+        return RunCall(command, name, "", (*repeated_options, *playbooks[1:]), working_directory, withheld)
     own_playbooks = [playbook for playbook in playbooks if installation.is_playbook(playbook)] or playbooks
     program = (*_list_command_prefix(environment, program[0]), *program)
-    return Call(
+    return RunCall(
         program,
         "",
         own_playbooks[0] if own_playbooks else "",

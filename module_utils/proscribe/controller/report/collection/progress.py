@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..text.wording import counted
+from ..text.wording import format_count
 
 LINE_INTERVAL_SECONDS = (
     15.0  # seconds between two lines where a line cannot be rewritten, if less than a tenth of the hosts came in
@@ -43,7 +43,7 @@ class RunProgress:
         if not is_due:
             return ""
         self._written_at, self._written_count = now, answered_count
-        text = f"{self._name}  {answered_count:,} of {counted(self._expected_count, 'host')}"
+        text = f"{self._name}  {answered_count:,} of {format_count(self._expected_count, 'host')}"
         text += f"  {bad_count:,} {self._bad_word}" if bad_count else ""
         # The cursor waits at the beginning, so that whatever else is printed begins there.
         return f"{CLEAR_LINE}{text}\r" if self._is_rewriting else f"{text}\n"

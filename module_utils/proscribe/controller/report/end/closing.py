@@ -15,7 +15,7 @@ from ..evaluation.advice import list_unfinished_hosts
 from ..evaluation.unobserved import UNOBSERVED_KEY
 from ..storage import journal
 from ..storage.files import ReportDirectory
-from ..text.wording import counted, some
+from ..text.wording import format_count, summarise_names
 from .ending import EndedRun, end_run
 
 KILLED_REASON = "it was killed, or its machine went down"
@@ -86,5 +86,5 @@ def describe_ended_run(run: EndedRun, knows_all: bool = True) -> str:
 
 def _format_hosts_sentence(missing_verb: str, heading: str, hosts: Sequence[str]) -> str:
     if hosts:
-        return f"{heading} {counted(len(hosts), 'host')} ({some(hosts, 5)})."
+        return f"{heading} {format_count(len(hosts), 'host')} ({summarise_names(hosts, 5)})."
     return f"It {missing_verb} no host." if missing_verb else ""

@@ -30,7 +30,7 @@ class EndedRun(NamedTuple):
 
     report: FleetReport
     records: Records
-    verdict: verdict.Verdict
+    verdict: verdict.RunVerdict
     directory: str
 
 

@@ -75,7 +75,7 @@ def _rewrite_lifted_report(directory: Path, reports: Path, fleet_state: FleetSta
         try:
             history = open_history(report["run"].get("history") or "off", reports)
             page_history = read_page_history(history, report["run"]) if history else page_history
-            if exports.of_history(report["run"].get("exports") or ()):
+            if exports.has_history_exports(report["run"].get("exports") or ()):
                 changes = read_changes(reports, report["run"])
         except HistoryError as error:
             yield f"the page of {directory.name} has no history: {error}"

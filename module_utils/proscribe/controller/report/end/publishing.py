@@ -15,7 +15,7 @@ from ..evaluation.fleet_state import FleetState
 from ..evaluation.scope import select_reached_records
 from ..history import History, HistoryError, IncidentStarts, RunTransitions, open_history
 from ..page import document
-from ..page.days import DAYS
+from ..page.days import TREND_DAYS
 from ..storage import corrected, fleet_state_file, latest, requests_file
 from ..storage.complete import LATEST, UnknownRun, find_run
 from ..storage.files import ReportDirectory
@@ -33,7 +33,7 @@ def read_page_history(history: History, run: ReportRun) -> PageHistory:
     """What a history has for the page of a run. Raises HistoryError."""
     return {
         "trend": history.read_trend(like_run=run["id"]),
-        "days": history.read_days(run["finished"], DAYS, run["id"]),
+        "days": history.read_days(run["finished"], TREND_DAYS, run["id"]),
         "since": history.read_incident_starts(),
     }
 
@@ -94,22 +94,22 @@ def publish_report(
             with _warn_on_failure(report, "an export could not be written"):
                 export_names = run.get("exports") or ()
                 if fleet_state is None:  # metrics of this run alone would omit the rest
-                    export_names = [name for name in export_names if name not in exports.of_all_known()]
-                exports.write(export_directory, report, records, export_names, fleet_state, changes)
+                    export_names = [name for name in export_names if name not in exports.list_fleet_state_names()]
+                exports.write_exports(export_directory, report, records, export_names, fleet_state, changes)
 
-        page_lines = document.page(report, records, directory=str(report_path), **extras.page_history)
+        page_lines = document.render_page(report, records, directory=str(report_path), **extras.page_history)
         directory.write_report(
             records, report, page_lines, extras.host_lists, write_exports, is_latest=not unchanged_reason
         )
         if unchanged_reason and fleet_state is not None:
             with contextlib.suppress(UnknownRun, OSError):  # they say how old they are
-                exports.refresh(find_run(reports, LATEST), report, fleet_state)
+                exports.refresh_exports(find_run(reports, LATEST), report, fleet_state)
     return report_path
 
 
 def is_change_list_needed(run: ReportRun) -> bool:
     """Whether a run sends events or writes an export that lists what changed."""
-    return bool(run.get("events")) or exports.of_history(run.get("exports") or ())
+    return bool(run.get("events")) or exports.has_history_exports(run.get("exports") or ())
 
 
 def read_changes(reports: Path, run: ReportRun, history: str = "") -> RunTransitions | None:

@@ -42,9 +42,9 @@ def rewrite_report(
     The caller has the turn of the fleet state.
     """
     host_files = make_host_lists(report["run"], records)
-    rewrite_page(directory, document.page(report, records, directory=str(directory), **page_history), host_files)
+    rewrite_page(directory, document.render_page(report, records, directory=str(directory), **page_history), host_files)
     for name in {*HOST_LIST_FILES} - host_files.keys():  # it was longer before a lift
         (directory / name).unlink(missing_ok=True)
     # The metrics of an older run are those of that run; where they are looked for, they are of all that is known.
     known_state = fleet_state if fleet_state.hosts and is_present_report(directory, reports) else None
-    exports.write(directory, report, records, report["run"].get("exports") or (), known_state, changes)
+    exports.write_exports(directory, report, records, report["run"].get("exports") or (), known_state, changes)

@@ -11,8 +11,8 @@ from ....model.finding import ERROR, NONCOMPLIANT, WAIVED
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun, RolloutReport
 from ....wire import installation
-from ..text.command import CHECK, Call, Subcommand, Suggestion
-from ..text.wording import counted, not_in_force
+from ..text.command import CHECK_MODE, CommandSuggestion, LauncherSubcommand, RunCall
+from ..text.wording import describe_idle_ban, format_count
 from . import since_last_run
 from .arithmetic import SETTLED_STATES, is_covered
 from .groups import list_root_hosts
@@ -48,24 +48,28 @@ def make_host_lists(run: ReportRun, records: Sequence[HostRecord]) -> dict[str, 
     return {name: hosts for name, hosts in hosts_by_file.items() if len(hosts) > MAX_NAMED_HOSTS}
 
 
-def propose_next_steps(report: FleetReport, records: Sequence[HostRecord], directory: str = "") -> list[Suggestion]:
+def propose_next_steps(
+    report: FleetReport, records: Sequence[HostRecord], directory: str = ""
+) -> list[CommandSuggestion]:
     """At most eight steps for the operator. `directory` is where the report is, "" if it is nowhere."""
     if report.get("department"):  # its reader cannot run anything, and no command reaches just its hosts
         return []
-    run, call = report["run"], Call.of(report["run"])
+    run, call = report["run"], RunCall.read_run_call(report["run"])
     noncompliant_hosts = [record["host"] for record in records if record["state"] == NONCOMPLIANT]
     silent_hosts = [record["host"] for record in records if not is_covered(record)]
     has_unreachable = any(str(record["reason"]).startswith("unreachable") for record in records)
-    steps: list[Suggestion] = []
+    steps: list[CommandSuggestion] = []
     not_served_count = len(report.get("not_served") or ())
     if not records and not_served_count:
-        return [Suggestion("Proscribe serves none of these hosts: it observes no network devices")]
+        return [CommandSuggestion("Proscribe serves none of these hosts: it observes no network devices")]
     if not records:
-        return [Suggestion("no host was selected: check the inventory (-i), the limit (-l) and the tags")]
+        return [CommandSuggestion("no host was selected: check the inventory (-i), the limit (-l) and the tags")]
     rollout, unfinished_hosts = report.get("rollout"), list_unfinished_hosts(run, records)
     if unfinished_hosts:
-        command = call.again(_make_limit(run, unfinished_hosts, directory and f"{directory}/{NOT_DONE_FILE}"))
-        steps.append(Suggestion(f"go on with what was not done ({counted(len(unfinished_hosts), 'host')}):", command))
+        command = call.repeat_run(_make_limit(run, unfinished_hosts, directory and f"{directory}/{NOT_DONE_FILE}"))
+        steps.append(
+            CommandSuggestion(f"go on with what was not done ({format_count(len(unfinished_hosts), 'host')}):", command)
+        )
     elif rollout and (rollout["not_reached"] or rollout.get("set_aside")):
         steps += [
             *_propose_continuation(run, call, rollout, directory),
@@ -81,42 +85,46 @@ def propose_next_steps(report: FleetReport, records: Sequence[HostRecord], direc
             "corrects what is enforced" if has_audited_findings else "corrects it",
         )
     elif noncompliant_hosts and all(is_only_observed(record) for record in records if record["state"] == NONCOMPLIANT):
-        steps.append(Suggestion("Windows hosts and Macs are only observed: correct them by their own management"))
+        steps.append(
+            CommandSuggestion("Windows hosts and Macs are only observed: correct them by their own management")
+        )
     elif noncompliant_hosts:
         steps.append(
-            Suggestion("what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)")
+            CommandSuggestion("what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)")
         )
     if root_hosts := list_root_hosts(records):
         become = () if {"-b", "--become"} & {*call.options} else ("-b",)
-        command = call.again(_make_limit(run, root_hosts), become)
+        command = call.repeat_run(_make_limit(run, root_hosts), become)
         steps.append(
-            Suggestion("check as root what could not be observed (-K too if sudo asks for a password):", command)
+            CommandSuggestion("check as root what could not be observed (-K too if sudo asks for a password):", command)
         )
     if silent_hosts and not unfinished_hosts:
-        command = call.again(_make_limit(run, silent_hosts, directory and f"{directory}/{UNKNOWN_FILE}"))
-        steps.append(Suggestion(_describe_repetition(report, silent_hosts, has_unreachable), command))
+        command = call.repeat_run(_make_limit(run, silent_hosts, directory and f"{directory}/{UNKNOWN_FILE}"))
+        steps.append(CommandSuggestion(_describe_repetition(report, silent_hosts, has_unreachable), command))
     if any(step.command for step in steps):
-        steps[:0] = call.secrets()
+        steps[:0] = call.list_secret_suggestions()
     if waiting_text := since_last_run.describe_waiting_requests(report):
-        steps.append(Suggestion(f"{waiting_text}:", call.command("requests", run["inventory"] or ())))
+        steps.append(
+            CommandSuggestion(f"{waiting_text}:", call.make_inventory_command("requests", run["inventory"] or ()))
+        )
     if any(record["state"] == ERROR for record in records):
-        steps.append(Suggestion("errors: correct what they name and run again; -v shows every task"))
+        steps.append(CommandSuggestion("errors: correct what they name and run again; -v shows every task"))
     steps += _propose_when_compliant(report, records)
     if stale_catalog := run.get("stale_catalog"):
         own_directory, *other_directories = stale_catalog["directories"]
         options: dict[str, str | list[str]] = {"max-age": f"{stale_catalog['max_days']}d"}
         options |= {"catalog": own_directory} if own_directory != str(installation.CATALOGUE) else {}
         options |= {"dir": other_directories} if other_directories else {}
-        command = call.command("catalog", more=Subcommand("stale", options))
+        command = call.make_inventory_command("catalog", subcommand=LauncherSubcommand("stale", options))
         purpose = f"list what nobody has checked for {stale_catalog['max_days']} days, with what to do:"
-        steps.append(Suggestion(purpose, command))
+        steps.append(CommandSuggestion(purpose, command))
     return steps
 
 
-def _propose_when_compliant(report: FleetReport, records: Sequence[HostRecord]) -> list[Suggestion]:
+def _propose_when_compliant(report: FleetReport, records: Sequence[HostRecord]) -> list[CommandSuggestion]:
     """What to say where there is nothing to correct; nothing elsewhere."""
-    if idle_reason := not_in_force(report):
-        return [Suggestion(f"nothing: {idle_reason}")]
+    if idle_reason := describe_idle_ban(report):
+        return [CommandSuggestion(f"nothing: {idle_reason}")]
     states, run, not_served_count = (
         {record["state"] for record in records},
         report["run"],
@@ -126,12 +134,12 @@ def _propose_when_compliant(report: FleetReport, records: Sequence[HostRecord]) 
         return []
     hosts_text = "this host" if len(records) == 1 else "every host"
     hosts_text += "" if count_left_out_hosts(run) == 0 else " that was selected"
-    served_text = f" that is served; {counted(not_served_count, 'host')} not served" if not_served_count else ""
+    served_text = f" that is served; {format_count(not_served_count, 'host')} not served" if not_served_count else ""
     waiver_text = ", but for waivers" if WAIVED in states else ""
     event_texts = since_last_run.describe_watch_events(report)
     return [
-        Suggestion(f"nothing: {describe_ban_effect(run)} on {hosts_text}{served_text}{waiver_text}"),
-        *([Suggestion(f"read what happened between two runs: {', '.join(event_texts)}")] if event_texts else []),
+        CommandSuggestion(f"nothing: {describe_ban_effect(run)} on {hosts_text}{served_text}{waiver_text}"),
+        *([CommandSuggestion(f"read what happened between two runs: {', '.join(event_texts)}")] if event_texts else []),
     ]
 
 
@@ -144,43 +152,60 @@ def shorten_path(path: str, working_directory: str) -> str:
 
 
 def _propose_correction(
-    run: ReportRun, call: Call, noncompliant_hosts: Sequence[str], directory: str, effect: str
-) -> list[Suggestion]:
+    run: ReportRun, call: RunCall, noncompliant_hosts: Sequence[str], directory: str, effect: str
+) -> list[CommandSuggestion]:
     limit = _make_limit(run, noncompliant_hosts, directory and f"{directory}/{NONCOMPLIANT_FILE}")
-    if run["mode"] == CHECK:
-        return [Suggestion("nothing was changed; to make these changes:", call.again(limit, dry=False))]
+    if run["mode"] == CHECK_MODE:
+        return [
+            CommandSuggestion("nothing was changed; to make these changes:", call.repeat_run(limit, is_dry_run=False))
+        ]
     if run["mode"] == "enforce":
-        return [Suggestion("enforcing did not correct everything: see what was refused or is only audited, above")]
-    dry_run = call.instead(ENFORCING, limit)
+        return [
+            CommandSuggestion("enforcing did not correct everything: see what was refused or is only audited, above")
+        ]
+    dry_run = call.make_other_playbook_command(ENFORCING, limit)
     if dry_run is None:
         playbook_name = os.path.basename(call.playbook)
-        return [Suggestion(f"enforce by a play with the hosts and variables of {playbook_name}: it {effect}")]
-    return [Suggestion("see what would change:", dry_run), Suggestion(f"the same without --check --diff {effect}")]
+        return [CommandSuggestion(f"enforce by a play with the hosts and variables of {playbook_name}: it {effect}")]
+    return [
+        CommandSuggestion("see what would change:", dry_run),
+        CommandSuggestion(f"the same without --check --diff {effect}"),
+    ]
 
 
-def _propose_continuation(run: ReportRun, call: Call, rollout: RolloutReport, directory: str) -> list[Suggestion]:
+def _propose_continuation(
+    run: ReportRun, call: RunCall, rollout: RolloutReport, directory: str
+) -> list[CommandSuggestion]:
     """How to go on with a run that was stopped."""
     if not rollout["not_reached"]:
         return []
     limit = f"@{directory}/{NOT_REACHED_FILE}" if directory else run["limit"] or ""
-    remaining_text = counted(rollout["not_reached"], "host")
+    remaining_text = format_count(rollout["not_reached"], "host")
     if not rollout["allow"]:
-        return [Suggestion(f"go on with the other {remaining_text}, once the failure is corrected:", call.again(limit))]
+        return [
+            CommandSuggestion(
+                f"go on with the other {remaining_text}, once the failure is corrected:", call.repeat_run(limit)
+            )
+        ]
     allow = ("-e", json.dumps({"proscribe_max_change": rollout["allow"]}))
     return [
-        Suggestion(f"see what would change on the other {remaining_text}:", call.again(limit, dry=True)),
-        Suggestion("go on, if all of these changes are intended:", call.again(limit, allow)),
+        CommandSuggestion(
+            f"see what would change on the other {remaining_text}:", call.repeat_run(limit, is_dry_run=True)
+        ),
+        CommandSuggestion("go on, if all of these changes are intended:", call.repeat_run(limit, allow)),
     ]
 
 
-def _propose_set_aside_check(run: ReportRun, call: Call, rollout: RolloutReport, directory: str) -> list[Suggestion]:
+def _propose_set_aside_check(
+    run: ReportRun, call: RunCall, rollout: RolloutReport, directory: str
+) -> list[CommandSuggestion]:
     """What to do with hosts that were set aside."""
     hosts = [entry["host"] for entry in rollout.get("set_aside") or ()]
     if not hosts:
         return []
-    command = call.again(_make_limit(run, hosts, directory and f"{directory}/{SET_ASIDE_FILE}"), dry=True)
-    hosts_text = "the host that was" if len(hosts) == 1 else f"the {counted(len(hosts), 'host')} that were"
-    return [Suggestion(f"see what would change on {hosts_text} set aside:", command)]
+    command = call.repeat_run(_make_limit(run, hosts, directory and f"{directory}/{SET_ASIDE_FILE}"), is_dry_run=True)
+    hosts_text = "the host that was" if len(hosts) == 1 else f"the {format_count(len(hosts), 'host')} that were"
+    return [CommandSuggestion(f"see what would change on {hosts_text} set aside:", command)]
 
 
 def _describe_repetition(report: FleetReport, silent_hosts: Sequence[str], has_unreachable: bool) -> str:
@@ -193,7 +218,7 @@ def _describe_repetition(report: FleetReport, silent_hosts: Sequence[str], has_u
 
 
 def _format_pronoun(hosts: Sequence[str]) -> str:
-    return "it" if len(hosts) == 1 else f"these {counted(len(hosts), 'host')}"
+    return "it" if len(hosts) == 1 else f"these {format_count(len(hosts), 'host')}"
 
 
 def _make_limit(run: ReportRun, hosts: Sequence[str], list_path: str = "") -> str:

@@ -14,7 +14,7 @@ from ....model.finding import ERROR, NONCOMPLIANT, UNKNOWN
 from ....model.plan import format_canonical
 from ....model.types.record import FindingRecord, HostRecord, RuleRecord
 from ....model.types.report import NewProblem
-from ..text.wording import evidence, owner
+from ..text.wording import describe_finding, find_finding_user
 
 ProblemNames = frozenset[tuple[str, ...]]
 
@@ -70,7 +70,7 @@ def _name_rule_problems(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
     state, name = str(rule["state"]), str(rule["rule"])
     if state == NONCOMPLIANT:
         named_findings = [
-            ((state, name, *_identify_finding(finding)), evidence(finding)) for finding in rule["findings"]
+            ((state, name, *_identify_finding(finding)), describe_finding(finding)) for finding in rule["findings"]
         ]
         return named_findings or [((state, name), "")]
     return [((state, name), str(rule["reason"] or ""))] if state in (ERROR, UNKNOWN) else []
@@ -78,7 +78,7 @@ def _name_rule_problems(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
 
 def _identify_finding(finding: FindingRecord) -> tuple[str, ...]:
     """What makes a finding itself; version and detail may change."""
-    return finding["kind"], finding["manager"] or "", finding["id"], finding["path"] or "", owner(finding)
+    return finding["kind"], finding["manager"] or "", finding["id"], finding["path"] or "", find_finding_user(finding)
 
 
 def _name_host_problems(record: HostRecord) -> list[tuple[tuple[str, ...], str]]:

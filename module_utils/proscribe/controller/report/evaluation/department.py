@@ -12,7 +12,7 @@ from typing import TypeVar
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun
 from ....model.types.run import ReportFacts, RunWaiver
-from ..text.redaction import Redaction
+from ..text.redaction import NameRedaction
 from .baseline import BaselineDeviation
 from .reconcile import Fleet, RecordNote, build_report
 from .scope import count_left_out_hosts
@@ -115,16 +115,16 @@ def make_department_report(
         {*all_hosts, *departments, *(host for hosts in departments.values() for host in hosts)} - member_names - {name}
     )
     hidden_names |= {host for waiver in report["waivers"] for host in waiver["hosts"]} - member_names - {name}
-    return _build_department_report(report, own_records, members, name, Redaction(hidden_names, [*members, name]))
+    return _build_department_report(report, own_records, members, name, NameRedaction(hidden_names, [*members, name]))
 
 
 def _build_department_report(
-    report: FleetReport, own_records: Sequence[HostRecord], members: Sequence[str], name: str, redaction: Redaction
+    report: FleetReport, own_records: Sequence[HostRecord], members: Sequence[str], name: str, redaction: NameRedaction
 ) -> tuple[FleetReport, list[HostRecord]]:
     member_names = frozenset(members)
     records = [_redact_document(redaction, record) for record in own_records]
     not_served = {
-        entry["host"]: redaction.text(entry["why"])
+        entry["host"]: redaction.redact_text(entry["why"])
         for entry in report.get("not_served") or ()
         if entry["host"] in member_names
     }
@@ -193,21 +193,21 @@ def _redact_run(run: ReportRun, host_count: int) -> ReportRun:
     }
 
 
-def _redact_waiver(redaction: Redaction, waiver: RunWaiver, member_names: frozenset[str]) -> RunWaiver:
+def _redact_waiver(redaction: NameRedaction, waiver: RunWaiver, member_names: frozenset[str]) -> RunWaiver:
     """A waiver, for the hosts of the department alone."""
     waiver_facts: Mapping[str, object] = waiver
     redacted = _redact_document(redaction, {key: waiver_facts[key] for key in WAIVER_KEYS if key in waiver_facts})
     return {**redacted, "hosts": [host for host in waiver["hosts"] if host in member_names]}  # type: ignore[typeddict-item]
 
 
-def _redact_document(redaction: Redaction, document: Document, key: str = "") -> Document:
+def _redact_document(redaction: NameRedaction, document: Document, key: str = "") -> Document:
     """A document without the hidden names in its texts."""
     redacted: object = document
     if isinstance(document, str):
-        redacted = document if key in UNREDACTED_KEYS else redaction.text(document)
+        redacted = document if key in UNREDACTED_KEYS else redaction.redact_text(document)
     elif isinstance(document, Mapping):
         redacted = {
-            redaction.text(k) if key in HOST_KEYED_MAPPINGS else k: _redact_document(redaction, part, k)
+            redaction.redact_text(k) if key in HOST_KEYED_MAPPINGS else k: _redact_document(redaction, part, k)
             for k, part in document.items()
         }
     elif isinstance(document, (list, tuple)):

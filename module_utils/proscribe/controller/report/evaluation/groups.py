@@ -14,7 +14,16 @@ from ....base.patterns import compile_pattern
 from ....model.finding import NOT_APPLICABLE, STATES, UNKNOWN
 from ....model.types.record import HostRecord, RuleRecord
 from ....wire.replies.shapes import truncate_text
-from ..text.wording import MUCH, Cause, cause, causes, clean, counted, evidences, some
+from ..text.wording import (
+    MAX_TEXT_LENGTH,
+    SharedCause,
+    clean_text,
+    describe_causes,
+    describe_findings,
+    extract_cause,
+    format_count,
+    summarise_names,
+)
 from .failures import list_failures
 
 AUDITED_SUFFIX = " (audited)"  # behind what is only audited, wherever it is named
@@ -31,36 +40,38 @@ class FindingGroup(NamedTuple):
     state: str
     rules: tuple[str, ...]
     hosts: tuple[str, ...]
-    causes: tuple[Cause, ...]  # what all its hosts share
+    causes: tuple[SharedCause, ...]  # what all its hosts share
     evidence: tuple[tuple[str, str], ...]  # (host, what was found there), where every host has its own
     is_audited: bool = False  # the control is only audited there, so that no run corrects it
 
     @property
     def subject(self) -> str:
         """What the group is about: its rule, or its control; and whether that is only audited."""
-        return clean(self.rules[0] if len(self.rules) == 1 else self.control) + AUDITED_SUFFIX * self.is_audited
+        return clean_text(self.rules[0] if len(self.rules) == 1 else self.control) + AUDITED_SUFFIX * self.is_audited
 
     @property
     def causes_text(self) -> str:
         """Its causes in words."""
-        return causes(self.causes)
+        return describe_causes(self.causes)
 
     def describe_group(self, max_hosts: int = 3) -> str:
         """The group in a sentence, with the first hosts."""
-        hosts_text = counted(len(self.hosts), "host")
+        hosts_text = format_count(len(self.hosts), "host")
         if self.evidence:
             note = f" ({self.causes_text})" if self.causes else ""
             if len(self.hosts) > 1 and len({found_text for _, found_text in self.evidence}) == 1:
-                return f"{hosts_text}: {self.evidence[0][1]}{note}; {some(self.hosts, max_hosts)}"
-            shown_evidence = "; ".join(f"{clean(host)}: {found_text}" for host, found_text in self.evidence[:max_hosts])
+                return f"{hosts_text}: {self.evidence[0][1]}{note}; {summarise_names(self.hosts, max_hosts)}"
+            shown_evidence = "; ".join(
+                f"{clean_text(host)}: {found_text}" for host, found_text in self.evidence[:max_hosts]
+            )
             more_count = len(self.evidence) - max_hosts
             evidence_text = (f"{shown_evidence}; and {more_count:,} more" if more_count > 0 else shown_evidence) + note
             return f"{hosts_text}: {evidence_text}" if len(self.hosts) > 1 else evidence_text
-        place = clean(self.hosts[0]) if len(self.hosts) == 1 else hosts_text
+        place = clean_text(self.hosts[0]) if len(self.hosts) == 1 else hosts_text
         sentence = (
             f"{self.rules_text} on {place}: {self.causes_text}" if self.rules_text else f"{place}: {self.causes_text}"
         )
-        return f"{sentence}; {some(self.hosts, max_hosts)}" if len(self.hosts) > 1 else sentence
+        return f"{sentence}; {summarise_names(self.hosts, max_hosts)}" if len(self.hosts) > 1 else sentence
 
     @property
     def rules_text(self) -> str:
@@ -68,9 +79,9 @@ class FindingGroup(NamedTuple):
         if len(self.rules) <= 1:
             return ""
         return (
-            some(self.rules, MAX_NAMED_RULES)
+            summarise_names(self.rules, MAX_NAMED_RULES)
             if len(self.rules) <= MAX_NAMED_RULES
-            else counted(len(self.rules), "rule")
+            else format_count(len(self.rules), "rule")
         )
 
 
@@ -105,7 +116,7 @@ class Grouping:
         ] = {}  # by identity; the rule is kept, so that it stays so
         self._numbers_by_content: dict[tuple[object, ...], int] = {}  # by content
         self._part_numbers: dict[tuple[object, ...], int] = {}
-        self._group_numbers: dict[tuple[str, str, str, tuple[Cause, ...], bool], int] = {}
+        self._group_numbers: dict[tuple[str, str, str, tuple[SharedCause, ...], bool], int] = {}
         self._groups: list[_GroupBuilder] = []
 
     def add_record(self, record: HostRecord) -> tuple[int, ...]:
@@ -124,7 +135,7 @@ class Grouping:
             self._get_part_number(control, state, tuple(rules)) for (control, state, _), rules in shared_rules.items()
         ]
         for control, state, message in list_failures(record):
-            part_numbers.append(self._get_part_number(clean(control), state, (), clean(message)))
+            part_numbers.append(self._get_part_number(clean_text(control), state, (), clean_text(message)))
         numbers = tuple(dict.fromkeys(part_numbers))
         for part in (self.parts[number] for number in numbers):
             if part.group is not None:
@@ -174,11 +185,11 @@ class Grouping:
         rules = [self.rules[number] for number in numbers]
         if message:
             return GroupPart(
-                control, state, (), self._get_group_number((control, state, message, (Cause(message),), False))
+                control, state, (), self._get_group_number((control, state, message, (SharedCause(message),), False))
             )
         audited = _is_audited(rules[0])
         if control == "apps" and rules[0]["findings"]:
-            text = truncate_text(", ".join(evidences(rules[0]["findings"])), MUCH)
+            text = truncate_text(", ".join(describe_findings(rules[0]["findings"])), MAX_TEXT_LENGTH)
             group = self._get_group_number(
                 (control, state, rules[0]["rule"], tuple(_list_notes(rules[0])), audited), rules
             )
@@ -195,7 +206,7 @@ class Grouping:
         )
 
     def _get_group_number(
-        self, key: tuple[str, str, str, tuple[Cause, ...], bool], rules: Sequence[RuleRecord] = ()
+        self, key: tuple[str, str, str, tuple[SharedCause, ...], bool], rules: Sequence[RuleRecord] = ()
     ) -> int:
         """The number of a group (control, state, subject, causes, audited), with these rules among its own."""
         number = self._group_numbers.setdefault(key, len(self._groups))
@@ -217,23 +228,23 @@ def group_records(records: Iterable[HostRecord]) -> list[FindingGroup]:
     return sorted(grouping.make_groups(), key=rank_group)
 
 
-def rank_group(group: FindingGroup) -> tuple[int, bool, int, str, tuple[Cause, ...]]:
+def rank_group(group: FindingGroup) -> tuple[int, bool, int, str, tuple[SharedCause, ...]]:
     """The order in which groups are reported; of one state, what a run would correct comes first."""
     return (STATES.index(group.state), group.is_audited, -len(group.hosts), group.subject, group.causes)
 
 
-def _list_causes(rule: RuleRecord) -> list[Cause]:
-    listed_causes = [cause(finding) for finding in rule["findings"]] or [
-        Cause(clean(rule["reason"] or "no reason given"))
+def _list_causes(rule: RuleRecord) -> list[SharedCause]:
+    listed_causes = [extract_cause(finding) for finding in rule["findings"]] or [
+        SharedCause(clean_text(rule["reason"] or "no reason given"))
     ]
     return [*listed_causes, *_list_notes(rule)] if rule["waiver"] else listed_causes
 
 
-def _list_notes(rule: RuleRecord) -> list[Cause]:
+def _list_notes(rule: RuleRecord) -> list[SharedCause]:
     """What else there is to say of a rule with findings: its waiver, or why it counts nothing."""
     if rule["waiver"]:
-        return [Cause(clean(f"waiver {rule['waiver']}"))]
-    return [Cause(clean(rule["reason"]))] if rule["reason"] else []
+        return [SharedCause(clean_text(f"waiver {rule['waiver']}"))]
+    return [SharedCause(clean_text(rule["reason"]))] if rule["reason"] else []
 
 
 class SilentHosts(NamedTuple):
@@ -248,7 +259,7 @@ def group_silent_hosts(records: Iterable[HostRecord]) -> list[SilentHosts]:
     hosts_by_kind: dict[str, list[tuple[str, str]]] = {}
     for record in records:
         if record["state"] == UNKNOWN and record["reason"]:
-            kind, _, detail = clean(record["reason"]).partition(": ")
+            kind, _, detail = clean_text(record["reason"]).partition(": ")
             hosts_by_kind.setdefault(kind, []).append((record["host"], detail))
     groups = [SilentHosts(kind, tuple(hosts)) for kind, hosts in hosts_by_kind.items()]
     return sorted(groups, key=lambda group: (-len(group.hosts), group.reason_kind))

@@ -12,7 +12,7 @@ from ....model.finding import ERROR, LIFTED, UNKNOWN, find_worst_state
 from ....model.plan import CONTROLS
 from ....model.types.record import ControlRecord, HostRecord, RuleRecord
 from ....model.types.report import FleetReport
-from ..text.wording import moment
+from ..text.wording import format_readable_time
 from . import since_last_run
 from .arithmetic import count_by_rule, summarise_records
 from .modes import OFF, count_by_control
@@ -45,7 +45,8 @@ def describe_lifts(lifts: Mapping[str, Lift]) -> str:
     groups = _group_by_lift(lifts)
     is_whole_ban = len(groups) == 1 and set(CONTROLS) <= lifts.keys()
     texts = [
-        f"lifted {moment(lift.lifted_at)} by {lift.run_id}" + ("" if is_whole_ban else f" ({', '.join(controls)})")
+        f"lifted {format_readable_time(lift.lifted_at)} by {lift.run_id}"
+        + ("" if is_whole_ban else f" ({', '.join(controls)})")
         for lift, controls in groups.items()
     ]
     return "; ".join(texts)
@@ -129,7 +130,7 @@ def _make_partly_lifted_record(
     evaluated_count, not_applicable_count = record["rules_evaluated"], record.get("rules_not_applicable", 0)
     rules = [rule for rule in record["rules"] if rule["rule"].partition("/")[0] not in lifts]
     for name in filter(observed_controls.__contains__, lifts):
-        reason = f"lifted {moment(lifts[name].lifted_at)} by {lifts[name].run_id}; not observed since"
+        reason = f"lifted {format_readable_time(lifts[name].lifted_at)} by {lifts[name].run_id}; not observed since"
         rule: RuleRecord = {
             "rule": make_lift_rule(name),
             "state": UNKNOWN,

@@ -10,7 +10,7 @@ from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun, ReportVerdict, RolloutReport, UnidentifiedRule
 from ....model.types.run import ReportFacts, RunWaiver
 from ....wire.replies.record import make_silent_record
-from ..text.wording import some
+from ..text.wording import summarise_names
 from .baseline import BaselineDeviation
 from .reconcile import DUPLICATE, Fleet, RecordNote, build_report
 from .scope import count_left_out_hosts, is_same_inventory, is_whole_run
@@ -114,7 +114,7 @@ def require_one_round(parts: Sequence[ReportPart], expected_hosts: Collection[st
     for run, run_hosts in zip(runs, hosts):
         if expected_hosts is not None and (foreign_hosts := sorted(run_hosts.difference(expected_hosts))):
             raise UnmergeableReports(
-                f"{run['id']} is of another inventory: {some(foreign_hosts, MAX_NAMED_HOSTS)} is no host of this one"
+                f"{run['id']} is of another inventory: {summarise_names(foreign_hosts, MAX_NAMED_HOSTS)} is no host of this one"
             )
         if (
             has_all_hosts(run_hosts, expected_hosts)

@@ -21,7 +21,7 @@ from ....model.plan import CONTROLS
 from ....model.types.record import ControlRecord, HostRecord, RuleRecord
 from ....model.types.run import ControlPolicy
 from ....model.words import CONTROL_MODES
-from ..text.wording import counted
+from ..text.wording import format_count
 from .arithmetic import has_answered
 from .failures import list_failures
 from .unobserved import UNOBSERVED_KEY as UNOBSERVED
@@ -153,6 +153,6 @@ def describe_unenforced_controls(controls: Mapping[str, Mapping[str, Mapping[str
             hosts = sum(modes.get(mode, {}).values())
             if hosts:
                 is_everywhere = hosts == sum(sum(states.values()) for states in modes.values())
-                names.append(name if is_everywhere else f"{name} on {counted(hosts, 'host')}")
+                names.append(name if is_everywhere else f"{name} on {format_count(hosts, 'host')}")
         descriptions += [f"{mode_text}: {', '.join(names)}"] if names else []
     return descriptions

@@ -18,7 +18,7 @@ from ....model.types.report import FleetReport, ReportRun, RolloutReport
 from ....model.types.run import CompiledRun, ReportFacts, RunWaiver
 from ....model.words import NOTE_KINDS, REPORT_SCHEMA
 from ....wire.replies.record import make_silent_record
-from ..text.wording import days_left, some
+from ..text.wording import count_days_left, summarise_names
 from . import since_last_run
 from .arithmetic import count_by_rule, count_unsearchable_rules, summarise_records
 from .baseline import BaselineDeviation
@@ -123,7 +123,7 @@ def reconcile_records(
         notes += [note] if note else []
     if leading_clocks := [f"{note.host} by {note.detail}" for note in notes if note.kind == CLOCK_AHEAD]:
         warnings.append(
-            f"clocks are ahead of the controller's: {some(leading_clocks, 3)}; their times cannot be relied on"
+            f"clocks are ahead of the controller's: {summarise_names(leading_clocks, 3)}; their times cannot be relied on"
         )
     return Fleet(settled_records, unexpected_hosts, warnings, notes)
 
@@ -253,6 +253,6 @@ def build_report(
 def _add_days_left(waiver: RunWaiver, finished: str) -> RunWaiver:
     """A waiver with its days, counted from the end of the run."""
     try:
-        return {**waiver, "days_left": days_left(waiver, finished)}
+        return {**waiver, "days_left": count_days_left(waiver, finished)}
     except ValueError:  # of a run whose times nobody can read
         return waiver

@@ -13,7 +13,7 @@ from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun
 from ....model.types.run import CompiledRun
 from ....wire import installation
-from ..text.wording import clean, counted, some
+from ..text.wording import clean_text, format_count, summarise_names
 
 # The project's example inventory, as runs name it: a first audit of the machine that it stands on uses it.
 EXAMPLE_INVENTORY = str(installation.PROJECT_DIRECTORY / "inventory")
@@ -73,10 +73,10 @@ def describe_department(report: FleetReport) -> list[str]:
     department = report.get("department")
     if not department:
         return []
-    name, missing = clean(department["name"]), department["missing"]
+    name, missing = clean_text(department["name"]), department["missing"]
     remarks = [f"department {name} alone"]
     if missing:
-        remarks.append(f"no record of {some(missing, MAX_NAMED_MISSING)}")
+        remarks.append(f"no record of {summarise_names(missing, MAX_NAMED_MISSING)}")
     if department["partial"]:
         remarks.append(f"the run was over a part of all hosts, and {name} may have more")
     return remarks
@@ -106,11 +106,11 @@ def describe_restrictions(run: AnyRun) -> list[str]:
     restrictions = []
     left_out_count = count_left_out_hosts(run)
     if left_out_count != 0:
-        limit = f" (--limit {clean(run['limit'])})" if run.get("limit") else ""
+        limit = f" (--limit {clean_text(run['limit'])})" if run.get("limit") else ""
         restrictions.append(
-            f"{counted(left_out_count, 'host')} not selected{limit}"
+            f"{format_count(left_out_count, 'host')} not selected{limit}"
             if left_out_count
-            else f"limited to {clean(run['limit'])}"
+            else f"limited to {clean_text(run['limit'])}"
         )
     if list_observed_controls(run) != CONTROLS:
         restrictions.append(f"{' and '.join(list_observed_controls(run))} only")

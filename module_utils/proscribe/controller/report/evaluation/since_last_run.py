@@ -14,7 +14,7 @@ from ....model.finding import NOT_APPLICABLE, OPEN_STATES, REPAIRED, WATCH, Find
 from ....model.types.record import HostRecord, UserRequest, WatchIncident, WatchRecord
 from ....model.types.report import FleetReport, RequestCounts, WatchCounts
 from ....model.words import BETWEEN_RUN_EVENTS
-from ..text.wording import clean, counted, moment, some
+from ..text.wording import clean_text, format_count, format_readable_time, summarise_names
 
 # The kinds of a Remark, in the order in which they are reported.
 FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = REMARK_KINDS = BETWEEN_RUN_EVENTS
@@ -80,7 +80,7 @@ def list_remarks(record: HostRecord) -> list[WatchRemark]:
     watch_remarks: list[WatchRemark] = []
     if frozen := watch.get("frozen"):
         until, frozen_by, reason = frozen["until"], frozen["by"], frozen["reason"]
-        text = f"frozen until {moment(until)} by {clean(frozen_by)}: {clean(reason)}"
+        text = f"frozen until {format_readable_time(until)} by {clean_text(frozen_by)}: {clean_text(reason)}"
         watch_remarks.append(WatchRemark(FROZEN, text, user=frozen_by, first=until, until=until, reason=reason))
     if watch["stale"]:
         since = f"since {format_day(watch['renewed'])}" if watch["renewed"] else "yet"
@@ -129,11 +129,11 @@ def _make_incident_remark(incident: WatchIncident, is_open: bool) -> WatchRemark
     else:
         text = f"found open {_format_frequency(times, first)}; {_describe_correction(times, corrected)}"
     text += "; open now" if is_open else ""
-    text += f"; logged in: {some(incident['users'], MAX_NAMED_USERS)}" if incident["users"] else ""
+    text += f"; logged in: {summarise_names(incident['users'], MAX_NAMED_USERS)}" if incident["users"] else ""
     rule, reason = incident["rules"][0], ""
     if rule_count > 1:
         rule, reason = incident["control"], incident["cause"]
-        text = f"{counted(rule_count, 'rule')} ({clean(reason)}) {text}"
+        text = f"{format_count(rule_count, 'rule')} ({clean_text(reason)}) {text}"
     users, last = tuple(incident["users"]), incident["last"]
     return WatchRemark(
         INCIDENT, text, rule, "", "", users, first, last, times, corrected, reason=reason, open_now=is_open
@@ -152,7 +152,7 @@ def _format_frequency(times: int, first: str) -> str:
 
 def format_day(time: str) -> str:
     """A UTC time as people remember it, with its weekday."""
-    return f"{WEEKDAYS[parse_moment(time).weekday()]} {moment(time)}"
+    return f"{WEEKDAYS[parse_moment(time).weekday()]} {format_readable_time(time)}"
 
 
 class RemarkGroup(NamedTuple):
@@ -196,7 +196,7 @@ def _describe_remarks(group: Sequence[WatchRemark]) -> str:
     if first_remark.kind == ENDED:
         times, oldest_time = sum(entry.times for entry in group), min(entry.first for entry in group)
         programs = list(dict.fromkeys(entry.program for entry in group))
-        return f"{some(programs, 1)} of {clean(first_remark.user)} ended {_format_frequency(times, oldest_time)}"
+        return f"{summarise_names(programs, 1)} of {clean_text(first_remark.user)} ended {_format_frequency(times, oldest_time)}"
     if len(group) == 1 or first_remark.kind == UNOBSERVED:
         return first_remark.text
     if first_remark.kind == STALE:
@@ -214,7 +214,7 @@ def _describe_remarks(group: Sequence[WatchRemark]) -> str:
         "users": list(dict.fromkeys(user for entry in group for user in entry.users)),
     }
     text = _make_incident_remark(entry, any(entry.open_now for entry in group)).text
-    return f"{clean(first_remark.reason)}: {text}" if first_remark.reason else text
+    return f"{clean_text(first_remark.reason)}: {text}" if first_remark.reason else text
 
 
 def count_watch_events(records: Iterable[HostRecord]) -> WatchCounts | None:
@@ -258,14 +258,16 @@ def describe_watch_events(report: FleetReport) -> list[str]:
         (watch["stale"], "{} with a stale plan"),
         (watch["unobserved"], "{}: watcher has not reported"),
     )
-    return [text.format(counted(hosts, "host")) for hosts, text in parts if hosts]
+    return [text.format(format_count(hosts, "host")) for hosts, text in parts if hosts]
 
 
 def describe_waiting_requests(report: FleetReport) -> str:
     """`3 requests wait`; "" for none."""
     requests = report.get("requests")
     waiting_count = requests["waiting"] if requests else 0
-    return f"{counted(waiting_count, 'request')} {'waits' if waiting_count == 1 else 'wait'}" if waiting_count else ""
+    return (
+        f"{format_count(waiting_count, 'request')} {'waits' if waiting_count == 1 else 'wait'}" if waiting_count else ""
+    )
 
 
 def count_requests(records: Iterable[HostRecord]) -> RequestCounts | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ....model.finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN
 from ....model.types.record import HostRecord
 from ....model.types.report import ReportVerdict
-from ..text.wording import clean, counted, some
+from ..text.wording import clean_text, format_count, summarise_names
 from .arithmetic import is_covered
 from .baseline import BaselineDeviation
 
@@ -72,7 +72,9 @@ def judge_run(
     is_any_covered = any(map(is_covered, records))
     if not records:
         explanation = (
-            f"{counted(not_served, 'host')} not served, and there is no other" if not_served else "no host was selected"
+            f"{format_count(not_served, 'host')} not served, and there is no other"
+            if not_served
+            else "no host was selected"
         )
         return RunVerdict(NOTHING_EXIT, f"nothing was evaluated: {explanation}")
     if not is_any_covered and not ansible_failed:
@@ -82,7 +84,7 @@ def judge_run(
     if gate not in ("never", "noncompliant") and (UNKNOWN in states or not all(map(is_covered, records))):
         return RunVerdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: hosts are unknown")
     if gate not in ("never", "noncompliant") and not_served:
-        reason = f"{counted(not_served, 'host')} not served: leave them out by proscribe_hosts, if that is meant"
+        reason = f"{format_count(not_served, 'host')} not served: leave them out by proscribe_hosts, if that is meant"
         return RunVerdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: {reason}")
     return _judge_failed_hosts([record["host"] for record in records if record["state"] == ERROR], ansible_failed)
 
@@ -91,7 +93,10 @@ def _judge_failed_hosts(hosts: Sequence[str], ansible_failed: bool) -> RunVerdic
     """Return the verdict on failed hosts where nothing worse decides. Ansible itself knows only failed tasks."""
     if not hosts or ansible_failed:
         return RunVerdict(ANSIBLE_EXIT)
-    return RunVerdict(MISTAKE_EXIT, f"{counted(len(hosts), 'host')} failed: {some([clean(host) for host in hosts], 5)}")
+    return RunVerdict(
+        MISTAKE_EXIT,
+        f"{format_count(len(hosts), 'host')} failed: {summarise_names([clean_text(host) for host in hosts], 5)}",
+    )
 
 
 def judge_new_problems(
@@ -119,8 +124,8 @@ def judge_stopped_run(decided_verdict: RunVerdict, reason: str, not_reached: int
     """The verdict on a run that was stopped before every host that had to be corrected had its turn."""
     if decided_verdict.exit_code in (BROKEN_EXIT, NOTHING_EXIT):
         return decided_verdict
-    left_text = f"{counted(not_reached, 'host')} left as found"
-    return RunVerdict(STOPPED_EXIT, f"{clean(reason)}; {left_text}")
+    left_text = f"{format_count(not_reached, 'host')} left as found"
+    return RunVerdict(STOPPED_EXIT, f"{clean_text(reason)}; {left_text}")
 
 
 def judge_set_aside_hosts(decided_verdict: RunVerdict, hosts: Sequence[str]) -> RunVerdict:
@@ -134,18 +139,18 @@ def judge_set_aside_hosts(decided_verdict: RunVerdict, hosts: Sequence[str]) -> 
 
 def describe_set_aside_hosts(hosts: Sequence[str]) -> str:
     """The hosts that were set aside, in words."""
-    return f"{some(hosts, 5)} set aside and left as found: the whole would be more than proscribe_max_change allows"
+    return f"{summarise_names(hosts, 5)} set aside and left as found: the whole would be more than proscribe_max_change allows"
 
 
 def judge_interrupted_run(reason: str) -> RunVerdict:
     """The verdict on a run that ended before its end, whatever it had done until then."""
-    return RunVerdict(INTERRUPTED_EXIT, f"the run was interrupted: {clean(reason)}")
+    return RunVerdict(INTERRUPTED_EXIT, f"the run was interrupted: {clean_text(reason)}")
 
 
 def _describe_deviations(deviations: Sequence[BaselineDeviation]) -> str:
-    return some(
+    return summarise_names(
         [
-            clean(" ".join(part for part in (deviation.host, deviation.rule, deviation.what) if part))
+            clean_text(" ".join(part for part in (deviation.host, deviation.rule, deviation.what) if part))
             for deviation in deviations
         ],
         5,

@@ -15,9 +15,9 @@ from typing import TextIO
 
 from ....model.finding import LIFTED, UNKNOWN, Finding
 from ....model.types.report import FleetReport
-from ..text.wording import clean, host_label
-from .format import Format
-from .record_lines import HOST, NOT_SERVED, Answer, Line
+from ..text.wording import clean_text, make_host_label
+from .format import ReportFormat
+from .record_lines import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
 
 COLUMNS = (
     "run", "host", "host_state", "rule", "control", "mode", "state", "waiver", "reason", *Finding._fields,
@@ -25,65 +25,72 @@ COLUMNS = (
 )  # fmt: skip
 
 # What makes a formula of a cell, also in the wide forms that East Asian keyboards give.
-FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
+FORMULA_PREFIXES = tuple("=+-@\t\r\n＝＋－＠")
 # The same after what some readers take for the end of a cell.
-AFTER_END = re.compile(r'([;|][\s"]*)(?=[=+\-@＝＋－＠])')
-END = "\r\n"
+FORMULA_AFTER_SEPARATOR = re.compile(r'([;|][\s"]*)(?=[=+\-@＝＋－＠])')
+LINE_END = "\r\n"
 
 
-def cell(value: object) -> str:
+def format_cell(content: object) -> str:
     """A text as a cell: one printable line, and no formula."""
-    if value is None:
+    if content is None:
         return ""
-    raw = str(value)
-    text = AFTER_END.sub(r"\1'", clean(raw))
+    raw_text = str(content)
+    text = FORMULA_AFTER_SEPARATOR.sub(r"\1'", clean_text(raw_text))
     # Blanks before it do not help: some readers take them away.
-    return f"'{text}" if raw.startswith(FORMULAS) or text.lstrip().startswith(FORMULAS) else text
+    return f"'{text}" if raw_text.startswith(FORMULA_PREFIXES) or text.lstrip().startswith(FORMULA_PREFIXES) else text
 
 
 # `writerow` returns what `write` does: here the row, as text. So what thousands of hosts share is joined once.
-_joined = csv.writer(SimpleNamespace(write=str), lineterminator="").writerow
+_join_cells = csv.writer(SimpleNamespace(write=str), lineterminator="").writerow
 
 
-def row(*values: object) -> str:
+def format_row(*contents: object) -> str:
     """Cells in a row, without its end."""
-    return str(_joined(map(cell, values)))
+    return str(_join_cells(map(format_cell, contents)))
 
 
-class Export:
+class CsvExport:
     """Rows, as they come. A rule without evidence has one row, and so has what holds on a host (rule `host/answer`)."""
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
-        self._run = report["run"]["id"]
-        self._lifted = {host_label(one["host"]) for one in report.get("lifted") or ()}
+        self._run_id = report["run"]["id"]
+        self._lifted_hosts = {make_host_label(lift["host"]) for lift in report.get("lifted") or ()}
         self._stream = stream
-        stream.write(row(*COLUMNS) + END)
+        stream.write(format_row(*COLUMNS) + LINE_END)
 
-    def add(self, answer: Answer) -> None:
-        record, platform = answer.record, answer.record["platform"]
+    def add_host(self, host_entry: HostEntry) -> None:
+        record, platform = host_entry.record, host_entry.record["platform"]
         # A lifted host is unknown to a report. One that is known to be wrong in another control stays so.
-        state = LIFTED if answer.state == UNKNOWN and answer.host in self._lifted else answer.state
-        head = row(self._run, answer.host, state)
-        system = platform.get("os"), platform.get("version")
-        counts = record["rules_evaluated"], answer.compliant, answer.idle
-        tail = row(*counts, *system, record["plan"], record["checked_at"])
-        for line in answer.rows:
-            self._stream.writelines(f"{head},{line_cells},{tail}{END}" for line_cells in line.once("csv", _cells))
+        state = LIFTED if host_entry.state == UNKNOWN and host_entry.host in self._lifted_hosts else host_entry.state
+        first_cells = format_row(self._run_id, host_entry.host, state)
+        platform_cells = platform.get("os"), platform.get("version")
+        counts = record["rules_evaluated"], host_entry.compliant_count, host_entry.not_applicable_count
+        last_cells = format_row(*counts, *platform_cells, record["plan"], record["checked_at"])
+        for line in host_entry.rows:
+            self._stream.writelines(
+                f"{first_cells},{line_cells},{last_cells}{LINE_END}"
+                for line_cells in line.cache_derived_form("csv", _format_line_cells)
+            )
 
-    def not_served(self, host: str, why: str) -> None:
-        cells = _cells(Line(HOST, NOT_SERVED, reason=why))[0]
-        self._stream.write(f"{row(self._run, host_label(host), NOT_SERVED)},{cells},{row(0, 0, 0, *[None] * 4)}{END}")
+    def add_unserved_host(self, host: str, reason: str) -> None:
+        cells = _format_line_cells(RuleLine(HOST_RULE, NOT_SERVED, reason=reason))[0]
+        self._stream.write(
+            f"{format_row(self._run_id, make_host_label(host), NOT_SERVED)},{cells},{format_row(0, 0, 0, *[None] * 4)}{LINE_END}"
+        )
 
-    def finish(self) -> None:
+    def finish_export(self) -> None:
         """Nothing comes after the last row."""
 
 
-def _cells(line: Line) -> list[str]:
+def _format_line_cells(line: RuleLine) -> list[str]:
     """The cells of the rule and of its evidence: a row's middle for each finding, or one without."""
-    line_cells = row(line.rule, line.control, line.mode, line.state, line.waiver, line.reason)
-    return [f"{line_cells},{row(*map(one.get, Finding._fields))}" for one in line.findings] or [
-        f"{line_cells},{row(*[None] * len(Finding._fields))}"
+    line_cells = format_row(line.rule, line.control, line.mode, line.state, line.waiver, line.reason)
+    return [f"{line_cells},{format_row(*map(finding.get, Finding._fields))}" for finding in line.findings] or [
+        f"{line_cells},{format_row(*[None] * len(Finding._fields))}"
     ]
 
 
-FORMATS = (Format("csv", "report.csv", "spreadsheets, ad-hoc questions", Export, checked_by="Python's own reader"),)
+FORMATS = (
+    ReportFormat("csv", "report.csv", "spreadsheets, ad-hoc questions", CsvExport, verification="Python's own reader"),
+)

@@ -6,48 +6,53 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..history.transitions import IncidentSpan
-from .record_lines import Line
+from .record_lines import RuleLine
 
 
-def grouped(lines: Sequence[Line], before: Before) -> list[list[Line]]:
+def group_rule_lines(lines: Sequence[RuleLine], earlier_states: EarlierStates) -> list[list[RuleLine]]:
     """Return the lines of a host in groups: rules that changed in the same way by the same files. A missing file of
     policies is one group, however many rules it was for. An app is a thing of its own, and what did not change is too.
     """
-    groups: dict[tuple[object, ...], list[Line]] = {}
+    groups: dict[tuple[object, ...], list[RuleLine]] = {}
     for line in lines:
         key: tuple[object, ...] = (line.rule,)
-        if line.rule in before.changed and line.control != "apps":
-            files = sorted({(one["kind"], one["path"]) for one in line.findings if one["path"]})
-            if files or line.rule in before.ended:
-                same = line.mode, line.state, line.waiver, line.reason, tuple(files)
-                key = line.control, *same, before.previous.get(line.rule), before.since.get(line.rule)
+        if line.rule in earlier_states.changed_rules and line.control != "apps":
+            files = sorted({(finding["kind"], finding["path"]) for finding in line.findings if finding["path"]})
+            if files or line.rule in earlier_states.end_states:
+                shared_cause = line.mode, line.state, line.waiver, line.reason, tuple(files)
+                key = (
+                    line.control,
+                    *shared_cause,
+                    earlier_states.previous_states.get(line.rule),
+                    earlier_states.incident_starts.get(line.rule),
+                )
         groups.setdefault(key, []).append(line)
     return list(groups.values())
 
 
-class Before(NamedTuple):
+class EarlierStates(NamedTuple):
     """What the history has of the rules of a host on which something changed; rule "" is the host as a whole."""
 
-    changed: frozenset[str] = frozenset()
-    previous: Mapping[str, str] = {}  # the state before, where one is known
-    since: Mapping[str, str] = {}  # when the incident began that goes on, or ended
-    ended: Mapping[str, str] = {}  # how, of those that ended
+    changed_rules: frozenset[str] = frozenset()
+    previous_states: Mapping[str, str] = {}  # the state before, where one is known
+    incident_starts: Mapping[str, str] = {}  # when the incident began that goes on, or ended
+    end_states: Mapping[str, str] = {}  # how, of those that ended
 
     @classmethod
-    def of(cls, spans: Sequence[IncidentSpan]) -> Before:
+    def read_spans(cls, spans: Sequence[IncidentSpan]) -> EarlierStates:
         """It from the incidents of a host, oldest first."""
-        changed: set[str] = set()
-        continuing: dict[str, str] = {}
-        previous: dict[str, str] = {}
-        since: dict[str, str] = {}
-        ended: dict[str, str] = {}
+        changed_rules: set[str] = set()
+        continuing_states: dict[str, str] = {}
+        previous_states: dict[str, str] = {}
+        incident_starts: dict[str, str] = {}
+        end_states: dict[str, str] = {}
         for span in spans:  # the newest state is the one before
             for rule in span.rules:
-                since.setdefault(rule, span.opened)
+                incident_starts.setdefault(rule, span.opened)
                 if span.has_begun or span.end_state:
-                    changed.add(rule)
+                    changed_rules.add(rule)
                 if span.end_state:
-                    ended[rule] = span.end_state
+                    end_states[rule] = span.end_state
                 if not span.has_begun:
-                    (previous if span.end_state else continuing)[rule] = span.state
-        return cls(frozenset(changed), {**continuing, **previous}, since, ended)
+                    (previous_states if span.end_state else continuing_states)[rule] = span.state
+        return cls(frozenset(changed_rules), {**continuing_states, **previous_states}, incident_starts, end_states)

@@ -12,11 +12,11 @@ HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN = KINDS = EVENT_KINDS
 
 # How bad an event is, as syslog counts it: 3 is an error, 4 a warning, 5 a notice, 6 an information.
 # A state that is not here is an information.
-SEVERITY = {ERROR: 3, NONCOMPLIANT: 4, UNKNOWN: 4, WAIVED: 5, REPAIRED: 5, GONE: 5}
-NOTEWORTHY, INFORMATION = 5, 6
+SYSLOG_SEVERITIES = {ERROR: 3, NONCOMPLIANT: 4, UNKNOWN: 4, WAIVED: 5, REPAIRED: 5, GONE: 5}
+NOTICE_SEVERITY, INFORMATION_SEVERITY = 5, 6
 
 
-class Event(NamedTuple):
+class EncodedEvent(NamedTuple):
     """One event. `line` is the whole of it, without a line end; the rest is what a transport sorts by."""
 
     line: str
@@ -24,5 +24,5 @@ class Event(NamedTuple):
     host: str = ""
     rule: str = ""
     state: str = ""
-    changed: bool | None = None  # None where the history does not say
-    severity: int = INFORMATION
+    is_changed: bool | None = None  # None where the history does not say
+    severity: int = INFORMATION_SEVERITY

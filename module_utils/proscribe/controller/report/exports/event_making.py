@@ -27,23 +27,23 @@ from ..history.since_last_run import hash_names
 from ..history.since_last_run import identify_remark as identity_of
 from ..history.tables import GONE
 from ..history.transitions import IncidentSpan, RunTransitions
-from ..text.wording import clean, host_label
+from ..text.wording import clean_text, make_host_label
 from . import event_kinds as kinds
-from .event_changes import Before, grouped
+from .event_changes import EarlierStates, group_rule_lines
 from .event_texts import (
-    LISTED_MOST,
-    NAME_MOST,
-    SHORT_MOST,
-    TEXT_MOST,
-    Seen,
-    cut,
-    cut_or_none,
-    errors_of,
-    names,
-    state_of,
+    MAX_LIST_BYTES,
+    MAX_NAME_BYTES,
+    MAX_SHORT_BYTES,
+    MAX_TEXT_BYTES,
+    EventContext,
+    describe_rule_state,
+    list_errors,
+    list_names,
+    truncate_optional_text,
+    truncate_text,
 )
-from .format import encoded
-from .record_lines import NOT_SERVED, Answer, Line
+from .format import encode_compact_json
+from .record_lines import NOT_SERVED, HostEntry, RuleLine
 
 AnyEvent = (
     types.HostEvent
@@ -56,97 +56,105 @@ AnyEvent = (
 )
 
 
-class Events:
+class EventMaker:
     """Makes the events of a report, host after host, and hands each to `emit`.
 
     `changes` are those of the run by the history (None: not known). With `only_changed`, what did not change, or is not
-    known to have changed, is not made at all. Beyond `limit`, events are only counted (`left_out`), but for those of
+    known to have changed, is not made at all. Beyond `limit`, events are only counted (`left_out_count`), but for those of
     the gate and the run.
     """
 
     def __init__(
         self,
         report: FleetReport,
-        changes: RunTransitions | None,
-        emit: Callable[[kinds.Event], object],
+        transitions: RunTransitions | None,
+        emit_event: Callable[[kinds.EncodedEvent], object],
         only_changed: bool = False,
-        limit: float = math.inf,
+        max_events: float = math.inf,
     ) -> None:
         self._report, self._run = report, report["run"]
-        self._changes, self._emit, self._only_changed = changes, emit, only_changed
-        self._id = clean(self._run["id"])
-        self._short_id = cut(self._id, SHORT_MOST)
+        self._transitions, self._emit, self._only_changed = transitions, emit_event, only_changed
+        self._run_id = clean_text(self._run["id"])
+        self._short_id = truncate_text(self._run_id, MAX_SHORT_BYTES)
         release = self._run.get("catalog")
-        self._catalog = cut_or_none(release and release["version"], SHORT_MOST)
-        self._done = self._run["mode"] == "enforce" and not self._run.get("parts")
+        self._catalog = truncate_optional_text(release and release["version"], MAX_SHORT_BYTES)
+        self._is_enforced = self._run["mode"] == "enforce" and not self._run.get("parts")
         # `changed` of what the history shows as unchanged: that, or not known.
-        self._unchanged = None if changes is None else False
-        self._limit, self._made, self.left_out = limit, 0, 0
-        self._counts: Counter[str] = Counter()
-        self._seen: set[str] = set()
+        self._unchanged_value = None if transitions is None else False
+        self._max_events, self._made_count, self.left_out_count = max_events, 0, 0
+        self._changed_counts: Counter[str] = Counter()
+        self._hosts_with_changes: set[str] = set()
 
-    def add(self, answer: Answer) -> None:
+    def add_host(self, host_entry: HostEntry) -> None:
         """The events of one expected host."""
-        record = answer.record
+        record = host_entry.record
         name = record["host"]  # the history has names as the inventory has them
         spans: Sequence[IncidentSpan] = ()
-        brought: frozenset[str] = frozenset()
-        if self._changes is not None:
-            spans, brought = self._changes.list_spans(name), self._changes.list_new_remark_ids(name)
-            if spans or brought:
-                self._seen.add(name)
+        new_ids: frozenset[str] = frozenset()
+        if self._transitions is not None:
+            spans, new_ids = self._transitions.list_spans(name), self._transitions.list_new_remark_ids(name)
+            if spans or new_ids:
+                self._hosts_with_changes.add(name)
         actions = record.get("actions") or ()
-        if self._only_changed and not spans and not actions and not brought:
+        if self._only_changed and not spans and not actions and not new_ids:
             return
-        before = Before.of(spans)
-        at = read_observation_time(record, self._run["started"], self._run["finished"])
-        seen = Seen.of(answer.host, at, record["plan"])
-        self._host(answer, before, seen)
-        rules = answer.lines[: len(record["rules"])]
-        listed = {line.rule for line in rules}
-        ended = [
-            Line(rule, state if (state := before.ended[rule]) in EVENT_STATES else UNKNOWN)
-            for rule in sorted(before.ended.keys() - listed - {""})
+        earlier_states = EarlierStates.read_spans(spans)
+        observed_time = read_observation_time(record, self._run["started"], self._run["finished"])
+        host_context = EventContext.make_context(host_entry.host, observed_time, record["plan"])
+        self._emit_host_event(host_entry, earlier_states, host_context)
+        rule_lines = host_entry.lines[: len(record["rules"])]
+        listed_rules = {line.rule for line in rule_lines}
+        ended_lines = [
+            RuleLine(rule, state if (state := earlier_states.end_states[rule]) in EVENT_STATES else UNKNOWN)
+            for rule in sorted(earlier_states.end_states.keys() - listed_rules - {""})
         ]
-        for lines in (rules, ended):
-            for line, *same_cause in grouped(lines, before):
-                self._rule(seen, line, before, same_cause)
+        for lines in (rule_lines, ended_lines):
+            for line, *same_cause in group_rule_lines(lines, earlier_states):
+                self._emit_rule_event(host_context, line, earlier_states, same_cause)
         for index, action in enumerate(actions):
-            self._action(seen, index, action)
+            self._emit_action_event(host_context, index, action)
         for remark in list_remarks(record):
-            self._between(seen, remark, brought)
+            self._emit_remark_event(host_context, remark, new_ids)
         for request in record.get("requests") or ():
-            self._request(seen, request, brought)
+            self._emit_request_event(host_context, request, new_ids)
 
-    def not_served(self, host: str, why: str) -> None:
+    def add_unserved_host(self, host: str, reason: str) -> None:
         """The event of a host that is not served."""
-        self._put_host(Seen.of(host_label(host), self._run["finished"]), NOT_SERVED, None, self._unchanged, why)
+        self._emit_host_state(
+            EventContext.make_context(make_host_label(host), self._run["finished"]),
+            NOT_SERVED,
+            None,
+            self._unchanged_value,
+            reason,
+        )
 
-    def finish(self) -> None:
+    def finish_export(self) -> None:
         """The events of hosts that have left the inventory, of the gate, and of the run."""
-        if self._changes is not None:
-            for host in self._changes.iterate_hosts():
-                if host not in self._seen:
-                    previous = find_worst_state(span.state for span in self._changes.list_spans(host))
-                    self._put_host(Seen.of(host_label(host), self._run["finished"]), GONE, previous, True)
-        self._gate()
-        self._summary()
+        if self._transitions is not None:
+            for host in self._transitions.iterate_hosts():
+                if host not in self._hosts_with_changes:
+                    previous = find_worst_state(span.state for span in self._transitions.list_spans(host))
+                    self._emit_host_state(
+                        EventContext.make_context(make_host_label(host), self._run["finished"]), GONE, previous, True
+                    )
+        self._emit_gate_event()
+        self._emit_run_event()
 
     # -- one kind each -------------------------------------------------------------------------------------------------
 
-    def _skipped(self, kind: str, changed: bool | None) -> bool:
+    def _skip_event(self, kind: str, is_changed: bool | None) -> bool:
         """Whether an event is not to be made; one above the limit is counted."""
-        if self._only_changed and not changed:
+        if self._only_changed and not is_changed:
             return True
-        if changed:
-            self._counts[kind] += 1
-        if self._made >= self._limit:
-            self.left_out += 1
+        if is_changed:
+            self._changed_counts[kind] += 1
+        if self._made_count >= self._max_events:
+            self.left_out_count += 1
             return True
-        self._made += 1
+        self._made_count += 1
         return False
 
-    def _observed(self, rule: str) -> bool:
+    def _is_observed(self, rule: str) -> bool:
         """Whether the run observed a rule."""
         controls = self._run.get("controls")
         if not rule or controls is None:
@@ -155,135 +163,159 @@ class Events:
         # What is beside the controls is observed with all of them together.
         return control in controls or (control in EXTRA_RULE_GROUPS and set(CONTROLS) <= {*controls})
 
-    def _host(self, answer: Answer, before: Before, seen: Seen) -> None:
-        record, state = answer.record, answer.state
-        previous, changed = None, self._unchanged
-        if before.changed:
-            states = [found for rule, found in before.previous.items() if self._observed(rule)]
+    def _emit_host_event(
+        self, host_entry: HostEntry, earlier_states: EarlierStates, host_context: EventContext
+    ) -> None:
+        record, state = host_entry.record, host_entry.state
+        previous, is_changed = None, self._unchanged_value
+        if earlier_states.changed_rules:
+            states = [
+                state_before for rule, state_before in earlier_states.previous_states.items() if self._is_observed(rule)
+            ]
             # While a host does not answer, what was observed before goes on in the history; the host is unknown.
-            previous = before.previous.get("") or (find_worst_state(states) if states else None)
-            changed = state != previous if previous else state not in (COMPLIANT, NOT_APPLICABLE)
-        counted = record["rules_evaluated"]
-        self._put_host(seen, state, previous, changed, record["reason"], record["errors"], counted)
+            previous = earlier_states.previous_states.get("") or (find_worst_state(states) if states else None)
+            is_changed = state != previous if previous else state not in (COMPLIANT, NOT_APPLICABLE)
+        evaluated_count = record["rules_evaluated"]
+        self._emit_host_state(
+            host_context, state, previous, is_changed, record["reason"], record["errors"], evaluated_count
+        )
 
-    def _put_host(
+    def _emit_host_state(
         self,
-        seen: Seen,
+        host_context: EventContext,
         state: str,
         previous: str | None,
-        changed: bool | None,
+        is_changed: bool | None,
         reason: str | None = None,
         errors: Sequence[RecordError] = (),
-        evaluated: int = 0,
+        evaluated_count: int = 0,
     ) -> None:
-        if self._skipped(kinds.HOST, changed):
+        if self._skip_event(kinds.HOST, is_changed):
             return
-        listed, left_out = errors_of(errors)
+        listed_errors, left_out_count = list_errors(errors)
         event: types.HostEvent = {
-            **self._common(kinds.HOST, seen, changed),
+            **self._make_common_fields(kinds.HOST, host_context, is_changed),
             "state": state,
             "previous": previous,
-            "reason": cut_or_none(reason, TEXT_MOST),
-            "plan": seen.plan,
+            "reason": truncate_optional_text(reason, MAX_TEXT_BYTES),
+            "plan": host_context.plan,
             "controls": self._run.get("controls"),
-            "rules_evaluated": evaluated,
-            "errors": listed,
-            "errors_left_out": left_out,
+            "rules_evaluated": evaluated_count,
+            "errors": listed_errors,
+            "errors_left_out": left_out_count,
         }
-        self._put(event, kinds.SEVERITY.get(state, kinds.INFORMATION), seen.host, state=state)
+        self._emit_encoded(
+            event, kinds.SYSLOG_SEVERITIES.get(state, kinds.INFORMATION_SEVERITY), host_context.host, state=state
+        )
 
-    def _rule(self, seen: Seen, line: Line, before: Before, same_cause: Sequence[Line]) -> None:
-        changed = True if line.rule in before.changed else self._unchanged
-        if self._skipped(kinds.RULE, changed):
+    def _emit_rule_event(
+        self,
+        host_context: EventContext,
+        line: RuleLine,
+        earlier_states: EarlierStates,
+        same_cause_lines: Sequence[RuleLine],
+    ) -> None:
+        is_changed = True if line.rule in earlier_states.changed_rules else self._unchanged_value
+        if self._skip_event(kinds.RULE, is_changed):
             return
-        more, left_out = names([one.rule for one in same_cause], SHORT_MOST)
+        other_rules, left_out_count = list_names([other_line.rule for other_line in same_cause_lines], MAX_SHORT_BYTES)
         event: types.RuleEvent = {
-            **self._common(kinds.RULE, seen, changed, line.rule),
-            **line.once("events", state_of),
-            "same_cause": more,
-            "same_cause_left_out": left_out,
-            "previous": before.previous.get(line.rule) if changed else None,
-            "since": before.since.get(line.rule) if changed else None,
-            "plan": seen.plan,
+            **self._make_common_fields(kinds.RULE, host_context, is_changed, line.rule),
+            **line.cache_derived_form("events", describe_rule_state),
+            "same_cause": other_rules,
+            "same_cause_left_out": left_out_count,
+            "previous": earlier_states.previous_states.get(line.rule) if is_changed else None,
+            "since": earlier_states.incident_starts.get(line.rule) if is_changed else None,
+            "plan": host_context.plan,
         }
-        self._put(event, kinds.SEVERITY.get(line.state, kinds.INFORMATION), seen.host, line.rule, line.state)
+        self._emit_encoded(
+            event,
+            kinds.SYSLOG_SEVERITIES.get(line.state, kinds.INFORMATION_SEVERITY),
+            host_context.host,
+            line.rule,
+            line.state,
+        )
 
-    def _action(self, seen: Seen, index: int, action: RecordedAction) -> None:
-        if self._skipped(kinds.ACTION, self._done):
+    def _emit_action_event(self, host_context: EventContext, index: int, action: RecordedAction) -> None:
+        if self._skip_event(kinds.ACTION, self._is_enforced):
             return
         event: types.ActionEvent = {
-            **self._common(kinds.ACTION, seen, self._done, about=str(index)),
-            "control": cut(action["control"], SHORT_MOST),
-            "action": cut(action["action"], LISTED_MOST),
-            "quarantine_id": cut_or_none(action.get("quarantine_id"), SHORT_MOST),
-            "plan": seen.plan,
+            **self._make_common_fields(kinds.ACTION, host_context, self._is_enforced, subject=str(index)),
+            "control": truncate_text(action["control"], MAX_SHORT_BYTES),
+            "action": truncate_text(action["action"], MAX_LIST_BYTES),
+            "quarantine_id": truncate_optional_text(action.get("quarantine_id"), MAX_SHORT_BYTES),
+            "plan": host_context.plan,
         }
-        self._put(event, kinds.NOTEWORTHY, seen.host)
+        self._emit_encoded(event, kinds.NOTICE_SEVERITY, host_context.host)
 
-    def _between(self, seen: Seen, remark: WatchRemark, brought: frozenset[str]) -> None:
-        id_ = identity_of(remark)
-        changed = True if id_ in brought else self._unchanged
-        if self._skipped(kinds.BETWEEN, changed):
+    def _emit_remark_event(self, host_context: EventContext, remark: WatchRemark, new_ids: frozenset[str]) -> None:
+        remark_id = identity_of(remark)
+        is_changed = True if remark_id in new_ids else self._unchanged_value
+        if self._skip_event(kinds.BETWEEN, is_changed):
             return
-        users, left_out = names(remark.users)
+        users, left_out_count = list_names(remark.users)
         event: types.BetweenEvent = {
-            **self._common(kinds.BETWEEN, seen, changed, about=id_),
+            **self._make_common_fields(kinds.BETWEEN, host_context, is_changed, subject=remark_id),
             "what": remark.kind,
-            "rule": cut_or_none(remark.rule, NAME_MOST),
-            "program": cut_or_none(remark.program, TEXT_MOST),
-            "user": cut_or_none(remark.user, SHORT_MOST),
+            "rule": truncate_optional_text(remark.rule, MAX_NAME_BYTES),
+            "program": truncate_optional_text(remark.program, MAX_TEXT_BYTES),
+            "user": truncate_optional_text(remark.user, MAX_SHORT_BYTES),
             "first": remark.first or None,
             "last": remark.last or None,
             "times": remark.times,
             "corrected": remark.corrected,
             "users": users,
-            "users_left_out": left_out,
+            "users_left_out": left_out_count,
             "until": remark.until or None,
-            "reason": cut_or_none(remark.reason, TEXT_MOST),
-            "plan": seen.plan,
+            "reason": truncate_optional_text(remark.reason, MAX_TEXT_BYTES),
+            "plan": host_context.plan,
         }
-        self._put(event, kinds.NOTEWORTHY if remark.kind == ENDED else kinds.SEVERITY[NONCOMPLIANT], seen.host)
+        self._emit_encoded(
+            event,
+            kinds.NOTICE_SEVERITY if remark.kind == ENDED else kinds.SYSLOG_SEVERITIES[NONCOMPLIANT],
+            host_context.host,
+        )
 
-    def _request(self, seen: Seen, request: UserRequest, brought: frozenset[str]) -> None:
-        id_ = hash_names(kinds.REQUEST, request["service"], request["id"], request["user"])
-        changed = True if id_ in brought else self._unchanged
-        if self._skipped(kinds.REQUEST, changed):
+    def _emit_request_event(self, host_context: EventContext, request: UserRequest, new_ids: frozenset[str]) -> None:
+        request_id = hash_names(kinds.REQUEST, request["service"], request["id"], request["user"])
+        is_changed = True if request_id in new_ids else self._unchanged_value
+        if self._skip_event(kinds.REQUEST, is_changed):
             return
         event: types.RequestEvent = {
-            **self._common(kinds.REQUEST, seen, changed, about=id_),
-            "request": cut(request["id"], SHORT_MOST),
-            "user": cut(request["user"], SHORT_MOST),
-            "service": cut(request["service"], SHORT_MOST),
-            "reason": cut(request["reason"], TEXT_MOST),
+            **self._make_common_fields(kinds.REQUEST, host_context, is_changed, subject=request_id),
+            "request": truncate_text(request["id"], MAX_SHORT_BYTES),
+            "user": truncate_text(request["user"], MAX_SHORT_BYTES),
+            "service": truncate_text(request["service"], MAX_SHORT_BYTES),
+            "reason": truncate_text(request["reason"], MAX_TEXT_BYTES),
             "requested": request["at"],
-            "plan": seen.plan,
+            "plan": host_context.plan,
         }
-        self._put(event, kinds.NOTEWORTHY, seen.host)
+        self._emit_encoded(event, kinds.NOTICE_SEVERITY, host_context.host)
 
-    def _gate(self) -> None:
+    def _emit_gate_event(self) -> None:
         verdict = self._run.get("verdict")
         if not verdict or (not verdict["gate"] and verdict["exit"] is None):
             return
         event: types.GateEvent = {
-            **self._common(kinds.GATE, Seen.of("", self._run["finished"]), True),
+            **self._make_common_fields(kinds.GATE, EventContext.make_context("", self._run["finished"]), True),
             "gate": verdict["gate"],
             "passed": verdict["passed"],
             "exit": verdict["exit"],
-            "reason": cut_or_none(verdict["reason"], TEXT_MOST),
+            "reason": truncate_optional_text(verdict["reason"], MAX_TEXT_BYTES),
         }
-        self._put(event, kinds.INFORMATION if verdict["passed"] else kinds.SEVERITY[ERROR])
+        self._emit_encoded(event, kinds.INFORMATION_SEVERITY if verdict["passed"] else kinds.SYSLOG_SEVERITIES[ERROR])
 
-    def _summary(self) -> None:
+    def _emit_run_event(self) -> None:
         run, summary = self._run, self._report["summary"]
         event: types.RunEvent = {
-            **self._common(kinds.RUN, Seen.of("", run["finished"]), True),
-            "playbook": cut(run["playbook"], NAME_MOST),
-            "started": cut(run["started"], NAME_MOST),
-            "finished": cut(run["finished"], NAME_MOST),
-            "inventory": cut(", ".join(map(str, run.get("inventory") or ())), NAME_MOST),
-            "limit": cut_or_none(run.get("limit"), NAME_MOST),
-            "catalog_version": cut(run["catalog_version"], NAME_MOST),
-            "stopped": cut_or_none(describe_interruption(self._report), NAME_MOST),
+            **self._make_common_fields(kinds.RUN, EventContext.make_context("", run["finished"]), True),
+            "playbook": truncate_text(run["playbook"], MAX_NAME_BYTES),
+            "started": truncate_text(run["started"], MAX_NAME_BYTES),
+            "finished": truncate_text(run["finished"], MAX_NAME_BYTES),
+            "inventory": truncate_text(", ".join(map(str, run.get("inventory") or ())), MAX_NAME_BYTES),
+            "limit": truncate_optional_text(run.get("limit"), MAX_NAME_BYTES),
+            "catalog_version": truncate_text(run["catalog_version"], MAX_NAME_BYTES),
+            "stopped": truncate_optional_text(describe_interruption(self._report), MAX_NAME_BYTES),
             "whole": bool(run.get("whole")),
             "controls": run.get("controls"),
             "expected_hosts": run["expected_hosts"],
@@ -294,14 +326,14 @@ class Events:
             "compliance_strict": summary["compliance_strict"],
             "compliance_with_waivers": summary["compliance_with_waivers"],
             # What did not change is no event of a run whose changes alone are sent, and is not counted in either case.
-            "events": None if self._changes is None else self._counted(),
-            "events_left_out": self.left_out,
+            "events": None if self._transitions is None else self._count_changed_events(),
+            "events_left_out": self.left_out_count,
             "warnings": len(self._report.get("warnings") or ()),
         }
-        self._put(event, kinds.INFORMATION)
+        self._emit_encoded(event, kinds.INFORMATION_SEVERITY)
 
-    def _counted(self) -> types.EventCounts:
-        counts = self._counts
+    def _count_changed_events(self) -> types.EventCounts:
+        counts = self._changed_counts
         return {
             "host": counts[kinds.HOST],
             "rule": counts[kinds.RULE],
@@ -310,18 +342,22 @@ class Events:
             "request": counts[kinds.REQUEST],
         }
 
-    def _common(self, kind: str, seen: Seen, changed: bool | None, rule: str = "", about: str = "") -> types.EventLine:
+    def _make_common_fields(
+        self, kind: str, host_context: EventContext, is_changed: bool | None, rule: str = "", subject: str = ""
+    ) -> types.EventLine:
         return {
             "schema": EVENT_SCHEMA,
             "kind": kind,
-            "id": hash_names(self._id, kind, seen.host, rule, about),
-            "time": seen.time,
+            "id": hash_names(self._run_id, kind, host_context.host, rule, subject),
+            "time": host_context.time,
             "run": self._short_id,
             "mode": self._run["mode"],
             "catalog": self._catalog,
-            "host": cut_or_none(seen.host, NAME_MOST),
-            "changed": changed,
+            "host": truncate_optional_text(host_context.host, MAX_NAME_BYTES),
+            "changed": is_changed,
         }
 
-    def _put(self, event: AnyEvent, severity: int, host: str = "", rule: str = "", state: str = "") -> None:
-        self._emit(kinds.Event(encoded(event), event["kind"], host, rule, state, event["changed"], severity))
+    def _emit_encoded(self, event: AnyEvent, severity: int, host: str = "", rule: str = "", state: str = "") -> None:
+        self._emit(
+            kinds.EncodedEvent(encode_compact_json(event), event["kind"], host, rule, state, event["changed"], severity)
+        )

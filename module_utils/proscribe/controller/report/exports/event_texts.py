@@ -7,38 +7,38 @@ from typing import NamedTuple, TypedDict, TypeVar
 
 from ....model.types.event import EventError, EventFinding
 from ....model.types.record import FindingRecord, RecordError
-from ..text.wording import clean
-from .format import encoded
-from .record_lines import Line
+from ..text.wording import clean_text
+from .format import encode_compact_json
+from .record_lines import RuleLine
 
 # Of a line, in bytes. rsyslog cuts a message at 8 KiB with its header; a datagram has to take it whole.
-LONGEST = 7_680
-NAME_MOST, TEXT_MOST, SHORT_MOST, LISTED_MOST = 600, 1_000, 300, 4_000
-WIDEST = 12  # bytes of one character at most
+MAX_LINE_BYTES = 7_680
+MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_SHORT_BYTES, MAX_LIST_BYTES = 600, 1_000, 300, 4_000
+MAX_CHARACTER_BYTES = 12  # bytes of one character at most
 
-Item = TypeVar("Item")
-Made = TypeVar("Made")
+SourceItem = TypeVar("SourceItem")
+EncodableItem = TypeVar("EncodableItem")
 
 
-def cut(value: object, most: int) -> str:
+def truncate_text(content: object, max_bytes: int) -> str:
     """A printable text that takes at most so many bytes as JSON; where it is cut, it ends with `...`."""
-    text = clean(str(value)[: most + 1])  # each character takes a byte or more
-    if WIDEST * len(text) + 2 <= most:
+    text = clean_text(str(content)[: max_bytes + 1])  # each character takes a byte or more
+    if MAX_CHARACTER_BYTES * len(text) + 2 <= max_bytes:
         return text
-    shown, length = text, len(encoded(text))
-    while length > most:
-        text = text[: max(0, len(text) * most // length - 4)]
-        shown = f"{text}..."
-        length = len(encoded(shown))
-    return shown
+    truncated, length = text, len(encode_compact_json(text))
+    while length > max_bytes:
+        text = text[: max(0, len(text) * max_bytes // length - 4)]
+        truncated = f"{text}..."
+        length = len(encode_compact_json(truncated))
+    return truncated
 
 
-def cut_or_none(value: object, most: int) -> str | None:
+def truncate_optional_text(content: object, max_bytes: int) -> str | None:
     """The same of a text that may be missing or empty."""
-    return cut(value, most) if value else None
+    return truncate_text(content, max_bytes) if content else None
 
 
-class Seen(NamedTuple):
+class EventContext(NamedTuple):
     """What the events of one host share. The run and its gate are of no host."""
 
     host: str
@@ -46,29 +46,29 @@ class Seen(NamedTuple):
     plan: str | None = None
 
     @classmethod
-    def of(cls, host: str, time: str, plan: str | None = None) -> Seen:
-        return cls(host, cut(time, SHORT_MOST), cut_or_none(plan, SHORT_MOST))
+    def make_context(cls, host: str, time: str, plan: str | None = None) -> EventContext:
+        return cls(host, truncate_text(time, MAX_SHORT_BYTES), truncate_optional_text(plan, MAX_SHORT_BYTES))
 
 
-def names(found: Sequence[str], most: int = LISTED_MOST) -> tuple[list[str], int]:
+def list_names(all_names: Sequence[str], max_bytes: int = MAX_LIST_BYTES) -> tuple[list[str], int]:
     """Names for which there is room, in a list of at most so many bytes, and how many were left out."""
-    return _listed(found, cut, SHORT_MOST, SHORT_MOST, most)
+    return _fill_list(all_names, truncate_text, MAX_SHORT_BYTES, MAX_SHORT_BYTES, max_bytes)
 
 
-def errors_of(found: Sequence[RecordError]) -> tuple[list[EventError], int]:
+def list_errors(errors: Sequence[RecordError]) -> tuple[list[EventError], int]:
     """Errors for which there is room, and how many were left out."""
 
-    def error(one: RecordError, most: int) -> EventError:
+    def make_event_error(record_error: RecordError, max_bytes: int) -> EventError:
         return {
-            "control": cut_or_none(one["control"], most),
-            "message": cut_or_none(one["message"], most),
-            "refused": cut_or_none(one.get("refused"), most),
+            "control": truncate_optional_text(record_error["control"], max_bytes),
+            "message": truncate_optional_text(record_error["message"], max_bytes),
+            "refused": truncate_optional_text(record_error.get("refused"), max_bytes),
         }
 
-    return _listed(found, error, LISTED_MOST, LISTED_MOST // 3 - 20)
+    return _fill_list(errors, make_event_error, MAX_LIST_BYTES, MAX_LIST_BYTES // 3 - 20)
 
 
-class RuleState(TypedDict):
+class RuleEventState(TypedDict):
     """What hosts with the same findings share."""
 
     rule: str
@@ -80,49 +80,53 @@ class RuleState(TypedDict):
     findings_left_out: int
 
 
-def state_of(line: Line) -> RuleState:
+def describe_rule_state(line: RuleLine) -> RuleEventState:
     """What an event says of a rule, whatever the host."""
 
-    def finding(one: FindingRecord, most: int) -> EventFinding:
+    def make_event_finding(evidence: FindingRecord, max_bytes: int) -> EventFinding:
         return {
-            "kind": cut_or_none(one["kind"], most),
-            "id": cut_or_none(one["id"], most),
-            "manager": cut_or_none(one["manager"], most),
-            "version": cut_or_none(one["version"], most),
-            "scope": cut_or_none(one["scope"], most),
-            "path": cut_or_none(one["path"], most),
-            "detail": cut_or_none(one["detail"], most),
+            "kind": truncate_optional_text(evidence["kind"], max_bytes),
+            "id": truncate_optional_text(evidence["id"], max_bytes),
+            "manager": truncate_optional_text(evidence["manager"], max_bytes),
+            "version": truncate_optional_text(evidence["version"], max_bytes),
+            "scope": truncate_optional_text(evidence["scope"], max_bytes),
+            "path": truncate_optional_text(evidence["path"], max_bytes),
+            "detail": truncate_optional_text(evidence["detail"], max_bytes),
         }
 
-    findings, left_out = _listed(line.findings, finding, LISTED_MOST, LISTED_MOST // 7 - 20)
+    findings, left_out_count = _fill_list(line.findings, make_event_finding, MAX_LIST_BYTES, MAX_LIST_BYTES // 7 - 20)
     return {
-        "rule": cut(line.rule, NAME_MOST),
+        "rule": truncate_text(line.rule, MAX_NAME_BYTES),
         "control_mode": line.mode or None,
         "state": line.state,
-        "waiver": cut_or_none(line.waiver, SHORT_MOST),
-        "reason": cut_or_none(line.reason, TEXT_MOST),
+        "waiver": truncate_optional_text(line.waiver, MAX_SHORT_BYTES),
+        "reason": truncate_optional_text(line.reason, MAX_TEXT_BYTES),
         "findings": findings,
-        "findings_left_out": left_out,
+        "findings_left_out": left_out_count,
     }
 
 
-def _listed(
-    found: Sequence[Item], make: Callable[[Item, int], Made], most: int, least: int, room: int = LISTED_MOST
-) -> tuple[list[Made], int]:
-    """What fits into a list of `room` bytes, with texts of at most `most` bytes, and how many were left out.
+def _fill_list(
+    source_items: Sequence[SourceItem],
+    make_item: Callable[[SourceItem, int], EncodableItem],
+    max_bytes: int,
+    min_bytes: int,
+    list_bytes: int = MAX_LIST_BYTES,
+) -> tuple[list[EncodableItem], int]:
+    """What fits into a list of `list_bytes` bytes, with texts of at most `max_bytes` bytes, and how many were left out.
 
-    The first one is always in it: where it does not fit, its texts have at most `least` bytes.
+    The first one is always in it: where it does not fit, its texts have at most `min_bytes` bytes.
     """
-    shown: list[Made] = []
-    left = room - 2
-    for one in found:
-        made = make(one, most)
-        size = len(encoded(made))
-        if not shown and size >= left:
-            made = make(one, least)
-            size = len(encoded(made))
-        left -= size + 1
-        if left < 0:
+    listed_items: list[EncodableItem] = []
+    free_bytes = list_bytes - 2
+    for source_item in source_items:
+        listed_item = make_item(source_item, max_bytes)
+        size = len(encode_compact_json(listed_item))
+        if not listed_items and size >= free_bytes:
+            listed_item = make_item(source_item, min_bytes)
+            size = len(encode_compact_json(listed_item))
+        free_bytes -= size + 1
+        if free_bytes < 0:
             break
-        shown.append(made)
-    return shown, len(found) - len(shown)
+        listed_items.append(listed_item)
+    return listed_items, len(source_items) - len(listed_items)

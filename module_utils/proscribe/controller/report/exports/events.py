@@ -12,25 +12,25 @@ from typing import TextIO
 
 from ....model.types.report import FleetReport
 from ..history.transitions import RunTransitions
-from .event_making import Events
-from .format import Format
+from .event_making import EventMaker
+from .format import ReportFormat
 
 
-class Export(Events):
+class EventsExport(EventMaker):
     """All events of a report, changed or not."""
 
-    def __init__(self, stream: TextIO, report: FleetReport, changes: RunTransitions | None = None) -> None:
-        super().__init__(report, changes, lambda event: stream.write(event.line + "\n"))
+    def __init__(self, stream: TextIO, report: FleetReport, transitions: RunTransitions | None = None) -> None:
+        super().__init__(report, transitions, lambda event: stream.write(event.line + "\n"))
 
 
 FORMATS = (
-    Format(
+    ReportFormat(
         "events",
         "events.jsonl",
         "SIEM: one event a line",
-        Export,
-        make_from_history=Export,
-        usual=False,
-        checked_by="jsonschema; journald, rsyslog and logrotate on a machine that boots with systemd",
+        EventsExport,
+        make_from_history=EventsExport,
+        is_default=False,
+        verification="jsonschema; journald, rsyslog and logrotate on a machine that boots with systemd",
     ),
 )

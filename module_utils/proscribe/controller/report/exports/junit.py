@@ -15,12 +15,12 @@ from typing import TextIO
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
 from ....model.types.report import FleetReport
-from ..text.wording import clean, host_label
-from .format import Format
-from .record_lines import HOST, NOT_SERVED, Answer, Line
+from ..text.wording import clean_text, make_host_label
+from .format import ReportFormat
+from .record_lines import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
 
 # What each state is in JUnit's words; "" is a pass.
-RESULTS = {
+JUNIT_RESULTS = {
     ERROR: "error",
     NONCOMPLIANT: "failure",
     UNKNOWN: "error",
@@ -31,86 +31,98 @@ RESULTS = {
 }
 
 
-class Export:
+class JunitExport:
     """Suites, as they come."""
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
-        stream.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="{_text(report["run"]["id"])}">\n')
+        stream.write(
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="{_escape_text(report["run"]["id"])}">\n'
+        )
 
-    def add(self, answer: Answer) -> None:
-        self._stream.write(suite(answer))
+    def add_host(self, host_entry: HostEntry) -> None:
+        self._stream.write(format_host_suite(host_entry))
 
-    def not_served(self, host: str, why: str) -> None:
-        cases = [("skipped", _case(HOST, "skipped", NOT_SERVED, why))]
-        self._stream.write(_suite(_text(host_label(host)), cases, {"state": NOT_SERVED}))
+    def add_unserved_host(self, host: str, reason: str) -> None:
+        test_cases = [("skipped", _format_case(HOST_RULE, "skipped", NOT_SERVED, reason))]
+        self._stream.write(_format_suite(_escape_text(make_host_label(host)), test_cases, {"state": NOT_SERVED}))
 
-    def finish(self) -> None:
+    def finish_export(self) -> None:
         self._stream.write("</testsuites>\n")
 
 
-def suite(answer: Answer) -> str:
+def format_host_suite(host_entry: HostEntry) -> str:
     """A host's suite."""
-    cases = [(RESULTS[line.state], line.once("junit", _of_line)) for line in answer.lines]
-    if answer.compliant:
-        cases.append(("", _case("rules that hold", "", COMPLIANT, answer.summary)))
-    elif not cases:
-        cases.append(("skipped", _case("rules", "skipped", NOT_APPLICABLE, answer.summary)))
-    cases += [(RESULTS[line.state], _of_line(line)) for line in answer.between]
-    record = answer.record
+    test_cases = [
+        (JUNIT_RESULTS[line.state], line.cache_derived_form("junit", _format_line_case)) for line in host_entry.lines
+    ]
+    if host_entry.compliant_count:
+        test_cases.append(("", _format_case("rules that hold", "", COMPLIANT, host_entry.summary)))
+    elif not test_cases:
+        test_cases.append(("skipped", _format_case("rules", "skipped", NOT_APPLICABLE, host_entry.summary)))
+    test_cases += [(JUNIT_RESULTS[line.state], _format_line_case(line)) for line in host_entry.remark_lines]
+    record = host_entry.record
     milliseconds = record["duration_ms"]
-    time = f' time="{milliseconds / 1000:.3f}"' if milliseconds is not None and milliseconds < 1_000_000 else ""
-    moment = f' timestamp="{_text(record["checked_at"])}"' if record["checked_at"] else ""
-    modes = {name: control["mode"] for name, control in (record.get("controls") or {}).items() if control["mode"]}
-    properties = {
-        "state": answer.state,
-        "rules_evaluated": record["rules_evaluated"],
-        "rules_held": answer.compliant,
-        "rules_not_applicable": answer.idle,
-        "plan": record["plan"] or "",
-        "controls": ", ".join(f"{name} {mode}" for name, mode in modes.items()),
+    time_attribute = (
+        f' time="{milliseconds / 1000:.3f}"' if milliseconds is not None and milliseconds < 1_000_000 else ""
+    )
+    timestamp_attribute = f' timestamp="{_escape_text(record["checked_at"])}"' if record["checked_at"] else ""
+    control_modes = {
+        name: control["mode"] for name, control in (record.get("controls") or {}).items() if control["mode"]
     }
-    return _suite(_text(answer.host), cases, properties, time + moment)
+    properties = {
+        "state": host_entry.state,
+        "rules_evaluated": record["rules_evaluated"],
+        "rules_held": host_entry.compliant_count,
+        "rules_not_applicable": host_entry.not_applicable_count,
+        "plan": record["plan"] or "",
+        "controls": ", ".join(f"{name} {mode}" for name, mode in control_modes.items()),
+    }
+    return _format_suite(_escape_text(host_entry.host), test_cases, properties, time_attribute + timestamp_attribute)
 
 
-def _suite(host: str, cases: Sequence[tuple[str, str]], properties: Mapping[str, object], more: str = "") -> str:
-    """A suite of (result, case); `host` and `more` are markup."""
-    results = [result for result, _ in cases]
+def _format_suite(
+    host: str, test_cases: Sequence[tuple[str, str]], properties: Mapping[str, object], attributes: str = ""
+) -> str:
+    """A suite of (result, case); `host` and `attributes` are markup."""
+    results = [result for result, _ in test_cases]
     return (
-        f'<testsuite name="{host}" tests="{len(cases)}" failures="{results.count("failure")}"'
-        f' errors="{results.count("error")}" skipped="{results.count("skipped")}"{more} hostname="{host}">\n'
+        f'<testsuite name="{host}" tests="{len(test_cases)}" failures="{results.count("failure")}"'
+        f' errors="{results.count("error")}" skipped="{results.count("skipped")}"{attributes} hostname="{host}">\n'
         "<properties>"
-        + "".join(f'<property name="{name}" value="{_text(value)}"/>' for name, value in properties.items())
+        + "".join(f'<property name="{name}" value="{_escape_text(content)}"/>' for name, content in properties.items())
         + "</properties>\n"
-        + "".join(f'<testcase classname="{host}" {case}' for _, case in cases)
+        + "".join(f'<testcase classname="{host}" {test_case}' for _, test_case in test_cases)
         + "</testsuite>\n"
     )
 
 
-def _of_line(line: Line) -> str:
-    result = RESULTS[line.state]
-    return _case(line.rule, result, line.state, line.text if result else f"{line.state}: {line.text}")
+def _format_line_case(line: RuleLine) -> str:
+    result = JUNIT_RESULTS[line.state]
+    return _format_case(line.rule, result, line.state, line.text if result else f"{line.state}: {line.text}")
 
 
-def _case(name: str, result: str, state: str, said: str) -> str:
+def _format_case(name: str, result: str, state: str, message: str) -> str:
     """A test case, after the name of its host."""
-    inner = (
-        f'<{result} type="{state}" message="{_text(said)}"/>' if result else f"<system-out>{_text(said)}</system-out>"
+    result_markup = (
+        f'<{result} type="{state}" message="{_escape_text(message)}"/>'
+        if result
+        else f"<system-out>{_escape_text(message)}</system-out>"
     )
-    return f'name="{_text(name)}">{inner}</testcase>\n'
+    return f'name="{_escape_text(name)}">{result_markup}</testcase>\n'
 
 
-def _text(value: object) -> str:
-    # What `clean` leaves is printable, and so a character that XML 1.0 has.
-    return escape(clean(value))
+def _escape_text(content: object) -> str:
+    # What `clean_text` leaves is printable, and so a character that XML 1.0 has.
+    return escape(clean_text(content))
 
 
 FORMATS = (
-    Format(
+    ReportFormat(
         "junit",
         "junit.xml",
         "CI systems: Jenkins, GitLab, and whatever else reads JUnit",
-        Export,
-        checked_by="the schema of Jenkins' xUnit plug-in with lxml; junitparser",
+        JunitExport,
+        verification="the schema of Jenkins' xUnit plug-in with lxml; junitparser",
     ),
 )

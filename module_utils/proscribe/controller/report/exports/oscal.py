@@ -23,16 +23,16 @@ from ....model.types.run import RunWaiver
 from ..evaluation.frameworks import list_clauses, list_oscal_ids
 from ..evaluation.scope import describe_restrictions
 from ..evaluation.since_last_run import describe_watch_events
-from ..text.wording import clean, counted, end_of, host_label, in_words
-from .format import Format, encoded
-from .record_lines import Answer, Line
+from ..text.wording import clean_text, find_waiver_end, format_count, format_key, make_host_label
+from .format import ReportFormat, encode_compact_json
+from .record_lines import HostEntry, RuleLine
 
-VERSION = "1.1.2"
-NAMESPACE = "https://proscribe.example/ns/oscal"  # names our own properties; a name, nothing to fetch
-IDENTIFIERS = uuid.uuid5(uuid.NAMESPACE_URL, NAMESPACE)
+OSCAL_VERSION = "1.1.2"
+PROPERTY_NAMESPACE = "https://proscribe.example/ns/oscal"  # names our own properties; a name, nothing to fetch
+UUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, PROPERTY_NAMESPACE)
 
 # What a state is in a finding: OSCAL's state, and its reason.
-STATUS = {
+OSCAL_STATUSES = {
     ERROR: ("not-satisfied", "other"),
     NONCOMPLIANT: ("not-satisfied", "fail"),
     UNKNOWN: ("not-satisfied", "other"),
@@ -41,10 +41,10 @@ STATUS = {
     COMPLIANT: ("satisfied", "pass"),
 }  # what does not apply is observed and makes no finding
 
-SEVERAL = 10  # different pieces of evidence that an observation names; hosts.jsonl has them all
+MAX_EVIDENCE = 10  # different pieces of evidence that an observation names; hosts.jsonl has them all
 
 
-class Key(NamedTuple):
+class ObservationKey(NamedTuple):
     """What an observation is about."""
 
     rule: str
@@ -54,58 +54,58 @@ class Key(NamedTuple):
 
 
 @dataclass
-class Group:
+class ObservedGroup:
     """The hosts of an observation, by number, and some of the evidence."""
 
     hosts: array[int] = field(default_factory=lambda: array("I"))
     evidence: dict[str, None] = field(default_factory=dict)
 
 
-class Export:
+class OscalExport:
     """Gathers the groups, at four bytes for each host and rule; writes all at the end."""
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
         self._report = report
-        self._run = clean(report["run"]["id"])
+        self._run_id = clean_text(report["run"]["id"])
         self._hosts: list[str] = []
         self._host_ids: list[str] = []
-        self._groups: dict[Key, Group] = {}
-        self._unserved: list[dict[str, str]] = []
+        self._groups: dict[ObservationKey, ObservedGroup] = {}
+        self._unserved_properties: list[dict[str, str]] = []
 
-    def add(self, answer: Answer) -> None:
-        number = len(self._hosts)
-        self._hosts.append(answer.host)
-        self._host_ids.append(_id("host", answer.host))
-        for line in answer.rows:
-            group = line.once("oscal", self._group)
-            if not group.hosts or group.hosts[-1] != number:  # a control can fail twice on a host
-                group.hosts.append(number)
-            if len(group.evidence) < SEVERAL:
+    def add_host(self, host_entry: HostEntry) -> None:
+        host_number = len(self._hosts)
+        self._hosts.append(host_entry.host)
+        self._host_ids.append(_make_uuid("host", host_entry.host))
+        for line in host_entry.rows:
+            group = line.cache_derived_form("oscal", self._get_group)
+            if not group.hosts or group.hosts[-1] != host_number:  # a control can fail twice on a host
+                group.hosts.append(host_number)
+            if len(group.evidence) < MAX_EVIDENCE:
                 group.evidence[line.text] = None
 
-    def not_served(self, host: str, why: str) -> None:
-        self._unserved.append(_prop("not-served", host_label(host), why))
+    def add_unserved_host(self, host: str, reason: str) -> None:
+        self._unserved_properties.append(_make_property("not-served", make_host_label(host), reason))
 
-    def finish(self) -> None:
+    def finish_export(self) -> None:
         report, write = self._report, self._stream.write
         run = report["run"]
-        self._groups = dict(sorted(self._groups.items(), key=lambda item: (STATES.index(item[0].state), item[0])))
-        waivers = {clean(waiver["id"]): waiver for waiver in report["waivers"]}
-        used = {key.waiver: waivers[key.waiver] for key in self._groups if key.waiver in waivers}
-        head = {
-            "uuid": self._id("results"),
-            "metadata": self._metadata(used),
-            "import-ap": {"href": f"#{self._id('plan')}"},
+        self._groups = dict(sorted(self._groups.items(), key=lambda entry: (STATES.index(entry[0].state), entry[0])))
+        waivers = {clean_text(waiver["id"]): waiver for waiver in report["waivers"]}
+        used_waivers = {key.waiver: waivers[key.waiver] for key in self._groups if key.waiver in waivers}
+        document_head = {
+            "uuid": self._make_run_uuid("results"),
+            "metadata": self._make_metadata(used_waivers),
+            "import-ap": {"href": f"#{self._make_run_uuid('plan')}"},
         }
         result = {
-            "uuid": self._id("result"),
-            "title": f"Proscribe {clean(run['mode'])} {self._run}",
-            "description": _description(report),
+            "uuid": self._make_run_uuid("result"),
+            "title": f"Proscribe {clean_text(run['mode'])} {self._run_id}",
+            "description": _describe_report(report),
             "start": run["started"],
             "end": run["finished"],
             "props": [
-                *_props(
+                *_make_properties(
                     mode=run["mode"],
                     catalog_version=run["catalog_version"],
                     inventory=", ".join(run["inventory"] or ()),
@@ -114,170 +114,185 @@ class Export:
                     left_out="; ".join(describe_restrictions(run)),
                     between_runs="; ".join(describe_watch_events(report)),
                 ),
-                *(_waiver(waiver) for waiver in report["waivers"]),
-                *self._unserved,
+                *(_make_waiver_property(waiver) for waiver in report["waivers"]),
+                *self._unserved_properties,
             ],
             "reviewed-controls": {
                 "control-selections": [{"include-controls": [{"control-id": id_} for id_ in list_oscal_ids()]}]
             },
         }
-        write(f'{{"assessment-results":{encoded(head)[:-1]},"results":[{encoded(result)[:-1]}')
+        write(
+            f'{{"assessment-results":{encode_compact_json(document_head)[:-1]},"results":[{encode_compact_json(result)[:-1]}'
+        )
         if self._hosts:
             write(',\n"local-definitions":{"inventory-items":')
-            _write_list(self._stream, map(_inventory_item, self._hosts, self._host_ids))
+            _write_json_list(self._stream, map(_format_inventory_item, self._hosts, self._host_ids))
             write("}")
         for name, pieces in (
-            ("observations", self._observations()),
-            ("risks", (encoded(self._risk(id_, waiver)) for id_, waiver in used.items())),
-            ("findings", self._findings(used)),
+            ("observations", self._format_observations()),
+            ("risks", (encode_compact_json(self._make_risk(id_, waiver)) for id_, waiver in used_waivers.items())),
+            ("findings", self._format_findings(used_waivers)),
         ):
             # An empty list is not valid OSCAL: then the name is left out.
-            first = next(pieces, None)
-            if first is not None:
+            first_piece = next(pieces, None)
+            if first_piece is not None:
                 write(f',\n"{name}":')
-                _write_list(self._stream, chain([first], pieces))
-        write(f'}}],\n"back-matter":{encoded({"resources": self._resources()})}}}}}\n')
+                _write_json_list(self._stream, chain([first_piece], pieces))
+        write(f'}}],\n"back-matter":{encode_compact_json({"resources": self._list_resources()})}}}}}\n')
 
-    def _group(self, line: Line) -> Group:
-        return self._groups.setdefault(Key(line.rule, line.state, line.waiver, line.mode), Group())
+    def _get_group(self, line: RuleLine) -> ObservedGroup:
+        return self._groups.setdefault(ObservationKey(line.rule, line.state, line.waiver, line.mode), ObservedGroup())
 
-    def _metadata(self, waivers: Mapping[str, RunWaiver]) -> dict[str, object]:
-        approvers = sorted({clean(waiver["approved_by"]) for waiver in waivers.values()})
-        parties = [{"uuid": _id("organization", ""), "type": "organization", "name": "Proscribe"}]
-        parties += [{"uuid": _id("person", name), "type": "person", "name": _token(name)} for name in approvers]
+    def _make_metadata(self, waivers: Mapping[str, RunWaiver]) -> dict[str, object]:
+        approvers = sorted({clean_text(waiver["approved_by"]) for waiver in waivers.values()})
+        parties = [{"uuid": _make_uuid("organization", ""), "type": "organization", "name": "Proscribe"}]
+        parties += [
+            {"uuid": _make_uuid("person", name), "type": "person", "name": _format_token(name)} for name in approvers
+        ]
         return {
-            "title": f"How the ban on restricted services stands: {self._run}",
+            "title": f"How the ban on restricted services stands: {self._run_id}",
             "last-modified": self._report["run"]["finished"],
-            "version": self._run,
-            "oscal-version": VERSION,
+            "version": self._run_id,
+            "oscal-version": OSCAL_VERSION,
             "parties": parties,
         }
 
-    def _observations(self) -> Iterator[str]:
+    def _format_observations(self) -> Iterator[str]:
         for key, group in self._groups.items():
             observation = {
-                "uuid": self._id("observation", *key),
-                "title": f"{key.rule}: {in_words(key.state)}",
-                "description": f"{key.rule} is {in_words(key.state)} on {counted(len(group.hosts), 'host')}",
-                "props": _props(rule=key.rule, state=key.state, waiver=key.waiver, mode=key.mode),
+                "uuid": self._make_run_uuid("observation", *key),
+                "title": f"{key.rule}: {format_key(key.state)}",
+                "description": f"{key.rule} is {format_key(key.state)} on {format_count(len(group.hosts), 'host')}",
+                "props": _make_properties(rule=key.rule, state=key.state, waiver=key.waiver, mode=key.mode),
                 "methods": ["TEST"],
                 "collected": self._report["run"]["finished"],
                 "relevant-evidence": [
                     *({"description": text} for text in group.evidence),
-                    {"href": f"#{self._id('hosts')}", "description": "The evidence of each host, and when it was seen"},
+                    {
+                        "href": f"#{self._make_run_uuid('hosts')}",
+                        "description": "The evidence of each host, and when it was seen",
+                    },
                 ],
             }
-            subjects = (
+            subject_references = (
                 f'{{"subject-uuid":"{self._host_ids[number]}","type":"inventory-item"}}' for number in group.hosts
             )
-            yield f'{encoded(observation)[:-1]},"subjects":[{",".join(subjects)}]}}'
+            yield f'{encode_compact_json(observation)[:-1]},"subjects":[{",".join(subject_references)}]}}'
 
-    def _risk(self, id_: str, waiver: RunWaiver) -> dict[str, object]:
+    def _make_risk(self, waiver_id: str, waiver: RunWaiver) -> dict[str, object]:
         run = self._report["run"]
-        approver = clean(waiver["approved_by"])
+        approver = clean_text(waiver["approved_by"])
         return {
-            "uuid": self._id("risk", id_),
-            "title": f"Waiver {id_}",
-            "description": clean(waiver["reason"]) or "An approved exception",
+            "uuid": self._make_run_uuid("risk", waiver_id),
+            "title": f"Waiver {waiver_id}",
+            "description": clean_text(waiver["reason"]) or "An approved exception",
             "statement": "The services of this waiver are open on its hosts: "
-            + ", ".join(clean(service) for service in waiver["services"]),
+            + ", ".join(clean_text(service) for service in waiver["services"]),
             "status": "deviation-approved",
-            "deadline": end_of(waiver["expires"], waiver.get("revoked")),
+            "deadline": find_waiver_end(waiver["expires"], waiver.get("revoked")),
             "risk-log": {
                 "entries": [
                     {
-                        "uuid": self._id("approval", id_),
+                        "uuid": self._make_run_uuid("approval", waiver_id),
                         "title": f"Approved by {approver}",
                         "start": waiver.get("approved_on") or run["started"],
-                        "logged-by": [{"party-uuid": _id("person", approver)}],
+                        "logged-by": [{"party-uuid": _make_uuid("person", approver)}],
                         "status-change": "deviation-approved",
                     }
                 ]
             },
         }
 
-    def _findings(self, waivers: Mapping[str, RunWaiver]) -> Iterator[str]:
+    def _format_findings(self, waivers: Mapping[str, RunWaiver]) -> Iterator[str]:
         for key, group in self._groups.items():
             if key.state == NOT_APPLICABLE:
                 continue
-            state, reason = STATUS[key.state]
-            served = list_clauses(key.rule.partition("/")[0])
-            clause = next(clause for clause in served if clause.oscal_id)
+            state, reason = OSCAL_STATUSES[key.state]
+            served_clauses = list_clauses(key.rule.partition("/")[0])
+            clause = next(clause for clause in served_clauses if clause.oscal_id)
             finding: dict[str, object] = {
-                "uuid": self._id("finding", *key),
+                "uuid": self._make_run_uuid("finding", *key),
                 "title": f"{key.rule}: {key.state}",
-                "description": f"{key.rule} is {key.state} on {counted(len(group.hosts), 'host')}",
-                "props": [{"name": "serves", "ns": NAMESPACE, "value": clause.name} for clause in served],
+                "description": f"{key.rule} is {key.state} on {format_count(len(group.hosts), 'host')}",
+                "props": [
+                    {"name": "serves", "ns": PROPERTY_NAMESPACE, "value": clause.name} for clause in served_clauses
+                ],
                 "target": {
                     "type": "objective-id",
                     "target-id": f"{clause.oscal_id}_obj",
                     "title": clause.name,
                     "status": {"state": state, "reason": reason},
                 },
-                "related-observations": [{"observation-uuid": self._id("observation", *key)}],
+                "related-observations": [{"observation-uuid": self._make_run_uuid("observation", *key)}],
             }
             if key.waiver in waivers:
-                finding["related-risks"] = [{"risk-uuid": self._id("risk", key.waiver)}]
-            yield encoded(finding)
+                finding["related-risks"] = [{"risk-uuid": self._make_run_uuid("risk", key.waiver)}]
+            yield encode_compact_json(finding)
 
-    def _resources(self) -> list[dict[str, object]]:
+    def _list_resources(self) -> list[dict[str, object]]:
         return [
             {
-                "uuid": self._id("plan"),
+                "uuid": self._make_run_uuid("plan"),
                 "title": "The compiled plans",
                 "description": "What each host was assessed against, by digest; hosts.jsonl says which is whose",
                 "rlinks": [{"href": "../plans/"}],
             },
-            {"uuid": self._id("hosts"), "title": "The host records", "rlinks": [{"href": "hosts.jsonl"}]},
+            {"uuid": self._make_run_uuid("hosts"), "title": "The host records", "rlinks": [{"href": "hosts.jsonl"}]},
         ]
 
-    def _id(self, *names: str) -> str:
+    def _make_run_uuid(self, *names: str) -> str:
         """The identifier of a part of this run's results."""
-        return _id(self._run, *names)
+        return _make_uuid(self._run_id, *names)
 
 
-def _id(*names: str) -> str:
+def _make_uuid(*names: str) -> str:
     """The identifier of what is called so; of a host the same in every run."""
-    return str(uuid.uuid5(IDENTIFIERS, "\n".join(names)))
+    return str(uuid.uuid5(UUID_NAMESPACE, "\n".join(names)))
 
 
-def _inventory_item(host: str, id_: str) -> str:
-    name = _token(host)
-    props = [{"name": "hostname", "value": name}]
-    return encoded({"uuid": id_, "description": f"Host {name}", "props": props})
+def _format_inventory_item(host: str, host_uuid: str) -> str:
+    name = _format_token(host)
+    properties = [{"name": "hostname", "value": name}]
+    return encode_compact_json({"uuid": host_uuid, "description": f"Host {name}", "props": properties})
 
 
-def _props(**values: object) -> list[dict[str, str]]:
+def _make_properties(**contents: object) -> list[dict[str, str]]:
     """Properties of our own; one that is empty is left out."""
-    texts = {name.replace("_", "-"): _token(value) for name, value in values.items() if value}
-    return [{"name": name, "ns": NAMESPACE, "value": text} for name, text in texts.items()]
+    texts = {name.replace("_", "-"): _format_token(content) for name, content in contents.items() if content}
+    return [{"name": name, "ns": PROPERTY_NAMESPACE, "value": text} for name, text in texts.items()]
 
 
-def _prop(name: str, value: str, remarks: str) -> dict[str, str]:
-    return {"name": name, "ns": NAMESPACE, "value": _token(value), "remarks": _token(remarks)}
+def _make_property(name: str, content: str, remarks: str) -> dict[str, str]:
+    return {"name": name, "ns": PROPERTY_NAMESPACE, "value": _format_token(content), "remarks": _format_token(remarks)}
 
 
-def _waiver(waiver: RunWaiver) -> dict[str, str]:
+def _make_waiver_property(waiver: RunWaiver) -> dict[str, str]:
     """A waiver of the run, whatever it is worth, as a property of the result."""
-    remarks = _token(waiver.get("why") or waiver["reason"])
+    remarks = _format_token(waiver.get("why") or waiver["reason"])
     status = waiver["status"].replace("_", "-")
-    return {"name": "waiver", "ns": NAMESPACE, "value": _token(waiver["id"]), "class": status, "remarks": remarks}
+    return {
+        "name": "waiver",
+        "ns": PROPERTY_NAMESPACE,
+        "value": _format_token(waiver["id"]),
+        "class": status,
+        "remarks": remarks,
+    }
 
 
-def _token(value: object) -> str:
+def _format_token(content: object) -> str:
     """A text that is not empty and has no blank at either end, as OSCAL's strings are."""
-    return clean(value).strip() or "-"
+    return clean_text(content).strip() or "-"
 
 
-def _description(report: FleetReport) -> str:
+def _describe_report(report: FleetReport) -> str:
     summary = report["summary"]
-    hosts = ", ".join(f"{count:,} {in_words(state)}" for state, count in summary["hosts"].items() if count)
-    left = "".join(f"; {part}" for part in describe_restrictions(report["run"]))
-    apart = f"; {counted(summary['not_served'], 'host')} not served" if summary.get("not_served") else ""
-    return f"{counted(report['run']['expected_hosts'], 'expected host')}: {hosts or 'none'}{left}{apart}"
+    hosts = ", ".join(f"{count:,} {format_key(state)}" for state, count in summary["hosts"].items() if count)
+    left_out_text = "".join(f"; {left_out_part}" for left_out_part in describe_restrictions(report["run"]))
+    not_served_text = f"; {format_count(summary['not_served'], 'host')} not served" if summary.get("not_served") else ""
+    return f"{format_count(report['run']['expected_hosts'], 'expected host')}: {hosts or 'none'}{left_out_text}{not_served_text}"
 
 
-def _write_list(stream: TextIO, pieces: Iterable[str]) -> None:
+def _write_json_list(stream: TextIO, pieces: Iterable[str]) -> None:
     stream.write("[")
     for index, piece in enumerate(pieces):
         stream.write((",\n" if index else "\n") + piece)
@@ -285,11 +300,11 @@ def _write_list(stream: TextIO, pieces: Iterable[str]) -> None:
 
 
 FORMATS = (
-    Format(
+    ReportFormat(
         "oscal",
         "oscal.json",
         "auditors' tools that read OSCAL assessment results",
-        Export,
-        checked_by="compliance-trestle; a test that every reference has a target, which validators do not check",
+        OscalExport,
+        verification="compliance-trestle; a test that every reference has a target, which validators do not check",
     ),
 )

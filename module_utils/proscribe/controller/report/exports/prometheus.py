@@ -21,36 +21,36 @@ from ..evaluation.fleet_state import FleetHost, FleetState, RuleStatePairs
 from ..evaluation.lifts import LiftResult
 from ..evaluation.modes import OFF
 from ..evaluation.scope import is_whole_run, list_observed_controls
-from ..text.wording import clean, end_of, host_label, nothing_known
-from .format import Format
-from .record_lines import NOT_SERVED, Answer
-from .spool import Spool
+from ..text.wording import clean_text, find_waiver_end, group_unsearchable_services, make_host_label
+from .format import ReportFormat
+from .record_lines import NOT_SERVED, HostEntry
+from .spool import TextSpool
 
 
-class Export:
+class PrometheusExport:
     """The metrics of one run alone, where there is no other fleet state: the hosts that it asked."""
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream, self._report, self._fleet_state = stream, report, FleetState()
-        self._in_run: set[str] = set()
+        self._run_hosts: set[str] = set()
 
-    def add(self, answer: Answer) -> None:
-        self._fleet_state.add_record(self._report, answer.record)
-        self._in_run.add(answer.record["host"])
+    def add_host(self, host_entry: HostEntry) -> None:
+        self._fleet_state.add_record(self._report, host_entry.record)
+        self._run_hosts.add(host_entry.record["host"])
 
-    def not_served(self, host: str, why: str) -> None:
-        """Nothing: `write` has them from the report."""
+    def add_unserved_host(self, host: str, reason: str) -> None:
+        """Nothing: `write_metrics` has them from the report."""
 
-    def finish(self) -> None:
-        self._fleet_state.finish_run(self._report, self._in_run)
-        for one in self._report.get("lifted") or ():
-            by: ReportRun = {**self._report["run"], "id": one["run"]}
-            self._fleet_state.apply_lift(by, one["at"], {one["host"]: LiftResult((*one["controls"],))}, {})
-        write(self._stream, self._report, self._fleet_state)
+    def finish_export(self) -> None:
+        self._fleet_state.finish_run(self._report, self._run_hosts)
+        for lift in self._report.get("lifted") or ():
+            lifting_run: ReportRun = {**self._report["run"], "id": lift["run"]}
+            self._fleet_state.apply_lift(lifting_run, lift["at"], {lift["host"]: LiftResult((*lift["controls"],))}, {})
+        write_metrics(self._stream, self._report, self._fleet_state)
 
 
 # What is said of each host, in this order.
-OF_HOST = {
+HOST_METRICS = {
     "host_state": "1 for the state that the host is in.",
     "host_info": "The inventory that the host belongs to.",
     "host_checked_timestamp_seconds": "When the host was checked: its control with the oldest check; absent if one was "
@@ -66,263 +66,306 @@ OF_HOST = {
 }
 
 
-def write(stream: TextIO, report: FleetReport, fleet_state: FleetState) -> None:
+def write_metrics(stream: TextIO, report: FleetReport, fleet_state: FleetState) -> None:
     """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
-    counts = _Counts()
-    spools = {metric: Spool() for metric in OF_HOST}
-    for host in fleet_state.iterate_hosts(_oldest(fleet_state, report["run"]["finished"])):
+    fleet_counts = _FleetCounts()
+    spools = {metric: TextSpool() for metric in HOST_METRICS}
+    for host in fleet_state.iterate_hosts(_compute_oldest_times(fleet_state, report["run"]["finished"])):
         state = host.state
-        counts.add(host, state)
-        for metric, labels, value in _of_host(host, state):
-            spools[metric].add(f"proscribe_{metric}{{{labels}}} {value}\n")
-    unserved = report.get("not_served") or ()
-    for one in unserved:
-        spools["host_state"].add(
-            f'proscribe_host_state{{host="{_label(host_label(one["host"]))}",state="{NOT_SERVED}"}} 1\n'
+        fleet_counts.count_host(host, state)
+        for metric, labels, metric_value in _list_host_metrics(host, state):
+            spools[metric].add_piece(f"proscribe_{metric}{{{labels}}} {metric_value}\n")
+    unserved_hosts = report.get("not_served") or ()
+    for unserved_host in unserved_hosts:
+        spools["host_state"].add_piece(
+            f'proscribe_host_state{{host="{_escape_label(make_host_label(unserved_host["host"]))}",state="{NOT_SERVED}"}} 1\n'
         )
-    stream.writelines(_of_run(report["run"], fleet_state))
+    stream.writelines(_format_run_gauges(report["run"], fleet_state))
     meaning = "Hosts of the newest run that Proscribe does not serve; they are no expected hosts."
-    stream.writelines(_gauge("not_served_hosts", meaning, [({}, len(unserved))]))
-    unknown = [({"control": control}, len(names)) for control, names in nothing_known(report).items()]
+    stream.writelines(_format_gauge("not_served_hosts", meaning, [({}, len(unserved_hosts))]))
+    unknown_counts = [
+        ({"control": control}, len(service_names))
+        for control, service_names in group_unsearchable_services(report).items()
+    ]
     meaning = "Services of which a control has nothing to look for, in the newest run."
-    stream.writelines(_gauge("nothing_known_rules", meaning, unknown))
-    stream.writelines(counts.gauges())
-    stream.writelines(_of_waivers(fleet_state))
+    stream.writelines(_format_gauge("nothing_known_rules", meaning, unknown_counts))
+    stream.writelines(fleet_counts.format_gauges())
+    stream.writelines(_format_waiver_gauges(fleet_state))
     for metric, spool in spools.items():
-        if spool.pieces or metric == "host_state":
-            stream.write(_head(metric, OF_HOST[metric]))
-            spool.pour(stream)
+        if spool.piece_count or metric == "host_state":
+            stream.write(_format_metric_head(metric, HOST_METRICS[metric]))
+            spool.write_pieces(stream)
     meaning = "Packets that the hosts' firewalls refused, and queries that their DNS filters refused."
-    refused = [({"rule": rule}, packets) for rule, packets in sorted(counts.refused.items())]
-    stream.writelines(_gauge("refused_packets", meaning, refused))
-    stream.writelines(counts.between())
-    stream.writelines(_of_points(report.get("points") or ()))
+    refused_counts = [({"rule": rule}, packets) for rule, packets in sorted(fleet_counts.refused_packets.items())]
+    stream.writelines(_format_gauge("refused_packets", meaning, refused_counts))
+    stream.writelines(fleet_counts.format_watch_gauges())
+    stream.writelines(_format_point_gauges(report.get("points") or ()))
 
 
-def _of_host(host: FleetHost, state: str) -> Iterator[tuple[str, str, int]]:
+def _list_host_metrics(host: FleetHost, state: str) -> Iterator[tuple[str, str, int]]:
     """What is said of a host: a metric, its labels, its value."""
-    name = f'host="{_label(host_label(host.name))}"'
+    name = f'host="{_escape_label(make_host_label(host.name))}"'
     yield "host_state", f'{name},state="{state}"', 1
-    yield "host_info", f'{name},inventory="{_label(host.inventory)}"', 1
-    if (moment := seconds(host.checked_at)) is not None:
-        yield "host_checked_timestamp_seconds", name, moment
-    for control, at in _apart(host):
-        yield "host_control_checked_timestamp_seconds", f'{name},control="{control}"', seconds(at) or 0
+    yield "host_info", f'{name},inventory="{_escape_label(host.inventory)}"', 1
+    if (checked_seconds := parse_utc_seconds(host.checked_at)) is not None:
+        yield "host_checked_timestamp_seconds", name, checked_seconds
+    for control, checked_at in _list_differing_times(host):
+        yield (
+            "host_control_checked_timestamp_seconds",
+            f'{name},control="{control}"',
+            parse_utc_seconds(checked_at) or 0,
+        )
     for control, lift in host.lifts.items():
-        labels = f'{name},control="{control}",run="{_label(lift.run_id)}"'
-        yield "host_lifted_timestamp_seconds", labels, seconds(lift.lifted_at) or 0
+        labels = f'{name},control="{control}",run="{_escape_label(lift.run_id)}"'
+        yield "host_lifted_timestamp_seconds", labels, parse_utc_seconds(lift.lifted_at) or 0
     if host.watch:
-        yield "watch_last_observation_timestamp_seconds", name, seconds(host.watch.get("last")) or 0
+        yield "watch_last_observation_timestamp_seconds", name, parse_utc_seconds(host.watch.get("last")) or 0
         yield "watch_stale", name, int(bool(host.watch.get("stale")))
-        if (until := seconds(host.watch.get("frozen"))) is not None:
-            yield "watch_frozen_until_timestamp_seconds", name, until
+        if (frozen_seconds := parse_utc_seconds(host.watch.get("frozen"))) is not None:
+            yield "watch_frozen_until_timestamp_seconds", name, frozen_seconds
 
 
-class _Listed:
+class _RuleListCount:
     """A list of rules with their states: how many observations have it, and how many of the rules do not apply."""
 
     def __init__(self, rules: RuleStatePairs) -> None:
-        self.times = 0
-        self.idle = sum(state == NOT_APPLICABLE for _, state in rules)
+        self.observation_count = 0
+        self.not_applicable_count = sum(state == NOT_APPLICABLE for _, state in rules)
 
 
-class _Counts:
+class _FleetCounts:
     """The numbers of the whole, host by host."""
 
     def __init__(self) -> None:
-        self.hosts = dict.fromkeys((*STATES, LIFTED), 0)
-        self.rules = dict.fromkeys(STATES, 0)
-        self.seen = 0
-        self.refused: Counter[str] = Counter()
-        self.requests = 0
-        self._watching: Counter[str] = Counter()
-        self._incidents: Counter[str] = Counter()
-        self._ended: Counter[str] = Counter()
-        self._by_rule: Counter[tuple[str, str]] = Counter()
-        self._by_control: Counter[tuple[str, str, str]] = Counter()
-        self._lists: dict[RuleStatePairs, _Listed] = {}
+        self.host_counts = dict.fromkeys((*STATES, LIFTED), 0)
+        self.rule_counts = dict.fromkeys(STATES, 0)
+        self.observed_count = 0
+        self.refused_packets: Counter[str] = Counter()
+        self.request_count = 0
+        self._watch_counts: Counter[str] = Counter()
+        self._incident_counts: Counter[str] = Counter()
+        self._ended_counts: Counter[str] = Counter()
+        self._hosts_by_rule: Counter[tuple[str, str]] = Counter()
+        self._hosts_by_control: Counter[tuple[str, str, str]] = Counter()
+        self._rule_lists: dict[RuleStatePairs, _RuleListCount] = {}
 
-    def add(self, host: FleetHost, state: str) -> None:
+    def count_host(self, host: FleetHost, state: str) -> None:
         """Count a host, which is in that state."""
-        self.hosts[state] += 1
-        self.seen += host.is_observed
-        self.refused.update(host.attempts)
-        self.requests += host.request_count
+        self.host_counts[state] += 1
+        self.observed_count += host.is_observed
+        self.refused_packets.update(host.attempts)
+        self.request_count += host.request_count
         if host.watch:
-            self._watching["hosts"] += 1
-            self._watching["opened"] += bool(host.watch.get("incidents"))
-            self._incidents.update(host.watch.get("incidents") or {})
-            self._ended.update(host.watch.get("ended") or {})
+            self._watch_counts["hosts"] += 1
+            self._watch_counts["opened"] += bool(host.watch.get("incidents"))
+            self._incident_counts.update(host.watch.get("incidents") or {})
+            self._ended_counts.update(host.watch.get("ended") or {})
         for control, observation in host.observations.items():
             control_state = OFF if observation.mode == OFF else observation.state
-            self._by_control[control, observation.mode or "unknown", control_state] += 1
-            rules, idle = observation.rules, 0
+            self._hosts_by_control[control, observation.mode or "unknown", control_state] += 1
+            rules, not_applicable = observation.rules, 0
             if rules:  # thousands of hosts have the very same, so they are gone through once, at the end
-                listed = self._lists.get(rules) or self._lists.setdefault(rules, _Listed(rules))
-                listed.times += 1
-                idle = listed.idle
-            unlisted = max(0, observation.evaluated - len(rules))
-            idle = min(unlisted, max(0, observation.not_applicable - idle))
-            self.rules[NOT_APPLICABLE] += idle
-            self.rules[COMPLIANT] += unlisted - idle
+                rule_list = self._rule_lists.get(rules) or self._rule_lists.setdefault(rules, _RuleListCount(rules))
+                rule_list.observation_count += 1
+                not_applicable = rule_list.not_applicable_count
+            unlisted_count = max(0, observation.evaluated - len(rules))
+            not_applicable = min(unlisted_count, max(0, observation.not_applicable - not_applicable))
+            self.rule_counts[NOT_APPLICABLE] += not_applicable
+            self.rule_counts[COMPLIANT] += unlisted_count - not_applicable
 
-    def between(self) -> Iterator[str]:
+    def format_watch_gauges(self) -> Iterator[str]:
         """What hosts did between two runs, as their journals have it, and what their users request."""
-        if self._watching:
-            yield from _gauge("watch_hosts", "Hosts that keep themselves in line.", [({}, self._watching["hosts"])])
+        if self._watch_counts:
+            yield from _format_gauge(
+                "watch_hosts", "Hosts that keep themselves in line.", [({}, self._watch_counts["hosts"])]
+            )
             meaning = "Hosts of these on which something was open between two runs."
-            yield from _gauge("watch_opened_hosts", meaning, [({}, self._watching["opened"])])
-        by_rule = [({"rule": rule}, times) for rule, times in sorted(self._incidents.items())]
-        yield from _gauge("watch_incidents", "How often hosts found the rule open between two runs.", by_rule)
-        ended = [({"rule": rule}, times) for rule, times in sorted(self._ended.items())]
-        meaning = "Restricted programs that hosts ended at their start, as far as their journals reach back."
-        yield from _gauge("watch_ended_total", meaning, ended, "counter")
-        if self.requests:
-            yield from _gauge("requests_waiting", "Requests of users that wait.", [({}, self.requests)])
-
-    def gauges(self) -> Iterator[str]:
-        """What they come to."""
-        total = sum(self.hosts.values())
-        yield from _gauge("expected_hosts", "Hosts that had to answer.", [({}, total)])
-        by_state = [({"state": state}, count) for state, count in self.hosts.items()]
-        yield from _gauge("hosts", "Expected hosts by state.", by_state)
-        for rules, listed in self._lists.items():
-            for rule, state in rules:
-                self._by_rule[rule, state] += listed.times
-                self.rules[state] += listed.times
-        by_state = [({"state": state}, count) for state, count in self.rules.items()]
-        yield from _gauge("rules", "Evaluated rules of all hosts by state.", by_state)
-        applicable = total - self.hosts[NOT_APPLICABLE]
-        met = self.hosts[COMPLIANT] + self.hosts[REPAIRED]
-        for name, part, whole in (
-            ("coverage", self.seen, total),
-            ("compliance_strict", met, applicable),
-            ("compliance_with_waivers", met + self.hosts[WAIVED], applicable),
-        ):
-            yield from _gauge(f"{name}_hosts", f"The hosts that count for {name}.", [({}, part)])
-            if whole:
-                yield from _gauge(f"{name}_ratio", f"{name} as a part of the expected hosts.", [({}, part / whole)])
-        controls = [
-            ({"control": control, "mode": mode, "state": state}, count)
-            for (control, mode, state), count in sorted(self._by_control.items())
+            yield from _format_gauge("watch_opened_hosts", meaning, [({}, self._watch_counts["opened"])])
+        rule_series = [
+            ({"rule": rule}, incident_count) for rule, incident_count in sorted(self._incident_counts.items())
         ]
-        yield from _gauge("control_hosts", "Hosts by what the policy does with the control, and its state.", controls)
-        order = sorted(self._by_rule, key=lambda pair: (pair[0], STATES.index(pair[1])))
-        hosts = [({"rule": rule, "state": state}, self._by_rule[rule, state]) for rule, state in order]
-        yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", hosts)
+        yield from _format_gauge(
+            "watch_incidents", "How often hosts found the rule open between two runs.", rule_series
+        )
+        ended_series = [({"rule": rule}, incident_count) for rule, incident_count in sorted(self._ended_counts.items())]
+        meaning = "Restricted programs that hosts ended at their start, as far as their journals reach back."
+        yield from _format_gauge("watch_ended_total", meaning, ended_series, "counter")
+        if self.request_count:
+            yield from _format_gauge("requests_waiting", "Requests of users that wait.", [({}, self.request_count)])
+
+    def format_gauges(self) -> Iterator[str]:
+        """What they come to."""
+        total = sum(self.host_counts.values())
+        yield from _format_gauge("expected_hosts", "Hosts that had to answer.", [({}, total)])
+        state_series = [({"state": state}, count) for state, count in self.host_counts.items()]
+        yield from _format_gauge("hosts", "Expected hosts by state.", state_series)
+        for rules, rule_list in self._rule_lists.items():
+            for rule, state in rules:
+                self._hosts_by_rule[rule, state] += rule_list.observation_count
+                self.rule_counts[state] += rule_list.observation_count
+        state_series = [({"state": state}, count) for state, count in self.rule_counts.items()]
+        yield from _format_gauge("rules", "Evaluated rules of all hosts by state.", state_series)
+        applicable = total - self.host_counts[NOT_APPLICABLE]
+        compliant_count = self.host_counts[COMPLIANT] + self.host_counts[REPAIRED]
+        for name, counted_hosts, all_hosts in (
+            ("coverage", self.observed_count, total),
+            ("compliance_strict", compliant_count, applicable),
+            ("compliance_with_waivers", compliant_count + self.host_counts[WAIVED], applicable),
+        ):
+            yield from _format_gauge(f"{name}_hosts", f"The hosts that count for {name}.", [({}, counted_hosts)])
+            if all_hosts:
+                yield from _format_gauge(
+                    f"{name}_ratio", f"{name} as a part of the expected hosts.", [({}, counted_hosts / all_hosts)]
+                )
+        control_series = [
+            ({"control": control, "mode": mode, "state": state}, count)
+            for (control, mode, state), count in sorted(self._hosts_by_control.items())
+        ]
+        yield from _format_gauge(
+            "control_hosts", "Hosts by what the policy does with the control, and its state.", control_series
+        )
+        ordered_pairs = sorted(self._hosts_by_rule, key=lambda pair: (pair[0], STATES.index(pair[1])))
+        rule_series = [
+            ({"rule": rule, "state": state}, self._hosts_by_rule[rule, state]) for rule, state in ordered_pairs
+        ]
+        yield from _format_gauge("rule_hosts", "Hosts that list the rule, by its state there.", rule_series)
 
 
-def _of_run(run: ReportRun, fleet_state: FleetState) -> Iterator[str]:
+def _format_run_gauges(run: ReportRun, fleet_state: FleetState) -> Iterator[str]:
     """The newest run, and when there was one over the whole."""
-    facts = {name: run.get(name) for name in ("id", "mode", "playbook", "version", "catalog_version", "limit")}
-    facts |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(list_observed_controls(run))}
-    facts["whole"] = "true" if is_whole_run(run) else "false"
-    yield from _gauge("run_info", "The newest run; what it left out is as it was last checked.", [(facts, 1)])
+    run_labels = {name: run.get(name) for name in ("id", "mode", "playbook", "version", "catalog_version", "limit")}
+    run_labels |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(list_observed_controls(run))}
+    run_labels["whole"] = "true" if is_whole_run(run) else "false"
+    yield from _format_gauge(
+        "run_info", "The newest run; what it left out is as it was last checked.", [(run_labels, 1)]
+    )
     for name in ("started", "finished"):
-        moment = seconds(run[name])
-        if moment is not None:
-            yield from _gauge(f"report_{name}_timestamp_seconds", f"When the newest run {name}.", [({}, moment)])
-    whole = [
-        ({"inventory": name}, seconds(fleet_state.whole_run_ends.get(name)) or 0)
+        seconds_of_time = parse_utc_seconds(run[name])
+        if seconds_of_time is not None:
+            yield from _format_gauge(
+                f"report_{name}_timestamp_seconds", f"When the newest run {name}.", [({}, seconds_of_time)]
+            )
+    whole_run_series = [
+        ({"inventory": name}, parse_utc_seconds(fleet_state.whole_run_ends.get(name)) or 0)
         for name in sorted({host.inventory for host in fleet_state.hosts.values()})
     ]
     meaning = "When the newest run finished that asked every host of the inventory for every control; 0 for never."
-    yield from _gauge("whole_run_finished_timestamp_seconds", meaning, whole)
+    yield from _format_gauge("whole_run_finished_timestamp_seconds", meaning, whole_run_series)
 
 
-def _of_waivers(fleet_state: FleetState) -> Iterator[str]:
-    ends: dict[tuple[str, str], str] = {}
-    reviews: dict[tuple[str, str], str | None] = {}
-    hosts: dict[tuple[str, str], set[str]] = {}
-    for one in chain.from_iterable(fleet_state.waivers.values()):
-        key = one["id"], one["status"]
-        ends.setdefault(key, end_of(one["expires"], one.get("revoked")))
-        reviews.setdefault(key, one.get("review_by"))
-        hosts.setdefault(key, set()).update(one["hosts"])
-    for name, times, meaning in (
-        ("waiver_expiry_timestamp_seconds", ends, "When the waiver ends."),
-        ("waiver_review_timestamp_seconds", reviews, "When the waiver has to be reviewed."),
+def _format_waiver_gauges(fleet_state: FleetState) -> Iterator[str]:
+    end_times: dict[tuple[str, str], str] = {}
+    review_times: dict[tuple[str, str], str | None] = {}
+    waiver_hosts: dict[tuple[str, str], set[str]] = {}
+    for waiver in chain.from_iterable(fleet_state.waivers.values()):
+        key = waiver["id"], waiver["status"]
+        end_times.setdefault(key, find_waiver_end(waiver["expires"], waiver.get("revoked")))
+        review_times.setdefault(key, waiver.get("review_by"))
+        waiver_hosts.setdefault(key, set()).update(waiver["hosts"])
+    for name, times_by_waiver, meaning in (
+        ("waiver_expiry_timestamp_seconds", end_times, "When the waiver ends."),
+        ("waiver_review_timestamp_seconds", review_times, "When the waiver has to be reviewed."),
     ):
-        moments = [(_of_waiver(key), moment) for key, time in times.items() if (moment := seconds(time)) is not None]
-        yield from _gauge(name, meaning, moments)
-    counts = [(_of_waiver(key), len(names)) for key, names in hosts.items()]
-    yield from _gauge("waiver_hosts", "Hosts that the waiver is for.", counts)
+        waiver_series = [
+            (_make_waiver_labels(key), end_seconds)
+            for key, time in times_by_waiver.items()
+            if (end_seconds := parse_utc_seconds(time)) is not None
+        ]
+        yield from _format_gauge(name, meaning, waiver_series)
+    host_series = [(_make_waiver_labels(key), len(names)) for key, names in waiver_hosts.items()]
+    yield from _format_gauge("waiver_hosts", "Hosts that the waiver is for.", host_series)
 
 
-def _of_points(points: Sequence[ReportedExport]) -> Iterator[str]:
+def _format_point_gauges(points: Sequence[ReportedExport]) -> Iterator[str]:
     """The exports of the newest run, each with its state."""
-    named = [({"directory": one["directory"], "format": one["format"], "group": one["group"]}, one) for one in points]
-    states = [({**labels, "state": one["state"]}, 1) for labels, one in named]
-    yield from _gauge("export_state", "1 for the state of an export to an enforcement point.", states)
-    last = [(labels, by["last"][0]["at"]) for labels, one in named if (by := one["fetched_by"]) and by["last"]]
-    for name, meaning, series in (
-        ("written", "When it was written.", [(labels, one["written"]) for labels, one in named]),
+    labelled_points = [
+        ({"directory": point["directory"], "format": point["format"], "group": point["group"]}, point)
+        for point in points
+    ]
+    state_series = [({**labels, "state": point["state"]}, 1) for labels, point in labelled_points]
+    yield from _format_gauge("export_state", "1 for the state of an export to an enforcement point.", state_series)
+    fetch_series = [
+        (labels, fetches["last"][0]["at"])
+        for labels, point in labelled_points
+        if (fetches := point["fetched_by"]) and fetches["last"]
+    ]
+    for name, meaning, time_series in (
+        ("written", "When it was written.", [(labels, point["written"]) for labels, point in labelled_points]),
         (
             "valid_until",
             "When something of it begins or ends.",
-            [(labels, one["valid_until"]) for labels, one in named],
+            [(labels, point["valid_until"]) for labels, point in labelled_points],
         ),
-        ("fetched", "When a file of it was last fetched.", last),
+        ("fetched", "When a file of it was last fetched.", fetch_series),
     ):
-        times = [(labels, at) for labels, time in series if (at := seconds(time)) is not None]
-        yield from _gauge(f"export_{name}_timestamp_seconds", meaning, times)
+        second_series = [
+            (labels, time_seconds)
+            for labels, time_text in time_series
+            if (time_seconds := parse_utc_seconds(time_text)) is not None
+        ]
+        yield from _format_gauge(f"export_{name}_timestamp_seconds", meaning, second_series)
 
 
-def _of_waiver(key: tuple[str, str]) -> dict[str, str]:
-    return {"waiver": key[0], "status": key[1]}
+def _make_waiver_labels(waiver_key: tuple[str, str]) -> dict[str, str]:
+    return {"waiver": waiver_key[0], "status": waiver_key[1]}
 
 
-def _oldest(fleet_state: FleetState, now: str) -> dict[int, str]:
+def _compute_oldest_times(fleet_state: FleetState, now: str) -> dict[int, str]:
     """The time before which an observation is too old, by how many seconds one is valid; 0 (for ever) has no time."""
-    lengths: Iterable[int] = {host.stale_after for host in fleet_state.hosts.values()} - {0}
-    return {length: format_moment(parse_moment(now) - datetime.timedelta(seconds=length)) for length in lengths}
+    validity_periods: Iterable[int] = {host.stale_after for host in fleet_state.hosts.values()} - {0}
+    return {
+        validity_seconds: format_moment(parse_moment(now) - datetime.timedelta(seconds=validity_seconds))
+        for validity_seconds in validity_periods
+    }
 
 
-def _apart(host: FleetHost) -> list[tuple[str, str]]:
+def _list_differing_times(host: FleetHost) -> list[tuple[str, str]]:
     """When each control was observed; empty where that was at one time."""
-    times = [
+    check_times = [
         (control, observation.checked_at)
         for control, observation in host.observations.items()
         if observation.mode != OFF
     ]
-    return times if len({at for _, at in times}) > 1 else []
+    return check_times if len({checked_at for _, checked_at in check_times}) > 1 else []
 
 
-def seconds(time: object) -> int | None:
+def parse_utc_seconds(time_text: object) -> int | None:
     """A UTC time such as 2026-11-25T08:00:00Z in seconds since 1970; None for anything else."""
     try:
-        moment = datetime.datetime.fromisoformat(time) if isinstance(time, str) else None
+        moment = datetime.datetime.fromisoformat(time_text) if isinstance(time_text, str) else None
     except ValueError:
         return None
     return int(moment.timestamp()) if moment and moment.tzinfo else None
 
 
-def _gauge(
+def _format_gauge(
     name: str, meaning: str, series: Sequence[tuple[Mapping[str, object], float]], type_: str = "gauge"
 ) -> Iterator[str]:
     """A metric with its series; nothing where there is none."""
     if series:
-        yield _head(name, meaning, type_)
-    for labels, value in series:
-        inner = ",".join(f'{key}="{_label(label)}"' for key, label in labels.items() if label is not None)
-        yield f"proscribe_{name}{'{' + inner + '}' if inner else ''} {value}\n"
+        yield _format_metric_head(name, meaning, type_)
+    for labels, metric_value in series:
+        label_text = ",".join(
+            f'{key}="{_escape_label(label_value)}"' for key, label_value in labels.items() if label_value is not None
+        )
+        yield f"proscribe_{name}{'{' + label_text + '}' if label_text else ''} {metric_value}\n"
 
 
-def _head(name: str, meaning: str, type_: str = "gauge") -> str:
+def _format_metric_head(name: str, meaning: str, type_: str = "gauge") -> str:
     return f"# HELP proscribe_{name} {meaning}\n# TYPE proscribe_{name} {type_}\n"
 
 
-def _label(value: object) -> str:
-    return clean(value).replace("\\", "\\\\").replace('"', '\\"')
+def _escape_label(content: object) -> str:
+    return clean_text(content).replace("\\", "\\\\").replace('"', '\\"')
 
 
 FORMATS = (
-    Format(
+    ReportFormat(
         "prometheus",
         "metrics.prom",
         "Prometheus, by way of node_exporter's textfile collector",
-        Export,
-        write,
-        checked_by="promtool; the parser of prometheus-client; Prometheus, with the alerts and the dashboard's queries",
+        PrometheusExport,
+        write_metrics,
+        verification="promtool; the parser of prometheus-client; Prometheus, with the alerts and the dashboard's queries",
     ),
 )

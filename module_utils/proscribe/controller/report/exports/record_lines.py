@@ -16,29 +16,29 @@ from ..evaluation import since_last_run
 from ..evaluation.arithmetic import count_rule_states
 from ..evaluation.failures import list_failures
 from ..evaluation.modes import AUDIT
-from ..text.wording import clean, counted, evidences, host_label, in_words
+from ..text.wording import clean_text, describe_findings, format_count, format_key, make_host_label
 
 # The rule of what is said of a host as a whole. No control is called so.
-HOST = "host/answer"
+HOST_RULE = "host/answer"
 # What stands for a state where a host is not served.
 *_, NOT_SERVED = EXTRA_STATES
 # What an error of a control, or of the run, is filed under: `apps/error`.
-ERRORS = "error"
-REFUSED = "refused"  # and what it has left as it is, which is no failure
+ERROR_SUBJECT = "error"
+REFUSED_SUBJECT = "refused"  # and what it has left as it is, which is no failure
 
-SEVERAL = 20  # pieces of evidence that a sentence names; the CSV export has a row for each
-
-
-Made = TypeVar("Made")
+MAX_EVIDENCE = 20  # pieces of evidence that a sentence names; the CSV export has a row for each
 
 
-class Line:
+DerivedForm = TypeVar("DerivedForm")
+
+
+class RuleLine:
     """What a host says of one rule. All text is one line, printable.
 
     Thousands of hosts say the same, so a line also keeps what the exports made of it.
     """
 
-    __slots__ = ("_made", "findings", "mode", "reason", "rule", "state", "waiver")
+    __slots__ = ("_derived_forms", "findings", "mode", "reason", "rule", "state", "waiver")
 
     def __init__(
         self,
@@ -51,14 +51,14 @@ class Line:
     ) -> None:
         self.rule, self.state, self.waiver, self.reason, self.findings = rule, state, waiver, reason, findings
         self.mode = mode  # of its control on that host; "" where that is not known, or the line is no rule's
-        self._made: dict[str, Any] = {}
+        self._derived_forms: dict[str, Any] = {}
 
-    def once(self, name: str, make: Callable[[Line], Made]) -> Made:
-        """What `make` makes of this line, made once and stored under `name`; another `make` needs another name."""
-        if name not in self._made:
-            self._made[name] = make(self)
-        made: Made = self._made[name]
-        return made
+    def cache_derived_form(self, name: str, derive: Callable[[RuleLine], DerivedForm]) -> DerivedForm:
+        """What `derive` makes of this line, made once and stored under `name`; another `derive` needs another name."""
+        if name not in self._derived_forms:
+            self._derived_forms[name] = derive(self)
+        derived_form: DerivedForm = self._derived_forms[name]
+        return derived_form
 
     @property
     def control(self) -> str:
@@ -67,92 +67,111 @@ class Line:
     @property
     def text(self) -> str:
         """It in a sentence: the evidence, the waiver, the reason, and that it is only audited, where it is."""
-        return self.once("text", _sentence)
+        return self.cache_derived_form("text", _format_sentence)
 
 
-def _sentence(line: Line) -> str:
-    found = evidences(line.findings)
-    shown = found[:SEVERAL]
-    if len(found) > SEVERAL:
-        shown.append(f"and {len(found) - SEVERAL:,} more")
+def _format_sentence(line: RuleLine) -> str:
+    evidence_texts = describe_findings(line.findings)
+    shown_texts = evidence_texts[:MAX_EVIDENCE]
+    if len(evidence_texts) > MAX_EVIDENCE:
+        shown_texts.append(f"and {len(evidence_texts) - MAX_EVIDENCE:,} more")
     notes = ([f"waiver {line.waiver}"] if line.waiver else []) + ([line.reason] if line.reason else [])
     notes += ["only audited: no run corrects it"] * (line.mode == AUDIT and line.state != NOT_APPLICABLE)
-    return "; ".join(shown + notes) or in_words(line.state)
+    return "; ".join(shown_texts + notes) or format_key(line.state)
 
 
-class Answer(NamedTuple):
-    """One expected host. `compliant` rules are plainly compliant and `idle` ones do not apply; neither has a line."""
+class HostEntry(NamedTuple):
+    """One expected host. `compliant_count` rules are plainly compliant and `not_applicable_count` ones do not apply; neither has a line."""
 
     host: str
     state: str
-    lines: Sequence[Line]
-    compliant: int
-    idle: int
+    lines: Sequence[RuleLine]
+    compliant_count: int
+    not_applicable_count: int
     record: HostRecord
     # What happened between two runs: no rule of a plan says it, and it does not count.
-    between: Sequence[Line] = ()
+    remark_lines: Sequence[RuleLine] = ()
 
     @property
-    def rows(self) -> list[Line]:
+    def rows(self) -> list[RuleLine]:
         """A line at least for each host: of a compliant one, that it is; then what happened between two runs."""
-        return [*(self.lines or [Line(HOST, self.state, reason=self.summary)]), *self.between]
+        return [*(self.lines or [RuleLine(HOST_RULE, self.state, reason=self.summary)]), *self.remark_lines]
 
     @property
     def summary(self) -> str:
         """How many rules have no line, and why not."""
-        compliant = f"{counted(self.compliant, 'rule')} {'holds' if self.compliant == 1 else 'hold'}"
-        idle = f"{counted(self.idle, 'rule')} {'does' if self.idle == 1 else 'do'} not apply"
-        return ", ".join([compliant] * bool(self.compliant or not self.idle) + [idle] * bool(self.idle))
+        compliant_text = (
+            f"{format_count(self.compliant_count, 'rule')} {'holds' if self.compliant_count == 1 else 'hold'}"
+        )
+        not_applicable_text = f"{format_count(self.not_applicable_count, 'rule')} {'does' if self.not_applicable_count == 1 else 'do'} not apply"
+        return ", ".join(
+            [compliant_text] * bool(self.compliant_count or not self.not_applicable_count)
+            + [not_applicable_text] * bool(self.not_applicable_count)
+        )
 
 
-class Reader:
+class RecordReader:
     """Reads records into answers, with one line for the rules that many of them share as one dictionary."""
 
-    MOST = 10_000  # lines that are kept
+    MAX_CACHED_LINES = 10_000  # lines that are kept
 
     def __init__(self) -> None:
-        self._lines: dict[int, tuple[RuleRecord, Line]] = {}
+        self._lines: dict[int, tuple[RuleRecord, RuleLine]] = {}
 
-    def read(self, record: HostRecord) -> Answer:
+    def read_record(self, record: HostRecord) -> HostEntry:
         """The answer that a reconciled host record is."""
-        lines = [self._line(rule) for rule in record["rules"]]
-        for control, state_, message in list_failures(record):
+        lines = [self._get_rule_line(rule) for rule in record["rules"]]
+        for control, failure_state, message in list_failures(record):
             lines.append(
-                Line(f"{clean(control)}/{ERRORS if state_ == ERROR else REFUSED}", state_, reason=clean(message))
+                RuleLine(
+                    f"{clean_text(control)}/{ERROR_SUBJECT if failure_state == ERROR else REFUSED_SUBJECT}",
+                    failure_state,
+                    reason=clean_text(message),
+                )
             )
         # The state of a host is never milder than its lines, but it may be worse: then that is a line too.
-        state, reason = record["state"], clean(record["reason"] or "")
-        if reason or (state not in (COMPLIANT, NOT_APPLICABLE) and _rank(lines) > STATES.index(state)):
-            lines.append(Line(HOST, state, reason=reason or f"the host is {state}, whatever its rules say"))
-        compliant = idle = 0
+        state, reason = record["state"], clean_text(record["reason"] or "")
+        if reason or (state not in (COMPLIANT, NOT_APPLICABLE) and _rank_worst_state(lines) > STATES.index(state)):
+            lines.append(RuleLine(HOST_RULE, state, reason=reason or f"the host is {state}, whatever its rules say"))
+        compliant_count = not_applicable_count = 0
         if record["rules_evaluated"]:
-            counts = count_rule_states(record)
-            listed = [rule["state"] for rule in record["rules"]]
-            compliant = counts[COMPLIANT] - listed.count(COMPLIANT)
-            idle = counts[NOT_APPLICABLE] - listed.count(NOT_APPLICABLE)
-        return Answer(host_label(record["host"]), state, lines, compliant, idle, record, _between(record))
+            state_counts = count_rule_states(record)
+            listed_states = [rule["state"] for rule in record["rules"]]
+            compliant_count = state_counts[COMPLIANT] - listed_states.count(COMPLIANT)
+            not_applicable_count = state_counts[NOT_APPLICABLE] - listed_states.count(NOT_APPLICABLE)
+        return HostEntry(
+            make_host_label(record["host"]),
+            state,
+            lines,
+            compliant_count,
+            not_applicable_count,
+            record,
+            _list_remark_lines(record),
+        )
 
-    def _line(self, rule: RuleRecord) -> Line:
-        known = self._lines.get(id(rule))
-        if known is None:
-            if len(self._lines) >= self.MOST:
+    def _get_rule_line(self, rule: RuleRecord) -> RuleLine:
+        cached_line = self._lines.get(id(rule))
+        if cached_line is None:
+            if len(self._lines) >= self.MAX_CACHED_LINES:
                 self._lines.clear()
-            waiver, reason = clean(rule["waiver"] or ""), clean(rule["reason"] or "")
+            waiver, reason = clean_text(rule["waiver"] or ""), clean_text(rule["reason"] or "")
             # The rule is kept with its line, so that no other can come to have its identity.
-            known = self._lines[id(rule)] = (
+            cached_line = self._lines[id(rule)] = (
                 rule,
-                Line(clean(rule["rule"]), rule["state"], waiver, reason, rule["findings"], rule.get("mode") or ""),
+                RuleLine(
+                    clean_text(rule["rule"]), rule["state"], waiver, reason, rule["findings"], rule.get("mode") or ""
+                ),
             )
-        return known[1]
+        return cached_line[1]
 
 
-def _between(record: HostRecord) -> list[Line]:
+def _list_remark_lines(record: HostRecord) -> list[RuleLine]:
     """One line for each kind of thing that happened, with its evidence."""
-    filed: dict[tuple[str, str], list[FindingRecord]] = {}
-    for one in since_last_run.list_remarks(record):
-        filed.setdefault(one.listed_rule, []).append(one.finding.convert_to_dict())
-    return [Line(rule, state, findings=found) for (rule, state), found in filed.items()]
+    findings_by_rule: dict[tuple[str, str], list[FindingRecord]] = {}
+    for remark in since_last_run.list_remarks(record):
+        findings_by_rule.setdefault(remark.listed_rule, []).append(remark.finding.convert_to_dict())
+    return [RuleLine(rule, state, findings=findings) for (rule, state), findings in findings_by_rule.items()]
 
 
-def _rank(lines: Sequence[Line]) -> int:
+def _rank_worst_state(lines: Sequence[RuleLine]) -> int:
     return min(map(STATES.index, {line.state for line in lines}), default=len(STATES))

@@ -2,7 +2,7 @@
 
 What a host lists is a result. A host that is plainly compliant is one result of kind `pass` in all, for the sake of
 size. What is unknown is no result but a notification of the run, as SARIF has it for what a tool could not check. What
-is waived is a suppressed result; since some readers show suppressed results as open, `Open` leaves those out.
+is waived is a suppressed result; since some readers show suppressed results as open, `OpenSarifExport` leaves those out.
 """
 
 from __future__ import annotations
@@ -16,116 +16,130 @@ from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, RE
 from ....model.types.report import FleetReport
 from ..evaluation.frameworks import list_clauses
 from ..evaluation.since_last_run import RULE_TITLES
-from ..text.wording import clean, host_label
-from .format import Format, encoded
-from .record_lines import HOST, NOT_SERVED, Answer, Line
-from .spool import Spool
+from ..text.wording import clean_text, make_host_label
+from .format import ReportFormat, encode_compact_json
+from .record_lines import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
+from .spool import TextSpool
 
-VERSION = "2.1.0"
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
+SARIF_VERSION = "2.1.0"
+SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 
 # SARIF's kind of result for a state, and its level, which is `none` for all kinds but `fail`.
-KINDS = {
+RESULT_KINDS = {
     NONCOMPLIANT: ("fail", "error"),
     WAIVED: ("fail", "error"),
     REPAIRED: ("pass", "none"),
     COMPLIANT: ("pass", "none"),
     NOT_APPLICABLE: ("notApplicable", "none"),
 }
-OF_RUN = (
+RUN_KEYS = (
     "id", "mode", "catalog_version", "expected_hosts", "inventory", "limit", "controls", "whole", "left_out",
 )  # fmt: skip
 # States that are written as notifications.
-UNSEEN = (ERROR, UNKNOWN)
+NOTIFICATION_STATES = (ERROR, UNKNOWN)
 
 
-class Export:
+class SarifExport:
     """Results, as they come; then the run, with what could not be seen."""
 
-    waived = True
+    includes_waived = True
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
         self._report = report
-        self._reasons = {clean(waiver["id"]): clean(waiver["reason"]) for waiver in report["waivers"]}
-        self._unseen = Spool()
-        self._unserved: list[dict[str, object]] = []
-        self._results = 0
+        self._waiver_reasons = {clean_text(waiver["id"]): clean_text(waiver["reason"]) for waiver in report["waivers"]}
+        self._notifications = TextSpool()
+        self._unserved_notifications: list[dict[str, object]] = []
+        self._result_count = 0
         version = report["run"].get("version")
-        driver = {"name": "Proscribe", **({"version": version} if version else {}), "rules": list(rules(report))}
-        head = encoded({"$schema": SCHEMA, "version": VERSION})
-        stream.write(f'{head[:-1]},"runs":[{{"tool":{encoded({"driver": driver})},\n"results":[')
+        driver = {
+            "name": "Proscribe",
+            **({"version": version} if version else {}),
+            "rules": list(list_sarif_rules(report)),
+        }
+        document_head = encode_compact_json({"$schema": SARIF_SCHEMA, "version": SARIF_VERSION})
+        stream.write(f'{document_head[:-1]},"runs":[{{"tool":{encode_compact_json({"driver": driver})},\n"results":[')
 
-    def add(self, answer: Answer) -> None:
-        place = encoded(location(answer.host))
-        for line in answer.rows:
-            if line.state not in UNSEEN and (line.state != WAIVED or self.waived):
+    def add_host(self, host_entry: HostEntry) -> None:
+        host_location = encode_compact_json(make_host_location(host_entry.host))
+        for line in host_entry.rows:
+            if line.state not in NOTIFICATION_STATES and (line.state != WAIVED or self.includes_waived):
                 self._stream.write(
-                    f'{"," if self._results else ""}\n{{{line.once("sarif", self._result)},"locations":[{place}],'
-                    f'"partialFingerprints":{{"proscribe/v1":"{_fingerprint(answer.host, line.rule)}"}}}}'
+                    f'{"," if self._result_count else ""}\n{{{line.cache_derived_form("sarif", self._format_result)},"locations":[{host_location}],'
+                    f'"partialFingerprints":{{"proscribe/v1":"{_compute_fingerprint(host_entry.host, line.rule)}"}}}}'
                 )
-                self._results += 1
-        for text, names in _unseen(answer).items():
-            properties = {"host": answer.host, "rules": names}
-            notification = {"level": "error", "message": {"text": f"{answer.host}: {text}"}, "properties": properties}
-            self._unseen.add(f'{encoded(notification)[:-1]},"locations":[{place}]}}', ",\n")
+                self._result_count += 1
+        for text, rule_names in _group_unseen_rules(host_entry).items():
+            properties = {"host": host_entry.host, "rules": rule_names}
+            notification = {
+                "level": "error",
+                "message": {"text": f"{host_entry.host}: {text}"},
+                "properties": properties,
+            }
+            self._notifications.add_piece(
+                f'{encode_compact_json(notification)[:-1]},"locations":[{host_location}]}}', ",\n"
+            )
 
-    def not_served(self, host: str, why: str) -> None:
-        text, properties = (
-            f"{host_label(host)} is not served: {clean(why)}",
-            {"host": host_label(host), "state": NOT_SERVED},
+    def add_unserved_host(self, host: str, reason: str) -> None:
+        message, properties = (
+            f"{make_host_label(host)} is not served: {clean_text(reason)}",
+            {"host": make_host_label(host), "state": NOT_SERVED},
         )
-        notification = {"level": "warning", "message": {"text": text}, "properties": properties}
-        self._unserved.append({**notification, "locations": [location(host_label(host))]})
+        notification = {"level": "warning", "message": {"text": message}, "properties": properties}
+        self._unserved_notifications.append({**notification, "locations": [make_host_location(make_host_label(host))]})
 
-    def finish(self) -> None:
+    def finish_export(self) -> None:
         run, summary = self._report["run"], self._report["summary"]
         invocation = {
-            "executionSuccessful": not self._unseen.pieces and not self._unserved,
+            "executionSuccessful": not self._notifications.piece_count and not self._unserved_notifications,
             "startTimeUtc": run["started"],
             "endTimeUtc": run["finished"],
             "properties": {"summary": summary},
         }
         details = {
-            "automationDetails": {"id": f"proscribe/{clean(run['playbook'])}/{clean(run['id'])}"},
+            "automationDetails": {"id": f"proscribe/{clean_text(run['playbook'])}/{clean_text(run['id'])}"},
             "properties": {
-                "run": {key: run.get(key) for key in OF_RUN},
+                "run": {key: run.get(key) for key in RUN_KEYS},
                 "waivers": [
-                    {key: clean(waiver.get(key) or "") for key in ("id", "status", "expires", "why")}
+                    {key: clean_text(waiver.get(key) or "") for key in ("id", "status", "expires", "why")}
                     for waiver in self._report["waivers"]
                 ],
             },
         }
-        for notification in self._unserved:
-            self._unseen.add(encoded(notification), ",\n")
-        self._stream.write(f'],\n"invocations":[{encoded(invocation)[:-1]},"toolExecutionNotifications":[')
-        self._unseen.pour(self._stream)
-        self._stream.write(f"]}}],{encoded(details)[1:]}]}}\n")
+        for notification in self._unserved_notifications:
+            self._notifications.add_piece(encode_compact_json(notification), ",\n")
+        self._stream.write(f'],\n"invocations":[{encode_compact_json(invocation)[:-1]},"toolExecutionNotifications":[')
+        self._notifications.write_pieces(self._stream)
+        self._stream.write(f"]}}],{encode_compact_json(details)[1:]}]}}\n")
 
-    def _result(self, line: Line) -> str:
+    def _format_result(self, line: RuleLine) -> str:
         """What a result says of its line, without the braces: all but the host."""
-        kind, level = KINDS[line.state]
+        kind, level = RESULT_KINDS[line.state]
         result: dict[str, object] = {"ruleId": line.rule, "kind": kind, "level": level, "message": {"text": line.text}}
         if line.mode:
             result["properties"] = {"mode": line.mode}
         if line.state == WAIVED:
-            justification = f"{line.waiver}: {self._reasons.get(line.waiver) or 'approved'}"
+            justification = f"{line.waiver}: {self._waiver_reasons.get(line.waiver) or 'approved'}"
             result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
-        return encoded(result)[1:-1]
+        return encode_compact_json(result)[1:-1]
 
 
-class Open(Export):
+class OpenSarifExport(SarifExport):
     """The same without what is waived."""
 
-    waived = False
+    includes_waived = False
 
 
-def rules(report: FleetReport) -> Iterator[dict[str, object]]:
+def list_sarif_rules(report: FleetReport) -> Iterator[dict[str, object]]:
     """The rules that some host lists, and the one about the host itself, each with the clauses that it serves."""
-    between = RULE_TITLES if report.get(WATCH) else {}
-    for name in [HOST, *between, *(clean(rule["rule"]) for rule in report["rules"])]:
+    watch_rules = RULE_TITLES if report.get(WATCH) else {}
+    for name in [HOST_RULE, *watch_rules, *(clean_text(rule["rule"]) for rule in report["rules"])]:
         control, _, subject = name.partition("/")
-        text = "The host answered" if name == HOST else between.get(name) or f"{subject}, by the control {control}"
+        text = (
+            "The host answered"
+            if name == HOST_RULE
+            else watch_rules.get(name) or f"{subject}, by the control {control}"
+        )
         yield {
             "id": name,
             "shortDescription": {"text": text},
@@ -133,7 +147,7 @@ def rules(report: FleetReport) -> Iterator[dict[str, object]]:
         }
 
 
-def location(host: str) -> dict[str, object]:
+def make_host_location(host: str) -> dict[str, object]:
     """A host as SARIF's place of a result: an artifact, since that is what dashboards show, and a host by its name."""
     return {
         "physicalLocation": {"artifactLocation": {"uri": quote(host, safe="") or "host"}},
@@ -141,24 +155,29 @@ def location(host: str) -> dict[str, object]:
     }
 
 
-def _unseen(answer: Answer) -> dict[str, list[str]]:
+def _group_unseen_rules(host_entry: HostEntry) -> dict[str, list[str]]:
     """What could not be seen on a host: reason -> rules. One cause is mostly that of many rules."""
-    causes: dict[str, list[str]] = {}
-    for line in answer.lines:
-        if line.state in UNSEEN:
-            causes.setdefault(line.text, []).append(line.rule)
-    return causes
+    rules_by_cause: dict[str, list[str]] = {}
+    for line in host_entry.lines:
+        if line.state in NOTIFICATION_STATES:
+            rules_by_cause.setdefault(line.text, []).append(line.rule)
+    return rules_by_cause
 
 
-def _fingerprint(host: str, rule: str) -> str:
+def _compute_fingerprint(host: str, rule: str) -> str:
     """The identity of a result across runs: a digest of the host and the rule, without the evidence of a day."""
     return hashlib.sha256(f"{host}\n{rule}".encode()).hexdigest()[:32]
 
 
 CHECKED_BY = "Microsoft's JSON Schema of 2.1.0 with jsonschema"
-SARIF = Format("sarif", "report.sarif", "code-scanning dashboards and SARIF viewers", Export, checked_by=CHECKED_BY)
-# For readers that show waived results as open.
-WITHOUT_WAIVED = SARIF._replace(
-    name="sarif_open", meant_for="the same without what is waived (instead of `sarif`)", make=Open, usual=False
+SARIF_FORMAT = ReportFormat(
+    "sarif", "report.sarif", "code-scanning dashboards and SARIF viewers", SarifExport, verification=CHECKED_BY
 )
-FORMATS = (SARIF, WITHOUT_WAIVED)
+# For readers that show waived results as open.
+OPEN_SARIF_FORMAT = SARIF_FORMAT._replace(
+    name="sarif_open",
+    purpose="the same without what is waived (instead of `sarif`)",
+    make_export=OpenSarifExport,
+    is_default=False,
+)
+FORMATS = (SARIF_FORMAT, OPEN_SARIF_FORMAT)

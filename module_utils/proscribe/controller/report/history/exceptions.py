@@ -15,7 +15,7 @@ from ....model.plan import format_canonical
 from ....model.types.record import HostRecord, RuleRecord
 from ....model.types.report import FleetReport, ReportRun
 from ..evaluation.fleet_state import name_run_inventory
-from ..text.wording import clean, evidence
+from ..text.wording import clean_text, describe_finding
 from .database import HistorySession
 from .since_last_run import REQUEST_KIND, hash_names
 from .tables import BETWEEN_TABLE, USES_TABLE, WAIVERS_TABLE, make_insert_statement
@@ -80,12 +80,12 @@ def store_waivers(session: HistorySession, report: FleetReport) -> None:
     added_periods: list[WaiverPeriod] = []
     updated_periods: list[WaiverPeriod] = []
     for waiver in report["waivers"]:
-        waiver_id = clean(waiver["id"])
+        waiver_id = clean_text(waiver["id"])
         previous_period = known_periods.pop(waiver_id, None)
         if previous_period and previous_period.seen > finished:  # a run that ends late says nothing new
             continue
         facts = format_canonical({key: content for key, content in waiver.items() if key not in VOLATILE_KEYS})
-        hosts = json.dumps(sorted(map(clean, waiver.get("hosts") or ()))[:MAX_WAIVER_HOSTS])
+        hosts = json.dumps(sorted(map(clean_text, waiver.get("hosts") or ()))[:MAX_WAIVER_HOSTS])
         row = WaiverPeriod(inventory, waiver_id, finished, finished, waiver["status"], facts, hosts)
         if previous_period is None or (previous_period.status, previous_period.facts) != (row.status, row.facts):
             added_periods.append(row)
@@ -128,11 +128,11 @@ class WaiverUseWriter:
         for rule in record["rules"]:
             if rule["state"] != WAIVED or rule["waiver"] not in self._waivers:
                 continue
-            name, attempt_count = clean(rule["rule"]), (record.get("attempts") or {}).get(rule["rule"], 0)
+            name, attempt_count = clean_text(rule["rule"]), (record.get("attempts") or {}).get(rule["rule"], 0)
             for finding_id, description in self._list_findings(rule):
                 use = WaiverUse(
                     self._inventory,
-                    clean(rule["waiver"] or ""),
+                    clean_text(rule["waiver"] or ""),
                     record["host"],
                     name,
                     description,
@@ -148,7 +148,8 @@ class WaiverUseWriter:
             if len(self._findings_by_rule) > 10_000:
                 self._findings_by_rule.clear()
             texts = dict.fromkeys(
-                clean(evidence(finding)[:MAX_FINDING_LENGTH]) for finding in rule["findings"][:MAX_RULE_USES]
+                clean_text(describe_finding(finding)[:MAX_FINDING_LENGTH])
+                for finding in rule["findings"][:MAX_RULE_USES]
             )
             findings = [(hash_names(text), text) for text in texts]
             cached = self._findings_by_rule[id(rule)] = rule, findings
@@ -182,7 +183,7 @@ def list_revocations(session: HistorySession, inventory: str) -> list[tuple[str,
     )
     rows = [(row[0], json.loads(row[1]).get("revoked")) for row in session.fetch_rows(query, {"inventory": inventory})]
     return [
-        (waiver_id, clean(revocation["by"]), clean(revocation["on"]), clean(revocation["why"]))
+        (waiver_id, clean_text(revocation["by"]), clean_text(revocation["on"]), clean_text(revocation["why"]))
         for waiver_id, revocation in rows
         if revocation
     ]

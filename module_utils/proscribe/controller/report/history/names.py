@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from ....model.finding import EXTRA_RULE_GROUPS
 from ....model.plan import CONTROLS
 from ..evaluation.rules import OWN_RULES_BY_CONTROL
-from ..text.wording import clean
+from ..text.wording import clean_text
 from .database import HistorySession
 from .plans import PlanServices
 from .queries import QueryScope, has_incidents, list_hosts, list_rules
@@ -41,7 +41,7 @@ def check_names(session: HistorySession, plans: PlanServices, scope: QueryScope)
     host_rows = list_hosts(session, scope.host)
     if scope.host and not host_rows and not has_incidents(session, scope.host):
         proposal = _propose_names(scope.host, (host.name for host in list_hosts(session)))
-        raise UnknownName(f"no run of the history has a host {clean(scope.host)!r}{proposal}")
+        raise UnknownName(f"no run of the history has a host {clean_text(scope.host)!r}{proposal}")
     if scope.rule and scope.rule not in (past_rules := list_rules(session, scope.host)):
         _check_rule_name(scope, host_rows, plans, past_rules)
 
@@ -69,12 +69,14 @@ def _check_rule_name(
     }
     proposal = _propose_names(scope.rule, all_rules)
     if control not in (*CONTROLS, *EXTRA_RULE_GROUPS) or not rule_name:
-        raise UnknownName(f"{clean(scope.rule)!r} is no rule, such as apps/wechat{proposal}")
+        raise UnknownName(f"{clean_text(scope.rule)!r} is no rule, such as apps/wechat{proposal}")
     if missing_plans := [digest for digest in digests if digest not in services_by_plan]:
         reason = f"the plan {missing_plans[0][:19]} that hosts answered for is not kept any more"
-        raise UnknownName(f"nobody knows whether there is a rule {clean(scope.rule)!r}: {reason}{proposal}")
-    subject = f"the plan of {clean(scope.host)} does not have" if scope.host else "no plan that hosts answered for has"
-    object_text = f"a rule {clean(scope.rule)!r}" if control in controls else f"the control {control}"
+        raise UnknownName(f"nobody knows whether there is a rule {clean_text(scope.rule)!r}: {reason}{proposal}")
+    subject = (
+        f"the plan of {clean_text(scope.host)} does not have" if scope.host else "no plan that hosts answered for has"
+    )
+    object_text = f"a rule {clean_text(scope.rule)!r}" if control in controls else f"the control {control}"
     raise UnknownName(f"{subject} {object_text}{proposal}", rule_name)
 
 
@@ -83,5 +85,5 @@ def _propose_names(name: str, names: Iterable[str]) -> str:
     compared_names = sorted(names)[:MAX_COMPARED_NAMES]
     exact_names = [known_name for known_name in compared_names if known_name.partition("/")[2] == name]
     close_names = [*exact_names, *difflib.get_close_matches(name, compared_names, MAX_PROPOSED_NAMES, 0.7)]
-    shown_names = [repr(clean(known_name)) for known_name in dict.fromkeys(close_names)][:MAX_PROPOSED_NAMES]
+    shown_names = [repr(clean_text(known_name)) for known_name in dict.fromkeys(close_names)][:MAX_PROPOSED_NAMES]
     return f"; did you mean {' or '.join(shown_names)}?" if shown_names else ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ....model.finding import ERROR, NOT_APPLICABLE, STATES, UNKNOWN, find_worst_state
 from ....model.types.record import HostRecord, RuleRecord
-from ..text.wording import clean, evidence, host_label
+from ..text.wording import clean_text, describe_finding, make_host_label
 from .tables import HOST_RULE
 
 UNOBSERVED_STATES = (ERROR, UNKNOWN)  # the states in which nobody could see how the rule stands
@@ -66,14 +66,14 @@ def _rank_state(state: str) -> int:
 def _format_evidence(rule: RuleRecord) -> str:
     if rule["state"] == NOT_APPLICABLE:
         return ""
-    first_evidence = evidence(rule["findings"][0]) if rule["findings"] else rule["reason"] or ""
+    first_evidence = describe_finding(rule["findings"][0]) if rule["findings"] else rule["reason"] or ""
     more_count = len(rule["findings"]) - 1
     return _clean_text(f"{first_evidence} and {more_count} more" if more_count > 0 else first_evidence)
 
 
 def make_storable_name(host: str) -> str:
     """Return a host's name as the history keeps it. An inventory may have one that no database takes."""
-    return host_label(host) if UNSTORABLE_CHARACTERS.search(host) else host
+    return make_host_label(host) if UNSTORABLE_CHARACTERS.search(host) else host
 
 
 def rename_record_host(record: HostRecord) -> HostRecord:
@@ -84,4 +84,4 @@ def rename_record_host(record: HostRecord) -> HostRecord:
 
 def _clean_text(text: object) -> str:
     """Text as it is kept: printable, since a database may refuse what does not print, and not endless."""
-    return clean(str(text)[:MAX_EVIDENCE_LENGTH])
+    return clean_text(str(text)[:MAX_EVIDENCE_LENGTH])

@@ -14,14 +14,14 @@ from ..evaluation.groups import FindingGroup, Grouping, GroupPart, rank_group
 from ..evaluation.since_last_run import WatchRemark, list_open_requests, list_remarks
 
 # (host, rule) -> since when it has been so, a UTC time such as 2026-11-25T00:31:00Z
-Since = Mapping[tuple[str, str], str]
+StartTimes = Mapping[tuple[str, str], str]
 
-Counts = Mapping[str, int]
+StateCounts = Mapping[str, int]
 
-WHOLE = -1  # stands for a part's number where something is said of a host as a whole: no answer, or a failure
+HOST_NUMBER = -1  # stands for a part's number where something is said of a host as a whole: no answer, or a failure
 
 
-class Host(NamedTuple):
+class PageHost(NamedTuple):
     """What the page keeps of a host: its record without the rules, which are in the parts by number."""
 
     name: str
@@ -31,91 +31,120 @@ class Host(NamedTuple):
     record: HostRecord
     remarks: Sequence[WatchRemark]  # on the time between two runs
     requests: Sequence[UserRequest]  # of its users, that wait
-    since: Mapping[int, str]  # by number of the part (or WHOLE), where known: since when the first has been so
+    start_times: Mapping[
+        int, str
+    ]  # by number of the part (or HOST_NUMBER), where known: since when the first has been so
 
 
-class Missing(NamedTuple):
+class MissingNames(NamedTuple):
     """Services or settings that the same controls lack on as many hosts: what should block them is not there."""
 
     controls: tuple[str, ...]
     names: tuple[str, ...]
-    hosts: Counts
+    hosts: StateCounts
 
 
-class Breakdown(NamedTuple):
+class FleetBreakdown(NamedTuple):
     """A fleet as the page shows it. `groups` are worst first; `Part.group` is a place in them."""
 
-    hosts: Sequence[Host]  # by name, numbers in it counted as numbers
+    hosts: Sequence[PageHost]  # by name, numbers in it counted as numbers
     parts: Sequence[GroupPart]
     rules: Sequence[RuleRecord]
     groups: Sequence[FindingGroup]
-    group_since: Sequence[str]  # for each group, "" if not known
-    departments: Mapping[str, Counts]  # hosts by state; worst first
-    found: Mapping[str, Counts]  # hosts on which something of a service was found, by the worst state of that
-    unblocked: Sequence[Missing]  # services that are not blocked, or not known to be; no sign of anybody's use
-    unset: Sequence[Missing]  # the same of the rules that are no service's, by their whole names
-    settings: Collection[str]  # the names of all such rules
-    controls: Mapping[str, Counts]
+    group_start_times: Sequence[str]  # for each group, "" if not known
+    department_counts: Mapping[str, StateCounts]  # hosts by state; worst first
+    found_counts: Mapping[
+        str, StateCounts
+    ]  # hosts on which something of a service was found, by the worst state of that
+    unblocked_services: Sequence[
+        MissingNames
+    ]  # services that are not blocked, or not known to be; no sign of anybody's use
+    unset_settings: Sequence[MissingNames]  # the same of the rules that are no service's, by their whole names
+    setting_rules: Collection[str]  # the names of all such rules
+    control_counts: Mapping[str, StateCounts]
     attempts: Mapping[str, tuple[int, int]]  # by rule: how often it was refused, and on how many hosts; most first
 
 
-def break_down(
+def summarise_fleet(
     records: Iterable[HostRecord],
     departments: Mapping[str, Iterable[str]],
-    since: Since,
+    start_times: StartTimes,
     finished: str,
-    settings: Collection[str] = (),
-) -> Breakdown:
-    """Read the records, each once. `settings` are the rules that are about no service. What is known to begin after
+    setting_rules: Collection[str] = (),
+) -> FleetBreakdown:
+    """Read the records, each once. `setting_rules` are the rules that are about no service. What is known to begin after
     the run had `finished` is another time's.
     """
-    belongs: dict[str, list[str]] = {}
+    departments_by_host: dict[str, list[str]] = {}
     for department, members in departments.items():
         for member in members:
-            belongs.setdefault(member, []).append(department)
+            departments_by_host.setdefault(member, []).append(department)
     grouping = Grouping()
-    hosts: list[Host] = []
-    group_since: dict[int, str] = {}
+    hosts: list[PageHost] = []
+    group_start_times: dict[int, str] = {}
     for record in records:
         parts = grouping.add_record(record)
-        began = _since(record["host"], parts, grouping, since, finished) if since else {}
-        for number, when in began.items():
-            group = None if number == WHOLE else grouping.parts[number].group
+        host_start_times = (
+            _find_start_times(record["host"], parts, grouping, start_times, finished) if start_times else {}
+        )
+        for number, start_time in host_start_times.items():
+            group = None if number == HOST_NUMBER else grouping.parts[number].group
             if group is not None:
-                group_since[group] = min(when, group_since.get(group, when))
-        mine = tuple(belongs.get(record["host"], ()))
-        events, waiting = list_remarks(record), list_open_requests(record)
-        hosts.append(Host(record["host"], record["state"], parts, mine, _without_rules(record), events, waiting, began))
-    found = grouping.make_groups()
-    order = sorted(range(len(found)), key=lambda number: rank_group(found[number]))
-    place = {number: index for index, number in enumerate(order)}
-    parts_ = [part if part.group is None else part._replace(group=place[part.group]) for part in grouping.parts]
-    return Breakdown(
-        hosts=sorted(hosts, key=lambda host: natural(host.name)),
-        parts=parts_,
+                group_start_times[group] = min(start_time, group_start_times.get(group, start_time))
+        host_departments = tuple(departments_by_host.get(record["host"], ()))
+        host_remarks, waiting_requests = list_remarks(record), list_open_requests(record)
+        hosts.append(
+            PageHost(
+                record["host"],
+                record["state"],
+                parts,
+                host_departments,
+                _remove_rules(record),
+                host_remarks,
+                waiting_requests,
+                host_start_times,
+            )
+        )
+    finding_groups = grouping.make_groups()
+    group_order = sorted(range(len(finding_groups)), key=lambda number: rank_group(finding_groups[number]))
+    new_numbers = {number: index for index, number in enumerate(group_order)}
+    renumbered_parts = [
+        part if part.group is None else part._replace(group=new_numbers[part.group]) for part in grouping.parts
+    ]
+    return FleetBreakdown(
+        hosts=sorted(hosts, key=lambda host: make_natural_key(host.name)),
+        parts=renumbered_parts,
         rules=grouping.rules,
-        groups=[found[number] for number in order],
-        group_since=[group_since.get(number, "") for number in order],
-        departments=_by_department(hosts, departments),
-        found=_by(hosts, parts_, lambda part: _services(part, grouping.rules, settings) if part.evidence else ()),
-        unblocked=_missing(hosts, parts_, lambda part: _services(part, grouping.rules, settings)),
-        unset=_missing(hosts, parts_, lambda part: _settings(part, grouping.rules, settings)),
-        settings=settings,
-        controls=_by(hosts, parts_, lambda part: [part.control]),
-        attempts=_attempts(hosts),
+        groups=[finding_groups[number] for number in group_order],
+        group_start_times=[group_start_times.get(number, "") for number in group_order],
+        department_counts=_count_by_department(hosts, departments),
+        found_counts=_count_by_name(
+            hosts,
+            renumbered_parts,
+            lambda part: _list_services(part, grouping.rules, setting_rules) if part.evidence else (),
+        ),
+        unblocked_services=_list_missing(
+            hosts, renumbered_parts, lambda part: _list_services(part, grouping.rules, setting_rules)
+        ),
+        unset_settings=_list_missing(
+            hosts, renumbered_parts, lambda part: _list_settings(part, grouping.rules, setting_rules)
+        ),
+        setting_rules=setting_rules,
+        control_counts=_count_by_name(hosts, renumbered_parts, lambda part: [part.control]),
+        attempts=_count_attempts(hosts),
     )
 
 
-def natural(name: str) -> tuple[object, ...]:
+def make_natural_key(name: str) -> tuple[object, ...]:
     """An order of names in which web2 comes before web10."""
     pieces = re.split(r"([0-9]+)", name)  # text and digits by turns, so that like is compared with like
     pieces[1::2] = [digits.lstrip("0") for digits in pieces[1::2]]
-    return (*((len(piece), piece) if place % 2 else piece for place, piece in enumerate(pieces)), (0, name))
+    return (*((len(piece), piece) if position % 2 else piece for position, piece in enumerate(pieces)), (0, name))
 
 
-def _without_rules(record: HostRecord) -> HostRecord:
+def _remove_rules(record: HostRecord) -> HostRecord:
     """What the page and its advice need of a record beside its rules, which the groups have."""
-    found: HostRecord = {
+    bare_record: HostRecord = {
         "schema": record["schema"],
         "host": record["host"],
         "state": record["state"],
@@ -133,96 +162,106 @@ def _without_rules(record: HostRecord) -> HostRecord:
         "duration_ms": record["duration_ms"],
     }
     if unobserved := record.get("not_observed_again"):
-        found["not_observed_again"] = unobserved
-    return found
+        bare_record["not_observed_again"] = unobserved
+    return bare_record
 
 
-def _since(host: str, parts: Iterable[int], grouping: Grouping, since: Since, finished: str) -> dict[int, str]:
-    began: dict[int, str] = {}
-    whole = since.get((host, ""), "")
-    if whole and whole <= finished:
-        began[WHOLE] = whole
+def _find_start_times(
+    host: str, parts: Iterable[int], grouping: Grouping, start_times: StartTimes, finished: str
+) -> dict[int, str]:
+    part_start_times: dict[int, str] = {}
+    host_start = start_times.get((host, ""), "")
+    if host_start and host_start <= finished:
+        part_start_times[HOST_NUMBER] = host_start
     for number in parts:
         rules = grouping.parts[number].rules  # none for an error that no rule reports
-        times = [since.get((host, grouping.rules[rule]["rule"]), "") for rule in rules] or [whole]
-        known = [time for time in times if time and time <= finished]
-        if known:
-            began[number] = min(known)
-    return began
+        times = [start_times.get((host, grouping.rules[rule]["rule"]), "") for rule in rules] or [host_start]
+        valid_times = [time for time in times if time and time <= finished]
+        if valid_times:
+            part_start_times[number] = min(valid_times)
+    return part_start_times
 
 
-def _by_department(hosts: Iterable[Host], departments: Mapping[str, Iterable[str]]) -> dict[str, Counts]:
+def _count_by_department(hosts: Iterable[PageHost], departments: Mapping[str, Iterable[str]]) -> dict[str, StateCounts]:
     if not departments:
         return {}
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for host in hosts:
         for name in host.departments or ("",):
             counts[name][host.state] += 1
-    return _worst_first(counts)
+    return _sort_worst_first(counts)
 
 
-def _by(
-    hosts: Iterable[Host], parts: Sequence[GroupPart], names_of: Callable[[GroupPart], Iterable[str]]
-) -> dict[str, Counts]:
+def _count_by_name(
+    hosts: Iterable[PageHost], parts: Sequence[GroupPart], list_part_names: Callable[[GroupPart], Iterable[str]]
+) -> dict[str, StateCounts]:
     """Hosts by the worst state of what each lists under a name. Many hosts list the same, which is worked out once."""
-    names = [list(names_of(part)) for part in parts]
+    names = [list(list_part_names(part)) for part in parts]
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for numbers, times in Counter(host.parts for host in hosts).items():
+    for numbers, host_count in Counter(host.parts for host in hosts).items():
         worst: dict[str, str] = {}
         for number in sorted(numbers, key=lambda number: STATES.index(parts[number].state)):
             for name in names[number]:
                 worst.setdefault(name, parts[number].state)
         for name, state in worst.items():
-            counts[name][state] += times
-    return _worst_first(counts)
+            counts[name][state] += host_count
+    return _sort_worst_first(counts)
 
 
-def _missing(
-    hosts: Iterable[Host], parts: Sequence[GroupPart], names_of: Callable[[GroupPart], Iterable[str]]
-) -> Sequence[Missing]:
+def _list_missing(
+    hosts: Iterable[PageHost], parts: Sequence[GroupPart], list_part_names: Callable[[GroupPart], Iterable[str]]
+) -> Sequence[MissingNames]:
     """What is not in effect, with names that have the same controls and hosts put together; those of most names first.
     What was found is apart: that is what somebody has, and not what is missing.
     """
-    controls: defaultdict[str, set[str]] = defaultdict(set)
+    controls_by_name: defaultdict[str, set[str]] = defaultdict(set)
 
-    def open_names(part: GroupPart) -> list[str]:
-        names = list(names_of(part)) if part.state in OPEN_STATES and not part.evidence else []
+    def list_open_names(part: GroupPart) -> list[str]:
+        names = list(list_part_names(part)) if part.state in OPEN_STATES and not part.evidence else []
         for name in names:
-            controls[name].add(part.control)
+            controls_by_name[name].add(part.control)
         return names
 
-    alike: defaultdict[tuple[tuple[str, ...], tuple[tuple[str, int], ...]], list[str]] = defaultdict(list)
-    for name, counts in _by(hosts, parts, open_names).items():
-        alike[tuple(sorted(controls[name], key=_place)), tuple(sorted(counts.items()))].append(name)
-    found = [Missing(of, tuple(sorted(names, key=natural)), dict(counts)) for (of, counts), names in alike.items()]
-    return sorted(found, key=lambda one: (-len(one.names), one.names))
+    names_by_scope: defaultdict[tuple[tuple[str, ...], tuple[tuple[str, int], ...]], list[str]] = defaultdict(list)
+    for name, counts in _count_by_name(hosts, parts, list_open_names).items():
+        names_by_scope[tuple(sorted(controls_by_name[name], key=_rank_control)), tuple(sorted(counts.items()))].append(
+            name
+        )
+    missing_names = [
+        MissingNames(sorted_controls, tuple(sorted(names, key=make_natural_key)), dict(counts))
+        for (sorted_controls, counts), names in names_by_scope.items()
+    ]
+    return sorted(missing_names, key=lambda missing: (-len(missing.names), missing.names))
 
 
-def _place(control: str) -> tuple[int, str]:
+def _rank_control(control: str) -> tuple[int, str]:
     return (CONTROLS.index(control) if control in CONTROLS else len(CONTROLS), control)
 
 
-def _attempts(hosts: Iterable[Host]) -> dict[str, tuple[int, int]]:
-    times: Counter[str] = Counter()
-    places: Counter[str] = Counter()
+def _count_attempts(hosts: Iterable[PageHost]) -> dict[str, tuple[int, int]]:
+    attempt_counts: Counter[str] = Counter()
+    host_counts: Counter[str] = Counter()
     for host in hosts:
         for rule, count in host.record.get("attempts", {}).items():
-            times[rule] += count
-            places[rule] += 1
-    return {rule: (count, places[rule]) for rule, count in sorted(times.items(), key=lambda item: (-item[1], item[0]))}
+            attempt_counts[rule] += count
+            host_counts[rule] += 1
+    return {
+        rule: (count, host_counts[rule])
+        for rule, count in sorted(attempt_counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    }
 
 
-def _services(part: GroupPart, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
+def _list_services(part: GroupPart, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
     names = [rules[number]["rule"] for number in part.rules]
     return [name.partition("/")[2] or name for name in names if name not in settings]
 
 
-def _settings(part: GroupPart, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
-    return [name for number in part.rules if (name := rules[number]["rule"]) in settings]
+def _list_settings(part: GroupPart, rules: Sequence[RuleRecord], setting_rules: Collection[str]) -> list[str]:
+    return [name for number in part.rules if (name := rules[number]["rule"]) in setting_rules]
 
 
-def _worst_first(counts: Mapping[str, Counts]) -> dict[str, Counts]:
-    def badness(name: str) -> tuple[object, ...]:
-        return (*(-counts[name].get(state, 0) for state in STATES[:4]), natural(name))
+def _sort_worst_first(counts: Mapping[str, StateCounts]) -> dict[str, StateCounts]:
+    def rank_badness(name: str) -> tuple[object, ...]:
+        return (*(-counts[name].get(state, 0) for state in STATES[:4]), make_natural_key(name))
 
-    return {name: counts[name] for name in sorted(counts, key=badness)}
+    return {name: counts[name] for name in sorted(counts, key=rank_badness)}

@@ -8,34 +8,34 @@ from typing import NamedTuple
 from ....model.finding import NOT_APPLICABLE, STATES
 from ..evaluation.groups import AUDITED_SUFFIX
 from ..evaluation.modes import AUDIT
-from ..text.wording import counted, in_words
-from .bars import Piece, bar
-from .breakdown import Breakdown, Counts, Missing
+from ..text.wording import format_count, format_key
+from .bars import BarPiece, make_bar
+from .breakdown import FleetBreakdown, MissingNames, StateCounts
 
 NO_DEPARTMENT = "no department"
 
 
-class Row(NamedTuple):
+class CountRow(NamedTuple):
     """The hosts under one name, by state: as a bar, and in words."""
 
     name: str  # "" for hosts of no department
     shown: str
-    bar: Sequence[Piece]
+    bar: Sequence[BarPiece]
     words: str
     note: str
 
 
-class Table(NamedTuple):
+class CountTable(NamedTuple):
     """One way to count them. `kind` is what the script filters by: department, control or service."""
 
     kind: str
     column: str
     heading: str
     note: str
-    rows: Sequence[Row]
+    rows: Sequence[CountRow]
 
 
-class Gap(NamedTuple):
+class MissingRow(NamedTuple):
     """What the same controls lack on as many hosts."""
 
     controls: str
@@ -44,59 +44,82 @@ class Gap(NamedTuple):
     names: Sequence[str]
 
 
-class Gaps(NamedTuple):
+class MissingTable(NamedTuple):
     """What is missing, without a bar: it is as much for everything before the first enforcing run."""
 
     heading: str
     note: str
-    rows: Sequence[Gap]
+    rows: Sequence[MissingRow]
 
 
-def tables(breakdown: Breakdown, controls: Mapping[str, Mapping[str, object]]) -> Sequence[Table]:
+def make_count_tables(breakdown: FleetBreakdown, controls: Mapping[str, Mapping[str, object]]) -> Sequence[CountTable]:
     """The tables whose rows differ, of several hosts. What one host has, and what is the same for all rows, is said
     above. `controls` are the report's, by mode.
     """
-    audited = {name for name, modes in controls.items() if modes.keys() == {AUDIT}}
-    wrong = "Hosts with a rule that is not compliant."
-    kinds = (
-        ("department", "Department", "By department", "", breakdown.departments),
-        ("control", "Control", "By control", wrong, breakdown.controls),
-        ("service", "Service", "Services found", "Hosts on which something of the service was found.", breakdown.found),
+    audited_controls = {name for name, modes in controls.items() if modes.keys() == {AUDIT}}
+    control_note = "Hosts with a rule that is not compliant."
+    table_kinds = (
+        ("department", "Department", "By department", "", breakdown.department_counts),
+        ("control", "Control", "By control", control_note, breakdown.control_counts),
+        (
+            "service",
+            "Service",
+            "Services found",
+            "Hosts on which something of the service was found.",
+            breakdown.found_counts,
+        ),
     )
-    found = []
-    for kind, column, heading, note, counts in kinds:
-        rows = [_row(name, of, AUDITED_SUFFIX * (kind == "control" and name in audited)) for name, of in counts.items()]
-        found.append(Table(kind, column, heading, note, rows))
-    return [one for one in found if len(breakdown.hosts) > 1 and _distinguishes(one)]
+    count_tables = []
+    for kind, column, heading, note, counts in table_kinds:
+        rows = [
+            _make_count_row(name, state_counts, AUDITED_SUFFIX * (kind == "control" and name in audited_controls))
+            for name, state_counts in counts.items()
+        ]
+        count_tables.append(CountTable(kind, column, heading, note, rows))
+    return [
+        count_table for count_table in count_tables if len(breakdown.hosts) > 1 and _has_different_rows(count_table)
+    ]
 
 
-def _distinguishes(table: Table) -> bool:
+def _has_different_rows(table: CountTable) -> bool:
     """Whether rows differ; which services were found differs by itself."""
     return len(table.rows if table.kind == "service" else {(row.words, row.note) for row in table.rows}) > 1
 
 
-def gaps(breakdown: Breakdown) -> Sequence[Gaps]:
+def make_missing_tables(breakdown: FleetBreakdown) -> Sequence[MissingTable]:
     """What is not in effect on some of several hosts: services that are not blocked, and settings."""
-    services = "What blocks them is missing there, or could not be checked. It does not mean that somebody has them."
-    kinds = (
-        ("Services not blocked yet", services, "service", breakdown.unblocked),
-        ("Settings not in effect", "They are missing there, or could not be checked.", "setting", breakdown.unset),
+    service_note = (
+        "What blocks them is missing there, or could not be checked. It does not mean that somebody has them."
+    )
+    table_kinds = (
+        ("Services not blocked yet", service_note, "service", breakdown.unblocked_services),
+        (
+            "Settings not in effect",
+            "They are missing there, or could not be checked.",
+            "setting",
+            breakdown.unset_settings,
+        ),
     )
     return [
-        Gaps(heading, note, [_gap(one, noun) for one in missing])
-        for heading, note, noun, missing in kinds
-        if missing and len(breakdown.hosts) > 1
+        MissingTable(heading, note, [_make_missing_row(missing_names, noun) for missing_names in missing_list])
+        for heading, note, noun, missing_list in table_kinds
+        if missing_list and len(breakdown.hosts) > 1
     ]
 
 
-def _gap(one: Missing, noun: str) -> Gap:
-    return Gap(", ".join(one.controls), counted(len(one.names), noun), _words(one.hosts), one.names)
+def _make_missing_row(missing: MissingNames, noun: str) -> MissingRow:
+    return MissingRow(
+        ", ".join(missing.controls),
+        format_count(len(missing.names), noun),
+        _describe_counts(missing.hosts),
+        missing.names,
+    )
 
 
-def _row(name: str, counts: Counts, note: str) -> Row:
-    shown = {state: count for state, count in counts.items() if state != NOT_APPLICABLE or len(counts) == 1}
-    return Row(name, name or NO_DEPARTMENT, bar(shown), _words(counts), note)
+def _make_count_row(name: str, counts: StateCounts, note: str) -> CountRow:
+    shown_counts = {state: count for state, count in counts.items() if state != NOT_APPLICABLE or len(counts) == 1}
+    return CountRow(name, name or NO_DEPARTMENT, make_bar(shown_counts), _describe_counts(counts), note)
 
 
-def _words(counts: Counts) -> str:
-    return ", ".join(f"{counts[state]:,} {in_words(state)}" for state in STATES if counts.get(state))
+def _describe_counts(counts: StateCounts) -> str:
+    return ", ".join(f"{counts[state]:,} {format_key(state)}" for state in STATES if counts.get(state))

@@ -21,132 +21,166 @@ from ....model.finding import STATES, Finding
 from ....model.types.record import ControlRecord, RuleRecord
 from ..evaluation.groups import FindingGroup, GroupPart
 from ..evaluation.modes import AUDIT, ENFORCE, OFF
-from ..text.wording import clean, host_label, in_words
-from .breakdown import Breakdown, Host
-from .since_last_run import sentence
+from ..text.wording import clean_text, format_key, make_host_label
+from .breakdown import FleetBreakdown, PageHost
+from .since_last_run import describe_remark
 
 # How much evidence the page carries, in characters; beyond it a rule stands there without its findings.
-MOST_EVIDENCE = 8_000_000
-MODES = {ENFORCE: "enforced", AUDIT: "only audited"}
-MOST_EVENTS = 50  # between two runs, of one host
-MOST_ATTEMPTS = 10  # rules of a host of which it says how often they refused something
+MAX_EVIDENCE_CHARACTERS = 8_000_000
+MODE_TEXTS = {ENFORCE: "enforced", AUDIT: "only audited"}
+MAX_HOST_REMARKS = 50  # between two runs, of one host
+MAX_HOST_ATTEMPTS = 10  # rules of a host of which it says how often they refused something
 
 
-class Texts:
+class NumberedTexts:
     """Texts, each once."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
 
-    def number(self, value: object) -> int:
+    def assign_text_number(self, content: object) -> int:
         """The number of a text, cleaned; -1 for none."""
-        if value is None or value == "":
+        if content is None or content == "":
             return -1
-        return self.numbers.setdefault(clean(value), len(self.numbers))
+        return self.numbers.setdefault(clean_text(content), len(self.numbers))
 
 
-class Lists:
+class NumberedLists:
     """Lists of numbers, each once."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[int, ...], int] = {}
 
-    def number(self, values: Iterable[int]) -> int:
+    def assign_list_number(self, numbers: Iterable[int]) -> int:
         """The number of a list; -1 for an empty one."""
-        key = tuple(values)
+        key = tuple(numbers)
         return self.numbers.setdefault(key, len(self.numbers)) if key else -1
 
 
-def script_data(breakdown: Breakdown, finished: str, most: int = MOST_EVIDENCE) -> Iterator[str]:
+def generate_script_data(
+    breakdown: FleetBreakdown, finished: str, max_characters: int = MAX_EVIDENCE_CHARACTERS
+) -> Iterator[str]:
     """The data, piece by piece, safe inside a `script` element."""
-    texts, findings = Texts(), Lists()
+    texts, findings = NumberedTexts(), NumberedLists()
     departments: dict[str, int] = {}
-    lists = {"platforms": Lists(), "errors": Lists(), "actions": Lists(), "controls": Lists()}
-    rules = list(_rules(breakdown.rules, texts, findings, most, breakdown.settings))
-    parts = [_part(part, texts) for part in breakdown.parts]
-    yield '{"states":' + _json(STATES)
-    yield ',\n"finished":' + _json(clean(finished))
-    yield ',\n"fields":' + _json(Finding._fields)
-    yield ',\n"rules":' + _json(rules)
-    yield ',\n"parts":' + _json(parts)
-    yield ',\n"groups":' + _json([_title(group) for group in breakdown.groups])
+    numbered_lists = {
+        "platforms": NumberedLists(),
+        "errors": NumberedLists(),
+        "actions": NumberedLists(),
+        "controls": NumberedLists(),
+    }
+    rules = list(_encode_rules(breakdown.rules, texts, findings, max_characters, breakdown.setting_rules))
+    parts = [_encode_part(part, texts) for part in breakdown.parts]
+    yield '{"states":' + _encode_script_json(STATES)
+    yield ',\n"finished":' + _encode_script_json(clean_text(finished))
+    yield ',\n"fields":' + _encode_script_json(Finding._fields)
+    yield ',\n"rules":' + _encode_script_json(rules)
+    yield ',\n"parts":' + _encode_script_json(parts)
+    yield ',\n"groups":' + _encode_script_json([_make_group_title(group) for group in breakdown.groups])
     yield ',\n"hosts":['
     for number, host in enumerate(breakdown.hosts):
-        yield (",\n" if number else "\n") + _json(_host(host, texts, departments, lists))
+        yield (",\n" if number else "\n") + _encode_script_json(_encode_host(host, texts, departments, numbered_lists))
     yield "]"
-    for name, numbered in lists.items():
-        yield f',\n"{name}":' + _json(list(numbered.numbers))
-    yield ',\n"departments":' + _json(list(departments))
-    yield ',\n"findings":' + _json(list(findings.numbers))
-    yield ',\n"texts":' + _json(list(texts.numbers))
+    for name, numbered_list in numbered_lists.items():
+        yield f',\n"{name}":' + _encode_script_json(list(numbered_list.numbers))
+    yield ',\n"departments":' + _encode_script_json(list(departments))
+    yield ',\n"findings":' + _encode_script_json(list(findings.numbers))
+    yield ',\n"texts":' + _encode_script_json(list(texts.numbers))
     yield "}"
 
 
-def _json(value: object) -> str:
+def _encode_script_json(content: object) -> str:
     """JSON without the characters that end a `script` element or begin a comment in one."""
-    plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    json_text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    return json_text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _rules(
-    rules: Iterable[RuleRecord], texts: Texts, findings: Lists, most: int, settings: Collection[str]
+def _encode_rules(
+    rules: Iterable[RuleRecord],
+    texts: NumberedTexts,
+    findings: NumberedLists,
+    max_characters: int,
+    setting_rules: Collection[str],
 ) -> Iterator[list[object]]:
-    spent = 0
+    character_count = 0
     for rule in rules:
-        spent += sum(len(str(value)) for finding in rule["findings"] for value in finding.values() if value)
-        found: list[int] | None = None
-        if spent <= most:
-            found = [findings.number(texts.number(f.get(key)) for key in Finding._fields) for f in rule["findings"]]
-        waiver, reason = texts.number(rule["waiver"]), texts.number(rule["reason"])
-        name, state = texts.number(rule["rule"]), STATES.index(rule["state"])
-        yield [name, state, waiver, reason, found, int(rule["rule"] in settings)]
+        character_count += sum(
+            len(str(field_value)) for finding in rule["findings"] for field_value in finding.values() if field_value
+        )
+        finding_numbers: list[int] | None = None
+        if character_count <= max_characters:
+            finding_numbers = [
+                findings.assign_list_number(texts.assign_text_number(finding.get(key)) for key in Finding._fields)
+                for finding in rule["findings"]
+            ]
+        waiver, reason = texts.assign_text_number(rule["waiver"]), texts.assign_text_number(rule["reason"])
+        name, state = texts.assign_text_number(rule["rule"]), STATES.index(rule["state"])
+        yield [name, state, waiver, reason, finding_numbers, int(rule["rule"] in setting_rules)]
 
 
-def _part(part: GroupPart, texts: Texts) -> list[object]:
+def _encode_part(part: GroupPart, texts: NumberedTexts) -> list[object]:
     group = -1 if part.group is None else part.group
-    return [texts.number(part.control), STATES.index(part.state), group, part.rules, int(part.is_audited)]
+    return [texts.assign_text_number(part.control), STATES.index(part.state), group, part.rules, int(part.is_audited)]
 
 
-def _title(group: FindingGroup) -> list[str]:
+def _make_group_title(group: FindingGroup) -> list[str]:
     """What a group is about, and why: as it is said of one host."""
     return [
-        clean(f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject),
-        clean(group.causes_text),
+        clean_text(f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject),
+        clean_text(group.causes_text),
     ]
 
 
-def _most(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(attempts.items(), key=lambda item: (-item[1], item[0]))[:MOST_ATTEMPTS]
+def _select_attempts(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(attempts.items(), key=lambda attempt: (-attempt[1], attempt[0]))[:MAX_HOST_ATTEMPTS]
 
 
-def _controls(controls: Mapping[str, ControlRecord]) -> Iterator[tuple[str, str]]:
+def _describe_controls(controls: Mapping[str, ControlRecord]) -> Iterator[tuple[str, str]]:
     """What of each control is done on the host, and how it stands, in words."""
     for name, control in controls.items():
         if mode := control.get("mode"):
-            state = in_words(control.get("state") or "not checked in this run")
-            yield name, mode if mode == OFF else f"{MODES[mode]}: {state}"
+            state = format_key(control.get("state") or "not checked in this run")
+            yield name, mode if mode == OFF else f"{MODE_TEXTS[mode]}: {state}"
 
 
-def _host(host: Host, texts: Texts, departments: dict[str, int], lists: Mapping[str, Lists]) -> list[object]:
+def _encode_host(
+    host: PageHost, texts: NumberedTexts, departments: dict[str, int], numbered_lists: Mapping[str, NumberedLists]
+) -> list[object]:
     record, actions = host.record, host.record.get("actions", ())
     row: list[object] = [
-        host_label(host.name),
+        make_host_label(host.name),
         STATES.index(host.state),
         host.parts,
-        [departments.setdefault(clean(name), len(departments)) for name in host.departments],
-        lists["platforms"].number(texts.number(item) for pair in record["platform"].items() for item in pair),
-        texts.number(record["checked_at"]),
-        texts.number(record.get("reason")),
+        [departments.setdefault(clean_text(name), len(departments)) for name in host.departments],
+        numbered_lists["platforms"].assign_list_number(
+            texts.assign_text_number(number) for pair in record["platform"].items() for number in pair
+        ),
+        texts.assign_text_number(record["checked_at"]),
+        texts.assign_text_number(record.get("reason")),
         record["rules_evaluated"],
         record["rules_not_applicable"],
-        texts.number(record["plan"]),
+        texts.assign_text_number(record["plan"]),
         -1 if record["duration_ms"] is None else record["duration_ms"],
-        lists["errors"].number(texts.number(text) for e in record["errors"] for text in (e["control"], e["message"])),
-        lists["actions"].number(texts.number(text) for a in actions for text in (a["control"], a["action"])),
-        {number: texts.number(when) for number, when in host.since.items()},
-        [item for rule, times in _most(record.get("attempts", {})) for item in (texts.number(rule), times)],
-        lists["controls"].number(texts.number(item) for pair in _controls(record.get("controls", {})) for item in pair),
-        [texts.number(sentence(one)) for one in host.remarks[:MOST_EVENTS]],
+        numbered_lists["errors"].assign_list_number(
+            texts.assign_text_number(text)
+            for error in record["errors"]
+            for text in (error["control"], error["message"])
+        ),
+        numbered_lists["actions"].assign_list_number(
+            texts.assign_text_number(text) for action in actions for text in (action["control"], action["action"])
+        ),
+        {number: texts.assign_text_number(start_time) for number, start_time in host.start_times.items()},
+        [
+            number
+            for rule, attempt_count in _select_attempts(record.get("attempts", {}))
+            for number in (texts.assign_text_number(rule), attempt_count)
+        ],
+        numbered_lists["controls"].assign_list_number(
+            texts.assign_text_number(number)
+            for pair in _describe_controls(record.get("controls", {}))
+            for number in pair
+        ),
+        [texts.assign_text_number(describe_remark(remark)) for remark in host.remarks[:MAX_HOST_REMARKS]],
     ]
     while row[-1] in (-1, {}, []):
         row.pop()

@@ -13,17 +13,21 @@ from ....base.duration import parse_moment
 from ....model.finding import NOT_APPLICABLE, OPEN_STATES, WAIVED
 from ....model.types.history import PastRun
 from ....wire.replies.shapes import truncate_text
-from ..text.wording import counted, in_words
+from ..text.wording import format_count, format_key
 
-DAYS = 90
-STEP = 8  # units of the drawing that a day has
-HEIGHT, FOOT, ROOM = 120, 7, 6  # of the drawing; of the foot of a day with a run; above the highest column
-LINE = 90  # characters of what runs left out
-LEAST = 1.5  # a single host in thousands is still to be seen
-RAN, MET = "ran", "compliant"  # the foot of a day: a run ended; and every host met the ban
+TREND_DAYS = 90
+DAY_WIDTH = 8  # units of the drawing that a day has
+DRAWING_HEIGHT, FOOT_HEIGHT, TOP_MARGIN = (
+    120,
+    7,
+    6,
+)  # of the drawing; of the foot of a day with a run; above the highest column
+MAX_PART_LENGTH = 90  # characters of what runs left out
+MIN_PIECE_HEIGHT = 1.5  # a single host in thousands is still to be seen
+RAN_CLASS, COMPLIANT_CLASS = "ran", "compliant"  # the foot of a day: a run ended; and every host met the ban
 
 
-class Piece(NamedTuple):
+class DayPiece(NamedTuple):
     """The hosts in one state."""
 
     state: str
@@ -31,79 +35,86 @@ class Piece(NamedTuple):
     height: float
 
 
-class Day(NamedTuple):
+class TrendDay(NamedTuple):
     """A day with a run."""
 
     x: int
     words: str
-    pieces: Sequence[Piece]  # from the foot upwards, the worst first
+    pieces: Sequence[DayPiece]  # from the foot upwards, the worst first
     foot: str
 
 
-class Picture(NamedTuple):
+class TrendPicture(NamedTuple):
     """The days, and the same in words."""
 
-    days: Sequence[Day]
+    days: Sequence[TrendDay]
     title: str
     lines: Sequence[str]  # each short enough for the width of the file
     ends: tuple[str, str]
-    width: int = DAYS * STEP
-    height: int = HEIGHT
+    width: int = TREND_DAYS * DAY_WIDTH
+    height: int = DRAWING_HEIGHT
 
 
-def picture(runs: Sequence[PastRun], finished: str, part: str = "") -> Picture | None:
+def make_days_picture(runs: Sequence[PastRun], finished: str, left_out_text: str = "") -> TrendPicture | None:
     """The days up to the one on which a run had `finished`. `runs` are the last one of each day; nothing for less than
-    two of them. `part` says what these runs left out, "" where they are over the whole.
+    two of them. `left_out_text` says what these runs left out, "" where they are over the whole.
     """
     if len(runs) < 2:
         return None  # and the time of a run without a history is not read
-    last = parse_moment(finished).date()
-    placed = [(DAYS - 1 - (last - parse_moment(run["finished"]).date()).days, run) for run in runs]
-    shown = [(place, run) for place, run in placed if 0 <= place < DAYS]
-    if not shown:
+    last_date = parse_moment(finished).date()
+    numbered_runs = [(TREND_DAYS - 1 - (last_date - parse_moment(run["finished"]).date()).days, run) for run in runs]
+    shown_runs = [(day_number, run) for day_number, run in numbered_runs if 0 <= day_number < TREND_DAYS]
+    if not shown_runs:
         return None
-    most, when = max((_open(run), run["finished"][:10]) for _, run in shown)
-    days = [_day(place, run, max(most, 1)) for place, run in shown]
-    found = f"at most {most:,}, on {when}" if most else "none"
+    max_open, max_date = max((_count_open_hosts(run), run["finished"][:10]) for _, run in shown_runs)
+    days = [_make_day(day_number, run, max(max_open, 1)) for day_number, run in shown_runs]
+    open_text = f"at most {max_open:,}, on {max_date}" if max_open else "none"
     lines = [
-        f"{len(days)} days have a run. Not meeting the ban on these: {found}.",
+        f"{len(days)} days have a run. Not meeting the ban on these: {open_text}.",
         f"The last is {days[-1].words}.",
-        *([f"Runs like this one: {truncate_text(part, LINE)}."] if part else []),
+        *([f"Runs like this one: {truncate_text(left_out_text, MAX_PART_LENGTH)}."] if left_out_text else []),
     ]
-    title = f"Hosts that do not meet the ban, in the {DAYS} days to {last}"
-    return Picture(days, title, lines, (str(last - datetime.timedelta(days=DAYS - 1)), str(last)))
+    title = f"Hosts that do not meet the ban, in the {TREND_DAYS} days to {last_date}"
+    return TrendPicture(days, title, lines, (str(last_date - datetime.timedelta(days=TREND_DAYS - 1)), str(last_date)))
 
 
-def svg(drawn: Picture) -> str:
+def render_svg(trend_picture: TrendPicture) -> str:
     """The picture as a file that needs nothing else."""
-    from .rendering import render  # as in document.py
+    from .rendering import render_template  # as in document.py
 
-    return "".join(render("days.svg.j2", picture=drawn))
+    return "".join(render_template("days.svg.j2", picture=trend_picture))
 
 
-def _day(place: int, run: PastRun, most: int) -> Day:
-    at, pieces = float(HEIGHT - FOOT), []
+def _make_day(day_number: int, run: PastRun, max_open: int) -> TrendDay:
+    y_position, pieces = float(DRAWING_HEIGHT - FOOT_HEIGHT), []
     for state in OPEN_STATES:
         if count := run["hosts"].get(state, 0):
-            height = max(count * (HEIGHT - FOOT - ROOM) / most, LEAST)
-            at -= height
-            pieces.append(Piece(state, at, height))
-    words, met = _words(run)
-    return Day(place * STEP, f"{run['finished'][:10]}: {words}", pieces, MET if met else RAN)
+            height = max(count * (DRAWING_HEIGHT - FOOT_HEIGHT - TOP_MARGIN) / max_open, MIN_PIECE_HEIGHT)
+            y_position -= height
+            pieces.append(DayPiece(state, y_position, height))
+    day_text, is_compliant = _describe_run(run)
+    return TrendDay(
+        day_number * DAY_WIDTH,
+        f"{run['finished'][:10]}: {day_text}",
+        pieces,
+        COMPLIANT_CLASS if is_compliant else RAN_CLASS,
+    )
 
 
-def _words(run: PastRun) -> tuple[str, bool]:
+def _describe_run(run: PastRun) -> tuple[str, bool]:
     """What a run found, and whether every host met the ban."""
-    counts = {state: count for state, count in run["hosts"].items() if count}
-    hosts = sum(counts.values())
-    wrong = ", ".join(f"{counts[state]:,} {in_words(state)}" for state in OPEN_STATES if state in counts)
-    if wrong:
-        return f"{wrong}, of {counted(hosts, 'host')}", False
-    if hosts == counts.get(NOT_APPLICABLE, 0):  # nothing evaluated is no success
+    state_counts = {state: count for state, count in run["hosts"].items() if count}
+    host_count = sum(state_counts.values())
+    open_text = ", ".join(
+        f"{state_counts[state]:,} {format_key(state)}" for state in OPEN_STATES if state in state_counts
+    )
+    if open_text:
+        return f"{open_text}, of {format_count(host_count, 'host')}", False
+    if host_count == state_counts.get(NOT_APPLICABLE, 0):  # nothing evaluated is no success
         return "nothing applied to any host", False
-    waived = f", {counts[WAIVED]:,} by waivers" if WAIVED in counts else ""
-    return f"every host met the ban ({counted(hosts, 'host')}{waived})", True
+    waived_text = f", {state_counts[WAIVED]:,} by waivers" if WAIVED in state_counts else ""
+    return f"every host met the ban ({format_count(host_count, 'host')}{waived_text})", True
 
 
-def _open(run: PastRun) -> int:
+def _count_open_hosts(run: PastRun) -> int:
     return sum(run["hosts"].get(state, 0) for state in OPEN_STATES)

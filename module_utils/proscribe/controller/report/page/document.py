@@ -18,21 +18,21 @@ from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
 from ..evaluation.scope import describe_restrictions
 from . import counts, facts, findings, headline, hosts, since_last_run, waivers
-from .breakdown import Since, break_down
-from .data import script_data
-from .days import picture
-from .trend import COLUMNS, numbers, until
+from .breakdown import StartTimes, summarise_fleet
+from .data import generate_script_data
+from .days import make_days_picture
+from .trend import TABLE_COLUMNS, select_runs_until, select_table_runs
 
 SCRIPTS = ("data", "dom", "address", "choose", "list", "panel", "start")
 
 
-def page(
+def render_page(
     report: FleetReport,
     records: Iterable[HostRecord],
     *,
     trend: Sequence[PastRun] = (),
     days: Sequence[PastRun] = (),
-    since: Since | None = None,
+    since: StartTimes | None = None,
     directory: str = "",
 ) -> Iterator[str]:
     """The page, piece by piece. `records` are read once, and none is kept.
@@ -41,61 +41,61 @@ def page(
     rule has been broken on a host: {(host, rule): UTC time}. `directory` is where the report will be, for commands that
     name a file of it.
     """
-    from .rendering import render  # Jinja2 costs nothing where no page is written
+    from .rendering import render_template  # Jinja2 costs nothing where no page is written
 
     run, finished = report["run"], str(report["run"]["finished"])
-    settings = {rule["rule"] for rule in report["rules"] if rule.get("kind") == "setting"}
-    breakdown = break_down(records, report.get("departments") or {}, since or {}, finished, settings)
-    runs = until(trend, run["id"])
-    style, script = _static("style.css"), _script()
-    yield from render(
+    setting_rules = {rule["rule"] for rule in report["rules"] if rule.get("kind") == "setting"}
+    breakdown = summarise_fleet(records, report.get("departments") or {}, since or {}, finished, setting_rules)
+    runs = select_runs_until(trend, run["id"])
+    style, script = _read_static_file("style.css"), _join_scripts()
+    yield from render_template(
         "page.html.j2",
-        policy=_policy(style, script),
+        policy=_make_content_policy(style, script),
         style=style,
         script=script,
-        header=headline.header(report, runs),
-        found=findings.found(breakdown, finished, report["waivers"]),
-        new=findings.new(report),
-        steps=facts.suggestions(report, breakdown, directory),
-        tables=counts.tables(breakdown, report["summary"].get("controls") or {}),
-        gaps=counts.gaps(breakdown),
-        hosts=hosts.hosts(breakdown),
-        lifted=findings.lifted(report),
-        not_served=findings.not_served(report),
-        unexpected=findings.unexpected(report),
-        attempts=findings.attempts(breakdown),
-        happened=since_last_run.happened(report, breakdown),
-        requests=since_last_run.requests(report, breakdown),
-        waivers=waivers.waivers(report["waivers"], finished),
-        upcoming=facts.upcoming(report["upcoming"]),
-        points=facts.points(report),
-        unknown_rules=facts.unknown_rules(report),
-        warnings=facts.warnings(report),
-        picture=picture(days, finished, "; ".join(describe_restrictions(run))),
-        runs=numbers(runs),
-        run_columns=COLUMNS,
-        run_facts=facts.run_facts(report),
+        header=headline.make_header(report, runs),
+        found=findings.make_finding_table(breakdown, finished, report["waivers"]),
+        new=findings.make_new_listing(report),
+        steps=facts.make_suggestions(report, breakdown, directory),
+        tables=counts.make_count_tables(breakdown, report["summary"].get("controls") or {}),
+        gaps=counts.make_missing_tables(breakdown),
+        hosts=hosts.make_host_section(breakdown),
+        lifted=findings.make_lifted_listing(report),
+        not_served=findings.make_unserved_listing(report),
+        unexpected=findings.make_unexpected_listing(report),
+        attempts=findings.make_attempts_listing(breakdown),
+        happened=since_last_run.make_remark_listing(report, breakdown),
+        requests=since_last_run.make_request_listing(report, breakdown),
+        waivers=waivers.make_waiver_panels(report["waivers"], finished),
+        upcoming=facts.make_upcoming_listing(report["upcoming"]),
+        points=facts.make_points_listing(report),
+        unknown_rules=facts.make_unknown_rules_listing(report),
+        warnings=facts.list_run_warnings(report),
+        picture=make_days_picture(days, finished, "; ".join(describe_restrictions(run))),
+        runs=select_table_runs(runs),
+        run_columns=TABLE_COLUMNS,
+        run_facts=facts.list_run_facts(report),
         department=report.get("department"),
-        data=script_data(breakdown, finished),
+        data=generate_script_data(breakdown, finished),
     )
 
 
-def _policy(style: str, script: str) -> str:
+def _make_content_policy(style: str, script: str) -> str:
     """What a browser is to let the page do: nothing but its own style and script."""
-    sources = f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+    sources = f"style-src '{_hash_source(style)}'; script-src '{_hash_source(script)}'"
     return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
 
 
 @cache
-def _script() -> str:
+def _join_scripts() -> str:
     """The scripts as one, whose names nobody outside sees."""
-    return "(() => {\n" + "".join(_static(f"script/{name}.js") for name in SCRIPTS) + "})();\n"
+    return "(() => {\n" + "".join(_read_static_file(f"script/{name}.js") for name in SCRIPTS) + "})();\n"
 
 
-def _static(name: str) -> str:
+def _read_static_file(file_name: str) -> str:
     """A file that goes into the page as it is."""
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+    return (Path(__file__).parent / file_name).read_text(encoding="utf-8")
 
 
-def _hash(content: str) -> str:
+def _hash_source(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

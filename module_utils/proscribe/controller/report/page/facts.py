@@ -11,102 +11,103 @@ from ....model.types.run import UpcomingRestriction
 from ..evaluation.advice import propose_next_steps
 from ..evaluation.modes import describe_unenforced_controls
 from ..evaluation.scope import describe_interruption, describe_restrictions
-from ..text.command import Suggestion
-from ..text.points import fetched, name_of, points_of, written
-from ..text.wording import counted, in_words, moment, nothing_known
-from .breakdown import Breakdown
-from .listings import Listing
+from ..text.command import CommandSuggestion
+from ..text.points import describe_fetches, describe_writing, format_point_name, sort_points
+from ..text.wording import format_count, format_key, format_readable_time, group_unsearchable_services
+from .breakdown import FleetBreakdown
+from .listings import TableListing
 
 
-def suggestions(report: FleetReport, breakdown: Breakdown, directory: str) -> Sequence[Suggestion]:
+def make_suggestions(report: FleetReport, breakdown: FleetBreakdown, directory: str) -> Sequence[CommandSuggestion]:
     """What to do, with the commands to type; `directory` is where the report will be, "" if that is not known."""
     records: list[HostRecord] = [
-        {**host.record, "rules": list(_rules(breakdown, host.parts))} for host in breakdown.hosts
+        {**host.record, "rules": list(_list_unknown_rules(breakdown, host.parts))} for host in breakdown.hosts
     ]
     return propose_next_steps(report, records, directory)
 
 
-def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[RuleRecord]:
+def _list_unknown_rules(breakdown: FleetBreakdown, parts: Sequence[int]) -> Iterator[RuleRecord]:
     """The rules that could not be seen, of which the advice wants to know why."""
     for part in (breakdown.parts[number] for number in parts):
         if part.state == UNKNOWN:
             yield from (breakdown.rules[number] for number in part.rules)
 
 
-def upcoming(items: Sequence[UpcomingRestriction]) -> Listing | None:
+def make_upcoming_listing(announcements: Sequence[UpcomingRestriction]) -> TableListing | None:
     """What is announced, by day."""
     days: dict[str, set[str]] = {}
-    for item in items:
-        days.setdefault(item["effective_from"], set()).add(item["service"])
+    for announcement in announcements:
+        days.setdefault(announcement["effective_from"], set()).add(announcement["service"])
     rows = [(f"from {day}", ", ".join(sorted(services))) for day, services in sorted(days.items())]
     columns = (("what", "Day"), ("", "Services that will be restricted"))
-    return Listing("upcoming", "Upcoming", "Upcoming", columns, rows, few=len(rows)) if rows else None
+    return TableListing("upcoming", "Upcoming", "Upcoming", columns, rows, few=len(rows)) if rows else None
 
 
-def points(report: FleetReport) -> Listing | None:
+def make_points_listing(report: FleetReport) -> TableListing | None:
     """The exports that enforcement points are fed with, worst first."""
     rows = [
         (
-            one["directory"],
-            name_of(one),
-            in_words(one["state"]),
-            "; ".join(one["why"]) or "as the plan of this run",
-            written(one),
-            fetched(one),
+            point["directory"],
+            format_point_name(point),
+            format_key(point["state"]),
+            "; ".join(point["why"]) or "as the plan of this run",
+            describe_writing(point),
+            describe_fetches(point),
         )
-        for one in points_of(report)
+        for point in sort_points(report)
     ]
     columns = (("what", "Directory"), ("", "Export"), ("", "State"), ("", "Why"), ("", "Written"), ("", "Fetched by"))
     note = "As this run found them. A scheduled run then writes again those that are not current."
     name = "Enforcement points"
-    return Listing("points", name, name, columns, rows, "export", note=note) if rows else None
+    return TableListing("points", name, name, columns, rows, "export", note=note) if rows else None
 
 
-def unknown_rules(report: FleetReport) -> Listing | None:
+def make_unknown_rules_listing(report: FleetReport) -> TableListing | None:
     """The services of which nothing is known to look for, by control."""
     rows = [
-        (control, counted(len(names), "service"), ", ".join(names)) for control, names in nothing_known(report).items()
+        (control, format_count(len(service_names), "service"), ", ".join(service_names))
+        for control, service_names in group_unsearchable_services(report).items()
     ]
     columns = (("what", "Control"), ("", "Services"), ("", "Which"))
     note = "The catalogue gives these controls nothing to look for, so they are not applicable to these services."
     heading = "Nothing known to look for"
-    return Listing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
+    return TableListing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
 
 
-def warnings(report: FleetReport) -> Sequence[str]:
+def list_run_warnings(report: FleetReport) -> Sequence[str]:
     """What went wrong beside the hosts, in sentences."""
-    why = describe_interruption(report)
-    return [*([f"this run was {why}"] if why else []), *report["warnings"]]
+    stop_reason = describe_interruption(report)
+    return [*([f"this run was {stop_reason}"] if stop_reason else []), *report["warnings"]]
 
 
-def run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
+def list_run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
     """The run: what an auditor asks of a record, by name. Over which hosts it was is not a department's to know."""
     run, summary, department = report["run"], report["summary"], report.get("department")
-    over = (
+    scope_facts = (
         ("Hosts of the runs", run.get("pattern") or "all"),
         ("Limit", run["limit"] or "none"),
         ("Left out", "; ".join(describe_restrictions(run))),
     )
-    facts = (
+    run_values = (
         ("Run", run["id"]),
         ("Mode", run["mode"]),
-        ("Started", moment(run["started"])),
-        ("Finished", moment(run["finished"])),
+        ("Started", format_readable_time(run["started"])),
+        ("Finished", format_readable_time(run["finished"])),
         ("Inventory", ", ".join(run["inventory"] or ())),
-        *((("Department", department["name"]),) if department else over),
+        *((("Department", department["name"]),) if department else scope_facts),
         ("Controls", ", ".join(run["controls"] or ())),
         (
             "Modes",
             "; ".join(describe_unenforced_controls(summary.get("controls") or {})) or "every control is enforced",
         ),
         ("Proscribe", run.get("version") or ""),
-        ("Catalogue", _catalogue(run)),
+        ("Catalogue", _describe_catalogue(run)),
         ("Expected hosts", f"{run['expected_hosts']:,}"),
     )
-    return [(name, value) for name, value in facts if value]
+    return [(name, fact_value) for name, fact_value in run_values if fact_value]
 
 
-def _catalogue(run: ReportRun) -> str:
+def _describe_catalogue(run: ReportRun) -> str:
     """The release of the catalogue, with its day, and the digest of its content."""
     release = run.get("catalog")
     version = f"{release['version']} of {release['released']}, " if release and release["version"] else ""

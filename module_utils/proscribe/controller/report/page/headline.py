@@ -12,86 +12,104 @@ from ....model.types.report import CountShare, FleetReport, ReportRun
 from ..evaluation import since_last_run
 from ..evaluation.modes import describe_unenforced_controls
 from ..evaluation.scope import count_left_out_hosts, describe_ban_effect, describe_department, describe_restrictions
-from ..text.wording import clean, counted, in_words, not_in_force
-from .bars import Piece, bar
-from .trend import Drawing, drawing
+from ..text.wording import clean_text, describe_idle_ban, format_count, format_key
+from .bars import BarPiece, make_bar
+from .trend import TrendDrawing, make_trend_drawing
 
 
-def title(report: FleetReport) -> str:
+def format_title(report: FleetReport) -> str:
     """The verdict in one sentence."""
     hosts = report["summary"]["hosts"]
-    expected = report["run"]["expected_hosts"]
-    apart = report["summary"].get("not_served") or 0
-    if not expected and apart:
+    expected_count = report["run"]["expected_hosts"]
+    not_served_count = report["summary"].get("not_served") or 0
+    if not expected_count and not_served_count:
         return "Proscribe serves none of these hosts"
-    if not expected:
+    if not expected_count:
         return "No host was selected"
-    bad = hosts[ERROR] + hosts[NONCOMPLIANT]
+    noncompliant_count = hosts[ERROR] + hosts[NONCOMPLIANT]
     if report.get("lifted"):
-        return _lifted(report, bad)
-    if expected == 1 and (bad or hosts[UNKNOWN]):
-        return "This host is not compliant" if bad else "Whether the ban is in effect on this host is unknown"
-    which = _which(report)
-    if bad:
-        rest = f", and {hosts[UNKNOWN]:,} {_is(hosts[UNKNOWN])} unknown" if hosts[UNKNOWN] else ""
-        return f"{bad:,} of {counted(expected, 'host')}{which} {_is(bad)} not compliant{rest}"
+        return _format_lifted_title(report, noncompliant_count)
+    if expected_count == 1 and (noncompliant_count or hosts[UNKNOWN]):
+        return (
+            "This host is not compliant"
+            if noncompliant_count
+            else "Whether the ban is in effect on this host is unknown"
+        )
+    scope_text = _format_scope(report)
+    if noncompliant_count:
+        unknown_text = f", and {hosts[UNKNOWN]:,} {_format_verb(hosts[UNKNOWN])} unknown" if hosts[UNKNOWN] else ""
+        return f"{noncompliant_count:,} of {format_count(expected_count, 'host')}{scope_text} {_format_verb(noncompliant_count)} not compliant{unknown_text}"
     if hosts[UNKNOWN]:
-        return f"Whether the ban is in effect is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{which}"
-    if idle := not_in_force(report):
-        return idle[0].upper() + idle[1:]
-    what = describe_ban_effect(report["run"])
-    held = f"{what[0].upper()}{what[1:]} on"
-    but = _but(report)
-    if apart:
-        served = f"the {counted(expected, 'host')}{which} that {_is(expected)} served"
-        return f"{held} {served}{but}; {counted(apart, 'host')} {_is(apart)} not"
-    if which:
-        return f"{held} the {counted(expected, 'host')}{which}{but}"
-    return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}{but}"
+        return f"Whether the ban is in effect is unknown for {hosts[UNKNOWN]:,} of {format_count(expected_count, 'host')}{scope_text}"
+    if idle_reason := describe_idle_ban(report):
+        return idle_reason[0].upper() + idle_reason[1:]
+    effect_text = describe_ban_effect(report["run"])
+    effect_start = f"{effect_text[0].upper()}{effect_text[1:]} on"
+    exceptions_text = _format_exceptions(report)
+    if not_served_count:
+        served_text = (
+            f"the {format_count(expected_count, 'host')}{scope_text} that {_format_verb(expected_count)} served"
+        )
+        return f"{effect_start} {served_text}{exceptions_text}; {format_count(not_served_count, 'host')} {_format_verb(not_served_count)} not"
+    if scope_text:
+        return f"{effect_start} the {format_count(expected_count, 'host')}{scope_text}{exceptions_text}"
+    return f"{effect_start} {'this host' if expected_count == 1 else f'all {expected_count:,} hosts'}{exceptions_text}"
 
 
-def _lifted(report: FleetReport, bad: int) -> str:
+def _format_lifted_title(report: FleetReport, noncompliant_count: int) -> str:
     """Say on how many hosts the ban was lifted since the run, and how the others are."""
-    expected = report["run"]["expected_hosts"]
-    lifted = {one["host"] for one in report["lifted"]}
-    whole = {one["host"] for one in report["lifted"] if set(CONTROLS) <= {*one["controls"]}}
-    part = "" if whole else " in part"
-    others = report["summary"]["hosts"][UNKNOWN]
-    where = "this host" if expected == 1 else f"{len(lifted):,} of {counted(expected, 'host')}{_which(report)}"
-    rest = f"; {bad:,} {_is(bad)} not compliant" if bad else ""
-    rest += f"; {others:,} {_is(others)} unknown, with these" if expected > 1 and others > len(lifted) else ""
-    return f"The ban is lifted{part} on {where}{rest}"
+    expected_count = report["run"]["expected_hosts"]
+    lifted_hosts = {lift["host"] for lift in report["lifted"]}
+    wholly_lifted = {lift["host"] for lift in report["lifted"] if set(CONTROLS) <= {*lift["controls"]}}
+    part_text = "" if wholly_lifted else " in part"
+    unknown_count = report["summary"]["hosts"][UNKNOWN]
+    hosts_text = (
+        "this host"
+        if expected_count == 1
+        else f"{len(lifted_hosts):,} of {format_count(expected_count, 'host')}{_format_scope(report)}"
+    )
+    other_hosts_text = (
+        f"; {noncompliant_count:,} {_format_verb(noncompliant_count)} not compliant" if noncompliant_count else ""
+    )
+    other_hosts_text += (
+        f"; {unknown_count:,} {_format_verb(unknown_count)} unknown, with these"
+        if expected_count > 1 and unknown_count > len(lifted_hosts)
+        else ""
+    )
+    return f"The ban is lifted{part_text} on {hosts_text}{other_hosts_text}"
 
 
-def _which(report: FleetReport) -> str:
+def _format_scope(report: FleetReport) -> str:
     """Of which hosts a title speaks, where these are not all."""
     if department := report.get("department"):
-        fewer = department["missing"] or department["partial"]
-        return f" of {clean(department['name'])}" + (" in this run" if fewer else "")
+        is_partial = department["missing"] or department["partial"]
+        return f" of {clean_text(department['name'])}" + (" in this run" if is_partial else "")
     if count_left_out_hosts(report["run"]) == 0:
         return ""
     return " that was selected" if report["run"]["expected_hosts"] == 1 else " that were selected"
 
 
-def _but(report: FleetReport) -> str:
+def _format_exceptions(report: FleetReport) -> str:
     """What a ban that is in effect on all hosts leaves out by waivers, and when it was not in effect."""
-    watch, one = report.get("watch"), report["run"]["expected_hosts"] == 1
-    waived = report["summary"]["hosts"][WAIVED]
-    waivers = [f"for waivers{'' if one else f' on {waived:,}'}"] if waived else []
-    said = []
-    if watch and (opened := watch["opened"]):
-        said.append("was open in between" if one else f"was open in between on {opened:,}")
-    if watch and (frozen := watch["frozen"]):
-        said.append("its watcher is frozen" if one else f"{frozen:,} {_is(frozen)} frozen")
-    but = ", and ".join([*waivers, *([" and ".join(said)] if said else [])])
-    return f", but {but}" if but else ""
+    watch, is_single_host = report.get("watch"), report["run"]["expected_hosts"] == 1
+    waived_count = report["summary"]["hosts"][WAIVED]
+    waiver_texts = [f"for waivers{'' if is_single_host else f' on {waived_count:,}'}"] if waived_count else []
+    watch_texts = []
+    if watch and (opened_count := watch["opened"]):
+        watch_texts.append("was open in between" if is_single_host else f"was open in between on {opened_count:,}")
+    if watch and (frozen_count := watch["frozen"]):
+        watch_texts.append(
+            "its watcher is frozen" if is_single_host else f"{frozen_count:,} {_format_verb(frozen_count)} frozen"
+        )
+    exceptions_text = ", and ".join([*waiver_texts, *([" and ".join(watch_texts)] if watch_texts else [])])
+    return f", but {exceptions_text}" if exceptions_text else ""
 
 
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"
+def _format_verb(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
-class Header(NamedTuple):
+class PageHeader(NamedTuple):
     """The first screenful; see templates/header.html.j2."""
 
     mode: str
@@ -100,49 +118,52 @@ class Header(NamedTuple):
     title: str
     hosts: Mapping[str, int]  # by state, worst first, those that some host is in
     words: str  # the same in words
-    bar: Sequence[Piece]
+    bar: Sequence[BarPiece]
     not_served: int
     figures: Sequence[tuple[str, CountShare, str]]  # name, share, and of what
-    trend: Drawing | None
+    trend: TrendDrawing | None
     between: Sequence[str]  # what hosts did between two runs
     waiting: str  # the requests of users
 
 
-def header(report: FleetReport, trend: Sequence[PastRun]) -> Header:
+def make_header(report: FleetReport, trend: Sequence[PastRun]) -> PageHeader:
     """The verdict, the hosts by state, the three numbers, and the trend where there is one."""
     run, summary = report["run"], report["summary"]
-    strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]
+    strict_share, waived_share = summary["compliance_strict"], summary["compliance_with_waivers"]
     figures = (
         ("Coverage", summary["coverage"], "hosts evaluated", "host evaluated"),
-        ("Compliant", strict, "hosts meet the ban", "host meets the ban"),
-        ("With waivers", waived, "meet it or are waived", "meets it or is waived"),
+        ("Compliant", strict_share, "hosts meet the ban", "host meets the ban"),
+        ("With waivers", waived_share, "meet it or are waived", "meets it or is waived"),
     )
     hosts = {state: count for state in STATES if (count := summary["hosts"][state])}
-    return Header(
+    return PageHeader(
         mode="check (nothing was changed)" if run["mode"] == "check" else run["mode"],
         finished=run["finished"],
         beside=[
             *describe_department(report),
-            *_scope(run),
+            *_list_scope_texts(run),
             *describe_restrictions(run),
             *describe_unenforced_controls(summary.get("controls") or {}),
         ],
-        title=title(report),
+        title=format_title(report),
         hosts=hosts,
-        words=", ".join(f"{count:,} {in_words(state)}" for state, count in hosts.items()),
-        bar=bar(hosts),
+        words=", ".join(f"{count:,} {format_key(state)}" for state, count in hosts.items()),
+        bar=make_bar(hosts),
         not_served=summary.get("not_served") or 0,
-        figures=[(name, share, one if share["denominator"] == 1 else several) for name, share, several, one in figures],
-        trend=drawing(trend, "; ".join(describe_restrictions(run))),
+        figures=[
+            (name, share, singular_text if share["denominator"] == 1 else plural_text)
+            for name, share, plural_text, singular_text in figures
+        ],
+        trend=make_trend_drawing(trend, "; ".join(describe_restrictions(run))),
         between=since_last_run.describe_watch_events(report),
         waiting=since_last_run.describe_waiting_requests(report),
     )
 
 
-def _scope(run: ReportRun) -> Iterator[str]:
+def _list_scope_texts(run: ReportRun) -> Iterator[str]:
     """The inventory, and the hosts of it that were meant where these are not all."""
-    where = ", ".join(clean(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
-    if where:
-        yield where if where == "inventory" else f"inventory {where}"
+    inventory_names = ", ".join(clean_text(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
+    if inventory_names:
+        yield inventory_names if inventory_names == "inventory" else f"inventory {inventory_names}"
     if (pattern := run.get("pattern") or "all") != "all":
         yield f"of {pattern}"

@@ -10,16 +10,16 @@ from typing import NamedTuple
 from ....model.finding import ERROR, NONCOMPLIANT, STATES
 from ..evaluation.arithmetic import SETTLED_STATES
 from ..evaluation.groups import FindingGroup
-from ..text.wording import counted, in_words, moment
-from .breakdown import Breakdown, Host
-from .since_last_run import sentence
+from ..text.wording import format_count, format_key, format_readable_time
+from .breakdown import FleetBreakdown, PageHost
+from .since_last_run import describe_remark
 
-ROWS = 400  # hosts that stand in the page with their evidence
-EVENTS = 5  # between two runs, of one host
-NAMES = 2000  # hosts that stand in it by name only
+MAX_DETAILED_HOSTS = 400  # hosts that stand in the page with their evidence
+MAX_HOST_REMARKS = 5  # between two runs, of one host
+MAX_NAMED_HOSTS = 2000  # hosts that stand in it by name only
 
 
-class Row(NamedTuple):
+class DetailedHostRow(NamedTuple):
     """A host with something to say: why it is so, and what stands beside it."""
 
     name: str
@@ -28,7 +28,7 @@ class Row(NamedTuple):
     side: Sequence[str]
 
 
-class Names(NamedTuple):
+class HostNameList(NamedTuple):
     """Hosts in one state of which there is nothing to say but their names."""
 
     state: str
@@ -37,57 +37,63 @@ class Names(NamedTuple):
     more: str
 
 
-class Hosts(NamedTuple):
+class HostSection(NamedTuple):
     """The section of the hosts; `more` is what it does not have."""
 
-    rows: Sequence[Row]
+    rows: Sequence[DetailedHostRow]
     more: str
-    names: Sequence[Names]
+    names: Sequence[HostNameList]
 
 
-def hosts(breakdown: Breakdown) -> Hosts:
+def make_host_section(breakdown: FleetBreakdown) -> HostSection:
     """The worst hosts with their evidence, and the names of those that are as they have to be."""
-    listed = sorted((host for host in breakdown.hosts if not _quiet(host)), key=lambda h: STATES.index(h.state))
-    quiet = [
-        (state, [host.name for host in breakdown.hosts if _quiet(host) and host.state == state])
+    detailed_hosts = sorted(
+        (host for host in breakdown.hosts if not _is_unremarkable(host)), key=lambda host: STATES.index(host.state)
+    )
+    quiet_hosts = [
+        (state, [host.name for host in breakdown.hosts if _is_unremarkable(host) and host.state == state])
         for state in SETTLED_STATES
     ]
-    return Hosts(
-        [_row(host, breakdown) for host in listed[:ROWS]],
-        _more(len(listed) - ROWS),
-        [Names(state, len(names), names[:NAMES], _more(len(names) - NAMES)) for state, names in quiet if names],
+    return HostSection(
+        [_make_host_row(host, breakdown) for host in detailed_hosts[:MAX_DETAILED_HOSTS]],
+        _format_more(len(detailed_hosts) - MAX_DETAILED_HOSTS),
+        [
+            HostNameList(state, len(names), names[:MAX_NAMED_HOSTS], _format_more(len(names) - MAX_NAMED_HOSTS))
+            for state, names in quiet_hosts
+            if names
+        ],
     )
 
 
-def _more(number: int) -> str:
-    return f"{counted(number, 'host')} more in hosts.jsonl beside this page." if number > 0 else ""
+def _format_more(host_count: int) -> str:
+    return f"{format_count(host_count, 'host')} more in hosts.jsonl beside this page." if host_count > 0 else ""
 
 
-def _quiet(host: Host) -> bool:
+def _is_unremarkable(host: PageHost) -> bool:
     """Whether there is nothing to say of a host but its name."""
     return host.state in SETTLED_STATES and not host.record["errors"] and not host.remarks
 
 
-def _row(host: Host, breakdown: Breakdown) -> Row:
+def _make_host_row(host: PageHost, breakdown: FleetBreakdown) -> DetailedHostRow:
     record, reason = host.record, host.record.get("reason")
-    why = [reason] if reason else []
+    reasons = [reason] if reason else []
     for number in host.parts:
         part = breakdown.parts[number]
         if part.group is not None:
-            why.append(of_one(breakdown.groups[part.group], part.evidence))
-    why += [sentence(one) for one in host.remarks[:EVENTS]]
-    if (more := len(host.remarks) - EVENTS) > 0:
-        why.append(f"and {counted(more, 'more event')} between two runs")
+            reasons.append(describe_host_group(breakdown.groups[part.group], part.evidence))
+    reasons += [describe_remark(remark) for remark in host.remarks[:MAX_HOST_REMARKS]]
+    if (more_count := len(host.remarks) - MAX_HOST_REMARKS) > 0:
+        reasons.append(f"and {format_count(more_count, 'more event')} between two runs")
     platform = " ".join(filter(None, (record["platform"].get("os"), record["platform"].get("version"))))
-    side = (", ".join(host.departments), platform, moment(record["checked_at"] or ""))
-    return Row(host.name, host.state, why, [said for said in side if said])
+    side_texts = (", ".join(host.departments), platform, format_readable_time(record["checked_at"] or ""))
+    return DetailedHostRow(host.name, host.state, reasons, [side_text for side_text in side_texts if side_text])
 
 
-def of_one(group: FindingGroup, found: str) -> str:
+def describe_host_group(group: FindingGroup, evidence: str) -> str:
     """A group as it is said of one of its hosts, with what was found there."""
-    about = f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject
+    description = f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject
     if group.state not in (NONCOMPLIANT, ERROR):
-        about += f" ({in_words(group.state)})"
-    if not found:
-        return f"{about}: {group.causes_text}"
-    return f"{about}: {found}" + (f" ({group.causes_text})" if group.causes else "")
+        description += f" ({format_key(group.state)})"
+    if not evidence:
+        return f"{description}: {group.causes_text}"
+    return f"{description}: {evidence}" + (f" ({group.causes_text})" if group.causes else "")

@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..text.wording import counted
+from ..text.wording import format_count
 
-AT_ONCE = 16  # rows that are shown without being asked for
-MOST = 300  # rows that the page has
+INITIAL_ROWS = 16  # rows that are shown without being asked for
+MAX_ROWS = 300  # rows that the page has
 
 # (class, name) of a column. What a cell holds follows from the class: a state in "status", a number in "number", the
 # name of its row in "what", and text elsewhere.
-Column = tuple[str, str]
+ListingColumn = tuple[str, str]
 
 
-class Listing(NamedTuple):
+class TableListing(NamedTuple):
     """A section; see templates/listing.html.j2."""
 
     id: str
     heading: str
     caption: str
-    columns: Sequence[Column]
+    columns: Sequence[ListingColumn]
     rows: Sequence[Sequence[object]]
     noun: str = ""  # what a row is
-    few: int = AT_ONCE  # rows that are shown at first
+    few: int = INITIAL_ROWS  # rows that are shown at first
     kind: str = "story"  # the class of the table
     note: str = ""
     more: str = ""  # what is not in the table, "" where all is
     nothing: str = ""  # what to say where there are no rows
 
 
-def beyond(found: Sequence[object], noun: str, where: str) -> str:
+def describe_omitted_rows(rows: Sequence[object], noun: str, file_names: str) -> str:
     """What a page does not have of a long list; "" where it has all."""
-    return f"{counted(len(found) - MOST, noun)} more in {where}." if len(found) > MOST else ""
+    return f"{format_count(len(rows) - MAX_ROWS, noun)} more in {file_names}." if len(rows) > MAX_ROWS else ""

@@ -28,13 +28,13 @@ from ....base.others import read_acl
 from ....base.ownership import describe_others
 from ....model.finding import OPEN_STATES, STATES
 from ....wire import installation
-from ..text.wording import clean, counted, in_words, moment, percent, ratio
-from .listings import AT_ONCE
+from ..text.wording import clean_text, format_count, format_key, format_percent, format_ratio, format_readable_time
+from .listings import INITIAL_ROWS
 
-HERE = Path(__file__).parent
+PAGE_DIRECTORY = Path(__file__).parent
 
 # What each state means, said where a reader may wonder.
-MEANING = {
+STATE_MEANINGS = {
     "error": "could not be evaluated, or a correction failed",
     "noncompliant": "is broken, with the findings that show it",
     "unknown": "could not be seen",
@@ -45,38 +45,43 @@ MEANING = {
 }
 
 
-def render(name: str, **values: Any) -> Iterator[str]:
+def render_template(template_name: str, **template_variables: Any) -> Iterator[str]:
     """A template of the folder `templates`, piece by piece."""
-    yield from environment().get_template(name).generate(values)
+    yield from make_environment().get_template(template_name).generate(template_variables)
 
 
 @cache
-def environment() -> Environment:
+def make_environment() -> Environment:
     """Jinja2 as the page uses it."""
-    made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+    jinja_environment = Environment(
+        loader=FileSystemLoader(PAGE_DIRECTORY / "templates"),
         autoescape=True,
-        finalize=printable,
+        finalize=make_printable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
-        bytecode_cache=_compiled(),
+        bytecode_cache=_make_template_cache(),
     )
-    made.filters |= {
-        "counted": counted,
-        "flowing": flowing,
-        "moment": moment,
-        "named": in_words,
-        "percent": percent,
-        "ratio": ratio,
+    jinja_environment.filters |= {
+        "counted": format_count,
+        "flowing": insert_line_breaks,
+        "moment": format_readable_time,
+        "named": format_key,
+        "percent": format_percent,
+        "ratio": format_ratio,
         "thousands": "{:,}".format,
     }
-    made.globals |= {"AT_ONCE": AT_ONCE, "MEANING": MEANING, "OPEN": OPEN_STATES, "STATES": STATES}
-    return made
+    jinja_environment.globals |= {
+        "AT_ONCE": INITIAL_ROWS,
+        "MEANING": STATE_MEANINGS,
+        "OPEN": OPEN_STATES,
+        "STATES": STATES,
+    }
+    return jinja_environment
 
 
-class _Compiled(FileSystemBytecodeCache):
+class _TemplateCache(FileSystemBytecodeCache):
     """Compiled templates as files, where that can be."""
 
     def dump_bytecode(self, bucket: Bucket) -> None:
@@ -84,7 +89,7 @@ class _Compiled(FileSystemBytecodeCache):
             super().dump_bytecode(bucket)
 
 
-def _compiled() -> _Compiled | None:
+def _make_template_cache() -> _TemplateCache | None:
     """The templates as an earlier run compiled them, which takes longer than all else of a page. They are beside this
     module as Python has compiled it, under the same conditions: whoever can write there has their code run by Python
     itself. A collection is written by its installer alone.
@@ -98,20 +103,22 @@ def _compiled() -> _Compiled | None:
     except (NotImplementedError, OSError):
         return None
     # Jinja2 knows the template again, and not how it was compiled.
-    how = hashlib.sha256(Path(__file__).read_bytes() + jinja2.__version__.encode()).hexdigest()[:16]
-    return _Compiled(str(directory), f"page-{how}-%s.cache")
+    cache_key = hashlib.sha256(Path(__file__).read_bytes() + jinja2.__version__.encode()).hexdigest()[:16]
+    return _TemplateCache(str(directory), f"page-{cache_key}-%s.cache")
 
 
-def printable(value: object) -> str:
+def make_printable(content: object) -> str:
     """What a template prints: one line of printable text. Markup keeps its lines, and nothing else that is special:
     it may have been made of a text that was escaped and not yet cleaned.
     """
-    if isinstance(value, Markup):
-        return value if value.isprintable() else Markup("\n".join(map(clean, value.split("\n"))))
-    return clean(value)
+    if isinstance(content, Markup):
+        return content if content.isprintable() else Markup("\n".join(map(clean_text, content.split("\n"))))
+    return clean_text(content)
 
 
-def flowing(value: object) -> Markup:
+def insert_line_breaks(content: object) -> Markup:
     """Text for an element (not for an attribute) in which long paths and names may go on in the next line."""
-    plain = str(escape(clean(value)))  # the methods of Markup, which `re` uses, would escape the <wbr> too
-    return Markup(re.sub("[/_]", r"\g<0><wbr>", plain))
+    escaped_text = str(
+        escape(clean_text(content))
+    )  # the methods of Markup, which `re` uses, would escape the <wbr> too
+    return Markup(re.sub("[/_]", r"\g<0><wbr>", escaped_text))

@@ -12,59 +12,83 @@ from ..evaluation.since_last_run import (
     WatchRemark,
     describe_waiting_requests,
 )
-from ..text.wording import clean, counted, moment
-from .breakdown import Breakdown
-from .listings import MOST, Listing, beyond
+from ..text.wording import clean_text, format_count, format_readable_time
+from .breakdown import FleetBreakdown
+from .listings import MAX_ROWS, TableListing, describe_omitted_rows
 
-ORDER = (INCIDENT, ENDED, FROZEN, STALE, UNOBSERVED)
-FEW = 12
+REMARK_ORDER = (INCIDENT, ENDED, FROZEN, STALE, UNOBSERVED)
+INITIAL_ROW_COUNT = 12
 
 
-def sentence(one: WatchRemark) -> str:
+def describe_remark(remark: WatchRemark) -> str:
     """A remark on one host, with what it is about."""
-    if one.kind == ENDED:
-        return f"{clean(one.rule)}: {clean(one.program)} of {clean(one.user)} {one.text}"
-    return f"{clean(one.rule)}: {one.text}" if one.rule else one.text
+    if remark.kind == ENDED:
+        return f"{clean_text(remark.rule)}: {clean_text(remark.program)} of {clean_text(remark.user)} {remark.text}"
+    return f"{clean_text(remark.rule)}: {remark.text}" if remark.rule else remark.text
 
 
-def happened(report: FleetReport, breakdown: Breakdown) -> Listing | None:
+def make_remark_listing(report: FleetReport, breakdown: FleetBreakdown) -> TableListing | None:
     """What happened, most often first; then hosts whose watcher is frozen, or holds a plan that no run renews, or has
     not observed them.
     """
     watch = report.get("watch")
     if not watch:
         return None
-    found = [(one, host.name) for host in breakdown.hosts for one in host.remarks]
-    found.sort(key=lambda item: (ORDER.index(item[0].kind), -item[0].times))
-    rows = [(host, _about(one), _what(one)) for one, host in found[:MOST]]
-    note = f"{counted(watch['hosts'], 'host')} of this run observe and correct themselves between two runs."
+    host_remarks = [(remark, host.name) for host in breakdown.hosts for remark in host.remarks]
+    host_remarks.sort(key=lambda host_remark: (REMARK_ORDER.index(host_remark[0].kind), -host_remark[0].times))
+    rows = [(host, _format_subject(remark), _format_event(remark)) for remark, host in host_remarks[:MAX_ROWS]]
+    note = f"{format_count(watch['hosts'], 'host')} of this run observe and correct themselves between two runs."
     if watch["left_out"]:
-        note += f" Their journals have {counted(watch['left_out'], 'entry').replace('entrys', 'entries')} more."
+        note += f" Their journals have {format_count(watch['left_out'], 'entry').replace('entrys', 'entries')} more."
     columns = (("what", "Host"), ("", "About"), ("", "What happened"))
-    more, nothing = beyond(found, "event", "hosts.jsonl"), "Nothing was open, and no program was ended."
+    more_text, empty_text = (
+        describe_omitted_rows(host_remarks, "event", "hosts.jsonl"),
+        "Nothing was open, and no program was ended.",
+    )
     heading = "Between two runs"
-    return Listing("between", heading, heading, columns, rows, "event", FEW, note=note, more=more, nothing=nothing)
+    return TableListing(
+        "between",
+        heading,
+        heading,
+        columns,
+        rows,
+        "event",
+        INITIAL_ROW_COUNT,
+        note=note,
+        more=more_text,
+        nothing=empty_text,
+    )
 
 
-def _about(one: WatchRemark) -> str:
-    return f"{one.rule}, {one.user}" if one.kind == ENDED else one.rule or "the watcher"
+def _format_subject(remark: WatchRemark) -> str:
+    return f"{remark.rule}, {remark.user}" if remark.kind == ENDED else remark.rule or "the watcher"
 
 
-def _what(one: WatchRemark) -> str:
-    last = f"; the last time on {moment(one.last)}" if one.times > 1 else ""
-    return f"{one.program} {one.text}{last}" if one.kind == ENDED else f"{one.text}{last}"
+def _format_event(remark: WatchRemark) -> str:
+    last_text = f"; the last time on {format_readable_time(remark.last)}" if remark.times > 1 else ""
+    return f"{remark.program} {remark.text}{last_text}" if remark.kind == ENDED else f"{remark.text}{last_text}"
 
 
-def requests(report: FleetReport, breakdown: Breakdown) -> Listing | None:
+def make_request_listing(report: FleetReport, breakdown: FleetBreakdown) -> TableListing | None:
     """The requests that wait, oldest first. What users typed stands here as they typed it."""
     if not describe_waiting_requests(report):
         return None
-    found = [(one, host.name) for host in breakdown.hosts for one in host.requests]
-    found.sort(key=lambda item: (item[0]["at"], item[1]))
+    host_requests = [(request, host.name) for host in breakdown.hosts for request in host.requests]
+    host_requests.sort(key=lambda host_request: (host_request[0]["at"], host_request[1]))
     rows = [
-        (host, one["user"], one["service"], one["reason"], moment(one["at"]), one["id"]) for one, host in found[:MOST]
+        (
+            host,
+            request["user"],
+            request["service"],
+            request["reason"],
+            format_readable_time(request["at"]),
+            request["id"],
+        )
+        for request, host in host_requests[:MAX_ROWS]
     ]
     columns = (("what", "Host"), ("", "User"), ("", "Service"), ("", "Reason"), ("", "Since"), ("", "Request"))
     note = f"{describe_waiting_requests(report)}. The command below, under Next, lists them; a waiver is made of one, or it is refused."
-    more = beyond(found, "request", "hosts.jsonl")
-    return Listing("requests", "Requests", "Requests", columns, rows, "request", FEW, note=note, more=more)
+    more_text = describe_omitted_rows(host_requests, "request", "hosts.jsonl")
+    return TableListing(
+        "requests", "Requests", "Requests", columns, rows, "request", INITIAL_ROW_COUNT, note=note, more=more_text
+    )

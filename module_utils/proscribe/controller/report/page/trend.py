@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from ....model.finding import OPEN_STATES
 from ....model.types.history import PastRun
-from ..text.wording import counted, in_words
+from ..text.wording import format_count, format_key
 
-MOST = 60  # runs that are drawn
-COLUMNS = (  # of the table; see templates/trend.html.j2
+MAX_RUNS = 60  # runs that are drawn
+TABLE_COLUMNS = (  # of the table; see templates/trend.html.j2
     ("when", "Finished"),
     ("", "Mode"),
     *(("number", state) for state in OPEN_STATES),
@@ -18,10 +18,10 @@ COLUMNS = (  # of the table; see templates/trend.html.j2
     ("", "Compliant"),
     ("", "With waivers"),
 )
-WIDTH, HEIGHT = 360, 64
+DRAWING_WIDTH, DRAWING_HEIGHT = 360, 64
 
 
-class Column(NamedTuple):
+class RunColumn(NamedTuple):
     """A run in the drawing: its words, and its pieces from the bottom as (state, x, y, width, height)."""
 
     finished: str
@@ -29,64 +29,71 @@ class Column(NamedTuple):
     pieces: Sequence[tuple[str, float, float, float, float]]
 
 
-class Drawing(NamedTuple):
+class TrendDrawing(NamedTuple):
     """One column for each run, oldest first, between two times, and what changed in words."""
 
-    columns: Sequence[Column]
+    columns: Sequence[RunColumn]
     change: str
     said: str
     ends: tuple[str, str]
-    width: int = WIDTH
-    height: int = HEIGHT
+    width: int = DRAWING_WIDTH
+    height: int = DRAWING_HEIGHT
 
 
-def drawing(trend: Sequence[PastRun], part: str = "") -> Drawing | None:
-    """The last runs. Nothing for a single run. `part` says what these runs left out, "" where they are over the
+def make_trend_drawing(trend: Sequence[PastRun], left_out_text: str = "") -> TrendDrawing | None:
+    """The last runs. Nothing for a single run. `left_out_text` says what these runs left out, "" where they are over the
     whole.
     """
-    runs = trend[-MOST:]
+    runs = trend[-MAX_RUNS:]
     if len(runs) < 2:
         return None
-    top = max(1, *(_open(run) for run in runs))
-    step = WIDTH / max(len(runs), 12)
-    columns = [_column(run, index * step, step, top) for index, run in enumerate(runs, max(0, 12 - len(runs)))]
-    first, last = runs[0], runs[-1]
-    said = f"Hosts that do not meet the ban in {len(runs)} runs: at most {top:,}, in the last one {_open(last):,}"
-    change = _change(runs[-2], last) + (f" (in runs like this one: {part})" if part else "")
-    return Drawing(columns, change, said, (first["finished"], last["finished"]))
+    max_open = max(1, *(_count_open_hosts(run) for run in runs))
+    column_width = DRAWING_WIDTH / max(len(runs), 12)
+    columns = [
+        _make_run_column(run, index * column_width, column_width, max_open)
+        for index, run in enumerate(runs, max(0, 12 - len(runs)))
+    ]
+    first_run, last_run = runs[0], runs[-1]
+    summary = f"Hosts that do not meet the ban in {len(runs)} runs: at most {max_open:,}, in the last one {_count_open_hosts(last_run):,}"
+    change_text = _describe_change(runs[-2], last_run) + (
+        f" (in runs like this one: {left_out_text})" if left_out_text else ""
+    )
+    return TrendDrawing(columns, change_text, summary, (first_run["finished"], last_run["finished"]))
 
 
-def _column(run: PastRun, x: float, step: float, top: int) -> Column:
+def _make_run_column(run: PastRun, x: float, column_width: float, max_open: int) -> RunColumn:
     counts = {state: count for state in OPEN_STATES if (count := run["hosts"].get(state, 0))}
-    at, pieces = float(HEIGHT - 1), []
+    y_position, pieces = float(DRAWING_HEIGHT - 1), []
     for state, count in counts.items():  # drawn from the bottom: the worst stands on the line
-        height = max(count * (HEIGHT - 4) / top, 1.5)
-        at -= height
-        pieces.append((state, x, at, max(step - 1.5, 1), height))
-    words = ", ".join(f"{count:,} {in_words(state)}" for state, count in counts.items())
-    return Column(run["finished"], words or "every host meets the ban", pieces)
+        height = max(count * (DRAWING_HEIGHT - 4) / max_open, 1.5)
+        y_position -= height
+        pieces.append((state, x, y_position, max(column_width - 1.5, 1), height))
+    run_text = ", ".join(f"{count:,} {format_key(state)}" for state, count in counts.items())
+    return RunColumn(run["finished"], run_text or "every host meets the ban", pieces)
 
 
-def _open(run: PastRun) -> int:
+def _count_open_hosts(run: PastRun) -> int:
     return sum(run["hosts"].get(state, 0) for state in OPEN_STATES)
 
 
-def until(trend: Sequence[PastRun], run: object) -> Sequence[PastRun]:
+def select_runs_until(trend: Sequence[PastRun], run_id: object) -> Sequence[PastRun]:
     """The trend up to a run: the page of an older run, made anew, knows nothing of what came later."""
-    places = [place for place, one in enumerate(trend) if one["run"] == run]
-    return trend[: places[-1] + 1] if places else trend
+    positions = [position for position, past_run in enumerate(trend) if past_run["run"] == run_id]
+    return trend[: positions[-1] + 1] if positions else trend
 
 
-def _change(before: PastRun, now: PastRun) -> str:
-    hosts, hosts_before = sum(now["hosts"].values()), sum(before["hosts"].values())
-    if hosts != hosts_before:  # a limited run, or another inventory: the numbers say nothing without the whole
-        less = f"before, {_open(before):,} of {hosts_before:,}"
-        return f"Not meeting the ban: {_open(now):,} of {counted(hosts, 'host')}; {less}"
-    difference = _open(now) - _open(before)
-    than = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than" if difference else "as many as"
-    return f"Not meeting the ban: {counted(_open(now), 'host')}, {than} before"
+def _describe_change(earlier_run: PastRun, last_run: PastRun) -> str:
+    host_count, earlier_host_count = sum(last_run["hosts"].values()), sum(earlier_run["hosts"].values())
+    if (
+        host_count != earlier_host_count
+    ):  # a limited run, or another inventory: the numbers say nothing without the whole
+        earlier_text = f"before, {_count_open_hosts(earlier_run):,} of {earlier_host_count:,}"
+        return f"Not meeting the ban: {_count_open_hosts(last_run):,} of {format_count(host_count, 'host')}; {earlier_text}"
+    difference = _count_open_hosts(last_run) - _count_open_hosts(earlier_run)
+    comparison = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than" if difference else "as many as"
+    return f"Not meeting the ban: {format_count(_count_open_hosts(last_run), 'host')}, {comparison} before"
 
 
-def numbers(trend: Sequence[PastRun]) -> Sequence[PastRun]:
+def select_table_runs(trend: Sequence[PastRun]) -> Sequence[PastRun]:
     """The runs of the table, newest first; nothing for a single run."""
-    return trend[-MOST:][::-1] if len(trend) > 1 else ()
+    return trend[-MAX_RUNS:][::-1] if len(trend) > 1 else ()

@@ -7,13 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ....model.types.run import RunWaiver
-from ..text.wording import counted, end_of, in_words, left, moment, some
+from ..text.wording import (
+    describe_time_left,
+    find_waiver_end,
+    format_count,
+    format_key,
+    format_readable_time,
+    summarise_names,
+)
 
-SEVERAL = 6  # hosts and services that a waiver shows by name before it is unfolded
-MOST = 1000  # hosts that it shows at all
+MAX_SHOWN_NAMES = 6  # hosts and services that a waiver shows by name before it is unfolded
+MAX_HOSTS = 1000  # hosts that it shows at all
 
 # What a waiver may say of itself, in the order in which one asks. A key that is not here comes after them, by its name.
-LABELS = {
+KEY_LABELS = {
     "why": "Standing",
     "reason": "Reason",
     "services": "Services",
@@ -42,13 +49,13 @@ LABELS = {
     "request": "Request",
     "file": "File",
 }
-SAID = ("id", "status", "waives", "review_overdue", "days_left")  # in the head of its panel
+HEAD_KEYS = ("id", "status", "waives", "review_overdue", "days_left")  # in the head of its panel
 
 # The signs: it waives; it waives, and its review is overdue; it is meant not to; it was meant to, and does not.
-ACTIVE, OVERDUE, IDLE, WRONG = "waived", "unknown", "not_applicable", "noncompliant"
+ACTIVE_SIGN, OVERDUE_SIGN, IDLE_SIGN, WRONG_SIGN = "waived", "unknown", "not_applicable", "noncompliant"
 
 
-class Panel(NamedTuple):
+class WaiverPanel(NamedTuple):
     """A waiver: what its head says, and behind it all that is known, by name."""
 
     id: str
@@ -61,52 +68,62 @@ class Panel(NamedTuple):
     facts: Sequence[tuple[str, str]]
 
 
-def waivers(found: Sequence[RunWaiver], finished: str) -> Sequence[Panel]:
+def make_waiver_panels(run_waivers: Sequence[RunWaiver], finished: str) -> Sequence[WaiverPanel]:
     """The waivers, those first that should waive and do not. Their days are counted from the end of the run."""
-    return [_panel(waiver, finished) for waiver in sorted(found, key=lambda w: (_order(w), w["expires"], w["id"]))]
+    return [
+        _make_waiver_panel(waiver, finished)
+        for waiver in sorted(run_waivers, key=lambda waiver: (_rank_sign(waiver), waiver["expires"], waiver["id"]))
+    ]
 
 
-def _panel(waiver: RunWaiver, finished: str) -> Panel:
+def _make_waiver_panel(waiver: RunWaiver, finished: str) -> WaiverPanel:
     services, hosts = waiver.get("services") or ("nothing",), waiver.get("hosts") or ()
-    said: Mapping[str, object] = waiver
-    rest = [key for key in said if key not in LABELS and key not in SAID]
-    facts = ((LABELS.get(key, in_words(key).capitalize()), _value(key, said.get(key))) for key in (*LABELS, *rest))
-    return Panel(
+    waiver_values: Mapping[str, object] = waiver
+    other_keys = [key for key in waiver_values if key not in KEY_LABELS and key not in HEAD_KEYS]
+    facts = (
+        (KEY_LABELS.get(key, format_key(key).capitalize()), _format_value(key, waiver_values.get(key)))
+        for key in (*KEY_LABELS, *other_keys)
+    )
+    return WaiverPanel(
         id=waiver["id"],
-        sign=_sign(waiver),
-        standing=_standing(waiver),
+        sign=_select_sign(waiver),
+        standing=_describe_status(waiver),
         waives=waiver["status"] == "active",
-        scope=f"{some(services, SEVERAL)} on {some(hosts, SEVERAL) or 'no host of this run'}",
-        until=moment(end_of(waiver["expires"], waiver.get("revoked"))),
-        left=left(waiver, finished),
-        facts=[(name, value) for name, value in facts if value],
+        scope=f"{summarise_names(services, MAX_SHOWN_NAMES)} on {summarise_names(hosts, MAX_SHOWN_NAMES) or 'no host of this run'}",
+        until=format_readable_time(find_waiver_end(waiver["expires"], waiver.get("revoked"))),
+        left=describe_time_left(waiver, finished),
+        facts=[(name, fact_value) for name, fact_value in facts if fact_value],
     )
 
 
-def _sign(waiver: RunWaiver) -> str:
+def _select_sign(waiver: RunWaiver) -> str:
     if waiver["status"] == "active":
-        return OVERDUE if waiver.get("review_overdue") else ACTIVE
-    return IDLE if waiver["status"] in ("not_yet_valid", "revoked") else WRONG
+        return OVERDUE_SIGN if waiver.get("review_overdue") else ACTIVE_SIGN
+    return IDLE_SIGN if waiver["status"] in ("not_yet_valid", "revoked") else WRONG_SIGN
 
 
-def _order(waiver: RunWaiver) -> int:
-    return (WRONG, OVERDUE, ACTIVE, IDLE).index(_sign(waiver))
+def _rank_sign(waiver: RunWaiver) -> int:
+    return (WRONG_SIGN, OVERDUE_SIGN, ACTIVE_SIGN, IDLE_SIGN).index(_select_sign(waiver))
 
 
-def _standing(waiver: RunWaiver) -> str:
-    status = in_words(waiver["status"])
-    return f"{status}, review overdue" if _sign(waiver) == OVERDUE else status
+def _describe_status(waiver: RunWaiver) -> str:
+    status = format_key(waiver["status"])
+    return f"{status}, review overdue" if _select_sign(waiver) == OVERDUE_SIGN else status
 
 
-def _value(key: str, value: object) -> str:
+def _format_value(key: str, content: object) -> str:
     """What stands behind a key, in words; "" for nothing."""
-    if value is None or value == "" or value == [] or value == {}:
+    if content is None or content == "" or content == [] or content == {}:
         return ""
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name}: {_value(str(name), item)}" for name, item in value.items())
-    if isinstance(value, (list, tuple)):
-        said = some([_value(key, item) for item in value], MOST)
-        return f"{counted(len(value), 'host')}: {said}" if key == "hosts" and len(value) > SEVERAL else said
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return moment(value) if re.match(r"\d{4}-\d\d-\d\dT", str(value)) else str(value)
+    if isinstance(content, Mapping):
+        return "; ".join(f"{name}: {_format_value(str(name), entry)}" for name, entry in content.items())
+    if isinstance(content, (list, tuple)):
+        entries_text = summarise_names([_format_value(key, entry) for entry in content], MAX_HOSTS)
+        return (
+            f"{format_count(len(content), 'host')}: {entries_text}"
+            if key == "hosts" and len(content) > MAX_SHOWN_NAMES
+            else entries_text
+        )
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    return format_readable_time(content) if re.match(r"\d{4}-\d\d-\d\dT", str(content)) else str(content)

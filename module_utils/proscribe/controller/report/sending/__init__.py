@@ -14,11 +14,11 @@ from ....model.types.report import FleetReport
 from ....model.types.run import EventSettings
 from ....wire import installation
 from .. import exports
-from ..exports.event_kinds import Event
-from ..exports.event_making import Events
+from ..exports.event_kinds import EncodedEvent
+from ..exports.event_making import EventMaker
 from ..history.transitions import RunTransitions
-from ..text.command import Command
-from ..text.wording import clean, counted
+from ..text.command import ShellCommand
+from ..text.wording import clean_text, format_count
 from . import datagrams, log_file
 from .transport import SEND_CHANGES, SendingError, Transport
 
@@ -30,7 +30,7 @@ TRANSPORTS: Mapping[str, Callable[[EventSettings], Transport]] = {
 }
 
 
-class EventSender(Events):
+class EventSender(EventMaker):
     """An export that sends: the events of a report to all transports that are set."""
 
     def __init__(self, report: FleetReport, changes: RunTransitions | None, settings: EventSettings) -> None:
@@ -42,15 +42,15 @@ class EventSender(Events):
             if settings_by_name.get(name):
                 self._try_transport(name, self._open_transport, name, open_, settings)
 
-    def finish(self) -> None:
-        super().finish()
+    def finish_export(self) -> None:
+        super().finish_export()
         for name, transport in list(self._transports.items()):
             self._try_transport(name, transport.close)
 
     def _open_transport(self, name: str, open_: Callable[[EventSettings], Transport], settings: EventSettings) -> None:
         self._transports[name] = open_(settings)
 
-    def _send_event(self, event: Event) -> None:
+    def _send_event(self, event: EncodedEvent) -> None:
         for name, transport in list(self._transports.items()):
             self._try_transport(name, transport.send_event, event)
 
@@ -62,7 +62,7 @@ class EventSender(Events):
             if transport is not None:
                 transport.discard_unsent()
             sent = transport.sent_count if transport is not None else 0
-            self.failures[name] = f"{clean(error)}; {counted(sent, 'event')} sent before"
+            self.failures[name] = f"{clean_text(error)}; {format_count(sent, 'event')} sent before"
 
 
 def send_report_events(
@@ -76,7 +76,7 @@ def send_report_events(
     where the report of the run is, or will be.
     """
     sender = EventSender(report, changes, settings)
-    exports.fill([sender], report, records)
+    exports.fill_exports([sender], report, records)
     report_words = (
         *installation.make_launcher_command(sys.executable),
         "report",
@@ -85,13 +85,13 @@ def send_report_events(
         "--format",
         "events",
     )
-    command = Command(report_words).line()
+    command = ShellCommand(report_words).line()
     repeat_hint = f"the next run does not send them; all events of this run: {command}"
     problems = [
         f"events could not be sent to {name}: {reason}; {repeat_hint}" for name, reason in sender.failures.items()
     ]
-    if sender.left_out:
-        unsent_text = counted(sender.left_out, "event")
+    if sender.left_out_count:
+        unsent_text = format_count(sender.left_out_count, "event")
         problems.append(f"above the limit of {settings['limit']:,}, {unsent_text} not sent; {repeat_hint}")
     if changes is None and settings["send"] == SEND_CHANGES:
         problems.append(

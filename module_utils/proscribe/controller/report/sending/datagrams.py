@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from ....model.types.run import EventSettings
 from ....model.words import SYSLOG_FACILITIES
-from ..exports.event_kinds import Event
+from ..exports.event_kinds import EncodedEvent
 from .transport import SendingError
 
 JOURNAL_SOCKET = "/run/systemd/journal/socket"  # as in systemd's native journal protocol
@@ -29,7 +29,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 class DatagramTransport:
     """A local socket, and how it takes an event."""
 
-    def __init__(self, address: str, encode_event: Callable[[Event], bytes]) -> None:
+    def __init__(self, address: str, encode_event: Callable[[EncodedEvent], bytes]) -> None:
         self._address, self._encode_event, self.sent_count = address, encode_event, 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.settimeout(SEND_TIMEOUT_SECONDS)
@@ -39,7 +39,7 @@ class DatagramTransport:
             self._socket.close()
             raise SendingError(f"{address}: {error}") from None
 
-    def send_event(self, event: Event) -> None:
+    def send_event(self, event: EncodedEvent) -> None:
         try:
             self._socket.send(self._encode_event(event))
         except TimeoutError:
@@ -69,7 +69,7 @@ def open_syslog(settings: EventSettings) -> DatagramTransport:
     return DatagramTransport(SYSLOG_SOCKET, lambda event: encode_syslog_message(event, facility, time.localtime()))
 
 
-def encode_journal_entry(event: Event, facility: int) -> bytes:
+def encode_journal_entry(event: EncodedEvent, facility: int) -> bytes:
     """An event in systemd's native protocol, with each value's length before it: so no value can become a field."""
     fields = {
         "MESSAGE": event.line,
@@ -89,7 +89,7 @@ def encode_journal_entry(event: Event, facility: int) -> bytes:
     return b"".join(parts)
 
 
-def encode_syslog_message(event: Event, facility: int, now: time.struct_time) -> bytes:
+def encode_syslog_message(event: EncodedEvent, facility: int, now: time.struct_time) -> bytes:
     """An event as syslog(3) writes it: priority, local time, tag, process, message. Without a line end."""
     month = MONTHS[now.tm_mon - 1]  # whatever the locale
     time_text = f"{month} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"

@@ -12,9 +12,9 @@ import stat
 
 from ....base.ownership import find_exposed_below
 from ....model.types.run import EventSettings
-from ...files import naming
-from ...waiting import locked
-from ..exports.event_kinds import Event
+from ...files import name_file_in_errors
+from ...waiting import lock_file
+from ..exports.event_kinds import EncodedEvent
 from ..storage.files import FILE_MODE
 from .transport import SendingError
 
@@ -37,7 +37,7 @@ class LogFile:
         self._size = 0
         self.sent_count = 0
 
-    def send_event(self, event: Event) -> None:
+    def send_event(self, event: EncodedEvent) -> None:
         line = event.line.encode() + b"\n"
         self._lines.append(line)
         self._size += len(line)
@@ -46,7 +46,7 @@ class LogFile:
 
     def close(self) -> None:
         self._write_batch()
-        with naming(self._path):
+        with name_file_in_errors(self._path):
             os.fsync(self._descriptor)
         self.discard_unsent()
 
@@ -56,7 +56,7 @@ class LogFile:
     def _write_batch(self) -> None:
         """Append the batch, whole or not at all."""
         data = b"".join(self._lines)
-        if not locked(self._descriptor, LOCK_TIMEOUT_SECONDS):
+        if not lock_file(self._descriptor, LOCK_TIMEOUT_SECONDS):
             raise SendingError(f"another process had the file locked for {LOCK_TIMEOUT_SECONDS:.0f} seconds")
         try:
             end = os.fstat(self._descriptor).st_size
@@ -64,7 +64,7 @@ class LogFile:
                 data = b"\n" + data  # a power failure has cut the last line
             written_bytes = 0
             try:
-                with naming(self._path):
+                with name_file_in_errors(self._path):
                     while written_bytes < len(data):
                         written_bytes += os.write(self._descriptor, data[written_bytes:])
             except OSError:

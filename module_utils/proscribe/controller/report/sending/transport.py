@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ....model.words import SENT_EVENTS
-from ..exports.event_kinds import Event
+from ..exports.event_kinds import EncodedEvent
 
 SEND_CHANGES, SEND_ALL = SENT_EVENTS
 DEFAULT_EVENT_LIMIT = (
@@ -23,7 +23,7 @@ class Transport(Protocol):
 
     sent_count: int  # events that are where they should be
 
-    def send_event(self, event: Event) -> None:
+    def send_event(self, event: EncodedEvent) -> None:
         """Send one event, now or later."""
 
     def close(self) -> None:

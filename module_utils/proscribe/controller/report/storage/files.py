@@ -21,7 +21,7 @@ from typing import TextIO
 
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
-from ...files import naming, open_named
+from ...files import name_file_in_errors, open_named_file
 
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
@@ -121,7 +121,7 @@ def open_report_file(path: Path, access_flags: int = os.O_RDONLY, errors: str = 
 def _create_file(path: Path, mode: int = FILE_MODE) -> TextIO:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.fchmod(descriptor, mode)
-    return open_named(descriptor, path)
+    return open_named_file(descriptor, path)
 
 
 @contextlib.contextmanager
@@ -134,7 +134,7 @@ def replace_file(path: Path, mode: int = FILE_MODE) -> Iterator[TextIO]:
         with _create_file(temporary_path, mode) as stream:
             yield stream
             stream.flush()
-            with naming(temporary_path):
+            with name_file_in_errors(temporary_path):
                 os.fsync(stream.fileno())
         temporary_path.rename(path)
     except BaseException:
@@ -151,7 +151,7 @@ def sync_directory(directory: Path) -> None:
     """See to it that the names in a directory are on the disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with naming(directory):
+        with name_file_in_errors(directory):
             os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ....model.finding import EXTRA_RULE_GROUPS, LIFTED
 from ....model.plan import CONTROLS
-from ...waiting import holder, locked
+from ...waiting import describe_holder, lock_file
 from ..evaluation.fleet_state import ControlObservation, FleetHost, FleetState, RuleStatePairs
 from ..evaluation.lifts import Lift
 from .files import FILE_MODE, open_report_file, replace_file
@@ -37,8 +37,8 @@ def lock_fleet_state(reports: Path, timeout: float = LOCK_TIMEOUT_SECONDS) -> It
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(reports / LOCK_FILE, flags, FILE_MODE)
     try:
-        if not locked(descriptor, timeout):
-            raise FleetStateBusyError(f"{holder(descriptor)} has had {reports / LOCK_FILE} for {timeout:g} s")
+        if not lock_file(descriptor, timeout):
+            raise FleetStateBusyError(f"{describe_holder(descriptor)} has had {reports / LOCK_FILE} for {timeout:g} s")
         yield
     finally:
         os.close(descriptor)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ....model.types.run import CompiledRun
-from ...files import naming, open_named
-from ...waiting import locked
+from ...files import name_file_in_errors, open_named_file
+from ...waiting import lock_file
 from .files import FILE_MODE, PARTIAL_SUFFIX, open_report_file, sync_directory
 from .files import JOURNAL_FILE as FILE
 
@@ -47,7 +47,7 @@ class RunJournal:
         descriptor = os.open(directory / FILE, flags, FILE_MODE)
         os.fchmod(descriptor, FILE_MODE)
         self._path = directory / FILE
-        self._stream = open_named(descriptor, self._path)
+        self._stream = open_named_file(descriptor, self._path)
         self._synced_at = time.monotonic()
         try:
             self._write_header(run, descriptor)
@@ -61,7 +61,7 @@ class RunJournal:
         run_facts = {key: content for key, content in run.items() if key not in UNSTORED_KEYS}
         self._write_line(run_facts, {**identify_machine(), "locked": _try_lock(descriptor, LOCK_TIMEOUT_SECONDS)})
         if run.get("mode") == ENFORCE_MODE:
-            with naming(self._path):
+            with name_file_in_errors(self._path):
                 os.fsync(descriptor)
             sync_directory(self._path.parent)
             sync_directory(self._path.parent.parent)
@@ -73,7 +73,7 @@ class RunJournal:
         try:
             self._write_line(event, *event_values)
             if event in SYNCED_EVENTS and time.monotonic() - self._synced_at >= SYNC_INTERVAL_SECONDS:
-                with naming(self._path):
+                with name_file_in_errors(self._path):
                     os.fdatasync(self._stream.fileno())
                 self._synced_at = time.monotonic()
         except OSError:
@@ -111,7 +111,7 @@ def _read_text(path: Path) -> str:
 
 def _try_lock(descriptor: int, timeout: float) -> bool:
     try:
-        return locked(descriptor, timeout)
+        return lock_file(descriptor, timeout)
     except OSError:  # there are shared directories that know no locks
         return False
 

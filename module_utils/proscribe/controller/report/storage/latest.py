@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ....model.types.report import ReportRun
 from ..evaluation.scope import is_same_inventory, is_whole_run
-from ..text.wording import clean, some
+from ..text.wording import clean_text, summarise_names
 from .complete import LATEST, UnknownRun, UnreadableReport, find_run, read_records, read_report
 
 LOCALHOST = "localhost"
@@ -36,6 +36,6 @@ def explain_unchanged_latest(reports: Path, run: ReportRun, hosts: Collection[st
     if not missing_hosts:
         return ""
     return (
-        f"{unchanged_text}: this run is over another inventory, which lacks {some(missing_hosts, 3)} of"
-        f" {clean(', '.join(present_run.get('inventory') or ()))} (if that no longer exists, delete {reports / LATEST})"
+        f"{unchanged_text}: this run is over another inventory, which lacks {summarise_names(missing_hosts, 3)} of"
+        f" {clean_text(', '.join(present_run.get('inventory') or ()))} (if that no longer exists, delete {reports / LATEST})"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ....model.types.run import CompiledRun
 from ..collection.events import HostRunState
-from ..text.reinstalling import command
+from ..text.reinstalling import build_reinstall_command
 from .files import DIRECTORY_MODE, replace_file
 from .pruning import LIFTS_FOLDER
 
@@ -49,5 +49,5 @@ def _make_host_entry(host: str, host_state: HostRunState, is_lifted: bool) -> di
         "actions": host_state.actions,
         "errors": host_state.errors,
         "removed": [{key: text for key, text in package._asdict().items() if text} for package in host_state.removed],
-        "command": command(host_state.removed) or None,
+        "command": build_reinstall_command(host_state.removed) or None,
     }

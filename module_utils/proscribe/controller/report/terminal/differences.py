@@ -14,216 +14,297 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ....base.patterns import compile_pattern
-from ..text.layout import clip
-from ..text.wording import clean, counted, some
+from ..text.layout import clip_text
+from ..text.wording import clean_text, format_count, summarise_names
 
-SHORT = 6  # changed lines that are shown as they are
-FEW = 3  # items that are named of a list
-ITEM = 60  # columns of one of them
-MOST = 40  # kinds of changes of one answer whose differences are summed up
-DEEPEST = 20  # levels of a JSON text
-COMPARED = 1_000_000  # lines of one text times lines of the other, up to which the shortest difference is looked for
+MAX_PLAIN_LINES = 6  # changed lines that are shown as they are
+MAX_NAMED_ITEMS = 3  # items that are named of a list
+ITEM_COLUMNS = 60  # columns of one of them
+MAX_CHANGE_KINDS = 40  # kinds of changes of one answer whose differences are summed up
+MAX_JSON_DEPTH = 20  # levels of a JSON text
+MAX_COMPARED_LINE_PAIRS = (
+    1_000_000  # lines of one text times lines of the other, up to which the shortest difference is looked for
+)
 
-NAME = compile_pattern(r"(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*", re.ASCII)
-OF_A_SET = compile_pattern("(?:type|flags) ")  # what a set is, and no element of it
-COMMENT = ("#", "//")
-OF_NAMES = 0.8  # the share of the changed lines with a name in them that makes a text a list of names
+DNS_NAME = compile_pattern(r"(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*", re.ASCII)
+SET_PROPERTY = compile_pattern("(?:type|flags) ")  # what a set is, and no element of it
+COMMENT_PREFIXES = ("#", "//")
+MIN_NAME_SHARE = 0.8  # the share of the changed lines with a name in them that makes a text a list of names
 
 
-class Change(NamedTuple):
+class ModuleChange(NamedTuple):
     """One change: what it is called (its action), its difference in lines, and whether these are all of it."""
 
     heading: str
     lines: tuple[str, ...] = ()
-    whole: bool = True
+    is_complete: bool = True
 
 
-def changes(differences: Sequence[Mapping[str, object]], actions: Sequence[object] = ()) -> list[Change]:
+def summarise_differences(
+    differences: Sequence[Mapping[str, object]], actions: Sequence[object] = ()
+) -> list[ModuleChange]:
     """What a module's answer has changed: its `actions`, each with what its differences say of it ({before_header,
     before, after}), and those that no action is called by.
     """
-    found: dict[str, Change] = {clean(action): Change(clean(action)) for action in actions}
-    kinds: set[tuple[str, ...]] = set()
-    more = 0
-    for one in differences:
-        before, after = _text(one.get("before")), _text(one.get("after"))
-        if before == after:
+    changes_by_heading: dict[str, ModuleChange] = {
+        clean_text(action): ModuleChange(clean_text(action)) for action in actions
+    }
+    line_groups: set[tuple[str, ...]] = set()
+    omitted_count = 0
+    for difference in differences:
+        text_before, text_after = _get_text(difference.get("before")), _get_text(difference.get("after"))
+        if text_before == text_after:
             continue
-        heading = clean(one.get("after_header") or one.get("before_header") or "")
-        if heading not in found and len(found) >= len(actions) + MOST:
-            more += 1
+        heading = clean_text(difference.get("after_header") or difference.get("before_header") or "")
+        if heading not in changes_by_heading and len(changes_by_heading) >= len(actions) + MAX_CHANGE_KINDS:
+            omitted_count += 1
             continue
-        lines, whole = _change(before, after) if len(kinds) < MOST else ((), False)
-        kinds.add(tuple(lines))
-        had = found.get(heading, Change(heading))
-        found[heading] = Change(heading, (*had.lines, *lines), had.whole and whole)
-    rest = [Change(f"... and {counted(more, 'more change')}", whole=False)] if more else []
-    return [*found.values(), *rest]
+        lines, is_complete = (
+            _summarise_change(text_before, text_after) if len(line_groups) < MAX_CHANGE_KINDS else ((), False)
+        )
+        line_groups.add(tuple(lines))
+        earlier_change = changes_by_heading.get(heading, ModuleChange(heading))
+        changes_by_heading[heading] = ModuleChange(
+            heading, (*earlier_change.lines, *lines), earlier_change.is_complete and is_complete
+        )
+    omitted_change = (
+        [ModuleChange(f"... and {format_count(omitted_count, 'more change')}", is_complete=False)]
+        if omitted_count
+        else []
+    )
+    return [*changes_by_heading.values(), *omitted_change]
 
 
-def listed(found: Iterable[Change]) -> list[str]:
+def format_changes(module_changes: Iterable[ModuleChange]) -> list[str]:
     """Changes in lines, in their order; of those that are alike the difference is shown once, below their headings."""
-    alike: dict[tuple[str, ...], list[Change]] = {}
-    for one in found:
-        alike.setdefault(one.lines or ("", one.heading), []).append(one)
-    said: list[str] = []
-    for same in alike.values():
-        said += [*(one.heading for one in same), *(f"  {line}" for line in same[0].lines)]
-    return said
+    changes_by_lines: dict[tuple[str, ...], list[ModuleChange]] = {}
+    for change in module_changes:
+        changes_by_lines.setdefault(change.lines or ("", change.heading), []).append(change)
+    output_lines: list[str] = []
+    for equal_changes in changes_by_lines.values():
+        output_lines += [
+            *(change.heading for change in equal_changes),
+            *(f"  {line}" for line in equal_changes[0].lines),
+        ]
+    return output_lines
 
 
-def text_of(differences: Sequence[Mapping[str, object]]) -> Iterator[str]:
+def format_full_differences(differences: Sequence[Mapping[str, object]]) -> Iterator[str]:
     """The differences whole, as `diff -u` has them; printable lines with their ends."""
-    for one in differences:
-        before, after = _lines(_text(one.get("before"))), _lines(_text(one.get("after")))
-        if before == after:
+    for difference in differences:
+        lines_before, lines_after = (
+            _split_lines(_get_text(difference.get("before"))),
+            _split_lines(_get_text(difference.get("after"))),
+        )
+        if lines_before == lines_after:
             continue
-        yield f"--- before: {clean(one.get('before_header') or '')}\n"
-        yield f"+++ after: {clean(one.get('after_header') or '')}\n"
-        for line in _unified(before, after):
-            yield clean(line.replace("\t", "    ")) + "\n"
+        yield f"--- before: {clean_text(difference.get('before_header') or '')}\n"
+        yield f"+++ after: {clean_text(difference.get('after_header') or '')}\n"
+        for line in _make_unified_difference(lines_before, lines_after):
+            yield clean_text(line.replace("\t", "    ")) + "\n"
 
 
 # -- one change --------------------------------------------------------------------------------------------------------
 
 
-def _change(before: str, after: str) -> tuple[Sequence[str], bool]:
+def _summarise_change(text_before: str, text_after: str) -> tuple[Sequence[str], bool]:
     """One change in lines, and whether that is all of it."""
-    old, new = _lines(before), _lines(after)
-    removed, added = list((Counter(old) - Counter(new)).elements()), list((Counter(new) - Counter(old)).elements())
+    old_lines, new_lines = _split_lines(text_before), _split_lines(text_after)
+    removed, added = (
+        list((Counter(old_lines) - Counter(new_lines)).elements()),
+        list((Counter(new_lines) - Counter(old_lines)).elements()),
+    )
     if not removed and not added:
         return ["the same lines in another order"], False
-    if len(removed) + len(added) <= SHORT:
-        return [clean(f"{sign}{line}") for sign, lines in (("-", removed), ("+", added)) for line in lines], True
-    for read in (_of_json, _of_names, _of_sections):
-        if (said := read(before, after, removed, added)) is not None:
-            return said, False
-    return _items("line", removed, added), False
+    if len(removed) + len(added) <= MAX_PLAIN_LINES:
+        return [clean_text(f"{sign}{line}") for sign, lines in (("-", removed), ("+", added)) for line in lines], True
+    for summarise in (_summarise_json, _summarise_names, _summarise_sections):
+        if (summary := summarise(text_before, text_after, removed, added)) is not None:
+            return summary, False
+    return _format_items("line", removed, added), False
 
 
-def _items(noun: str, removed: Sequence[str], added: Sequence[str], of: str = "") -> list[str]:
+def _format_items(noun: str, removed: Sequence[str], added: Sequence[str], heading: str = "") -> list[str]:
     """`URLBlocklist: 2 added: a.example, b.example`, `1 line removed: x`."""
-    said = []
-    for verb, items in (("added", added), ("removed", removed)):
-        if items:
-            count = f"{of}: {len(items):,}" if of else counted(len(items), noun)
-            ordered = sorted(items, key=lambda item: not item.strip() or item.startswith(COMMENT))  # comments last
-            said.append(f"{count} {verb}: {some([clip(clean(item.strip()), ITEM) for item in ordered], FEW)}")
-    return said
+    texts = []
+    for verb, entries in (("added", added), ("removed", removed)):
+        if entries:
+            count = f"{heading}: {len(entries):,}" if heading else format_count(len(entries), noun)
+            ordered_entries = sorted(
+                entries, key=lambda entry: not entry.strip() or entry.startswith(COMMENT_PREFIXES)
+            )  # comments last
+            texts.append(
+                f"{count} {verb}: {summarise_names([clip_text(clean_text(entry.strip()), ITEM_COLUMNS) for entry in ordered_entries], MAX_NAMED_ITEMS)}"
+            )
+    return texts
 
 
-def _of_names(before: str, after: str, removed: Sequence[str], added: Sequence[str]) -> list[str] | None:
+def _summarise_names(
+    text_before: str, text_after: str, removed: Sequence[str], added: Sequence[str]
+) -> list[str] | None:
     """A text with a name of a host in nearly every line, such as a hosts file; one name may have two lines."""
-    found = [NAME.search(line) for line in (*removed, *added)]
-    if sum(match is not None for match in found) < OF_NAMES * len(found):
+    matches = [DNS_NAME.search(line) for line in (*removed, *added)]
+    if sum(match is not None for match in matches) < MIN_NAME_SHARE * len(matches):
         return None
-    named = [match[0] if match else "" for match in found]
-    old, new = ({*named[: len(removed)]} - {""}, {*named[len(removed) :]} - {""})
+    dns_names = [match[0] if match else "" for match in matches]
+    old_names, new_names = ({*dns_names[: len(removed)]} - {""}, {*dns_names[len(removed) :]} - {""})
     lines = [
-        f"{counted(len(lines), 'line')} {verb}" for verb, lines in (("added", added), ("removed", removed)) if lines
+        f"{format_count(len(lines), 'line')} {verb}"
+        for verb, lines in (("added", added), ("removed", removed))
+        if lines
     ]
-    return [", ".join(lines), *_items("name", sorted(old - new), sorted(new - old))]
+    return [", ".join(lines), *_format_items("name", sorted(old_names - new_names), sorted(new_names - old_names))]
 
 
-def _of_sections(before: str, after: str, removed: Sequence[str], added: Sequence[str]) -> list[str] | None:
+def _summarise_sections(
+    text_before: str, text_after: str, removed: Sequence[str], added: Sequence[str]
+) -> list[str] | None:
     """A firewall's table: of each set what is in it, and the other parts by their headings."""
-    old, new = _sections(before), _sections(after)
-    headings = list(dict.fromkeys([*new, *old]))
-    sets = [
+    old_sections, new_sections = _parse_sections(text_before), _parse_sections(text_after)
+    headings = list(dict.fromkeys([*new_sections, *old_sections]))
+    set_headings = [
         heading
         for heading in headings
-        if heading.startswith("set ") and any(map(OF_A_SET.match, [*old.get(heading, ()), *new.get(heading, ())]))
+        if heading.startswith("set ")
+        and any(map(SET_PROPERTY.match, [*old_sections.get(heading, ()), *new_sections.get(heading, ())]))
     ]
-    if not sets:
+    if not set_headings:
         return None
-    said: list[str] = []
-    for heading in sets:
-        then, now = (Counter(line for line in part.get(heading, ()) if not OF_A_SET.match(line)) for part in (old, new))
-        said += _items("", list((then - now).elements()), list((now - then).elements()), clean(heading))
-    others = [heading for heading in headings if heading not in sets]
-    for verb, parts in (
-        ("added", [heading for heading in others if heading not in old]),
-        ("removed", [heading for heading in others if heading not in new]),
-        ("changed", [one for one in others if one in old and one in new and old[one] != new[one]]),
+    texts: list[str] = []
+    for heading in set_headings:
+        elements_before, elements_after = (
+            Counter(line for line in sections.get(heading, ()) if not SET_PROPERTY.match(line))
+            for sections in (old_sections, new_sections)
+        )
+        texts += _format_items(
+            "",
+            list((elements_before - elements_after).elements()),
+            list((elements_after - elements_before).elements()),
+            clean_text(heading),
+        )
+    other_headings = [heading for heading in headings if heading not in set_headings]
+    for verb, changed_headings in (
+        ("added", [heading for heading in other_headings if heading not in old_sections]),
+        ("removed", [heading for heading in other_headings if heading not in new_sections]),
+        (
+            "changed",
+            [
+                section_heading
+                for section_heading in other_headings
+                if section_heading in old_sections
+                and section_heading in new_sections
+                and old_sections[section_heading] != new_sections[section_heading]
+            ],
+        ),
     ):
-        said += [f"{counted(len(parts), 'other part')} {verb}: {some(parts, FEW)}"] if parts else []
-    return said or None
+        texts += (
+            [
+                f"{format_count(len(changed_headings), 'other part')} {verb}: {summarise_names(changed_headings, MAX_NAMED_ITEMS)}"
+            ]
+            if changed_headings
+            else []
+        )
+    return texts or None
 
 
-def _sections(text: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _parse_sections(text: str) -> dict[str, list[str]]:
+    sections: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in text.splitlines():
         if line[:1].isspace():
             lines.append(line.strip())
         else:
-            lines = found.setdefault(line.strip(), [])
-    return found
+            lines = sections.setdefault(line.strip(), [])
+    return sections
 
 
-def _of_json(before: str, after: str, removed: Sequence[str], added: Sequence[str]) -> list[str] | None:
+def _summarise_json(
+    text_before: str, text_after: str, removed: Sequence[str], added: Sequence[str]
+) -> list[str] | None:
     """A JSON object: each of its lists, and the settings that are none."""
-    flat: list[dict[str, list[str] | str]] = []
-    for text in (before, after):
+    flat_settings: list[dict[str, list[str] | str]] = []
+    for text in (text_before, text_after):
         try:
-            value = json.loads(text) if text.strip() else {}
-            if not isinstance(value, dict):
+            document = json.loads(text) if text.strip() else {}
+            if not isinstance(document, dict):
                 return None
-            flat.append(dict(_flattened(value, "")))
+            flat_settings.append(dict(_flatten_json(document, "")))
         except (ValueError, RecursionError):
             return None
-    lists = [{path: item for path, item in one.items() if isinstance(item, list)} for one in flat]
-    then, now = ({path: item for path, item in one.items() if isinstance(item, str)} for one in flat)
-    said: list[str] = []
-    for path in dict.fromkeys([*lists[1], *lists[0]]):
-        old, new = Counter(lists[0].get(path, ())), Counter(lists[1].get(path, ()))
-        said += _items("", list((old - new).elements()), list((new - old).elements()), clean(path))
-    changed = [f"{path}: {then[path]} -> {now[path]}" for path in now if path in then and then[path] != now[path]]
-    said += _items("setting", [path for path in then if path not in now], [path for path in now if path not in then])
-    if changed:
-        said.append(f"{counted(len(changed), 'setting')} changed: {some([clip(clean(c), ITEM) for c in changed], FEW)}")
-    return said or ["the same settings in another form"]
+    list_settings = [
+        {path: setting for path, setting in settings.items() if isinstance(setting, list)} for settings in flat_settings
+    ]
+    values_before, values_after = (
+        {path: setting for path, setting in settings.items() if isinstance(setting, str)} for settings in flat_settings
+    )
+    texts: list[str] = []
+    for path in dict.fromkeys([*list_settings[1], *list_settings[0]]):
+        old_entries, new_entries = Counter(list_settings[0].get(path, ())), Counter(list_settings[1].get(path, ()))
+        texts += _format_items(
+            "",
+            list((old_entries - new_entries).elements()),
+            list((new_entries - old_entries).elements()),
+            clean_text(path),
+        )
+    changed_settings = [
+        f"{path}: {values_before[path]} -> {values_after[path]}"
+        for path in values_after
+        if path in values_before and values_before[path] != values_after[path]
+    ]
+    texts += _format_items(
+        "setting",
+        [path for path in values_before if path not in values_after],
+        [path for path in values_after if path not in values_before],
+    )
+    if changed_settings:
+        texts.append(
+            f"{format_count(len(changed_settings), 'setting')} changed: {summarise_names([clip_text(clean_text(change), ITEM_COLUMNS) for change in changed_settings], MAX_NAMED_ITEMS)}"
+        )
+    return texts or ["the same settings in another form"]
 
 
-def _flattened(value: object, path: str) -> Iterator[tuple[str, list[str] | str]]:
+def _flatten_json(node: object, path: str) -> Iterator[tuple[str, list[str] | str]]:
     """Each list of a JSON value with its path, and each other value that holds none."""
-    if path.count(".") > DEEPEST:
+    if path.count(".") > MAX_JSON_DEPTH:
         raise ValueError("too deep")
-    if isinstance(value, dict):
-        for key, item in value.items():
+    if isinstance(node, dict):
+        for key, child in node.items():
             # All of Firefox's settings are below this one.
-            yield from _flattened(item, f"{path}.{key}" if path and path != "policies" else str(key))
-    elif isinstance(value, list):
-        yield path, [item if isinstance(item, str) else json.dumps(item) for item in value]
+            yield from _flatten_json(child, f"{path}.{key}" if path and path != "policies" else str(key))
+    elif isinstance(node, list):
+        yield path, [child if isinstance(child, str) else json.dumps(child) for child in node]
     else:
-        yield path, json.dumps(value)
+        yield path, json.dumps(node)
 
 
 # -- the whole text ----------------------------------------------------------------------------------------------------
 
 
-def _unified(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
+def _make_unified_difference(lines_before: Sequence[str], lines_after: Sequence[str]) -> Iterator[str]:
     """The lines of a unified difference, without its two headings. Large texts are compared from both ends only, since
     looking for the shortest difference takes the square of their length.
     """
-    if len(before) * len(after) <= COMPARED:
-        yield from list(difflib.unified_diff(before, after, lineterm=""))[2:]
+    if len(lines_before) * len(lines_after) <= MAX_COMPARED_LINE_PAIRS:
+        yield from list(difflib.unified_diff(lines_before, lines_after, lineterm=""))[2:]
         return
-    same, most = 0, min(len(before), len(after))
-    while same < most and before[same] == after[same]:
-        same += 1
-    end = 0
-    while end < most - same and before[-1 - end] == after[-1 - end]:
-        end += 1
-    old, new = before[same : len(before) - end], after[same : len(after) - end]
-    yield f"@@ -{same + bool(old)},{len(old)} +{same + bool(new)},{len(new)} @@"
-    yield from (f"-{line}" for line in old)
-    yield from (f"+{line}" for line in new)
+    common_start, min_length = 0, min(len(lines_before), len(lines_after))
+    while common_start < min_length and lines_before[common_start] == lines_after[common_start]:
+        common_start += 1
+    common_end = 0
+    while common_end < min_length - common_start and lines_before[-1 - common_end] == lines_after[-1 - common_end]:
+        common_end += 1
+    old_lines, new_lines = (
+        lines_before[common_start : len(lines_before) - common_end],
+        lines_after[common_start : len(lines_after) - common_end],
+    )
+    yield f"@@ -{common_start + bool(old_lines)},{len(old_lines)} +{common_start + bool(new_lines)},{len(new_lines)} @@"
+    yield from (f"-{line}" for line in old_lines)
+    yield from (f"+{line}" for line in new_lines)
 
 
-def _lines(text: str) -> list[str]:
+def _split_lines(text: str) -> list[str]:
     return text.split("\n")[: -1 if text.endswith("\n") else None] if text else []
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _get_text(content: object) -> str:
+    return content if isinstance(content, str) else ""

@@ -8,54 +8,66 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..text.wording import clean, counted, some
-from .differences import Change, listed
+from ..text.wording import clean_text, format_count, summarise_names
+from .differences import ModuleChange, format_changes
 
-NAMED = 8  # hosts of a block
-NOTE = "note: "
+MAX_NAMED_HOSTS = 8  # hosts of a block
+NOTE_PREFIX = "note: "
 
 
-class _Of(NamedTuple):
+class _ModuleEntry(NamedTuple):
     """Something that hosts would have in common: a change, or a note, of a module."""
 
     module: str
-    change: Change
+    change: ModuleChange
 
 
-class DryRun:
+class DryRunChanges:
     """The changes that a run has reported so far."""
 
     def __init__(self) -> None:
-        self._hosts: dict[_Of, dict[str, None]] = {}
-        self._files: dict[tuple[str, str], str] = {}  # by module and host
+        self._hosts_by_entry: dict[_ModuleEntry, dict[str, None]] = {}
+        self._difference_files: dict[tuple[str, str], str] = {}  # by module and host
 
-    def add(self, host: str, module: str, found: Iterable[Change], notes: Iterable[str] = (), file: str = "") -> None:
-        """A host's answer; `file` has all of its differences, "" where they are shown whole."""
-        for one in (*found, *(Change(f"{NOTE}{clean(note)}") for note in notes)):
-            self._hosts.setdefault(_Of(module, one), {})[host] = None
-        if file:
-            self._files[module, host] = file
+    def add_host_changes(
+        self,
+        host: str,
+        module: str,
+        module_changes: Iterable[ModuleChange],
+        notes: Iterable[str] = (),
+        difference_file: str = "",
+    ) -> None:
+        """A host's answer; `difference_file` has all of its differences, "" where they are shown whole."""
+        for change in (*module_changes, *(ModuleChange(f"{NOTE_PREFIX}{clean_text(note)}") for note in notes)):
+            self._hosts_by_entry.setdefault(_ModuleEntry(module, change), {})[host] = None
+        if difference_file:
+            self._difference_files[module, host] = difference_file
 
-    def taken(self) -> Iterator[list[str]]:
+    def take_blocks(self) -> Iterator[list[str]]:
         """The blocks, those of most hosts first, in lines; they are then no longer here."""
-        blocks: dict[tuple[str, ...], list[_Of]] = {}
-        for one, hosts in self._hosts.items():
-            blocks.setdefault(tuple(sorted(hosts)), []).append(one)
-        for names, found in sorted(blocks.items(), key=lambda block: (-len(block[0]), block[0])):
-            several = "" if len(names) == 1 else f"{counted(len(names), 'host')}: "
-            yield [f"would change on {several}{some(names, NAMED)}", *self._of_block(names, found)]
-        self._hosts.clear()
-        self._files.clear()
+        blocks: dict[tuple[str, ...], list[_ModuleEntry]] = {}
+        for entry, hosts in self._hosts_by_entry.items():
+            blocks.setdefault(tuple(sorted(hosts)), []).append(entry)
+        for host_names, entries in sorted(blocks.items(), key=lambda block: (-len(block[0]), block[0])):
+            count_text = "" if len(host_names) == 1 else f"{format_count(len(host_names), 'host')}: "
+            yield [
+                f"would change on {count_text}{summarise_names(host_names, MAX_NAMED_HOSTS)}",
+                *self._format_block(host_names, entries),
+            ]
+        self._hosts_by_entry.clear()
+        self._difference_files.clear()
 
-    def _of_block(self, hosts: tuple[str, ...], found: list[_Of]) -> Iterator[str]:
-        for module in dict.fromkeys(one.module for one in found):
-            mine = [one.change for one in found if one.module == module]
-            yield from (f"  {line}" for line in listed(mine))
-            if not all(one.whole for one in mine):
-                files = [self._files[module, host] for host in hosts if (module, host) in self._files]
-                yield from self._in_full(list(dict.fromkeys(files)))
+    def _format_block(self, hosts: tuple[str, ...], entries: list[_ModuleEntry]) -> Iterator[str]:
+        for module in dict.fromkeys(entry.module for entry in entries):
+            module_changes = [entry.change for entry in entries if entry.module == module]
+            yield from (f"  {line}" for line in format_changes(module_changes))
+            if not all(entry.is_complete for entry in module_changes):
+                files = [
+                    self._difference_files[module, host] for host in hosts if (module, host) in self._difference_files
+                ]
+                yield from self._format_file_reference(list(dict.fromkeys(files)))
 
-    def _in_full(self, files: list[str]) -> Iterator[str]:
+    def _format_file_reference(self, files: list[str]) -> Iterator[str]:
         if files:
-            more = f" and {counted(len(files) - 1, 'more file')} beside it" if len(files) > 1 else ""
-            yield f"  all of it: {clean(files[0])}{more}"
+            other_files = f" and {format_count(len(files) - 1, 'more file')} beside it" if len(files) > 1 else ""
+            yield f"  all of it: {clean_text(files[0])}{other_files}"

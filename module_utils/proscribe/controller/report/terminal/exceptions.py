@@ -15,26 +15,26 @@ from typing import NamedTuple
 from ....base.duration import format_moment
 from ....model.types.run import RunWaiver
 from ..evaluation.since_last_run import ENDED
-from ..exports.csv import END, row
+from ..exports.csv import LINE_END, format_row
 from ..history import History, exceptions, since_last_run
 from ..history.exceptions import REMOVED_STATUS, WaiverPeriod, WaiverUse
-from ..text.layout import NARROWEST, paint, wrap
-from ..text.wording import clean, counted, end_of, in_words, moment, some
-from .summary import Screen
+from ..text.layout import MIN_COLUMNS, apply_styles, wrap_text
+from ..text.wording import clean_text, find_waiver_end, format_count, format_key, format_readable_time, summarise_names
+from .summary import TerminalScreen
 
-SCHEMA = "proscribe/exceptions/1"
-ACTIVE, EXPIRED, REVOKED = "active", "expired", "revoked"
-FEW = 8
-ONLY = ("users", "posix_groups", "hours", "versions", "paths")  # what a waiver may be limited to
-COLUMNS = (
-    "waiver", "inventory", "status", "services", "controls", "hosts", *ONLY, "reason", "risk", "ticket",
+EXCEPTIONS_SCHEMA = "proscribe/exceptions/1"
+ACTIVE_STATUS, EXPIRED_STATUS, REVOKED_STATUS = "active", "expired", "revoked"
+MAX_NAMED_ENTRIES = 8
+LIMITATION_KEYS = ("users", "posix_groups", "hours", "versions", "paths")  # what a waiver may be limited to
+CSV_COLUMNS = (
+    "waiver", "inventory", "status", "services", "controls", "hosts", *LIMITATION_KEYS, "reason", "risk", "ticket",
     "requested_by", "requested_on", "request", "request_host", "request_user", "request_reason", "request_at",
     "approved_by", "approved_on", "signed_with", "valid_from", "first_observed", "used_on", "used_first", "used_last",
     "found", "attempts_refused", "starts_ended", "expires", "ended_on", "ended_how",
 )  # fmt: skip
 
 
-class Requested(NamedTuple):
+class WaiverRequester(NamedTuple):
     """Who requested an exception: by what the waiver says, and by the request that it names."""
 
     by: str
@@ -46,7 +46,7 @@ class Requested(NamedTuple):
     at: str
 
 
-class Approved(NamedTuple):
+class WaiverApproval(NamedTuple):
     """Who approved it."""
 
     by: str
@@ -54,14 +54,14 @@ class Approved(NamedTuple):
     signed_with: str
 
 
-class Opened(NamedTuple):
+class WaiverOpening(NamedTuple):
     """From when it is valid, and the first run in which it was in effect."""
 
     begin: str
     observed: str
 
 
-class Used(NamedTuple):
+class WaiverUsage(NamedTuple):
     """What runs have found under it."""
 
     hosts: list[str]
@@ -72,14 +72,14 @@ class Used(NamedTuple):
     starts_ended: int
 
 
-class Ended(NamedTuple):
+class WaiverEnd(NamedTuple):
     """When and how it ended; "" while it has not."""
 
     on: str
     how: str
 
 
-class Chain(NamedTuple):
+class ExceptionChain(NamedTuple):
     """An exception, from its request to its end."""
 
     waiver: str
@@ -87,20 +87,20 @@ class Chain(NamedTuple):
     status: str
     services: list[str]
     controls: list[str]
-    only: dict[str, list[str]]  # by the names of ONLY
+    limitations: dict[str, list[str]]  # by the names of LIMITATION_KEYS
     hosts: list[str]
     reason: str
     risk: str
     ticket: str
-    requested: Requested
-    approved: Approved
-    opened: Opened
-    used: Used
+    requested: WaiverRequester
+    approved: WaiverApproval
+    opened: WaiverOpening
+    used: WaiverUsage
     expires: str
-    ended: Ended
+    ended: WaiverEnd
     changes: list[tuple[str, str]]  # when it came to have which status
 
-    def as_dict(self) -> dict[str, object]:
+    def make_document(self) -> dict[str, object]:
         """It for machines."""
         return {
             "waiver": self.waiver,
@@ -108,7 +108,7 @@ class Chain(NamedTuple):
             "status": self.status,
             "services": self.services,
             "controls": self.controls,
-            **self.only,
+            **self.limitations,
             "hosts": self.hosts,
             "reason": self.reason,
             "risk": self.risk,
@@ -119,24 +119,28 @@ class Chain(NamedTuple):
             "used": self.used._asdict(),
             "expires": self.expires,
             "ended": self.ended._asdict(),
-            "changes": [{"at": at, "status": status} for at, status in self.changes],
+            "changes": [{"at": changed_at, "status": status} for changed_at, status in self.changes],
         }
 
 
-class Exceptions(NamedTuple):
+class ExceptionHistory(NamedTuple):
     """All exceptions of a period, by inventory and name, and the requests that no waiver names."""
 
     now: str
     since: str
-    exceptions: list[Chain]
+    exceptions: list[ExceptionChain]
     requests: list[dict[str, str]]
 
-    def as_dict(self) -> dict[str, object]:
+    def make_document(self) -> dict[str, object]:
         """The answer for machines."""
-        return {"schema": SCHEMA, **self._asdict(), "exceptions": [one.as_dict() for one in self.exceptions]}
+        return {
+            "schema": EXCEPTIONS_SCHEMA,
+            **self._asdict(),
+            "exceptions": [chain.make_document() for chain in self.exceptions],
+        }
 
 
-def gather(history: History, since: str, now: datetime.datetime) -> Exceptions:
+def gather_exceptions(history: History, since: str, now: datetime.datetime) -> ExceptionHistory:
     """The exceptions that some run had since then. Raises HistoryError."""
     with history.database.open_for_reading() as session:
         by_waiver: dict[tuple[str, str], list[WaiverPeriod]] = {}
@@ -146,68 +150,76 @@ def gather(history: History, since: str, now: datetime.datetime) -> Exceptions:
         for use in exceptions.list_waiver_uses(session, since):
             uses.setdefault((use.inventory, use.waiver), []).append(use)
         # Without the keys of exceptions.PASSING.
-        terms: dict[tuple[str, str], RunWaiver] = {
+        waivers: dict[tuple[str, str], RunWaiver] = {
             key: json.loads(stretches[-1].facts) for key, stretches in by_waiver.items()
         }
-        ids = [request for waiver in terms.values() if (request := waiver.get("request"))]
-        requests = exceptions.find_requests(session, ids)
-        ended = [one for one in since_last_run.list_entries(session, since, limit=100_000) if one.kind == ENDED]
+        request_ids = [request for waiver in waivers.values() if (request := waiver.get("request"))]
+        requests = exceptions.find_requests(session, request_ids)
+        ended_starts = [
+            entry for entry in since_last_run.list_entries(session, since, limit=100_000) if entry.kind == ENDED
+        ]
         chains = [
-            _chain(stretches, terms[key], uses.get(key, ()), requests, ended, format_moment(now))
+            _make_chain(stretches, waivers[key], uses.get(key, ()), requests, ended_starts, format_moment(now))
             for key, stretches in by_waiver.items()
         ]
-        return Exceptions(format_moment(now), since, chains, exceptions.list_unanswered_requests(session, since, ids))
+        return ExceptionHistory(
+            format_moment(now), since, chains, exceptions.list_unanswered_requests(session, since, request_ids)
+        )
 
 
-def _chain(
+def _make_chain(
     stretches: Sequence[WaiverPeriod],
     waiver: RunWaiver,
     uses: Sequence[WaiverUse],
     requests: Mapping[str, Mapping[str, str]],
-    ended: Iterable[since_last_run.BetweenEntry],
+    ended_starts: Iterable[since_last_run.BetweenEntry],
     now: str,
-) -> Chain:
-    last = stretches[-1]
-    status, ended_on = _end(last, waiver, now)
-    first = min((one.opened for one in stretches if one.status == ACTIVE), default="")
-    valid_from, hosts, services = waiver.get("valid_from") or "", json.loads(last.hosts), waiver.get("services") or []
-    starts = [
-        one
-        for one in ended
-        if one.host in hosts and one.rule.partition("/")[2] in services
-        if (valid_from or first) <= one.last and one.first <= (ended_on or now)
+) -> ExceptionChain:
+    last_stretch = stretches[-1]
+    status, ended_on = _find_end(last_stretch, waiver, now)
+    first_opened = min((entry.opened for entry in stretches if entry.status == ACTIVE_STATUS), default="")
+    valid_from, hosts, services = (
+        waiver.get("valid_from") or "",
+        json.loads(last_stretch.hosts),
+        waiver.get("services") or [],
+    )
+    covered_starts = [
+        entry
+        for entry in ended_starts
+        if entry.host in hosts and entry.rule.partition("/")[2] in services
+        if (valid_from or first_opened) <= entry.last and entry.first <= (ended_on or now)
     ]
-    request = waiver.get("request") or ""
-    said = requests.get(request, {})
-    return Chain(
-        waiver=last.id,
-        inventory=last.inventory,
+    request_id = waiver.get("request") or ""
+    request_facts = requests.get(request_id, {})
+    return ExceptionChain(
+        waiver=last_stretch.id,
+        inventory=last_stretch.inventory,
         status=status,
         services=services,
         controls=waiver.get("controls") or [],
-        only=_only(waiver),
+        limitations=_list_limitations(waiver),
         hosts=hosts,
         reason=waiver.get("reason") or "",
         risk=waiver.get("risk") or "",
         ticket=waiver.get("ticket") or "",
-        requested=Requested(
+        requested=WaiverRequester(
             waiver.get("requested_by") or "",
             waiver.get("requested_on") or "",
-            request,
-            *(said.get(key, "") for key in ("host", "user", "reason", "at")),
+            request_id,
+            *(request_facts.get(key, "") for key in ("host", "user", "reason", "at")),
         ),
-        approved=Approved(
+        approved=WaiverApproval(
             waiver.get("approved_by") or "", waiver.get("approved_on") or "", waiver.get("signed_with") or ""
         ),
-        opened=Opened(valid_from, first),
-        used=_used(uses, sum(one.times for one in starts)),
+        opened=WaiverOpening(valid_from, first_opened),
+        used=_summarise_usage(uses, sum(entry.times for entry in covered_starts)),
         expires=waiver.get("expires") or "",
-        ended=Ended(ended_on, status if ended_on else ""),
-        changes=[(one.opened, one.status) for one in stretches],
+        ended=WaiverEnd(ended_on, status if ended_on else ""),
+        changes=[(entry.opened, entry.status) for entry in stretches],
     )
 
 
-def _only(waiver: RunWaiver) -> dict[str, list[str]]:
+def _list_limitations(waiver: RunWaiver) -> dict[str, list[str]]:
     return {
         "users": waiver.get("users") or [],
         "posix_groups": waiver.get("posix_groups") or [],
@@ -217,11 +229,11 @@ def _only(waiver: RunWaiver) -> dict[str, list[str]]:
     }
 
 
-def _used(uses: Sequence[WaiverUse], starts_ended: int) -> Used:
+def _summarise_usage(uses: Sequence[WaiverUse], starts_ended: int) -> WaiverUsage:
     attempts: dict[tuple[str, str], int] = {}
     for use in uses:
         attempts[use.host, use.rule] = max(use.attempts, attempts.get((use.host, use.rule), 0))
-    return Used(
+    return WaiverUsage(
         hosts=sorted({use.host for use in uses}),
         first=min((use.first for use in uses), default=""),
         last=max((use.last for use in uses), default=""),
@@ -231,78 +243,109 @@ def _used(uses: Sequence[WaiverUse], starts_ended: int) -> Used:
     )
 
 
-def _end(last: WaiverPeriod, waiver: RunWaiver, now: str) -> tuple[str, str]:
+def _find_end(last_stretch: WaiverPeriod, waiver: RunWaiver, now: str) -> tuple[str, str]:
     """The status now, and when the waiver ended ("" while it has not): also of one that no run has had since."""
     revoked = waiver.get("revoked")
-    end = end_of(waiver.get("expires") or "9999", revoked)
-    if last.status == REMOVED_STATUS and last.opened < end:
-        return REMOVED_STATUS, last.opened
-    if end <= now:
-        return REVOKED if revoked and end == revoked.get("on") else EXPIRED, end
-    return last.status, ""
+    end_time = find_waiver_end(waiver.get("expires") or "9999", revoked)
+    if last_stretch.status == REMOVED_STATUS and last_stretch.opened < end_time:
+        return REMOVED_STATUS, last_stretch.opened
+    if end_time <= now:
+        return REVOKED_STATUS if revoked and end_time == revoked.get("on") else EXPIRED_STATUS, end_time
+    return last_stretch.status, ""
 
 
-def table(found: Exceptions) -> str:
+def format_exceptions_csv(exception_history: ExceptionHistory) -> str:
     """The exceptions as CSV, a row each."""
     stream = io.StringIO(newline="")
-    stream.write(row(*COLUMNS) + END)
-    for one in found.exceptions:
-        lists = map(", ".join, (one.services, one.controls, one.hosts, *(one.only[key] for key in ONLY)))
-        hosts, first, last, findings, *refused = one.used
-        cells = (*one[:3], *lists, one.reason, one.risk, one.ticket, *one.requested, *one.approved, *one.opened)
-        used = (", ".join(hosts), first, last, "; ".join(findings), *refused)
-        stream.write(row(*cells, *used, one.expires, *one.ended) + END)
+    stream.write(format_row(*CSV_COLUMNS) + LINE_END)
+    for chain in exception_history.exceptions:
+        list_texts = map(
+            ", ".join,
+            (chain.services, chain.controls, chain.hosts, *(chain.limitations[key] for key in LIMITATION_KEYS)),
+        )
+        hosts, first_use, last_use, findings, *refused_counts = chain.used
+        cells = (
+            *chain[:3],
+            *list_texts,
+            chain.reason,
+            chain.risk,
+            chain.ticket,
+            *chain.requested,
+            *chain.approved,
+            *chain.opened,
+        )
+        usage_cells = (", ".join(hosts), first_use, last_use, "; ".join(findings), *refused_counts)
+        stream.write(format_row(*cells, *usage_cells, chain.expires, *chain.ended) + LINE_END)
     return stream.getvalue()
 
 
-def render(found: Exceptions, screen: Screen) -> str:
+def render_exceptions(exception_history: ExceptionHistory, screen: TerminalScreen) -> str:
     """The exceptions as text, all of them: an auditor prints it."""
-    width = max(screen.width, NARROWEST)
-    listed, waiting = found.exceptions, found.requests
-    period = f"since {moment(found.since)}" if found.since else "since the history began"
-    head = f"{counted(len(listed), 'exception')} {period}, {counted(len(waiting), 'request')} without one"
-    lines = ["", *(paint(line, "bold", colours=screen.colours) for line in wrap(head, width))]
-    for one in listed:
-        title = f"{clean(one.waiver)}  {in_words(one.status)}"
-        lines += ["", paint(title, "bold", colours=screen.colours)]
-        for name, text in _in_words(one):
-            first, *rest = wrap(text, width - 14)
-            lines += [f"  {name:<10}  {first}", *(f"{'':14}{line}" for line in rest)]
-    if waiting:
-        lines += ["", paint("requests without an exception", "bold", colours=screen.colours)]
-    for request in waiting:
-        text = f"{request['id']}, {moment(request['at'])}, {clean(request['user'])} on {clean(request['host'])}: "
-        lines += wrap(f"{text}{clean(request['service'])}; {clean(request['reason'])}", width)
+    width = max(screen.width, MIN_COLUMNS)
+    chains, waiting_requests = exception_history.exceptions, exception_history.requests
+    period = (
+        f"since {format_readable_time(exception_history.since)}"
+        if exception_history.since
+        else "since the history began"
+    )
+    headline = f"{format_count(len(chains), 'exception')} {period}, {format_count(len(waiting_requests), 'request')} without one"
+    lines = ["", *(apply_styles(line, "bold", colours=screen.colours) for line in wrap_text(headline, width))]
+    for chain in chains:
+        title = f"{clean_text(chain.waiver)}  {format_key(chain.status)}"
+        lines += ["", apply_styles(title, "bold", colours=screen.colours)]
+        for name, text in _describe_chain(chain):
+            first_line, *other_lines = wrap_text(text, width - 14)
+            lines += [f"  {name:<10}  {first_line}", *(f"{'':14}{line}" for line in other_lines)]
+    if waiting_requests:
+        lines += ["", apply_styles("requests without an exception", "bold", colours=screen.colours)]
+    for request in waiting_requests:
+        text = f"{request['id']}, {format_readable_time(request['at'])}, {clean_text(request['user'])} on {clean_text(request['host'])}: "
+        lines += wrap_text(f"{text}{clean_text(request['service'])}; {clean_text(request['reason'])}", width)
     return "\n".join(lines)
 
 
-def _in_words(one: Chain) -> Iterable[tuple[str, str]]:
-    requested, approved, opened, ended = one.requested, one.approved, one.opened, one.ended
-    only = [f"{in_words(key)} {some(names, FEW)}" for key, names in one.only.items() if names]
-    users = f", only {', '.join(only)}" if only else ""
-    where = some(one.hosts, FEW) or "no host of the last run"
-    yield "for", f"{some(one.services, FEW)} ({', '.join(one.controls)}) on {where}{users}: {clean(one.reason)}"
-    by = clean(requested.by or "not recorded") + (f" on {moment(requested.on)}" if requested.on else "")
+def _describe_chain(chain: ExceptionChain) -> Iterable[tuple[str, str]]:
+    requested, approved, opened, ended = chain.requested, chain.approved, chain.opened, chain.ended
+    limitation_texts = [
+        f"{format_key(key)} {summarise_names(names, MAX_NAMED_ENTRIES)}"
+        for key, names in chain.limitations.items()
+        if names
+    ]
+    limitations_text = f", only {', '.join(limitation_texts)}" if limitation_texts else ""
+    hosts_text = summarise_names(chain.hosts, MAX_NAMED_ENTRIES) or "no host of the last run"
+    yield (
+        "for",
+        f"{summarise_names(chain.services, MAX_NAMED_ENTRIES)} ({', '.join(chain.controls)}) on {hosts_text}{limitations_text}: {clean_text(chain.reason)}",
+    )
+    requester_text = clean_text(requested.by or "not recorded") + (
+        f" on {format_readable_time(requested.on)}" if requested.on else ""
+    )
     if requested.at:
-        by += f"; request {requested.request} of {clean(requested.user)} on {clean(requested.host)}, "
-        by += f"{moment(requested.at)}: {clean(requested.reason)}"
+        requester_text += (
+            f"; request {requested.request} of {clean_text(requested.user)} on {clean_text(requested.host)}, "
+        )
+        requester_text += f"{format_readable_time(requested.at)}: {clean_text(requested.reason)}"
     elif requested.request:
-        by += f"; request {clean(requested.request)}, which no run has seen"
-    yield "requested", by
-    signed = f", signed with {clean(approved.signed_with)}" if approved.signed_with else ""
-    when = f" on {moment(approved.on)}" if approved.on else ""
-    yield "approved", f"{clean(approved.by or 'not recorded')}{when}{signed}"
-    seen = f"; in effect in the run of {moment(opened.observed)}" if opened.observed else "; in effect in no run"
-    yield "opened", f"{moment(opened.begin) or 'not recorded'}{seen}"
-    yield "used", _used_in_words(one.used)
-    until = f"not yet; expires {moment(one.expires)}" if one.expires else "not yet"
-    yield "ended", f"{moment(ended.on)} ({in_words(ended.how)})" if ended.on else until
+        requester_text += f"; request {clean_text(requested.request)}, which no run has seen"
+    yield "requested", requester_text
+    signature_text = f", signed with {clean_text(approved.signed_with)}" if approved.signed_with else ""
+    approval_time = f" on {format_readable_time(approved.on)}" if approved.on else ""
+    yield "approved", f"{clean_text(approved.by or 'not recorded')}{approval_time}{signature_text}"
+    observed_text = (
+        f"; in effect in the run of {format_readable_time(opened.observed)}"
+        if opened.observed
+        else "; in effect in no run"
+    )
+    yield "opened", f"{format_readable_time(opened.begin) or 'not recorded'}{observed_text}"
+    yield "used", _describe_usage(chain.used)
+    expiry_text = f"not yet; expires {format_readable_time(chain.expires)}" if chain.expires else "not yet"
+    yield "ended", f"{format_readable_time(ended.on)} ({format_key(ended.how)})" if ended.on else expiry_text
 
 
-def _used_in_words(used: Used) -> str:
-    refused = [f"{counted(used.attempts_refused, 'attempt')} refused"] * bool(used.attempts_refused)
-    refused += [f"{counted(used.starts_ended, 'start')} ended"] * bool(used.starts_ended)
-    if not used.hosts:
-        return "; ".join(["no run has found anything that it covers", *refused])
-    period = f"{moment(used.first)} to {moment(used.last)} on {some(used.hosts, FEW)}"
-    return "; ".join([f"{period}: {some(used.found, FEW)}", *refused])
+def _describe_usage(usage: WaiverUsage) -> str:
+    refused_texts = [f"{format_count(usage.attempts_refused, 'attempt')} refused"] * bool(usage.attempts_refused)
+    refused_texts += [f"{format_count(usage.starts_ended, 'start')} ended"] * bool(usage.starts_ended)
+    if not usage.hosts:
+        return "; ".join(["no run has found anything that it covers", *refused_texts])
+    period = f"{format_readable_time(usage.first)} to {format_readable_time(usage.last)} on {summarise_names(usage.hosts, MAX_NAMED_ENTRIES)}"
+    return "; ".join([f"{period}: {summarise_names(usage.found, MAX_NAMED_ENTRIES)}", *refused_texts])

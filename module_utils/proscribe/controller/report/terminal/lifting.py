@@ -7,89 +7,103 @@ from collections.abc import Mapping, Sequence
 from ....model.plan import CONTROLS
 from ..collection.events import HostRunState
 from ..evaluation.unobserved import BEGUN_REASON
-from ..text.layout import wrap
-from ..text.reinstalling import command, without_command
-from ..text.wording import clean, counted, some
+from ..text.layout import wrap_text
+from ..text.reinstalling import build_reinstall_command, list_without_command
+from ..text.wording import clean_text, format_count, summarise_names
 
-MOST = 10  # hosts that are listed one by one
-MOST_NAMED = 3  # hosts that are named before a command
+MAX_LISTED = 10  # hosts that are listed one by one
+MAX_NAMED_HOSTS = 3  # hosts that are named before a command
 
 
-def lifted_hosts(expected: Mapping[str, str], heard: Mapping[str, HostRunState]) -> list[str]:
+def list_lifted_hosts(expected_hosts: Mapping[str, str], host_results: Mapping[str, HostRunState]) -> list[str]:
     """Return the hosts on which no control failed to lift."""
-    return [host for host in expected if (one := heard.get(host)) and _is_lifted(one)]
+    return [host for host in expected_hosts if (host_result := host_results.get(host)) and _is_lifted(host_result)]
 
 
-def _is_lifted(heard: HostRunState) -> bool:
-    return heard.is_touched and not heard.has_failed and not heard.reason and BEGUN_REASON not in heard.changes.values()
+def _is_lifted(host_result: HostRunState) -> bool:
+    return (
+        host_result.is_touched
+        and not host_result.has_failed
+        and not host_result.reason
+        and BEGUN_REASON not in host_result.changes.values()
+    )
 
 
-def render(
-    expected: Mapping[str, str],
-    heard: Mapping[str, HostRunState],
+def render_lifting(
+    expected_hosts: Mapping[str, str],
+    host_results: Mapping[str, HostRunState],
     *,
-    check: bool,
+    is_check: bool,
     width: int,
-    back: str = "",
-    apart: Mapping[str, str] = {},
+    restore_command: str = "",
+    unserved_hosts: Mapping[str, str] = {},
     controls: Sequence[str] = CONTROLS,
-    file: str = "",
+    difference_file: str = "",
 ) -> str:
-    """What was lifted, and on which hosts it was not and why; `check` for a run that only said what it would do.
-    `back` is the command line that enforces the ban again (`Command.line`). `apart` are hosts that are not served,
-    each with why. `controls` are those that the run was about. `file` has all of it.
+    """What was lifted, and on which hosts it was not and why; `is_check` for a run that only said what it would do.
+    `restore_command` is the command line that enforces the ban again (`Command.line`). `unserved_hosts` are hosts that are not served,
+    each with why. `controls` are those that the run was about. `difference_file` has all of it.
     """
-    lifted = lifted_hosts(expected, heard)
-    actions = sum(len(heard[host].actions) for host in lifted)
-    where = f"on {len(lifted):,} of {counted(len(expected), 'host')} ({counted(actions, 'action')})"
-    if check:
-        lines = wrap(f"would lift {where}; nothing was changed", width)
+    lifted = list_lifted_hosts(expected_hosts, host_results)
+    action_count = sum(len(host_results[host].actions) for host in lifted)
+    hosts_text = (
+        f"on {len(lifted):,} of {format_count(len(expected_hosts), 'host')} ({format_count(action_count, 'action')})"
+    )
+    if is_check:
+        lines = wrap_text(f"would lift {hosts_text}; nothing was changed", width)
     else:
-        part = "" if len(controls) == len(CONTROLS) else f" for {', '.join(controls)}"
-        rest = f"; the ban is not in force there{part}" if lifted else ""
-        lines = wrap(f"lifted {where}{rest}", width)
-        lines += ["this enforces it again:", f"  {back}"] if lifted and back else []
-    lines += _still_removed(heard, check, width)
-    lines += wrap(f"all of it: {clean(file)}", width, 2) if file else []
-    missed = [host for host in expected if host not in lifted]
-    for host in missed[:MOST]:
-        lines += wrap(f"not lifted on {clean(host)}: {_why(heard.get(host))}", width)
-    if len(missed) > MOST:
-        lines.append(f"... and {counted(len(missed) - MOST, 'more host')}")
-    for host, why in list(apart.items())[:MOST]:
-        lines += wrap(f"not served, and left alone: {clean(host)}, {clean(why)}", width)
-    if len(apart) > MOST:
-        lines.append(f"... and {counted(len(apart) - MOST, 'more host')} not served")
-    refused = [(host, error["message"]) for host in lifted for error in heard[host].errors]
-    for host, message in refused[:MOST]:
-        lines += wrap(f"{clean(host)}: {clean(message)}", width)
+        controls_text = "" if len(controls) == len(CONTROLS) else f" for {', '.join(controls)}"
+        consequence = f"; the ban is not in force there{controls_text}" if lifted else ""
+        lines = wrap_text(f"lifted {hosts_text}{consequence}", width)
+        lines += ["this enforces it again:", f"  {restore_command}"] if lifted and restore_command else []
+    lines += _format_removed_packages(host_results, is_check, width)
+    lines += wrap_text(f"all of it: {clean_text(difference_file)}", width, 2) if difference_file else []
+    missed_hosts = [host for host in expected_hosts if host not in lifted]
+    for host in missed_hosts[:MAX_LISTED]:
+        lines += wrap_text(f"not lifted on {clean_text(host)}: {_format_reason(host_results.get(host))}", width)
+    if len(missed_hosts) > MAX_LISTED:
+        lines.append(f"... and {format_count(len(missed_hosts) - MAX_LISTED, 'more host')}")
+    for host, reason in list(unserved_hosts.items())[:MAX_LISTED]:
+        lines += wrap_text(f"not served, and left alone: {clean_text(host)}, {clean_text(reason)}", width)
+    if len(unserved_hosts) > MAX_LISTED:
+        lines.append(f"... and {format_count(len(unserved_hosts) - MAX_LISTED, 'more host')} not served")
+    refused_errors = [(host, error["message"]) for host in lifted for error in host_results[host].errors]
+    for host, message in refused_errors[:MAX_LISTED]:
+        lines += wrap_text(f"{clean_text(host)}: {clean_text(message)}", width)
     return "\n".join(["", *lines])
 
 
-def _still_removed(heard: Mapping[str, HostRunState], check: bool, width: int) -> list[str]:
+def _format_removed_packages(host_results: Mapping[str, HostRunState], is_check: bool, width: int) -> list[str]:
     """What is not installed again, and the line that does it, once for all hosts that have the same."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for host, one in heard.items():
-        if one.removed:
-            named = [f"{left.manager} {left.name} {left.version}".strip() for left in without_command(one.removed)]
-            groups.setdefault((command(one.removed), some(named, MOST)), []).append(host)
+    for host, host_result in host_results.items():
+        if host_result.removed:
+            package_texts = [
+                f"{package.manager} {package.name} {package.version}".strip()
+                for package in list_without_command(host_result.removed)
+            ]
+            groups.setdefault(
+                (build_reinstall_command(host_result.removed), summarise_names(package_texts, MAX_LISTED)), []
+            ).append(host)
     if not groups:
         return []
-    total = sum(len(one.removed) for one in heard.values())
-    stay = "would not be" if check else "is not" if total == 1 else "are not"
-    lines = wrap(f"{counted(total, 'package')} that the ban had removed {stay} installed again", width, 2)
-    for (line, by_hand), hosts in list(groups.items())[:MOST]:
+    package_count = sum(len(host_result.removed) for host_result in host_results.values())
+    verb = "would not be" if is_check else "is not" if package_count == 1 else "are not"
+    lines = wrap_text(
+        f"{format_count(package_count, 'package')} that the ban had removed {verb} installed again", width, 2
+    )
+    for (line, by_hand), hosts in list(groups.items())[:MAX_LISTED]:
         if line:
-            lines += wrap(f"on {some(hosts, MOST_NAMED)}, as root:", width, 2)
+            lines += wrap_text(f"on {summarise_names(hosts, MAX_NAMED_HOSTS)}, as root:", width, 2)
             lines.append(f"  {line}")
         if by_hand:
-            lines += wrap(f"on {some(hosts, MOST_NAMED)}, from their files: {by_hand}", width, 2)
-    if len(groups) > MOST:
-        lines.append(f"... and {counted(sum(map(len, list(groups.values())[MOST:])), 'more host')}")
+            lines += wrap_text(f"on {summarise_names(hosts, MAX_NAMED_HOSTS)}, from their files: {by_hand}", width, 2)
+    if len(groups) > MAX_LISTED:
+        lines.append(f"... and {format_count(sum(map(len, list(groups.values())[MAX_LISTED:])), 'more host')}")
     return lines
 
 
-def _why(heard: HostRunState | None) -> str:
-    if heard is None:
+def _format_reason(host_result: HostRunState | None) -> str:
+    if host_result is None:
         return "no answer"
-    return clean("; ".join(error["message"] for error in heard.errors) or heard.reason or "no answer")
+    return clean_text("; ".join(error["message"] for error in host_result.errors) or host_result.reason or "no answer")

@@ -16,263 +16,327 @@ from ..evaluation.since_last_run import ENDED, FROZEN
 from ..history import History, QueryScope, lifts, names, queries, since_last_run
 from ..history.lifts import LiftSummary
 from ..history.queries import FlappingRule, OpenRule, RepairTimes, RuleIncident, UnseenHost
-from ..text.layout import NARROWEST, cells, flow, paint, row, wrap
-from ..text.wording import clean, counted, in_words, moment, percent, ratio, some
-from .summary import COLOUR, Screen
+from ..text.layout import MIN_COLUMNS, apply_styles, format_table_row, measure_columns, pack_parts, wrap_text
+from ..text.wording import (
+    clean_text,
+    format_count,
+    format_key,
+    format_percent,
+    format_ratio,
+    format_readable_time,
+    summarise_names,
+)
+from .summary import STATE_COLOURS, TerminalScreen
 
-SCHEMA = "proscribe/history/1"
-THE_HOST = "(the host)"  # instead of a rule, for an incident of the host as a whole
-FEW_RUNS = 10  # with more than this the trend has one line a day
-MOST_INCIDENTS = 1000  # in the answer for machines too: a host or a rule with more has a story nobody reads
+HISTORY_SCHEMA = "proscribe/history/1"
+HOST_SUBJECT = "(the host)"  # instead of a rule, for an incident of the host as a whole
+MAX_SINGLE_RUNS = 10  # with more than this the trend has one line a day
+MAX_INCIDENTS = 1000  # in the answer for machines too: a host or a rule with more has a story nobody reads
 
 
-class Past(NamedTuple):
+class HistorySummary(NamedTuple):
     """What the history says of a period: of everything, or of one host, or of one rule, or of both."""
 
     now: str
     scope: QueryScope
-    runs: tuple[int, str, str]  # how many, and the end of the first and of the last
-    hosts: int  # that runs ask
-    never: Mapping[str, int]  # by control: on how many hosts no run has checked it
-    wrong: Sequence[OpenRule]
-    waived: Sequence[OpenRule]
-    lifted: Sequence[LiftSummary]  # no run has observed it since
-    repaired: RepairTimes
-    flapping: Sequence[FlappingRule]
-    unseen: Sequence[UnseenHost]
-    between: Sequence[since_last_run.BetweenEntry]  # the newest first
-    trend: Sequence[PastRun]
+    run_counts: tuple[int, str, str]  # how many, and the end of the first and of the last
+    host_count: int  # that runs ask
+    never_observed: Mapping[str, int]  # by control: on how many hosts no run has checked it
+    open_rules: Sequence[OpenRule]
+    waived_rules: Sequence[OpenRule]
+    lifted_hosts: Sequence[LiftSummary]  # no run has observed it since
+    repair_times: RepairTimes
+    flapping_rules: Sequence[FlappingRule]
+    unseen_hosts: Sequence[UnseenHost]
+    between_entries: Sequence[since_last_run.BetweenEntry]  # the newest first
+    past_runs: Sequence[PastRun]
     incidents: Sequence[RuleIncident]  # of the host or the rule that is asked for
 
-    def as_dict(self) -> dict[str, object]:
+    def make_document(self) -> dict[str, object]:
         """The answer for machines."""
         return {
-            "schema": SCHEMA,
+            "schema": HISTORY_SCHEMA,
             "now": self.now,
             **self.scope._asdict(),
-            "runs": dict(zip(("number", "first", "last"), self.runs)),
-            "looked": {"hosts": self.hosts, "never": self.never},
-            "wrong": [one._asdict() for one in self.wrong],
-            "waived": [one._asdict() for one in self.waived],
-            "lifted": [one._asdict() for one in self.lifted],
-            "repaired": self.repaired._asdict(),
-            "flapping": [one._asdict() for one in self.flapping],
-            "unseen": [one._asdict() for one in self.unseen],
-            "between": [one.export_fields() for one in self.between],
-            "trend": self.trend,
-            "episodes": [one._asdict() for one in self.incidents],
+            "runs": dict(zip(("number", "first", "last"), self.run_counts)),
+            "looked": {"hosts": self.host_count, "never": self.never_observed},
+            "wrong": [entry._asdict() for entry in self.open_rules],
+            "waived": [entry._asdict() for entry in self.waived_rules],
+            "lifted": [entry._asdict() for entry in self.lifted_hosts],
+            "repaired": self.repair_times._asdict(),
+            "flapping": [entry._asdict() for entry in self.flapping_rules],
+            "unseen": [entry._asdict() for entry in self.unseen_hosts],
+            "between": [entry.export_fields() for entry in self.between_entries],
+            "trend": self.past_runs,
+            "episodes": [entry._asdict() for entry in self.incidents],
         }
 
 
-def gather(history: History, scope: QueryScope, now: datetime.datetime, stale_after: int) -> Past:
+def gather_history_summary(
+    history: History, scope: QueryScope, now: datetime.datetime, stale_after: int
+) -> HistorySummary:
     """The answer. A host that no run has seen for `stale_after` seconds is unseen.
 
     Raises HistoryError, and UnknownName for a host or a rule that no run knows.
     """
-    before = format_moment(now - datetime.timedelta(seconds=stale_after))
+    oldest_observation = format_moment(now - datetime.timedelta(seconds=stale_after))
     with history.database.open_for_reading() as session:
         names.check_names(session, history.plans, scope)
         hosts = queries.list_hosts(session, scope.host)
         incidents = queries.list_incidents(session, scope) if scope.host or scope.rule else ()
-        open_now = queries.list_open_rules(session, scope)
-        return Past(
+        open_rules = queries.list_open_rules(session, scope)
+        return HistorySummary(
             now=format_moment(now),
             scope=scope,
-            runs=queries.count_runs(session, scope.since),
-            hosts=len(hosts),
-            never=queries.count_never_observed(hosts, history.plans, scope.rule.partition("/")[0]),
-            wrong=[one for one in open_now if one.state != WAIVED],
-            waived=[one for one in open_now if one.state == WAIVED],
-            lifted=lifts.list_lifted_hosts(session, scope),
-            repaired=queries.measure_repairs(session, scope),
-            flapping=queries.list_flapping_rules(session, scope),
-            unseen=queries.list_unseen_hosts(session, scope, before),
-            between=since_last_run.list_entries(session, scope.since, scope.host, scope.rule),
-            trend=queries.list_trend_runs(session, scope.since),
-            incidents=list(islice(incidents, MOST_INCIDENTS)),
+            run_counts=queries.count_runs(session, scope.since),
+            host_count=len(hosts),
+            never_observed=queries.count_never_observed(hosts, history.plans, scope.rule.partition("/")[0]),
+            open_rules=[open_rule for open_rule in open_rules if open_rule.state != WAIVED],
+            waived_rules=[open_rule for open_rule in open_rules if open_rule.state == WAIVED],
+            lifted_hosts=lifts.list_lifted_hosts(session, scope),
+            repair_times=queries.measure_repairs(session, scope),
+            flapping_rules=queries.list_flapping_rules(session, scope),
+            unseen_hosts=queries.list_unseen_hosts(session, scope, oldest_observation),
+            between_entries=since_last_run.list_entries(session, scope.since, scope.host, scope.rule),
+            past_runs=queries.list_trend_runs(session, scope.since),
+            incidents=list(islice(incidents, MAX_INCIDENTS)),
         )
 
 
-def render(past: Past, screen: Screen) -> str:
+def render_history_summary(summary: HistorySummary, screen: TerminalScreen) -> str:
     """The answer as text that fits the screen, without the last line break."""
-    width = max(screen.width, NARROWEST)
+    width = max(screen.width, MIN_COLUMNS)
     lines: list[str] = []
-    for most in (24, 16, 12, 8, 5, 3):
-        lines = _lines(past, width, most, screen.colours)
+    for max_rows in (24, 16, 12, 8, 5, 3):
+        lines = _format_summary(summary, width, max_rows, screen.colours)
         if len(lines) < screen.height:
             break
     return "\n".join(lines)
 
 
-def _lines(past: Past, width: int, most: int, colours: bool) -> list[str]:
-    one = bool(past.scope.host or past.scope.rule)
-    parts = [
-        ("wrong now", _wrong(past, width, most, colours)),
-        ("waived now", _table(_rows(past.waived, past.now), width, max(2, most // 2), colours, "item")),
-        ("lifted now", _table(_lifted(past), width, max(2, most // 2), colours, "item")),
-        ("corrected", flow([_repaired(past.repaired)], width)),
-        ("between two runs", _limited(map(_happened, past.between), width, max(2, most // 2), "more")),
-        ("flapping", _limited(map(_flapping, past.flapping), width, max(2, most // 2), "more")),
-        ("not seen any more", _unseen(past, width, max(2, most // 4))),
-        ("what happened", _incidents(past, width, most, colours) if one else []),
-        ("trend", [] if one else _trend(past.trend, width, max(3, most // 2))),
+def _format_summary(summary: HistorySummary, width: int, max_rows: int, colours: bool) -> list[str]:
+    is_single_subject = bool(summary.scope.host or summary.scope.rule)
+    sections = [
+        ("wrong now", _format_open_rules(summary, width, max_rows, colours)),
+        (
+            "waived now",
+            _format_rows(
+                _make_open_rule_rows(summary.waived_rules, summary.now), width, max(2, max_rows // 2), colours, "item"
+            ),
+        ),
+        ("lifted now", _format_rows(_make_lifted_rows(summary), width, max(2, max_rows // 2), colours, "item")),
+        ("corrected", pack_parts([_describe_repairs(summary.repair_times)], width)),
+        (
+            "between two runs",
+            _limit_texts(map(_describe_between_entry, summary.between_entries), width, max(2, max_rows // 2), "more"),
+        ),
+        (
+            "flapping",
+            _limit_texts(map(_describe_flapping_rule, summary.flapping_rules), width, max(2, max_rows // 2), "more"),
+        ),
+        ("not seen any more", _format_unseen_hosts(summary, width, max(2, max_rows // 4))),
+        ("what happened", _format_incidents(summary, width, max_rows, colours) if is_single_subject else []),
+        ("trend", [] if is_single_subject else _format_trend(summary.past_runs, width, max(3, max_rows // 2))),
     ]
-    lines = ["", *(paint(line, "bold", colours=colours) for line in _headline(past, width))]
-    for title, body in parts:
-        lines += ["", paint(title, "bold", colours=colours), *body] if body else []
+    lines = ["", *(apply_styles(line, "bold", colours=colours) for line in _format_headline(summary, width))]
+    for title, section_lines in sections:
+        lines += ["", apply_styles(title, "bold", colours=colours), *section_lines] if section_lines else []
     return lines
 
 
-def _headline(past: Past, width: int) -> list[str]:
-    (since, host, rule), (runs, _, last) = past.scope, past.runs
-    about = " and ".join(clean(name) for name in (host, rule) if name) or "all hosts"
-    period = f"since {moment(since)}" if since else "since the history began"
-    number = counted(runs, "run")
-    return flow([f"{about}, {period}", f"{number}, the last {moment(last)}" if runs else number], width)
+def _format_headline(summary: HistorySummary, width: int) -> list[str]:
+    (since, host, rule), (run_count, _, last_run) = summary.scope, summary.run_counts
+    subject = " and ".join(clean_text(name) for name in (host, rule) if name) or "all hosts"
+    period = f"since {format_readable_time(since)}" if since else "since the history began"
+    count_text = format_count(run_count, "run")
+    return pack_parts(
+        [
+            f"{subject}, {period}",
+            f"{count_text}, the last {format_readable_time(last_run)}" if run_count else count_text,
+        ],
+        width,
+    )
 
 
-def _wrong(past: Past, width: int, most: int, colours: bool) -> list[str]:
-    rows = _rows(past.wrong, past.now)
-    lines = _table(rows, width, most, colours, "item")
-    never = [f"{control} on {counted(hosts, 'host')}" for control, hosts in past.never.items()]
-    if not rows and not past.hosts:
-        lines = [f"not known: no run covers {'this host' if past.scope.host else 'any host'} any more"]
+def _format_open_rules(summary: HistorySummary, width: int, max_rows: int, colours: bool) -> list[str]:
+    rows = _make_open_rule_rows(summary.open_rules, summary.now)
+    lines = _format_rows(rows, width, max_rows, colours, "item")
+    never_texts = [f"{control} on {format_count(hosts, 'host')}" for control, hosts in summary.never_observed.items()]
+    if not rows and not summary.host_count:
+        lines = [f"not known: no run covers {'this host' if summary.scope.host else 'any host'} any more"]
     elif not rows:
-        lines = ["nothing on what a run has checked" if never or past.lifted else "nothing"]
-    return [*lines, *(wrap(f"not checked yet: {', '.join(never)}", width) if never else [])]
+        lines = ["nothing on what a run has checked" if never_texts or summary.lifted_hosts else "nothing"]
+    return [*lines, *(wrap_text(f"not checked yet: {', '.join(never_texts)}", width) if never_texts else [])]
 
 
-def _rows(found: Iterable[OpenRule], now: str) -> list[tuple[str, str, str]]:
+def _make_open_rule_rows(open_rules: Iterable[OpenRule], now: str) -> list[tuple[str, str, str]]:
     """What is wrong or waived: its rule, its state, and on which hosts since when."""
     rows = []
-    for group in _grouped(found):
-        first = group[0]
-        control = first.rule.partition("/")[0]
-        subject = first.rule or THE_HOST if len(group) == 1 else f"{control}, {counted(len(group), 'rule')}"
-        where = clean(first.host) if first.hosts == 1 else counted(first.hosts, "host")
-        text = f"{where}, since {moment(first.oldest)} ({_ago(now, first.oldest)})"
-        if first.newest != first.oldest:
-            text += f", the newest since {moment(first.newest)}"
-        if first.evidence:
-            text += f"; {clean(first.host)}: " if first.hosts > 1 else "; "
-            text += clean(first.evidence)
-        rows.append((clean(subject), first.state, text))
+    for group in _group_open_rules(open_rules):
+        first_rule = group[0]
+        control = first_rule.rule.partition("/")[0]
+        subject = (
+            first_rule.rule or HOST_SUBJECT if len(group) == 1 else f"{control}, {format_count(len(group), 'rule')}"
+        )
+        hosts_text = clean_text(first_rule.host) if first_rule.hosts == 1 else format_count(first_rule.hosts, "host")
+        text = (
+            f"{hosts_text}, since {format_readable_time(first_rule.oldest)} ({_format_elapsed(now, first_rule.oldest)})"
+        )
+        if first_rule.newest != first_rule.oldest:
+            text += f", the newest since {format_readable_time(first_rule.newest)}"
+        if first_rule.evidence:
+            text += f"; {clean_text(first_rule.host)}: " if first_rule.hosts > 1 else "; "
+            text += clean_text(first_rule.evidence)
+        rows.append((clean_text(subject), first_rule.state, text))
     return rows
 
 
-def _lifted(past: Past) -> list[tuple[str, str, str]]:
+def _make_lifted_rows(summary: HistorySummary) -> list[tuple[str, str, str]]:
     """Return a row for each lift: the controls, the state, and where it was lifted, since when and by which run."""
     rows = []
-    for one in past.lifted:
-        where = clean(one.host) if one.hosts == 1 else counted(one.hosts, "host")
-        subject = THE_HOST if set(CONTROLS) <= {*one.controls} else ", ".join(one.controls)
-        ago = _ago(past.now, one.oldest)
-        rows.append((clean(subject), LIFTED, f"{where}, since {moment(one.oldest)} ({ago}), by {clean(one.run)}"))
+    for lift in summary.lifted_hosts:
+        hosts_text = clean_text(lift.host) if lift.hosts == 1 else format_count(lift.hosts, "host")
+        subject = HOST_SUBJECT if set(CONTROLS) <= {*lift.controls} else ", ".join(lift.controls)
+        age_text = _format_elapsed(summary.now, lift.oldest)
+        rows.append(
+            (
+                clean_text(subject),
+                LIFTED,
+                f"{hosts_text}, since {format_readable_time(lift.oldest)} ({age_text}), by {clean_text(lift.run)}",
+            )
+        )
     return rows
 
 
-def _grouped(wrong: Iterable[OpenRule]) -> list[list[OpenRule]]:
+def _group_open_rules(open_rules: Iterable[OpenRule]) -> list[list[OpenRule]]:
     """Rules of one control in one state on as many hosts since the same time: one missing file is one thing."""
     groups: dict[tuple[str, str, str, int, str, str], list[OpenRule]] = {}
-    for one in wrong:
-        control = one.rule.partition("/")[0]
-        alone = one.rule if control == "apps" else ""  # an app is a thing of its own
-        groups.setdefault((control, alone, one.state, one.hosts, one.oldest, one.newest), []).append(one)
+    for open_rule in open_rules:
+        control = open_rule.rule.partition("/")[0]
+        separate_rule = open_rule.rule if control == "apps" else ""  # an app is a thing of its own
+        groups.setdefault(
+            (control, separate_rule, open_rule.state, open_rule.hosts, open_rule.oldest, open_rule.newest), []
+        ).append(open_rule)
     return list(groups.values())
 
 
-def _repaired(repairs: RepairTimes) -> str:
-    if not repairs.number:
+def _describe_repairs(repair_times: RepairTimes) -> str:
+    if not repair_times.number:
         return "nothing"
-    about = ""
-    if repairs.rules != repairs.number:  # rules of a control that came back into line together are one time
-        about = f" ({counted(repairs.rules, 'rule')} on {counted(repairs.hosts, 'host')})"
-    if repairs.number == 1:
-        return f"once{about}, after {format_duration(repairs.longest)}"
-    times = f"{repairs.number:,} times{about}"
-    return f"{times}, half of them within {format_duration(repairs.median)}, the slowest after {format_duration(repairs.longest)}"
+    extent_text = ""
+    if repair_times.rules != repair_times.number:  # rules of a control that came back into line together are one time
+        extent_text = f" ({format_count(repair_times.rules, 'rule')} on {format_count(repair_times.hosts, 'host')})"
+    if repair_times.number == 1:
+        return f"once{extent_text}, after {format_duration(repair_times.longest)}"
+    count_text = f"{repair_times.number:,} times{extent_text}"
+    return f"{count_text}, half of them within {format_duration(repair_times.median)}, the slowest after {format_duration(repair_times.longest)}"
 
 
-def _happened(one: since_last_run.BetweenEntry) -> str:
+def _describe_between_entry(entry: since_last_run.BetweenEntry) -> str:
     """What a host did between two runs, or what a user of it requests."""
-    host, rule, who = clean(one.host), clean(one.rule), clean(one.who)
-    often = "once" if one.times == 1 else f"{one.times:,} times"
-    first, last = moment(one.first), moment(one.last)
-    period = first if first == last else f"{first} to {last}"
-    if one.kind == ENDED:
-        return f"{host} {rule}: {clean(one.program)} of {who} ended {often}, {period}"
-    if one.kind == FROZEN:
-        return f"{host} frozen until {last} by {who}: {clean(one.detail)}"
-    if one.kind == since_last_run.REQUEST_KIND:
-        return f"{host} request {one.program} of {who} for {rule}, {first}"
-    found = f"closed again {often}" if one.times == one.corrected else f"open {often}, closed again {one.corrected:,}"
-    logged_in = json.loads(one.users)
-    users = f"; logged in: {some(logged_in, 5)}" if logged_in else ""
-    by = f" ({clean(one.detail)})" if one.detail else ""
-    return f"{host} {rule}{by}: {found}, {period}{users}"
+    host, rule, user_name = clean_text(entry.host), clean_text(entry.rule), clean_text(entry.who)
+    count_text = "once" if entry.times == 1 else f"{entry.times:,} times"
+    first_text, last_text = format_readable_time(entry.first), format_readable_time(entry.last)
+    period = first_text if first_text == last_text else f"{first_text} to {last_text}"
+    if entry.kind == ENDED:
+        return f"{host} {rule}: {clean_text(entry.program)} of {user_name} ended {count_text}, {period}"
+    if entry.kind == FROZEN:
+        return f"{host} frozen until {last_text} by {user_name}: {clean_text(entry.detail)}"
+    if entry.kind == since_last_run.REQUEST_KIND:
+        return f"{host} request {entry.program} of {user_name} for {rule}, {first_text}"
+    result_text = (
+        f"closed again {count_text}"
+        if entry.times == entry.corrected
+        else f"open {count_text}, closed again {entry.corrected:,}"
+    )
+    logged_in_users = json.loads(entry.users)
+    users_text = f"; logged in: {summarise_names(logged_in_users, 5)}" if logged_in_users else ""
+    detail_text = f" ({clean_text(entry.detail)})" if entry.detail else ""
+    return f"{host} {rule}{detail_text}: {result_text}, {period}{users_text}"
 
 
-def _flapping(one: FlappingRule) -> str:
-    return f"{clean(one.host)} {clean(one.rule)}: drifted {one.times} times, last {moment(one.last)}"
+def _describe_flapping_rule(flapping_rule: FlappingRule) -> str:
+    return f"{clean_text(flapping_rule.host)} {clean_text(flapping_rule.rule)}: drifted {flapping_rule.times} times, last {format_readable_time(flapping_rule.last)}"
 
 
-def _unseen(past: Past, width: int, most: int) -> list[str]:
+def _format_unseen_hosts(summary: HistorySummary, width: int, max_rows: int) -> list[str]:
     entries = [
-        f"{clean(host)}, for {_ago(past.now, seen)} (since {moment(seen)})" if seen else f"{clean(host)}, ever"
-        for host, seen in past.unseen
+        f"{clean_text(host)}, for {_format_elapsed(summary.now, last_seen)} (since {format_readable_time(last_seen)})"
+        if last_seen
+        else f"{clean_text(host)}, ever"
+        for host, last_seen in summary.unseen_hosts
     ]
-    return _limited(entries, width, most, "more hosts")
+    return _limit_texts(entries, width, max_rows, "more hosts")
 
 
-def _incidents(past: Past, width: int, most: int, colours: bool) -> list[str]:
+def _format_incidents(summary: HistorySummary, width: int, max_rows: int, colours: bool) -> list[str]:
     rows = []
-    for one in past.incidents:
-        until = f"until {moment(one.closed)} ({in_words(one.ended)})" if one.closed else "until now"
-        if not one.closed and one.last_seen:
-            until += f", last seen {moment(one.last_seen)}"
-        text = f"{moment(one.opened)} {until}" + (f"; {clean(one.evidence)}" if one.evidence else "")
-        rows.append((clean(one.host if past.scope.rule else one.rule or THE_HOST), one.state, text))
-    return _table(rows, width, most, colours, "incident")
+    for incident in summary.incidents:
+        end_text = (
+            f"until {format_readable_time(incident.closed)} ({format_key(incident.ended)})"
+            if incident.closed
+            else "until now"
+        )
+        if not incident.closed and incident.last_seen:
+            end_text += f", last seen {format_readable_time(incident.last_seen)}"
+        text = f"{format_readable_time(incident.opened)} {end_text}" + (
+            f"; {clean_text(incident.evidence)}" if incident.evidence else ""
+        )
+        rows.append(
+            (clean_text(incident.host if summary.scope.rule else incident.rule or HOST_SUBJECT), incident.state, text)
+        )
+    return _format_rows(rows, width, max_rows, colours, "incident")
 
 
-def _trend(trend: Sequence[PastRun], width: int, most: int) -> list[str]:
-    if len(trend) > FEW_RUNS:  # the last run of each day
-        trend = list({point["finished"][:10]: point for point in trend}.values())
-    if len(trend) < 2:
+def _format_trend(past_runs: Sequence[PastRun], width: int, max_rows: int) -> list[str]:
+    if len(past_runs) > MAX_SINGLE_RUNS:  # the last run of each day
+        past_runs = list({past_run["finished"][:10]: past_run for past_run in past_runs}.values())
+    if len(past_runs) < 2:
         return []
     lines = []
-    for point in trend[-most:]:
-        hosts, strict = point["hosts"], point["compliance_strict"]
-        bad, total = sum(hosts[state] for state in OPEN_STATES), sum(hosts.values())
-        when = f"{moment(point['finished'])}  {bad:,} of"
-        line = f"{when} {counted(total, 'host')} not meeting the ban   compliant {ratio(strict)}   {point['mode']}"
-        if cells(line) > width:  # the share is what people compare, so it is not what is cut off
-            line = f"{when} {total:,} not meeting the ban, {percent(strict)} compliant"
-        lines += wrap(line, width) if cells(line) > width else [line]
+    for past_run in past_runs[-max_rows:]:
+        host_counts, strict_share = past_run["hosts"], past_run["compliance_strict"]
+        open_count, host_count = sum(host_counts[state] for state in OPEN_STATES), sum(host_counts.values())
+        start_text = f"{format_readable_time(past_run['finished'])}  {open_count:,} of"
+        line = f"{start_text} {format_count(host_count, 'host')} not meeting the ban   compliant {format_ratio(strict_share)}   {past_run['mode']}"
+        if measure_columns(line) > width:  # the share is what people compare, so it is not what is cut off
+            line = f"{start_text} {host_count:,} not meeting the ban, {format_percent(strict_share)} compliant"
+        lines += wrap_text(line, width) if measure_columns(line) > width else [line]
     return lines
 
 
-def _table(rows: Sequence[tuple[str, str, str]], width: int, most: int, colours: bool, noun: str) -> list[str]:
-    shown_ = rows[:most]
-    if not shown_:
+def _format_rows(
+    rows: Sequence[tuple[str, str, str]], width: int, max_rows: int, colours: bool, noun: str
+) -> list[str]:
+    shown_rows = rows[:max_rows]
+    if not shown_rows:
         return []
-    widths = (min(max(cells(first) for first, _, _ in shown_), width // 3), max(cells(state) for _, state, _ in shown_))
+    widths = (
+        min(max(measure_columns(subject) for subject, _, _ in shown_rows), width // 3),
+        max(measure_columns(state) for _, state, _ in shown_rows),
+    )
     lines: list[str] = []
-    for first, state, text in shown_:
-        whole = state in (ERROR, UNKNOWN)  # it is the reason
-        printed = row(first, state, text, widths, width, 0 if whole else 2)
-        printed[0] = printed[0].replace(f"  {state}", "  " + paint(state, COLOUR.get(state, ""), colours=colours), 1)
-        lines += printed
-    more = len(rows) - most
-    return [*lines, f"and {counted(more, f'more {noun}')}; --json has them all"] if more > 0 else lines
+    for subject, state, text in shown_rows:
+        is_whole = state in (ERROR, UNKNOWN)  # it is the reason
+        row_lines = format_table_row(subject, state, text, widths, width, 0 if is_whole else 2)
+        row_lines[0] = row_lines[0].replace(
+            f"  {state}", "  " + apply_styles(state, STATE_COLOURS.get(state, ""), colours=colours), 1
+        )
+        lines += row_lines
+    omitted_count = len(rows) - max_rows
+    return (
+        [*lines, f"and {format_count(omitted_count, f'more {noun}')}; --json has them all"]
+        if omitted_count > 0
+        else lines
+    )
 
 
-def _limited(found: Iterable[str], width: int, most: int, what: str) -> list[str]:
+def _limit_texts(all_texts: Iterable[str], width: int, max_texts: int, noun: str) -> list[str]:
     """The first of some texts in lines, and how many more there are."""
-    texts = list(found)
-    more = [f"and {len(texts) - most:,} {what}; --json has them all"] if len(texts) > most else []
-    return [line for text in (*texts[:most], *more) for line in wrap(text, width)]
+    texts = list(all_texts)
+    omitted_text = [f"and {len(texts) - max_texts:,} {noun}; --json has them all"] if len(texts) > max_texts else []
+    return [line for text in (*texts[:max_texts], *omitted_text) for line in wrap_text(text, width)]
 
 
-def _ago(now: str, then: str) -> str:
-    return format_duration((parse_moment(now) - parse_moment(then)).total_seconds())
+def _format_elapsed(now: str, start_time: str) -> str:
+    return format_duration((parse_moment(now) - parse_moment(start_time)).total_seconds())

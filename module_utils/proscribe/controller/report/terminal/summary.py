@@ -33,32 +33,46 @@ from ..evaluation.scope import describe_restrictions as left_out_in_words
 from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, RemarkGroup, group_remarks
 from ..evaluation.since_last_run import describe_watch_events as between_runs
 from ..text import points
-from ..text.command import Suggestion
-from ..text.layout import NARROWEST, USUAL, cells, flow, paint, row, wrap
+from ..text.command import CommandSuggestion
+from ..text.layout import (
+    DEFAULT_COLUMNS,
+    MIN_COLUMNS,
+    apply_styles,
+    format_table_row,
+    measure_columns,
+    pack_parts,
+    wrap_text,
+)
 from ..text.wording import (
-    clean,
-    counted,
-    end_of,
-    in_words,
-    left,
-    moment,
-    nothing_known,
-    percent,
-    ratio,
-    some,
-    without_name,
+    clean_text,
+    describe_time_left,
+    find_waiver_end,
+    format_count,
+    format_key,
+    format_percent,
+    format_ratio,
+    format_readable_time,
+    group_unsearchable_services,
+    replace_name,
+    summarise_names,
 )
 
-LONGEST_TABLE = 200  # rows of each kind in a file, a pipe or a journal, where nothing else is cut
-SUB_DOMAINS = "dns/sub-domains"  # what a host reports that has no resolver of its own (host/controls/dns)
-HOSTS_FILE = "dns/hosts-file"  # whether its /etc/hosts blocks names at all
-AUDIT = "audit"
-FEW_NAMED = 3  # services with nothing to look for that are named
-NOT_SERVED = "not served"
-HAPPENED = {FROZEN: "frozen", STALE: "stale plan", UNOBSERVED: "not observed", INCIDENT: "closed again", ENDED: "ended"}
-OPEN_AGAIN = "open again"
-Found = TypeVar("Found")
-COLOUR = {
+MAX_TABLE_ROWS = 200  # rows of each kind in a file, a pipe or a journal, where nothing else is cut
+SUB_DOMAINS_RULE = "dns/sub-domains"  # what a host reports that has no resolver of its own (host/controls/dns)
+HOSTS_FILE_RULE = "dns/hosts-file"  # whether its /etc/hosts blocks names at all
+AUDIT_MODE = "audit"
+MAX_NAMED_SERVICES = 3  # services with nothing to look for that are named
+NOT_SERVED_TEXT = "not served"
+REMARK_KIND_TEXTS = {
+    FROZEN: "frozen",
+    STALE: "stale plan",
+    UNOBSERVED: "not observed",
+    INCIDENT: "closed again",
+    ENDED: "ended",
+}
+OPEN_AGAIN_TEXT = "open again"
+RowSource = TypeVar("RowSource")
+STATE_COLOURS = {
     ERROR: "red",
     NONCOMPLIANT: "red",
     UNKNOWN: "yellow",
@@ -69,242 +83,317 @@ COLOUR = {
 }
 
 
-class Screen(NamedTuple):
+class TerminalScreen(NamedTuple):
     """The terminal: its size in characters, whether it shows colours, and the directory that commands are typed in."""
 
-    width: int = USUAL
+    width: int = DEFAULT_COLUMNS
     height: int = 40
     colours: bool = False
-    here: str = ""
+    working_directory: str = ""
 
 
-class Row(NamedTuple):
-    """One line of the table: what it is about, its state, and the text, of which nothing is cut where it is `whole`."""
+class SummaryRow(NamedTuple):
+    """One line of the table: what it is about, its state, and the text, of which nothing is cut where it is `is_whole`."""
 
     subject: str
     state: str
     text: str
     colour: str
-    whole: bool = False
+    is_whole: bool = False
 
 
-def render(report: FleetReport, records: Sequence[HostRecord], screen: Screen, directory: str = "") -> str:
+def render_summary(
+    report: FleetReport, records: Sequence[HostRecord], screen: TerminalScreen, directory: str = ""
+) -> str:
     """The report as text, without the last line break. `directory` is where its files are, "" if they are nowhere."""
-    width = max(screen.width, NARROWEST)
-    head = _headline(report, records, width, screen.colours)
-    foot = _foot(
-        propose_next_steps(report, records, directory), screen.here, width, shorten_path(directory, screen.here)
+    width = max(screen.width, MIN_COLUMNS)
+    headline = _format_headline(report, records, width, screen.colours)
+    next_steps = _format_next_steps(
+        propose_next_steps(report, records, directory),
+        screen.working_directory,
+        width,
+        shorten_path(directory, screen.working_directory),
     )
-    groups, silent, happened = group_records(records), group_silent_hosts(records), group_remarks(records)
+    groups, silent_groups, remark_groups = group_records(records), group_silent_hosts(records), group_remarks(records)
     lines: list[str] = []
     # A fleet of thousands has to fit a screen too: show less of each thing until it does.
-    for most, depth in ((LONGEST_TABLE, 0), (16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
-        if not depth and screen.height < sys.maxsize:
+    for max_rows, max_lines in ((MAX_TABLE_ROWS, 0), (16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
+        if not max_lines and screen.height < sys.maxsize:
             continue
-        table = _table(report, records, groups, silent, happened, most, depth, width, screen.colours)
-        lines = [*head, *table, *foot]
-        if sum(max(-(-cells(line) // width), 1) for line in lines) < screen.height:
+        table = _format_table(
+            report, records, groups, silent_groups, remark_groups, max_rows, max_lines, width, screen.colours
+        )
+        lines = [*headline, *table, *next_steps]
+        if sum(max(-(-measure_columns(line) // width), 1) for line in lines) < screen.height:
             break
     return "\n".join(lines)
 
 
-def _headline(report: FleetReport, records: Sequence[HostRecord], width: int, colours: bool) -> list[str]:
+def _format_headline(report: FleetReport, records: Sequence[HostRecord], width: int, colours: bool) -> list[str]:
     summary, run = report["summary"], report["run"]
-    states = ", ".join(f"{count:,} {in_words(state)}" for state, count in summary["hosts"].items() if count)
-    parts = [f"{counted(len(records), 'host')}: {states or 'none'}"]
-    if apart := summary.get("not_served"):
-        parts.append(f"{apart:,} not served")
-    parts.append(f"coverage {ratio(summary['coverage'])}")
-    strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]
-    parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
+    states = ", ".join(f"{count:,} {format_key(state)}" for state, count in summary["hosts"].items() if count)
+    parts = [f"{format_count(len(records), 'host')}: {states or 'none'}"]
+    if not_served_count := summary.get("not_served"):
+        parts.append(f"{not_served_count:,} not served")
+    parts.append(f"coverage {format_ratio(summary['coverage'])}")
+    strict_share, waived_share = summary["compliance_strict"], summary["compliance_with_waivers"]
+    parts.append(
+        f"compliant {format_ratio(strict_share)}"
+        + (f", with waivers {format_percent(waived_share)}" if waived_share != strict_share else "")
+    )
     if run.get("interrupted"):
-        parts.append(f"interrupted: {counted(len(list_unfinished_hosts(run, records)), 'host')} not done")
+        parts.append(f"interrupted: {format_count(len(list_unfinished_hosts(run, records)), 'host')} not done")
     parts += [*describe_department(report), *left_out_in_words(run)]
     parts += describe_unenforced_controls(summary.get("controls") or {})
     parts += between_runs(report)
     if rollout := report.get("rollout"):
         if rollout["not_reached"] and not run.get("interrupted"):
-            parts.append(f"stopped: {counted(rollout['not_reached'], 'host')} not corrected")
-        if aside := rollout.get("set_aside"):
-            parts.append(f"set aside: {counted(len(aside), 'host')}")
+            parts.append(f"stopped: {format_count(rollout['not_reached'], 'host')} not corrected")
+        if set_aside_hosts := rollout.get("set_aside"):
+            parts.append(f"set aside: {format_count(len(set_aside_hosts), 'host')}")
     if run["mode"] == "check":
         parts.append("check mode: nothing was changed")
-    worst = next((state for state in STATES if summary["hosts"][state]), UNKNOWN)
-    first, *rest = flow(parts, width)
-    return ["", paint(first, "bold", COLOUR[worst], colours=colours), *rest]
+    worst_state = next((state for state in STATES if summary["hosts"][state]), UNKNOWN)
+    first_line, *other_lines = pack_parts(parts, width)
+    return ["", apply_styles(first_line, "bold", STATE_COLOURS[worst_state], colours=colours), *other_lines]
 
 
-def _table(
+def _format_table(
     report: FleetReport,
     records: Sequence[HostRecord],
     groups: Sequence[FindingGroup],
-    silent: Sequence[SilentHosts],
-    happened: Sequence[RemarkGroup],
-    most: int,
-    depth: int,
+    silent_groups: Sequence[SilentHosts],
+    remark_groups: Sequence[RemarkGroup],
+    max_rows: int,
+    max_lines: int,
     width: int,
     colours: bool,
 ) -> list[str]:
-    bad = [group for group in groups if group.state in OPEN_STATES]
-    good = [group for group in groups if group.state not in OPEN_STATES]
-    unserved = _of_unserved(report.get("not_served") or ())
+    open_groups = [group for group in groups if group.state in OPEN_STATES]
+    closed_groups = [group for group in groups if group.state not in OPEN_STATES]
+    unserved_rows = _make_unserved_rows(report.get("not_served") or ())
     rows = [
-        *_limited(bad, most, "finding", _of_group),
-        *(row_ for one in silent for row_ in _of_silent(one, max(1, most // 4))),
-        *_limited(happened, max(2, most // 3), "event", _of_between),
-        *_limited(good, max(2, most // 3), "finding", _of_group),
-        *_limited(_of_waivers(report["waivers"], report["run"]["finished"]), max(2, most // 3), "waiver", _itself),
-        *_limited(unserved, max(2, most // 4), "kind of host that is not served", _itself),
-        *_of_nothing_known(report),
-        *_of_hosts_files(records),
-        *_of_upcoming(report["upcoming"]),
-        *_limited(points.points_of(report), max(2, most // 4), "export", _of_point),
-        *_limited(report["unexpected_hosts"], 2, "host", _of_unexpected),
+        *_limit_rows(open_groups, max_rows, "finding", _make_group_row),
+        *(
+            silent_row
+            for silent_hosts in silent_groups
+            for silent_row in _make_silent_rows(silent_hosts, max(1, max_rows // 4))
+        ),
+        *_limit_rows(remark_groups, max(2, max_rows // 3), "event", _make_remark_row),
+        *_limit_rows(closed_groups, max(2, max_rows // 3), "finding", _make_group_row),
+        *_limit_rows(
+            _make_waiver_rows(report["waivers"], report["run"]["finished"]),
+            max(2, max_rows // 3),
+            "waiver",
+            _return_row,
+        ),
+        *_limit_rows(unserved_rows, max(2, max_rows // 4), "kind of host that is not served", _return_row),
+        *_make_unsearchable_rows(report),
+        *_make_hosts_file_rows(records),
+        *_make_upcoming_rows(report["upcoming"]),
+        *_limit_rows(points.sort_points(report), max(2, max_rows // 4), "export", _make_point_row),
+        *_limit_rows(report["unexpected_hosts"], 2, "host", _make_unexpected_row),
     ]
     if not rows:
         return []
-    widths = (min(max(cells(r.subject) for r in rows), width // 3), max(cells(r.state) for r in rows))
+    widths = (
+        min(max(measure_columns(table_row.subject) for table_row in rows), width // 3),
+        max(measure_columns(table_row.state) for table_row in rows),
+    )
     lines = [""]
-    for item in rows:
-        first, *rest = row(item.subject, item.state, item.text, widths, width, 0 if item.whole else depth)
-        if item.state:
-            first = first.replace(f"  {item.state}", "  " + paint(item.state, item.colour, colours=colours), 1)
-        lines += [first, *rest]
+    for table_row in rows:
+        first_line, *other_lines = format_table_row(
+            table_row.subject, table_row.state, table_row.text, widths, width, 0 if table_row.is_whole else max_lines
+        )
+        if table_row.state:
+            first_line = first_line.replace(
+                f"  {table_row.state}", "  " + apply_styles(table_row.state, table_row.colour, colours=colours), 1
+            )
+        lines += [first_line, *other_lines]
     return lines
 
 
-def _limited(found: Sequence[Found], most: int, noun: str, of: Callable[[Found], Row]) -> list[Row]:
+def _limit_rows(
+    row_sources: Sequence[RowSource], max_rows: int, noun: str, make_row: Callable[[RowSource], SummaryRow]
+) -> list[SummaryRow]:
     """The rows of the first of some things, and how many more there are: a row is only made to be shown."""
-    return [*map(of, found[:most]), *_rest(len(found) - most, noun)]
+    return [*map(make_row, row_sources[:max_rows]), *_make_omission_rows(len(row_sources) - max_rows, noun)]
 
 
-def _itself(row: Row) -> Row:
+def _return_row(row: SummaryRow) -> SummaryRow:
     return row
 
 
-def _rest(more: int, noun: str) -> list[Row]:
-    return [Row("...", "", f"and {counted(more, f'more {noun}')}, see report.html", "")] if more > 0 else []
+def _make_omission_rows(omitted_count: int, noun: str) -> list[SummaryRow]:
+    return (
+        [SummaryRow("...", "", f"and {format_count(omitted_count, f'more {noun}')}, see report.html", "")]
+        if omitted_count > 0
+        else []
+    )
 
 
-def _of_group(group: FindingGroup) -> Row:
+def _make_group_row(group: FindingGroup) -> SummaryRow:
     """A group; the reason of what failed, or was left as it is, is whole."""
-    whole = group.state in (ERROR, UNKNOWN) or not group.rules
-    return Row(group.subject, in_words(group.state), group.describe_group(), COLOUR[group.state], whole)
+    is_whole = group.state in (ERROR, UNKNOWN) or not group.rules
+    return SummaryRow(
+        group.subject, format_key(group.state), group.describe_group(), STATE_COLOURS[group.state], is_whole
+    )
 
 
-def _of_silent(silent: SilentHosts, most: int) -> Iterable[Row]:
+def _make_silent_rows(silent_hosts: SilentHosts, max_rows: int) -> Iterable[SummaryRow]:
     """The hosts without an answer; a reason that several have is said once, whatever each is called in it."""
     reasons: dict[str, list[tuple[str, str]]] = {}
-    for host, rest in silent.hosts:
-        reasons.setdefault(without_name(rest, host), []).append((host, rest))
-    several = sorted(reasons.items(), key=lambda reason: -len(reason[1]))
-    for shared, hosts in several[:most]:
-        rest = shared if len(hosts) > 1 else hosts[0][1]
-        names = [clean(host) for host, _ in hosts]
-        said = ": ".join(filter(None, (silent.reason_kind, rest)))
+    for host, host_reason in silent_hosts.hosts:
+        reasons.setdefault(replace_name(host_reason, host), []).append((host, host_reason))
+    sorted_reasons = sorted(reasons.items(), key=lambda reason: -len(reason[1]))
+    for shared_reason, hosts in sorted_reasons[:max_rows]:
+        host_reason = shared_reason if len(hosts) > 1 else hosts[0][1]
+        names = [clean_text(host) for host, _ in hosts]
+        reason_text = ": ".join(filter(None, (silent_hosts.reason_kind, host_reason)))
         if len(names) > 1:
-            yield Row(counted(len(names), "host"), UNKNOWN, f"{said}; {some(names, 3)}", COLOUR[UNKNOWN], True)
+            yield SummaryRow(
+                format_count(len(names), "host"),
+                UNKNOWN,
+                f"{reason_text}; {summarise_names(names, 3)}",
+                STATE_COLOURS[UNKNOWN],
+                True,
+            )
         else:
-            yield Row(names[0], UNKNOWN, said, COLOUR[UNKNOWN], True)
-    yield from _rest(sum(len(hosts) for _, hosts in several[most:]), f"{silent.reason_kind} host")
+            yield SummaryRow(names[0], UNKNOWN, reason_text, STATE_COLOURS[UNKNOWN], True)
+    yield from _make_omission_rows(
+        sum(len(hosts) for _, hosts in sorted_reasons[max_rows:]), f"{silent_hosts.reason_kind} host"
+    )
 
 
-def _of_between(one: RemarkGroup) -> Row:
+def _make_remark_row(remark_group: RemarkGroup) -> SummaryRow:
     """What happened between two runs, and what is to be known of a host's watcher."""
-    kind = OPEN_AGAIN if one.open_now else HAPPENED[one.kind]
-    where = clean(one.hosts[0]) if len(one.hosts) == 1 else counted(len(one.hosts), "host")
-    hosts = f"; {some(one.hosts, 3)}" if len(one.hosts) > 1 else ""
-    return Row(clean(one.rule or WATCH), kind, f"{where}: {one.text}{hosts}", "yellow")
+    kind_text = OPEN_AGAIN_TEXT if remark_group.open_now else REMARK_KIND_TEXTS[remark_group.kind]
+    place = (
+        clean_text(remark_group.hosts[0])
+        if len(remark_group.hosts) == 1
+        else format_count(len(remark_group.hosts), "host")
+    )
+    hosts = f"; {summarise_names(remark_group.hosts, 3)}" if len(remark_group.hosts) > 1 else ""
+    return SummaryRow(
+        clean_text(remark_group.rule or WATCH), kind_text, f"{place}: {remark_group.text}{hosts}", "yellow"
+    )
 
 
-def _of_unexpected(host: str) -> Row:
-    return Row(clean(host), "unexpected", "answered, but was not expected", "yellow")
+def _make_unexpected_row(host: str) -> SummaryRow:
+    return SummaryRow(clean_text(host), "unexpected", "answered, but was not expected", "yellow")
 
 
-def _of_point(point: ReportedExport) -> Row:
+def _make_point_row(point: ReportedExport) -> SummaryRow:
     """An export that an enforcement point is fed with."""
-    text = "; ".join(map(clean, point["why"])) or f"written {points.written(point)}"
-    subject, state = f"export {clean(point['directory'])}", in_words(point["state"])
-    return Row(subject, state, f"{points.name_of(point)}: {text}", COLOUR[points.LIKE[point["state"]]])
+    text = "; ".join(map(clean_text, point["why"])) or f"written {points.describe_writing(point)}"
+    subject, state = f"export {clean_text(point['directory'])}", format_key(point["state"])
+    return SummaryRow(
+        subject,
+        state,
+        f"{points.format_point_name(point)}: {text}",
+        STATE_COLOURS[points.HOST_STATE_OF_POINT[point["state"]]],
+    )
 
 
-def _of_waivers(waivers: Iterable[RunWaiver], finished: str) -> list[Row]:
+def _make_waiver_rows(waivers: Iterable[RunWaiver], finished: str) -> list[SummaryRow]:
     """Waivers that waive nothing come first: somebody may rely on them."""
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
-        scope = f"{some(waiver.get('services', ()), 3)} on {some(waiver['hosts'], 3) or 'no host of this run'}"
-        end, by = moment(end_of(waiver["expires"], waiver.get("revoked"))), clean(waiver.get("approved_by", ""))
-        why = f" ({clean(waiver['why'])})" if waiver.get("why") else ""
-        until = ", ".join(filter(None, (days := left(waiver, finished), f"until {end}")))
+        scope = f"{summarise_names(waiver.get('services', ()), 3)} on {summarise_names(waiver['hosts'], 3) or 'no host of this run'}"
+        end_text, approver = (
+            format_readable_time(find_waiver_end(waiver["expires"], waiver.get("revoked"))),
+            clean_text(waiver.get("approved_by", "")),
+        )
+        reason_text = f" ({clean_text(waiver['why'])})" if waiver.get("why") else ""
+        until_text = ", ".join(filter(None, (time_left := describe_time_left(waiver, finished), f"until {end_text}")))
         text, colour = {
-            "active": (f"{until}: {scope}, approved by {by}", "blue"),
-            "expired": (f"since {end}, waives nothing: {scope}, approved by {by}", "red"),
-            "revoked": (f"waives nothing any more{why}: {scope}", "blue"),
-            "not_yet_valid": (f"waives nothing yet: {scope}, approved by {by}", "yellow"),
-        }.get(waiver["status"], (f"waives nothing{why}: {scope}", "red"))
+            "active": (f"{until_text}: {scope}, approved by {approver}", "blue"),
+            "expired": (f"since {end_text}, waives nothing: {scope}, approved by {approver}", "red"),
+            "revoked": (f"waives nothing any more{reason_text}: {scope}", "blue"),
+            "not_yet_valid": (f"waives nothing yet: {scope}, approved by {approver}", "yellow"),
+        }.get(waiver["status"], (f"waives nothing{reason_text}: {scope}", "red"))
         if waiver.get("review_overdue"):
-            since = f" since {due}" if (due := clean(waiver.get("review_by") or "")[:10]) else ""
-            text, colour = f"review overdue{since}, waives until {end}: {scope}, approved by {by}, {days}", "yellow"
-        state = in_words(waiver["status"])
-        rows.append(Row(f"waiver {clean(waiver['id'])}", state.upper() if state == "expired" else state, text, colour))
+            overdue_text = (
+                f" since {review_date}" if (review_date := clean_text(waiver.get("review_by") or "")[:10]) else ""
+            )
+            text, colour = (
+                f"review overdue{overdue_text}, waives until {end_text}: {scope}, approved by {approver}, {time_left}",
+                "yellow",
+            )
+        state = format_key(waiver["status"])
+        rows.append(
+            SummaryRow(
+                f"waiver {clean_text(waiver['id'])}", state.upper() if state == "expired" else state, text, colour
+            )
+        )
     return rows
 
 
-def _of_nothing_known(report: FleetReport) -> list[Row]:
-    known = nothing_known(report)
-    if not known:
+def _make_unsearchable_rows(report: FleetReport) -> list[SummaryRow]:
+    unsearchable_services = group_unsearchable_services(report)
+    if not unsearchable_services:
         return []
     parts = [
-        f"{control}: {some(names, FEW_NAMED) if len(names) <= FEW_NAMED else counted(len(names), 'service')}"
-        for control, names in sorted(known.items(), key=lambda item: len(item[1]))
+        f"{control}: {summarise_names(names, MAX_NAMED_SERVICES) if len(names) <= MAX_NAMED_SERVICES else format_count(len(names), 'service')}"
+        for control, names in sorted(unsearchable_services.items(), key=lambda entry: len(entry[1]))
     ]
-    return [Row(NO_IDENTIFIERS_REASON.partition(" to ")[0], in_words(NOT_APPLICABLE), "; ".join(parts), "grey")]
+    return [
+        SummaryRow(NO_IDENTIFIERS_REASON.partition(" to ")[0], format_key(NOT_APPLICABLE), "; ".join(parts), "grey")
+    ]
 
 
-def _of_hosts_files(records: Iterable[HostRecord]) -> list[Row]:
+def _make_hosts_file_rows(records: Iterable[HostRecord]) -> list[SummaryRow]:
     """The hosts whose /etc/hosts blocks exact names, and nothing below them, in one row."""
     hosts = [
         record["host"]
         for record in records
-        if any(rule["rule"] == SUB_DOMAINS and rule.get("mode") != AUDIT for rule in record["rules"])
-        and not any(rule["rule"] == HOSTS_FILE and rule["state"] in OPEN_STATES for rule in record["rules"])
+        if any(rule["rule"] == SUB_DOMAINS_RULE and rule.get("mode") != AUDIT_MODE for rule in record["rules"])
+        and not any(rule["rule"] == HOSTS_FILE_RULE and rule["state"] in OPEN_STATES for rule in record["rules"])
     ]
     if not hosts:
         return []
-    where = clean(hosts[0]) if len(hosts) == 1 else f"{counted(len(hosts), 'host')} ({some(hosts, 3)})"
-    text = f"programs on {where} reach names below blocked names: no resolver that filters there, see docs/dns.md"
-    return [Row(SUB_DOMAINS, "open below", text, "yellow")]
+    hosts_text = (
+        clean_text(hosts[0]) if len(hosts) == 1 else f"{format_count(len(hosts), 'host')} ({summarise_names(hosts, 3)})"
+    )
+    text = f"programs on {hosts_text} reach names below blocked names: no resolver that filters there, see docs/dns.md"
+    return [SummaryRow(SUB_DOMAINS_RULE, "open below", text, "yellow")]
 
 
-def _of_unserved(hosts: Iterable[HostReason]) -> list[Row]:
-    kinds: dict[str, list[str]] = {}
-    for one in hosts:
-        kinds.setdefault(clean(one["why"]), []).append(one["host"])
+def _make_unserved_rows(hosts: Iterable[HostReason]) -> list[SummaryRow]:
+    hosts_by_reason: dict[str, list[str]] = {}
+    for unserved_host in hosts:
+        hosts_by_reason.setdefault(clean_text(unserved_host["why"]), []).append(unserved_host["host"])
     return [
-        Row(some(names, 1), NOT_SERVED, why, "grey")
+        SummaryRow(summarise_names(names, 1), NOT_SERVED_TEXT, reason, "grey")
         if len(names) == 1
-        else Row(counted(len(names), "host"), NOT_SERVED, f"each {why}: {some(names, 3)}", "grey")
-        for why, names in sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
+        else SummaryRow(
+            format_count(len(names), "host"), NOT_SERVED_TEXT, f"each {reason}: {summarise_names(names, 3)}", "grey"
+        )
+        for reason, names in sorted(hosts_by_reason.items(), key=lambda kind: (-len(kind[1]), kind[0]))
     ]
 
 
-def _of_upcoming(upcoming: Iterable[UpcomingRestriction]) -> list[Row]:
+def _make_upcoming_rows(upcoming: Iterable[UpcomingRestriction]) -> list[SummaryRow]:
     days: dict[str, dict[str, None]] = {}
-    for item in upcoming:
-        days.setdefault(clean(item["effective_from"]), {})[item["service"]] = None
+    for announcement in upcoming:
+        days.setdefault(clean_text(announcement["effective_from"]), {})[announcement["service"]] = None
     return [
-        Row("upcoming", day, f"{counted(len(names), 'service')}: {some(sorted(names), 6)}", "grey")
+        SummaryRow(
+            "upcoming", day, f"{format_count(len(names), 'service')}: {summarise_names(sorted(names), 6)}", "grey"
+        )
         for day, names in sorted(days.items())[:3]
     ]
 
 
-def _foot(steps: Sequence[Suggestion], here: str, width: int, directory: str) -> list[str]:
+def _format_next_steps(
+    steps: Sequence[CommandSuggestion], working_directory: str, width: int, directory: str
+) -> list[str]:
     """What to do next. A command has a line to itself and is never wrapped: see command.py."""
     lines: list[str] = []
     for step in steps:
-        lines += wrap(step.text, width - 6)
-        lines += [f"  {step.command.line(here)}"] if step.command else []
+        lines += wrap_text(step.text, width - 6)
+        lines += [f"  {step.command.line(working_directory)}"] if step.command else []
     lines += [f"{directory}/report.html"] if directory else []
     if not lines:
         return []
-    return ["", *(f"{'      ' if number else 'next: '}{line}" for number, line in enumerate(lines))]
+    return ["", *(f"{'      ' if index else 'next: '}{line}" for index, line in enumerate(lines))]

@@ -24,81 +24,95 @@ from ....wire import installation
 # host is touched.
 SECRETS_FILE = "proscribe-secret-vars.yml"
 
-DRY = ("--check", "--diff")
-CHECK = "check"  # the mode of a dry run (report.json)
+DRY_RUN_OPTIONS = ("--check", "--diff")
+CHECK_MODE = "check"  # the mode of a dry run (report.json)
 
 
-class Command(NamedTuple):
+class ShellCommand(NamedTuple):
     """The words of a command, and the directory that it is typed in ("" for any)."""
 
     argv: tuple[str, ...]
     cwd: str = ""
 
-    def line(self, here: str = "") -> str:
-        """The command for somebody who is in the directory `here` ("" if that is not known): one line, printable."""
-        words = " ".join(map(quoted, self.argv))
-        return f"cd {quoted(self.cwd)} && {words}" if self.cwd and not _same(self.cwd, here) else words
+    def line(self, working_directory: str = "") -> str:
+        """The command for somebody who is in the directory `working_directory` ("" if that is not known): one line, printable."""
+        words = " ".join(map(quote_word, self.argv))
+        return (
+            f"cd {quote_word(self.cwd)} && {words}"
+            if self.cwd and not _is_same_directory(self.cwd, working_directory)
+            else words
+        )
 
 
-class Subcommand(NamedTuple):
+class LauncherSubcommand(NamedTuple):
     """A subcommand with its own options, and with values that have no option. In a playbook, each of them is a variable
     of that name.
     """
 
     name: str = ""
     options: Mapping[str, str | Sequence[str]] = {}  # by the name without its hyphens: max-age
-    values: Mapping[str, str | Sequence[str]] = {}
+    positional_values: Mapping[str, str | Sequence[str]] = {}
 
-    def words(self, inventory: Sequence[str]) -> tuple[str, ...]:
+    def list_words(self, inventory: Sequence[str]) -> tuple[str, ...]:
         """As they are typed after the command of the launcher; `inventory` are the options of the inventory."""
-        own = [(f"--{name}", text) for name, value in self.options.items() for text in _texts(value)]
-        values = [text for value in self.values.values() for text in _texts(value)]
+        option_pairs = [(f"--{name}", text) for name, content in self.options.items() for text in _list_texts(content)]
+        value_texts = [text for content in self.positional_values.values() for text in _list_texts(content)]
         # What begins with a hyphen would be an option.
-        ending = ["--"] if any(text.startswith("-") for text in values) else []
-        named = [self.name] if self.name else []
-        return (*named, *(word for option in own for word in option), *inventory, *ending, *values)
+        option_end = ["--"] if any(text.startswith("-") for text in value_texts) else []
+        name_words = [self.name] if self.name else []
+        return (
+            *name_words,
+            *(word for option in option_pairs for word in option),
+            *inventory,
+            *option_end,
+            *value_texts,
+        )
 
-    def variables(self, command: str) -> dict[str, str | list[str]]:
+    def make_variables(self, command: str) -> dict[str, str | list[str]]:
         """As variables of the command's playbook."""
-        said = {"do": self.name, **self.options, **self.values}
-        named = {f"{command}_{name.replace('-', '_')}": value for name, value in said.items() if value}
-        return {name: value if isinstance(value, str) else list(value) for name, value in named.items()}
+        named_values = {"do": self.name, **self.options, **self.positional_values}
+        play_variables = {
+            f"{command}_{name.replace('-', '_')}": content for name, content in named_values.items() if content
+        }
+        return {
+            name: content if isinstance(content, str) else list(content) for name, content in play_variables.items()
+        }
 
 
-def _texts(value: str | Sequence[str]) -> Sequence[str]:
-    return (value,) if isinstance(value, str) else value
+def _list_texts(content: str | Sequence[str]) -> Sequence[str]:
+    return (content,) if isinstance(content, str) else content
 
 
-class Suggestion(NamedTuple):
+class CommandSuggestion(NamedTuple):
     """What somebody may do next: in words, and the command that does it, if there is one."""
 
     text: str
-    command: Command | None = None
+    command: ShellCommand | None = None
 
 
-class Call(NamedTuple):
+class RunCall(NamedTuple):
     """How a run was called, as `report/collection/invocation.py` reads it; report.json has it as `run.command`.
 
-    `word` is the launcher's (audit), or "" for plain ansible-playbook, of which `playbook` is the file as typed.
+    `launcher_command` is the launcher's (audit), or "" for plain ansible-playbook, of which `playbook` is the file as typed.
     `options` are all others than --limit, --check and --diff; `withheld` names the variables whose values are not
-    repeated, because they look like secrets. `dry` says that the run was a dry one: then so is each command that is
+    repeated, because they look like secrets. `is_dry_run` says that the run was a dry one: then so is each command that is
     made of it, unless the words before the command say otherwise.
     """
 
     program: tuple[str, ...] = (installation.LAUNCHER_PATH,)
-    word: str = ""
+    launcher_command: str = ""
     playbook: str = ""
     options: tuple[str, ...] = ()
     cwd: str = ""
     withheld: tuple[str, ...] = ()
-    dry: bool = False
+    is_dry_run: bool = False
 
     @classmethod
-    def of(cls, run: Run) -> Call:
+    def read_run_call(cls, run: Run) -> RunCall:
         """The call of a run of report.json. What older reports, and merged ones, do not say is made up from the rest:
         the launcher of this checkout, the inventory and the controls.
         """
-        command, dry = run.get("command"), run.get("mode") == CHECK
+        command, is_dry_run = run.get("command"), run.get("mode") == CHECK_MODE
         if isinstance(command, Mapping) and command.get("program"):
             return cls(
                 tuple(command["program"]),
@@ -107,35 +121,50 @@ class Call(NamedTuple):
                 tuple(command.get("options") or ()),
                 command.get("cwd") or "",
                 tuple(command.get("withheld") or ()),
-                dry,
+                is_dry_run,
             )
-        made_up = [part for source in run.get("inventory") or () for part in ("-i", str(source))]
+        derived_options = [part for source in run.get("inventory") or () for part in ("-i", str(source))]
         controls = run.get("controls") or ()
         if len(controls) not in (0, len(CONTROLS)):
-            made_up += ["--tags", ",".join(controls)]
-        word, options = str(run["playbook"]), tuple(made_up)
+            derived_options += ["--tags", ",".join(controls)]
+        launcher_command, options = str(run["playbook"]), tuple(derived_options)
         if installation.COLLECTION:
-            return cls(("ansible-playbook",), playbook=installation.name_playbook(word), options=options, dry=dry)
-        return cls(word=word, options=options, dry=dry)
+            return cls(
+                ("ansible-playbook",),
+                playbook=installation.name_playbook(launcher_command),
+                options=options,
+                is_dry_run=is_dry_run,
+            )
+        return cls(launcher_command=launcher_command, options=options, is_dry_run=is_dry_run)
 
-    def as_dict(self) -> RunCommand:
-        """As it stands in report.json, which has `dry` as the mode of the run."""
+    def make_document(self) -> RunCommand:
+        """As it stands in report.json, which has `is_dry_run` as the mode of the run."""
         return {
             "program": list(self.program),
-            "word": self.word,
+            "word": self.launcher_command,
             "playbook": self.playbook,
             "options": list(self.options),
             "cwd": self.cwd,
             "withheld": list(self.withheld),
         }
 
-    def again(self, limit: str = "", more: Sequence[str] = (), *, dry: bool | None = None) -> Command:
-        """The same once more, on the hosts of `limit` ("" for all) and with `more` options. `dry`: only to see what it
+    def repeat_run(
+        self, limit: str = "", more_options: Sequence[str] = (), *, is_dry_run: bool | None = None
+    ) -> ShellCommand:
+        """The same once more, on the hosts of `limit` ("" for all) and with `more_options` options. `is_dry_run`: only to see what it
         would do, or for real; None is as the run was.
         """
-        return self._command(self.word, self.playbook, limit, more, self.dry if dry is None else dry)
+        return self._make_command(
+            self.launcher_command,
+            self.playbook,
+            limit,
+            more_options,
+            self.is_dry_run if is_dry_run is None else is_dry_run,
+        )
 
-    def instead(self, word: str, limit: str = "", *, dry: bool = True) -> Command | None:
+    def make_other_playbook_command(
+        self, other_command: str, limit: str = "", *, is_dry_run: bool = True
+    ) -> ShellCommand | None:
         """Another of the playbooks with the same options, dry or for real. None for a run of somebody's own playbook:
         its hosts and variables are said in there, and a playbook of ours has neither.
         """
@@ -143,57 +172,69 @@ class Call(NamedTuple):
         if self.playbook:
             if not installation.is_playbook(self.playbook, self.cwd):
                 return None
-            beside = os.path.join(os.path.dirname(self.playbook), f"{word}.yml")
-            playbook = beside if _is_ours(beside, word, self.cwd) else _ours(word)
-        return self._command(word, playbook, limit, (), dry)
+            sibling_playbook = os.path.join(os.path.dirname(self.playbook), f"{other_command}.yml")
+            playbook = (
+                sibling_playbook
+                if _is_own_playbook(sibling_playbook, other_command, self.cwd)
+                else _locate_playbook(other_command)
+            )
+        return self._make_command(other_command, playbook, limit, (), is_dry_run)
 
-    def command(self, word: str, inventory: Sequence[str] = (), more: Subcommand | None = None) -> Command:
+    def make_inventory_command(
+        self, launcher_command: str, inventory: Sequence[str] = (), subcommand: LauncherSubcommand | None = None
+    ) -> ShellCommand:
         """A command that is about an inventory, or about none, and touches no host."""
         sources = tuple(part for source in inventory for part in ("-i", str(source)))
-        return self.subcommand(word, sources, more or Subcommand())
+        return self.make_subcommand(launcher_command, sources, subcommand or LauncherSubcommand())
 
-    def subcommand(self, word: str, options: Sequence[str], more: Subcommand) -> Command:
+    def make_subcommand(
+        self, launcher_command: str, options: Sequence[str], subcommand: LauncherSubcommand
+    ) -> ShellCommand:
         """The same, where `options` say how to read the inventory. A collection, and whoever started a playbook, has no
         launcher: there the words of the subcommand are variables of the playbook.
         """
         if not (self.playbook or installation.COLLECTION):
-            return Command((*self.program, word, *more.words(options)), self.cwd)
-        variables = more.variables(word)
-        extra = ("-e", json.dumps(variables)) if variables else ()
-        return Command(("ansible-playbook", _ours(word), *options, *extra), self.cwd)
+            return ShellCommand((*self.program, launcher_command, *subcommand.list_words(options)), self.cwd)
+        variables = subcommand.make_variables(launcher_command)
+        variable_options = ("-e", json.dumps(variables)) if variables else ()
+        return ShellCommand(
+            ("ansible-playbook", _locate_playbook(launcher_command), *options, *variable_options), self.cwd
+        )
 
-    def _command(self, word: str, playbook: str, limit: str, more: Sequence[str], dry: bool) -> Command:
-        words = [*self.program, *([] if playbook else [word])]
-        words += [*(DRY if dry else ()), *(["--limit", limit] if limit else [])]
-        words += [*([playbook] if playbook else []), *self.options, *more]
-        return Command(tuple(words), self.cwd)
+    def _make_command(
+        self, launcher_command: str, playbook: str, limit: str, more_options: Sequence[str], is_dry_run: bool
+    ) -> ShellCommand:
+        arguments = [*self.program, *([] if playbook else [launcher_command])]
+        arguments += [*(DRY_RUN_OPTIONS if is_dry_run else ()), *(["--limit", limit] if limit else [])]
+        arguments += [*([playbook] if playbook else []), *self.options, *more_options]
+        return ShellCommand(tuple(arguments), self.cwd)
 
-    def secrets(self) -> list[Suggestion]:
+    def list_secret_suggestions(self) -> list[CommandSuggestion]:
         """What has to be done before a command of this call works: nothing, where it repeats everything."""
         if not self.withheld:
             return []
         return [
-            Suggestion(
+            CommandSuggestion(
                 f"first put {', '.join(self.withheld)} into {SECRETS_FILE} (ansible-vault create makes one that is "
                 "encrypted): this run had them on its command line, and what looks like a secret is not repeated here"
             )
         ]
 
 
-SAFE = re.compile(r"[A-Za-z0-9@%+:,./_-][A-Za-z0-9@%+=:,./_-]*", re.ASCII)  # zsh looks up what a leading = names
+SAFE_WORD = re.compile(r"[A-Za-z0-9@%+:,./_-][A-Za-z0-9@%+=:,./_-]*", re.ASCII)  # zsh looks up what a leading = names
 
 
-def quoted(word: str) -> str:
+def quote_word(word: str) -> str:
     """A word as a shell takes it for itself, in printable characters only."""
-    if SAFE.fullmatch(word):
+    if SAFE_WORD.fullmatch(word):
         return word
     if word.isprintable():
-        return shlex.quote(word) if word[:1] != "=" else f"'{word[:1]}'{quoted(word[1:]) if word[1:] else ''}"
+        return shlex.quote(word) if word[:1] != "=" else f"'{word[:1]}'{quote_word(word[1:]) if word[1:] else ''}"
     # What does not print would steer the terminal or end the line: as octal escapes, which bash, zsh and ksh read.
-    return "$'" + "".join(map(_escaped, word)) + "'"
+    return "$'" + "".join(map(_escape_character, word)) + "'"
 
 
-def _escaped(character: str) -> str:
+def _escape_character(character: str) -> str:
     if character in "\\'":
         return f"\\{character}"
     if character.isprintable():
@@ -201,15 +242,15 @@ def _escaped(character: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
 
 
-def _ours(word: str) -> str:
+def _locate_playbook(launcher_command: str) -> str:
     if installation.COLLECTION:
-        return installation.name_playbook(word)
-    return os.path.join(os.path.dirname(installation.LAUNCHER_PATH), "playbooks", f"{word}.yml")
+        return installation.name_playbook(launcher_command)
+    return os.path.join(os.path.dirname(installation.LAUNCHER_PATH), "playbooks", f"{launcher_command}.yml")
 
 
-def _is_ours(path: str, word: str, cwd: str) -> bool:
-    return os.path.realpath(os.path.join(cwd, path)) == os.path.realpath(_ours(word))
+def _is_own_playbook(path: str, launcher_command: str, cwd: str) -> bool:
+    return os.path.realpath(os.path.join(cwd, path)) == os.path.realpath(_locate_playbook(launcher_command))
 
 
-def _same(one: str, other: str) -> bool:
-    return one.rstrip("/") == other.rstrip("/")
+def _is_same_directory(directory: str, other_directory: str) -> bool:
+    return directory.rstrip("/") == other_directory.rstrip("/")

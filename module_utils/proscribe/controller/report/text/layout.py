@@ -6,195 +6,215 @@ import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-USUAL, NARROWEST = 80, 40  # columns where there is no terminal; and the fewest that text is laid out for
+DEFAULT_COLUMNS, MIN_COLUMNS = 80, 40  # columns where there is no terminal; and the fewest that text is laid out for
 
 # SGR codes; the sixteen colours that every theme of a terminal defines for itself, so they fit dark and light.
-COLOURS = {"red": "31", "yellow": "33", "green": "32", "blue": "34", "grey": "90", "bold": "1"}
-MARKS = 8  # characters for each column that are shown at the most: letters with marks upon marks are no words
+SGR_CODES = {"red": "31", "yellow": "33", "green": "32", "blue": "34", "grey": "90", "bold": "1"}
+MAX_MARKS_PER_COLUMN = (
+    8  # characters for each column that are shown at the most: letters with marks upon marks are no words
+)
 
 
-def screen_width() -> int:
+def get_screen_width() -> int:
     """The columns that COLUMNS says, or that the terminal has; 80 in a pipe, a file, a journal or a mail."""
-    return max(NARROWEST, shutil.get_terminal_size((USUAL, 24)).columns)
+    return max(MIN_COLUMNS, shutil.get_terminal_size((DEFAULT_COLUMNS, 24)).columns)
 
 
-def cells(text: str) -> int:
+def measure_columns(text: str) -> int:
     """How many columns a text takes: two for the wide characters of East Asia, none for combining marks."""
-    return len(text) if text.isascii() else sum(map(_columns, text))
+    return len(text) if text.isascii() else sum(map(_measure_character, text))
 
 
-def _columns(character: str) -> int:
+def _measure_character(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _fitting(text: str, width: int) -> int:
+def _count_fitting_characters(text: str, width: int) -> int:
     """How many characters from the beginning of a text fit in so many columns; of marks that take none, a few for
     each column. It reads no more of the text than that.
     """
-    most = MARKS * width
+    max_characters = MAX_MARKS_PER_COLUMN * width
     if text[: width + 1].isascii():
         return min(len(text), width)
-    left = width
-    for number, character in enumerate(text[:most]):
-        left -= _columns(character)
-        if left < 0:
+    free_columns = width
+    for number, character in enumerate(text[:max_characters]):
+        free_columns -= _measure_character(character)
+        if free_columns < 0:
             return number
-    return min(len(text), most)
+    return min(len(text), max_characters)
 
 
-def paint(text: str, *styles: str, colours: bool) -> str:
+def apply_styles(text: str, *styles: str, colours: bool) -> str:
     """The text in those styles, or as it is."""
-    codes = ";".join(COLOURS[style] for style in styles if style)
+    codes = ";".join(SGR_CODES[style] for style in styles if style)
     return f"\x1b[{codes}m{text}\x1b[0m" if colours and codes else text
 
 
-def clip(text: str, width: int) -> str:
+def clip_text(text: str, width: int) -> str:
     """The beginning of a text that fits, with `...` where something was cut off."""
-    return text if _fitting(text, width) == len(text) else _cut(text, width)
+    return text if _count_fitting_characters(text, width) == len(text) else _cut_text(text, width)
 
 
-def _cut(text: str, width: int) -> str:
+def _cut_text(text: str, width: int) -> str:
     """What fits of a text that does not, with the mark: words, or the beginning of the only one."""
-    words, gap, _ = text[: _fitting(text, width - 4) + 1].rpartition(" ")
-    if gap and words.strip():
+    words, separator, _ = text[: _count_fitting_characters(text, width - 4) + 1].rpartition(" ")
+    if separator and words.strip():
         return words.rstrip(" ,;") + " ..."
-    return text[: _fitting(text, width - 3)] + "..."
+    return text[: _count_fitting_characters(text, width - 3)] + "..."
 
 
-def wrap(text: str, width: int, most: int = 0) -> list[str]:
+def wrap_text(text: str, width: int, max_lines: int = 0) -> list[str]:
     """The text in lines of that width, broken at blanks alone: a word that is wider (a path, an identifier) has a line
-    of its own, whole, so that it can be copied. Where they take more than `most` lines of the screen, the last one is
+    of its own, whole, so that it can be copied. Where they take more than `max_lines` lines of the screen, the last one is
     cut; 0 is for all of the text.
     """
-    if not most:
-        return list(_lines(text.split(), width)) or [""]
+    if not max_lines:
+        return list(_fill_lines(text.split(), width)) or [""]
     # What cannot be shown in so many lines is not laid out: text of a host's may be long, and is mostly not shown.
-    begin = clip(" ".join(text[: 2 * MARKS * (most + 1) * (width + 1)].split()), (most + 1) * (width + 1))
-    lines = list(_lines(begin.split(), width))
-    shown: list[str] = []
-    left = most
-    while lines and sum(_taken(line, width) for line in lines) > left:
-        if _taken(lines[0], width) >= left:
-            last = lines[0] if left > 1 else " ".join(lines)
-            return [*shown, _cut(last, left * width)]
-        shown.append(lines.pop(0))
-        left -= _taken(shown[-1], width)
-    return [*shown, *lines] or [""]
+    clipped = clip_text(
+        " ".join(text[: 2 * MAX_MARKS_PER_COLUMN * (max_lines + 1) * (width + 1)].split()),
+        (max_lines + 1) * (width + 1),
+    )
+    lines = list(_fill_lines(clipped.split(), width))
+    shown_lines: list[str] = []
+    free_lines = max_lines
+    while lines and sum(_count_screen_lines(line, width) for line in lines) > free_lines:
+        if _count_screen_lines(lines[0], width) >= free_lines:
+            last_text = lines[0] if free_lines > 1 else " ".join(lines)
+            return [*shown_lines, _cut_text(last_text, free_lines * width)]
+        shown_lines.append(lines.pop(0))
+        free_lines -= _count_screen_lines(shown_lines[-1], width)
+    return [*shown_lines, *lines] or [""]
 
 
-def indented(text: str, width: int) -> list[str]:
+def wrap_indented_text(text: str, width: int) -> list[str]:
     """The lines of a text that lies below another one; none of an empty text."""
-    return [f"  {line}" for line in wrap(text, width - 2)] if text else []
+    return [f"  {line}" for line in wrap_text(text, width - 2)] if text else []
 
 
-def _taken(line: str, width: int) -> int:
+def _count_screen_lines(line: str, width: int) -> int:
     """The lines of a screen that a line takes."""
-    return max(1, -(-cells(line) // width))
+    return max(1, -(-measure_columns(line) // width))
 
 
-def _lines(words: Iterable[str], width: int) -> Iterator[str]:
-    line, used = "", 0
+def _fill_lines(words: Iterable[str], width: int) -> Iterator[str]:
+    line, used_columns = "", 0
     for word in words:
-        gap = " "
-        for piece in _pieces(word, width):
-            wide = cells(piece)
-            if line and used + len(gap) + wide <= width:
-                line, used = f"{line}{gap}{piece}", used + len(gap) + wide
+        separator = " "
+        for piece in _split_word(word, width):
+            piece_columns = measure_columns(piece)
+            if line and used_columns + len(separator) + piece_columns <= width:
+                line, used_columns = f"{line}{separator}{piece}", used_columns + len(separator) + piece_columns
             else:
                 if line:
                     yield line
-                line, used = piece, wide
-            gap = ""
+                line, used_columns = piece, piece_columns
+            separator = ""
     if line:
         yield line
 
 
-def _pieces(word: str, width: int) -> Iterator[str]:
+def _split_word(word: str, width: int) -> Iterator[str]:
     """A word, or what of it may go on in the next line: a Chinese sentence has no blanks, and is broken anywhere."""
-    if word.isascii() or "/" in word or cells(word) <= width:
+    if word.isascii() or "/" in word or measure_columns(word) <= width:
         yield word
         return
-    begin = 0
+    piece_start = 0
     for end in range(1, len(word)):
-        if 2 in (_columns(word[end - 1]), _columns(word[end])) and _columns(word[end]):
-            yield word[begin:end]
-            begin = end
-    yield word[begin:]
+        if 2 in (_measure_character(word[end - 1]), _measure_character(word[end])) and _measure_character(word[end]):
+            yield word[piece_start:end]
+            piece_start = end
+    yield word[piece_start:]
 
 
-def fitted(text: str, width: int) -> str:
+def fit_lines(text: str, width: int) -> str:
     """Lines for that width: what is wider goes on in the next ones, two columns further in. No command passes here,
     which would be two.
     """
-    return "\n".join(part for line in text.split("\n") for part in _hanging(line, width))
+    return "\n".join(output_line for line in text.split("\n") for output_line in _wrap_hanging_line(line, width))
 
 
-def prose(text: str, width: int) -> str:
+def fit_message(text: str, width: int) -> str:
     """A message for that width. A line of it that begins with two blanks is something to copy, and stays whole."""
-    return "\n".join(line if line.startswith("  ") else fitted(line, width) for line in text.split("\n"))
+    return "\n".join(line if line.startswith("  ") else fit_lines(line, width) for line in text.split("\n"))
 
 
-def warning(text: str) -> str:
+def fit_warning(text: str) -> str:
     """A text that Ansible prints behind its label for warnings, in lines that fit the screen with it."""
     label = "[WARNING]:"
-    return prose(f"{label} {text}", screen_width()).removeprefix(label).removeprefix(" ")
+    return fit_message(f"{label} {text}", get_screen_width()).removeprefix(label).removeprefix(" ")
 
 
-def _hanging(line: str, width: int) -> list[str]:
-    if cells(line) <= width:
+def _wrap_hanging_line(line: str, width: int) -> list[str]:
+    if measure_columns(line) <= width:
         return [line]
     indent = min(len(line) - len(line.lstrip()), width // 2)
-    lines = wrap(line, width - indent - 2)
-    return [f"{' ' * indent}{lines[0]}", *(f"{' ' * indent}  {rest}" for rest in lines[1:])]
+    lines = wrap_text(line, width - indent - 2)
+    return [f"{' ' * indent}{lines[0]}", *(f"{' ' * indent}  {following_line}" for following_line in lines[1:])]
 
 
-def flow(parts: Iterable[str], width: int, gap: str = "   ") -> list[str]:
+def pack_parts(parts: Iterable[str], width: int, separator: str = "   ") -> list[str]:
     """Parts side by side, as many on a line as fit; a part that is too long for a line is wrapped."""
     lines: list[str] = []
     for part in parts:
-        if lines and cells(lines[-1]) + len(gap) + cells(part) <= width:
-            lines[-1] += gap + part
+        if lines and measure_columns(lines[-1]) + len(separator) + measure_columns(part) <= width:
+            lines[-1] += separator + part
         else:
-            lines += wrap(part, width)
+            lines += wrap_text(part, width)
     return lines
 
 
-def row(first: str, second: str, text: str, widths: Sequence[int], width: int, most: int = 0) -> list[str]:
-    """One row of a table with two narrow columns and a wide one, of which `most` lines are shown (0: all). On a narrow
+def format_table_row(
+    left_cell: str, middle_cell: str, text: str, widths: Sequence[int], width: int, max_lines: int = 0
+) -> list[str]:
+    """One row of a table with two narrow columns and a wide one, of which `max_lines` lines are shown (0: all). On a narrow
     terminal, and where a word needs more than the wide column, the text is below, four columns in.
     """
-    left, middle = widths
-    indent = left + middle + 4
-    seen = text[: most * width] if most else text
-    wide = any(cells(piece) > width - indent for word in seen.split() for piece in _pieces(word, width - indent))
-    if wide or indent > width * 11 // 20 or cells(first) > left:
-        return [*flow([first, second], width, "  "), *(f"    {line}" for line in wrap(text, width - 4, most))]
-    lines = wrap(text, width - indent, most)
-    head = f"{_pad(first, left)}  {_pad(second, middle)}  {lines[0]}".rstrip()
-    return [head, *(" " * indent + line for line in lines[1:])]
+    left_width, middle_width = widths
+    indent = left_width + middle_width + 4
+    shown_text = text[: max_lines * width] if max_lines else text
+    has_wide_word = any(
+        measure_columns(piece) > width - indent
+        for word in shown_text.split()
+        for piece in _split_word(word, width - indent)
+    )
+    if has_wide_word or indent > width * 11 // 20 or measure_columns(left_cell) > left_width:
+        return [
+            *pack_parts([left_cell, middle_cell], width, "  "),
+            *(f"    {line}" for line in wrap_text(text, width - 4, max_lines)),
+        ]
+    lines = wrap_text(text, width - indent, max_lines)
+    first_line = (
+        f"{_fill_column(left_cell, left_width)}  {_fill_column(middle_cell, middle_width)}  {lines[0]}".rstrip()
+    )
+    return [first_line, *(" " * indent + line for line in lines[1:])]
 
 
-def table(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+def format_table(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
     """Rows of texts in columns, of which the first row has the headings. Where that is too wide, each row by itself:
     its first cell, and the others each behind its heading, without those that are empty or `-`.
     """
-    widths = [max(cells(row_[index]) for row_ in rows) for index in range(len(rows[0]) - 1)]
-    lines = ["  ".join([*map(_pad, row_, widths), row_[-1]]).rstrip() for row_ in rows]
-    if max(map(cells, lines)) <= width:
+    widths = [max(measure_columns(table_row[index]) for table_row in rows) for index in range(len(rows[0]) - 1)]
+    lines = ["  ".join([*map(_fill_column, table_row, widths), table_row[-1]]).rstrip() for table_row in rows]
+    if max(map(measure_columns, lines)) <= width:
         yield from lines
         return
-    left = min(widths[0], width // 3)
-    for first, *others in rows[1:]:
-        named = [f"{heading} {cell}" for heading, cell in zip(rows[0][1:], others) if cell not in ("", "-")]
-        parts = flow(named, width - left - 2)
-        if cells(first) <= left and all(cells(part) <= width - left - 2 for part in parts):
-            yield f"{_pad(first, left)}  {parts[0] if parts else ''}".rstrip()
-            yield from (" " * (left + 2) + part for part in parts[1:])
+    left_width = min(widths[0], width // 3)
+    for first_cell, *other_cells in rows[1:]:
+        labelled_cells = [
+            f"{heading} {cell}" for heading, cell in zip(rows[0][1:], other_cells) if cell not in ("", "-")
+        ]
+        cell_lines = pack_parts(labelled_cells, width - left_width - 2)
+        if measure_columns(first_cell) <= left_width and all(
+            measure_columns(cell_line) <= width - left_width - 2 for cell_line in cell_lines
+        ):
+            yield f"{_fill_column(first_cell, left_width)}  {cell_lines[0] if cell_lines else ''}".rstrip()
+            yield from (" " * (left_width + 2) + cell_line for cell_line in cell_lines[1:])
         else:
-            yield from (first, *(f"    {part}" for part in flow(named, width - 4)))
+            yield from (first_cell, *(f"    {cell_line}" for cell_line in pack_parts(labelled_cells, width - 4)))
 
 
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - cells(text))
+def _fill_column(text: str, width: int) -> str:
+    return text + " " * (width - measure_columns(text))

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .command import quoted
+from .command import quote_word
 
-SERVICE = (
+TRANSIENT_SERVICE = (
     *("systemd-run", "--quiet", "--pipe", "--wait", "--collect"),
     *("--property=KillSignal=SIGKILL", "--property=RuntimeMaxSec=3600"),
 )
-ON_NO_TERMINAL = "</dev/null 2>&1 | cat -v"
+NO_TERMINAL_SUFFIX = "</dev/null 2>&1 | cat -v"
 
 
 def build_line_for_account(account: str, words: Sequence[str]) -> str:
     """Return the line that runs a program with its arguments as an account of the host."""
     # systemd replaces variables in the words. SELinux lets it start env, and nothing in a home.
     program = words if words[:1] == ["env"] else ["env", *words]
-    literal = [word.replace("$", "$$") for word in program]
-    return f"{' '.join(map(quoted, [*SERVICE, f'--uid={account}', '--', *literal]))} {ON_NO_TERMINAL}"
+    escaped_words = [word.replace("$", "$$") for word in program]
+    return f"{' '.join(map(quote_word, [*TRANSIENT_SERVICE, f'--uid={account}', '--', *escaped_words]))} {NO_TERMINAL_SUFFIX}"

@@ -4,46 +4,52 @@ from __future__ import annotations
 
 from ....model.types.report import FleetReport, ReportedExport
 from ....model.words import POINT_STATES
-from .wording import clean, moment
+from .wording import clean_text, format_readable_time
 
-CURRENT, UNKNOWN = POINT_STATES[-1], POINT_STATES[-2]
-NAMED = 3  # addresses that fetched an export
+CURRENT_STATE, UNKNOWN_STATE = POINT_STATES[-1], POINT_STATES[-2]
+MAX_NAMED_ADDRESSES = 3  # addresses that fetched an export
 # Their colours and signs are those of a host's states.
-LIKE = {**dict.fromkeys(POINT_STATES, "noncompliant"), UNKNOWN: UNKNOWN, CURRENT: "compliant"}
+HOST_STATE_OF_POINT = {
+    **dict.fromkeys(POINT_STATES, "noncompliant"),
+    UNKNOWN_STATE: UNKNOWN_STATE,
+    CURRENT_STATE: "compliant",
+}
 
 
-def points_of(report: FleetReport) -> list[ReportedExport]:
+def sort_points(report: FleetReport) -> list[ReportedExport]:
     """The exports of a report, worst first."""
-    return sorted(report.get("points") or (), key=lambda one: (POINT_STATES.index(one["state"]), one["directory"]))
+    return sorted(
+        report.get("points") or (), key=lambda point: (POINT_STATES.index(point["state"]), point["directory"])
+    )
 
 
-def name_of(point: ReportedExport) -> str:
+def format_point_name(point: ReportedExport) -> str:
     """The format, and the group that it is for."""
     return f"{point['format']} of group {point['group']}" if point["group"] else point["format"]
 
 
-def written(point: ReportedExport) -> str:
+def describe_writing(point: ReportedExport) -> str:
     """When it was written, by which plan, signed by which key."""
     if point["written"] is None:
         return "not known"
-    said = [moment(point["written"]), f"plan {clean(point['plan'])[:19]}"]
-    said += [f"valid until {moment(point['valid_until'])}"] if point["valid_until"] else []
-    said += [f"signed with {clean(point['signed_with'])}"] if point["signed_with"] else []
-    return ", ".join(said)
+    texts = [format_readable_time(point["written"]), f"plan {clean_text(point['plan'])[:19]}"]
+    texts += [f"valid until {format_readable_time(point['valid_until'])}"] if point["valid_until"] else []
+    texts += [f"signed with {clean_text(point['signed_with'])}"] if point["signed_with"] else []
+    return ", ".join(texts)
 
 
-def fetched(point: ReportedExport) -> str:
+def describe_fetches(point: ReportedExport) -> str:
     """Who fetched it last."""
-    by = point["fetched_by"]
-    if by is None:
-        return f"not known: {clean(point['fetched_by_unknown'])}"
-    since = f" since {moment(by['since'])}" if by["since"] else ""
-    if not by["last"]:
-        return f"nobody{since}, by the access log"
-    before = point["written"] or ""
-    said = [
-        f"{one['address']} on {moment(one['at'])}{' (an earlier export)' if one['at'] < before else ''}"
-        for one in by["last"][:NAMED]
+    fetches = point["fetched_by"]
+    if fetches is None:
+        return f"not known: {clean_text(point['fetched_by_unknown'])}"
+    since_text = f" since {format_readable_time(fetches['since'])}" if fetches["since"] else ""
+    if not fetches["last"]:
+        return f"nobody{since_text}, by the access log"
+    written_at = point["written"] or ""
+    fetch_texts = [
+        f"{fetch['address']} on {format_readable_time(fetch['at'])}{' (an earlier export)' if fetch['at'] < written_at else ''}"
+        for fetch in fetches["last"][:MAX_NAMED_ADDRESSES]
     ]
-    more = by["addresses"] - len(said)
-    return ", ".join([*said, f"and {more:,} more"] if more > 0 else said)
+    omitted_count = fetches["addresses"] - len(fetch_texts)
+    return ", ".join([*fetch_texts, f"and {omitted_count:,} more"] if omitted_count > 0 else fetch_texts)

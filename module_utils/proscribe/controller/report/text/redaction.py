@@ -6,68 +6,68 @@ from collections.abc import Iterable
 
 from ....base.patterns import compile_pattern
 
-LEFT_OUT = "(left out)"
-WORD = compile_pattern(r"[^\W_]+")
-ORDINARY = "it"  # a department's name, and a word of every other sentence: alone it gives nothing away
+OMISSION_TEXT = "(left out)"
+WORD_PATTERN = compile_pattern(r"[^\W_]+")
+ORDINARY_WORD = "it"  # a department's name, and a word of every other sentence: alone it gives nothing away
 
 
-class _Node:
+class _NameNode:
     """The names that go on from here, by their next word; and whether one of them ends here: to stay, or not."""
 
     def __init__(self) -> None:
-        self.next: dict[str, _Node] = {}
-        self.keep: bool | None = None
+        self.next_nodes: dict[str, _NameNode] = {}
+        self.is_own: bool | None = None
 
 
-class Redaction:
+class NameRedaction:
     """Takes the `hidden` names out of texts. A name is found by its words, whatever is between them and in whatever
     case: `db_07`, `/srv/DB-07/x`. The longest name at a place counts, so that a longer one of `own` stays.
     """
 
-    def __init__(self, hidden: Iterable[str], own: Iterable[str]) -> None:
-        self._names = _Node()
-        self._signs: list[str] = []  # names without a word in them
-        for names, keep in ((hidden, False), (own, True)):
+    def __init__(self, hidden_names: Iterable[str], own_names: Iterable[str]) -> None:
+        self._root_node = _NameNode()
+        self._wordless_names: list[str] = []  # names without a word in them
+        for names, is_own in ((hidden_names, False), (own_names, True)):
             for name in names:
-                self._add(name, keep)
+                self._add_name(name, is_own)
 
-    def _add(self, name: str, keep: bool) -> None:
-        words = WORD.findall(name.casefold())
-        if words == [ORDINARY]:
+    def _add_name(self, name: str, is_own: bool) -> None:
+        words = WORD_PATTERN.findall(name.casefold())
+        if words == [ORDINARY_WORD]:
             return
         if not words:
-            self._signs += [name] if name and not keep else []
+            self._wordless_names += [name] if name and not is_own else []
             return
-        node = self._names
+        node = self._root_node
         for word in words:
-            node = node.next.setdefault(word, _Node())
-        node.keep = keep
+            node = node.next_nodes.setdefault(word, _NameNode())
+        node.is_own = is_own
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """A text without these names."""
-        words = [(found.start(), found.end()) for found in WORD.finditer(text)]
+        words = [(match.start(), match.end()) for match in WORD_PATTERN.finditer(text)]
         parts: list[str] = []
-        done = place = 0
-        while place < len(words):
-            length, keep = self._longest(text, words, place)
-            if length and not keep:
-                parts += [text[done : words[place][0]], LEFT_OUT]
-                done = words[place + length - 1][1]
-            place += length or 1
-        cleared = "".join(parts) + text[done:]
-        for sign in self._signs:
-            cleared = cleared.replace(sign, LEFT_OUT)
-        return cleared
+        copied_until = word_index = 0
+        while word_index < len(words):
+            word_count, is_own = self._find_longest_name(text, words, word_index)
+            if word_count and not is_own:
+                parts += [text[copied_until : words[word_index][0]], OMISSION_TEXT]
+                copied_until = words[word_index + word_count - 1][1]
+            word_index += word_count or 1
+        redacted_text = "".join(parts) + text[copied_until:]
+        for wordless_name in self._wordless_names:
+            redacted_text = redacted_text.replace(wordless_name, OMISSION_TEXT)
+        return redacted_text
 
-    def _longest(self, text: str, words: list[tuple[int, int]], place: int) -> tuple[int, bool]:
+    def _find_longest_name(self, text: str, words: list[tuple[int, int]], word_index: int) -> tuple[int, bool]:
         """How many words the longest name at a place has (0: there is none), and whether it stays."""
-        node, found, keep = self._names, 0, False
-        for length in range(1, len(words) - place + 1):
-            start, end = words[place + length - 1]
-            following = node.next.get(text[start:end].casefold())
-            if following is None:
+        node, word_count, is_own = self._root_node, 0, False
+        for length in range(1, len(words) - word_index + 1):
+            start, end = words[word_index + length - 1]
+            next_node = node.next_nodes.get(text[start:end].casefold())
+            if next_node is None:
                 break
-            node = following
-            if node.keep is not None:
-                found, keep = length, node.keep
-        return found, keep
+            node = next_node
+            if node.is_own is not None:
+                word_count, is_own = length, node.is_own
+        return word_count, is_own

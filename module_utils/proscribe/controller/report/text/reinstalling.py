@@ -10,92 +10,98 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....model.removed import RemovedPackage
-from .command import quoted
+from .command import quote_word
 from .other_account import build_line_for_account
 from .package_commands import COMMANDS
 
-NAMES, NAME = "{names}", "{name}"
+NAMES_FIELD, NAME_FIELD = "{names}", "{name}"
 # Neither an option nor an address; a version that a package index takes.
-FIELDS: Mapping[str, re.Pattern[str]] = {
+FIELD_PATTERNS: Mapping[str, re.Pattern[str]] = {
     "tool": re.compile(r"(?:/[^/]+)*/?[a-z][a-z0-9.-]*"),
     "place": re.compile(r"/.+|[A-Za-z0-9][A-Za-z0-9._-]*|"),
     "source": re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._/-]*)?"),
 }
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_~-]{0,99}")
-PYTHONS = "=="  # of those to whom X_y and x-y are one name
-DEFAULT = "default"  # what flatpak calls the installation that every host has
+VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_~-]{0,99}")
+PYTHON_PIN = "=="  # of those to whom X_y and x-y are one name
+DEFAULT_INSTALLATION = "default"  # what flatpak calls the installation that every host has
 
 
-def command(packages: Sequence[RemovedPackage]) -> str:
+def build_reinstall_command(packages: Sequence[RemovedPackage]) -> str:
     """One line for root on the host that brings back as many of the packages as have a command; "" for none."""
     lines: list[str] = []
     groups: dict[tuple[str, ...], list[RemovedPackage]] = {}
-    ordered = sorted(packages, key=lambda one: (bool(one.user), one.user, one.manager, one.name))
+    ordered = sorted(packages, key=lambda package: (bool(package.user), package.user, package.manager, package.name))
     for package in filter(has_command, ordered):
-        words = [*_words(package)]
-        alone = package.name if NAME in words else ""
-        groups.setdefault((package.user, package.manager, alone, *words), []).append(package)
+        words = [*_list_command_words(package)]
+        single_name = package.name if NAME_FIELD in words else ""
+        groups.setdefault((package.user, package.manager, single_name, *words), []).append(package)
     for (user, manager, _, *line), members in groups.items():
-        steps = [_line(user, line, members)]
+        command_steps = [_build_command_line(user, line, members)]
         for mark, text in COMMANDS[manager][4].items():
-            if marked := [one for one in members if one.mark == mark]:
-                steps.append(_line(user, text.split(), marked, pinned=False))
-        lines.append(" && ".join(steps))
+            if marked_packages := [package for package in members if package.mark == mark]:
+                command_steps.append(_build_command_line(user, text.split(), marked_packages, is_pinned=False))
+        lines.append(" && ".join(command_steps))
     return "; ".join(lines)
 
 
 def has_command(package: RemovedPackage) -> bool:
     """Whether the package system can install a package again by its name, and the package is spelled as it spells."""
-    known = COMMANDS.get(package.manager)
-    if known is None or package.how not in known[3]:
+    reinstall_spec = COMMANDS.get(package.manager)
+    if reinstall_spec is None or package.how not in reinstall_spec[3]:
         return False
-    ids, name, pin, *_ = known
-    form = name.replace("{id}", re.escape(package.id))
-    normal = pin == PYTHONS and _normal(package.name) == _normal(package.id)
-    spelled = normal or re.fullmatch(form, package.name)
-    fields = all(form.fullmatch(getattr(package, key)) for key, form in FIELDS.items() if _needs(package, key))
-    return bool(re.fullmatch(ids, package.id) and spelled and fields)
+    id_pattern, name_pattern, pin, *_ = reinstall_spec
+    field_pattern = name_pattern.replace("{id}", re.escape(package.id))
+    is_normalised = pin == PYTHON_PIN and _normalise_name(package.name) == _normalise_name(package.id)
+    is_spelled = is_normalised or re.fullmatch(field_pattern, package.name)
+    has_valid_fields = all(
+        field_pattern.fullmatch(getattr(package, key))
+        for key, field_pattern in FIELD_PATTERNS.items()
+        if _is_field_needed(package, key)
+    )
+    return bool(re.fullmatch(id_pattern, package.id) and is_spelled and has_valid_fields)
 
 
-def without_command(packages: Sequence[RemovedPackage]) -> list[RemovedPackage]:
+def list_without_command(packages: Sequence[RemovedPackage]) -> list[RemovedPackage]:
     """What has to be installed from its file, by hand."""
-    return [one for one in packages if not has_command(one)]
+    return [package for package in packages if not has_command(package)]
 
 
-def _needs(package: RemovedPackage, key: str) -> bool:
+def _is_field_needed(package: RemovedPackage, key: str) -> bool:
     return f"{{{key}}}" in COMMANDS[package.manager][3][package.how] or (key == "place" and bool(package.place))
 
 
-def _normal(name: str) -> str:
+def _normalise_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _words(package: RemovedPackage) -> Iterator[str]:
+def _list_command_words(package: RemovedPackage) -> Iterator[str]:
     """The words of its command but for its name. One that needs what is not known is left out."""
-    where = "--user" if package.user else f"--installation={package.place or DEFAULT}"
-    fields = {"tool": package.tool, "place": package.place, "source": package.source, "where": where}
+    installation_option = "--user" if package.user else f"--installation={package.place or DEFAULT_INSTALLATION}"
+    fields = {"tool": package.tool, "place": package.place, "source": package.source, "where": installation_option}
     for word in COMMANDS[package.manager][3][package.how].split():
-        named = [key for key in fields if f"{{{key}}}" in word]
-        if all(fields[key] for key in named):
-            for key in named:
+        field_names = [key for key in fields if f"{{{key}}}" in word]
+        if all(fields[key] for key in field_names):
+            for key in field_names:
                 word = word.replace(f"{{{key}}}", fields[key])
             yield word
 
 
-def _line(user: str, words: Sequence[str], packages: Sequence[RemovedPackage], pinned: bool = True) -> str:
-    names = list(dict.fromkeys(_named(one, pinned) for one in packages))
-    named_words = [*_with_names(words, names)]
-    return build_line_for_account(user, named_words) if user else " ".join(map(quoted, named_words))
+def _build_command_line(
+    user: str, words: Sequence[str], packages: Sequence[RemovedPackage], is_pinned: bool = True
+) -> str:
+    names = list(dict.fromkeys(_format_package_name(package, is_pinned) for package in packages))
+    named_words = [*_fill_names(words, names)]
+    return build_line_for_account(user, named_words) if user else " ".join(map(quote_word, named_words))
 
 
-def _with_names(words: Sequence[str], names: Sequence[str]) -> Iterator[str]:
+def _fill_names(words: Sequence[str], names: Sequence[str]) -> Iterator[str]:
     for word in words:
-        if word == NAMES:
+        if word == NAMES_FIELD:
             yield from names
         else:
-            yield word.replace(NAME, names[0])
+            yield word.replace(NAME_FIELD, names[0])
 
 
-def _named(package: RemovedPackage, pinned: bool) -> str:
-    pin = COMMANDS[package.manager][2] if pinned and VERSION.fullmatch(package.version) else ""
+def _format_package_name(package: RemovedPackage, is_pinned: bool) -> str:
+    pin = COMMANDS[package.manager][2] if is_pinned and VERSION_PATTERN.fullmatch(package.version) else ""
     return f"{package.name}{pin}{package.version}" if pin else package.name

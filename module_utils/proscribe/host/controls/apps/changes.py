@@ -316,8 +316,8 @@ def _make_block_actions(
 ) -> list[ControlAction]:
     parts: list[tuple[BlockPart, bool]] = []
     for manager, part, is_required in install_block.list_expected_parts(host, plan, observation.desired):
-        if hasattr(part, "without"):
-            part = part.without(removed_ids.get(manager, set()))
+        if hasattr(part, "exclude_packages"):
+            part = part.exclude_packages(removed_ids.get(manager, set()))
         parts.append((part, is_required))
     return _make_part_actions(host, parts)
 

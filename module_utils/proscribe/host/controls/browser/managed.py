@@ -86,7 +86,7 @@ class _MemoryFiles:
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         self._contents = {f"{DIRECTORY}/{name}": content for name, content in contents.items()}
 
-    def list_directory(self, path: str) -> list_directory[str]:
+    def list_directory(self, path: str) -> list[str]:
         return [name.rpartition("/")[2] for name in self._contents] if path == DIRECTORY else []
 
     def read_file(self, path: str) -> bytes | None:

@@ -20,7 +20,7 @@ POLICY_MARK = "proscribe"
 class BlockingEffect(Protocol):
     """Which addresses a browser blocks, all files taken together."""
 
-    def blocked(self, address: SiteName) -> bool: ...
+    def is_blocked(self, address: SiteName) -> bool: ...
 
 
 class PolicyObservation(NamedTuple):
@@ -45,7 +45,7 @@ class PolicyObservation(NamedTuple):
         restricted = sorted(set(names))
         if effect is None:
             return restricted
-        open_names = [restricted_name for restricted_name in restricted if not effect.blocked(restricted_name)]
+        open_names = [restricted_name for restricted_name in restricted if not effect.is_blocked(restricted_name)]
         open_below = [
             restricted_name
             for restricted_name in self.foreign_openings

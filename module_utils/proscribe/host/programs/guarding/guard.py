@@ -33,8 +33,8 @@ if __package__:
     from ....base.run_files import UnreadableRunFile, find_exposed_file
 else:  # on a controller
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from base.chat_text import PRINTED, escape_facts, make_block  # type: ignore[import-not-found, no-redef]
-    from base.run_files import Unreadable, find_exposed  # type: ignore[import-not-found, no-redef]
+    from base.chat_text import PRINTED, escape_facts, make_block  # type: ignore[import-not-found]
+    from base.run_files import Unreadable, find_exposed  # type: ignore[import-not-found]
 
 SETTINGS_PATH = "/etc/proscribe/schedule.json"
 REFUSED_EXIT_CODE = 77

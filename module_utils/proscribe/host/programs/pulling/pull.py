@@ -33,7 +33,7 @@ if __package__:
     from .commits import Checkout, PullError, write_private_file
 else:  # on a host
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from base.run_files import Unreadable, find_exposed  # type: ignore[import-not-found, no-redef]
+    from base.run_files import Unreadable, find_exposed  # type: ignore[import-not-found]
     from commits import Checkout, Problem, write  # type: ignore[import-not-found, no-redef]
 
 SETTINGS_PATH = "/etc/proscribe/pull.json"

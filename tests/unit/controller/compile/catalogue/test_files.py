@@ -39,7 +39,7 @@ from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 def test_a_misplaced_file_is_reported(name, value, expected, write):
     directory = write(GOOD, name)
     (error,) = errors_of(directory)
-    assert (error.value, error.key) == (value, "")
+    assert (error.found_value, error.key) == (value, "")
     assert expected in error.expected
 
 
@@ -56,7 +56,7 @@ def test_a_file_that_is_not_text_is_reported(content, value, expected, write):
     directory = write("")
     (directory / "instant_messaging" / "parrot.yml").write_bytes(content)
     (error,) = errors_of(directory)
-    assert (error.value, error.expected) == (value, expected)
+    assert (error.found_value, error.expected) == (value, expected)
 
 
 def test_name_of_a_file_never_speaks_to_the_terminal(write):
@@ -88,7 +88,7 @@ def test_link_to_outside_or_nothing_is_refused(place, target, write, tmp_path):
 
 def test_a_missing_directory_is_reported(tmp_path):
     (error,) = errors_of(tmp_path / "nowhere")
-    assert (error.where, error.value) == (str(tmp_path / "nowhere"), "No such file or directory")
+    assert (error.location, error.found_value) == (str(tmp_path / "nowhere"), "No such file or directory")
 
 
 KNOWN = "id domains packages apt linux name true parrot a.example 10.0.0.0/8 1.2.3.4/32 ~ /"
@@ -114,7 +114,7 @@ def test_file_of_any_data_loads_or_is_a_policy_error(tree, write):
 def test_a_good_entry_with_arbitrary_changes_loads_or_is_refused(changes, write):
     directory = write(yaml.safe_dump({**yaml.safe_load(GOOD), **changes}))
     for error in errors_of(directory):
-        assert error.where.startswith(str(directory))
+        assert error.location.startswith(str(directory))
 
 
 @given(text=st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"#%@? \n\t,.0\u2028"), max_size=60))

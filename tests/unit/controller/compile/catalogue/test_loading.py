@@ -125,7 +125,7 @@ def test_feed_takes_the_place_of_an_earlier_one_only_if_it_says_so(directory, tm
     )
     (directory / "feeds/birds.yml").unlink()
     (error,) = errors_of(directory, ours)
-    assert (error.where, error.key, error.value) == (f"{ours}/feeds/birds.yml:8", "replaces", "true")
+    assert (error.location, error.key, error.found_value) == (f"{ours}/feeds/birds.yml:8", "replaces", "true")
 
 
 def load_and_note(store: PlanStore, *directories: Path) -> Catalogue:
@@ -291,7 +291,7 @@ def write_amendment(made: Made, text: str, name: str = "amends/parrot.yml") -> l
 def test_a_mistake_names_the_place_in_the_file_that_made_it(made, text, key, expected):
     (error,) = errors_of(*write_amendment(made, text))
     assert (error.key, expected in error.expected) == (key, True)
-    assert ("amends/parrot.yml" in error.where) is (key != "front_doors[0]")
+    assert ("amends/parrot.yml" in error.location) is (key != "front_doors[0]")
 
 
 def test_amendment_names_an_existing_service_as_its_file_does(made):

@@ -232,7 +232,7 @@ def test_a_malformed_identifier_is_reported(key, expected, values, place, write)
         holder = entry.setdefault("unverified", {}) if place else entry
         holder[outer] = {inner: [value]} if inner else [value]
         (error,) = errors_of(write(yaml.safe_dump(entry)))
-        assert (error.key, error.value, expected in error.expected) == (f"{place}{key}[0]", value, True)
+        assert (error.key, error.found_value, expected in error.expected) == (f"{place}{key}[0]", value, True)
 
 
 CHAT = "instant_messaging"
@@ -284,8 +284,8 @@ def test_a_broken_entry_is_reported_with_line_key_value_and_what_was_expected(
 ):
     directory = write(GOOD.replace(old, new) if old else GOOD + new)
     (error,) = errors_of(directory)
-    assert error.where == f"{directory}/instant_messaging/parrot.yml:{line}"
-    assert (error.key, error.value) == (key, value)
+    assert error.location == f"{directory}/instant_messaging/parrot.yml:{line}"
+    assert (error.key, error.found_value) == (key, value)
     assert expected in error.expected
 
 
@@ -319,7 +319,7 @@ BROKEN_BROWSERS = [
 @pytest.mark.parametrize(("old", "new", "key", "value", "expected"), BROKEN_BROWSERS)
 def test_a_broken_browser_is_reported(old, new, key, value, expected, write):
     error = errors_of(write(BROWSER_TEXT.replace(old, new), "browsers.yml"))[0]
-    assert (error.key, error.value) == (f"browsers[0].{key}", value)
+    assert (error.key, error.found_value) == (f"browsers[0].{key}", value)
     assert expected in error.expected
 
 
@@ -332,4 +332,4 @@ def test_a_browser_of_the_organisation_joins_the_project_s_own_with_an_id_of_its
     second = BROWSER_TEXT.replace("browsers:\n", "").replace("name: Owl", "name: Owl again")
     directory = write(BROWSER_TEXT + second, "browsers.yml")
     (error,) = [error for error in errors_of(directory) if error.key == "browsers[1].id"]
-    assert error.where == f"{directory}/browsers.yml:11" and f"{directory}/browsers.yml has" in error.expected
+    assert error.location == f"{directory}/browsers.yml:11" and f"{directory}/browsers.yml has" in error.expected

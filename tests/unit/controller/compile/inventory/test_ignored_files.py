@@ -96,7 +96,7 @@ def test_file_that_ansible_ignores_is_refused(fleet, files, refused, expected):
     fleet.write({file: AUDIT if file == refused else {WATCH: "5m"} for file in files})
     ignored = fleet.ask()
     (error,) = ignored.mistakes
-    assert (error.where.partition(":")[0], error.key) == (str(fleet.folder / refused), CONTROLS)
+    assert (error.location.partition(":")[0], error.key) == (str(fleet.folder / refused), CONTROLS)
     assert expected.format(fleet.folder) in error.expected
     assert ignored.warnings == []
     assert all(CONTROLS not in fleet.read(host) for host in ("gateway", "web01.example.org")), "Ansible reads it"

@@ -327,9 +327,9 @@ PLAY = """\
 def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path):
     run = Run(tmp_path, {}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}, "play.yml": PLAY})
     first, second = (item for block in run.play.compile() for item in block.block if item.name == "in the role")
-    of_role = {item.key: (item.where, item.value) for item in in_play.find_role_mistakes(second, [first])}
+    of_role = {item.key: (item.location, item.found_value) for item in in_play.find_role_mistakes(second, [first])}
     of_play = {
-        name: (item.where, item.key, item.value)
+        name: (item.location, item.key, item.found_value)
         for name, item in in_play.find_play_only_variables(run.hostvars, second, ["h1", "h2"]).items()
     }
     place, own, other = f"{tmp_path}/play.yml", f"{tmp_path}/roles/own/defaults/main.yml", f"{tmp_path}/roles/own/tasks"

@@ -11,7 +11,7 @@ from mistakes import get_mistake
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.hosts import CompiledPlans, compile_hosts
 from proscribe.controller.compile.restrictions.group_policy_values import read_group_policy
-from proscribe.controller.policy_errors import Expected, PolicyErrors
+from proscribe.controller.policy_errors import PolicyErrors, UnexpectedValue
 from proscribe.model.plan import check_plan
 from waiver_organisation import at
 
@@ -46,7 +46,7 @@ def test_wrong_group_policy_is_refused_at_its_key(value, key, expected):
 def test_accepted_names_are_one_line_of_a_record(name, unit):
     try:
         (item,) = read_group_policy([{"name": name, "group": "g", "ous": [f"OU={unit},DC=x"]}])
-    except Expected:
+    except UnexpectedValue:
         return
     assert item.name.isprintable() and all(ou.isprintable() for ou in item.ous)
 
@@ -89,8 +89,12 @@ def get_first_mistake(organisation, item, *hosts, **options):
     with pytest.raises(PolicyErrors) as raised:
         compile_question(organisation, [item, {**ONE, "name": "Theirs", "group": "nosuch"}], *hosts, **options)
     first, second = raised.value.errors
-    assert (second.where, second.key, second.value) == ("host lab01", "proscribe_group_policy[1].group", "nosuch")
-    assert (first.where, first.key) == ("host lab01", "proscribe_group_policy[0].group")
+    assert (second.location, second.key, second.found_value) == (
+        "host lab01",
+        "proscribe_group_policy[1].group",
+        "nosuch",
+    )
+    assert (first.location, first.key) == ("host lab01", "proscribe_group_policy[0].group")
     return first
 
 
@@ -104,7 +108,7 @@ def get_first_mistake(organisation, item, *hosts, **options):
 )
 def test_a_group_without_one_policy_is_refused(organisation, group, variables, expected):
     error = get_first_mistake(organisation, {**ONE, "group": group}, **variables)
-    assert error.value == group and error.expected.startswith(expected)
+    assert error.found_value == group and error.expected.startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +131,7 @@ def test_onedrive_needs_a_tenants_id(organisation, tenant, service, refused):
         assert compile_question(organisation, [ONE], "lab01", **options)
         return
     error = get_first_mistake(organisation, ONE, "lab01", **options)
-    assert error.value == "press" and "proscribe_tenants.microsoft has 'dept.example' without" in error.expected
+    assert error.found_value == "press" and "proscribe_tenants.microsoft has 'dept.example' without" in error.expected
 
 
 def test_a_group_with_two_policies_is_refused(organisation):

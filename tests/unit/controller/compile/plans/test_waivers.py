@@ -94,7 +94,7 @@ def test_names_in_a_malformed_draft_are_checked(organisation):
     with pytest.raises(document.WaiverFileError) as wrong:
         document.read_waiver(organisation.waiver(services=["whatsap"], expires=None))
     errors = find_draft_mistakes(wrong.value.malformed_waiver, organisation.question(), at(NOW))
-    assert [(error.key, error.value) for error in errors] == [("services[0]", "whatsap")]
+    assert [(error.key, error.found_value) for error in errors] == [("services[0]", "whatsap")]
     assert find_draft_mistakes(None, organisation.question(), at(NOW)) == []
 
 
@@ -212,7 +212,7 @@ def test_all_mistakes_of_waivers_and_registers_are_reported_at_once(organisation
     for compile_waivers, hosts, more in (list_judged_waivers, ["fin01"], set()), (compile_hosts, [], {"whatsap"}):
         with pytest.raises(PolicyErrors) as wrong:
             compile_waivers(organisation.question(*hosts), at(NOW))
-        assert {error.value for error in wrong.value.errors} == values | more
+        assert {error.found_value for error in wrong.value.errors} == values | more
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from proscribe.controller.compile.restrictions.channels import (
     read_channels,
     read_notify_channels,
 )
-from proscribe.controller.policy_errors import Expected
+from proscribe.controller.policy_errors import UnexpectedValue
 
 pytestmark = pytest.mark.parametrize("name", read_channels())
 # Words of a task that name no module.
@@ -40,7 +40,7 @@ def test_example_of_a_channel_is_a_value(name):
 def test_a_secret_is_in_no_message(name):
     if not read_channels()[name].secret:
         pytest.skip("its value is no secret")
-    with pytest.raises(Expected) as refused:
+    with pytest.raises(UnexpectedValue) as refused:
         read_notify_channels({name: "a secret\n"})
     assert "a secret" not in str(refused.value)
     assert [task["name"] for task, _ in read_tasks(name) if not task.get("no_log")] == []

@@ -17,7 +17,7 @@ from proscribe.controller.compile.catalogue.schema import check_service
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.reading.networks import merge_networks
 from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules, read_nat64_prefixes
-from proscribe.controller.policy_errors import Expected
+from proscribe.controller.policy_errors import UnexpectedValue
 from proscribe.host.controls.firewall.exemptions import collect_exemptions
 from proscribe.host.controls.firewall.rule_text import FirewallExemptions
 from proscribe.host.controls.firewall.ruleset import render_ruleset
@@ -122,7 +122,7 @@ def render_rules(services: dict[str, Any], rules: list[Any]) -> str:
 def test_no_rule_puts_a_word_of_its_own_into_the_file(rule):
     try:
         read = read_firewall_rules([rule])
-    except Expected:
+    except UnexpectedValue:
         return
     text = render_rules({}, list(read))
     assert find_foreign_words(text) == []

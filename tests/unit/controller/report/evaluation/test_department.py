@@ -16,7 +16,7 @@ from proscribe.controller.report.evaluation.department import UnknownDepartment,
 from proscribe.controller.report.evaluation.reconcile import make_run_report
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.storage.files import ReportDirectory
-from proscribe.controller.report.terminal.summary import Screen
+from proscribe.controller.report.terminal.summary import TerminalScreen
 from proscribe.model.finding import Finding, judge_rule
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -92,7 +92,7 @@ def ask_fixture(tmp_path):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     place = ReportsPlace(tmp_path, "treasury-vault of vault-db07")
-    return lambda *options: command.compose_answer(parser.parse_args(options), Screen(100, 1000), place)
+    return lambda *options: command.compose_answer(parser.parse_args(options), TerminalScreen(100, 1000), place)
 
 
 @pytest.mark.parametrize("format_", ["table", "json", "html", "csv", "junit", "oscal", "sarif", "sarif_open"])

@@ -12,7 +12,7 @@ from properties import examples
 from proscribe.controller.report.evaluation import since_last_run
 from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
 from proscribe.controller.report.evaluation.since_last_run import group_remarks, list_remarks
-from proscribe.controller.report.page.document import page
+from proscribe.controller.report.page.document import render_page
 from proscribe.wire.replies.record import read_record
 from watched_hosts import ENDED, FROZEN, INCIDENT, watch, watched
 
@@ -32,7 +32,9 @@ def make_fleet(answers):
 def test_the_page_has_what_was_open_first_and_the_most_frequent_before_the_others():
     often, seldom = {**INCIDENT, "times": 9, "corrected": 9}, {**INCIDENT, "times": 2, "corrected": 2}
     answers = {"a": watched(frozen=FROZEN), "b": watched(ended=[ENDED]), "c": watched(seldom), "d": watched(often)}
-    section = "".join(page(*make_fleet(answers))).partition('<section id="between">')[2].partition("</section>")[0]
+    section = (
+        "".join(render_page(*make_fleet(answers))).partition('<section id="between">')[2].partition("</section>")[0]
+    )
     assert re.findall(r'class="what">(\w)<', section) == ["d", "c", "b", "a"]
 
 

@@ -16,7 +16,7 @@ from proscribe.controller.report.end.publishing import ReportExtras, publish_rep
 from proscribe.controller.report.evaluation import reconcile, verdict
 from proscribe.controller.report.evaluation.arithmetic import is_covered
 from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetHost, ReportedWaiver
-from proscribe.controller.report.exports import usual
+from proscribe.controller.report.exports import list_default_names
 from proscribe.controller.report.history import QueryScope as About
 from proscribe.controller.report.history import open_history, queries
 from proscribe.controller.report.storage import fleet_state_file
@@ -123,7 +123,7 @@ class Fleet:
             hosts, id=id_, started=began, inventory=[inventory],
             limit=",".join(hosts) if hosts != everyone else "",
             left_out=[host for host in everyone if host not in hosts], controls=list(controls),
-            policies={DIGEST: modes}, services=["wechat"], exports=list(usual()), gate=dict.fromkeys(hosts, gate),
+            policies={DIGEST: modes}, services=["wechat"], exports=list(list_default_names()), gate=dict.fromkeys(hosts, gate),
         )  # fmt: skip
         collector = Collector(result)
         for host in hosts:
@@ -240,7 +240,7 @@ def assert_outputs_of_run_are_no_better(fleet, report, records, worst_states, co
     whole_run = set(worst_states) == set(everyone) and len(controls) == 4
     assert report["run"]["whole"] is whole_run
     # The sentences: none says that the ban is in effect on more than the run observed.
-    screen = summary.render(report, records, summary.Screen(120, 60), str(directory))
+    screen = summary.render_summary(report, records, summary.TerminalScreen(120, 60), str(directory))
     page = (directory / "report.html").read_text()
     for message in (screen, page):
         good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#39;s)? [a-z ]*?(?:is|are) in effect on [a-z0-9 ]+)", message)

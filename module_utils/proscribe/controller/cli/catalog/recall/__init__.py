@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....policy_errors import close_to
-from ....report.text.layout import screen_width, table
-from ....report.text.wording import counted
+from ....policy_errors import propose_similar_names
+from ....report.text.layout import format_table, get_screen_width
+from ....report.text.wording import format_count
 from ... import CommandError, print_message
 from ..chosen import LoadedCatalogue
 from ..independence import MIN_FAMILIES
@@ -98,7 +98,9 @@ def _parse_goal(text: str) -> RecallGoal:
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no goal; expected CATEGORY=SHARE such as {CATEGORIES[0]}=0.95")
     if match[1] not in CATEGORIES:
-        raise argparse.ArgumentTypeError(f"there is no category {match[1]!r}{close_to(match[1], CATEGORIES)}")
+        raise argparse.ArgumentTypeError(
+            f"there is no category {match[1]!r}{propose_similar_names(match[1], CATEGORIES)}"
+        )
     return RecallGoal(match[1], bool(match[2]), float(match[3]))
 
 
@@ -174,9 +176,9 @@ def _explain_missing_share(result: CategoryResult, covers_all_names: bool) -> st
 
 
 def _print_report(recall: RecallReport, show_missing: bool) -> None:
-    width = screen_width()
+    width = get_screen_width()
     header = ("category", "lists", "families", "names", "handled", "popular", "handled")
-    print("\n".join(table([header, *map(_make_result_row, recall.results)], width)))
+    print("\n".join(format_table([header, *map(_make_result_row, recall.results)], width)))
     print()
     for result in recall.results:
         states = [f"{number:,} {state}" for state, number in _count_states(result).items() if number]
@@ -184,7 +186,9 @@ def _print_report(recall: RecallReport, show_missing: bool) -> None:
     print()
     list_header = ("list", "category", "has", "names", "popular", "handled")
     print(
-        "\n".join(table([list_header, *(row for result in recall.results for row in _make_list_rows(result))], width))
+        "\n".join(
+            format_table([list_header, *(row for result in recall.results for row in _make_list_rows(result))], width)
+        )
     )
     for result in recall.results if show_missing else ():
         print()
@@ -195,7 +199,7 @@ def _print_report(recall: RecallReport, show_missing: bool) -> None:
     for list_id, reason in recall.lists.reasons_by_list.items():
         print_message(f"missing: {list_id}: {reason}")
     print_message(
-        f"{counted(len(recall.lists.names_by_list), 'list')} read, {len(recall.lists.reasons_by_list)} missing"
+        f"{format_count(len(recall.lists.names_by_list), 'list')} read, {len(recall.lists.reasons_by_list)} missing"
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ....report.text.wording import counted
+from ....report.text.wording import format_count
 from ..fetching import FetchError, fetch_list
 from ..files import write_catalogue_file
 from ..formats import FORMATS, ListFormatError
@@ -63,7 +63,7 @@ def _read_names(source: PublicList, folder: Path) -> dict[str, int]:
                     if len(places_by_name) > MAX_LIST_NAMES:
                         raise ListReadError(f"it has more than {MAX_LIST_NAMES:,} names")
     if len(places_by_name) < source.least:
-        raise ListReadError(f"it has {counted(len(places_by_name), 'name')}, expected at least {source.least}")
+        raise ListReadError(f"it has {format_count(len(places_by_name), 'name')}, expected at least {source.least}")
     return places_by_name
 
 
@@ -78,7 +78,7 @@ def fetch_lists(sources: Iterable[PublicList], folder: Path, ca_file: str) -> It
         except (FetchError, ListReadError) as error:
             yield f"{source.id}: not fetched: {error}"
         else:
-            yield f"{source.id}: {counted(file_count, 'file')}"
+            yield f"{source.id}: {format_count(file_count, 'file')}"
 
 
 def _fetch_files(source: PublicList, folder: Path, ca_file: str) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .....host.controls.apps.portable.names import AppNames
 from .....model.types.plan import PlanEntry, PlanSection
 from ....compile.plans.identifiers import PACKAGE_SYSTEMS
-from ....report.text.wording import some
+from ....report.text.wording import summarise_names
 from .. import file_names
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, Relation, Subject
 from .reason import (
@@ -123,7 +123,7 @@ def _explain_service(policy: EffectivePolicy, service_id: str, entry: PlanEntry)
     program_names = [f"process {program}" for program in entry["processes"]]
     program_names += [f"program {name}" for name in entry.get("markers", {}).get("programs", ())]
     program_names += [f"Windows program {name}" for name in entry.get("windows", ())]
-    text = f"its programs: {some([*packages, *entry['paths'], *uncertain_packages, *program_names], 4)}"
+    text = f"its programs: {summarise_names([*packages, *entry['paths'], *uncertain_packages, *program_names], 4)}"
     if packages or entry["paths"]:
         yield from explain_entry(policy, service_id, entry, text)
     elif uncertain_packages:

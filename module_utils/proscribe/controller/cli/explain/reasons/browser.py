@@ -29,7 +29,7 @@ from .....host.system import ControlError
 from .....model.plan import RESTRICTED_MODES
 from .....model.types.plan import PlanSection
 from ....compile.reading import grammar
-from ....report.text.wording import counted, some
+from ....report.text.wording import format_count, summarise_names
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
 from .dns import FILTER_BACKENDS, HOSTS_FILE_BACKEND
 from .reason import (
@@ -95,7 +95,10 @@ def _find_all_reasons(subject: Subject, policy: EffectivePolicy, section: PlanSe
             else:
                 site_names = [str(site_name) for site_name in list_service_names(entry)]
                 yield from explain_entry(
-                    policy, service.id, entry, f"{counted(len(site_names), 'site')}: {some(site_names, 3)}"
+                    policy,
+                    service.id,
+                    entry,
+                    f"{format_count(len(site_names), 'site')}: {summarise_names(site_names, 3)}",
                 )
     else:
         yield from _explain_site(subject, policy, section)
@@ -223,7 +226,9 @@ def _explain_site(subject: Subject, policy: EffectivePolicy, section: PlanSectio
                 if candidate.path and is_covering(SiteName(candidate.host), SiteName(target.host))
             ]
             if pages and entry["mode"] in RESTRICTED_MODES:
-                yield Reason(OPEN, f"of this host only {some(pages, 3)} is blocked, for {entry['name']}", service_id)
+                yield Reason(
+                    OPEN, f"of this host only {summarise_names(pages, 3)} is blocked, for {entry['name']}", service_id
+                )
             continue
         nearest = max(matching_names, key=_measure_closeness)
         position = f"{describe_position(target.host, str(nearest))}, of {entry['name']}"

@@ -8,7 +8,7 @@ from .....host.controls.dns import desired
 from .....model.plan import RESTRICTED_MODES
 from .....model.types.plan import PlanSection
 from ....compile.restrictions import DNS_BACKENDS
-from ....report.text.wording import counted, some
+from ....report.text.wording import format_count, summarise_names
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
 from .reason import (
     BLOCKED,
@@ -42,7 +42,7 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
             if entry is None:
                 yield explain_missing_entry(policy, "dns", service, "the catalogue has no domain of it")
             else:
-                text = f"{counted(len(entry['domains']), 'domain')}: {some(entry['domains'], 3)}"
+                text = f"{format_count(len(entry['domains']), 'domain')}: {summarise_names(entry['domains'], 3)}"
                 yield from explain_entry(policy, service.id, entry, text)
     else:
         yield from _explain_name(subject, policy, section)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from .....host.controls.firewall import rule_text, ruleset
 from .....host.controls.firewall.carried import list_carried_networks
 from .....model.types.plan import PlanEntry, PlanSection
-from ....report.text.wording import counted, some
+from ....report.text.wording import format_count, summarise_names
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, Subject
 from .dns import FILTER_BACKENDS, HOSTS_FILE_BACKEND
 from .reason import (
@@ -45,7 +45,7 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
                 policy, "firewall", service, f"{service.name} has no known addresses of its own{note}"
             )
             continue
-        count = counted(len(ruleset.parse_entry_networks(entry)), "network")
+        count = format_count(len(ruleset.parse_entry_networks(entry)), "network")
         text = f"{count} of {service.name}{_format_ports(entry)}"
         for reason in explain_entry(policy, service.id, entry, text):
             if subject.kind == NAME and reason.status == BLOCKED:
@@ -81,7 +81,9 @@ def _explain_address(question_subject: Subject, policy: EffectivePolicy, section
             continue
         matched_networks = [service_network for _, service_network in overlaps]
         is_whole = matched_networks[0].prefixlen <= overlaps[0][0].prefixlen
-        position = f"in {matched_networks[0]}" if is_whole else f"in part, {some([*map(str, matched_networks)], 3)}"
+        position = (
+            f"in {matched_networks[0]}" if is_whole else f"in part, {summarise_names([*map(str, matched_networks)], 3)}"
+        )
         if overlaps[0][0] in carried_networks:
             position = f"carries {rule_text.format_network(overlaps[0][0])} to a translator, {position}"
         text = f"{position}, of {entry['name']}{_format_ports(entry)}"

@@ -13,7 +13,7 @@ from ....compile.plans.chosen import explain_exclusion, is_separated_by_tenant
 from ....compile.plans.difference import format_window
 from ....compile.restrictions import Restrictions
 from ....compile.restrictions.by_group import REASONS_AGAINST, find_groups
-from ....report.text.wording import some
+from ....report.text.wording import summarise_names
 from ..facts import NO_FACTS, HostFacts
 
 # What a control can answer, the most closed first: that of a control, and of a host, is the first that applies.
@@ -80,18 +80,22 @@ def explain_entry(policy: EffectivePolicy, service_id: str, entry: PlanEntry, te
         text += f"; {SERVES_BOTH_REASON}" if entry.get("serves_both") else "; the catalogue only reports it"
     status = STATUS_BY_MODE[mode]
     if "only" in entry and mode != "waived":
-        text += f", for the members of {some(entry['only']['posix_groups'], 5)} only, and open to everybody else"
+        text += (
+            f", for the members of {summarise_names(entry['only']['posix_groups'], 5)} only, and open to everybody else"
+        )
         status = DEPENDS if status == BLOCKED else status
     if "hours" not in entry:
         yield Reason(status, text, service_id, entry.get("waiver", ""))
     for exception in entry.get("exceptions", ()):
         user_texts = [
-            f"{BENEFICIARY_TEXTS[key]} {some(exception[key], 5)}"
+            f"{BENEFICIARY_TEXTS[key]} {summarise_names(exception[key], 5)}"
             for key in ("users", "posix_groups")
             if exception.get(key)
         ]
         beneficiaries = [f"for {' or '.join(user_texts)}"] if user_texts else []
-        beneficiaries += [f"for {key} {some(exception[key], 5)}" for key in ("versions", "paths") if key in exception]
+        beneficiaries += [
+            f"for {key} {summarise_names(exception[key], 5)}" for key in ("versions", "paths") if key in exception
+        ]
         beneficiaries += [_format_hours(exception["hours"])] if "hours" in exception else []
         waiver = exception["waiver"]
         exception_text = f"but open {' and '.join(beneficiaries)}: waiver {waiver}{policy.waivers.get(waiver, '')}"
@@ -99,7 +103,7 @@ def explain_entry(policy: EffectivePolicy, service_id: str, entry: PlanEntry, te
 
 
 def _format_hours(hours: Sequence[Sequence[int]]) -> str:
-    return f"at {some(list(map(format_window, hours)), 7)} (the host's time)"
+    return f"at {summarise_names(list(map(format_window, hours)), 7)} (the host's time)"
 
 
 def explain_missing_entry(policy: EffectivePolicy, control: str, service: Service, fallback: str) -> Reason:
@@ -109,13 +113,15 @@ def explain_missing_entry(policy: EffectivePolicy, control: str, service: Servic
     if (
         groups_by_control := find_groups(policy.restrictions.groups_restricted, service.id)
     ) and control not in groups_by_control:
-        member_text = some(sorted({name for group_names in groups_by_control.values() for name in group_names}), 5)
+        member_text = summarise_names(
+            sorted({name for group_names in groups_by_control.values() for name in group_names}), 5
+        )
         reason = f" ({REASONS_AGAINST[control]})" if control in REASONS_AGAINST else ""
         restriction_text = f"restricted by {' and '.join(groups_by_control)} alone, for the members of {member_text}"
         return Reason(OPEN, f"{restriction_text}: open to everybody here{reason}", service.id)
     if control != "apps" and is_separated_by_tenant(service, policy.restrictions):
         own_tenants = map(read_tenant, policy.restrictions.tenants[service.tenants])
-        tenants = some([name for tenant in own_tenants for name in tenant.domains or tenant.names], 3)
+        tenants = summarise_names([name for tenant in own_tenants for name in tenant.domains or tenant.names], 3)
         access_text = (
             "the browsers let in accounts of" if control == "browser" else "left to the browsers, which let in"
         )

@@ -10,8 +10,8 @@ from ....system.types import summarise_reasons as summarise_reasons
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    CheckedPlace = TypeVar("Place")
-    PlaceEntry = TypeVar("Seen")
+    CheckedPlace = TypeVar("CheckedPlace")
+    PlaceEntry = TypeVar("PlaceEntry")
 
 
 def check_each(

@@ -13,7 +13,7 @@ from ..blocks.parts import BlockPart
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    UserAnswer = TypeVar("Answer")
+    UserAnswer = TypeVar("UserAnswer")
 
 
 class Package(NamedTuple):
