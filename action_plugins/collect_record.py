@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: fetches the record that a host's own run has kept, in one exec. The report judges its age and its plan."""
+"""Action: fetch the record that a host's own run has stored, in a single command.
+
+The report judges the age and the plan of the record.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +21,23 @@ from proscribe.wire.replies.parsing import parse_answer_json
 from proscribe.wire.stored_audit import RECORD_REQUEST, STORED_KEY
 from proscribe_ansible.action import HostAction, format_printable, get_observe_timeout, results
 
-RECORD_MARK = "proscribe-record:"  # begins the line: a login shell may print what it likes before it
+# the beginning of the record's line; a login shell may print any text before that line
+RECORD_MARK = "proscribe-record:"
 MISSING_EXIT_CODE, FORBIDDEN_EXIT_CODE = 3, 4
 
 
 class ActionModule(HostAction[ModuleAnswer]):
-    """Asks one host."""
+    """Action that contacts a host."""
 
     reader = staticmethod(results.read_stored_record)
     max_answer_bytes = MAX_ANSWER_BYTES
 
     def get_time_limit(self, variables: Variables) -> float:
-        """The time limit of an observation."""
+        """Return the time limit of an observation."""
         return get_observe_timeout(variables)
 
     def ask_host(self, variables: Variables) -> ModuleAnswer:
-        """Fetch what the host has kept."""
+        """Fetch the record that the host has stored."""
         self.validate_argument_spec({})
         run = get_compiled_run(variables)
         if str(variables.get("inventory_hostname")) in run.get("audit_stored", ()):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: compile every host's plan on the controller. controller/compile decides; this gathers its input."""
+"""Action: compile the plans of all hosts on the controller. This module gathers input for controller/compile."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ from proscribe_ansible.private_names import (
 )
 from proscribe_ansible.registration import register_report
 
-# Here, in Ansible's main process; the action itself runs in a worker.
+# At import time, in Ansible's main process. The action itself runs in a worker.
 register_report(__name__, installation.PROJECT_DIRECTORY / "callback_plugins")
 
 
 class ActionModule(ActionBase):
-    """Compiles for all hosts of the play at once."""
+    """Action that compiles for all hosts of the play at once."""
 
-    # Not BYPASS_HOST_LOOP: linear does the same by run_once, and free would end on it in words of its own.
+    # Not BYPASS_HOST_LOOP: with linear run_once does the same, and free would end with an error of its own.
     TRANSFERS_FILES = False
     _requires_connection = False
 
@@ -111,12 +111,12 @@ class ActionModule(ActionBase):
             question = dataclasses.replace(question, warnings=tuple(ignored.warnings))
             result["proscribe_run"] = {
                 **compile_run(question),
-                # -b on the command line, which the plays' own `become` would hide
+                # -b on the command line, which `become` of the plays would hide
                 "become": bool(self._task.become),
                 "task": identify_task(self._task),
                 "play": identify_task(self._task.get_play()),
                 "given": hash_task_variables(self._task),
-                # the hosts of the plays that follow: all of them without a word where nobody is left out
+                # the hosts of the following plays; "all" if no host is left out
                 "selected": ["all"] if len(selection.hosts) == len(names) else selection.names,
             }
         except PolicyErrors as error:
@@ -127,7 +127,7 @@ class ActionModule(ActionBase):
         return result
 
     def _warn_of_missing_names(self) -> None:
-        """Warn of what this ansible-core lacks of that which only messages and time depend on."""
+        """Warn of missing private names of ansible-core that only messages and time depend on."""
         has_all_names(ANSWERS, {"ActionBase": ActionBase})
         ssh = connection_loader.get("ssh", class_only=True)
         has_all_names(
@@ -145,7 +145,7 @@ class ActionModule(ActionBase):
         )
 
     def _require_reported_run(self, mode: str) -> None:
-        """Refuse what would end well without having said anything of the hosts."""
+        """Refuse a run that would succeed without a report of its hosts."""
         if mistake := describe_objections(C.CONFIG_FILE or "", str(installation.PROJECT_DIRECTORY)):
             raise AnsibleError(mistake)
         if not self._task.run_once:
@@ -158,15 +158,16 @@ class ActionModule(ActionBase):
             )
 
     def _require_known_tags(self, variables: dict[str, Any]) -> None:
-        """Refuse tags that no task of the project's own playbooks has. Others may have tags of their own."""
+        """Refuse tags that no task of the project's own playbooks has. Other playbooks may have tags of their own."""
         if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
             for tag_variable in ("ansible_run_tags", "ansible_skip_tags"):
                 if mistake := describe_unknown_tags(variables.get(tag_variable) or (), CONTROLS):
                     raise AnsibleError(f"{mistake}; no host was touched")
 
     def _require_single_policy(self, ignored: list[PolicyError]) -> None:
-        """Refuse what this play would ignore of what was written: `ignored`, and what stands for another role. Raises
-        PolicyErrors.
+        """Raise PolicyErrors for the parts of the policy that this play would ignore.
+
+        These are `ignored`, and values that are set for another role.
         """
         play = self._task.get_play()
         mistakes = [
@@ -177,8 +178,9 @@ class ActionModule(ActionBase):
             raise PolicyErrors({str(mistake): mistake for mistake in mistakes}.values())
 
     def _require_compiled_role(self, earlier_run: RegisteredRun, tags: list[str]) -> None:
-        """Refuse a role that was included when the plans had been compiled without it, or for which something else was
-        written: nobody can know of it before it is included.
+        """Refuse an included role that the earlier plans do not cover, or whose variables differ from theirs.
+
+        Such a role is unknown until a task includes it.
         """
         own_role = find_part(self._task, "_role", Role)
         role = next(iter(own_role.get_dep_chain()[-1:]), None) if own_role else None
@@ -194,13 +196,14 @@ class ActionModule(ActionBase):
             )
 
     def _find_earlier_run(self, variables: dict[str, Any], names: list[str], mode: str) -> RegisteredRun | None:
-        """What was compiled in this play before, by this task in an earlier batch (`serial`), or by that of another
-        role: the run is one, and so is its report.
+        """Return the run that this play has compiled before, so that a play has only one run and report.
+
+        It is of this task in an earlier batch (`serial`), or of the task of another role.
         """
         batch = {str(name) for name in variables.get("ansible_play_batch") or names}
         task, play = identify_task(self._task), identify_task(self._task.get_play())
         is_in_role = bool(find_part(self._task, "_role", Role))
-        # To gather a host's variables takes time, so it is left out where nothing can have been compiled before.
+        # Gathering the variables of a host takes time, so it is skipped where no earlier run is possible.
         others = [name for name in names if name not in batch] if self._task.get_play().serial else []
         for name in names if is_in_role else others:
             run = get_compiled_run(variables["hostvars"].raw_get(name))
@@ -220,7 +223,7 @@ def _make_compile_input(
     mode: str,
     controls: list[str],
 ) -> CompileInput:
-    """What is to be compiled, out of the variables of the task."""
+    """Build the input of the compilation from the variables of the task."""
     return CompileInput(
         project=installation.PROJECT_DIRECTORY,
         mode=mode,
@@ -243,7 +246,7 @@ def _make_compile_input(
 
 
 def _select_controls(roles: list[str], tags: list[str]) -> list[str]:
-    """The controls that a run is about: of those that its roles are for, the ones that --tags asks for."""
+    """Return the controls of a run: those of its roles, limited by --tags."""
     of_roles = _list_role_controls(roles)
     selected = _filter_by_tags(of_roles, tags)
     if not selected:
@@ -255,8 +258,9 @@ def _select_controls(roles: list[str], tags: list[str]) -> list[str]:
 
 
 def _list_role_controls(roles: list[str]) -> list[str]:
-    """The controls that roles are for: all, where no role is for a control. They are also all where one is for what is
-    beside the controls, which is observed with all of them.
+    """Return the controls of roles; all controls if no role is for a control.
+
+    A role of an extra group of rules is for all controls, because it is observed with all.
     """
     named_controls = {CONTROL_BY_ACTION.get(role.rpartition(".")[2]) for role in roles}
     return [
@@ -265,13 +269,13 @@ def _list_role_controls(roles: list[str]) -> list[str]:
 
 
 def _filter_by_tags(controls: Iterable[str], tags: list[str]) -> list[str]:
-    """Those of some controls that --tags asks for: all of them, where it names no control."""
+    """Return the controls that --tags selects; all of them if it names no control."""
     tagged = [control for control in CONTROLS if control in tags] or CONTROLS
     return [control for control in controls if control in tagged]
 
 
 def _find_playbook_folder(variables: dict[str, Any]) -> Path | None:
-    """The folder of the playbook that runs, in which relative folders may be; nobody's own are in a collection."""
+    """Return the directory of the running playbook, which may have relative directories. None in a collection."""
     folder = str(variables.get("playbook_dir") or "")
     inside = installation.COLLECTION and installation.is_below(f"{folder}/", installation.PLAYBOOKS)
     return Path(folder) if folder and not inside else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: streams the observing code to the host in one exec; where that cannot be, it runs as an ordinary module."""
+"""Action: stream the observing code to the host in a single command; else run it as an ordinary module."""
 
 from __future__ import annotations
 
@@ -43,16 +43,17 @@ from proscribe_ansible.action import HostAction, describe_result, format_printab
 from proscribe_ansible.handover import CapturedAction, handover
 from proscribe_ansible.private_names import STREAM, has_all_names
 
-# Of every host of a fleet, so it is no text of one host's: Ansible prints one text once.
+# The text names no host, so Ansible prints it only once for a whole fleet.
 NO_PIPELINING_WARNING = (
     "pipelining is off, so the observing code goes as a module, which takes longer; `pipelining = true` in the section "
     "[connection] of ansible.cfg, or ANSIBLE_PIPELINING=1, turns it on"
 )
 NO_ANSWER_WARNING = "its Python did not answer the streamed code, which goes as a module now and takes longer"
-NO_PROMPT_MESSAGE = "waiting for privilege escalation prompt"  # in what Ansible says where nobody asks for a password
-# What understands FIND_PYTHON_COMMAND; ansible_shell_executable may name another shell.
+NO_PROMPT_MESSAGE = "waiting for privilege escalation prompt"  # a part of Ansible's message if no password prompt comes
+# Shells that can run FIND_PYTHON_COMMAND. ansible_shell_executable may name another shell.
 POSIX_SHELLS = {"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}
-# Variable of a task, in a run that corrects in batches: users alone fail no host there. The run has the gate's verdict.
+# Variable of a task in a run that corrects in batches. There problems of users alone do not fail a host; the gate
+# judges the run.
 SETS_ASIDE_VARIABLE = "proscribe_sets_aside"
 # The arguments of the task, as Ansible declares them.
 ARGUMENTS = {
@@ -66,7 +67,7 @@ ARGUMENTS = {
 
 
 class ActionModule(HostAction[ObservationAnswer]):
-    """Observes one host."""
+    """Action that observes a host."""
 
     changes_host = False
     reader = staticmethod(results.read_observation)
@@ -74,11 +75,11 @@ class ActionModule(HostAction[ObservationAnswer]):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._calls: dict[str, ObservationCall] = {}  # what was checked, by what was compiled for a host
-        self._unanswered: ActionResult | None = None  # how the last stream ended that was not answered
+        self._calls: dict[str, ObservationCall] = {}  # checked calls, by the compiled arguments of a host
+        self._unanswered: ActionResult | None = None  # the result of the last stream without an answer
 
     def get_time_limit(self, variables: Variables) -> float:
-        """How long the observation may take."""
+        """Return the seconds that the observation may take."""
         return get_observe_timeout(variables)
 
     def ask_host(self, variables: Variables) -> ObservationAnswer:
@@ -97,8 +98,11 @@ class ActionModule(HostAction[ObservationAnswer]):
         return self._finish_result(observation, self._exchange_with_host(observation, variables))
 
     def _observe_windows(self, run: CompiledRun, host: str) -> ObservationAnswer:
-        """The answer of a Windows host, judged here: its own programs are asked, in one exec."""
-        from proscribe.controller.windows import answer, command, observing  # few inventories have one
+        """Return the answer of a Windows host, judged on the controller.
+
+        A single command runs Windows' own programs on the host.
+        """
+        from proscribe.controller.windows import answer, command, observing  # few inventories have a Windows host
 
         text, call = self._prepare_arguments(run, host)
         plan = json.loads(text) if text else PlanStore(Path(run["plans"])).read_stored_plan(run["hosts"][host])
@@ -120,11 +124,11 @@ class ActionModule(HostAction[ObservationAnswer]):
         return results.read_observation(observing.make_module_result(record, call["gate"]))
 
     def _finish_result(self, observation: HostObservation, result: ObservationAnswer) -> ObservationAnswer:
-        """The result of the task, once it is noted what the host stores now."""
+        """Note whether the host stores code and plan now, print warnings, and return the result of the task."""
         if reason := observation.note_cached(result).pop("not_installed", ""):
             message = f"{observation.host}: the program for audits without root is not installed: {reason}"
             self._display.warning(in_lines(message))
-        if names := result.pop("unwatched", []):  # without the host: one warning for all
+        if names := result.pop("unwatched", []):  # the text names no host, so that all hosts share a warning
             self._display.warning(
                 in_lines(
                     f"The watch of hosts that this run has changed leaves {' and '.join(names)} alone from now on."
@@ -138,15 +142,15 @@ class ActionModule(HostAction[ObservationAnswer]):
         return result
 
     def observation(self, run: CompiledRun, host: str, seconds: int) -> HostObservation:
-        """What a host of this task is sent."""
+        """Return the data that a host of this task is sent."""
         text, call = self._prepare_arguments(run, host)
         return make_observation(run, host, text, call, seconds)
 
     def _exchange_with_host(self, observation: HostObservation, variables: Variables) -> ObservationAnswer:
-        """What the host answers, by the first way that it answers at all; {} where it was given up."""
+        """Return the host's answer by the first transport that gets an answer; {} if the host was given up."""
         end = time.monotonic() + observation.seconds
         transports = [self._send_stream] if self.can_stream() else []
-        # Nobody can change a connection that cannot pipe at all, so nothing is said of it.
+        # There is no warning for a connection that cannot pipe at all, because no setting changes that.
         if not transports and self._connection.has_pipelining and has_all_names(STREAM, {"ActionBase": ActionBase}):
             self._display.warning(in_lines(NO_PIPELINING_WARNING))
         result = None
@@ -162,7 +166,7 @@ class ActionModule(HostAction[ObservationAnswer]):
                     return result
                 if is_macos(result) and "macos" not in observation.call:
                     return self._exchange_with_host(observation.adapt_to_macos(), variables)
-                if time.monotonic() >= end:  # the host has ended it, and would end it again
+                if time.monotonic() >= end:  # the host has ended the call, and would end it again
                     self.limiter.end_processes(f"it took longer than {format_duration(observation.seconds)}")
                     return {}
             if result is not None:
@@ -170,7 +174,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         raise UnusableAnswer("it lacks what it was sent")
 
     def _ask_stored_program(self, observation: HostObservation) -> ObservationAnswer:
-        """The answer of the host's own program, which only gets names (proscribe_audit_with: stored)."""
+        """Return the answer of the host's own program, which only gets names (proscribe_audit_with: stored)."""
         request = {"code": observation.code.name, "plan": observation.plan.name, "seconds": observation.seconds}
         program_answer = self.ask_audit_program(
             {**request, "controls": observation.call["controls"], "gate": observation.call["gate"]}, observation.seconds
@@ -180,8 +184,10 @@ class ActionModule(HostAction[ObservationAnswer]):
         return read
 
     def _prepare_arguments(self, run: CompiledRun, host: str) -> tuple[str, ObservationCall]:
-        """The plan as JSON text, and the rest of the call. What the task does not give is what was compiled for the
-        host ("" for the plan): an expression in the playbook would have to be compiled once more for every host.
+        """Return the plan as JSON text, and the call without the plan.
+
+        Arguments that the task lacks come from the compiled run; the plan is then "". An expression in the playbook
+        would be compiled again for every host.
         """
         compiled = _get_compiled_arguments(run, host)
         call_arguments = {**compiled, **self._task.args}
@@ -191,18 +197,19 @@ class ActionModule(HostAction[ObservationAnswer]):
                 f"no plan was compiled for {host}: compile_plans did not run for it (--start-at-task and --step can "
                 "leave it out); the host was not touched"
             )
-        # Of a batch, one action has the arguments of all hosts, and to check them costs more than all else here.
+        # In a batch, a single action checks the arguments of all hosts. The check costs more than the rest of this
+        # function.
         key = repr(compiled)
         if key not in self._calls:
             self._calls[key] = self._check_arguments(call_arguments)
         return plan, self._calls[key]
 
     def _check_arguments(self, call_arguments: Mapping[str, object]) -> ObservationCall:
-        """The call, as the module declares it. Raises AnsibleActionFail."""
+        """Check the call against the arguments of the module. Raises AnsibleActionFail."""
         arguments, self._task.args = (
             self._task.args,
             {**call_arguments, "plan": {}},
-        )  # checking would copy all of the plan
+        )  # the check would copy the whole plan
         try:
             _, call = self.validate_argument_spec(ARGUMENTS)
         finally:
@@ -212,7 +219,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         return {**checked, "remember": checked["remember"] and not self._task.check_mode}
 
     def can_stream(self) -> bool:
-        """As for Ansible's own pipelining: the connection can pipe, and the configuration lets it."""
+        """Return whether the connection can pipe and the configuration permits it, as for Ansible's own pipelining."""
         pipes = self._connection.has_pipelining and self._connection.get_option("pipelining")
         return bool(pipes) and has_all_names(STREAM, {"ActionBase": ActionBase})
 
@@ -220,7 +227,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         try:
             execution = self._low_level_execute_command(self.command(variables), in_data=stream)
         except AnsibleConnectionFailure as lost:
-            if NO_PROMPT_MESSAGE in str(lost) and not self.limiter.reason:  # a shell that does not even start sudo
+            if NO_PROMPT_MESSAGE in str(lost) and not self.limiter.reason:  # a shell may not even start sudo
                 self.require_login_shell(str(variables.get("inventory_hostname")))
             raise
         if self.limiter.reason:
@@ -230,7 +237,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         return result
 
     def command(self, variables: Variables) -> str:
-        """What the host runs, with a stream as its standard input."""
+        """Return the command for the host, which gets a stream as its standard input."""
         interpreter = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
         python = f'"$({FIND_PYTHON_COMMAND})"' if interpreter.startswith("auto") else interpreter
         command = f'{python} -I -S -c "{REPLYING_PROGRAM}"'
@@ -246,8 +253,9 @@ class ActionModule(HostAction[ObservationAnswer]):
 
 
 def _get_compiled_arguments(run: CompiledRun, host: str) -> dict[str, object]:
-    """What `compile_plans` read in the inventory about the observation of a host. With a baseline, the run fails for
-    what is new, and not the host.
+    """Return the arguments that `compile_plans` read in the inventory for a host.
+
+    With a baseline, new problems fail the run and not the host.
     """
     if not run:
         return {}
@@ -256,7 +264,7 @@ def _get_compiled_arguments(run: CompiledRun, host: str) -> dict[str, object]:
 
 
 def _format_plan_text(plan: object) -> str:
-    """A plan as JSON text: as `proscribe_plan` gives it, or out of a mapping."""
+    """Return a plan as JSON text, from a text of `proscribe_plan` or from a mapping."""
     if isinstance(plan, Mapping):
         return format_canonical(plan)
     if isinstance(plan, str) and plan.lstrip().startswith("{"):

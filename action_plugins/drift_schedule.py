@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: runs the module of its name, and lets through what its answer may hold."""
+"""Action: run the module of the same name, and let through only the keys that its answer may have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proscribe_ansible.action import HostAction, results
 
 
 class ActionModule(HostAction[ChangeAnswer]):
-    """Puts the units of scheduled runs on one machine, or takes them away."""
+    """Action for the units of scheduled runs on a machine: it installs or removes them."""
 
-    counts_for_own_host = False  # the playbook gives the controller's part to the controller
+    counts_for_own_host = False  # the playbook delegates the controller's part to the controller
     reader = staticmethod(results.read_schedule_change)

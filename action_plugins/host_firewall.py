@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: runs the module, and confirms new rules over a new connection. Rules that cut the host off are taken back by
-the host itself, so the worst that can come of them is a wait.
+"""Action: run the module, and confirm new rules over a new connection.
+
+A host takes back rules that cut it off, so the worst result of a bad rule is a wait.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from proscribe.model.types.run import Variables
 from proscribe.wire import installation
 from proscribe_ansible.action import HostAction, format_printable, results
 
-PAUSE_SECONDS = 1  # seconds between two attempts; the first one, too, is better made when the rules are loaded
-GRACE_SECONDS = 30  # seconds that a host may take to answer again after it has taken its rules back
+PAUSE_SECONDS = 1  # seconds before each attempt; the first attempt should also follow the loading of the rules
+GRACE_SECONDS = 30  # seconds for a host to answer again after it has taken its rules back
 
-# Without it ssh waits for hours for a host whose answers are refused.
+# Without these options ssh waits for hours for a host whose packets are refused.
 KEEPALIVE_OPTIONS = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
 
 
 class ActionModule(HostAction[ChangeAnswer]):
-    """Changes the firewall of one host."""
+    """Action that changes the firewall of a host."""
 
     reader = staticmethod(results.read_firewall_change)
 
     def ask_host(self, variables: Variables) -> ChangeAnswer:
-        """Have the firewall changed, and the change confirmed."""
+        """Change the firewall, and confirm the change."""
         result = self.run_module(variables)
         token = result.pop("pending", None)
         if isinstance(token, str):
@@ -47,18 +48,18 @@ class ActionModule(HostAction[ChangeAnswer]):
         return result
 
     def _get_confirm_seconds(self) -> int:
-        """How many seconds the host waits for the confirmation, as its plan says: its own word could be any number."""
+        """Return the seconds that the host waits for the confirmation, from its plan. The host could claim any number."""
         plan = self._task.args.get("plan") or {}
         plan = plan if isinstance(plan, Mapping) else json.loads(plan)
         return int(plan["controls"]["firewall"]["settings"].get("confirm_within", CONFIRM_TIMEOUT_SECONDS))
 
     def _confirm_rules(self, token: str, confirm_seconds: int, variables: Variables) -> ChangeAnswer:
-        """What the host says of a change, kept or taken back, over a connection that is younger than the new rules.
+        """Return the host's answer about a change, kept or taken back, over a connection newer than the rules.
 
-        Raises AnsibleConnectionFailure where it does not even answer after it must have taken the change back.
+        Raises AnsibleConnectionFailure if the host does not answer even after it must have taken the change back.
         """
         end = time.monotonic() + confirm_seconds + GRACE_SECONDS
-        # There is an answer once the rules are loaded, could not be, or are taken back already.
+        # The host can answer once the rules are loaded, have failed to load, or are taken back.
         names = {
             outcome: shlex.quote(f"{CHANGE_DIRECTORY}/{outcome}-{token}") for outcome in ("loaded", "failed", "pending")
         }
@@ -78,9 +79,9 @@ class ActionModule(HostAction[ChangeAnswer]):
                 )
 
     def _reset_connection(self) -> None:
-        """What is asked next goes over a new connection, which gives up by itself if the host falls silent."""
+        """Open a new connection for the next command; it ends by itself if the host falls silent."""
         self._connection.reset()
-        with contextlib.suppress(KeyError):  # only ssh has it
+        with contextlib.suppress(KeyError):  # only ssh has this option
             ssh_arguments = self._connection.get_option("ssh_extra_args") or ""
             if KEEPALIVE_OPTIONS not in ssh_arguments:
                 self._connection.set_option("ssh_extra_args", f"{ssh_arguments} {KEEPALIVE_OPTIONS}".strip())

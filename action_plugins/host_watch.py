@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: adds the code and the plans of a host's watch to the module's arguments, and runs the module."""
+"""Action: add the code and the plans of a host's watch to the module's arguments, and run the module."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from proscribe_ansible.action import HostAction, results
 
 
 class ActionModule(HostAction[ChangeAnswer]):
-    """Installs the watch of one host, or removes it."""
+    """Action that installs the watch of a host, or removes it."""
 
     reader = staticmethod(results.read_change)
 
     def ask_host(self, variables: Variables) -> ChangeAnswer:
-        """Have the module do it, with what it needs of the controller."""
+        """Run the module, with the code and the plans of the controller."""
         plan_argument = self._task.args.get("plan") or {}
         plan: Any = plan_argument if isinstance(plan_argument, Mapping) else json.loads(plan_argument)
         if self._task.args.get("state") != "absent" and "watch" in plan:

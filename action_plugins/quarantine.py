@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: runs the module of its name, and lets through what its answer may hold."""
+"""Action: run the module of the same name, and let through only the keys that its answer may have."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from proscribe_ansible.action import HostAction, results
 
 
 class ActionModule(HostAction[QuarantineAnswer]):
-    """Lists, restores or prunes what the quarantine of one host holds."""
+    """Action that lists, restores or prunes the items in the quarantine of a host."""
 
     reader = staticmethod(results.read_quarantine_answer)

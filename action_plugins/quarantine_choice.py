@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: which things in the quarantines are meant, and what becomes of them. controller/custody decides."""
+"""Action: select the items of a request in the quarantines of hosts. controller/custody decides."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from proscribe.wire.store import PlanStore
 
 
 class ActionModule(ActionBase):
-    """Runs on the controller, once for all hosts of the play."""
+    """Action on the controller, once for all hosts of the play."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: whether a run goes on with a batch, or at all. The deciding is in proscribe.controller.rollout."""
+"""Action: decide whether a run goes on, with a batch or at all. proscribe.controller.rollout decides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from proscribe.wire.observation import get_registered
 
 
 class ActionModule(ActionBase):
-    """Lets a batch of hosts begin, or decides for all hosts of a play."""
+    """Action that lets a batch of hosts begin, or decides for all hosts of a play."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
@@ -48,12 +48,12 @@ class ActionModule(ActionBase):
             first = str(variables["ansible_play_batch"][0])
             refusal = find_objection(current_decision, first, frozenset(alive), list_set_aside_hosts())
         if refusal and not dry:
-            # Not raised: the callbacks tell a run that stops from a step that fails.
+            # Not raised, so that the callbacks can distinguish a run that stops from a task that fails.
             result.update(failed=True, stopped=True, msg=refusal)
         return result
 
 
 def _list_observed_hosts(hostvars: Any, names: Iterable[str], plans: Mapping[str, str]) -> list[RolloutHost]:
-    """What these hosts answered, those that did; `plans` has the digest of each one's plan."""
+    """Return the hosts that answered, with their answers. `plans` has the digest of the plan of each host."""
     answers: list[tuple[str, Any]] = [(name, get_registered(hostvars, name, "proscribe_observed")) for name in names]
     return [evaluate_host(name, plans.get(name, ""), observed) for name, observed in answers if "record" in observed]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: runs a command that needs no playbook, with the run's own inventory. They are in controller/cli."""
+"""Action: run a command of controller/cli, which needs no playbook, with the inventory of this run."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from proscribe.controller.report.text.wording import clean_text
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire import installation
 
-ANSWERING_COMMANDS = ("explain", "diff")  # whose exit code 1 is one of two good answers
-COMMANDS_WITHOUT_INVENTORY = ("catalog", "init")  # of the run, at least
+ANSWERING_COMMANDS = ("explain", "diff")  # commands whose exit code 1 is also a good answer
+COMMANDS_WITHOUT_INVENTORY = ("catalog", "init")  # commands that do not use the inventory of the run
 
 
 class ActionModule(ActionBase):
-    """Runs on the controller, once; no host is connected to."""
+    """Action on the controller, once; it connects to no host."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
             words = make_arguments(command, command_variables, list_typed_variables(self._loader))
         except CommandError as refused:
             raise AnsibleError(str(refused)) from None
-        # A process of its own: it reads the inventory anew, as it does when it is typed.
+        # A separate process reads the inventory anew, as the typed command does.
         end = words.index("--") if "--" in words else len(words)
         inventory_options = _list_inventory_options(variables) if command not in COMMANDS_WITHOUT_INVENTORY else []
         argv = [sys.executable, str(installation.COMMAND_PATH), command, *words[:end], *inventory_options, *words[end:]]
@@ -75,7 +75,7 @@ class ActionModule(ActionBase):
 
 
 def _list_inventory_options(variables: Variables) -> list[str]:
-    """The options that say where the inventory of this run is, and how to read it."""
+    """Return the options that name the inventory of this run, and those that are needed to read it."""
     if context.CLIARGS.get("ask_vault_pass"):
         raise AnsibleError("found -J, expected --vault-password-file: nobody can be asked twice")
     variable_names = {"--vault-id": "vault_ids", "--vault-password-file": "vault_password_files", "-e": "extra_vars"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: what a schedule has to put on which machine. The deciding is in proscribe.controller.schedule.rendered."""
+"""Action: decide which units a schedule needs on which machine. proscribe.controller.schedule.rendered decides."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from proscribe.controller.schedule.rendered import ScheduleController, plan_sche
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire import installation
 
-CONTROLLER_GROUP = "proscribe_controller"  # the group that names another machine to run the schedule
+# the group with the machine that runs the schedule, if it is not this machine
+CONTROLLER_GROUP = "proscribe_controller"
 EXTRA_VARIABLE_OPTIONS = {"-e", "--extra-vars"}
 VARIABLES_IN_UNITS = {VARIABLE, *(PREFIX + name for name in RESTRICTIONS if name.startswith("schedule"))}
 PULL_METHOD = "pull"  # the method by which hosts run by themselves
@@ -40,7 +41,7 @@ PLAYBOOK_PROGRAM_VARIABLE = "PROSCRIBE_ANSIBLE_PLAYBOOK"
 
 
 class ActionModule(ActionBase):
-    """Decides for all hosts of the play at once."""
+    """Action that decides for all hosts of the play at once."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
@@ -95,8 +96,9 @@ class ActionModule(ActionBase):
         return result
 
     def _require_visible_policy(self, hostvars: Any, names: list[str], restrictions: Iterable[Restrictions]) -> None:
-        """Refuse what the runs that are scheduled would not know of the policy: they read the inventory, and what
-        their own options give. What is about the schedule is in the units. Raises PolicyErrors.
+        """Raise PolicyErrors for parts of the policy that the scheduled runs would not see.
+
+        Scheduled runs read the inventory and their own options. Variables of the schedule itself are in its units.
         """
         elsewhere = find_play_only_variables(hostvars, self._task, names)
         options = {
@@ -113,8 +115,8 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _is_local_host(hostvars: Any, name: str) -> bool:
-        """Whether a host is reached without a connection."""
+        """Return whether a host is reached without a connection."""
         try:
             return str(hostvars[name].get("ansible_connection") or "") == "local"
-        except Exception:  # templating raises many kinds; what cannot be said without facts is no local connection
+        except Exception:  # templating raises many kinds of exceptions; a connection that depends on facts is not local
             return False

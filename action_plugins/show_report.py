@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: shows a report again, or what the history knows. The doing is in proscribe.controller.cli.report."""
+"""Action: show a report again, or data of the history. proscribe.controller.cli.report does the work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from proscribe.controller.report.terminal.summary import TerminalScreen
 from proscribe.controller.report.text.layout import get_screen_width
 from proscribe.model.types.run import ActionResult, Variables
 
-VARIABLE_PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
+VARIABLE_PREFIX = "report_"  # the prefix of the variables of playbooks/report.yml, one for each option
 REPORT_OPTIONS = {
     **dict.fromkeys(("since", "host", "rule", "run", "group", "history", "round"), {"type": "str", "default": ""}),
     "format": {"type": "str", "choices": ["", *word.list_formats()], "default": ""},
@@ -35,7 +35,7 @@ REPORT_OPTIONS = {
 
 
 class ActionModule(ActionBase):
-    """Runs on the controller, once; no host is connected to."""
+    """Action on the controller, once; it connects to no host."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
         options["write"] = options["write"] and not self._task.check_mode
         try:
             since = word.parse_since(options["since"]) if options["since"] else ""
-            # Where parts of a run are merged, every host of the inventory is expected in one of them.
+            # In a merged report, every host of the inventory is expected in one of the parts.
             inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
             names = [str(name) for name in (variables.get("groups") or {}).get("all", ())]
             seen = PlayVariables(variables["hostvars"], self._task, names)

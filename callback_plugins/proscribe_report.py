@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Callback: hands on what the hosts say to the run that is reported (proscribe_ansible/reported_run.py)."""
+"""Callback: pass the events of hosts to the reported run (proscribe_ansible/reported_run.py)."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ from proscribe_ansible.sweep import install_gathering as gather_hosts
 from proscribe_ansible.terminal import RunTerminal
 
 OWN_ACTIONS = {COMPILE_ACTION, *OBSERVE_ACTIONS, *CONTROL_BY_ACTION, ROLLOUT_ACTION, QUARANTINE_ACTION, CHOICE_ACTION}
-WHOLE_RESULTS_VERBOSITY = 3  # the verbosity from which Ansible, too, prints all of a result
+WHOLE_RESULTS_VERBOSITY = 3  # the verbosity from which Ansible, too, prints whole results
 
 
 def guard_event(method: Callable[..., None]) -> Callable[..., None]:
-    """Have an exception in an event end the run with the code of a failed tool.
+    """Have an exception in an event end the run with the exit code of a failed tool.
 
-    Ansible makes a warning of it, and the run goes on to end well, without a report one can trust.
+    Ansible only makes a warning of it. The run would then succeed, without a trustworthy report.
     """
 
     @functools.wraps(method)
@@ -80,14 +80,14 @@ def guard_event(method: Callable[..., None]) -> Callable[..., None]:
         with self.interruption.defer_interruption():
             try:
                 method(self, *args, **kwargs)
-            except Exception as error:  # whatever it is: the next events still have to be collected
+            except Exception as error:  # the next events must be collected after any exception
                 self.exit_code.report_failure(f"{method.__name__}: {type(error).__name__}: {clean_text(error)}")
 
     return call
 
 
 def _read_command() -> RunCommand:
-    """How this ansible-playbook was called, as report.json has it."""
+    """Return the command line of this ansible-playbook, in the form of report.json."""
     cli = PlaybookCLI(["ansible-playbook"])
     cli.init_parser()
     table = cli.parser._option_string_actions
@@ -96,24 +96,27 @@ def _read_command() -> RunCommand:
 
 
 def _is_linear_strategy(strategy: str) -> bool:
-    """Whether a strategy runs a task for all hosts before the next one; one that is not there is Ansible's to tell."""
+    """Return whether a strategy runs a task for all hosts before the next task.
+
+    Ansible itself reports a strategy that does not exist.
+    """
     strategy_class = strategy_loader.get(strategy, class_only=True)
     return strategy_class is None or issubclass(strategy_class, strategy_loader.get("linear", class_only=True))
 
 
 def _is_own_play(play: Any) -> bool:
-    """Whether a play is Proscribe's own, or has tasks of its."""
+    """Return whether a play is in a playbook of the project, or has tasks of the project."""
     return has_report_task(play) or get_playbook_path(play).startswith(f"{PROJECT}/playbooks/")
 
 
 def _is_option_given(option: str) -> bool:
-    """Whether an option of ansible-playbook, such as --skip-tags, leaves out something."""
+    """Return whether an option of ansible-playbook, such as --skip-tags, leaves out tasks."""
     setting = context.CLIARGS.get(option.lstrip("-").replace("-", "_"))
     return bool(setting) and setting not in ("all", ["all"], ("all",))
 
 
 class CallbackModule(CallbackBase):
-    """Collects the events of the runs of one playbook."""
+    """Callback that collects the events of the runs of a playbook."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -131,12 +134,12 @@ class CallbackModule(CallbackBase):
 
     def _reset_state(self) -> None:
         self._has_own_plays = False
-        self._has_only_own_plays = False  # no other plays than ours
-        self._manager: Any = None  # Ansible's, where it is known
-        self._is_own_play_running = False  # a play of ours is run now
-        self._own_failures = 0  # in plays of ours that are over
-        self._counted_failures = 0  # of Ansible's failures, those before the play that is run now
-        self._run: ReportedPlaybookRun | None = None  # the one that goes on
+        self._has_only_own_plays = False  # all plays are of the project
+        self._manager: Any = None  # Ansible's task queue manager, where it is known
+        self._is_own_play_running = False  # a play of the project runs now
+        self._own_failures = 0  # failures in ended plays of the project
+        self._counted_failures = 0  # Ansible's count of failures at the start of the current play
+        self._run: ReportedPlaybookRun | None = None  # the current run
         self._mistake = ""
         self.exit_code = PlaybookExitCode(self.terminal)
         deciding.begin_rollout(None)
@@ -147,7 +150,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_start(self, playbook: Any) -> None:
         plays = playbook.get_plays()
         if not active.register_playbook(playbook, plays, _is_linear_strategy, self):
-            self.disabled = True  # another one of us, of another name, collects
+            self.disabled = True  # another instance of this callback, with another name, collects
             return
         self._reset_state()
         self._has_own_plays = any(map(is_compiling_play, plays))
@@ -157,14 +160,14 @@ class CallbackModule(CallbackBase):
             load_shared_plugins()
             gather_hosts()
             known_tags = collect_tags(plays)
-            # Where only unknown tags are named, no task begins that could say so.
+            # With only unknown tags no task begins that could report the mistake.
             for tags in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
                 if mistake := describe_unknown_tags(tags or (), known_tags):
                     self._display.error(clean_text(mistake))
                     self.exit_code.add_code(verdict.MISTAKE_EXIT)
 
     def joins(self, play: Any, manager: Any) -> None:
-        """Begin within a play, as where a task has included a role that nobody knew of before."""
+        """Begin within a play, after a task has included a role that was unknown before."""
         active.register_playbook(play, [play], _is_linear_strategy, self)
         self._reset_state()
         self._has_own_plays = True
@@ -240,7 +243,7 @@ class CallbackModule(CallbackBase):
             shorten_failures(manager, lambda result: get_action_name(result.task) in OBSERVE_ACTIONS, "record")
 
     def _begin_play(self, play: Any, is_own: bool) -> None:
-        """A play begins, and so the one before is over."""
+        """Begin a play, which ends the play before it."""
         self._count_play_failures()
         active.register_play(play, _is_linear_strategy)
         self._is_own_play_running = is_own
@@ -249,15 +252,15 @@ class CallbackModule(CallbackBase):
             self._run.take_decision(decision)
 
     def _count_play_failures(self) -> None:
-        """Count the failures of a play that is over, if it was ours. Those of other plays are Ansible's alone."""
+        """Count the failures of an ended play if it was the project's. Failures of other plays concern only Ansible."""
         count_before, self._counted_failures = self._counted_failures, count_failures(self._manager)
         if self._is_own_play_running:
             self._own_failures += self._counted_failures - count_before
 
     def _begin_run(self, run: CompiledRun) -> None:
         if self._run is not None and self._run.collector.run["id"] == run["id"]:
-            return  # the next batch of a play with `serial`: its hosts are among those that are expected
-        if self._run is not None:  # a playbook of several runs: what came before is complete
+            return  # the next batch of a play with `serial`; its hosts are among the expected hosts
+        if self._run is not None:  # a playbook with several runs: the earlier run is complete
             self._end_run(self._run, failed=False)
         self._is_own_play_running = True
         self._run = ReportedPlaybookRun(run, self.terminal, self.exit_code)
@@ -267,7 +270,7 @@ class CallbackModule(CallbackBase):
         run.end_run(failed)
 
     def _end_interrupted_run(self, reason: str) -> int | None:
-        """End the run that is cut short now, as it unwinds; returns the exit code. Its terminal may be gone."""
+        """End the interrupted run while it unwinds, and return the exit code. Its terminal may be gone."""
         run = self._run
         if run is None:
             return None
@@ -285,7 +288,7 @@ class CallbackModule(CallbackBase):
         return self.exit_code.compute_exit_code()
 
     def _report_nothing_compiled(self) -> None:
-        """No plans were compiled, and nothing failed. Where the playbook has other plays, that may be meant."""
+        """Report that no plans were compiled and nothing failed. A playbook with other plays may intend that."""
         options = list(filter(_is_option_given, ("--start-at-task", "--tags", "--skip-tags", "--step")))
         reason = f": {' and '.join(options)} left out the task that compiles the plans" if options else ""
         if self._has_only_own_plays:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Callback: the screen of a Proscribe run. Quiet about what is as it should be; Ansible's own words from -v on."""
+"""Callback: the screen of a Proscribe run. It is silent about successes; from -v on it is Ansible's own screen."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ from proscribe.controller.report.terminal.dry_run import DryRunChanges
 from proscribe.controller.report.text.layout import fit_lines, get_screen_width
 from proscribe.controller.report.text.wording import ANSIBLE_PREFIXES, clean_message, clean_text, describe_unreachable
 
-ReportedDifference = Mapping[str, Any]  # of a file, as its module reports it
+ReportedDifference = Mapping[str, Any]  # the difference of a file in the report of its module
 
-MAX_REMEMBERED_ANSWERS = 256  # answers whose changes are remembered
+MAX_REMEMBERED_ANSWERS = 256  # answers whose changes are cached
 CHANGING_ACTIONS = (
     *CONTROL_BY_ACTION,
     *SCHEDULE_ACTIONS,
     QUARANTINE_ACTION,
-)  # the modules that say what they change, action by action
+)  # the modules that report each change as an action
 
 
 def _suppress_when_quiet(event: Callable[..., None]) -> Callable[..., None]:
-    """An event of the default screen, which is not shown of our plays."""
+    """Suppress an event of the default screen in plays of the project."""
 
     @functools.wraps(event)
     def show_event(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
@@ -84,7 +84,7 @@ def _suppress_when_quiet(event: Callable[..., None]) -> Callable[..., None]:
 
 
 class CallbackModule(Default):
-    """Ansible's default screen, but for the plays that are Proscribe's own."""
+    """Ansible's default screen, except for plays of the project."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -98,11 +98,12 @@ class CallbackModule(Default):
         self._mistakes: set[str] = set()
         self._files: DifferenceFiles | None = None
         self._dry_run = DryRunChanges()
-        self._changes_by_digest: dict[str, list[differences.ModuleChange]] = {}  # by what they were made of
+        # by the digest of the differences and actions
+        self._changes_by_digest: dict[str, list[differences.ModuleChange]] = {}
         self._pending_differences: tuple[object, list[ReportedDifference]] = (
             None,
             [],
-        )  # a result, and its differences to be shown
+        )  # a result, and its differences that are not shown yet
 
     # -- which plays are ours ------------------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ class CallbackModule(Default):
         plays = playbook.get_plays()
         files = {get_playbook_path(play) for play in plays if is_compiling_play(play) or is_scheduling_play(play)}
         self._own_files = {file for file in files if file.startswith(f"{PROJECT}/playbooks/")}
-        # A playbook of nothing but our plays has no heading either.
+        # A playbook with only plays of the project has no heading either.
         self._is_quiet = self._display.verbosity == 0 and bool(plays) and all(map(self._is_own_play, plays))
         if not self._is_quiet:
             super().v2_playbook_on_start(playbook)
@@ -151,9 +152,9 @@ class CallbackModule(Default):
         if result.result.get("changed"):
             self._show_changes(result)
         if get_action_name(result.task) in OBSERVE_ACTIONS and "record" in result.result:
-            return  # its gate made it fail; the table says what for
+            return  # its gate made the task fail; the table has the reason
         if get_action_name(result.task) == ROLLOUT_ACTION and result.result.get("stopped"):
-            return  # the run stops here; the report ends with why
+            return  # the run stops here; the report ends with the reason
         ignored = " (ignored)" if ignore_errors else ""
         message_text = f"failed: {self._format_host(result)}: {clean_message(self._find_message(result))}{ignored}"
         self._show_text(message_text, C.COLOR_ERROR, failure=True)
@@ -178,7 +179,7 @@ class CallbackModule(Default):
         ]
         if (
             get_action_name(result.task) in CHANGING_ACTIONS
-        ):  # its actions are reported with them, as soon as it is known how it ended
+        ):  # shown together with its actions, once the result of the task is known
             self._pending_differences = (_identify_result(result), file_differences)
         elif changes := differences.summarise_differences(file_differences):
             lines = [f"{self._format_host(result)}:", *(f"  {line}" for line in differences.format_changes(changes))]
@@ -190,7 +191,7 @@ class CallbackModule(Default):
             self._show_text("\n".join(lines))
 
     def _write_full_difference(self, result: Any, file_differences: Sequence[ReportedDifference]) -> str:
-        """Where the whole difference is."""
+        """Write the whole difference into a file and return its path, or the reason that there is none."""
         if self._files is None:
             return "-v shows it"
         try:
@@ -203,8 +204,9 @@ class CallbackModule(Default):
         return clean_text(shorten_path(str(path), get_working_directory(os.environ)))
 
     def _show_changes(self, result: Any) -> None:
-        """What a task has changed or would change: each action with its difference where that is to be shown; for a
-        task without a list of them, one line with its name.
+        """Show the changes of a task, made or in check mode expected, each with its difference if that is shown.
+
+        A task without a list of actions has a line with its name.
         """
         is_own_action = get_action_name(result.task) in CHANGING_ACTIONS
         actions = result.result.get("actions") if is_own_action else None
@@ -229,7 +231,10 @@ class CallbackModule(Default):
     def _sum_up_changes(
         self, differing: list[ReportedDifference], actions: list[Any]
     ) -> list[differences.ModuleChange]:
-        """The changes of an answer. Ten thousand equal hosts have one answer, and to sum it up takes 20 ms."""
+        """Return the changes of an answer, from the cache for equal answers.
+
+        Ten thousand equal hosts have the same answer, and summing it up takes 20 ms.
+        """
         key = _compute_digest([*differing, {"actions": actions}])
         if key not in self._changes_by_digest:
             if len(self._changes_by_digest) >= MAX_REMEMBERED_ANSWERS:
@@ -238,14 +243,14 @@ class CallbackModule(Default):
         return self._changes_by_digest[key]
 
     def _show_dry_run(self) -> None:
-        """Show what the dry run has found so far."""
+        """Show the changes that the dry run has collected so far."""
         for block in self._dry_run.take_blocks():
             head, *lines = block
             self._show_text(head, C.COLOR_CHANGED)
             self._show_text("\n".join(lines))
 
     def _show_mistake(self, result: Any) -> None:
-        """A mistake in the policy: whole, line by line, at every verbosity, once however many hosts share it."""
+        """Show a mistake in the policy: whole, line by line, at every verbosity, once for all hosts that share it."""
         text = str(result.result.get("msg"))
         if text in self._mistakes:
             return
@@ -255,7 +260,7 @@ class CallbackModule(Default):
 
     def _find_message(self, result: Any) -> Any:
         message = result.result.get("msg")
-        if not message and isinstance(result.result.get("results"), list):  # a loop says it item by item
+        if not message and isinstance(result.result.get("results"), list):  # a loop has a message for each item
             items = [
                 loop_result.get("msg") for loop_result in result.result["results"] if isinstance(loop_result, Mapping)
             ]
@@ -266,7 +271,8 @@ class CallbackModule(Default):
         return clean_text(self.host_label(result))
 
     def _show_warnings(self, result: Any) -> None:
-        if result.warnings or result.deprecations:  # a copy of the whole result costs more than all else here
+        # the test avoids a copy of the whole result, which costs more than the rest
+        if result.warnings or result.deprecations:
             self._remove_progress_line()
             if hasattr(self, "_handle_warnings"):
                 self._handle_warnings(result.result)
@@ -303,7 +309,7 @@ class CallbackModule(Default):
 
 
 def _identify_result(result: Any) -> tuple[Any, Any]:
-    """Which result it is; a callback has another object of it for each event."""
+    """Return the identity of a result; a callback gets another object of the same result for each event."""
     return result.host.get_name(), identify_task(result.task)
 
 

@@ -1,4 +1,4 @@
-"""The documentation that all modules share which change a host."""
+"""The documentation that all modules that change a host share."""
 
 from __future__ import annotations
 

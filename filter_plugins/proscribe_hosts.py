@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: the hosts that a run is about, for the head of the plays that connect to them."""
+"""Filter: the hosts of a run, for the head of the plays that connect to them."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _value:
 """
 
 NO_HOSTS_PATTERN = ["all", "!all"]
-# What the two tasks register, and the part of it that is theirs.
+# The variables that the two tasks register, each with its key of the selection.
 REGISTERED_SELECTIONS = (("proscribe_compiled", "proscribe_run"), ("proscribe_scheduled", "schedule"))
 
 
 def proscribe_hosts(hostvars: Any, expected: Iterable[str]) -> list[str]:
-    """The selected hosts. Every host of the first play knows them, so the first one that does will do."""
+    """Return the selected hosts. Every host of the first play has the same selection, so the first of them decides."""
     if not hostvars:
         return ["all"]
     for name in expected:
@@ -62,5 +62,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
-        """Their names."""
+        """Return the filters by name."""
         return {"proscribe_hosts": proscribe_hosts}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters: small adapters between playbooks and what was compiled."""
+"""Filter: the plan of a host, for the arguments of a module."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _value:
 
 
 def proscribe_plan(compiled: Mapping[str, Any], host: str) -> str:
-    """The JSON text of a host's plan; the file is named for the plan's digest, so equal plans are stored once."""
+    """Return the JSON text of a host's plan. Its file is named after the digest, so equal plans are stored once."""
     try:
         run = compiled["proscribe_run"]
         digest = run["hosts"][host]
@@ -66,5 +66,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
-        """Their names."""
+        """Return the filters by name."""
         return {"proscribe_plan": proscribe_plan}

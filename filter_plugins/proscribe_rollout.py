@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: how far a run reaches, for the head of the play that corrects. controller/rollout decides."""
+"""Filter: the hosts and batches of a correcting play, for its head. controller/rollout decides."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ NO_HOSTS_PATTERN = ["all", "!all"]
 
 
 def proscribe_rollout(hostvars: Any, part: str) -> list[Any]:
-    """That part of the decision. Jinja would keep a value that is worked out from constants alone, so this has a
-    variable.
+    """Return a part of the decision.
+
+    Jinja would cache a result of constants alone, so the filter takes a variable.
     """
     decided = make_decision(Display().warning) if hostvars else None
     if part == "hosts":
@@ -65,5 +66,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
-        """Their names."""
+        """Return the filters by name."""
         return {"proscribe_rollout": proscribe_rollout}

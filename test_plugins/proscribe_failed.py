@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test: whether a host failed a check, for the gates of a team's own tasks."""
+"""Test: whether a host failed a check, for gates in a team's own tasks."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _value:
 
 
 def proscribe_failed(result: object, states: Sequence[str] = OPEN_STATES) -> bool:
-    """Whether a registered result has one of the states."""
+    """Return whether a registered result has one of the states."""
     wrong = [state for state in states if state not in STATES] if isinstance(states, list | tuple) else [states]
     if wrong:
         expected = f"a list of {', '.join(STATES)}"
@@ -78,7 +78,7 @@ def proscribe_failed(result: object, states: Sequence[str] = OPEN_STATES) -> boo
 
 
 def _list_states(result: object) -> Iterator[str]:
-    """The states in a result of `compliance_state`."""
+    """Yield the states in a result of `compliance_state`."""
     if not isinstance(result, Mapping):
         problem = f"found {type(result).__name__}, expected what a task of compliance_state registered"
         raise AnsibleTemplatePluginError(f"proscribe_failed: {problem}")
@@ -97,5 +97,5 @@ class TestModule:
     """The tests of this file."""
 
     def tests(self) -> dict[str, Callable[..., bool]]:
-        """Their names."""
+        """Return the tests by name."""
         return {"proscribe_failed": proscribe_failed}

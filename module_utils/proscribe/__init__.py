@@ -1,1 +1,1 @@
-"""Proscribe: enforce a ban on services, and say for every host whether it holds."""
+"""Proscribe: the ban on services, its enforcement, and the compliance of every host."""

@@ -1,1 +1,1 @@
-"""All that knows Ansible's own code: actions, modules, the sweep, registration."""
+"""The code that depends on Ansible's own code: actions, modules, the sweep, registration."""

@@ -1,8 +1,10 @@
-"""What the actions share that ask a host: the Ansible side of a call. wire/replies says what an answer may hold.
+"""The base of the actions that contact a host: the Ansible side of a call.
 
-Ansible makes a task's result of whatever a module prints on a host, and takes more of a result than it shows: other
+wire/replies defines the possible answers.
+
+Ansible makes the result of a task from any output of a module on a host. It obeys more of a result than it shows: other
 hosts (`add_host`), variables (`ansible_facts`), handlers, statistics, warnings. So every module that runs on hosts has
-an action of its name that is one of these. It lets nothing through but what the module's reader knows.
+an action of its name, derived from HostAction. It lets only the keys through that the module's reader knows.
 """
 
 from __future__ import annotations
@@ -41,16 +43,17 @@ from proscribe.wire.replies.shapes import MAX_LINE_LENGTH, UnusableAnswer, read_
 from proscribe.wire.stream import RECEIVER_PROGRAM, SHELL_EXIT_LINE, pack_for_pipe, parse_answer
 from proscribe.wire.sweep.multiplexing import end_connection, find_control_path
 
-# Bytes. An honest answer with everything wrong has some 0.4 MB, and one with all differences some 3 (docs/speed.md).
+# The answer of an honest host with every rule violated has some 0.4 MB. With all differences it has some 3 MB
+# (docs/speed.md).
 MAX_ANSWER_BYTES = 5 * 1024 * 1024
-CHANGE_TIMEOUT_SECONDS = 3600  # seconds that a change of a host may take: packages are removed, over slow disks
-OBSERVE_TIMEOUT_SECONDS = 300  # seconds that an observation may take, where no run was compiled
-MAX_ERROR_BYTES = 64 * 1024  # bytes of what a program writes to its errors, of which the last are kept
-GRACE_SECONDS = 15.0  # seconds after which a host is given up that does not keep to its own limit
+CHANGE_TIMEOUT_SECONDS = 3600  # seconds that a change of a host may take: removing packages from slow disks takes long
+OBSERVE_TIMEOUT_SECONDS = 300  # seconds that an observation may take if no run was compiled
+MAX_ERROR_BYTES = 64 * 1024  # bytes of the error output; only the last ones are stored
+GRACE_SECONDS = 15.0  # seconds beyond a host's own time limit before it is given up
 REMOVE_KEYWORD_ADVICE = "remove the keyword from the task, its block, its role or its play; no host was touched"
-SILENT_WAIT_SECONDS = 3.0  # seconds that a module waits for another run before it is said for whom
-TURN_TIMEOUT_SECONDS = 300.0  # seconds that it waits then, unless the task says how long
-PAUSE_SECONDS = 2.0  # seconds until an audit program is asked again that another audit uses
+SILENT_WAIT_SECONDS = 3.0  # seconds that a module waits for another run before that run is named
+TURN_TIMEOUT_SECONDS = 300.0  # seconds that a module then waits, unless the task has another limit
+PAUSE_SECONDS = 2.0  # seconds before a busy audit program is called again
 NO_PYTHON = "it has no Python that Ansible finds: install Python 3.9 or newer, or name it in ansible_python_interpreter"
 NO_PROGRAM = (
     f"{PROGRAM_PATH} did not answer: an enforcing run with proscribe_audit_with: stored installs it, and the account needs"
@@ -61,8 +64,8 @@ AUDIT_FAILURES = {
     stored_audit.BUSY_KEY: "another audit of this host has not ended",
     stored_audit.REFUSED_KEY: "its audit program refused the request",
 }
-SCRIPT_PREFIX = b"#!"  # begins what Ansible pipes of a module
-SHELL_PROBE = "proscribe-shell"  # what a login shell is asked to print
+SCRIPT_PREFIX = b"#!"  # the beginning of a module that Ansible pipes
+SHELL_PROBE = "proscribe-shell"  # the text that a login shell has to print
 NO_SHELL = (
     "{shell} on {host} does not run the commands of Ansible (/bin/sh -c '...'): {said}. Nothing was run there."
     " Expected: an account whose login shell runs what it is given, such as sh, bash, zsh, csh, fish or nu (usermod"
@@ -75,16 +78,20 @@ Read = TypeVar("Read", bound=ModuleAnswer)
 
 
 class HostAction(ActionBase, Generic[Read]):
-    """Asks one host. An action says which reader its answer passes, and with `ask_host`, if it is no plain module, how."""
+    """An action that contacts a host. A subclass sets `reader`.
+
+    It also overrides `ask_host` unless it runs a plain module.
+    """
 
     TRANSFERS_FILES = False
     _supports_async = False
 
-    counts_for_own_host = True  # what is answered; else the task may be given to another host, or to one for all
-    changes_host = True  # by a module of ours, which takes turns with other runs
+    # the answer counts for the task's own host; if false, `delegate_to` and `run_once` are permitted
+    counts_for_own_host = True
+    changes_host = True  # by a module of the project, which takes turns with other runs
     reader: Callable[[object], Read]
     max_answer_bytes = MAX_ANSWER_BYTES
-    limiter = OutputLimiter(0, 0)  # of the call that is made
+    limiter = OutputLimiter(0, 0)  # the limiter of the current call
 
     def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
         """Answer the task."""
@@ -100,12 +107,12 @@ class HostAction(ActionBase, Generic[Read]):
         except UnusableAnswer as error:
             answer = {"failed": True, "msg": f"its answer cannot be used: {error}"}
         except AnsibleConnectionFailure as connection_error:
-            if not limiter.reason:  # what ssh says holds what the host printed
+            if not limiter.reason:  # the error of ssh contains output of the host
                 raise AnsibleConnectionFailure(format_printable(connection_error)) from None
         except AnsibleError as error:
             if not limiter.reason:
                 raise AnsibleActionFail(format_printable(error)) from None
-        except Exception:  # what becomes of a connection whose program is ended is nobody's to foresee
+        except Exception:  # killing the program of a connection may raise any exception
             if not limiter.reason:
                 raise
         if limiter.reason:
@@ -115,7 +122,7 @@ class HostAction(ActionBase, Generic[Read]):
         return {**result, **answer}
 
     def _require_own_host(self, variables: Variables) -> None:
-        """Refuse what would report one host's answer as that of another, or of none."""
+        """Raise AnsibleActionFail if the answer of a host would count for another host, or for none."""
         host, name = str(variables.get("inventory_hostname")), self._task.action
         if (delegate := self._task.delegate_to) and str(delegate) != host:
             raise AnsibleActionFail(
@@ -127,16 +134,17 @@ class HostAction(ActionBase, Generic[Read]):
             )
 
     def get_time_limit(self, _variables: Variables) -> float:
-        """How many seconds the host has for its answer."""
+        """Return the seconds that the host has for its answer."""
         return CHANGE_TIMEOUT_SECONDS
 
     def ask_host(self, variables: Variables) -> ModuleAnswer:
-        """The host's answer: that of the module of the task's name."""
+        """Return the host's answer: that of the module with the task's name."""
         return self.run_module(variables)
 
     def run_module(self, variables: Variables, name: str | None = None, **arguments: Any) -> Read:
-        """What a module answers, read; with other `arguments` than the task's, if there are any. Where another run has
-        the host, it is waited for, and it is said for whom.
+        """Return the answer of a module, read; with `arguments`, these replace the arguments of the task.
+
+        If another run has the host, wait for it, and name it on the terminal.
         """
         host, call_arguments = variables.get("inventory_hostname"), arguments or self._task.args
         if not self.changes_host:
@@ -163,16 +171,17 @@ class HostAction(ActionBase, Generic[Read]):
             self._display.warning(in_lines(f"{host}: {describe_other_run(shared_turn)}"))
 
     def _report_waiting(self, host: object, busy: TurnEntry, wait: float) -> None:
-        """Say for whom a host is waited for, now: Ansible keeps a warning until the task is over."""
+        """Print at once the run that this run waits for. Ansible holds a warning back until the task is over."""
         since = f"{busy['by']}, which has been changing it since {busy['since']}"
         message = f"{host}: waits for {since}, until {format_timestamp(time.time() + wait)} at the latest"
         self._display.display(fit_message(message, get_screen_width()), C.COLOR_WARN, stderr=True)
 
     def _execute_and_read(self, variables: Variables, name: str | None, arguments: Mapping[str, object]) -> Read:
-        """What a module answers to one call, read."""
+        """Return the answer of a module to a single call, read."""
         answer = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)
         host_answer = self.reader(answer)
-        # The one fact that Ansible finds by itself and needs again; it comes out of what a host printed, too.
+        # The only fact that Ansible discovers by itself and needs again. It comes from the output of the host, so it is
+        # checked.
         key = getattr(self, "_discovered_interpreter_key", None)
         interpreter = str(getattr(self, "_discovered_interpreter", ""))
         if key and INTERPRETER_PATTERN.fullmatch(interpreter):
@@ -180,8 +189,9 @@ class HostAction(ActionBase, Generic[Read]):
         return host_answer
 
     def ask_audit_program(self, request: Mapping[str, object], seconds: float) -> Mapping[Any, Any]:
-        """What the audit program of the host answers (stored_audit.py). sudo runs it for this account, whatever the
-        task would become, and it is asked again while another audit runs. {failed, msg} where it does not answer.
+        """Return the answer of the audit program of the host (stored_audit.py); {failed, msg} if it does not answer.
+
+        sudo runs the program for this account, whatever `become` says. While another audit runs, the call is repeated.
         """
         command = f"printf '%s\\n' {shlex.quote(json.dumps(request))} | sudo -n {PROGRAM_PATH}"
         end = time.monotonic() + seconds
@@ -206,8 +216,9 @@ class HostAction(ActionBase, Generic[Read]):
             return program_answer
 
     def require_login_shell(self, host: str) -> None:
-        """Refuse a host whose login shell does not run what it is given: it may read the text of a module, which is
-        piped next. Raises AnsibleActionFail.
+        """Raise AnsibleActionFail for a host whose login shell does not run commands.
+
+        Such a shell could read the text of a module, which is piped next.
         """
         result = self._low_level_execute_command(f"echo {SHELL_PROBE}", sudoable=False, in_data=SHELL_EXIT_LINE)
         if self.limiter.reason or SHELL_PROBE in result["stdout"].split():
@@ -218,17 +229,19 @@ class HostAction(ActionBase, Generic[Read]):
         raise AnsibleActionFail(NO_SHELL.format(shell=shell, host=host, said=describe_result(result)))
 
     def _find_account(self) -> str:
-        """The account of the connection; "" where Ansible does not say."""
+        """Return the account of the connection; "" where Ansible does not name it."""
         return str(self._get_remote_user() or "") if hasattr(self, "_get_remote_user") else ""
 
     def _parse_returned_data(self, res: ActionResult, *more: Any, **named: Any) -> Any:
-        """Ansible's own parser, but of what the reader lets through: it warns with what else a host printed, and has
-        types of its own that a text can stand for. Were it not called, `run_module` would still read the result.
+        """Parse the output with Ansible's own parser, but only the part that the reader lets through.
+
+        Ansible's parser warns with any other output of a host, and a text can stand for types of its own. It is still
+        called, because otherwise `module` would read the result.
         """
         try:
             answer = parse_last_object(res["stdout"])
         except UnusableAnswer as error:
-            # On a terminal (sudo), what the shell says of a missing python stands in the output.
+            # On a terminal (sudo), the message of the shell about a missing python is in the standard output.
             output = " ".join(
                 f"{res['stdout'][-MAX_LINE_LENGTH:]} {(res.get('stderr') or '')[-MAX_LINE_LENGTH:]}".split()
             )
@@ -240,8 +253,9 @@ class HostAction(ActionBase, Generic[Read]):
         return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more, **named)
 
     def _low_level_execute_command(self, cmd: str, *args: Any, in_data: bytes | None = None, **named: Any) -> Any:
-        """Ansible's own, but no module is piped as what a shell could read (stream.py), and without what could steer a
-        terminal in the errors: Ansible warns with them.
+        """Execute a command as Ansible does, but pipe no module as text that a shell could read (stream.py).
+
+        Characters that could control a terminal are escaped in stderr, because Ansible prints it in warnings.
         """
         if in_data and in_data.startswith(SCRIPT_PREFIX):
             cmd, in_data = f'{cmd} -c "{RECEIVER_PROGRAM}"', pack_for_pipe(to_text(in_data))
@@ -250,9 +264,10 @@ class HostAction(ActionBase, Generic[Read]):
         return {**result, "stderr": errors, "stderr_lines": errors.splitlines()}
 
     def cleanup(self, force: bool = False) -> None:
-        """Take away what the module needed on the host, which may have no end there either."""
+        """Remove the module's files on the host, with a time limit, because this may never end either."""
         if self.limiter.reason:
-            find_part(self._connection, "_shell", ShellBase).tmpdir = None  # it is given up
+            # the host is given up, so its temporary directory stays
+            find_part(self._connection, "_shell", ShellBase).tmpdir = None
             return
         limiter = OutputLimiter(MAX_ERROR_BYTES, GRACE_SECONDS)
         try:
@@ -265,8 +280,8 @@ class HostAction(ActionBase, Generic[Read]):
             self._give_up_connection()
 
     def _give_up_connection(self) -> None:
-        """End the connection that is kept for this host: a session that the host does not end would keep it."""
-        with contextlib.suppress(Exception):  # only ssh has it
+        """End the open connection of this host, which a session that never ends would hold open."""
+        with contextlib.suppress(Exception):  # only connections of ssh have this command
             exit_ = self._connection._build_command(
                 self._connection.get_option("ssh_executable"), "ssh", "-O", "exit", self._connection.host
             )
@@ -277,12 +292,12 @@ class HostAction(ActionBase, Generic[Read]):
 
 
 def _find_busy_turn(answer: ModuleAnswer) -> TurnEntry | None:
-    """Return who has the host, where an answer says that there was no more time to wait."""
+    """Return the run that has the host, if an answer says that the time to wait is over."""
     return answer.get("busy")
 
 
 def _add_waited_turn(answer: ModuleAnswer, waited: SharedTurn) -> None:
-    """Have an answer name the run that was waited for, instead of what the module said of it."""
+    """Add the run that was waited for to an answer, in place of the module's own entry."""
     answer["other_runs"] = [
         waited,
         *(shared_turn for shared_turn in answer.get("other_runs", ()) if not shared_turn["waited"]),
@@ -290,7 +305,7 @@ def _add_waited_turn(answer: ModuleAnswer, waited: SharedTurn) -> None:
 
 
 def describe_run(run: CompiledRun) -> str:
-    """Who changes hosts, for whoever else would: this controller, its account, and the run."""
+    """Describe this run for other runs that want to change the same host: controller, account and run."""
     account, caller = find_account_name(os.getuid()), os.environ.get("SUDO_USER", "")
     user = f"{account} (sudo: {caller})" if caller and caller != account else account
     run_name = f"run {run['id']}" if "id" in run else f"process {os.getppid()}"
@@ -298,27 +313,27 @@ def describe_run(run: CompiledRun) -> str:
 
 
 def describe_other_run(shared_turn: SharedTurn) -> str:
-    """With whom a run had to share a host, in words."""
+    """Describe a run that shared a host with this run."""
     if shared_turn["waited"]:
         return f"waited {shared_turn['waited']} s for {shared_turn['by']}, which had been changing it since {shared_turn['since']}"
     return f"{shared_turn['by']} changed it at {shared_turn['since']}, between two changes of this run"
 
 
 def describe_result(result: ActionResult) -> str:
-    """Why a command was not what it should be, in a line: what it printed, and its exit code."""
+    """Describe an unexpected result of a command on a line: its output and its exit code."""
     output = " ".join(f"{result['stdout']} {result['stderr']}".split())[-MAX_LINE_LENGTH:]
     return f"{output and f'it printed {format_printable(output)!r}, '}exit code {result['rc']}"
 
 
 def get_observe_timeout(variables: Variables) -> int:
-    """How many seconds an observation of a task's host may take, as `compile_plans` read it in the inventory."""
+    """Return the seconds for an observation of the task's host, as `compile_plans` read them in the inventory."""
     run = get_compiled_run(variables)
     timeouts = run.get("observe_timeout") or {"usual": OBSERVE_TIMEOUT_SECONDS, "hosts": {}}
     return int(timeouts["hosts"].get(str(variables.get("inventory_hostname")), timeouts["usual"]))
 
 
 def format_printable(error: object) -> str:
-    """What a message of Ansible's says, without what could steer a terminal."""
+    """Return the text of an Ansible message, with escapes for characters that could control a terminal."""
     return read_line(str(error), "a message")
 
 

@@ -1,7 +1,7 @@
-"""What the worker of a batch does: it asks all its hosts, and hands on what each answered (sweep.py).
+"""The worker of a batch: it contacts all its hosts, and hands on the answer of each (sweep.py).
 
-For one of the hosts that are reached alike (connection_groups.py), its executor runs until the action would ask.
-The others are asked the same, at their own addresses.
+Hosts that are reached alike form a group (connection_groups.py). For its first host, the executor runs until the action
+would contact the host. The others get the same question, at their own addresses.
 """
 
 from __future__ import annotations
@@ -48,44 +48,45 @@ from proscribe_ansible.executor import MemberResults, run_executor
 from proscribe_ansible.handover import CapturedAction, HostOutcome, TaskMember, handover
 from proscribe_ansible.private_names import SWEEP, has_all_names
 
-MAX_SILENT_HOSTS = 64  # hosts of a batch that may be waited for beside those that `forks` allows
-MAX_SHELL_OUTPUT_BYTES = 64 * 1024  # bytes: no login shell prints more around an answer
-MODEL_ADDRESSES = ("a.invalid", "b.invalid")  # the addresses at which the plugin is asked for the command
+MAX_SILENT_HOSTS = 64  # silent hosts of a batch, beside the hosts that `forks` allows
+MAX_SHELL_OUTPUT_BYTES = 64 * 1024  # bytes; no login shell prints more around an answer
+MODEL_ADDRESSES = ("a.invalid", "b.invalid")  # the addresses for which Ansible's plugin builds the command
 
-# What ssh's plugin says where `ssh` has no connection and there was something to be written.
+# The message of Ansible's ssh plugin if `ssh` has no connection, and input was to be written.
 UNREACHABLE = 'Data could not be sent to remote host "{}". Make sure this host can be reached over ssh'
 
 display = Display()
 
 
-MakeClientCommand = Callable[[str], tuple[bytes, ...]]  # `ssh` with all its arguments, at an address
+MakeClientCommand = Callable[[str], tuple[bytes, ...]]  # returns `ssh` with all its arguments, for an address
 
 
 class _HostRoute(NamedTuple):
-    """How hosts that are reached alike are asked."""
+    """The route to hosts that are reached alike."""
 
     action: Any
     connection: Any
-    remote_command: str  # the command, with what becomes root
+    remote_command: str  # the command with the escalation to root
     make_client: MakeClientCommand
     password: BecomePassword | None
     needs_login_password: bool  # whether a new connection needs a password
-    has_retries: bool  # whether Ansible tries again where there is no connection
+    has_retries: bool  # whether Ansible retries a lost connection
 
 
 class _HostQuestion(NamedTuple):
-    """A host with what it is asked, ready for a thread."""
+    """A host with its question, ready for a thread."""
 
     observation: HostObservation
     route: _HostRoute
     address: str
     client: tuple[bytes, ...]  # `ssh` with all its arguments
-    path: str  # of the connection that is kept open; "" for none
+    path: str  # the socket of the open connection; "" for none
 
 
 def observe_hosts(batch: Any, members: Sequence[TaskMember], width: int) -> None:
-    """Observe the hosts, `width` at a time, and send their results as the answers come. Who has none at the end is
-    asked the ordinary way.
+    """Observe the hosts, `width` at a time, and send their results as the answers come.
+
+    Hosts without an answer at the end are contacted by a worker of their own.
     """
     by_name = {member.name: member for member in members}
     try:
@@ -100,7 +101,7 @@ def observe_hosts(batch: Any, members: Sequence[TaskMember], width: int) -> None
                         results.send(by_name[name], questions[name], _get_answer(outcome), outcome)
             finally:
                 results.flush()
-    except Exception as error:  # whatever it was, the ordinary way may be free of it
+    except Exception as error:  # the separate workers may not have this error
         message = f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}"
         display.warning(in_lines(message))
 
@@ -109,7 +110,7 @@ def observe_hosts(batch: Any, members: Sequence[TaskMember], width: int) -> None
 
 
 def _list_questions(batch: Any, group: list[TaskMember]) -> Iterator[tuple[str, _HostQuestion]]:
-    """What the hosts of a group are asked, by their names; without those whose task has ended before."""
+    """Yield the questions to the hosts of a group, with their names. A host whose task has ended has no question."""
     members_left = list(group)
     while members_left:
         captured = _capture_action(batch, members_left[0])
@@ -118,11 +119,11 @@ def _list_questions(batch: Any, group: list[TaskMember]) -> Iterator[tuple[str, 
                 questions = ((member.name, _make_question(route, member, members_left[0])) for member in members_left)
                 yield from ((name, question) for name, question in questions if question)
             return
-        members_left.pop(0)  # it has its result
+        members_left.pop(0)  # its task has ended with a result
 
 
 def _capture_action(batch: Any, member: TaskMember) -> CapturedAction | None:
-    """The action of a member, ready to ask; None if the task has ended before, with a result."""
+    """Return the action of a host, ready to contact it; None if the task has ended with a result."""
     handover.capturing = True
     try:
         run_executor(batch, member)
@@ -134,7 +135,7 @@ def _capture_action(batch: Any, member: TaskMember) -> CapturedAction | None:
 
 
 def _make_route(captured: CapturedAction) -> _HostRoute | None:
-    """How the hosts are asked that are reached as this one; None if only Ansible's plugin knows how."""
+    """Build the route to the hosts that are reached like this host; None if only Ansible's plugin can reach them."""
     action, connection = captured.action, captured.action._connection
     become = connection.become
     if type(connection).__module__ != "ansible.plugins.connection.ssh" or not action.can_stream():
@@ -171,12 +172,12 @@ def _make_route(captured: CapturedAction) -> _HostRoute | None:
 
 
 def _make_question(route: _HostRoute, member: TaskMember, model: TaskMember) -> _HostQuestion | None:
-    """What a host is asked; None if that is another question than that of the `model`, or it has none."""
+    """Build the question to a host; None if it differs from that of the `model`, or if there is none."""
     connection, variables = route.connection, member.variables
     plugins = [("connection", connection._load_name), ("shell", connection._shell._load_name)]
     plugins += [("become", connection.become._load_name)] if connection.become else []
     names = list_plugin_variables(*plugins)
-    # What the usual plugins take was compared before, of all members.
+    # The variables of the usual plugins were compared for all hosts before.
     if (
         member is not model
         and not names <= list_plugin_variables(*USUAL_PLUGINS)
@@ -196,8 +197,10 @@ def _make_question(route: _HostRoute, member: TaskMember, model: TaskMember) -> 
 
 
 def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientCommand:
-    """How `ssh` is started at an address. Ansible's plugin makes it for two addresses. What differs between them is the
-    address and the socket of the connection that is kept open, and for the rest these are put in.
+    """Return a function that builds the command of `ssh` for an address.
+
+    Ansible's plugin builds the command for two addresses. They differ in the address and in the socket of the open
+    connection. For other addresses these two parts are replaced.
     """
 
     def make_command(address: str) -> tuple[bytes, ...]:
@@ -211,7 +214,7 @@ def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientComm
         connection._run = capture_command
         connection.exec_command(remote, in_data=b"-", sudoable=sudoable)
         del connection._run
-        for descriptor in connection.sshpass_pipe or ():  # of a program that will not be started
+        for descriptor in connection.sshpass_pipe or ():  # the pipe of an sshpass that is never started
             os.close(descriptor)
         connection.sshpass_pipe = None
         return tuple(map(to_bytes, captured_commands[0]))
@@ -237,10 +240,10 @@ def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientComm
 
 
 def _ask_host(question: _HostQuestion, step_aside: Callable[[], None]) -> HostOutcome | None:
-    """Ask a host; None if it has to be asked the ordinary way."""
+    """Contact a host; None if a worker of its own has to do it."""
 
     def step_aside_unconnected() -> None:
-        if not (question.path and os.path.exists(question.path)):  # `ssh` makes it once it is connected
+        if not (question.path and os.path.exists(question.path)):  # `ssh` creates the socket once it is connected
             step_aside()
 
     end = time.monotonic() + question.observation.seconds
@@ -259,7 +262,7 @@ def _ask_host(question: _HostQuestion, step_aside: Callable[[], None]) -> HostOu
                 return partial(_raise_error, wrong)
         if result is not None and not has_no_answer(result):
             return partial(_return_answer, result)
-        if time.monotonic() >= end:  # the host has ended it, and would end it again
+        if time.monotonic() >= end:  # the host has ended the call, and would end it again
             return partial(
                 _end_for_limit, f"it took longer than {format_duration(question.observation.seconds)}", False
             )
@@ -273,8 +276,9 @@ def _ask_host(question: _HostQuestion, step_aside: Callable[[], None]) -> HostOu
 def _exchange_stream(
     question: _HostQuestion, stream: bytes, seconds: float, report_silence: Callable[[], None]
 ) -> ExchangeResult | None:
-    """What a host prints: over the connection that is open, else by `ssh`. None if that needs a password, or was
-    lost.
+    """Return the output of a host: over the open connection, else by `ssh`.
+
+    Returns None if `ssh` needs a password, or if the connection was lost.
     """
     route, host = question.route, question.observation.host
     limits = ExchangeLimits(MAX_ANSWER_BYTES, seconds)
@@ -289,13 +293,13 @@ def _exchange_stream(
             return None
         display.vvv(f"SSH: EXEC {shlex.join(map(to_text, question.client))}", host=host)
         return run_exchange(start_by_client(question.client), stream, limits, route.password, report_silence)
-    except OSError as error:  # of this machine: no descriptors, no processes
+    except OSError as error:  # this machine lacks descriptors or processes
         display.vvv(f"asked the ordinary way: {error}", host=host)
         return None
 
 
 def _judge_ending(question: _HostQuestion, ended: ExchangeResult) -> HostOutcome | None:
-    """What it means that a command ended as it did; None if that is for its answer to say."""
+    """Return the outcome of a command that ended early or lost its connection; None if its answer decides."""
     if ended.cut_reason:
         return partial(_end_for_limit, ended.cut_reason, ended.has_ended)
     if ended.refusal:
@@ -311,7 +315,7 @@ def _return_answer(result: ObservationAnswer, _leash: OutputLimiter) -> Observat
 
 
 def _get_answer(outcome: Any) -> ObservationAnswer | None:
-    """What a host answered well; None for another outcome."""
+    """Return the good answer of a host; None for another outcome."""
     answer: ObservationAnswer | None = None
     if isinstance(outcome, partial) and outcome.func is _return_answer:
         (answer,) = outcome.args

@@ -1,8 +1,7 @@
-"""What the hosts of a batch have in common (batch.py).
+"""Groups of hosts that are reached alike (batch.py).
 
-Hosts that are reached alike share what is made for one of them: Ansible's plugins with their options, and the command.
-They differ in their address only. All of the connection's variables are compared for it, with their expressions
-evaluated.
+Such hosts share the objects made for the first of them: Ansible's plugins with their options, and the command. They
+differ only in their address. All variables of the connection are compared, with their expressions evaluated.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from proscribe.wire import installation
 
 from proscribe_ansible.handover import TaskMember
 
-ADDRESS_VARIABLES = ("ansible_ssh_host", "ansible_host")  # the first that is there counts
-USUAL_PLUGINS = (("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))  # plugins
-INTERPRETER_VARIABLE = "ansible_python_interpreter"  # Ansible's executor reads it, and it belongs to no plugin
-# Keywords that decide how a host is reached and what it is asked.
+ADDRESS_VARIABLES = ("ansible_ssh_host", "ansible_host")  # the first that is set counts
+USUAL_PLUGINS = (("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))  # kind and name of each plugin
+INTERPRETER_VARIABLE = "ansible_python_interpreter"  # read by Ansible's executor, so it belongs to no plugin
+# Keywords that decide the connection to a host and its question.
 TASK_KEYWORDS = (
     "args",
     "become",
@@ -39,7 +38,7 @@ TASK_KEYWORDS = (
 
 
 def group_alike(members: Sequence[TaskMember]) -> Iterator[list[TaskMember]]:
-    """The members in groups of those that are reached alike, and asked the same."""
+    """Yield groups of hosts that are reached alike and have the same question."""
     if not is_constant_task(members[0].task):
         yield from ([member] for member in members)
         return
@@ -50,8 +49,9 @@ def group_alike(members: Sequence[TaskMember]) -> Iterator[list[TaskMember]]:
 
 
 def is_constant_task(task: Any) -> bool:
-    """Whether a task is the same for hosts that are reached alike. In our own playbooks no expression has other
-    variables than those of the connection.
+    """Return whether a task is the same for all hosts that are reached alike.
+
+    In the project's own playbooks expressions only use variables of the connection.
     """
     if task.when:
         return False
@@ -62,8 +62,8 @@ def is_constant_task(task: Any) -> bool:
 
 @functools.cache
 def list_plugin_variables(*plugins: tuple[str, str]) -> frozenset[str]:
-    """The variables that plugins take their options from, and Ansible what it gives to them."""
-    for kind, plugin in plugins:  # Ansible knows a plugin's variables once that is loaded
+    """Return the variables of the options of plugins, and those that Ansible passes to plugins."""
+    for kind, plugin in plugins:  # Ansible knows the variables of a plugin only after loading it
         getattr(loader, f"{kind}_loader").get(plugin, class_only=True)
     names = {name for kind, plugin in plugins for name in C.config.get_plugin_vars(kind, plugin)}
     names |= {name for aliases in C.MAGIC_VARIABLE_MAPPING.values() for name in aliases}
@@ -71,7 +71,7 @@ def list_plugin_variables(*plugins: tuple[str, str]) -> frozenset[str]:
 
 
 def format_values(member: TaskMember, names: frozenset[str]) -> str:
-    """The values that a host has for these variables, as one text."""
+    """Return the values of a host for these variables, as a text for comparison."""
     values_by_name = {
         name: evaluate_variable(member.variables, name) for name in sorted(names & member.variables.keys())
     }
@@ -79,11 +79,11 @@ def format_values(member: TaskMember, names: frozenset[str]) -> str:
 
 
 def evaluate_variable(variables: Variables, name: str) -> Any:
-    """The value of a variable; what does not hold an expression is not evaluated."""
+    """Return the value of a variable. A value without an expression is not evaluated."""
     content = variables[name]
     if content is None or isinstance(content, (bool, int)) or isinstance(content, str) and "{" not in content:
         return content
     try:
         return Templar(None, variables=variables).template(content)
     except AnsibleError as error:
-        return error  # unlike any other; the executor will tell of it
+        return error  # it equals no other value, and the executor will report it

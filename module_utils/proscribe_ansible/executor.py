@@ -1,9 +1,9 @@
-"""Ansible's executor, in the worker of a batch (batch.py): it makes a task's result of what a host answered.
+"""Ansible's executor in the worker of a batch (batch.py): it makes results of tasks from answers of hosts.
 
-Its connection and its action are there already, for one host of those that are reached alike. The action finds the
-answer instead of asking for it. Hosts that are asked alike and answered well have results that differ in the answer
-only. So the executor makes the first one's. The others' answers go to the process of the strategy, many at a time, and
-become results there (sweep.py).
+Its connection and its action exist already, for the first of the hosts that are reached alike. The action takes the
+stored answer instead of contacting the host. Hosts with the same question and a good answer have results that differ
+only in the answer. So the executor runs for the first of them. The answers of the others go to the strategy's process,
+many at a time, and become results there (sweep.py).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from proscribe.model.types.answer import ObservationAnswer
 from proscribe_ansible.connection_groups import TASK_KEYWORDS
 from proscribe_ansible.handover import ANSWER_KEYS, TaskMember, handover
 
-# Keywords that make another result of what the action returns.
+# Keywords that change the result of the action.
 JUDGING_KEYWORDS = ("changed_when", "failed_when", "notify", "no_log")
-WARNED_KEYS = frozenset({"failed", "not_installed", "unwatched"})  # keys of an answer that is reported by itself
-WHOLE_RESULT_EXPRESSION = "_task.polymorphic_result"  # what `register: name` stands for since ansible-core 2.21
+WARNED_KEYS = frozenset({"failed", "not_installed", "unwatched"})  # keys that give a host a report of its own
+WHOLE_RESULT_EXPRESSION = "_task.polymorphic_result"  # the meaning of `register: name` since ansible-core 2.21
 
 
 class _InsideWorker(WorkerProcess):
-    """Ansible's worker of a member, which runs in the process of the batch."""
+    """Ansible's worker of a host, which runs in the process of the batch."""
 
     def __init__(self, batch: Any, member: TaskMember, question: Any) -> None:
         self.__dict__.update(batch.__dict__)
-        # Workers evaluate their task in place: it is theirs alone, as it is after a fork.
+        # Workers evaluate their task in place, so each needs a task of its own, as after a fork.
         task = member.task.copy(exclude_parent=True, exclude_tasks=True)
         task._parent = member.task._parent
         if question is not None:
-            for keyword in TASK_KEYWORDS:  # an expression costs more than all else of a task
+            for keyword in TASK_KEYWORDS:  # evaluating an expression costs more than the rest of the task
                 setattr(task, keyword, getattr(question.route.action._task, keyword))
         self._host, self._task, self._task_vars = member.host, task, dict(member.variables)
         self._play_context = member.play_context
@@ -42,14 +42,14 @@ class _InsideWorker(WorkerProcess):
         self._final_q = self.sent = _ResultQueue(batch._final_q)
 
     def _detach(self) -> None:
-        """The process of the batch is detached."""
+        """Do nothing: the process of the batch is detached already."""
 
     def _hard_exit(self, _error: str) -> None:
         raise  # noqa: PLE0704 - it is called where an exception is handled
 
 
 class _ResultQueue:
-    """The queue to the strategy, which remembers the last result that went through it."""
+    """The queue to the strategy, which stores the last result that passed."""
 
     def __init__(self, queue: Any) -> None:
         self._queue = queue
@@ -67,9 +67,9 @@ class _ResultQueue:
 
 
 class _AnsweredExecutor(TaskExecutor):
-    """Ansible's executor, with a connection that is there: nothing is written to it, since the answer is there too."""
+    """Ansible's executor with an existing connection, to which nothing is written, because the answer exists, too."""
 
-    question: Any = None  # of the member that is run
+    question: Any = None  # the question to the host whose task runs now
 
     def _get_connection(self, *args: Any, **named: Any) -> Any:
         if self.question is None:
@@ -83,8 +83,9 @@ class _AnsweredExecutor(TaskExecutor):
 
 
 def run_executor(batch: Any, member: TaskMember, question: Any = None) -> Any:
-    """Run Ansible's executor for a member, and return the result that it sends to the strategy. With a `question`, the
-    answer to it is there.
+    """Run Ansible's executor for a host, and return the result that it sends to the strategy.
+
+    With a `question`, the answer to it is stored in the handover.
     """
     host = member.host
     variables, groups = host.vars, host.groups
@@ -95,21 +96,21 @@ def run_executor(batch: Any, member: TaskMember, question: Any = None) -> Any:
         return inside.sent.last
     finally:
         _AnsweredExecutor.question, workers.TaskExecutor = None, TaskExecutor
-        host.vars, host.groups = variables, groups  # a worker empties them, for the way to the strategy
+        host.vars, host.groups = variables, groups  # a worker empties them before it sends the host to the strategy
 
 
 class MemberResults:
-    """Sends the results of members to the strategy, those that differ in the answer only at the next `flush`."""
+    """The results of hosts on their way to the strategy. Those that differ only in the answer wait for `flush`."""
 
     def __init__(self, batch: Any) -> None:
         self._batch = batch
-        # By route: a result as it was sent, and its answer; and other hosts with their answers.
+        # By route: a sent result with its answer, and the other hosts with their answers.
         self._models: dict[int, tuple[Any, Mapping[str, object]]] = {}
         self._alike: dict[int, list[tuple[str, Mapping[str, object]]]] = {}
-        self._plain: dict[int, bool] = {}  # by task
+        self._plain: dict[int, bool] = {}  # whether a task is plain, by its identity
 
     def send(self, member: TaskMember, question: Any, answer: ObservationAnswer | None, outcome: Any) -> None:
-        """Send the result of a member. `answer` is what it answered, None for another `outcome`."""
+        """Send the result of a host. `answer` is its good answer, None for any other `outcome`."""
         task, route = id(member.task), id(question.route)
         if task not in self._plain:
             self._plain[task] = _is_plain_task(member.task)
@@ -122,23 +123,24 @@ class MemberResults:
         handover.outcomes[member.name] = question.observation, outcome
         sent = run_executor(self._batch, member, question)
         if plain and result.keys() >= ANSWER_KEYS and not result.keys() & WARNED_KEYS and not _has_warnings(sent):
-            self._models.setdefault(route, (sent, result))  # what is gathered is as the first one
+            self._models.setdefault(route, (sent, result))  # gathered results are like the first
 
     def flush(self) -> None:
-        """Send what was gathered: one message for all hosts that are asked alike."""
+        """Send the gathered answers: a single message for all hosts with the same question."""
         gathered, self._alike = self._alike, {}
         for route, answers in gathered.items():
             self._batch.answered(self._models[route][0], answers)
 
 
 def _has_warnings(wire: Any) -> bool:
-    """Whether a result has warnings, which are of one host."""
+    """Return whether a result has warnings, which belong to a single host."""
     return "warnings" in wire.return_data if hasattr(wire, "return_data") else bool(wire.utr.warnings)
 
 
 def _is_plain_task(task: Any) -> bool:
-    """Whether nothing of a task says more of its result than the action does. Since ansible-core 2.21 `register` can
-    hold expressions, one for each variable.
+    """Return whether the action alone decides the result of a task.
+
+    Since ansible-core 2.21 `register` can have expressions, one for each variable.
     """
     register = task.register if isinstance(task.register, dict) else {}
     return (

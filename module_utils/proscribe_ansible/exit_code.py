@@ -1,4 +1,4 @@
-"""The exit code of a playbook with runs of ours."""
+"""The exit code of a playbook that has runs of Proscribe."""
 
 from __future__ import annotations
 
@@ -13,40 +13,36 @@ from proscribe.controller.report.text.wording import clean_text
 
 from proscribe_ansible.terminal import RunTerminal
 
-EXIT_FILE_VARIABLE = (
-    "PROSCRIBE_EXIT_FILE"  # where it names a file, the code is written there, and Ansible ends as it would
-)
+EXIT_FILE_VARIABLE = "PROSCRIBE_EXIT_FILE"  # names a file for the code; Ansible then ends with its own code
 
 
 class PlaybookExitCode:
-    """The codes of the runs of one playbook, until it ends with the worst."""
+    """The exit codes of the runs of a playbook. The playbook ends with the worst."""
 
     def __init__(self, terminal: RunTerminal) -> None:
         self._terminal = terminal
         self._codes: list[str] = []
         self._is_report_broken = False
-        self._is_unwritten = (
-            False  # whether the file that the environment names has no code, since it cannot be written
-        )
+        self._is_unwritten = False  # whether PROSCRIBE_EXIT_FILE names a file that cannot be written
         self.ends_playbook = False  # whether the report ends ansible-playbook
 
     def __bool__(self) -> bool:
-        """Whether a run or a mistake has added one."""
+        """Return whether a run or a mistake has added a code."""
         return bool(self._codes)
 
     def add_code(self, code: str) -> None:
-        """Take a code that the playbook is to end with, if none is worse."""
+        """Add an exit code. The playbook ends with it unless another code is worse."""
         self._codes.append(code)
 
     def conclude_run(self, run_verdict: verdict.RunVerdict) -> None:
-        """Take the verdict on a run, and print its reason."""
+        """Add the exit code of a verdict, and print its reason."""
         self.add_code(run_verdict.exit_code)
         if run_verdict.reason:
             code = f"exit {run_verdict.exit_code}: " if self.ends_playbook or os.environ.get(EXIT_FILE_VARIABLE) else ""
             self._terminal.show_conclusion(f"{code}{run_verdict.reason}")
 
     def report_failure(self, problem: str) -> None:
-        """Print that the report failed, and see to it that the playbook does not end well."""
+        """Print that the report failed, and have the playbook end with a failure."""
         is_first, self._is_report_broken = not self._is_report_broken, True
         self._terminal.remove_progress_line()
         self._terminal.display.error(f"Proscribe's report failed, so this run proves nothing: {problem}")
@@ -59,12 +55,12 @@ class PlaybookExitCode:
         return verdict.select_worst_exit([verdict.BROKEN_EXIT] if self._is_report_broken else self._codes)
 
     def compute_exit_code(self) -> int | None:
-        """The exit code; None for Ansible's own."""
+        """Return the exit code; None for Ansible's own."""
         code = self._find_worst_code()
         return None if code == verdict.ANSIBLE_EXIT else int(code)
 
     def write_exit_file(self) -> None:
-        """Write the code into the file that the environment names, if it does."""
+        """Write the code into the file that PROSCRIBE_EXIT_FILE names, if it is set."""
         path = os.environ.get(EXIT_FILE_VARIABLE)
         if not path:
             return
@@ -77,10 +73,10 @@ class PlaybookExitCode:
             self._terminal.display.error(f"cannot write the exit code: {clean_text(error)}")
 
     def exit_playbook(self) -> None:
-        """End ansible-playbook with the code, unless somebody else does.
+        """End ansible-playbook with the code, unless PROSCRIBE_EXIT_FILE has it.
 
-        All other callbacks have had their turn, and Ansible cleans up on the way. After a failure it begins no other
-        playbook either.
+        All other callbacks have run before, and Ansible cleans up as the exception unwinds. After a failure it starts
+        no further playbook.
         """
         code = self.compute_exit_code()
         if code is not None and self.ends_playbook and (self._is_unwritten or not os.environ.get(EXIT_FILE_VARIABLE)):

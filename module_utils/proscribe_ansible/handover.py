@@ -1,4 +1,4 @@
-"""What the modules of the sweep hand each other, and the action that runs in it (sweep.py)."""
+"""The data that the modules of the sweep exchange, also with the action that runs in it (sweep.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from proscribe.model.types.run import Variables
 from proscribe.wire.observation import HostObservation
 from proscribe.wire.replies.output_limits import OutputLimiter
 
-ANSWER_KEYS = {"record", "drifted", "privileged"}  # in what the answers of two hosts may differ
+ANSWER_KEYS = {"record", "drifted", "privileged"}  # the keys in which answers that share a result may differ
 
 
 class TaskMember(NamedTuple):
@@ -27,25 +27,26 @@ class TaskMember(NamedTuple):
         return str(self.host.name)
 
 
-HostAnswers = Sequence[tuple[str, Mapping[str, object]]]  # hosts, and what each answered
-HostOutcome = Callable[[OutputLimiter], ObservationAnswer]  # returns the answer, or raises what was wrong with it
+HostAnswers = Sequence[tuple[str, Mapping[str, object]]]  # the names of hosts with their answers
+HostOutcome = Callable[[OutputLimiter], ObservationAnswer]  # returns the answer, or raises its error
 
 
 class ActionHandover:
-    """What the process of a batch and the actions that run in it hand each other."""
+    """The data that the process of a batch and its actions exchange."""
 
     def __init__(self) -> None:
-        # By the names of hosts, until the action has taken them.
+        # By the name of the host, until its action takes the entry.
         self.outcomes: dict[str, tuple[HostObservation, HostOutcome]] = {}
-        self.capturing = False  # whether the action is to raise Captured instead of asking its host
+        self.capturing = False  # whether the action raises CapturedAction instead of contacting its host
 
 
 handover = ActionHandover()
 
 
 class CapturedAction(BaseException):
-    """The action of a task, just before it would ask its host. It is no Exception, since Ansible's executor makes a
-    result of each of those.
+    """The action of a task, at the point at which it would contact its host.
+
+    It is no Exception, because Ansible's executor makes a result of each of those.
     """
 
     def __init__(self, action: Any, command: str) -> None:

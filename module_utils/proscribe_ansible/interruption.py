@@ -1,13 +1,13 @@
-"""Has a run of ansible-playbook that is cut short still end: by a signal, or by an error of Ansible's own.
+"""The orderly end of a run that a signal or an error of Ansible's cuts short.
 
-Ansible does not report it to its callbacks. On SIGINT it raises KeyboardInterrupt and prints "User interrupted
-execution" (exit code 99); SIGTERM and SIGHUP just end it. So signals are taken here while a run goes on: the workers
-are ended as Ansible does it, and the run unwinds, with the exit code that the report has for it. A second SIGINT ends
-the process at once, and the next run closes this one (controller/report/end/closing.py).
+Ansible does not report this to its callbacks. On SIGINT it raises KeyboardInterrupt and prints "User interrupted
+execution" (exit code 99); SIGTERM and SIGHUP just end it. So this module takes the signals while a run goes on: it ends
+the workers as Ansible does, and the run unwinds, with the exit code of the report. A second SIGINT ends the process at
+once, and the next run closes this run (controller/report/end/closing.py).
 
-For this it uses what ansible-core does not promise (CUT_SHORT in private_names.py), and that `cleanup` of the
-task queue manager is called last whatever happened. Where some of it is not there, nothing is changed, and the next run
-closes what was cut short.
+This needs names that ansible-core does not promise (CUT_SHORT in private_names.py). It also needs that Ansible always
+calls `cleanup` of the task queue manager last. Where some of it is missing, nothing is changed, and the next run closes
+the interrupted run.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from ansible.executor.process.worker import WorkerProcess
 from proscribe_ansible.private_names import CUT_SHORT, has_all_names
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-WORKER_END_SECONDS = 5.0  # seconds in which the workers that were told to end may do so
+WORKER_END_SECONDS = 5.0  # seconds for the workers to end
 
 
 class RunInterrupter:
-    """The signals of one process, for one callback. `goes_on` says whether a run goes on now, and `ends` ends it, with
-    the reason in words. That returns the exit code, None for that of Ansible.
+    """The signal handlers of a process, for a callback.
+
+    `is_running` returns whether a run goes on. `end_run` ends it, with the reason in words, and returns the exit code;
+    None is Ansible's own.
     """
 
     def __init__(self, is_running: Callable[[], bool], end_run: Callable[[str], int | None], code: int) -> None:
@@ -46,7 +48,7 @@ class RunInterrupter:
         self._managers: list[Any] = []
 
     def take_signals(self, manager: Any) -> None:
-        """Take the signals of a process, in which that task queue manager runs the plays."""
+        """Take the signals of a process in which this task queue manager runs the plays."""
         if (
             manager is None
             or any(manager is known_manager for known_manager in self._managers)
@@ -57,7 +59,7 @@ class RunInterrupter:
             self._wrap_start()
         self._managers.append(manager)
         self._wrap_cleanup(manager)
-        if signal.getsignal(signal.SIGINT) != manager._signal_handler:  # somebody else's, who may want it otherwise
+        if signal.getsignal(signal.SIGINT) != manager._signal_handler:  # another handler may have another purpose
             return
         for number in END_SIGNALS:
             earlier_handler = signal.getsignal(number)
@@ -67,9 +69,7 @@ class RunInterrupter:
 
     @contextlib.contextmanager
     def defer_interruption(self) -> Iterator[None]:
-        """A block that is run to its end before the run unwinds. Where a thread of Ansible's runs it, Ansible waits
-        for it.
-        """
+        """Run a block to its end before a signal unwinds the run. Ansible waits for a block in its own threads."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -86,8 +86,8 @@ class RunInterrupter:
             self._pass_to_ansible(number, frame)
             return
         self._reason = f"by {signal.Signals(number).name}"
-        # systemd and terminals send a signal to all processes of a run, and the launcher hands on the one that it gets.
-        # So one end comes as several signals.
+        # systemd and terminals send a signal to all processes of a run, and the launcher passes on its own signal. So a
+        # single interruption comes as several signals.
         for taken_signal in self._earlier_handlers:
             signal.signal(taken_signal, signal.SIG_DFL if taken_signal == signal.SIGINT else signal.SIG_IGN)
         if not self._deferral_depth:
@@ -97,7 +97,7 @@ class RunInterrupter:
         for manager in self._managers:
             _forget_closed_workers(manager)
         with contextlib.suppress(KeyboardInterrupt):
-            self._earlier_handlers[signal.SIGINT](signal.SIGINT, None)  # it ends the workers
+            self._earlier_handlers[signal.SIGINT](signal.SIGINT, None)  # Ansible's handler ends the workers
         for manager in self._managers:
             _end_without_workers(manager)
         raise SystemExit(self._code)
@@ -111,8 +111,9 @@ class RunInterrupter:
             os.kill(os.getpid(), number)
 
     def _wrap_start(self) -> None:
-        """Have no signal come between the fork of a worker and the note of its number. It would go on and change its
-        host, and nobody would know that there is one to end.
+        """Defer signals between the fork of a worker and the note of its process id.
+
+        Such a worker would go on and change its host, and nothing would end it.
         """
         start = WorkerProcess.start
 
@@ -124,7 +125,7 @@ class RunInterrupter:
         WorkerProcess.start = start_deferred
 
     def _wrap_cleanup(self, manager: Any) -> None:
-        """Have a run that unwinds end when Ansible has ended its workers: it cleans up whatever happened."""
+        """Have a run that unwinds end after Ansible has ended its workers, which `cleanup` does in every case."""
         cleanup = manager.cleanup
 
         def clean_and_exit() -> None:
@@ -139,15 +140,17 @@ class RunInterrupter:
 
 
 def _has_private_names(manager: Any) -> bool:
-    """Whether all that is used is there."""
+    """Return whether all private names are there."""
     queue = getattr(manager, "_final_q", None)
     objects = {"TaskQueueManager()": manager, "AnsibleError": AnsibleError}
     return has_all_names(CUT_SHORT, objects if queue is None else {**objects, "SimpleQueue()": queue})
 
 
 def _forget_closed_workers(manager: Any) -> None:
-    """Ansible closes the worker of a host before it puts the next one in its place. Whoever asks a closed one, as
-    Ansible's own cleaning does, gets an error.
+    """Remove closed workers from the list of a manager.
+
+    Ansible closes the worker of a host before it puts the next worker in its place. A call of a closed worker raises an
+    error, also in Ansible's own `cleanup`.
     """
     for place, worker in enumerate(manager._workers):
         try:
@@ -158,19 +161,19 @@ def _forget_closed_workers(manager: Any) -> None:
 
 
 def _end_without_workers(manager: Any) -> None:
-    """Have a task queue manager end, of which the workers were told to end in the middle of anything.
+    """Have a task queue manager end whose workers were ended in the middle of their work.
 
     A worker that ends while it writes its result leaves the queue locked, with half a message in it. Ansible would wait
-    for both for ever. So the manager writes nothing any more, and its reader ends where nobody can write.
+    for both for ever. So the manager writes nothing any more, and its reader ends because no process can write.
     """
     end = time.monotonic() + WORKER_END_SECONDS
     for worker in filter(None, manager._workers):
-        if not worker.is_alive():  # nor can one be waited for that is not begun
+        if not worker.is_alive():  # join() refuses a worker that has not started
             continue
         worker.join(max(end - time.monotonic(), 0.0))
         if worker.is_alive():
             with contextlib.suppress(OSError):
-                os.killpg(worker.pid, signal.SIGKILL)  # the group that it leads
+                os.killpg(worker.pid, signal.SIGKILL)  # the process group that it leads
             worker.kill()
             worker.join(WORKER_END_SECONDS)
     queue = manager._final_q
@@ -182,7 +185,7 @@ def _describe_reason(error: BaseException) -> str:
 
 
 def _set_exit_code(error: BaseException, code: int | None) -> None:
-    """Have the process end with that code, by the error that it unwinds with."""
+    """Set the exit code of the process in the error that it unwinds with."""
     if code is None:
         return
     if isinstance(error, SystemExit):

@@ -1,4 +1,4 @@
-"""What the modules that change hosts share: the Ansible side of a call. The work is proscribe.host.run.change."""
+"""The Ansible side of the modules that change hosts. proscribe.host.run.change does the work."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ PLAN_ARGUMENTS = {
 }
 
 
-# What an action says of its run, for the runs of others (host/system/file_lock.py).
+# The description of this run, which other runs show while they wait (host/system/file_lock.py).
 RUN_ARGUMENT = {"run": {"type": "dict", "options": {"by": {"type": "str"}, "wait": {"type": "float"}}}}
 
 
 class ModuleCall(AnsibleModule):
-    """One call of a module that changes hosts. A host's own log keeps the name of the plan, who sent it, and what was
-    done. Ansible would write all of the plan there, with every call.
+    """A call of a module that changes hosts.
+
+    The log of the host gets the name of the plan, its sender, and the changes. Ansible would log the whole plan with
+    every call.
     """
 
     def __init__(self, argument_spec: Mapping[str, object], **more: Any) -> None:
@@ -43,13 +45,13 @@ class ModuleCall(AnsibleModule):
         self.log(" ".join(["Invoked with", *(f"{name}={content}" for name, content in parameters.items() if content)]))
 
     def log_actions(self, actions: Sequence[str]) -> None:
-        """Write down what was done. Actions name files of users, who must not write lines of their own there."""
+        """Log the changes on one line. Actions contain names of users' files, which must not add lines to the log."""
         if actions and not self.check_mode:
             self.log(f"Did {format_one_line('; '.join(actions))}")
 
 
 def serve_control(control: str) -> None:
-    """Answer one call of the enforcing module of that control, and exit."""
+    """Answer a call of the enforcing module of a control, and exit."""
     module = ModuleCall(argument_spec=PLAN_ARGUMENTS, supports_check_mode=True)
     plan = take_plan(module)
     lift = module.params["state"] == "absent"
@@ -57,14 +59,17 @@ def serve_control(control: str) -> None:
 
 
 def take_plan(module: ModuleCall) -> Any:
-    """The plan of a call, of which only the digest stays behind: an answer need not carry the whole plan back."""
+    """Return the plan of a call, and leave only its digest in the parameters.
+
+    So the answer does not carry the whole plan back.
+    """
     plan = module.params["plan"]
     module.params["plan"] = (plan or {}).get("digest")
     return plan
 
 
 def serve_call(module: ModuleCall, do_work: Callable[[], ChangeAnswer | QuarantineAnswer]) -> None:
-    """Answer a call with what `do_work` returns, or with how it failed, and exit."""
+    """Answer a call with the result of `do_work`, or with its failure, and exit."""
     try:
         result = do_work()
         module.log_actions(result.get("actions", ()))
@@ -77,5 +82,5 @@ def serve_call(module: ModuleCall, do_work: Callable[[], ChangeAnswer | Quaranti
 
 
 def _list_other_runs(module: ModuleCall) -> dict[str, object]:
-    """With whom the run had to share the host."""
+    """Return the runs that this run shared the host with."""
     return {"other_runs": module.host.other_runs} if module.host.other_runs else {}

@@ -1,4 +1,7 @@
-"""Loads what every host's task needs in the process that all workers are forked from: else each loads it again."""
+"""Preloading of the plugins that every host's task needs, in the process that all workers are forked from.
+
+Otherwise each worker would load them again.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,15 @@ from ansible.template import Templar, trust_as_template
 from proscribe.controller.report.collection.plays import OBSERVE_ACTIONS
 from proscribe.wire import installation
 
-MIN_COLLECTION_OBJECTS = 20_000  # new objects that Python looks through for garbage
+MIN_COLLECTION_OBJECTS = 20_000  # new objects before Python searches for garbage
 
 
 def load_shared_plugins() -> None:
-    """Load it here (docs/speed.md)."""
+    """Load the plugins in this process (docs/speed.md)."""
     filter_loader.get("default")
     test_loader.get("defined")
-    Templar(DataLoader()).template(trust_as_template("{{ '' | default('') }}"))  # the first expression costs most
+    # the first expression of a process costs most
+    Templar(DataLoader()).template(trust_as_template("{{ '' | default('') }}"))
     for loader, name in (
         (action_loader, installation.qualify_name(OBSERVE_ACTIONS[0])),
         (connection_loader, "ssh"),
@@ -32,8 +36,8 @@ def load_shared_plugins() -> None:
     ):
         loader.get(name, class_only=True)
     shell_loader.get("sh")
-    # What is here stays, and is not worth being collected first. A worker that looked through it would copy the memory
-    # it shares with the others. And what a run makes is nearly all of it no garbage that has to be looked for.
+    # The loaded objects stay, so a search for garbage among them is useless. In a worker it would also copy memory that
+    # all workers share. A run makes hardly any garbage that needs such a search.
     gc.freeze()
     first, *others = gc.get_threshold()
     gc.set_threshold(max(first, MIN_COLLECTION_OBJECTS), *others)

@@ -1,9 +1,9 @@
-"""The private names of ansible-core that Proscribe uses, and what it does without them.
+"""The private names of ansible-core that Proscribe uses, and its fallback without them.
 
-ansible-core does not promise them, so a release may rename any (tried with 2.19, 2.20 and 2.21). Each is looked for on
-what has it, before the first host is asked. Where one is missing, the part of Proscribe that uses it is left out, and
-one warning names it. `tests/unit/proscribe_ansible/test_private_names.py` fails for a use of a name that is not
-here, and `docs/decisions/0012` lists them all.
+ansible-core does not promise them, so a release may rename any (tested with 2.19, 2.20 and 2.21). Each name is checked
+on its object before the first host is contacted. Where a name is missing, the feature that uses it is left out, and a
+single warning names it. `tests/unit/proscribe_ansible/test_private_names.py` fails for the use of a name that is not
+here. `docs/decisions/0012` lists them all.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ansible.release import __version__
 from ansible.utils.display import Display
 from proscribe.controller.report.text.layout import fit_warning as in_lines
 
-NAME_SEPARATOR = "|"  # between the names that one thing has in different releases
+NAME_SEPARATOR = "|"  # between the names of the same attribute in different releases
 
 
 class PrivateNames(NamedTuple):
-    """What a part of Proscribe uses: the names by what has them, `Class` or `Class()` for an object of it."""
+    """The names that a feature uses, by the class that has them; `Class()` is an object of the class."""
 
     feature: str
-    consequence: str  # what is done where one of them is missing
+    consequence: str  # the behaviour when a name is missing
     names: Mapping[str, tuple[str, ...]]
 
 
@@ -85,7 +85,7 @@ DETAILS = PrivateNames(
     {
         "ActionBase": ("_get_remote_user", "_requires_connection", "_supports_async"),
         "ActionBase()": ("_discovered_interpreter", "_discovered_interpreter_key"),
-        "Connection": ("_build_command",),  # of ssh
+        "Connection": ("_build_command",),  # of the ssh plugin
         "CallbackBase": ("_handle_warnings",),
     },
 )
@@ -107,7 +107,7 @@ ACTIONS = PrivateNames(
         )
     },
 )
-# These have another way that is as good: a part is found by its type (proscribe/ansible_parts.py).
+# These have an equal fallback: a part can be found by its type (proscribe/controller/ansible_parts.py).
 FOUND = PrivateNames(
     "parts of objects",
     "they are found by their type, or elsewhere, and nothing is left out",
@@ -126,7 +126,7 @@ ALL_USES = (SWEEP, CUT_SHORT, ENDING, JOINING, STREAM, ANSWERS, DETAILS, PLACES,
 
 
 def list_missing_names(uses: PrivateNames, kind: str, checked_object: Any) -> list[str]:
-    """The names that one of that kind should have, and has not; of a function, its parameters."""
+    """List the names of a kind that an object lacks; for a function, the parameters."""
     parameters = inspect.signature(checked_object).parameters if inspect.isroutine(checked_object) else None
     return [
         f"{kind}.{names}"
@@ -139,13 +139,14 @@ def list_missing_names(uses: PrivateNames, kind: str, checked_object: Any) -> li
 
 
 def describe_missing_names(uses: PrivateNames, names: list[str]) -> str:
-    """What is reported of names that are missing."""
+    """Describe the missing names and the consequence."""
     return f"ansible-core {__version__} has no {', '.join(names)}, for {uses.feature}: {uses.consequence}"
 
 
 def has_all_names(uses: PrivateNames, objects: Mapping[str, object]) -> bool:
-    """Whether these have all names; else one warning names what is missing. Ansible prints a text once, whichever
-    process it comes from.
+    """Return whether these objects have all names; else warn once of the missing ones.
+
+    Ansible prints equal warnings of all processes once.
     """
     names = [
         name for kind, checked_object in objects.items() for name in list_missing_names(uses, kind, checked_object)

@@ -1,12 +1,13 @@
-"""Registers the report with the ansible-playbook that runs now, where no configuration did.
+"""The registration of the report with the running ansible-playbook, where no configuration registers it.
 
-Ansible loads callbacks once, before the first play: those that are enabled, and those in `callback_plugins` beside a
-playbook, or in a role that it has read by then. That suffices for our playbooks and for `roles:` of a play. It is too
-late for a role that a task includes, and roles of a collection are not searched. So `compile_plans` registers the
-report itself where none is: strategies import the action of a task in the main process, before they fork its worker.
+Ansible loads callbacks once, before the first play: the enabled ones, and those in `callback_plugins` beside a playbook
+or in a role that it has read by then. That suffices for the project's playbooks and for `roles:` of a play. It is too
+late for a role that a task includes, and Ansible does not search roles of a collection. So `compile_plans` registers
+the report itself where it is missing: strategies import the action of a task in the main process, before they fork its
+worker.
 
-For this it uses what ansible-core does not promise (private_names.py). Where some of it is not there, nothing
-is registered, and `compile_plans` refuses the run before any host is touched.
+This needs names that ansible-core does not promise (private_names.py). Where some of them are missing, nothing is
+registered, and `compile_plans` refuses the run before any host is touched.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ LEFT_OUT_TEXT = "(left out here; -vvv prints it)"
 
 
 def register_report(action: str, directory: Path) -> None:
-    """Register the report, unless one collects already. `action` is the module name of the action that asks, and
-    `directory` the place of the callback where that is not in a collection.
+    """Register the report, unless a callback collects already.
+
+    `action` is the module name of the calling action. `directory` has the callback where it is not in a collection.
     """
     if active.has_collector():
         return
@@ -54,7 +56,7 @@ def register_report(action: str, directory: Path) -> None:
 
 
 def _load_callback(action: str, directory: Path) -> Any:
-    """The callback, as Ansible makes one ready when it loads it."""
+    """Load the callback and prepare it as Ansible does."""
     package = action.split(".")
     if package[0] == "ansible_collections":
         name = f"{package[1]}.{package[2]}.{CALLBACK_NAME}"
@@ -69,7 +71,7 @@ def _load_callback(action: str, directory: Path) -> Any:
 
 
 def find_manager(callback: Any) -> Any:
-    """The task queue manager that sends an event to this callback now; None where that is not known."""
+    """Return the task queue manager that sends an event to this callback now; None where it is unknown."""
     for frame in _list_callers():
         manager = frame.f_locals.get("self")
         if isinstance(manager, TaskQueueManager):
@@ -79,8 +81,9 @@ def find_manager(callback: Any) -> Any:
 
 
 def move_to_end(callback: Any, manager: Any) -> bool:
-    """Let this callback have each event after all others; returns whether it does. Events that are being sent now go
-    on along the old list.
+    """Have this callback receive each event after all others. Returns False where that is not possible.
+
+    Events that are being sent now use the old order.
     """
     callbacks = getattr(manager, "_callback_plugins", None)
     if not isinstance(callbacks, list) or callback not in callbacks:
@@ -93,10 +96,10 @@ def move_to_end(callback: Any, manager: Any) -> bool:
 
 
 def shorten_failures(manager: Any, is_concerned: Callable[[Any], bool], key: str) -> None:
-    """Let the screen of the run, whichever it is, print failed results that `is_concerned` names without what `key` has.
+    """Have the stdout callback print the failures that `is_concerned` selects without the content of `key`.
 
-    The screen is the first callback. Ansible makes a copy of a result for each callback, so the others have it whole,
-    and so does the variable that a task registers.
+    The stdout callback is the first callback. Ansible copies a result for each callback. So the other callbacks and the
+    registered variable of the task have the whole result.
     """
     callbacks = getattr(manager, "_callback_plugins", None)
     screen = callbacks[0] if isinstance(callbacks, list) and callbacks else None
@@ -112,7 +115,8 @@ def _wrap_shortened(
     @functools.wraps(print_event)
     def print_shortened(result: Any, *arguments: Any, **named: Any) -> Any:
         if is_concerned(result):
-            for shown_result in (result.result, *(result.result.get("results") or ())):  # a loop has one for each item
+            # a loop has a result for each item
+            for shown_result in (result.result, *(result.result.get("results") or ())):
                 if key in shown_result:
                     shown_result[key] = LEFT_OUT_TEXT
         return print_event(result, *arguments, **named)
@@ -122,7 +126,7 @@ def _wrap_shortened(
 
 
 def count_failures(manager: Any) -> int:
-    """How many failures of hosts, and hosts that could not be reached, Ansible has counted so far."""
+    """Count the failures of hosts, and the unreachable hosts, that Ansible has counted so far."""
     stats = find_part(manager, "_stats", AggregateStats)
     return sum(sum(getattr(stats, kind, {}).values()) for kind in ("failures", "dark"))
 

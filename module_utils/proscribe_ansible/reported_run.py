@@ -1,4 +1,4 @@
-"""A run of the playbook that goes on: it takes the events of its hosts, and ends with its report."""
+"""The current run of a playbook: it takes the events of its hosts, and ends with its report."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ from proscribe_ansible.exit_code import PlaybookExitCode
 from proscribe_ansible.terminal import RunTerminal
 
 REPEATS_FAILURES_VARIABLE = (
-    "proscribe_repeats_failures"  # variable of a task whose failure is that of controls before it
+    "proscribe_repeats_failures"  # variable of a task that repeats the failures of controls before it
 )
-LIFT, QUARANTINE = "lift", "quarantine"  # the modes of runs that observe nothing, and write no report
+LIFT, QUARANTINE = "lift", "quarantine"  # modes of runs that observe nothing and write no report
 
 
 class ReportedPlaybookRun:
-    """One run. Its results are Ansible's."""
+    """A run that ends with a report. The results that it takes are Ansible's."""
 
     def __init__(self, run: CompiledRun, terminal: RunTerminal, exit_code: PlaybookExitCode) -> None:
         self._terminal, self._exit_code = terminal, exit_code
@@ -73,7 +73,7 @@ class ReportedPlaybookRun:
     # -- events --------------------------------------------------------------------------------------------------------
 
     def take_decision(self, decision: RolloutDecision) -> None:
-        """Take the decision of a play that corrects; a play with batches begins once for each."""
+        """Store the decision of a correcting play. A play with batches begins once for each batch."""
         if self.collector.measure_rollout() is None:
             self.collector.decided(
                 {
@@ -85,7 +85,7 @@ class ReportedPlaybookRun:
             )
 
     def take_success(self, result: Any) -> None:
-        """Take the result of a task that went well."""
+        """Process the result of a successful task."""
         action, host = get_action_name(result.task), result.host.get_name()
         if self.course is not None:
             _take_quarantine_event(self.course, action, host, result.result)
@@ -104,7 +104,7 @@ class ReportedPlaybookRun:
             self.collector.decided(result.result["rollout"])
 
     def take_failure(self, result: Any, is_ignored: bool) -> None:
-        """Take the result of a task that failed."""
+        """Process the result of a failed task."""
         action, host, reason = (
             get_action_name(result.task),
             result.host.get_name(),
@@ -118,7 +118,7 @@ class ReportedPlaybookRun:
                 self.collector.decided(result.result["rollout"])
             self.collector.stopped(reason)
         elif action in OBSERVE_ACTIONS and isinstance(result.result.get("record"), dict):
-            self.collector.answered(host, result.result["record"])  # it answered; the host's gate made it fail
+            self.collector.answered(host, result.result["record"])  # the host answered; its gate made the task fail
         elif action in CONTROL_BY_ACTION:
             self.collector.changed(host, CONTROL_BY_ACTION[action], result.result, is_dry_run=result.task.check_mode)
             self.collector.failed(host, CONTROL_BY_ACTION[action], reason)
@@ -130,7 +130,7 @@ class ReportedPlaybookRun:
                 self.collector.failed(host, None, reason)
 
     def take_unreachable(self, result: Any) -> None:
-        """Take that a host could not be reached, or not any more."""
+        """Process the event that a host is unreachable."""
         host, reason = result.host.get_name(), describe_unreachable(result.result.get("msg"))
         if self.course is not None:
             self.course.record_failure(host, f"unreachable: {reason}")
@@ -138,7 +138,7 @@ class ReportedPlaybookRun:
         self.show_progress()
 
     def show_progress(self) -> None:
-        """Print how far the run is, where there is something new."""
+        """Print the progress of the run, where it has changed."""
         self._terminal.show_progress(self._progress.format_update(*self.collector.count_progress()))
 
     def _note_event(self, event: str, *values: object) -> None:
@@ -149,7 +149,7 @@ class ReportedPlaybookRun:
 
     @contextlib.contextmanager
     def _guard_writing(self) -> Iterator[None]:
-        """A block that writes the report; what goes wrong there breaks it."""
+        """Guard a block that writes the report: an error there makes the report fail."""
         try:
             yield
         except (OSError, ValueError) as error:
@@ -165,8 +165,8 @@ class ReportedPlaybookRun:
     # -- its end -------------------------------------------------------------------------------------------------------
 
     def end_run(self, failed: bool) -> None:
-        """End the run; `take_failure` says that Ansible ends with an error."""
-        with contextlib.suppress(OSError):  # a terminal that is gone costs no report
+        """End the run; `failed` means that Ansible ends with an error."""
+        with contextlib.suppress(OSError):  # a missing terminal must not prevent the report
             self._terminal.remove_progress_line()
         if self.collector.run["mode"] == LIFT:
             self._end_lift(failed)
@@ -222,7 +222,7 @@ class ReportedPlaybookRun:
         self._conclude_run(verdict.judge_lift_run(collector.expected, lifted_hosts, failed))
 
     def _write_lift_file(self, lifted_hosts: Sequence[str]) -> str:
-        """Write down what stays removed; returns the file, "" where nothing does, or that cannot be written."""
+        """Write the removed packages into a file and return its path; "" if there are none, or if writing fails."""
         run, heard = self.collector.run, self.collector.host_states
         if not any(host_answer.removed for host_answer in heard.values()):
             return ""
@@ -257,13 +257,13 @@ class ReportedPlaybookRun:
 
 
 def _get_whole_result(result: Any) -> ObservationAnswer:
-    """A result, of which nothing is changed. Until ansible-core 2.20 `result.result` is one more copy of all of it."""
+    """Return a result, which must not be changed. Until ansible-core 2.20 `result.result` copies all of it."""
     host_answer: ObservationAnswer = getattr(result, "_return_data", None) or result.result
     return host_answer
 
 
 def _take_quarantine_event(course: QuarantineRun, action: str, host: str, result: Any) -> None:
-    """Take an event of a run over quarantines."""
+    """Process an event of a run over quarantines."""
     if action == QUARANTINE_ACTION:
         course.record_answer(host, result)
     elif action == CHOICE_ACTION and "asked" in result:

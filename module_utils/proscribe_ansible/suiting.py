@@ -1,4 +1,4 @@
-"""Which hosts of a task may be observed with others, in one process (sweep.py)."""
+"""The hosts of a task that may be observed together, in a single process (sweep.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proscribe_ansible.handover import TaskMember
 
 SSH_CONNECTIONS = ("ssh", "ansible.builtin.ssh")
 LINEAR_STRATEGY = "ansible.plugins.strategy.linear"
-# Keywords with which a task is more than one question and its answer.
+# Keywords that make a task more than a single question and its answer.
 UNUSUAL_KEYWORDS = (
     "loop",
     "loop_with",
@@ -27,11 +27,11 @@ UNUSUAL_KEYWORDS = (
     "debugger",
 )
 
-_last_task: list[Any] = []  # the task that was seen last, and whether it is one: a strategy queues it for each host
+_last_task: list[Any] = []  # the last task, and whether it is usual; a strategy queues a task for each host
 
 
 def can_observe_together(strategy: Any, member: TaskMember) -> bool:
-    """Whether a host may be observed with others."""
+    """Return whether a host may be observed together with others."""
     task, variables = member.task, member.variables
     if not _last_task or _last_task[0] is not task:
         _last_task[:] = task, _is_usual_task(task)
@@ -45,7 +45,7 @@ def can_observe_together(strategy: Any, member: TaskMember) -> bool:
 
 
 def _is_usual_task(task: Any) -> bool:
-    """Whether a task is one question and its answer."""
+    """Return whether a task is a single question to a host and its answer."""
     return (
         task.action == installation.qualify_name("compliance_state")
         and not isinstance(task, Handler)
@@ -54,6 +54,6 @@ def _is_usual_task(task: Any) -> bool:
 
 
 def _list_audit_stored_hosts(variables: Variables) -> Any:
-    """The hosts that a program of their own audits, over which an account that is not root has no other right."""
+    """Return the hosts that an account without root rights audits through a program on the host."""
     run = get_compiled_run(variables)
     return run.get("audit_stored", ()) if run.get("mode") == "audit" else ()

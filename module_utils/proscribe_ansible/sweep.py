@@ -1,19 +1,17 @@
-"""One process observes many hosts: Ansible's own worker, for a batch of them instead of for one.
+"""The sweep: a process that observes many hosts. It is Ansible's worker, for a batch instead of a host.
 
-Ansible forks a worker for each host of a task. It starts an `ssh`, templates the task, and ends: most of what an
-observation costs the controller. Here the hosts that can be observed over SSH are gathered, and one worker is forked
-for a batch of them (batch.py). It asks them all, a number of them at a time (`forks`). When a host has answered, it
-runs Ansible's own executor for this host, in which the action finds the answer (executor.py). So what becomes of an
-answer (conditions, results, registered variables, callbacks, the recap) is Ansible's in both ways.
+Ansible forks a worker for each host of a task. The worker starts an `ssh`, templates the task, and ends: most of the
+cost of an observation for the controller. Here the hosts that can be observed over SSH are gathered. A single worker is
+forked for a batch of them (batch.py). It contacts them all, a number of them at a time (`forks`). After the answer of a
+host, it runs Ansible's own executor for this host. There the action takes the answer (executor.py). So Ansible
+processes an answer in the same way as ever: conditions, results, registered variables, callbacks, the recap.
 
-Whatever is unusual goes the ordinary way, by itself: another connection than ssh, a task with a loop, a host that
-answers something else than expected. The batch reports no result for such a host, and a worker is forked for it as
-ever.
+An unusual host gets a worker of its own: another connection than ssh, a task with a loop, an unexpected answer. The
+batch reports no result for such a host, and Ansible forks a worker for it.
 
-This file, batch.py and executor.py use what ansible-core does not promise (SWEEP in
-private_names.py). It is looked for on the classes before they are
-changed, and on the first object of each kind before a host is gathered. Where some of it is not there, every host has a
-worker of its own.
+This file, batch.py and executor.py need names that ansible-core does not promise (SWEEP in private_names.py). They are
+checked on the classes before the classes are changed. They are also checked on the first object of each kind. Where
+some are missing, every host has a worker of its own.
 """
 
 from __future__ import annotations
@@ -45,14 +43,14 @@ from proscribe_ansible.private_names import NAME_SEPARATOR, SWEEP, has_all_names
 from proscribe_ansible.suiting import can_observe_together
 
 SWEEP_VARIABLE = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
-MAX_BATCH_HOSTS = 250  # hosts of one process; their variables are in memory until it has started
+MAX_BATCH_HOSTS = 250  # hosts of a process; their variables are in memory until it has started
 MAX_PROCESSES = os.cpu_count() or 1
-PAUSE_SECONDS = 0.01  # seconds between two checks of what has ended
-LONG_PAUSE_SECONDS = 0.1  # the same where a batch says that it has results
-# The names of what a batch has the strategy's process do.
+PAUSE_SECONDS = 0.01  # seconds between two checks for ended workers and results
+LONG_PAUSE_SECONDS = 0.1  # the same while a batch can send an event
+# Methods that a batch calls in the strategy's process.
 GIVEN_UP_METHOD = "proscribe_hosts_given_up"
 ANSWERED_METHOD = "proscribe_hosts_answered"
-# Makes a result of what a worker sends: until ansible-core 2.20, and since.
+# The methods that make a result from a worker's message: until ansible-core 2.20, and since.
 REHYDRATE_METHODS = tuple(SWEEP.names["StrategyBase"][-1].split(NAME_SEPARATOR))
 
 
@@ -60,7 +58,7 @@ REHYDRATE_METHODS = tuple(SWEEP.names["StrategyBase"][-1].split(NAME_SEPARATOR))
 
 
 class _GatheredHosts:
-    """The hosts of a strategy that wait for their batch, and those of batches that have started."""
+    """The hosts of a strategy that wait for their batch, and the hosts of started batches."""
 
     def __init__(self) -> None:
         self.members: list[TaskMember] = []
@@ -69,26 +67,27 @@ class _GatheredHosts:
 
 
 class _HostBatch(NamedTuple):
-    """The hosts that one worker observes."""
+    """The hosts that a worker observes."""
 
     number: int
     members: list[TaskMember]
-    width: int  # how many hosts are asked at a time
+    width: int  # hosts that are contacted at a time
 
 
 _gatherings: weakref.WeakKeyDictionary[StrategyBase, _GatheredHosts] = weakref.WeakKeyDictionary()
-_ansible_methods: dict[str, Callable[..., Any]] = {}  # the methods of a strategy that ours stand for
+_ansible_methods: dict[str, Callable[..., Any]] = {}  # the methods of a strategy that this module replaces
 _starting_batches: list[_HostBatch] = []
 _processes: list[WorkerProcess] = []
 _batch_numbers = itertools.count()
-_given_up_hosts: list[tuple[int, list[str]]] = []  # the number of a batch, and the names of hosts that it has given up
+# the number of a batch, with the names of the hosts that it has given up
+_given_up_hosts: list[tuple[int, list[str]]] = []
 _strategies: weakref.WeakValueDictionary[int, StrategyBase] = weakref.WeakValueDictionary()  # by the number of a batch
 _news_event = threading.Event()  # a batch has sent something
-_checked_kinds: dict[str, bool] = {}  # by the kind of an object of Ansible's, whether it has all that is used of it
+_checked_kinds: dict[str, bool] = {}  # whether objects have all used names, by their kind
 
 
 class BatchWorker(WorkerProcess):
-    """Ansible's worker, which may have a batch of hosts to observe before its own."""
+    """Ansible's worker, which may have a batch of hosts to observe, its own host included."""
 
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
@@ -99,45 +98,49 @@ class BatchWorker(WorkerProcess):
             _processes.append(self)
 
     def start(self) -> None:
-        """Fork. Ansible keeps a worker that has ended until another one takes its place, and a host's variables name
-        every other host: a quarter of a megabyte for each of 10,000.
+        """Fork, and drop the batch in this process.
+
+        Ansible stores a worker that has ended until another takes its place. The variables of a host name every other
+        host: a quarter of a megabyte for each of 10,000 hosts.
         """
         _freeze_imports()
         super().start()
-        self.batch = None  # only the forked process needs it
+        self.batch = None  # only the forked process needs the batch
 
     def _run(self) -> None:
         if self.batch is None:
             super()._run()
             return
-        from proscribe_ansible.batch import observe_hosts  # the strategy's process has no need of it
+        from proscribe_ansible.batch import observe_hosts  # not needed in the strategy's process
 
         observe_hosts(self, self.batch.members, self.batch.width)
         self.give_up([member.name for member in self.batch.members])
 
     def give_up(self, names: list[str]) -> None:
-        """Have the strategy's process ask these hosts the ordinary way, unless it has a result of theirs. This comes
-        there after all results that were sent before.
+        """Have the strategy's process fork workers for these hosts, unless it has their results.
+
+        This message arrives after all results that were sent before.
         """
         if self.batch is not None:
             self._final_q.send_display(GIVEN_UP_METHOD, self.batch.number, names)
 
     def answered(self, wire: Any, answers: HostAnswers) -> None:
-        """Give the strategy's process the results of hosts, which are as one that was sent but for their answers."""
+        """Send the strategy's process the answers of hosts whose results differ from `wire` only in the answer."""
         if self.batch is not None:
             self._final_q.send_display(ANSWERED_METHOD, self.batch.number, wire, answers)
 
 
 @functools.cache
 def _freeze_imports() -> None:
-    """Once: what was imported is never garbage, so no process has to look through it again. To count what is frozen
-    takes longer than the fork.
+    """Exclude all imported objects from the garbage collection, once per process: they are never garbage.
+
+    Counting the frozen objects would take longer than the fork.
     """
     gc.freeze()
 
 
 def install_gathering() -> None:
-    """Have the strategies of this process gather hosts, where that can be."""
+    """Have the strategies of this process gather hosts, where that is possible."""
     if os.environ.get(SWEEP_VARIABLE) == "off" or strategies.WorkerProcess is not WorkerProcess:
         return
     objects: dict[str, object] = {
@@ -156,14 +159,14 @@ def install_gathering() -> None:
 
 
 def _has_used_names(kind: str, checked_object: Any) -> bool:
-    """Whether an object has all that is used of its kind. The first one is checked, which shows the release."""
+    """Return whether an object has all used names of its kind. The first object is checked, and decides for all."""
     if kind not in _checked_kinds:
         _checked_kinds[kind] = has_all_names(SWEEP, {kind: checked_object})
     return _checked_kinds[kind]
 
 
 def _can_gather(strategy: Any) -> bool:
-    """Whether a strategy has, and all that was seen until now, what is used of it."""
+    """Return whether a strategy, and all objects checked so far, have the used names."""
     return (
         all(_checked_kinds.values())
         and _has_used_names("StrategyBase()", strategy)
@@ -173,14 +176,14 @@ def _can_gather(strategy: Any) -> bool:
 
 def _queue_task(self: Any, host: Any, task: Any, task_vars: Variables, play_context: Any) -> None:
     member = TaskMember(host, task, task_vars, play_context)
-    # A worker and a result were checked before, as a rule those of the task that compiles the plans.
+    # A worker and a result have been checked by then, usually those of the task that compiles the plans.
     ready = _can_gather(self) and _checked_kinds.keys() >= {"WorkerProcess()", "TaskResult()"}
     if not (ready and _has_used_names("Task()", task) and can_observe_together(self, member)):
         _ansible_methods["_queue_task"](self, *member)
         return
     gathering = _gatherings.setdefault(self, _GatheredHosts())
     gathering.members.append(member)
-    self._pending_results += 1  # else the strategy would not wait
+    self._pending_results += 1  # otherwise the strategy would not wait
     if len(gathering.members) >= MAX_BATCH_HOSTS:
         _start_batch(self, gathering)
 
@@ -191,7 +194,7 @@ def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
     results = []
     if gathering := _gatherings.get(self):
         _start_batch(self, gathering)
-    # Ansible looks for results a thousand times a second, and copies a table of all hosts each time.
+    # Ansible's own loop checks a thousand times a second, and copies a table of all hosts each time.
     waits = _is_waiting_for_ours(self)
     while waits and not self._tqm._terminated:
         _news_event.clear()
@@ -208,20 +211,20 @@ def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
 
 
 def _is_waiting_for_ours(strategy: Any) -> bool:
-    """Whether the task that is run now, which is one at a time, is one of these."""
+    """Return whether the current task, of which a strategy has one at a time, is an action of the project."""
     queued = next(iter(strategy._queued_task_cache.values()), None)
     ours = map(installation.qualify_name, ("compile_plans", "compliance_state", "rollout"))
     return strategy._pending_results > 0 and queued is not None and queued["task"].action in ours
 
 
 def _take_given_up(number: int, names: list[str]) -> None:
-    """Take hosts that a batch has given up; Ansible's thread for results calls it."""
+    """Store the hosts that a batch has given up. Called by Ansible's thread for results."""
     _given_up_hosts.append((number, names))
     _news_event.set()
 
 
 def _take_answers(number: int, wire: Any, answers: HostAnswers) -> None:
-    """Take the results of hosts that are as one that was sent; Ansible's thread for results calls it."""
+    """Make the results of hosts from a sent result and their answers. Called by Ansible's thread for results."""
     strategy: Any = _strategies[number]
     waiting = _gatherings[strategy].waiting
     hosts = {name: waiting[name][1].host for name, _ in answers if waiting.get(name, (None,))[0] == number}
@@ -229,9 +232,10 @@ def _take_answers(number: int, wire: Any, answers: HostAnswers) -> None:
         return
     try:
         rehydrate = next(getattr(strategy, name) for name in REHYDRATE_METHODS if hasattr(strategy, name))
-        model = rehydrate(replace(wire, host_name=next(iter(hosts))))  # of the one that was sent, no more is known
+        # the original host of the message is unknown here
+        model = rehydrate(replace(wire, host_name=next(iter(hosts))))
         results = [_copy_result(model, hosts[name], answer) for name, answer in answers if name in hosts]
-    except Exception as error:  # whatever it was, the ordinary way may be free of it
+    except Exception as error:  # the separate workers may not have this error
         Display().warning(f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}")
         _take_given_up(number, list(hosts))
         return
@@ -241,10 +245,10 @@ def _take_answers(number: int, wire: Any, answers: HostAnswers) -> None:
 
 
 def _copy_result(model: Any, host: Any, answer: Mapping[str, object]) -> Any:
-    """A result as the `model`, of another host with another answer."""
+    """Copy the result `model` for another host with another answer."""
     if not hasattr(model, "utr"):
         return type(model)(host, model.task, {**model._return_data, **answer}, model.task_fields)
-    unified = model.utr  # since ansible-core 2.21: with the variables that the task registers
+    unified = model.utr  # since ansible-core 2.21, with the variables that the task registers
     registered = {
         variable: {**registered_value, **answer}
         for variable, registered_value in (unified.registered_values or {}).items()
@@ -257,8 +261,8 @@ def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any)
     if not _can_gather(self):
         return _ansible_methods["_process_pending_results"](self, iterator, *args, **named)
     if not (self._results or _given_up_hosts):
-        return []  # Ansible would copy a table of all hosts, which for each of them is much
-    given_up = list(_given_up_hosts)  # as of now: what comes together with the last results is for the next time
+        return []  # Ansible would copy a table of all hosts, which is large
+    given_up = list(_given_up_hosts)  # copied now: entries that arrive with the last results wait for the next call
     results = _ansible_methods["_process_pending_results"](self, iterator, *args, **named)
     gathering = _gatherings.get(self)
     waiting = {} if gathering is None else gathering.waiting
@@ -267,7 +271,7 @@ def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any)
         waiting.pop(str(result.host.name), None)
     for number, names in given_up if not self._results else ():
         _given_up_hosts.remove((number, names))
-        # A batch of an earlier task says nothing of this one's hosts.
+        # A batch of an earlier task says nothing about the hosts of this task.
         for name in [name for name in names if waiting.get(name, (None,))[0] == number]:
             self._pending_results -= 1
             with _suppress_start_event(self._tqm):
@@ -277,7 +281,7 @@ def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any)
 
 @contextlib.contextmanager
 def _suppress_start_event(manager: Any) -> Iterator[None]:
-    """Callbacks know of a host already that its task has started."""
+    """Suppress the start event of a host whose task has started before, which callbacks know."""
     send = manager.send_callback
 
     def send_quietly(name: str, *args: Any, **named: Any) -> None:
@@ -292,7 +296,7 @@ def _suppress_start_event(manager: Any) -> Iterator[None]:
 
 
 def _start_batch(strategy: Any, gathering: _GatheredHosts) -> None:
-    """Start the worker of the hosts that were gathered."""
+    """Start the worker of the gathered hosts."""
     members, gathering.members = gathering.members, []
     if not members:
         return
@@ -306,7 +310,7 @@ def _start_batch(strategy: Any, gathering: _GatheredHosts) -> None:
         _strategies[batch.number] = strategy
         gathering.waiting.update({member.name: (batch.number, member) for member in members})
         for member in other_members:
-            # What Ansible's own method does for a host, but for its worker.
+            # As Ansible's own method, but without a worker.
             strategy._queued_task_cache[(member.name, member.task._uuid)] = {
                 "host": member.host,
                 "task": member.task,
@@ -319,10 +323,10 @@ def _start_batch(strategy: Any, gathering: _GatheredHosts) -> None:
 
 
 def _list_running_workers() -> list[WorkerProcess]:
-    """The workers of batches that have not ended."""
+    """Return the workers of batches that still run."""
 
     def is_running(process: WorkerProcess) -> bool:
-        with contextlib.suppress(ValueError):  # it was closed, which Ansible does with one that has ended
+        with contextlib.suppress(ValueError):  # Ansible has closed it after its end
             return bool(process.is_alive())
         return False
 

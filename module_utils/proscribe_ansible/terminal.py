@@ -1,4 +1,4 @@
-"""What the report prints, beside what the screen of the run (Ansible's stdout callback) does."""
+"""The terminal output of the report, beside that of Ansible's stdout callback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from proscribe.controller.report.text.layout import fit_warning as in_lines
 from proscribe.controller.report.text.wording import ANSIBLE_PREFIXES, clean_text
 
 STDOUT_CALLBACK = "proscribe_stdout"
-# Screens that are one document for a program; what is printed beside it goes to stderr.
+# Stdout callbacks whose output is a document for a program. Other output goes to stderr.
 DOCUMENT_CALLBACKS = ("json", "jsonl")
 
 
@@ -31,29 +31,29 @@ class RunTerminal:
         self.display = Display()
 
     def can_rewrite_line(self) -> bool:
-        """Whether a line on the terminal can be rewritten: nothing else prints between, and somebody is looking."""
+        """Return whether a line on the terminal can be rewritten: a person watches, and no other code prints."""
         ours = C.DEFAULT_STDOUT_CALLBACK == STDOUT_CALLBACK and self.display.verbosity == 0
         return ours and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
     def show_progress(self, text: str) -> None:
-        """Print a line that says how far the run is, if there is one now."""
+        """Print a line with the progress of the run; nothing for an empty text."""
         if text:
             self.show_text(ProgressLine.register_text(text), screen_only=text.endswith("\r"), newline=False)
             sys.stdout.flush()
 
     def remove_progress_line(self) -> None:
-        """Take away the line that says how far the run is."""
+        """Remove the line with the progress of the run."""
         self.display.display(ProgressLine.remove_line(), screen_only=True, newline=False)
 
     def show_text(self, text: str, **options: Any) -> None:
-        """Print beside what the screen of the run prints."""
+        """Print a text beside the output of the stdout callback."""
         document = C.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] in DOCUMENT_CALLBACKS
         self.display.display(text, stderr=document, **options)
 
     def print_rendered(self, render: Callable[[TerminalScreen], str]) -> None:
-        """Print what `render` makes for the screen; a log file gets it without colours."""
+        """Print the result of `render` for the screen; a log file gets it without colours."""
         interactive = sys.stdout.isatty()
-        # What is piped or kept in a file has no screen to fit.
+        # Output to a pipe or a file has no screen to fit.
         width, lines = get_screen_width(), shutil.get_terminal_size().lines if interactive else sys.maxsize
         colours = interactive and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
         here = get_working_directory(os.environ)
@@ -62,7 +62,7 @@ class RunTerminal:
             self.display.display(render(TerminalScreen(width, lines, False, here)), log_only=True)
 
     def give_answer(self, text: str) -> None:
-        """Give the launcher an answer for machines, on a descriptor with nothing else on it; else it is printed."""
+        """Write an answer for machines to a descriptor of the launcher, without any other output; else print it."""
         descriptor = os.environ.get("PROSCRIBE_ANSWER_FD", "")
         if descriptor.isdigit():
             with open(int(descriptor), "w", encoding="utf-8", closefd=False) as stream:
@@ -75,7 +75,7 @@ class RunTerminal:
         self.display.warning(in_lines(clean_text(text)))
 
     def show_policy_mistake(self, text: str) -> None:
-        """Print a mistake in the policy, unless our own screen did where it happened."""
+        """Print a mistake in the policy, unless the project's stdout callback has printed it."""
         if C.DEFAULT_STDOUT_CALLBACK != STDOUT_CALLBACK:
             lines = [clean_text(line) for line in ANSIBLE_PREFIXES.sub("", text).splitlines()]
             self.display.display("\n".join(lines), color=C.COLOR_ERROR)
@@ -87,5 +87,5 @@ class RunTerminal:
             self.show_text(fit_lines(f"\n{message}", get_screen_width()))
 
     def show_conclusion(self, text: str) -> None:
-        """Print why the run does not end well."""
+        """Print the reason that the run ends with a failure."""
         self.show_text(fit_lines(f"\n{text}", get_screen_width()), color=C.COLOR_ERROR)

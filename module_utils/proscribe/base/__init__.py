@@ -1,1 +1,1 @@
-"""What knows nothing of the project: durations, moments, hashing, text. On both sides; Python 3.9."""
+"""Helpers that know nothing of the project: durations, times, hashes, text. For both sides; Python 3.9."""

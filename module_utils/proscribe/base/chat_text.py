@@ -1,7 +1,8 @@
-"""Text in a chat: no service obeys anything in it, whichever it is.
+"""Escaping for chat messages: after it no chat service interprets any part of a text.
 
-Slack and Google Chat obey `<...>`, Mattermost and Discord `@name` and Markdown, Teams Markdown and some HTML. Each
-makes a link of an address, and shows what it leads to. A character that begins any of this is shown as its wide form.
+Slack and Google Chat interpret `<...>`. Mattermost and Discord interpret `@name` and Markdown. Teams interprets
+Markdown and some HTML. Each of them makes a link of an address and shows a preview of its target. So each character
+that begins such markup is replaced by its fullwidth form.
 """
 
 from __future__ import annotations
@@ -11,26 +12,26 @@ from typing import Iterable, Mapping
 
 HOSTS_HEADING = "Hosts and their users report:"
 OUTPUT_HEADING = "The run printed, also names of others:"
-MAX_LINE_LENGTH = 400  # characters of a line in a block
+MAX_LINE_LENGTH = 400  # characters of a line in a quoted block
 _MARKUP_PATTERN = re.compile(r"[<>`]|&(?=[#\w])|@(?=\w)|\](?=[(\[:])|:(?=//)|(?<=\*)\*|(?<=~)~|(?<=\|)\|")
 _WEB_NAME_PATTERN = re.compile(
     r"(?<=\b[wW]{3})\."
-)  # of which a chat makes a link, and hosts and restricted sites have some
-_WIDE_OFFSET = 0xFEE0  # from an ASCII character to its wide form
+)  # a chat makes a link of such a name, and names of hosts and restricted sites contain some
+_WIDE_OFFSET = 0xFEE0  # from an ASCII character to its fullwidth form
 
 
 def escape_chat_text(text: str) -> str:
-    """Return a text in which a chat obeys nothing."""
+    """Escape a text so that no chat service interprets any part of it."""
     return _WEB_NAME_PATTERN.sub(_widen_character, _MARKUP_PATTERN.sub(_widen_character, text))
 
 
 def make_quoted_block(heading: str, lines: Iterable[str]) -> str:
-    """Return lines of others as a block of their own, below a heading that says whose they are."""
+    """Quote lines from other people in a block, below a heading that names their source."""
     return "\n".join([heading, "```", *(escape_chat_text(line[:MAX_LINE_LENGTH]) for line in lines), "```"])
 
 
 def escape_json_texts(document: object) -> object:
-    """Return a value of JSON for machines with each text in it escaped; names of hosts stay as they are."""
+    """Escape each text of a JSON value for machines. Names of hosts stay as they are."""
     if isinstance(document, str):
         return _MARKUP_PATTERN.sub(_widen_character, document)
     if isinstance(document, Mapping):

@@ -1,20 +1,20 @@
-"""Lengths of time as people write and read them: `12h`, `30d`, `2w`; `5 minutes`, `30 days`."""
+"""Durations and times as text: `12h`, `30d`, `2w`; `5 minutes`, `30 days`; `2026-11-25T08:00:00Z`."""
 
 from __future__ import annotations
 
 import datetime
 import re
 
-# The units, longest first: what a letter stands for, and its length in seconds.
+# The units, longest first: the letter, its name and its length in seconds.
 UNITS = {"w": ("week", 7 * 86400), "d": ("day", 86400), "h": ("hour", 3600), "m": ("minute", 60)}
 DURATION_GRAMMAR = "a length of time such as 12h, 30d or 2w (m minutes, h hours, d days, w weeks)"
 
-# Longer is a slip of the finger, and would not fit a date.
+# A longer duration is a typing error, and no date could hold it.
 MAX_DURATION_SECONDS = 100 * 366 * 86400
 
 
 def parse_duration(text: str) -> int:
-    """How many seconds `text` is. Raises ValueError, with the grammar, for anything that is no length of time."""
+    """Return the seconds of a duration such as `12h`. Raises ValueError, with the grammar, for any other text."""
     match = re.fullmatch(r"([0-9]{1,9})([wdhm])", text)
     length = int(match[1]) * UNITS[match[2]][1] if match else 0
     if not 0 < length <= MAX_DURATION_SECONDS:
@@ -23,7 +23,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(seconds: float) -> str:
-    """A length of time in its greatest unit, floored: `3 days`, `1 hour`; `less than a minute`."""
+    """Format seconds in the greatest unit, rounded down: `3 days`, `1 hour`; `less than a minute`."""
     for name, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
             count = int(seconds // length)
@@ -32,12 +32,12 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_moment(text: str) -> datetime.datetime:
-    """A time of ours (2026-11-25T08:00:00Z) as a time of Python's. Raises ValueError for any other spelling."""
+    """Parse a UTC time such as `2026-11-25T08:00:00Z`. Raises ValueError for any other spelling."""
     return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
 
 
 def format_moment(moment: datetime.datetime) -> str:
-    """A time of Python's, which has a zone, in our spelling: UTC, to the second, so that texts sort as times do."""
+    """Format a datetime with a zone as UTC, to the second, so that texts sort as times do."""
     return f"{moment.astimezone(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -1,11 +1,13 @@
-"""Distance between two words in typing mistakes."""
+"""Distance between two words, counted in typing mistakes."""
 
 from __future__ import annotations
 
 
 def count_edits(first: str, second: str, limit: int) -> int:
-    """Return how many letters to insert, delete, replace or swap with their neighbour make one word of the other. More
-    than `limit` is returned as most + 1.
+    """Count the typing mistakes that turn one word into the other.
+
+    A mistake inserts, deletes or replaces a letter, or swaps it with its neighbour. A count above `limit` is returned
+    as `limit + 1`.
     """
     if abs(len(first) - len(second)) > limit:
         return limit + 1

@@ -1,7 +1,7 @@
-"""ELF files by their content: whether one is a program, where its sections are, and what Go says of how it was built.
+"""ELF files judged by their content: programs, their sections, and the build information of Go.
 
-See elf(5), and for Go debug/buildinfo of its standard library. Whatever a file says of itself, a bounded part of it is
-read: tables of at most some hundred entries, texts of at most some kilobytes.
+Sources: elf(5); for Go, debug/buildinfo of its standard library. Only a bounded part of a file is read, whatever the
+file declares: tables of some hundred entries, texts of some kilobytes.
 """
 
 from __future__ import annotations
@@ -11,32 +11,33 @@ from typing import Callable, Iterable, Mapping, Sequence
 
 from .tuples import NamedTuple
 
-ReadContent = Callable[[int, int], bytes]  # offset and size: the bytes that a file has there, fewer or none at its end
+# takes offset and size; returns the bytes there, fewer or none at the end of the file
+ReadContent = Callable[[int, int], bytes]
 
-HEADER_BYTES = 64  # bytes of a header
-MAX_TABLE_ENTRIES = 512  # sections or segments; large programs have fifty
-MAX_NAMES_BYTES = 64 * 1024  # bytes of their names
-MAX_TEXT_BYTES = 16 * 1024  # bytes of a text that is read
+HEADER_BYTES = 64  # bytes of the file header
+MAX_TABLE_ENTRIES = 512  # sections or segments; large programs have some fifty
+MAX_NAMES_BYTES = 64 * 1024  # bytes of the names of sections
+MAX_TEXT_BYTES = 16 * 1024  # bytes of a text
 GO_BUILD_MARK = b"\xff Go buildinf:"
-FIXED_PROGRAM, MOVABLE_PROGRAM = 2, 3  # a program at a fixed address, and one (or a library) at any
+FIXED_PROGRAM, MOVABLE_PROGRAM = 2, 3  # a program at a fixed address; a program or a library at any address
 _INTERPRETER_SEGMENT = 3  # the kind of segment that names the dynamic loader
 _WRITABLE_FLAG = 2
 
 
 class ElfFile(NamedTuple):
-    """What matters of an ELF file."""
+    """The fields of an ELF file that the project uses."""
 
     byte_order: str  # "<" or ">", for struct
-    is_64_bit: bool  # 64 bits
-    sections: Mapping[str, tuple[int, int]]  # offset and size by name
-    segments: Sequence[tuple[int, int, int, bool]]  # offset, address, size in the file, whether it is writable
-    end: int  # of all that belongs to it: an AppImage has its archive there
+    is_64_bit: bool
+    sections: Mapping[str, tuple[int, int]]  # offset and size, by name
+    segments: Sequence[tuple[int, int, int, bool]]  # offset, address, size in the file, and whether it is writable
+    end: int  # the end of all its tables and sections; an AppImage has its archive there
     kind: int = MOVABLE_PROGRAM
     has_interpreter: bool = False  # the kernel starts it with a dynamic loader
 
 
 def is_elf(head: bytes) -> bool:
-    """Whether what begins so is a program or a library that Linux would load."""
+    """Return whether a file with this beginning is a program or library that Linux would load."""
     if len(head) < 20 or head[:4] != b"\x7fELF" or head[4] not in (1, 2) or head[5] not in (1, 2) or head[6] != 1:
         return False
     kind, machine = struct.unpack_from("<>"[head[5] - 1] + "HH", head, 16)
@@ -44,7 +45,7 @@ def is_elf(head: bytes) -> bool:
 
 
 def read_elf(read_content: ReadContent) -> ElfFile | None:
-    """The tables of an ELF file; None for one that is none, or has none that can be."""
+    """Return the tables of an ELF file; None for another file, and for tables that cannot be read."""
     head = read_content(0, HEADER_BYTES)
     if not is_elf(head):
         return None
@@ -72,7 +73,8 @@ def read_elf(read_content: ReadContent) -> ElfFile | None:
         for entry in reversed(entries)
         if entry[0] < len(names)
     }
-    # The table of the sections is last in the files that AppImages begin with, as its own runtime works it out too.
+    # In the program at the start of an AppImage the section table is last. AppImage's own runtime computes this end,
+    # too.
     end = max([sections + sizes[2] * sizes[3], *(entry[4] + entry[5] for entry in entries if entry[1] not in (0, 8))])
     return ElfFile(byte_order, is_64_bit, sections_by_name, segments, end, kind, has_interpreter)
 
@@ -93,7 +95,7 @@ def _parse_segment(entry: bytes, byte_order: str, is_64_bit: bool) -> tuple[int,
 
 
 def read_section_text(read_content: ReadContent, elf: ElfFile, section: str) -> str:
-    """The text in a section, up to its first zero byte; "" if there is none."""
+    """Return the text of a section up to its first zero byte; "" without that section."""
     offset, size = elf.sections.get(section, (0, 0))
     return (
         read_content(offset, min(size, MAX_TEXT_BYTES)).partition(b"\0")[0].decode("utf-8", "replace") if size else ""
@@ -101,18 +103,18 @@ def read_section_text(read_content: ReadContent, elf: ElfFile, section: str) -> 
 
 
 def read_go_package(read_content: ReadContent, elf: ElfFile) -> str:
-    """The import path of the package that a Go program was built from; "" if it is none, or does not tell."""
+    """Return the import path of the package of a Go program; "" for another program, and where it is unknown."""
     data = _find_build_info(read_content, elf)
     if len(data) < 32:
         return ""
-    if data[15] & 2:  # since Go 1.18 both texts follow, each after its length
+    if data[15] & 2:  # since Go 1.18 both texts follow here, each after its length
         version, remainder = _split_counted_text(data[32:])
         module = _split_counted_text(remainder)[0] if version.startswith((b"go", b"devel")) else b""
     else:
         module = _read_pointed_text(read_content, elf, data)
     if len(module) < 33:
         return ""
-    # Between two marks of sixteen bytes stand lines `path\t...`, `mod\t...`, `dep\t...`.
+    # Lines `path\t...`, `mod\t...`, `dep\t...` stand between two marks of sixteen bytes.
     for line in module[16:-16].split(b"\n"):
         key, _, path_field = line.partition(b"\t")
         if key == b"path":
@@ -121,14 +123,15 @@ def read_go_package(read_content: ReadContent, elf: ElfFile) -> str:
 
 
 def is_built_from(package: str, modules: Iterable[str]) -> bool:
-    """Return whether a package is one of some Go modules, or below one."""
+    """Return whether a package is one of these Go modules, or lies below one of them."""
     return bool(package) and any(f"{package}/".startswith(f"{module}/") for module in modules)
 
 
 def may_start_programs(elf: ElfFile, package: str) -> bool:
     """Return whether a program may be a dynamic loader, or an emulator without one.
 
-    Such a program can lie at any address, and needs no loader itself.
+    Such a program can lie at any address and needs no loader itself. `package` is its Go package; a Go program is
+    neither.
     """
     return elf.kind == MOVABLE_PROGRAM and not elf.has_interpreter and not package
 
@@ -139,7 +142,7 @@ def _find_build_info(read_content: ReadContent, elf: ElfFile) -> bytes:
         data = read_content(offset, min(size, MAX_TEXT_BYTES))
         if data.startswith(GO_BUILD_MARK):
             return data
-    for offset, _, size, writable in elf.segments:  # one whose sections were taken away
+    for offset, _, size, writable in elf.segments:  # for a program that was stripped of its sections
         if writable:
             data = read_content(offset, min(size, MAX_NAMES_BYTES))
             at = data.find(GO_BUILD_MARK)
@@ -149,7 +152,10 @@ def _find_build_info(read_content: ReadContent, elf: ElfFile) -> bytes:
 
 
 def _split_counted_text(data: bytes) -> tuple[bytes, bytes]:
-    """A text after its length, seven bits in a byte, and what follows it; two empty ones where it is cut short."""
+    """Split a text from the data after it. Before the text is its length, seven bits in a byte.
+
+    Returns two empty texts where the length is cut short.
+    """
     length = shift = 0
     for at, byte in enumerate(data[:5]):
         length |= (byte & 0x7F) << shift
@@ -161,7 +167,7 @@ def _split_counted_text(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _read_pointed_text(read_content: ReadContent, elf: ElfFile, data: bytes) -> bytes:
-    """Before Go 1.18: the address of the address of a text, and beside that its length."""
+    """Read a text as Go before 1.18 stores it: the address of a header with its address and its length."""
     width = data[14]
     if width not in (4, 8):
         return b""
@@ -174,7 +180,7 @@ def _read_pointed_text(read_content: ReadContent, elf: ElfFile, data: bytes) -> 
 
 
 def _read_memory(read_content: ReadContent, elf: ElfFile, address: int, size: int) -> bytes:
-    """What a program has at an address of its memory."""
+    """Return the bytes that a program has at an address of its memory."""
     for offset, begin, length, _ in elf.segments:
         if begin <= address < begin + length:
             return read_content(offset + address - begin, min(size, begin + length - address))

@@ -1,15 +1,16 @@
-"""Names in any script as they are compared: two that a reader cannot distinguish are the same."""
+"""Comparison of names in any script: names that a reader cannot distinguish are equal."""
 
 from __future__ import annotations
 
 
 def fold_name(name: str) -> str:
-    """A name without the differences of case, width and composition: Unicode's NFKC, and its case folding.
+    """Fold the differences of case, width and composition in a name: Unicode's NFKC, and its case folding.
 
-    Takes as long as the name is, but for marks upon marks: cut what comes from strangers before.
+    The time grows with the length of the name; only stacked combining marks take more. Shorten names from strangers
+    first.
     """
     if name.isascii():
         return name.lower()
-    import unicodedata  # only who meets such a name pays for it
+    import unicodedata  # loaded only for a name that needs it
 
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

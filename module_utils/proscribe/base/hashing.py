@@ -1,10 +1,11 @@
-"""SHA-256 without OpenSSL, which takes a host longer to load than all that is hashed there. The standard library does
-the same in random.py.
+"""SHA-256 without OpenSSL, which takes a host longer to load than all its hashing takes.
+
+The random.py of the standard library does the same.
 """
 
 from __future__ import annotations
 
-MYPY = False  # which mypy takes for true
+MYPY = False  # mypy takes it for true
 if MYPY:
     from hashlib import sha256 as sha256
 if not MYPY:
@@ -17,4 +18,4 @@ if not MYPY:
                 continue
         raise ImportError(names)
 
-    sha256 = _find_sha256(("_sha2", "_sha256", "hashlib"))  # since Python 3.12, before it, and where neither is built
+    sha256 = _find_sha256(("_sha2", "_sha256", "hashlib"))  # since Python 3.12; before 3.12; where neither is built

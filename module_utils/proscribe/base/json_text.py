@@ -1,15 +1,16 @@
-"""JSON on a host, where the module json is loaded only for what needs it: with the regular expressions that it loads in
-its turn, it is a tenth of what an observation costs.
+"""JSON on a host, without loading the module json where that is possible.
+
+The module json loads the regular expressions. Together they are a tenth of the time of an observation.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-MIN_ITEMS_FOR_MODULE = 1000  # items, which the module writes faster, with what it costs to load it
+MIN_ITEMS_FOR_MODULE = 1000  # items of a value that the module json writes faster, the time to load it included
 BLANKS = " \t\n\r"
 
-# The options of `json.loads` where none is given; attributes that only C code asks for.
+# The default options of `json.loads`. Only C code reads these attributes.
 _SCANNER_OPTIONS: Any = type(
     "Options",
     (),
@@ -25,7 +26,7 @@ _SCANNER_OPTIONS: Any = type(
 
 _scan_json: Any = None
 _quote_text: Any = None
-try:  # what the module json is made of, in every Python that hosts have
+try:  # the C part of the module json, in every Python that hosts have
     import _json
 
     _scan_json, _quote_text = _json.make_scanner(_SCANNER_OPTIONS), _json.encode_basestring_ascii
@@ -34,7 +35,7 @@ except ImportError:
 
 
 def parse_json(text: str | bytes, **options: Any) -> Any:
-    """What `json.loads` makes of a text. Raises ValueError."""
+    """Parse a JSON text as `json.loads` does. Raises ValueError."""
     if _scan_json and not options:
         try:
             stripped_text = (text if isinstance(text, str) else str(text, "utf-8", "surrogatepass")).strip(BLANKS)
@@ -42,21 +43,21 @@ def parse_json(text: str | bytes, **options: Any) -> Any:
             if end == len(stripped_text):
                 return document
         except (ValueError, StopIteration):
-            pass  # the module says what is wrong with it, and knows other encodings
+            pass  # the module json has a message for the error, and reads other encodings
     import json
 
     return json.loads(text, **options)
 
 
 def dump_json(document: Any, **options: Any) -> str:
-    """What `json.dumps` makes of a value."""
+    """Format a value as `json.dumps` does."""
     import json
 
     return json.dumps(document, **options)
 
 
 def format_json(document: Any) -> str:
-    """As `dump_json`, which is asked only for what is not plain: nearly all that is said is."""
+    """Format a value as `dump_json` does, which is called only for values that are not plain. Few are not."""
     kind = type(document)
     if kind is str and _quote_text:
         return str(_quote_text(document))

@@ -1,14 +1,14 @@
-"""`TypedDict` as `typing` has it, without its cost at each start: `typing` compiles the annotation of every key."""
+"""`TypedDict` without the cost of `typing` at each start: `typing` compiles the annotation of every key."""
 
 from __future__ import annotations
 
-MYPY = False  # which mypy takes for true
+MYPY = False  # mypy takes it for true
 if MYPY:
     from typing import TypedDict as TypedDict
 if not MYPY:
 
     class TypedDict(dict):
-        """A mapping whose keys have names."""
+        """A mapping whose keys have declared types."""
 
         def __init_subclass__(cls, total=True):
             cls.__total__ = total

@@ -1,6 +1,6 @@
-"""Moments as hosts write them, and plans: `2026-11-27T03:00:00Z`, UTC, to the second; they sort as texts.
+"""Times in the spelling of plans and hosts: `2026-11-27T03:00:00Z`, UTC, to the second. They sort as texts.
 
-The standard library's parsers take longer to load than an observation may take.
+Loading the parsers of the standard library takes longer than an observation may take.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ MAX_MOMENT_SECONDS = 253402300799  # the last second of the year 9999
 
 
 def format_timestamp(seconds: float) -> str:
-    """A moment as text, of the seconds since 1970."""
+    """Format the seconds since 1970 as a time such as `2026-11-27T03:00:00Z`."""
     return time.strftime(MOMENT_FORMAT, time.gmtime(min(max(seconds, 0), MAX_MOMENT_SECONDS)))
 
 
 def is_timestamp(text: object) -> bool:
-    """Whether a value is a moment as text."""
+    """Return whether a value is such a text."""
     try:
         parse_timestamp(text)
     except ValueError:
@@ -27,7 +27,7 @@ def is_timestamp(text: object) -> bool:
 
 
 def parse_timestamp(text: object) -> int:
-    """The seconds since 1970 of a moment as text. Raises ValueError for anything else."""
+    """Return the seconds since 1970 of a time. Raises ValueError for anything else."""
     if type(text) is not str or len(text) != len(MOMENT_SHAPE) or not text.isascii():
         raise ValueError("no moment: it is not of the form 2026-11-27T03:00:00Z")
     if any(
@@ -38,15 +38,13 @@ def parse_timestamp(text: object) -> int:
     year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
     hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:19])
     total = _count_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
-    if (
-        format_timestamp(total) != text
-    ):  # the 31st of a month that has 30 days, the 13th month, 24:00, a year before 1970
+    if format_timestamp(total) != text:  # the 31st of a month with 30 days, a 13th month, 24:00, a year before 1970
         raise ValueError("no moment: there is no such time")
     return total
 
 
 def _count_days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01, in a calendar whose years begin in March, so that the leap day is the last one."""
+    """Count the days since 1970-01-01, in years that begin in March, so that the leap day comes last."""
     year -= month <= 2
     day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
     return year * 365 + year // 4 - year // 100 + year // 400 + day_of_year - 719468

@@ -1,7 +1,7 @@
-"""What lets others change a file: its owner, its mode, its ACL; and every part of a path that leads to it.
+"""Write access of other accounts to a file: by its owner, its mode or its ACL; and the steps of the path to it.
 
-One answer for all who ask, each of whom forgives something else. Hosts get no more than this; who the others are, the
-controller says (ownership.py).
+Each caller trusts other accounts, so `trusted_uids` are an argument. This module is all that hosts get. The controller
+names the other accounts (ownership.py).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Collection, Iterator
 from .tuples import NamedTuple
 
 BY_OWNER, BY_EVERYBODY, BY_GROUP, BY_ACL = "its owner", "everybody", "a group", "an ACL"
-# The tags of an ACL's entries, as the kernel has them (linux/posix_acl.h).
+# The tags of the entries of an ACL in the kernel (linux/posix_acl.h).
 ACL_USER, ACL_OWNING_GROUP, ACL_NAMED_GROUP, ACL_MASK = 0x02, 0x04, 0x08, 0x10
 ACL_ATTRIBUTE = "system.posix_acl_access"
-MAX_LINKS = 40  # on the way to one file, as in path_resolution(7)
+MAX_LINKS = 40  # links in one path, as in path_resolution(7)
 
 
 def find_write_right(
@@ -27,12 +27,16 @@ def find_write_right(
     acl: bytes = b"",
     is_passed: bool = False,
 ) -> str:
-    """What lets others than `trusted_uids` change what was seen: BY_OWNER, BY_EVERYBODY, BY_GROUP, BY_ACL; "" for nothing.
+    """Return the right by which accounts other than `trusted_uids` can change a file; "" for none.
 
-    `trusted_gids` may write, too. With an ACL the group's bits of the mode are its mask (acl(5)): they show whatever it lets
-    anybody do. So the ACL itself matters only where those bits are forgiven. `is_passed` is for a directory that only
-    leads to a file: in a sticky one nobody can replace what is another's. The mode of a link says that everybody can
-    change it: whoever follows links has other rules for them.
+    It is BY_OWNER, BY_EVERYBODY, BY_GROUP or BY_ACL. The groups `trusted_gids` may write, too.
+
+    With an ACL the group bits of the mode are its mask (acl(5)): they show every right that it gives to anybody. So the
+    ACL itself matters only where those bits are trusted.
+
+    `is_passed` is for a directory that only leads to a file: in a sticky directory only the owner can replace an entry.
+
+    The mode of a link says that everybody can change it. Callers that follow links have other rules for links.
     """
     if status.st_uid not in trusted_uids:
         return BY_OWNER
@@ -46,14 +50,15 @@ def find_write_right(
 
 
 def describe_rights(status: os.stat_result) -> str:
-    """Whose something is, and its mode, as findings say it: without asking anybody for names."""
+    """Describe owner and mode as findings do, without a lookup of names."""
     return f"uid {status.st_uid}, mode {stat.S_IMODE(status.st_mode):o}"
 
 
 def list_acl_rights(acl: bytes, tags: Collection[int]) -> list[int]:
-    """What the entries of an ACL that have one of some tags let somebody do, as in a mode. `acl` is as the kernel has
-    it: the number of a version, and eight bytes for each entry. No entry but the owner's and that for all others has
-    more rights than the mask.
+    """List the rights, as in a mode, of the entries of an ACL that have one of these tags.
+
+    `acl` is in the form of the kernel: the number of a version, then eight bytes for each entry. The mask limits all
+    entries but those of the owner and of all others.
     """
     entries = [(int.from_bytes(acl[at : at + 2], "little"), acl[at + 2]) for at in range(4, len(acl) - 7, 8)]
     mask = next((rights for tag, rights in entries if tag == ACL_MASK), 0o7)
@@ -61,7 +66,7 @@ def list_acl_rights(acl: bytes, tags: Collection[int]) -> list[int]:
 
 
 def read_acl(path: str | os.PathLike[str] | int) -> bytes:
-    """The ACL of a path or an open file; b"" where only its mode counts. A link at the path is itself."""
+    """Return the ACL of a path or an open file; b"" where only its mode counts. A link at the path is not followed."""
     if not hasattr(os, "getxattr"):  # macOS
         return b""
     try:
@@ -71,16 +76,17 @@ def read_acl(path: str | os.PathLike[str] | int) -> bytes:
 
 
 class PathStep(NamedTuple):
-    """A directory or a link on the way to a file, or the file itself."""
+    """A directory or a link on the path to a file, or the file itself."""
 
     path: str
     status: os.stat_result
-    is_last: bool  # nothing follows: it is what the path leads to
+    is_last: bool  # nothing follows: the path ends here
 
 
 def walk_path(path: str) -> Iterator[PathStep]:
-    """The way to a file from / on, which is left out itself. Links are followed. Raises OSError, of which `filename` is
-    what is not there, or the link of too many.
+    """Yield each step from the root, itself left out, to a file. Links are followed.
+
+    Raises OSError; its `filename` is the missing file, or the link that is one too many.
     """
     directory, remaining_parts, links = "", path.split("/")[::-1], 0
     while remaining_parts:

@@ -1,8 +1,8 @@
-"""Who else can change a file. What is run, or read to be run, has to be out of other people's reach.
+"""Accounts that can change a file. Nothing that root runs, or reads to run it, may be open to others.
 
-A file is in somebody's reach who owns it, or may write it by its mode or an ACL. So it is for whoever can put another
-one in its place: who reaches a directory on the way to it. In a sticky directory such as /tmp only the owner of an
-entry can replace it. Standard library only, on the controller and on hosts.
+An account reaches a file that it owns, or that it may write by mode or ACL. It also reaches a file by replacing it or
+by replacing a directory on the path. In a sticky directory such as /tmp only the owner of an entry can replace it.
+Standard library only, on the controller and on hosts.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from typing import Collection, Iterable, Iterator
 from .others import BY_GROUP, BY_OWNER, find_write_right, read_acl, walk_path
 from .tuples import NamedTuple
 
-MAX_ENTRIES = 500_000  # of one directory with all below it; a checkout with its environment has some ten thousand
+MAX_ENTRIES = 500_000  # of a directory and all below it; a checkout with its virtual environment has some ten thousand
 
 
 class ExposedFile(NamedTuple):
-    """A file that others than those who are trusted can change."""
+    """A file that accounts outside of the trusted ones can change."""
 
     path: str
     owner: str
     mode: int
-    others: str  # can change it
-    remedy: str = ""  # how to close it, as a sentence; "" for a link, and for another account's directory on the way
+    others: str  # the accounts that can change it
+    # how to close it, as a sentence; "" for a link, and for a directory of another account in the path
+    remedy: str = ""
 
     def __str__(self) -> str:
         return f"{self.path} (of {self.owner}, mode {self.mode:04o}) can be changed by {self.others}"
 
 
 def find_account_name(uid: int) -> str:
-    """The name of an account, or its number."""
+    """Return the name of an account; its number where it has no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -44,7 +45,7 @@ def find_account_name(uid: int) -> str:
 def describe_others(
     status: os.stat_result, trusted_uids: Collection[int], acl: bytes = b"", is_passed: bool = False
 ) -> str:
-    """Who can change a file, beside root and the accounts `trusted_uids`, in words; "" for nobody."""
+    """Describe the accounts, other than root and `trusted_uids`, that can change a file; "" for none."""
     right = _find_open_right(status, trusted_uids, acl, is_passed)
     return (
         find_account_name(status.st_uid)
@@ -67,8 +68,9 @@ def _find_open_right(status: os.stat_result, trusted_uids: Collection[int], acl:
 def make_closing_command(
     path: str, status: os.stat_result, trusted_uids: Collection[int], owner: int, acl: bytes = b"", option: str = ""
 ) -> str:
-    """Return the command that closes a file to others and gives it to `owner`, an account of `trusted_uids`; "" for a file
-    that is closed. `option` is one of chown and chmod.
+    """Return the command that closes a file to others and gives it to `owner`, one of `trusted_uids`.
+
+    It is "" for a file that is closed. `option` goes to chown and chmod.
     """
     commands: list[list[str]] = []
     closed_status = status
@@ -76,7 +78,7 @@ def make_closing_command(
         commands.append(["chown", option, f"{find_account_name(owner)}:", path])
         closed_status = os.stat_result((*status[:4], owner, *status[5:]))
     if _find_open_right(closed_status, trusted_uids, acl, False):
-        # Without write rights of the group's class, the mask of an ACL lets nobody write either.
+        # Without the write bit of the group, the mask of an ACL gives no write right either.
         commands.append(["chmod", option, "go-w", path])
     return " && ".join(shlex.join(filter(None, command)) for command in commands)
 
@@ -84,11 +86,11 @@ def make_closing_command(
 def _describe_remedy(
     path: str, status: os.stat_result, right: str, trusted_uids: Collection[int], is_passed: bool
 ) -> str:
-    """Return how to close a file of a run, as a sentence."""
+    """Describe, as a sentence, how to close a file of a run; "" where no command here can."""
     if stat.S_ISLNK(status.st_mode) or (right == BY_OWNER and is_passed):
         return ""
     if right == BY_OWNER and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-        # A chown here would take the file from the other place as well.
+        # A chown here would change the owner of the other hard link, too.
         return "It is a hard link, as in a clone of a local repository: clone that anew with git clone --no-hardlinks."
     option = "-R" if stat.S_ISDIR(status.st_mode) and not is_passed else ""
     owner = next(iter(trusted_uids)) if len(trusted_uids) == 1 else 0
@@ -96,8 +98,10 @@ def _describe_remedy(
 
 
 def _is_private_group(gid: int, trusted_uids: Collection[int]) -> bool:
-    """Whether a group is root's, or the private one of somebody trusted: of the same name, with nobody else in it.
-    Of other groups it cannot be said who is in them; a directory service need not list its accounts.
+    """Return whether a group is root's or the private group of a trusted account.
+
+    A private group has the name of its account and no other member. The members of other groups are unknown, because a
+    directory service need not list its accounts.
     """
     if gid == 0:
         return True
@@ -129,15 +133,16 @@ def _find_group_name(gid: int) -> str:
 
 
 def find_exposed_below(path: str, trusted_uids: Collection[int]) -> ExposedFile | None:
-    """The first thing on the way to a file, or of what is below it, that others can change. None for nothing, and for a
-    file that is not there. Links are followed, and what they lead to is checked too, but not what is below that. Raises
-    OSError for what cannot be read.
+    """Return the first file that others can change, on the path to a file or below it. None if there is none.
+
+    None is also for a missing file that others cannot create. Links are followed. The target of a link is checked, but
+    not the content below it. Raises OSError for a file that cannot be read.
     """
     return _find_exposed_in_path(path, trusted_uids) or _find_exposed_entry(path, trusted_uids)
 
 
 def _find_exposed_in_path(path: str, trusted_uids: Collection[int]) -> ExposedFile | None:
-    """The same of every directory and link on the way to a file, and of the file."""
+    """Return the first directory, link or file of a path that others can change; None if there is none."""
     exposed_file = _judge_entry("/", os.lstat("/"), trusted_uids, is_passed=True)
     path_steps = walk_path(os.path.abspath(path))
     while exposed_file is None:
@@ -145,10 +150,10 @@ def _find_exposed_in_path(path: str, trusted_uids: Collection[int]) -> ExposedFi
             entry, status, is_last = next(path_steps)
         except StopIteration:
             return None
-        except FileNotFoundError as error:  # who can make it there?
+        except FileNotFoundError as error:  # others may be able to create the missing file
             parent = os.path.dirname(error.filename)
             return _judge_entry(parent, os.lstat(parent), trusted_uids)
-        # The owner of a link can replace it in a sticky directory alone.
+        # The owner of a link can replace it only in a sticky directory.
         if not stat.S_ISLNK(status.st_mode) or os.lstat(os.path.dirname(entry)).st_mode & stat.S_ISVTX:
             exposed_file = _judge_entry(entry, status, trusted_uids, is_passed=not is_last)
     return exposed_file
@@ -170,7 +175,7 @@ def _judge_entry(
 
 def _find_exposed_entry(path: str, trusted_uids: Collection[int]) -> ExposedFile | None:
     directories, entries = [os.path.realpath(path)], 0
-    by_target: dict[str, ExposedFile | None] = {}  # by the directory that links lead to
+    by_target: dict[str, ExposedFile | None] = {}  # by the target of links
     while directories:
         directory = directories.pop()
         try:
@@ -182,7 +187,7 @@ def _find_exposed_entry(path: str, trusted_uids: Collection[int]) -> ExposedFile
             entry = os.path.join(directory, name)
             try:
                 status = os.lstat(entry)
-            except FileNotFoundError:  # other runs write and delete files meanwhile
+            except FileNotFoundError:  # other runs write and delete files at the same time
                 continue
             entries += 1
             if entries > MAX_ENTRIES:

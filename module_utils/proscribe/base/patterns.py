@@ -1,5 +1,7 @@
-"""Regular expressions that are compiled where they are first used. The observation of a compliant host uses none of
-those that its modules name: compiling them all is an eighth of its cost, and so is loading the module re.
+"""Regular expressions that are compiled at their first use.
+
+The observation of a compliant host uses none of the expressions that its modules define. Compiling them all is an
+eighth of its cost, and loading the module re is another eighth.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ if TYPE_CHECKING:
     from typing import Pattern
 
 
-# As in `re`, which has had the same numbers in every version.
+# The numbers of `re`, the same in every version.
 IGNORECASE, MULTILINE, DOTALL, ASCII = 2, 8, 16, 256
 
 
 def compile_pattern(text: AnyStr, flags: int = 0) -> Pattern[AnyStr]:
-    """What `re.compile` gives, from its first use on."""
+    """Return a pattern as `re.compile` does, but compile it only at its first use."""
     return _LazyPattern(text, flags)  # type: ignore[return-value]
 
 

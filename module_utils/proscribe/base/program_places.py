@@ -1,16 +1,16 @@
-"""Where programs lie, and which of them only start others: what the watch's daemon and every observation share."""
+"""Directories of programs, and names of programs that only start others. For the watch and observations."""
 
 from __future__ import annotations
 
-SYSTEM_PREFIXES = ("/usr/", "/bin/", "/sbin/", "/lib")  # where only packages put anything: no portable app is there
-LOCAL_PREFIX = "/usr/local/"  # but there
-DELETED_SUFFIX = " (deleted)"  # behind the path that the kernel shows of a file that has none any more
-MEMORY_PREFIX = "/memfd:"  # before the name of a file that never had one (memfd_create(2))
-# How names of dynamic loaders begin; musl's is its C library, too.
+SYSTEM_PREFIXES = ("/usr/", "/bin/", "/sbin/", "/lib")  # only packages put files there, so no portable app is there
+LOCAL_PREFIX = "/usr/local/"  # the exception below /usr
+DELETED_SUFFIX = " (deleted)"  # the kernel appends it to the path of a deleted file
+MEMORY_PREFIX = "/memfd:"  # the kernel puts it before the name of a file in memory (memfd_create(2))
+# The beginnings of the names of dynamic loaders. The loader of musl is also its C library.
 LOADER_PREFIXES = ("ld-linux", "ld-musl", "ld64.so", "ld.so", "ld-2.", "libc.musl")
 MUSL_LOADER = "libc.so"
-EMULATOR_PREFIXES = ("qemu-", "box64", "box86", "FEX")  # of other processors: a program is data to them
-MACHINE_PREFIX = "qemu-system-"  # whole machines: what they run is no program of this host
+EMULATOR_PREFIXES = ("qemu-", "box64", "box86", "FEX")  # emulators of other processors: a program is data to them
+MACHINE_PREFIX = "qemu-system-"  # emulators of whole machines: their programs are not programs of this host
 
 
 def is_system_place(path: str) -> bool:
@@ -19,15 +19,15 @@ def is_system_place(path: str) -> bool:
 
 
 def is_loader_name(name: str) -> bool:
-    """Return whether a file of that name is a dynamic loader."""
+    """Return whether a file with this name is a dynamic loader."""
     return name.startswith(LOADER_PREFIXES) or name == MUSL_LOADER
 
 
 def is_starter_name(name: str) -> bool:
-    """Return whether a program of that name starts another program, which it maps into its own process."""
+    """Return whether a program with this name maps another program into its own process and starts it."""
     return is_loader_name(name) or is_emulator_name(name)
 
 
 def is_emulator_name(name: str) -> bool:
-    """Return whether a program of that name runs programs of another processor."""
+    """Return whether a program with this name runs programs for another processor."""
     return name.startswith(EMULATOR_PREFIXES) and not name.startswith(MACHINE_PREFIX)

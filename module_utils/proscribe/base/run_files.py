@@ -1,8 +1,8 @@
-"""The files of a run, and the first of them that others can change. Standard library only, on the controller and on
-hosts.
+"""The files of a run, and the first of them that others can change.
 
-Whoever can change a file that root runs at night is root. So what a run starts, and reads to know what to do, has to
-belong to root or to the account of the run. That goes for every directory on the way to it, too.
+An account that can change a file that root runs at night is root. So each program or file that a run uses must belong
+to root or to the account of the run. The same holds for every directory on its path. Standard library only, on the
+controller and on hosts.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Collection, Iterable, Iterator
 
 from .ownership import ExposedFile, find_exposed_below
 
-ENVIRONMENT_MARK = "pyvenv.cfg"  # stands at the top of a virtual environment
+ENVIRONMENT_MARK = "pyvenv.cfg"  # a file at the top of a virtual environment
 
 
 class UnreadableRunFile(Exception):
-    """The files of a run could not be checked, in words."""
+    """The error that the files of a run cannot be checked, in words."""
 
 
 def find_exposed_file(paths: Iterable[str], trusted_uids: Collection[int]) -> ExposedFile | None:
-    """Return the first file among these, below them, and among those that run them, which others than root and the
-    accounts `trusted_uids` can change. Raise Unreadable for one that cannot be checked.
+    """Return the first file of a run that accounts other than root and `trusted_uids` can change.
 
-    A path that does not exist belongs to nobody, unless others could create it.
+    The files are `paths`, all files below them, and the interpreters and environments that run them. A missing file is
+    safe, unless others could create it. Raises UnreadableRunFile for a file that cannot be checked.
     """
-    # A program is opened only after its own check. Otherwise others could have root open whatever they put there.
+    # A program is opened only after its own check. Otherwise others could have root open any file of theirs.
     for path in itertools.chain.from_iterable(map(_list_interpreter_paths, paths)):
         try:
             exposed_file = find_exposed_below(path, trusted_uids)
@@ -38,7 +38,7 @@ def find_exposed_file(paths: Iterable[str], trusted_uids: Collection[int]) -> Ex
 
 
 def _list_interpreter_paths(path: str) -> Iterator[str]:
-    """Yield a path; for a program also its virtual environment, and the interpreter that its first line names."""
+    """Yield a path; for a program also its virtual environment and the interpreter of its first line."""
     yield path
     real = os.path.realpath(path)
     if not os.path.isfile(real):

@@ -1,10 +1,11 @@
-"""`NamedTuple` as `typing` has it, without what that costs a host: loading `typing`, and then the compiling of a
-constructor for every class, which together take longer than observing a control.
+"""`NamedTuple` without its cost on a host: loading `typing`, and compiling a constructor for every class.
+
+Together these take longer than observing a control.
 """
 
 from __future__ import annotations
 
-MYPY = False  # which mypy takes for true
+MYPY = False  # mypy takes it for true
 if MYPY:
     from typing import NamedTuple as NamedTuple
 if not MYPY:
@@ -20,7 +21,7 @@ if not MYPY:
             return cls
 
     class NamedTuple(tuple, metaclass=_NamedTupleMeta):
-        """A tuple whose places have names."""
+        """A tuple with named fields."""
 
         def __new__(cls, *positional, **named):
             remaining_fields = cls._fields[len(positional) :]

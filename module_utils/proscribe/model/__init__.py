@@ -1,1 +1,1 @@
-"""The data that passes between the two sides, each with its reader and its writer. On both sides; Python 3.9."""
+"""The data that both sides exchange, each kind with its reader and its writer. On both sides; Python 3.9."""

@@ -1,6 +1,6 @@
-"""What was seen on a host, and what it means: findings, verdicts, states, the host record.
+"""Findings on a host and the verdicts about them: evidence, states, the host record.
 
-Pure data and pure decisions; both the host and the controller speak it. Standard library only, Python 3.9 and newer.
+Pure data and pure decisions for both the host and the controller. Standard library only, Python 3.9 and newer.
 """
 
 from __future__ import annotations
@@ -22,55 +22,55 @@ if TYPE_CHECKING:
 
 RECORD_SCHEMA = words.RECORD_SCHEMA
 
-# What an answer may come to. A host keeps to it (`limit_evidence`), so what has more is no answer of our code, and the
-# controller refuses it. A host with everything wrong has some 1,100 rules, a finding of each, and 0.4 MB.
-MAX_ANSWER_BYTES = 2 * 1024 * 1024  # bytes of an observation: rules, their evidence, and what is beside them
-MAX_DIFFERENCE_CHARACTERS = 4 * 1024 * 1024  # characters of what a change shows of files, before and after
-MAX_EVIDENCE_BYTES = 1024 * 1024  # of findings and reasons, as they are printed
+# The limits of an answer. A host obeys them (`limit_evidence`). So a larger answer is not from this code, and the
+# controller refuses it. A host with every rule violated has some 1,100 rules, a finding of each, and 0.4 MB.
+MAX_ANSWER_BYTES = 2 * 1024 * 1024  # bytes of an observation: rules, their evidence, and all other keys
+MAX_DIFFERENCE_CHARACTERS = 4 * 1024 * 1024  # characters of all file contents that a change shows, before and after
+MAX_EVIDENCE_BYTES = 1024 * 1024  # bytes of findings and reasons in JSON
 MAX_RULES = 10_000
-MAX_FINDINGS = 4_000  # of a record
+MAX_FINDINGS = 4_000  # findings of a record
 MAX_RULE_FINDINGS = 1_000
-MAX_REASON_LENGTH = 2_000  # characters
-MORE_FINDINGS = "more"  # the kind of a finding that says how many others there are
+MAX_REASON_LENGTH = 2_000  # characters of a reason
+MORE_FINDINGS = "more"  # the kind of a finding that only counts the findings left out
 
 STATES = words.STATES  # worst first
 ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE = STATES
 
-OPEN_STATES = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is not known to be in effect
+OPEN_STATES = (ERROR, NONCOMPLIANT, UNKNOWN)  # the states in which the ban is not known to be in effect
 
-# Why a rule does not apply of which nobody knows what to look for. It is counted and shown, and never compliant.
+# The reason of a rule without identifiers, which does not apply. It is counted and shown, and never compliant.
 NO_IDENTIFIERS_REASON = "nothing known to look for"
-# Why a program is only reported that a catalogue knows as one for restricted and for permitted accounts.
+# The reason of a program that is only reported, because it serves restricted and permitted accounts.
 SERVES_BOTH_REASON = "serves both: its programs are used with permitted accounts, too"
 
-# Rules that a run evaluates only on request: a run without the request does not list them and says nothing of them.
+# Rules that a run evaluates only on request. The record of another run says nothing about them.
 RULES_ON_REQUEST = frozenset({"browser/probe"})
 
-# Instead of a state, of a control whose ban was lifted and that no run has observed since.
+# Instead of a state: the ban of a control was lifted, and no run has observed it since.
 _, _, LIFTED, _ = words.EXTRA_STATES
 
 GROUP_POLICY, WATCH = EXTRA_RULE_GROUPS = words.EXTRA_RULE_GROUPS
 WATCHER, WATCH_PLAN, WATCH_CORRECTIONS = "watch/watcher", "watch/plan", "watch/corrections"  # rules of the watch
-# What no correction of the watch changes: a run renews a stale plan, and what is not corrected is other rules'.
+# No correction by the watch changes these rules. A run renews a stale plan; uncorrected drift belongs to other rules.
 _RULES_ONLY_REPORTED = (WATCH_PLAN, WATCH_CORRECTIONS)
 
-# What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
+# The values of proscribe_compliance_gate, mildest first, each with the states that make a host fail.
 GATES = dict(zip(words.GATES, ((), (ERROR, NONCOMPLIANT), OPEN_STATES)))
 
 
 class Finding(NamedTuple):
-    """One piece of evidence on a host. Empty fields do not apply to its kind."""
+    """A piece of evidence on a host. Fields that do not apply to its kind are empty."""
 
-    kind: str  # package, process, policy, table, set, unit, hosts_line, ...
+    kind: str  # such as package, process, policy, table, set, unit, hosts_line
     id: str  # the package name, the application id, the domain, the set
     manager: str = ""  # dpkg, flatpak, chromium, firefox, nftables, hosts
     version: str = ""
     scope: str = ""  # system, or user:<name>, or pid:<number> user:<name>
     path: str = ""
-    detail: str = ""  # a few words for people: what is wrong with it
+    detail: str = ""  # a few words for people: the fault
 
     def convert_to_dict(self) -> FindingRecord:
-        """The finding as it stands in a host record: every key always there, null where it does not apply."""
+        """Return the finding as in a host record: with every key, null where it does not apply."""
         return {
             "kind": self.kind,
             "id": self.id,
@@ -86,15 +86,15 @@ FINDING_FIELDS: tuple[Field, ...] = ("kind", "id", "manager", "version", "scope"
 
 
 class RuleVerdict(NamedTuple):
-    """What `observe` says of one rule."""
+    """The verdict of an observation about a rule."""
 
     rule: str  # <control>/<service> or <control>/<setting>
     state: str
     findings: tuple[Finding, ...] = ()
     waiver: str = ""
     reason: str = ""
-    drifted: bool = False  # enforcing this control would correct it
-    attempts: int = 0  # how often this host has refused what the rule is about, since it began to count
+    drifted: bool = False  # enforcing the control would correct it
+    attempts: int = 0  # packets that this host has refused for the rule since its counters began
 
     def convert_to_dict(self) -> RuleRecord:
         return {
@@ -107,12 +107,13 @@ class RuleVerdict(NamedTuple):
 
 
 def find_covering_waiver(entry: PlanEntry, finding: Finding, place: str = "") -> str:
-    """The waiver that covers a finding although the rule's mode does not change; "" if none does.
+    """Return the waiver that covers a finding without changing the mode of the rule; "" for none.
 
-    Such a waiver is for some users, versions or paths; the finding has to fit in each of these that it names. `place`
-    is where the finding belongs to, if that is another path than its own: the installation of a running program.
-    A version counts only where root can trust it: of a package that is installed for the whole host, and of a program
-    that runs from one. What a user's file is called, or says in his own home, is his word.
+    Such a waiver is for some users, versions or paths. The finding has to fit each of these that the waiver names.
+    `place` is the path of the installation that a running program belongs to. It counts beside the path of the finding.
+
+    A version counts only where root can trust it: of a package installed for the whole host, and of its programs. In
+    their homes users choose names and versions of files themselves.
     """
     user = finding.scope.partition("user:")[2]
     for exception in entry.get("exceptions", ()):
@@ -129,14 +130,18 @@ def find_covering_waiver(entry: PlanEntry, finding: Finding, place: str = "") ->
 
 
 def is_user_restricted(entry: PlanEntry, finding: Finding) -> bool:
-    """Whether a service is restricted for whom something seen belongs to: the members of `only`, or everybody. What
-    belongs to no user serves the others too.
+    """Return whether a service is restricted for the owner of a finding: a member of `only`, or everybody.
+
+    With `only`, a finding that belongs to no user is not restricted, because it serves other users, too.
     """
     return "only" not in entry or finding.scope.partition("user:")[2] in entry["only"]["users"]
 
 
 def _has_trusted_version(finding: Finding) -> bool:
-    """Whether a finding has a version that root can trust; a process has none but such a one (apps/running.py)."""
+    """Return whether root can trust the version of a finding.
+
+    A process has a version only if root can trust it (host/controls/apps/running.py).
+    """
     return bool(finding.version) and (
         finding.kind == "process" or (finding.kind, finding.scope) == ("package", "system")
     )
@@ -149,12 +154,12 @@ def judge_rule(
     unchecked: str = "",
     find_waiver: Callable[[Finding], str] | None = None,
 ) -> RuleVerdict:
-    """Turn what was seen of a rule into its verdict.
+    """Turn the observation of a rule into its verdict.
 
-    `entry` is the rule's part of the plan, and `violations` is the evidence against it. `unchecked` says what could not be
-    checked ("" if everything was). What is restricted for the members of groups only (`is_user_restricted`) is in doubt where a
-    group's members are not known. `find_waiver` says which waiver covers a finding, where that takes more than the
-    finding itself (`find_covering_waiver`).
+    `entry` is the rule's part of the plan, `violations` the evidence against it. `unchecked` says which part could not
+    be checked; it is "" if everything was. A rule for members of groups alone is in doubt while the members of a group
+    are unknown (`is_user_restricted`). `find_waiver` returns the waiver that covers a finding. It replaces
+    `find_covering_waiver` where the finding alone does not decide.
     """
     findings = tuple(violations)
     mode = entry["mode"]
@@ -174,7 +179,7 @@ def judge_rule(
     if open_findings:
         reason = "; ".join(filter(None, [_describe_covered(covered), entry.get("unresolved", ""), members_unknown]))
         return RuleVerdict(rule, NONCOMPLIANT, open_findings, reason=reason, drifted=mode == "enforce")
-    if unchecked or members_unknown:  # what could not be checked may be what no waiver covers
+    if unchecked or members_unknown:  # the unchecked part may have findings without a waiver
         return RuleVerdict(
             rule, UNKNOWN, reason="; ".join(filter(None, [unchecked, members_unknown, _describe_covered(covered)]))
         )
@@ -187,7 +192,7 @@ def judge_rule(
 
 
 def _describe_covered(covered: Mapping[Finding, str]) -> str:
-    """What else was seen and does not count, by the waiver that covers it; "" for nothing."""
+    """List the findings that do not count, by the waiver that covers them; "" for none."""
     texts_by_waiver: dict[str, list[str]] = {}
     for finding, waiver in covered.items():
         texts = f"{finding.kind} {finding.id} {finding.version}".rstrip()
@@ -199,8 +204,9 @@ def _describe_covered(covered: Mapping[Finding, str]) -> str:
 
 
 def limit_evidence(rules: Sequence[RuleRecord]) -> list[RuleRecord]:
-    """The rules of a record with as much evidence as it may have. Users can make more: then each rule has its first
-    findings, and a last one that says how many more there were, and long texts are cut. No rule or state is lost.
+    """Shorten the evidence of a record to the limits, which users can exceed. No rule and no state is lost.
+
+    Then each rule has its first findings, and a last finding that counts the others. Long texts are cut.
     """
     shortened_rules: list[RuleRecord] = []
     for max_findings in (MAX_RULE_FINDINGS, 300, 100, 30, 10, 3, 1):
@@ -214,7 +220,7 @@ def limit_evidence(rules: Sequence[RuleRecord]) -> list[RuleRecord]:
 
 
 def take_first_findings(findings: Sequence[Item], max_findings: int) -> tuple[Sequence[Item], list[FindingRecord]]:
-    """The first findings of too many, and one that says how many more there were."""
+    """Return the first findings of too many, and a finding that says how many more there were."""
     if len(findings) <= max_findings:
         return findings, []
     return findings[: max_findings - 1], [
@@ -223,7 +229,7 @@ def take_first_findings(findings: Sequence[Item], max_findings: int) -> tuple[Se
 
 
 def _shorten_rule(rule: RuleRecord, max_findings: int) -> RuleRecord:
-    """A rule with that many findings, and texts that go with their number."""
+    """Return a rule with at most that many findings. Fewer findings also have shorter texts."""
     max_length = max(4 * max_findings, 80)
     all_findings = rule["findings"]
     first_ones, more = take_first_findings(
@@ -239,7 +245,7 @@ def _shorten_rule(rule: RuleRecord, max_findings: int) -> RuleRecord:
 
 
 def _order_by_turn(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
-    """Order findings so that each user has one in turn: the many of one user hide nobody's."""
+    """Order findings so that each user has a finding in turn. Many findings of a user then hide none of the others."""
     turns: dict[str, int] = {}
 
     def count_turn(finding: FindingRecord) -> int:
@@ -251,13 +257,13 @@ def _order_by_turn(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
 
 
 def _truncate_middle(text: str, max_length: int) -> str:
-    """A text without what is in its middle: a long path ends with the file, and a reason with what is wrong."""
+    """Cut the middle of a text. The end of a path is the file, and the end of a reason is the fault."""
     end = max_length // 3
     return text if len(text) <= max_length else f"{text[: max_length - end - 3]}...{text[-end:]}"
 
 
 def _measure_evidence(rules: Sequence[RuleRecord]) -> int:
-    """How many bytes findings and reasons take as they are printed."""
+    """Return the bytes of all findings and reasons in JSON."""
     return sum(
         len(format_json(rule["reason"]))
         + sum(len(format_json(field)) for finding in rule["findings"] for field in finding.values())
@@ -266,7 +272,7 @@ def _measure_evidence(rules: Sequence[RuleRecord]) -> int:
 
 
 def find_worst_state(states: Iterable[str]) -> str:
-    """The worst of some states; `unknown` for none at all, since nothing evaluated is never a success."""
+    """Return the worst state; `unknown` for no states, since an empty evaluation is never a success."""
     ranks = [STATES.index(state) for state in states]
     return STATES[min(ranks)] if ranks else UNKNOWN
 
@@ -281,12 +287,11 @@ def make_host_record(
     duration_ms: int,
     nothing_known: Mapping[str, int] = {},
 ) -> ObservedRecord:
-    """A host's answer. The controller adds `host`, the inventory name, which a host cannot know.
+    """Build the record of a host. The controller adds `host`, the inventory name, which a host cannot know.
 
-    Rules that are compliant or not applicable with nothing to report are only counted. So are those of which the plan
-    itself has nothing to look for (`nothing_known`, by control). They are counted by control too, so that a later
-    observation of one control leaves what is known of the others. `attempts` has for each rule how many packets were
-    refused; a compliant host has some all the same.
+    Rules that are compliant, or that do not apply and have no findings, are only counted. So are the rules without any
+    identifiers in the plan (`nothing_known`, by control). Each control has its own counts, so that a later observation
+    of another control leaves them valid. `attempts` counts the refused packets by rule; a compliant host has some, too.
     """
     controls: dict[str, ControlRecord] = {}
     for verdict in verdicts:
@@ -324,14 +329,14 @@ def make_host_record(
 
 
 def list_correctable_rules(record: ObservedRecord, drifted: Collection[str]) -> list[str]:
-    """Return the noncompliant rules that a correction of the drifted controls is for."""
+    """List the noncompliant rules that a correction of the drifted controls can change."""
     noncompliant_rules = (rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT)
     rules = [rule for rule in noncompliant_rules if rule not in _RULES_ONLY_REPORTED]
     return [rule for rule in rules if rule.partition("/")[0] in drifted]
 
 
 def _find_unseen_controls(record: ObservedRecord) -> set[str]:
-    """The controls of which an observation saw nothing: each rule that the plan names for them is in doubt."""
+    """Return the controls that an observation could not see: each of their applicable rules is in doubt."""
     doubtful_counts: dict[str, int] = {}
     for rule in record["rules"]:
         name = rule["rule"].partition("/")[0]
@@ -345,12 +350,12 @@ def _find_unseen_controls(record: ObservedRecord) -> set[str]:
 
 
 def mark_repaired_rules(before: ObservedRecord, after: ObservedRecord) -> ObservedRecord:
-    """The second record of an enforcing run, with the rules that were wrong before and are compliant now as `repaired`.
+    """Return the second record of an enforcing run, with the rules that the run corrected as `repaired`.
 
-    `found_at` is then when they were seen to be wrong, and `checked_at` when they were seen to be compliant.
-    `logged_in` is who was there when they were found. Only a rule that the fresh observation no longer lists, or lists
-    as compliant, is repaired. What else it lists stays as it was seen. Of a control that it could not see, nothing is
-    repaired.
+    A rule is repaired if it was wrong before and is compliant, or not listed, in the second observation. Other rules
+    stay as they are. No rule is repaired of a control that the second observation could not see.
+
+    `found_at` is the time of the first observation, `checked_at` of the second. `logged_in` comes from the first.
     """
     open_rules = {rule["rule"] for rule in after["rules"] if rule["state"] != COMPLIANT}
     unseen_controls = _find_unseen_controls(after)
@@ -362,7 +367,8 @@ def mark_repaired_rules(before: ObservedRecord, after: ObservedRecord) -> Observ
     }
     rules = [rule for rule in after["rules"] if rule["rule"] not in repaired_rules]
     rules += [{**rule, "state": REPAIRED} for rule in repaired_rules.values()]
-    if sum(len(rule["findings"]) for rule in rules) > MAX_FINDINGS:  # each of the two had as many as it may
+    # each of the two records had as many as the limit permits
+    if sum(len(rule["findings"]) for rule in rules) > MAX_FINDINGS:
         rules = limit_evidence(rules)
     state = min([after["state"], *(REPAIRED for _ in repaired_rules)], key=STATES.index)
     repaired: ObservedRecord = {**after, "state": state, "rules": sorted(rules, key=lambda rule: rule["rule"])}

@@ -1,7 +1,7 @@
-"""A plan at a moment: which waivers are open at this hour of the host's own clock.
+"""A plan at a time of day: the waivers that are open at this hour of the host's own clock.
 
-Loaded only for a plan with hours. The plan that is resolved has the digest of the compiled one, so that nothing looks
-changed when an hour begins.
+Loaded only for a plan with hours. The resolved plan has the digest of the compiled plan, so that an opening changes no
+name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RESOLVED_KEYS: tuple[ResolvedKey, ...] = ("waiver", "hours", "otherwise", "opens
 
 
 def resolve_hours(plan: Plan, now: time.struct_time) -> Plan:
-    """The plan as it is at a local time, without `hours`; the same object where it has none."""
+    """Return the plan at a local time, without `hours`; the same object where it has none."""
     minute = now.tm_hour * 60 + now.tm_min
 
     def is_open(hours: Sequence[Sequence[int]]) -> bool:
@@ -60,7 +60,7 @@ def _has_hours(entry: PlanEntry) -> bool:
 
 
 def _resolve_entry(entry: PlanEntry, is_open: Callable[[Sequence[Sequence[int]]], bool]) -> PlanEntry:
-    """An entry without hours: waived by the first waiver that opens it whole now, or as it is at other times."""
+    """Return an entry without hours: waived by the first waiver that opens it whole now, else in its other mode."""
     resolved_entry = entry.copy()
     for key in RESOLVED_KEYS:
         resolved_entry.pop(key, None)
@@ -86,7 +86,10 @@ def _drop_hours(exception: PartialWaiver) -> PartialWaiver:
 
 
 def compare_openness(earlier_plan: Plan, current_plan: Plan) -> tuple[list[str], list[str]]:
-    """The rules that are more open in a plan at one moment (`resolve_hours`) than at another, and those that are less."""
+    """Return the rules that the current plan opens, and those that it closes, compared with the earlier plan.
+
+    Both are the same plan, resolved for different times.
+    """
     opened: list[str] = []
     closed: list[str] = []
     for control, section in current_plan["controls"].items():

@@ -1,15 +1,15 @@
-"""The text of a plan, as it is sent to hosts: what several controls have of one service is in it once.
+"""The text of a plan for hosts, which has the data that several controls share only once.
 
-A plan repeats for each control the name of a service, its hosts, and the mode that nearly all have. The text has what
-is of one service together:
+A plan repeats for each control the name of a service, its hosts, and the usual mode. The text has the data of a service
+together:
 
-    {...the plan, "services": {"<service id>": {"name": "...", "hosts": [what its lists of hosts begin with],
-                                                "<control>": {...what is left of its entry...}}},
+    {...the plan, "services": {"<service id>": {"name": "...", "hosts": [the common start of its lists of hosts],
+                                                "<control>": {...the rest of its entry...}}},
      "controls": {"<control>": {...without services...}}}
 
-An entry without `name` has that of its service, and one without `mode` that of its control. `OMITTED_KEYS` keys that it does
-not have are empty. Its lists of hosts (`HOST_LISTS`) have what follows the service's. With the whole catalogue that is two
-thirds of the plan's own JSON. The digest is always of the whole plan.
+An entry without `name` has the name of its service, and an entry without `mode` the mode of its control. Missing keys
+of `OMITTED_KEYS` are empty. Its lists of hosts (`HOST_LISTS`) follow the hosts of the service. With the whole catalogue
+the text is two thirds of the plan's own JSON. The digest is always of the whole plan.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ OMITTED_KEYS: dict[str, dict[str, object]] = {
 
 
 def serialise_plan(plan: Plan) -> str:
-    """A plan as canonical JSON, short where it can be. `expand_plan` gives the same plan again, of any that has controls."""
+    """Return a plan as canonical JSON, shortened where `expand_plan` restores the same plan from it."""
     short = _shorten_plan(plan)
     return format_canonical(short if expand_plan(short) == plan else plan)
 
 
 def expand_plan(short: Mapping[str, Any]) -> Plan:
-    """The plan that a text stands for, read as JSON; one that was not shortened is returned as it is."""
+    """Return the whole plan of a shortened plan, read from JSON. A whole plan is returned as it is."""
     plan: Any = {key: content for key, content in short.items() if key != "services"}
     if "services" in short:
         services = short["services"]
@@ -52,7 +52,7 @@ def expand_plan(short: Mapping[str, Any]) -> Plan:
 
 
 def _expand_section(control: str, section: Mapping[str, object], services: Mapping[str, Any]) -> dict[str, object]:
-    """A control with its services, as a plan has it."""
+    """Return a control with its services, as in a plan."""
     entries: dict[str, dict[str, object]] = {}
     for service_id, service in services.items():
         if control in service:
@@ -95,6 +95,6 @@ def _shorten_plan(plan: Plan) -> dict[str, object]:
 
 
 def _strip_usual(entry: PlanEntry, host_count: int, usual: Mapping[str, object]) -> dict[str, object]:
-    """What an entry has that its service and its control do not say, without so many of its hosts."""
+    """Return the keys of an entry that its service and control do not imply, without its first `host_count` hosts."""
     own_part = {key: content for key, content in entry.items() if key not in usual or content != usual[key]}
     return own_part | {key: entry[key][host_count:] for key in HOST_LISTS if key in own_part}

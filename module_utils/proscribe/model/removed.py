@@ -1,7 +1,8 @@
-"""What enforcing removed by a package system, which no lift installs again, as both sides speak of it.
+"""Packages that enforcing removed and that no lift installs again.
 
-A host says what it was in fields, and never how it comes back: the command is made on the controller, out of what the
-package system declares (systems/declaration.py). Each field is checked wherever it is read.
+A host reports only fields, never the command that installs a package again. The controller builds that command from the
+declaration of the package system (host/controls/apps/systems/declaration.py). Each field is checked wherever it is
+read.
 """
 
 from __future__ import annotations
@@ -11,33 +12,33 @@ from typing import Any
 from ..base.patterns import compile_pattern
 from ..base.tuples import NamedTuple
 
-MAX_PACKAGES = 500  # packages that a host remembers, and answers
+MAX_PACKAGES = 500  # packages that a host remembers and reports
 MAX_USER_PACKAGES = 50
 INSTALL_MARKS = ("", "auto", "manual")
 
-# What is in a command never begins as an option does.
+# A field becomes an argument of a command, so it must not begin as an option does.
 _FIELD_PATTERN = compile_pattern(r"(?!-)[^\0]{0,500}")
 _SCOPE_PATTERN = compile_pattern(r"system|user:[^\s:/,'\"-][^\s:/,'\"]{0,99}")
 
 
 class RemovedPackage(NamedTuple):
-    """A package that was removed: what its system calls it, and what it takes to install it just so."""
+    """A package that was removed: its name in its package system, and the data to install it again in the same form."""
 
-    manager: str  # as in findings
-    id: str  # as in the catalogue
+    manager: str  # the package system, as in findings
+    id: str  # the package, as in the catalogue
     version: str
     scope: str  # system, or user:alice
-    name: str  # as its own system has it: wechat:i386
-    how: str = ""  # which front of several installs it: apt-get, dnf, profile
-    tool: str = ""  # the program, where it is none of the host's own
-    place: str = ""  # a prefix, a profile, an environment, an installation
-    source: str = ""  # a remote, a channel
-    mark: str = ""  # of INSTALL_MARKS: whether it came for itself, or since others need it
-    at: str = ""  # UTC
+    name: str  # in its own package system, such as wechat:i386
+    how: str = ""  # the front end that installs it, where there are several: apt-get, dnf, profile
+    tool: str = ""  # the program, where it is not the host's own
+    place: str = ""  # the prefix, profile, environment or installation that had it
+    source: str = ""  # the remote or channel that it came from
+    mark: str = ""  # of INSTALL_MARKS: installed by request, or because another package needs it
+    at: str = ""  # the time of the removal, UTC
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What makes it another package than others that were removed."""
+        """The fields that distinguish removed packages."""
         return self.manager, self.scope, self.place, self.name
 
     @property
@@ -46,7 +47,7 @@ class RemovedPackage(NamedTuple):
 
 
 def read_removed_package(package: Any) -> RemovedPackage:
-    """A package as a file or a host has it. Raises ValueError."""
+    """Read a removed package from a file or from the answer of a host. Raises ValueError."""
     if not isinstance(package, dict):
         raise ValueError("a removed package is a mapping")
     fields = [package.get(key, "") for key in RemovedPackage._fields]

@@ -1,16 +1,16 @@
-"""The organisation's own tenants of Microsoft Entra: the id and the domains of each, as a plan has them.
+"""The organisation's own tenants of Microsoft Entra: the id and the domains of each.
 
-A plan has a text for a tenant that is named by its id or by one domain, else {id, domains}. The values that name a
-tenant to Microsoft take different forms:
+A plan has a text for a tenant with only an id or only one domain, else {id, domains}. Microsoft's settings name tenants
+in different forms:
 
 - `Restrict-Access-To-Tenants`: ids and domains (learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions)
-- `Restrict-Access-Context`: one id, that of the tenant that sets the restriction (same page)
+- `Restrict-Access-Context`: the id of the tenant that sets the restriction (same page)
 - `AllowTenantList` of OneDrive: ids (learn.microsoft.com/sharepoint/use-group-policy)
 - `RestrictTeamsSignInToAccountsFromTenantList`: ids (learn.microsoft.com/microsoftteams/sign-in-teams)
 - the policy of a partner in Microsoft Graph: an id (learn.microsoft.com/graph/api/resources/
-  crosstenantaccesspolicyconfigurationpartner)
+    crosstenantaccesspolicyconfigurationpartner)
 - `RestrictSigninToPattern` of Edge: names of accounts, so domains
-  (learn.microsoft.com/deployedge/microsoft-edge-policies/restrictsignintopattern)
+    (learn.microsoft.com/deployedge/microsoft-edge-policies/restrictsignintopattern)
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ CONFIGURATION_URL = "https://login.microsoftonline.com/{}/v2.0/.well-known/openi
 
 
 class Tenant(NamedTuple):
-    """A tenant. Either part may be missing, and then nothing that needs it is written."""
+    """A tenant. Either part may be missing; settings that need the missing part are not written."""
 
     id: str = ""
     domains: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What identifies it where ids and domains are taken."""
+        """The names of the tenant for settings that take ids and domains."""
         return (self.id,) if self.id else self.domains
 
 
 def read_tenant(entry: str | TenantEntry) -> Tenant:
-    """Read a tenant out of a plan. A text that is no id is a domain."""
+    """Read a tenant from a plan. A text that is not an id is a domain."""
     if isinstance(entry, str):
         return Tenant(id=entry) if GUID_PATTERN.fullmatch(entry) else Tenant(domains=(entry,))
     return Tenant(entry.get("id", ""), tuple(entry.get("domains", ())))
 
 
 def read_microsoft_tenants(settings: ControlSettings) -> tuple[Tenant, ...]:
-    """Return Microsoft's tenants of a plan's browser settings. The first one is the organisation's own."""
+    """Return Microsoft's tenants in a plan's browser settings. The first is the organisation's own."""
     return tuple(map(read_tenant, settings.get("tenants", {}).get("microsoft", ())))
 
 
@@ -59,7 +59,7 @@ def read_google_domains(settings: ControlSettings) -> tuple[str, ...]:
 
 
 def describe_missing_id(tenants: Sequence[Tenant]) -> str:
-    """Say which tenant has no id; "" where each has its id."""
+    """Name the first tenant without an id; "" if each has its id."""
     return next(
         (
             f"{TENANTS_VARIABLE} has {tenant.domains[0]!r} without the id of its tenant"
@@ -71,7 +71,7 @@ def describe_missing_id(tenants: Sequence[Tenant]) -> str:
 
 
 def explain_missing_id(tenants: Sequence[Tenant], needed_for: str) -> str:
-    """Say which tenant has no id, what needs one, and how to find it; "" where each has its id."""
+    """Name the first tenant without an id, the setting that needs it, and where to find it; "" for none."""
     for tenant in tenants:
         if not tenant.id:
             listed = ", ".join(tenant.domains)
@@ -84,7 +84,7 @@ def explain_missing_id(tenants: Sequence[Tenant], needed_for: str) -> str:
 
 
 def explain_missing_domains(tenants: Sequence[Tenant], needed_for: str) -> str:
-    """Say which tenant has no domain, and what needs one; "" where each has one."""
+    """Name the first tenant without a domain, and the setting that needs domains; "" if each has a domain."""
     for tenant in tenants:
         if not tenant.domains:
             return (

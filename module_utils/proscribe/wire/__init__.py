@@ -1,1 +1,1 @@
-"""How code and questions reach a host, and how its answers come back. On the controller."""
+"""The transport of code and calls to hosts, and of their answers back. On the controller."""

@@ -1,8 +1,9 @@
-"""Where this code is: a checkout of the project, or an installed collection. Every path and name that depends on it is
-here, so nothing else has to know. Controller only.
+"""The location of this code: a checkout of the project, or an installed collection.
 
-A checkout may write into its own folder, and its modules have short names. A collection is written by its installer
-alone: reports go to the project of the user, and modules, playbooks and filters have full names.
+Every path and name that depends on the location is here. Controller only.
+
+A checkout may write into its own directory, and its modules have short names. Only its installer writes into a
+collection. Reports of a collection go to the project of the user; modules, playbooks and filters have full names.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ COLLECTIONS_DIRECTORY, PLUGINS_DIRECTORY = "ansible_collections", "plugins"
 
 
 def find_collection(file: str) -> str:
-    """The full name of the collection that a file of this package belongs to; "" for a checkout."""
+    """Return the full name of the collection that a file of this package belongs to; "" for a checkout."""
     parts = Path(file).parts
     # .../ansible_collections/NAMESPACE/NAME/plugins/module_utils/proscribe/wire/FILE
     is_inside = len(parts) > 8 and parts[-8] == COLLECTIONS_DIRECTORY and parts[-5] == PLUGINS_DIRECTORY
@@ -25,26 +26,29 @@ def find_collection(file: str) -> str:
 
 _FILE = os.path.abspath(__file__)
 COLLECTION = find_collection(_FILE)
-# Not resolved: a developer's collection is often a link, and its name is in the path of the link.
+# Links are not resolved: the collection of a developer is often a link, and only its path has the collection's name.
 CODE_DIRECTORY = Path(_FILE).parents[2]  # module_utils/
 PROJECT_DIRECTORY = Path(_FILE).parents[4] if COLLECTION else Path(_FILE).resolve().parents[3]
 CATALOGUE = PROJECT_DIRECTORY / "catalog"
 PLAYBOOKS = PROJECT_DIRECTORY / "playbooks"
-LAUNCHER_PATH = str(CODE_DIRECTORY.parent / "proscribe")  # of a checkout, as is its configuration
+LAUNCHER_PATH = str(CODE_DIRECTORY.parent / "proscribe")  # of a checkout, as is the configuration
 CONFIGURATION_PATH = str(CODE_DIRECTORY.parent / "ansible.cfg")
 COMMAND_PATH = CODE_DIRECTORY / "proscribe_command.py"  # of a collection, instead of the launcher
 
 
 def locate_reports(environment: Mapping[str, str] = os.environ, configured: Path | None = None) -> Path:
-    """The directory of reports and of all state between runs: PROSCRIBE_REPORTS (a job's mount), else what the
-    inventory has `configured` (proscribe_reports), else the usual place.
+    """Return the directory of reports and of all state between runs.
+
+    It is PROSCRIBE_REPORTS (the mount of a job), else `configured` (proscribe_reports in the inventory), else the usual
+    directory.
     """
     return Path(environment.get("PROSCRIBE_REPORTS") or configured or _locate_usual_reports(environment)).absolute()
 
 
 def _locate_usual_reports(environment: Mapping[str, str]) -> Path:
-    """`reports/` of the checkout, or, where this account cannot write there, in its own state directory. For a
-    collection it is `reports/` in the directory in which the command was started, which is the project of the user.
+    """Return `reports/` of the checkout, or a state directory if this account cannot write there.
+
+    For a collection it is `reports/` in the directory in which the command was started: the project of the user.
     """
     if COLLECTION:
         return Path.cwd() / "reports"
@@ -56,7 +60,7 @@ def _locate_usual_reports(environment: Mapping[str, str]) -> Path:
 
 
 def _find_home() -> str:
-    """The home of this account; "/" for one that has none."""
+    """Return the home of this account; "/" without an account."""
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:
@@ -64,32 +68,32 @@ def _find_home() -> str:
 
 
 def locate_user_project() -> Path | None:
-    """The project of a collection's user: the directory in which the command was started. None in a checkout."""
+    """Return the project of a collection's user: the directory of the command's start. None in a checkout."""
     return Path.cwd() if COLLECTION else None
 
 
 def qualify_name(short_name: str) -> str:
-    """A module, an action, a filter or a role as a task has to name it."""
+    """Return the name by which a task calls a module, an action, a filter or a role."""
     return f"{COLLECTION}.{short_name}" if COLLECTION else short_name
 
 
 def name_playbook(name: str) -> str:
-    """One of the playbooks as ansible-playbook has to name it."""
+    """Return the name by which ansible-playbook finds a playbook of the project."""
     return qualify_name(name) if COLLECTION else str(PLAYBOOKS / f"{name}.yml")
 
 
 def is_playbook(argument: str, folder: str = "") -> bool:
-    """Whether an argument of ansible-playbook, typed in `folder`, is one of the playbooks here."""
+    """Return whether an argument of ansible-playbook, typed in `folder`, is a playbook of the project."""
     if COLLECTION and argument.removesuffix(".yml").removesuffix(".yaml").rpartition(".")[0] == COLLECTION:
         return True
     return os.path.dirname(os.path.realpath(os.path.join(folder, argument))) == os.path.realpath(PLAYBOOKS)
 
 
 def is_below(path: str, directory: Path) -> bool:
-    """Whether a path, as Ansible has it, is below one of the directories here."""
+    """Return whether a path of Ansible's is below `directory`, a directory of the project."""
     return any(path.startswith(f"{root}/") for root in (str(directory), os.path.realpath(directory)))
 
 
 def make_launcher_command(python: str) -> Sequence[str]:
-    """The arguments that start a command that needs no playbook."""
+    """Return the arguments that start a command without a playbook."""
     return (python, str(COMMAND_PATH)) if COLLECTION else (LAUNCHER_PATH,)

@@ -1,12 +1,12 @@
-"""The program that a host's Python gets first: it answers the rest of the stream that it came in.
+"""The program that a host's Python gets first. It answers the rest of the stream that it came in.
 
-stream.py sends this text, without what only people need, and `reply` answers. Where a connection cannot pipe,
-library/compliance_state.py executes it and calls `run_call`. It has nothing of the project until it has the code. That
-comes out of the stream, or out of this host's cache of an earlier one, which nobody but root can have written. A name
-that is not in it is the standard library's.
+stream.py sends this text, without docstrings and comments, and `reply` answers. If a connection cannot pipe,
+library/compliance_state.py executes this module and calls `run_call`. The program has no other module of the project
+until it has the code. The code comes from the stream or from this host's cache, which only root can have written. Names
+that are not in the code are of the standard library.
 
-What comes from the controller may be in a form that is only for friends: marshal, which every Python reads without
-loading anything. What goes back is JSON (json_text.py), since the controller trusts no host.
+The controller sends `marshal`, a form only for trusted data, which every Python reads without loading a module. The
+host answers in JSON (json_text.py), because the controller trusts no host.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import gc
 
 if __name__ == "__main__":
-    # Nothing is collected and nothing torn down in a process that ends with its answer.
+    # The process ends with its answer, so garbage collection and clean-up would be wasted time.
     gc.disable()
 
 import _signal  # type: ignore[import-not-found]
@@ -31,17 +31,15 @@ if TYPE_CHECKING:
 
     from ..model.types.call import StreamHead
 
-# Begins the line of the answer. A login shell may print what it likes before it. What a host's users name their files
-# may stand within it, but never at the beginning of a line: JSON escapes their line ends.
+# The beginning of the answer's line. A login shell may print any text before that line. Names of users' files may
+# contain the mark. JSON escapes their line ends, so no line begins with it.
 MARK = "proscribe-answer:"
-LACKING = "lacking"  # the key of the answer of a host that lacks what was only named
-CACHE_DIRECTORY = (
-    "@PLACE@"  # where a host caches code and plans; derived/bootstrap.py fills in host_cache.CACHE_DIRECTORY
-)
+LACKING = "lacking"  # the key of the answer of a host that lacks code or a plan that was sent only by name
+CACHE_DIRECTORY = "@PLACE@"  # where a host caches code and plans; derived/bootstrap.py fills it in
 
 
 def open_root_file(name: str, flags: int, directory: int | None = None) -> int:
-    """A descriptor of what nobody but root can have written. Raises OSError."""
+    """Open a file or directory that only root can have written. Raises OSError."""
     fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
     status = os.fstat(fd)
     if status.st_uid or status.st_mode & 0o022:
@@ -50,7 +48,10 @@ def open_root_file(name: str, flags: int, directory: int | None = None) -> int:
 
 
 class ModuleFinder:
-    """Finds and loads the project's modules: `code` by name with whether it is a package, `sources` for what lacks."""
+    """The finder and loader of the project's modules.
+
+    `code` has compiled modules by name, each with whether it is a package. `sources` has the text of all other modules.
+    """
 
     def __init__(self, code: dict[str, tuple[Any, bool]], sources: Any) -> None:
         self.code = code
@@ -63,7 +64,7 @@ class ModuleFinder:
         return self.code[name]
 
     def marshal_modules(self) -> bytes | None:
-        """All modules, for a host to cache; None where they came from its cache."""
+        """Return all modules for the cache of the host; None if they came from the cache."""
         if not self.sources:
             return None
         for name in self.sources["texts"]:
@@ -84,7 +85,7 @@ class ModuleFinder:
 
 
 def load_cached(name: str) -> Any:
-    """What this host has cached under a name; None if it has not, or others could have written it."""
+    """Return the cached content of a name; None if there is none, or if others than root could have written it."""
     try:
         directory = open_root_file(CACHE_DIRECTORY, os.O_DIRECTORY)
         open_root_file("..", os.O_DIRECTORY, directory)
@@ -95,21 +96,21 @@ def load_cached(name: str) -> Any:
 
 
 def parse_json(text: bytes) -> Any:
-    """What a text says; a host that has all of it in its cache does not pay for the module."""
+    """Parse JSON. The module is loaded here, so a host with everything in its cache does not pay for it."""
     import json
 
     return json.loads(text)
 
 
 def unpack_plan(plan: bytes) -> Any:
-    """A plan that was sent."""
+    """Unpack a plan that was sent."""
     import zlib
 
     return parse_json(zlib.decompress(plan))
 
 
 def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping[str, object]:
-    """The answer to the call in the head of a stream; what follows it there is the code and the plan."""
+    """Return the answer to the call in the head of a stream, with the code and the plan after it."""
     code_name = f"{head['code']}-{MAGIC_NUMBER.hex()}"
     plan_name = f"{code_name}-{head['plan']}"
     code = None if packed else load_cached(code_name)
@@ -145,9 +146,9 @@ def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping
 
 
 def run_call(head: StreamHead, code: bytes, plan: bytes) -> Mapping[str, object]:
-    """The answer to one stream. The process is ended where that takes longer than the stream permits."""
-    # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
-    # module signal is this one with enumerations, which are a fiftieth of the cost of an observation.
+    """Return the answer to a stream. The process ends if that takes longer than the stream permits."""
+    # The default action of the signal ends the process anywhere, even in a system call or an endless match. The module
+    # signal adds enumerations to _signal, which are a fiftieth of the cost of an observation.
     _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
     _signal.alarm(head.get("seconds", 0))
     try:
@@ -157,8 +158,8 @@ def run_call(head: StreamHead, code: bytes, plan: bytes) -> Mapping[str, object]
 
 
 def format_answer(answer: Mapping[str, object]) -> str:
-    """An answer as JSON."""
-    if LACKING in answer:  # also what would write it
+    """Format an answer as JSON."""
+    if LACKING in answer:  # it also lacks the code that formats JSON
         import json
 
         return json.dumps(answer)
@@ -168,6 +169,6 @@ def format_answer(answer: Mapping[str, object]) -> str:
 
 
 def reply(head: StreamHead, code: bytes, plan: bytes) -> None:
-    """Print the answer to one stream, and end."""
+    """Print the answer to the stream, and end the process."""
     print("\n" + MARK + format_answer(run_call(head, code, plan)), flush=True)
     os._exit(0)

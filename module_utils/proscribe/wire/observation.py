@@ -1,7 +1,7 @@
-"""One observation of one host, as the controller sees it: what is sent, and what is noted of the answer.
+"""The observation of a host on the controller's side: the data that are sent, and the notes about the answer.
 
-An action of Ansible's may send it, or one process for many hosts. In both ways a host is sent the same bytes, and its
-answer passes the same reader.
+An action of Ansible's may send it, or a single process for many hosts. Both send the same bytes, and the answer passes
+the same reader.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from .replies import results
 from .store import PlanStore
 from .stream import StreamPart, make_payload, parse_answer
 
-# Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
-# Ansible's message from the ordinary module.
+# For hosts without an interpreter in the inventory. /usr/bin is first, as in Ansible's own discovery. A host without
+# any of these gets the message of Ansible from the ordinary module.
 PYTHON_PATHS = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
 FIND_PYTHON_COMMAND = f"for python in {PYTHON_PATHS}; do command -v $python && break; done"
 
 
 def get_compiled_run(variables: Variables) -> CompiledRun:
-    """What `compile_plans` said of the run, out of a host's variables; empty where it said nothing."""
+    """Return the result of `compile_plans` from a host's variables; empty without a result."""
     run: CompiledRun = (variables.get("proscribe_compiled") or {}).get("proscribe_run", {})
     return run
 
 
 def get_registered(hostvars: Any, host: str, name: str) -> Any:
-    """What a task has registered under a name for a host, untemplated; empty for nothing.
+    """Return the result that a task has registered under a name for a host, untemplated; empty for none.
 
-    `hostvars` gathers all variables of a host to give one of them, which for 10,000 hosts takes seconds. So it is taken
-    from where Ansible's variable manager has it, where that is there (tried with ansible-core 2.19 and 2.21).
+    To read a variable, `hostvars` collects all variables of a host, which takes seconds for 10,000 hosts. So the
+    variable comes from Ansible's variable manager where that is possible (tested with ansible-core 2.19 and 2.21).
     """
     facts = getattr(getattr(hostvars, "_variable_manager", None), "_nonpersistent_fact_cache", None)
     variables = facts.get(host, {}) if isinstance(facts, Mapping) else hostvars.raw_get(host)
@@ -48,13 +48,13 @@ def get_registered(hostvars: Any, host: str, name: str) -> Any:
 
 
 def parse_observation(output: str | bytes) -> ObservationAnswer | None:
-    """What a host answered to a stream; None for no answer. Raises Unusable."""
+    """Return the answer of a host to a stream; None for no answer. Raises UnusableAnswer."""
     result = parse_answer(output)
     return None if result is None else results.read_observation(result)
 
 
 class HostObservation(NamedTuple):
-    """What one host is sent. `call` are the arguments of run.compliance_state, `seconds` what the host has for it."""
+    """The data that a host is sent. `call` has the arguments of run.compliance_state, `seconds` the time limit."""
 
     store: PlanStore
     host: str
@@ -64,14 +64,16 @@ class HostObservation(NamedTuple):
     seconds: int
 
     def list_streams(self) -> Iterator[bytes]:
-        """What is sent, one after the other until one is answered: a host that keeps code and plan is only told their
-        names, and one that has lost them says so, or nothing.
+        """Yield the streams to send, until the host answers.
+
+        A host that has stored code and plan first gets only their names. If it has lost them, it reports that or
+        nothing.
         """
         for with_content in (False, True) if self.store.is_stored_on_host(self.host, self.code, self.plan) else (True,):
             yield make_payload(self.code, self.plan, self.call, with_content, self.seconds)
 
     def adapt_to_macos(self) -> HostObservation:
-        """The same for a Mac, which has said that it is one. It stores nothing."""
+        """Return the observation for a host that reported that it is a Mac. A Mac stores nothing."""
         call = self.call.copy()
         call.pop("program", None)
         call.pop("watch", None)
@@ -80,15 +82,16 @@ class HostObservation(NamedTuple):
         )
 
     def note_cached(self, result: ObservationAnswer) -> ObservationAnswer:
-        """The result, once it is noted what the host stores now."""
+        """Note whether the host stores code and plan now, and return the result without that key."""
         if "cached" in result:
             self.store.record_host_store(self.host, self.code, self.plan, is_stored=result.pop("cached"))
         return result
 
 
 def make_observation(run: CompiledRun, host: str, text: str, call: ObservationCall, seconds: int) -> HostObservation:
-    """The observation of a host. `run` is what `compile_plans` said of the run, and `text` a plan that was given to the
-    task instead of the compiled one.
+    """Build the observation of a host. `run` is the result of `compile_plans`.
+
+    `text` is a plan that the task was given instead of the compiled plan.
     """
     store = _open_store(run.get("plans"), tuple((run.get("packed") or {}).items()))
     plan = store.make_plan_part(text) if text else store.make_plan_part(digest=run["hosts"][host])
@@ -106,15 +109,15 @@ def make_observation(run: CompiledRun, host: str, text: str, call: ObservationCa
 
 @functools.lru_cache(maxsize=1)
 def _open_store(plans: str | None, packed: tuple[tuple[str, str], ...]) -> PlanStore:
-    """The store of a run: one for all hosts that a process observes."""
+    """Open the store of a run: the same for all hosts that a process observes."""
     return PlanStore(Path(plans) if plans is not None else None, dict(packed))
 
 
 def is_macos(result: ObservationAnswer | None) -> bool:
-    """Whether a host said that it is a Mac, to code that is for others."""
+    """Return whether a host answered code for other systems that it is a Mac."""
     return result is not None and result.get("system") == DARWIN
 
 
 def has_no_answer(result: ObservationAnswer | None) -> bool:
-    """Whether a host did not answer, or has not got what was only named."""
+    """Return whether a host did not answer, or lacks code or a plan that was sent only by name."""
     return result is None or LACKING in result

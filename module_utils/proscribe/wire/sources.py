@@ -1,11 +1,11 @@
-"""The sources of an observation: the modules that it reaches, without what only people or only a change needs.
+"""The sources of an observation: the modules that it uses, without comments and without code for changes.
 
-Every line that a host compiles costs an audit time. So what is sent is found by its name: a function, a constant or an
-import stays if its name is in something that stays, beginning with the names asked for. That keeps rather too much: the
-same name elsewhere, a method of another class. Names that are made at run time would escape it, so the host side has
-none. A test holds what is sent to the answers of the whole.
+Every line that a host compiles costs an audit time. So the code is selected by name, beginning with the entry names: a
+function, a constant or an import stays if its name occurs in code that stays. This keeps somewhat too much: the same
+name elsewhere, or a method of another class. It would miss names that are made at run time, so the host side has none.
+A test compares the answers of the selected code with those of the whole.
 
-Every line stays where it was, so that a traceback still fits. Controller side.
+Every line stays at its number, so that a traceback still fits. Controller side.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Imports = (ast.Import, ast.ImportFrom)
 
 
 class ModuleSources(NamedTuple):
-    """All sources by the name of the module, and which of these modules are packages."""
+    """All sources by the name of the module, and the names of the packages among them."""
 
     texts: Mapping[str, str]
     packages: Collection[str]
@@ -30,8 +30,9 @@ class ModuleSources(NamedTuple):
 def select_reached(
     all_sources: ModuleSources, entries: Iterable[str], names: Iterable[str], left_out: Collection[str] = ()
 ) -> dict[str, str]:
-    """What is reached from some names in the modules `entries`, by module, each as small as it can be. `left_out` are
-    functions that are never called.
+    """Return the code that `names` in the modules `entries` use, by module, each as short as possible.
+
+    `left_out` are functions that are never called.
     """
     syntax_trees = {name: ast.parse(text) for name, text in all_sources.texts.items()}
     used_names, reached_modules, sizes = {*names}, {*entries}, (0, 0)
@@ -70,7 +71,7 @@ def _is_used(node: ast.stmt, used: Collection[str], left_out: Collection[str]) -
 
 
 def _list_used_nodes(body: Statements, used: Collection[str], left_out: Collection[str]) -> Iterator[ast.AST]:
-    """What stays of a module or a class, without the parts of a class that do not."""
+    """Yield the nodes of a module or a class that stay; of a class in it only its used parts."""
     for node in body:
         if _is_used(node, used, left_out):
             if isinstance(node, ast.ClassDef):
@@ -85,7 +86,7 @@ def _get_bound_name(alias: ast.alias) -> str:
 
 
 def _collect_names(node: ast.AST, used: Collection[str]) -> set[str]:
-    """The names in what stays, but those in annotations, which say nothing to a host."""
+    """Return the names in code that stays, without those in annotations, which a host does not use."""
     names: set[str] = set()
     pending = [node]
     while pending:
@@ -102,7 +103,7 @@ def _collect_names(node: ast.AST, used: Collection[str]) -> set[str]:
 
 
 def _list_import_origins(node: ast.AST, package: str, used: Collection[str]) -> Iterator[str]:
-    """The modules that a relative import may be about; `package` is what it starts from."""
+    """Yield the modules that a relative import may name; `package` is the package of the importing module."""
     if isinstance(node, ast.ImportFrom) and node.level and any(_get_bound_name(alias) in used for alias in node.names):
         base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
         origin = f"{base}.{node.module}" if node.module else base
@@ -111,13 +112,13 @@ def _list_import_origins(node: ast.AST, package: str, used: Collection[str]) -> 
 
 
 class _SourceEdit(NamedTuple):
-    start: tuple[int, int]  # line from 1, and byte in it
+    start: tuple[int, int]  # the line, from 1, and the byte in it
     end: tuple[int, int]
     text: str = ""
 
 
 def shrink_source(source: str, used: Collection[str] | None = None, left_out: Collection[str] = ()) -> str:
-    """A source without comments, docstrings and annotations, and without what is not used (None: all of it is)."""
+    """Return a source without comments, docstrings, annotations and unused code (None: all code is used)."""
     lines = source.splitlines()
     shrunk_lines = [line.encode() for line in lines]
     edits = [*_remove_comments(source), *_shorten_tree(ast.parse(source), lines, used, left_out)]
@@ -169,7 +170,7 @@ def _shorten_tree(
 
 
 def _remove_annotations(node: ast.AST, lines: Sequence[str], in_class: Collection[ast.AST]) -> Iterator[_SourceEdit]:
-    """Annotations are taken out. A NamedTuple's fields need one: `int` costs nothing to evaluate."""
+    """Yield the edits that remove annotations. Fields of a NamedTuple get `int`, which costs nothing."""
     if isinstance(node, ast.arg) and node.annotation:
         yield _SourceEdit((node.lineno, node.col_offset + len(node.arg.encode())), _find_end(node.annotation))
     elif isinstance(node, ast.FunctionDef) and node.returns:
@@ -188,7 +189,7 @@ def _remove_annotations(node: ast.AST, lines: Sequence[str], in_class: Collectio
 
 
 def _reduce_import(node: ast.Import | ast.ImportFrom, used: Collection[str]) -> Iterator[_SourceEdit]:
-    """An import of what is used."""
+    """Yield the edit that reduces an import to the used names, on a single line."""
     aliases = [alias for alias in node.names if _get_bound_name(alias) in used]
     if len(aliases) < len(node.names) or node.lineno != node.end_lineno:
         names = ", ".join(f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in aliases)

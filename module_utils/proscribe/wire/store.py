@@ -1,8 +1,8 @@
-"""What is made once for many hosts: the observing code and the plans, packed, in `plans/` of the folder of reports.
+"""The store of packed code and plans for many hosts, in `plans/` of the directory of reports.
 
-What is read here goes to hosts and is run there as root. So nothing in it is believed for its name or its place: the
-run knows the SHA-256 of every file that it sends, and each file is checked against it each time that it is read. A
-folder or a file that others can write, or that is a link, is refused. Controller side.
+Hosts run its content as root. So no file is trusted for its name or its location. The run knows the SHA-256 of every
+file that it sends, and checks each file at each reading. A directory or file that others can write, and any link, is
+refused. Controller side.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from ..model.types.plan import Plan
 from ..model.types.run import PreparedPlans
 from .stream import StreamPart, pack_macos_code, pack_observing_code
 
-PLANS_DIRECTORY = "plans"  # the store's name in the folder of reports
+PLANS_DIRECTORY = "plans"  # the store's name in the directory of reports
 
-# Bytes. The whole catalogue makes a plan of some 200 KiB, and code of some 95.
+# The whole catalogue makes a plan of some 200 KiB, and the code has some 95 KiB.
 MAX_FILE_BYTES = 64 * 1024 * 1024
 
 _DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A pipe that somebody put in a file's place does not hold the run.
+# O_NONBLOCK: a pipe in place of a file cannot block the run.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -49,7 +49,7 @@ WRITABLE_EXPECTED = (
 
 
 class UntrustedStore(OSError):
-    """Something in the store is not what this run, or one before it, has put there: where, what, and what to do."""
+    """A part of the store that this run and earlier runs did not write: its path, its fault, and the remedy."""
 
     def __init__(self, path: str, observed: str, expected: str) -> None:
         super().__init__(path, observed, expected)
@@ -60,8 +60,10 @@ class UntrustedStore(OSError):
 
 
 class PlanStore:
-    """The store of a run. `directory` is where it is kept, None keeps nothing. `packed` is what `prepare_plans` returned of
-    the plans. `trusted` are accounts that may own it beside root, this one, and whoever owns the project's code.
+    """The store of a run, in `directory`; None stores nothing.
+
+    `packed` is the result of `prepare_plans` for the plans. `trusted` are accounts that may own the store, beside root,
+    this account and the owner of the project's code.
     """
 
     def __init__(
@@ -73,19 +75,21 @@ class PlanStore:
         self.directory = directory
         self._packed = packed or {}
         self._trusted = {os.geteuid(), Path(__file__).stat().st_uid, *trusted}
-        self._marks: dict[str, bytes] = {}  # what hosts store, as far as it was read
+        self._marks: dict[str, bytes] = {}  # the code and plan that each host stores, as far as read
 
     # -- making it -----------------------------------------------------------------------------------------------------
 
     def require_directories(self) -> None:
-        """Make the folder of reports and the store in it, where they are not there. Raises Untrusted for those that
-        others could change, or this account cannot, and OSError.
+        """Create the directory of reports and the store in it, where they are missing.
+
+        Raises OSError, and UntrustedStore for a directory that others can change, or that this account cannot write.
         """
         if self.directory is None:
             return
         reports = self.directory.parent
         try:
-            reports.mkdir(mode=0o750, parents=True, exist_ok=True)  # they hold names of users, and what they installed
+            # reports have names of users, and the programs that they installed
+            reports.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._refuse_writable(str(reports), reports)
             with contextlib.suppress(FileExistsError):
                 self.directory.mkdir(mode=0o700)
@@ -101,9 +105,10 @@ class PlanStore:
             pass
 
     def prepare_plans(self, plans: Mapping[str, Plan]) -> PreparedPlans:
-        """Keep what the hosts of a run need: the code, and these plans by digest. What the run has to know of it:
-        {code: the name of the observing code, packed: {digest: SHA-256 of the packed plan}}. Raises Untrusted where a
-        plan cannot be kept: each host would fail for it.
+        """Store the code and these plans, by digest, for the hosts of a run.
+
+        Returns {code: the name of the observing code, packed: {digest: SHA-256 of the packed plan}}. Raises
+        UntrustedStore if a plan cannot be stored, because each host would fail.
         """
         return {
             "code": self.make_code_part(probe=False).name,
@@ -120,7 +125,7 @@ class PlanStore:
         return hashlib.sha256(packed).hexdigest()
 
     def add_plan(self, plan: Plan, digest: str) -> None:
-        """Keep a plan as JSON under its digest; later runs and the history ask for it."""
+        """Store a plan as JSON under its digest, for later runs and the history."""
         text, name = format_canonical(plan).encode(), f"{_strip_digest_prefix(digest)}.json"
         if self._read_file(name) != text:
             self._keep_file(name, text)
@@ -128,11 +133,11 @@ class PlanStore:
     # -- what goes to a host -------------------------------------------------------------------------------------------
 
     def make_code_part(self, probe: bool) -> StreamPart:
-        """The observing code; with what the browsers' probe needs, on request."""
+        """Return the observing code; with `probe` also the code for the probe of browsers."""
         return self._keep_code(pack_observing_code(probe))
 
     def make_macos_code_part(self) -> StreamPart:
-        """The observing code for Macs."""
+        """Return the observing code for Macs."""
         return self._keep_code(pack_macos_code())
 
     def _keep_code(self, packed: bytes) -> StreamPart:
@@ -142,7 +147,7 @@ class PlanStore:
         return StreamPart(name, lambda: packed)
 
     def get_prepared_code(self, name: str) -> StreamPart:
-        """The code whose name `prepare_plans` returned."""
+        """Return the code whose name `prepare_plans` returned."""
 
         def pack_code() -> bytes:
             content = self._read_checked(f"{name}.code", name) or pack_observing_code(probe=False)
@@ -155,7 +160,7 @@ class PlanStore:
         return StreamPart(name, pack_code)
 
     def make_plan_part(self, text: str = "", digest: str = "") -> StreamPart:
-        """A plan, given as JSON text, or by its digest where it was compiled in this run."""
+        """Return a plan: from JSON text, or by its digest if this run compiled it."""
         if text:
             return StreamPart(hashlib.sha256(text.encode()).hexdigest(), lambda: zlib.compress(text.encode(), 9))
         name = _strip_digest_prefix(digest)
@@ -169,8 +174,9 @@ class PlanStore:
         return StreamPart(name, pack_plan)
 
     def read_stored_plan(self, digest: str) -> Plan:
-        """A plan, as `add_plan` kept it; where that file is gone, made again of the packed plan. Raises FileNotFoundError,
-        and Untrusted for one that does not fit its digest.
+        """Return a plan as `add_plan` stored it; without that file, restore it from the packed plan.
+
+        Raises FileNotFoundError, and UntrustedStore for a plan that does not fit its digest.
         """
         name = f"{_strip_digest_prefix(digest)}.json"
         is_digest = bool(_DIGEST_PATTERN.fullmatch(digest))
@@ -191,31 +197,31 @@ class PlanStore:
     # -- what runs note for later ones ---------------------------------------------------------------------------------
 
     def read_note(self, name: str) -> bytes:
-        """What an earlier run noted under a name; b"" for nothing, and for what is not to be trusted."""
+        """Return the note of an earlier run; b"" for none, and for an untrusted note."""
         return self._read_file(name)
 
     def write_note(self, name: str, content: bytes) -> None:
-        """Note something for later runs, in the place of what was noted before."""
+        """Store a note for later runs, in place of the earlier note."""
         if self._read_file(name) != content:
             self._keep_file(name, content)
 
     # -- which hosts store what ----------------------------------------------------------------------------------------
 
     def is_stored_on_host(self, host: str, code: StreamPart, plan: StreamPart) -> bool:
-        """Whether that host has reported that it stores these."""
+        """Return whether the host has reported that it stores this code and plan."""
         if host not in self._marks:
             self._marks[host] = self._read_file(_name_host_mark(host), "kept")
         return self._marks[host] == _list_part_names(code, plan)
 
     def record_host_store(self, host: str, code: StreamPart, plan: StreamPart, is_stored: bool) -> None:
-        """Record whether a host stores these."""
+        """Record whether a host stores this code and plan."""
         if is_stored == self.is_stored_on_host(host, code, plan):
             return
-        del self._marks[host]  # to be read again: it may not have been possible to write it
+        del self._marks[host]  # read again the next time, because writing may fail
         if is_stored:
             self._keep_file(_name_host_mark(host), _list_part_names(code, plan), "kept")
             return
-        with contextlib.suppress(OSError), self._open_directory("kept") as directory:  # it only saves time
+        with contextlib.suppress(OSError), self._open_directory("kept") as directory:  # the mark only saves time
             os.unlink(_name_host_mark(host), dir_fd=directory)
 
     # -- files ---------------------------------------------------------------------------------------------------------
@@ -225,7 +231,7 @@ class PlanStore:
         return content if hashlib.sha256(content).hexdigest() == sha256 else b""
 
     def _read_file(self, name: str, subdirectory: str = "") -> bytes:
-        """A file; b"" for one that is not there, or not to be trusted."""
+        """Return the content of a file; b"" for a missing file, and for an untrusted file."""
         try:
             with self._open_directory(subdirectory) as directory:
                 descriptor = os.open(name, _READ_FLAGS, dir_fd=directory)
@@ -239,12 +245,12 @@ class PlanStore:
             return b""
 
     def _keep_file(self, name: str, content: bytes, subdirectory: str = "") -> None:
-        """Keep a file, whole or not at all; where that cannot be, it only costs time."""
+        """Store a file, whole or not at all. A failure only costs time."""
         with contextlib.suppress(OSError):
             self._write_file(name, content, subdirectory)
 
     def _require_stored(self, name: str, content: bytes) -> None:
-        """Keep a file without which hosts cannot be served. Raises Untrusted."""
+        """Store a file that hosts cannot do without. Raises UntrustedStore."""
         if self.directory is None:
             return
         try:
@@ -256,7 +262,7 @@ class PlanStore:
             raise UntrustedStore(str(self.directory), observed, f"room for a plan, and {WRITABLE_EXPECTED}") from None
 
     def _write_file(self, name: str, content: bytes, subdirectory: str = "") -> None:
-        """Write a file, whole or not at all. Raises Untrusted, and OSError."""
+        """Write a file, whole or not at all. Raises OSError and UntrustedStore."""
         with self._open_directory(subdirectory, create=True) as directory:
             temporary_name = f".{name[:100]}.{secrets.token_hex(8)}"
             descriptor = os.open(temporary_name, _CREATE_FLAGS, 0o600, dir_fd=directory)
@@ -270,7 +276,7 @@ class PlanStore:
 
     @contextlib.contextmanager
     def _open_directory(self, subdirectory: str = "", create: bool = False) -> Iterator[int]:
-        """The directory of the store, or one in it. Raises Untrusted, and OSError for one that is not there."""
+        """Open the directory of the store, or a directory in it. Raises UntrustedStore, and OSError if it is missing."""
         if self.directory is None:
             raise FileNotFoundError("nothing is kept")
         path = self.directory / subdirectory
@@ -293,7 +299,7 @@ class PlanStore:
             os.close(descriptor)
 
     def _refuse_writable(self, path: str, location: Path | int) -> None:
-        """Raises Untrusted for a directory that others can change."""
+        """Raise UntrustedStore for a directory that others can change."""
         status, acl = os.stat(location), read_acl(location)
         if others := describe_others(status, self._trusted, acl):
             raise UntrustedStore(
@@ -319,7 +325,7 @@ def _list_part_names(code: StreamPart, plan: StreamPart) -> bytes:
 
 
 def _parse_stored_plan(content: bytes, digest: str) -> Plan | None:
-    """Return the plan that some JSON is, whole or shortened; None where it is not that of the digest."""
+    """Parse a plan from JSON, whole or shortened. Returns None unless it has this digest."""
     with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
         plan = expand_plan(json.loads(content))
         if digest == plan.get("digest") == digest_of(plan):
@@ -328,7 +334,7 @@ def _parse_stored_plan(content: bytes, digest: str) -> Plan | None:
 
 
 def _unpack_content(packed: bytes, length: int) -> bytes:
-    """What is packed, as far as the length that it should have, and one byte more."""
+    """Unpack at most a byte more than the expected length. Returns b"" for damaged content."""
     try:
         return zlib.decompressobj().decompress(packed, length + 1)
     except zlib.error:

@@ -1,8 +1,8 @@
-"""The program that an account without other rights of root may run on a host, to audit it (docs/least-privilege.md).
+"""The program with which an account without root rights may audit a host (docs/least-privilege.md).
 
-An enforcing run installs it behind a part of loader.py (audit_text.py is both, derived). It takes one line of JSON.
-That only names code and a plan that the enforcing run has stored, or asks for the record of the host's own run. No
-code, no plan, no probe and no path comes from its caller, and it writes nothing.
+An enforcing run installs it behind a part of loader.py (audit_text.py is both, derived). Its input is a line of JSON.
+The line names stored code and a stored plan, or requests the record of the host's own run. Its caller supplies no code,
+no plan, no probe and no path. The program writes nothing.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
     from ..model.types.call import AuditRequest, ObservationCall
 
-PROGRAM_PATH = "@PROGRAM@"  # audit_program.PROGRAM_PATH and host.STATE_DIRECTORY; derived/audit_text.py fills them in
+PROGRAM_PATH = "@PROGRAM@"  # derived/audit_text.py fills in audit_program.PROGRAM_PATH and host.STATE_DIRECTORY
 STATE_DIRECTORY = "@STATE@"
 RECORD_FILE = "record.json"
-BUSY_KEY = "busy"  # the key of the answer while another audit runs: processes of root do not queue up for a caller
-REFUSED_KEY = "refused"  # and of the one that says what is wrong with a request
-STORED_KEY = "stored"  # and of the one with the record of the host's own run
+BUSY_KEY = "busy"  # the key of the answer while another audit runs: a caller cannot queue up processes of root
+REFUSED_KEY = "refused"  # the key of the answer with the fault of a request
+STORED_KEY = "stored"  # the key of the answer with the record of the host's own run
 CONTROLS = ("apps", "browser", "firewall", "dns")
 GATES = ("never", "noncompliant", "incomplete")
 REQUEST_KEYS = {"code", "plan", "controls", "gate", "seconds"}
 RECORD_REQUEST = {"record": True}
 MAX_REQUEST_BYTES = 4096  # bytes of a request
 MAX_RECORD_BYTES = 16 * 1024 * 1024  # bytes
-REQUEST_TIMEOUT_SECONDS = 10  # seconds until a request has to be there
-MAX_AUDIT_SECONDS = 6 * 3600 + 60  # seconds that one may give itself
+REQUEST_TIMEOUT_SECONDS = 10  # seconds until the whole request must have arrived
+MAX_AUDIT_SECONDS = 6 * 3600 + 60  # seconds, the most that a request may allow
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 
 
 def parse_request(text: bytes) -> Any:
-    """A request, of which every part has the one type and form that it may have. Raises ValueError."""
+    """Parse a request and check the type and form of every part. Raises ValueError."""
     if len(text) > MAX_REQUEST_BYTES:
         raise ValueError(f"it is longer than {MAX_REQUEST_BYTES} bytes")
     line, _, following = text.partition(b"\n")
@@ -73,7 +73,7 @@ def parse_request(text: bytes) -> Any:
 
 
 def read_request() -> bytes:
-    """What standard input has, up to its end, the end of a line, or more than a request may have."""
+    """Read standard input to its end, to the end of a line, or beyond the length of a request."""
     text = b""
     while len(text) <= MAX_REQUEST_BYTES and b"\n" not in text:
         piece = os.read(0, MAX_REQUEST_BYTES + 1 - len(text))
@@ -84,7 +84,7 @@ def read_request() -> bytes:
 
 
 def read_stored_record() -> Mapping[str, object]:
-    """The record that this host's own scheduled run has stored."""
+    """Return the record that this host's own scheduled run has stored."""
     try:
         with open(
             open_root_file(RECORD_FILE, os.O_NONBLOCK, open_root_file(STATE_DIRECTORY, os.O_DIRECTORY)), "rb"
@@ -95,7 +95,7 @@ def read_stored_record() -> Mapping[str, object]:
 
 
 def observe_host(request: AuditRequest) -> Mapping[str, object]:
-    """The answer of the observing code that is stored, about the plan that is stored."""
+    """Return the answer of the stored observing code about the stored plan."""
     call: ObservationCall = {
         "controls": request["controls"],
         "gate": request["gate"],
@@ -107,8 +107,8 @@ def observe_host(request: AuditRequest) -> Mapping[str, object]:
 
 
 def serve_request() -> Mapping[str, object]:
-    """The answer to the one request of this process."""
-    # Who can only run it cannot open it, so nobody but another audit has it locked.
+    """Return the answer to the only request of this process."""
+    # An account that may only run the program cannot open it. So only another audit can have locked it.
     try:
         fcntl.flock(os.open(PROGRAM_PATH, os.O_RDONLY | os.O_NOFOLLOW), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -124,7 +124,7 @@ def serve_request() -> Mapping[str, object]:
 
 
 def main() -> None:
-    """Answer the caller. Whatever it has left behind in the process (signals, environment) has no effect."""
+    """Answer the caller. Signals and environment variables that it has set in the process have no effect."""
     if os.getuid() or os.geteuid() or len(sys.argv) > 1:
         sys.exit("this program is run by root, without arguments")
     _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
@@ -134,7 +134,7 @@ def main() -> None:
     os.umask(0o077)
     os.environ.clear()
     os.environ.update(ENVIRONMENT)
-    # The alarm stays: a caller that does not read the answer holds nothing either.
+    # The alarm stays set, so a caller that does not read the answer cannot hold this process.
     print("\n" + MARK + json.dumps(serve_request()), flush=True)
     os._exit(0)
 

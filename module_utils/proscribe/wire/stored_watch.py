@@ -1,8 +1,8 @@
-"""The program of the watch on a host (docs/watch.md): it loads the code that a run left there, and runs that.
+"""The program of the watch on a host (docs/watch.md): it loads and runs the code that a run left there.
 
-An enforcing run installs it behind a part of loader.py, hashing.py and json_text.py (render_program.py is all of them,
-derived). Code that is not what was installed, by its hash, is not run; that is written into the journal, and is this
-process's error.
+An enforcing run installs it behind a part of loader.py, hashing.py and json_text.py (program_text.py is all of them,
+derived). It never runs code whose hash differs from that of the installed code. Such code is written into the journal
+and is an error of this process.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from ..base.hashing import sha256
 from ..base.json_text import dump_json, parse_json
 from .loader import ModuleFinder, open_root_file
 
-WATCH_DIRECTORY = "@WATCH@"  # watch.files.PLACE; derived/watch_text.py fills it in
-CHECKSUM_LENGTH = 8  # hexadecimal digits, which a cached file begins with
+WATCH_DIRECTORY = "@WATCH@"  # derived/watch_text.py fills in the directory of the watch
+CHECKSUM_LENGTH = 8  # hexadecimal digits at the beginning of a cached file
 MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes
 MAX_LINE_BYTES = 4096  # bytes of a line of the journal, at most
-INSTALL_WAIT_SECONDS = 5  # seconds in which a run that installs it anew is expected to have done so
+INSTALL_WAIT_SECONDS = 5  # seconds after which a run that installs the code anew should have finished
 PROGRAM_PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def read_watch_file(name: str) -> bytes:
-    """A file of the watch, which nobody but root can have written. Raises OSError."""
+    """Read a file of the watch that only root can have written. Raises OSError."""
     folder, _, base_name = f"{WATCH_DIRECTORY}/{name}".rpartition("/")
     directory = open_root_file(folder, os.O_DIRECTORY)
     open_root_file("..", os.O_DIRECTORY, directory)
@@ -40,7 +40,7 @@ def read_watch_file(name: str) -> bytes:
 
 
 def read_installed_code() -> tuple[str, bytes]:
-    """The code, and its hash, which is the one that was installed. Raises OSError and ValueError."""
+    """Return the hash and the content of the code, which equals the installed code. Raises OSError and ValueError."""
     code_hash = parse_json(read_watch_file("settings.json"))["files"][f"{WATCH_DIRECTORY}/code"]
     packed = read_watch_file("code")
     if sha256(packed).hexdigest() != code_hash:
@@ -49,11 +49,11 @@ def read_installed_code() -> tuple[str, bytes]:
 
 
 def load_modules() -> ModuleFinder:
-    """The code, compiled by an earlier start where there was one. Raises OSError and ValueError."""
+    """Load the code, compiled by an earlier start where possible. Raises OSError and ValueError."""
     code_hash, packed = read_installed_code()
     try:
-        cached = memoryview(read_watch_file(f"cache/{code_hash}-{MAGIC_NUMBER.hex()}"))  # of which no part is copied
-        # Against damage. More than that no hash in the file itself is good for, and SHA-256 of all of it takes 4 ms.
+        cached = memoryview(read_watch_file(f"cache/{code_hash}-{MAGIC_NUMBER.hex()}"))  # so that slices are not copied
+        # The checksum detects damage. A hash in the file itself could detect no more, and SHA-256 would take 4 ms.
         if b"%08x" % binascii.crc32(cached[CHECKSUM_LENGTH:]) == cached[:CHECKSUM_LENGTH]:
             return ModuleFinder(marshal.loads(cached[CHECKSUM_LENGTH:]), None)
     except (OSError, ValueError, EOFError, TypeError):
@@ -64,7 +64,10 @@ def load_modules() -> ModuleFinder:
 
 
 def report_damaged_file(name: str) -> NoReturn:
-    """Write down that a file is not what was installed, once, without the code that would do it, and end."""
+    """Write once into the journal that a file is not the installed file, and exit.
+
+    The code that normally writes the journal is not available here.
+    """
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     event = dump_json({"event": "damaged", "file": f"{WATCH_DIRECTORY}/{name}"})[1:]
     with contextlib.suppress(OSError):
@@ -72,7 +75,7 @@ def report_damaged_file(name: str) -> NoReturn:
         journal = os.open(f"{WATCH_DIRECTORY}/../journal.jsonl", flags, 0o600)
         end = os.pread(journal, MAX_LINE_BYTES, max(0, os.fstat(journal).st_size - MAX_LINE_BYTES))
         if not end.endswith(f"{event}\n".encode()):
-            begin = "\n" if end and not end.endswith(b"\n") else ""  # the last line is half
+            begin = "\n" if end and not end.endswith(b"\n") else ""  # the last line was cut short
             os.write(journal, f'{begin}{{"at": "{moment}", {event}\n'.encode())
     sys.exit(
         f"{WATCH_DIRECTORY}/{name} is not what was installed: nothing was run; the next run of the controller repairs it"
@@ -83,19 +86,19 @@ def require_modules() -> ModuleFinder:
     for is_last_attempt in (False, True):
         try:
             return load_modules()
-        except Exception:  # whatever it is, it is not what was installed
+        except Exception:  # any error means that the code is not the installed code
             if not is_last_attempt:
                 time.sleep(INSTALL_WAIT_SECONDS)
     report_damaged_file("code")
 
 
 def main() -> None:
-    """Do what the caller asks for. What it left behind in the process (signals, environment) has no effect."""
+    """Run the command of the caller. Signals and environment variables that it has set have no effect."""
     if os.getuid() or os.geteuid():
         sys.exit("this program is run by root")
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     if sys.argv[1:] != ["launches"]:
-        gc.disable()  # nothing is collected in a process that ends with its answer
+        gc.disable()  # the process ends with its answer, so garbage collection would be wasted time
     os.chdir("/")
     os.umask(0o077)
     account, started_by = os.environ.get("SUDO_USER", "root"), os.environ.get("TRIGGER_UNIT", "")

@@ -1,18 +1,18 @@
-"""The observing code as one stream of bytes, for a Python on the other side that has nothing of ours.
+"""The observing code as a stream of bytes, for a Python that has no code of the project.
 
-Four fifths of what a module call costs a host is Python compiling Ansible's own module library. Our observing code
-needs none of it, so it can be piped to the host's Python. That takes it from standard input, answers one call, and
-leaves nothing behind. Controller side.
+Four fifths of the cost of a module call on a host is compiling Ansible's own module library. The observing code needs
+none of it, so it can be piped to the host's Python. That Python reads it from standard input, answers a single call,
+and leaves nothing behind. Controller side.
 
-A stream is a program (loader.py), a head (which code and which plan, the call), the code, and the plan. It has the form
-of `marshal`, which a host reads without loading anything for it. What is the same for many hosts is made once, before
-any host is contacted. It is stored beside the plans, for the processes that Ansible starts for each host. A host that
-an enforcing run has seen caches both too, the code compiled and the plan with what follows from it. They are then named
-by their hashes and not sent.
+A stream is a program (loader.py), a head, the code, and the plan. The head has the names of both and the call. A stream
+has the form of `marshal`, which a host reads without loading a module. Parts that many hosts share are made once,
+before any host is contacted. They are stored beside the plans, for the processes that Ansible starts for each host.
+After an enforcing run a host caches both parts, too: the code compiled, the plan with the results computed from it.
+Then the stream has only their hashes.
 
-Between the controller and that Python is the login shell of an account, whatever it is. So the command is one line that
-all shells take alike (RECEIVER_PROGRAM), and what is piped is nothing that a shell could do (`pack_for_pipe`): a shell that reads its
-commands from there ends at the first line, whatever it was given. The second one is a single long word.
+Between the controller and that Python is the login shell of an account, of any kind. So the command is a line that all
+shells read alike (RECEIVER_PROGRAM). The piped data contain no command for a shell (`pack_for_pipe`): a shell that
+reads its commands from the pipe ends at the first line. The second line is a single long word.
 """
 
 from __future__ import annotations
@@ -47,29 +47,30 @@ ENTRY_MODULES = tuple(
     f"{PACKAGE_NAME}.{module}"
     for module in ("host.run", "host.audit_program", "host.cache", "base.json_text", "model.plan_text")
 )
-ENTRY_NAMES = ("compliance_state", "Host", "keep", "add_cache", "expand_plan", "format_json")  # what the loader calls
+# the names that the loader calls
+ENTRY_NAMES = ("compliance_state", "Host", "keep", "add_cache", "expand_plan", "format_json")
 PROGRAMS_DIRECTORY = os.path.join("host", "programs")
-HOST_PACKAGES = ("base", "model", "host")  # the rooms whose files a host can get: what is reached in them is sent
-# These change a host, and a stream changes nothing.
+HOST_PACKAGES = ("base", "model", "host")  # the packages whose modules hosts can get; only the used parts are sent
+# Functions that change a host, which a stream never does.
 CHANGE_FUNCTIONS = frozenset({"enforce", "lift", "restore", "plan_removal", "change", "apply_changes", "write_down"})
-PROBE_FUNCTIONS = frozenset({"probed"})  # and these are for what is only done on request
-MACOS_FUNCTIONS = frozenset({"on_macos"})  # what only a Mac gets, which says that it is one
-LINUX_FUNCTIONS = frozenset({"observe", "control"})  # of the module `run`
-# What a host's Python is given on its command line: without a line break, and without what any shell takes for its own
-# between double quotes. It takes the first line that is longer than the one for shells, and runs the program in it.
+PROBE_FUNCTIONS = frozenset({"probed"})  # functions for checks on request only
+MACOS_FUNCTIONS = frozenset({"on_macos"})  # functions only for a host that reports that it is a Mac
+LINUX_FUNCTIONS = frozenset({"observe", "control"})  # functions of the module `run`, only for Linux
+# The program on the command line of a host's Python. It has no line break, and no character that a shell interprets
+# between double quotes. It reads the first line that is longer than the line for shells, and runs the program in it.
 RECEIVER_PROGRAM = (
     "import sys,binascii,marshal;"
     "given=marshal.loads(binascii.a2b_base64(next(line for line in sys.stdin.buffer if line[9:])));"
     "exec(given[0])"
 )
 REPLYING_PROGRAM = f"{RECEIVER_PROGRAM};reply(*given[1:])"
-SHELL_EXIT_LINE = b"exit\n"  # where every shell ends that would read what is piped
-MARSHAL_VERSION = 2  # the version of marshal's format: without references, which are newer ones' own
+SHELL_EXIT_LINE = b"exit\n"  # ends every shell that reads its commands from the pipe
+MARSHAL_VERSION = 2  # the version of marshal's format; later versions add references
 WATCH_ENTRY_MODULE = f"{PACKAGE_NAME}.host.watch_commands"
 
 
 class StreamPart(NamedTuple):
-    """The observing code or a plan: its name, which no other one has, and how to get it packed."""
+    """The observing code or a plan: its unique name, and the function that packs it."""
 
     name: str
     pack: Callable[[], bytes]
@@ -78,23 +79,25 @@ class StreamPart(NamedTuple):
 def make_payload(
     code: StreamPart, plan: StreamPart, call: ObservationCall, with_content: bool = True, seconds: int = 0
 ) -> bytes:
-    """The stream for one call of `run.compliance_state`. Not `with_content`: code and plan are only named. After so many
-    `seconds` the host ends the call; 0 for no limit.
+    """Return the stream for a call of `run.compliance_state`.
+
+    Without `with_content` code and plan are only named. The host ends the call after `seconds`; 0 is no limit.
     """
     parts = [code.pack(), plan.pack()] if with_content else [b"", b""]
     head = {"code": code.name, "plan": plan.name, "call": call, "seconds": seconds}
-    plain = json.loads(json.dumps(head))  # Ansible's texts are of types of its own, which only JSON takes for texts
+    plain = json.loads(json.dumps(head))  # texts of Ansible have types of its own; JSON makes plain texts of them
     return pack_for_pipe(BOOTSTRAP, plain, *parts)
 
 
 def pack_for_pipe(program: str, *arguments: Any) -> bytes:
-    """A program, and what it is given, for a Python that is started with RECEIVER_PROGRAM."""
+    """Pack a program and its arguments for a Python that is started with RECEIVER_PROGRAM."""
     return SHELL_EXIT_LINE + binascii.b2a_base64(marshal.dumps([program, *arguments], MARSHAL_VERSION))
 
 
 def _list_module_files() -> dict[str, str]:
-    """The files of the code that observes and changes hosts, by the names of their modules. What a host runs by itself
-    is no module of it: that is sent as a text (host/programs/__init__.py).
+    """Return the files of the code that observes and changes hosts, by the names of their modules.
+
+    Programs that a host runs by itself are no modules. They are sent as text (host/programs/__init__.py).
     """
     file_names = ["__init__.py", os.path.join(PROGRAMS_DIRECTORY, "__init__.py")]
     for room in HOST_PACKAGES:
@@ -106,26 +109,26 @@ def _list_module_files() -> dict[str, str]:
     }
 
 
-CODE_VARIANTS = {"observe": False, "probe": True}  # whether the browsers' probe is in it
+CODE_VARIANTS = {"observe": False, "probe": True}  # whether the code has the probe of browsers
 
 
 def pack_observing_code(probe: bool) -> bytes:
-    """The observing code as it is sent; with what the browsers' probe needs, on request.
+    """Return the packed observing code; with `probe` also the code for the probe of browsers.
 
-    It takes seconds to put together, so it is cached where Python caches this very file compiled: whoever can write
-    there has their code run by Python itself. It goes with the hash of its sources. A collection was built with it, and
-    nothing is written there.
+    Packing takes seconds, so the result is cached beside the compiled form of this very file. An account that can write
+    there controls Python's code already. The cache begins with the hash of the sources. A collection contains it from
+    its build, and nothing is written there.
     """
     return _cache_packed("probe" if probe else "observe", lambda: _pack_observing(probe))
 
 
 def pack_watch_code() -> bytes:
-    """The code that keeps a host in line by itself: all that observes and changes it. Cached in the same way."""
+    """Return the packed code that keeps a host in line by itself: it observes and changes. Cached in the same way."""
     return _cache_packed("watch", _pack_for_watch)
 
 
 def pack_macos_code() -> bytes:
-    """The observing code for Macs. Cached in the same way."""
+    """Return the packed observing code for Macs. Cached in the same way."""
     return _cache_packed("macos", _pack_for_macos)
 
 
@@ -151,25 +154,25 @@ def _cache_packed(kind: str, pack: Callable[[], bytes]) -> bytes:
 
 
 def prepare_variants() -> dict[str, bytes]:
-    """What a collection is built with: for each of CODE_VARIANTS, the watch and Macs, what a checkout caches."""
+    """Return the caches that a collection is built with: those of CODE_VARIANTS, the watch and Macs."""
     code = {kind: pack_observing_code(probe) for kind, probe in CODE_VARIANTS.items()}
     more = {"watch": pack_watch_code(), "macos": pack_macos_code()}
     return {kind: hash_sources() + packed for kind, packed in {**code, **more}.items()}
 
 
 def list_source_files() -> list[str]:
-    """The files of what is sent to hosts, and of what says what is sent."""
+    """List the files of the code for hosts, and the files that select this code."""
     return [*_list_module_files().values(), __file__, os.path.join(os.path.dirname(__file__), "sources.py")]
 
 
 @functools.cache
 def hash_sources() -> bytes:
-    """The SHA-256 of the sources. Raises OSError."""
+    """Return the SHA-256 of the sources. Raises OSError."""
     return hash_files(list_source_files())
 
 
 def hash_files(files: Iterable[str]) -> bytes:
-    """The SHA-256 of some files, by their names below the project's code and their whole content. Raises OSError."""
+    """Return the SHA-256 of files: their names below the project's code, and their content. Raises OSError."""
     content_hash, root = hashlib.sha256(), CODE_DIRECTORY
     for path in files:
         with open(path, "rb", buffering=0) as stream:
@@ -183,7 +186,7 @@ def _locate_cache(kind: str) -> Path | None:
         return Path(__file__).with_suffix(f".{kind}")
     try:
         return Path(importlib.util.cache_from_source(__file__)).with_suffix(f".{kind}")
-    except NotImplementedError:  # a Python without a cache of compiled files
+    except NotImplementedError:  # this Python has no cache of compiled files
         return None
 
 
@@ -207,7 +210,7 @@ def _pack_for_watch() -> bytes:
 
 
 def _pack_modules(entries: Iterable[str], roots: Iterable[str], left_out: Collection[str]) -> bytes:
-    from .sources import ModuleSources, select_reached  # only the process that puts it together pays for it
+    from .sources import ModuleSources, select_reached  # loaded only in the process that packs the code
 
     files = _list_module_files()
     packages = {name.removesuffix(".__init__") for name in files if name.endswith(".__init__")}
@@ -218,8 +221,10 @@ def _pack_modules(entries: Iterable[str], roots: Iterable[str], left_out: Collec
 
 
 def parse_answer(output: str | bytes) -> Mapping[Any, Any] | None:
-    """What the host answered, which is data from a stranger (replies). None if no answer came: no Python there, one
-    that is too old, another shell. Raises Unusable for an answer that is no JSON, or no mapping.
+    """Return the answer in the output of a host, which is untrusted (replies). None if there is no answer.
+
+    That is so without a Python, with a Python that is too old, or with another shell. Raises UnusableAnswer for an
+    answer that is not JSON or not a mapping.
     """
     line = find_last_line(output, MARK)
     return None if line is None else require_mapping(parse_answer_json(line), "the answer")

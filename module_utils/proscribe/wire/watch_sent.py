@@ -1,6 +1,6 @@
-"""What a run sends to a host whose plan has a watch: the program, the code, and the plans that follow each other.
+"""The package for a host whose plan has a watch: the program, the code, and the successive plans.
 
-Controller side; what the host does with it is host/watch/installed.py.
+Controller side. On the host, host/watch/installed.py installs it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .stream import pack_watch_code
 
 @functools.cache
 def make_expected_watch() -> ExpectedWatch:
-    """What an observation of a host needs to see whether its watcher is this run's: {release}."""
+    """Return {release}: an observation compares it with the watcher of the host."""
     return {"release": make_release_name(format_program(WATCH_TEXT).encode(), pack_watch_code())}
 
 
 def pack_watch(store: PlanStore, plan: Plan) -> str:
-    """What the module `host_watch` is given, packed as text. Raises OSError for a plan that is not in the store."""
+    """Pack the input of the module `host_watch` as text. Raises OSError for a plan that is not in the store."""
     plans = [plan]
     while (later := plans[-1].get("later")) and len(plans) < MAX_PLANS:
         plans.append(store.read_stored_plan(later["plan"]))

@@ -1,7 +1,7 @@
-"""What stands in documents, as named types: `Count` is an int, and in a JSON Schema one that is never negative.
+"""Named types of the values in documents: `Count` is an int, which a JSON Schema limits to 0 and more.
 
-`Annotated[type, ...]` says of a type what a type checker does not read and the JSON Schemas have: a text is what it
-means, and a type is what the schema says instead. Only the schemas load this module.
+`Annotated[type, ...]` adds data that only the JSON Schemas read: a text is a description, and a type replaces the type
+in the schema. Only the code that makes the schemas loads this module.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from ..words import (
 
 
 class SchemaKeywords:
-    """Keywords of JSON Schema: what a value has to be beside its type."""
+    """Keywords of JSON Schema that restrict a value further than its type does."""
 
     def __init__(self, **keywords: object) -> None:
         self.keywords = keywords
 
 
-CLOSED_MAPPING = SchemaKeywords(additionalProperties=False)  # a mapping without room for other keys
-UNDOCUMENTED_KEY = object()  # a key that only a host adds, or only a part has of which no schema says more
+CLOSED_MAPPING = SchemaKeywords(additionalProperties=False)  # a mapping that forbids other keys
+# a key without an entry in the schema: only a host adds it, or its part has no schema of its own
+UNDOCUMENTED_KEY = object()
 
 Count = Annotated[int, SchemaKeywords(minimum=0)]
 PositiveCount = Annotated[int, SchemaKeywords(minimum=1)]
@@ -81,7 +82,7 @@ LeftOutCounts = Annotated[
     SchemaKeywords(maxProperties=len((*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL))),
 ]
 
-# Of events.
+# Types of events.
 PlanOfHost = Annotated[Optional[str], "The digest of the plan that the host answered for"]
 LeftOutOfEvent = Annotated[Count, "How many more there were, for which the line had no room"]
 PreviousState = Annotated[

@@ -1,4 +1,4 @@
-"""What the modules of hosts answer (host/run.py), as results.py of wire/replies lets it through."""
+"""The answers of the modules on hosts (host/run.py), as wire/replies/results.py returns them."""
 
 from __future__ import annotations
 
@@ -8,45 +8,46 @@ from .record import FindingRecord, ObservedRecord
 
 
 class TurnEntry(TypedDict):
-    """Who changes a host, or did, and since when."""
+    """The process that changes or changed a host, and since when."""
 
     by: str
     since: str
 
 
 class SharedTurn(TurnEntry):
-    """With whom a run shared a host; `waited` is 0 where the other one came between two changes."""
+    """Another run that changed the host, too. `waited` is 0 if it came between two changes of this run."""
 
     waited: int  # seconds
 
 
 class ModuleAnswer(TypedDict, total=False):
-    """What any module may answer."""
+    """The keys that the answer of any module may have."""
 
     changed: bool
     failed: bool
     msg: str
-    busy: TurnEntry  # who has the host, for whom there was no more time to wait; nothing was changed then
+    busy: TurnEntry  # the run that has the host, when the time to wait for it is over; nothing was changed then
     other_runs: list[SharedTurn]
-    ansible_facts: dict[str, str]  # the interpreter that the action has found, which no host says
+    ansible_facts: dict[str, str]  # the interpreter that the action discovered; no host reports it
 
 
 class ObservationAnswer(ModuleAnswer, total=False):
-    """What `compliance_state` answers. Without a record it says why there is none."""
+    """The answer of `compliance_state`. Without a record it has the reason."""
 
     record: ObservedRecord
     drifted: list[str]
     privileged: bool
-    not_installed: str  # why the program for audits without root is not
-    unwatched: list[str]  # controls that the host's own watch leaves alone after this run
-    lacking: bool  # whether it has not got what was only named
-    system: str  # of a Mac that was sent code for Linux
-    set_aside: bool  # whether users alone keep the host from its gate; of the controller, which then does not fail it
-    cached: bool  # whether it has code and plan in its cache now; of a stream only
+    not_installed: str  # why the program for audits without root is not installed
+    unwatched: list[str]  # controls that the host's own watch does not correct after this run
+    lacking: bool  # whether the host lacks code or a plan that was sent only by name
+    system: str  # the system of a Mac that received code for Linux
+    # whether only users cause the gate to fail; set by the controller, which then does not fail the host
+    set_aside: bool
+    cached: bool  # whether the host has code and plan in its cache now; only in the answer to a stream
 
 
 class FileDifference(TypedDict):
-    """What changed in a file, as Ansible shows it."""
+    """A change of a file, in the form of Ansible's diff."""
 
     before_header: str
     after_header: str
@@ -55,7 +56,7 @@ class FileDifference(TypedDict):
 
 
 class RefusedChange(TypedDict):
-    """What enforcing called for and was not done."""
+    """A change that enforcing called for and that was refused."""
 
     rule: str
     subject: str
@@ -63,26 +64,26 @@ class RefusedChange(TypedDict):
 
 
 class PendingChange(TypedDict):
-    """A change of the firewall that waits for its confirmation, for so many seconds."""
+    """A change of the firewall that waits `within` seconds for its confirmation."""
 
     token: str
     within: int
 
 
 class ChangeAnswer(ModuleAnswer, total=False):
-    """What a module that changes a host answers."""
+    """The answer of a module that changes a host."""
 
     actions: list[str]
     refused: list[RefusedChange]
     findings: list[FindingRecord]
     diff: list[FileDifference]
     notes: list[str]
-    removed: list[dict[str, str]]  # what a lift leaves removed, as model/removed.py has it
-    pending: PendingChange | str  # the controller takes the token alone
+    removed: list[dict[str, str]]  # packages that a lift does not install again, in the form of model/removed.py
+    pending: PendingChange | str  # the controller reads only the token
 
 
 class QuarantineAnswer(ModuleAnswer, total=False):
-    """What `quarantine` answers: of a list, or of what was done."""
+    """The answer of `quarantine`: to a list, or to a restore or prune."""
 
     items: list[QuarantineItem]
     broken: list[BrokenItem]
@@ -93,6 +94,6 @@ class QuarantineAnswer(ModuleAnswer, total=False):
 
 
 class StoredAnswer(ModuleAnswer, total=False):
-    """What `collect_record` answers: the record that a host has kept."""
+    """The answer of `collect_record`: the record that a host has stored."""
 
     record: ObservedRecord

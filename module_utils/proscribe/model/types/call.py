@@ -1,4 +1,4 @@
-"""What a host is asked (wire/observation.py and wire/stream.py)."""
+"""The calls that a host receives (wire/observation.py and wire/stream.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .plan import Plan
 
 
 class ExpectedWatch(TypedDict, total=False):
-    """What a run knows of the watch that its hosts should have."""
+    """The release of the watch that hosts should have, and the time of the run."""
 
     release: str
     now: str
@@ -42,7 +42,7 @@ class StreamHead(TypedDict):
 
 
 class AuditRequest(TypedDict):
-    """What the program for audits without root is asked."""
+    """The input of the program for audits without root."""
 
     code: str
     plan: str
@@ -52,7 +52,7 @@ class AuditRequest(TypedDict):
 
 
 class WatchInput(TypedDict):
-    """What the module `host_watch` is given."""
+    """The input of the module `host_watch`."""
 
     program: str
     code: bytes

@@ -1,4 +1,4 @@
-"""A line of events.jsonl (controller/report/exports/events.py): what all kinds have, and what each has beside it."""
+"""A line of events.jsonl (controller/report/exports/events.py): the common keys, and the keys of each kind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class EventLine(TypedDict):
-    """What all events have."""
+    """The keys of all events."""
 
     schema: Annotated[str, SchemaKeywords(const=EVENT_SCHEMA)]
     kind: str
@@ -98,7 +98,7 @@ class RuleEvent(EventLine):
 
 
 class ActionEvent(EventLine):
-    """What a run did on a host."""
+    """A change that a run made on a host."""
 
     control: str
     action: Annotated[str, "What was done; in check mode (changed is false) what would be"]
@@ -107,7 +107,7 @@ class ActionEvent(EventLine):
 
 
 class BetweenEvent(EventLine):
-    """What is to be known of a host between two runs."""
+    """An event on a host between two runs, or a fact about its watcher."""
 
     what: Annotated[
         str,
@@ -130,7 +130,7 @@ class BetweenEvent(EventLine):
 
 
 class RequestEvent(EventLine):
-    """What a user requests."""
+    """A request of a user."""
 
     request: Annotated[str, "The id of the request"]
     user: str
@@ -141,7 +141,7 @@ class RequestEvent(EventLine):
 
 
 class GateEvent(EventLine):
-    """How a run ended by its gate."""
+    """The result of a run at its gate."""
 
     gate: Annotated[str | None, "The strictest gate of the run's hosts; null where the run failed without one"]
     passed: bool
@@ -150,7 +150,7 @@ class GateEvent(EventLine):
 
 
 class EventCounts(TypedDict):
-    """How many events of each kind changed."""
+    """The number of changed events of each kind."""
 
     host: Count
     rule: Count

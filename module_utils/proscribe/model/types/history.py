@@ -1,4 +1,4 @@
-"""What the history says of a run (controller/report/history/queries.py)."""
+"""The data of the history about a run (controller/report/history/queries.py)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .report import CountShare
 
 
 class PastRun(TypedDict):
-    """A run, as the trend has it."""
+    """A run in the trend."""
 
     run: str
     finished: str

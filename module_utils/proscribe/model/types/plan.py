@@ -1,4 +1,4 @@
-"""A compiled plan (model/plan.py says what each part is for)."""
+"""The types of a compiled plan (model/plan.py describes each part)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     )
 
 
-Hours = list[list[int]]  # openings of a week: [day (0 is Monday), from which minute, until which]
+Hours = list[list[int]]  # openings of a week: [day (0 is Monday), first minute, end minute]
 
 
 class WaiverScope(TypedDict, total=False):
-    """A part of a service, for which a waiver is, and when."""
+    """The scope of a waiver: a part of a service, and the hours."""
 
     users: list[str]
     posix_groups: list[str]
@@ -39,13 +39,13 @@ class WaiverScope(TypedDict, total=False):
 
 
 class PartialWaiver(WaiverScope):
-    """A waiver for a part of a service: what fits one in all keys that it has is waived."""
+    """A waiver for a part of a service. A finding is waived if it fits all keys of the waiver."""
 
     waiver: str
 
 
 class OnlyGroups(TypedDict, total=False):
-    """For whom alone a service is restricted: groups in a plan, their members on the host."""
+    """The only users that a service is restricted for: groups in a plan, their members on the host."""
 
     posix_groups: list[str]
     users: Annotated[list[str], UNDOCUMENTED_KEY]
@@ -53,7 +53,7 @@ class OnlyGroups(TypedDict, total=False):
 
 
 class ServicePolicy(TypedDict):
-    """What the policy says of a service under a control."""
+    """The policy for a service under a control."""
 
     name: NotRequired[str]
     mode: Annotated[str, SchemaKeywords(enum=SERVICE_MODES)]
@@ -78,7 +78,7 @@ class ServicePolicy(TypedDict):
 
 
 class AppIdentifiers(TypedDict, total=False):
-    """What the control apps finds a service by."""
+    """The identifiers of a service for the control apps."""
 
     packages: Annotated[dict[str, list[str]], "Names by package system"]
     processes: list[str]
@@ -121,14 +121,14 @@ class AppIdentifiers(TypedDict, total=False):
 
 
 class DomainIdentifiers(TypedDict, total=False):
-    """What the controls browser and dns both close."""
+    """The identifiers of a service for both browser and dns."""
 
     domains: list[str]
     allow: list[str]
 
 
 class BrowserIdentifiers(TypedDict, total=False):
-    """What only the control browser closes."""
+    """The identifiers of a service for the control browser alone."""
 
     urls: list[str]
     extensions: dict[str, list[str]]
@@ -136,24 +136,24 @@ class BrowserIdentifiers(TypedDict, total=False):
 
 
 class FirewallIdentifiers(TypedDict, total=False):
-    """What the control firewall closes."""
+    """The identifiers of a service for the control firewall."""
 
     networks: list[str]
     ports: list[Port]
 
 
 class DnsIdentifiers(TypedDict, total=False):
-    """What only the control dns answers."""
+    """The identifiers of a service for the control dns alone."""
 
     canaries: list[str]
 
 
 class ControlIdentifiers(AppIdentifiers, DomainIdentifiers, BrowserIdentifiers, FirewallIdentifiers, DnsIdentifiers):
-    """What a control searches for, or closes, of a service."""
+    """The identifiers of a service that a control searches for, or closes."""
 
 
 class PlanEntry(ServicePolicy, ControlIdentifiers):
-    """A service under a control. It has the identifiers of this control only."""
+    """A service under a control, with the identifiers of this control only."""
 
 
 class OrganisationRule(TypedDict):
@@ -218,7 +218,7 @@ class PlanSection(TypedDict):
 
 
 class BrowserPlace(TypedDict):
-    """Where the policies of a browser stand (host/controls/browser/places.py)."""
+    """The location of a browser's policies (host/controls/browser/places.py)."""
 
     id: str
     family: str
@@ -234,14 +234,14 @@ class BrowserPlace(TypedDict):
 
 
 class WatchTimes(TypedDict):
-    """How often a host observes itself, and how long it takes its plan for current, in seconds."""
+    """The interval between observations of the host by itself, and the maximum age of its plan, in seconds."""
 
     every: PositiveCount
     max_age: PositiveCount
 
 
 class LaterPlan(TypedDict):
-    """The plan that is in effect from a moment on."""
+    """The plan that is in effect from a later time on."""
 
     at: Moment
     plan: Annotated[PlanDigest, "Its digest"]
@@ -273,7 +273,7 @@ class GroupPolicyObject(TypedDict):
 
 
 class GroupPolicy(TypedDict):
-    """What a domain controller has for the machines of its domain."""
+    """The Group Policy objects that a domain controller has for the machines of its domain."""
 
     objects: list[GroupPolicyObject]
 

@@ -1,4 +1,4 @@
-"""The quarantines of hosts: what a host lists, what an operator chooses, and what is printed for machines."""
+"""The quarantines of hosts: the lists of hosts, the items that an operator selects, and the output for machines."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ if TYPE_CHECKING:
 
 
 class QuarantineItem(TypedDict):
-    """Something in the quarantine of a host, as the host lists it."""
+    """An item in the quarantine of a host, as the host lists it."""
 
     id: str
-    group: str  # what parts that were taken together share; "" for a thing that was taken whole
+    group: str  # the id shared by parts that were taken together; "" for an item that was taken whole
     services: list[str]
     bytes: int
-    finished: bool  # whether the move was not cut short
-    path: str  # where it was
-    whole: str  # the path of the whole that it is a part of
+    finished: bool  # whether the move was completed
+    path: str  # the original path
+    whole: str  # the path of the whole that the item is a part of
     kind: str
     taken_at: Annotated[str, "When it was taken, by the host's clock"]
     owner: str
-    place_of: str  # in whose home it was, "" for none
+    place_of: str  # the account in whose home it was; "" for none
     kept_until: Annotated[str, "The first enforcing run after that prunes it; empty for ever"]
 
 
 class BrokenItem(TypedDict):
-    """A folder of a quarantine whose manifest cannot be read."""
+    """A directory of a quarantine with an unreadable manifest."""
 
     id: Annotated[str, "The folder's name"]
     why: str
 
 
 class ItemOutcome(TypedDict):
-    """What became of an item that was to be restored or pruned."""
+    """The result of restoring or pruning an item."""
 
     id: str
     done: bool
-    why: str  # it was not done
+    why: str  # the reason if it was not done
 
 
 class NextRunOutlook(TypedDict):
-    """What the next enforcing run makes of an item once it is restored."""
+    """The effect of the next enforcing run on a restored item."""
 
     state: Annotated[
         str,
@@ -75,7 +75,7 @@ class ChosenItem(TypedDict):
 
 
 class HostQuarantine(TypedDict):
-    """A host that was asked."""
+    """The result of listing the quarantine of a host."""
 
     host: Annotated[str, "The inventory name"]
     state: Annotated[str, "unknown: nobody has seen its quarantine", SchemaKeywords(enum=("listed", "unknown"))]
@@ -85,7 +85,7 @@ class HostQuarantine(TypedDict):
 
 
 class QuarantineList(TypedDict):
-    """What `./proscribe quarantine list --format json` prints."""
+    """The output of `./proscribe quarantine list --format json`."""
 
     schema: Annotated[str, SchemaKeywords(const=QUARANTINE_LIST_SCHEMA)]
     hosts: Annotated[list[HostQuarantine], "Every host that was asked"]

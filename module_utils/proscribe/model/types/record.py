@@ -1,4 +1,4 @@
-"""A host record: what is known of one host (model/finding.py, wire/replies/record.py)."""
+"""A host record: all that is known of a host (model/finding.py, wire/replies/record.py)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class FindingRecord(TypedDict):
-    """A finding, as it stands in a record."""
+    """A finding in a record."""
 
     kind: str
     id: str
@@ -53,7 +53,7 @@ class FindingRecord(TypedDict):
 
 
 class RuleRecord(TypedDict):
-    """What an observation says of one rule."""
+    """The result of an observation for a rule."""
 
     rule: RuleName
     state: State
@@ -66,7 +66,7 @@ class RuleRecord(TypedDict):
 
 
 class RecordError(TypedDict):
-    """Something that failed, or was left as it is."""
+    """A failure, or a change that was refused."""
 
     control: Annotated[str, "A control, or run"]
     message: str
@@ -76,7 +76,7 @@ class RecordError(TypedDict):
 
 
 class ControlRecord(TypedDict):
-    """What a record says of one control. Its mode, policy and state are the controller's word."""
+    """The part of a record for a control. The controller adds its mode, policy and state."""
 
     mode: NotRequired[Annotated[ControlMode | None, "What the plan has it do; null where that is not known"]]
     policy: NotRequired[Annotated[str | None, "The digest of all that the plan makes it from"]]
@@ -88,7 +88,7 @@ class ControlRecord(TypedDict):
 
 
 class OtherHostTurn(TypedDict):
-    """Another process that had the host, and for how many seconds it was waited for."""
+    """Another process that had the host, and the seconds of waiting for it."""
 
     by: str
     since: str
@@ -96,13 +96,13 @@ class OtherHostTurn(TypedDict):
 
 
 class OtherRun(OtherHostTurn):
-    """Another run that changed the host meanwhile."""
+    """Another run that changed the host during this run."""
 
     control: str
 
 
 class RecordedAction(TypedDict):
-    """Something that a run did, or in check mode would do."""
+    """A change that a run made, or in check mode would make."""
 
     control: str
     action: str
@@ -112,14 +112,14 @@ class RecordedAction(TypedDict):
 
 
 class FullScan(TypedDict):
-    """When all of a host's homes were read, and how many enforcing runs have begun since."""
+    """The last full scan of a host's homes, and the number of enforcing runs since."""
 
     at: Annotated[str, "When, by the host's clock"]
     runs: Annotated[Count, "How many enforcing runs have begun with it or since"]
 
 
 class QuarantineTotals(TypedDict):
-    """What the quarantine of a host comes to."""
+    """The totals of the quarantine of a host."""
 
     items: Count
     bytes: Annotated[Count, "What it takes on the disk"]
@@ -132,7 +132,7 @@ class QuarantineTotals(TypedDict):
 
 
 class WatchIncident(TypedDict):
-    """What was open on a host between two runs."""
+    """An incident on a host between two runs."""
 
     control: AnyControl
     cause: Annotated[
@@ -159,7 +159,7 @@ class EndedProgram(TypedDict):
 
 
 class WatchPause(TypedDict):
-    """Until when root has paused the watch."""
+    """The pause of the watch by root: its end, its reason, its author."""
 
     until: HostMoment
     reason: str
@@ -167,7 +167,7 @@ class WatchPause(TypedDict):
 
 
 class WatchRecord(TypedDict):
-    """What a host that keeps itself in line did between two runs."""
+    """The events of a host that keeps itself in line, between two runs."""
 
     every: Annotated[Count, "Seconds between two observations of its own"]
     renewed: Annotated[Moment | None, "When a run last renewed the plan that the host holds"]
@@ -181,7 +181,7 @@ class WatchRecord(TypedDict):
 
 
 class UserRequest(TypedDict):
-    """What a user of a host requests."""
+    """A request of a user of a host."""
 
     id: Annotated[RequestId, "Made by the host"]
     user: Annotated[str, "The account that requests it"]
@@ -198,7 +198,7 @@ class UserRequest(TypedDict):
 
 
 class RecordDetails(TypedDict, total=False):
-    """What the controls add to a record, beside what they say of their rules."""
+    """The keys that controls add to a record beside their rules."""
 
     package_systems: Annotated[
         list[str], "The package systems that the host has for all of it; where apps was observed"
@@ -226,7 +226,7 @@ class RecordDetails(TypedDict, total=False):
 
 
 class ObservedRecord(RecordDetails):
-    """A record of nobody yet: a host cannot know what it is called."""
+    """A record without the name of its host, which a host cannot know."""
 
     schema: Annotated[str, SchemaKeywords(const=RECORD_SCHEMA)]
     state: Annotated[State, "The worst state of its rules; unknown without an answer that counts"]
@@ -286,6 +286,6 @@ class ObservedRecord(RecordDetails):
 
 
 class HostRecord(ObservedRecord):
-    """A line of hosts.jsonl: what is known of one expected host."""
+    """A line of hosts.jsonl: the record of an expected host."""
 
     host: Annotated[str, "The inventory name"]

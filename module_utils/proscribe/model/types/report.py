@@ -1,4 +1,4 @@
-"""A fleet report: report.json (controller/report/evaluation/reconcile.py)."""
+"""The types of a fleet report: report.json (controller/report/evaluation/reconcile.py)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ReportVerdict(TypedDict):
-    """How a run ended by its gate."""
+    """The result of a run at its gate."""
 
     gate: Annotated[FailedGate | None, "The strictest gate of the run's hosts; null where there was none to pass"]
     passed: bool
@@ -35,7 +35,7 @@ class ReportVerdict(TypedDict):
 
 
 class ReportRun(Run):
-    """The run that a report is of."""
+    """The run of a report."""
 
     finished: Moment
     expected_hosts: Count
@@ -66,7 +66,7 @@ class ReportRun(Run):
 
 
 class CountShare(TypedDict):
-    """A part of a number, with its per cent: floored, 100 only when all count, None of nothing."""
+    """A part of a total with its percentage, rounded down. It is 100 only when all count, and None for a total of 0."""
 
     numerator: Count
     denominator: Count
@@ -96,7 +96,7 @@ class ReportSummary(TypedDict):
 
 
 class RuleCounts(TypedDict):
-    """How many hosts list a rule, by its state there."""
+    """The number of hosts that list a rule, by its state there."""
 
     rule: str
     counts: Annotated[dict[State, Count], "Hosts that list the rule, by its state there"]
@@ -111,21 +111,21 @@ class RuleCounts(TypedDict):
 
 
 class UnidentifiedRule(TypedDict):
-    """A rule of which nothing is known to search for, and on how many hosts."""
+    """A rule without identifiers, and the number of hosts that have it."""
 
     rule: str
     hosts: PositiveCount
 
 
 class HostReason(TypedDict):
-    """A host, and why."""
+    """A host with a reason."""
 
     host: str
     why: str
 
 
 class HostNote(TypedDict):
-    """What was not as expected about a host's answer."""
+    """A note on an unexpected answer of a host."""
 
     host: str
     kind: NoteKind
@@ -133,7 +133,7 @@ class HostNote(TypedDict):
 
 
 class RolloutReport(TypedDict):
-    """How far an enforcing run came."""
+    """The progress of an enforcing run."""
 
     to_correct: Annotated[Count, "Hosts of which controls had drifted"]
     batches: Annotated[list[PositiveCount], "The sizes of the batches in which they were to be corrected"]
@@ -153,7 +153,7 @@ class RolloutReport(TypedDict):
 
 
 class WatchCounts(TypedDict):
-    """Between two runs, in hosts; `incidents` and `ended` are how often."""
+    """Numbers of hosts, between two runs. `incidents` and `ended` count events instead."""
 
     hosts: Annotated[PositiveCount, "Hosts that keep themselves in line"]
     opened: Annotated[Count, "Hosts of these on which something was open in between"]
@@ -168,7 +168,7 @@ class WatchCounts(TypedDict):
 
 
 class RequestCounts(TypedDict):
-    """How many requests of users wait, on how many hosts, and how many more there are."""
+    """The number of waiting requests of users, of hosts with such requests, and of requests left out."""
 
     waiting: Count
     hosts: Count
@@ -176,7 +176,7 @@ class RequestCounts(TypedDict):
 
 
 class LastFetch(TypedDict):
-    """The last time that an address fetched a file of an export."""
+    """The last fetch of an export's file by an address."""
 
     address: str
     at: Moment
@@ -184,7 +184,7 @@ class LastFetch(TypedDict):
 
 
 class ExportReader(TypedDict):
-    """Who fetched an export, by the access log of the web server that serves it."""
+    """The addresses that fetched an export, by the access log of the web server that serves it."""
 
     since: Annotated[Moment | None, "From when on the log was read; null for a log without a request"]
     addresses: Annotated[Count, "How many addresses fetched a file of it"]
@@ -192,7 +192,7 @@ class ExportReader(TypedDict):
 
 
 class ReportedExport(ScheduledExport):
-    """An export to a point that scheduled runs keep up to date, as the run found its directory."""
+    """An export that scheduled runs keep up to date, in its state before the run writes it anew."""
 
     state: Annotated[str, "The worst that is so", SchemaKeywords(enum=POINT_STATES)]
     why: Annotated[list[str], "All that is wrong, or not known, in words"]
@@ -207,7 +207,7 @@ class ReportedExport(ScheduledExport):
 
 
 class NewProblem(TypedDict):
-    """Something that is wrong and was not in the baseline. `rule` is "" for the host as a whole."""
+    """A problem that was not in the baseline. `rule` is "" for the host as a whole."""
 
     host: str
     rule: str
@@ -216,7 +216,7 @@ class NewProblem(TypedDict):
 
 
 class LiftedHost(TypedDict):
-    """What a lift took back on a host after the run."""
+    """The controls that were lifted on a host after the run."""
 
     host: str
     controls: list[AnyControl]
@@ -225,7 +225,7 @@ class LiftedHost(TypedDict):
 
 
 class ReportDepartment(TypedDict):
-    """The department that a report is about alone."""
+    """The department of a report about this department alone."""
 
     name: str
     missing: Annotated[list[str], "Hosts of it of which the run has no record"]
@@ -234,7 +234,7 @@ class ReportDepartment(TypedDict):
 
 
 class FleetReport(TypedDict):
-    """report.json. What is not required is not in reports of earlier versions."""
+    """The content of report.json. Reports of earlier versions lack the keys that are not required."""
 
     schema: Annotated[str, SchemaKeywords(const=REPORT_SCHEMA)]
     run: ReportRun

@@ -1,4 +1,4 @@
-"""A run: what compiling says of it, and what its report keeps."""
+"""The types of a run: the result of compiling it, and its part of the report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .annotations import Control, Count, Day, Moment, PositiveCount, RunMode, SchemaKeywords, WaiverStatus
 
 
-Variables = Mapping[str, Any]  # of a host, as Ansible has them
-ActionResult = dict[str, Any]  # of a task, as Ansible has it
+Variables = Mapping[str, Any]  # the variables of a host in Ansible
+ActionResult = dict[str, Any]  # the result of a task in Ansible
 
 
 class ReleaseFacts(TypedDict):
@@ -27,7 +27,7 @@ class ReleaseFacts(TypedDict):
 
 
 class ScheduledExport(TypedDict):
-    """An export that scheduled runs write again."""
+    """An export that scheduled runs write anew."""
 
     format: str
     directory: str
@@ -35,18 +35,18 @@ class ScheduledExport(TypedDict):
 
 
 class DueExport(ScheduledExport):
-    """A fed export as the policy of a run has it."""
+    """A scheduled export with the policy of this run."""
 
-    plan: str  # the digest of the plan that it has to be from; "" where there is no such plan
-    why: str  # why not
-    access_log: str  # of the web server that serves the directory; "" for none
-    url: str  # the path of the server below which the directory is
-    key: str  # the file of the key that signs it; "" where it needs no signature
-    signers: list[str]  # where the files of allowed signers may be
+    plan: str  # the digest of the plan that the export must be from; "" where there is no such plan
+    why: str  # the reason that there is no plan
+    access_log: str  # the access log of the web server that serves the directory; "" for none
+    url: str  # the path on the web server that serves the directory
+    key: str  # the file of the key that signs the export; "" where it needs no signature
+    signers: list[str]  # the possible paths of the files of allowed signers
 
 
 class EventSettings(TypedDict, total=False):
-    """How a run sends its events."""
+    """The settings for sending the events of a run."""
 
     file: Annotated[str, "The file that they are appended to; empty for none"]
     journald: bool
@@ -57,7 +57,7 @@ class EventSettings(TypedDict, total=False):
 
 
 class RunCommand(TypedDict):
-    """How a run was called."""
+    """The command line of a run."""
 
     program: Annotated[list[str], "The launcher or ansible-playbook, as typed"]
     word: Annotated[str, "The launcher's, such as audit; empty for ansible-playbook"]
@@ -68,14 +68,14 @@ class RunCommand(TypedDict):
 
 
 class SecondsByHost(TypedDict):
-    """Seconds that hosts may have different values of."""
+    """A number of seconds that may differ between hosts."""
 
     usual: int
     hosts: dict[str, int]
 
 
 class RolloutLimits(TypedDict):
-    """How far a run reaches at once."""
+    """The limits of a rollout: sizes of batches, and numbers of changes and failures."""
 
     batches: str | list[int | str]  # "auto", or sizes
     max_change: dict[str, int | str]
@@ -83,14 +83,14 @@ class RolloutLimits(TypedDict):
 
 
 class ControlPolicy(TypedDict):
-    """What a plan says of one control: its mode, and the digest of all that it is made from (None where it is off)."""
+    """A control in a plan: its mode, and the digest of all that it is made from (None where it is off)."""
 
     mode: str
     policy: str | None
 
 
 class UpcomingRestriction(TypedDict):
-    """What is in a plan and not in force yet."""
+    """A restriction that is in a plan and not in force yet."""
 
     service: str
     control: Control
@@ -98,7 +98,7 @@ class UpcomingRestriction(TypedDict):
 
 
 class WaiverRevocation(TypedDict):
-    """Who took a waiver back."""
+    """The revocation of a waiver."""
 
     on: Moment
     by: str
@@ -146,21 +146,21 @@ class RunWaiver(TypedDict):
 
 
 class RunInterruption(TypedDict):
-    """Why a run ended before its end, and which later run closed it."""
+    """The reason that a run ended early, and the later run that closed it."""
 
     why: Annotated[str, "In words: the signal, an error of Ansible's, or that it was killed"]
     closed_by: Annotated[str | None, "The id of the later run that closed it; null where it closed itself"]
 
 
 class StaleCatalog(TypedDict):
-    """A catalogue with entries that nobody has checked for longer than proscribe_catalog_max_age."""
+    """A catalogue with entries whose last check is older than proscribe_catalog_max_age."""
 
     max_days: Annotated[int, "The longest age that proscribe_catalog_max_age permits, in days"]
     directories: Annotated[list[str], "The directories of the catalogue, the project's own first"]
 
 
 class Run(TypedDict):
-    """What compiling and the report both say of a run."""
+    """The facts of a run that both compiling and the report have."""
 
     id: str
     playbook: str
@@ -187,7 +187,7 @@ class Run(TypedDict):
 
 
 class ReportFacts(TypedDict, total=False):
-    """What compiling says of a run, or the reports of several merged ones, for the report beside its `run`."""
+    """The facts for a report beside its `run`: from compiling, or from the reports that were merged."""
 
     services: list[str] | None
     not_served: dict[str, str]
@@ -196,33 +196,33 @@ class ReportFacts(TypedDict, total=False):
     nothing_known: dict[str, list[str]]
     departments: dict[str, list[str]]
     warnings: list[str]
-    warnings_to_print: NotRequired[list[str]]  # without those that an earlier run of the day has printed
+    warnings_to_print: NotRequired[list[str]]  # without the warnings that an earlier run of the day has printed
 
 
 class PreparedPlans(TypedDict):
-    """What goes to the hosts of a run (wire/store.py)."""
+    """The names of the code and plans that go to the hosts of a run (wire/store.py)."""
 
-    code: str  # the name of the observing code
+    code: str  # the SHA-256 of the observing code
     packed: dict[str, str]  # SHA-256 of the packed plan, by the digest of the plan
 
 
 class RunReporting(TypedDict):
-    """Where a run is reported and remembered, and what it is compared with."""
+    """The settings of a run for its exports, events, history and baseline."""
 
     exports: list[str]
-    exports_fed: list[ScheduledExport]  # those that scheduled runs write again
-    events: EventSettings  # empty: none is sent
+    exports_fed: list[ScheduledExport]  # the exports that scheduled runs write anew
+    events: EventSettings  # empty: no event is sent
     round: str  # the id of the round that the run is a slice of; "" for none
     history: str
     history_keep: int  # seconds; 0: forever
-    reports_keep: int  # the same
+    reports_keep: int  # seconds; 0: forever
     baseline: str  # the directory of a complete report, "" for none
     stale_after: SecondsByHost
     observe_timeout: SecondsByHost
 
 
 class CompiledRun(Run, ReportFacts, PreparedPlans, RunReporting):
-    """What compiling a run says of it: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
+    """The result of compiling a run: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
 
     windows: list[str]
     directory: str
@@ -240,10 +240,10 @@ class CompiledRun(Run, ReportFacts, PreparedPlans, RunReporting):
 
 
 class RegisteredRun(CompiledRun):
-    """A compiled run, with what the task that compiled it registers of itself (action_plugins/compile_plans.py)."""
+    """A compiled run with facts of the task that compiled it (action_plugins/compile_plans.py)."""
 
     become: bool
     task: str
     play: str
-    given: dict[str, str]  # by variable of the policy that not every task of the play has: the digest of its value
+    given: dict[str, str]  # the digest of the value, by variable of the policy that only some tasks of the play have
     selected: list[str]  # the hosts of the plays that follow

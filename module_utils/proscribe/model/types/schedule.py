@@ -1,4 +1,4 @@
-"""What a schedule runs, and what a host's own runs read (controller/schedule)."""
+"""The settings of a schedule, and of a host's own runs (controller/schedule)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class ScheduledRuns(TypedDict):
-    """What scheduled runs are made of, and as which account they run."""
+    """The files of scheduled runs, and the account that runs them."""
 
     account: str
     paths: list[str]
-    needs: NotRequired[list[str]]  # what has to be on the machine, or no run can begin
-    starts: NotRequired[list[str]]  # of the paths, those that are run
-    writes: NotRequired[list[str]]  # and those that are written to
+    needs: NotRequired[list[str]]  # files that must be on the machine before a run can begin
+    starts: NotRequired[list[str]]  # the paths that are run
+    writes: NotRequired[list[str]]  # the paths that are written to
 
 
 class GuardSettings(TypedDict):
-    """/etc/proscribe/schedule.json: what is checked before each run of the controller, and where alerts go."""
+    """/etc/proscribe/schedule.json: the files checked before each run of the controller, and the channels of alerts."""
 
     account: str
     paths: list[str]
@@ -29,15 +29,15 @@ class GuardSettings(TypedDict):
 
 
 class PullSettings(TypedDict):
-    """/etc/proscribe/pull.json."""
+    """The content of /etc/proscribe/pull.json: the settings of a host's own runs."""
 
     host: str
     inventory: str
     options: list[str]
-    repository: str  # "" where the project is in a directory
+    repository: str  # "" where the host has the project in a directory
     directory: NotRequired[str]
     branch: NotRequired[str]
     first_commit: NotRequired[str]
     signed: NotRequired[bool]
     ansible_playbook: NotRequired[str]
-    paths: NotRequired[list[str]]  # outside of what is fetched, and checked before each run
+    paths: NotRequired[list[str]]  # paths outside of the fetched directory, checked before each run

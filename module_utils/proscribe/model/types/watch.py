@@ -1,4 +1,4 @@
-"""What the parts of the watch on a host hand each other (host/watch)."""
+"""The data that parts of the watch on a host exchange (host/watch)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class JournalLine(TypedDict):
-    """A line of the journal: an event, with the fields that journal.EVENTS has for it."""
+    """A line of the journal: an event, with the fields of journal.EVENTS."""
 
     at: str
     event: str
@@ -38,21 +38,21 @@ class JournalLine(TypedDict):
 
 
 class UncorrectedControl(TypedDict):
-    """What an own observation could not correct of a control."""
+    """A part of a control that the host could not correct by itself."""
 
     control: str
-    user: str  # whose it is; "" for the host's
+    user: str  # the user that it belongs to; "" for the host
     reason: str
 
 
 class LastObservation(TypedDict, total=False):
-    """What an own observation leaves for the next one (files.state)."""
+    """The state that an observation of the host by itself stores for the next (`files.read_last_observation`)."""
 
     last: str
     plan: str
     drifted: list[str]
     uncorrected: list[UncorrectedControl]
-    unmet: list[str]  # of `drifted`, rules that were never in line by this plan
+    unmet: list[str]  # the rules of `drifted` that were never compliant under this plan
     reported: list[str]
     unwritten: list[JournalLine]
     clock: int
@@ -62,39 +62,39 @@ class LastObservation(TypedDict, total=False):
 
 
 class VerifierSets(TypedDict, total=False):
-    """What the daemon lets through to the verifier, and what that follows from."""
+    """The starts of programs that the daemon passes to the verifier, and the sources of this selection."""
 
-    parts: list[str]  # names of programs and directories, anywhere in a path
-    exact: list[str]  # whole paths
-    stems: list[str]  # how the names of portable apps begin, folded
-    modules: list[str]  # of Go, from which restricted programs are built
-    store: list[str]  # names of packages of Nix and Guix
-    sandboxes: bool  # whether apps of flatpak's matter
-    files: list[str]  # what a change of calls for new sets
-    again: float  # seconds until other plans matter; 0 for never
-    read: str  # which settings they follow (files.identity)
-    every: float  # seconds between two own observations of the host
+    parts: list[str]  # names of programs and directories that match anywhere in a path
+    exact: list[str]  # whole paths that match
+    stems: list[str]  # the beginnings of the names of portable apps, folded
+    modules: list[str]  # Go modules that restricted programs are built from
+    store: list[str]  # package names of Nix and Guix
+    sandboxes: bool  # whether apps of flatpak matter
+    files: list[str]  # files whose change calls for new sets
+    again: float  # seconds until another plan is in effect; 0 for never
+    read: str  # the identity of the settings that the sets follow (`files.identify_settings`)
+    every: float  # seconds between two observations of the host by itself
 
 
 class VerifierVerdicts(TypedDict, total=False):
-    """What the verifier answers to the daemon."""
+    """The answer of the verifier to the daemon."""
 
     sets: VerifierSets
-    innocent: list[tuple[int | str, ...]]  # by the keys of their starts
+    innocent: list[tuple[int | str, ...]]  # the keys of starts whose program is not restricted
     again: list[int]  # processes that could not be verified
-    later: dict[int, float]  # processes that have to wait, and for how many seconds
+    later: dict[int, float]  # processes that have to wait, and their seconds
     failed: str
-    used: float  # seconds of processor time
+    used: float  # seconds of processor time that were used
 
 
 class GatheredIncident(TypedDict):
-    """An incident while the journal is read (state/summary.py)."""
+    """An incident, while the journal is read (state/summary.py)."""
 
     cause: str
     rules: dict[str, None]
     users: dict[str, None]
-    seen: str  # when it drifted last: many rules are several lines of one moment
-    closed: str  # when it was corrected last
+    seen: str  # when it drifted last; many rules make several lines with the same time
+    closed: str  # the last time that it was corrected
     first: str
     last: str
     times: int

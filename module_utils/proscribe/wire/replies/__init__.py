@@ -1,6 +1,6 @@
-"""What a host answers, on its way from bytes to data that the controller believes. Controller side.
+"""The answers of hosts, on their way from bytes to data that the controller trusts. Controller side.
 
-A managed host may be in hostile hands, so its answer is untrusted. `output_limits` bounds how much of it comes in and
-how long that takes. `parsing` makes JSON of it. `results` and `record` take the keys that they know, and ignore all
-others. Each key has a type, and a length or number that it may have. Texts come out printable.
+A managed host may be in hostile hands, so its answer is untrusted. `output_limits` bounds its size and its time.
+`parsing` reads its JSON. `results` and `record` read known keys and ignore all others. Each key has a type, and a
+maximum length or number. Texts come out printable.
 """

@@ -1,13 +1,13 @@
-"""A leash on the programs that a connection starts: how much they may print, and how long they may take.
+"""Limits on the programs that a connection starts: on the bytes of their output, and on their time.
 
-Ansible's connections (ssh, local, and those of containers) start a program and gather all that it prints, without any
-limit. Where they read is inside of private methods that differ between its versions. That they start the program with
-`subprocess.Popen` does not, and is the standard library's public interface. So while a leash is on, that name stands
-for a Popen whose pipes count what is read from them. What goes over a limit is killed, with all that it started. The
-connection then sees the program end and returns as it always does, and `Leash.why` says what was wrong.
+Ansible's connections (ssh, local, and those of containers) start a program and gather all its output, without a limit.
+Their code for reading is in private methods that differ between versions. But all of them start the program with
+`subprocess.Popen`, the public interface of the standard library. So while a limiter is active, that name is a Popen
+whose pipes count the bytes read. A program that exceeds a limit is killed with all its children. The connection then
+sees the program end and returns as usual, and `OutputLimiter.reason` has the reason.
 
-For the worker process of one task, whose main thread has nothing else to do meanwhile. Connections that start no
-program (paramiko) are only held to the time.
+This is for the worker process of a single task, whose main thread does nothing else in that time. Connections that
+start no program (paramiko) only get the time limit.
 """
 
 from __future__ import annotations
@@ -25,28 +25,29 @@ from typing import IO, Any
 
 from ...base.duration import format_duration
 
-CHUNK_BYTES = 1 << 16  # bytes; what a pipe holds
-RETRY_SECONDS = 5.0  # seconds after which what did not end by being killed is given up by an exception
+CHUNK_BYTES = 1 << 16  # bytes; the capacity of a pipe
+RETRY_SECONDS = 5.0  # seconds after which an exception ends the wait for a killed program
 
 
 def describe_timeout(seconds: float) -> str:
-    """That a host has used up its time."""
+    """Describe that a host has exceeded its time."""
     duration = format_duration(seconds) if seconds >= 60 else f"{seconds:g} second{'s' * (seconds != 1)}"
     return f"it took longer than {duration}"
 
 
 def describe_excess_output(max_bytes: int) -> str:
-    """That a host has printed more than so many bytes."""
+    """Describe that a host has printed more than `max_bytes`."""
     return f"it answered with more than {max_bytes // 1024**2} MiB"
 
 
 class TimeLimitExceeded(Exception):
-    """The time is over, and no program was there to be killed, or it did not end."""
+    """The error that the time is over, but no program was running or a killed program did not end."""
 
 
 class OutputLimiter:
-    """`max_bytes` bytes of output, and `seconds` until the end. `reason` is "" as long as both are kept. `has_ended`: what was cut
-    has ended by itself.
+    """A limit of `max_bytes` of output and of `seconds`. `reason` is "" until a limit is exceeded.
+
+    `has_ended` means that the program ended by itself after a limit was exceeded.
     """
 
     def __init__(self, max_bytes: int, seconds: float) -> None:
@@ -67,7 +68,7 @@ class OutputLimiter:
 
         subprocess.Popen = Leashed  # type: ignore[misc]
         self._end = time.monotonic() + self.seconds
-        # A limit of the task's own (`timeout`) uses the same timer; the one that is over first counts.
+        # The keyword `timeout` of a task uses the same timer. The shorter time limit counts.
         self._earlier_timer = signal.getitimer(signal.ITIMER_REAL)[0]
         if not 0 < self._earlier_timer < self.seconds:
             self._handler = signal.signal(signal.SIGALRM, self._handle_alarm)
@@ -89,20 +90,20 @@ class OutputLimiter:
                     process.wait(1)
 
     def end_processes(self, reason: str) -> None:
-        """End everything, for that reason."""
+        """Kill all programs, and store the reason."""
         self.reason = self.reason or reason
         for process in self._processes:
             if process.returncode is None:
                 _kill_process(process)
 
     def note_process(self, process: subprocess.Popen[bytes]) -> None:
-        """Note a program; one that is started after the end is ended at once."""
+        """Add a program. A program that starts after a limit was exceeded is killed at once."""
         self._processes.append(process)
         if self.reason:
             _kill_process(process)
 
     def read_chunk(self, file: IO[bytes], max_bytes: int = CHUNK_BYTES) -> bytes:
-        """Some bytes out of a pipe that has them; b"" at its end, and once a limit was gone over."""
+        """Read bytes from a pipe that has some; b"" at its end, and after a limit was exceeded."""
         if self.reason:
             return b""
         chunk = os.read(file.fileno(), max_bytes)
@@ -120,7 +121,7 @@ class OutputLimiter:
 
 
 class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
-    """A program on the leash. Its pipes are read as bytes."""
+    """A program with limits. Its pipes are read as bytes."""
 
     limiter: OutputLimiter
     text_mode: bool
@@ -131,12 +132,12 @@ class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limiter.note_process(self)
-        if not self.text_mode:  # no connection reads text
+        if not self.text_mode:  # all connections read bytes
             self.stdout = self.stdout and _LimitedPipe(self.stdout, self.limiter)
             self.stderr = self.stderr and _LimitedPipe(self.stderr, self.limiter)
 
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002 - as it is
-        """As of subprocess, which would read past our pipes."""
+        """Exchange input and output as `subprocess.Popen` does, whose own method would bypass the limited pipes."""
         if self.text_mode:
             return super().communicate(input, timeout)
         chunks_by_pipe: dict[Any, list[bytes]] = {self.stdout: [], self.stderr: []}
@@ -158,7 +159,7 @@ class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
                         with contextlib.suppress(BlockingIOError):
                             try:
                                 unwritten = unwritten[os.write(file.fileno(), unwritten[:CHUNK_BYTES]) :]
-                            except BrokenPipeError:  # it does not want to hear it
+                            except BrokenPipeError:  # the program has closed its input
                                 unwritten = unwritten[:0]
                         if not unwritten:
                             selector.unregister(file)
@@ -175,13 +176,13 @@ class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
 
 
 class _LimitedPipe:
-    """A pipe that is read through the leash."""
+    """A pipe whose bytes are counted."""
 
     def __init__(self, file: IO[bytes], limiter: OutputLimiter) -> None:
         self._file, self._limiter = file, limiter
 
     def read(self, size: int = -1) -> bytes:
-        """What is there now, of a pipe that does not block; else everything, or at most as many bytes."""
+        """Read the available bytes of a pipe that does not block; else all bytes, or at most `size`."""
         if not os.get_blocking(self._file.fileno()):
             return self._limiter.read_chunk(self._file)
         if size >= 0:
@@ -193,16 +194,16 @@ class _LimitedPipe:
 
 
 def _kill_process(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program and what it has started: sshpass has ssh do the work, a shell has sudo."""
+    """Kill a program and its descendants: sshpass starts ssh, and a shell starts sudo."""
     for pid in [process.pid, *_list_descendants(process.pid)]:
         with contextlib.suppress(
             OSError
-        ):  # it has ended, or is somebody else's by now (sudo hears of its parent's end)
+        ):  # the process has ended, or belongs to another account by now (sudo notices the end of its parent)
             os.kill(pid, signal.SIGKILL)
 
 
 def _list_descendants(pid: int) -> Iterator[int]:
-    """The processes below one, where the system says so."""
+    """Yield the processes below a process, where the system lists them."""
     with contextlib.suppress(OSError, ValueError):
         for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
             yield child

@@ -1,8 +1,8 @@
-"""JSON as hosts print it, and where it stands in what they print.
+"""JSON in the output of hosts, and its location there.
 
-Nothing here follows a depth that it does not know: the parser of the standard library ends with an error where a text
-is nested deeper than its stack. The readers of what it returns only read known keys. What a text would become is
-counted before it is made: of three bytes (`[],`) Python makes sixty.
+No code here follows an unknown depth. The parser of the standard library raises an error for a text nested deeper than
+its stack. The readers of its result read only known keys. Values are counted before they are made: of three bytes
+(`[],`) Python makes sixty.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any, AnyStr
 
 from .shapes import UnusableAnswer, read_line
 
-# Values of one answer: a record with as much as it may have (finding.py) has half of it. A full quarantine's list has
-# nearly as many.
+# Values of an answer. The largest record (finding.py) has half of them. The list of a full quarantine has nearly all.
 MAX_VALUES = 250_000
-VALUE_SEPARATORS = ",[{"  # each has a value behind it, or none
-# A text, whole or cut off, or what is between two of them. Never tried twice at one place.
+VALUE_SEPARATORS = ",[{"  # a value follows each of them, or none
+# A string, whole or cut off, or the text between two strings. Possessive, so the match never goes back.
 PIECE_PATTERN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^"]++', re.DOTALL)
 
 
 def parse_answer_json(text: str, max_values: int = MAX_VALUES) -> Any:
-    """What a JSON text of at most so many values says. Raises Unusable; NaN and Infinity are no JSON, and a number has
-    4,300 digits at most.
+    """Parse a JSON text of at most `max_values` values. Raises UnusableAnswer.
+
+    NaN and Infinity are not JSON. A number may have 4,300 digits.
     """
     _require_few_values(text, max_values)
     try:
@@ -36,19 +36,20 @@ def parse_answer_json(text: str, max_values: int = MAX_VALUES) -> Any:
 
 
 def find_last_line(output: str | bytes, prefix: str) -> str | None:
-    """What follows in the last line of an output that begins so, without its end; None for none. A shell may print what
-    it likes around it.
+    """Return the rest of the last line that begins with `prefix`, without its end; None for no such line.
+
+    A shell may print any text around it.
     """
     if isinstance(output, str):
         first, last = _locate_last_line(output, prefix, "\n", "\r")
         return output[first + len(prefix) : last] if last else None
     first, last = _locate_last_line(output, prefix.encode(), b"\n", b"\r")
-    # Of bytes no copy is made.
+    # The view avoids a copy of the bytes.
     return str(memoryview(output)[first + len(prefix) : last], "utf-8", "surrogateescape") if last else None
 
 
 def _locate_last_line(output: AnyStr, prefix: AnyStr, end: AnyStr, terminal_end: AnyStr) -> tuple[int, int]:
-    """Where that line begins and ends; (0, 0) for none."""
+    """Return the beginning and the end of that line; (0, 0) for no such line."""
     start = output.rfind(end + prefix) + 1
     if not output.startswith(prefix, start):
         return 0, 0
@@ -57,7 +58,7 @@ def _locate_last_line(output: AnyStr, prefix: AnyStr, end: AnyStr, terminal_end:
 
 
 def parse_last_object(output: str) -> Any:
-    """What the last line of an output that looks like a JSON object says. Raises Unusable where there is none."""
+    """Parse the last line of an output that looks like a JSON object. Raises UnusableAnswer if there is none."""
     first, last = _locate_last_line(output, "{", "\n", "\r")
     if not last:
         raise UnusableAnswer("it is no JSON")
@@ -65,8 +66,8 @@ def parse_last_object(output: str) -> Any:
 
 
 def _require_few_values(text: str, max_values: int) -> None:
-    """Refuse a text that has too many values."""
-    if _count_separators(text) <= max_values:  # with those that stand in texts
+    """Raise UnusableAnswer for a text with too many values."""
+    if _count_separators(text) <= max_values:  # this count includes separators in strings
         return
     values = 0
     for piece in PIECE_PATTERN.finditer(text):

@@ -1,7 +1,7 @@
-"""The controller's end of a host record: what a host answered is checked before anything believes it.
+"""The reader of host records: the controller checks the answer of a host before it trusts any part of it.
 
-A managed host may be in hostile hands. Its answer cannot break the report of the other hosts, and cannot call itself
-milder than the rules and the errors it lists.
+A managed host may be in hostile hands. Its answer cannot break the report of the other hosts. It cannot claim a milder
+state than that of its rules and errors.
 """
 
 from __future__ import annotations
@@ -58,16 +58,17 @@ __all__ = [
     "read_unnamed_record",
 ]
 
-# The `control` of an error that is not one control's: the host could not be observed again, or some task failed.
+# The `control` of an error that belongs to no control: a second observation failed, or another task did.
 RUN_ERROR = "run"
-RULE_GROUPS = (*CONTROLS, *EXTRA_RULE_GROUPS)  # what has rules
+RULE_GROUPS = (*CONTROLS, *EXTRA_RULE_GROUPS)  # the groups that have rules
 
 MAX_ERRORS = 100
 MAX_USERS = 1000
 SOFTWARE_KEYS: Final = ("package_systems", "user_package_systems", "browsers")
-OPTIONAL_TEXT_KEYS: Final = ("found_at", "commit", "commit_trust", "catalog")  # not in each record
+OPTIONAL_TEXT_KEYS: Final = ("found_at", "commit", "commit_trust", "catalog")  # keys that some records lack
 MAX_SOFTWARE = 100
-# Of a finding, in characters. Somebody's paths may be long, and are cut; the rest is words of ours.
+# Maximum characters of the fields of a finding. Paths of users may be long, and are cut. The project's code makes the
+# other fields.
 MAX_FIELD_LENGTHS = {
     "kind": MAX_TOKEN_LENGTH,
     "manager": MAX_TOKEN_LENGTH,
@@ -77,20 +78,22 @@ MAX_FIELD_LENGTHS = {
 
 
 def read_record(host: str, answer: object) -> HostRecord:
-    """The answer as a host record of that inventory name, with every key of the schema. Raises Unusable."""
+    """Return the answer as the record of a host, with every required key. Raises UnusableAnswer."""
     return {"schema": RECORD_SCHEMA, "host": host, **read_unnamed_record(answer)}
 
 
 def read_result_record(answer: object) -> ObservedRecord:
-    """The answer as a part of a task's result. Raises Unusable. For each callback, Ansible copies the lists and
-    mappings of a result, which costs more than to read an answer. So the rules are a tuple, which is not copied.
+    """Return the answer as a part of a task's result. Raises UnusableAnswer.
+
+    For each callback Ansible copies the lists and mappings of a result, which costs more than to read an answer. It
+    does not copy tuples, so the rules are a tuple.
     """
     record = read_unnamed_record(answer)
     return {**record, "rules": tuple(record["rules"])}  # type: ignore[typeddict-item]
 
 
 def read_unnamed_record(answer: object) -> ObservedRecord:
-    """The answer as a host record of nobody yet. Raises Unusable."""
+    """Return the answer as a record without the name of its host. Raises UnusableAnswer."""
     record = require_mapping(answer, "the record")
     if record.get("schema") != RECORD_SCHEMA:
         raise UnusableAnswer(f"schema is {quote_content(record.get('schema'))}, expected {RECORD_SCHEMA!r}")
@@ -102,7 +105,7 @@ def read_unnamed_record(answer: object) -> ObservedRecord:
     if len({rule["rule"] for rule in rules}) < len(rules):
         raise UnusableAnswer("it lists a rule twice")
     errors = read_list(_read_error, record.get("errors"), "errors", MAX_ERRORS)
-    # A control that could not look, and has no rules that say so, must not leave its host compliant.
+    # A control may fail without any rule in error. Its error must not leave the host compliant.
     states = [_read_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
     observed: ObservedRecord = {
         "schema": RECORD_SCHEMA,
@@ -124,7 +127,7 @@ def read_unnamed_record(answer: object) -> ObservedRecord:
 
 
 def _add_optional_parts(observed: ObservedRecord, record: Mapping[Any, Any]) -> None:
-    """What a record has only where there is something to say: of drift, software, quarantine, watch and requests."""
+    """Add the optional keys of a record: drift, software, quarantine, watch and requests."""
     for key in OPTIONAL_TEXT_KEYS:
         if record.get(key) is not None:
             observed[key] = read_name(record[key], key, MAX_TOKEN_LENGTH)
@@ -150,8 +153,9 @@ def _add_optional_parts(observed: ObservedRecord, record: Mapping[Any, Any]) -> 
 
 
 def _read_controls(content: object, rules: list[RuleRecord], evaluated: int) -> dict[str, ControlRecord]:
-    """How many rules of each control were evaluated; nothing of a host whose code does not count them yet. It cannot
-    count fewer than it lists, or more in all than it evaluated.
+    """Return the number of evaluated rules of each control; empty for code of hosts that does not count them yet.
+
+    A host cannot count fewer rules than it lists, nor more in total than it evaluated.
     """
     counts = {
         read_choice(control, RULE_GROUPS, "controls"): _read_control_counts(require_mapping(entry, "controls"))
@@ -202,7 +206,7 @@ def _read_quarantine_totals(totals: Mapping[Any, Any]) -> QuarantineTotals:
 
 
 def make_silent_record(host: str, reason: str) -> HostRecord:
-    """The record of a host that gave no usable answer: unknown, with the reason, and nothing evaluated."""
+    """Return the record of a host without a usable answer: unknown, with the reason, and nothing evaluated."""
     return {
         "schema": RECORD_SCHEMA,
         "host": host,
@@ -233,7 +237,7 @@ def _read_rule(content: object) -> RuleRecord:
 
 
 def _require_few_findings(rules: object) -> None:
-    """Refuse a record with more findings than a host sends, before the first one is read."""
+    """Raise UnusableAnswer for a record with more findings than a host sends, before any finding is read."""
     rule_list = rules if isinstance(rules, (list, tuple)) else ()
     finding_lists = [rule.get("findings") for rule in rule_list if isinstance(rule, Mapping)]
     total = sum(len(findings) for findings in finding_lists if isinstance(findings, list))
@@ -242,13 +246,13 @@ def _require_few_findings(rules: object) -> None:
 
 
 def _read_findings(content: object) -> list[FindingRecord]:
-    """The findings of a rule: the first of too many, and a last one that says how many more there were."""
+    """Return the findings of a rule: the first of too many, and a last finding that counts the others."""
     first_ones, more = take_first_findings(read_list(lambda entry: entry, content, "findings"), MAX_RULE_FINDINGS)
     return [*map(read_finding, first_ones), *more]
 
 
 def read_finding(content: object) -> FindingRecord:
-    """A finding, with every key. Raises Unusable."""
+    """Return a finding with every key. Raises UnusableAnswer."""
     entry = require_mapping(content, "a finding")
     kind, finding_id = read_finding_field("kind", entry.get("kind")), read_finding_field("id", entry.get("id"))
     if kind is None or finding_id is None:
@@ -265,7 +269,7 @@ def read_finding(content: object) -> FindingRecord:
 
 
 def read_finding_field(key: str, content: object) -> str | None:
-    """A field of a finding, with the length that it may have."""
+    """Return a field of a finding, cut to its maximum length."""
     if content is None:
         return None
     return read_line(content, key) if key == "detail" else read_name(content, key, MAX_FIELD_LENGTHS.get(key, 500))

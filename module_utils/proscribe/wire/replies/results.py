@@ -1,8 +1,8 @@
-"""The answers of the modules that run on hosts: every key that is let through, and what it may hold.
+"""The readers of the answers of modules on hosts: every key that is let through, and its possible values.
 
-What a module prints becomes the result of Ansible's task, and of a result Ansible takes `add_host`, `ansible_facts`,
-`ansible_stats`, `_ansible_notify`, `warnings` and more: a host that printed these would say what other hosts are, or
-end the run. Reading twice gives the same.
+The output of a module becomes the result of Ansible's task. Of a result Ansible obeys `add_host`, `ansible_facts`,
+`ansible_stats`, `_ansible_notify`, `warnings` and more. With these a host could redefine other hosts, or end the run.
+Reading an answer a second time gives the same result.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ from .shapes import (
 REFUSAL_KEYS = ("rule", "subject", "reason")
 MAX_NOTES = 20
 MAX_RUNS = 16
-MAX_ITEM_SERVICES = 100  # that one thing belongs to
+MAX_ITEM_SERVICES = 100  # services that an item belongs to
 TOKEN_PATTERN = re.compile(r"[0-9a-f]{12}")
 
 
 def read_observation(content: object) -> ObservationAnswer:
-    """The answer of `compliance_state`."""
+    """Read the answer of `compliance_state`."""
     answer = require_mapping(content, "the answer")
     result: ObservationAnswer = {"changed": False}
     _add_failure(result, answer)
@@ -91,7 +91,7 @@ def read_observation(content: object) -> ObservationAnswer:
 
 
 def read_change(content: object) -> ChangeAnswer:
-    """The answer of a module that changes a host."""
+    """Read the answer of a module that changes a host."""
     answer = require_mapping(content, "the answer")
     result: ChangeAnswer = {"changed": read_flag(answer.get("changed"), "changed")}
     _add_failure(result, answer)
@@ -108,10 +108,10 @@ def read_change(content: object) -> ChangeAnswer:
 
 
 def read_firewall_change(content: object) -> ChangeAnswer:
-    """The answer of `host_firewall`: that of a change, with a token where it waits for its confirmation."""
+    """Read the answer of `host_firewall`: that of a change, with a token if it waits for its confirmation."""
     answer = require_mapping(content, "the answer")
     result = read_change(answer)
-    # For how long the host waits is the plan's to say, so it is not asked.
+    # The plan has the seconds that the host waits, so they are not read here.
     if (pending := answer.get("pending")) is not None:
         token = require_mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
         if not isinstance(token, str) or not TOKEN_PATTERN.fullmatch(token):
@@ -121,7 +121,7 @@ def read_firewall_change(content: object) -> ChangeAnswer:
 
 
 def read_quarantine_answer(content: object) -> QuarantineAnswer:
-    """The answer of `read_quarantine_answer`: of a list, or of what was done."""
+    """Read the answer of `quarantine`: to a list, or to a restore or prune."""
     answer = require_mapping(content, "the answer")
     result: QuarantineAnswer = {"changed": read_flag(answer.get("changed"), "changed")}
     _add_failure(result, answer)
@@ -143,19 +143,19 @@ def read_quarantine_answer(content: object) -> QuarantineAnswer:
 
 
 def read_schedule_change(content: object) -> ChangeAnswer:
-    """The answer of `drift_schedule`, which refuses and finds nothing."""
+    """Read the answer of `drift_schedule`, which has no refusals and no findings."""
     result = read_change(content)
     del result["refused"], result["findings"]
     return result
 
 
 def read_stored_record(content: object) -> StoredAnswer:
-    """The answer of `collect_record`."""
+    """Read the answer of `collect_record`."""
     return {"changed": False, "record": record.read_result_record(content)}
 
 
 def read_failure(content: object) -> ModuleAnswer:
-    """The answer of a program that has only a failure to answer with."""
+    """Read the answer of a program that can only report a failure."""
     result: ModuleAnswer = {}
     _add_failure(result, require_mapping(content, "the answer"))
     if not result:
@@ -229,7 +229,7 @@ def _read_outcome(content: object) -> ItemOutcome:
 
 
 def _read_item_id(content: object) -> str:
-    """The id of an item: nothing else is ever asked for again, or shown to be typed."""
+    """Read the id of an item. Only such ids are sent to hosts again, or shown for typing."""
     if not isinstance(content, str) or not ITEM_ID.fullmatch(content):
         raise UnusableAnswer(f"{quote_content(content)} is no id of a quarantine")
     return str(content)
@@ -254,7 +254,7 @@ def _read_removed_package(content: object) -> dict[str, str]:
 
 
 def _read_differences(content: object) -> list[FileDifference]:
-    """Differences, until all that they hold is as much as one may."""
+    """Read the differences of files, and cut their texts to MAX_DIFFERENCE_CHARACTERS in total."""
     characters_left = MAX_DIFFERENCE_CHARACTERS
 
     def read_side(difference: Mapping[Any, Any], key: str) -> str:

@@ -1,5 +1,8 @@
-"""The types that values in an answer have, each with its bounds. A value that has another type makes the whole answer
-unusable. A text or a list that is only too long is cut, since the users of an honest host can make it so.
+"""The types of the values in an answer, each with its limits.
+
+A value of another type makes the whole answer unusable. So does a list that is too long. A text that is only too long
+is cut, because the users of an honest host can make it so. For the same reason record.py and watched.py cut lists that
+users can fill.
 """
 
 from __future__ import annotations
@@ -11,36 +14,36 @@ from ...host.system.types import escape_text
 
 Value = TypeVar("Value")
 
-MAX_COUNT = 2**53  # of a count: what every reader of JSON has in full, and databases take
+MAX_COUNT = 2**53  # every reader of JSON has this integer exactly, and databases accept it
 MAX_LINE_LENGTH = 2000  # characters of a message
-MAX_NAME_LENGTH = 4096  # of a path or another name; PATH_MAX
-MAX_TOKEN_LENGTH = 200  # of a name that is one of ours
+MAX_NAME_LENGTH = 4096  # characters of a path or another name; PATH_MAX
+MAX_TOKEN_LENGTH = 200  # characters of a name that the project's code makes
 MAX_LIST_ITEMS = 10_000  # items of a list
 
 
 class UnusableAnswer(ValueError):
-    """An answer that is none of ours, and why."""
+    """An answer that the project's code cannot have sent, with the fault."""
 
 
 def truncate_text(text: str, max_length: int) -> str:
-    """A text of at most that many characters, with `...` where something was left out."""
+    """Cut a text to `max_length` characters, with `...` for the rest."""
     return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
 
 
 def read_line(content: object, label: str, max_length: int = MAX_LINE_LENGTH) -> str:
-    """Text for people, as one printable line: any space is a blank, what does not print is an escape."""
+    """Read text for people as a printable line: a space for any white space, escapes for other characters."""
     text = _read_text(content, label, max_length)
     return text if text.isprintable() else truncate_text(escape_text(" ".join(text.split())), max_length)
 
 
 def read_name(content: object, label: str, max_length: int = MAX_NAME_LENGTH) -> str:
-    """A path, a package, a user: printable, with escapes for what does not print."""
+    """Read a path, a package or a user, with escapes for characters that are not printable."""
     text = _read_text(content, label, max_length)
     return text if text.isprintable() else truncate_text(escape_text(text), max_length)
 
 
 def read_lines(content: object, label: str, max_length: int) -> str:
-    """The content of a file: printable, but for the ends of its lines and tabs."""
+    """Read the content of a file, with escapes for characters that are neither printable nor line ends or tabs."""
     text = _read_text(content, label, max_length)
     if text.isprintable():
         return text
@@ -50,12 +53,12 @@ def read_lines(content: object, label: str, max_length: int) -> str:
 
 
 def read_optional(read: Callable[[object, str], str], content: object, label: str) -> str | None:
-    """A text, or none."""
+    """Read a text that may be missing."""
     return None if content is None else read(content, label)
 
 
 def read_flag(content: object, label: str) -> bool:
-    """True or false; false where nothing is said."""
+    """Read true or false; a missing value is false."""
     if content is None:
         return False
     if not isinstance(content, bool):
@@ -64,7 +67,7 @@ def read_flag(content: object, label: str) -> bool:
 
 
 def read_count(content: object, label: str, max_count: int = MAX_COUNT) -> int:
-    """A number of things."""
+    """Read a number from 0 to `max_count`."""
     if not isinstance(content, int) or isinstance(content, bool) or content < 0:
         raise UnusableAnswer(f"{label} is no count")
     if content > max_count:
@@ -73,14 +76,14 @@ def read_count(content: object, label: str, max_count: int = MAX_COUNT) -> int:
 
 
 def read_choice(content: object, allowed: Collection[str], label: str) -> str:
-    """A word out of a closed set."""
+    """Read a word of a closed set."""
     if not isinstance(content, str) or content not in allowed:
         raise UnusableAnswer(f"{quote_content(content)} is no {label}")
     return str(content)
 
 
 def require_mapping(content: object, label: str, max_keys: int = MAX_LIST_ITEMS) -> Mapping[Any, Any]:
-    """A mapping of at most that many keys."""
+    """Return a mapping of at most `max_keys` keys; raise UnusableAnswer for anything else."""
     if not isinstance(content, Mapping):
         raise UnusableAnswer(f"{label} is no mapping")
     if len(content) > max_keys:
@@ -91,7 +94,7 @@ def require_mapping(content: object, label: str, max_keys: int = MAX_LIST_ITEMS)
 def read_list(
     read: Callable[[Any], Value], content: object, label: str, max_items: int = MAX_LIST_ITEMS
 ) -> list[Value]:
-    """A list of at most that many items, each as `read` makes it."""
+    """Read a list of at most `max_items` items, each with `read`."""
     if not isinstance(content, (list, tuple)):
         raise UnusableAnswer(f"{label} is no list")
     if len(content) > max_items:
@@ -100,7 +103,7 @@ def read_list(
 
 
 def quote_content(content: object) -> str:
-    """A value in a message, if it is a text; a host's other values may be of any size and depth."""
+    """Quote a value for a message if it is a text, else name its type. Other values may have any size and depth."""
     return (
         repr(truncate_text(escape_text(content[:MAX_TOKEN_LENGTH]), 40))
         if isinstance(content, str)

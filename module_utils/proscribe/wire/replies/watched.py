@@ -1,7 +1,7 @@
-"""What a host did between two runs, and what its users request, as its record has it: typed, bounded, cut.
+"""The reader of a host's events between two runs and of its users' requests: typed, bounded, cut.
 
-Root of the host wrote the journal, and its users wrote the requests. So a shape that none of our code makes costs the
-host its record. What users can make too much of is cut and counted.
+Root of the host wrote the journal, and its users wrote the requests. So a shape that the project's code never makes
+costs the host its record. Data that users can produce in excess are cut and counted.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Item = TypeVar("Item")
 
 
 def read_watch(content: object) -> WatchRecord:
-    """What a host that keeps itself in line did between two runs. Raises Unusable."""
+    """Return the events of a host that keeps itself in line, between two runs. Raises UnusableAnswer."""
     entry = require_mapping(content, WATCH)
     incidents, more_incidents = _read_first_items(
         _read_incident, entry.get("incidents", []), "watch.incidents", MAX_INCIDENTS
@@ -76,8 +76,9 @@ def read_watch(content: object) -> WatchRecord:
 
 
 def read_requests(content: object, left_out: object) -> tuple[list[UserRequest], int]:
-    """What the users of a host request, and how much more there was. A request that has the id of an earlier one is
-    left out. Raises Unusable.
+    """Return the requests of a host's users, and the number left out. Raises UnusableAnswer.
+
+    A request with the id of an earlier request is left out.
     """
     received, more = _read_first_items(_read_request, content, "requests", MAX_REQUESTS)
     by_id: dict[str, UserRequest] = {}
@@ -88,7 +89,7 @@ def read_requests(content: object, left_out: object) -> tuple[list[UserRequest],
 
 
 def read_rule_name(content: object) -> str:
-    """`<control>/<what>`, where what is beside the controls counts as one. Raises Unusable."""
+    """Return a name `<control>/<what>`, of a control or of an extra group of rules. Raises UnusableAnswer."""
     rule = read_name(content, "rule", MAX_TOKEN_LENGTH)
     control, _, subject = rule.partition("/")
     if control not in (*CONTROLS, *EXTRA_RULE_GROUPS) or not subject:
@@ -122,7 +123,7 @@ def _read_incident(content: object) -> WatchIncident:
 
 
 def _read_left_out(content: object, more: Mapping[str, int]) -> dict[str, int]:
-    """How much more there was, of each control and of the journal."""
+    """Return the numbers left out, of each control and of the journal."""
     entry = require_mapping(content, "watch.left_out")
     names = (*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL)
     if unknown := [key for key in entry if key not in names]:
@@ -174,7 +175,7 @@ def _read_pause(entry: Mapping[Any, Any]) -> WatchPause:
 def _read_first_items(
     read: Callable[[Any], Item], content: object, label: str, max_items: int
 ) -> tuple[list[Item], int]:
-    """The first items of a list, and how many more there are. What is far too long was made up."""
+    """Return the first items of a list, and the number of the others. A list that is far too long is forged."""
     if not isinstance(content, list):
         raise UnusableAnswer(f"{label} is no list")
     if len(content) > MAX_LIST_ITEMS:
@@ -195,7 +196,7 @@ def _read_times(content: object) -> int:
 
 
 def _read_period(entry: Mapping[Any, Any]) -> tuple[str, str]:
-    """The first and the last time. A clock that went back in between is no reason to lose either."""
+    """Return the first and the last time. A clock that was set back in between swaps them, and loses neither."""
     first, last = _read_moment(entry.get("first"), "first"), _read_moment(entry.get("last"), "last")
     return min(first, last), max(first, last)
 
@@ -205,7 +206,7 @@ def _read_optional_moment(content: object, label: str) -> str | None:
 
 
 def _read_moment(content: object, label: str) -> str:
-    """A UTC time in our one spelling, which the history can put in order."""
+    """Return a UTC time in the project's only spelling, which the history can sort."""
     try:
         if isinstance(content, str) and MOMENT_PATTERN.fullmatch(content):
             parse_moment(content)

@@ -1,3 +1,5 @@
-"""Asking many hosts at once from one process: a command on each, its answers bounded, over connections that ssh keeps
-open where it does. Controller only; what Ansible makes of it is in proscribe_ansible/sweep.py.
+"""Commands on many hosts at once from a single process, with limits on their output.
+
+They use the connections that ssh keeps open, where it does. Controller only. proscribe_ansible/sweep.py connects this
+package with Ansible.
 """

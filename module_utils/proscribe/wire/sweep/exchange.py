@@ -1,7 +1,7 @@
-"""One command on one host: what is written to it, what it prints, and what it may cost.
+"""An exchange with a host: its input, its output, and the limits of a command on it.
 
-The host is a stranger: what it prints is counted, what it takes is limited, and what goes over a limit is ended. So
-this is what replies/output_limits.py is for Ansible's own connections, without a process for each host.
+The host is untrusted: its output is counted, its time is limited, and a command that exceeds a limit is ended. For
+Ansible's own connections replies/output_limits.py does the same. This module needs no process for each host.
 """
 
 from __future__ import annotations
@@ -11,71 +11,74 @@ import os
 import selectors
 import time
 from collections.abc import Callable, Sequence
-from subprocess import Popen, TimeoutExpired  # by their names: a leash of another thread's stands in subprocess itself
+
+# imported by name: an output limiter of another thread replaces `subprocess.Popen`
+from subprocess import Popen, TimeoutExpired
 from typing import NamedTuple, Protocol
 
 from ..replies.output_limits import CHUNK_BYTES, describe_excess_output, describe_timeout
 from .multiplexing import MultiplexSession
 
-MAX_ERROR_BYTES = 64 * 1024  # bytes of what is written to the errors, of which the last are kept
-SILENCE_SECONDS = 2.0  # seconds after which a host that has not said anything is called silent
-PROMPT_TIMEOUT_SECONDS = 60.0  # seconds after which a password that nobody has asked for is not waited for any more
-END_TIMEOUT_SECONDS = 1.0  # seconds for a command to end that nobody reads any more
-LOCAL_TIMEOUT_SECONDS = 10.0  # seconds for what a local process answers at once: the one that keeps a connection
-# Until a password is accepted:
-MAX_BANNER_BYTES = 64 * 1024  # bytes that a host may print, more than any banner
-MAX_PROMPT_BYTES = 512  # bytes of an unfinished line that are matched again when it goes on: more than any prompt has
+MAX_ERROR_BYTES = 64 * 1024  # bytes of the error output; only the last ones are stored
+SILENCE_SECONDS = 2.0  # seconds without output after which a host counts as silent
+PROMPT_TIMEOUT_SECONDS = 60.0  # seconds to wait for a password prompt
+END_TIMEOUT_SECONDS = 1.0  # seconds for a command to end after reading has stopped
+LOCAL_TIMEOUT_SECONDS = 10.0  # seconds for an answer of the local process that keeps the connection open
+# Limits until the password is accepted:
+MAX_BANNER_BYTES = 64 * 1024  # bytes of output, more than any banner has
+# bytes of an unfinished line that are matched again with its continuation; more than any prompt has
+MAX_PROMPT_BYTES = 512
 
-# So often a host is read as soon as it prints; one that goes on printing in crumbs is read after a pause each time.
+# The first reads follow the output at once. A host that prints ever more small pieces is then read after pauses.
 MAX_READS_WITHOUT_PAUSE = 200
-PAUSE_SECONDS = 0.02  # seconds; a pipe takes 64 KiB meanwhile
+PAUSE_SECONDS = 0.02  # seconds; a pipe stores 64 KiB in that time
 
 
 class RunningCommand(Protocol):
     """A command that was started."""
 
     def wait_for_exit_code(self, timeout: float) -> int:
-        """What it ended with. Raises TimeoutError."""
+        """Return the exit code. Raises TimeoutError."""
 
     def close(self) -> None:
-        """End it, if it has not ended."""
+        """End the command if it still runs."""
 
 
 StartCommand = Callable[[tuple[int, int, int]], RunningCommand]  # with its standard input, output and errors
 
 
 class BecomePassword(NamedTuple):
-    """A password, and what is printed where it is required, accepted or refused, as a become plugin of Ansible's knows
-    it.
-    """
+    """A password, and the tests of Ansible's become plugin for a prompt, an acceptance and a refusal in the output."""
 
     text: bytes
     is_prompt: Callable[[bytes], bool]
     is_accepted: Callable[[bytes], bool]
-    describe_refusal: Callable[[bytes], str]  # why it was refused; "" if it was not
+    describe_refusal: Callable[[bytes], str]  # returns the reason of a refusal; "" for none
 
 
 class ExchangeResult(NamedTuple):
-    """How an exchange ended. `cut_reason` says why before its end, and `refusal` why the password was not taken."""
+    """The result of an exchange: `cut_reason` if it was ended early, `refusal` if the password was refused."""
 
     code: int
     stdout: bytes
     stderr: bytes
     cut_reason: str = ""
     refusal: str = ""
-    has_ended: bool = False  # whether it ended by itself after it was cut, so that its connection is as before
+    has_ended: bool = False  # whether the command ended by itself after it was cut, so that its connection is intact
 
 
 class ExchangeLimits(NamedTuple):
-    """How many bytes a host may print, and how many seconds it may take."""
+    """The bytes that a host may print, and the seconds that it may take."""
 
     max_bytes: int
     seconds: float
 
 
 class SshClient:
-    """The program `ssh`, as Ansible's plugin would start it. Where it is to keep the connection for others, the process
-    that it leaves behind has its errors open for as long. So nobody waits for their end.
+    """The program `ssh`, started as Ansible's plugin starts it.
+
+    With ControlPersist it leaves a process for other commands, which keeps its errors open. So nothing waits for the
+    end of the errors.
     """
 
     def __init__(self, command: Sequence[bytes], descriptors: tuple[int, int, int]) -> None:
@@ -83,26 +86,26 @@ class SshClient:
         self._process = Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def wait_for_exit_code(self, timeout: float) -> int:
-        """What it ended with. Raises TimeoutError."""
+        """Return the exit code. Raises TimeoutError."""
         try:
             return self._process.wait(timeout)
         except TimeoutExpired as late:
             raise TimeoutError from late
 
     def close(self) -> None:
-        """Kill it, if it runs."""
+        """Kill the program if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 
 
 def start_over_connection(path: str, command: str) -> StartCommand:
-    """Start a command over a connection that is open."""
+    """Return a function that starts a command over an open connection."""
     return lambda descriptors: MultiplexSession(path, command, descriptors, LOCAL_TIMEOUT_SECONDS)
 
 
 def start_by_client(command: Sequence[bytes]) -> StartCommand:
-    """Start a command by `ssh`."""
+    """Return a function that starts a command with `ssh`."""
     return lambda descriptors: SshClient(command, descriptors)
 
 
@@ -113,9 +116,10 @@ def run_exchange(
     password: BecomePassword | None = None,
     report_silence: Callable[[], None] = lambda: None,
 ) -> ExchangeResult:
-    """Start a command, write `data` to it once a password is not asked for any more, and read until it ends. `report_silence`
-    is called once, when the host has not said anything for a while. One that asks for no password in time is ended, and
-    has answered nothing. Raises what `start` raises.
+    """Start a command, write `data` to it after any password prompt, and read until it ends.
+
+    `report_silence` is called once, when the host has printed nothing for a while. A command that asks for no password
+    in time is ended, and has no answer. Raises the exceptions of `start`.
     """
     with contextlib.ExitStack() as stack:
         exchange = _Exchange(stack, data, limits, password)
@@ -127,7 +131,7 @@ def run_exchange(
 
 
 class _Exchange:
-    """The pipes to a command, and how long it has for what. `stack` closes what is open in the end."""
+    """The pipes to a command, and its time limits. `stack` closes the open pipes at the end."""
 
     def __init__(
         self, stack: contextlib.ExitStack, data: bytes, limits: ExchangeLimits, password: BecomePassword | None
@@ -148,8 +152,9 @@ class _Exchange:
             os.close(descriptor)
 
     def begin_exchange(self) -> tuple[int, int, int]:
-        """The command's ends of the pipes. What fits into its input is there when it starts, so that nobody has to wake
-        for it.
+        """Write the input that fits into the pipe, and return the command's ends of the pipes.
+
+        The command has this input at its start, so that no thread has to wake for it.
         """
         for descriptor in (self._in, self._out, self._err):
             os.set_blocking(descriptor, False)
@@ -164,7 +169,7 @@ class _Exchange:
         return self._command_ends
 
     def run_conversation(self, report_silence: Callable[[], None]) -> ExchangeResult | None:
-        """Write and read until the output ends or nothing that follows counts; how it ended if its time is over."""
+        """Write and read until the output ends or no longer counts. Returns a result if the time is over."""
         self._close_pipes(*self._command_ends)
         conversation, reads, silence_end = self._conversation, 0, time.monotonic() + SILENCE_SECONDS
         with selectors.PollSelector() as selector:
@@ -186,7 +191,7 @@ class _Exchange:
                         report_silence()
                 for key, _ in events:
                     if key.fd == self._in:
-                        if not _write_due_bytes(self._in, conversation):  # it does not want to hear it
+                        if not _write_due_bytes(self._in, conversation):  # the command has closed its input
                             selector.unregister(self._in)
                             self._close_pipes(self._in)
                         continue
@@ -198,7 +203,7 @@ class _Exchange:
         return None
 
     def _update_writing(self, selector: selectors.BaseSelector, was_writing: bool) -> bool:
-        """Whether something is to be written now; an input that has all of it is closed."""
+        """Return whether input is due now; close the input once the command has all of it."""
         if self._in not in self._open:
             return was_writing
         is_due = bool(self._conversation.due_bytes)
@@ -218,10 +223,10 @@ class _Exchange:
         self._conversation.receive_output(chunk, is_error_output=descriptor == self._err)
 
     def make_exchange_result(self, running: RunningCommand) -> ExchangeResult:
-        """How the command ended, once its output has."""
+        """Return the result of the command, after its output has ended."""
         conversation = self._conversation
         if conversation.is_over:
-            self._close_pipes(self._out, self._err)  # whoever writes on learns that nobody reads
+            self._close_pipes(self._out, self._err)  # a command that still writes gets an error
             return conversation.make_exchange_result(cut_reason=conversation.cut_reason)._replace(
                 has_ended=_has_ended(running)
             )
@@ -235,7 +240,7 @@ class _Exchange:
 
 
 def _has_ended(running: RunningCommand) -> bool:
-    """Whether a command ends once nobody reads what it prints."""
+    """Return whether a command ends once nothing reads its output."""
     try:
         running.wait_for_exit_code(END_TIMEOUT_SECONDS)
     except TimeoutError:
@@ -244,34 +249,34 @@ def _has_ended(running: RunningCommand) -> bool:
 
 
 class _Conversation:
-    """What is still to be written, and what was read."""
+    """The input that is still to be written, and the output so far."""
 
     def __init__(self, data: bytes, max_bytes: int, password: BecomePassword | None) -> None:
         self.cut_reason = ""
         self.refusal = ""
         self._password = password
         self._data = data
-        self._is_password_sent = False  # the password
+        self._is_password_sent = False
         self.is_all_due = password is None
         self.due_bytes = memoryview(b"" if password else data)
         self._max_bytes = self._bytes_left = max_bytes
         self._out: list[bytes] = []
         self._err = bytearray()
         self._banner_bytes_left = MAX_BANNER_BYTES
-        self._unfinished_lines = [b"", b""]  # the last line of the output, and of the errors
+        self._unfinished_lines = [b"", b""]  # the last line of the output, and of the error output
 
     @property
     def is_unprompted(self) -> bool:
-        """Whether a password is still to be asked for."""
+        """True while a password prompt is expected."""
         return not (self.is_all_due or self._is_password_sent)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing that follows counts any more."""
+        """True once further output no longer counts."""
         return bool(self.cut_reason or self.refusal)
 
     def receive_output(self, chunk: bytes, is_error_output: bool) -> None:
-        """Take what the command printed."""
+        """Add output of the command, and check it for its limit and for prompts."""
         self._bytes_left -= len(chunk)
         if self._bytes_left < 0:
             self.cut_reason = describe_excess_output(self._max_bytes)
@@ -286,9 +291,7 @@ class _Conversation:
             self._match_prompts(self._password, chunk, is_error_output)
 
     def _match_prompts(self, password: BecomePassword, chunk: bytes, is_error_output: bool) -> None:
-        """Find out whether the password is asked for, was taken, or was not: only what is new is matched, and the line
-        that it goes on with.
-        """
+        """Match new output, with the unfinished line before it, for a password prompt, an acceptance or a refusal."""
         self._banner_bytes_left -= len(chunk)
         if self._banner_bytes_left < 0:
             self.cut_reason = f"it printed more than {MAX_BANNER_BYTES // 1024} KiB before it accepted the password"
@@ -305,12 +308,12 @@ class _Conversation:
             self.due_bytes = memoryview(password.text + b"\n")
 
     def make_exchange_result(self, code: int = -1, cut_reason: str = "") -> ExchangeResult:
-        """What came of it."""
+        """Return the result of the exchange."""
         return ExchangeResult(code, b"".join(self._out), bytes(self._err[-MAX_ERROR_BYTES:]), cut_reason, self.refusal)
 
 
 def _write_due_bytes(descriptor: int, conversation: _Conversation) -> bool:
-    """Write what is due; False if nobody reads any more."""
+    """Write the input that is due; False if the command no longer reads."""
     try:
         conversation.due_bytes = conversation.due_bytes[os.write(descriptor, conversation.due_bytes[:CHUNK_BYTES]) :]
     except BlockingIOError:
@@ -321,7 +324,7 @@ def _write_due_bytes(descriptor: int, conversation: _Conversation) -> bool:
 
 
 def _read_available(descriptor: int) -> bytes:
-    """What is there now; b"" at the end, and where nothing is there."""
+    """Read the available output; b"" at the end, and where no output is available."""
     try:
         return os.read(descriptor, CHUNK_BYTES)
     except OSError:

@@ -1,9 +1,8 @@
-"""A client of OpenSSH's connection multiplexing: a command over a connection that `ssh` keeps open (ControlPersist).
+"""A client of OpenSSH's connection multiplexing: commands over a connection that `ssh` keeps open.
 
-An `ssh` that finds such a connection does nothing but this: it hands its own standard input, output and errors to the
-process that keeps the connection. That runs the command, and the exit code is waited for. Starting that program is most
-of what a question to a host costs the controller (docs/speed.md). The protocol is OpenSSH's `PROTOCOL.mux`, version 4,
-the same since OpenSSH 5.4 (2010).
+Such a connection (ControlPersist) belongs to a process, to which `ssh` only hands its standard input, output and
+errors. That process runs the command and returns the exit code. Starting `ssh` is most of the cost of a call for the
+controller (docs/speed.md). The protocol is OpenSSH's `PROTOCOL.mux`, version 4, the same since OpenSSH 5.4 (2010).
 """
 
 from __future__ import annotations
@@ -21,28 +20,29 @@ FAILURE = 0x80000003
 EXIT = 0x80000004
 OPENED = 0x80000006
 PROTOCOL_VERSION = 4
-MAX_PACKET_BYTES = 256 * 1024  # bytes of a packet; OpenSSH itself refuses more
-CHUNK_BYTES = 4096  # bytes that are read at once; most packets have some 20
+MAX_PACKET_BYTES = 256 * 1024  # bytes of a packet; OpenSSH itself refuses longer packets
+CHUNK_BYTES = 4096  # bytes of a read; most packets have some 20
 NO_ESCAPE = 0xFFFFFFFF
-REQUEST_NUMBER = 1  # of ours there is one in a conversation
-LOST_EXIT_CODE = 255  # what `ssh` ends with where the connection does
+REQUEST_NUMBER = 1  # a conversation here has only one request
+LOST_EXIT_CODE = 255  # the exit code of `ssh` when the connection ends
 
 
 _CONTROL_PATH_PATTERN = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
 
 
 class NoMultiplexSession(OSError):
-    """The connection is not there, or takes no command now. `ssh` would make a new one."""
+    """The error that the connection is missing, or accepts no command now. `ssh` would open a new connection."""
 
 
 class MultiplexSession:
-    """A command that runs over an open connection. `path` is the socket of it (ControlPath); the three descriptors are
-    handed over and stay open here. Waits at most `timeout` seconds for each answer of the local process that keeps the
-    connection. Raises NoMultiplexSession.
+    """A command that runs over an open connection. Raises NoMultiplexSession.
+
+    `path` is the socket of the connection (ControlPath). The three descriptors are handed over and stay open here. Each
+    answer of the local process that keeps the connection may take `timeout` seconds.
     """
 
     def __init__(self, path: str, command: str, descriptors: tuple[int, int, int], timeout: float) -> None:
-        self._received = b""  # and not yet taken
+        self._received = b""  # received bytes that are not yet used
         self._socket = socket.socket(socket.AF_UNIX)
         try:
             self._socket.settimeout(timeout)
@@ -53,7 +53,7 @@ class MultiplexSession:
             raise NoMultiplexSession(f"{path}: {error}") from error
 
     def wait_for_exit_code(self, timeout: float) -> int:
-        """What the command ended with; 255 if the connection ended before. Raises TimeoutError."""
+        """Return the exit code; 255 if the connection ended first. Raises TimeoutError."""
         self._socket.settimeout(timeout)
         try:
             while True:
@@ -66,7 +66,7 @@ class MultiplexSession:
             return LOST_EXIT_CODE
 
     def close(self) -> None:
-        """End the conversation; a command that still runs loses its client, as when an `ssh` is killed."""
+        """End the conversation. A command that still runs loses its client, as when an `ssh` is killed."""
         self._socket.close()
 
     def _open_session(self, command: str, descriptors: tuple[int, int, int]) -> None:
@@ -74,7 +74,7 @@ class MultiplexSession:
         flags = struct.pack(">IIII", 0, 0, 0, 0)
         texts = _pack_text(b"") + _pack_text(
             command.encode("utf-8", "surrogateescape")
-        )  # the kind of terminal, the command
+        )  # the terminal type, the command
         session = (
             struct.pack(">II", NEW_SESSION, REQUEST_NUMBER)
             + _pack_text(b"")
@@ -82,8 +82,8 @@ class MultiplexSession:
             + struct.pack(">I", NO_ESCAPE)
             + texts
         )
-        # The greeting is not waited for: who reads it ends the conversation at another version. He reads not one byte
-        # beyond a packet, because the descriptors come beside bytes of their own.
+        # There is no wait for the greeting: the other side ends the conversation at another version. It never reads
+        # beyond a packet, because the descriptors come with bytes of their own.
         self._socket.sendall(_pack_text(struct.pack(">II", HELLO, PROTOCOL_VERSION)) + _pack_text(session))
         for descriptor in descriptors:
             socket.send_fds(self._socket, [b"\0"], [descriptor])
@@ -96,7 +96,7 @@ class MultiplexSession:
             raise NoMultiplexSession(f"it takes no command: {reason}")
 
     def _receive_packet(self) -> tuple[int, bytes]:
-        """A packet: what kind it is, and the rest. Raises ValueError for one that is none."""
+        """Return the kind and the rest of a packet. Raises ValueError for an invalid length."""
         length = struct.unpack(">I", self._receive_bytes(4))[0]
         if not 4 <= length <= MAX_PACKET_BYTES:
             raise ValueError(f"a packet of {length} bytes")
@@ -114,14 +114,15 @@ class MultiplexSession:
 
 
 def find_control_path(command: Iterable[bytes]) -> str:
-    """The path of the socket that an `ssh` with these arguments uses; "" if there is none, or only `ssh` can tell."""
+    """Return the socket of an `ssh` with these arguments; "" if there is none, or if only `ssh` can expand its path."""
     paths = [match[1].decode() for argument in command if (match := _CONTROL_PATH_PATTERN.fullmatch(argument))]
     return paths[0] if paths and paths[0].startswith("/") and "%" not in paths[0] else ""
 
 
 def end_connection(path: str, timeout: float) -> None:
-    """Have the process that keeps a connection open end it, with all its sessions, as `ssh -O exit` does. Raises
-    OSError where it is not there, or does not take that in time.
+    """Have the process that keeps a connection open end it with all its sessions, as `ssh -O exit` does.
+
+    Raises OSError if there is no such process, or if it does not answer in time.
     """
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout)
@@ -130,7 +131,7 @@ def end_connection(path: str, timeout: float) -> None:
             _pack_text(struct.pack(">II", HELLO, PROTOCOL_VERSION))
             + _pack_text(struct.pack(">II", TERMINATE, REQUEST_NUMBER))
         )
-        while client.recv(CHUNK_BYTES):  # its greeting, that it does so, and the end
+        while client.recv(CHUNK_BYTES):  # the greeting, the confirmation, and the end
             pass
 
 

@@ -1,5 +1,6 @@
-"""Some threads that do one job each, over and over. A job that waits for somebody who may never come steps aside:
-another thread takes its place, so that the silent do not hold up the others.
+"""A pool of threads in which a task that waits for a silent host gives its place to another thread.
+
+So silent hosts do not delay the others.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-GATHER_SECONDS = 0.2  # seconds
+GATHER_SECONDS = 0.2  # seconds in which results are gathered
 
 Key = TypeVar("Key")
 Task = TypeVar("Task")
@@ -22,9 +23,11 @@ def run_tasks(
     width: int,
     max_waiting: int,
 ) -> Iterator[list[tuple[Key, Result]]]:
-    """The result of each task, as they come: those of some time together, since to wake for each costs more than most
-    have to do with it. `run_task` is called with the task and with what it calls to step aside. At most `width` tasks are
-    done at a time, and `max_waiting` that have stepped aside. Raises what a task raises.
+    """Yield the results of the tasks as they come, with their keys. Raises the exception of a task.
+
+    Results that come within GATHER_SECONDS are a single list, because a wake-up costs more than most results.
+    `run_task` gets the task and a function that it calls to give up its place. At most `width` tasks run at a time.
+    Beside them wait at most `max_waiting` tasks that gave up their place.
     """
     pool = _ThreadPool(tasks, run_task, max_waiting)
     count = pool.tasks_left
@@ -40,7 +43,7 @@ def run_tasks(
 
 
 class _ThreadPool(Generic[Key, Task, Result]):
-    """The tasks that wait, and the results that nobody has had."""
+    """The waiting tasks of a pool, and the results that nothing has read yet."""
 
     def __init__(
         self,
@@ -58,11 +61,11 @@ class _ThreadPool(Generic[Key, Task, Result]):
         self._counting, self._nothing_left = threading.Lock(), threading.Event()
 
     def start_thread(self) -> None:
-        """Start one more thread."""
+        """Start a further thread."""
         threading.Thread(target=self._run_waiting_tasks, daemon=True).start()
 
     def take_results(self) -> list[tuple[Key, Result] | BaseException]:
-        """Results, at least one; those of some time together."""
+        """Return the results of GATHER_SECONDS, at least one; wait for the first."""
         results = [self._done.get()]
         self._nothing_left.wait(GATHER_SECONDS)
         return results + [self._done.get() for _ in range(self._done.qsize())]
