@@ -1,1 +1,1 @@
-"""The controls: one layer of the ban each, with the three verbs that controls/base.py describes."""
+"""Controls: each is one layer of the ban, with the three functions that controls/base.py describes."""

@@ -1,4 +1,4 @@
-"""Changes of a control, carried out in their order, and what came of them."""
+"""Execution of the changes of a control, in their order, with the results."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from .base import ChangeResult
 
 CHANGE_FAILED = "could not be changed"
-# Seconds for all that is changed of one user's, and of all users' together: other runs wait 300 s for the host's lock.
+# Limits for the changes of one user and of all users together: other runs wait 300 s for the lock of the host.
 USER_TIMEOUT_SECONDS = 60.0
 ALL_USERS_TIMEOUT_SECONDS = 200.0
 
 
 class ChangesFailedError(ControlError):
-    """Actions of the host that failed, with what was `result` out all the same."""
+    """Failure of actions of the host. `result` has the actions that succeeded."""
 
     def __init__(self, message: str, result: ChangeResult) -> None:
         super().__init__(message, done=result["done"])
@@ -29,10 +29,11 @@ class ChangesFailedError(ControlError):
 
 
 def apply_changes(changes: Changes) -> ChangeResult:
-    """Do the actions in their order. Raises ChangesFailedError with what failed, and with what was done in `done`.
+    """Apply the actions in their order. Raises ChangesFailedError with the failed actions.
 
-    What is a user's is changed apart (system/forked.py). Where that fails it is his finding and nobody's failure. An
-    action that runs a user's tool is not done here: it is in `later`.
+    `done` of the error has the applied actions. A process of its own changes the files of a user (system/forked.py). A
+    failure there stays a finding of that user, and the control does not fail. An action that runs a user's tool is not
+    applied: `later` of the result has it.
     """
     if changes.save_before:
         with contextlib.suppress(ControlError, ObservationError):
@@ -65,7 +66,7 @@ def apply_changes(changes: Changes) -> ChangeResult:
 
 
 def _apply_for_user(action: ControlAction, seconds_left: dict[str, float]) -> Any:
-    """Change something of a user's, in the time that is left for that. Raises ControlError or Unseen."""
+    """Apply an action on a user's files in the seconds that remain. Raises ControlError and ObservationError."""
     from ..system.forked import WorkLimits, run_apart
 
     started = time.monotonic()
@@ -84,7 +85,7 @@ def _apply_for_user(action: ControlAction, seconds_left: dict[str, float]) -> An
 
 
 def make_refusals(skipped: Iterable[tuple[ControlAction, str]]) -> list[ChangeRefusal]:
-    """What `apply_changes` left as it is, as what it is: not done, and why."""
+    """Make the refusals for the actions that `apply_changes` skipped, with the reasons."""
     return [
         ChangeRefusal(rule, action.subject, f"{action.user}'s, {CHANGE_FAILED}: {reason}")
         for action, reason in skipped
@@ -95,7 +96,7 @@ def make_refusals(skipped: Iterable[tuple[ControlAction, str]]) -> list[ChangeRe
 def make_change_answer(
     changes: Changes, result: ChangeResult, refusals: Iterable[ChangeRefusal], findings: Sequence[Finding]
 ) -> ChangeAnswer:
-    """What the enforcing modules answer. `refusals` is beside what enforcing itself refused."""
+    """Make the answer of an enforcing module. `refusals` are added to those of the changes."""
     applied = list_applied_actions(changes.actions, result)
     answer: ChangeAnswer = {
         "changed": bool(applied),
@@ -114,6 +115,6 @@ def make_change_answer(
 
 
 def list_applied_actions(planned_actions: Iterable[ControlAction], result: ChangeResult) -> list[ControlAction]:
-    """The planned actions without those that were left as they are."""
+    """Return the planned actions that were not skipped."""
     skipped_ids = [id(action) for action, _ in result.get("left", ())]
     return [action for action in planned_actions if id(action) not in skipped_ids]

@@ -1,15 +1,15 @@
-"""What every control is: three verbs over a host and a plan.
+"""Interface of the controls: three functions of a host and a plan.
 
-A control is a package `controls/<name>/` that offers
+A control is a package `controls/<name>/` with these functions:
 
-- observe(host, plan) -> list[Verdict]: what is so. It writes nothing.
-- enforce(host, plan) -> Changes: the actions that would bring the host in line. It does nothing yet, and is asked only
-  where the plan enforces the control.
-- lift(host, plan) -> Changes: the actions that would leave the host as if Proscribe had never been there.
+- observe(host, plan) -> list[RuleVerdict]: return the verdicts on the current state. It writes nothing.
+- enforce(host, plan) -> Changes: return the actions that would bring the host in line. It does nothing yet.
+    It is called only if the plan enforces the control.
+- lift(host, plan) -> Changes: return the actions that would leave the host as if Proscribe had never been there.
 
-The list of actions *is* the diff and the log: check mode shows it, a real run carries it out in order. `observe`
-and `enforce` get the desired state of the host from the same code, so they cannot disagree. What only enforcing needs
-is imported inside `enforce` and `lift`, because an audit pays for every line that a host compiles.
+The list of actions is both the diff and the log. Check mode shows it; a real run applies it in order. `observe` and
+`enforce` get the desired state of the host from the same code, so they cannot disagree. `enforce` and `lift` import the
+modules that only they need. The reason: an audit pays for every line that a host compiles.
 """
 
 from __future__ import annotations
@@ -28,28 +28,30 @@ if TYPE_CHECKING:
     from ...model.types.plan import Plan
 
     class ChangeResult(TypedDict, total=False):
-        """What carrying changes out came to."""
+        """Result of applying the changes of a control."""
 
-        left: list[tuple[ControlAction, str]]  # what is a user's and could not be changed, and why
-        done: list[str]  # each action that was carried out, with how it ended
-        later: list[ControlAction]  # those that run once the host's lock is released
-        pending: PendingChange  # what the firewall waits for
+        left: list[tuple[ControlAction, str]]  # failed actions on users' files, with the reasons
+        done: list[str]  # applied actions, with their outcomes
+        later: list[ControlAction]  # actions that run after the host's lock is released
+        pending: PendingChange  # change of the firewall that waits for its confirmation
 
 
 class ControlAction(NamedTuple):
-    """One change to a host: what it does, in words and as a diff, and the doing."""
+    """Change of a host: its description, its diff and the function that applies it."""
 
     verb: str  # remove, end, write, delete, load, enable, ...
-    subject: str  # what it is done to: a package, a path, a table
-    apply: Callable[[], Any]  # a text that it returns is how the action ended, and is printed after it
-    before: str = ""  # for the diff; "" is absent
+    subject: str  # object of the change: a package, a path, a table
+    apply: Callable[[], Any]  # it may return a text: the outcome, which is printed after the action
+    before: str = ""  # for the diff; "" means absent
     after: str = ""
-    # The name of the user whose thing it changes; "" for the host's. What cannot be changed of a user's stays his
-    # finding, for these rules, and is no failure of the control: no user keeps others, or other hosts, from theirs.
+    # Name of the user whose files the action changes; "" for the host. A failed change of a user's files stays that
+    # user's finding for `rules`. The control does not fail: no user can stop the enforcement for others.
     user: str = ""
     rules: Sequence[str] = ()
-    removed_packages: Sequence[RemovedPackage] = ()  # packages that go with it, and that no lift brings back
-    # Whether it runs a program that its user controls. Such an action runs without the host's lock (users_tools.py).
+    # packages that the action removes; a lift does not install them again
+    removed_packages: Sequence[RemovedPackage] = ()
+    # True if the action runs a program that its user controls. Such an action runs without the host's lock
+    # (users_tools.py).
     has_users_tool: bool = False
 
     def __str__(self) -> str:
@@ -57,8 +59,9 @@ class ControlAction(NamedTuple):
 
 
 def make_diffs(actions: Iterable[ControlAction]) -> list[FileDifference]:
-    """What the actions change, as a module of Ansible answers it: as much as an answer may have, and the first parts
-    of what is too long.
+    """Return the changes of actions in the form of an Ansible diff.
+
+    All texts together have at most MAX_DIFFERENCE_CHARACTERS characters; the rest is cut off.
     """
     bytes_left = MAX_DIFFERENCE_CHARACTERS
     diffs: list[FileDifference] = []
@@ -70,7 +73,7 @@ def make_diffs(actions: Iterable[ControlAction]) -> list[FileDifference]:
 
 
 class ChangeRefusal(NamedTuple):
-    """Something that enforcing would have called for and that is not done, with the reason."""
+    """Change that enforcement requires but does not make, with the reason."""
 
     rule: str
     subject: str
@@ -81,26 +84,24 @@ class ChangeRefusal(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What a control would do."""
+    """Planned changes of a control."""
 
     actions: Sequence[ControlAction] = ()
     refusals: Sequence[ChangeRefusal] = ()
-    # Whether an action that fails leaves the others worth doing. Otherwise a program that does not end, or a user whose
-    # home is made to fail, would shield all that comes after it.
+    # True if the other actions are applied after a failed one. Otherwise an unkillable program, or a home that its user
+    # made to fail, would protect everything after it.
     is_independent: bool = False
-    # What somebody who reads the actions may wonder about, one sentence each; for people, it changes nothing.
+    # Explanations for readers of the actions, one sentence each.
     notes: Sequence[str] = ()
-    # What an enforcing run saves for later ones, before it acts and once it has acted. It changes nothing of the ban,
-    # so it is no action. What cannot be saved before keeps no action back.
+    # Functions that save data for later runs, before and after the actions. They do not change the ban, so they are no
+    # actions. If `save_before` fails, the actions are applied all the same.
     save_before: Callable[[], None] | None = None
     save_after: Callable[[], None] | None = None
-    removed_packages: Sequence[
-        RemovedPackage
-    ] = ()  # of a lift: what was removed before and is not installed again by it
+    removed_packages: Sequence[RemovedPackage] = ()  # for a lift: packages that were removed earlier and stay removed
 
 
 class Control(Protocol):
-    """The shape of a control's package."""
+    """Interface of the package of a control."""
 
     def observe(self, host: Host, plan: Plan) -> list[RuleVerdict]: ...
 

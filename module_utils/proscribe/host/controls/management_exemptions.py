@@ -1,7 +1,7 @@
-"""The management exemptions: what a host depends on, and no control may cut: gateways, resolvers, package sources, the
-connection it is managed over.
+"""Management exemptions: gateways, resolvers, package sources and the management connection of a host.
 
-Read from files only: nothing is queried over the network here. What an ordinary user may not read is left out.
+The host depends on these addresses, and no control may cut them. They are read from files only, without queries over
+the network. Files that an ordinary user cannot read are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..system import ControlError, Host, ObservationError
 from .forwarders import FORWARDER_SETTINGS
 
 _HEX_DIGITS = frozenset("0123456789ABCDEFabcdef")
-# Files and folders in which package managers name their mirrors and their proxy.
+# Files and folders with the mirrors and proxies of package managers.
 PACKAGE_SOURCE_PATHS = (
     "/etc/apt/sources.list",
     "/etc/apt/sources.list.d",
@@ -29,14 +29,14 @@ PACKAGE_SOURCE_PATHS = (
     "/etc/environment",
 )
 _URL_SCHEMES = ("http", "https", "ftp")
-_HOST_END_TABLE = str.maketrans(dict.fromkeys(" \t\"'", "/"))  # what ends the part of a URL that has the host
+_HOST_END_TABLE = str.maketrans(dict.fromkeys(" \t\"'", "/"))  # characters that end the host part of a URL
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _PARENT_PID_PATTERN = compile_pattern(r"^PPid:\s*(\d+)", MULTILINE)
 _GATEWAY_FLAG = 0x2  # RTF_GATEWAY of linux/route.h and linux/ipv6_route.h
 
 
 def read_gateways(host: Host) -> list[str]:
-    """The addresses of the default gateways, from the kernel's main routing tables."""
+    """Return the addresses of the default gateways, from the kernel's main routing tables."""
     addresses = []
     for line in _read_lines(host, "/proc/net/route"):
         fields = line.split()
@@ -46,7 +46,8 @@ def read_gateways(host: Host) -> list[str]:
             and fields[7] == "00000000"
             and int(fields[3], 16) & _GATEWAY_FLAG
         ):
-            packed = int(fields[2], 16).to_bytes(4, sys.byteorder)  # shown as a number of the host's own byte order
+            # the kernel prints the address as a number in the byte order of the host
+            packed = int(fields[2], 16).to_bytes(4, sys.byteorder)
             addresses.append(".".join(map(str, packed)))
     for line in _read_lines(host, "/proc/net/ipv6_route"):
         fields = line.split()
@@ -56,8 +57,9 @@ def read_gateways(host: Host) -> list[str]:
 
 
 def read_resolvers(host: Host) -> list[str]:
-    """The addresses of the name servers that the host asks, itself or through a resolver of its own. Without zones and
-    ports.
+    """Return the addresses of the name servers that the host asks, without zones and ports.
+
+    Servers behind a local resolver of the host are included.
     """
     addresses: dict[str, None] = {}
     for paths, options in ((("/etc/resolv.conf",), ("nameserver ",)), *FORWARDER_SETTINGS):
@@ -67,8 +69,9 @@ def read_resolvers(host: Host) -> list[str]:
 
 
 def _read_servers(lines: Iterable[str], options: Sequence[str]) -> Iterator[str]:
-    """The addresses in the lines that begin with an option. A line without any may have them in the next ones, each at
-    the beginning: a list of YAML, a block in braces.
+    """Yield the addresses in the lines that begin with an option.
+
+    If such a line has no address, the next lines may begin with addresses: a list of YAML, a block in braces.
     """
     in_list = False
     for line in lines:
@@ -86,7 +89,7 @@ def _read_servers(lines: Iterable[str], options: Sequence[str]) -> Iterator[str]
 
 
 def _read_option_value(line: str, options: Sequence[str]) -> str | None:
-    """What stands behind the one of some options that a line begins with; None where it begins with none."""
+    """Return the text after the option that a line begins with, or None if it begins with no option."""
     for option in options:
         if line.startswith(option[:-1]):
             key, mark, option_value = line.replace("\t", " ").partition(option[-1])
@@ -96,7 +99,7 @@ def _read_option_value(line: str, options: Sequence[str]) -> str | None:
 
 
 def _find_addresses(text: str) -> Iterator[str]:
-    """The addresses in a text, as `/example.org/192.0.2.1#53`, `192.0.2.1@853#name`, `[2001:db8::1]:53` have them."""
+    """Yield the addresses in a text, such as `/example.org/192.0.2.1#53`, `192.0.2.1@853#name`, `[2001:db8::1]:53`."""
     for word in "".join(letter if letter.isalnum() or letter in "_.:" else " " for letter in text).split():
         v4, v6 = word.partition(":")[0].split("."), word.split(":")
         if len(v4) == 4 and all(part.isdecimal() and len(part) <= 3 for part in v4):
@@ -108,7 +111,7 @@ def _find_addresses(text: str) -> Iterator[str]:
 
 
 def _find_url_hosts(line: str) -> Iterator[str]:
-    """The hosts of the URLs in a line, in lower case."""
+    """Yield the hosts of the URLs in a line, in lower case."""
     scheme, *rest = line.split("://")
     for text in rest:
         host = text.translate(_HOST_END_TABLE).partition("/")[0].rpartition("@")[2].lower()
@@ -121,7 +124,7 @@ def _find_url_hosts(line: str) -> Iterator[str]:
 
 
 def is_resolver_tls_required(host: Host) -> bool:
-    """Whether systemd-resolved takes answers over TLS only (`opportunistic` goes back to port 53 by itself)."""
+    """Return whether systemd-resolved requires TLS. `opportunistic` does not: it falls back to port 53 by itself."""
     paths = ["/etc/systemd/resolved.conf", *_list_files(host, "/etc/systemd/resolved.conf.d")]
     lines = [line.replace(" ", "").lower() for path in paths for line in _read_lines(host, path)]
     values = [line.partition("=")[2] for line in lines if line.startswith("dnsovertls=")]
@@ -129,7 +132,7 @@ def is_resolver_tls_required(host: Host) -> bool:
 
 
 def read_package_sources(host: Host) -> list[str]:
-    """The hosts, names or addresses, of the URLs that package managers are configured with: mirrors and proxies."""
+    """Return the hosts of the mirrors and proxies that package managers use, as names or addresses."""
     source_hosts: dict[str, None] = {}
     for path in PACKAGE_SOURCE_PATHS:
         for file in _list_files(host, path):
@@ -140,7 +143,7 @@ def read_package_sources(host: Host) -> list[str]:
 
 
 def read_ssh_ports(host: Host) -> list[int]:
-    """The ports that sshd is configured to listen on; 22 where there is none."""
+    """Return the ports that sshd is configured to listen on, or 22 if none is configured."""
     ports = []
     for path in ("/etc/ssh/sshd_config", *_list_files(host, "/etc/ssh/sshd_config.d")):
         for line in _read_lines(host, path):
@@ -157,13 +160,13 @@ def read_ssh_ports(host: Host) -> list[int]:
 
 
 def find_control_connections(host: Host) -> list[tuple[str, int]]:
-    """The SSH connections that this run depends on: address of the other side, port on this side.
+    """Return the SSH connections that this run depends on: remote address and local port.
 
-    sudo and su drop SSH_CONNECTION, but a parent on the way up to sshd still has it.
+    sudo and su drop SSH_CONNECTION, but a parent process below sshd still has it.
     """
     connections: dict[tuple[str, int], None] = {}
     process = "self"
-    for _ in range(32):  # a chain of parents is short; a loop is a race with a process that ended
+    for _ in range(32):  # a chain of parents is short; a loop comes from a race with a process that ended
         try:
             environment = (host.read_file(f"/proc/{process}/environ") or b"").decode("utf-8", "replace")
             status = host.read_text(f"/proc/{process}/status") or ""
@@ -181,12 +184,12 @@ def find_control_connections(host: Host) -> list[tuple[str, int]]:
 
 
 def read_own_names(host: Host) -> set[str]:
-    """The names that a host calls itself."""
+    """Return the names that the host has for itself."""
     return {name.lower() for name in (os.uname().nodename, *_read_lines(host, "/etc/hostname")) if name}
 
 
 def _list_files(host: Host, path: str) -> Iterator[str]:
-    """The path itself if it is a file, the files in it if it is a folder."""
+    """Yield the path itself if it is a file, or the files in it if it is a folder."""
     try:
         names = host.list_directory(path)
     except (ObservationError, ControlError):
@@ -202,5 +205,5 @@ def _read_lines(host: Host, path: str) -> list[str]:
     except (
         ObservationError,
         ControlError,
-    ):  # a folder, a device, a link that a user made: nothing that a tool would read either
+    ):  # a folder, a device or a user's link: no tool would read it either
         return []

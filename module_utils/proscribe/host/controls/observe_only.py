@@ -1,4 +1,4 @@
-"""The record of a platform where nothing is changed: macOS, and Windows, which the controller asks."""
+"""Host records of the platforms that are only observed: macOS, and Windows, which the controller queries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLATFORM_NAMES = {"macos": "macOS", "windows": "Windows"}
 
 
 def choose_controls(plan: Plan, control_names: Iterable[str]) -> list[str]:
-    """The controls of a plan to observe: those that `control_names` names, or all where it is empty."""
+    """Return the controls of a plan to observe: those in `control_names`, or all if it is empty."""
     return [
         control for control in CONTROLS if control in plan["controls"] and control in (set(control_names) or CONTROLS)
     ]
@@ -31,8 +31,9 @@ def make_observed_record(
     checked_at: str,
     started: float,
 ) -> ObservedRecord:
-    """The record of some controls. Rules of a control that has no observer are unknown. `started` is when observing
-    began, by the monotonic clock.
+    """Make the host record of some controls. The rules of a control without an observer are unknown.
+
+    `started` is the start of the observation, by the monotonic clock.
     """
     verdicts: list[RuleVerdict] = []
     errors: list[RecordError] = []

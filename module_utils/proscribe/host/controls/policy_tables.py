@@ -1,4 +1,4 @@
-"""Parts of policies that anybody may have written: what is of another type than browsers take counts as nothing."""
+"""Readers of policies that anybody may have written: a value of a type that browsers do not accept counts as absent."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 def read_table(table: Policies, key: str) -> dict[str, object]:
-    """A table in a table."""
+    """Return the table under a key, or an empty table for a value of another type."""
     entry = table.get(key)
     return entry if isinstance(entry, dict) else {}
 
 
 def read_list(table: Policies, key: str) -> list[object]:
-    """A list in a table."""
+    """Return the list under a key, or an empty list for a value of another type."""
     entry = table.get(key)
     return entry if isinstance(entry, list) else []
 
 
 def is_same_json(first: object, second: object) -> bool:
-    """Whether two JSON values are the same, whatever the order of their keys (to Python alone, 1 is true)."""
+    """Return whether two JSON values are equal, in any order of their keys. In Python, 1 equals true."""
     return format_canonical(first) == format_canonical(second)
 
 
 def is_text_list(entries: object) -> TypeGuard[list[str]]:
-    """Whether a value is a list that Chromium takes for one of its lists of texts."""
+    """Return whether Chromium accepts a value as a list of texts."""
     return isinstance(entries, list) and all(isinstance(entry, str) for entry in entries)
 
 

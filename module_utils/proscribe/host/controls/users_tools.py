@@ -1,8 +1,9 @@
 """Actions that run a user's own tool (uv, conda, brew, ...), without the host's lock and within a budget.
 
-A user controls what such a tool does and how long it takes. So it runs once the host's own actions are done and other
-runs may go on. Each user has some seconds, and all users of an observation have some together. The host remembers what
-each has spent: who has spent all is not served again for a day. What is not done stays that user's finding.
+A user controls the actions and the duration of such a tool. So it runs after the host's own actions, while other runs
+may go on. Each user has a budget of seconds, and so have all users of an observation together. The host remembers the
+seconds that each user has spent. A user who has spent the budget waits a day. Actions that are not applied stay
+findings of that user.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from .base import ChangeResult
 
 USER_SECONDS = 60.0
-ALL_USERS_SECONDS = 120.0  # of one observation
+ALL_USERS_SECONDS = 120.0  # for one observation
 DAY_SECONDS = 24 * 3600
-MIN_SECONDS = 1.0  # with less, no tool is begun
-ENDING_SECONDS = 15.0  # for what has to end after its time
+MIN_SECONDS = 1.0  # with less time, no tool is started
+ENDING_SECONDS = 15.0  # for the termination of a tool after its timeout
 SPENDING_PATH = STATE_DIRECTORY + "/users_tools.json"
 SCHEMA = "proscribe/users_tools/1"
 MAX_SPENDING_BYTES = 256 * 1024
@@ -33,14 +34,14 @@ MAX_USERS = 1000
 
 
 class ToolSpending(NamedTuple):
-    """The seconds that one user's tools have taken, since a moment (seconds since 1970)."""
+    """Seconds that the tools of a user have taken since a time (seconds since 1970)."""
 
     seconds: float = 0.0
     since: int = 0
 
 
 def run_user_tools(host: Host, result: ChangeResult) -> ChangeResult:
-    """Do the actions that `carry_out` kept for later, and add to `result` what they came to. Return it."""
+    """Apply the actions that `apply_changes` deferred, add their outcomes to `result` and return it."""
     from ..system.file_lock import HostBusyError
 
     actions = result.pop("later", [])
@@ -58,7 +59,7 @@ def run_user_tools(host: Host, result: ChangeResult) -> ChangeResult:
 
 
 class _ToolRunner:
-    """One observation's use of the budget. It has the lock of users' tools."""
+    """Execution of users' tools within the budget of one observation, under the lock of users' tools."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -66,7 +67,7 @@ class _ToolRunner:
         self.spending = _read_spending(host)
 
     def run_actions(self, actions: Sequence[ControlAction]) -> tuple[list[str], list[tuple[ControlAction, str]]]:
-        """Do actions, those first whose user has spent least: nobody waits for a user who always takes all."""
+        """Apply actions in the order of the seconds spent: nobody waits for a user who always spends everything."""
         done: list[str] = []
         skipped: list[tuple[ControlAction, str]] = []
         for action in sorted(
@@ -80,7 +81,7 @@ class _ToolRunner:
         return done, skipped
 
     def _run_action(self, action: ControlAction) -> Any:
-        """Do an action and charge its user. Raises ControlError and Unseen."""
+        """Apply an action and charge its user. Raises ControlError and ObservationError."""
         from ..system.forked import WorkLimits, run_apart
 
         spending = self._find_current_spending(action.user)
@@ -91,7 +92,7 @@ class _ToolRunner:
             raise ControlError(
                 f"over budget: tools of users took {ALL_USERS_SECONDS:g} s in this observation; the next one goes on"
             )
-        self._record_spending(action.user, spending, seconds)  # first: a run that is killed meanwhile has paid
+        self._record_spending(action.user, spending, seconds)  # charged first, so that a killed run has paid
         started_at = time.monotonic()
         self.host.users_tools_until = started_at + seconds
         try:
@@ -106,16 +107,16 @@ class _ToolRunner:
             self.host.users_tools_until = None
             seconds_taken = time.monotonic() - started_at
             self.all_users_seconds -= seconds_taken
-            with contextlib.suppress(ControlError, ObservationError):  # then all of it stays charged
+            with contextlib.suppress(ControlError, ObservationError):  # then the whole time stays charged
                 self._record_spending(action.user, spending, seconds_taken)
 
     def _find_current_spending(self, user: str) -> ToolSpending:
-        """Return what a user has spent of the day that goes on; nothing where it is over, or the clock was set back."""
+        """Return the spending of a user's current day: nothing if the day is over or the clock was set back."""
         spent = self.spending.get(user, ToolSpending())
         return spent if 0 <= self.host.clock() - spent.since < DAY_SECONDS else ToolSpending()
 
     def _record_spending(self, user: str, earlier_spending: ToolSpending, seconds: float) -> None:
-        """Write down what a user has spent. The day of one who has spent all begins now. Raises ControlError."""
+        """Save the spending of a user. If the budget is spent, the user's day begins now. Raises ControlError."""
         now = int(self.host.clock())
         total_seconds = earlier_spending.seconds + seconds
         has_spent_all = USER_SECONDS - total_seconds < MIN_SECONDS
@@ -134,7 +135,7 @@ def _describe_spending(user: str, spending: ToolSpending) -> str:
 
 
 def _read_spending(host: Host) -> dict[str, ToolSpending]:
-    """Return what users have spent; nothing where the file is missing or damaged."""
+    """Return the spending by user: nothing if the file is missing or damaged."""
     try:
         content = parse_json(host.read_file(SPENDING_PATH, MAX_SPENDING_BYTES) or b"{}")
     except (ControlError, ObservationError, ValueError, RecursionError):

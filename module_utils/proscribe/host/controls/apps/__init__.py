@@ -1,4 +1,4 @@
-"""The control `apps`: removes restricted packages, ends their programs, and blocks their installation."""
+"""Control `apps`: removes restricted packages, ends their programs, and blocks their installation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """A verdict for every service of the plan, and one for the install block where the plan needs one."""
+    """Return the verdicts on the services of the plan.
+
+    The verdicts on the install block and on other rules of the control follow.
+    """
     observation = observe_apps(host, plan["controls"]["apps"])
     if memory := observation.scan_memory:
         host.record_fields["full_scan"] = {"at": memory.full_scan_at, "runs": memory.run_count}
@@ -40,7 +43,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
         )
         if verdict.state == COMPLIANT and service in observation.idle_reasons:
             verdict = RuleVerdict(f"apps/{service}", NOT_APPLICABLE, reason=observation.idle_reasons[service])
-        # What is only known by its name is not ended, so enforcing would change nothing.
+        # A program that is known by its name alone is not ended, so enforcement would change nothing.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not observation.is_service_uncertain(service)))
     verdicts += user_share.judge_user_shares(plan["controls"]["apps"]["mode"], observation.cut_counts)
     verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])
@@ -56,15 +59,20 @@ def _send_answers(host: Host, plan: Plan) -> None:
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """End programs, remove packages and portable apps, set the install block: each only as far as it differs."""
+    """Return the changes that end programs, remove packages, quarantine portable apps and install the blocks.
+
+    Each part of the host is changed only as far as it differs.
+    """
     from . import changes
 
     return changes.enforce(host, plan)
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """Remove the install blocks, and restore what is in the quarantine. Removed packages are not installed again: they
-    are in `removed`, so that the run says so, and from now on anybody who may install can do so.
+    """Return the changes that remove the install blocks and restore the quarantine.
+
+    Removed packages are not installed again. `removed_packages` lists them for the report of the run. After the lift,
+    anybody who may install software can install them.
     """
     from . import changes
 

@@ -1,4 +1,4 @@
-"""What `apps` changes: notifies users, ends programs, removes packages, moves portable apps, sets blocks."""
+"""Changes of the control `apps`: notify users, end programs, remove packages, move portable apps, install blocks."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-CHECKING_SECONDS = 60.0  # for all that is checked of one user's portable apps before they move
-READ_LIMITS = WorkLimits(seconds=5)  # for what one process runs
-SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
+CHECKING_SECONDS = 60.0  # for the checks of all portable apps of one user before they move
+READ_LIMITS = WorkLimits(seconds=5)  # for reading the program of one process
+SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # their packages make up the system itself
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """See the package. The install block comes last: until then, nothing has to pass it."""
+    """Return the changes of the control. The install block comes last, so that no earlier action has to pass it."""
     section = plan["controls"]["apps"]
     settings = section["settings"]
     observation = observe_apps(host, section)
@@ -75,15 +75,16 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def _make_removal_note(host: Host, removals: Sequence[ControlAction]) -> Callable[[], None] | None:
-    """What has a host remember the packages that go."""
+    """Return the function that records the packages to remove, or None if there are none."""
     now = format_timestamp(time.time())
     removed_packages = [package._replace(at=now) for action in removals for package in action.removed_packages]
     return partial(memory.note_removed_packages, host, removed_packages) if removed_packages else None
 
 
 def lift(host: Host) -> Changes:
-    """Every part of every install block, in reverse: the caller of a script goes before the script. Then everything
-    in the quarantine is restored.
+    """Return the changes that remove every part of the install blocks and restore the quarantine.
+
+    The parts are removed in reverse order, so that the caller of a script goes before the script.
     """
     parts = [part for system in SYSTEMS for part in system.make_block_parts(InstallBlock())]
     parts += command.list_command_parts(None)
@@ -127,7 +128,7 @@ def _make_end_actions(
         identity = _identify_process(observation, process)
         if identity is None or identity.doubt:
             return False
-        current = running._replace(identity=identity, processes=[process])  # it may be another program by now
+        current = running._replace(identity=identity, processes=[process])  # the process may run another program by now
         return bool(observation.choose_running_services(observation.add_installation(current)))
 
     for running in observation.running_programs:
@@ -162,7 +163,7 @@ def _make_end_actions(
 def _list_running_programs(
     host: Host, endings: Sequence[TerminationTarget], uid: int, ancestor_pids: Collection[int]
 ) -> Iterator[tuple[Process, TerminationTarget]]:
-    """List what runs of some programs of a user by now."""
+    """Yield the current processes of a user's programs, with the termination that covers each."""
     by_path = {process.exe: ending for ending in endings for process in ending.processes}
     for process in host.list_processes()[0]:
         ending = by_path.get(process.exe)
@@ -171,7 +172,7 @@ def _list_running_programs(
 
 
 def _identify_process(observation: AppsObservation, process: Process) -> ProgramIdentity | None:
-    """Identify a process; apart, where something of it has to be read, which its user may have made to hang."""
+    """Identify a process, in a forked process if its files must be read: their user may have made them hang."""
     if not observation.identifier.is_content_needed(process):
         return observation.identifier(process)
     try:
@@ -184,7 +185,7 @@ def _identify_process(observation: AppsObservation, process: Process) -> Program
 def _make_removal_actions(
     host: Host, observation: AppsObservation
 ) -> tuple[list[ControlAction], list[ChangeRefusal], dict[str, set[str]]]:
-    """What removes packages, what is not removed, and by package system the packages that will be gone."""
+    """Return the removal actions, the refusals, and by package system the ids of the packages that will be gone."""
     actions: list[ControlAction] = []
     refusals: list[ChangeRefusal] = []
     removed_ids: dict[str, set[str]] = {}
@@ -223,7 +224,7 @@ def _make_removal_actions(
 
 
 def _explain_protection(host: Host, package: Package) -> str:
-    """Why a package is not removed, whatever its system says; "" if it may be."""
+    """Explain why a package is never removed, or return ""."""
     if package.manager in SYSTEM_MANAGERS:
         reason = protected.explain_package_protection(package.id)
         return f"never removed: {reason}" if reason else ""
@@ -235,7 +236,7 @@ def _explain_protection(host: Host, package: Package) -> str:
 def _group_by_user(
     packages: Sequence[Package], services_by_package: Mapping[Package, Sequence[str]]
 ) -> Iterator[tuple[str, list[str], list[Package]]]:
-    """The host's packages together, which their system removes in one go; those of users by user and by services."""
+    """Yield groups of packages: those of the host together, which are removed at once; those of users by services."""
     groups: dict[tuple[str, tuple[str, ...]], list[Package]] = {}
     for package in packages:
         is_user_owned = package.owner is not None and package.owner.uid != 0
@@ -248,9 +249,12 @@ def _group_by_user(
 def _make_move_actions(
     host: Host, observation: AppsObservation, keep_seconds: int
 ) -> tuple[list[ControlAction], list[ChangeRefusal]]:
-    """What moves portable apps into the quarantine, each with all of it that is the program's own."""
+    """Return the actions that move portable apps into the quarantine, and the refusals.
+
+    Each action moves all of the app's own files.
+    """
     refusals: list[ChangeRefusal] = []
-    apps_by_path: dict[str, tuple[PortableApp, list[str]]] = {}  # one path may belong to several services
+    apps_by_path: dict[str, tuple[PortableApp, list[str]]] = {}  # a path may belong to several services
     for app in observation.portable_apps:
         services = observation.choose_enforced_services(app.services, app.make_finding())
         if app.doubt:
@@ -278,10 +282,10 @@ def _make_move_actions(
 def _check_before_move(
     host: Host, app: PortableApp, names: AppNames | None, service: str, seconds_left: dict[int, float]
 ) -> tuple[str, Callable[[Host, str, str], str] | None]:
-    """Why something stays after all, "" if it goes; and what sees once it has moved whether it is what was seen.
+    """Explain why a portable app stays ("" if it may move), and return the check of the moved app.
 
-    That reads what is its user's, so it is asked apart, in the seconds that are left for this user: the run has the
-    host meanwhile.
+    The check tests that the app is still the observed one after the move. This function reads files of the user. So it
+    runs in a forked process, in the seconds that remain for this user: the run holds the host's lock meanwhile.
     """
     uid = app.owner.uid if app.owner else app.uid
     user_seconds_left = seconds_left.setdefault(uid, CHECKING_SECONDS)
@@ -301,7 +305,7 @@ def _check_before_move(
     except (ObservationError, ControlError) as error:
         return str(error), None
     finally:
-        if uid > 0:  # the rest is the host's
+        if uid > 0:  # files of the host and of root have no limit
             seconds_left[uid] -= time.monotonic() - started_at
     if not names or app.uid < 0:
         return reason, None
@@ -323,7 +327,10 @@ def _make_block_actions(
 
 
 def _make_part_actions(host: Host, parts: Sequence[tuple[BlockPart, bool]]) -> list[ControlAction]:
-    """What puts up the parts that are called for, and takes down the others, in reverse and before that."""
+    """Return the actions that install the required parts and remove the others.
+
+    The removals come first, in reverse order.
+    """
     write_actions: list[ControlAction] = []
     delete_actions: list[ControlAction] = []
     for part, is_required in parts:

@@ -1,8 +1,10 @@
-"""What a process runs by its content: a file has its maker's mark in it under any name, deleted, in memory, or started
-through a dynamic loader.
+"""Identification of a process by the content of its files.
 
-Nearly all processes run a program from a place of packages, where their path says enough. Only of the others, files
-are read: the executable, and where that only starts another program, what it has mapped.
+A file carries the mark of its maker under any name. The mark is also there if the file is deleted, in memory, or
+started through a dynamic loader.
+
+Nearly all processes run a program from a place of packages, where their path is enough. Files are read only for the
+others: the executable and, if that only starts another program, its mapped files.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from ...system.mapped_files import MappedFile, MappedFiles
 
 
 class ProcessProgram(NamedTuple):
-    """A file that a process runs as its program."""
+    """File that a process runs as its program."""
 
     path: str
-    package: str  # the Go package that it was built from; "" for none
-    start_detail: str  # in words, what of its start its path does not say; "" for nothing
+    package: str  # the Go package that the file was built from; "" for none
+    start_detail: str  # how the program was started, if the path does not show it; otherwise ""
 
     @property
     def name(self) -> str:
@@ -29,15 +31,15 @@ class ProcessProgram(NamedTuple):
 
 
 class _FileContent(NamedTuple):
-    """What the content of a file says."""
+    """Facts from the content of a file."""
 
     package: str
-    is_program: bool  # and no library
-    starts_other_programs: bool  # it may be a dynamic loader, or an emulator without one
+    is_program: bool  # a program, not a library
+    starts_other_programs: bool  # the file may be a dynamic loader, or an emulator without one
 
 
 class ProcessContents:
-    """Reads the programs of processes, each file once."""
+    """Reader of the programs of processes. It reads each file once."""
 
     def __init__(self, host: Host, markers: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
         self._mapped_files = MappedFiles(host)
@@ -47,8 +49,9 @@ class ProcessContents:
         self._judged_files: dict[tuple[int, ...], _FileContent] = {}
 
     def list_programs(self, process: Process) -> list[ProcessProgram]:
-        """Return the programs of a process: its executable first, then those that this has mapped to run them. Raises
-        Unseen where there are too many.
+        """Return the programs of a process: its executable, then the programs that the executable has mapped to run.
+
+        Raises ObservationError if there are too many.
         """
         try:
             executable = self._mapped_files.find_executable(process)
@@ -86,7 +89,7 @@ class ProcessContents:
 
 
 def describe_go_package(package: str) -> str:
-    """Say by which mark a program is known."""
+    """Describe the mark that identifies a program."""
     return f"a program built from {package[:120]}"
 
 
@@ -102,7 +105,7 @@ def _judge_file(read_content: Callable[[int, int], bytes], path: str) -> _FileCo
 
 
 def _is_library_name(path: str) -> bool:
-    """Return whether a file has a library's name."""
+    """Return whether a file has the name of a library."""
     name = path.rpartition("/")[2]
     return name.endswith(".so") or ".so." in name
 

@@ -1,4 +1,4 @@
-"""A plan's section on apps, inverted: for each package, path and program, its services."""
+"""Desired state of `apps`: the section of a plan as an index from packages, paths and programs to services."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import PlanEntry, PlanSection
 
-# What else than packages an entry has to look for. A file name that only follows from a package's, or from the
-# service's id, is looked for too. But nobody has seen such a file.
+# Keys of identifiers other than packages. File names derived from a package name or from the service id are searched
+# too. They do not count here, because nobody has seen such a file.
 EVIDENCE_KEYS = ("processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies")
-UNMANAGED_BROWSERS_ID = "unmanaged-browsers"  # the rule of browsers that no policy reaches
+UNMANAGED_BROWSERS_ID = "unmanaged-browsers"  # id of the service for browsers that no policy reaches
 
 
 class DesiredApps:
-    """What to look for, each with the services that name it.
+    """Packages, paths and program names to search for, each with the services that name it.
 
-    A name that a waived service shares with others is searched for the waived one only: a waiver that let an
-    app be installed and another rule that removed it again would contradict each other.
+    A waived service may share a name with others. Such a name is searched for the waived service only. Otherwise a
+    waiver would permit an app and another rule would remove it.
     """
 
     def __init__(self, section: PlanSection) -> None:
@@ -59,7 +59,7 @@ class DesiredApps:
 
     @property
     def package_only_services(self) -> Mapping[str, list[str]]:
-        """The services of which nothing but packages is known, each with the systems that know its packages."""
+        """Services with no identifiers but packages, each with the systems that know its packages."""
         services: dict[str, list[str]] = compute_once(
             self.services, "apps/by package only", self._find_package_only_services
         )
@@ -75,11 +75,11 @@ class DesiredApps:
         return systems_by_service
 
     def choose_claimed_services(self, services: list[str]) -> list[str]:
-        """Of services that share a name, those for which it is searched."""
+        """Return the services to search for among those that share a name: the waived ones, or else all."""
         return [service for service in services if self.services[service]["mode"] == "waived"] or services
 
     def make_names_stamp(self, names: AppNames) -> str:
-        """A digest of the names that are searched."""
+        """Return a digest of the names that are searched."""
 
         def make_stamp() -> str:
             packages = [f"{manager} {package_id}" for manager, index in self.packages.items() for package_id in index]
@@ -92,8 +92,10 @@ class DesiredApps:
         return str(compute_once(self.services, "apps/stamp", make_stamp))
 
     def find_restricted_packages(self, manager: str) -> set[str]:
-        """The packages of one system that enforcing keeps off the host. What is restricted for some users only is none
-        of these: an install block does not know for whom a package is.
+        """Return the packages of a package system that enforcement keeps off the host.
+
+        Packages that are restricted for some users only are left out: an install block does not know the user of a
+        package.
         """
         package_ids: set[str] = compute_once(
             self.services, f"apps/restricted {manager}", lambda: self._find_restricted_packages(manager)
@@ -111,11 +113,11 @@ class DesiredApps:
         return [service for service in services if self.services[service]["mode"] == "enforce"]
 
     def choose_unlimited_services(self, services: list[str]) -> list[str]:
-        """Those that are enforced, whoever has them."""
+        """Return the services that are enforced for every user."""
         return [service for service in self.choose_enforced_services(services) if "only" not in self.services[service]]
 
     def find_permitted_versions(self, manager: str) -> dict[str, list[str]]:
-        """The versions of restricted packages that somebody's waiver lets in, whoever uses them."""
+        """Return the versions of restricted packages that a waiver permits for everybody."""
         versions_by_package: dict[str, list[str]] = {}
         for package_id in self.find_restricted_packages(manager):
             exceptions = [
@@ -133,7 +135,7 @@ class DesiredApps:
         return versions_by_package
 
     def find_closed_paths(self) -> list[str]:
-        """The host's paths that no package may bring: those of which no waiver lets anything in for everybody."""
+        """Return the paths of the host that no package may install: no waiver permits anything there for everybody."""
         paths: list[str] = compute_once(self.services, "apps/closed paths", self._find_closed_paths)
         return paths
 
@@ -151,7 +153,7 @@ class DesiredApps:
         ]
 
     def choose_holder_services(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
-        """The services that something seen belongs to: if a waiver covers it for some of them, these alone."""
+        """Return the services that a finding belongs to: those with a waiver that covers it, or else all."""
         return [
             service for service in services if find_covering_waiver(self.services[service], finding, place)
         ] or services

@@ -1,10 +1,10 @@
-"""Whose a path is, by the package systems that keep lists of files."""
+"""Owner of a path by the package systems that keep lists of files."""
 
 from __future__ import annotations
 
 from ...system import Host
 
-# The question, and what the first line of its answer has before and after the package's name.
+# The package managers, with the commands that print the owner of a path.
 OWNER_COMMANDS = (
     ("dpkg", ["dpkg-query", "--search", "--"]),
     ("rpm", ["rpm", "--query", "--file", "--queryformat", "%{NAME}\n", "--"]),
@@ -13,7 +13,7 @@ OWNER_COMMANDS = (
 
 
 def find_owning_package(host: Host, path: str) -> str:
-    """The package of the distribution that a path belongs to, in words; "" if it belongs to none."""
+    """Describe the package of the distribution that a path belongs to, or return ""."""
     for manager, command in OWNER_COMMANDS:
         if host.find_tool(command[0]):
             result = host.run_command([*command, path])

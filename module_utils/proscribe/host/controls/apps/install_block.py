@@ -1,4 +1,4 @@
-"""The install blocks of the package systems as one rule: which parts have to be there, and what is wrong with them."""
+"""Rule over the install blocks of all package systems: the required parts and their problems."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ INSTALL_BLOCK_RULE = "apps/reinstall-gate"
 
 
 def observe(host: Host, plan: Plan, desired: DesiredApps, is_fresh: bool = True) -> list[RuleVerdict]:
-    """The install block's verdict; none where no block is required and none is left, or where nothing is enforced.
-    `is_fresh`: nothing is believed of what an earlier observation has tried.
+    """Return the verdict on the install blocks: none if no block is required or left over, or if nothing is enforced.
+
+    With `is_fresh`, the trials of earlier observations are ignored.
     """
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
@@ -63,7 +64,7 @@ def observe(host: Host, plan: Plan, desired: DesiredApps, is_fresh: bool = True)
 
 
 def _find_wrong_parts(host: Host, manager: str, system_parts: Sequence[tuple[BlockPart, bool]]) -> list[Finding]:
-    """What is wrong with one package system's block; one finding for a block that is missing entirely."""
+    """Return the problems of a package system's block: a single finding if the whole block is missing."""
     findings = [
         Finding("gate", part.path.rpartition("/")[2], manager, path=part.path, detail=problem)
         for part, is_required in system_parts
@@ -86,9 +87,9 @@ def _list_trials(system_parts: Sequence[tuple[BlockPart, bool]]) -> Iterator[Blo
 
 
 def _run_trial(host: Host, tries: TrialCache, manager: str, trial: BlockTrial) -> tuple[Finding | None, str]:
-    """What a block leaves open although all of it is there, and why that could not be tried."""
+    """Return the finding that a complete block leaves a route open, and the reason why the trial failed to run."""
     if host.root != "/":
-        return None, ""  # a fixture has no package system of its own
+        return None, ""  # a fixture has no package system to try
     name = f"{manager} {trial.path}"
     try:
         open_detail = tries.run_cached_trial(name, trial.list_dependencies, trial.run_trial)
@@ -98,9 +99,9 @@ def _run_trial(host: Host, tries: TrialCache, manager: str, trial: BlockTrial) -
 
 
 def list_expected_parts(host: Host, plan: Plan, desired: DesiredApps) -> Iterator[tuple[str, BlockPart, bool]]:
-    """Every part of every install block, with its package system and whether it has to be there.
+    """Yield every part of every install block, with its package system and whether it is required.
 
-    A block that has nothing left to refuse has to go, so that what is permitted can be installed.
+    A block with nothing left to refuse must go, so that permitted packages can be installed.
     """
     paths = desired.find_closed_paths()
     notice = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))
@@ -116,6 +117,6 @@ def list_expected_parts(host: Host, plan: Plan, desired: DesiredApps) -> Iterato
             )
             for part in system.make_block_parts(block):
                 yield system.MANAGER, part, part.is_applicable(host)
-        else:  # what may be left over, whatever it says
+        else:  # parts that an earlier plan may have left
             for part in system.make_block_parts(InstallBlock()):
                 yield system.MANAGER, part, False

@@ -1,6 +1,6 @@
-"""The files of what observations of apps remember: root's alone, and used only where nobody else can have written them.
+"""Files with the memory of observations of apps: only root may write them, or they are not used.
 
-They are in the form of `marshal`, which is read ten times as fast as JSON, and without loading anything.
+Their format is `marshal`. It is read ten times as fast as JSON, and without loading a module.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from ...system import ControlError, Host, ObservationError
 from ...system.reading import MAX_FILE_BYTES
 
 MEMORY_DIRECTORY = "/var/lib/proscribe/apps"
-MAX_MEMORY_BYTES = 16 * 1024 * 1024  # bytes of one; of a user's, file_scan.ROOM keeps it below that
-MARSHAL_VERSION = 2  # the version of marshal's format
+MAX_MEMORY_BYTES = 16 * 1024 * 1024  # size of a file; the limits of the file scan keep the memory of a user below it
+MARSHAL_VERSION = 2
 UNREADABLE_ERRORS = (ObservationError, ControlError, ValueError, EOFError, KeyError, TypeError)
 
 
@@ -24,8 +24,10 @@ def format_memory(stored: Mapping[str, object]) -> str:
 
 
 def read_memory(host: Host, path: str) -> Any:
-    """What was saved; None for nothing, and for what others than root could have written, for whom `marshal` is not
-    made. Raises ValueError, EOFError and TypeError for what is damaged.
+    """Return the saved memory, or None if there is none.
+
+    A file that others than root could have written counts as none: `marshal` is not safe against them. Raises
+    ValueError, EOFError and TypeError for a damaged file.
     """
     status = host.find_entry(path)
     if status is None or host.describe_write_access(path, status, trusted_uids=(os.geteuid(),)):

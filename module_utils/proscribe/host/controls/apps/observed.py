@@ -1,6 +1,6 @@
-"""What of a plan's apps is on a host: installed packages and running programs, each with the services it belongs to.
+"""Observation of a plan's apps: installed packages and running programs, each with its services.
 
-The host's own part is observed here; that of users in a process of its own, one user at a time (per_user.py).
+The host's own part is observed here. A process of its own observes the users, one user at a time (per_user.py).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
 
-ROOT_READ_UID = -1  # in place of root's number, for processes of which something has to be read
+ROOT_READ_UID = -1  # key for processes of root whose content must be read
 RUNNABLE_KINDS = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
 
 
 class AppsObservation(NamedTuple):
-    """What was seen on a host, and for each service why something could not be seen ("" if all could)."""
+    """Observed state of a host, and by service the reasons why something could not be seen."""
 
     desired: DesiredApps
     packages: list[tuple[list[str], Package]]
@@ -41,14 +41,15 @@ class AppsObservation(NamedTuple):
     identifier: ProcessIdentifier
     unseen_reasons: dict[str, str]
     portable_apps: Sequence[PortableApp] = ()
-    scan_memory: ScanMemory | None = None  # for the next observation; None where nothing was scanned
-    idle_reasons: Mapping[str, str] = {}  # by service that cannot be on this host: why
-    requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()  # of each user: rows, and how many were left out
-    cut_counts: Mapping[str, int] = {}  # by user: findings beyond his share
+    scan_memory: ScanMemory | None = None  # for the next observation; None if nothing was scanned
+    idle_reasons: Mapping[str, str] = {}  # by service that cannot be on this host: the reason
+    requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()  # for each user: rows, and the number of rows left out
+    cut_counts: Mapping[str, int] = {}  # by user: the number of findings beyond the user's share
 
     def list_findings(self, service: str) -> list[tuple[Finding, str]]:
-        """The evidence for a service, each piece with the waiver that covers it, "" if none does. What belongs to
-        others than those for whom the service is restricted is none.
+        """Return the findings of a service, each with the waiver that covers it ("" if none does).
+
+        A service may be restricted for some users only. Findings of other users are left out.
         """
         entry = self.desired.services[service]
         packages = [package.make_finding() for services, package in self.packages if service in services]
@@ -62,7 +63,7 @@ class AppsObservation(NamedTuple):
         return [(finding, waiver) for finding, waiver in findings if is_user_restricted(entry, finding)]
 
     def choose_enforced_services(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
-        """Those of some services on whose behalf something seen has to go."""
+        """Return the services for which a finding has to go."""
         entries = self.desired.services
         return [
             service
@@ -72,14 +73,14 @@ class AppsObservation(NamedTuple):
         ]
 
     def add_installation(self, program: RunningProgram) -> RunningProgram:
-        """See running.placed."""
+        """Add the version and the place of its installation to a program. See running.add_installation."""
         return add_installation(program, self.desired, [package for _, package in self.packages])
 
     def choose_running_services(self, program: RunningProgram) -> list[str]:
         return self.choose_enforced_services(program.identity.services, program.make_finding(), program.place)
 
     def is_service_uncertain(self, service: str) -> bool:
-        """Whether all that has to go of a service may be something else, so that nobody ends or moves it."""
+        """Return whether every finding of a service may be something else, so that nothing is ended or moved."""
         running_doubts = [
             bool(program.identity.doubt)
             for program in self.running_programs
@@ -98,7 +99,7 @@ class AppsObservation(NamedTuple):
 
 
 def observe_apps(host: Host, section: PlanSection) -> AppsObservation:
-    """Observe everything that a plan's `apps` section names. Raises ControlError."""
+    """Observe everything that the `apps` section of a plan names. Raises ControlError."""
     desired = DesiredApps(section)
     home_users = {user.home: user for user in host.list_users() if scan.is_personal_home(user)}
     homes = {user.home for user in host.list_users()}
@@ -137,7 +138,7 @@ def observe_apps(host: Host, section: PlanSection) -> AppsObservation:
     host.record_fields["package_systems"] = list_present_systems(host)
     if host.privileged and not (
         user_observation.unseen_reasons or user_observation.query_failures
-    ):  # else nobody knows what a user has
+    ):  # otherwise the list may be incomplete
         user_systems = user_observation.brought_systems.union(*(list_user_systems(host, user) for user in roots))
         host.record_fields["user_package_systems"] = sorted(user_systems)
 
@@ -190,7 +191,7 @@ def _list_host_packages(
     memory: ScanMemory,
     query_results: dict[str, tuple[Any, Any]],
 ) -> tuple[list[Package], list[tuple[str, str]]]:
-    """The packages of the host and of root, and by package system why some could not be checked."""
+    """Return the packages of the host and of root, and the failed queries as (package system, reason)."""
     packages: list[Package] = []
     query_failures: list[tuple[str, str]] = []
     for system in SYSTEMS:
@@ -205,7 +206,7 @@ def _list_host_packages(
 
 
 def _index_certain_paths(portable_apps: Sequence[PortableApp]) -> dict[str, list[str]]:
-    """The paths of portable apps that programs run from, with their services."""
+    """Return the services by path of the portable apps that programs run from, without doubtful apps."""
     return {
         path: app.services
         for app in portable_apps
@@ -221,7 +222,7 @@ def _collect_unseen_reasons(
     file_failures: Sequence[str],
     running_failures: Sequence[str],
 ) -> dict[str, str]:
-    """By service, why something of it could not be seen: a package system, files of apps, or whatever runs."""
+    """Return by service the reasons why something could not be seen: package systems, files, running programs."""
     reasons_by_service: dict[str, list[str]] = {service: [] for service in desired.services}
     for manager, reason in query_failures:
         for service in {service for services in desired.packages[manager].values() for service in services}:
@@ -239,12 +240,15 @@ def _collect_unseen_reasons(
 
 
 def _has_package_system(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
-    """Whether the host itself has a package system, or root has."""
+    """Return whether the host or root has a package system."""
     return any(system.is_present(host, account) for account in (None, *roots))
 
 
 def _find_idle_services(desired: DesiredApps, present_systems: set[str]) -> dict[str, str]:
-    """The services of which only packages are known, of systems that this host has none of; each with the reason."""
+    """Return the services that cannot be on this host, with the reasons.
+
+    Only packages of these services are known, and the host lacks their package systems.
+    """
     return {
         service: f"{NO_IDENTIFIERS_REASON}: this host has no {' or '.join(managers) or 'such packages'}"
         for service, managers in desired.package_only_services.items()
@@ -260,7 +264,7 @@ def _add_services(desired: DesiredApps, packages: Iterable[Package]) -> list[tup
 
 
 def _make_host_region(host: Host, homes: Mapping[str, User]) -> ScanRegion:
-    """The places of the host, with root's own home."""
+    """Return the region of the host's own places, with root's home."""
     owned_directories = [
         directory
         for system in SYSTEMS
@@ -275,8 +279,9 @@ def _find_home_user(path: str, homes: Mapping[str, User]) -> User | None:
 
 
 def _observe_running(host: Host, identifier: ProcessIdentifier) -> tuple[list[RunningProgram], list[str]]:
-    """What runs, and why that may not be all. Programs of users are observed in a process of its own, and so is what
-    has to be read of any program.
+    """Return the running programs, and the reasons why some may be missing.
+
+    A process of its own observes the programs of users. It also reads the content of programs where that is needed.
     """
     processes, hidden_count = host.list_processes()
     candidates = _choose_candidates(host, identifier, processes)
@@ -288,7 +293,7 @@ def _observe_running(host: Host, identifier: ProcessIdentifier) -> tuple[list[Ru
         identities.update((pid, ProgramIdentity(*row)) for pid, row in rows)
         reasons += [f"{host.find_account(max(uid, 0)).name}: {failure}"] if failure else []
     programs = group_running_programs(host, lambda process: identities.get(process.pid), processes)
-    # Without root, a host may even hide that there are other users' processes (hidepid, see proc(5)).
+    # Without root, a host may hide even the existence of other users' processes (hidepid, see proc(5)).
     if not host.privileged:
         return programs, [*reasons, "the programs of other users cannot be seen"]
     hidden_reasons = (
@@ -300,7 +305,7 @@ def _observe_running(host: Host, identifier: ProcessIdentifier) -> tuple[list[Ru
 def _identify_processes(
     identifier: ProcessIdentifier, processes: Sequence[Process]
 ) -> Iterator[tuple[int, ProgramIdentity]]:
-    """What some processes are, with their numbers: first by their paths, then those of which more has to be read."""
+    """Yield process ids with identities: first by path, then by content for the processes that need it."""
     unresolved: list[Process] = []
     for process in processes:
         if identity := identifier.identify_by_path(process):
@@ -315,8 +320,10 @@ def _identify_processes(
 def _choose_candidates(
     host: Host, identifier: ProcessIdentifier, processes: Sequence[Process]
 ) -> dict[int, list[Process]]:
-    """The processes that may be something, by what the kernel alone says of them: nearly all are nothing, and cost
-    nothing more. By user; root's of which something has to be read are by `ROOT_READ_UID`.
+    """Return the processes that may be restricted, by user, from the facts of the kernel alone.
+
+    Nearly all processes are not restricted, and cost nothing more. Processes of root whose content must be read are
+    under `ROOT_READ_UID`.
     """
     processes_by_uid: dict[int, list[Process]] = {}
     host.reads_process_roots = False
@@ -332,7 +339,7 @@ def _choose_candidates(
 
 
 def _check_candidate(identifier: ProcessIdentifier, process: Process) -> tuple[bool, bool]:
-    """Whether a process may be something, and whether that has to be read."""
+    """Return whether a process may be restricted, and whether its content must be read to know."""
     try:
         identity = identifier.identify_by_path(process)
         if identifier.is_identity_enough(identity, process):

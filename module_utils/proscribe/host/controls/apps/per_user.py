@@ -1,7 +1,8 @@
-"""What belongs to one user: his own packages, his files, his launchers. Observed apart, on his own budget.
+"""Observation of a user's packages, files and launchers: in a process of its own, with a budget for each user.
 
-He controls all of its content, and its amount. So a child process goes from user to user (system/forked.py). What is
-odd, huge or never answers at one of them is unseen there, with the reason. It hides nothing of the others.
+The user controls all of the content and its amount. So a child process goes from user to user (system/forked.py).
+Content that is odd, huge or never answers is reported as unseen for its user, with the reason. It hides nothing of
+other users.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     Found = TypeVar("Found")
 
     class UserPart(TypedDict, total=False):
-        """A part of what is seen of a unit. What comes from its process is JSON: a tuple has become a list."""
+        """Part of the observation of a unit. It comes from a child process as JSON, so a tuple has become a list."""
 
         packages: Sequence[Sequence[Any]]
         portable_apps: Sequence[Sequence[Any]]
@@ -53,15 +54,15 @@ if TYPE_CHECKING:
         requests: tuple[Sequence[reading.RequestRow], int]
 
 
-MAX_REMEMBERED_CHARACTERS = 32 * 1024 * 1024  # characters, of all users together
+MAX_REMEMBERED_CHARACTERS = 32 * 1024 * 1024  # for all users together
 
 
 class UserUnit(NamedTuple):
-    """What belongs to one number: accounts with their homes, and what is his in places that others share."""
+    """Accounts of one uid with their homes, and the files of that uid in shared places."""
 
     uid: int
     users: Sequence[User]
-    places: Sequence[tuple[str, Sequence[str]]]  # as in Scanned.others
+    places: Sequence[tuple[str, Sequence[str]]]  # as in PortableAppScan.foreign_entries
     unseen_reasons: Sequence[str] = ()
 
     @property
@@ -70,38 +71,36 @@ class UserUnit(NamedTuple):
 
 
 class UserObservation(NamedTuple):
-    """What was seen of the users."""
+    """Observed state of the users."""
 
     packages: list[Package]
     portable_apps: list[PortableApp]
-    query_failures: list[
-        tuple[str, str]
-    ]  # by the name of a package system, why some of its packages could not be checked
-    unseen_reasons: list[str]  # why something else could not be
-    present_systems: set[str]  # the package systems that somebody has, of those that were queried
-    texts_by_uid: dict[str, str | None]  # by number, as Memory.users: what the next observation need not read again
-    brought_systems: set[str]  # the package systems that some of them have brought along, by name
+    query_failures: list[tuple[str, str]]  # failed queries: package system and reason
+    unseen_reasons: list[str]  # reasons why other things could not be seen
+    present_systems: set[str]  # queried package systems that some user has
+    texts_by_uid: dict[str, str | None]  # by uid, as in ScanMemory.texts_by_uid: memory for the next observation
+    brought_systems: set[str]  # names of package systems that users have installed themselves
     requests: Sequence[
         tuple[Sequence[reading.RequestRow], int]
-    ] = ()  # of each user: requests, and how many were left out
-    cut_counts: Mapping[str, int] = {}  # by user: findings beyond his share
+    ] = ()  # for each user: requests, and the number of requests left out
+    cut_counts: Mapping[str, int] = {}  # by user: the number of findings beyond the user's share
 
 
 class UserScanContext(NamedTuple):
-    """What the observation of every user needs."""
+    """Data that the observation of every user needs."""
 
     desired: DesiredApps
     names: AppNames
-    homes: set[str]  # of everybody
-    packages: Sequence[tuple[list[str], Package]]  # of the host
+    homes: set[str]  # homes of all users
+    packages: Sequence[tuple[list[str], Package]]  # packages of the host
     scan_memory: ScanMemory
-    sole_systems: frozenset[str] = frozenset()  # the package systems that alone can have a service's packages
+    sole_systems: frozenset[str] = frozenset()  # package systems that are the only identifiers of a service
 
 
 def observe_users(
     host: Host, context: UserScanContext, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
 ) -> UserObservation:
-    """Observe all users but root. `foreign_places` is what the file scan of the host's places handed over."""
+    """Observe all users except root. `foreign_places` comes from the file scan of the host's places."""
     observation = UserObservation([], [], [], [], set(), {}, set())
     characters_left = MAX_REMEMBERED_CHARACTERS
     requests: list[tuple[Sequence[reading.RequestRow], int]] = []
@@ -126,7 +125,7 @@ def observe_users(
                 observation.texts_by_uid[str(unit.uid)] = text if characters_left > 0 else DROPPED_TEXT
         if failure:
             observation.unseen_reasons.append(f"{unit.user.name}: {failure}")
-        else:  # of whom nothing new is said, what is remembered stays
+        else:  # without a new text, the memory of the user stays
             observation.texts_by_uid.setdefault(str(unit.uid), None)
     return observation._replace(requests=tuple(requests), cut_counts=cut_counts)
 
@@ -134,8 +133,10 @@ def observe_users(
 def _observe_each_unit(
     host: Host, context: UserScanContext, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
 ) -> Iterator[tuple[UserUnit, list[UserPart], str]]:
-    """The observation of each unit, and why it is not complete: first on the host's own file systems, then, where
-    required, on others, as the user that they answer to.
+    """Yield the parts of each unit, and the reason why they are incomplete ("" if complete).
+
+    The host's own file systems come first. Other file systems follow if the plan requires it. They are read as the user
+    whose files they hold.
     """
     local_units, network_units = make_user_units(host, foreign_places, context.desired.network_homes == "scan")
     yield from run_each_apart(local_units, lambda unit: _observe_unit(host, context, unit))
@@ -149,13 +150,16 @@ def _observe_each_unit(
 
 
 def _drop_memory(part: UserPart) -> UserPart:
-    """What a user's own process said: he may be able to trace it, and what root remembers is not his to say."""
+    """Drop the memory from a part that a process of the user reports.
+
+    The user may be able to trace that process, and must not write the memory of root.
+    """
     part.pop("memory", None)
     return part
 
 
 def _load_modules() -> list[object]:
-    """Load what is else loaded where it is needed: a user may not be able to read the directory of this Python."""
+    """Load the modules that are otherwise loaded on demand: a user may not be able to read this Python's directory."""
     import hashlib
 
     from .portable import container_launchers, evidence
@@ -171,8 +175,10 @@ def _observe_as_user(host: Host, context: UserScanContext, unit: UserUnit) -> It
 def make_user_units(
     host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], scans_remote: bool = False
 ) -> tuple[list[UserUnit], list[UserUnit]]:
-    """Everybody but root who has something here, each with all that is his on the host's own file systems. If homes on
-    other file systems are `scans_remote`, also these, each for itself.
+    """Return the units on the host's own file systems, and those on remote file systems.
+
+    The units are all users except root who have something here. With `scans_remote`, each home on a remote file system
+    is a unit of the second list. Otherwise such a home is an unseen reason.
     """
     mount_table = read_mounts(host)
     users: dict[int, list[User]] = {}
@@ -200,8 +206,9 @@ def make_user_units(
 def _group_places_by_user(
     host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], users: Collection[int]
 ) -> Mapping[int, Sequence[tuple[str, Sequence[str]]]]:
-    """Return what is to be scanned by the user to whom each number belongs: the many numbers of one user have one
-    budget.
+    """Return the foreign places by the user who owns each uid.
+
+    A user may have many subordinate uids; they share one budget.
     """
     if not foreign_places.keys() - users:
         return foreign_places
@@ -215,7 +222,7 @@ def _group_places_by_user(
 
 
 def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Iterator[UserPart]:
-    """What is seen of a unit, in parts: what came before the budget was spent stays."""
+    """Yield the observation of a unit in parts, so that earlier parts remain when the budget is spent."""
     desired = context.desired
     if unit.unseen_reasons:
         yield {"unseen": list(unit.unseen_reasons)}
@@ -233,10 +240,10 @@ def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Itera
         context.names.add_program_folders(user_folders),
         context.scan_memory._replace(names_stamp=extend_names_stamp(context.scan_memory.names_stamp, user_folders)),
     )
-    host.budget = None  # Proscribe's own state is not part of their budget
+    host.budget = None  # reading Proscribe's own state does not count against the user's budget
     remembered = read_remembered_directories(host, memory, unit.uid)
     host.budget = budget
-    systems: dict[str, Sequence[PackageSystem]] = {}  # by home, those of which something may be there
+    systems: dict[str, Sequence[PackageSystem]] = {}  # by home: the package systems that may have something there
     for user in unit.users:
         if brought_systems := list_user_systems(host, user):
             yield {"systems": brought_systems}
@@ -274,7 +281,7 @@ def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Itera
         yield {"portable_apps": [*scan_result.portable_apps, *web_apps], "unseen": scan_result.unseen}
     if memory_text is not None:
         yield {"memory": memory_text}
-    for user in home_users:  # last of all: what goes wrong here hides nothing
+    for user in home_users:  # comes last, so that a failure here hides nothing
         requests, left_out = reading.read_user_requests(host, user)
         if requests or left_out:
             yield {"requests": (requests, left_out)}
@@ -283,7 +290,7 @@ def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Itera
 def _observe_packages(
     host: Host, context: UserScanContext, user: User, system: PackageSystem, share: UserShare
 ) -> Iterator[UserPart]:
-    """What a user has installed with a package system, and whether he has that at all, where it matters."""
+    """Yield a user's packages of a package system, and whether the user has that system if it matters."""
     package_ids = context.desired.packages[system.MANAGER].keys()
     packages, query_failures = (
         _observe_guarded(host, partial(system.find_user_packages, host, user, package_ids)) if package_ids else ([], [])
@@ -304,17 +311,17 @@ def _make_cut_part(cut_count: int) -> UserPart:
 
 
 def _has_home_directory(host: Host, user: User) -> bool:
-    """Whether there is a directory in which something of a user's can be; what belongs to the system is none."""
+    """Return whether a user has a home that can hold user files. A directory of the system does not count."""
     if not scan.is_personal_home(user) and scan.is_system_home(user.home):
         return False
     try:
         return host.find_entry(user.home) is not None
     except (ObservationError, ControlError, OSError):
-        return True  # whoever reads it reports so
+        return True  # the reader of the home reports the error
 
 
 def _has_package_system(host: Host, system: PackageSystem, user: User) -> bool:
-    """Whether a user has a package system; what cannot be seen may be one."""
+    """Return whether a user has a package system. If it cannot be seen, it counts as present."""
     try:
         return system.is_present(host, user)
     except (ObservationError, ControlError, OSError):
@@ -335,7 +342,7 @@ def _list_owned_directories(
 def _observe_guarded(
     host: Host, observe_part: Callable[[], tuple[Sequence[Found], str | Sequence[str]]]
 ) -> tuple[list[Found], list[str]]:
-    """The observation of something that a user controls, and why it is not all."""
+    """Return the results of observing something that a user controls, and the reasons why they are incomplete."""
     try:
         results, unseen_reasons = observe_part()
     except (ObservationError, ControlError, OSError, MemoryError) as error:
@@ -344,7 +351,7 @@ def _observe_guarded(
 
 
 def make_service_finder(desired: DesiredApps, homes: set[str]) -> Callable[[str, str], list[str]]:
-    """Whose a program is, by its path and by its flatpak id."""
+    """Make the function that returns the services of a program, by its path and its flatpak id."""
 
     def find_program_services(program: str, flatpak_id: str) -> list[str]:
         service_ids = desired.packages["flatpak"].get(flatpak_id) or find_services_above(program, homes, desired.paths)
@@ -354,12 +361,12 @@ def make_service_finder(desired: DesiredApps, homes: set[str]) -> Callable[[str,
 
 
 def restore_package(row: Sequence[Any]) -> Package:
-    """What came back from a child, as it was."""
+    """Restore a package from the row that a child process returned."""
     package = Package(*row)
     return package._replace(handles=tuple(package.handles), owner=User(*package.owner) if package.owner else None)
 
 
 def restore_portable_app(row: Sequence[Any]) -> PortableApp:
-    """What came back from a child, as it was."""
+    """Restore a portable app from the row that a child process returned."""
     app = PortableApp(*row)
     return app._replace(owner=User(*app.owner) if app.owner else None)

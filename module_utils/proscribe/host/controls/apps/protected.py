@@ -1,7 +1,8 @@
-"""What is never removed, moved or denied, whatever a catalogue says: a host has to boot, be reached, and be mended.
+"""Packages, programs and paths that are never removed, moved or denied: a host must boot, be reachable and be
+repairable.
 
-The compile step refuses a service that names any of it, and the host refuses once more: a plan may come from elsewhere.
-Each question answers with the reason, "" for what may go.
+The compile step refuses a service that names any of them. The host refuses again, because a plan may come from
+elsewhere. Each function returns the reason, or "" for an unprotected name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ def _split_names(text: str) -> List[str]:
     return text.split()
 
 
-# By what a host cannot do without them. Names of Debian, Fedora, SUSE and Arch; exact, or up to where `*` stands.
+# By the ability that a host loses without them. Names of Debian, Fedora, SUSE and Arch, exact or with `*` for any end.
 PROTECTED_PACKAGES = {
     "starts the host": _split_names(
         """
@@ -57,7 +58,7 @@ PROTECTED_PACKAGES = {
         """
     ),
 }
-# Programs by base name, wherever the system keeps its programs.
+# Programs by base name, in any program directory of the system.
 PROTECTED_PROGRAMS = frozenset(
     _split_names(
         """
@@ -71,7 +72,7 @@ PROTECTED_PROGRAMS = frozenset(
 )
 _NUMBERED_PROGRAM_PATTERN = re.compile(r"(python|perl)[0-9.]+$")
 
-# Trees of which nothing goes; what lies in them is the system's, the kernel's, or the record of what is installed.
+# Directories from which nothing is removed: they hold the system, the kernel or the database of installed software.
 PROTECTED_DIRECTORIES = _split_names(
     """
     /boot /dev /proc /sys /run /etc /lost+found /usr/lib/systemd /usr/lib/modules /usr/lib/firmware
@@ -80,7 +81,7 @@ PROTECTED_DIRECTORIES = _split_names(
     /var/lib/pacman /var/lib/systemd /var/lib/proscribe /var/log /root/.ssh ~/.ssh ~/.gnupg ~/.ansible ~/.pki
     """
 )
-# Directories of which a part may go and the whole never: other programs live there, or a user's own work.
+# Directories that are never removed as a whole: they hold other programs or a user's own work.
 SHARED_DIRECTORIES = frozenset(
     _split_names(
         """
@@ -95,9 +96,9 @@ SHARED_DIRECTORIES = frozenset(
         """
     )
 )
-_MERGED_USR_PATTERN = re.compile(r"^/(bin|sbin|lib|lib64|lib32)(?=/|$)")  # on most hosts these are links into /usr
+_MERGED_USR_PATTERN = re.compile(r"^/(bin|sbin|lib|lib64|lib32)(?=/|$)")  # links into /usr on most hosts
 _SYSTEM_PROGRAM_PATTERN = re.compile(r"^/usr/(s?bin|lib|lib64|libexec|local/s?bin)/")
-# What an administrator or a program put there to start something with a session is like a file of a user's own.
+# Entries that start something with a session are no part of the system, like a user's own files.
 _SYSTEM_LAUNCHER_PATTERN = re.compile(r"^/etc/(xdg/autostart|systemd/user)/[^/]+\.(desktop|service)$")
 _C_LIBRARY_PATTERN = re.compile(
     r"^/usr/lib(64|32)?/([^/]+-linux-[^/]+/)?(ld-|lib(c|m|dl|pthread|pam|crypt|selinux)[.-])"
@@ -112,7 +113,10 @@ _REASON_BY_PREFIX = {
 
 
 def explain_package_protection(name: str) -> str:
-    """Why a package of the system's own package manager stays (not a flatpak, whose ids mean something else)."""
+    """Explain why a package of the system's own package manager stays, or return "".
+
+    Flatpak ids have another meaning and do not belong here.
+    """
     for beginning, reason in _REASON_BY_PREFIX.items():
         if name.startswith(beginning):
             return reason
@@ -120,12 +124,12 @@ def explain_package_protection(name: str) -> str:
 
 
 def explain_program_protection(name: str) -> str:
-    """Why a program is never known by this base name."""
+    """Explain why no program may be identified by this base name, or return ""."""
     return "the system needs it" if name in PROTECTED_PROGRAMS or _NUMBERED_PROGRAM_PATTERN.match(name) else ""
 
 
 def explain_path_protection(place: str, homes: Iterable[str] = ()) -> str:
-    """Why the entry at a path stays; below one of `homes` it counts as `~/...`."""
+    """Explain why the entry at a path stays, or return "". A path below one of `homes` counts as `~/...`."""
     place = place.rstrip("/") or "/"
     if {".", ".."} & set(place.split("/")):
         return "it is not a plain path"

@@ -1,7 +1,7 @@
-"""What a host remembers of the packages that were removed from it, so that a lift can say what stays removed.
+"""Memory of the packages that were removed from a host: a lift reports those that stay removed.
 
-A file of root's alone. It is written before packages are removed, so a run that is killed loses none. What was not
-removed after all, or is there again, is left out when it is read. A lift deletes it.
+The file belongs to root alone. It is written before packages are removed, so a killed run loses none. The reader leaves
+out packages that were not removed after all, or that are installed again. A lift deletes the file.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .systems.package import Package, PackageSystem, ask_for_user
 
 REMOVED_PACKAGES_PATH = STATE_DIRECTORY + "/removed.json"
 REMOVED_PACKAGES_SCHEMA = "proscribe/removed/1"
-MAX_FILE_BYTES = 2 * 1024 * 1024  # bytes
+MAX_FILE_BYTES = 2 * 1024 * 1024
 
 
 def note_removed_packages(host: Host, packages: Sequence[RemovedPackage]) -> None:
-    """Remember packages that are about to be removed, beside those of before. Raises ControlError, Unseen."""
+    """Add packages that are about to be removed to the memory. Raises ControlError and ObservationError."""
     packages_by_key = {package.identity: package for package in (*read_removed_packages(host), *packages)}
     kept = limit_packages(
         sorted(packages_by_key.values(), key=lambda package: (package.at, package.identity), reverse=True)
@@ -32,7 +32,10 @@ def note_removed_packages(host: Host, packages: Sequence[RemovedPackage]) -> Non
 
 
 def limit_packages(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
-    """The first of some packages, and of each user's: nobody's many hide the host's or another's."""
+    """Return the packages within the limits for each user and in total, those of the host first.
+
+    No user's many packages can hide those of the host or of another user.
+    """
     count_by_user: dict[str, int] = {}
     kept = []
     for package in packages:
@@ -43,7 +46,7 @@ def limit_packages(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
 
 
 def read_removed_packages(host: Host) -> list[RemovedPackage]:
-    """What the file has; nothing where it is missing or damaged. Raises Unseen."""
+    """Return the remembered packages: none if the file is missing or damaged. Raises ObservationError."""
     try:
         content = parse_json(host.read_file(REMOVED_PACKAGES_PATH, MAX_FILE_BYTES) or b"{}")
     except (ControlError, ValueError, RecursionError):
@@ -63,8 +66,9 @@ def read_removed_packages(host: Host) -> list[RemovedPackage]:
 
 
 def find_still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[RemovedPackage]:
-    """Of what a host remembers, the packages that are not there again, those of the host first. One of a user who is
-    gone is none. Where a package system cannot be asked, it is not known to be there.
+    """Return the remembered packages that are not installed again, in the order of the memory: the host's first.
+
+    Packages of a deleted user are left out. If a package system cannot be queried, its packages count as not installed.
     """
     system_by_manager: dict[str, PackageSystem] = {system.MANAGER: system for system in systems}
     users = {user.name: user for user in host.list_users()}
@@ -96,7 +100,7 @@ def _list_installed_packages(host: Host, system: PackageSystem, user: User | Non
 
 
 def _is_same_package(package: Package, removed: RemovedPackage) -> bool:
-    """Whether a package is the one that was removed, in whatever version: of this architecture, in this place."""
+    """Return whether a package is the removed package in any version: same architecture, same place."""
     if package.id != removed.id:
         return False
     handle = package.handles[0] if package.handles else removed.name

@@ -1,8 +1,8 @@
-"""What runs of a plan's apps: programs by path, package or sandbox, and by name alone, which is reported and never
-ended.
+"""Identification of running programs of a plan's apps: by path, package or sandbox.
 
-A program is observed in its owner's part of an observation (system/forked.py): the root that it sees may be its owner's
-making, which answers when it likes.
+A program that is known by its name alone is reported and never ended. A process of its own observes the programs of
+each user (system/forked.py). The reason: the user may have made the root directory of a program, and may delay its
+answers.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from .content import ProcessContents, ProcessProgram
 
-SANDBOX_MANAGERS = ("flatpak", "snap")  # a program of theirs is known by its sandbox, whichever its executable is
+SANDBOX_MANAGERS = ("flatpak", "snap")  # their programs are known by their sandbox, with any executable
 CONTAINED_DOUBT = "in a container, {}so it is not ended"
-MAX_PATH_BYTES = 4096  # bytes that the kernel takes for one
+MAX_PATH_BYTES = 4096  # longest path that the kernel accepts
 
 
 class ProgramIdentity(NamedTuple):
-    """What a running program is."""
+    """Identity of a running program."""
 
     services: list[str]
-    id: str  # base name of the executable, or the id of its sandboxed app
-    manager: str = ""  # the package system that says so
-    package: str = ""  # and the package that it belongs to
-    doubt: str = ""  # why it may be something else, so that it is not ended; "" if it is certain
-    path: str = ""  # of the program, where the process has another executable
-    identified_by: str = ""  # in words: by which mark it is known, and how it was started
+    id: str  # base name of the executable, or id of the sandboxed app
+    manager: str = ""  # the package system that identifies the program
+    package: str = ""  # the package that the program belongs to
+    doubt: str = ""  # why the program may be something else, so that it is not ended; "" if it is certain
+    path: str = ""  # path of the program, if the process has another executable
+    identified_by: str = ""  # description of the mark that identifies the program, and of its start
 
 
 class RunningProgram(NamedTuple):
-    """The processes of one user that are the same program."""
+    """Processes of one user that run the same program."""
 
     identity: ProgramIdentity
     user: str
-    started: str  # the first of them
-    processes: list[Process]  # in the order in which to end them: what was started first mostly takes the others along
-    version: str = ""  # of the installation that it runs from, where that is known and not its user's word
-    place: str = ""  # of the same
+    started: str  # start of the first process
+    processes: list[Process]  # in the order of their termination: the first process usually takes the others along
+    version: str = ""  # version of the installation, if it is known and its user cannot forge it
+    place: str = ""  # path of the installation
 
     def make_finding(self) -> Finding:
         first_process, *other_processes = self.processes
@@ -63,12 +63,12 @@ class RunningProgram(NamedTuple):
         program_id, path = (
             escape_text(self.identity.id),
             escape_text(self.identity.path or first_process.exe),
-        )  # its user may have named it
+        )  # its user may have chosen the name
         return Finding("process", program_id, self.identity.manager, self.version, scope, path, detail)
 
 
 def restore_running_program(row: Sequence[Any]) -> RunningProgram:
-    """What came back from a child, as it was."""
+    """Restore a running program from the row that a child process returned."""
     identity, user, started, processes, *rest = row
     return RunningProgram(
         ProgramIdentity(*identity), user, started, [Process(*process) for process in processes], *rest
@@ -76,7 +76,7 @@ def restore_running_program(row: Sequence[Any]) -> RunningProgram:
 
 
 class ProcessIdentifier:
-    """What identifies processes of a host."""
+    """Identifier of the processes of a host."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class ProcessIdentifier:
         self._contents: ProcessContents | None = None
         self._root_owned_paths: dict[
             str, bool
-        ] = {}  # by path: whether root alone can change what is there, on a disk here
+        ] = {}  # by path: True if the file is on a disk of the host and root alone can change it
         self.program_finders: list[tuple[str, Callable[[Process], str]]] = []
         for system in SYSTEMS:
             installed = [package for _, package in packages if package.manager == system.MANAGER]
@@ -105,8 +105,9 @@ class ProcessIdentifier:
             self.program_finders.append((system.MANAGER, system.make_program_matcher(host, package_ids, installed)))
 
     def __call__(self, process: Process) -> ProgramIdentity | None:
-        """Identify a process by its path, and where that is not certain by what it runs. Raises ProcessRootUnread where the
-        host may not read that, and Unseen.
+        """Identify a process by its path and, if that is uncertain, by its content.
+
+        Raises ObservationError. Raises ProcessRootUnread if the content is needed but the host must not read it.
         """
         identity = self.identify_by_path(process)
         if self.is_identity_enough(identity, process):
@@ -116,11 +117,11 @@ class ProcessIdentifier:
         return self.identify_by_content(process) or identity
 
     def is_identity_enough(self, identity: ProgramIdentity | None, process: Process) -> bool:
-        """Return whether nothing has to be read of a process beyond what its path says."""
+        """Return whether the path of a process is enough, so that no content has to be read."""
         return bool(identity and not identity.doubt) or not self.is_content_needed(process)
 
     def is_content_needed(self, process: Process) -> bool:
-        """Return whether a process's path says too little, by what the kernel alone says of it."""
+        """Return whether the path of a process is too little to identify it, from the facts of the kernel alone."""
         name = process.exe.rpartition("/")[2]
         is_outside = not is_system_place(process.exe)
         return (
@@ -131,8 +132,9 @@ class ProcessIdentifier:
         )
 
     def is_readable_at_once(self, process: Process) -> bool:
-        """Return whether the content of a process's executable is read here and not in a process of its own: it lies on
-        a disk of the host at a place that root alone can change, so nobody has made it to hang.
+        """Return whether the executable of a process can be read here instead of in a process of its own.
+
+        Such a file is on a disk of the host, at a place that root alone can change. So nobody can have made it hang.
         """
         exe = process.exe
         if is_starter_name(exe.rpartition("/")[2]) or not self.host.has_host_root(process):
@@ -144,9 +146,9 @@ class ProcessIdentifier:
 
     @property
     def contents(self) -> ProcessContents:
-        """What reads the programs of processes."""
+        """Reader of the programs of processes."""
         if self._contents is None:
-            from .content import ProcessContents  # only a host with such a process pays for it
+            from .content import ProcessContents  # loaded on demand: only hosts with such a process need it
 
             self._contents = ProcessContents(self.host, self.markers)
         return self._contents
@@ -172,7 +174,7 @@ class ProcessIdentifier:
         return None
 
     def identify_by_content(self, process: Process) -> ProgramIdentity | None:
-        """Identify a process by the marks in what it runs, and by the path of what its executable has started."""
+        """Identify a process by the marks in its programs, and by the paths of programs that its executable starts."""
         doubtful: ProgramIdentity | None = None
         for program in self.contents.list_programs(process):
             identity = None if program.path == process.exe else self._identify_started(process, program)
@@ -211,7 +213,7 @@ class ProcessIdentifier:
 def group_running_programs(
     host: Host, identify: Callable[[Process], ProgramIdentity | None], processes: Iterable[Process]
 ) -> list[RunningProgram]:
-    """What some processes are, those that are the same program of the same user together."""
+    """Identify processes, and group those that are the same program of the same user."""
     groups: dict[tuple[Any, ...], list[tuple[bool, str, Process]]] = {}
     for process in processes:
         identity = identify(process)
@@ -219,7 +221,7 @@ def group_running_programs(
         if identity and owner:
             is_sandboxed = identity.id != process.exe.rpartition("/")[2]
             key = (tuple(identity.services), identity[1:], owner.name, "" if is_sandboxed else process.exe)
-            # A sandbox's own init comes last: it ends with what it started, and does not listen to TERM itself.
+            # The init of a sandbox comes last: it ends with its children and ignores TERM.
             is_sandbox_init = process.exe == "/usr/bin/bwrap"
             groups.setdefault(key, []).append((is_sandbox_init, host.format_start_time(process), process))
     programs = []
@@ -231,10 +233,10 @@ def group_running_programs(
 
 
 def add_installation(program: RunningProgram, desired: DesiredApps, packages: Iterable[Package]) -> RunningProgram:
-    """A running program with the version and the place of its installation, so that a waiver for that covers it too.
+    """Add the version and the place of its installation to a program, so that a waiver for them covers it.
 
-    One that may run from several installations (the system's and the user's own) has neither, unless they agree. The
-    version of a user's own installation is his word, so the program has none.
+    A program that may run from several installations has neither, unless they agree (the system's and the user's own).
+    The version of a user's own installation is left out, because the user can forge it.
     """
     identity = program.identity
     sources = {
@@ -250,7 +252,7 @@ def add_installation(program: RunningProgram, desired: DesiredApps, packages: It
 
 
 def find_services_above(exe: str, homes: set[str], paths: Mapping[str, list[str]]) -> list[str]:
-    """The services that name an executable or a directory above it, absolute or below a home (`~/`)."""
+    """Return the services that name an executable or a directory above it, absolute or below a home (`~/`)."""
     if len(exe) > MAX_PATH_BYTES:
         return []
     path_forms = [exe, *("~" + exe[len(home) :] for home in _iterate_upwards(exe) if home in homes)]

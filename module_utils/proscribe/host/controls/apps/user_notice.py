@@ -1,7 +1,7 @@
-"""Notifies logged-in users why something of theirs ends or goes: a line on their terminals, a note on their desktops.
+"""Notification of logged-in users about ended or removed software: a line on terminals, a note on desktops.
 
-Nobody waits for a reader: terminals are written to without blocking, desktops called with a limit, and nothing that
-goes wrong here keeps the ban from being enforced.
+Nobody waits for a reader: terminals are written without blocking, and calls of desktops have a timeout. No failure here
+stops the enforcement.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from ...system.forked import WorkLimits, run_apart
 from ..base import ControlAction
 from .request_hint import list_request_hints
 
-NOTICED_VERBS = ("end", "remove", "quarantine")  # verbs of which users notice something
-MAX_LINE_CHARACTERS = 400  # characters
-DESKTOP_TIMEOUT_SECONDS = 4  # seconds for a desktop to answer
+NOTICED_VERBS = ("end", "remove", "quarantine")  # verbs of actions that users notice
+MAX_LINE_CHARACTERS = 400
+DESKTOP_TIMEOUT_SECONDS = 4
 DESKTOP_LIMITS = WorkLimits(seconds=DESKTOP_TIMEOUT_SECONDS + 2, memory=0)
-ALL_DESKTOPS_SECONDS = 15.0  # for all desktops: other runs wait for the host meanwhile
+ALL_DESKTOPS_SECONDS = 15.0  # for all desktops together: other runs wait for the host's lock meanwhile
 _TERMINAL_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
 def make_notify_actions(
     host: Host, text: str, actions: Sequence[ControlAction], kept_until: str = "", has_requests: bool = False
 ) -> list[ControlAction]:
-    """The action that notifies users before these others happen; none if there is nothing to say, or nobody notices.
+    """Return the action that notifies users before `actions`.
 
-    A text in several languages has a line for each, and all are shown in their order: which language somebody reads is
-    not known here. Where hosts have the command for `has_requests`, it comes last. `kept_until` is when what is moved has been
-    kept long enough (UTC); "" if it is kept for ever.
+    There is none without a text, or without an action that users notice. A text in several languages has a line for
+    each. All lines are shown in their order, because the language of a reader is unknown here. With `has_requests`, the
+    last line names the command for requests. `kept_until` is the end of the quarantine's retention (UTC), or "" if
+    there is none.
     """
     lines = [line for line in map(clean_line, text.split("\n")) if line]
     if lines and kept_until and any(action.verb == "quarantine" for action in actions):
@@ -49,7 +50,7 @@ def make_notify_actions(
 
 
 def append_request_hints(text: str, services: Collection[str], has_requests: bool) -> str:
-    """A text, and last how its readers request an exception for the services; "" for no text."""
+    """Append to a text how its readers request an exception for the services. An empty text stays empty."""
     if not text or not has_requests:
         return text
     (service_name,) = services if len(services) == 1 else ("SERVICE",)
@@ -57,14 +58,14 @@ def append_request_hints(text: str, services: Collection[str], has_requests: boo
 
 
 def clean_line(text: str) -> str:
-    """A line of the text that cannot command a terminal, nor a desktop that knows markup."""
+    """Return a line that cannot control a terminal, nor a desktop that interprets markup."""
     return format_one_line(text)[:MAX_LINE_CHARACTERS].translate(str.maketrans("<>&", "()+"))
 
 
 def notify_users(host: Host, text: str, uid: int | None = None) -> None:
-    """Notify everybody who is logged in, or the user of that number. Never raises, never blocks for long.
+    """Notify all logged-in users, or the user with that uid. Never raises, never blocks for long.
 
-    Each line is cleaned here, whoever wrote it: the answer to a request, too.
+    Each line is cleaned here, whatever its source: the answer to a request, too.
     """
     text = "\n".join(filter(None, map(clean_line, text.split("\n"))))
     lines = "\r\n".join(f"proscribe: {line}" for line in text.split("\n"))
@@ -76,13 +77,15 @@ def notify_users(host: Host, text: str, uid: int | None = None) -> None:
     with contextlib.suppress(ObservationError, ControlError):
         for name in host.list_directory("/run/user"):
             if name.isdigit() and uid in (None, int(name)) and time.monotonic() < deadline:
-                with contextlib.suppress(ObservationError, ControlError):  # what is in there is that user's word
+                # the user controls the content of this directory
+                with contextlib.suppress(ObservationError, ControlError):
                     run_apart(partial(_notify_desktop, host, int(name), f"/run/user/{name}/bus", text), DESKTOP_LIMITS)
 
 
 def list_terminals(host: Host, uid: int | None = None) -> Iterator[str]:
-    """The terminals of users (or of one) who let others write to them (mesg(1)), but for those that this run itself
-    talks to.
+    """Yield the terminals of users (or of one user) that accept messages of others (mesg(1)).
+
+    The terminals of this run itself are left out.
     """
     own_devices = {_find_terminal_device(host, pid) for pid in host.list_ancestor_pids()}
     for folder in ("/dev/pts", "/dev"):
@@ -96,12 +99,15 @@ def list_terminals(host: Host, uid: int | None = None) -> Iterator[str]:
                 continue
             if status.st_rdev not in own_devices and (
                 folder == "/dev/pts" or status.st_uid
-            ):  # an unused console is root's
+            ):  # an unused console belongs to root
                 yield f"{folder}/{name}"
 
 
 def _find_terminal_device(host: Host, pid: int) -> int:
-    """The device of a process's controlling terminal; 0 for none. Its number is split as in proc_pid_stat(5)."""
+    """Return the device of a process's controlling terminal, or 0 if it has none.
+
+    The number is split as in proc_pid_stat(5).
+    """
     fields = (host.read_text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
     number = int(fields[4]) if len(fields) > 4 else 0
     return os.makedev((number >> 8) & 0xFFF, (number & 0xFF) | ((number >> 12) & 0xFFF00)) if number else 0
@@ -119,7 +125,7 @@ def _write_to_terminal(host: Host, path: str, message: bytes) -> None:
 
 
 def _notify_desktop(host: Host, uid: int, bus: str, text: str) -> None:
-    """A note by the desktop's own service, asked on the user's own bus as that user (Desktop Notifications 1.2)."""
+    """Show a note through the desktop's own service, on the user's bus and as that user (Desktop Notifications 1.2)."""
     if not host.find_entry(bus):
         return
     bus_address = ("org.freedesktop.Notifications", "/org/freedesktop/Notifications", "org.freedesktop.Notifications")

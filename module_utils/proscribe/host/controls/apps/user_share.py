@@ -1,8 +1,8 @@
-"""What one user's things add to a record: the first ones, and of all others what the states of rules follow from.
+"""Limit of the findings that a single user adds to a record.
 
-A user makes up as many packages as he likes. Beyond his share, each rule and each waiver gets one more finding of his
-at most. So every rule has the state that it would have with all of them. The rest is counted, and is a finding of that
-user alone: the rule `apps/too-many-findings`.
+A user can make up any number of packages. Beyond the share of the user, each rule and each waiver gets at most one more
+finding. So every rule has the state that it would have with all findings. The rest is counted. The count is a finding
+of that user alone: the rule `apps/too-many-findings`.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     Thing = TypeVar("Thing", bound=Union[Package, PortableApp])
 
 TOO_MANY_FINDINGS_RULE = "apps/too-many-findings"
-MAX_USER_FINDINGS = 1_000  # packages and launchers of one user
+MAX_USER_FINDINGS = 1_000  # packages and launchers of a user
 
 
 class UserShare:
-    """What is listed of one user's packages and launchers."""
+    """Listed packages and launchers of one user."""
 
     def __init__(self, desired: DesiredApps, max_findings: int = MAX_USER_FINDINGS) -> None:
         self._desired = desired
         self._max_findings = max_findings
         self._listed_things: list[Package | PortableApp] = []
-        self._rule_keys: set[tuple[str, str, bool]] | None = None  # what it means for rules, once that is too much
+        self._rule_keys: set[tuple[str, str, bool]] | None = None  # keys of the listed things, once there are too many
 
     def take_things(self, things: Sequence[Thing]) -> tuple[list[Thing], int]:
-        """Return what is listed of some things, and how many others count against their user."""
+        """Return the packages or launchers to list, and the number of others that count against their user."""
         findings_left = max(self._max_findings - len(self._listed_things), 0)
         listed = list(things[:findings_left])
         self._listed_things += listed
@@ -54,8 +54,9 @@ class UserShare:
         return listed, cut_count
 
     def _find_rule_keys(self, thing: Package | PortableApp) -> Iterator[tuple[str, str, bool]]:
-        """Return the services whose state a thing may change: each with what permits it, "" for nothing, and whether
-        the thing may be something else.
+        """Yield the services whose state a package or launcher may change.
+
+        Each service comes with its permission ("" for none), and with a mark if the thing may be something else.
         """
         desired = self._desired
         if isinstance(thing, Package):
@@ -72,9 +73,10 @@ class UserShare:
 
 
 def judge_user_shares(mode: str, cut_counts: Mapping[str, int]) -> list[RuleVerdict]:
-    """Return a verdict on users with more things than their share, by name how many more; none where nobody has more.
+    """Return a verdict on the users with more findings than their share; none if there is no such user.
 
-    No correction is made for it: those of the other rules are.
+    `cut_counts` has the number of further findings by user name. The rule has no correction of its own: the other rules
+    have.
     """
     findings = [
         Finding(

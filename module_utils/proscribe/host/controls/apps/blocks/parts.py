@@ -1,4 +1,4 @@
-"""The parts of an install block: its own files, lines in files of others, and settings that only a tool can change."""
+"""Parts of an install block: its own files, its lines in files of others, and settings that only a tool can change."""
 
 from __future__ import annotations
 
@@ -14,55 +14,58 @@ DIFFERENT_PROBLEM = "does not say what this plan calls for"
 
 
 class BlockPart(Protocol):
-    """A part of an install block, with the three verbs of a control. It is put up after those before it, and taken down
-    before them. What only `enforce` and `lift` need is imported inside them, as everywhere.
+    """Part of an install block, with the three functions of a control.
 
-    One that must coexist with what is still installed has `without(packages)`: the part as it has to be once these
-    packages have been removed.
+    A part is installed after the parts before it, and removed before them. As everywhere, `enforce` and `lift` import
+    the modules that only they need.
+
+    A part that must coexist with installed packages has `exclude_packages(packages)`. It returns the part for the time
+    after these packages are removed.
     """
 
     @property
     def path(self) -> str:
-        """What it is, in findings and actions: the path of its file, or words for what has none."""
+        """Name of the part in findings and actions: the path of its file, or a description."""
 
     def is_applicable(self, host: Host) -> bool:
-        """Whether this host has what the part works in."""
+        """Return whether the host has the software that the part configures."""
 
     def find_problem(self, host: Host, is_required: bool) -> str:
-        """What keeps it from working, or that it is there though nothing calls for it, in a few words; "" if all is
-        well. Raises Unseen.
+        """Describe the problem of the part in a few words, or return "". Raises ObservationError.
+
+        A part that is present but not required is a problem too.
         """
 
     def is_in_place(self, host: Host) -> bool:
-        """Whether `lift` would find something to take away."""
+        """Return whether `lift` would remove something."""
 
     def read_current_text(self, host: Host) -> str:
-        """What is there now, for a diff."""
+        """Return the current text, for a diff."""
 
     def make_desired_text(self, host: Host) -> str:
-        """What `enforce` would make of it, for a diff."""
+        """Return the text after `enforce`, for a diff."""
 
     def make_lifted_text(self, host: Host) -> str:
-        """What `lift` would leave of it, for a diff."""
+        """Return the text after `lift`, for a diff."""
 
     def enforce(self, host: Host) -> None:
-        """Put it up. Raises ControlError."""
+        """Install the part. Raises ControlError."""
 
     def lift(self, host: Host) -> None:
-        """Take it away, and leave what others have there as it is. Raises ControlError."""
+        """Remove the part and leave the content of others unchanged. Raises ControlError."""
 
 
 class BlockFile(NamedTuple):
-    """A file that belongs to the install block alone."""
+    """File that belongs to the install block alone."""
 
     path: str
     content: str
     mode: int = 0o644
-    trial_command: tuple[str, ...] = ()  # a command that has to succeed before this file may be written
-    trial_environment: tuple[tuple[str, str], ...] = ()  # of the trial
+    trial_command: tuple[str, ...] = ()  # a command that must succeed before the file is written
+    trial_environment: tuple[tuple[str, str], ...] = ()  # environment of the trial
     needed_paths: tuple[
         str, ...
-    ] = ()  # paths, of which a host has one if the file is any use to it; none: it always is
+    ] = ()  # the file is applicable if the host has one of these paths, or if there are none
 
     def is_applicable(self, host: Host) -> bool:
         return has_any_path(host, self.needed_paths)
@@ -100,15 +103,16 @@ class BlockFile(NamedTuple):
 
 
 class SharedFile(NamedTuple):
-    """A file of others in which the install block has a part, which `merge_text` and `strip_text` know by marks of their own.
+    """File of others with a part of the install block, which `merge_text` and `strip_text` recognise by their own
+    marks.
 
-    Text that is not UTF-8 passes through both unharmed. A link that root made counts as the file that it leads to.
+    Text that is not UTF-8 passes through both unchanged. A link that root made counts as its target.
     """
 
     path: str
-    merge_text: Callable[[str], str]  # the file as it should be, from what it says now ("" for no file)
-    strip_text: Callable[[str], str]  # the file without the block's part: byte for byte what others have in it
-    needed_paths: tuple[str, ...] = ()  # as in GateFile
+    merge_text: Callable[[str], str]  # makes the desired text from the current text ("" for no file)
+    strip_text: Callable[[str], str]  # returns the text without the block's part, otherwise byte for byte the same
+    needed_paths: tuple[str, ...] = ()  # as in BlockFile
 
     def is_applicable(self, host: Host) -> bool:
         return has_any_path(host, self.needed_paths)
@@ -150,7 +154,7 @@ class SharedFile(NamedTuple):
 
 
 class PartWithoutText:
-    """A part that has no text to show, and of which a lift takes nothing away."""
+    """Part without a text for a diff. A lift leaves it in place."""
 
     def is_in_place(self, host: Host) -> bool:
         return False
@@ -169,7 +173,7 @@ class PartWithoutText:
 
 
 class OwnDirectory(PartWithoutText):
-    """A directory that is Proscribe's alone: whoever can change it can put another file there."""
+    """Directory that only root may change: anybody else who can change it could put another file there."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -185,11 +189,13 @@ class OwnDirectory(PartWithoutText):
 
 
 class BlockTrial(PartWithoutText):
-    """What a block comes to. It is tried where the other parts of its package system are as they have to be: something
-    else on the host may keep them from working. Only whoever put that there can correct it, so no run changes anything.
+    """Trial of an install block: it tests that the block refuses a restricted package.
 
-    `list_dependencies` are all files and directories of which one changes if the answer does. `run_trial` says what is open in a few
-    words, "" for nothing; it raises Unseen and ControlError.
+    It runs only if the other parts of the block of its package system have no problem. Something else on the host may
+    keep the block from working. Only the author of that obstacle can correct it, so no run changes anything.
+
+    `list_dependencies` returns all files and directories that the result depends on. `run_trial` describes the open
+    route in a few words, or returns "". It raises ObservationError and ControlError.
     """
 
     def __init__(
@@ -201,14 +207,17 @@ class BlockTrial(PartWithoutText):
         return True
 
     def find_problem(self, host: Host, is_required: bool) -> str:
-        return ""  # nothing that a run corrects
+        return ""  # no run can correct the result of a trial
 
     def enforce(self, host: Host) -> None:
         pass
 
 
 def explain_foreign_access(host: Host, path: str) -> str:
-    """Why others than root can change what is in a directory; "" if they cannot, or there is none."""
+    """Explain why others than root can change the content of a directory, or return "".
+
+    A missing directory also gives "".
+    """
     status = host.find_entry(path)
     changed_by = host.describe_write_access(path, status) if status else ""
     return f"it can be changed by others ({changed_by})" if changed_by else ""
@@ -219,7 +228,7 @@ def has_any_path(host: Host, paths: tuple[str, ...]) -> bool:
 
 
 def explain_unsafe_file(host: Host, path: str) -> str:
-    """Why the entry at a path is no file that root alone can change; "" if it is one."""
+    """Explain why the entry at a path is not a file that root alone can change, or return ""."""
     status, root = host.find_entry(path), host.find_entry("/")
     if status is None or not stat.S_ISREG(status.st_mode):
         return "not a regular file"
@@ -229,13 +238,16 @@ def explain_unsafe_file(host: Host, path: str) -> str:
 
 
 def read_file_mode(host: Host, path: str) -> int:
-    """The permissions of the entry at a path; those of a new file if there is none."""
+    """Return the permissions of the entry at a path, or those of a new file if it is missing."""
     status = host.find_entry(path)
     return stat.S_IMODE(status.st_mode) if status else 0o644
 
 
 def read_file_text(host: Host, path: str) -> str:
-    """The content of a file, bytes that are no text preserved; "" if it is missing or no file. Raises Unseen."""
+    """Return the content of a file, or "" for a missing file or another entry. Raises ObservationError.
+
+    Bytes that are not UTF-8 are preserved.
+    """
     try:
         return (host.read_file(path) or b"").decode("utf-8", "surrogateescape")
     except ControlError:
@@ -243,7 +255,7 @@ def read_file_text(host: Host, path: str) -> str:
 
 
 def make_printable(text: str) -> str:
-    """Text as a diff may show it: what is no UTF-8 in it is replaced."""
+    """Return a text for a diff: bytes that are not UTF-8 are replaced."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

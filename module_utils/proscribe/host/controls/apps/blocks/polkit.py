@@ -1,4 +1,4 @@
-"""Rules of polkit, by which users may not ask a service of root's to install something for them (polkit(8))."""
+"""Rules of polkit (polkit(8)) that stop users from having a root service install something for them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from .contact import format_contact
 from .parts import BlockFile, BlockTrial
 
 RULES_DIRECTORY = "/etc/polkit-1/rules.d"
-# All that polkit reads rules from, one after the other by the names of the files, whatever their directory.
+# All directories of polkit's rules. polkit orders the files by their names alone, across the directories.
 ALL_RULES_DIRECTORIES = (
     RULES_DIRECTORY,
     "/run/polkit-1/rules.d",
     "/usr/local/share/polkit-1/rules.d",
     "/usr/share/polkit-1/rules.d",
 )
-# An older polkit has no JavaScript rules, and neither of these directories.
+# An older polkit has no JavaScript rules, and none of these directories.
 RULES_DIRECTORIES = (RULES_DIRECTORY, "/usr/share/polkit-1/rules.d")
 PACKAGEKIT_ACTIONS_PATH = (
-    "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions for which polkit is queried
+    "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions for which PackageKit queries polkit
 )
-# It passes to polkit what it is to install as `name;version;architecture;repository`, joined by `&` (PackageKit's
-# pk-transaction.c). Of a file it passes nothing; the package system's own block checks that.
+# PackageKit passes the packages to polkit as `name;version;architecture;repository`, joined by `&` (pk-transaction.c).
+# For a package file it passes nothing; the block of the package system checks that.
 PACKAGE_CONDITION = """\
 action.id.indexOf("org.freedesktop.packagekit.package-") == 0
         && action.id != "org.freedesktop.packagekit.package-remove"
@@ -34,7 +34,7 @@ action.id.indexOf("org.freedesktop.packagekit.package-") == 0
 
 
 def make_packagekit_rule(manager: str, package_ids: Iterable[str], contact: str) -> BlockFile:
-    """For the graphical shops, which ask root's PackageKit to install with one of the host's package systems."""
+    """Make the rule for graphical shops, which have PackageKit install packages as root."""
     reason = f"Restricted packages are not installed here; ask {format_contact(contact)}"
     return make_polkit_rule(
         f"packagekit-{manager}",
@@ -47,8 +47,9 @@ def make_packagekit_rule(manager: str, package_ids: Iterable[str], contact: str)
 def make_polkit_rule(
     name: str, reason: str, condition: str, needed_paths: Sequence[str] = RULES_DIRECTORIES
 ) -> BlockFile:
-    """A rule for everybody but root: no where the condition, a JavaScript expression, is true. Files are read by name,
-    and the first answer counts.
+    """Make a rule that refuses everybody but root where `condition`, a JavaScript expression, is true.
+
+    polkit reads the files in the order of their names, and the first answer counts.
     """
     content = f"""\
 // {WRITTEN_BY}
@@ -64,8 +65,10 @@ polkit.addRule(function(action, subject) {{
 
 
 def make_order_trial(path: str) -> BlockTrial:
-    """Whether a rule of ours is the first: what another one permits before it is permitted, and one that users can
-    change may change what all others do. What those say is code, so it is not known.
+    """Make the trial that our rule comes first: an earlier rule may permit the action.
+
+    A rule that users can change may change the answers of all others. The other rules are code, so their answers stay
+    unknown.
     """
     return BlockTrial(path, lambda host: (*ALL_RULES_DIRECTORIES, path), partial(_check_rule_order, path))
 
@@ -79,13 +82,13 @@ def _check_rule_order(path: str, host: Host) -> str:
         if name.endswith(".rules")
     ]
     for folder, name in rule_files:
-        is_ours = folder == RULES_DIRECTORY and name.startswith("00-proscribe-")  # their own checks say what they are
+        is_ours = folder == RULES_DIRECTORY and name.startswith("00-proscribe-")  # other parts of the block check these
         if name < own_name and not is_ours:
             raise ObservationError(
                 f"polkit asks {folder}/{name} before {own_name}, and may permit to users what that refuses: name it 01-..."
             )
         if folder != RULES_DIRECTORY and (
             changeable_part := host.find_changeable_part(f"{folder}/{name}")
-        ):  # that one may be polkit's own user's
+        ):  # the directory in /etc may belong to polkit's own user
             raise ObservationError(f"users can change {changeable_part}, and polkit runs the rules of {folder}/{name}")
     return ""

@@ -1,11 +1,12 @@
-"""What was tried of the install blocks, remembered for as long as nothing that the answer depended on has changed.
+"""Cache of the trials of install blocks: a result counts until something changes that it depended on.
 
-A try costs as much as all else of an observation. So only what is in effect is remembered, with all files that the try
-read, ran or would have taken notice of. Of each these are remembered: the time of its change, which no program can set
-back, its place and its size. Of programs it is also how their file system is mounted. If one of them differs, it is
-tried again. It is also tried whenever everything else is read (proscribe_full_scan_every). As everywhere, observing
-writes nothing: an enforcing run and a host's own observation save it, for root alone, and what others could have
-written is not used.
+A trial costs as much as the rest of an observation. So a successful result is cached, with all files that the trial
+read, ran or would have noticed. For each file the cache has its inode, its size and the time of its change. No program
+can set that time back. For programs it also has the mount options of their file system. If a value differs, the trial
+runs again. It also runs with every full scan (proscribe_full_scan_every).
+
+As everywhere, an observation writes nothing. An enforcing run and a host's own observation save the cache, for root
+alone. A cache that others could have written is not used.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from ....system import Host
 from ..memory_files import MEMORY_DIRECTORY, UNREADABLE_ERRORS, format_memory, read_memory, write_memory
 
 if TYPE_CHECKING:
-    # Of each path that an answer depended on, what it then was.
+    # The state of each path at the time of the trial.
     PathStamps = Sequence[tuple[str, tuple[int, ...] | None]]
 
 TRIED_PATH = MEMORY_DIRECTORY + "/tried"
 TRIED_VERSION = 1
-# Nanoseconds after a change in which another one may get the same time. The system's own files are on file systems with
-# times as exact as the kernel's clock ticks, which is 10 ms at most.
+# For this long after a change, another change may get the same time. The file systems of system files record times by
+# clock ticks of the kernel. A tick takes 10 ms at most.
 SETTLED_NANOSECONDS = 10**8
-TRIAL_PACKAGE_NAME = "proscribe-trial"  # the name of what is made to be refused: no block logs it
-# What all programs of a host depend on.
+TRIAL_PACKAGE_NAME = "proscribe-trial"  # name of the trial package: no block logs its refusal
+# All programs of a host depend on these files.
 COMMON_PATHS = ("/etc/ld.so.preload", "/etc/ld.so.cache")
 PROGRAM_DIRECTORIES = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 class TrialCache:
-    """The tries of one observation. `fresh`: nothing is believed that was remembered."""
+    """Trials of one observation. With `is_fresh`, earlier results are ignored."""
 
     def __init__(self, host: Host, is_fresh: bool) -> None:
         self.host = host
@@ -45,13 +46,13 @@ class TrialCache:
     def run_cached_trial(
         self, name: str, list_dependencies: Callable[[Host], Iterable[str]], run_trial: Callable[[Host], str]
     ) -> str:
-        """What a try says is open; "" for nothing. Raises what the trial raises."""
+        """Return the open route that a trial finds, or "". Raises the errors of `run_trial`."""
         earlier_stamps = self.earlier_trials.get(name)
         if earlier_stamps and all(self._make_stamp(path) == stamp for path, stamp in earlier_stamps):
             self.current_trials[name] = earlier_stamps
             return ""
         if not self.host.privileged:
-            return run_trial(self.host)  # nothing is saved, and not all can be seen
+            return run_trial(self.host)  # an ordinary user saves nothing and cannot see everything
         stamps = [(path, self._make_stamp(path)) for path in dict.fromkeys(list_dependencies(self.host))]
         settled_before = time.time_ns() - SETTLED_NANOSECONDS
         open_detail = run_trial(self.host)
@@ -65,12 +66,12 @@ class TrialCache:
             return None
         options = 0
         if stat.S_ISREG(status.st_mode) and status.st_mode & 0o111:
-            with contextlib.suppress(OSError):  # it has gone
+            with contextlib.suppress(OSError):  # the program is gone
                 options = os.statvfs(path).f_flag
         return status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_size, options, status.st_ctime_ns
 
     def save_trials(self) -> None:
-        """Save what is known now. Raises ControlError."""
+        """Save the current results. Raises ControlError."""
         if self.current_trials:
             write_memory(self.host, TRIED_PATH, format_memory({"version": TRIED_VERSION, "tried": self.current_trials}))
         elif self.host.find_entry(TRIED_PATH):
@@ -79,7 +80,7 @@ class TrialCache:
 
 @contextlib.contextmanager
 def open_memory_file(content: bytes) -> Iterator[str]:
-    """The path of a made package that is on no disk."""
+    """Yield the path of a trial package that is in memory only."""
     descriptor = os.memfd_create(TRIAL_PACKAGE_NAME)
     try:
         os.write(descriptor, content)
@@ -99,12 +100,12 @@ def _read_trials(host: Host) -> Mapping[str, PathStamps]:
 
 
 def follow_path_links(host: Host, paths: Iterable[str]) -> Iterator[str]:
-    """Some paths, and where the links at them lead, each step of the way."""
+    """Yield paths and each step of the links at them."""
     return (step for path in paths for step in host.follow_links(path))
 
 
 def list_program_paths(host: Host, names: Iterable[str]) -> Iterator[str]:
-    """All that decides what is run by these names."""
+    """Yield all paths that decide which programs these names run."""
     yield from COMMON_PATHS
     for name in names:
         for folder in PROGRAM_DIRECTORIES:
@@ -114,7 +115,7 @@ def list_program_paths(host: Host, names: Iterable[str]) -> Iterator[str]:
 
 
 def list_directory_entries(host: Host, folders: Iterable[str]) -> Iterator[str]:
-    """Some directories, and what is in them."""
+    """Yield directories and their entries, with each step of the links."""
     for folder in folders:
         yield folder
         yield from follow_path_links(host, (f"{folder}/{name}" for name in host.list_directory(folder)))

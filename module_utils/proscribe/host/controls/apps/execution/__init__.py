@@ -1,1 +1,1 @@
-"""Execution control: restricted paths are denied by the kernel, where the inventory asks for it."""
+"""Execution control: the kernel denies restricted paths if the inventory requires it."""

@@ -1,9 +1,10 @@
-"""Execution control by fapolicyd: rules that deny what the catalogue restricts, in front of the host's own rules.
+"""Execution control by fapolicyd: rules that deny the paths of the catalogue, before the host's own rules.
 
-Only where `proscribe_exec_control` asks for it, and only rules: the daemon is neither installed nor started here. First
-match wins, so that the file sorts before the distribution's own (20-...). What is denied is denied by its path; a copy
-elsewhere runs until the file scan finds it. Sources: fapolicyd.rules(5), fagenrules(8), and the packages 1.3.4 of
-Debian.
+The control needs `proscribe_exec_control`, and writes only rules: it neither installs nor starts the daemon. The first
+matching rule counts, so the file sorts before the distribution's own files (20-...). A program is denied by its path. A
+copy at another path runs until the file scan finds it.
+
+Sources: fapolicyd.rules(5), fagenrules(8), and the packages 1.3.4 of Debian.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ RULES_DIRECTORY = "/etc/fapolicyd/rules.d"
 RULES_PATH = RULES_DIRECTORY + "/15-proscribe.rules"
 FALLBACK_RULES_PATH = (
     RULES_DIRECTORY + "/99-proscribe.rules"
-)  # lets all else pass; only where the host has no rules of its own
+)  # permits everything else; written only if the host has no rules of its own
 OLD_RULES_PATH = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this file exists
 COMPILED_RULES_PATH = "/etc/fapolicyd/compiled.rules"
 _PERMISSIVE_PATTERN = compile_pattern(r"^\s*permissive\s*=\s*1", MULTILINE)
@@ -31,7 +32,7 @@ PLAIN_PATH_PATTERN = compile_pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd befo
 
 
 def observe(host: Host, plan: Plan, desired: DesiredApps) -> list[RuleVerdict]:
-    """The verdict; none where nothing is required and nothing of ours is left."""
+    """Return the verdict on execution control: none if it is not required and no file of ours is left."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
@@ -50,12 +51,12 @@ def observe(host: Host, plan: Plan, desired: DesiredApps) -> list[RuleVerdict]:
 
 
 def is_requested(section: PlanSection) -> bool:
-    """Whether a plan's section asks for execution control."""
+    """Return whether the section of a plan requires execution control."""
     return bool(section["settings"].get("exec_control") == "fapolicyd")
 
 
 def _find_problems(host: Host, section: PlanSection, desired: DesiredApps) -> tuple[list[tuple[str, str]], bool]:
-    """What is wrong, by path, and whether enforcing would correct any of it."""
+    """Return the problems as (path, problem), and whether enforcement would correct any of them."""
     is_installed = host.find_entry(RULES_DIRECTORY) is not None and host.find_tool("fagenrules") is not None
     if is_requested(section) and not is_installed:
         return [(RULES_DIRECTORY, "fapolicyd is not installed on this host")], False
@@ -83,12 +84,12 @@ def _find_problems(host: Host, section: PlanSection, desired: DesiredApps) -> tu
 
 
 def is_daemon_running(host: Host) -> bool:
-    """Whether there is a fapolicyd that decides what may start."""
+    """Return whether a fapolicyd runs that decides about the start of programs."""
     return any(process.exe.endswith("/fapolicyd") for process in host.list_processes()[0])
 
 
 def list_rule_files(host: Host, section: PlanSection, desired: DesiredApps) -> list[tuple[str, str]]:
-    """Each file of ours and what it has to say, "" for not being there."""
+    """Return each of our files with its required text, or "" if the file must be absent."""
     lines = list(make_rules(host, desired)) if is_requested(section) else []
     lines = lines if any(not line.startswith("#") for line in lines) else []
     foreign_files = [
@@ -104,8 +105,11 @@ def list_rule_files(host: Host, section: PlanSection, desired: DesiredApps) -> l
 
 
 def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
-    """The rules: what waivers let through, then what is denied. A path may be a program's or a folder's; it is both."""
-    from .. import protected  # only a host that needs rules pays for it
+    """Yield the rules: first the exceptions of waivers, then the denials.
+
+    A path may be a program or a folder, so each path gets a rule for both.
+    """
+    from .. import protected  # loaded on demand: only hosts with rules need it
 
     homes = sorted(user.home for user in host.list_users())
     allow_rules: dict[str, None] = {}
@@ -135,7 +139,7 @@ def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
 
 
 def _list_denied_subjects(host: Host, desired: DesiredApps, services: list[str]) -> list[str]:
-    """Whom some services are denied to: all, or the users for whom alone they are restricted."""
+    """Return the subjects that services are denied to: all users, or those for whom the services are restricted."""
     if desired.choose_unlimited_services(services):
         return ["all"]
     return _make_user_subjects(
@@ -144,13 +148,13 @@ def _list_denied_subjects(host: Host, desired: DesiredApps, services: list[str])
 
 
 def _make_user_subjects(host: Host, names: Iterable[str]) -> list[str]:
-    """Some users, as subjects of rules."""
+    """Return users as subjects of rules."""
     uids = {uid for name in names if (uid := host.find_user_id(name)) is not None}
     return [f"uid={uid}" for uid in sorted(uids)]
 
 
 def _make_allow_rules(host: Host, exception: PartialWaiver, path: str) -> Iterator[str]:
-    """What a waiver lets through of a path: for its users, or for all; the whole, or the paths that it names."""
+    """Yield the rules for the exception of a waiver: for its users or for all, for its paths or for the whole path."""
     subjects = _make_user_subjects(host, exception["users"]) if "users" in exception else ["all"]
     for allowed_path in filter(PLAIN_PATH_PATTERN.fullmatch, exception.get("paths", [path])):
         yield from (
@@ -165,7 +169,7 @@ def _make_rule_objects(path: str) -> tuple[str, str]:
 
 
 def find_file_problem(host: Host, path: str, text: str) -> str:
-    """What is wrong with one of our files, in a few words; "" if nothing is."""
+    """Describe the problem of one of our files in a few words, or return ""."""
     if not text:
         return "left over: there is nothing to deny any more" if host.has_traces(path) else ""
     try:
@@ -178,7 +182,7 @@ def find_file_problem(host: Host, path: str, text: str) -> str:
 
 
 def _find_open_rule(host: Host) -> str:
-    """The rule before all of ours that lets everybody start everything; "" for none. The first one that fits counts."""
+    """Return a rule before all of ours that lets everybody start everything, or "". The first matching rule counts."""
     own_lines = {line for line in (host.read_text(RULES_PATH) or "").splitlines() if line and not line.startswith("#")}
     for line in (host.read_text(COMPILED_RULES_PATH) or "").splitlines():
         words = line.split()
@@ -190,7 +194,7 @@ def _find_open_rule(host: Host) -> str:
 
 
 def is_in_force(host: Host) -> bool:
-    """Whether the rules that fapolicyd reads have all of ours, as fagenrules would put them there."""
+    """Return whether the compiled rules of fapolicyd contain all of ours, as fagenrules would write them."""
     compiled_lines = set((host.read_text(COMPILED_RULES_PATH) or "").splitlines())
     own_lines = (host.read_text(RULES_PATH) or "").splitlines()
     return all(line in compiled_lines for line in own_lines if line and not line.startswith("#"))

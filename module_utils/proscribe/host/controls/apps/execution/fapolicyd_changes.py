@@ -1,4 +1,4 @@
-"""Rules for fapolicyd put in force: checked before, tried after, and taken back where a host would suffer from them."""
+"""Activation of rules for fapolicyd: checked before, tried after, and reverted if the host would suffer from them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .fapolicyd import (
 if TYPE_CHECKING:
     from .....model.types.plan import PlanSection
 
-STAGED_RULES_PATH = STATE_DIRECTORY + "/fapolicyd.rules"  # only while it is being checked
-# All that a rule of ours can be. fapolicyd before 1.5 can only check rules by loading them.
+STAGED_RULES_PATH = STATE_DIRECTORY + "/fapolicyd.rules"  # exists only during the check
+# Our rules have no other form. The pattern is needed because fapolicyd before 1.5 checks rules only by loading them.
 RULE_PATTERN = re.compile(r"(allow|deny_syslog) perm=(execute|any) (all|uid=[0-9]+) : (all|path=/\S+[^/\s]|dir=/\S+/)")
 
-# What has to start afterwards as it did before: the login programs, and what repairs a host. Each as a harmless call.
+# Harmless calls of programs that must still start afterwards: login programs, and programs that repair a host.
 START_PROBES = (
     ("sshd", "-V"),
     ("sudo", "-V"),
@@ -42,7 +42,7 @@ START_PROBES = (
 
 
 def enforce(host: Host, section: PlanSection, desired: DesiredApps) -> list[ControlAction]:
-    """One action for all files, since they are put in force, and taken back, together."""
+    """Return a single action for all files, because they are activated and reverted together."""
     if is_requested(section) and not host.find_tool("fagenrules"):
         return []
     rule_texts = [(path, text) for path, text in list_rule_files(host, section, desired)]
@@ -63,7 +63,7 @@ def enforce(host: Host, section: PlanSection, desired: DesiredApps) -> list[Cont
 
 
 def lift(host: Host) -> list[ControlAction]:
-    """Take our files away, and have fapolicyd read what is left."""
+    """Return the action that deletes our files and has fapolicyd reload the rest."""
     if not any(host.has_traces(path) for path in (RULES_PATH, FALLBACK_RULES_PATH)):
         return []
     before = "".join(host.read_text(path) or "" for path in (RULES_PATH, FALLBACK_RULES_PATH))
@@ -86,13 +86,13 @@ def _load_rules(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None:
         if was_running and not is_daemon_running(host):
             raise ControlError("fapolicyd itself ended over them")
     except ControlError as error:
-        with contextlib.suppress(ControlError):  # the files are back then, whatever fagenrules says of them
+        with contextlib.suppress(ControlError):  # the files are restored then, even if fagenrules fails
             _install_rules(host, earlier_texts)
         raise ControlError(f"the rules were taken back: {error}") from None
 
 
 def _check_rules(host: Host, text: str) -> None:
-    """Check rules before anything can read them. Raises ControlError."""
+    """Check rules before any program can read them. Raises ControlError."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     if odd_lines := [line for line in lines if not RULE_PATTERN.fullmatch(line)]:
         raise ControlError(f"not loaded, since this is no rule of ours: {odd_lines[0]!a}")
@@ -109,7 +109,7 @@ def _install_rules(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None:
     _write_rule_files(host, rule_texts)
     if host.find_tool("fagenrules"):
         if not host.list_directory(RULES_DIRECTORY) and host.find_entry(COMPILED_RULES_PATH):
-            host.delete_file(COMPILED_RULES_PATH)  # without any rules file, fagenrules would leave what it made of ours
+            host.delete_file(COMPILED_RULES_PATH)  # without any rules file, fagenrules would leave our compiled rules
         host.read_command_output(["fagenrules", "--check"])
         host.read_command_output(["fagenrules", "--load"])
 
@@ -123,7 +123,7 @@ def _write_rule_files(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None
 
 
 def _is_startable(host: Host, probe: Sequence[str]) -> bool:
-    """Whether a program can be started at all; what it answers is its own matter (an older sshd knows no -V)."""
+    """Return whether a program can be started. Its exit code does not count: an older sshd does not know -V."""
     try:
         return host.run_command(list(probe), timeout=20).rc not in (126, 127)
     except ControlError:

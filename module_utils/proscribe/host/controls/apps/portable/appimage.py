@@ -1,4 +1,4 @@
-"""AppImages: known by the magic bytes in them, and whose they are by their name."""
+"""AppImages: recognised by their magic bytes, and assigned to a service by their name."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from .....base.folding import fold_name
 from .....base.patterns import compile_pattern
 
 IMAGE_SUFFIX = ".appimage"
-# Of AppImage, and of formats that put other letters in the same place (AppImageSpec; FlatImage, RunImage).
+# Magic bytes of AppImage, and of formats with other letters at the same place (AppImageSpec; FlatImage, RunImage).
 IMAGE_MAGICS = (b"AI\x01", b"AI\x02", b"FI\x01", b"RI\x02")
 ELF_MAGIC = b"\x7fELF"
-MIN_IMAGE_BYTES = 100_000  # bytes; the program that unpacks an AppImage takes more
+MIN_IMAGE_BYTES = 100_000  # the program that unpacks an AppImage is larger than this
 
-# What a file's name says beside the program's: system, processor, kind of package; and a version.
+# Additions to the name of a program: system, processor, kind of package, release channel.
 _EXTRA_WORDS = frozenset(
     (
         *("linux", "gnu", "musl", "glibc", "x86", "x64", "x32", "x86_64", "amd64", "i386", "i686", "ia32", "arm64"),
@@ -22,20 +22,20 @@ _EXTRA_WORDS = frozenset(
 )
 _EXTRA_WORD_LENGTHS = sorted({len(word) for word in _EXTRA_WORDS})
 _SEPARATORS = "-_. "
-_ATTACHED_WORD = "linux"  # also without anything between
+_ATTACHED_WORD = "linux"  # also without a separator before it
 _VERSION_CHARACTERS = frozenset("0123456789.abcdefghijklmnopqrstuvwxyz")
 _VERSION_PATTERN = compile_pattern(r"(?:^|[-_ v])(\d+(?:\.\d+)+)")
 
 
 def is_appimage(head: bytes) -> bool:
-    """Whether a file that begins so is an AppImage, or a format like it."""
+    """Return whether a file with this beginning is an AppImage, or has a similar format."""
     return head.startswith(ELF_MAGIC) and head[8:11] in IMAGE_MAGICS
 
 
 def make_name_stem(name: str) -> str:
-    """The program that a file's or a directory's name speaks of, folded: without version, processor, suffix.
+    """Return the program that the name of a file or directory refers to, folded: without version, processor, suffix.
 
-    Two names speak of the same program if their stems are equal; `mega` and `megaglest` do not.
+    Two names refer to the same program if their stems are equal; `mega` and `megaglest` do not.
     """
     name = fold_name(name)
     name = name[: -len(IMAGE_SUFFIX)] if name.endswith(IMAGE_SUFFIX) else name
@@ -43,25 +43,24 @@ def make_name_stem(name: str) -> str:
 
 
 def _find_tail_start(name: str) -> int:
-    """Where in a name that begins which only says something beside the program's: words and versions to its end.
+    """Return the position where the additions to a program's name begin: words and versions up to the end.
 
-    Read from the end, each place once: a pattern that may split a name in many ways tries them all, and names are made
-    by whoever wants to keep us busy. `rest[i]` is whether name[i:] is such words, with nothing or something between.
+    The name is read from its end, each position once. A pattern with several ways to split a name would try them all,
+    and attackers choose the names. `is_tail[i]` is true if name[i:] consists of such additions, joined with or without
+    separators.
     """
     length = len(name)
     is_tail = [False] * length + [True]
-    nearest_tail = length  # the next place from here on whose rest is such words
+    nearest_tail = length  # the next position at which is_tail is true
     nearest = [length] * (length + 1)
-    word_at = version_end = tail = (
-        length  # of what stands between: where the next word begins, and where a version there ends
-    )
-    starts_word = [False] * (length + 1)  # whether a word or version begins there whose rest is such words too
+    word_at = version_end = tail = length  # start of the next word, end of a version there, and start of the tail
+    starts_word = [False] * (length + 1)  # true if a word or version begins there and only additions follow it
     for i in range(length - 1, -1, -1):
         letter = name[i]
         version_end = version_end if letter in _VERSION_CHARACTERS else i
         if letter not in _SEPARATORS:
             word_at = i
-            digit = i + (letter == "v")  # a version begins with one
+            digit = i + (letter == "v")  # position of the digit that a version begins with
             starts_word[i] = any(
                 is_tail[i + n] and name[i : i + n] in _EXTRA_WORDS for n in _EXTRA_WORD_LENGTHS if i + n <= length
             ) or (name[digit : digit + 1].isdecimal() and nearest[digit + 1] <= version_end)
@@ -77,6 +76,6 @@ def _find_tail_start(name: str) -> int:
 
 
 def parse_name_version(name: str) -> str:
-    """The version in a file's name; "" for none."""
+    """Return the version in the name of a file, or ""."""
     match = _VERSION_PATTERN.search(name)
     return match[1] if match else ""

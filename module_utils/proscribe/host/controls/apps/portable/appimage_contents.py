@@ -1,7 +1,7 @@
-"""What an AppImage says of itself by what is in it: its desktop entry, update information and programs.
+"""Identity of an AppImage by its content: its desktop entry, update information and programs.
 
-An AppImage of type 2 is an ELF file with a squashfs archive behind it (AppImageSpec, draft 2). Its name is its user's
-word; what is in it was put there by whoever built it. That is compared with all that the catalogue calls an app.
+An AppImage of type 2 is an ELF file with a squashfs archive behind it (AppImageSpec, draft 2). Its user chooses its
+name, but its builder chose its content. The content is compared with all names that the catalogue has for an app.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from . import asar
 from .desktop_entries import parse_launcher, parse_started_program
 from .squashfs import SquashfsArchive, UnreadableArchive
 
-MAX_ENTRY_BYTES = 64 * 1024  # bytes of a desktop entry
-MIN_NAMED_PLACES = 2  # places in which an app has to be named, so that it is more than another one of the same name.
-# Of a desktop entry (Desktop Menu Specification). A messenger, or the client of a cloud or a tunnel, is none of these.
+MAX_ENTRY_BYTES = 64 * 1024
+MIN_NAMED_PLACES = 2  # places that must name the app: a single place may be chance.
+# Categories of desktop entries (Desktop Menu Specification) that fit no messenger, and no client of a cloud or a
+# tunnel.
 OTHER_CATEGORIES = frozenset(
     ("Game", "Education", "Science", "Graphics", "AudioVideo", "Audio", "Video", "Development")
 )
@@ -24,9 +25,9 @@ NETWORK_CATEGORY = "Network"
 
 
 def explain_appimage_doubt(content: ReadContent, app_names: Collection[str]) -> str:
-    """Why an AppImage may be another app than one that is called so; "" if what is in it says that it is that one.
+    """Explain why an AppImage may be another app than its name says, or return "" if its content confirms the app.
 
-    `app_names` are names in small letters: of programs, desktop entries, packages.
+    `app_names` are names of programs, desktop entries and packages, in lower case.
     """
     try:
         named_places, categories = _read_appimage_identity(content, app_names)
@@ -40,7 +41,7 @@ def explain_appimage_doubt(content: ReadContent, app_names: Collection[str]) -> 
 
 
 def _read_appimage_identity(content: ReadContent, app_names: Collection[str]) -> tuple[int, set[str]]:
-    """In how many places it is named as the app is, and the categories of its desktop entry."""
+    """Return the number of places that name the app, and the categories of the desktop entry."""
     program = elf.read_elf(content)
     if program is None:
         raise UnreadableArchive("it is no program")
@@ -67,7 +68,7 @@ def _read_appimage_identity(content: ReadContent, app_names: Collection[str]) ->
 
 
 def _parse_entry_values(text: str) -> dict[str, str]:
-    """The keys of a desktop entry's own group."""
+    """Return the values of the main group of a desktop entry, by key."""
     is_inside = False
     values: dict[str, str] = {}
     for line in text.splitlines():
@@ -80,7 +81,7 @@ def _parse_entry_values(text: str) -> dict[str, str]:
 
 
 def _read_package_names(archive: SquashfsArchive, names: Collection[str]) -> list[str]:
-    """What an Electron app's package.json calls it."""
+    """Return the names in the package.json of an Electron app."""
     node = archive.find_node("resources/app.asar") if "resources" in names else None
     if node is None:
         return []
@@ -90,7 +91,7 @@ def _read_package_names(archive: SquashfsArchive, names: Collection[str]) -> lis
 
 
 def _find_named_programs(archive: SquashfsArchive, names: Collection[str], app_names: Collection[str]) -> list[str]:
-    """Programs of the app's names, at the root or in usr/bin."""
+    """Return the programs with a name of the app, at the root or in usr/bin."""
     programs = []
     folder = archive.find_node("usr/bin") if "usr" in names else None
     bin_names = [name for name, _ in archive.list_directory(folder)] if folder else []

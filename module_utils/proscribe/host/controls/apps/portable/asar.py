@@ -1,7 +1,8 @@
-"""The archive of an Electron app, `app.asar`: what its package.json calls it, and which files lie beside it.
+"""Reader of `app.asar`, the archive of an Electron app: the names in its package.json, and the files beside it.
 
-A pickle of Chromium's with one text, JSON: a tree of `files`, each with its size and the place of its content behind
-the header. It is `unpacked` if it is a file of its own in `app.asar.unpacked` (electron/asar, README).
+The archive begins with a pickle of Chromium that holds a single JSON text: a tree of `files`. Each file has its size
+and the position of its content after the header. A file with `unpacked` is a separate file in `app.asar.unpacked`
+(electron/asar, README).
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from typing import Any, Iterator, Mapping
 from .....base.elf import ReadContent
 from .....base.tuples import NamedTuple
 
-MAX_HEADER_BYTES = 1024 * 1024  # bytes of a header; a larger one is not read
-MAX_MANIFEST_BYTES = 256 * 1024  # bytes of a package.json
+MAX_HEADER_BYTES = 1024 * 1024  # a larger header is not read
+MAX_MANIFEST_BYTES = 256 * 1024  # size of a package.json
 MAX_DEPTH = 40
 
 
 class AsarPackage(NamedTuple):
-    """What an archive says of its app."""
+    """Description of an app in its archive."""
 
     names: list[str]  # name, productName and desktopName of its package.json
-    unpacked_sizes: dict[str, int]  # the size of each file in app.asar.unpacked, by its path there
+    unpacked_sizes: dict[str, int]  # sizes of the files in app.asar.unpacked, by their paths there
 
 
 def is_asar_archive(head: bytes) -> bool:
-    """Whether a file that begins so may be such an archive."""
+    """Return whether a file with this beginning may be an asar archive."""
     if len(head) < 17:
         return False
     four, pickle, payload, text = struct.unpack_from("<IIII", head)
@@ -34,7 +35,7 @@ def is_asar_archive(head: bytes) -> bool:
 
 
 def read_asar(content: ReadContent) -> AsarPackage | None:
-    """Read an archive; None for what is none, or has more to say than is read."""
+    """Read an archive. Return None for another file and for a header beyond the limits."""
     head = content(0, 17)
     if not is_asar_archive(head):
         return None
@@ -52,7 +53,7 @@ def read_asar(content: ReadContent) -> AsarPackage | None:
 
 
 def read_package_names(content: ReadContent) -> list[str]:
-    """Read the names in a package.json that is a file of its own; none for what is no such file."""
+    """Return the names in a separate package.json, or nothing for another file."""
     try:
         return _choose_package_names(json.loads(content(0, MAX_MANIFEST_BYTES)))
     except (ValueError, AttributeError, RecursionError):

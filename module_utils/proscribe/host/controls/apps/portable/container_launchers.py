@@ -1,8 +1,8 @@
-"""Launchers of what runs in a container: Android apps in Waydroid, programs of distrobox, toolbox and the like.
+"""Launchers of programs in containers: Android apps in Waydroid, programs of distrobox, toolbox and similar tools.
 
-The container's content is not scanned: a launcher only has a name. An Android app goes by its id, which is its own.
-Another program counts as certain where the catalogue has its path. So it does where the entry's file has an id of the
-app's as well (`distrobox-export` writes `<container>-<its desktop file>`).
+The content of a container is not scanned, so a launcher has only a name. An Android app is certain by its id. Another
+program is certain if the catalogue has its path. It is certain too if the file of the entry has an id of the app:
+`distrobox-export` writes `<container>-<its desktop file>`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 DISTROBOX_MARK_PATTERN = re.compile(rb"^# distrobox_binary$", re.MULTILINE)
 CALLED_PROGRAM_PATTERN = re.compile(rb"^\texec '(/[^'\n]{1,4000})' \"\$@\"$", re.MULTILINE)
-SCRIPT_HEAD_BYTES = 16 * 1024  # bytes of such a script
+SCRIPT_HEAD_BYTES = 16 * 1024
 MAX_PATH_CHARACTERS = 4096
 NAME_ONLY_DOUBT = "known by its name alone, so it is not moved"
-# What runs a program in a container: the words after its name, and the options that take a value before the program.
-DASHED_RUNNERS = ("distrobox-enter", "lxc-attach")  # the program comes after `--`
+# Commands that run a program in a container: their subcommands, and their options with a value before the program.
+DASHED_RUNNERS = ("distrobox-enter", "lxc-attach")  # the program follows `--`
 RUN_SUBCOMMANDS = {
     "podman": "exec",
     "docker": "exec",
@@ -37,12 +37,12 @@ RUN_SUBCOMMANDS = {
 VALUED_OPTIONS = frozenset(
     ("-c", "--container", "-d", "--distro", "-r", "--release", "-e", "--env", "-u", "--user", "-w", "--workdir", "-n")
 )
-UNNAMED_RUNNERS = ("toolbox",)  # names its container by an option only
+UNNAMED_RUNNERS = ("toolbox",)  # the container is named by an option only
 PRIVILEGE_STARTERS = ("sudo", "su-exec", "sudo-rs")
 
 
 class ContainerCommand(NamedTuple):
-    """What a command runs in a container."""
+    """Program that a command runs in a container."""
 
     runner: str
     program: str = ""
@@ -50,7 +50,7 @@ class ContainerCommand(NamedTuple):
 
 
 def parse_container_command(command: Sequence[str]) -> ContainerCommand | None:
-    """What the arguments of a launcher run in a container; None for what runs on the host."""
+    """Return the program that a launcher runs in a container, or None if the command runs on the host."""
     runner, *rest = desktop_entries.strip_starters(command) or [""]
     runner = runner.rpartition("/")[2]
     if runner == "waydroid":
@@ -77,7 +77,7 @@ def _is_program_prefix(word: str) -> bool:
 
 
 def _skip_options(words: Sequence[str]) -> list[str]:
-    """Some arguments from the first on that is no option, and no option's value."""
+    """Return the arguments from the first that is neither an option nor the value of an option."""
     position = 0
     while position < len(words) and words[position].startswith("-") and words[position] != "--":
         position += 2 if words[position] in VALUED_OPTIONS else 1
@@ -85,11 +85,11 @@ def _skip_options(words: Sequence[str]) -> list[str]:
 
 
 class ContainerApps:
-    """What of some services is known by an id."""
+    """Identifiers of the services in containers."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.services_by_android_id: dict[str, list[str]] = {}
-        self.services_by_entry_name: dict[str, list[str]] = {}  # by the name of a desktop entry, without its suffix
+        self.services_by_entry_name: dict[str, list[str]] = {}  # by the name of a desktop entry without its suffix
         self.paths_by_service = {
             service: [path for path in entry["paths"] if path[:1] == "/"] for service, entry in services.items()
         }
@@ -106,7 +106,10 @@ class ContainerApps:
     def identify_launcher(
         self, path: str, commands: Sequence[Sequence[str]], find_services: Callable[[str, str], list[str]]
     ) -> Iterator[tuple[list[str], str, str]]:
-        """Whose launcher a desktop entry is, how that is known, and why it stays where it is ("" if it is certain)."""
+        """Yield the services of a desktop entry, the evidence, and the doubt.
+
+        The doubt is the reason why the entry stays in place, or "" if it is certain.
+        """
         for container_command in filter(None, map(parse_container_command, commands)):
             if container_command.android_id:
                 if services := self.services_by_android_id.get(container_command.android_id, []):
@@ -128,7 +131,7 @@ class ContainerApps:
                 )
 
     def _is_at_known_path(self, program: str, service: str) -> bool:
-        """Whether the catalogue has a program of a service by its path."""
+        """Return whether the catalogue has the path of a service's program."""
         return len(program) <= MAX_PATH_CHARACTERS and any(
             (program + "/").startswith(path + "/") for path in self.paths_by_service[service]
         )
@@ -136,8 +139,9 @@ class ContainerApps:
     def find_exported_scripts(
         self, host: Host, user: User, names: Sequence[str]
     ) -> Iterator[tuple[str, list[str], str, str]]:
-        """Those of some scripts in a user's ~/.local/bin that `distrobox-export` made for programs in containers: path,
-        and as above.
+        """Yield the scripts in a user's ~/.local/bin that `distrobox-export` made for programs in containers.
+
+        Each script comes as its path, its services, the evidence and the doubt, as for `identify_launcher`.
         """
         for path in (f"{user.home}/.local/bin/{name}" for name in names):
             (script,) = check_each([path], lambda path: [host.read_head(path, SCRIPT_HEAD_BYTES)])[0] or [b""]

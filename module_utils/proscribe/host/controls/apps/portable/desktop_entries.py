@@ -1,6 +1,7 @@
-"""Desktop entries and units: what a line starts, and which web address it opens.
+"""Desktop entries and units: the programs that they start, and the web addresses that they open.
 
-A desktop entry is `[Group]` lines and `Key=value` lines (Desktop Entry Specification); a systemd unit looks the same.
+A desktop entry consists of `[Group]` lines and `Key=value` lines (Desktop Entry Specification). A systemd unit has the
+same form.
 """
 
 from __future__ import annotations
@@ -18,29 +19,32 @@ if TYPE_CHECKING:
 ADDRESS_PATTERN = compile_pattern(r"https?://[^\s\"'<>`|]+", IGNORECASE)
 APP_ID_PATTERN = compile_pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
-# An argument's parts: each text is cut in one way only, so that cutting takes as long as the text is.
+# Parts of an argument. A text can be split in a single way only, so the time is linear in its length.
 _ARGUMENT_PATTERN = compile_pattern(r'"|\\.?|\s+|[^"\\\s]+', DOTALL)
 _ESCAPE_PATTERN = compile_pattern(r"\\([sntr\\])")
-_AUTHORITY_END_PATTERN, _PATH_END_PATTERN = compile_pattern(r"[/?#\\]"), compile_pattern(r"[?#]")  # what ends them
-MAX_TITLE_CHARACTERS = 80  # characters of a name that is compared; the catalogue's are shorter
-MAX_HOST_CHARACTERS = 253  # characters of a name (RFC 1035)
-# What starts another program, which the rest of its line names.
+# the characters that end the authority and the path
+_AUTHORITY_END_PATTERN, _PATH_END_PATTERN = compile_pattern(r"[/?#\\]"), compile_pattern(r"[?#]")
+MAX_TITLE_CHARACTERS = 80  # longest name that is compared; the names of the catalogue are shorter
+MAX_HOST_CHARACTERS = 253  # limit of RFC 1035
+# Programs that start another program, which the rest of the line names.
 STARTER_PROGRAMS = frozenset({"env", "nice", "ionice", "nohup", "setsid", "exec"})
 
 
 class DesktopLauncher(NamedTuple):
-    """What of a desktop entry or a unit matters here."""
+    """Relevant parts of a desktop entry or a unit."""
 
-    commands: Sequence[Sequence[str]]  # each the arguments of a program
+    commands: Sequence[Sequence[str]]  # each has the arguments of a program
     addresses: Sequence[str]
-    app_ids: Sequence[str]  # of web apps that a browser installed
-    is_hidden: bool  # its user has switched it off
-    titles: Sequence[str] = ()  # what it is called in scripts of their own, in each of its languages
+    app_ids: Sequence[str]  # ids of web apps that a browser installed
+    is_hidden: bool  # the user has disabled the entry
+    titles: Sequence[str] = ()  # names that are not ASCII, in all languages of the entry
 
 
 def parse_launcher(text: str, keys: Sequence[str] = ("Exec",), group: str = "Desktop Entry") -> DesktopLauncher:
-    """Read a desktop entry, or with `keys` and `group` of its own a unit. Of a key that stands twice in an entry, which
-    the specification forbids, each counts. What is not an entry gives an empty launcher.
+    """Parse a desktop entry, or a unit with the `keys` and `group` of units.
+
+    If a key occurs twice, both values count, although the specification forbids it. Another text gives an empty
+    launcher.
     """
     entries: list[tuple[str, str]] = []
     current_group = ""
@@ -92,7 +96,7 @@ def _has_web_app_id(field_value: str) -> bool:
 
 
 def unescape_value(escaped_value: str) -> str:
-    """A value without the escapes of the format."""
+    """Return a value without the escapes of the format."""
     return (
         _ESCAPE_PATTERN.sub(lambda escape: ESCAPES[escape[1]], escaped_value)
         if "\\" in escaped_value
@@ -101,7 +105,7 @@ def unescape_value(escaped_value: str) -> str:
 
 
 def parse_arguments(command: str) -> list[str]:
-    """The arguments of an `Exec` line, without its field codes (%U); a quotation that does not end, ends with it."""
+    """Return the arguments of an `Exec` line, without its field codes (%U). An open quotation ends with the line."""
     if '"' not in command:
         return [word for word in command.split() if not _is_field_code(word)]
     words: list[list[str]] = [[]]
@@ -130,7 +134,7 @@ def _is_field_code(word: str) -> bool:
 
 
 def strip_starters(command: Sequence[str]) -> list[str]:
-    """A command from the program on that it starts, without what stands before that."""
+    """Return a command from its program on, without the words before the program."""
     words = list(command)
     if words:
         words[0] = words[0].lstrip("-@:+!|")  # the prefixes of a unit's commands
@@ -138,7 +142,7 @@ def strip_starters(command: Sequence[str]) -> list[str]:
 
 
 def parse_started_program(command: Sequence[str]) -> tuple[str, str]:
-    """The program that a command starts, and the flatpak app if that is one: (program, id)."""
+    """Return the program that a command starts, and the id of its flatpak app or ""."""
     program, *rest = strip_starters(command) or [""]
     if program.rpartition("/")[2] == "flatpak" and "run" in rest:
         return program, next((word for word in rest[rest.index("run") + 1 :] if not word.startswith("-")), "")
@@ -148,7 +152,7 @@ def parse_started_program(command: Sequence[str]) -> tuple[str, str]:
 
 
 def _is_before_program(word: str) -> bool:
-    """Whether a word stands before the program that a line starts."""
+    """Return whether a word belongs before the program of a command line."""
     return word.rpartition("/")[2] in STARTER_PROGRAMS or word.startswith("-") or _is_assignment(word)
 
 
@@ -158,7 +162,10 @@ def _is_assignment(word: str) -> bool:
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """Host and path of a web address, both as compared: the host without user, port and last dot, in lower case."""
+    """Return host and path of a web address in comparable form.
+
+    The host is in lower case, without user, port and last dot.
+    """
     rest = address.partition("://")[2]
     authority = _AUTHORITY_END_PATTERN.split(rest, maxsplit=1)[0]
     host = authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower()
@@ -167,7 +174,7 @@ def split_address(address: str) -> tuple[str, str]:
 
 
 class WebHosts:
-    """The addresses of some services: hosts with all below them, or one part of a host."""
+    """Web addresses of services: hosts with all their subdomains, or a part of a host."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.paths_by_host: dict[str, list[tuple[str, str]]]
@@ -178,7 +185,7 @@ class WebHosts:
         self._services_by_app_id: dict[str, list[str]] | None = None
 
     def find_address_services(self, address: str) -> list[str]:
-        """Whose address that is, each once."""
+        """Return the services of a web address, each once."""
         host, path = split_address(address)
         parent_hosts = list(_iterate_parent_hosts(host))
         services = [
@@ -190,7 +197,7 @@ class WebHosts:
         return list(dict.fromkeys(services))
 
     def find_app_services(self, web_app_id: str) -> list[str]:
-        """Whose start page a web app is, by the id that Chromium makes of its address."""
+        """Return the services whose start page is a web app, by the id that Chromium derives from the address."""
         if self._services_by_app_id is None:
             self._services_by_app_id = {}
             for host, parts in self.paths_by_host.items():
@@ -225,10 +232,11 @@ def _is_path_below(path: str, prefix: str) -> bool:
 
 
 def make_web_app_id(address: str) -> str:
-    """The id of a web app: of the SHA-256 of the SHA-256 of its address the first 32 digits, 0-f written as a-p
-    (chromium/chromium chrome/browser/web_applications/web_app_helpers.cc, components/crx_file/id_util.cc).
+    """Make the id of a web app: the first 32 digits of the double SHA-256 of its address, 0-f written as a-p.
+
+    Source: chromium/chromium chrome/browser/web_applications/web_app_helpers.cc, components/crx_file/id_util.cc.
     """
-    import hashlib  # only a host with web apps pays for it
+    import hashlib  # loaded on demand: only hosts with web apps need it
 
     digits = hashlib.sha256(hashlib.sha256(address.encode("utf-8", "replace")).digest()).hexdigest()[:32]
     return digits.translate(str.maketrans("0123456789abcdef", "abcdefghijklmnop"))

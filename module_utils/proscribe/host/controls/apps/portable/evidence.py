@@ -1,7 +1,7 @@
-"""How a program is known for certain: by what is in it and around it, never by a name that its user has given.
+"""Certain identification of a program: by its content and its neighbours, never by a name that its user gave.
 
-Root takes nothing away on a name. A program has to be one by its content, with the rest of its app around it, or with
-its maker's own mark in it. Where that is lacking, it is reported and left where it is.
+Root moves nothing because of a name. A program must have the content of a program. It also needs the rest of its app
+around it, or the mark of its maker in it. Without that evidence it is reported and left in place.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from .program_parts import (
 NAME_ONLY_DOUBT = "known by its name alone, so it is not moved"
 PACKAGE_NAME_DOUBT = "known by the name in its package.json alone, so it is not moved"
 PATH_ONLY_DOUBT = "known by its path alone, so it is not moved"
-MAX_CHECKED_NAMES = 200  # of a directory that are checked
-MAX_NEIGHBOUR_NAMES = 2_000  # names of a directory that are read for one program in it; an app has some hundred there
-MAX_MOVED_PARTS = 200  # that move one by one
-MAX_NAMED_LEFTOVERS = 3  # names of what stays
-PE_HEAD_BYTES = 4096  # bytes that contain a Windows program's header
+MAX_CHECKED_NAMES = 200  # names of a directory that are checked
+MAX_NEIGHBOUR_NAMES = 2_000  # names that are read in the directory of a program; an app has a few hundred
+MAX_MOVED_PARTS = 200  # parts that move one by one
+MAX_NAMED_LEFTOVERS = 3
+PE_HEAD_BYTES = 4096  # enough for the header of a Windows program
 MAX_INI_BYTES = 16 * 1024
 
 
 class AppEvidence(NamedTuple):
-    """How something is known."""
+    """Evidence that identifies a portable app."""
 
     reason: str
-    doubt: str = ""  # why it stays where it is; "" if it is certain
-    is_own_directory: bool = False  # the directory that it lies in is its app's alone
+    doubt: str = ""  # why the app stays in place; "" if it is certain
+    is_own_directory: bool = False  # the directory around it belongs to the app alone
 
 
 def make_file_reader(host: Host, path: str) -> ReadContent:
-    """What reads a file of the host in pieces."""
+    """Return the function that reads a file of the host in pieces."""
     return partial(host.read_range, path)
 
 
 def identify_appimage(host: Host, path: str, names: AppNames, service: str) -> AppEvidence:
-    """An AppImage whose name is a service's."""
+    """Return the evidence for an AppImage with a name of a service."""
     doubt = appimage_contents.explain_appimage_doubt(make_file_reader(host, path), names.names_by_service[service])
     return AppEvidence("an AppImage of that name" if doubt else "an AppImage of that app, by what is in it", doubt)
 
@@ -63,9 +63,10 @@ def identify_appimage(host: Host, path: str, names: AppNames, service: str) -> A
 def identify_program(
     host: Host, path: str, names: AppNames, service: str, neighbours: Collection[str], is_at_known_path: bool = False
 ) -> AppEvidence | None:
-    """A program whose name is a service's, with the names that lie beside it. None if it is another program.
+    """Return the evidence for a program with a name of a service, or None if it is another program.
 
-    In a directory of the app's name, or at a path that the catalogue names, libraries beside it are enough.
+    `neighbours` are the names beside it. In a directory with the app's name, or at a path of the catalogue, libraries
+    beside the program are enough.
     """
     directory, _, name = path.rpartition("/")
     read_content = make_file_reader(host, path)
@@ -74,7 +75,7 @@ def identify_program(
     if evidence := identify_marked_tool(host, path, names, service):
         return evidence
     if service not in names.programs.get(name, ()):
-        return None  # a word that many programs have
+        return None  # the name is a word that many programs have
     if binary is None and not is_program_head(host.read_head(path, HEAD_BYTES)):
         return None
     is_own_directory = names.is_own_directory(directory, service)
@@ -111,8 +112,10 @@ def identify_program(
 def identify_electron_app(
     host: Host, path: str, names: AppNames, shared_directories: Collection[str]
 ) -> dict[str, AppEvidence]:
-    """Return the services that the code of an Electron app is of, whatever its program is called: by the names in the
-    package.json of the archive at `path`, or at `path` itself. Nothing moves out of a directory that is `shared_directories`.
+    """Return by service the evidence for the code of an Electron app, for any name of its program.
+
+    The evidence is the names in the package.json: in the archive at `path`, or at `path` itself. Nothing moves out of
+    one of the `shared_directories`.
     """
     directory = path.rpartition("/resources/")[0]
     is_packed = path.endswith(".asar")
@@ -138,7 +141,7 @@ def identify_electron_app(
         own_names = [name for name in neighbours if service in names.programs.get(name, ())]
         if is_packed or not any(
             _has_content(host, f"{directory}/{name}", is_elf) for name in own_names
-        ):  # else it is known by that one
+        ):  # otherwise its own program identifies the app
             reason = f"an Electron app whose package.json calls it {min(service_words)}, beside {frame_signs[0]}"
             evidence_by_service[service] = AppEvidence(
                 reason,
@@ -149,12 +152,12 @@ def identify_electron_app(
 
 
 def _is_particular_name(words: Collection[str]) -> bool:
-    """Whether no other app has such names by chance: two of them, or one of several words."""
+    """Return whether no other app has such names by chance: two names, or a name of several words."""
     return len(words) > 1 or any(not word.isalnum() for word in words)
 
 
 def identify_marked_tool(host: Host, path: str, names: AppNames, service: str) -> AppEvidence | None:
-    """A program that its maker's mark is in, whatever it is called; None if there is none of this service."""
+    """Return the evidence for a program with the mark of its maker, under any name, or None."""
     modules = names.markers.get(service, {}).get("go", ())
     binary = elf.read_elf(make_file_reader(host, path)) if modules else None
     package = elf.read_go_package(make_file_reader(host, path), binary) if binary else ""
@@ -162,8 +165,9 @@ def identify_marked_tool(host: Host, path: str, names: AppNames, service: str) -
 
 
 def list_neighbours(host: Host, directory: str, names: AppNames, name: str) -> set[str]:
-    """The names in a directory that may say what a program of that name in it is. Those that do so by themselves are
-    looked for one by one, so that nobody hides them among many others.
+    """Return the names in a directory that may identify the program `name` in it.
+
+    Names that identify a program by themselves are checked one by one, so that many other names cannot hide them.
     """
     services = {*names.programs.get(name, ()), *names.marked_programs.get(name, ())}
     words = {
@@ -177,7 +181,7 @@ def list_neighbours(host: Host, directory: str, names: AppNames, name: str) -> s
 
 
 def find_frame_sign(host: Host, directory: str) -> str:
-    """A part of an app's frame that lies in a directory; "" for none."""
+    """Return a part of an app's frame that is in a directory, or ""."""
     return next(iter(find_frame_signs(host, directory, FRAME_FILES)), "")
 
 
@@ -190,14 +194,16 @@ def find_frame_signs(host: Host, directory: str, names: Collection[str]) -> list
 
 
 def read_gecko_vendor(host: Host, directory: str) -> str:
-    """The vendor in a Gecko program's application.ini; "" for none."""
+    """Return the vendor in the application.ini of a Gecko program, or ""."""
     match = re.search(rb"(?m)^Vendor=([^\r\n]{1,80})", host.read_head(f"{directory}/application.ini", MAX_INI_BYTES))
     return match[1].decode("utf-8", "replace").strip() if match else ""
 
 
 def identify_named_file(host: Host, path: str, is_own_directory: bool) -> AppEvidence | None:
-    """A file at a path that the catalogue names. Only where nobody but root can have put it is that enough; `is_own_directory` says
-    whether its directory has the app's name.
+    """Return the evidence for a file at a path of the catalogue, or None.
+
+    The path is enough only if nobody but root can have put the file there. `is_own_directory` is true if its directory
+    has the app's name.
     """
     if not _has_content(host, path, is_program_head):
         return None
@@ -205,7 +211,7 @@ def identify_named_file(host: Host, path: str, is_own_directory: bool) -> AppEvi
 
 
 def identify_named_directory(host: Host, path: str) -> AppEvidence | None:
-    """A directory that the catalogue names, with a program in it; without one it is nothing of an app's."""
+    """Return the evidence for a directory of the catalogue with a program in it, or None without a program."""
     names = host.list_directory(path)[:MAX_CHECKED_NAMES]
     if not any(_has_content(host, f"{path}/{name}", is_elf) for name in names):
         return None
@@ -219,7 +225,7 @@ def _identify_by_path(host: Host, path: str, is_own_directory: bool) -> AppEvide
 
 
 def is_root_only(host: Host, path: str) -> bool:
-    """Whether nobody but root can have put something at a path."""
+    """Return whether nobody but root can have put something at a path."""
     while path:
         status = host.find_entry(path)
         if status is None or host.describe_write_access(path, status):
@@ -229,7 +235,10 @@ def is_root_only(host: Host, path: str) -> bool:
 
 
 def identify_unpacked_app(host: Host, directory: str, name: str, neighbours: Collection[str]) -> AppEvidence | None:
-    """A directory of an app's name with its desktop entry: reported if it has a program in it."""
+    """Return the evidence for a directory with an app's name and desktop entry, if a program is in it.
+
+    The directory is reported but not moved.
+    """
     if not is_desktop_entry(host.read_head(f"{directory}/{name}", MAX_INI_BYTES)):
         return None
     if not any(
@@ -240,7 +249,7 @@ def identify_unpacked_app(host: Host, directory: str, name: str, neighbours: Col
 
 
 def identify_windows_program(host: Host, path: str, is_known_path: bool) -> AppEvidence | None:
-    """A Windows program in a Wine prefix."""
+    """Return the evidence for a Windows program in a Wine prefix, or None."""
     if not is_windows_binary(host, path):
         return None
     if not is_known_path:
@@ -258,7 +267,7 @@ def identify_windows_program(host: Host, path: str, is_known_path: bool) -> AppE
 
 
 def is_windows_binary(host: Host, path: str) -> bool:
-    """Whether a file is a program or a library of Windows, by its two headers (PE Format)."""
+    """Return whether a file is a program or a library of Windows, by its two headers (PE Format)."""
     status = host.find_entry(path)
     if status is None or not stat.S_ISREG(status.st_mode):
         return False
@@ -270,7 +279,7 @@ def is_windows_binary(host: Host, path: str) -> bool:
 
 
 def list_unpacked_files(host: Host, directory: str) -> dict[str, int]:
-    """The files beside an Electron app's archive that it names, by path, with the size of each."""
+    """Return the unpacked files beside an Electron app's archive, by path, with their sizes."""
     asar_package = asar.read_asar(make_file_reader(host, f"{directory}/resources/app.asar"))
     unpacked_sizes = asar_package.unpacked_sizes if asar_package else {}
     return {f"{directory}/resources/app.asar.unpacked/{path}": size for path, size in unpacked_sizes.items()}
@@ -279,7 +288,10 @@ def list_unpacked_files(host: Host, directory: str) -> dict[str, int]:
 def make_own_files(
     names: AppNames, service: str, uid: int, file_sizes: Mapping[str, int], has_pictures: bool = False
 ) -> OwnFiles:
-    """What recognises an app's own files, for a program of that owner; with `has_pictures` a browser's of a web app."""
+    """Make the recogniser of an app's own files, with `uid` as their owner.
+
+    With `has_pictures` it recognises the files of a browser's web app.
+    """
     if has_pictures:
         return OwnFiles((), (), uid, has_pictures=True)
     return OwnFiles(names.list_programs(service), names.list_desktop_entries(service), uid, file_sizes)
@@ -288,8 +300,9 @@ def make_own_files(
 def choose_moved_parts(
     host: Host, directory: str, program: str, names: AppNames, service: str, uid: int
 ) -> tuple[list[str], str, str]:
-    """What of an app's directory moves, the program first (nothing if all of it does); what stays, in words; and why
-    nothing moves at all.
+    """Return the parts of an app's directory that move, a description of the rest, and the reason if nothing moves.
+
+    The program is the first part. No parts means that the whole directory moves.
     """
     is_whole, parts, leftovers, refusal = _split_directory(
         host, directory, make_own_files(names, service, uid, list_unpacked_files(host, directory))
@@ -302,13 +315,13 @@ def choose_moved_parts(
 
 
 def choose_moved_web_app(host: Host, directory: str, uid: int) -> tuple[list[str], str, str]:
-    """The same of a browser's folder of a web app, which has its pictures."""
+    """Return the same as `choose_moved_parts` for a browser's folder of a web app, which has its pictures."""
     is_whole, parts, leftovers, refusal = _split_directory(host, directory, OwnFiles((), (), uid, has_pictures=True))
     return [] if is_whole else parts, leftovers, refusal
 
 
 def _split_directory(host: Host, directory: str, own_files: OwnFiles) -> tuple[bool, list[str], str, str]:
-    """Whether all of a directory is a program's own; what is; what stays, in words; and why nothing is."""
+    """Return whether a whole directory is a program's own, its own parts, the rest in words, and the refusal."""
     try:
         layout = own_files.make_layout(host, directory)
     except DirectoryTooLarge as error:
@@ -331,8 +344,9 @@ def _split_directory(host: Host, directory: str, own_files: OwnFiles) -> tuple[b
 def explain_moved_difference(
     host: Host, path: str, original: str, kind: str, names: AppNames, service: str, own_files: OwnFiles
 ) -> str:
-    """Why what was moved from its original path is not what was seen there; "" if it is. Asked where only root reaches
-    it, so that nobody changes it any more by its name.
+    """Explain why a moved file or directory is not the observed app, or return "".
+
+    The check runs after the move, where only root reaches the content: nobody can change it by its name any more.
     """
     status = host.find_entry(path)
     if status is None:

@@ -1,5 +1,7 @@
-"""What starts a restricted app, or opens a restricted service as if it were one: desktop entries with a web address,
-web apps that a browser installed, entries that start with the session, users' own services.
+"""Launchers of restricted apps and services.
+
+These are desktop entries with a web address and web apps that a browser installed. Entries that start with the session
+and users' own services count too.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ UNIT_DIRECTORIES = ("/.config/systemd/user", "/.local/share/systemd/user")
 SYSTEM_MENU_DIRECTORIES = ("/usr/share/applications", "/usr/local/share/applications")
 SYSTEM_AUTOSTART_DIRECTORY = "/etc/xdg/autostart"
 SYSTEM_UNIT_DIRECTORY = "/etc/systemd/user"
-MAX_ENTRY_BYTES = 1024 * 1024  # bytes of an entry
-PROGRAM_DIRECTORY = "/.local/bin"  # below a home: where `distrobox-export --bin` puts its scripts
+MAX_ENTRY_BYTES = 1024 * 1024
+PROGRAM_DIRECTORY = "/.local/bin"  # below a home: `distrobox-export --bin` puts its scripts there
 CONTAINER_RUNNERS = (
     "waydroid",
     "distrobox",
@@ -34,8 +36,8 @@ CONTAINER_RUNNERS = (
     "docker",
     "lxc",
     "incus",
-)  # of what is in a container
-MAX_SHOWN_CHARACTERS = 200  # characters of what an entry says
+)  # commands that start a program in a container
+MAX_SHOWN_CHARACTERS = 200  # characters of an address or a command in a finding
 
 
 def find_launchers(
@@ -47,10 +49,11 @@ def find_launchers(
     desktops: Mapping[str, str] = {},
     installed: Collection[str] = (),
 ) -> tuple[list[PortableApp], list[str]]:
-    """The launchers of some users, and those of the system; and what could not be checked.
+    """Return the launchers of users and of the system, and the reasons why some could not be checked.
 
-    `find_services` says whose a program is, by path and by flatpak id. `desktops` are users' desktops by home, where
-    these are called otherwise. For the services of `find_installed_web_apps` a package of the host stands already.
+    The launchers of the system are included if `has_system`. `find_services` returns the services of a program, by path
+    and flatpak id. `desktops` has the desktops of users by home if they have another name. `installed` are the services
+    that a package of the host provides: for them, titles of the system's entries do not count.
     """
     search = _LauncherSearch(host, services, find_services, installed)
     if not (search.web_hosts.paths_by_host or search.can_start or search.services_by_title):
@@ -76,7 +79,7 @@ def find_launchers(
 def find_installed_web_apps(
     host: Host, services: Mapping[str, PlanEntry], paths: Iterable[str], find_owner: Callable[[str], User | None]
 ) -> list[PortableApp]:
-    """The web apps of services that browsers installed into some folders, which the file scan found."""
+    """Return the web apps of services in the folders that the file scan found."""
     search = None
     for path in paths:
         search = search or _LauncherSearch(host, services, lambda program, flatpak_id: [])
@@ -86,11 +89,11 @@ def find_installed_web_apps(
 
 
 def _add_moved_parts(host: Host, app: PortableApp) -> PortableApp:
-    """A browser's folder of a web app, with what of it is the browser's."""
+    """Add to a browser's web app the parts of its folder that are the browser's."""
     status = host.find_entry(app.path)
     if status is None or app.doubt:
         return app
-    from . import evidence  # only a host that has such a thing pays for it
+    from . import evidence  # loaded on demand: few hosts need it
 
     parts, leftovers, doubt = evidence.choose_moved_web_app(host, app.path, status.st_uid)
     return app._replace(uid=status.st_uid, parts=parts, leftovers=leftovers, doubt=doubt)
@@ -99,7 +102,7 @@ def _add_moved_parts(host: Host, app: PortableApp) -> PortableApp:
 def _index_names(
     services: Mapping[str, PlanEntry],
 ) -> tuple[dict[str, list[str]], dict[str, list[str]], set[str], bool]:
-    """Desktop entries, their titles and programs by their names, and whether a launcher could start anything."""
+    """Return desktop entries, titles and programs by name, and whether a launcher could start anything."""
     titles: dict[str, list[str]] = {}
     for service, entry in services.items():
         for title in entry.get("names", ()):
@@ -143,14 +146,14 @@ class _LauncherSearch:
                 content = self.host.read_file(f"{directory}/{name}", MAX_ENTRY_BYTES)
             except ObservationError as error:
                 self.unseen.append(str(error))
-            except ControlError:  # a link, a pipe, something huge: no launcher that could be read
+            except ControlError:  # a link, a pipe or a huge file is no launcher
                 pass
             else:
                 if content:
                     self.check_entry(f"{directory}/{name}", content.decode("utf-8", "replace"), owner, kind)
 
     def check_entry(self, path: str, text: str, owner: User | None, kind: str) -> None:
-        """One desktop entry or unit."""
+        """Check a desktop entry or a unit."""
         if path.endswith(".service"):
             launcher = desktop_entries.parse_launcher(text, ("ExecStart", "ExecStartPre", "ExecStartPost"), "Service")
         else:
@@ -187,7 +190,7 @@ class _LauncherSearch:
                 if owner or service not in self.installed_services
             ]
             if title_services:
-                from . import evidence  # only a host that has such a thing pays for it
+                from . import evidence  # loaded on demand: few hosts need it
 
                 kind = "launcher" if kind == "web_app" else kind
                 self.add_launcher(
@@ -196,19 +199,19 @@ class _LauncherSearch:
 
     def load_container_apps(self) -> container_launchers.ContainerApps:
         if self.container_apps is None:
-            from . import container_launchers  # only a host with a launcher of what runs in one pays for it
+            from . import container_launchers  # loaded on demand: only hosts with such a launcher need it
 
             self.container_apps = container_launchers.ContainerApps(self.services)
         return self.container_apps
 
     def check_exported_scripts(self, user: User) -> None:
-        """Scripts of distrobox in a home, which have the name of the program that they start."""
+        """Check the scripts of distrobox in a home, which have the names of the programs that they start."""
         try:
             names = [
                 name for name in self.host.list_directory(user.home + PROGRAM_DIRECTORY) if name in self.program_names
             ]
         except (ObservationError, ControlError):
-            return  # the file scan says so too
+            return  # the file scan reports the same problem
         for path, services, reason, doubt in (
             self.load_container_apps().find_exported_scripts(self.host, user, names) if names else ()
         ):

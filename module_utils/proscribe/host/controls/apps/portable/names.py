@@ -1,4 +1,4 @@
-"""The names by which the file scan finds portable apps."""
+"""Names of portable apps for the file scan."""
 
 from __future__ import annotations
 
@@ -11,40 +11,38 @@ from . import appimage
 if TYPE_CHECKING:
     from .....model.types.plan import ControlIdentifiers
 
-# Where users put single programs: there an AppImage is recognised without its suffix.
+# Folders of users' single programs: an AppImage is recognised there without its suffix.
 PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
 SYSTEM_PROGRAM_FOLDERS = ("/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm")
-MIN_NAME_LETTERS = (
-    5  # letters that a name has at least which is compared without more; `box` and `line` are also other things
-)
-WEB_APPS_FOLDER = "Web Applications"  # a browser's folder of installed web apps
+MIN_NAME_LETTERS = 5  # a shorter package name or id alone does not count; `box` and `line` are also other things
+WEB_APPS_FOLDER = "Web Applications"  # folder of a browser's installed web apps
 WEB_APP_PREFIX = "_crx_"
-# Where the code of an Electron app is, below the directory of its program, and the file that says what it is called.
+# The place of an Electron app's code below the directory of its program, and the file with its name.
 ELECTRON_FILES = {"/resources": "app.asar", "/resources/app": "package.json"}
-# Directories of many programs: that a catalogue's path has one says nothing of an app's own directory.
+# Directories of many programs: in a path of the catalogue, such a name does not identify an app's own directory.
 SHARED_FOLDERS = frozenset(
     ("bin", "sbin", "lib", "lib64", "libexec", "share", "opt", "local", "dist", "files", "runtime", "apps")
 )
 
 
 class AppNames:
-    """The names to scan for, each with its services."""
+    """Names to scan for, each with its services."""
 
     def __init__(self, services: Mapping[str, ControlIdentifiers], homes: Iterable[str] = ()) -> None:
-        # Directories of many things: an AppImage there may have lost its suffix, and none of them is an app's own.
+        # Folders with many programs. An AppImage there may lack its suffix, and no folder belongs to an app alone.
         self.program_folders = {
             *SYSTEM_PROGRAM_FOLDERS,
             *(home + folder for home in homes for folder in PROGRAM_FOLDERS),
         }
         self.programs: dict[str, list[str]]
-        self.portable_apps: dict[str, list[str]]  # programs that only count with the rest of an app around them
-        self.windows_paths: dict[str, dict[str, list[str]]]  # then by service: how a path has to end
+        self.portable_apps: dict[str, list[str]]  # programs that count only with the rest of an app around them
+        self.windows_paths: dict[str, dict[str, list[str]]]  # then by service: endings of the path
         self.desktop_files: dict[str, list[str]]
         self.services_by_stem: dict[str, list[str]]
-        self.own_folders: dict[str, set[str]]  # by service: the names of directories that are an app's own
-        self.marked_programs: dict[str, list[str]]  # programs that only count with a marker in them
-        self.names_by_service: dict[str, frozenset[str]]  # by service: all that its app calls itself, in small letters
-        self.services_by_title: dict[str, list[str]]  # its names in its own script, folded: never certain
+        self.own_folders: dict[str, set[str]]  # by service: the names of the app's own directories
+        self.marked_programs: dict[str, list[str]]  # programs that count only with a marker in them
+        self.names_by_service: dict[str, frozenset[str]]  # by service: all names of its app, in lower case
+        self.services_by_title: dict[str, list[str]]  # names in the app's own script, folded: never certain
         (
             self.programs,
             self.portable_apps,
@@ -57,8 +55,8 @@ class AppNames:
             self.services_by_title,
         ) = compute_once(services, "apps/copies", lambda: _index_names_by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
-        # Whether there is anything to scan for at all. What the others do not name lies at a path or is a web app.
-        # Every program is among the stems, or has portable apps.
+        # True if there is anything to scan for. Everything without such a name has a path or is a web app. Every
+        # program is in `services_by_stem` or belongs to a service in `portable_apps`.
         self.has_names = any(
             [self.portable_apps, self.windows_paths, self.desktop_files, self.services_by_stem, self.services_by_title]
             + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
@@ -68,10 +66,10 @@ class AppNames:
         )
 
     def choose_names(self, directory: str, names: Sequence[str]) -> Collection[str]:
-        """Of the names in a directory, those that must be checked; quick, since a host has a million of them."""
+        """Return the names of a directory that must be checked. It is fast, because a host has a million names."""
         chosen = frozenset() if self.all_names.isdisjoint(names) else self.all_names.intersection(names)
         joined_names = "\0".join(names)
-        if ".AppImage" in joined_names or ".appimage" in joined_names:  # as people write it
+        if ".AppImage" in joined_names or ".appimage" in joined_names:  # the usual spellings
             images = (name for name in names if name.lower().endswith(appimage.IMAGE_SUFFIX))
             chosen |= {name for name in images if self.find_image_services(name)}
         if directory.endswith("/" + WEB_APPS_FOLDER):
@@ -83,7 +81,7 @@ class AppNames:
         return chosen
 
     def add_program_folders(self, folders: Collection[str]) -> AppNames:
-        """The same names, with more directories of many things."""
+        """Return the same names with more program folders."""
         if not folders:
             return self
         names = AppNames.__new__(AppNames)
@@ -92,12 +90,12 @@ class AppNames:
         return names
 
     def find_image_services(self, name: str) -> list[str]:
-        """Whose AppImage a file may be, by its name."""
+        """Return the services whose AppImage a file may be, by its name."""
         stem = appimage.make_name_stem(name)
         return self.services_by_stem.get(stem) or self.services_by_title.get(stem, [])
 
     def list_programs(self, service: str) -> list[str]:
-        """The names of an app's programs."""
+        """Return the names of an app's programs."""
         return [
             name
             for names in (self.programs, self.marked_programs)
@@ -106,11 +104,11 @@ class AppNames:
         ]
 
     def list_desktop_entries(self, service: str) -> list[str]:
-        """The names of an app's desktop entries."""
+        """Return the names of an app's desktop entries."""
         return [name for name, services in self.desktop_files.items() if service in services]
 
     def is_own_directory(self, directory: str, service: str) -> bool:
-        """Whether a directory's name says that all in it belongs to a service's app."""
+        """Return whether the name of a directory shows that all of it belongs to the app of a service."""
         name = directory.rpartition("/")[2]
         return name in self.own_folders[service] or service in self.services_by_stem.get(
             appimage.make_name_stem(name), ()

@@ -1,8 +1,8 @@
-"""Which files of a directory are a program's own, by what is in them: of these and nothing else the quarantine takes.
+"""Identification of a program's own files in a directory, by their content: the quarantine takes only these files.
 
-A file counts if its name says what an app's file of that name has to hold, and it holds that: libraries and programs
-are ELF files, Chromium's and Electron's resources have their headers, Gecko's are archives. Whatever is none of these
-stays: documents, chats, profiles, sources, files of another owner, and what nobody has thought of.
+A file counts if its name implies a type of content, and the file has that content. Libraries and programs are ELF
+files; Chromium's and Electron's resources have their headers; Gecko's are archives. Everything else stays: documents,
+chats, profiles, sources, files of another owner, and unforeseen files.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .....base.tuples import NamedTuple
 from ....system import Host
 from . import asar
 
-HEAD_BYTES = 512  # bytes of a file that are checked
-MAX_FILES = 5_000  # files of a directory, with all below it
+HEAD_BYTES = 512
+MAX_FILES = 5_000  # files of a directory and everything below it
 MAX_DEPTH = 40
-MAX_TEXT_BYTES = 32 * 1024 * 1024  # bytes; Chromium's licences take fifteen million
-# Directories of a user's own in the middle of an app: profiles, chats, downloads, sources.
+MAX_TEXT_BYTES = 32 * 1024 * 1024  # the licences of Chromium have fifteen million bytes
+# Directories of the user within an app: profiles, chats, downloads, sources.
 PERSONAL_DIRECTORIES = frozenset(
     ("data", "downloads", "profiles", "tdata", "user data", "userdata", ".git", ".hg", ".svn")
 )
@@ -33,22 +33,25 @@ def is_program_head(head: bytes) -> bool:
 
 
 def is_chromium_pak(head: bytes) -> bool:
-    """Chromium's resources: a version and how texts are written (ui/base/resource/data_pack.cc)."""
+    """Return whether a file has resources of Chromium: a version and an encoding.
+
+    Source: ui/base/resource/data_pack.cc.
+    """
     return len(head) >= 9 and struct.unpack_from("<I", head)[0] in (4, 5) and head[4] in (0, 1, 2)
 
 
 def is_icu_data(head: bytes) -> bool:
-    """ICU's data (common/ucmndata.h): two magic bytes, and the format CmnD."""
+    """Return whether a file has data of ICU (common/ucmndata.h): two magic bytes, and the format CmnD."""
     return head[2:4] == b"\xda\x27" and head[12:16] == b"CmnD"
 
 
 def is_zip_archive(head: bytes) -> bool:
-    """A zip archive, or one of Gecko's, which begins with its table."""
+    """Return whether a file is a zip archive, or an archive of Gecko, which begins with its table."""
     return head.startswith(b"PK\x03\x04") or head[4:8] == b"PK\x01\x02"
 
 
 def is_v8_snapshot(head: bytes) -> bool:
-    """V8's snapshot: its version stands near the beginning (src/snapshot/snapshot.cc)."""
+    """Return whether a file is a snapshot of V8, with its version near the beginning (src/snapshot/snapshot.cc)."""
     return re.search(rb"\d+\.\d+\.\d+[.\d]*\0", head[:160]) is not None
 
 
@@ -67,8 +70,8 @@ def _split_words(text: str) -> FrozenSet[str]:
 
 ContentTest = Callable[[bytes], bool]
 
-# What lies beside the program of an app, and of nothing else: parts of Electron, CEF and Gecko, an unpacked AppImage's
-# starter, Telegram's updater.
+# Files that only the program of an app has beside it: parts of Electron, CEF and Gecko, the starter of an unpacked
+# AppImage, Telegram's updater.
 FRAME_FILES: Mapping[str, ContentTest] = {
     "AppRun": is_program_head,
     "Updater": elf.is_elf,
@@ -85,7 +88,7 @@ FRAME_FILES: Mapping[str, ContentTest] = {
 }
 _is_licence = _make_text_test(rb"(?i)licen[cs]e|copyright")
 _is_ini = _make_text_test(rb"^(?:[;#][^\n]*\n|\s)*\[")
-# What else such apps have beside them, whatever their name.
+# Other files beside such apps, for any name of the app.
 KNOWN_FILES: Mapping[str, ContentTest] = {
     **FRAME_FILES,
     "LICENSE": _is_licence,
@@ -119,25 +122,27 @@ TESTS_BY_SUFFIX: Mapping[str, ContentTest] = {
     ".asar": asar.is_asar_archive,
     ".ja": is_zip_archive,
     ".pak": is_chromium_pak,
-    ".qm": lambda head: head.startswith(b"\x3c\xb8\x64\x18\xca\xef\x9c\x95"),  # Qt's translations
+    ".qm": lambda head: head.startswith(b"\x3c\xb8\x64\x18\xca\xef\x9c\x95"),  # translations of Qt
 }
 is_desktop_entry = _make_text_test(rb"(?m)^\[Desktop Entry\]")
 
 
 class DirectoryLayout(NamedTuple):
-    """What of a directory moves."""
+    """Division of a directory into the parts that move and the rest."""
 
     is_whole: bool
-    parts: list[str]  # paths; each with all below it
-    leftovers: list[str]  # what does not, below the directory
+    parts: list[str]  # paths, each with everything below it
+    leftovers: list[str]  # paths that stay, relative to the directory
 
 
 class DirectoryTooLarge(Exception):
-    """A directory with more in it than is searched."""
+    """Directory with more content than is searched."""
 
 
 class OwnFiles:
-    """What is a program's own: by the app's names, its owner, and what its manifest lists with its size, by path."""
+    """Recogniser of a program's own files: by the app's names, the owner, and the sizes that the app's archive lists by
+    path.
+    """
 
     def __init__(
         self,
@@ -152,14 +157,17 @@ class OwnFiles:
         self.file_count = 0
 
     def make_layout(self, host: Host, directory: str) -> DirectoryLayout:
-        """What moves of a directory. Raises DirectoryTooLarge, and as the host's door does."""
+        """Return the parts of a directory that move, and the rest.
+
+        Raises DirectoryTooLarge and the errors of the host.
+        """
         parts: list[str] = []
         leftovers: list[str] = []
         is_whole = self._is_inside_own(host, directory, directory, parts, leftovers, 0)
         return DirectoryLayout(is_whole, parts, [path[len(directory) + 1 :] for path in leftovers])
 
     def find_foreign_content(self, host: Host, path: str, original: str) -> str:
-        """Why what stands at a path, and was at another one, is not the program's own; "" if all of it is."""
+        """Explain why the content at a path is not the program's own, or return "". `original` is its earlier path."""
         try:
             self.file_count = 0
             leftovers: list[str] = []
@@ -172,7 +180,10 @@ class OwnFiles:
     def _is_all_own(
         self, host: Host, path: str, original: str, parts: list[str], leftovers: list[str], depth: int
     ) -> bool:
-        """Whether all that stands at a path is the program's. What is goes to `parts`, what is not to `leftovers`."""
+        """Return whether everything at a path is the program's own.
+
+        Own paths are added to `parts`, others to `leftovers`.
+        """
         self.file_count += 1
         if self.file_count > MAX_FILES or depth > MAX_DEPTH:
             raise DirectoryTooLarge(
@@ -225,7 +236,7 @@ class OwnFiles:
         return test is not None and status.st_size <= _choose_max_bytes(test) and test(host.read_head(path, HEAD_BYTES))
 
     def _choose_test(self, name: str) -> ContentTest | None:
-        """What a file of that name has to be, to be an app's."""
+        """Return the test of the content that an app's file of that name passes, or None."""
         if self.has_pictures:
             return is_picture_file if name.endswith((".png", ".ico", ".icns")) else None
         if name in KNOWN_FILES:
@@ -242,7 +253,7 @@ class OwnFiles:
 
 
 def _choose_max_bytes(test: ContentTest) -> int:
-    """How large a file may be that is known by a test: programs, libraries and archives as large as they are."""
+    """Return the maximal size of a file for a test: programs, libraries and archives have no limit."""
     return 1 << 62 if test in _UNLIMITED_TESTS else MAX_TEXT_BYTES
 
 

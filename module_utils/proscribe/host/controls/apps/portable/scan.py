@@ -1,9 +1,8 @@
-"""Portable apps: restricted apps that no package system knows: AppImages, unpacked archives, vendors' own trees,
-programs in a Wine prefix. Found by one file scan below the places where software and users' files are.
+"""Portable apps, which no package system knows: AppImages, unpacked archives, vendors' own directories, Wine programs.
 
-What such a file is called is its user's word. So what is known by its name or its path alone is reported, and left in
-place. What is in it and around it shows for certain whether it is the app (evidence.py). Of that, only what is the
-app's own moves (program_parts.py).
+A single file scan lists them, below the places of software and of users' files. The user chooses the name of such a
+file. So an app that is known by its name or its path alone is reported and left in place. Its content and its
+neighbours show for certain that it is the app (evidence.py). Only the app's own files move (program_parts.py).
 """
 
 from __future__ import annotations
@@ -25,26 +24,26 @@ if TYPE_CHECKING:
     from ....system.file_scan import RememberedDirectory
     from . import evidence
 
-# What is root's alone in the latter ones is the host's; what others put there is scanned on their behalf.
+# In the later places, entries of root alone belong to the host; entries of others are scanned on their behalf.
 SCANNED_PLACES = ("/opt", "/usr/local", "/srv", "/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
 SYSTEM_HOMES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
-WINE_DRIVE = "drive_c"  # of a Wine prefix
+WINE_DRIVE = "drive_c"  # in a Wine prefix
 
 
 class PortableApp(NamedTuple):
-    """Something of a restricted app that no package system installed."""
+    """Part of a restricted app that no package system installed."""
 
     services: list[str]
     kind: str  # appimage, program, tree, wine, web_app, autostart, launcher
-    path: str  # of all that belongs to it, as the file system has it: undecodable bytes are surrogates
-    name: str  # of the program
-    owner: User | None  # whose home it is in; None for the system's places
-    reason: str  # how it is known
-    doubt: str = ""  # why it stays where it is; "" if it is certain
-    version: str = ""  # as its name says, which is its user's word
-    uid: int = -1  # whose the program is; -1 where that does not matter
-    parts: Sequence[str] = ()  # what of a tree moves, by path; empty if all of it does
-    leftovers: str = ""  # what of it does not, in words
+    path: str  # path of the whole app, with surrogates for undecodable bytes
+    name: str  # name of the program
+    owner: User | None  # user of the home around it; None for the system's places
+    reason: str  # the evidence
+    doubt: str = ""  # why the app stays in place; "" if it is certain
+    version: str = ""  # from the name, which the user chose
+    uid: int = -1  # owner of the program; -1 if it does not matter
+    parts: Sequence[str] = ()  # paths of a directory that move; empty if the whole directory moves
+    leftovers: str = ""  # description of the files that stay
 
     def make_finding(self) -> Finding:
         kind = self.kind if self.kind in ("web_app", "autostart", "launcher") else "file"
@@ -56,32 +55,32 @@ class PortableApp(NamedTuple):
         )
 
     def is_moved_with(self, path: str) -> bool:
-        """Whether what stands at a path below this one moves with it."""
+        """Return whether an entry below the app's path moves together with the app."""
         return not self.doubt and (
             self.kind == "tree" and (not self.parts or any(f"{path}/".startswith(f"{part}/") for part in self.parts))
         )
 
 
 class PortableAppScan(NamedTuple):
-    """What was found, and what was not scanned."""
+    """Result of a scan, with the places that were not scanned."""
 
     portable_apps: list[PortableApp]
     unseen: list[str]
-    web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
-    remembered: Mapping[str, RememberedDirectory]  # what the next scan need not read again, by directory
+    web_apps: list[str]  # folders of web apps that a browser installed, of any service
+    remembered: Mapping[str, RememberedDirectory]  # by directory: data that the next scan need not read again
     foreign_entries: Mapping[
         int, list[tuple[str, Sequence[str]]]
-    ]  # what is to be scanned on somebody's behalf: system/file_scan.py
+    ]  # by uid: entries to scan on behalf of a user (system/file_scan.py)
 
 
 class ScanRegion(NamedTuple):
-    """What one scan covers: the host's own places, or all that belongs to one user."""
+    """Region of a scan: the host's own places, or everything of one user."""
 
-    homes: Mapping[str, User]  # in which `~/` is searched
-    roots: Sequence[str]  # directories with all that is in them
+    homes: Mapping[str, User]  # homes in which `~/` is searched
+    roots: Sequence[str]  # directories that are scanned completely
     files: Sequence[tuple[str, Sequence[str]]] = ()  # a shared directory, and the names of single files in it
-    user: User | None = None  # whose all of it is; None for the host's
-    owned_directories: Sequence[str] = ()  # directories of package systems, out of which nothing is moved
+    user: User | None = None  # owner of everything in the region; None for the host
+    owned_directories: Sequence[str] = ()  # directories of package systems; nothing in them is moved
 
 
 def scan_portable_apps(
@@ -92,13 +91,15 @@ def scan_portable_apps(
     packages: Sequence[tuple[list[str], Package]],
     remembered: Mapping[str, RememberedDirectory],
 ) -> PortableAppScan:
-    """The portable apps in a region. Those in the system's own places are not reported for a service that a package of
-    `packages` already stands for. `remembered` is what earlier scans remembered.
+    """Return the portable apps in a region.
+
+    Apps in the system's own places are left out for a service that a package in `packages` belongs to. `remembered`
+    comes from earlier scans.
     """
     if not names.has_names:
         return PortableAppScan([], [], [], {}, {})
     installed = {service for names_listed, package in packages if package.owner is None for service in names_listed}
-    flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # its own module scans there
+    flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # flatpak.py checks these
     scan_result = host.scan_directories(
         region.roots, names.choose_names, remembered, flatpaks, separates_owned=region.user is None
     )
@@ -119,7 +120,7 @@ def scan_portable_apps(
             search.check_directory(directory, names_listed)
     for directory, names_listed in region.files:
         with search.note_unseen():
-            search.check_directory(directory, names_listed, set(names_listed))  # what lies beside them may be anybody's
+            search.check_directory(directory, names_listed, set(names_listed))  # the names beside them may be anybody's
     web_apps = [
         f"{directory}/{name}"
         for directory, names_listed in scan_result.hits
@@ -143,8 +144,10 @@ def check_portable_app(
     packages: Sequence[tuple[list[str], Package]],
     path: str,
 ) -> list[PortableApp]:
-    """The portable apps that one file is, as a file scan finds them: by what is in it and around it, but not what else
-    would be moved with it. It costs the same however much lies around it. Raises Unseen and ControlError.
+    """Return the portable apps that a file is, by its content and its neighbours, as a file scan would.
+
+    Other files that would move with it are not determined. The cost does not depend on the number of files around it.
+    Raises ObservationError and ControlError.
     """
     installed = {
         service for listed_services, package in packages if package.owner is None for service in listed_services
@@ -161,18 +164,18 @@ def check_portable_app(
 
 
 def is_personal_home(user: User) -> bool:
-    """Whether somebody's home is a person's and not a part of the system (bin's is /bin)."""
+    """Return whether the home of an account is a person's. The home of bin is /bin, a part of the system."""
     is_person = user.uid == 0 or user.uid >= 1000 or user.home.startswith("/home/")
     return is_person and not is_system_home(user.home)
 
 
 def is_system_home(home: str) -> bool:
-    """Whether a home lies where only root puts anything."""
+    """Return whether a home is below a directory in which only root creates files."""
     return any(f"{home}/".startswith(f"{place}/") for place in SYSTEM_HOMES)
 
 
 class _PortableAppSearch:
-    """The check of what the file scan found."""
+    """Check of the names that the file scan returned."""
 
     def __init__(
         self,
@@ -189,21 +192,22 @@ class _PortableAppSearch:
         self.homes = region.homes
         self.installed_services = installed
         self.paths = paths
-        self.includes_parts = includes_parts  # whether it is asked what moves
+        self.includes_parts = includes_parts  # False: the files that move are not determined
         self.portable_apps: list[PortableApp] = []
         self.unseen: list[str] = []
 
     @contextlib.contextmanager
     def note_unseen(self) -> Iterator[None]:
-        """What cannot be checked in one place is noted, and hides nothing of the others."""
+        """Record the error of a check, so that it hides nothing of other places."""
         try:
             yield
         except (ObservationError, ControlError) as error:
             self.unseen.append(str(error))
 
     def check_named_path(self, service: str, path: str, foreign_directories: Sequence[str]) -> None:
-        """What the catalogue names by its path, absolute or below each home. What is in /usr belongs to packages. What
-        is below a directory of `foreign_directories` is scanned on behalf of others.
+        """Check a path of the catalogue, absolute or below each home.
+
+        Paths in /usr belong to packages. Paths below the `foreign_directories` are scanned on behalf of other users.
         """
         if path.startswith("~/"):
             places = [home + path[1:] for home in self.homes]
@@ -217,7 +221,7 @@ class _PortableAppSearch:
             with self.note_unseen():
                 status = self.host.find_entry(place)
                 if status and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-                    from . import evidence  # only a host that has something to check pays for it
+                    from . import evidence  # loaded on demand: few hosts need it
 
                     if stat.S_ISDIR(status.st_mode):
                         self._add_portable_app(
@@ -232,12 +236,12 @@ class _PortableAppSearch:
     def check_directory(
         self, directory: str, chosen_names: Collection[str], neighbours: set[str] | None = None
     ) -> None:
-        """The names in a directory that matter; `neighbours` is what counts as lying there, by default all that does."""
+        """Check the chosen names in a directory. `neighbours` are the names beside them, by default all names there."""
         present_names = set(self.host.list_directory(directory)) if neighbours is None else neighbours
         for name in sorted(present_names.intersection(chosen_names)):
             path = f"{directory}/{name}"
             if name.startswith(WEB_APP_PREFIX):
-                continue  # launchers.py knows whose it is
+                continue  # launchers.py checks these
             status = self.host.find_entry(path)
             if status is None or not stat.S_ISREG(status.st_mode):
                 continue
@@ -276,7 +280,7 @@ class _PortableAppSearch:
                 self._add_portable_app(service, "program", path, app_evidence)
 
     def _is_at_known_path(self, path: str, service: str) -> bool:
-        """Whether a path lies below one that the catalogue names."""
+        """Return whether a path is below a path of the catalogue."""
         path_forms = [path, *("~" + path[len(home) :] for home in self.homes if path.startswith(home + "/"))]
         return any(
             form.startswith(f"{known_path}/") for form in path_forms for known_path in self.paths.get(service, ())
@@ -298,14 +302,14 @@ class _PortableAppSearch:
         elif services and not is_image:
             from . import evidence
 
-            for service in services:  # a tool as its maker publishes it: cloudflared-linux-amd64
+            for service in services:  # a tool under the name of its release: cloudflared-linux-amd64
                 if "go" in self.names.markers.get(service, ()):
                     self._add_portable_app(
                         service, "program", path, evidence.identify_marked_tool(self.host, path, self.names, service)
                     )
 
     def _check_portable_browser(self, path: str, name: str) -> None:
-        """An unpacked browser counts in a home, and with the rest of a browser around it."""
+        """Check an unpacked browser. It counts only in a home, and with the rest of a browser around it."""
         if self._find_home_user(path) and self.host.read_head(path, 4) == appimage.ELF_MAGIC:
             from . import evidence
 
@@ -336,7 +340,7 @@ class _PortableAppSearch:
             )
 
     def _check_unpacked_app(self, directory: str, name: str, neighbours: set[str]) -> None:
-        """A desktop entry of the app's own in a directory of the app's name: an archive that somebody unpacked."""
+        """Check a directory with the app's name and desktop entry: an archive that somebody unpacked."""
         for service in self.names.desktop_files[name]:
             if self.names.is_own_directory(directory, service):
                 from . import evidence
@@ -402,7 +406,7 @@ class _PortableAppSearch:
 
 
 def _merge_portable_apps(portable_apps: Sequence[PortableApp]) -> list[PortableApp]:
-    """Each portable app once, without those inside a certain one, with the services of those that are the same."""
+    """Return each portable app once, with all its services, and without the apps inside a certain app."""
     merged: dict[str, PortableApp] = {}
     for app in sorted(portable_apps, key=lambda app: (app.path, bool(app.doubt), app.services)):
         outer_app = next((merged[parent] for parent in _iterate_upwards(app.path) if parent in merged), None)

@@ -1,12 +1,11 @@
-"""What an observation of apps remembers for the next one. Observing writes nothing: an enforcing run saves
-it, an audit uses it.
+"""Memory of an observation of apps for the next observation. An enforcing run saves it, and an audit uses it.
 
-A directory that has not changed is not read again (system/file_scan.py), nor is a package system whose database has not
-changed queried again. That rests on the kernel's times alone, so now and then a scan forgets all of it and reads
-everything: in every so many enforcing runs (proscribe_full_scan_every).
+A directory that has not changed is not read again (system/file_scan.py). A package system whose database has not
+changed is not queried again. Both rely on the kernel's times alone. So a scan reads everything after a number of
+enforcing runs (proscribe_full_scan_every).
 
-What is remembered of a user's directories is a file of its own, which no other user's observation reads, and which
-is bounded: whoever fills his home slows his own observation only.
+The memory of a user's directories is a file of its own with a size limit. No other user's observation reads it. A user
+who fills the home slows down only the observation of that home.
 """
 
 from __future__ import annotations
@@ -30,40 +29,40 @@ from ..memory_files import (
 if TYPE_CHECKING:
     from ....system.file_scan import RememberedDirectory
 
-MEMORY_PATH = MEMORY_DIRECTORY + "/walk"  # of the host's own places
-USER_MEMORY_NAME = "walk-{}"  # beside it, by the number of the user
-MEMORY_VERSION = 7  # of what is remembered, and of how names are chosen
-DROPPED_TEXT = ""  # in place of what is too much to be remembered
+MEMORY_PATH = MEMORY_DIRECTORY + "/walk"  # memory of the host's own places
+USER_MEMORY_NAME = "walk-{}"  # memory of a user, by uid, in the same directory
+MEMORY_VERSION = 7  # version of the format and of the choice of names
+DROPPED_TEXT = ""  # text of a memory that is too large or deleted
 
 
 class ScanMemory(NamedTuple):
-    """What is remembered of earlier scans."""
+    """Memory of earlier scans."""
 
-    remembered: Mapping[str, RememberedDirectory]  # directories of the host; empty for a scan that reads everything
-    names_stamp: str  # which names were scanned for
-    full_scan_at: str  # when everything was read: UTC, 2026-11-25T08:00:00Z
-    run_count: int  # how many runs have begun with it or since
-    # By package system: its database as it then was, and the packages that were found, in the order of their fields.
+    remembered: Mapping[str, RememberedDirectory]  # directories of the host; empty for a full scan
+    names_stamp: str  # digest of the names that the scan searched
+    full_scan_at: str  # time of the last full scan: UTC, 2026-11-25T08:00:00Z
+    run_count: int  # number of runs since the full scan, including its own
+    # By package system: the state of its database, and its packages as tuples of their fields.
     query_results: Mapping[str, tuple[Any, Any]] = {}
-    # By the number of a user, the text of his file: None for one that stays as it is, "" for none.
+    # By uid: the text of a user's file. None: the file stays as it is. "": there is no file.
     texts_by_uid: Mapping[str, str | None] = {}
-    is_fresh: bool = False  # whether everything is read
+    is_fresh: bool = False  # True for a full scan
 
 
 def read_scan_memory(host: Host, names_digest: str, max_runs: int) -> ScanMemory:
-    """What earlier scans remembered, if they had the same names and no full scan is due."""
+    """Return the memory of earlier scans, or an empty one if their names differ or a full scan is due."""
     names_stamp = f"{MEMORY_VERSION} {names_digest}"
     try:
         stored = read_memory(host, MEMORY_PATH)
         if isinstance(stored, dict) and stored.get("stamp") == names_stamp and stored["runs"] < max_runs:
             return ScanMemory(stored["directories"], names_stamp, stored["full_at"], stored["runs"], stored["packages"])
     except UNREADABLE_ERRORS:
-        pass  # an ordinary user may not read it; without it all is read anew
+        pass  # an ordinary user cannot read the memory, and runs a full scan
     return ScanMemory({}, names_stamp, format_timestamp(time.time()), 0, is_fresh=True)
 
 
 def read_remembered_directories(host: Host, memory: ScanMemory, uid: int) -> Mapping[str, RememberedDirectory]:
-    """The directories that are remembered of a user, since the last full scan."""
+    """Return the remembered directories of a user since the last full scan."""
     if memory.is_fresh:
         return {}
     try:
@@ -79,7 +78,7 @@ def read_remembered_directories(host: Host, memory: ScanMemory, uid: int) -> Map
 
 
 def has_user_memory(host: Host, uid: int) -> bool:
-    """Whether there is a file of a user."""
+    """Return whether a user has a memory file."""
     return host.find_entry(f"{MEMORY_DIRECTORY}/{USER_MEMORY_NAME.format(uid)}") is not None
 
 
@@ -88,7 +87,7 @@ def format_user_memory(
     earlier_directories: Mapping[str, RememberedDirectory],
     current_directories: Mapping[str, RememberedDirectory],
 ) -> str | None:
-    """What to remember of a user, in the place of what was remembered before; None if that stays as it is."""
+    """Return the text of a user's new memory, or None if the earlier one stays."""
     if earlier_directories == current_directories and not memory.is_fresh:
         return None
     text = format_memory(
@@ -98,14 +97,15 @@ def format_user_memory(
 
 
 def extend_names_stamp(names: str, folders: Iterable[str]) -> str:
-    """A stamp for scans in which these user directories count too: other names matter in them."""
+    """Extend a stamp of names by the user directories of a scan: with them, other names must be checked."""
     folder_bytes = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
     return f"{names} {sha256(folder_bytes).hexdigest()}" if folder_bytes else names
 
 
 def save_scan_memory(host: Host, memory: ScanMemory | None, is_first: bool = False) -> None:
-    """Save an observation, for root alone: the names in it are users' own. `is_first`: it was the first of a run, which
-    then counts. Raises ControlError.
+    """Save the memory of an observation, for root alone, because it has names of users' files. Raises ControlError.
+
+    `is_first` is true for the first observation of a run, which then counts as a run.
     """
     if memory is None:
         return
@@ -127,7 +127,7 @@ def save_scan_memory(host: Host, memory: ScanMemory | None, is_first: bool = Fal
 
 
 def list_memory_files(host: Host) -> list[str]:
-    """The files of a memory on a host."""
-    prefix = MEMORY_PATH.rpartition("/")[2]  # those of earlier releases end in .json
+    """Return the memory files on a host."""
+    prefix = MEMORY_PATH.rpartition("/")[2]  # the files of earlier releases end in .json
     files = [f"{MEMORY_DIRECTORY}/{name}" for name in host.list_directory(MEMORY_DIRECTORY) if name.startswith(prefix)]
     return [*files, *([MEMORY_PATH] if MEMORY_PATH not in files and host.has_traces(MEMORY_PATH) else [])]

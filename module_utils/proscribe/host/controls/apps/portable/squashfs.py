@@ -1,7 +1,7 @@
-"""A reader for the archive in an AppImage: the names in a directory, and the beginning of a file.
+"""Reader of the archive in an AppImage: the names in a directory, and the beginning of a file.
 
-The format is squashfs 4.0 (Documentation/filesystems/squashfs.rst of Linux). Whoever made it may be hostile: everything
-has a bound, and what does not fit raises Unreadable.
+The format is squashfs 4.0 (Documentation/filesystems/squashfs.rst of Linux). The author of an archive may be hostile:
+everything has a limit, and an archive beyond it raises UnreadableArchive.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from .....base.elf import ReadContent
 from .....base.tuples import NamedTuple
 
 SQUASHFS_MAGIC = b"hsqs"
-METADATA_BLOCK_BYTES = 8192  # bytes of inodes and names in one piece
-MAX_BLOCK_BYTES = 1024 * 1024  # of files
-MAX_BLOCKS = 200  # that one observation unpacks
-MAX_NAMES = 4_000  # in a directory
-MAX_LINKS, MAX_STEPS = 8, 32  # on the way to a file
-MAX_MEMORY_BYTES = 64 * 1024 * 1024  # bytes that unpacking may take
+METADATA_BLOCK_BYTES = 8192  # size of a block of inodes or names
+MAX_BLOCK_BYTES = 1024 * 1024  # limit for blocks of files
+MAX_BLOCKS = 200  # blocks that are decompressed for an archive
+MAX_NAMES = 4_000  # names in a directory
+MAX_LINKS, MAX_STEPS = 8, 32  # in the path to a file
+MAX_MEMORY_BYTES = 64 * 1024 * 1024  # memory that decompression may use
 _NO_FRAGMENT = 0xFFFFFFFF
 _DIRECTORY_KINDS, _FILE_KINDS, _LINK_KINDS = (1, 8), (2, 9), (3, 10)
 
 
 class UnreadableArchive(Exception):
-    """An archive that cannot be read, and why."""
+    """Archive that cannot be read, with the reason."""
 
 
 class ArchiveNode(NamedTuple):
-    """A directory, a file or a link of an archive."""
+    """Directory, file or link of an archive."""
 
     kind: int
-    start: int  # of its names, or of its blocks
+    start: int  # start of the names or of the blocks
     offset: int
     size: int
     fragment: int = _NO_FRAGMENT
-    block_sizes: tuple[int, ...] = ()  # sizes of those of a file
+    block_sizes: tuple[int, ...] = ()  # for a file: the sizes of its blocks
     target: str = ""
 
 
 class SquashfsArchive:
-    """An archive that begins at `start` of a file. Raises Unreadable."""
+    """Archive that begins at the offset `start` of a file. Raises UnreadableArchive."""
 
     def __init__(self, content: ReadContent, start: int) -> None:
         self.read_content, self.start = content, start
@@ -69,7 +69,7 @@ class SquashfsArchive:
             raise UnreadableArchive("its archive has too much in it to search")
 
     def _read_metadata_block(self, position: int) -> tuple[bytes, int]:
-        """The piece of inodes or names at a place of the archive, and where the next one begins."""
+        """Return a block of inodes or names, and the position of the next block."""
         if position not in self._metadata_blocks:
             self._count_block()
             head = self.read_content(self.start + position, 2)
@@ -84,7 +84,7 @@ class SquashfsArchive:
         return self._metadata_blocks[position]
 
     def _read_metadata(self, position: int, offset: int, size: int) -> bytes:
-        """So many bytes of inodes or names from a place on, over as many pieces as that takes."""
+        """Return `size` bytes of inodes or names from a position on, across blocks."""
         content = b""
         while len(content) < offset + size:
             piece, following = self._read_metadata_block(position)
@@ -110,7 +110,7 @@ class SquashfsArchive:
             fields = struct.unpack(layout, self._read_metadata(position, offset + 16, length - 16))
             start, fragment, inner_offset, size = fields if kind == 2 else (fields[0], fields[4], fields[5], fields[1])
             block_count = size // self.block_size if fragment != _NO_FRAGMENT else -(-size // self.block_size)
-            count = min(block_count, MAX_BLOCKS)  # more are never unpacked
+            count = min(block_count, MAX_BLOCKS)  # more blocks are never decompressed
             blocks = struct.unpack(f"<{count}I", self._read_metadata(position, offset + length, 4 * count))
             return ArchiveNode(kind, start, inner_offset, size, fragment, blocks)
         if kind in _LINK_KINDS:
@@ -120,10 +120,11 @@ class SquashfsArchive:
         return ArchiveNode(kind, 0, 0, 0)
 
     def list_directory(self, directory: ArchiveNode) -> Iterator[tuple[str, int]]:
-        """The names in a directory, each with what leads to its node (squashfs.rst, 3.4)."""
+        """Yield the names in a directory, each with the reference of its node (squashfs.rst, 3.4)."""
         if directory.kind not in _DIRECTORY_KINDS or directory.size <= 3:
             return
-        size, position, count = directory.size - 3, 0, 0  # for `.` and `..`, which are not there
+        # the size counts 3 bytes for `.` and `..`, which are not stored
+        size, position, count = directory.size - 3, 0, 0
         if size > 64 * MAX_NAMES:
             raise UnreadableArchive("a directory of its archive is too large")
         data = self._read_metadata(self.names_offset + directory.start, directory.offset, size)
@@ -131,7 +132,7 @@ class SquashfsArchive:
             entry_count, start, _ = struct.unpack_from("<III", data, position)
             position += 12
             for _ in range(min(entry_count + 1, 256)):
-                if position + 9 > len(data):  # a name has one byte at least
+                if position + 9 > len(data):  # a name has at least one byte
                     return
                 offset, _, _, name_length = struct.unpack_from("<HhHH", data, position)
                 name = data[position + 8 : position + 9 + name_length]
@@ -142,7 +143,7 @@ class SquashfsArchive:
                 yield name.decode("utf-8", "surrogateescape"), start << 16 | offset
 
     def find_node(self, path: str) -> ArchiveNode | None:
-        """The entry at a path below the root, links in the archive followed; None if there is none."""
+        """Return the entry at a path below the root, or None. Links within the archive are followed."""
         steps = [step for step in path.split("/") if step]
         parents = [self.read_node(self.root_reference)]
         links = 0
@@ -168,7 +169,7 @@ class SquashfsArchive:
         return parents[-1]
 
     def read_head(self, node: ArchiveNode, size: int) -> bytes:
-        """The first bytes of a file; b"" for what is none."""
+        """Return the first bytes of a file, or b"" for another entry."""
         content = b""
         position = self.start + node.start
         if node.kind not in _FILE_KINDS:
@@ -192,7 +193,7 @@ class SquashfsArchive:
         return data
 
     def _read_block(self, at: int, block: int) -> bytes:
-        """A block of a file: by its size, whose bit 24 says that it is not packed; 0 is a hole."""
+        """Return a block of a file. `block` has the size; bit 24 means uncompressed data, and size 0 a hole."""
         self._count_block()
         size = block & 0xFFFFFF
         if size > self.block_size:
@@ -204,7 +205,7 @@ class SquashfsArchive:
 
 
 def _choose_unpacker(method: int) -> Callable[[bytes, int], bytes]:
-    """What unpacks one block, and no more than a block's bytes of it."""
+    """Return the function that decompresses a block, to at most a number of bytes."""
     if method == 1:
         return _limit_unpacking(lambda data, max_bytes: zlib.decompressobj().decompress(data, max_bytes))
     if method == 2:
@@ -230,7 +231,7 @@ def _limit_unpacking(unpack: Callable[[bytes, int], bytes]) -> Callable[[bytes, 
     def unpack_bounded(data: bytes, max_bytes: int) -> bytes:
         try:
             return unpack(data, max_bytes)
-        except Exception as error:  # each of them has errors of its own
+        except Exception as error:  # each decompressor has errors of its own
             raise UnreadableArchive(f"its archive cannot be unpacked: {error}") from None
 
     return unpack_bounded

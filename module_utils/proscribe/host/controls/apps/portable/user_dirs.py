@@ -1,8 +1,8 @@
-"""Where a user's desktop, downloads and the like are: they have names in the user's language (`~/桌面`, `~/下載`).
+"""User directories such as desktop and downloads, which have names in the user's language (`~/桌面`, `~/下載`).
 
-`~/.config/user-dirs.dirs` says it in lines such as `XDG_DESKTOP_DIR="$HOME/桌面"` (user-dirs.dirs(5)). It is its user's
-word, so it only names more places below that user's own home: they are scanned as any other place,
-and nothing that it names is spared, followed or moved for it.
+`~/.config/user-dirs.dirs` has them in lines such as `XDG_DESKTOP_DIR="$HOME/桌面"` (user-dirs.dirs(5)). The user controls
+this file. So it only adds places below that user's own home. They are scanned as any other place, and nothing is
+spared, followed or moved because of them.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from typing import Mapping
 from ....system import ControlError, Host, ObservationError, User
 
 USER_DIRS_FILE = "/.config/user-dirs.dirs"  # below a home
-MAX_FILE_BYTES = 64 * 1024  # bytes; xdg-user-dirs writes one
-MAX_PATH_CHARACTERS = 1024  # characters of a path
+MAX_FILE_BYTES = 64 * 1024  # xdg-user-dirs writes about 1 KiB
+MAX_PATH_CHARACTERS = 1024
 DESKTOP_KEY = "DESKTOP"
 DIRECTORY_KEYS = (DESKTOP_KEY, "DOWNLOAD", "DOCUMENTS", "MUSIC", "PICTURES", "PUBLICSHARE", "TEMPLATES", "VIDEOS")
 _LINE_START = 'XDG_{}_DIR="'
 
 
 def read_user_directories(host: Host, user: User) -> Mapping[str, str]:
-    """The directories by what they are for, as absolute paths below the home; none where the file cannot be read."""
+    """Return the user directories by key, as absolute paths below the home: none if the file cannot be read."""
     try:
         content = host.read_file(user.home + USER_DIRS_FILE, MAX_FILE_BYTES)
     except (
         ObservationError,
         ControlError,
-    ):  # a link, something huge, a budget that is spent: the usual names still count
+    ):  # a link, a huge file or a spent budget: the usual names still count
         return {}
     return parse_user_directories((content or b"").decode("utf-8", "surrogateescape"), user.home)
 
 
 def parse_user_directories(text: str, home: str) -> dict[str, str]:
-    """What the file says; of a key that occurs twice, the last line counts, as for a shell."""
+    """Return the directories in the text of the file. If a key occurs twice, the last line counts, as in a shell."""
     directories: dict[str, str] = {}
     for line in text.split("\n"):
         line = line.strip()
@@ -46,7 +46,10 @@ def parse_user_directories(text: str, home: str) -> dict[str, str]:
 
 
 def _resolve_below_home(quoted_path: str, home: str) -> str:
-    """A value as a path below the home; "" for the home itself, which switches the key off, and for all else."""
+    """Return a value as a path below the home, or "" for another path.
+
+    The home itself also gives "": it disables the key.
+    """
     quoted_path = _unescape_path(quoted_path)
     if quoted_path.startswith("$HOME/"):
         quoted_path = home + quoted_path[len("$HOME") :]
@@ -58,7 +61,7 @@ def _resolve_below_home(quoted_path: str, home: str) -> str:
 
 
 def _unescape_path(quoted_path: str) -> str:
-    """Without the backslashes that keep a character its meaning in a shell (xdg-user-dir-lookup.c)."""
+    """Return a path without the backslashes that escape characters for a shell (xdg-user-dir-lookup.c)."""
     if "\\" not in quoted_path:
         return quoted_path
     pieces = quoted_path.split("\\\\")

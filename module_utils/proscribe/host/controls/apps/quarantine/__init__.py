@@ -1,10 +1,10 @@
-"""The quarantine: what is moved out of everybody's reach, and comes back whole.
+"""Quarantine: apps are moved out of every user's reach, and can be restored complete.
 
-moving.py       into it
-restoring.py    out of it
-completing.py   what an interrupted move comes to
-privileges.py   which program has its privileges back
-manifest.py     what it knows of each thing in it
-capacity.py     how much it may hold, and for how long
-operator.py     what operators do with it: list, restore, prune
+moving.py       moves into the quarantine
+restoring.py    moves out of the quarantine
+completing.py   completion of interrupted moves
+privileges.py   privileges of restored programs
+manifest.py     the manifest of each item
+capacity.py     limits of size and time
+operator.py     operations of operators: list, restore, prune
 """

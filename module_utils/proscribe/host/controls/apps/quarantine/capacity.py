@@ -1,4 +1,4 @@
-"""How much the quarantine may hold, and for how long: nobody fills a disk with it, nor escapes his quota for good."""
+"""Limits of the quarantine in size and time: nobody can fill a disk with it, or escape a quota permanently."""
 
 from __future__ import annotations
 
@@ -29,18 +29,17 @@ from .unfinished import QUARANTINE_DIRECTORY, QUARANTINE_RULE
 
 MIN_RESERVE_BYTES = (
     1024**3
-)  # bytes that stay free on the file system of the quarantine, or a twentieth of it if that is more
-USER_SHARE_DIVISOR = 4  # of one user there is at most a quarter of that file system
-MAX_USER_ENTRIES = 2_000  # and so many things
-MAX_FILES = 100_000  # in one thing: it is read a few times while no other run can change the host
-MAX_KEEP_SECONDS = (
-    40 * 366 * 86400
-)  # seconds that anything is kept by a date; a date that is further off is a broken clock's
+)  # this much stays free on the file system of the quarantine, or a twentieth of it if that is more
+USER_SHARE_DIVISOR = 4  # a user may fill at most a quarter of that file system
+MAX_USER_ENTRIES = 2_000  # a user may have at most this many items in the quarantine
+MAX_FILES = 100_000  # in an item: its files are read a few times while no other run can change the host
+MAX_KEEP_SECONDS = 40 * 366 * 86400  # limit of the retention; a later date comes from a broken clock
 
 
 def explain_lacking_room(host: Host, paths: Sequence[str]) -> str:
-    """Why there is no room in the quarantine for what stands at some paths of one owner; "" if there is, or if nothing
-    stands there. Within one file system a thing only changes its name, so there only its owner's share counts.
+    """Explain why the quarantine has no room for the entries at some paths of one owner, or return "".
+
+    Missing entries need no room. Within a file system, a move only renames, so only the owner's share counts there.
     """
     bytes_needed = entries_needed = 0
     moved_status: os.stat_result | None = None
@@ -73,7 +72,7 @@ def explain_lacking_room(host: Host, paths: Sequence[str]) -> str:
 def _explain_user_share(
     host: Host, uid: int, bytes_needed: int, thing_count: int, file_system: os.statvfs_result
 ) -> str:
-    """Why a user has too much in the quarantine for this to be added."""
+    """Explain why a user has too much in the quarantine to add more, or return ""."""
     owner_entries = [entry for entry in list_entries(host) if entry.attributes.uid == uid]
     user_share = file_system.f_blocks * file_system.f_frsize // USER_SHARE_DIVISOR
     bytes_held = sum(entry.disk or entry.size for entry in owner_entries)
@@ -85,7 +84,7 @@ def _explain_user_share(
 
 
 def explain_too_large(usage: DiskUsage, file_system: os.statvfs_result) -> str:
-    """Why so much cannot be copied to a file system with this room; "" if it can."""
+    """Explain why an amount of data cannot be copied to a file system, or return ""."""
     if usage.size > MAX_DATA_BYTES:
         return f"it has more than {MAX_DATA_BYTES // 1024**3} GiB of data, too much to be copied to another file system"
     if usage.size > count_free_bytes(file_system):
@@ -96,7 +95,7 @@ def explain_too_large(usage: DiskUsage, file_system: os.statvfs_result) -> str:
 
 
 def count_free_bytes(file_system: os.statvfs_result) -> int:
-    """How many bytes may still be copied to a file system with this room."""
+    """Return the number of bytes that may still be copied to a file system."""
     return max(0, file_system.f_bavail * file_system.f_frsize - _count_reserve_bytes(file_system))
 
 
@@ -105,7 +104,7 @@ def _count_reserve_bytes(file_system: os.statvfs_result) -> int:
 
 
 def _find_existing_directory(host: Host) -> str:
-    """The directory of the quarantine, or the one above it that is there."""
+    """Return the directory of the quarantine, or the nearest existing directory above it."""
     for place in (QUARANTINE_DIRECTORY, STATE_DIRECTORY, STATE_DIRECTORY.rpartition("/")[0]):
         status = host.find_entry(place)
         if status and stat.S_ISDIR(status.st_mode):
@@ -114,13 +113,14 @@ def _find_existing_directory(host: Host) -> str:
 
 
 def format_kept_until(keep_seconds: int) -> str:
-    """When something that is taken now has been kept for so many seconds; "" for ever (0)."""
+    """Return the end of the retention of an item that is taken now, or "" for no end (0)."""
     return moments.format_timestamp(time.time() + keep_seconds) if keep_seconds else ""
 
 
 def format_keep_end(taken_at: str, kept_until: str, keep_seconds: int) -> str:
-    """When something has been kept long enough: what its manifest says, or else `keep_seconds` seconds after it was taken; ""
-    for ever, and where that cannot be said.
+    """Return the end of the retention of an item, or "" if it has none or it is unknown.
+
+    It is the time in the manifest, or else `keep_seconds` after the item was taken.
     """
     taken_seconds = parse_seconds(taken_at)
     return kept_until or (
@@ -129,7 +129,10 @@ def format_keep_end(taken_at: str, kept_until: str, keep_seconds: int) -> str:
 
 
 def make_prune_actions(host: Host, keep_seconds: int) -> list[ControlAction]:
-    """The actions that prune what was stored long enough. Without a date it is `keep_seconds` seconds; 0 is for ever."""
+    """Return the actions that prune the expired items.
+
+    For an item without a date, the retention is `keep_seconds`; 0 means no end.
+    """
     return [
         ControlAction(
             "prune",
@@ -145,8 +148,10 @@ def make_prune_actions(host: Host, keep_seconds: int) -> list[ControlAction]:
 
 
 def is_expired(entry: QuarantineEntry, keep_seconds: int, now: float) -> bool:
-    """Whether an item was kept long enough. What is not finished never was, nor what has dates that cannot be: a host
-    whose clock is wrong loses nothing for good.
+    """Return whether the retention of an item is over.
+
+    An unfinished item never expires, nor does an item with impossible dates. So a host with a wrong clock loses nothing
+    permanently.
     """
     taken_seconds = parse_seconds(entry.taken_at)
     end_seconds = parse_seconds(format_keep_end(entry.taken_at, entry.kept_until, keep_seconds))
@@ -159,12 +164,12 @@ def is_expired(entry: QuarantineEntry, keep_seconds: int, now: float) -> bool:
 
 
 def parse_seconds(timestamp: str) -> int:
-    """A manifest's time as seconds since 1970; 0 for one that is none."""
+    """Return the time of a manifest as seconds since 1970, or 0 for an invalid time."""
     return moments.parse_timestamp(timestamp) if moments.is_timestamp(timestamp) else 0
 
 
 def prune_entry(host: Host, entry: QuarantineEntry) -> None:
-    """Take an item away for good. Raises ControlError; a run that is killed leaves what the next one completes."""
+    """Delete an item permanently. Raises ControlError. The next run completes the work of a killed run."""
     with explain_errors(f"cannot take {entry.id} out of the quarantine"):
         manifest.mark_entry_unfinished(host, entry)
         with open_entry_directory(host, entry) as entry_directory:
@@ -174,6 +179,6 @@ def prune_entry(host: Host, entry: QuarantineEntry) -> None:
 
 
 def remove_content(entry_directory: int) -> None:
-    """Take the content out of an item's folder for good."""
+    """Delete the content in the folder of an item permanently."""
     remove_entry(entry_directory, CONTENT_NAME)
     manifest.mark_step("content gone")

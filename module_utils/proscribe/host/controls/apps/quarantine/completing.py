@@ -1,4 +1,4 @@
-"""What a move into the quarantine, or out of it, comes to whatever happened on the way: every run completes it."""
+"""Completion of moves into and out of the quarantine: every run completes the moves that were interrupted."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ from .unfinished import QUARANTINE_DIRECTORY, QUARANTINE_RULE, UNFINISHED_SUFFIX
 
 
 def make_complete_actions(host: Host) -> list[ControlAction]:
-    """What completes the moves that an earlier run could not, or did not live to, complete. Each is its owner's, who
-    may keep the file held or the place hanging.
+    """Return the actions that complete the interrupted moves of earlier runs.
+
+    Each action belongs to the owner of the item, who may hold the file open or make the place hang.
     """
     return [
         ControlAction(
@@ -61,7 +62,7 @@ def make_complete_actions(host: Host) -> list[ControlAction]:
 
 
 def make_broken_refusals(host: Host) -> list[ChangeRefusal]:
-    """What nobody can complete, prune or restore, since its manifest cannot be read."""
+    """Return refusals for the items with an unreadable manifest: nobody can complete, prune or restore them."""
     return [
         ChangeRefusal(QUARANTINE_RULE, escape_text(name), escape_text(reason))
         for name, reason in list_broken_entries(host)
@@ -69,9 +70,9 @@ def make_broken_refusals(host: Host) -> list[ChangeRefusal]:
 
 
 def finish_move(host: Host, entry: QuarantineEntry) -> None:
-    """Bring a begun move to its end. One out of the quarantine that did not come to that is taken back into it.
+    """Complete an interrupted move. An incomplete restore is reverted, so that the item stays in the quarantine.
 
-    Raises ControlError; whatever happens, the content stays in one place at least.
+    Raises ControlError. At any time, the content exists in at least one place.
     """
     with explain_errors(f"cannot keep {escape_text(entry.path)} in the quarantine"):
         outside_path = entry.hold or (entry.path if entry.doing == RESTORE else "")
@@ -92,19 +93,22 @@ def finish_move(host: Host, entry: QuarantineEntry) -> None:
 
 
 def _gather_content(host: Host, entry: QuarantineEntry, entry_directory: int) -> bool:
-    """Bring the content into the item's folder, with all that is known of it; False if nothing was ever moved."""
+    """Bring the content into the folder of the item, and complete its manifest.
+
+    Return False if nothing was ever moved.
+    """
     remove_entry(entry_directory, COPY_NAME)
     content_sum: ContentSum | None = None
     with open_existing_hold(host, entry) as hold:
         for directory in (entry_directory, hold):
-            # A link or a pipe, which holds nothing: its user has swapped it in, and put something else at its name.
+            # A link or a pipe has no content. A user has exchanged the content for it.
             if entry.doing == TAKE and directory is not None and _is_special_content(directory):
                 remove_entry(directory, CONTENT_NAME)
         has_content = is_present(entry_directory, CONTENT_NAME)
         is_copied = has_content and bool(entry.hold)
         if not has_content and hold is not None and is_present(hold, CONTENT_NAME):
             entry = _revoke_content_access(hold, entry, is_original=True)
-            # It may have grown since it was measured: whoever had it open had it until now.
+            # It may have grown since it was measured: until now, other processes could have it open.
             content_sum = copy_content(
                 hold,
                 entry_directory,
@@ -121,7 +125,7 @@ def _gather_content(host: Host, entry: QuarantineEntry, entry_directory: int) ->
         entry = _revoke_content_access(entry_directory, entry, is_original=not is_copied)
         status = os.stat(CONTENT_NAME, dir_fd=entry_directory, follow_symlinks=False)
         entry = entry._replace(shared=int(_has_other_names(status)))
-        # Too deep or too large to be read, or held by a lease: it is kept all the same.
+        # The content may be too deep or too large to read, or under a lease. It is kept all the same.
         with contextlib.suppress(ControlError, BlockingIOError):
             entry = entry._replace(disk=measure_disk_usage(entry_directory, CONTENT_NAME).size)
             entry = entry._replace(**(content_sum or sum_content(entry_directory, CONTENT_NAME))._asdict())
@@ -130,7 +134,7 @@ def _gather_content(host: Host, entry: QuarantineEntry, entry_directory: int) ->
 
 
 def _is_special_content(directory: int) -> bool:
-    """Whether the content of a folder is neither a file nor a directory."""
+    """Return whether the content of a folder is neither a file nor a directory."""
     try:
         mode = os.stat(CONTENT_NAME, dir_fd=directory, follow_symlinks=False).st_mode
     except FileNotFoundError:
@@ -139,18 +143,19 @@ def _is_special_content(directory: int) -> bool:
 
 
 def _cancel_restore(host: Host, entry: QuarantineEntry, entry_directory: int) -> None:
-    """A restoring that was cut short: what is at its place already goes from the quarantine, all else stays in it."""
+    """Cancel an interrupted restore: content that is at its path already leaves the quarantine, other content stays."""
     if not is_restored(host, entry):
-        return  # `_gather_content` takes away what was copied for it
+        return  # `_gather_content` deletes the copy for the restore
     with open_existing_hold(host, entry) as hold:
         if hold is not None:
-            remove_entry(hold, CONTENT_NAME)  # a second name of what is at its place
+            remove_entry(hold, CONTENT_NAME)  # another name of the file at the path
     remove_entry(entry_directory, CONTENT_NAME)
 
 
 def is_restored(host: Host, entry: QuarantineEntry) -> bool:
-    """Whether the path has what a restore was about to put there. Where a user has put a link in between, it
-    does not: then the quarantine keeps it.
+    """Return whether the path has the content that a restore was about to put there.
+
+    If a user has put a link into the path, the answer is False, and the quarantine keeps the content.
     """
     try:
         status = host.find_entry(entry.path)
@@ -160,8 +165,9 @@ def is_restored(host: Host, entry: QuarantineEntry) -> bool:
 
 
 def copy_content(source: int, target: int, allowance: ReadAllowance | None = None) -> ContentSum:
-    """Copy the content of one folder to another one, and compare: what both are. Raises OSError, and ControlError if
-    they differ.
+    """Copy the content of a folder to another folder, compare both and return their sum.
+
+    Raises OSError, and ControlError if they differ.
     """
     remove_entry(target, COPY_NAME)
     try:
@@ -170,7 +176,7 @@ def copy_content(source: int, target: int, allowance: ReadAllowance | None = Non
         source_sum, target_sum = sum_content(source, CONTENT_NAME), sum_content(target, COPY_NAME)
     except (OSError, ControlError):
         with contextlib.suppress(OSError, ControlError):
-            remove_entry(target, COPY_NAME)  # the disk may be full
+            remove_entry(target, COPY_NAME)  # deleted because the disk may be full
         raise
     if source_sum.sha256 != target_sum.sha256:
         raise ControlError("its copy is not the same; both are left where they are")
@@ -180,10 +186,11 @@ def copy_content(source: int, target: int, allowance: ReadAllowance | None = Non
 
 
 def _revoke_content_access(entry_directory: int, entry: QuarantineEntry, is_original: bool) -> QuarantineEntry:
-    """Shut out whoever still has the directory or the file open. The manifest knows what it was before.
+    """Revoke the access of processes that still have the content open. The manifest has its earlier attributes.
 
-    A file with more names is left as it is: those names are not ours to change. The file is not opened for reading:
-    with a lease (fcntl(2)), its owner could refuse that again and again. Root's file has no lease of anybody else's.
+    A file with several names is left unchanged: the other names are not ours to change. The file is not opened for
+    reading: its owner could refuse that again and again with a lease (fcntl(2)). A file of root has no lease of another
+    user.
     """
     descriptor = os.open(CONTENT_NAME, PATH_FLAG | os.O_NOFOLLOW, dir_fd=entry_directory)
     try:
@@ -191,7 +198,7 @@ def _revoke_content_access(entry_directory: int, entry: QuarantineEntry, is_orig
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise ControlError("its content is neither a file nor a directory")
         if is_original and not entry.at_rest and [status.st_dev, status.st_ino] != entry.identity:
-            # Killed between the move and the second check: it is kept as it is.
+            # A run was killed between the move and the second check: the content is kept as it is.
             entry = entry._replace(
                 identity=[status.st_dev, status.st_ino], attributes=read_attributes(descriptor), privileged=""
             )
@@ -199,7 +206,7 @@ def _revoke_content_access(entry_directory: int, entry: QuarantineEntry, is_orig
         if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
             open_path = f"/proc/self/fd/{descriptor}"
             _take_over_file(open_path, status.st_mode)
-            if _has_other_names(os.fstat(descriptor)):  # whoever had it open gave it one meanwhile
+            if _has_other_names(os.fstat(descriptor)):  # a process that had it open has given it another name meanwhile
                 os.chown(open_path, status.st_uid, status.st_gid)
                 os.chmod(open_path, stat.S_IMODE(status.st_mode) & 0o777)
             manifest.mark_step("sealed")
@@ -218,9 +225,10 @@ def _has_other_names(status: os.stat_result) -> bool:
 
 
 def restore_content_access(entry_directory: int, source: int, entry: QuarantineEntry) -> None:
-    """Give the content of a folder, `source`, everything back that it had when it was taken into the folder `entry_directory`.
+    """Give the content in the folder `source` back the attributes that it had when it was taken.
 
-    A file with more names was never sealed. What its owner has made of it since is as he wants it.
+    `entry_directory` is the folder of the item in the quarantine. A file with several names was never sealed, so
+    changes of its owner since then remain.
     """
     content = os.stat(CONTENT_NAME, dir_fd=entry_directory, follow_symlinks=False)
     is_sealed = not entry.shared and (content.st_uid, stat.S_IMODE(content.st_mode)) == (os.geteuid(), 0o600)
@@ -228,7 +236,8 @@ def restore_content_access(entry_directory: int, source: int, entry: QuarantineE
     try:
         if is_sealed or not _has_other_names(content):
             with ignore_unsupported():
-                _take_over_file(descriptor, content.st_mode)  # it may have had more names, and be its user's still
+                # the file may have had several names, and still belong to its user
+                _take_over_file(descriptor, content.st_mode)
             set_attributes(descriptor, privileges.make_returned_attributes(descriptor, entry))
         os.fsync(descriptor)
     finally:
@@ -236,11 +245,12 @@ def restore_content_access(entry_directory: int, source: int, entry: QuarantineE
 
 
 def rename_without_replacing(source: int, name: str, target: int, new: str) -> None:
-    """Rename something without ever replacing a file. Raises OSError (FileExistsError)."""
+    """Rename an entry without ever replacing a file. Raises OSError (FileExistsError)."""
     if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
         if is_present(target, new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
-        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)  # refuses a file, and a directory with content
+        # it refuses an existing file, and a directory with content
+        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
         return
     try:
         os.link(name, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
@@ -255,7 +265,7 @@ def rename_without_replacing(source: int, name: str, target: int, new: str) -> N
 
 
 def is_present(directory: int, name: str) -> bool:
-    """Whether there is anything of that name in a directory."""
+    """Return whether a directory has an entry of that name."""
     try:
         os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:

@@ -1,13 +1,15 @@
-"""The quarantine: portable apps are moved out of everybody's reach, and nothing of them is lost.
+"""Moves into the quarantine: portable apps are moved out of every user's reach, and nothing of them is lost.
 
-An item is a folder `<id>` of the quarantine, with `manifest.json` and the file or tree itself, `content`. Until all is
-done the folder is called `<id>.unfinished`, and the manifest, written before anything moves, says what was begun: a run
-that is killed at any point leaves what the next one completes.
+An item is a folder `<id>` of the quarantine, with `manifest.json` and the file or directory itself, `content`. Until
+everything is done, the folder is called `<id>.unfinished`. The manifest is written before the move, and names the
+operation in progress. So the next run can complete the work of a run that is killed at any point.
 
-What moves is taken in one rename, by its name in a directory that is held by a descriptor. It is checked again where
-only root can reach it. Users may swap links and directories under our feet. Then something of theirs has moved that
-they could have moved themselves, and it is moved back. Where the quarantine is on another file system, the thing is
-first moved into a root-only folder on its own one (`hold`). So it is copied, compared and removed undisturbed.
+The content is moved in one rename, by its name in a directory that is held by a descriptor. It is checked again where
+only root can reach it. Users may exchange links and directories meanwhile. Then a file of theirs has moved that they
+could have moved themselves, and it is moved back.
+
+The quarantine may be on another file system. Then the content first moves into a root-only folder on its own file
+system (`hold`). So it can be copied, compared and removed undisturbed.
 """
 
 from __future__ import annotations
@@ -59,22 +61,22 @@ Each is kept until the time in its manifest (kept_until); the first enforcing ru
 
 
 class MoveRequest(NamedTuple):
-    """What is to be taken, and what has to be so that it may."""
+    """Request to move an app, with the conditions of the move."""
 
     path: str
     services: list[str]
     kind: str
-    # What of it goes, by path, the program first; nothing else of it moves. Empty: the whole.
+    # Paths of the parts that move, the program first. Empty: the whole app moves.
     part_paths: Sequence[str] = ()
-    # Asked again of what was moved, where only root reaches it: the door to there and the path of the thing behind it,
-    # and the path that it had. Why it is not what was seen; "" if it is.
+    # Check of the moved content, where only root can reach it. Arguments: a Host for that place, the path there, the
+    # original path. It explains why the content is not the observed app, or returns "".
     check_moved: Callable[[Host, str, str], str] | None = None
-    keep_seconds: int = 0  # seconds; 0 for ever
-    identity: tuple[int, int] | None = None  # device and inode; anything else that is there by then is left alone
+    keep_seconds: int = 0  # 0 for no end
+    identity: tuple[int, int] | None = None  # device and inode; another entry at the path is left alone
 
 
 def make_move_action(host: Host, request: MoveRequest) -> ControlAction:
-    """What moves a file or a tree, or some parts of it, into the quarantine."""
+    """Return the action that moves a file or a directory, or parts of it, into the quarantine."""
     paths = request.part_paths or [request.path]
     return ControlAction(
         QUARANTINE_VERB,
@@ -85,7 +87,7 @@ def make_move_action(host: Host, request: MoveRequest) -> ControlAction:
 
 
 def explain_refusal(host: Host, path: str) -> str:
-    """Why a path is never taken; "" if it may be."""
+    """Explain why a path is never taken, or return ""."""
     if reason := protected.explain_path_protection(path, [user.home for user in host.list_users()]):
         return f"never taken: {reason}"
     try:
@@ -94,20 +96,22 @@ def explain_refusal(host: Host, path: str) -> str:
         return ""
     if mount_type := find_user_mount_type(
         path, mount_table
-    ):  # mounted since it was observed: whoever enters it may wait for ever
+    ):  # mounted since the observation; a process that enters it may wait forever
         return explain_not_entered(escape_text(path), mount_type)
     inner_mounts = [mount for mount in mount_table if f"{mount}/".startswith(f"{path}/")]
     return f"a file system is mounted in it, at {escape_text(inner_mounts[0])}" if inner_mounts else ""
 
 
 def _move_all(host: Host, request: MoveRequest) -> str:
-    """Each part by itself: one that fails leaves the others worth taking. Says under which id it is kept; "" where
-    nothing moved, since its owner was faster.
+    """Move each part of an app, and return a note with the id of the item, or "" if nothing moved.
+
+    A part that fails does not stop the others. Nothing moves if the owner has removed everything meanwhile. Raises
+    ControlError.
     """
     paths = request.part_paths or [request.path]
     if reason := explain_refusal(host, paths[0]) or capacity.explain_lacking_room(host, paths):
         raise ControlError(reason)
-    group_id = ""  # the first id; what has no parts is alone
+    group_id = ""  # id of the first part; an app without parts has no group
     failures: list[str] = []
     for path in paths:
         try:
@@ -122,8 +126,9 @@ def _move_all(host: Host, request: MoveRequest) -> str:
 
 
 def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str:
-    """Take one thing. Its id, "" if nothing was there. `group_id` is the id of the part that was taken first, "" before
-    that. Raises ControlError.
+    """Move a part and return its id, or "" if the part was gone. Raises ControlError.
+
+    `group_id` is the id of the part that was taken first, or "" for the first part.
     """
     if reason := explain_refusal(host, path):
         raise ControlError(reason)
@@ -132,12 +137,12 @@ def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str
         try:
             descriptor = open_entry(directory, name)
         except FileNotFoundError:
-            return ""  # its owner was faster
+            return ""  # the owner has removed it meanwhile
         try:
             status = os.fstat(descriptor)
             if request.identity and (status.st_dev, status.st_ino) != request.identity:
                 raise ControlError("something else is there by now; the next run checks again")
-            privileged_sum = privileges.hash_privileged_file(descriptor)  # before the attributes; see there
+            privileged_sum = privileges.hash_privileged_file(descriptor)  # before the attributes; see privileges.py
             entry_id = f"{request.services[0] if request.services else request.kind}-{os.urandom(4).hex()}"
             entry = QuarantineEntry(
                 id=entry_id,
@@ -160,7 +165,7 @@ def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str
                 try:
                     entry = _move_into_quarantine(host, entry, directory, name, entry_directory)
                 except (OSError, ControlError):
-                    drop_entry(host, entry)  # it did not move
+                    drop_entry(host, entry)  # nothing has moved
                     raise
                 if reason := _explain_exchange(host, entry, entry_directory, request):
                     _return_moved(host, entry, directory, name, entry_directory)
@@ -172,7 +177,7 @@ def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str
 
 
 def _explain_exchange(host: Host, entry: QuarantineEntry, entry_directory: int, request: MoveRequest) -> str:
-    """Why what was moved is not what was to be taken; "" if it is."""
+    """Explain why the moved content is not the requested one, or return ""."""
     if _read_identity(entry_directory, CONTENT_NAME, host, entry) != entry.identity:
         return "it was exchanged while it was being taken"
     if request.check_moved is None:
@@ -191,7 +196,7 @@ def _explain_exchange(host: Host, entry: QuarantineEntry, entry_directory: int, 
 def _move_into_quarantine(
     host: Host, entry: QuarantineEntry, directory: int, name: str, entry_directory: int
 ) -> QuarantineEntry:
-    """Move the entry of a name into the item's folder, or into a folder on its own file system."""
+    """Move an entry into the folder of the item, or into a root-only folder on the entry's own file system."""
     try:
         os.rename(name, CONTENT_NAME, src_dir_fd=directory, dst_dir_fd=entry_directory)
         manifest.mark_step("moved")
@@ -224,7 +229,7 @@ def _move_into_quarantine(
 
 
 def _iterate_ancestors(path: str) -> Iterator[str]:
-    """The directories above a path, the highest first: there a user can do least to a folder of ours."""
+    """Yield the directories above a path, the highest first: a user can do least to our folder there."""
     steps = path.split("/")[1:-1]
     for count in range(len(steps) + 1):
         yield "".join(f"/{step}" for step in steps[:count])
@@ -237,12 +242,12 @@ def _read_identity(entry_directory: int, name: str, host: Host, entry: Quarantin
 
 
 def _return_moved(host: Host, entry: QuarantineEntry, directory: int, name: str, entry_directory: int) -> None:
-    """What was moved instead of the app goes back to its name, unless something is there again."""
+    """Move content that is not the app back to its name, unless the name is in use again."""
     with open_existing_hold(host, entry) as hold:
         try:
             rename_without_replacing(entry_directory if hold is None else hold, CONTENT_NAME, directory, name)
         except OSError:
-            return  # it stays in the quarantine, from where it can be restored
+            return  # the content stays in the quarantine and can be restored from there
         manifest.mark_step("returned")
     drop_entry(host, entry)
 

@@ -1,8 +1,8 @@
-"""What an operator does with a quarantine: list it, restore from it, prune it. Nothing of the ban is lifted here.
+"""Operations of an operator on a quarantine: list, restore, prune. They lift nothing of the ban.
 
-What is to be moved comes as ids and is looked up among what is there; no id ever becomes part of a path. The place of a
-thing that is restored belongs to its user, so it is read and written in a process of its own (system/forked.py): nobody
-who makes his home hang keeps others from theirs.
+The items come as ids, which are searched among the existing items; no id ever becomes part of a path. The original
+place of an item belongs to its user. So a process of its own reads and writes it (system/forked.py). A user who makes a
+home hang stops nobody else's restore.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from .....model.types.quarantine import BrokenItem, ItemOutcome
     from .....model.types.quarantine import QuarantineItem as Listed
 
-MAX_ANSWER_CHARACTERS = 8 * 1024 * 1024  # characters of paths in one answer; an honest one has some hundred KiB
+MAX_ANSWER_CHARACTERS = 8 * 1024 * 1024  # limit for all paths in an answer; a normal answer has a few hundred KiB
 ROOT_NAME = "root"
 
 
 class ChosenEntry(NamedTuple):
-    """One of the ids that were given: what would be done with it, or why nothing is."""
+    """Requested id with its planned action, or the reason why there is none."""
 
     id: str
     action: ControlAction | None
@@ -38,8 +38,9 @@ class ChosenEntry(NamedTuple):
 
 
 def make_quarantine_answer(host: Host) -> QuarantineAnswer:
-    """Everything in the quarantine. What a killed run left before it had begun is no item. Raises ControlError and
-    Unseen.
+    """Return all items of the quarantine. Raises ControlError and ObservationError.
+
+    The folder of a run that was killed before its move began is no item.
     """
     listed_entries: list[Listed] = []
     broken: list[BrokenItem] = []
@@ -65,7 +66,7 @@ def make_quarantine_answer(host: Host) -> QuarantineAnswer:
 
 
 def _make_listed_entry(entry: QuarantineEntry, homes: Mapping[str, str]) -> Listed:
-    # Whose home it is in counts for a waiver, as when it is found; elsewhere, whose file it was.
+    # As for a finding, a waiver covers the user of the home around the path. Elsewhere it covers the owner of the file.
     place_of = next((homes[above] for above in _iterate_parents(entry.path) if above in homes), "")
     return {
         "id": entry.id,
@@ -89,7 +90,7 @@ def _iterate_parents(path: str) -> Iterator[str]:
 
 
 def choose_entries(host: Host, operation: str, entry_ids: Sequence[str]) -> list[ChosenEntry]:
-    """What `operation` (restore, prune) would come to for each of these ids. Raises Unseen."""
+    """Return the planned result of an operation (restore, prune) for each id. Raises ObservationError."""
     entries_by_id = {entry.id: entry for entry in list_entries(host) if entry.path}
     requested = [entries_by_id[entry_id] for entry_id in dict.fromkeys(entry_ids) if entry_id in entries_by_id]
     latest = {entry.path: entry.id for entry in sorted(requested, key=lambda entry: entry.taken_at)}
@@ -107,7 +108,7 @@ def choose_entries(host: Host, operation: str, entry_ids: Sequence[str]) -> list
 def make_outcomes(
     chosen_entries: Sequence[ChosenEntry], skipped: Sequence[tuple[ControlAction, str]]
 ) -> list[ItemOutcome]:
-    """What became of each; in a dry run, with nothing `skipped`, whether it would be done."""
+    """Return the outcome for each id. In a dry run, `skipped` is empty, and the outcome is the plan."""
     failed = {id(action): reason for action, reason in skipped}
     return [
         {
@@ -153,5 +154,5 @@ def _make_entry_action(verb: str, entry: QuarantineEntry, apply: Callable[[], ob
 
 
 def _ask_apart(entry: QuarantineEntry, question: Callable[[], str]) -> str:
-    """The answer to something that reads what is a user's."""
+    """Return the answer of a function that reads files of a user, from a process of its own."""
     return str(run_apart(question, DEFAULT_LIMITS)) if entry.attributes.uid else question()

@@ -1,8 +1,9 @@
-"""The privileges of a program: a restore gives them to the content that had them, and to no other.
+"""Privileges of a program: a restore gives them only to the content that had them.
 
-The kernel takes set-user-id, set-group-id and capabilities from a file that is written to. In the quarantine a file has
-none. A process that still has it open could write what it likes, and get them with the restore. So the sum of such a
-file is read before its privileges are: whoever wrote earlier has lost them, and whoever writes later changes the sum.
+The kernel takes set-user-id, set-group-id and capabilities from a file that is written to. In the quarantine, a file
+has none. A process that still has the file open could write to it, and would get the privileges with the restore. So
+the checksum of such a file is computed before its privileges are read. An earlier write has removed the privileges; a
+later write changes the checksum.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ....system.file_attributes import FileAttributes, read_attributes
 from .manifest import QuarantineEntry
 
 CAPABILITY_ATTRIBUTE = "security.capability"
-MAX_FILE_BYTES = 1024**3  # bytes of a file that is read for the sake of its privileges
+MAX_FILE_BYTES = 1024**3  # a larger file is not hashed, so it loses its privileges
 LOST_MESSAGE = (
     "without its privileges (set-user-id, set-group-id or capabilities): it was changed, or a process could change it; "
     "look into it before you give them to it again"
@@ -29,12 +30,12 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def hash_privileged_file(descriptor: int) -> str:
-    """Return the sum of an open file that has privileges; "" for another one, or one that is too large."""
+    """Return the SHA-256 of an open file with privileges, or "" for another file or a too large file."""
     return _hash_content(descriptor) if _find_privileges(read_attributes(descriptor)) else ""
 
 
 def make_returned_attributes(descriptor: int, entry: QuarantineEntry) -> FileAttributes:
-    """Return what an open file of the quarantine gets back. Nobody but root can open it by now."""
+    """Return the attributes that an open file of the quarantine gets back. By now, only root can open it."""
     if not _find_privileges(entry.attributes):
         return entry.attributes
     if entry.privileged and not _is_open_for_writing(descriptor) and _hash_content(descriptor) == entry.privileged:
@@ -44,10 +45,10 @@ def make_returned_attributes(descriptor: int, entry: QuarantineEntry) -> FileAtt
 
 
 def describe_lost_privileges(directory: int, name: str, entry: QuarantineEntry) -> str:
-    """Say so where a program came back without the privileges that it had; "" otherwise."""
+    """Return a message if a program was restored without its privileges, or ""."""
     if not (expected := _find_privileges(entry.attributes)):
         return ""
-    with contextlib.suppress(OSError, ControlError):  # its user may have moved it by now
+    with contextlib.suppress(OSError, ControlError):  # the user may have moved the program by now
         descriptor = open_entry(directory, name)
         try:
             return "" if _find_privileges(read_attributes(descriptor)) == expected else LOST_MESSAGE
@@ -57,7 +58,10 @@ def describe_lost_privileges(directory: int, name: str, entry: QuarantineEntry) 
 
 
 def _find_privileges(file_attributes: FileAttributes) -> tuple[int, str] | None:
-    """The privileges of a file; None for a file without, and for a directory, where these bits give none."""
+    """Return the privileges of a file, or None for a file without them and for a directory.
+
+    In a directory, these bits give no privileges.
+    """
     bits, capability = file_attributes.mode & _PRIVILEGE_BITS, file_attributes.xattrs.get(CAPABILITY_ATTRIBUTE, "")
     return (bits, capability) if stat.S_ISREG(file_attributes.mode) and (bits or capability) else None
 
@@ -73,7 +77,10 @@ def _hash_content(descriptor: int) -> str:
 
 
 def _is_open_for_writing(descriptor: int) -> bool:
-    """Whether a process may still write to an open file, or nobody can tell (fcntl(2): a lease is refused then)."""
+    """Return whether a process may still write to an open file, or this is unknown.
+
+    fcntl(2): the kernel refuses a lease on a file that is open for writing.
+    """
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

@@ -1,4 +1,4 @@
-"""Out of the quarantine again: each thing as it was, to where it was, and never over what is there now."""
+"""Moves out of the quarantine: each item returns unchanged to its path, and never replaces another entry."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from .unfinished import QUARANTINE_DIRECTORY, UNFINISHED_SUFFIX
 
 
 def make_restore_changes(host: Host) -> Changes:
-    """What brings everything in the quarantine back. Raises ControlError."""
+    """Return the changes that restore everything in the quarantine. Raises ControlError."""
     restorable = list_entries(host)
     latest = {entry.path: entry.id for entry in sorted(restorable, key=lambda entry: entry.taken_at)}
     reason_by_id = {
@@ -70,7 +70,7 @@ def make_restore_changes(host: Host) -> Changes:
 
 
 def explain_obstacle(host: Host, entry: QuarantineEntry) -> str:
-    """Why an item cannot go back now; "" if it can, or if nothing of it is kept: then `restore_entry` only clears up."""
+    """Explain why an item cannot be restored now, or return ""."""
     if not entry.path or is_restored(host, entry):
         return ""
     parent = entry.path.rpartition("/")[0]
@@ -98,7 +98,10 @@ def _is_in_quarantine(host: Host, item: QuarantineEntry) -> bool:
 
 
 def _explain_foreign_directory(host: Host, uid: int, entry: QuarantineEntry) -> str:
-    """Why an item does not go into a directory of this account: its user may have exchanged it. "" if it may go."""
+    """Explain why an item is not restored into a directory of this owner, or return "".
+
+    The user of another owner's directory may have exchanged it.
+    """
     if entry.parent_owner < 0 or uid in (entry.parent_owner, entry.attributes.uid):
         return ""
     parent = escape_text(entry.path.rpartition("/")[0])
@@ -107,17 +110,18 @@ def _explain_foreign_directory(host: Host, uid: int, entry: QuarantineEntry) -> 
 
 
 def explain_superseded(host: Host, entry: QuarantineEntry, latest_id: str) -> str:
-    """Why an item does not go back although its path is free: another one that was there later does."""
+    """Explain why an item is not restored although its path is free: a later item goes there. Otherwise return ""."""
     if not entry.at_rest or entry.id == latest_id or is_restored(host, entry):
         return ""
     return f"not restored: a later copy, {latest_id}, goes to that path; this one stays as {entry.id} in {QUARANTINE_DIRECTORY}"
 
 
 def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
-    """Restore an item, and go on where an earlier run was cut short: what it came back without, "" for nothing. None
-    where it had never moved, or was being deleted for good. Raises ControlError; the item then stays.
+    """Restore an item, and continue an interrupted restore. Return a note about lost privileges, or "".
+
+    Return None if the item had never moved, or was being pruned. Raises ControlError; the item then stays.
     """
-    if entry.doing in (TAKE, PRUNE):  # an earlier run had begun to take or to delete it
+    if entry.doing in (TAKE, PRUNE):  # an earlier run had begun to take or to prune the item
         finish_move(host, entry)
         completed_entry = next((quarantined for quarantined in list_entries(host) if quarantined.id == entry.id), None)
         if completed_entry is None or not completed_entry.at_rest:
@@ -139,7 +143,7 @@ def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
                 write_manifest(entry_directory, entry)
                 entry = _place_content(host, entry, entry_directory, directory)
             with open_existing_hold(host, entry) as hold:
-                if hold is not None:  # killed between the two halves of `rename_without_replacing`
+                if hold is not None:  # a run was killed within `rename_without_replacing`
                     remove_entry(hold, CONTENT_NAME)
             remove_entry(entry_directory, CONTENT_NAME)
             manifest.mark_step("content gone")
@@ -148,9 +152,9 @@ def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
 
 
 def _place_content(host: Host, entry: QuarantineEntry, entry_directory: int, directory: int) -> QuarantineEntry:
-    """Put the content at its path: by one rename, or from a copy on that path's file system."""
+    """Put the content at its path: by a rename, or from a copy on the file system of that path."""
     name = entry.path.rpartition("/")[2]
-    if entry.hold:  # what an earlier run copied may be incomplete, or be there no more
+    if entry.hold:  # the copy of an earlier run may be incomplete or gone
         with open_existing_hold(host, entry) as hold:
             if hold is not None:
                 remove_entry(hold, CONTENT_NAME)
@@ -192,7 +196,7 @@ def _rename_content(
 
 
 def _remove_quarantine(host: Host) -> None:
-    """Take the quarantine away once nothing is in it any more."""
+    """Delete the quarantine if it is empty. Raises ControlError otherwise."""
     with contextlib.suppress(ValueError):
         names = host.list_directory(QUARANTINE_DIRECTORY)
         names.remove("README")

@@ -1,6 +1,4 @@
-"""What the quarantine holds, as every record has it, and the rule `apps/quarantine`: a move into the quarantine, or out
-of it, that was cut short and has to be completed.
-"""
+"""Summary of the quarantine for every record, and the rule `apps/quarantine`: an interrupted move has to be completed."""
 
 from __future__ import annotations
 
@@ -15,16 +13,16 @@ if TYPE_CHECKING:
     from .....model.types.record import QuarantineTotals
 
 QUARANTINE_DIRECTORY = STATE_DIRECTORY + "/quarantine"
-UNFINISHED_SUFFIX = ".unfinished"  # ends the name of an item's folder until all is done
+UNFINISHED_SUFFIX = ".unfinished"  # suffix of an item's folder until everything is done
 QUARANTINE_RULE = "apps/quarantine"
-MAX_COUNTED_ENTRIES = 2_000  # items whose manifests an observation reads
-MAX_NAMED_ENTRIES = 3  # that a reason names
-MAX_NAMED_OWNERS = 20  # accounts that the record names: those with the most in it
+MAX_COUNTED_ENTRIES = 2_000  # manifests that an observation reads
+MAX_NAMED_ENTRIES = 3  # unreadable items that a reason names
+MAX_NAMED_OWNERS = 20  # accounts that the record names, those with the most bytes
 _TIME_PATTERN = compile_pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def observe(host: Host, mode: str) -> list[RuleVerdict]:
-    """A verdict only where something is unfinished, or cannot be seen although there is a quarantine."""
+    """Return a verdict if a move is unfinished, or if the quarantine cannot be read. Otherwise return none."""
     try:
         names = host.list_directory(QUARANTINE_DIRECTORY)
     except ObservationError as unseen:
@@ -56,7 +54,7 @@ def observe(host: Host, mode: str) -> list[RuleVerdict]:
 
 
 def _read_scope(host: Host, name: str) -> str:
-    """Return whose an item is; "" where nobody knows, and for root's."""
+    """Return the user of an item as a scope, or "" for root and for an unknown user."""
     try:
         manifest = parse_json(host.read_file(f"{QUARANTINE_DIRECTORY}/{name}/manifest.json") or b"{}")
         return f"user:{manifest['owner']}" if manifest["attributes"]["uid"] else ""
@@ -65,7 +63,7 @@ def _read_scope(host: Host, name: str) -> str:
 
 
 def summarise_quarantine(host: Host, names: list[str]) -> tuple[QuarantineTotals | None, list[str]]:
-    """What the items of these names come to, for the record; and those that cannot be read."""
+    """Return the totals of the items for the record, and the names of the unreadable items."""
     taken_times: list[str] = []
     broken: list[str] = []
     by_owner: dict[str, int] = {}
@@ -74,7 +72,7 @@ def summarise_quarantine(host: Host, names: list[str]) -> tuple[QuarantineTotals
         try:
             content = host.read_file(f"{QUARANTINE_DIRECTORY}/{name}/manifest.json")
             if not content and name.endswith(UNFINISHED_SUFFIX):
-                continue  # killed before anything was begun
+                continue  # a run was killed before the move began
             manifest = parse_json(content or b"{}")
             size = int(manifest.get("disk") or manifest.get("size") or 0)
             owner, taken_at = str(manifest.get("owner")), manifest["taken_at"]

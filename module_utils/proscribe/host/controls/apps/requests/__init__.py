@@ -1,9 +1,9 @@
-"""Requests of users for an exception: the command that writes them, how they are read, and how they are answered.
+"""Requests of users for an exception: the command that writes them, their reader, and the answers.
 
-    command.py        the command on the host, and the list of services that it knows
-    reading.py        what users wrote, which is hostile input
-    answers.py        what a host has of the answers, for the command to show
-    notifications.py  what a user is notified of: an answer, and a waiver's begin and end
+    command.py        the command on the host, and its list of services
+    reading.py        reader of the requests, which are hostile input
+    answers.py        the answers on a host, which the command shows
+    notifications.py  notifications of users: an answer, the start and the end of a waiver
 
 The controller's half is cli/requests.
 """

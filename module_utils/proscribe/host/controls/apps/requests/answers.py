@@ -1,7 +1,7 @@
-"""The answers to the requests of a host's users, for the command to show them: a file that everybody may read.
+"""Answers to the requests of a host's users, in a file that everybody may read: the command shows them.
 
-It has ids, which nobody but their user knows, and no names of users. A host without it is as compliant as another one:
-it says nothing of the ban. So runs that may write bring it along, and no verdict is about it.
+The file has ids, which only their user knows, and no names of users. It changes nothing of the ban, so a host without
+it is as compliant as another host. So runs that may write update it, and no verdict covers it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from .....model.types.plan import Plan
 
 ANSWERS_PATH = "/etc/proscribe/answers.json"
-NOTIFIED_PATH = STATE_DIRECTORY + "/notified.json"  # what users were notified of
+NOTIFIED_PATH = STATE_DIRECTORY + "/notified.json"  # record of the notifications of users
 SHOWN_KEYS = ("answer", "on", "why", "until", "limits")
 
 
 def has_answer_work(host: Host, plan: Plan) -> bool:
-    """Whether a run that may write has anything to do about answers."""
+    """Return whether a run that may write has to update the answers."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return False
@@ -28,7 +28,7 @@ def has_answer_work(host: Host, plan: Plan) -> bool:
 
 
 def format_answers(plan: Plan) -> str:
-    """The file; "" where nothing was answered."""
+    """Return the text of the file, or "" if there are no answers."""
     answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
     if not answers:
         return ""
@@ -40,7 +40,7 @@ def format_answers(plan: Plan) -> str:
 
 
 def write_answers(host: Host, plan: Plan) -> None:
-    """Have the file as the plan has it. Raises ControlError, Unseen."""
+    """Write or delete the file as the plan requires. Raises ControlError and ObservationError."""
     content = format_answers(plan)
     if not content:
         if host.find_entry(ANSWERS_PATH):

@@ -1,6 +1,6 @@
-"""The command `proscribe-request` on a host, and the list of services that it knows: there with the ban, gone with it.
+"""Command `proscribe-request` on a host, and its list of services: both exist as long as the ban.
 
-Everybody may read and run both, and root alone can change them. One that was edited or removed is a finding.
+Everybody may read and run them, and only root can change them. An edited or removed file is a finding.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SERVICE_LIST_SCHEMA = "proscribe/requests/1"
 
 
 class RequestCommand(NamedTuple):
-    """The command itself. A plan names it by its SHA-256, so that an audit need not have its text."""
+    """Program of the command. A plan names it by its SHA-256, so that an audit does not need its text."""
 
     digest: str
     path: str = COMMAND_PATH
@@ -56,7 +56,7 @@ class RequestCommand(NamedTuple):
     def _hash_installed(self, host: Host) -> str:
         try:
             content = host.read_file(self.path)
-        except ControlError:  # no file, or one of any size
+        except ControlError:  # not a file, or too large
             content = b""
         return "" if content is None else sha256(content).hexdigest()
 
@@ -83,20 +83,21 @@ class RequestCommand(NamedTuple):
 
 
 def list_command_parts(plan: Plan | None) -> tuple[BlockPart, ...]:
-    """The list and the command, in the order in which they are written; without a plan, what is to be taken away."""
+    """Return the list of services and the command, in the order of writing. Without a plan, return them for removal."""
     service_list = compute_once(plan, "apps/request list", lambda: format_service_list(plan)) if plan else ""
     return BlockFile(SERVICE_LIST_PATH, service_list), RequestCommand(find_command_digest(plan) if plan else "")
 
 
 def find_command_digest(plan: Plan) -> str:
-    """Which command belongs on the host, by its SHA-256; "" for none."""
+    """Return the SHA-256 of the command that belongs on the host, or ""."""
     apps = plan["controls"].get("apps")
     return str(apps["settings"].get("requests") or "") if apps else ""
 
 
 def format_service_list(plan: Plan) -> str:
-    """The list: the restricted services with the names that people have for them, the contact, and the organisation's
-    own page for requests where it has one. A waiver changes nothing in it.
+    """Return the text of the list: restricted services with their common names, contact, and page for requests.
+
+    The organisation's page for requests is optional. A waiver changes nothing in the list.
     """
     names: dict[str, dict[str, None]] = {}
     for section in plan["controls"].values():
@@ -116,8 +117,9 @@ def format_service_list(plan: Plan) -> str:
 
 
 def is_command_required(plan: Plan) -> bool:
-    """Whether the command belongs on a host: where the plan has one, `apps` is enforced, and something is closed by any
-    control.
+    """Return whether the command belongs on a host.
+
+    It does if the plan has a command, `apps` is enforced, and any control enforces a service.
     """
     sections = plan["controls"].values()
     is_enforced = (
@@ -130,7 +132,7 @@ def is_command_required(plan: Plan) -> bool:
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """The command's verdict; none where it is not required and not there, or where nothing is enforced."""
+    """Return the verdict on the command: none if it is neither required nor present, or if nothing is enforced."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []

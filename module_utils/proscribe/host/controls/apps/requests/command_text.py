@@ -1,4 +1,4 @@
-"""The text of `proscribe-request`, which only enforcing needs, and the compiler, which names it by its hash."""
+"""Text of `proscribe-request`, for enforcement and for the compiler, which names the command by its hash."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .....base.hashing import sha256
 from ....programs import REQUEST
 from ....system import WRITTEN_BY
 
-# The file is a program for sh, which runs the same file with a Python; to Python the lines for sh are a text.
+# The file is a shell program that runs itself with a Python. For Python, the lines of the shell are a string.
 SHELL_HEAD = f"""\
 #!/bin/sh
 # {WRITTEN_BY}
@@ -21,10 +21,10 @@ exit 1
 
 
 def format_command() -> str:
-    """The whole file."""
+    """Return the text of the whole file."""
     return SHELL_HEAD + REQUEST
 
 
 def hash_command() -> str:
-    """Its SHA-256, as a plan has it."""
+    """Return the SHA-256 of the command, as in a plan."""
     return sha256(format_command().encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""What a host's users are notified of: that a request was refused, that a waiver has opened, that it ends in 7 days and
-in 1 day, and that it has ended.
+"""Notifications of a host's users about their requests and waivers.
 
-Each is for a user who is logged in; it waits for one who is not, until something newer takes its place. A file of
-root's remembers what somebody was notified of, so nobody reads it twice.
+Users are notified that a request was refused or that a waiver has opened. Further notifications come 7 days and 1 day
+before the end of a waiver, and after it. A notification waits until its user is logged in, or until a newer one
+replaces it. A file of root records the notifications, so that nobody reads the same twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .....model.types.plan import Plan, PlanWaiver
 
     class NotificationSubject(TypedDict):
-        """What somebody may have to be notified of. `users` is [] for all."""
+        """Subject of possible notifications. Empty `users` means all users."""
 
         waiver: str
         services: list[str]
@@ -34,30 +34,31 @@ if TYPE_CHECKING:
         limits: NotRequired[str]
 
     class NotifiedSubject(NotificationSubject):
-        """The same, as it is remembered: what each user was notified of last."""
+        """Saved subject, with the last notification of each user."""
 
         notified: dict[str, str]
 
 
 DAY_SECONDS = 86400
-# The last moment before an end at which something is due, the latest step first.
+# Seconds before the end of a waiver from which a step is due, the last step first.
 END_STEPS = ((0, "ended"), (DAY_SECONDS, "1 day"), (7 * DAY_SECONDS, "7 days"))
 OPENED, REFUSED, ENDED = "opened", "refused", "ended"
 GRANTED = "granted"
-FORGET_SECONDS = 14 * DAY_SECONDS  # after an end
-MAX_SUBJECTS = 500  # waivers and answers that are remembered
-MAX_NAMED_SERVICES = 3  # that a text names
+FORGET_SECONDS = 14 * DAY_SECONDS  # after the end of a waiver
+MAX_SUBJECTS = 500  # waivers and answers in the record
+MAX_NAMED_SERVICES = 3  # services that a text names
 
 
 def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str, dict[str, str]]]:
-    """What has to be sent now, and is noted as sent: (user, text, {user, waiver, about}). `now` is seconds since 1970.
-    Raises ControlError, Unseen.
+    """Return the messages to send now, and record them as sent: (user, text, {user, waiver, about}).
+
+    `now` is in seconds since 1970. Raises ControlError and ObservationError.
     """
     earlier_subjects = _read_notified(host)
     subjects = _collect_subjects(plan, earlier_subjects, now)
     present_users = logged_in(host) if subjects else []
     messages = []
-    # A plan that takes effect on the host by itself may not have an answer that the one before it had.
+    # A plan that takes effect on the host by itself may lack an answer of the earlier plan.
     later_subjects: dict[str, NotifiedSubject] = {
         key: subject_before
         for key, subject_before in earlier_subjects.items()
@@ -71,7 +72,8 @@ def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str
         notified = {} if is_prolonged else dict([*notified_before.items()][-MAX_SUBJECTS:])
         for user in present_users:
             if notified.get(user) != step and (not subject["users"] or user in subject["users"]):
-                if step != ENDED or user in notified_before:  # who never knew of it need not know that it ended
+                # a user who was never notified of the waiver is not notified of its end
+                if step != ENDED or user in notified_before:
                     fields = {
                         "user": user,
                         "waiver": subject["waiver"],
@@ -93,8 +95,9 @@ def send_messages(host: Host, messages: Iterable[tuple[str, str, Mapping[str, st
 
 
 def send_answers(host: Host, plan: Plan) -> None:
-    """Bring the answers of a plan to its host, and notify the users whom something of it concerns. On a host with a
-    watch, its own observations notify them. Raises ControlError, Unseen.
+    """Write the answers of a plan on its host, and notify the users that they concern.
+
+    On a host with a watch, the watch notifies them. Raises ControlError and ObservationError.
     """
     write_answers(host, plan)
     if "watch" not in plan:
@@ -104,7 +107,7 @@ def send_answers(host: Host, plan: Plan) -> None:
 def _collect_subjects(
     plan: Plan, earlier_subjects: Mapping[str, NotifiedSubject], now: float
 ) -> dict[str, NotificationSubject]:
-    """What somebody may have to be notified of, by key."""
+    """Return the subjects of possible notifications, by key."""
     subjects: dict[str, NotificationSubject] = {}
     answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
     waivers: dict[str, PlanWaiver] = dict(plan.get("waivers") or {})
@@ -118,7 +121,7 @@ def _collect_subjects(
                 "expires": "",
                 "why": answer["why"],
             }
-        elif answer["answer"] == GRANTED and answer["waiver"] not in waivers:  # without a watch a plan names no waivers
+        elif answer["answer"] == GRANTED and answer["waiver"] not in waivers:  # a plan without a watch names no waivers
             waivers[answer["waiver"]] = {
                 "services": services,
                 "users": users,
@@ -126,7 +129,7 @@ def _collect_subjects(
                 "limits": answer.get("limits", ""),
             }
     for subject_id, waiver in waivers.items():
-        if waiver.get("posix_groups") and not waiver["users"]:  # nobody is in them here
+        if waiver.get("posix_groups") and not waiver["users"]:  # no user of this host is in these groups
             continue
         subjects[f"waiver {subject_id}"] = {
             "waiver": subject_id,
@@ -138,7 +141,7 @@ def _collect_subjects(
         if limits := waiver.get("limits"):
             subjects[f"waiver {subject_id}"]["limits"] = limits
     for key, earlier_subject in earlier_subjects.items():
-        if key not in subjects and earlier_subject["waiver"]:  # it has ended, or was revoked
+        if key not in subjects and earlier_subject["waiver"]:  # the waiver has ended or was revoked
             end = min(earlier_subject["expires"], format_timestamp(now))
             if _parse_seconds(end) > now - FORGET_SECONDS:
                 subjects[key] = {
@@ -189,7 +192,7 @@ def _parse_seconds(moment: str) -> float:
 
 
 def _read_notified(host: Host) -> dict[str, NotifiedSubject]:
-    """What was sent before; nothing where the file is missing or damaged, so that somebody may read it twice."""
+    """Return the recorded notifications: none if the file is missing or damaged, so that users may read some twice."""
     try:
         content = json.loads(host.read_file(NOTIFIED_PATH) or b"{}")
         return {

@@ -1,8 +1,9 @@
-"""What users have requested, read as what it is: anything, of any size, written by somebody who may wish us ill.
+"""Reader of users' requests, which may be anything, of any size, from a hostile author.
 
-A request is a regular file of its user's own, of at most 4 KiB, at one place in the home. Nothing else is opened, no
-link is followed, and what is too much is left out and counted. It is all read in the process of that user's
-observation (per_user.py), after everything else and on a small budget of its own. So what is odd costs its owner only.
+A request is a regular file of at most 4 KiB. It belongs to its user and is at one place in the home. Nothing else is
+opened, no link is followed, and requests beyond the limits are left out and counted. The process of that user's
+observation reads them (per_user.py), after everything else and within a small budget of their own. So odd files cost
+only their owner.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 REQUESTS_DIRECTORY = ".local/state/proscribe/requests"
 REQUEST_SCHEMA = "proscribe/request/1"
-MAX_USER_REQUESTS = 20  # of one user
+MAX_USER_REQUESTS = 20
 MAX_HOST_REQUESTS = 100
-MAX_NAMES = 1000  # names in the directory that are read
-MAX_REQUEST_BYTES = 4096  # bytes of one
-USER_TIMEOUT_SECONDS = 2.0  # for those of one user, beside what the rest of the home has cost
-MAX_REASON_CHARACTERS = 300  # characters of a reason
+MAX_NAMES = 1000  # names of the directory that are read
+MAX_REQUEST_BYTES = 4096  # size of a request
+USER_TIMEOUT_SECONDS = 2.0  # for the requests of one user, apart from the rest of the home
+MAX_REASON_CHARACTERS = 300
 NAME_PATTERN = compile_pattern(r"[0-9a-f]{16}\.json")
 SERVICE_PATTERN = compile_pattern(r"[a-z0-9_]{1,100}")
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,17 +41,20 @@ RequestRow = Sequence[str]  # id, user, service, reason, at
 
 
 def read_user_requests(host: Host, user: User) -> tuple[list[RequestRow], int]:
-    """A user's requests, the newest first, and how many files were left out. Never raises for what a user made."""
+    """Return a user's requests, the newest first, and the number of files left out.
+
+    Never raises because of a user's files.
+    """
     place = f"{user.home}/{REQUESTS_DIRECTORY}"
     budget, host.budget = host.budget, ReadBudget(MAX_NAMES, MAX_NAMES * (MAX_REQUEST_BYTES + 1), USER_TIMEOUT_SECONDS)
     try:
         if not host.enters_remote and find_remote_type(
             place, read_mounts(host)
-        ):  # what answers there might never do so
+        ):  # a remote file system might never answer
             return [], 0
         with host.open_directory(place) as directory:
             return _read_directory(host, directory, user)
-    except (OSError, ControlError, ObservationError):  # there is none, a link leads to it, or the budget is spent
+    except (OSError, ControlError, ObservationError):  # the directory is missing, behind a link, or the budget is spent
         return [], 0
     finally:
         host.budget = budget
@@ -80,12 +84,12 @@ def _read_directory(host: Host, directory: int, user: User) -> tuple[list[Reques
 
 
 def _read_content(host: Host, directory: int, name: str, uid: int) -> bytes | None:
-    """The content of a file; None if it is none of that user's requests. Raises OSError, Unseen."""
+    """Return the content of a file, or None if it is no request of that user. Raises OSError and ObservationError."""
     if not _is_request_file(os.stat(name, dir_fd=directory, follow_symlinks=False), uid):
         return None
     descriptor = os.open(name, READ_FLAGS, dir_fd=directory)
     try:
-        if not _is_request_file(os.fstat(descriptor), uid):  # it has become something else meanwhile
+        if not _is_request_file(os.fstat(descriptor), uid):  # the file was exchanged meanwhile
             return None
         content = os.read(descriptor, MAX_REQUEST_BYTES + 1)
     finally:
@@ -109,14 +113,15 @@ def _consume_budget(host: Host, amount_kind: str, count: int) -> None:
 
 
 def make_request_id(uid: int, name: str) -> str:
-    """The id of a request. A file of the same name has another id in another user's home, who so cannot make it look as
-    if it were the same.
-    """
+    """Return the id of a request. It depends on the user, so nobody can imitate another user's request."""
     return sha256(b"%d %s" % (uid, name[:16].encode())).hexdigest()[:16]
 
 
 def parse_request(content: bytes) -> tuple[str, str, str] | None:
-    """(service, reason, time) of a request; None for what is none. A time to come is now."""
+    """Return (service, reason, time) of a request, or None for other content.
+
+    A future time becomes the current time.
+    """
     import json
     import time
 
@@ -141,10 +146,10 @@ def parse_request(content: bytes) -> tuple[str, str, str] | None:
 
 
 def make_reported_requests(plan: Plan, user_rows: Iterable[tuple[Sequence[RequestRow], int]]) -> RecordDetails:
-    """What a record has of the requests: nothing where there are none. One that the plan answers says how: it does not
-    wait.
+    """Return the fields of a record about requests: none without requests. An answered request has its answer.
 
-    Each user's newest comes before anybody's second, so that nobody's many requests hide another user's one.
+    The newest request of each user comes before any second request. So many requests of a user cannot hide a request of
+    another user.
     """
     services = {service_id for section in plan["controls"].values() for service_id in section["services"]}
     rows_by_turn, left_out = [], 0
@@ -161,7 +166,7 @@ def make_reported_requests(plan: Plan, user_rows: Iterable[tuple[Sequence[Reques
 
 
 def _make_request(plan: Plan, request_id: str, user: str, service: str, reason: str, requested_at: str) -> UserRequest:
-    """A request, with the answer that the plan gives to this user and service."""
+    """Return a request, with the answer of the plan to this user and service."""
     reported_request: UserRequest = {
         "id": request_id,
         "user": user,

@@ -1,5 +1,5 @@
-"""The package systems, one file each: what is installed, what runs of it, how it is removed, how it is kept out.
+"""Package systems, a file for each: installed packages, running programs, removal, install block.
 
-package.py    what a package system answers, and the shape of such a file
-registry.py   all of them
+package.py    the answers of a package system, and the interface of such a file
+registry.py   all package systems
 """

@@ -1,4 +1,4 @@
-"""The removal of packages, each with a tool of its owner's and as its owner, until it is gone."""
+"""Removal of packages, each with a tool of its owner and as its owner, until the package is gone."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from .as_removed import make_removed_record
 from .package import Package, ask_for_user
 from .site_packages import normalise_name
 
-UNINSTALL_TIMEOUT_SECONDS = 300  # seconds
+UNINSTALL_TIMEOUT_SECONDS = 300
 
 
 def plan_package_removals(
     packages: Sequence[Package], plan_package_removal: Callable[[Package], ControlAction | str]
 ) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """What removes some packages, and which are not removed. Of each, `plan_package_removal` returns the action or a reason; the error
-    that it raises is a reason, too.
+    """Return the removal actions of packages, and the packages that are not removed, with the reasons.
+
+    `plan_package_removal` returns the action for a package, or a reason. An error that it raises is a reason too.
     """
     actions: list[ControlAction] = []
     refusals: list[tuple[Package, str]] = []
@@ -37,7 +38,10 @@ def plan_package_removals(
 
 
 class PackageTools:
-    """The tools of one removal. None is run to choose it: a user's own may not answer, and the host's lock is held."""
+    """Tools of a removal.
+
+    The choice of a tool runs none of them: a user's own tool may not answer, and the host's lock is held.
+    """
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -46,13 +50,15 @@ class PackageTools:
     def find_tool(
         self, package: Package, name: str, root_paths: Sequence[str] = (), user_paths: Sequence[str] = ()
     ) -> str:
-        """The tool that removes a package: the host's own, one at another place of root's (`root_paths`), or one of its
-        owner's (`user_paths`, below ~/), which only he runs. "" for none.
+        """Return the path of the tool that removes a package, or "".
+
+        The first choice is the host's own tool, then a tool at root's other places (`root_paths`). The last choice is a
+        tool of the package's owner (`user_paths`, below ~/), which only the owner runs.
         """
         for path in (self.host.find_tool(name) or "" if name else "", *root_paths):
             try:
                 status = self.host.find_entry(path) if path else None
-            except (ControlError, ObservationError):  # behind a link of a user's
+            except (ControlError, ObservationError):  # the path is behind a user's link
                 continue
             if status and (package.owner or not status.st_uid):
                 return path
@@ -66,14 +72,17 @@ class PackageTools:
         if key not in self.tool_presence:
             try:
                 self.tool_presence[key] = ask_for_user(user, lambda: self.host.find_entry(path) is not None)
-            except (ControlError, ObservationError):  # behind a link of the user's, whose own rights count when it runs
+            # the path is behind the user's own link, and the tool runs with the rights of that user
+            except (ControlError, ObservationError):
                 self.tool_presence[key] = True
         return self.tool_presence[key]
 
 
 def explain_foreign_ownership(host: Host, package: Package, path: str, places: Sequence[str] = ()) -> str:
-    """Why root does not remove a package of the host: a package of the distribution has `path`, or users may change one
-    of the places out of which the tool is run. "" for no reason, and for a user's own package.
+    """Explain why root does not remove a package of the host, or return "".
+
+    A package of the distribution owns `path`, or users can change one of the `places` that the tool runs from. A user's
+    own package has no such reason.
     """
     if package.owner:
         return ""
@@ -89,8 +98,9 @@ def explain_foreign_ownership(host: Host, package: Package, path: str, places: S
 
 
 def explain_environment_refusal(package: Package, tool: str, installer: str) -> str:
-    """Why the environment of a Python package is not removed: it is another one's, or its `tool` is not there. "" for
-    no reason. `installer` is what has installed it.
+    """Explain why the environment of a Python package is not removed, or return "".
+
+    The environment belongs to another package, or its `tool` is missing. `installer` is the program that installed it.
     """
     environment = package.handles[0]
     if normalise_name(environment) != normalise_name(package.id):
@@ -108,10 +118,11 @@ def make_uninstall_action(
     is_still_installed: Callable[[], object] | None = None,
     find_objection: Callable[[], str] = lambda: "",
 ) -> ControlAction:
-    """The action that runs a tool as the owner of a package; `place` is where it is installed, for people.
+    """Return the action that runs a tool as the owner of a package. `place` describes the installation for readers.
 
-    `removed_record` is what it takes to install it there again, where that is more than the place. `is_still_installed` asks whether it is
-    there, where its path does not say it. `find_objection` asks the tool just before for a reason against it; "" for none.
+    `removed_record` has the data for a new installation, if `place` is not enough. `is_still_installed` checks for the
+    package, if its path is not enough. `find_objection` asks the tool just before the removal for a reason against it;
+    "" means none.
     """
     apply = partial(
         _run_uninstall,
@@ -138,9 +149,9 @@ def _run_uninstall(
     find_objection: Callable[[], str],
 ) -> None:
     if not is_still_installed():
-        return  # it went along with another one
+        return  # the package was removed together with another package
     if reason := find_objection():
         raise ControlError(reason)
     host.read_command_output(argv, user=package.owner, environment=environment, timeout=UNINSTALL_TIMEOUT_SECONDS)
-    if is_still_installed():  # another copy came first, or a user's own tool only said that it did it
+    if is_still_installed():  # the tool removed another installation, or a user's own tool only pretended
         raise ControlError(f"{argv[0]} ended well, and {package.id} is still there")

@@ -1,4 +1,4 @@
-"""A package that is about to be removed, as the host remembers it."""
+"""Record of a package that is about to be removed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .package import Package
 
 
 def make_removed_record(package: Package, system_name: str = "", **details: str) -> RemovedPackage:
-    """The package, with the name by which, and with what, its own system installs it again."""
+    """Make the record of a package, with its name in its own system and the details for a new installation."""
     system_name = system_name or (package.handles[0] if package.handles else package.id)
     fields = {**package._asdict(), "scope": package.scope, "name": system_name, **details}
     texts = {key: fields[key] for key in RemovedPackage._fields if key in fields}

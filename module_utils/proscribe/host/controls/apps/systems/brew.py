@@ -1,10 +1,10 @@
-"""Formulae and casks that Homebrew installed on Linux: a directory for each, in it one for each version.
+"""Formulae and casks that Homebrew installed on Linux: a directory for each package, with a directory for each version.
 
-Homebrew lies in /home/linuxbrew/.linuxbrew or below a home, and belongs to the user who installed it (Homebrew's
-"Homebrew on Linux"). It is not asked.
+Homebrew is in /home/linuxbrew/.linuxbrew or below a home. It belongs to the user who installed it (Homebrew's "Homebrew
+on Linux"). The observation does not run it.
 
-Homebrew removes a package, as the user whose it is: it does not run for root. It refuses by itself to take away what
-another formula needs, and leaves what the formula needed.
+Homebrew removes a package as its owner, because it does not run for root. It refuses to remove a package that another
+formula needs. It leaves the dependencies of a formula.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PACKAGE_DIRECTORIES = {"brew": "Cellar", "brew_cask": "Caskroom"}
 
 
 class BrewPackages:
-    """One of the two kinds of packages that Homebrew knows."""
+    """Packages of one of Homebrew's two kinds."""
 
     def __init__(self, manager: str) -> None:
         self.manager = manager
@@ -60,7 +60,10 @@ class BrewPackages:
     def make_program_matcher(
         self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
     ) -> Callable[[Process], str]:
-        """By the directory of the package. A user's says it of his own programs only."""
+        """Make the function that identifies a program by the directory of its package.
+
+        A user's package identifies only that user's own programs.
+        """
 
         def find_package(process: Process) -> str:
             for package in packages:
@@ -81,8 +84,9 @@ class BrewPackages:
 
 
 def _list_prefixes(host: Host, user: User | None) -> list[str]:
-    """Where Homebrew is a user's, or root's for None. The common place is the one's who owns it, in the first of his
-    homes.
+    """Return the directories of Homebrew that belong to a user, or to root for None.
+
+    The common directory belongs to its owner, and counts for the first home of that owner.
     """
     statuses = check_each([COMMON_PREFIX], lambda path: [one] if (one := host.find_entry(path)) else [])[0]
     uid = statuses[0].st_uid if statuses else -1
@@ -108,7 +112,8 @@ BREW_ENVIRONMENT = {
     "HOMEBREW_NO_ENV_HINTS": "1",
     "HOMEBREW_NO_INSTALL_FROM_API": "1",
 }
-UNINSTALL_OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}  # --force: every version of it
+# --force: every version of the formula
+UNINSTALL_OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:

@@ -1,10 +1,11 @@
 """Packages in environments of conda, mamba, micromamba and pixi: `conda-meta/<name>-<version>-<build>.json` in each.
 
-None of them is asked. Where environments lie: below the installer's directory, below ~/.conda, and wherever
-~/.conda/environments.txt lists one (conda's "Managing environments").
+The observation runs none of these tools. Environments are below the installer's directory, below ~/.conda, and in the
+list ~/.conda/environments.txt (conda's "Managing environments").
 
-conda, mamba or micromamba removes a package, as the owner of its environment. Removing one takes along what needs it,
-and some tools what it needed. So each is simulated first (`--dry-run --json`), and refused where more would go.
+conda, mamba or micromamba removes a package as the owner of its environment. A removal takes dependent packages along,
+and with some tools also the dependencies. So each removal is simulated first (`--dry-run --json`), and refused if it
+would remove more.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ TRACES = (
 ENVIRONMENT_LIST = "/.conda/environments.txt"
 METADATA_DIRECTORY = "conda-meta"
 MAX_ENVIRONMENTS = 1000  # environments of one user
-MAX_METADATA_BYTES = 1024 * 1024  # bytes of what is said of a package
-MAX_PROGRAMS = 200  # of a package
+MAX_METADATA_BYTES = 1024 * 1024  # size of the metadata of a package
+MAX_PROGRAMS = 200  # programs of a package
 PROGRAM_PREFIXES = ("bin/", "sbin/", "libexec/", "lib/", "opt/", "share/")
 
 
@@ -73,15 +74,16 @@ def _find_in_environments(host: Host, user: User | None, ids: AbstractSet[str]) 
 
 
 def list_installation_roots(user: User | None) -> list[str]:
-    """Where installations are, of the host or of a user."""
+    """Return the directories of possible installations, of the host or of a user."""
     if user is None:
         return [place for place in TRACES if place[0] == "/"]
     return [user.home + place[1:] for place in TRACES if place[0] == "~"]
 
 
 def _list_environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
-    """The base of each installation, the environments below it, and those that a user's list has; and why that is not
-    all.
+    """Return the environments, and the reasons why some are missing.
+
+    They are the base of each installation, the environments below it, and those in a user's list.
     """
     candidates, gaps = check_each(
         list_installation_roots(user),
@@ -99,7 +101,7 @@ def _list_environments(host: Host, user: User | None) -> tuple[list[str], list[s
 
 
 def parse_environment_list(lines: Sequence[bytes], home: str) -> list[str]:
-    """The environments below a home that a list of them names."""
+    """Return the environments below a home that a list names."""
     paths = (line.decode("utf-8", "replace").strip() for line in lines)
     return [
         path for path in paths if path.startswith(home + "/") and path == os.path.normpath(path) and path.isprintable()
@@ -107,14 +109,17 @@ def parse_environment_list(lines: Sequence[bytes], home: str) -> list[str]:
 
 
 def parse_metadata_name(file: str) -> tuple[str, str]:
-    """Name and version out of `<name>-<version>-<build>.json`; empty for another file."""
+    """Return name and version from `<name>-<version>-<build>.json`, or empty texts for another file."""
     stem, dot, kind = file.rpartition(".")
     parts = stem.rsplit("-", 2)
     return (parts[0], parts[1]) if dot and kind == "json" and len(parts) == 3 else ("", "")
 
 
 def _read_metadata(host: Host, path: str) -> Mapping[str, object]:
-    """What is said of a package; empty where that cannot be read: the name of its file says what it is."""
+    """Return the metadata of a package: empty if unreadable.
+
+    Then the name of the file identifies the package.
+    """
     try:
         metadata = json.loads(host.read_file(path, MAX_METADATA_BYTES) or b"")
     except (ValueError, RecursionError, ControlError):
@@ -123,7 +128,7 @@ def _read_metadata(host: Host, path: str) -> Mapping[str, object]:
 
 
 def list_program_files(metadata: Mapping[str, object]) -> list[str]:
-    """The files of a package that may be its programs, relative to the environment."""
+    """Return the files of a package that may be its programs, relative to the environment."""
     files = metadata.get("files")
     file_names = (file for file in files if isinstance(file, str)) if isinstance(files, list) else ()
     return [file for file in itertools.islice(file_names, 20 * MAX_PROGRAMS) if file.startswith(PROGRAM_PREFIXES)][
@@ -132,7 +137,7 @@ def list_program_files(metadata: Mapping[str, object]) -> list[str]:
 
 
 def list_owned_directories(host: Host, user: User | None) -> list[str]:
-    """The environments: what lies in one goes with it, or stays with it."""
+    """Return the environments: files in an environment go or stay with it."""
     if user is None:
         return [root for root in list_installation_roots(None) if host.find_entry(f"{root}/{METADATA_DIRECTORY}")]
     environments, _ = _list_environments(host, user)
@@ -140,7 +145,10 @@ def list_owned_directories(host: Host, user: User | None) -> list[str]:
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """By the files that a package has in its environment. A user's environment says it of his own programs only."""
+    """Make the function that identifies a program by the files of a package in its environment.
+
+    A user's environment identifies only that user's own programs.
+    """
     files = {f"{package.handles[0]}/{file}": package for package in packages for file in package.handles[1:]}
 
     def find_package(process: Process) -> str:
@@ -156,13 +164,13 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
 
 CONDA_TOOLS = ("conda", "mamba", "micromamba")
 CONDA_ENVIRONMENT = {"CONDA_OFFLINE": "1", "MAMBA_OFFLINE": "1"}
-MAX_SHOWN_PACKAGES = 5  # of what would go as well
-SIMULATION_TIMEOUT_SECONDS = 60  # seconds until a simulation has to be there
+MAX_SHOWN_PACKAGES = 5  # packages that a reason names
+SIMULATION_TIMEOUT_SECONDS = 60
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     tools = PackageTools(host)
-    tool_errors: list[str] = []  # why a tool has not answered: then no more is asked of it
+    tool_errors: list[str] = []  # error of a tool that did not answer; it is not run again
 
     def plan_package_removal(package: Package) -> ControlAction | str:
         prefix = package.handles[0]
@@ -183,7 +191,7 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
             argv,
             {other_package.id for other_package in packages if other_package.handles[0] == prefix},
         )
-        if package.owner:  # whose tool runs without the host's lock
+        if package.owner:  # the tool of a user runs without the host's lock, so it is simulated later
             return make_uninstall_action(
                 host, package, [*argv, package.id], prefix, CONDA_ENVIRONMENT, find_objection=find_objection
             )
@@ -202,7 +210,7 @@ def _find_tool(tools: PackageTools, package: Package, root: str) -> str:
         installed_paths = [
             f"{place}/bin/{name}" for place in dict.fromkeys([root, *list_installation_roots(package.owner)])
         ]
-        if package.owner:  # micromamba is a lone program, which lies where its user put it
+        if package.owner:  # micromamba is a single program that its user can put anywhere
             tool = tools.find_tool(
                 package, name, user_paths=[*installed_paths, f"~/.local/bin/{name}", f"~/bin/{name}"]
             )
@@ -214,8 +222,9 @@ def _find_tool(tools: PackageTools, package: Package, root: str) -> str:
 
 
 def _find_additional_changes(host: Host, package: Package, argv: Sequence[str], removable_ids: AbstractSet[str]) -> str:
-    """What else than packages that go anyway would go or come, as the tool itself says; "" for nothing. Raises
-    ControlError.
+    """Describe the other packages that a removal would remove or install, or return "". Raises ControlError.
+
+    The tool itself reports them. Packages in `removable_ids` do not count.
     """
     argv = [*argv, "--dry-run", "--json", package.id]
     result = host.run_command(
@@ -232,7 +241,10 @@ def _find_additional_changes(host: Host, package: Package, argv: Sequence[str], 
 
 
 def parse_dry_run(answer: str) -> tuple[list[str], list[str]]:
-    """The names of what a dry run would unlink and link, out of its JSON, which lines for people may precede."""
+    """Return the names of the packages that a dry run would unlink and link.
+
+    Lines for people may precede its JSON.
+    """
     try:
         document: Any = json.loads(answer[answer.index("{") :])
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""What a package system declares, once: `DECLARED` of its file. Lists, grammar, schema and documents follow from it.
+"""Declaration of a package system: `DECLARED` in its file. Lists, grammar, schema and documents follow from it.
 
-Nothing on a host reads it, and no host gets it. `tests/tool python tests/derived` writes what follows: registry.py
+Nothing on a host reads it, and no host gets it. `tests/tool python tests/derived` writes the derived files: registry.py
 beside this file, controller/compile/reading/package_names.py, docs/coverage.md, docs/catalogue.md and the schema of a
 service.
 """
@@ -13,63 +13,62 @@ from .....base.tuples import NamedTuple
 
 
 class PackageIdFormat(NamedTuple):
-    """How a package system spells the names of its packages."""
+    """Spelling of the package names of a package system."""
 
-    id_pattern: str  # a regular expression of the whole name
-    meaning: str  # the same for people: a message about a mistyped name prints it
-    source: str  # where that is documented
-    valid_example: str  # an example
-    invalid_examples: Sequence[str]  # and what is none: options, paths, patterns
+    id_pattern: str  # regular expression for the whole name
+    meaning: str  # description of the format, which a message about a mistyped name prints
+    source: str  # documentation of the format
+    valid_example: str
+    invalid_examples: Sequence[str]  # invalid names: options, paths, patterns
 
 
 class CoverageClaim(NamedTuple):
-    """Something that Proscribe does, and the test that shows it: a file below tests/ and the name of a function."""
+    """Claim about Proscribe, and the test that proves it: a file below tests/ and the name of a function."""
 
     statement: str
     test_name: str
 
 
 class InstallRoute(NamedTuple):
-    """One route by which an app reaches a host: a row of docs/coverage.md. None is no."""
+    """Route by which an app reaches a host: a row of docs/coverage.md. None means no."""
 
     route: str
     detection: CoverageClaim | None
     removal: CoverageClaim | None
     prevention: CoverageClaim | None
-    remaining_gap: str  # what is not covered, and why
+    remaining_gap: str  # the gap and its reason
 
 
 class ReinstallCommands(NamedTuple):
-    """How a package that was removed is installed again: for people, by a command that they paste on the host.
+    """Commands that install a removed package again, for people who paste them on the host.
 
-    The words of a command are those of `Removed`, and {name} or, for a command that takes several, {names}; {where} is
-    flatpak's installation. A word that needs what is not known is left out. What does not fit the spelling of names
-    gets no command: it came from a host.
+    The fields in a command are those of `RemovedPackage`, and {name}, or {names} for a command with several names.
+    {where} is flatpak's installation. A word with an unknown field is left out. A package whose name does not fit the
+    pattern gets no command, because the name came from a host.
     """
 
-    commands: Mapping[str, str]  # by `Removed.how`
-    name_pattern: str = "{id}"  # a regular expression of what the system calls a package, by its id in the catalogue
-    version_separator: str = ""  # what stands between name and version, where any version can be had
-    mark_commands: Mapping[str, str] = {}  # a command that has to follow, by `Removed.mark`
+    commands: Mapping[str, str]  # by `RemovedPackage.how`
+    # regular expression for the system's own name of a package, with its id in the catalogue
+    name_pattern: str = "{id}"
+    version_separator: str = ""  # separator of name and version, if any version can be installed
+    mark_commands: Mapping[str, str] = {}  # by `RemovedPackage.mark`: a command that must follow
 
 
 class SystemDeclaration(NamedTuple):
-    """A package system."""
+    """Declaration of a package system."""
 
-    name: str  # as findings and removals have it
-    catalogue_key: str  # under which the catalogue names its packages
-    # None where another system that shares the key has it.
+    name: str  # name in findings and removals
+    catalogue_key: str  # key of its packages in the catalogue
+    # None if another system with the same key has the format.
     id_format: PackageIdFormat | None
-    reinstall: ReinstallCommands | None  # None where nothing is removed
-    routes: Sequence[InstallRoute] = ()  # none where another system's row names it
-    implementation: str = ""  # what of its file answers (package.PackageSystem); "" is the file itself
-    # The paths of which one is there wherever it is: of the host, or below a home (`~/`). Its file is compiled on a
-    # host only where one is. Without any it is asked on every host.
+    reinstall: ReinstallCommands | None  # None if the system removes nothing
+    routes: Sequence[InstallRoute] = ()  # empty if another system's row covers it
+    implementation: str = ""  # object that implements package.PackageSystem; "" for the module itself.
+    # Paths of the host or below a home (`~/`). The system is present only if one of them exists, and only then a host
+    # compiles its file. Without traces, every host is checked.
     traces: Sequence[str] = ()
-    has_named_directories: bool = (
-        False  # what a user has lies below his name in a place of the host's, not in his home alone
-    )
-    is_host_wide: bool = False  # it installs for the whole host
-    # Whether its packages make up a system, or are named like programs that do: then the guard list is asked. Not so
-    # where ids are those of apps alone.
+    has_named_directories: bool = False  # a user's packages are also in a directory of the host, below the user's name
+    is_host_wide: bool = False  # the system installs for the whole host.
+    # True if its packages make up a system, or have names of such programs: then the guard list applies. False if its
+    # ids are those of apps alone.
     is_guarded: bool = True

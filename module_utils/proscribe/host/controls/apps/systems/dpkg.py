@@ -1,4 +1,4 @@
-"""Debian packages: dpkg's own database, and an install block in dpkg that apt cannot bypass."""
+"""Debian packages: the database of dpkg, and an install block in dpkg that apt cannot bypass."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .package import InstallBlock, Package, find_program_place, make_file_matche
 MANAGER = "dpkg"
 CATALOGUE_KEY = "apt"
 DATABASE = "/var/lib/dpkg"
-# The second one has what is not in the first one yet.
+# The second path has the changes that are not in the first yet.
 DATABASE_FILES: tuple[str, ...] = (f"{DATABASE}/status", f"{DATABASE}/updates")
 QUERY_FORMAT = "${db:Status-Abbrev}\t${Package}\t${binary:Package}\t${Version}\n"
 
@@ -33,10 +33,11 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_packages(listing: str, ids: AbstractSet[str]) -> list[Package]:
-    """The installed ones of some packages, from lines in QUERY_FORMAT.
+    """Return the packages in `ids` that are installed, from lines in QUERY_FORMAT.
 
-    The first letter of a status is what was asked for (h is hold), the second what is so: everything but n (not there)
-    and c (only configuration files are left) has files on the disk, half-installed ones too; see dpkg-query(1).
+    The first letter of a status is the requested state (h is hold), the second letter the actual state. The state n is
+    not installed; c means that only configuration files are left. In all other states the package has files on the
+    disk, if half-installed too; see dpkg-query(1).
     """
     packages = []
     for line in listing.splitlines():
@@ -53,7 +54,7 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
 
 
 def _list_package_files(host: Host, package: Package) -> list[str]:
-    """What a package consists of. Its handle names the list if the package is Multi-Arch: same."""
+    """Return the files of a package. Its handle names the list if the package is Multi-Arch: same."""
     names = dict.fromkeys((package.id, *package.handles))
     return [file for name in names for file in (host.read_text(f"{DATABASE}/info/{name}.list") or "").splitlines()]
 
@@ -76,13 +77,13 @@ RESTRICTED_PACKAGES_PATH = "/etc/proscribe/restricted-packages"
 RESTRICTED_PATHS_PATH = "/etc/proscribe/restricted-paths"
 CONTACT_PATH = "/etc/proscribe/contact"
 BLOCK_SCRIPT_PATH = "/usr/libexec/proscribe/dpkg-gate"
-# dpkg reads only files whose names consist of letters, digits, "-" and "_" here, and says nothing about others.
+# dpkg reads only files here with names of letters, digits, "-" and "_", and silently ignores others.
 HOOK_CONFIGURATION_PATH = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
     return (
-        # A line is a name that is refused, or a name and a version of it that is not.
+        # A line is a refused name, or a name and a permitted version.
         BlockFile(
             RESTRICTED_PACKAGES_PATH,
             f"# {WRITTEN_BY}\n"
@@ -97,13 +98,13 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
             RESTRICTED_PATHS_PATH,
             f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(block.paths) if path.isprintable()),
         ),
-        # Whom to ask is the second line, and what follows are the organisation's own words.
+        # The second line is the contact; the organisation's own messages follow.
         BlockFile(
             CONTACT_PATH,
             "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", format_contact(block.contact), *block.messages)),
         ),
         BlockFile(BLOCK_SCRIPT_PATH, BLOCK_SCRIPT_TEXT, 0o755),
-        # The trial is a whole check, of a command line that installs nothing.
+        # The trial is a complete check of a command line that installs nothing.
         BlockFile(
             HOOK_CONFIGURATION_PATH,
             HOOK_TEXT,
@@ -118,7 +119,7 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
 
 
 def _list_dependencies(host: Host) -> Iterable[str]:
-    from . import dpkg_trial  # only where it is tried
+    from . import dpkg_trial  # loaded only for a trial
 
     return [
         RESTRICTED_PACKAGES_PATH,
@@ -136,8 +137,8 @@ def _find_open_routes(restricted: str, host: Host) -> str:
     return dpkg_trial.find_open_routes(host, restricted)
 
 
-# dpkg runs a hook through `sh -c`, so that the parent of that shell is dpkg itself. A hook that fails stops dpkg for
-# every package of the host: only the block's own 9 may do that, not a block that is missing or broken.
+# dpkg runs a hook through `sh -c`, so the parent of that shell is dpkg. A failing hook stops dpkg for every package of
+# the host. Only the block's own exit code 9 may do that, not a missing or broken block.
 HOOK_TEXT = f"""\
 # {WRITTEN_BY}
 # Refuses restricted packages. Remove this file before the script that it names.
@@ -167,7 +168,7 @@ DECLARED = (
         ),
         reinstall=ReinstallCommands(
             {"apt-get": "apt-get install {names}"},
-            name_pattern=r"{id}(?<!-)(?::[a-z0-9-]+)?",  # apt removes what has a hyphen behind its name
+            name_pattern=r"{id}(?<!-)(?::[a-z0-9-]+)?",  # apt removes a package if a hyphen follows its name
             mark_commands={"auto": "apt-mark auto {names}"},
         ),
         routes=(

@@ -1,4 +1,4 @@
-"""Debian packages taken off a host: simulated first, and only if nothing else goes or comes with them."""
+"""Removal of Debian packages: simulated first, and done only if no other package would be removed or installed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ...base import ControlAction
 from .as_removed import make_removed_record
 from .package import Package
 
-# Without package lists apt knows of nothing that it could install in place of what goes. Without a cache file it leaves
-# none that lacks them. An administrator's apt.conf may purge or clean up by default: not in our name. It may also name
-# a release that is preferred, which without lists does not exist, and stops apt.
+# Without package lists, apt has no packages to install as replacements. Without a cache file, apt leaves no cache that
+# lacks these lists. An administrator's apt.conf may purge or clean up by default; our removals do not. It may also
+# prefer a release. Without lists that release does not exist, and apt stops.
 APT_OPTIONS = [
     "--quiet",
     "--option=Dir::State::lists=/nonexistent",
@@ -24,13 +24,11 @@ APT_OPTIONS = [
     "--option=APT::Get::AutomaticRemove=false",
     "--option=APT::Get::Purge=false",
 ]
-# What dpkg has not put into its database yet; apt goes nowhere while there is any.
+# Changes that dpkg has not written into its database yet; apt refuses to work while there are any.
 JOURNAL_DIRECTORY = "/var/lib/dpkg/updates"
-REMOVAL_MARK_PATH = (
-    STATE_DIRECTORY + "/dpkg"
-)  # there while a removal of ours is at work, so that what it left is known as ours
-LOCK_TIMEOUT_SECONDS = 60  # seconds that apt waits for another package manager to finish (since apt 1.9.11).
-# Seconds; a package's own removal scripts may stop services, and to interrupt them harms more than to wait.
+REMOVAL_MARK_PATH = STATE_DIRECTORY + "/dpkg"  # exists during a removal, to recognise its remains as ours
+LOCK_TIMEOUT_SECONDS = 60  # apt waits this long for another package manager (since apt 1.9.11).
+# The removal scripts of a package may stop services; an interruption harms more than waiting.
 REMOVAL_TIMEOUT_SECONDS = 1800
 
 APT_STEP_PATTERN = re.compile(r"^(Remv|Purg|Inst|Conf) (\S+)", re.MULTILINE)
@@ -38,7 +36,7 @@ DEPENDENT_PATTERN = re.compile(r"^ (\S+) (?:pre-)?depends on ", re.MULTILINE)
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """One transaction for all packages that can go without any other, and the reason for each that cannot."""
+    """Return one transaction for all packages that can go without any other, and the reasons for the rest."""
     refusals = [(package, reason) for package in packages if (reason := _find_refusal_reason(host, package))]
     candidates = [
         package for package in packages if package not in [refused_package for refused_package, _ in refusals]
@@ -72,7 +70,11 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _make_removed_records(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:
-    """How each comes back: apt marks what it installs for its own sake, so what it had for others' is known as such."""
+    """Make the records of removed packages.
+
+    apt marks a package as manual when it is installed by name. So the record has the mark of packages that were
+    dependencies of others.
+    """
     front_end = "apt-get" if host.find_tool("apt-get") else "dpkg"
     auto_names = set()
     if host.find_tool("apt-mark"):
@@ -88,17 +90,18 @@ def _make_removed_records(host: Host, packages: Sequence[Package]) -> list[Remov
 
 
 def _find_refusal_reason(host: Host, package: Package) -> str:
-    """Why a package is not even tried; "" if it may be."""
+    """Explain why the removal of a package is not even simulated, or return ""."""
     if package.is_held:
         return f"it is on hold; to let it go: apt-mark unhold {package.id}"
-    query_format = "${Essential} ${Protected} ${Important}"  # Important: what apt called Protected before dpkg knew it
+    # Important: apt's name for Protected before dpkg had that field
+    query_format = "${Essential} ${Protected} ${Important}"
     if "yes" in host.read_command_output(["dpkg-query", "-W", "-f", query_format, package.handles[0]]).split():
         return "the system cannot do without it (Essential or Protected)"
     return ""
 
 
 def _find_objection(host: Host, packages: Sequence[Package], allowed: Sequence[Package]) -> str:
-    """What speaks against removing some packages, when only the allowed ones may go; "" if nothing does."""
+    """Explain why packages cannot be removed if only the allowed packages may go, or return ""."""
     names = [package.handles[0] for package in packages]
     if not host.find_tool("apt-get"):
         result = host.run_command(["dpkg", "--simulate", "--remove", *names])
@@ -125,21 +128,22 @@ def _find_objection(host: Host, packages: Sequence[Package], allowed: Sequence[P
 
 
 def parse_simulation(simulation: str) -> Iterator[tuple[str, str]]:
-    """The steps of a simulated apt transaction: Remv, Purg, Inst or Conf, and the package."""
+    """Yield the steps of a simulated apt transaction: Remv, Purg, Inst or Conf, and the package."""
     return ((match[1], match[2]) for match in APT_STEP_PATTERN.finditer(simulation))
 
 
 def _strip_architecture(name: str, native_architecture: str) -> str:
-    """A package's name as apt prints it: the host's own architecture is left out."""
+    """Return the name of a package as apt prints it: without the architecture of the host."""
     suffix = f":{native_architecture}"
     return name[: -len(suffix)] if name.endswith(suffix) else name
 
 
 def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
     names = [package.handles[0] for package in packages]
-    if reason := _find_objection(host, packages, packages):  # the host may have changed since it was observed
+    if reason := _find_objection(host, packages, packages):  # the host may have changed since the observation
         raise ControlError(f"not removed: {reason}")
-    # A removal of ours that was killed is completed by dpkg itself. One of somebody else is left, and reported by apt.
+    # dpkg itself completes a removal of ours that was killed. An interrupted operation of others is left, and apt
+    # reports it.
     is_interrupted = bool(host.list_directory(JOURNAL_DIRECTORY))
     is_own_removal = is_interrupted and host.find_entry(REMOVAL_MARK_PATH) is not None
     if host.find_tool("apt-get") and not is_own_removal:
@@ -157,7 +161,7 @@ def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
 
 
 def _extract_error(result: ToolResult) -> str:
-    """A tool's own errors in one line."""
+    """Return the errors of a tool in one line."""
     text = result.err.strip() or result.out.strip()
     errors = [line for line in text.splitlines() if line.startswith(("E:", "dpkg: error"))]
     return " ".join(" ".join(errors or [text]).split())[-400:]

@@ -1,8 +1,8 @@
-"""Is the block of dpkg in effect? A made package is given to each dpkg that people and apt would run, as they would.
+"""Trial of the block of dpkg: a trial package is given to each dpkg that people and apt would run, in the same way.
 
-dpkg calls its hooks before it opens its database, and here the database is in a place where nothing can be. So a block
-that refuses does so as always, and where nothing refuses, dpkg ends at its database, having changed nothing. (With
-`--no-act` it calls no hooks.) The package is a file in memory alone. Tried with dpkg 1.21, 1.22 and 1.23.
+dpkg calls its hooks before it opens its database. In the trial, the database is at a path where nothing can exist. So a
+block refuses as always. Without a refusal, dpkg ends at its database and changes nothing. (With `--no-act` it calls no
+hooks.) The trial package is a file in memory alone. Tried with dpkg 1.21, 1.22 and 1.23.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from ..blocks.tries import (
     open_memory_file,
 )
 
-IMPOSSIBLE_DATABASE = "/proc/none"  # not even root can make it
+IMPOSSIBLE_DATABASE = "/proc/none"  # not even root can create it
 REFUSAL_TEXT = f"does not allow {TRIAL_PACKAGE_NAME} "
-# Where a shell of root's searches before the system's own directories.
+# A shell of root searches these before the system's own directories.
 LOCAL_PROGRAM_DIRECTORIES = ("/usr/local/sbin", "/usr/local/bin")
 CONFIGURATION_DIRECTORIES = ("/etc/dpkg", "/etc/dpkg/dpkg.cfg.d")
 SHARED_DIRECTORIES = (
     *CONFIGURATION_DIRECTORIES,
     "/usr/libexec",
-)  # directories of the distribution's that the block has something in
+)  # directories of the distribution that hold files of the block
 APT_CONFIGURATION = ("/etc/apt/apt.conf.d",)
-# What the block's script runs, and what runs it.
+# Programs that the block's script runs, and programs that run the script.
 USED_TOOLS = (
     *("sh", "timeout", "tr", "grep", "xargs", "awk", "dpkg", "dpkg-deb", "dpkg-query", "readlink", "tar", "sed"),
     *("find", "logger", "apt-config"),
 )
 APT_CONFIG = "/usr/bin/apt-config"
-TRIAL_TIMEOUT_SECONDS = 30  # seconds
+TRIAL_TIMEOUT_SECONDS = 30
 
 
 def list_dependencies(host: Host) -> Iterator[str]:
@@ -50,8 +50,9 @@ def list_dependencies(host: Host) -> Iterator[str]:
 
 
 def find_open_routes(host: Host, restricted: str) -> str:
-    """Which dpkg would install a package that provides a restricted one, and who else could see to that; "" for none.
-    Raises Unseen.
+    """Describe each dpkg that would install a package that provides a restricted package, or return "".
+
+    Directories of the block that other users can change are included. Raises ObservationError.
     """
     with open_memory_file(build_trial_package(restricted)) as path:
         passing_names = [dpkg_name for dpkg_name, argv in _list_dpkg_commands(host) if _is_passed(host, argv, path)]
@@ -67,7 +68,7 @@ def find_open_routes(host: Host, restricted: str) -> str:
 
 
 def _list_dpkg_commands(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
-    """Each dpkg that would be run, with what it is called."""
+    """Yield the name and the command of each dpkg that people or apt would run."""
     known_paths = set()
     for folder in (*LOCAL_PROGRAM_DIRECTORIES, *PROGRAM_DIRECTORIES):
         path = f"{folder}/dpkg"
@@ -83,7 +84,7 @@ def _list_dpkg_commands(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def _read_apt_settings(host: Host) -> tuple[str, list[str], str]:
-    """The dpkg that apt runs, its options, and where it is run."""
+    """Return the path of the dpkg that apt runs, its options, and its root directory."""
     path, options, chroot = "/usr/bin/dpkg", [], ""
     for line in host.read_command_output([APT_CONFIG, "dump"], timeout=TRIAL_TIMEOUT_SECONDS).splitlines():
         key, _, setting = line.partition(" ")
@@ -98,7 +99,7 @@ def _read_apt_settings(host: Host) -> tuple[str, list[str], str]:
 
 
 def _is_passed(host: Host, argv: Sequence[str], package: str) -> bool:
-    """Whether a dpkg goes on with a package, as far as its database. Raises Unseen where it ends before."""
+    """Return whether a dpkg accepts a package, up to its database. Raises ObservationError if it ends before."""
     try:
         result = host.run_command(
             [*argv, f"--admindir={IMPOSSIBLE_DATABASE}", "--unpack", package], timeout=TRIAL_TIMEOUT_SECONDS
@@ -114,7 +115,7 @@ def _is_passed(host: Host, argv: Sequence[str], package: str) -> bool:
 
 
 def build_trial_package(restricted: str) -> bytes:
-    """A package that has nothing in it but that it provides a restricted one (deb(5))."""
+    """Return an empty package that provides a restricted package (deb(5))."""
     control = (
         f"Package: {TRIAL_PACKAGE_NAME}\nVersion: 0\nArchitecture: all\nMaintainer: Proscribe <root@localhost>\n"
         f"Provides: {restricted}\nDescription: tries whether this host refuses it\n"
@@ -131,7 +132,7 @@ def build_trial_package(restricted: str) -> bytes:
 
 
 def _build_tar(name: str, content: bytes) -> bytes:
-    """One file as a tar archive (ustar), which takes less than to load the module."""
+    """Return a tar archive (ustar) with a single file. Loading the module `tarfile` would take longer."""
     fields = (name.encode().ljust(100, b"\0"), b"0000644\0", b"0000000\0", b"0000000\0", b"%011o\0" % len(content))
     header = b"".join(fields) + b"00000000000\0" + b" " * 8 + b"0" + bytes(100) + b"ustar\x0000"
     header = header.ljust(512, b"\0")

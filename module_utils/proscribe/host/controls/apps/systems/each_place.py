@@ -1,4 +1,4 @@
-"""A check of many places, most of them users' own: what is odd in one of them hides nothing of the others."""
+"""Check of many places, most of them users' own: an odd place hides nothing of the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def check_each(
     places: Iterable[CheckedPlace], check: Callable[[CheckedPlace], Iterable[PlaceEntry]]
 ) -> tuple[list[PlaceEntry], list[str]]:
-    """What `check` sees in each place, and why it could not see all of some."""
+    """Return the results of `check` for all places, and the reasons why some are incomplete."""
     entries: list[PlaceEntry] = []
     gaps: list[str] = []
     for place in places:

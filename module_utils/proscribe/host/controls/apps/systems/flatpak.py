@@ -1,4 +1,4 @@
-"""Flatpak apps: the system's installations and every user's own, read from where flatpak deploys them."""
+"""Flatpak apps in the system's installations and in every user's own, read from their deployments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MANAGER = "flatpak"
 CATALOGUE_KEY = "flatpak"
 DATABASE_FILES: tuple[str, ...] = ()
 PERSONAL_INSTALLATION = "/.local/share/flatpak"  # below a home
-# What a deployment says of itself begins with origin and commit, and has the version further on, if the app told one.
+# The file of a deployment begins with origin and commit. The version follows later, if the app has one.
 APP_VERSION_PATTERN = compile_pattern(rb"appdata-version\0+([^\0]+)\0")
 
 
@@ -56,9 +56,9 @@ def _find_installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tu
 
 
 def _list_deployed_branches(host: Host, app: _FlatpakApp) -> Iterator[Package]:
-    """An app's deployed branches: those with an `active` link in `<app>/<arch>/<branch>/`."""
+    """Yield the deployed branches of an app: those with an `active` link in `<app>/<arch>/<branch>/`."""
     for arch in host.list_directory(app.path):
-        if arch == "current":  # a link to the branch that is started when none is named
+        if arch == "current":  # a link to the branch that starts by default
             continue
         for branch in host.list_directory(f"{app.path}/{arch}"):
             path = f"{app.path}/{arch}/{branch}"
@@ -69,7 +69,7 @@ def _list_deployed_branches(host: Host, app: _FlatpakApp) -> Iterator[Package]:
 
 
 def _read_version(host: Host, path: str, branch_entries: Sequence[str]) -> str:
-    """The version that a deployed app states, or the beginning of its commit; "" while there are two deployments."""
+    """Return the version of a deployed app, or the beginning of its commit; "" while there are two deployments."""
     commits = [name for name in branch_entries if len(name) == 64 and not name.strip("0123456789abcdef")]
     if len(commits) != 1:
         return ""
@@ -78,8 +78,10 @@ def _read_version(host: Host, path: str, branch_entries: Sequence[str]) -> str:
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """Flatpak puts a file in the root of each sandbox that says whose it is. That holds where the control group's name
-    does not: without a systemd user session there is none. Apps that were removed while they ran are known by it too.
+    """Make the function that identifies a process by the file with the app id in the root of each sandbox.
+
+    Flatpak writes this file. It also works where the name of the control group does not: without a systemd user session
+    there is none. It also identifies running apps that were removed meanwhile.
     """
 
     def find_app(process: Process) -> str:
@@ -90,7 +92,7 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
 
 
 def parse_app_id(info: str) -> str:
-    """The application's id in a `.flatpak-info`; "" if there is none (flatpak-metadata(5))."""
+    """Return the id of the application in a `.flatpak-info`, or "" (flatpak-metadata(5))."""
     group = ""
     for line in info.splitlines():
         if line.startswith("["):
@@ -115,16 +117,17 @@ def is_block_applicable(host: Host) -> bool:
     return host.find_tool("flatpak") is not None
 
 
-# A bundle is a file: flatpak does not pass its content to polkit.
+# A bundle is a file, and flatpak does not pass its content to polkit.
 REFUSAL_CONDITION = """\
 (action.id == "org.freedesktop.Flatpak.app-install" && {ids}.indexOf(String(action.lookup("ref")).split("/")[1]) >= 0)
         || action.id == "org.freedesktop.Flatpak.install-bundle\""""
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """For the system's installations; a user's own asks nobody. `flatpak mask` does not stop an installation by name.
+    """Return the parts for the system's installations. A user's own installation checks no policy.
 
-    Neither filters nor polkit get versions: an app that may come in one version passes, as in pacman.py.
+    `flatpak mask` does not stop an installation by name. Neither filters nor polkit get versions: if a waiver permits a
+    version of an app, every version passes, as in pacman.py.
     """
     refused_ids = sorted(block.closed_ids)
     reason = f"Restricted apps, and bundles, are not installed here; ask {format_contact(block.contact)}"

@@ -1,7 +1,8 @@
-"""Filters on flatpak's remotes: what a filter denies cannot be installed from there, nor seen.
+"""Filters on flatpak's remotes: a denied app can neither be installed from a remote nor be listed there.
 
-Every remote of the system gets a file of its own, because an administrator may have a filter on it already: a remote
-has only one, so ours holds the lines of theirs too, and says in its head which it stands for.
+Every remote of the system gets a file of its own, because an administrator may have set a filter already. A remote has
+only one filter. So our file also contains the lines of the administrator's filter, and its header names the replaced
+file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .flatpak_remotes import (
 
 
 class RemoteFilters(NamedTuple):
-    """The filters as one part of the install block."""
+    """Filters of all remotes as one part of the install block."""
 
     ids: tuple[str, ...]
 
@@ -59,18 +60,21 @@ class RemoteFilters(NamedTuple):
         )
 
     def make_filter_text(self, host: Host, remote: FlatpakRemote) -> str:
-        """What a remote's filter has to be."""
+        """Return the required text of a remote's filter."""
         former_path = find_former_filter(host, remote)
         header_lines = [f"# {WRITTEN_BY}", *([REPLACED_FILTER_PREFIX + former_path] if former_path else [])]
         deny_lines = [f"deny app/{id_}/*" for id_ in self.ids]
         return "".join(f"{line}\n" for line in [*header_lines, *_read_foreign_filter(host, former_path), *deny_lines])
 
     def find_foreign_opening(self, host: Host, remote: FlatpakRemote) -> str:
-        """The first line of a foreign filter that allows what ours denies: allowing goes first (flatpak-remote(5))."""
+        """Return the first line of a foreign filter that allows an app that ours denies, or "".
+
+        An allowed name takes precedence (flatpak-remote(5)).
+        """
         lines = _read_foreign_filter(host, find_former_filter(host, remote))
         if not lines:
             return ""
-        from fnmatch import fnmatchcase  # it loads the regular expressions
+        from fnmatch import fnmatchcase  # loaded on demand, because it loads the regular expressions
 
         for line in lines:
             if any(fnmatchcase(id_, name) for name in _list_allowed_apps(line) for id_ in self.ids):
@@ -113,16 +117,16 @@ class RemoteFilters(NamedTuple):
 
 
 def _read_foreign_filter(host: Host, path: str) -> Sequence[str]:
-    """The lines of a filter, which all stay in ours."""
+    """Return the lines of a foreign filter, which our filter repeats."""
     if not path:
         return []
     if host.find_entry(path) is None:
-        return ["deny *"]  # without its filter's file, flatpak lets nothing in
+        return ["deny *"]  # if the file of a filter is missing, flatpak denies everything
     return read_file_text(host, path).splitlines()
 
 
 def _list_allowed_apps(line: str) -> Iterator[str]:
-    """The pattern of names of apps that a line of a filter allows, if it does."""
+    """Yield the pattern of the apps that a line of a filter allows, if it allows any."""
     words = line.split("#")[0].split()
     if len(words) == 2 and words[0] == "allow":
         kind, _, name_path = words[1].partition("/")

@@ -1,4 +1,4 @@
-"""Where flatpak keeps what it installed for the whole host, and from which remotes it would install there."""
+"""Installations of flatpak for the whole host, and the remotes that it would install from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .....base.tuples import NamedTuple
 from ....system import Host
 from ..blocks.parts import read_file_text
 
-DEFAULT_INSTALLATION = "default"  # what flatpak calls the installation that needs no configuration
+DEFAULT_INSTALLATION = "default"  # flatpak's name for the installation without configuration
 SYSTEM_DIRECTORY = "/var/lib/flatpak"
 INSTALLATION_CONFIGURATION = "/etc/flatpak/installations.d"
 ANNOUNCED_REMOTES = ("/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d")
@@ -19,11 +19,11 @@ ODD_NAME_PROBLEM = "has a name that no file can have"
 class FlatpakRemote(NamedTuple):
     installation: str
     name: str
-    filter_path: str  # the path of its filter; "" for none
+    filter_path: str  # "" for no filter
 
 
 def list_installations(host: Host) -> dict[str, str]:
-    """The system's installations by name, each with its directory (flatpak-installation(5))."""
+    """Return the directories of the system's installations by name (flatpak-installation(5))."""
     paths_by_name = {DEFAULT_INSTALLATION: SYSTEM_DIRECTORY}
     for file in host.list_directory(INSTALLATION_CONFIGURATION):
         if file.endswith(".conf"):
@@ -36,7 +36,10 @@ def list_installations(host: Host) -> dict[str, str]:
 
 
 def list_remotes(host: Host) -> list[FlatpakRemote]:
-    """Every remote that something can be installed from. The origin of a bundle is listed as one, without address."""
+    """Return every remote that can install something.
+
+    The origin of a bundle is a remote without address, and left out.
+    """
     return [
         FlatpakRemote(installation, name, keys.get("xa.filter", ""))
         for installation, path in list_installations(host).items()
@@ -46,14 +49,15 @@ def list_remotes(host: Host) -> list[FlatpakRemote]:
 
 
 def parse_groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
-    """The groups `[kind "name"]` of a key file, with their keys. A group that is there twice is one, and of a key that
-    is there twice the last value counts.
+    """Return the groups `[kind "name"]` of a key file, with their keys.
+
+    Groups of the same name are merged, and the last value of a key counts.
     """
     keys_by_name: dict[str, dict[str, str]] = {}
     keys: dict[str, str] = {}
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
-            keys = {}  # those of another group are dropped
+            keys = {}  # keys of another group are dropped
             if line.startswith(f'[{kind} "') and line.endswith('"]'):
                 keys = keys_by_name.setdefault(line[len(kind) + 3 : -2], keys)
         elif "=" in line and not line.startswith("#"):
@@ -63,7 +67,7 @@ def parse_groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def list_announced_remotes(host: Host) -> list[str]:
-    """The files of remotes that flatpak adds by itself at its next start, without our filter."""
+    """Return the files of remotes that flatpak adds by itself at its next start, without our filter."""
     text = host.read_text(f"{SYSTEM_DIRECTORY}/repo/config") or ""
     lines = (line.partition("=") for line in text.splitlines())
     applied = {
@@ -87,7 +91,7 @@ def make_filter_path(remote: FlatpakRemote) -> str:
 
 
 def has_odd_name(remote: FlatpakRemote) -> bool:
-    """Whether one of a remote's names cannot be a part of a path."""
+    """Return whether a name of a remote cannot be part of a path."""
     return not all(name[:1].isalnum() and _NAME_CHARACTERS.issuperset(name) for name in remote[:2])
 
 
@@ -96,7 +100,7 @@ def is_own_filter(path: str) -> bool:
 
 
 def find_former_filter(host: Host, remote: FlatpakRemote) -> str:
-    """The filter that a remote has, or had before ours; "" for none."""
+    """Return the filter that a remote has, or had before ours; "" for none."""
     if not is_own_filter(remote.filter_path):
         return remote.filter_path
     lines = read_file_text(host, remote.filter_path).splitlines()

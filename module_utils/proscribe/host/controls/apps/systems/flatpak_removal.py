@@ -1,4 +1,4 @@
-"""What flatpak itself changes: apps taken off a host, and filters set on remotes."""
+"""Changes that flatpak itself makes: removal of apps, and filters on remotes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from .flatpak_remotes import (
 )
 from .package import Package, ask_for_user
 
-UNINSTALL_TIMEOUT_SECONDS = 300  # seconds
+UNINSTALL_TIMEOUT_SECONDS = 300
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """An action for each app and installation: a user's own as that user, so that root does nothing in a home. The
-    user's data in ~/.var/app stays, and so do runtimes.
+    """Return a removal action for each app and installation, and the refused packages.
+
+    An app of a user is removed as that user, so that root changes nothing in a home. The user's data in ~/.var/app
+    stay, and so do runtimes.
     """
     if not host.find_tool("flatpak"):
         return [], [(package, "flatpak itself is not installed on this host") for package in packages]
@@ -54,7 +56,7 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _find_origin(host: Host, package: Package) -> str:
-    """The remote that an app came from: the first text of its deployment; "" if nobody knows."""
+    """Return the remote that an app came from, which is the first text of its deployment, or ""."""
 
     def read_origin() -> str:
         commits = [name for name in host.list_directory(package.path) if len(name) == 64]
@@ -77,8 +79,10 @@ def _uninstall_branches(host: Host, branches: Sequence[Package], installation: s
 def set_filters(
     host: Host, make_content: Callable[[Host, FlatpakRemote], str], find_opening: Callable[[Host, FlatpakRemote], str]
 ) -> None:
-    """The files first: a remote whose filter is not there lets nothing in at all. `make_content` gives the filter of a
-    remote, and `find_opening` the line of its former one that lets in what ours denies.
+    """Write the filter of each remote, then set it: a remote without its filter's file denies everything.
+
+    `make_content` returns the filter of a remote. `find_opening` returns the line of its former filter that permits an
+    app that ours denies. Raises ControlError for such a line.
     """
     problems = []
     for remote in list_remotes(host):
@@ -97,7 +101,10 @@ def set_filters(
 
 
 def remove_filters(host: Host) -> None:
-    """What a remote had before, then our files: no remote is without its filter's file for a moment."""
+    """Restore the former filters of the remotes, then delete our files.
+
+    In this order, no remote is ever without its filter's file.
+    """
     for remote in list_remotes(host):
         if is_own_filter(remote.filter_path):
             _set_remote_filter(host, remote, find_former_filter(host, remote))

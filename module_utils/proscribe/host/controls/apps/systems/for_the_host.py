@@ -1,4 +1,4 @@
-"""What package systems answer that install for the whole host alone. Their files import these answers as their own."""
+"""Functions of package systems that install for the whole host alone. Their files import these functions."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not go
+    return ()  # the file scan does not reach their directories

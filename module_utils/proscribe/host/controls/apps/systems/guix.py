@@ -1,11 +1,11 @@
-"""Packages in the profiles of Guix, each user's own. Guix is not asked.
+"""Packages in the profiles of Guix, each of its own user. The observation does not run Guix.
 
-A profile's `manifest` says what was installed: one expression of Scheme, `(manifest (version N) (packages (ENTRY_DEPTH
-...)))` with entries `("name" "version" "output" "store path" ...)` (guix/profiles.scm, manifest->gexp). It is read up
-to the depth that matters, in one pass.
+The `manifest` of a profile lists the installed packages in one expression of Scheme: `(manifest (version N) (packages
+(ENTRY ...)))` with entries `("name" "version" "output" "store path" ...)` (guix/profiles.scm, manifest->gexp). It is
+read to the relevant depth, in one pass.
 
-Guix removes a package from a profile, as the owner of the profile: it takes out the entries of that very name and
-nothing that they need (guix/profiles.scm, manifest-remove).
+Guix removes a package from a profile as the owner of the profile. It removes the entries of that exact name and none of
+their dependencies (guix/profiles.scm, manifest-remove).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ MANAGER = "guix"
 TRACES = ("/gnu/store", "/var/guix")
 STORE = "/gnu/store"
 PROFILES = "/var/guix/profiles/per-user"
-EXTRA_PROFILES = "/.guix-extra-profiles"  # below a home: <name>/<name>, as Guix' cookbook has it
-ENTRY_DEPTH = 4  # how deep an entry of the packages lies
+EXTRA_PROFILES = "/.guix-extra-profiles"  # below a home: <name>/<name>, as in Guix' cookbook
+ENTRY_DEPTH = 4  # depth of the entries of packages
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return [], ""  # every profile is somebody's; root's too
+    return [], ""  # every profile has a user, even root's
 
 
 def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -39,7 +39,7 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
         for profile, target in store_paths.list_profiles(host, directory, STORE):
             home_profile = read_link(
                 host, f"{target}/profile"
-            )  # the whole of a home (`guix home`) has its packages in there
+            )  # the profile of a whole home (`guix home`) has its packages in there
             profile_path = home_profile if store_paths.is_in_store(home_profile, STORE) else target
             manifest = store_paths.read_store_file(host, f"{profile_path}/manifest", STORE)
             if manifest and not manifest.lstrip().startswith(b"(manifest"):
@@ -62,7 +62,7 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def parse_manifest(manifest: bytes) -> list[Sequence[str]]:
-    """The entries of the packages: name, version, output and store path of each."""
+    """Return the entries of the packages: name, version, output and store path of each."""
     entries: list[Sequence[str]] = []
     depth, section, entry = 0, "", [""]
     for kind, text in _split_tokens(manifest.decode("utf-8", "replace")):
@@ -81,7 +81,7 @@ def parse_manifest(manifest: bytes) -> list[Sequence[str]]:
 
 
 def _split_tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Parentheses, texts without their quotation marks, and words, up to what is no expression."""
+    """Yield parentheses, strings without their quotation marks, and words, up to the end of the expression."""
     position = 0
     while position < len(text):
         character = text[position]
@@ -103,7 +103,7 @@ def _split_tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _find_text_end(text: str, start: int) -> int:
-    """Where the text that begins at `start` has its closing quotation mark; -1 if it has none."""
+    """Return the position of the quotation mark that ends a string, or -1. The string begins at `start`."""
     while (quote := text.find('"', start)) >= 0:
         text_before = text[start:quote]
         if (len(text_before) - len(text_before.rstrip("\\"))) % 2 == 0:
@@ -113,11 +113,11 @@ def _find_text_end(text: str, start: int) -> int:
 
 
 def list_owned_directories(host: Host, user: User | None) -> list[str]:
-    return []  # all of it lies in the store, which is no place of users' files
+    return []  # all packages are in the store, which has no files of users
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """By the path in the store, also of what no profile has."""
+    """Make the function that identifies a program by its path in the store, even if no profile has its package."""
     return lambda process: name if (name := store_paths.find_process_package(host, process, STORE)) in ids else ""
 
 

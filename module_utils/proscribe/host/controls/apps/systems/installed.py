@@ -1,4 +1,4 @@
-"""What each package system says is installed; one whose database has not changed is not queried again."""
+"""Installed packages of each package system. A system with an unchanged database is not queried again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .registry import HOST_WIDE_SYSTEMS, ON_DEMAND
 
 
 def list_present_systems(host: Host) -> list[str]:
-    """The package systems that this host has for all of it."""
+    """Return the names of the package systems that this host has for all users."""
     on_demand_names = [system.MANAGER for system in ON_DEMAND if system.is_present(host, None)]
     return [system.MANAGER for system in HOST_WIDE_SYSTEMS if system.is_present(host, None)] + on_demand_names
 
 
 def list_user_systems(host: Host, user: User) -> list[str]:
-    """The package systems that a user has brought along, of those that leave traces of their own."""
+    """Return the names of the package systems that a user has installed, among those that leave traces of their own."""
     return [system.MANAGER for system in ON_DEMAND if system.is_present(host, user)]
 
 
@@ -29,9 +29,10 @@ def find_installed_packages(
     cached_answers: Mapping[str, tuple[Any, Any]],
     new_answers: dict[str, tuple[Any, Any]],
 ) -> tuple[list[Package], str]:
-    """The answer of a package system to its query: the one of `cached_answers`, where its database has not changed since.
+    """Return the installed packages, and the reason why some could not be checked.
 
-    It is noted in `new_answers` unless the database changed so short a time ago that it may change again unnoticed.
+    The answer in `cached_answers` counts if the database has not changed since. The answer is added to `new_answers`,
+    unless the database changed very recently: it might change again unnoticed.
     """
     statuses = [host.find_entry(path) for path in system.DATABASE_FILES]
     database = [

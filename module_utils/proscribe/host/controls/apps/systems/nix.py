@@ -1,12 +1,12 @@
-"""Packages in the profiles of Nix: those of the host, and those of each user. Nix is not asked.
+"""Packages in the profiles of Nix, of the host and of each user. The observation does not run Nix.
 
-A profile's manifest says what was installed: `manifest.json` by `nix profile` (three versions of it), `manifest.nix` by
-`nix-env` (Nix manual, "Profiles"). What `nix run` and `nix shell` use without installing it is seen when it runs: the
-path in the store says what it is.
+The manifest of a profile lists the installed packages: `manifest.json` of `nix profile` (three versions of it),
+`manifest.nix` of `nix-env` (Nix manual, "Profiles"). `nix run` and `nix shell` use packages without installing them.
+Such a package is observed while it runs, because its path in the store identifies it.
 
-Nix removes a package from a profile, as the owner of the profile. Both of its tools take a store path for a package of
-a profile, and that is exact: a name would be a pattern to `nix-env`, and was one to `nix profile` before 2.20. What a
-profile loses stays in the store until it is collected.
+Nix removes a package from a profile as the owner of the profile. Both of its tools accept a store path, which is exact.
+A name would be a pattern for `nix-env`, and was a pattern for `nix profile` before 2.20. A removed package stays in the
+store until garbage collection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .user_links import read_link
 
 MANAGER = "nix"
 PERSONAL_PROFILES = "~/.local/state/nix/profiles"
-# What stands for /nix where nobody made that: Nix' own (nix help-stores), nix-user-chroot's, nix-portable's.
+# Directories that replace /nix if it does not exist: Nix' own (nix help-stores), nix-user-chroot's, nix-portable's.
 PERSONAL_STORES = ("~/.local/share/nix/root/nix", "~/.nix", "~/.nix-portable/nix")
 TRACES = ("/nix", "~/.nix-profile", PERSONAL_PROFILES, *PERSONAL_STORES)
 STORE = "/nix/store"
@@ -69,12 +69,12 @@ def _find_in_profiles(
 
 
 def locate_store_path(path: str, own_store: str) -> str:
-    """Where a path of the store lies, with what stands for /nix; "" if that is itself."""
+    """Return the path of a store path on this host. `own_store` is the directory that replaces /nix, or ""."""
     return own_store + path[len("/nix") :] if own_store else path
 
 
 def _find_other_profile(host: Host, user: User, path: str) -> Iterator[tuple[str, str]]:
-    """The profile that a user goes by, where it is another one of his."""
+    """Yield the profile that a user's ~/.nix-profile leads to, if it is elsewhere in the home."""
     link_target = read_link(host, path)
     if link_target.startswith(user.home + "/") and "/../" not in link_target and link_target.isprintable():
         target = store_paths.read_profile_target(host, link_target, STORE)
@@ -101,7 +101,7 @@ def _read_store_file(host: Host, path: str, own_store: str) -> bytes:
 
 
 def parse_manifest(manifest: bytes) -> list[str]:
-    """The store paths that a manifest.json lists, one for each package. Raises Unseen for what is none."""
+    """Return the store paths in a manifest.json, one for each package. Raises ObservationError for other content."""
     try:
         document: Any = json.loads(manifest)
     except (ValueError, RecursionError):
@@ -116,8 +116,9 @@ def parse_manifest(manifest: bytes) -> list[str]:
 
 
 def parse_env_manifest(manifest: bytes) -> list[str]:
-    """The store paths that a manifest.nix lists: in a text of Nix's a quotation mark is written with a backslash, so
-    none of them stands in one.
+    """Return the store paths in a manifest.nix.
+
+    A string of Nix writes a quotation mark with a backslash, so no store path contains a quotation mark.
     """
     paths = OUT_PATH_PATTERN.findall(manifest.decode("utf-8", "replace"))
     return list(dict.fromkeys(path for path in paths if store_paths.is_in_store(path, STORE)))
@@ -128,14 +129,14 @@ def list_owned_directories(host: Host, user: User | None) -> list[str]:
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """By the path in the store, also of what no profile has."""
+    """Make the function that identifies a program by its path in the store, even if no profile has its package."""
     return lambda process: name if (name := store_paths.find_process_package(host, process, STORE)) in ids else ""
 
 
 # -- removal
 
-DEFAULT_PROFILE = "/nix/var/nix/profiles/default"  # where an installation for all users has Nix itself
-# The new command line has to be asked for; nothing is fetched.
+DEFAULT_PROFILE = "/nix/var/nix/profiles/default"  # an installation for all users has Nix itself there
+# The new command line must be enabled; nothing is downloaded.
 NIX_ENVIRONMENT = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = false"}
 
 

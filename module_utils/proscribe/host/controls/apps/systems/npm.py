@@ -1,6 +1,6 @@
-"""Packages that npm installed globally: for the whole host, or below a prefix in a user's home. npm is not asked.
+"""Packages that npm installed globally: for the whole host, or below a prefix in a user's home.
 
-npm removes a package, as the one whose prefix it is in.
+The observation does not run npm. npm removes a package as the owner of its prefix.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MANAGER = "npm"
 CATALOGUE_KEY = "npm"
 SYSTEM_PREFIXES = ("/usr", "/usr/local")
 PERSONAL_PREFIXES = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
-MAX_PATH_BYTES = 4096  # bytes that the kernel takes for one
+MAX_PATH_BYTES = 4096  # longest path that the kernel accepts
 NVM_VERSIONS = "/.nvm/versions/node"
 MODULES_DIRECTORY = "/lib/node_modules"
 
@@ -67,7 +67,7 @@ def _find_installed(
 
 
 def _list_prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
-    """Where a user may have installed, and why that is not all."""
+    """Return the prefixes of a user's possible installations, and the reasons why some are missing."""
     versions, gaps = check_each([home + NVM_VERSIONS], host.list_directory)
     lines, configuration_gaps = check_each([f"{home}/.npmrc"], lambda path: (host.read_text(path) or "").splitlines())
     own_prefixes = [home + place for place in PERSONAL_PREFIXES] + [
@@ -77,7 +77,10 @@ def _list_prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
 
 
 def parse_prefix(lines: Sequence[str], home: str) -> list[str]:
-    """The prefix that an .npmrc sets, if it lies below the home: npm config, "Files". The last line counts (ini)."""
+    """Return the prefix that an .npmrc sets, if it is below the home: npm config, "Files".
+
+    The last line counts (ini).
+    """
     prefix = ""
     for line in lines:
         key, _, setting = line.partition("=")
@@ -91,10 +94,10 @@ def parse_prefix(lines: Sequence[str], home: str) -> list[str]:
 
 
 def _read_manifest(host: Host, path: str) -> Mapping[str, object] | None:
-    """A package's package.json; empty if it says nothing that can be read, None if there is no package."""
+    """Return the package.json of a package: empty if it is unreadable, None if there is no package."""
     status = host.find_entry(path)
     if status and stat.S_ISLNK(status.st_mode):
-        return {}  # `npm link`: the package lies elsewhere, and where is the user's word
+        return {}  # `npm link`: the package is elsewhere, at a place that the user controls
     content = host.read_file(f"{path}/package.json")
     if content is None:
         return None
@@ -113,7 +116,8 @@ def is_present(host: Host, user: User | None) -> bool:
 
 # -- removal
 
-# Scripts of packages are not run: root would run them with all of root's rights. The rest keeps npm off the network.
+# Scripts of packages are not run, because root would run them with all rights. The other options keep npm off the
+# network.
 UNINSTALL_OPTIONS = [
     "--ignore-scripts",
     "--offline",
@@ -125,20 +129,24 @@ UNINSTALL_OPTIONS = [
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """npm takes along only what lies inside the package's own directory."""
+    """Return the removal actions and the refused packages.
+
+    npm removes only the content of a package's own directory.
+    """
     return plan_package_removals(packages, partial(_plan_npm_removal, host))
 
 
 def _plan_npm_removal(host: Host, package: Package) -> ControlAction | str:
     prefix = package.handles[0]
-    # The prefix's own npm, where a user has a whole Node there, else the host's.
+    # The npm of the prefix, if a user has a whole Node there; otherwise the host's.
     own_npm = f"{prefix}/bin/npm"
     tool = own_npm if package.owner and is_there(host, package.owner, own_npm) else host.find_tool("npm")
     if reason := explain_foreign_ownership(host, package, f"{package.path}/package.json"):
         return reason
     if not tool:
         return "npm itself is not installed on this host"
-    # Its own directory first, since npm is a script that looks for its Node. For root that one is no user's.
+    # The prefix comes first, because npm is a script that searches PATH for its Node. For root, no user's directory is
+    # in PATH.
     environment = {"PATH": f"{prefix}/bin:{TOOL_PATH}" if package.owner else TOOL_PATH}
     argv = [tool, "uninstall", "--global", "--prefix", prefix, *UNINSTALL_OPTIONS, package.id]
     return make_uninstall_action(host, package, argv, prefix, environment)

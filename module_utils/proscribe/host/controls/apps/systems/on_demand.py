@@ -1,6 +1,6 @@
-"""Package systems that few hosts have: the file of each is compiled on a host only where something of it is there.
+"""Package systems that few hosts have: a host compiles the file of such a system only if the system is present.
 
-Nothing asks anybody before such a system installs, so none has an install block.
+No such system checks a policy before an installation, so none has an install block.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .package import InstallBlock, Package
 
 
 class PackageSystemCore(Protocol):
-    """The part of a package system that such a file has; see package.PackageSystem."""
+    """Interface of the file of such a system; see package.PackageSystem."""
 
     def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]: ...
 
@@ -32,7 +32,7 @@ class PackageSystemCore(Protocol):
 
 
 class OnDemandSystem:
-    """A package system, and the paths of which one is there wherever it is: of the host, or below a home (`~/`)."""
+    """Package system that is present if one of its `traces` exists: paths of the host or below a home (`~/`)."""
 
     DATABASE_FILES: tuple[str, ...] = ()
 
@@ -49,11 +49,11 @@ class OnDemandSystem:
         self.load_system = load_system
         self.traces = traces
         self.has_named_directories = (
-            has_named_directories  # what a user has lies below his name in a place of the host's, not in his home alone
+            has_named_directories  # a user's packages are also in a directory of the host, below the user's name
         )
 
     def is_present(self, host: Host, user: User | None) -> bool:
-        """Whether there is something to query, of the host or of a user."""
+        """Return whether the host or a user has something to query."""
         homes = [user.home] if user else []
         for trace in self.traces:
             for path in [home + trace[1:] for home in homes] if trace[0] == "~" else [trace]:
@@ -61,7 +61,7 @@ class OnDemandSystem:
                     if host.find_entry(path) is not None:
                         return True
                 except (ObservationError, ControlError):
-                    return True  # what cannot be seen is reported by the query
+                    return True  # the query reports the error
         return False
 
     def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:

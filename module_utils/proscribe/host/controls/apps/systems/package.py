@@ -1,4 +1,4 @@
-"""What every package system answers, and what a system is: one file here, one row in `systems.SYSTEMS`."""
+"""Interface of a package system, with the types of its answers. Each system has a file here."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ if TYPE_CHECKING:
 
 
 class Package(NamedTuple):
-    """An installed package, whichever system installed it."""
+    """Installed package of any package system."""
 
     manager: str  # dpkg, flatpak
-    id: str  # its name, as the catalogue has it
+    id: str  # name in the catalogue
     version: str = ""
-    handles: tuple[str, ...] = ()  # what its own system calls it: wechat:i386, app/com.tencent.WeChat/x86_64/stable
-    owner: User | None = None  # whose own installation it is in; None for the system's
+    handles: tuple[str, ...] = ()  # names in its own system: wechat:i386, app/com.tencent.WeChat/x86_64/stable
+    owner: User | None = None  # user of the installation; None for the whole host
     path: str = ""
-    is_held: bool = False  # an administrator asked the package system to leave it as it is
+    is_held: bool = False  # an administrator told the package system to leave it unchanged
 
     @property
     def scope(self) -> str:
         return f"user:{self.owner.name}" if self.owner else "system"
 
     def make_finding(self) -> Finding:
-        version, path = escape_text(self.version), escape_text(self.path)  # of a user's own package, his word
+        # a user controls them in the user's own package
+        version, path = escape_text(self.version), escape_text(self.path)
         return Finding("package", self.id, self.manager, version, self.scope, path)
 
 
 def find_program_place(files: Iterable[str]) -> str:
-    """Where a package's program lies, by the list of its files: its folder in /opt, or the first of its programs; ""
-    if it has neither.
+    """Return the place of a package's program, from the list of its files, or "".
+
+    The place is the folder in /opt, or the first program.
     """
     program_files = [file for file in files if file.startswith(("/opt/", "/usr/bin/", "/usr/sbin/", "/usr/games/"))]
     return next(
@@ -48,30 +50,30 @@ def find_program_place(files: Iterable[str]) -> str:
 
 
 class InstallBlock(NamedTuple):
-    """What the install block of one package system refuses, and what it says to users."""
+    """Content of the install block of a package system: the refused packages, and the texts for users."""
 
     ids: AbstractSet[str] = frozenset()
     contact: str = ""
-    permitted_versions: Mapping[str, Sequence[str]] = {}  # Versions of some of them that may be installed.
-    # Where the system shows what is in a package, one of another name that has one of these paths is refused as well.
+    permitted_versions: Mapping[str, Sequence[str]] = {}  # versions of these packages that may be installed.
+    # A package with one of these paths is refused under any name, if the system shows the content of packages.
     paths: Sequence[str] = ()
-    messages: Sequence[str] = ()  # the organisation's own texts for a refusal, one line each
+    messages: Sequence[str] = ()  # the organisation's own texts for a refusal, a line each
 
     @property
     def closed_ids(self) -> AbstractSet[str]:
-        """The packages of which no version may be installed."""
+        """Packages of which no version may be installed."""
         return self.ids - self.permitted_versions.keys()
 
 
 def make_file_matcher(host: Host, files: Mapping[str, str]) -> Callable[[Process], str]:
-    """A function that says to which package a running program of the host belongs, by the files of each."""
+    """Make the function that returns the package of a running program of the host, by the files of each package."""
     return lambda process: files[process.exe] if process.exe in files and host.has_host_root(process) else ""
 
 
 def ask_for_user(user: User | None, question: Callable[[], UserAnswer]) -> UserAnswer:
-    """The answer to a question about something of a user's, which is asked apart (system/forked.py): it may never come.
+    """Return the answer to a question about files of a user, from a process of its own (system/forked.py).
 
-    Raises ControlError, and Unseen.
+    The answer may never come. Raises ControlError and ObservationError.
     """
     if user is None or user.uid == 0:
         return question()
@@ -82,7 +84,7 @@ def ask_for_user(user: User | None, question: Callable[[], UserAnswer]) -> UserA
 
 
 def is_path_present(host: Host, user: User | None, path: str) -> bool:
-    """Whether something stands at a path of a user's."""
+    """Return whether an entry exists at a path of a user."""
     try:
         return ask_for_user(user, lambda: host.find_entry(path) is not None)
     except (ControlError, ObservationError):
@@ -90,46 +92,52 @@ def is_path_present(host: Host, user: User | None, path: str) -> bool:
 
 
 class PackageSystem(Protocol):
-    """The shape of a package system's file: the query and its parser, the programs, the removal, the block."""
+    """Interface of a package system's file: query, parser, programs, removal and block."""
 
     MANAGER: str
-    CATALOGUE_KEY: str  # under which the catalogue names its packages
-    # Files and directories of which one changes with every change of what is installed. None where to ask the system
-    # costs no more than to read them.
+    CATALOGUE_KEY: str  # key of its packages in the catalogue
+    # Files and directories: each change of the installed packages changes one of them. Empty if a query costs no more
+    # than reading them.
     DATABASE_FILES: tuple[str, ...]
 
     def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        """Which of these packages are installed for the whole host, and why some could not be checked ("" if
-        all could).
+        """Return the given packages that are installed for the whole host, and the reason why some are unknown.
+
+        The reason is "" if all could be checked.
         """
 
     def find_user_packages(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        """The same of what a user has installed for himself, below `user.home`; nothing where the system knows no such
-        installations. It is asked on that user's budget (system/budget.py): what it reads is his word.
+        """Return the same for packages that a user has installed below `user.home`.
+
+        The result is empty if the system has no such installations. The query runs within that user's budget
+        (system/budget.py), because the user controls the files.
         """
 
     def list_owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
-        """The directories that are the system's own, of the host or of a user's installation, whether they are there
-        or not. What is in them is seen and removed by the system alone: the file scan moves nothing out of them.
+        """Return the directories that belong to the system, of the host or of a user's installation.
+
+        They need not exist. Only the system itself observes and removes their content. The file scan moves nothing out
+        of them.
         """
 
     def make_program_matcher(
         self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
     ) -> Callable[[Process], str]:
-        """A function that says to which of these packages a running program belongs; "" for none of them."""
+        """Make the function that returns the package of a running program among the given ones, or ""."""
 
     def plan_removal(
         self, host: Host, packages: Sequence[Package]
     ) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-        """What removes these packages and nothing else, and which are not removed, each with the reason."""
+        """Return the actions that remove exactly these packages, and the packages that stay, with the reasons."""
 
     def make_block_parts(self, block: InstallBlock) -> tuple[BlockPart, ...]:
-        """What keeps packages from being installed again; nothing if the system has no install block."""
+        """Return the parts that keep packages from being installed again: none if the system has no install block."""
 
     def is_block_applicable(self, host: Host) -> bool:
-        """Whether this host has the package system, so that an install block makes sense."""
+        """Return whether this host has the package system, so that it needs an install block."""
 
     def is_present(self, host: Host, user: User | None) -> bool:
-        """Whether there is a package system to be asked about, of the host or of a user: where there is none, that no
-        package of it is installed says nothing.
+        """Return whether the host or a user has the package system.
+
+        Without the system, the absence of its packages proves nothing.
         """

@@ -1,4 +1,4 @@
-"""Arch's packages: pacman's own database, and a transaction hook that every installation goes through."""
+"""Packages of Arch: the database of pacman, and a transaction hook that every installation passes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ DATABASE = "/var/lib/pacman/local"
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """The database has a directory for each package; one without `desc` is of a transaction that broke off."""
+    """Return the given packages that are installed.
+
+    The database has a directory for each package. A directory without `desc` comes from an interrupted transaction.
+    """
     packages = []
     for entry in host.list_directory(DATABASE) if ids else ():
         name, version = parse_entry(entry)
@@ -33,7 +36,7 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_entry(entry: str) -> tuple[str, str]:
-    """Name and version out of `<name>-<version>-<release>`: neither of the latter two has a hyphen (PKGBUILD(5))."""
+    """Return name and version from `<name>-<version>-<release>`: version and release have no hyphen (PKGBUILD(5))."""
     name, *version_parts = entry.rsplit("-", 2)
     return (name, "-".join(version_parts)) if len(version_parts) == 2 else ("", "")
 
@@ -58,23 +61,26 @@ def is_block_applicable(host: Host) -> bool:
 
 
 BLOCK_SCRIPT_PATH = "/usr/libexec/proscribe/pacman-gate"
-# Of the directories that pacman takes hooks from, the one that no HookDir in pacman.conf takes away.
+# pacman reads hooks from this directory with any HookDir in pacman.conf.
 HOOK_PATH = "/usr/share/libalpm/hooks/00-proscribe.hook"
 HIDING_HOOK_PATH = "/etc/pacman.d/hooks/00-proscribe.hook"
 CONFIGURATION_PATH = "/etc/pacman.conf"
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """A hook gets names on standard input, no versions: a name that may come in one version passes, and others of it
-    are seen later. pacman shows what a hook prints, and goes on only where its exit code is 0.
+    """Return the parts of the block: the hook with its script, and a rule of polkit.
 
-    Updates of what is still installed pass too, as everywhere: to refuse them would only keep the old version, and
-    stop every other update that comes with it.
+    A hook gets names on standard input, and no versions. So if a waiver permits a version of a name, every version
+    passes; other versions are observed later. pacman shows the output of a hook, and continues only if its exit code is
+    0.
+
+    Updates of installed packages pass too, as everywhere. A refusal would only keep the old version, and stop every
+    other update of the transaction.
     """
-    # A hook without a target is an error that stops every transaction. No package has this one's name.
+    # A hook without a target is an error that stops every transaction. No package is named "/".
     targets = sorted(block.closed_ids) or ["/"]
     script = _format_script(block.contact, block.messages) if block.ids else ""
-    # Script first: pacman stops where it has to run one that is not there.
+    # The script comes first: pacman stops if the script of a hook is missing.
     return (
         BlockFile(BLOCK_SCRIPT_PATH, script, 0o755),
         BlockFile(HOOK_PATH, HOOK_TRIGGER + "".join(f"Target = {name}\n" for name in targets) + HOOK_ACTION),
@@ -86,8 +92,9 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
 
 
 class HidingHook(PartWithoutText):
-    """A file of the hook's name in the directory of the host's own hooks takes its place (alpm-hooks(5)); that name is
-    Proscribe's alone.
+    """File that replaces the hook: it has the same name, in the directory of the host's own hooks (alpm-hooks(5)).
+
+    The name belongs to Proscribe alone.
     """
 
     path = HIDING_HOOK_PATH
@@ -110,15 +117,17 @@ def _list_dependencies(host: Host) -> Iterator[str]:
 
 
 def _list_hiding_paths(host: Host) -> list[str]:
-    """Where a file would take the hook's place."""
+    """Return the paths of files that would replace the hook."""
     folders = host.read_command_output(["pacman-conf", "HookDir"]).splitlines()
     paths = [f"{folder.rstrip('/')}/{HOOK_PATH.rpartition('/')[2]}" for folder in folders if folder.startswith("/")]
     return [path for path in paths if path != HOOK_PATH]
 
 
 def _find_open_route(host: Host) -> str:
-    """What keeps the hook from refusing. pacman runs none before a transaction that it only prints. So the hook's
-    script is run as pacman runs it. pacman also says where other hooks are that would take its place.
+    """Explain why the hook does not refuse a package, or return "".
+
+    pacman runs no hook before a transaction that it only prints. So the script of the hook is run as pacman runs it.
+    pacman also reports the directories of other hooks that would replace it.
     """
     hiding_paths = [path for path in _list_hiding_paths(host) if host.find_entry(path)]
     if hiding_paths:
@@ -132,7 +141,7 @@ def _find_open_route(host: Host) -> str:
 
 
 def _format_script(contact: str, messages: Sequence[str]) -> str:
-    import shlex  # only a host with pacman needs it
+    import shlex  # loaded on demand: only hosts with pacman need it
 
     lines = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(message)}" for message in messages)
     contact = shlex.quote(format_contact(contact))

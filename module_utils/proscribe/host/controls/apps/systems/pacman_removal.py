@@ -1,4 +1,4 @@
-"""Arch's packages taken off a host: simulated first, and only if nothing else goes with them."""
+"""Removal of Arch's packages: simulated first, and done only if no other package goes with them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from .as_removed import make_removed_record
 from .package import Package
 
 LOCK_PATH = "/var/lib/pacman/db.lck"
-REMOVAL_MARK_PATH = (
-    STATE_DIRECTORY + "/pacman"
-)  # there while a pacman of ours is at work, so that a lock which it left is known
-LOCK_DELAY_SECONDS = 60  # seconds within which a pacman that was started takes its lock
-LOCK_TIMEOUT_SECONDS = 60  # seconds to wait for another pacman to finish
+REMOVAL_MARK_PATH = STATE_DIRECTORY + "/pacman"  # exists while our pacman works, to recognise its lock as ours
+LOCK_DELAY_SECONDS = 60  # a started pacman takes its lock within this time
+LOCK_TIMEOUT_SECONDS = 60  # time for another pacman to finish
 REMOVAL_TIMEOUT_SECONDS = (
-    1800  # seconds; a package's own scripts and hooks may take long, and to interrupt them harms more than to wait
+    1800  # the scripts and hooks of a package may take long; an interruption harms more than waiting
 )
 
 BREAKAGE_PATTERN = re.compile(r"^:: removing (\S+) breaks dependency '.*' required by (\S+)$", re.MULTILINE)
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """One transaction for all packages that can go without any other, and the reason for each that cannot."""
+    """Return one transaction for all packages that can go without any other, and the reasons for the rest."""
     if not host.find_tool("pacman"):
         return [], [(package, "pacman itself is not installed on this host") for package in packages]
     held_names = set(host.run_command(["pacman-conf", "HoldPkg"]).out.split())
@@ -37,7 +35,7 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
         if package.id in held_names
     ]
     chosen = [package for package in packages if package.id not in held_names]
-    # pacman refuses them all for what speaks against one of them; what stays may be what another one is needed by.
+    # pacman refuses all packages for a reason against a single one. A package that stays may need another package.
     while reasons := _find_objections(host, chosen):
         refusals += reasons.items()
         chosen = [package for package in chosen if package not in reasons]
@@ -57,7 +55,7 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _make_removed_records(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:
-    """What came since others need it comes back as such (`%REASON%` in its `desc`)."""
+    """Make the records of removed packages, with the mark of packages that were dependencies (`%REASON%` in `desc`)."""
     descriptions = {package: host.read_text(f"{package.path}/desc") or "" for package in packages}
     return [
         make_removed_record(package, mark="auto" if "%REASON%\n1\n" in text else "manual")
@@ -66,7 +64,7 @@ def _make_removed_records(host: Host, packages: Sequence[Package]) -> list[Remov
 
 
 def _find_objections(host: Host, packages: Sequence[Package]) -> dict[Package, str]:
-    """What speaks against removing some packages together, by package."""
+    """Return by package the reasons why packages cannot be removed together."""
     if not packages:
         return {}
     names = [package.id for package in packages]
@@ -84,7 +82,7 @@ def _find_objections(host: Host, packages: Sequence[Package]) -> dict[Package, s
 
 
 def parse_breakages(output: str) -> dict[str, list[str]]:
-    """By package: what would break without it, in what pacman says where it may not."""
+    """Return by package the packages that would break without it, from the output of a refusal."""
     dependents_by_package: dict[str, set[str]] = {}
     for name, dependent in BREAKAGE_PATTERN.findall(output):
         dependents_by_package.setdefault(name, set()).add(dependent)
@@ -102,7 +100,7 @@ def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
                 f" left {LOCK_PATH}, which is for you to look into and delete"
             )
         time.sleep(0.5)
-    if reasons := _find_objections(host, packages):  # the host may have changed since it was observed
+    if reasons := _find_objections(host, packages):  # the host may have changed since the observation
         raise ControlError(f"not removed: {'; '.join(dict.fromkeys(reasons.values()))}")
     host.write_file(REMOVAL_MARK_PATH, "".join(f"{package.id}\n" for package in packages), 0o600)
     result = host.run_command(
@@ -116,8 +114,9 @@ def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
 
 
 def _is_own_stale_lock(host: Host) -> bool:
-    """Whether the lock is that of a pacman which an earlier run started and which was killed. Anybody else's stays:
-    what it was in the middle of is not ours to judge.
+    """Return whether the lock belongs to a pacman that an earlier run started and that was killed.
+
+    The lock of another pacman stays: its interrupted work is not ours to judge.
     """
     lock, mark = host.find_entry(LOCK_PATH), host.find_entry(REMOVAL_MARK_PATH)
     if lock is None or mark is None or not 0 <= lock.st_ctime - mark.st_ctime <= LOCK_DELAY_SECONDS:
@@ -126,5 +125,5 @@ def _is_own_stale_lock(host: Host) -> bool:
 
 
 def _extract_error(result: ToolResult) -> str:
-    """What pacman said, in one line."""
+    """Return the error of pacman in one line."""
     return " ".join((result.err.strip() or result.out.strip()).split())[-400:]

@@ -1,4 +1,4 @@
-"""Python packages that pip installed for the whole host, or a user for himself; pip is not asked to see them."""
+"""Python packages that pip installed for the whole host or for a user. The observation does not run pip."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANAGER = "pip"
 CATALOGUE_KEY = "pip"
 SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
 PERSONAL_LIBRARY = "/.local/lib"  # below a home
-PYENV_VERSIONS = "/.pyenv/versions"  # whole Pythons
+PYENV_VERSIONS = "/.pyenv/versions"  # complete installations of Python
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -53,7 +53,7 @@ def _find_installed(
 
 
 def _list_libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
-    """Where a user may have installed, and why that is not all."""
+    """Return the directories of a user's possible installations, and the reasons why some are missing."""
     versions, gaps = check_each([user.home + PYENV_VERSIONS], host.list_directory)
     return [user.home + PERSONAL_LIBRARY, *(f"{user.home}{PYENV_VERSIONS}/{version}/lib" for version in versions)], gaps
 

@@ -1,4 +1,4 @@
-"""Python packages taken off a host by pip and pipx, each as the one whose installation it is in."""
+"""Removal of Python packages by pip and pipx, each as the owner of its installation."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from .as_owner import (
 from .as_removed import make_removed_record
 from .package import Package, ask_for_user
 
-PIP_TIMEOUT_SECONDS = 15  # seconds in which a Python says whether it has a pip
-# Distributions mark their Python as theirs (PEP 668). What is removed here is what was installed in spite of that.
+PIP_TIMEOUT_SECONDS = 15  # limit for a Python to report its pip
+# Distributions mark their Python as externally managed (PEP 668). These packages were installed in spite of that.
 PIP_ENVIRONMENT = {
     "PIP_BREAK_SYSTEM_PACKAGES": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INPUT": "1",
     "PIP_REQUIRE_VIRTUALENV": "0",
 }
-PIP_INSTALLERS = ("pip", "uv")  # what names itself in INSTALLER and leaves a RECORD that pip can remove by
+# installers that write their name into INSTALLER, and a RECORD that pip can use for a removal
+PIP_INSTALLERS = ("pip", "uv")
 PYTHON_NAME_PATTERN = re.compile(r"python3(?:\.\d+)?")
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """What pip installed, and it alone: pip leaves dependencies, and does not check for dependents."""
+    """Return the removal of packages that pip installed: pip leaves dependencies, and does not check for dependents."""
     return plan_package_removals(packages, partial(_plan_pip_removal, host))
 
 
@@ -48,15 +49,15 @@ def _plan_pip_removal(host: Host, package: Package) -> ControlAction | str:
 
 
 def _make_pip_command(host: Host, package: Package) -> list[str]:
-    """The pip of the Python that a package was installed for: a host may have several, and each has its own."""
+    """Return the command of the pip for a package's Python: a host may have several Pythons, each with its own pip."""
     prefix, name = find_interpreter(package.path)
     python = f"{prefix}/bin/{name}" if "/.pyenv/" in prefix else host.find_tool(name) or name
-    # Root's Python must not look into the current directory, which may be a user's, nor at root's own packages.
+    # Root's Python must not load packages from the current directory, which may be a user's, or from root's home.
     return [python, *([] if package.owner else ["-I"]), "-m", "pip"]
 
 
 def find_interpreter(path: str) -> tuple[str, str]:
-    """The prefix and the name of the Python that a path below its `lib` is for: the last one that the path has."""
+    """Return the prefix and the name of the Python that a path below its `lib` belongs to: the last in the path."""
     steps = path.split("/")
     for i in range(len(steps) - 1, 0, -1):
         if steps[i - 1] in ("lib", "lib64") and PYTHON_NAME_PATTERN.fullmatch(steps[i]):
@@ -65,10 +66,10 @@ def find_interpreter(path: str) -> tuple[str, str]:
 
 
 def _find_refusal_reason(host: Host, package: Package, argv: Sequence[str]) -> str:
-    # Where root's Python looks first for its pip.
+    # Root's Python searches these first for its pip.
     places = [f"/usr/local/lib/{find_interpreter(package.path)[1]}/{kind}-packages" for kind in ("dist", "site")]
     reason = explain_foreign_ownership(host, package, package.path, places) or _explain_other_installer(host, package)
-    # A user's own pip is his program, which runs without the host's lock: it says so itself there.
+    # A user's own pip runs later, without the host's lock, and reports the problem itself.
     return reason or ("" if package.owner else _explain_missing_pip(host, argv))
 
 
@@ -89,7 +90,7 @@ def _explain_missing_pip(host: Host, argv: Sequence[str]) -> str:
 
 
 def plan_pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Whole environments, where the restricted package is what pipx was asked for."""
+    """Return the removal of whole environments, if the restricted package is the environment's own package."""
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:

@@ -1,4 +1,6 @@
-"""Python programs that pipx installed, each with its own environment; what comes along inside one is seen too."""
+"""Python programs that pipx installed, each in an environment of its own. Dependencies in an environment are observed
+too.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from .without_block import make_program_matcher as make_program_matcher
 MANAGER = "pipx"
 CATALOGUE_KEY = "pip"
 SYSTEM_PIPX_HOME = "/opt/pipx"
-PERSONAL_PIPX_HOMES = ("/.local/share/pipx", "/.local/pipx")  # below a home; the latter until pipx 1.3
+PERSONAL_PIPX_HOMES = ("/.local/share/pipx", "/.local/pipx")  # below a home; the second until pipx 1.3
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:

@@ -1,4 +1,4 @@
-"""Packages of the rpm family: rpm's own database, whichever front end (dnf, dnf5, zypper) installed them."""
+"""Packages of the rpm family, from rpm's own database, for every front end (dnf, dnf5, zypper)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ QUERY_FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VE
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """Asked by name, which rpm answers from an index: a list of all would read the header of every package."""
+    """Return the given packages that are installed, and the reason why they could not be checked.
+
+    The query is by name, which rpm answers from an index: a list of all packages would read every header.
+    """
     if not ids or not has_database(host):
         return [], ""
     if not host.find_tool("rpm"):
@@ -36,8 +39,10 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_packages(answer: str, ids: AbstractSet[str]) -> list[Package]:
-    """The packages in an answer in QUERY_FORMAT. Between them rpm says what is not installed. Since it takes `name-version`
-    for a name too, a package may have another name than was asked for.
+    """Return the packages in an answer in QUERY_FORMAT.
+
+    Other lines of rpm name packages that are not installed. rpm accepts `name-version` as a name too, so a package may
+    have another name than requested.
     """
     fields = [line.split("\t") for line in answer.splitlines()]
     return [
@@ -68,7 +73,10 @@ def is_present(host: Host, user: User | None) -> bool:
 
 
 def is_block_applicable(host: Host) -> bool:
-    """Whether the host's own packages are of this family: then rpm itself is one. (rpm is also to be had as a deb.)"""
+    """Return whether the host's own packages are of this family: then rpm itself is such a package.
+
+    rpm also exists as a deb.
+    """
     return has_database(host) and host.find_tool("rpm") is not None and not host.run_command(["rpm", "-q", "rpm"]).rc
 
 

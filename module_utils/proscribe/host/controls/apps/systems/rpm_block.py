@@ -1,10 +1,9 @@
-"""The install block of the rpm family: a guard package that conflicts with what is restricted, and what front ends
-leave out.
+"""Install block of the rpm family: a guard package with conflicts, and exclusions in the front ends.
 
-rpm asks nobody before it installs, but it keeps conflicts: the guard (rpm_guard.py) refuses on every road, `rpm -i`
-too. dnf would let go of it (`--allowerasing`), and so would a person, so it is on dnf's list of what it never removes.
-zypper's lock on it does the same there. Beside it dnf and zypper leave the names out by themselves, which holds where
-somebody has erased the guard with rpm.
+rpm checks no policy before an installation, but it refuses conflicts. So the guard (rpm_guard.py) refuses a restricted
+package on every route, `rpm -i` too. dnf would remove the guard (`--allowerasing`), and so would a person, so it is in
+dnf's list of protected packages. A lock of zypper has the same effect. dnf and zypper also exclude the names by
+themselves. This still works if somebody has erased the guard with rpm.
 """
 
 from __future__ import annotations
@@ -37,16 +36,19 @@ DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
 DNF_PROTECTED = "/etc/dnf/protected.d/proscribe.conf"
 ZYPPER_LOCKS = "/etc/zypp/locks"
 
-# What rpm's own tools accept in the name of a package; a pattern or a separator would reach further than one name.
+# rpm's own tools accept these in the name of a package. A pattern or a separator would match more than one name.
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-")
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """A package of which a waiver lets a version in is left to the guard, which can distinguish versions."""
+    """Return the parts of the block.
+
+    If a waiver permits a version of a package, only the guard refuses the others: it can distinguish versions.
+    """
     names = sorted(id_ for id_ in block.ids if id_[:1].isalnum() and NAME_CHARACTERS.issuperset(id_))
     closed_names = [name for name in names if name not in block.permitted_versions]
     policy = f"Restricted by the policy of this organisation; ask {format_contact(block.contact)}."
-    # The words for the guard stand after it, and fall before it.
+    # The locks and protections of the guard are installed after it, and removed before it.
     locked_names = [*closed_names, *([GUARD_PACKAGE] if names else [])]
     return (
         SharedFile(DNF_CONFIGURATION, partial(merge_excludes, closed_names, policy), strip_excludes, DNF_PROGRAMS),
@@ -63,7 +65,7 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
 
 
 def _list_dependencies(host: Host) -> Iterable[str]:
-    from . import rpm_trial  # only where it is tried
+    from . import rpm_trial  # loaded only for a trial
 
     return rpm_trial.list_dependencies(host)
 
@@ -74,18 +76,18 @@ def _find_open_routes(restricted: str, host: Host) -> str:
     return rpm_trial.find_open_routes(host, restricted)
 
 
-# -- what dnf leaves out -----------------------------------------------------------------------------------------------
+# -- exclusions of dnf -------------------------------------------------------------------------------------------------
 
 BLOCK_BEGIN = "# proscribe: begin. "
 BLOCK_END = "# proscribe: end"
 
 
 def merge_excludes(names: Sequence[str], policy: str, text: str) -> str:
-    """dnf.conf with the names left out, at the end of [main].
+    """Return a dnf.conf that excludes the names, at the end of [main].
 
-    `excludepkgs` and `exclude` are two names of one option, and what both say adds up. Of two lines with one name the
-    last one counts (dnf 4.23). So ours is the one that the administrator does not use; where both are used, it repeats
-    what it hides.
+    `excludepkgs` and `exclude` are two names of one option, and their values add up. If a name occurs twice, the last
+    line counts (dnf 4.23). So our line has the name that the administrator does not use. If both are in use, our line
+    repeats the value that it hides.
     """
     foreign_text = strip_excludes(text)
     if not names:
@@ -102,7 +104,7 @@ def merge_excludes(names: Sequence[str], policy: str, text: str) -> str:
         BLOCK_END,
     ]
     insert_line = insert_line or len(lines)
-    if insert_line and not lines[insert_line - 1].endswith("\n"):  # the last line of a file that does not end in one
+    if insert_line and not lines[insert_line - 1].endswith("\n"):  # the last line lacks a line break
         return foreign_text + "\n" + "\n".join(block_lines)
     return "".join([*lines[:insert_line], *(line + "\n" for line in block_lines), *lines[insert_line:]])
 
@@ -122,7 +124,7 @@ def strip_excludes(text: str) -> str:
 
 
 def _read_main_section(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
-    """Behind which line the last section [main] says its last word (0: there is none), and its options' values."""
+    """Return the number of the last line with content in the last section [main] (0: none), and the options' values."""
     last_line, section, key = 0, "", ""
     values: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
@@ -139,16 +141,16 @@ def _read_main_section(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
     return last_line, values
 
 
-# -- what zypper locks -------------------------------------------------------------------------------------------------
+# -- locks of zypper ---------------------------------------------------------------------------------------------------
 
 LOCK_TEMPLATE = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\ncomment: {comment}\n\n"
-# zypper rewrites the file whole, in its own order, and drops what it does not know. A lock's comment it keeps.
+# zypper rewrites the whole file in its own order, and drops everything unknown. It preserves the comment of a lock.
 OWN_LOCK_PATTERN = compile_pattern(r"(?m)(?:^\n)?(?:^\w+: .*\n)+?comment: Written by Proscribe.*\n(?:^\n)?")
 STANZA_PATTERN = compile_pattern(r"(?m)(?:^\w+: .*(?:\n|\Z))+")
 
 
 def merge_locks(names: Sequence[str], policy: str, text: str) -> str:
-    """zypper's locks with one for each name. One that the administrator has made stays the administrator's."""
+    """Return zypper's locks with a lock for each name. A lock of the administrator stays the administrator's."""
     comment = f"{WRITTEN_BY}. {policy}"
     own_stanzas = [stanza for stanza in STANZA_PATTERN.findall(text) if "\ncomment: Written by Proscribe" in stanza]
     foreign_text = strip_locks(text)
@@ -160,11 +162,12 @@ def merge_locks(names: Sequence[str], policy: str, text: str) -> str:
     ]
     if sorted(own_stanzas) == sorted(stanza.strip("\n") + "\n" for stanza in desired_stanzas):
         return text
-    return "".join(desired_stanzas) + foreign_text  # in front, since the last line of the rest may not end
+    # at the beginning, because the last line of the rest may lack a line break
+    return "".join(desired_stanzas) + foreign_text
 
 
 def _format_plain_lock(name: str) -> str:
-    """A lock on every version of a package, as zypper writes it when it is given no comment."""
+    """Return a lock on every version of a package, as zypper writes it without a comment."""
     return LOCK_TEMPLATE.format(name=name, comment="").replace("comment: \n", "").strip()
 
 
@@ -173,7 +176,7 @@ def strip_locks(text: str) -> str:
 
 
 def list_locked_names(text: str) -> set[str]:
-    """The names that our locks are on."""
+    """Return the names that our locks cover."""
     own_locks = [match[0] for match in OWN_LOCK_PATTERN.finditer(text)]
     return {
         line.partition(": ")[2]
@@ -187,13 +190,14 @@ def list_locked_names(text: str) -> set[str]:
 
 
 class GuardPackage(NamedTuple):
-    """The guard package. It does not conflict with what is installed when it is written: rpm would refuse it then."""
+    """Guard package, without conflicts with packages that are installed at its installation: rpm would refuse it then."""
 
     conflicts: tuple[PackageConflict, ...]
     policy: str
     path: str = f"package {GUARD_PACKAGE}"
-    removed_packages: AbstractSet[str] = frozenset()  # packages that will not be installed any more when it is written
-    messages: tuple[str, ...] = ()  # for its description: a version, which every refusal shows, has Latin letters only
+    removed_packages: AbstractSet[str] = frozenset()  # packages that are removed before the guard is installed.
+    # for its description; its version, which every refusal shows, allows only Latin letters
+    messages: tuple[str, ...] = ()
 
     def exclude_packages(self, removed_packages: AbstractSet[str]) -> BlockPart:
         return self._replace(removed_packages=removed_packages)
@@ -207,18 +211,18 @@ class GuardPackage(NamedTuple):
             return LEFT_OVER_PROBLEM if release else ""
         if not release:
             return MISSING_PROBLEM
-        # One that was there before what it conflicts with came (by force, or by a waiver for its version) is right too.
+        # A guard from before a conflicting package came (by force, or by a waiver for its version) is right too.
         return "" if release in (self.make_release(present_names), self.make_release(set())) else DIFFERENT_PROBLEM
 
     def _observe_guard(self, host: Host) -> tuple[str, set[str]]:
-        """The release of the guard that is installed ("": none), and the names it would conflict with that are."""
+        """Return the release of the installed guard ("" for none), and the installed names that it conflicts with."""
         if not has_database(host) or not host.find_tool("rpm"):
             return "", set()
         release = query_database(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}", GUARD_PACKAGE]).partition(
             f"{GUARD_PACKAGE}\t"
         )[2]
         names = {conflict.name for conflict in self.conflicts}
-        # A conflict is with whatever provides the name, as every package does its own.
+        # A conflict is with every package that provides the name, and every package provides its own.
         provided_names = (
             query_database(host, ["-q", "--qf", "[%{PROVIDENAME}\n]", "--whatprovides", *sorted(names)])
             if names
@@ -230,7 +234,7 @@ class GuardPackage(NamedTuple):
         return [conflict for conflict in self.conflicts if conflict.name not in present_names]
 
     def make_release(self, present_names: AbstractSet[str]) -> str:
-        """What distinguishes one guard from another: all that it says, in a few letters."""
+        """Return the release of a guard: a digest that distinguishes its content from other guards."""
         content = repr((self.list_active_conflicts(present_names), self.policy, *self.messages))
         return sha256(content.encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""What the guard package conflicts with: the names that are refused, or all versions of one but a permitted one."""
+"""Conflicts of the guard package: refused names, or all versions of a name except a permitted version."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from .....base.tuples import NamedTuple
 from ....system import STATE_DIRECTORY
 
 GUARD_PACKAGE = "proscribe-guard"
-GUARD_PACKAGE_PATH = f"{STATE_DIRECTORY}/{GUARD_PACKAGE}.rpm"  # only while it is being installed
+GUARD_PACKAGE_PATH = f"{STATE_DIRECTORY}/{GUARD_PACKAGE}.rpm"  # exists only during the installation
 
 
 class PackageConflict(NamedTuple):
-    """What the guard does not stand beside: every version of a package, or those before or after one."""
+    """Conflict of the guard with every version of a package, or with the versions before or after a version."""
 
     name: str
     sense: str = ""  # <, >
@@ -20,7 +20,10 @@ class PackageConflict(NamedTuple):
 
 
 def list_conflicts(names: Sequence[str], permitted_versions: Mapping[str, Sequence[str]]) -> Iterator[PackageConflict]:
-    """Of a package with several permitted versions, which only rpm can order, none is refused."""
+    """Yield the conflicts for some names.
+
+    Only rpm can order versions. So a package with several permitted versions gets no conflict.
+    """
     for name in names:
         versions = permitted_versions.get(name, ())
         if not versions:

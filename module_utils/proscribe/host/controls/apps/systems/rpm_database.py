@@ -1,4 +1,4 @@
-"""The database of rpm, and what rpm answers out of it."""
+"""Database of rpm and its queries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Iterable
 from ....system import ControlError, Host, ObservationError
 
 DATABASE_DIRECTORIES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
-# What a database consists of, by the backend of rpm that keeps it: sqlite, ndb, Berkeley DB.
+# Files of a database, by the backend of rpm: sqlite, ndb, Berkeley DB.
 DATABASE_FILES: tuple[str, ...] = tuple(
     f"{directory}/{name}"
     for directory in DATABASE_DIRECTORIES
@@ -16,14 +16,14 @@ DATABASE_FILES: tuple[str, ...] = tuple(
 
 
 def has_database(host: Host) -> bool:
-    """Whether there is a database. Without one rpm is not asked: run as root, it would make one."""
+    """Return whether a database exists. Without a database, rpm is not run: as root it would create a database."""
     return any(map(host.find_entry, DATABASE_FILES))
 
 
 def query_database(host: Host, arguments: Iterable[str]) -> str:
-    """What rpm answers. It ends with the number of packages that are not there, so only its errors show a failure.
+    """Return the answer of rpm. Its exit code is the number of missing packages, so only its errors show a failure.
 
-    Raises ControlError; for an ordinary user Unseen, since a database that nobody has opened yet is for root to open.
+    Raises ControlError. For an ordinary user it raises ObservationError: root must be the first to open a database.
     """
     result = host.run_command(["rpm", *arguments])
     if "error: " in result.err:

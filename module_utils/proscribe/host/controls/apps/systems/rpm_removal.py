@@ -1,4 +1,4 @@
-"""Packages of the rpm family taken off a host: simulated first, and only if nothing else goes or comes with them."""
+"""Removal of packages of the rpm family: simulated first, and done only if no other package goes or comes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from .package import Package
 from .rpm_block import ZYPPER_LOCKS, list_locked_names
 from .rpm_transaction import extract_error, run_transaction
 
-SIMULATION_TIMEOUT_SECONDS = 120  # seconds; dnf may wait for another one of its kind before it even simulates
+SIMULATION_TIMEOUT_SECONDS = 120  # dnf may wait for another dnf before it simulates
 
-# Libraries that only the removed package needed stay, whatever the administrator's configuration says. What is left out
-# in [main], which is where our install block is, cannot be removed either.
+# Libraries that only the removed package needed stay, with any configuration of the administrator. dnf cannot remove
+# names that [main] excludes, and our install block is there.
 DNF_OPTIONS = ["--disablerepo=*", "--setopt=clean_requirements_on_remove=False", "--setopt=disable_excludes=main"]
-FRONT_ENDS = ("dnf5", "dnf", "zypper", "yum", "microdnf")  # of which one installs again what goes
+# the first available front end is recorded for a new installation
+FRONT_ENDS = ("dnf5", "dnf", "zypper", "yum", "microdnf")
 ZYPPER_OPTIONS = ["--non-interactive", "--no-refresh"]
 
 DEPENDENT_PATTERN = re.compile(r" is needed by \(installed\) (\S+)")
@@ -29,7 +30,7 @@ SOLVABLE_PATTERN = re.compile(r'<solvable [^>]*\bname="([^"]+)"')
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """One transaction for all packages that can go without any other, and the reason for each that cannot."""
+    """Return one transaction for all packages that can go without any other, and the reasons for the rest."""
     chosen, refusals = (packages, []) if not _find_objection(host, packages) else _choose_removable(host, packages)
     if not chosen:
         return [], refusals
@@ -48,11 +49,11 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _choose_removable(host: Host, packages: Sequence[Package]) -> tuple[list[Package], list[tuple[Package, str]]]:
-    """As many of the packages as can go, and the reason for each that cannot."""
+    """Return as many of the packages as can go, and the reasons for the rest."""
     chosen: list[Package] = []
     reasons: dict[Package, str] = {}
     has_grown = True
-    while has_grown:  # what needed one of them may have been chosen since
+    while has_grown:  # a dependent package may have been chosen since
         has_grown = False
         for package in [package for package in packages if package not in chosen]:
             reasons[package] = _find_objection(host, [*chosen, package])
@@ -63,7 +64,7 @@ def _choose_removable(host: Host, packages: Sequence[Package]) -> tuple[list[Pac
 
 
 def _find_objection(host: Host, packages: Sequence[Package]) -> str:
-    """What speaks against removing some packages and nothing else; "" if nothing does."""
+    """Explain why exactly these packages cannot be removed, or return ""."""
     handles = [package.handles[0] for package in packages]
     result = host.run_command(["rpm", "-e", "--test", "--", *handles])
     if result.rc:
@@ -85,9 +86,9 @@ def _find_objection(host: Host, packages: Sequence[Package]) -> str:
 
 
 def find_front_end(host: Host, packages: Sequence[Package]) -> str:
-    """What keeps the history of this host's packages, so that their removal belongs into it; "" where it is rpm's.
+    """Return the front end that records the history of this host's packages, or "" if rpm itself must remove them.
 
-    zypper does not remove what it has locked, and our install block has locked what came in past it.
+    zypper does not remove a package that it has locked, and our install block has locked the restricted packages.
     """
     tool = next((name for name in ("dnf5", "dnf", "zypper") if host.find_tool(name)), "")
     if tool == "zypper" and list_locked_names(read_file_text(host, ZYPPER_LOCKS)) & {
@@ -98,9 +99,9 @@ def find_front_end(host: Host, packages: Sequence[Package]) -> str:
 
 
 def find_dnf_objection(result: ToolResult, packages: Sequence[Package]) -> str:
-    """What speaks against a simulated dnf transaction: anything but the removal of as many packages as were named.
+    """Explain why a simulated dnf transaction is refused, or return "" if it only removes the named packages.
 
-    That no package needs the named ones is known by then; the count shows whatever else dnf would do.
+    By then, no package needs the named packages. The counts show all other changes of dnf.
     """
     steps = [(verb.lower(), int(count)) for verb, count in SUMMARY_PATTERN.findall(result.out)]
     if not steps:
@@ -111,7 +112,7 @@ def find_dnf_objection(result: ToolResult, packages: Sequence[Package]) -> str:
 
 
 def find_zypper_objection(result: ToolResult, packages: Sequence[Package]) -> str:
-    """What speaks against a simulated zypper transaction, as it prints it in XML."""
+    """Explain why a simulated zypper transaction in XML is refused, or return ""."""
     names = {package.id for package in packages}
     steps = [
         (verb, name)
@@ -126,13 +127,13 @@ def find_zypper_objection(result: ToolResult, packages: Sequence[Package]) -> st
 
 
 def _make_zypper_command(packages: Sequence[Package], *extra_options: str) -> list[str]:
-    """A zypper command line, with `name=version` for each package: of several versions, the one that was observed."""
+    """Return a command of zypper with `name=version` for each package, which selects the observed version."""
     package_versions = [f"{package.id}={package.version}" for package in packages]
     return ["zypper", *ZYPPER_OPTIONS, "--xmlout", "remove", "--no-clean-deps", *extra_options, *package_versions]
 
 
 def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
-    if reason := _find_objection(host, packages):  # the host may have changed since it was observed
+    if reason := _find_objection(host, packages):  # the host may have changed since the observation
         raise ControlError(f"not removed: {reason}")
     tool = find_front_end(host, packages)
     handles = [package.handles[0] for package in packages]

@@ -1,4 +1,4 @@
-"""A transaction of the rpm family, carried out when no other package manager is at work."""
+"""Transaction of the rpm family, which waits for other package managers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Sequence
 
 from ....system import ControlError, Host, ToolResult
 
-LOCK_TIMEOUT_SECONDS = 60  # seconds to wait for another package manager to finish
+LOCK_TIMEOUT_SECONDS = 60  # time for another package manager to finish
 TRANSACTION_TIMEOUT_SECONDS = (
-    1800  # seconds; a package's own scripts may stop services, and to interrupt them harms more than to wait
+    1800  # the scripts of a package may stop services; an interruption harms more than waiting
 )
 
-# What dnf5 (5.4) prints where rpm refuses its lock: no reason, and no step in between, so that nothing has begun.
+# Output of dnf5 (5.4) if rpm's lock is taken: it has no reason and no steps, so nothing has begun.
 NOT_BEGUN_TEXT = "Running transaction\nTransaction failed: Rpm transaction failed."
 ERROR_PREFIXES = (
     "error:",
@@ -20,11 +20,11 @@ ERROR_PREFIXES = (
     "problem",
     ">>> [rpm] ",
     "transaction failed:",
-)  # how a line of one begins, of them all
+)  # beginnings of error lines of all tools
 
 
 def run_transaction(host: Host, argv: Sequence[str]) -> None:
-    """Carry out a transaction, and wait for another package manager to finish first. Raises ControlError."""
+    """Run a transaction after other package managers have finished. Raises ControlError."""
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     result = host.run_command(argv, timeout=TRANSACTION_TIMEOUT_SECONDS)
     while result.rc and _is_busy(argv[0], result):
@@ -40,13 +40,16 @@ def run_transaction(host: Host, argv: Sequence[str]) -> None:
 
 
 def _is_busy(tool: str, result: ToolResult) -> bool:
-    """Whether a tool gave way to another one: zypper's own lock, or rpm's, which all of them end up with."""
+    """Return whether a tool stopped because of another tool.
+
+    The lock is zypper's own, or rpm's, which all tools need.
+    """
     text = result.err + result.out
     return (tool == "zypper" and result.rc == 7) or "transaction lock" in text or NOT_BEGUN_TEXT in text
 
 
 def extract_error(result: ToolResult) -> str:
-    """A tool's own errors in one line."""
+    """Return the errors of a tool in one line."""
     text = result.err.strip() or result.out.strip()
     errors = [line for line in text.splitlines() if line.lower().startswith(ERROR_PREFIXES)]
     return " ".join(" ".join(errors or [text]).split())[-400:]

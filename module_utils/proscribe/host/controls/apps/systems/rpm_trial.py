@@ -1,8 +1,8 @@
-"""Is the block of the rpm family in effect? rpm is asked to test the installation of a made package that provides a
-restricted one. The settings by which dnf and zypper would let go of the guard, or of their own lists, are read.
+"""Trial of the block of the rpm family: rpm tests the installation of a trial package that provides a restricted name.
 
-`rpm --test` checks all that an installation checks, and changes nothing. The front ends are not run: they load what
-their repositories have, and end up with rpm.
+Settings that let dnf and zypper drop the guard, or ignore their own lists, are read. `rpm --test` checks everything
+that an installation checks, and changes nothing. The front ends are not run: they load the data of their repositories,
+and use rpm in the end.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from .rpm_conflicts import GUARD_PACKAGE
 from .rpm_database import DATABASE_FILES
 
 DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
-DNF5_DIRECTORIES = ("/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d")  # files beside it
+# directories of dnf5's further configuration
+DNF5_DIRECTORIES = ("/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d")
 ZYPP_CONFIGURATION = "/etc/zypp/zypp.conf"
-# The settings of [main] without which the block is whole: of a host whose administrator has set one of them, nobody
-# knows that it is. "": whatever is set.
+# Settings of [main] by key, with the files that count: if an administrator has set one, the block may be incomplete.
 RISKY_SETTINGS = {
     **dict.fromkeys(("disable_excludes", "protected_packages"), (DNF_CONFIGURATION, *DNF5_DIRECTORIES)),
     **dict.fromkeys(("locksfile.apply", "locksfile.path"), (ZYPP_CONFIGURATION,)),
 }
 HARMLESS_VALUES = {"locksfile.apply": ("yes", "true", "1", "on"), "locksfile.path": ("/etc/zypp/locks",)}
-TRIAL_TIMEOUT_SECONDS = 30  # seconds
+TRIAL_TIMEOUT_SECONDS = 30
 
 
 def list_dependencies(host: Host) -> Iterator[str]:
@@ -43,7 +43,10 @@ def list_dependencies(host: Host) -> Iterator[str]:
 
 
 def find_open_routes(host: Host, restricted: str) -> str:
-    """What would let a restricted package in; "" for nothing. Raises Unseen and ControlError."""
+    """Describe the routes that would let a restricted package in, or return "".
+
+    Raises ObservationError and ControlError.
+    """
     problems = [*_find_risky_settings(host)]
     return "; ".join(
         [*problems, *(["rpm installs a made package that conflicts with the guard"] * _is_passed(host, restricted))]

@@ -1,4 +1,4 @@
-"""Directories of Python packages: the distributions in them, by the names that PyPI would take for the same."""
+"""Directories of Python packages: the distributions in them, with names that PyPI treats as equal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from .....base.patterns import ASCII, compile_pattern
 from ....system import Host, User
 from .package import Package
 
-METADATA_HEAD_BYTES = 64 * 1024  # bytes of metadata; its fields come first, and the long text after them
+METADATA_HEAD_BYTES = 64 * 1024  # the fields of metadata come first, before the long text
 METADATA_FILES = {"dist-info": "METADATA", "egg-info": "PKG-INFO"}
 _VERSION = compile_pattern(r"[\w.+!~:-]{1,64}", ASCII)
 
 
 def normalise_name(name: str) -> str:
-    """The one spelling of a name that has many (PEP 503)."""
+    """Return the canonical spelling of a name (PEP 503)."""
     name = name.replace("_", "-").replace(".", "-")
     while "--" in name:
         name = name.replace("--", "-")
@@ -22,7 +22,7 @@ def normalise_name(name: str) -> str:
 
 
 def list_package_directories(host: Host, library: str) -> Iterator[str]:
-    """The directories of packages below a `lib`."""
+    """Yield the directories of packages below a `lib`."""
     for python in host.list_directory(library):
         if python == "python3" or (python.startswith("python3.") and python[8:].isdecimal()):
             yield f"{library}/{python}/site-packages"
@@ -32,9 +32,9 @@ def list_package_directories(host: Host, library: str) -> Iterator[str]:
 def find_distributions(
     host: Host, directory: str, ids: AbstractSet[str], manager: str, owner: User | None = None, handle: str = ""
 ) -> Iterator[Package]:
-    """Those of some packages that are in a directory, each with the path of its metadata.
+    """Yield the given packages that are in a directory, each with the path of its metadata.
 
-    Only the metadata of what has one of their names is opened: `<name>-<version>.dist-info`, no hyphen in the name.
+    Only metadata with one of these names is opened: `<name>-<version>.dist-info`, without a hyphen in the name.
     """
     ids_by_name = {normalise_name(id_): id_ for id_ in ids}
     for entry in host.list_directory(directory):
@@ -50,11 +50,11 @@ def find_distributions(
 
 
 def parse_metadata(metadata: str) -> dict[str, str]:
-    """The fields before the first empty line, the last one of each name."""
+    """Return the fields before the first empty line. The last field of each name counts."""
     head = metadata.partition("\n\n")[0]
     return {name: text.strip() for name, colon, text in (line.partition(":") for line in head.split("\n")) if colon}
 
 
 def accept_claimed_version(text: object) -> str:
-    """A version that a user may have written, if it looks like one; else ""."""
+    """Return a version that a user may have written if it looks like a version, or ""."""
     return text if isinstance(text, str) and _VERSION.fullmatch(text) else ""

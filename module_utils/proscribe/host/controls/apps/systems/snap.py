@@ -1,6 +1,6 @@
-"""Snaps, which are always the whole host's: from the directory where snapd keeps them, in detail from snapd itself.
+"""Snaps, which are always installed for the whole host: from the directory of snapd, with details from snapd itself.
 
-snapd removes a snap after a snapshot of its users' data that no retention takes away.
+snapd removes a snap after a snapshot of its users' data that no retention deletes.
 """
 
 from __future__ import annotations
@@ -24,16 +24,20 @@ from .package import InstallBlock, Package
 MANAGER = "snap"
 CATALOGUE_KEY = "snap"
 DATABASE_FILES: tuple[str, ...] = ()
-# A file for every installed revision, mounted at /snap/<name>/<revision>; `snap try` leaves a link to a directory.
+# Every installed revision has a file here, mounted at /snap/<name>/<revision>. `snap try` creates a link to a
+# directory.
 SNAP_DIRECTORY = "/var/lib/snapd/snaps"
-SNAPD_SOCKET = "/run/snapd.socket"  # anybody may ask here what is installed
+SNAPD_SOCKET = "/run/snapd.socket"  # every user may query the installed snaps here
 SNAP_FILE_PATTERN = compile_pattern(r"(([a-z0-9-]+)(?:_[a-z0-9]+)?)_(x?[0-9]+)\.snap")
 MOUNT_PATTERN = compile_pattern(r"(?:/var/lib/snapd)?/snap/([a-z0-9-]+)(?:_[a-z0-9]+)?/")
 CONTROL_GROUP_PATTERN = compile_pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """snapd is asked only where there is something to ask about, and what it does not answer is known in short."""
+    """Return the given snaps that are installed.
+
+    snapd is queried only if such a snap is present. Without an answer of snapd, the revision replaces the version.
+    """
     instances: dict[str, list[str]] = {}
     for file in host.list_directory(SNAP_DIRECTORY) if ids else ():
         if file.partition("_")[0] not in ids:
@@ -55,7 +59,7 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_snap_file(file: str) -> tuple[str, str, str]:
-    """Name, instance and revision out of `<name>[_<key>]_<revision>.snap`; empty for another file."""
+    """Return name, instance and revision from `<name>[_<key>]_<revision>.snap`, or empty texts for another file."""
     match = SNAP_FILE_PATTERN.fullmatch(file)
     return (match[2], match[1], match[3]) if match else ("", "", "")
 
@@ -69,7 +73,7 @@ def _query_snapd(host: Host) -> bytes:
 
 
 def parse_snaps(answer: bytes, field: str = "version") -> dict[str, str]:
-    """A field of every installed snap, by its instance; what is not understood is left out (snapd REST API)."""
+    """Return a field of every installed snap by its instance. Invalid parts are left out (snapd REST API)."""
     try:
         reply: Any = parse_json(answer)
     except (ValueError, RecursionError):
@@ -81,8 +85,10 @@ def parse_snaps(answer: bytes, field: str = "version") -> dict[str, str]:
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """By the snap's mount, if the program comes from the very file there, or by the control group that snapd gave it:
-    an interpreter of the base snap has only that. snapd itself ends the programs of a snap that it removes.
+    """Make the function that identifies a program by the mount of its snap, or by the control group from snapd.
+
+    By the mount, the program must come from the host's file there. An interpreter of the base snap has only the control
+    group. snapd itself ends the programs of a snap that it removes.
     """
     present_ids = {package.id for package in packages}
 
@@ -105,8 +111,10 @@ def is_block_applicable(host: Host) -> bool:
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """snapd does not pass to polkit what a user wants to change, so users neither install nor remove any snap.
-    Nor do they log in to its store: for who has, it does not ask polkit any more.
+    """Return the rule that users neither install nor remove any snap, nor log in to its store.
+
+    snapd does not pass to polkit the change that a user requests. For a logged-in user, it does not ask polkit any
+    more.
     """
     return (
         make_polkit_rule(
@@ -119,11 +127,14 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
 
 # -- removal
 
-REMOVAL_TIMEOUT_SECONDS = 600  # seconds; what users keep in a snap may be large
+REMOVAL_TIMEOUT_SECONDS = 600  # the users' data in a snap may be large
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """snapd removes the one snap that it is asked for, and refuses one that others need."""
+    """Return the removal actions and the refused snaps.
+
+    snapd removes only the given snap, and refuses if others need it.
+    """
     if not host.find_tool("snap"):
         return [], [(package, "snap itself is not installed on this host") for package in packages]
     answer = _query_snapd(host)
@@ -150,8 +161,10 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _remove_snap(host: Host, instance: str) -> None:
-    """snapd takes ~/snap/<name> away with the snap. Its own snapshot of it is kept for 31 days, or not made if an
-    administrator said so (snapshots.automatic.retention). One that was asked for is kept until somebody forgets it.
+    """Remove a snap after a snapshot of its users' data.
+
+    snapd deletes ~/snap/<name> with the snap. Its automatic snapshot is deleted after 31 days, or is never made if an
+    administrator disabled it (snapshots.automatic.retention). A requested snapshot remains until somebody deletes it.
     """
     host.read_command_output(["snap", "save", instance], timeout=REMOVAL_TIMEOUT_SECONDS)
     host.read_command_output(["snap", "remove", instance], timeout=REMOVAL_TIMEOUT_SECONDS)

@@ -1,7 +1,7 @@
-"""The stores of Nix and Guix: a directory for every package, named for what it is, and profiles that are links to such.
+"""Stores of Nix and Guix: a directory for every package with its name, and profiles that are links to such directories.
 
-A store is root's where there is a daemon, and a user's own where there is none. So nothing in it is followed: a link
-counts if it says the name of a directory of the store.
+A store belongs to root if there is a daemon, and to a user otherwise. So no link is followed: a link counts only if its
+target is the path of a directory in the store.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from .....base.patterns import compile_pattern
 from ....system import ControlError, Host, ObservationError, Process
 from .user_links import read_link
 
-STORE_NAME_PATTERN = compile_pattern(
-    r"[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}"
-)  # the digest of what it is made of, and a name
+STORE_NAME_PATTERN = compile_pattern(r"[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}")  # the digest of its inputs, and a name
 GENERATION_PATTERN = compile_pattern(r".{0,100}-[0-9]{1,9}-link")
-MAX_PROFILES = 200  # in a directory of them
+MAX_PROFILES = 200  # profiles in a directory
 
 
 def split_store_name(base: str) -> tuple[str, str]:
-    """Name and version out of the base name of a store path. A version begins at the first dash before no letter (Nix
-    manual, `builtins.parseDrvName`).
+    """Return name and version from the base name of a store path.
+
+    A version begins after the first dash that a digit follows (Nix manual, `builtins.parseDrvName`).
     """
     name = base[33:]
     for dash in (index for index, character in enumerate(name) if character == "-"):
@@ -31,7 +30,7 @@ def split_store_name(base: str) -> tuple[str, str]:
 
 
 def list_profiles(host: Host, directory: str, store: str) -> Iterator[tuple[str, str]]:
-    """The profiles in a directory and the store path that each is now."""
+    """Yield the profiles in a directory, each with its current store path."""
     names = [name for name in host.list_directory(directory) if not GENERATION_PATTERN.fullmatch(name)]
     if len(names) > MAX_PROFILES:
         raise ObservationError(f"{directory} has more than {MAX_PROFILES} profiles")
@@ -41,8 +40,9 @@ def list_profiles(host: Host, directory: str, store: str) -> Iterator[tuple[str,
 
 
 def read_profile_target(host: Host, profile: str, store: str) -> str:
-    """The store path that a profile is: a link to its generation beside it, which is a link into the store; "" if it is
-    none.
+    """Return the store path of a profile, or "" if it has none.
+
+    A profile is a link to its generation beside it, and the generation is a link into the store.
     """
     directory, _, name = profile.rpartition("/")
     link_target = read_link(host, profile)
@@ -59,8 +59,10 @@ def is_in_store(path: str, store: str) -> bool:
 def read_store_file(
     host: Host, path: str, store: str, locate_path: Callable[[str], str] = str, max_bytes: int = 1024 * 1024
 ) -> bytes:
-    """A file of a store, which may be a link to another of its paths; b"" if there is none. `locate_path` says where its
-    paths lie. Raises Unseen: it cannot be read, or is too large.
+    """Return the content of a file in a store, or b"" if it is missing.
+
+    The file may be a link to another store path. `locate_path` returns the place of a store path on this host. Raises
+    ObservationError for an unreadable or too large file.
     """
     link_target = read_link(host, locate_path(path))
     try:
@@ -70,8 +72,9 @@ def read_store_file(
 
 
 def find_process_package(host: Host, process: Process, store: str) -> str:
-    """The name of the package in a store that a running program belongs to; "" if it is in none. In a container the
-    path says little.
+    """Return the name of the store package that a running program belongs to, or "".
+
+    A program in a container gives "", because its path proves little.
     """
     if not process.exe.startswith(store + "/"):
         return ""

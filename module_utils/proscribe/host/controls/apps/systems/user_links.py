@@ -1,4 +1,4 @@
-"""Links that users made: what they say, without following them."""
+"""Targets of links that users made, read without following the links."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _NO_LINK_ERRORS = (errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
 
 
 def read_link(host: Host, path: str) -> str:
-    """What a link says, as it was written; "" for what is no link, or not there. Raises Unseen."""
+    """Return the target of a link as it is written, or "" for another or missing entry. Raises ObservationError."""
     parent, _, name = path.rpartition("/")
     try:
         with host.open_directory(parent) as directory:
             return os.readlink(name, dir_fd=directory)
     except ControlError:
-        return ""  # somebody's link in the path: nobody says where it leads
+        return ""  # the path contains a user's link, which is not followed
     except OSError as error:
         if error.errno in _NO_LINK_ERRORS:
             return ""

@@ -1,9 +1,9 @@
-"""Python programs that uv installed as tools, each with its own environment; what comes along inside one is seen too.
+"""Python programs that uv installed as tools, each in an environment of its own. Dependencies in it are observed too.
 
-By default these lie below a user's ~/.local/share/uv/tools. Where UV_TOOL_DIR or XDG_DATA_HOME point elsewhere in the
-home, the links to their programs in ~/.local/bin lead there (uv's reference, "Storage").
+By default the environments are below a user's ~/.local/share/uv/tools. UV_TOOL_DIR or XDG_DATA_HOME may set another
+place in the home. Then the links to the programs in ~/.local/bin lead there (uv's reference, "Storage").
 
-uv removes a tool, as the one who installed it.
+uv removes a tool as the user who installed it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ MANAGER = "uv"
 CATALOGUE_KEY = "pip"
 TOOLS_DIRECTORY = "/.local/share/uv/tools"  # below a home
 PROGRAMS_DIRECTORY = "/.local/bin"
-RECEIPT_FILE = "uv-receipt.toml"  # lies in every environment of a tool
+RECEIPT_FILE = "uv-receipt.toml"  # exists in every environment of a tool
 MAX_LINKS = 2000
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return [], ""  # uv installs tools for the one who asks; root's are those of root's home
+    return [], ""  # uv installs tools only for its user; root's tools are in root's home
 
 
 def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -52,7 +52,10 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def _list_tool_directories(host: Host, user: User) -> tuple[list[str], list[str]]:
-    """Where a user's tools lie: the default, and where the links to their programs lead; and why that is not all."""
+    """Return the directories of a user's tools, and the reasons why some are missing.
+
+    They are the default directory, and the targets of the links to the programs.
+    """
     names, gaps = check_each([user.home + PROGRAMS_DIRECTORY], host.list_directory)
     if len(names) > MAX_LINKS:
         gaps.append(f"{user.home}{PROGRAMS_DIRECTORY} has more than {MAX_LINKS} entries: not all were checked")
@@ -74,18 +77,18 @@ def _list_tool_directories(host: Host, user: User) -> tuple[list[str], list[str]
 
 
 def list_owned_directories(host: Host, user: User | None) -> list[str]:
-    """The environments: what lies in one goes with it, or stays with it."""
+    """Return the environments: files in an environment go or stay with it."""
     return _list_tool_directories(host, user)[0] if user else []
 
 
 # -- removal
 
-# No configuration of a project, no network: what is removed is what lies there.
+# uv must read no configuration of a project and use no network.
 UV_ENVIRONMENT = {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Whole environments, where the restricted package is what uv was asked for."""
+    """Return the removal of whole environments, if the restricted package is the environment's own package."""
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:

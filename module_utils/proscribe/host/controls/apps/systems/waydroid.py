@@ -1,7 +1,7 @@
-"""Android apps that a user has in Waydroid: each has a directory of its data there. Waydroid is not asked.
+"""Android apps of a user in Waydroid: each has a directory with its data. The observation does not run Waydroid.
 
-Only Android itself takes an app away, while its user's session runs; so it is reported, and its launcher goes
-(launchers.py).
+Only Android itself removes an app, while the user's session runs. So an app is reported, and its launcher moves into
+the quarantine (launchers.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .package import Package
 MANAGER = "waydroid"
 WAYDROID_DIRECTORY = "~/.local/share/waydroid"
 TRACES = (WAYDROID_DIRECTORY,)
-DATA_DIRECTORY = "/data/data"  # below it
+DATA_DIRECTORY = "/data/data"  # below that directory
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -36,7 +36,7 @@ def list_owned_directories(host: Host, user: User | None) -> list[str]:
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    return lambda process: ""  # what runs is Android's own starter of apps, in a container
+    return lambda process: ""  # the running program is Android's own starter of apps, in a container
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:

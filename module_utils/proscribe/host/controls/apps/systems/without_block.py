@@ -1,7 +1,7 @@
-"""What package systems answer that nothing can keep from installing, and whose programs nothing names.
+"""Functions of package systems without an install block and without a name for their running programs.
 
-Whoever may write somewhere may install there. What runs is an interpreter, and nothing that can be trusted says which
-package it runs. Such a system's file imports these answers as its own.
+Everybody who can write somewhere can install there. The running program is an interpreter, and no trustworthy fact
+identifies its package. The file of such a system imports these functions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
 
 
 def is_present(host: Host, user: User | None) -> bool:
-    return True  # Python is wherever this runs, and anybody installs with it
+    return True  # this program itself needs Python, and everybody can install with it
 
 
 def is_block_applicable(host: Host) -> bool:
