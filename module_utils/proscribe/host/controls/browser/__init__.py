@@ -1,14 +1,12 @@
-"""The control `browser`: restricted sites are blocked by the managed policies of the browsers.
+"""The control `browser`: managed policies of the browsers block restricted sites.
 
 Each place of the plan gets its policy whether or not a browser is installed. So the ban is in effect before the browser
-arrives. A browser that a user unpacks at home obeys the same files, and no audit has to search for one.
+arrives. A browser that a user unpacks at home obeys the same files, and no audit has to search for it.
 
-Rules:
-- `browser/<service>`, and one for each bypass that the plan closes (settings.SETTINGS), as `browser/dns-over-https`
-- `browser/running`: browsers that go by another policy than the one on the disk
-- `browser/packaged`: flatpaks and snaps that the policy on the disk does not reach
-- `browser/policy-file`: what else is wrong with a file: more or other settings, its mode or owner, a link in its
-  place, a foreign file that overrides it
+Rules: - `browser/<service>`, and a rule for each bypass that the plan closes (settings.SETTINGS), as
+`browser/dns-over-https` - `browser/running`: running browsers whose policy differs from the one on the disk -
+`browser/packaged`: flatpaks and snaps that the policy on the disk does not reach - `browser/policy-file`: other faults
+of a file: its settings, mode or owner, a link, an overriding foreign file
 """
 
 from __future__ import annotations
@@ -45,15 +43,15 @@ UNKNOWN_BROWSER_DETAIL = (
 
 
 class ObservedPlace(NamedTuple):
-    """A place, and what was seen there."""
+    """A place, and the observation of its policy."""
 
     place: PolicyPlace
     observed: PolicyObservation
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """Whether every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
-    from .other_controls import make_desired  # not for a Mac, which has none of them
+    """Check that every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
+    from .other_controls import make_desired  # imported here, because a Mac has none of these controls
 
     section = plan["controls"]["browser"]
     desired = make_desired(host, plan)
@@ -80,7 +78,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
             if not fork.policy_folder
         ]
         running_check = running_browsers(host, everywhere)
-        # Enforcing does not end a browser under its user's hands.
+        # Enforcement does not end a browser that a user is working with.
         verdicts.append(judge_rule("browser/running", mode_entry, *running_check)._replace(drifted=False))
         verdicts.append(
             judge_rule("browser/packaged", mode_entry, *_check_packaged(host, plan, everywhere))._replace(drifted=False)
@@ -107,9 +105,9 @@ def judge_policies(
     observed_places: Sequence[ObservedPlace],
     installed: Collection[PolicyPlace] = (),
 ) -> list[RuleVerdict]:
-    """Return the verdicts of a plan's services, and of the bypasses that it closes.
+    """Return the verdicts on a plan's services and on the bypasses that it closes.
 
-    `installed` are the places of browsers that are there.
+    `installed` has the places of installed browsers.
     """
     unseen_reason = _join_reasons(observed_place.observed.unseen_reason for observed_place in observed_places)
     open_names = desired.list_open_names()
@@ -159,11 +157,12 @@ def judge_policies(
 def _find_open_sign_in(
     section: PlanSection, desired: DesiredPolicies, observed_places: Sequence[ObservedPlace]
 ) -> dict[str, Finding]:
-    """Return a finding for each place whose browsers let every account sign in, for want of a tenant's domains. The
-    organisation's own policy for sign-in counts before that.
+    """Return a finding for each place whose browsers let every account sign in, because a tenant has no domains.
+
+    The organisation's own policy for sign-in has priority over these findings.
     """
     if all(tenant.domains for tenant in read_microsoft_tenants(section["settings"])):
-        return {}  # without the rules, which a compliant host does not work out
+        return {}  # returns before it needs the rules: a compliant host does not compute them
     return {
         observed_place.place.id: _make_finding(observed_place.place, "sign-in", f"every account may sign in: {reason}")
         for observed_place in observed_places
@@ -179,7 +178,7 @@ def _judge_service(
     unseen_reason: str,
     open_names: Sequence[tuple[str, int]],
 ) -> RuleVerdict:
-    """Return the verdict of a service. No run can close the names for which the lists of browsers have no room."""
+    """Return the verdict on a service. No run can close the names for which the lists of browsers have no room."""
     open_findings = [
         Finding("policy", name, detail=ONLY_BELOW_DETAIL if degree == NAME_ALONE_CLOSED else NO_ROOM_DETAIL)
         for name, degree in open_names
@@ -189,7 +188,7 @@ def _judge_service(
 
 
 def list_policy_faults(observed_places: Sequence[ObservedPlace]) -> list[Finding]:
-    """What else is wrong with policies, a finding for each place."""
+    """Return the other faults of policies, as one finding for each place."""
     return [
         _make_finding(
             observed_place.place,
@@ -202,7 +201,7 @@ def list_policy_faults(observed_places: Sequence[ObservedPlace]) -> list[Finding
 
 
 def explain_unclear_policies(observed_places: Sequence[ObservedPlace]) -> str:
-    """Why it is unknown whether something else is wrong; "" where it is known."""
+    """Return the reasons why other faults may be hidden; "" if the check was complete."""
     return _join_reasons(
         observed_place.observed.unseen_reason or observed_place.observed.unclear_reason
         for observed_place in observed_places
@@ -210,7 +209,7 @@ def explain_unclear_policies(observed_places: Sequence[ObservedPlace]) -> str:
 
 
 def _check_packaged(host: Host, plan: Plan, known_places: Sequence[PolicyPlace]) -> tuple[Sequence[Finding], str]:
-    """What keeps the policy from packaged browsers, and what could not be checked."""
+    """Return findings about packaged browsers that the policy does not reach, and the reasons for missing checks."""
     if not any(host.find_entry(folder) is not None for folder in PACKAGER_PATHS):
         return (), ""
     from . import packaged
@@ -222,7 +221,7 @@ def _check_packaged(host: Host, plan: Plan, known_places: Sequence[PolicyPlace])
 def _find_open_names(
     observed_places: Sequence[ObservedPlace], entry: PlanEntry, desired: DesiredPolicies
 ) -> Iterator[Finding]:
-    """The evidence against one service: one finding for all places that lack the same for the same reason."""
+    """Yield the evidence against a service. Places that lack the same names for the same reason share a finding."""
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
     elif entry["mode"] in RESTRICTED_MODES:
@@ -259,14 +258,14 @@ def _join_reasons(reasons: Iterable[str]) -> str:
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """The files to write so that every browser blocks what the plan restricts."""
+    """Return the changes that make every browser block what the plan restricts."""
     from . import changes
 
     return changes.enforce(host, plan)
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
+    """Return the changes that remove Proscribe's policies and restore the organisation's, whatever the plan."""
     from . import changes
 
     return changes.lift(host, plan)

@@ -1,5 +1,7 @@
-"""Firefox' own way of configuration by a script (AutoConfig). In its sandbox such a script sets preferences, and no
-policy gives way to these. Without the sandbox, which ESR and some relatives permit, it is code that may do anything.
+"""Configuration of Firefox by a script (AutoConfig).
+
+In its sandbox such a script sets preferences, and no policy yields to them. ESR and some relatives permit a script
+without the sandbox. Such a script may do anything.
 """
 
 from __future__ import annotations
@@ -10,14 +12,17 @@ from ...system import ControlError, Host, ObservationError
 from .places import PolicyPlace
 
 SANDBOX_PREFERENCE = "general.config.sandbox_enabled"
-# Where default preferences are: below an installation, and of Debian's packages.
+# Directories of default preferences: below an installation, and those of Debian's packages.
 PREFERENCE_DIRECTORIES = ("defaults/pref", "browser/defaults/preferences")
 SHARED_DIRECTORIES = ("/etc/firefox/defaults/pref", "/etc/firefox", "/etc/firefox-esr")
-MAX_FILE_BYTES = 1024 * 1024  # bytes of a file
+MAX_FILE_BYTES = 1024 * 1024
 
 
 def explain_unsandboxed_script(host: Host, places: Sequence[PolicyPlace]) -> str:
-    """Why it is unknown what is left of the policies of the installed browsers; "" if it is known. Raises Unseen."""
+    """Return the reason why policies of installed browsers may have no effect; "" if no script runs unsandboxed.
+
+    Raises ObservationError.
+    """
     folders: dict[str, None] = {}
     for place in places:
         for path in place.paths if place.family == "firefox" else ():
@@ -39,5 +44,5 @@ def _has_unsandboxed_script(host: Host, path: str) -> bool:
     try:
         lines = host.read_head(path, MAX_FILE_BYTES).decode("utf-8", "replace").splitlines()
     except (ControlError, ObservationError):
-        return False  # Firefox, which runs as its user, reads it no more than root does
+        return False  # Firefox runs as its user, so it cannot read a file that root cannot read
     return any(SANDBOX_PREFERENCE in line and "false" in line and not line.lstrip().startswith("//") for line in lines)

@@ -1,6 +1,6 @@
-"""What enforcing and lifting change at all the places together.
+"""Changes of enforcing and lifting at all the places together.
 
-The places are independent: what goes wrong at one is reported, and the others get their turn all the same.
+The places are independent: a failure at one place is reported, and the other places are changed all the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FAMILY_MODULES = {"chromium": chromium_changes, "firefox": firefox_changes, "thu
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """The files to write so that every browser blocks what the plan restricts. Raises ControlError for the plan."""
+    """Return the changes that make every browser block what the plan restricts. Raises ControlError for the plan."""
     desired = make_desired(host, plan)
     known_places = list_places(host, plan)
     fork_search = forks.find_forks(host, known_places)
@@ -51,7 +51,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def _explain_early_files(host: Host, written: Sequence[PolicyPlace]) -> list[str]:
-    """Why policy files are written for browsers that nobody installed; nothing where there are none such."""
+    """Return the note on policy files for browsers that are not installed; an empty list without such files."""
     early_places = [place for place in written if not place.present and _is_browser_missing(host, place)]
     if not early_places:
         return []
@@ -63,7 +63,10 @@ def _explain_early_files(host: Host, written: Sequence[PolicyPlace]) -> list[str
 
 
 def _is_browser_missing(host: Host, place: PolicyPlace) -> bool:
-    """Whether no browser that reads a place is where the package systems put it. What cannot be seen may be there."""
+    """Return whether no package system has installed a browser that reads a place.
+
+    The result is False if that cannot be observed.
+    """
     paths = [
         *place.paths,
         *(f"{FLATPAK_DIRECTORY}/{id_}" for id_ in place.flatpaks),
@@ -76,7 +79,7 @@ def _is_browser_missing(host: Host, place: PolicyPlace) -> bool:
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
+    """Return the changes that remove Proscribe's policies and restore the organisation's, whatever the plan."""
     everywhere = [*list_places(host, plan, everywhere=True), *forks.list_earlier_places(host)]
     place_changes = [
         _make_place_changes(place, functools.partial(FAMILY_MODULES[place.family].lift, host, place))
@@ -89,7 +92,7 @@ def lift(host: Host, plan: Plan) -> Changes:
 
 
 def _make_place_changes(place: PolicyPlace, make_changes: Callable[[], Changes]) -> Changes:
-    """The changes of one place; where it cannot be observed, an action that fails with the reason."""
+    """Return the changes of a place. A place that cannot be observed gets an action that fails with the reason."""
     try:
         return make_changes()
     except (ControlError, ObservationError) as error:
@@ -112,7 +115,7 @@ def _save_forks(host: Host, remembered: str) -> None:
 
 
 def _remember_before(save_forks: Callable[[], None], changes: Changes) -> Changes:
-    """The same changes, none of which happens unless a lift would find its place again."""
+    """Return the same changes. Each of them first saves the places of forks, so that a lift finds them."""
 
     def apply_both(action: ControlAction) -> None:
         save_forks()
@@ -124,7 +127,7 @@ def _remember_before(save_forks: Callable[[], None], changes: Changes) -> Change
 
 
 def _forget_forks(host: Host, plan: Plan) -> None:
-    """Forget the places of forks. Raises ControlError as long as one still has a file of Proscribe's."""
+    """Forget the places of forks. Raises ControlError as long as a fork still has a file of Proscribe's."""
     remaining_paths = [
         place.path for place in forks.list_earlier_places(host) if host.find_entry(place.path) is not None
     ]

@@ -1,9 +1,9 @@
-"""Chromium and its relatives: where their policy lives, how it is written.
+"""Policies of Chromium and its relatives: the settings and the text of a policy file.
 
-A browser of this family reads every file of a folder, whatever its name. Of a setting that several files have, the
-last file by name counts. Only the lists that PolicyListMultipleSourceMergeList names are joined. So Proscribe keeps a
-file of its own beside the organisation's, and names its two lists there. It repeats those that other files name,
-because that setting itself is not joined. What other files change about it is worked out by chromium_folder.
+A browser of this family reads every file of a folder, whatever its name. If several files have a setting, the last file
+by name counts. Only the lists that PolicyListMultipleSourceMergeList names are joined. So Proscribe writes a file of
+its own beside the organisation's, and names its two lists there. Its file repeats the names of lists in other files,
+because that setting itself is not joined. The module chromium_folder computes the effect of the other files.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ if TYPE_CHECKING:
 BLOCK_LIST, ALLOW_LIST, MERGE_LISTS = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
 MERGE_DICTIONARIES = "PolicyDictionaryMultipleSourceMergeList"
 EXTENSION_BLOCK_LIST, EXTENSION_ALLOW_LIST = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"
-# Edge's own name for it: https://learn.microsoft.com/deployedge/microsoft-edge-policies#inprivatemodeavailability
+# Edge's own name of the policy:
+# https://learn.microsoft.com/deployedge/microsoft-edge-policies#inprivatemodeavailability
 EDGE_POLICY_NAMES = {"IncognitoModeAvailability": "InPrivateModeAvailability"}
-# Without it, Chromium (156) connects to a site for speed before it checks whether it is blocked: no page comes, but the
-# site's name goes out. 2 is "never"; an organisation's own choice is left to it.
+# Without this policy, Chromium (156) connects to a site early, before it checks the block list. It shows no page, but
+# the network sees the site's name. 2 is "never". An organisation's own choice stays.
 PREDICTION_POLICY, NEVER_PREDICT = "NetworkPredictionOptions", 2
 TENANT_DOMAINS, TENANT_HEADERS = "AllowedDomainsForApps", "HttpHeaderInjection"
 CONTEXT_HEADER = "Restrict-Access-Context"
 
-# Where a Microsoft work account signs in, and the headers that tell Microsoft whom to refuse:
+# Hosts where Microsoft work accounts sign in. The tenant restriction headers go to them:
 # https://learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions
 WORK_LOGIN_HOSTS = ["login.microsoftonline.com", "login.microsoft.com", "login.windows.net"]
 
 
 def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, Policies]:
-    """By bypass that is closed: the policies that close it in the browsers of a place."""
+    """Return, by closed bypass, the policies that close it in the browsers of a place."""
     policies_by_setting: dict[str, Policies] = {}
     for id_, setting_value in rules.settings:
         setting = settings.SETTINGS[id_]
@@ -87,11 +88,11 @@ def make_policies(
     decided_settings: Collection[str] = (),
     extension_policies: Policies | None = None,
 ) -> dict[str, object]:
-    """What the file has to say; {} when there is nothing to say.
+    """Return the policies of Proscribe's file; {} if it needs none.
 
-    `foreign_blocks` are names that the organisation's own files block: Proscribe does not open them. `merged_lists` are the lists that
-    other files want joined, `decided_settings` the settings that the organisation has answered itself. `extension_policies` is what
-    closes PROXY_EXTENSIONS beside other files.
+    `foreign_blocks` are names that the organisation's own files block: Proscribe does not open them. `merged_lists` are
+    the lists that other files have joined. `decided_settings` are the settings that the organisation has set itself.
+    `extension_policies` close PROXY_EXTENSIONS beside other files.
     """
     if not rules:
         return {}
@@ -116,8 +117,10 @@ def make_policies(
 
 
 def make_microsoft_headers(tenants: Sequence[Tenant]) -> list[dict[str, object]]:
-    """Return the headers that tell Microsoft whom to refuse, and at which hosts. The context is the id of the tenant
-    that sets the restriction, the first one: with another one, Microsoft would log there who signs in.
+    """Return the headers by which Microsoft refuses other tenants, with the hosts that they go to.
+
+    The context is the id of the tenant that sets the restriction, which is the first one. With the id of another
+    tenant, Microsoft would log there who signs in.
     """
     work_headers = {"Restrict-Access-To-Tenants": ",".join(name for tenant in tenants for name in tenant.names)}
     if tenants[0].id:
@@ -133,8 +136,10 @@ def make_microsoft_headers(tenants: Sequence[Tenant]) -> list[dict[str, object]]
 
 
 def is_accepted_list(policy: str, policy_value: object) -> TypeGuard[list[object]]:
-    """Whether a value is a list that Chromium takes for a policy. One entry of a wrong type costs all its effect (156).
-    HttpHeaderInjection has tables in its list, the other lists have texts.
+    """Return whether a value is a list that Chromium accepts for a policy.
+
+    A single entry of a wrong type costs the whole list its effect (156). The list of HttpHeaderInjection has tables;
+    the other lists have texts.
     """
     if policy != TENANT_HEADERS:
         return is_text_list(policy_value)
@@ -142,7 +147,7 @@ def is_accepted_list(policy: str, policy_value: object) -> TypeGuard[list[object
 
 
 def _is_header_rule(entry: object) -> bool:
-    """Whether an entry of HttpHeaderInjection is complete. A key that Chromium does not know harms nothing."""
+    """Return whether an entry of HttpHeaderInjection is complete. Chromium ignores keys that it does not know."""
     if not isinstance(entry, dict) or not is_text_list(entry.get("patterns")):
         return False
     headers = entry.get("headers")
@@ -152,11 +157,11 @@ def _is_header_rule(entry: object) -> bool:
 
 
 def render_policies(policy_table: Policies) -> bytes:
-    """The file, one entry a line."""
+    """Return the content of the file, with one entry a line."""
     return (dump_json(policy_table, indent=1) + "\n").encode()
 
 
 def render_alone(rules: BrowserRules, place: PolicyPlace) -> bytes | None:
-    """The file where no other one in its folder says anything; None if there is nothing to say."""
+    """Return the file for a folder without other policies; None if there is nothing to set."""
     own_policies = make_policies(rules, place)
     return render_policies(own_policies) if own_policies else None

@@ -1,4 +1,4 @@
-"""Chromium: putting Proscribe's file in place, and taking it away."""
+"""Changes of Chromium's policy folders: Proscribe's file is written or deleted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ RULE_NAME = "browser/policy-file"
 
 
 def enforce(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
-    """The file written anew if it differs in content, owner, mode or kind; copies of it beside it deleted.
+    """Return the changes that write a file with differences, and delete backups of it.
 
-    What other files of the organisation or the rights on its directories take away is refused to correct: they are
-    its own.
+    The differences are in content, owner, mode or kind.
+
+    Overrides by the organisation's files, and the rights on its directories, are refused: they belong to the
+    organisation.
     """
     folder = ChromiumPolicyFolder(host, place, rules)
     rendered = folder.rendered_content
@@ -39,7 +41,7 @@ def enforce(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
 
 
 def lift(host: Host, place: PolicyPlace) -> Changes:
-    """Proscribe's file and the copies of it deleted."""
+    """Return the changes that delete Proscribe's file and the backups of it."""
     return Changes(_list_deletions(host, ChromiumPolicyFolder(host, place, NO_RULES), include_own=True))
 
 
@@ -53,13 +55,14 @@ def _list_deletions(host: Host, folder: ChromiumPolicyFolder, include_own: bool)
         and host.find_entry(folder.place.path) is None
         and host.has_traces(folder.place.path)
     ):
-        deleted_files.append((folder.own_name, ""))  # what was made for a file that a kill kept from coming
+        # a kill interrupted the write: its directories exist, but the file does not
+        deleted_files.append((folder.own_name, ""))
     paths = [(f"{folder.directory}/{name}", before) for name, before in deleted_files]
     return [ControlAction("delete", path, functools.partial(host.delete_file, path), before) for path, before in paths]
 
 
 def _read_previous_text(folder: ChromiumPolicyFolder) -> str:
-    """What was at the path, for the diff. Behind a link lies whatever its maker chose, which is not ours to show."""
+    """Return the previous content for the diff. The target of a link stays secret: the link's maker chose it."""
     return "a link\n" if folder.is_link else _decode_content(folder.content)
 
 

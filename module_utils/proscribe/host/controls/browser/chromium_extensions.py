@@ -1,10 +1,10 @@
-"""What several files of Chromium's policies come to in ExtensionSettings, and what Proscribe's file says there. Pure.
+"""Effect of several policy files of Chromium on ExtensionSettings, and Proscribe's part in it. Pure.
 
 Tried on Chromium 156: the last file by name counts, whole. If PolicyDictionaryMultipleSourceMergeList of its own last
-file names ExtensionSettings, or "*", the files are joined, and of an entry the FIRST file by name counts. A last file
-whose value is no dictionary costs all of them their effect; another one is passed over. One value of a wrong type in
-one entry costs the whole policy its effect; an unknown key does not. An id on ExtensionInstallAllowlist or
-ExtensionInstallForcelist is an entry of its own: it may have what "*" blocks.
+file names ExtensionSettings, or "*", the files are joined. Then the FIRST file by name counts for each entry. A last
+file whose value is no dictionary costs all files their effect. Chromium skips such a value in another file. One value
+of a wrong type in one entry costs the whole policy its effect. An unknown key does not. An id on
+ExtensionInstallAllowlist or ExtensionInstallForcelist is an entry of its own: it may have what "*" blocks.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _URL_FIELD_CHECKS = {
 
 
 class ExtensionLists(NamedTuple):
-    """The lists of extensions that are in effect."""
+    """Lists of extensions that are in effect."""
 
     blocked_ids: Sequence[str] = ()
     allowed_ids: Sequence[str] = ()
@@ -92,7 +92,7 @@ class ExtensionLists(NamedTuple):
 
 
 def find_flawed_entry(settings: Policies) -> str:
-    """The entry for which Chromium drops all of the settings; "" for none."""
+    """Return the key of the entry for which Chromium drops all of the settings; "" without such an entry."""
     for key, entry in settings.items():
         field_checks = _find_field_checks(key)
         if field_checks is not None and not (
@@ -104,7 +104,7 @@ def find_flawed_entry(settings: Policies) -> str:
 
 
 def _find_field_checks(key: str) -> Mapping[str, FieldCheck] | None:
-    """The fields of an entry that have to be of a type; None for a key that Chromium does not know."""
+    """Return the checks on the types of an entry's fields; None for a key that Chromium does not know."""
     if key == EVERY_EXTENSION:
         return _DEFAULT_FIELD_CHECKS
     if key.startswith(_UPDATE_URL_PREFIX):
@@ -113,19 +113,19 @@ def _find_field_checks(key: str) -> Mapping[str, FieldCheck] | None:
 
 
 def is_joined(files: Iterable[ChromiumPolicyFile]) -> bool:
-    """Whether the files' settings are joined."""
+    """Return whether Chromium joins the settings of the files."""
     merged_policies = _list_merged_policies(files) or ()
     return EXTENSION_SETTINGS in merged_policies or EVERY_EXTENSION in merged_policies
 
 
 def _list_merged_policies(files: Iterable[ChromiumPolicyFile]) -> list[object] | None:
-    """What the last file by name names to be joined; None if no file has the setting."""
+    """Return the policies that the last file by name has joined; None if no file has the setting."""
     merging_files = [file for file in sorted(files) if MERGE_DICTIONARIES in file.policy_table]
     return read_list(merging_files[-1].policy_table, MERGE_DICTIONARIES) if merging_files else None
 
 
 def join_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
-    """The settings of all files, whether or not Chromium takes what they come to."""
+    """Return the joined settings of all files, even if Chromium would drop the result."""
     settings_files = [file for file in sorted(files) if EXTENSION_SETTINGS in file.policy_table]
     if not settings_files or not isinstance(settings_files[-1].policy_table[EXTENSION_SETTINGS], dict):
         return {}
@@ -136,18 +136,19 @@ def join_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
 
 
 def read_effective_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
-    """The settings that Chromium goes by."""
+    """Return the settings that Chromium applies."""
     settings = join_settings(files)
     if find_flawed_entry(settings):
         return {}
     hosts = [host for field in _HOST_FIELDS for host in read_list(read_table(settings, EVERY_EXTENSION), field)]
-    if not all(_HOST_PATTERN.fullmatch(str(host)) for host in hosts):  # then all of "*" is dropped, and nothing else
+    # Chromium then drops all of "*", and nothing else
+    if not all(_HOST_PATTERN.fullmatch(str(host)) for host in hosts):
         del settings[EVERY_EXTENSION]
     return settings
 
 
 def find_deciding_file(files: Sequence[ChromiumPolicyFile], key: str) -> str:
-    """The name of the file whose entry counts, or which hides the others'; "" if no file has the settings."""
+    """Return the name of the file whose entry counts or which hides other entries; "" if no file has the settings."""
     settings_files = [file for file in sorted(files) if EXTENSION_SETTINGS in file.policy_table]
     entry_files = [
         file for file in settings_files if read_table(file.policy_table, EXTENSION_SETTINGS).get(key) is not None
@@ -158,7 +159,7 @@ def find_deciding_file(files: Sequence[ChromiumPolicyFile], key: str) -> str:
 
 
 def group_entries_by_id(settings: Policies) -> dict[str, dict[str, object]]:
-    """The entries of extensions, each under its own id: a key may name several."""
+    """Return the entries of extensions, each under its own id: a key may name several."""
     return {
         id_: read_table(settings, key)
         for key in sorted(settings)
@@ -168,7 +169,7 @@ def group_entries_by_id(settings: Policies) -> dict[str, dict[str, object]]:
 
 
 def list_permission_openings(settings: Policies, lists: ExtensionLists, excepted_ids: Iterable[str]) -> Iterator[str]:
-    """Whose extensions may have the permission and should not: "*", ids, and update URLs."""
+    """Yield the extensions that wrongly may have the permission: "*", ids and update URLs."""
     default = read_table(settings, EVERY_EXTENSION)
     mode = default.get(MODE_FIELD, "blocked" if EVERY_EXTENSION in lists.blocked_ids else "allowed")
     if mode not in REFUSING_MODES and not is_blocking_permissions(default, is_default=True):
@@ -193,7 +194,7 @@ def list_permission_openings(settings: Policies, lists: ExtensionLists, excepted
 
 
 class ExtensionFit(NamedTuple):
-    """What Proscribe's file says, and whether it has its effect so without a change to the organisation's."""
+    """Policies of Proscribe's file. `is_fitting` is False if the organisation's files would have to change first."""
 
     policies: Policies
     is_fitting: bool = True
@@ -202,8 +203,10 @@ class ExtensionFit(NamedTuple):
 def fit_extension_settings(
     foreign_files: Sequence[ChromiumPolicyFile], own_name: str, excepted_ids: Sequence[str]
 ) -> ExtensionFit:
-    """What Proscribe's file says beside the organisation's, so that these keep their effect and the permission is
-    blocked: its own entries, joined to theirs; or else theirs in full, not joined, which counts if no file follows it.
+    """Return the policies that block the permission and leave the organisation's files their effect.
+
+    The first choice are Proscribe's own entries, joined to the organisation's. The second is the organisation's
+    settings in full, not joined. They count if no file follows Proscribe's.
     """
     foreign_settings = read_effective_settings(foreign_files)
     required_settings = make_due_settings(foreign_settings, excepted_ids, tuple(group_entries_by_id(foreign_settings)))

@@ -1,4 +1,4 @@
-"""One file of a folder of Chromium's policies, as a browser takes it."""
+"""File of a policy folder of Chromium, as a browser reads it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class ChromiumPolicyFile(NamedTuple):
-    """A file of the folder. `policy_table` is what Chromium takes from it, nothing if it is no JSON object or not readable."""
+    """File of the folder. `policy_table` is empty if the file is no JSON object or not readable."""
 
     name: str
     policy_table: Policies
-    loss_reason: str = ""  # why Chromium takes nothing from it
-    is_hidden: bool = False  # whether that is because browsers cannot read it
-    foreign_access: str = ""  # who else could change it
-    unclear_reason: str = ""  # why nobody knows what browsers take from it
+    loss_reason: str = ""  # reason why Chromium ignores the file
+    is_hidden: bool = False  # browsers cannot read the file
+    foreign_access: str = ""  # access of others than root that lets them change the file
+    unclear_reason: str = ""  # reason why the effect of the file is unknown
 
 
 def check_policy_file(host: Host, path: str, status: os.stat_result) -> tuple[ChromiumPolicyFile, bytes | None]:
-    """A file and its content, as root reads it."""
+    """Read a file as root. Returns the file as Chromium takes it, and its content."""
     name = path.rpartition("/")[2]
     try:
         foreign_access = explain_foreign_access(host, path, status)
@@ -35,7 +35,7 @@ def check_policy_file(host: Host, path: str, status: os.stat_result) -> tuple[Ch
     except ObservationError as unseen_error:
         unclear_reason = (
             "" if is_secret(host, path, status) else str(unseen_error)
-        )  # some users may read what this one may not
+        )  # other users may be able to read the file
         return ChromiumPolicyFile(
             name, {}, "not readable for users", is_hidden=True, unclear_reason=unclear_reason
         ), None

@@ -1,4 +1,4 @@
-"""A folder of Chromium policies in which not just Proscribe's own file is as it should be: what is in effect?"""
+"""Effect of a folder of Chromium policies whose content differs from Proscribe's file alone."""
 
 from __future__ import annotations
 
@@ -47,14 +47,13 @@ from .sign_in import SIGN_IN_PATTERN_POLICY, explain_open_sign_in
 if TYPE_CHECKING:
     from ..policy_tables import Policies
 
-# The browsers whose own folders are known to take MAX_CHROMIUM_ENTRIES, since Chromium was tried; of others with another
-# maker nobody knows it.
+# Browsers that accept MAX_CHROMIUM_ENTRIES: Chromium was tried. The limit of browsers by other makers is unknown.
 TRIED_BROWSERS = frozenset({"chromium", "google_chrome"})
 ENTRY_DESCRIPTIONS = {
     TENANT_HEADERS: "complete header rules"
-}  # what the entries of a list have to be, where they are no texts
+}  # required entries of the lists whose entries are not texts
 CLOUD_FIRST_POLICY = "CloudPolicyOverridesPlatformPolicy"
-# Every key that Proscribe may have written: they distinguish a backup of its file from a file of the organisation's.
+# Every key that Proscribe may have written. These keys distinguish a backup of its file from an organisation's file.
 _OWN_POLICY_NAMES = {
     *(
         POLICY_MARK,
@@ -73,14 +72,17 @@ _OWN_POLICY_NAMES = {
 
 
 class ChromiumPolicyFolder:
-    """The folder of one place, read once. Raises Unseen, or ControlError for a folder behind a user's link."""
+    """The folder of a place, read once.
+
+    Raises ObservationError, or ControlError for a folder behind a user's link.
+    """
 
     def __init__(self, host: Host, place: PolicyPlace, rules: BrowserRules) -> None:
         self.place, self.rules = place, rules
         self.directory, _, self.own_name = place.path.rpartition("/")
         self.faults = check_policy_path(host, place.path)
         self.content: bytes | None = None
-        self.is_link = False  # whether a link is where the file should be: then its content is reported to nobody
+        self.is_link = False  # the path is a link: the content of its target is never reported
         self.own_file: ChromiumPolicyFile | None = None
         self.foreign_files: list[ChromiumPolicyFile] = []
         self.unclear_reasons: list[str] = []
@@ -109,7 +111,7 @@ class ChromiumPolicyFolder:
             )
 
     def _is_backup(self, name: str, policy_table: Policies) -> bool:
-        """Whether a file is another of Proscribe's own: a backup that a tool made, or what a kill left of a write."""
+        """Return whether a file is a copy of Proscribe's own: a backup, or the remainder of a write."""
         if name == f".{self.own_name}.proscribe~":
             return True
         return POLICY_MARK in policy_table and set(policy_table) <= _OWN_POLICY_NAMES
@@ -133,34 +135,34 @@ class ChromiumPolicyFolder:
         return own_policies
 
     def _fit_extensions(self) -> ExtensionFit:
-        """What closes PROXY_EXTENSIONS beside the other files."""
+        """Return the policies that close PROXY_EXTENSIONS beside the other files."""
         if PROXY_EXTENSIONS not in dict(self.rules.settings):
             return ExtensionFit({})
         return fit_extension_settings(self.foreign_files, self.own_name, self.rules.chrome_allowed)
 
     def list_decided_settings(self) -> set[str]:
-        """The settings that the organisation has answered itself, in a file of its own."""
+        """Return the settings that the organisation has set in a file of its own."""
         foreign_policies = {name for file in self.foreign_files for name in file.policy_table}
         return {
             id_ for id_, _ in self.rules.settings if not foreign_policies.isdisjoint(SETTINGS[id_].deciding_policies)
         }
 
     def _list_foreign_entries(self, setting: str) -> Iterator[object]:
-        """The entries of a list in all of the organisation's files."""
+        """Yield the entries of a list in all of the organisation's files."""
         for file in self.foreign_files:
             yield from read_list(file.policy_table, setting)
 
     @property
     def rendered_content(self) -> bytes | None:
-        """What the file has to be; None if there should be none."""
+        """The desired content of the file; None if there should be no file."""
         return render_policies(self.expected_policies) if self.expected_policies else None
 
     def _list_read_files(self) -> list[ChromiumPolicyFile]:
-        """The files that browsers read."""
+        """Return the files that browsers read."""
         return [*self.foreign_files, *([self.own_file] if self.own_file and self.faults.is_readable else [])]
 
     def find_source(self, setting: str) -> tuple[str, object]:
-        """The last file that has a setting, by the order in which Chromium reads them, and its value there."""
+        """Return the name of the last file with a setting, in the reading order of Chromium, and the value there."""
         last_source: tuple[str, object] = ("", None)
         for file in sorted(self._list_read_files()):
             if setting in file.policy_table:
@@ -168,13 +170,15 @@ class ChromiumPolicyFolder:
         return last_source
 
     def list_effective_texts(self, setting: str) -> list[str]:
-        """A list of texts as Chromium has it (`list_effective_entries`)."""
+        """Return the texts of a list that is in effect (`list_effective_entries`)."""
         return [entry for entry in self.list_effective_entries(setting) if isinstance(entry, str)]
 
     def list_effective_entries(self, setting: str) -> list[object]:
-        """A list as Chromium has it: joined if the setting that says so has the last word, else the last file's. It is
-        empty where the last file has no list, or where one entry of any file is of a wrong type (156). A joined list
-        has each entry once, and begins with those of the last file.
+        """Return the entries of a list as Chromium applies it.
+
+        The list is joined if the effective MERGE_LISTS names it, else the list of the last file counts. The list is
+        empty if the last file has no list. It is also empty if an entry of any file has a wrong type (156). A joined
+        list has each entry once, and begins with those of the last file.
         """
         joined_lists, source_value = self.find_source(MERGE_LISTS)[1], self.find_source(setting)[1]
         if not (isinstance(source_value, list) and isinstance(joined_lists, list) and setting in joined_lists):
@@ -187,14 +191,14 @@ class ChromiumPolicyFolder:
         return make_distinct_entries(entries) if is_accepted_list(setting, entries) else []
 
     def list_overrides(self) -> list[str]:
-        """Files of the organisation that take effect away from Proscribe's, and by what."""
+        """Return the reasons why files of the organisation override Proscribe's file."""
         joined_lists = {
             policy for policy in self.expected_policies if policy in read_list(self.expected_policies, MERGE_LISTS)
         }
         reasons = self._find_spoiling_files(joined_lists)
         for file in sorted(self.foreign_files):
             if file.name < self.own_name:
-                continue  # Proscribe's comes later, and has the last word
+                continue  # Proscribe's file comes later, and so it counts
             for setting in sorted(
                 set(self.expected_policies)
                 & set(file.policy_table) - {POLICY_MARK, *self._extension_fit.policies} - joined_lists
@@ -210,7 +214,7 @@ class ChromiumPolicyFolder:
         return reasons + self._find_cloud_priority()
 
     def _find_cloud_priority(self) -> list[str]:
-        """Files that put the policies of a browser's account, or of its vendor's console, before all files."""
+        """Return the reason if a file gives policies of the browser's account or of its vendor's console priority."""
         name, source_value = self.find_source(CLOUD_FIRST_POLICY)
         return (
             [f"{name} sets {CLOUD_FIRST_POLICY}, so that other policies win over all files here"]
@@ -219,7 +223,7 @@ class ChromiumPolicyFolder:
         )
 
     def list_unfit_files(self) -> list[str]:
-        """Files that leave Proscribe's no room to block a permission of extensions."""
+        """Return the files beside which Proscribe's file cannot block a permission of extensions."""
         if self._extension_fit.is_fitting:
             return []
         names = ", ".join(
@@ -233,7 +237,10 @@ class ChromiumPolicyFolder:
         ]
 
     def _find_spoiling_files(self, joined_lists: set[str]) -> list[str]:
-        """Files whose part of a joined list is none that Chromium takes, and costs it the parts of all others."""
+        """Return the files whose part of a joined list Chromium rejects.
+
+        The other parts of the list then have no effect either.
+        """
         return [
             f"{file.name} sets {setting} to what is no list of {ENTRY_DESCRIPTIONS.get(setting, 'texts')}:"
             f" it has no effect in {self.own_name} either"
@@ -244,13 +251,16 @@ class ChromiumPolicyFolder:
         ]
 
     def list_changeable_files(self) -> list[str]:
-        """Files of the organisation that others than root could change, and so make policies with."""
+        """Return the files of the organisation that others than root could change to set policies."""
         return [
             f"{file.name} beside it {file.foreign_access}" for file in sorted(self.foreign_files) if file.foreign_access
         ]
 
     def _explain_excess(self, setting: str, entries: list[str]) -> str:
-        """What to do where the organisation's files and Proscribe's have more entries than browsers surely take."""
+        """Return the advice for a list with more entries than browsers are known to accept; "" for a shorter list.
+
+        The entries of all files count together.
+        """
         is_tried = self.place.id in TRIED_BROWSERS
         if len(entries) <= (MAX_CHROMIUM_ENTRIES if is_tried else MAX_LIST_ENTRIES):
             return ""
@@ -268,7 +278,7 @@ class ChromiumPolicyFolder:
         )
 
     def _list_foreign_openers(self) -> list[tuple[SiteName, str]]:
-        """What the organisation's files open of what has to be blocked, and the words for each."""
+        """Return the blocked names that the organisation's files allow, each with its description."""
         required_effect = ClosestMatch(map(str, self.rules.blocked_names), map(str, self.rules.allowed_names))
         openers = []
         for file in sorted(self.foreign_files):
@@ -279,7 +289,7 @@ class ChromiumPolicyFolder:
         return openers
 
     def make_observation(self) -> PolicyObservation:
-        """What all the files together come to."""
+        """Return the joint effect of all the files."""
         block_texts, allow_texts = self.list_effective_texts(BLOCK_LIST), self.list_effective_texts(ALLOW_LIST)
         required_effect = ClosestMatch(map(str, self.rules.blocked_names), map(str, self.rules.allowed_names))
         entries = [entry for entry in map(parse_chromium_entry, allow_texts) if entry and entry.name.host != "*"]
@@ -304,7 +314,7 @@ class ChromiumPolicyFolder:
         faults += excess_by_list.values()
         return PolicyObservation(
             unseen_reason="; ".join(self.unclear_reasons),
-            # Of what is cut off, the exceptions count as if they were there: they may open something.
+            # Exceptions beyond the limit count here, because they may open a site.
             effect=ClosestMatch(block_texts[:MAX_CHROMIUM_ENTRIES], allow_texts),
             unclear_reason="; ".join(
                 self._explain_excess(name, long_lists[name]) for name in long_lists if name not in excess_by_list
@@ -323,7 +333,7 @@ class ChromiumPolicyFolder:
         return self.own_file.loss_reason if self.own_file else "no policy file"
 
     def _describe_differences(self) -> list[str]:
-        """What is in the file that should not be, or is missing, in a few words."""
+        """Describe briefly the superfluous and the missing parts of the file."""
         if self.content == self.rendered_content:
             return []
         if self.own_file is None:
@@ -334,7 +344,7 @@ class ChromiumPolicyFolder:
         return [f"not as the plan has it: {difference_text}"] if difference_text else ["written in another format"]
 
     def _list_open_settings(self) -> dict[str, str]:
-        """By setting that is open: what is wrong."""
+        """Return the reason for each setting that is open."""
         decided_settings = self.list_decided_settings()
         reasons = {
             id_: next(
@@ -357,7 +367,7 @@ class ChromiumPolicyFolder:
         return {id_: reason for id_, reason in reasons.items() if reason}
 
     def _explain_open_policy(self, policy: str, required_value: object) -> str:
-        """Why a policy does not have the effect that it has to; "" if it has."""
+        """Return the reason why a policy lacks its required effect; "" if it has the effect."""
         name, source_value = self.find_source(policy)
         if not name:
             return self._explain_loss() or f"{policy} is not set"
@@ -375,7 +385,7 @@ class ChromiumPolicyFolder:
         )
 
     def list_header_overrides(self) -> list[str]:
-        """The file that has browsers send another value of a header than the plan's."""
+        """Return the fault of the file that makes browsers send another value of a header than the plan's."""
         from .tenants import find_overriding_header
 
         required = read_list(self.expected_policies, TENANT_HEADERS)
@@ -386,7 +396,7 @@ class ChromiumPolicyFolder:
         return [f"{next(files, self.own_name)} sets another value of the header {header}"] if header else []
 
     def _explain_open_proxies(self) -> str:
-        """Why extensions may have a proxy that should not; "" if none may."""
+        """Return the reason why extensions wrongly may set a proxy; "" if none may."""
         files = self._list_read_files()
         settings = read_effective_settings(files)
         extension_lists = ExtensionLists(
@@ -422,8 +432,9 @@ class ChromiumPolicyFolder:
         ]
 
     def _list_unblocked_extensions(self) -> set[str]:
-        """The extensions that have to be refused and are not. An exception wins over a refusal:
-        https://chromeenterprise.google/policies/#ExtensionSettings
+        """Return the extensions that should be blocked and are not.
+
+        An exception has priority over a refusal: https://chromeenterprise.google/policies/#ExtensionSettings
         """
         blocked_ids, allowed_ids = (
             self.list_effective_texts(EXTENSION_BLOCK_LIST),

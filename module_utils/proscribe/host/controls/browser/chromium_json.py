@@ -1,5 +1,7 @@
-"""JSON as Chromium reads it: with comments, commas before a closing bracket, a byte order mark, and in texts with line
-ends, `\\v` and `\\x41` (JSON_PARSE_CHROMIUM_EXTENSIONS). What it takes must not look like a file that it ignores.
+"""JSON as Chromium reads it (JSON_PARSE_CHROMIUM_EXTENSIONS).
+
+Chromium accepts comments, commas before a closing bracket and a byte order mark. In texts it accepts line ends, `\\v`
+and `\\x41`. A file that Chromium accepts must not look like a file that it ignores.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from ....base.patterns import DOTALL, compile_pattern
 if TYPE_CHECKING:
     from typing import Match
 
-# A string is matched first, so that what looks like a comment inside it is none.
+# Strings match first, so that a comment mark inside a string does not count.
 _STRING_EXPRESSION = r'"(?:[^"\\]|\\.)*"'
 _COMMENT_PATTERN = compile_pattern(_STRING_EXPRESSION + r"|//[^\n]*|/\*.*?\*/", DOTALL)
 _ESCAPE_PATTERN = compile_pattern(r"\\(?:x([0-9A-Fa-f]{2})|.)", DOTALL)
@@ -20,7 +22,7 @@ _COMMA_PATTERN = compile_pattern(_STRING_EXPRESSION + r"|,(?=\s*[\]}])", DOTALL)
 
 
 def parse_chromium_json(content: bytes) -> object:
-    """The value of a policy file. Raises ValueError where Chromium, too, would take nothing from it."""
+    """Return the value of a policy file. Raises ValueError for a file that Chromium ignores too."""
     try:
         text = content.decode("utf-8-sig")
         try:

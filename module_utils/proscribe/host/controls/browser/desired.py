@@ -1,8 +1,8 @@
-"""What a plan asks of the browsers of a host.
+"""Desired policies of a plan for the browsers of a host.
 
-It is the same for every host of the plan, so a host that keeps the plan works none of it out again (plan.once). Only a
-host whose browsers differ needs the rules themselves. Where the names do not fit into the lists of browsers, it also
-depends on the DNS backend of the host (other_controls.py).
+They are the same for every host of the plan. So a host that caches the plan computes nothing again (`compute_once`).
+Only a host whose browsers differ needs the rules themselves. If the names exceed the lists of browsers, the policies
+also depend on the host's DNS backend (other_controls.py).
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ FAMILY_MODULES = {"chromium": chromium, "firefox": firefox, "thunderbird": firef
 
 
 class DesiredPolicies:
-    """What has to be in effect, for one observation of a host. `others` are its other controls; they matter where not
-    all names fit into the lists of browsers. None: nothing else closes any.
+    """Required policies, for one observation of a host.
+
+    `other_controls` are the other controls of the host. They matter if not all names fit into the lists of browsers.
+    None: no other control closes a name.
     """
 
     def __init__(self, plan: Plan, other_controls: OtherControls | None = None) -> None:
@@ -36,7 +38,7 @@ class DesiredPolicies:
 
     @property
     def rules(self) -> BrowserRules:
-        """All of it. Raises ControlError for a plan that no browser could follow."""
+        """All rules of the plan. Raises ControlError for a plan that no browser could follow."""
         if self._rules is None:
             url = str(self._plan.get("request_url") or "")
             section = self._plan["controls"]["browser"]
@@ -46,26 +48,26 @@ class DesiredPolicies:
         return self._rules
 
     def __bool__(self) -> bool:
-        """Whether there is any policy to set."""
+        """Return whether there is any policy to set."""
         return bool(compute_once(self._plan, "browser/anything", lambda: bool(self.rules)))
 
     @property
     def closed_settings(self) -> list[str]:
-        """The bypasses that are closed, by the ids that their rules are named for."""
+        """Ids of the closed bypasses. Their rules have these names."""
         return list(compute_once(self._plan, "browser/closed", lambda: self.rules.closed_settings))
 
     def choose_rules(self, place: PolicyPlace) -> BrowserRules:
-        """The settings that the programs of a place have."""
+        """Return the rules for the programs of a place."""
         return self.rules if place.has_sites else self.rules.exclude_sites()
 
     def render_file(self, place: PolicyPlace) -> bytes | None:
-        """The file of a place with nothing in it but Proscribe's own part; None if there is nothing to say."""
+        """Return the file of a place with only Proscribe's own part; None if there is nothing to set."""
         name = f"browser/file {place.id} {place.path}{self._make_cache_suffix()}"
         content = compute_once(self._plan, name, lambda: self._render_alone(place))
         return None if content is None else bytes(content)
 
     def list_service_names(self, entry: PlanEntry) -> list[SiteName]:
-        """Return the names of a restricted service that browsers are given."""
+        """Return the names of a restricted service that the lists of browsers have."""
         service_names = list_service_names(entry)
         return (
             [site_name for site_name in service_names if self._fit_names().listed_names.is_blocked(site_name)]
@@ -74,8 +76,10 @@ class DesiredPolicies:
         )
 
     def list_open_names(self) -> dict[str, list[tuple[str, int]]]:
-        """Return by service the names that stay open because the lists of browsers are full, each with how far another
-        control closes it. Raises ControlError for a plan that no browser could follow.
+        """Return, by service, the names that stay open because the lists of browsers are full.
+
+        Each name has the degree to which another control closes it. Raises ControlError for a plan that no browser
+        could follow.
         """
         if not self._is_cut():
             return {}
@@ -99,14 +103,14 @@ class DesiredPolicies:
         return self._fitted
 
     def _is_cut(self) -> bool:
-        """Whether the names do not fit."""
+        """Return whether the names exceed the lists of browsers."""
         return bool(compute_once(self._plan, "browser/cut", lambda: bool(self._fit_names().omitted_names)))
 
     def _make_cache_suffix(self) -> str:
-        """Return the part of a name in the cache that depends on the DNS backend of the host; "" where nothing does."""
+        """Return the part of a cache name that depends on the DNS backend of the host; "" without such a dependency."""
         return f" beside dns {self._other_controls.highest_degree}" if self._other_controls and self._is_cut() else ""
 
     def _render_alone(self, place: PolicyPlace) -> bytes | None:
         content = FAMILY_MODULES[place.family].alone(self.choose_rules(place), place)
-        # Most browsers of a family get the same policy, which is then there once.
+        # Most browsers of a family get the same policy. One object serves them all.
         return None if content is None else self._files.setdefault(content, content)

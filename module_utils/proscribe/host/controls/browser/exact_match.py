@@ -1,6 +1,7 @@
-"""The first check of a policy file: is it just what Proscribe would write, and nothing beside it?
+"""First check of a policy file: it has Proscribe's exact content, and no other file is beside it.
 
-Most files are. What differs is for the files that know the whole language, which only such a host loads.
+Most files pass. Files that differ need the modules that know the whole policy language. Only a host with such a file
+loads them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .settings import REMOTE_DEBUGGING
 
 
 def check_place(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> PolicyObservation:
-    """Return what is in effect at a place. Raises ControlError for a plan that no browser could follow."""
+    """Return the observation of a place's policy. Raises ControlError for a plan that no browser could follow."""
     observed = _check_policy(host, place, desired)
     content = firefox_preferences.render_preferences(REMOTE_DEBUGGING in desired.closed_settings)
     try:
@@ -33,7 +34,7 @@ def check_place(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> Pol
 
 
 def _check_policy(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> PolicyObservation:
-    """Return what is in effect of the policy file of a place."""
+    """Return the observation of the policy file of a place."""
     is_chromium = place.family == "chromium"
     content = desired.render_file(place)
     try:

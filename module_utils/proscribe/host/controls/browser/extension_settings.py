@@ -1,14 +1,14 @@
 """The permissions `proxy` and `debugger` in ExtensionSettings, which Chromium and Firefox read alike. Pure.
 
-With `debugger`, an extension of Chromium has a page request another address than the one that the list allows. Firefox
-has no such permission, and ignores its name.
+With `debugger`, an extension of Chromium can make a page request another address than the listed one. Firefox has no
+such permission, and ignores its name.
 
-"*" speaks for every extension without an entry of its own. An entry hides all of "*", even an empty one. So an
-exception is an entry: one without `installation_mode` that repeats what else "*" says, and permits nothing else.
+"*" applies to every extension without an entry of its own. An entry hides all of "*", even an empty one. So an
+exception is an entry without `installation_mode`. It repeats the other fields of "*", and permits nothing else.
 
 Sources: https://chromeenterprise.google/policies/#ExtensionSettings,
-https://firefox-admin-docs.mozilla.org/reference/policies/extensionsettings/ (`blocked_permissions`: Firefox 153).
-Tried on Chromium 156 and Firefox ESR 153.
+https://firefox-admin-docs.mozilla.org/reference/policies/extensionsettings/ (`blocked_permissions`: Firefox 153). Tried
+on Chromium 156 and Firefox ESR 153.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..policy_tables import Policies
 
 EXTENSION_SETTINGS, EVERY_EXTENSION = "ExtensionSettings", "*"
-# `vpnProvider` is of ChromeOS alone: with it blocked, Chromium loads an extension that wants it all the same.
+# `vpnProvider` belongs to ChromeOS alone. Chromium loads an extension with this permission even if it is blocked.
 PERMISSIONS = ("proxy", "debugger")
 PERMISSION_NAMES = " or ".join(PERMISSIONS)  # in messages
 MODE_FIELD, BLOCKED_PERMISSIONS_FIELD, ALLOWED_PERMISSIONS_FIELD = (
@@ -40,7 +40,10 @@ REFUSING_MODES = ("blocked", "removed")
 
 
 def is_blocking_permissions(entry: Policies, is_default: bool = False) -> bool:
-    """Whether extensions of an entry have none of the permissions. In "*", `allowed_permissions` has no effect."""
+    """Return whether extensions of an entry have none of the permissions.
+
+    In "*", `allowed_permissions` has no effect.
+    """
     if entry.get(MODE_FIELD) in REFUSING_MODES:
         return True
     open_permissions = [] if is_default else read_list(entry, ALLOWED_PERMISSIONS_FIELD)
@@ -49,7 +52,7 @@ def is_blocking_permissions(entry: Policies, is_default: bool = False) -> bool:
 
 
 def make_blocking_default(default: Policies) -> dict[str, object]:
-    """The entry "*" with the permissions blocked as well."""
+    """Return the entry "*" with the permissions blocked as well."""
     other_permissions = [
         permission for permission in read_list(default, BLOCKED_PERMISSIONS_FIELD) if permission not in PERMISSIONS
     ]
@@ -57,16 +60,20 @@ def make_blocking_default(default: Policies) -> dict[str, object]:
 
 
 def make_exception(default: Policies) -> dict[str, object]:
-    """The entry of an extension that may have the permissions, where "*" is as given without Proscribe's part."""
+    """Return the entry of an extension that may have the permissions.
+
+    `default` is the entry "*" without Proscribe's part.
+    """
     return {**{field: default[field] for field in _REPEATED_FIELDS if field in default}, **EXCEPTION_ENTRY}
 
 
 def make_due_settings(
     foreign_settings: Policies, excepted_ids: Sequence[str], taken_ids: Sequence[str] = ()
 ) -> dict[str, object]:
-    """The organisation's settings with Proscribe's part in them. `taken_ids` are ids that have an entry there.
+    """Return the organisation's settings with Proscribe's part added.
 
-    If theirs block the permissions for all, nothing is added: what the organisation blocks is not opened.
+    `taken_ids` are ids that have an entry already. If the organisation blocks the permissions for all extensions,
+    nothing is added: Proscribe opens nothing that the organisation blocks.
     """
     default = read_table(foreign_settings, EVERY_EXTENSION)
     if is_blocking_permissions(default, is_default=True):

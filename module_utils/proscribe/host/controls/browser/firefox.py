@@ -1,8 +1,8 @@
-"""Firefox: where its policy lives, how it is written.
+"""Policies of Firefox: the settings and the text of a policy file.
 
-Firefox reads one file only: the one below /etc, or, as long as that is missing, the one of its own installation. So
-where the organisation has policies, Proscribe's are merged into them (firefox_merge says how, and how it is undone).
-A file in which nothing but Proscribe's own part stands needs no more than a comparison.
+Firefox reads one file only. It is the file below /etc, or the file of its own installation as long as /etc has none. So
+Proscribe merges its policies into the organisation's (firefox_merge describes the merge and its removal). A file with
+nothing but Proscribe's own part needs only a comparison.
 """
 
 from __future__ import annotations
@@ -24,30 +24,32 @@ if TYPE_CHECKING:
 
 WEBSITE_FILTER, DNS_OVER_HTTPS, TENANT_DOMAINS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 PREFERENCES_POLICY = "Preferences"
-# An entry of the menu Help. A blocked page itself has no place for a text or a link.
+# An entry of the menu Help. A blocked page itself cannot show a text or a link.
 SUPPORT_MENU_POLICY = "SupportMenu"
-# Without it, Firefox (153) connects to a site of its command line before it checks whether that is blocked. It still
-# looks up the name: no preference was found that keeps it from that.
+# Without this preference, Firefox (153) connects to a site on its command line before it checks the block list. It
+# still looks up the name. No known preference prevents that.
 NO_SPECULATION_PREFERENCE = {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}}
 
 
 class WebsiteFilterLists(NamedTuple):
-    """A WebsiteFilter: the blocked patterns, the exceptions, and permitted names that no exception can open."""
+    """Lists of a WebsiteFilter: blocked patterns, exceptions, and permitted names that no exception can open."""
 
     blocked_patterns: list[str]
     exception_patterns: list[str]
-    closed_names: list[tuple[SiteName, SiteName]]  # what stays closed, and what would be opened with it
+    # permitted names that stay closed, each with the blocked name that would open with it
+    closed_names: list[tuple[SiteName, SiteName]]
 
 
 def make_filter_lists(rules: BrowserRules, foreign_names: Iterable[SiteName] = ()) -> WebsiteFilterLists:
-    """The rules in Firefox's terms. `foreign_names` are names that the organisation itself blocks: no exception opens these.
+    """Return the rules as a WebsiteFilter of Firefox.
 
-    To Firefox an exception wins over everything below it. So a permitted name with a blocked one below it is opened
-    alone, without the hosts below. If the blocked one is a path of the same host, it stays closed. Paths are compared
-    in lower case.
+    `foreign_names` are names that the organisation itself blocks: no exception opens them. In Firefox an exception has
+    priority over everything below it. So a permitted name with a blocked name below it is opened alone, without the
+    hosts below. If the blocked name is a path of the same host, the permitted name stays closed. Paths are compared in
+    lower case.
     """
-    # No policy of Firefox adds the headers by which Microsoft distinguishes accounts. But private ones sign in at a
-    # host of their own, which the organisation's do not need.
+    # No policy of Firefox adds the headers by which Microsoft distinguishes accounts. But private accounts sign in at a
+    # separate host. The accounts of the organisation do not need that host.
     private_names = [SiteName(PRIVATE_LOGIN_HOST)] if rules.microsoft_tenants else []
     lowered_names = sorted(
         {
@@ -88,7 +90,10 @@ def make_filter_lists(rules: BrowserRules, foreign_names: Iterable[SiteName] = (
 
 
 def _list_uppermost_names(lowered_names: list[SiteName], allowed_names: Iterable[SiteName]) -> list[SiteName]:
-    """The blocked names that no other one covers. Only a path, or what is below a permitted name, can be."""
+    """Return the blocked names that no other blocked name covers.
+
+    Only a path, or a name at or below a permitted host, can be covered.
+    """
     known_names = set(lowered_names)
     allowed_suffixes = tuple("." + site_name.host for site_name in allowed_names)
     hosts = {site_name.host for site_name in allowed_names}
@@ -114,7 +119,7 @@ def _format_pattern(site_name: SiteName, include_below: bool = True) -> str:
 
 
 def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, Policies]:
-    """By setting that is managed: the policies that close it at a place."""
+    """Return, by managed setting, the policies that close it at a place."""
     policies_by_setting: dict[str, Policies] = {}
     for id_, setting_value in rules.settings:
         setting = SETTINGS[id_]
@@ -146,12 +151,12 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
 
 
 def _list_refused_extensions(rules: BrowserRules) -> tuple[str, ...]:
-    """The extensions that are refused by their ids, so that no exception speaks for them."""
+    """Return the extensions that are refused by their ids, so that no exception applies to them."""
     return rules.firefox_extensions if dict(rules.settings).get(EXTENSIONS) == BLOCKED else ()
 
 
 def make_policies(rules: BrowserRules, place: PolicyPlace, filter_lists: WebsiteFilterLists) -> dict[str, object]:
-    """Proscribe's own part of the policies."""
+    """Return Proscribe's own part of the policies."""
     own_policies: dict[str, object] = {}
     if filter_lists.blocked_patterns:
         own_policies[WEBSITE_FILTER] = {
@@ -165,7 +170,7 @@ def make_policies(rules: BrowserRules, place: PolicyPlace, filter_lists: Website
         for (
             name,
             policy_value,
-        ) in closing_policies.items():  # several settings may have preferences, or say something of "*"
+        ) in closing_policies.items():  # several settings may have preferences, or an entry for "*"
             own_policies[name] = (
                 join_tables(read_table(own_policies, name), read_table(closing_policies, name))
                 if name in own_policies
@@ -175,17 +180,20 @@ def make_policies(rules: BrowserRules, place: PolicyPlace, filter_lists: Website
 
 
 def join_tables(first: Policies, second: Policies) -> dict[str, object]:
-    """Two tables of entries in one. Of an entry that both have, the fields are joined, and the other's count."""
+    """Join two tables of entries. The fields of a common entry are joined; the fields of `second` have priority."""
     common_entries = {key: {**read_table(first, key), **read_table(second, key)} for key in first if key in second}
     return {**first, **second, **common_entries}
 
 
 def render_policies(document: Policies) -> bytes:
-    """A file, one entry a line. Strict JSON in ASCII: after anything else Firefox would ignore all of it."""
+    """Return the content of a file, with one entry a line.
+
+    The content is strict JSON in ASCII: Firefox would ignore a whole file with anything else.
+    """
     return (dump_json(document, indent=1, allow_nan=False) + "\n").encode()
 
 
 def render_alone(rules: BrowserRules, place: PolicyPlace) -> bytes | None:
-    """The file with nothing in it but Proscribe's own part; None if there is nothing to say."""
+    """Return the file with only Proscribe's own part; None if there is nothing to set."""
     own_policies = make_policies(rules, place, make_filter_lists(rules))
     return render_policies({POLICY_MARK: WRITTEN_BY, "policies": own_policies}) if own_policies else None

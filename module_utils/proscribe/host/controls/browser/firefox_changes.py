@@ -1,4 +1,4 @@
-"""Firefox: merging Proscribe's part into the policies, and giving back what the organisation had."""
+"""Changes of Firefox' policies: Proscribe's part is merged in, and the organisation's file is restored."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def _join_changes(first: Changes, second: Changes) -> Changes:
 
 
 def _enforce_policy(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
-    """The file written anew if it is not what it has to be; first the organisation's own is put away.
+    """Return the change that stores the organisation's file, and writes the merged file if it differs.
 
-    Where the plan has nothing to say any more, the organisation gets its file back.
+    If the plan has no policy for the place, the organisation's file is restored.
     """
     policy_file = FirefoxPolicyFile(host, place, rules)
     refusals = [
@@ -64,13 +64,13 @@ def _enforce_policy(host: Host, place: PolicyPlace, rules: BrowserRules) -> Chan
 
 
 def lift(host: Host, place: PolicyPlace) -> Changes:
-    """The organisation's file restored, with its later edits if there are any; or Proscribe's deleted."""
+    """Return the changes that restore the organisation's file with its later edits, or delete Proscribe's file."""
     changes = Changes(_list_restoring_actions(host, FirefoxPolicyFile(host, place, NO_RULES)))
     return _join_changes(changes, firefox_preferences.list_changes(host, place, NO_RULES))
 
 
 def _write_policy(host: Host, policy_file: FirefoxPolicyFile) -> None:
-    # In this order a kill at any point leaves what the next run, or a lift, needs to know whose is what.
+    # This order leaves enough after a kill at any point: the next run, or a lift, can still separate the two parts.
     original = policy_file.make_kept_original()
     interim_note, final_note = policy_file.make_merge_notes()
     if original is not None and original != policy_file.original:
@@ -87,7 +87,10 @@ def _format_note(note: MergeNote) -> str:
 
 
 def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[ControlAction]:
-    """Undo the merge. A file that is the organisation's alone stays as it is; what Proscribe remembered goes."""
+    """Return the actions that undo the merge.
+
+    A file without Proscribe's part stays as it is; Proscribe's stored files are deleted.
+    """
     path = policy_file.place.path
     original = policy_file.make_kept_original()
     stored_paths = [
@@ -98,7 +101,7 @@ def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[
     if not policy_file.is_own or (policy_file.status is None and original is None):
         if host.has_unfinished_write(path) or (
             policy_file.status is None and host.has_traces(path)
-        ):  # what a kill left of a write
+        ):  # a kill interrupted a write
             stored_paths.insert(0, path)
         clear = functools.partial(host.clear_unfinished_write, path)
         return [

@@ -1,15 +1,13 @@
-"""A policies.json of Firefox that is not just Proscribe's own: whose is what in it, what has to come of it,
-what is in effect?
+"""A policies.json of Firefox with more than Proscribe's own part: its parts, desired content and effect.
 
-An organisation's file is kept as it was, byte for byte, below /var/lib/proscribe/browser. A note beside it has what it
-was merged into, and what came of it. What stands at the path now may be:
+The organisation's file is stored unchanged, byte for byte, below /var/lib/proscribe/browser. A note beside it has the
+document before the merge, and the merged document. The path may now have:
 
-- nothing, or an empty file: a merged file that somebody took away; the organisation's part is still known from the
-  note.
-- a file with Proscribe's mark: the merged file, with the organisation's later edits in it, if there are any.
-- a file with the mark that is not valid JSON: Firefox ignores it; it is written anew from the note.
-- a file without the mark: the organisation put it there. It is its own from now on, in place of an earlier one.
-- one without the mark that is not valid JSON, or a link: not touched, only reported.
+- nothing, or an empty file: somebody removed a merged file. The note still has the organisation's part. - a file with
+Proscribe's mark: the merged file, perhaps with later edits of the organisation. - a file with the mark that is not
+valid JSON: Firefox ignores it. It is rewritten from the note. - a file without the mark: the organisation's new file.
+It replaces an earlier file of the organisation. - a file without the mark that is not valid JSON, or a link: it is only
+reported, and not changed.
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN_HOST, PROXY_E
 if TYPE_CHECKING:
     from ..policy_tables import Policies
 
-# What Firefox (153) wants of "*". Of an extension's own entry, what is wrong there costs that entry alone.
+# Types that Firefox (153) requires in "*". A wrong type in an extension's own entry costs only that entry its effect.
 DEFAULT_FIELDS: Mapping[str, type] = {
     "blocked_install_message": str,
     "temporarily_allow_weak_signatures": bool,
@@ -51,17 +49,20 @@ DEFAULT_FIELDS: Mapping[str, type] = {
 
 
 class MergeNote(NamedTuple):
-    """What Proscribe remembers of a merge."""
+    """Stored facts of a merge."""
 
-    base: Policies  # what it merged into: the organisation's file, or the one of Firefox's installation, or {}
-    written: list[Policies]  # what came of it; two while a write is under way
-    mode: int  # of the organisation's own file, and so what follows; None where it is not known
-    owner: Sequence[int] | None = None  # its user and group
-    modified: int | None = None  # in nanoseconds
+    base: Policies  # document before the merge: the organisation's file, or that of Firefox's installation, or {}
+    written: list[Policies]  # merged document; two documents during a write
+    mode: int  # of the organisation's own file, as are the next fields
+    owner: Sequence[int] | None = None  # uid and gid
+    modified: int | None = None  # time of the last modification in nanoseconds
 
 
 class FirefoxPolicyFile:
-    """The file of one place, read once. Raises Unseen, or ControlError for a path behind a user's link."""
+    """The file of a place, read once.
+
+    Raises ObservationError, or ControlError for a path behind a user's link.
+    """
 
     def __init__(self, host: Host, place: PolicyPlace, rules: BrowserRules) -> None:
         self.place, self.rules = place, rules
@@ -71,12 +72,12 @@ class FirefoxPolicyFile:
         self.status = host.find_entry(place.path)
         self.content: bytes | None = None
         self.document: Policies | None = None
-        self.loss_reason = ""  # why Firefox takes nothing from it
-        self.blocker = ""  # why Proscribe leaves it alone
+        self.loss_reason = ""  # reason why Firefox ignores the file
+        self.blocker = ""  # reason why Proscribe does not change the file
         self._read_file(host)
         self.is_marked = POLICY_MARK in (self.document or {}) or SIGNATURE.encode() in (self.content or b"")
         self.is_empty = not (self.content or b"").strip()
-        self.unclear_reason = ""  # why it is unknown whose is what
+        self.unclear_reason = ""  # reason why the two parts cannot be separated
         self.original: bytes | None = None
         self.note: MergeNote | None = None
         self.inherited_policies = self._read_inherited_policies(host)
@@ -91,7 +92,7 @@ class FirefoxPolicyFile:
         self.expected_document = self._make_expected_document()
 
     def _read_file(self, host: Host) -> None:
-        """Read the file, and say why Firefox takes nothing from it, if so."""
+        """Read the file, and note the reason if Firefox ignores it."""
         if self.status is None:
             self.loss_reason = "no policy file"
             return
@@ -110,14 +111,14 @@ class FirefoxPolicyFile:
             self.loss_reason = "not readable for users"
 
     def _read_inherited_policies(self, host: Host) -> Policies:
-        """The policies of Firefox's own installation, which a file below /etc hides."""
+        """Return the policies of Firefox's own installation, which a file below /etc hides."""
         for path in self.place.fallbacks:
             try:
                 content = host.read_file(path)
                 if content is not None:
                     return parse_policies(content)
             except (ValueError, ControlError, ObservationError):
-                return {}  # Firefox takes nothing from it either
+                return {}  # Firefox ignores such a file too
         return {}
 
     def _read_memory(self, host: Host) -> None:
@@ -126,10 +127,10 @@ class FirefoxPolicyFile:
         try:
             self.note = MergeNote(**parse_json(note)) if note is not None else None
         except (ValueError, TypeError):
-            self.note = None  # as if it were lost
+            self.note = None  # a damaged note counts as missing
 
     def _find_base_document(self) -> tuple[bool, Policies]:
-        """The organisation's part as of now, and whether it is another one than what was merged into."""
+        """Return whether the organisation's part changed since the merge, and its current content."""
         if self.document is not None and not self.is_marked:
             return True, self.document
         if self.content is not None and self.is_empty and not self.note:
@@ -159,7 +160,7 @@ class FirefoxPolicyFile:
 
     @property
     def is_in_effect(self) -> bool:
-        """Whether the file is what it has to be, however it is spelled."""
+        """True if the file has the desired content, in any format."""
         if self.faults.file_faults:
             return False
         if self.expected_document is None:
@@ -168,11 +169,14 @@ class FirefoxPolicyFile:
 
     @property
     def is_own(self) -> bool:
-        """Whether what is at the path is Proscribe's to change back: the merged file, or what is left of it."""
+        """True if Proscribe may change the file at the path: the merged file, or the remainder of it."""
         return not self.blocker and (self.is_marked or (self.note is not None and self.is_empty))
 
     def make_kept_original(self) -> bytes | None:
-        """What a lift would restore: the organisation's file byte for byte, or with its later edits; None: nothing."""
+        """Return the content that a lift restores; None if it restores nothing.
+
+        The content is the organisation's file byte for byte, or with its later edits.
+        """
         if not self.is_edited:
             return self.original
         if not self.is_marked:
@@ -184,7 +188,7 @@ class FirefoxPolicyFile:
         )
 
     def make_merge_notes(self) -> tuple[MergeNote, MergeNote]:
-        """What to remember while the file is being written, and after it."""
+        """Return the note for the time of the write, and the note for the time after it."""
         final_note = MergeNote(self.base_document, [self.expected_document or {}], 0o644)
         if self.status is not None and not self.is_marked and not (self.is_empty and self.note):
             status = self.status
@@ -202,7 +206,7 @@ class FirefoxPolicyFile:
         return final_note._replace(written=[*earlier_documents, *final_note.written]), final_note
 
     def make_observation(self) -> PolicyObservation:
-        """What the file comes to."""
+        """Return the effect of the file."""
         in_effect = read_table({} if self.document is None or self.loss_reason else self.document, "policies")
         foreign_policies = read_table(self.base_document, "policies")
         block_patterns, exception_patterns = (
@@ -247,7 +251,7 @@ class FirefoxPolicyFile:
         )
 
     def _list_open_settings(self, current_policies: Policies) -> dict[str, str]:
-        """By setting that is open: what is wrong."""
+        """Return the reason for each setting that is open."""
         reasons = {
             id_: self.loss_reason or describe_differences(current_policies, {**current_policies, **required_policies})
             for id_, closing_policies in list_closing_policies(self.rules, self.place).items()
@@ -266,7 +270,7 @@ class FirefoxPolicyFile:
         return reasons
 
     def _explain_open_proxies(self, current_policies: Policies) -> str:
-        """Why extensions may have a proxy that should not; "" if none may."""
+        """Return the reason why extensions wrongly may set a proxy; "" if none may."""
         settings = read_table(current_policies, EXTENSION_SETTINGS)
         default = read_table(settings, EVERY_EXTENSION)
         if wrong_fields := [
@@ -293,7 +297,7 @@ class FirefoxPolicyFile:
         )
 
     def _list_unblocked_extensions(self, current_policies: Policies) -> set[str]:
-        """The extensions that have to be refused and are not."""
+        """Return the extensions that should be blocked and are not."""
         extension_entries = read_table(current_policies, EXTENSION_SETTINGS)
         refused_ids = self.rules.firefox_extensions if EXTENSIONS in dict(self.rules.settings) else ()
         return {

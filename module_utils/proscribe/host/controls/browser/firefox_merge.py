@@ -1,13 +1,14 @@
-"""Merging Proscribe's part into the organisation's Firefox policies, and taking it out again. Pure.
+"""Merge of Proscribe's part into the organisation's Firefox policies, and its removal. Pure.
 
-Three documents show what belongs to whom: `base`, the organisation's as it was merged into; `written`, what came of
-it; and `current`, what is there now. `remove_own_policies` takes `current` and undoes in it just what led from `base` to
-`written`: what is as it was written goes back to what it was before, and everything else is the organisation's later
-edit and stays. So an edit of the merged file survives the next run and the lift, and of Proscribe nothing does.
+Three documents show the owner of each entry. `base` is the organisation's document before the merge, `written` the
+merged document, and `current` the document now at the path. `remove_own_policies` undoes in `current` just the changes
+from `base` to `written`. A value as it was written returns to its value in `base`. Every other value is a later edit of
+the organisation and stays. So an edit of the merged file survives the next run and the lift, and no part of Proscribe
+does.
 
-The merge keeps every setting of the organisation. The lists of WebsiteFilter are joined. So are ExtensionSettings and
-Preferences, entry by entry, and "*" of ExtensionSettings field by field. A Proxy of its own is kept and locked. What
-else the plan asks for is replaced where it is weaker.
+The merge keeps every setting of the organisation. It joins the lists of WebsiteFilter. It joins ExtensionSettings and
+Preferences entry by entry, and "*" of ExtensionSettings field by field. The organisation's own Proxy stays and is
+locked. A weaker value of any other policy is replaced by the plan's.
 """
 
 from __future__ import annotations
@@ -46,19 +47,19 @@ if TYPE_CHECKING:
 
 FILTER_LISTS = ("Block", "Exceptions")
 PROXY_POLICY = "Proxy"
-# Policies that are tables of many things: the organisation has its entries, and Proscribe its own.
+# Policies that are tables: the organisation and Proscribe each have entries in them.
 TABLE_POLICIES = (EXTENSION_SETTINGS, PREFERENCES_POLICY)
 
 
 def parse_policies(content: bytes) -> dict[str, object]:
-    """A policies.json as strictly as Firefox reads it. Raises ValueError, saying what is wrong with it."""
+    """Parse a policies.json as strictly as Firefox does. Raises ValueError that names the fault."""
 
     def refuse_constant(text: str) -> NoReturn:
         raise ValueError(f"{text} is not JSON")
 
     try:
         document = json.loads(content.decode("utf-8"), parse_constant=refuse_constant)
-        json.dumps(document, allow_nan=False)  # a number too large for Python would be written as Infinity
+        json.dumps(document, allow_nan=False)  # raises ValueError for a number that Python would write as Infinity
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(document, dict):
@@ -69,7 +70,10 @@ def parse_policies(content: bytes) -> dict[str, object]:
 
 
 def merge_policies(base: Policies, own_policies: Policies) -> dict[str, object]:
-    """The organisation's document with Proscribe's policies in it. `own_policies` is what firefox.policies returns."""
+    """Return the organisation's document with Proscribe's policies merged in.
+
+    `own_policies` is the result of firefox.make_policies.
+    """
     policies = dict(read_table(base, "policies"))
     for name, policy_value in own_policies.items():
         if name == WEBSITE_FILTER:
@@ -81,7 +85,7 @@ def merge_policies(base: Policies, own_policies: Policies) -> dict[str, object]:
 
 
 def list_required_changes(policies: Policies, own_policies: Policies) -> dict[str, object]:
-    """Return the policies that have to change so that they close what Proscribe's would close, as they have to be."""
+    """Return the policies that have to change, with their new values, to close as much as Proscribe's."""
     return {
         name: _join_table(name, policies.get(name), policy_value)
         for name, policy_value in own_policies.items()
@@ -101,14 +105,14 @@ def _join_filters(foreign_filter: Policies, own_filter: Policies) -> dict[str, o
 
 
 def is_closing(name: str, foreign_value: object, own_value: object) -> bool:
-    """Whether a policy as it is closes what Proscribe's would close."""
+    """Return whether the current value of a policy closes as much as Proscribe's."""
     if name == TENANT_DOMAINS:
         return _is_narrower(foreign_value, own_value)
     if (
         name == SUPPORT_MENU_POLICY and isinstance(foreign_value, dict) and foreign_value
-    ):  # the organisation's own entry closes nothing less
+    ):  # the organisation's own entry closes as much
         return True
-    if name == PROXY_POLICY:  # the organisation's own, whatever it is, as long as users cannot change it
+    if name == PROXY_POLICY:  # the organisation's own value suffices, as long as users cannot change it
         return isinstance(foreign_value, dict) and foreign_value.get("Locked") is True and "Mode" in foreign_value
     if name == EXTENSION_SETTINGS:
         return (
@@ -124,7 +128,7 @@ def is_closing(name: str, foreign_value: object, own_value: object) -> bool:
 
 
 def _join_table(name: str, foreign_value: object, own_value: object) -> object:
-    """Proscribe's entries beside the organisation's where a policy is a table of them, else in place of it."""
+    """Return Proscribe's entries beside the organisation's if a policy is a table, else in place of it."""
     if not isinstance(foreign_value, dict) or not isinstance(own_value, dict):
         return own_value
     if name == PROXY_POLICY and "Mode" in foreign_value:
@@ -135,7 +139,10 @@ def _join_table(name: str, foreign_value: object, own_value: object) -> object:
 
 
 def _join_extensions(foreign_settings: Policies, own_settings: Policies) -> dict[str, object]:
-    """The organisation's ExtensionSettings with Proscribe's entries. An exception opens nothing that theirs block."""
+    """Return the organisation's ExtensionSettings with Proscribe's entries.
+
+    An exception opens nothing that the organisation's settings block.
+    """
     joined_settings = dict(foreign_settings)
     default = read_table(foreign_settings, EVERY_EXTENSION)
     for key in own_settings:
@@ -158,12 +165,12 @@ def _join_extensions(foreign_settings: Policies, own_settings: Policies) -> dict
 
 
 def _is_answered(foreign_entry: object, mode: object) -> bool:
-    """Whether the organisation's own entry for an extension refuses it, or permits it, as Proscribe's would."""
+    """Return whether the organisation's own entry blocks or permits an extension as Proscribe's would."""
     return isinstance(foreign_entry, dict) and (foreign_entry.get(MODE_FIELD) == "blocked") == (mode == "blocked")
 
 
 def _is_narrower(foreign_value: object, own_value: object) -> bool:
-    """Whether the organisation's own list of tenant domains allows no more than the plan."""
+    """Return whether the organisation's own list of tenant domains allows no more than the plan."""
     return (
         isinstance(foreign_value, str)
         and bool(foreign_value)
@@ -176,8 +183,10 @@ def _parse_domains(text: str) -> set[str]:
 
 
 def remove_own_policies(current: Policies, base: Policies, written_documents: Sequence[Policies]) -> dict[str, object]:
-    """The organisation's document inside a merged one. `written_documents` is what Proscribe wrote last; two documents, if it was
-    interrupted between two writes and either may be there.
+    """Return the organisation's document inside a merged document.
+
+    `written_documents` has the last document that Proscribe wrote. It has two documents after an interrupted write:
+    either may be at the path.
     """
     remaining_keys = {key: value for key, value in current.items() if key not in (POLICY_MARK, "policies")}
     policies = _restore_table(
@@ -213,7 +222,7 @@ def _restore_table(current: Policies, base: Policies, written_tables: Sequence[P
 def _restore_extensions(current: Policies, base: Policies, written_tables: Sequence[Policies]) -> dict[str, object]:
     restored_table = _restore_table(current, base, written_tables)
     default = read_table(current, EVERY_EXTENSION)
-    if default and restored_table.get(EVERY_EXTENSION) is default:  # a later edit of it
+    if default and restored_table.get(EVERY_EXTENSION) is default:  # the organisation edited the entry later
         restored_table[EVERY_EXTENSION] = _restore_default(
             default, read_table(base, EVERY_EXTENSION), _read_tables(written_tables, EVERY_EXTENSION)
         )
@@ -223,7 +232,7 @@ def _restore_extensions(current: Policies, base: Policies, written_tables: Seque
 
 
 def _restore_default(current: Policies, base: Policies, written_entries: Sequence[Policies]) -> dict[str, object]:
-    """The entry "*" of ExtensionSettings without what Proscribe put there."""
+    """Return the entry "*" of ExtensionSettings without Proscribe's part."""
     restored_entry: dict[str, object] = {}
     for field, current_value in current.items():
         if field == BLOCKED_PERMISSIONS_FIELD and isinstance(current_value, list):
@@ -240,7 +249,7 @@ def _restore_default(current: Policies, base: Policies, written_entries: Sequenc
 def _restore_list(
     name: str, current_entries: list[object], base: Policies, written_tables: Sequence[Policies]
 ) -> list[object]:
-    """A list without the entries that were written and are not the organisation's."""
+    """Return a list without the entries that Proscribe wrote and the organisation does not have."""
     foreign_entries = set(map(format_canonical, read_list(base, name)))
     own_entries = {
         format_canonical(entry) for table in written_tables for entry in read_list(table, name)
@@ -259,12 +268,13 @@ def _restore_filter(current: Policies, base: Policies, written_filters: Sequence
             elif not restored_filter[name] and not isinstance(base.get(name), list):
                 restored_filter[name] = base[
                     name
-                ]  # it was no list that Firefox would have taken, and ours was in its place
+                    # Firefox would have ignored the organisation's value, which is no list, so Proscribe's list replaced it
+                ]
     return restored_filter
 
 
 def guess_written_policies(current: Policies) -> list[Policies]:
-    """What to take for `written` where that is lost: all of the settings that Proscribe manages."""
+    """Return a substitute for a lost record of written documents: all settings that Proscribe manages."""
     policies = read_table(current, "policies")
     managed_policies = {name for setting in SETTINGS.values() for name in setting.firefox} - {
         PROXY_POLICY,
@@ -299,13 +309,13 @@ def guess_written_policies(current: Policies) -> list[Policies]:
 
 
 def _list_own_permissions(entry: Policies, field: str) -> list[str]:
-    """The permissions of a field that Proscribe may have written there."""
+    """Return the permissions of a field that Proscribe may have written there."""
     field_permissions = read_list(entry, field)
     return [permission for permission in PERMISSIONS if permission in field_permissions]
 
 
 def _is_exception(entry: Policies) -> bool:
-    """Whether an entry is an exception as Proscribe writes it, or an earlier version of it did."""
+    """Return whether an entry is an exception as this or an earlier version of Proscribe writes it."""
     own_permissions = _list_own_permissions(entry, ALLOWED_PERMISSIONS_FIELD)
     return (
         bool(own_permissions)

@@ -1,8 +1,8 @@
 """A file of Firefox' default preferences, with those that no policy can lock.
 
 Firefox reads every *.js file of this directory beside its policies. A preference that is locked there stays locked for
-users, profiles and copies of the browser at home (tried: ESR 153). It keeps Marionette and the Remote Agent from their
-start, as DisableDeveloperTools does, and leaves the developer tools alone.
+users, profiles and browsers that users unpack at home (tried: ESR 153). The preference prevents the start of Marionette
+and the Remote Agent, as DisableDeveloperTools does. It does not affect the developer tools.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 POLICIES_SUFFIX = "/policies/policies.json"
 PREFERENCES_SUFFIX, OWN_FILE = "/defaults/pref", "proscribe.js"
 NO_REMOTE_CONTROL_PREFERENCE = "remote.policy.disabled"
-MAX_FILE_BYTES = 1024 * 1024  # bytes of a file
+MAX_FILE_BYTES = 1024 * 1024
 
 
 def find_preferences_path(place: PolicyPlace) -> str:
@@ -34,21 +34,21 @@ def find_preferences_path(place: PolicyPlace) -> str:
 
 
 class PreferenceFaults(NamedTuple):
-    """What is wrong with the file, and what beside it takes its effect away and is not Proscribe's to correct."""
+    """Faults of the file, and faults beside it that cost its effect and that Proscribe does not correct."""
 
     own_fault: str = ""
     other_faults: Sequence[str] = ()
 
 
 def render_preferences(is_closed: bool) -> bytes | None:
-    """Return the content that the file should have; None if there should be none."""
+    """Return the desired content of the file; None if there should be no file."""
     if not is_closed:
         return None
     return f'// {WRITTEN_BY}\npref("{NO_REMOTE_CONTROL_PREFERENCE}", true, locked);\n'.encode()
 
 
 def check_preferences(host: Host, place: PolicyPlace, content: bytes | None) -> PreferenceFaults:
-    """Return what is wrong with the file. Raises Unseen, and ControlError for a path behind a user's link."""
+    """Return the faults of the file. Raises ObservationError, and ControlError for a path behind a user's link."""
     path = find_preferences_path(place)
     if not path:
         return PreferenceFaults()
@@ -64,7 +64,10 @@ def check_preferences(host: Host, place: PolicyPlace, content: bytes | None) -> 
 
 
 def _explain_other_file(host: Host, path: str) -> str:
-    """Return which file of the organisation has the same preference: of two, the one that is read first is locked."""
+    """Return the fault of an organisation's file with the same preference; "" without such a file.
+
+    Of two files with the preference, Firefox locks the value of the file that it reads first.
+    """
     folder = path.rpartition("/")[0]
     for name in host.list_directory(folder):
         if name.endswith(".js") and name != OWN_FILE:
@@ -72,12 +75,12 @@ def _explain_other_file(host: Host, path: str) -> str:
                 if NO_REMOTE_CONTROL_PREFERENCE.encode() in host.read_head(f"{folder}/{name}", MAX_FILE_BYTES):
                     return f"{folder}/{name} has the preference {NO_REMOTE_CONTROL_PREFERENCE}, too: remove it there"
             except (ControlError, ObservationError):
-                continue  # Firefox, which runs as its user, reads it no more than root does
+                continue  # Firefox runs as its user, so it cannot read a file that root cannot read
     return ""
 
 
 def add_faults(observed: PolicyObservation, preference_faults: PreferenceFaults) -> PolicyObservation:
-    """Return what was observed of a place, with what is wrong with this file."""
+    """Return the observation of a place with the faults of this file added."""
     all_faults = [*filter(None, [preference_faults.own_fault]), *preference_faults.other_faults]
     if not all_faults:
         return observed
@@ -86,8 +89,8 @@ def add_faults(observed: PolicyObservation, preference_faults: PreferenceFaults)
 
 
 def list_changes(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
-    """Return the write or the deletion that the file needs. Raises Unseen and ControlError."""
-    from ..base import ChangeRefusal, Changes, ControlAction  # an observation does not pay for it
+    """Return the write or the deletion that the file needs. Raises ObservationError and ControlError."""
+    from ..base import ChangeRefusal, Changes, ControlAction  # an observation does not import it
 
     path, content = find_preferences_path(place), render_preferences(REMOTE_DEBUGGING in dict(rules.settings))
     preference_faults = check_preferences(host, place, content)
@@ -102,6 +105,6 @@ def list_changes(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes
         return Changes([ControlAction("delete", path, functools.partial(host.delete_file, path), previous_text)])
     if (
         path and content is None and host.find_entry(path) is None and host.has_traces(path)
-    ):  # what a kill left of a write
+    ):  # a kill interrupted a write
         return Changes([ControlAction("delete", path, functools.partial(host.clear_unfinished_write, path))])
     return Changes((), refusals)

@@ -1,8 +1,8 @@
-"""Browsers that the catalogue does not have: relatives of Chromium, found by what they register with the desktop.
+"""Relatives of Chromium that the catalogue does not have, detected by their desktop entries.
 
-Every browser that a system installs registers with the desktop for web addresses. Where a relative of Chromium reads
-its policies is compiled in, and stands in its binary as `/etc/<vendor>/policies`. To search it takes some tenths of a
-second. So what was found is remembered for as long as the binary stays the same.
+Every browser that a system installs registers with the desktop for web addresses. A relative of Chromium has the path
+of its policies compiled in, as `/etc/<vendor>/policies`. A search of the binary takes some tenths of a second. So the
+result is cached for as long as the binary stays the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .places import OWN_FILE, PolicyPlace
 REMEMBERED_FORKS_PATH = STATE_DIRECTORY + "/browser/forks.json"
 DESKTOP_ENTRY_DIRECTORIES = ("/usr/share/applications", "/usr/local/share/applications")
 PROGRAM_DIRECTORIES = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")
-MIN_BINARY_BYTES = 20 * 1024 * 1024  # bytes; the binary of a browser is ten times as large, a launcher a thousandth
+MIN_BINARY_BYTES = 20 * 1024 * 1024  # the binary of a browser is ten times as large, a launcher a thousandth
 _WEB_HANDLER_PATTERN = compile_pattern(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", MULTILINE)
 _COMMAND_PATTERN = compile_pattern(r"^Exec=(.+)$", MULTILINE)
 _PROGRAM_PATH_PATTERN = compile_pattern(rb"/(?:opt|usr/lib|usr/lib64|usr/share)/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}")
@@ -28,7 +28,7 @@ _POLICY_PATH_PATTERN = compile_pattern(rb"/etc/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}
 
 
 class BrowserFork(NamedTuple):
-    """A browser that the catalogue does not have: its binary, and the folder of its policies ("": none was found)."""
+    """Browser that the catalogue does not have: its binary, and the folder of its policies ("" if unknown)."""
 
     id: str
     binary: str
@@ -46,15 +46,15 @@ class BrowserFork(NamedTuple):
 
 
 class ForkSearch(NamedTuple):
-    """The forks of a host, and what to remember of their binaries."""
+    """Forks of a host, and the facts about their binaries for the cache."""
 
     forks: Sequence[BrowserFork]
-    remembered_text: str  # for REMEMBERED_FORKS_PATH
-    is_new: bool  # whether it differs from what is remembered
+    remembered_text: str  # new content of REMEMBERED_FORKS_PATH
+    is_new: bool  # the facts differ from the cached ones
 
 
 def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
-    """Search for browsers that none of the known places has."""
+    """Search for browsers that are in none of the known places."""
     earlier_facts = _read_remembered_forks(host)
     forks: dict[str, BrowserFork] = {}
     facts: dict[str, list[object]] = {}
@@ -72,7 +72,7 @@ def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
             )
             facts[binary] = [*fact, policy_folder]
             forks[binary] = BrowserFork(id_, binary, policy_folder)
-    # What is gone may have left its policy behind, which a lift takes away.
+    # A removed browser may have left its policy behind. A lift deletes it.
     facts = {**{binary: fact for binary, fact in earlier_facts.items() if fact[2]}, **facts}
     remembered_text = format_json(dict(sorted(facts.items()))) + "\n"
     paths = {place.path for place in known_places}
@@ -81,7 +81,7 @@ def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
 
 
 def list_earlier_places(host: Host) -> list[PolicyPlace]:
-    """The places that an earlier run found, whether or not their browser is still there."""
+    """Return the places of forks from earlier runs, whether or not the browser still exists."""
     folders_by_binary = {binary: str(fact[2]) for binary, fact in _read_remembered_forks(host).items()}
     return [
         BrowserFork("fork", binary, policy_folder).place
@@ -95,11 +95,11 @@ def _read_remembered_forks(host: Host) -> Mapping[str, list[object]]:
         facts = parse_json(host.read_file(REMEMBERED_FORKS_PATH) or b"{}")
         return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in facts.items()}
     except (ObservationError, ControlError, ValueError, TypeError, AttributeError, IndexError):
-        return {}  # it only saves time
+        return {}  # the cache only saves time
 
 
 def _list_web_openers(host: Host) -> Iterator[tuple[str, str]]:
-    """The programs that open web addresses: the name of their desktop entry, and the file that is run."""
+    """Yield the programs that open web addresses: the name of the desktop entry and the executed file."""
     for folder in DESKTOP_ENTRY_DIRECTORIES:
         for name in host.list_directory(folder):
             if name.endswith(".desktop"):
@@ -112,12 +112,12 @@ def _list_web_openers(host: Host) -> Iterator[tuple[str, str]]:
                     ):
                         yield name[: -len(".desktop")], _find_program(host, command[1])
                 except (ObservationError, ControlError, ValueError):
-                    continue  # no desktop would start it either
+                    continue  # no desktop could start such an entry
 
 
 def _find_program(host: Host, command: str) -> str:
-    """The file that a desktop entry's command runs, links followed. Raises ValueError."""
-    import shlex  # only a host with a desktop needs it
+    """Return the file that a desktop entry's command runs, links followed. Raises ValueError."""
+    import shlex  # only a host with a desktop needs this import
 
     words = [word for word in shlex.split(command) if "=" not in word and word not in ("env", "/usr/bin/env")]
     if not words:
@@ -127,8 +127,10 @@ def _find_program(host: Host, command: str) -> str:
 
 
 def _list_binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
-    """The large file itself, or those to which a small launcher leads: beside it, or where its text says. Only what
-    nobody but root writes: a policy folder that a user's file names is not made.
+    """Yield the large file itself, or the large files to which a small launcher leads.
+
+    Those are beside the launcher, or where its text points. Files that others than root may write are left out: a
+    user's file must not choose a policy folder.
     """
     for path in dict.fromkeys([target, *_list_launched_paths(host, target)]):
         status = host.find_entry(path)
@@ -149,7 +151,7 @@ def _list_launched_paths(host: Host, target: str) -> Iterator[str]:
         return
     folder = target.rpartition("/")[0]
     named_paths = [path_bytes.decode().rstrip("/.") for path_bytes in host.search_file(target, _PROGRAM_PATH_PATTERN)]
-    # Scripts of distributions put the name together: LIBDIR=/usr/lib/$APPNAME.
+    # Scripts of distributions assemble the path: LIBDIR=/usr/lib/$APPNAME.
     usual_paths = [f"{lib}/{target.rpartition('/')[2]}" for lib in ("/usr/lib", "/usr/lib64", "/opt")]
     for place in [*named_paths, *(usual_paths if folder in PROGRAM_DIRECTORIES else [folder])]:
         yield place
@@ -157,7 +159,7 @@ def _list_launched_paths(host: Host, target: str) -> Iterator[str]:
 
 
 def _find_policy_folder(host: Host, binary: str) -> str:
-    """The folder of a binary's policies; "" where none is found, or more than one."""
+    """Return the folder of a binary's policies; "" if the binary names none, or more than one."""
     try:
         folders = {match.decode() for match in host.search_file(binary, _POLICY_PATH_PATTERN)}
     except (ObservationError, ControlError):

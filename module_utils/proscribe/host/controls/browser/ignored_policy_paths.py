@@ -1,6 +1,6 @@
-"""Places that users take for policy places, and that no browser reads: what lies there has no effect.
+"""Paths that users take for policy places, and that no browser reads: a file there has no effect.
 
-Tried on Debian 13 (firefox-esr 153), and of Brave: https://github.com/flathub/com.brave.Browser/issues/103
+Tried on Debian 13 (firefox-esr 153). Source for Brave: https://github.com/flathub/com.brave.Browser/issues/103
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Iterator, Mapping
 from ....model.finding import Finding
 from ...system import Host
 
-# By path: where it is read, of which browser.
+# By path: the path that counts, and its browser.
 UNREAD_PATHS: Mapping[str, tuple[str, str]] = {
     "/etc/firefox-esr/policies": ("/etc/firefox/policies/policies.json", "firefox_esr"),
     "/etc/firefox/policies.json": ("/etc/firefox/policies/policies.json", "firefox"),
@@ -20,7 +20,7 @@ UNREAD_PATHS: Mapping[str, tuple[str, str]] = {
 
 
 def find_unread_policies(host: Host) -> Iterator[Finding]:
-    """Each such file or folder that is there. It is no violation: the ban does not depend on it."""
+    """Yield a finding for each such file or folder. It is no violation: the ban does not depend on it."""
     for path, (effective_path, browser) in UNREAD_PATHS.items():
         if host.find_entry(path) is not None:
             name = path.rpartition("/")[2]

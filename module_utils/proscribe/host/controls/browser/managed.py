@@ -1,7 +1,7 @@
-"""A browser's policies out of one table, as Windows' registry and the managed preferences of macOS have them.
+"""Policies of a browser from a single table: the registry of Windows, the managed preferences of macOS.
 
-They are judged by the code that judges files. So the table is put before it as files in memory: what is as the plan has
-it is one, and whatever else the organisation has is another one, which comes first. Firefox has one file anyhow.
+The code for policy files judges the table too. So the table becomes files in memory. One file has the values that equal
+the plan's. Another file, which comes first, has all other values. Firefox has a single file anyway.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
     from ..policy_tables import Policies
 
-DIRECTORY, OWN_FILE, OTHER_FILE = "/managed", "the policy", "another policy"  # sorted so that the plan's comes last
+# sorted so that the plan's file comes last
+DIRECTORY, OWN_FILE, OTHER_FILE = "/managed", "the policy", "another policy"
 NO_POLICY = "no policy is set"
 NO_KNOWN_BROWSER = "no browser of which policies are known is installed"
 UNKNOWN_BROWSER_DETAIL = "a browser of which no policies are known"
 RUNNING_UNOBSERVED = "whether browsers that run go by these policies is not observed on {}"
 NO_PACKAGED_BROWSERS = "{} has no flatpaks and no snaps"
-# What the check of files says where there are none, and of the order of what is in one.
+# Faults of the check of files that make no sense for a table: a missing file, and another format.
 _NO_FILE_FAULT, _FORMAT_FAULT = "no policy file", "written in another format"
 
 
@@ -49,8 +50,10 @@ def judge_managed_policies(
     unseen_reason: str,
     platform: str,
 ) -> list[RuleVerdict]:
-    """A verdict for every service of the plan, every bypass that it closes, and the policies themselves. `observed_places` are the
-    installed browsers, `unknown_browsers` those of which no policies are known, `unseen_reason` is why these may not be all.
+    """Return the verdicts on every service of the plan, every bypass that it closes, and the policies themselves.
+
+    `observed_places` are those of the installed browsers. `unknown_browsers` are browsers whose policies are unknown.
+    `unseen_reason` is the reason why other browsers may exist.
     """
     section = plan["controls"]["browser"]
     verdicts = judge_policies(
@@ -79,7 +82,7 @@ def judge_managed_policies(
 
 
 class _MemoryFiles:
-    """A host that has nothing but these files, in one directory."""
+    """Host that has nothing but the given files, in a single directory."""
 
     root = "/"
 
@@ -108,10 +111,10 @@ class _MemoryFiles:
 def check_managed_policies(
     desired: DesiredPolicies, place: PolicyPlace, due_policies: Policies, current_policies: Policies | None
 ) -> PolicyObservation:
-    """What the policies of a place's browsers come to.
+    """Return the effect of the policies of a place's browsers.
 
-    `due_policies` are those that the plan has for this platform. `current_policies` are those that are there, with the types that they have
-    in JSON; None where there is no table at all. Raises ControlError for a plan that no browser could follow.
+    `due_policies` are the plan's policies for this platform. `current_policies` are the present policies, with their
+    JSON types; None if there is no table at all. Raises ControlError for a plan that no browser could follow.
     """
     place = place._replace(path=f"{DIRECTORY}/{OWN_FILE}", fallbacks=())
     own_content = desired.render_file(place)
@@ -121,7 +124,7 @@ def check_managed_policies(
         if own_content is not None and not other_policies and is_same_json(own_policies, due_policies):
             contents[OWN_FILE] = own_content
         elif current_policies is not None:
-            # There is one table, so lists are joined there, whether it says so or not.
+            # A single table has joined lists, whether or not a policy merges them.
             merge_policy = {MERGE_LISTS: due_policies[MERGE_LISTS]} if MERGE_LISTS in due_policies else {}
             contents[OWN_FILE] = chromium.render_policies({POLICY_MARK: WRITTEN_BY, **own_policies, **merge_policy})
             contents.update({OTHER_FILE: chromium.render_policies(other_policies)} if other_policies else {})
@@ -135,7 +138,7 @@ def check_managed_policies(
 
 
 def _split_policies(due_policies: Policies, current_policies: Policies) -> tuple[dict[str, object], dict[str, object]]:
-    """What is as the plan has it, and the rest. Of a list, the entries that the plan has are ours."""
+    """Return the policies that equal the plan's, and the other policies. A list is split entry by entry."""
     own_policies: dict[str, object] = {}
     other_policies: dict[str, object] = {}
     for name, policy_value in current_policies.items():
@@ -152,7 +155,7 @@ def _split_policies(due_policies: Policies, current_policies: Policies) -> tuple
 
 
 def _translate_faults(observation: PolicyObservation) -> PolicyObservation:
-    """What the check of files says, where there are none of them."""
+    """Return the observation with faults of files reworded or dropped, because a table has no files."""
 
     def translate_fault(text: str) -> str:
         return NO_POLICY if text == _NO_FILE_FAULT else text
@@ -165,7 +168,7 @@ def _translate_faults(observation: PolicyObservation) -> PolicyObservation:
 
 
 def convert_to_due_types(due_value: object, current_value: object) -> object:
-    """A value with the types that the plan's has, where a platform's table has fewer of them: numbers are booleans."""
+    """Return a value with the types of the plan's value. Some platforms store booleans as numbers."""
     if isinstance(due_value, bool) and current_value in (0, 1) and not isinstance(current_value, str):
         return bool(current_value)
     if isinstance(due_value, Mapping) and isinstance(current_value, Mapping):

@@ -1,7 +1,7 @@
-"""What the browsers make of lists, those of other people included: which addresses are blocked in the end.
+"""Evaluation of block lists, foreign ones included: the addresses that a browser blocks in the end.
 
-Where it is not plain what a foreign entry does, it is read so that it speaks against us: an entry that blocks only in
-part (one scheme, one port) blocks nothing, one that opens in part opens.
+If the effect of a foreign entry is unclear, the worse reading counts. An entry that blocks only in part (one scheme,
+one port) blocks nothing. An entry that opens in part opens.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from .rendering import MAX_LIST_ENTRIES, SiteName, list_covering_hosts
 
 
 class SiteListEntry(NamedTuple):
-    """An entry of a list. The host "*" is every host."""
+    """Entry of a list. The host "*" is every host."""
 
     name: SiteName
-    includes_below: bool = True  # the hosts below are meant too
-    is_whole: bool = True  # every scheme and port, and every address under the path
+    includes_below: bool = True  # the entry includes the hosts below
+    is_whole: bool = True  # the entry has every scheme and port, and every address under the path
 
 
 _CHROMIUM_PATTERN = compile_pattern(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)?(/[^?]*)?(\?.*)?")
@@ -26,9 +26,10 @@ _FIREFOX_PATTERN = compile_pattern(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+
 
 
 def parse_chromium_entry(text: object) -> SiteListEntry | None:
-    """An entry of URLBlocklist or URLAllowlist; None for what Chromium would not take, or that is not about web hosts.
+    """Parse an entry of URLBlocklist or URLAllowlist.
 
-    The format: https://support.google.com/chrome/a/answer/9942583
+    Returns None for an entry that Chromium rejects, or that is not about web hosts. The format:
+    https://support.google.com/chrome/a/answer/9942583
     """
     match = _CHROMIUM_PATTERN.fullmatch(text) if isinstance(text, str) else None
     if not match:
@@ -41,7 +42,7 @@ def parse_chromium_entry(text: object) -> SiteListEntry | None:
 
 
 def parse_firefox_entry(text: object) -> SiteListEntry | None:
-    """An entry of WebsiteFilter: a match pattern as extensions have them; Firefox compares it in lower case."""
+    """Parse an entry of WebsiteFilter: a match pattern of extensions, which Firefox compares in lower case."""
     if text == "<all_urls>":
         return SiteListEntry(SiteName("*"))
     match = _FIREFOX_PATTERN.fullmatch(text) if isinstance(text, str) else None
@@ -55,8 +56,10 @@ def parse_firefox_entry(text: object) -> SiteListEntry | None:
 
 
 class ClosestMatch:
-    """Chromium: the entry that fits an address most closely decides. Its precedence: exact hosts (".host") before
-    hosts with what lies below, the longer host, the longer path; on a tie the exception; "*" last.
+    """Matching of Chromium: the closest entry of an address decides.
+
+    The precedence: exact hosts (".host") before hosts with those below, the longer host, the longer path. On a tie the
+    exception has priority; "*" comes last.
     """
 
     def __init__(self, block: Iterable[object], allow: Iterable[object], accept_partial: bool = False) -> None:
@@ -86,7 +89,10 @@ class ClosestMatch:
 
 
 class FilterMatch:
-    """Firefox: blocked is what a Block entry fits and no exception, however close; MAX_LIST_ENTRIES of each list count."""
+    """Matching of Firefox: an address is blocked if a Block entry matches it, and no exception, however close.
+
+    Only the first MAX_LIST_ENTRIES of each list count.
+    """
 
     def __init__(self, block: Iterable[object], exceptions: Iterable[object]) -> None:
         block_entries = [
@@ -117,5 +123,5 @@ def _group_paths(entries: Iterable[SiteListEntry]) -> dict[str, list[str]]:
 
 
 def _measure_longest_path(paths: dict[str, list[str]], host: str, path: str) -> int:
-    """The length of the longest of a host's paths that begins the given one, -1 for none."""
+    """Return the length of the longest of a host's paths that `path` starts with; -1 without such a path."""
     return max((len(start) for start in paths.get(host, ()) if path.startswith(start)), default=-1)

@@ -12,11 +12,11 @@ class OtherControls(Protocol):
 
     @property
     def highest_degree(self) -> int:
-        """The highest degree in which they close a name."""
+        """Highest degree in which the other controls close a name."""
 
     @property
     def network_service_ids(self) -> AbstractSet[str]:
-        """The ids of the services whose networks they close."""
+        """Ids of the services whose networks the other controls close."""
 
     def measure_degree(self, host: str) -> int:
-        """Return the degree in which they close a name."""
+        """Return the degree in which the other controls close a name."""

@@ -1,4 +1,4 @@
-"""What was seen of one browser's policy, and what is wrong with a file whatever its content."""
+"""Observation of a browser's policy, and faults of a policy file that do not depend on its content."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from ...system import ControlError, Host
 from .rendering import SiteName, is_covering
 
 FILE_MODE = 0o644
-# The key under which every policy file carries its notice. Chromium lists what it does not know as unknown and goes on;
-# Firefox reads "policies" only. A comment would do for Chromium, but would not be JSON to anybody else.
+# The key of the mark in every policy file. Chromium lists an unknown key as unknown and continues. Firefox reads
+# "policies" only. A comment would suffice for Chromium, but other programs would not accept it as JSON.
 POLICY_MARK = "proscribe"
 
 
 class BlockingEffect(Protocol):
-    """Which addresses a browser blocks, all files taken together."""
+    """Joint blocking effect of all files of a browser."""
 
     def is_blocked(self, address: SiteName) -> bool: ...
 
 
 class PolicyObservation(NamedTuple):
-    """What was seen of a browser."""
+    """Observation of a browser's policy."""
 
     effect: BlockingEffect | None = None  # None: nothing is blocked
-    foreign_openings: Sequence[SiteName] = ()  # what somebody else's exceptions open although it has to be blocked
-    is_complete: bool = False  # every file is just what it has to be, so that no name needs a check
-    general_reason: str = ""  # why names are not blocked, where one reason covers them
-    settings: Mapping[str, str] = {}  # by setting that is not as it has to be: what is wrong with it
-    foreign_openers: Sequence[tuple[SiteName, str]] = ()  # somebody else's exceptions, and the words for each
-    unblocked_extensions: AbstractSet[str] = frozenset()  # the extensions that are not refused
-    faults: Sequence[str] = ()  # what else is wrong
-    unseen_reason: str = ""  # why nothing could be seen, or, beside an `effect`, not all
-    unclear_reason: str = ""  # why it is unknown whether something else is wrong
+    foreign_openings: Sequence[SiteName] = ()  # names that should be blocked and that foreign exceptions open
+    is_complete: bool = False  # every file is exactly as desired, so no name needs a check
+    general_reason: str = ""  # common reason why names are not blocked
+    settings: Mapping[str, str] = {}  # by open setting: its fault
+    foreign_openers: Sequence[tuple[SiteName, str]] = ()  # foreign exceptions, each with its description
+    unblocked_extensions: AbstractSet[str] = frozenset()  # extensions that should be blocked and are not
+    faults: Sequence[str] = ()  # other faults
+    unseen_reason: str = ""  # reason why nothing was observed, or with an `effect`, not everything
+    unclear_reason: str = ""  # reason why other faults may be hidden
 
     def list_open_names(self, names: Iterable[SiteName]) -> list[SiteName]:
-        """Those of a service's names that are not blocked, and what is opened below them."""
+        """Return the names of a service that are not blocked, and those that foreign exceptions open below them."""
         effect = self.effect
         if self.unseen_reason and effect is None:
             return []
@@ -55,11 +55,11 @@ class PolicyObservation(NamedTuple):
 
     @property
     def cause(self) -> str:
-        """Why something is open: the one reason, or else what is wrong with the file."""
+        """Reason for an opening: the common reason, else the faults of the file."""
         return self.general_reason or "; ".join(self.faults)
 
     def explain_opening(self, name: SiteName) -> str:
-        """Why a name is open: by whose exception, or else what applies to all."""
+        """Return the reason why a name is open: the common reason, the opening exception, or the faults."""
         reasons = (
             reason for opener, reason in self.foreign_openers if is_covering(opener, name) or is_covering(name, opener)
         )
@@ -67,7 +67,7 @@ class PolicyObservation(NamedTuple):
 
 
 def make_lost_observation(error: ControlError, settings: Iterable[str], extensions: Iterable[str]) -> PolicyObservation:
-    """What is in effect where a place cannot be observed safely: nothing."""
+    """Make the observation of a place that cannot be observed safely: no policy is in effect."""
     reason = str(error)
     return PolicyObservation(
         general_reason=reason,
@@ -78,7 +78,7 @@ def make_lost_observation(error: ControlError, settings: Iterable[str], extensio
 
 
 class PolicyFileFaults(NamedTuple):
-    """What is wrong with a policy file and its directories, and whether a browser can read it in spite of that."""
+    """Faults of a policy file and of its directories, and whether browsers can still read the file."""
 
     file_faults: list[str]
     directory_faults: list[str]
@@ -86,17 +86,17 @@ class PolicyFileFaults(NamedTuple):
 
 
 def check_policy_path(host: Host, path: str) -> PolicyFileFaults:
-    """Check owner, mode and ACL of a policy file that is there, and of the directories that lead to it.
+    """Check owner, mode and ACL of an existing policy file, and of the directories that lead to it.
 
-    A browser runs as its user: what others cannot read is no policy, and where others can write, anybody makes
-    policies. Raises Unseen.
+    A browser runs as its user. A file that its user cannot read is no policy. A path that others can write lets anybody
+    set policies. Raises ObservationError.
     """
     directories = []
     is_readable = True
     owner_uid = _read_owner(host)
     for step, directory in list_leading_directories(host, path):
         if directory.st_uid == owner_uid and directory.st_mode & 0o027 == 0o005 and not host.read_acl(step):
-            continue  # nearly all
+            continue  # nearly every directory passes here
         foreign_rights, unread_reason = (
             host.describe_write_access(step, directory),
             _explain_unreadable(host, step, directory, 0o005),
@@ -129,8 +129,10 @@ def check_policy_path(host: Host, path: str) -> PolicyFileFaults:
 
 
 def list_leading_directories(host: Host, path: str) -> list[tuple[str, os.stat_result]]:
-    """The directories that lead to a path, the nearest first; also those that links of root's on the way lead through.
-    Whoever can change one of them can put another file at the path. Raises Unseen, and ControlError for a user's link.
+    """Return the directories that lead to a path, the nearest first, and those behind links of root on the path.
+
+    A user who can change such a directory can put another file at the path. Raises ObservationError, and ControlError
+    for a user's link.
     """
     status_by_path: dict[str, os.stat_result | None] = {}
     pending_paths = [path.rpartition("/")[0]]
@@ -147,7 +149,7 @@ def list_leading_directories(host: Host, path: str) -> list[tuple[str, os.stat_r
 
 
 def explain_foreign_access(host: Host, path: str, status: os.stat_result) -> str:
-    """Who else than root can change what browsers read at a path, in words; "" for nobody. Raises Unseen."""
+    """Describe who else than root can change what browsers read at a path; "" for nobody. Raises ObservationError."""
     if stat.S_ISLNK(status.st_mode):
         if status.st_uid != _read_owner(host):
             return f"is a link that others can change ({describe_rights(status)})"
@@ -170,7 +172,7 @@ def explain_foreign_access(host: Host, path: str, status: os.stat_result) -> str
 
 
 def is_secret(host: Host, path: str, status: os.stat_result) -> bool:
-    """Whether no browser reads a file, since nobody but root may."""
+    """Return whether nobody but root can read a file, so that no browser does."""
     return not status.st_mode & 0o044 and status.st_uid == _read_owner(host) and not _list_acl_rights(host, path)
 
 
@@ -179,16 +181,16 @@ def _choose_remedy(fault: str, default_remedy: str) -> str:
 
 
 def _read_owner(host: Host) -> int:
-    return os.stat(host.root).st_uid  # root, but in a fixture
+    return os.stat(host.root).st_uid  # root, except in a test fixture
 
 
 def _explain_unreadable(host: Host, path: str, status: os.stat_result, needed_mode: int) -> str:
-    """What keeps some users from reading a file or a directory; "" if nothing does."""
+    """Return the rights that prevent some users from reading a file or a directory; "" if all can read."""
     if status.st_mode & needed_mode != needed_mode:
         return describe_rights(status)
     return BY_ACL if any(acl_mode & needed_mode != needed_mode for acl_mode in _list_acl_rights(host, path)) else ""
 
 
 def _list_acl_rights(host: Host, path: str) -> list[int]:
-    """What an ACL lets each user and group do that it names, as in a mode."""
+    """Return the rights that an ACL gives each named user and group, as bits of a mode."""
     return list_acl_rights(host.read_acl(path), (ACL_USER, ACL_OWNING_GROUP, ACL_NAMED_GROUP))

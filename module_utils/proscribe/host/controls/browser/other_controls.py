@@ -1,8 +1,8 @@
-"""The names that other controls close on the same host, so that browsers need them least.
+"""Names that other controls close on the same host, so that browsers need them least.
 
-Only a control that enforces closes anything. A DNS filter closes a name and all below it, a hosts file that name alone.
-The firewall closes networks. Nobody knows on a host which names lead there, so such a name may give way, and counts as
-open all the same.
+Only a control that enforces closes anything. A DNS filter closes a name and all names below it; a hosts file closes
+that name alone. The firewall closes networks. A host cannot know which names lead there. So such a name may be left out
+of the lists, but it still counts as open.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ENFORCE = "enforce"
 class HostControls:
     """The other controls of a plan on a host.
 
-    `backend` returns the degree in which the DNS backend closes a name. It is called once, and only if that matters.
+    `measure_backend` returns the degree in which the DNS backend closes a name. It is called at most once, and only if
+    the degree matters.
     """
 
     def __init__(self, plan: Plan, measure_backend: Callable[[], int]) -> None:
@@ -37,14 +38,14 @@ class HostControls:
 
     @property
     def highest_degree(self) -> int:
-        """The degree in which the host's DNS backend closes a name."""
+        """Degree in which the host's DNS backend closes a name."""
         if self._highest_degree is None:
             self._highest_degree = self._measure_backend() if is_dns_effective_in_browsers(self._plan) else NAME_OPEN
         return self._highest_degree
 
     @property
     def network_service_ids(self) -> AbstractSet[str]:
-        """The ids of the services whose networks the firewall closes."""
+        """Ids of the services whose networks the firewall closes."""
         firewall = self._plan["controls"].get("firewall")
         entries = firewall["services"].items() if firewall else ()
         return frozenset(id_ for id_, entry in entries if entry["mode"] == ENFORCE and entry.get("networks"))
@@ -66,8 +67,8 @@ class HostControls:
 
 
 def _list_dns_names(section: PlanSection) -> tuple[AbstractSet[str], AbstractSet[str]]:
-    """Return the names that a plan's dns control blocks, and those that it lets through below them."""
-    # What is only audited is not closed, and its exceptions open nothing.
+    """Return the names that a plan's control dns blocks, and the names below them that it lets through."""
+    # An audited service is not closed, and its exceptions open nothing.
     enforced_services = {
         id_: entry
         for id_, entry in section["services"].items()
@@ -78,12 +79,12 @@ def _list_dns_names(section: PlanSection) -> tuple[AbstractSet[str], AbstractSet
 
 
 def make_desired(host: Host, plan: Plan) -> DesiredPolicies:
-    """Return what a plan asks of the browsers of a host that has its other controls too."""
+    """Return the desired policies of a plan for the browsers of a host, with regard to its other controls."""
     return DesiredPolicies(plan, HostControls(plan, functools.partial(_measure_backend, host, plan)))
 
 
 def is_dns_effective_in_browsers(plan: Plan) -> bool:
-    """Return True if a plan's dns control enforces, and browsers ask no resolver of their own."""
+    """Return True if a plan's control dns enforces, and browsers use no resolver of their own."""
     controls = plan["controls"]
     settings = controls["browser"]["settings"].get("browsers", {})
     return "dns" in controls and controls["dns"]["mode"] == ENFORCE and settings.get("dns_over_https") == BLOCKED
@@ -99,5 +100,5 @@ def _measure_backend(host: Host, plan: Plan) -> int:
             if choose_backend(host, section["settings"]).backend_name == HOSTS_BACKEND
             else NAME_CLOSED_WITH_ALL_BELOW
         )
-    except (ControlError, ObservationError):  # reported by dns, which closes nothing here as far as is known
+    except (ControlError, ObservationError):  # the control dns reports the error; here it counts as closing nothing
         return NAME_OPEN

@@ -1,8 +1,9 @@
-"""Browsers that flatpak or snap keeps apart from the host's files: does the policy of their place reach them?
+"""Check that the policy of a place reaches the browsers that flatpak or snap isolates from the host's files.
 
-The wrapper of a flatpak takes the host's policies over if it may see the host's /etc. Every user can take that away
-from it (flatpak-override(1)). Other flatpaks read an extension, which a user's own one of that name hides. A snap sees
-a folder of /etc through a plug. Nothing of that can be corrected for those who chose it, so it is only reported.
+The wrapper of a flatpak copies the host's policies if it may see the host's /etc. Every user can revoke that permission
+(flatpak-override(1)). Other flatpaks read an extension, which a user's own extension of the same name hides. A snap
+sees a folder of /etc through a plug. Proscribe only reports these cases: it cannot correct them for the users who chose
+them.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from ...system.forked import run_each_apart
 from .places import OWN_EXTENSION_SUFFIX, PACKAGER_PATHS, PolicyPlace
 from .running import BrowserCheck
 
-SYSTEM_FLATPAKS, PERSONAL_FLATPAKS = "/var/lib/flatpak", "/.local/share/flatpak"  # the latter below a home
+SYSTEM_FLATPAKS, PERSONAL_FLATPAKS = "/var/lib/flatpak", "/.local/share/flatpak"  # the second is below a home directory
 SNAP_DIRECTORIES = PACKAGER_PATHS[-2:]
 APPARMOR_PROFILES = "/var/lib/snapd/apparmor/profiles"
-# What an interface of a snap opens, as snapd writes it (interfaces/builtin/common_files.go).
+# Paths that an interface of a snap opens, in snapd's format (interfaces/builtin/common_files.go).
 _OPENED_PATH_PATTERN = compile_pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', MULTILINE)
 UNPLACED_DETAIL = "nobody knows where it reads policies: docs/browsers.md"
 
 
 class FlatpakInstallation(NamedTuple):
-    """Where flatpaks are: the system's installation, or a user's own."""
+    """Installation of flatpaks: the system's, or a user's own."""
 
     folder: str
     user: User | None
@@ -41,9 +42,9 @@ class FlatpakInstallation(NamedTuple):
 
 
 def check_packaged(host: Host, places: Sequence[PolicyPlace], other_places: Sequence[PolicyPlace]) -> BrowserCheck:
-    """Observe the packaged browsers of some places; `other_places` are those whose browsers may be here all the same.
+    """Check the packaged browsers of `places`. Browsers of `other_places` may be installed too.
 
-    Users' own are observed apart, on a budget of each one's: a user controls his home.
+    Each user's own browsers are observed in a separate process with its own budget: users control their homes.
     """
     findings: list[Finding] = []
     gaps: list[str] = []
@@ -67,7 +68,7 @@ def check_packaged(host: Host, places: Sequence[PolicyPlace], other_places: Sequ
 def _check_installations(
     host: Host, places: Sequence[PolicyPlace], other_places: Sequence[PolicyPlace], user: User | None
 ) -> tuple[list[Finding], list[str]]:
-    """What there is for the system, and for a user; and what could not be checked."""
+    """Return the findings for the system and for a user, and the reasons for missing checks."""
     findings: list[Finding] = []
     gaps: list[str] = []
     installations = list(_list_installations(host, user, gaps))
@@ -84,7 +85,7 @@ def _check_installations(
 
 
 def _list_installations(host: Host, user: User | None, gaps: list[str]) -> Iterator[FlatpakInstallation]:
-    """Whatever is odd in a home is unseen there, and hides nothing of anybody else."""
+    """Yield the readable installations. An unreadable home adds to `gaps`, and hides no other installation."""
     for folder, owner in [(SYSTEM_FLATPAKS, None), *([(user.home + PERSONAL_FLATPAKS, user)] if user else [])]:
         try:
             yield FlatpakInstallation(folder, owner, frozenset(host.list_directory(folder + "/app")))
@@ -120,7 +121,10 @@ def _note_gaps(gaps: list[str]) -> Iterator[None]:
 
 
 def _check_links(host: Host, place: PolicyPlace, id_: str) -> Iterator[Finding]:
-    """Links that lead to nothing inside: a wrapper takes over files alone, and a flatpak sees /etc and nothing else."""
+    """Yield findings for links that lead nowhere inside the flatpak.
+
+    A wrapper copies only files, and a flatpak sees nothing but /etc.
+    """
     step = ""
     for name in place.path.split("/")[1:]:
         step += "/" + name
@@ -135,8 +139,10 @@ def _check_links(host: Host, place: PolicyPlace, id_: str) -> Iterator[Finding]:
 
 
 class FlatpakPermissions:
-    """Whether an application sees the host's /etc. Each file of overrides has the last word over those before it:
-    the application's own, the system's for all and for this one, the user's for all and for this one.
+    """Access of an application to the host's /etc.
+
+    Each file of overrides has priority over the earlier files. Their order: the application's own, the system's for all
+    and for this application, the user's for all and for this application.
     """
 
     def __init__(self, host: Host, place: PolicyPlace, id_: str, in_system: bool) -> None:
@@ -146,8 +152,8 @@ class FlatpakPermissions:
     def find_denials(
         self, system: FlatpakInstallation | None, user_installations: Sequence[FlatpakInstallation], gaps: list[str]
     ) -> Iterator[Finding]:
-        """Where it does not: once for the system, or for each user whose overrides are why."""
-        granted = {"host-etc": True}  # a user's own copy says so, or is another application
+        """Yield a finding for the system, or for each user whose overrides deny the access."""
+        granted = {"host-etc": True}  # a user's own installation grants this, or is another application
         if self.metadata_path and (text := self.host.read_text(self.metadata_path)) is not None:
             granted = apply_overrides({}, text)
         system_overrides = [f"{SYSTEM_FLATPAKS}/overrides/{name}" for name in ("global", self.id)]
@@ -162,7 +168,7 @@ class FlatpakPermissions:
                     yield self._make_finding(installation, culprit or system_overrides[1])
 
     def _apply_overrides(self, granted: dict[str, bool], files: Sequence[str]) -> tuple[dict[str, bool], str]:
-        """What is granted after some files of overrides, and which of them took /etc away ("": none did)."""
+        """Return the grants after some files of overrides, and the file that revoked /etc ("" if none did)."""
         culprit = ""
         for path in files:
             had_etc = has_etc(granted)
@@ -179,7 +185,7 @@ class FlatpakPermissions:
 
 
 def apply_overrides(granted: dict[str, bool], text: str) -> dict[str, bool]:
-    """The file systems that are granted after a file of permissions or overrides (flatpak-metadata(5))."""
+    """Return the granted file systems after a file of permissions or overrides (flatpak-metadata(5))."""
     entries = []
     group = ""
     for line in text.splitlines():
@@ -190,23 +196,23 @@ def apply_overrides(granted: dict[str, bool], text: str) -> dict[str, bool]:
             entries = [entry.strip() for entry in line.partition("=")[2].split(";")]
     new_grants = (
         {} if "!host:reset" in entries else dict(granted)
-    )  # it takes back what others granted, not what follows
+    )  # the reset revokes earlier grants, and none of the following
     for entry in entries:
         new_grants[entry.lstrip("!").partition(":")[0]] = not entry.startswith("!")
     return new_grants
 
 
 def has_etc(granted: dict[str, bool]) -> bool:
-    """Whether an application with these file systems has the host's /etc: each of the two is enough."""
+    """Return whether an application with these file systems has the host's /etc. Each of the two grants is enough."""
     return granted.get("host", False) or granted.get("host-etc", False)
 
 
 def _check_extensions(host: Host, place: PolicyPlace, id_: str, installation: FlatpakInstallation) -> Iterator[Finding]:
-    """A user's own extensions at the point that the place fills: flatpak looks for one there first."""
+    """Yield findings for a user's own extensions at the place's extension point: flatpak searches there first."""
     own_extension = place.path[len(SYSTEM_FLATPAKS) :].split("/")[2]
     extension_point = (
         own_extension[: -len(OWN_EXTENSION_SUFFIX)] if own_extension.endswith(OWN_EXTENSION_SUFFIX) else ""
-    )  # else the point takes one only
+    )  # any other extension point accepts a single extension
     for kind in ("extension", "runtime"):
         for name in host.list_directory(f"{installation.folder}/{kind}"):
             path = f"{installation.folder}/{kind}/{name}"
@@ -237,7 +243,7 @@ def _has_snap(host: Host, name: str) -> bool:
 
 
 def _check_snap(host: Host, place: PolicyPlace, name: str, gaps: list[str]) -> Iterator[Finding]:
-    """The profile of a snap names what its connected plugs open."""
+    """Yield a finding unless the AppArmor profile of a snap has a connected plug for the place."""
     profiles = [
         f"{APPARMOR_PROFILES}/{profile_name}"
         for profile_name in host.list_directory(APPARMOR_PROFILES)

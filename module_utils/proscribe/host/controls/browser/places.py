@@ -1,7 +1,8 @@
-"""Where browsers read policies: the places that Proscribe keeps a file in.
+"""Places where browsers read policies, and where Proscribe writes its files.
 
-They come with the plan, out of the catalogue's browsers.yml, so that a browser is one entry there. A place is one file;
-several browsers may read it (a copy of one at home reads it too: the path is compiled in).
+They come with the plan from the catalogue's browsers.yml, so that a browser is a single entry there. A place is a
+single file. Several browsers may read it. A browser that a user unpacks at home reads it too, because the path is
+compiled in.
 """
 
 from __future__ import annotations
@@ -16,43 +17,43 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
 THUNDERBIRD = "thunderbird"
-# Where flatpak and snap are in use, which keep browsers apart from the host's files.
+# Paths that exist where flatpak or snap is in use. Both isolate browsers from the host's files.
 PACKAGER_PATHS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
 FLATPAK_APPS = "/var/lib/flatpak/app"
-OWN_FILE = "proscribe.json"  # of a folder in which Chromium and its relatives read every file
-OWN_EXTENSION_SUFFIX = ".proscribe"  # at a point of a flatpak that takes extensions of many.
-# How flatpak calls a machine where that is not how the kernel calls it (flatpak_get_arch).
+OWN_FILE = "proscribe.json"  # in a folder where Chromium and its relatives read every file
+OWN_EXTENSION_SUFFIX = ".proscribe"  # at an extension point of a flatpak that accepts several extensions
+# Machines whose name in flatpak differs from the kernel's (flatpak_get_arch).
 _FLATPAK_ARCHITECTURES = {"i686": "i386", "i586": "i386", "armv7l": "arm", "armv8l": "arm"}
 
 
 class PolicyPlace(NamedTuple):
-    """One policy file."""
+    """Policy file, and the browsers that read it."""
 
-    id: str  # of the first browser that reads it
-    family: str  # whose policy language it is in: chromium, firefox; thunderbird, which is firefox without sites
+    id: str  # id of the first browser that reads the file
+    family: str  # policy language: chromium, firefox, or thunderbird, which is firefox without sites
     path: str
-    fallbacks: tuple[str, ...] = ()  # firefox: what it reads only as long as `path` is not there
-    browsers: tuple[str, ...] = ()  # all that read it
-    programs: tuple[str, ...] = ()  # the base names of their executables
-    paths: tuple[str, ...] = ()  # where a package system puts them
-    present: tuple[str, ...] = ()  # one of these has to be there, else nothing is written here; none: always
-    flatpaks: tuple[str, ...] = ()  # the flatpak applications that read it
-    snaps: tuple[str, ...] = ()  # the snaps that read it
-    elsewhere: tuple[str, ...] = ()  # "flatpak <id>", "snap <name>" of its browsers: nobody knows where they read
+    fallbacks: tuple[str, ...] = ()  # firefox: files that it reads only as long as `path` does not exist
+    browsers: tuple[str, ...] = ()  # all browsers that read the file
+    programs: tuple[str, ...] = ()  # base names of their executables
+    paths: tuple[str, ...] = ()  # paths where a package system installs them
+    present: tuple[str, ...] = ()  # a file is written only if one of these paths exists; empty: always
+    flatpaks: tuple[str, ...] = ()  # flatpak applications that read the file
+    snaps: tuple[str, ...] = ()  # snaps that read the file
+    elsewhere: tuple[str, ...] = ()  # "flatpak <id>", "snap <name>" of its browsers whose policy paths are unknown
 
     def is_browser_installed(self, host: Host) -> bool:
-        """Whether a browser that reads it is installed for the whole host; one in a home is not searched for."""
+        """Return whether a browser that reads the file is installed for the whole host. Homes are not searched."""
         packaged_paths = [f"{FLATPAK_APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
         return any(host.find_entry(path) is not None for path in (*self.paths, *packaged_paths))
 
     @property
     def has_sites(self) -> bool:
-        """Whether sites can be blocked here."""
+        """True if sites can be blocked here."""
         return self.family != THUNDERBIRD
 
 
 def list_places(host: Host, plan: Plan, everywhere: bool = False) -> list[PolicyPlace]:
-    """The places of a host; `everywhere` also where nothing that reads them is there (any more)."""
+    """Return the places of a host. `everywhere` adds places without an installed reader."""
     machine = os.uname().machine
     placeholders = {
         "<id>": OWN_EXTENSION_SUFFIX[1:],

@@ -1,6 +1,6 @@
-"""Differences between the policies of a file and those of the plan, in words for an operator. Pure.
+"""Differences between the policies of a file and those of the plan, as text for an operator. Pure.
 
-The words name a policy and count the entries of its lists. They name no site: a hundred rules then share one cause.
+The text names a policy and counts the entries of its lists. It names no site: a hundred rules then share one cause.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from ..policy_tables import is_same_json
 if TYPE_CHECKING:
     from ..policy_tables import Policies
 
-MAX_DIFFERENCES = 4  # that are described
-SITE_LIST_POLICIES = ("URLBlocklist", "WebsiteFilter")  # described before all others
-MAX_VALUE_CHARACTERS = 60  # characters
-MAX_TABLE_DEPTH = 3  # tables in tables
+MAX_DIFFERENCES = 4
+SITE_LIST_POLICIES = ("URLBlocklist", "WebsiteFilter")  # these come before all others
+MAX_VALUE_CHARACTERS = 60
+MAX_TABLE_DEPTH = 3
 
 
 def describe_differences(current: Policies, desired: Policies) -> str:
-    """Return how policies differ from the desired ones; "" where they do not."""
+    """Describe the differences from the desired policies; "" if there are none."""
     differences = list(_compare_policies("", current, desired, MAX_TABLE_DEPTH))
     hidden_count = len(differences) - MAX_DIFFERENCES
     return "; ".join([*differences[:MAX_DIFFERENCES], *([f"and {hidden_count} more"] if hidden_count > 0 else [])])
 
 
 def shorten_value(policy_value: object) -> str:
-    """Return a value as JSON, without what is beyond MAX_VALUE_CHARACTERS."""
+    """Return a value as JSON, cut after MAX_VALUE_CHARACTERS."""
     return _shorten_text(format_canonical(policy_value))
 
 

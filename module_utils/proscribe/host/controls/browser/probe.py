@@ -1,9 +1,9 @@
-"""A probe of the effect itself, on request only: does a browser of this host open a name that it has to refuse?
+"""Probe of the effect, on request only: the browsers of this host try to open a name that they have to refuse.
 
-Each browser is started without a window, as a transient user (system/make_transient_user.py), with a profile of its own. All
-names lead to a listener on this host, so that nothing leaves it: neither the refused name, nor the one beside it, which
-shows whether the browser works at all. This is the one observation that writes: the home of that user, which is gone
-afterwards.
+Each browser is started without a window, as a transient user (system/transient_user.py), with a profile of its own. All
+names lead to a listener on this host, so that no connection leaves it. This applies to the refused name and to the
+control name, which shows that the browser works at all. This is the only observation that writes: it makes the home of
+that user, and removes it afterwards.
 """
 
 from __future__ import annotations
@@ -29,39 +29,41 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanSection
 
 RULE_NAME = "browser/probe"
-CONTROL_NAME = SiteName("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
-START_TIMEOUT_SECONDS = 40  # seconds for one start; a browser takes 1 to 4, but far more on a busy host
-SETTLE_SECONDS = 2.0  # seconds that Firefox's first page gets beyond the second one, which was requested after it
-TIME_FACTOR = 4  # as long as the other name took, the refused one gets where the browser does not say that it is done.
-# The developer tools' own lock, with which Chromium (156) never comes to print a page, and does not say so.
+CONTROL_NAME = SiteName("control.invalid")  # nobody can register this name (RFC 2606), and no list has it
+START_TIMEOUT_SECONDS = 40  # for one start; a browser takes 1 to 4 seconds, but far more on a busy host
+SETTLE_SECONDS = 2.0  # Firefox's first page gets this time after the second page, which was requested later
+# A browser that does not report its end gets this multiple of the control name's time for the refused name.
+TIME_FACTOR = 4
+# With this lock of the developer tools, Chromium (156) never prints a page, and reports no error.
 TOOLS_POLICY, TOOLS_BLOCKLIST_POLICY, TOOLS_LOCKED = (
     "DeveloperToolsAvailability",
     "DeveloperToolsAvailabilityBlocklist",
     2,
 )
-# What Chromium says of every connection for its own purposes that the listener does not answer.
+# Chromium's message for each of its internal connections that the listener does not answer.
 EXPECTED_NOISE = "handshake failed"
-PACKAGED_PREFIXES = ("/snap/", "/var/lib/flatpak/", "/var/lib/snapd/")  # what only its own package system can start
+# only the package system can start these programs
+PACKAGED_PREFIXES = ("/snap/", "/var/lib/flatpak/", "/var/lib/snapd/")
 
 
 class ProbeCandidate(NamedTuple):
-    """A browser that is installed."""
+    """Installed browser to probe."""
 
     place: PolicyPlace
-    binary: str  # or the folder of its flatpak or snap
+    binary: str  # path of the program, or the folder of its flatpak or snap
 
 
 class ProbeOutcome(NamedTuple):
-    """What came of a start."""
+    """Outcome of a start."""
 
     state: str  # COMPLIANT, NONCOMPLIANT or UNKNOWN
     detail: str
 
 
 def probe_browsers(host: Host, plan: Plan) -> RuleVerdict:
-    """Start every browser that is installed, and say whether it refuses what the plan blocks.
+    """Start every installed browser, and judge whether it refuses a name that the plan blocks.
 
-    The verdict has a finding for each browser, whatever came of it. It takes some seconds a browser.
+    The verdict has a finding for each browser, whatever the outcome. A browser takes some seconds.
     """
     section = plan["controls"]["browser"]
     refused_name = next(iter(make_desired(host, plan).rules.blocked_names), None)
@@ -80,10 +82,10 @@ def probe_browsers(host: Host, plan: Plan) -> RuleVerdict:
 
 
 def list_candidates(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
-    """The browsers of the plan's places, and their relatives (forks), that are installed; each once."""
+    """Yield the installed browsers of the plan's places, and their relatives (forks). Each comes once."""
     known_places = list_places(host, plan)
     programs = [(place, _find_program(host, path)) for place in known_places if place.has_sites for path in place.paths]
-    # What stands where every command does mostly starts another one of them, by its name or from its place.
+    # A program in a directory of commands mostly starts another of these programs, by its name or from its folder.
     programs.sort(key=lambda place_program: place_program[1].rpartition("/")[0] in PROGRAM_DIRECTORIES)
     started_names: set[str] = set()
     for place, binary in programs:
@@ -97,7 +99,7 @@ def list_candidates(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
 
 
 def list_packaged_browsers(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
-    """The flatpaks and snaps of the plan's places that are installed for all users."""
+    """Yield the flatpaks and snaps of the plan's places that are installed for all users."""
     for place in list_places(host, plan):
         if place.has_sites:
             package_directories = [f"/var/lib/flatpak/app/{id_}" for id_ in place.flatpaks] + [
@@ -111,7 +113,7 @@ def list_packaged_browsers(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
 
 
 def _find_program(host: Host, path: str) -> str:
-    """The file that a path leads to, if it is a program that only root can change; "" if not."""
+    """Return the file behind a path if it is a program that only root can change; "" if not."""
     try:
         target = host.resolve_link(path)
         status = host.find_entry(target)
@@ -128,7 +130,7 @@ def _find_program(host: Host, path: str) -> str:
 
 
 def start_browser(host: Host, candidate: ProbeCandidate, refused_name: SiteName) -> ProbeOutcome:
-    """Start one browser, and see what it opens."""
+    """Start a browser, and judge the names that it opens."""
     try:
         visit_names = _choose_visit(host, candidate.place)
         with Listener() as listener, make_transient_user(host) as transient_account:
@@ -141,7 +143,7 @@ def start_browser(host: Host, candidate: ProbeCandidate, refused_name: SiteName)
 
 
 def _choose_visit(host: Host, place: PolicyPlace) -> Callable[[TransientUser, str, Listener, SiteName], str]:
-    """How the browsers of a place are sent to a name."""
+    """Return the function that opens the two names in the browsers of a place."""
     if place.family != "chromium":
         return _open_in_firefox
     folder = ChromiumPolicyFolder(host, place, NO_RULES)
@@ -152,7 +154,7 @@ def _choose_visit(host: Host, place: PolicyPlace) -> Callable[[TransientUser, st
 
 
 def judge_connections(refused_name: SiteName, hits: int, control_hits: int, complaint: str) -> ProbeOutcome:
-    """What the connections for the two names mean; `complaint` is what the browser said."""
+    """Return the outcome for the connections to the two names. `complaint` is the browser's last message."""
     if hits:
         return ProbeOutcome(NONCOMPLIANT, f"{refused_name} was opened")
     if control_hits:
@@ -162,7 +164,7 @@ def judge_connections(refused_name: SiteName, hits: int, control_hits: int, comp
 
 
 def judge_outcomes(section: PlanSection, outcomes: Sequence[tuple[ProbeCandidate, ProbeOutcome]]) -> RuleVerdict:
-    """The verdict of all starts, with a finding for each browser."""
+    """Return the verdict on all starts, with a finding for each browser."""
     findings = [
         Finding(
             "browser",
@@ -183,14 +185,14 @@ def judge_outcomes(section: PlanSection, outcomes: Sequence[tuple[ProbeCandidate
         for candidate, candidate_outcome in outcomes
         if candidate_outcome.state == UNKNOWN
     ]
-    # Enforcing corrects files, and what is wrong with those has rules of its own.
+    # Enforcement corrects files, and their faults have rules of their own.
     return judge_rule(RULE_NAME, {"mode": section["mode"]}, open_findings, "; ".join(silent_reasons))._replace(
         findings=tuple(findings), drifted=False
     )
 
 
 def _open_in_chromium(transient_account: TransientUser, binary: str, listener: Listener, refused_name: SiteName) -> str:
-    """Open one name after the other: without a window Chromium takes one, and ends when it has printed the page."""
+    """Open the names one after the other. Without a window Chromium opens one name, prints the page and ends."""
     argv = [*_make_chromium_command(transient_account, binary, listener), "--dump-dom"]
     for name in (refused_name, CONTROL_NAME):
         with transient_account.run_program([*argv, _format_url(name)], START_TIMEOUT_SECONDS, {}) as process:
@@ -201,8 +203,9 @@ def _open_in_chromium(transient_account: TransientUser, binary: str, listener: L
 def _open_in_chromium_by_time(
     transient_account: TransientUser, binary: str, listener: Listener, refused_name: SiteName
 ) -> str:
-    """The same where it cannot print a page, and so does not end: the refused name gets far longer than the other one,
-    for which the browser has to make its profile first.
+    """Open the names in a Chromium that cannot print a page and therefore does not end.
+
+    The refused name gets far more time than the control name needed. That time includes the creation of the profile.
     """
     argv = _make_chromium_command(transient_account, binary, listener)
     control_seconds = _measure_connection(
@@ -222,7 +225,7 @@ def _open_in_chromium_by_time(
 def _measure_connection(
     transient_account: TransientUser, argv: Sequence[str], listener: Listener, name: SiteName, max_seconds: float
 ) -> float:
-    """Run a browser until it has connected for a name, for some seconds at most; how many it took."""
+    """Run a browser until it connects for a name, or until `max_seconds` pass. Returns the seconds that it took."""
     start_time = time.monotonic()
     with transient_account.run_program(argv, START_TIMEOUT_SECONDS, {}) as process:
         while (
@@ -243,7 +246,7 @@ def _make_chromium_command(transient_account: TransientUser, binary: str, listen
 
 
 def _open_in_firefox(transient_account: TransientUser, binary: str, listener: Listener, refused_name: SiteName) -> str:
-    """Open both names in tabs, and wait for the second one."""
+    """Open both names in tabs, and wait for the second name."""
     preferences = {
         "app.normandy.enabled": False,
         "app.update.enabled": False,

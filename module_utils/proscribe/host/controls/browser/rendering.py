@@ -1,15 +1,15 @@
-"""What the browsers have to block, out of a plan: two short lists of names and a few settings. Pure.
+"""Rules for the browsers, computed from a plan: two short lists of names and a few settings. Pure.
 
-A *name* is a host with everything below it (`mail.example.com`), or such hosts and the start of a path
-(`example.com/drive`). A restricted service blocks its own names, but for those that it allows and those of a waived
-service. Whoever of its names and exceptions fits an address most closely decides, the longer host before the longer
-path. An address is blocked if any restricted service blocks it: an exception opens what its own service
-closes, never what another one does. A waived service opens its names for all, unless a restricted one has the very
-same name, or a longer one.
+A *name* is a host with everything below it (`mail.example.com`). It may have the start of a path (`example.com/drive`).
+A restricted service blocks its own names, except those that it allows and those of a waived service. Of its names and
+exceptions, the closest match of an address decides: the longer host before the longer path. An address is blocked if
+any restricted service blocks it. An exception opens only what its own service closes, never what another service
+closes. A waived service opens its names for all services. The exception: a restricted service has the same name or a
+longer one.
 
-`make_rules` turns this into the one list of a browser whose closest entry decides (Chromium): it asks of every name what
-has to happen there, and keeps the name only if the shorter ones would say otherwise. What is left is minimal and has
-one order. Browsers take a limited number of names: `fit_names` chooses those that matter most.
+`fit_names` turns this into a single list for browsers whose closest entry decides (Chromium). It keeps a name only if
+the shorter names would decide otherwise. The result is minimal and has a fixed order. Browsers take a limited number of
+names: `fit_names` chooses those that matter most.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
     from ....model.types.plan import PlanEntry, PlanSection
     from .name_closing import OtherControls
 
-    # How far other controls close it, its kind, its place in its service, whether the firewall has networks of that.
-    # The last two make it one order.
+    # The fields: degree in which other controls close the name, kind, position in the service, firewall networks of the
+    # service, service id, text. The last two fields make the order unique.
     NameRank = tuple[int, int, int, bool, str, str]
 
-# Entries per list that every browser takes, so what a plan may come to. Firefox (153) ignores what comes after 1000,
-# and counts an entry that is there twice as two.
+# Entries per list that every browser takes, and so the limit of a plan. Firefox (153) ignores entries after the 1000th,
+# and counts a repeated entry twice.
 MAX_LIST_ENTRIES = 1000
-# Chromium's documentation and Edge's say 1000 too. Chromium (156) takes 1500 of URLBlocklist and 1500 of URLAllowlist,
-# counted after files are joined: then an entry that is there twice is one, the last file by name comes first, and what
-# it does not understand counts. In a list that is not joined, doubles count.
-# tests/integration/test_browser_limits.py has all of it from real browsers.
+# The documentation of Chromium and Edge has 1000 too. Chromium (156) takes 1500 of URLBlocklist and 1500 of
+# URLAllowlist, counted after files are joined. A repeated entry then counts once, the last file by name comes first,
+# and an invalid entry counts. In a list that is not joined, repeated entries count. Source: real browsers in
+# tests/integration/test_browser_limits.py.
 MAX_CHROMIUM_ENTRIES = 1500
-TYPED_NAME, PAGE_NAME, HOST_NAME = range(3)  # kinds of names, those first that browsers need most
+TYPED_NAME, PAGE_NAME, HOST_NAME = range(3)  # kinds of names, the most needed kind first
 
 _HOST_PATTERN = compile_pattern(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
-# "?" and "#" begin another part of an address, "*" is special to one of the browsers.
+# "?" and "#" begin another part of an address, and "*" is special in some browsers.
 _PATH_PATTERN = compile_pattern(r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?")
 
 
 class SiteName(NamedTuple):
-    """A host with all below it, and the start of a path ("" for every path). Ordered as it is written."""
+    """Host with all hosts below it, and the start of a path ("" for every path). Ordered as it is written."""
 
     host: str
     path: str = ""
@@ -58,41 +58,41 @@ class SiteName(NamedTuple):
 
 
 class BrowserRules(NamedTuple):
-    """What a browser has to do. `blocked_names` and `allowed_names` are ordered and minimal; the closest entry decides; no ties."""
+    """Rules of a browser. The two lists of names are ordered and minimal; the closest entry decides; no ties."""
 
     blocked_names: tuple[SiteName, ...] = ()
     allowed_names: tuple[SiteName, ...] = ()
-    settings: tuple[tuple[str, str], ...] = ()  # what is managed of settings.SETTINGS, and how
+    settings: tuple[tuple[str, str], ...] = ()  # managed settings of settings.SETTINGS, with their values
     google_domains: tuple[str, ...] = ()
     microsoft_tenants: tuple[Tenant, ...] = ()
-    chrome_extensions: tuple[str, ...] = ()  # the ids to refuse, as Chrome's store has them
-    firefox_extensions: tuple[str, ...] = ()  # and Mozilla's
-    chrome_allowed: tuple[str, ...] = ()  # the ids that may be installed or have a proxy where others may not
+    chrome_extensions: tuple[str, ...] = ()  # ids to refuse, as in Chrome's store
+    firefox_extensions: tuple[str, ...] = ()  # ids to refuse, as in Mozilla's store
+    chrome_allowed: tuple[str, ...] = ()  # ids that may be installed or set a proxy although others may not
     firefox_allowed: tuple[str, ...] = ()
     request_url: str = ""  # the organisation's page for requests of exceptions
 
     def __bool__(self) -> bool:
-        """Whether there is any policy to set."""
+        """Return whether there is any policy to set."""
         tenants = self.google_domains or self.microsoft_tenants
         return bool(self.blocked_names or self.settings or tenants or self.chrome_extensions or self.firefox_extensions)
 
     @property
     def closed_settings(self) -> list[str]:
-        """The bypasses that are closed, by the ids that their rules are named for."""
+        """Ids of the closed bypasses. Their rules have these names."""
         tenants = ((GOOGLE_TENANTS, self.google_domains), (MICROSOFT_TENANTS, self.microsoft_tenants))
         return [*(id_ for id_, _ in self.settings), *(id_ for id_, names in tenants if names)]
 
     def exclude_sites(self) -> BrowserRules:
-        """What is left of it for a program that knows no sites, nor the extensions of browsers."""
+        """Return the rules for a program that knows neither sites nor the extensions of browsers."""
         return BrowserRules(settings=self.settings, request_url=self.request_url)
 
 
 NO_RULES = BrowserRules()
-FIRST_RANK = (NAME_OPEN, TYPED_NAME, 0, False, "", "")  # the rank that is listed before all others
+FIRST_RANK = (NAME_OPEN, TYPED_NAME, 0, False, "", "")  # the lowest possible rank
 
 
 def parse_site_name(text: str) -> SiteName:
-    """A name out of its spelling in a plan. Raises ControlError for one that no browser would understand."""
+    """Parse a name of a plan. Raises ControlError for a name that no browser would understand."""
     host, slash, path_rest = text.partition("/")
     host = host.lower()
     path = "/" + path_rest if path_rest else ""
@@ -102,12 +102,12 @@ def parse_site_name(text: str) -> SiteName:
 
 
 def list_service_names(entry: PlanEntry) -> list[SiteName]:
-    """What a service of the plan consists of."""
+    """Return the names of a service of the plan."""
     return [parse_site_name(text) for text in (*entry.get("domains", ()), *entry.get("urls", ()))]
 
 
 def list_covering_hosts(host: str) -> Iterator[str]:
-    """A host and the domains that it lies below, the longest first."""
+    """Yield a host and the domains above it, the longest first."""
     yield host
     while "." in host:
         host = host.partition(".")[2]
@@ -115,17 +115,17 @@ def list_covering_hosts(host: str) -> Iterator[str]:
 
 
 def is_covering(upper: SiteName, lower: SiteName) -> bool:
-    """Whether a name takes in all of another one (a name takes in itself)."""
+    """Return whether a name covers all of another name. A name covers itself."""
     is_same_host = lower.host == upper.host or lower.host.endswith("." + upper.host)
     return is_same_host and lower.path.startswith(upper.path)
 
 
 class NameVerdicts:
-    """Who blocks and who opens which name, and so whether an address is blocked."""
+    """Blocking and opening services of each name, and the resulting verdict on addresses."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self._blockers: dict[SiteName, set[str]] = {}
-        self._openers: dict[SiteName, set[str] | None] = {}  # None: opens for every service
+        self._openers: dict[SiteName, set[str] | None] = {}  # None: opens the name for every service
         for id_, entry in services.items():
             if entry["mode"] in RESTRICTED_MODES:
                 for site_name in list_service_names(entry):
@@ -142,7 +142,7 @@ class NameVerdicts:
         self._extend_paths()
 
     def _extend_paths(self) -> None:
-        # A path that some domain has anew below every longer host: the longer host would otherwise hide it.
+        # Repeat a path of a domain for every longer host: the longer host would otherwise hide the path.
         for host, paths in self._paths.items():
             for upper in list_covering_hosts(host):
                 if upper != host and any(self._paths.get(upper, ())):
@@ -150,12 +150,12 @@ class NameVerdicts:
             paths.sort(key=lambda path: (-len(path), path))
 
     def list_all_names(self) -> list[SiteName]:
-        """Every name at which the answer may change, each after those that cover it."""
+        """Return every name at which the verdict may change, each after the names that cover it."""
         site_names = [SiteName(host, path) for host, paths in self._paths.items() for path in paths]
         return sorted(site_names, key=lambda site_name: (site_name.host.count("."), len(site_name.path), site_name))
 
     def is_blocked(self, address: SiteName) -> bool:
-        """Whether the host and path of an address are blocked."""
+        """Return whether the host and path of an address are blocked."""
         return bool(self.find_blockers(address))
 
     def find_blockers(self, address: SiteName) -> set[str]:
@@ -177,11 +177,12 @@ class NameVerdicts:
 
 
 class NameList:
-    """The names that a browser is given. The closest name decides about an address, as in Chromium."""
+    """Names for the lists of a browser. The closest name of an address decides, as in Chromium."""
 
     def __init__(self, decided_names: Iterable[tuple[SiteName, bool]]) -> None:
-        """Keep the names that say otherwise than the shorter ones. `decided_names` has each name after those that cover it,
-        with whether it is blocked.
+        """Keep the names that decide otherwise than the shorter names.
+
+        `decided_names` has each name after those that cover it, and whether it is blocked.
         """
         self.decisions: dict[SiteName, bool] = {}
         self._paths: dict[str, list[str]] = {}  # by host, the longest path first
@@ -191,7 +192,7 @@ class NameList:
                 self._paths.setdefault(site_name.host, []).insert(0, site_name.path)
 
     def is_blocked(self, address: SiteName) -> bool:
-        """Whether the host and path of an address are blocked."""
+        """Return whether the host and path of an address are blocked."""
         for host in list_covering_hosts(address.host):
             for path in self._paths.get(host, ()):
                 if address.path.startswith(path):
@@ -199,24 +200,24 @@ class NameList:
         return False
 
     def is_fitting(self, max_blocked: int) -> bool:
-        """Whether browsers take all of it, with `max_blocked` for blocked names."""
+        """Return whether browsers take the whole list, with at most `max_blocked` blocked names."""
         blocked_count = sum(self.decisions.values())
         return blocked_count <= max_blocked and len(self.decisions) - blocked_count <= MAX_LIST_ENTRIES
 
 
 class FittedNames(NamedTuple):
-    """The names that browsers are given, and by service the uppermost names that their lists have no room for."""
+    """Names for the lists of browsers, and by service the uppermost names that the lists have no room for."""
 
     listed_names: NameList
     omitted_names: Mapping[str, list[SiteName]] = {}
 
 
 def fit_names(section: PlanSection, other_controls: OtherControls | None = None) -> FittedNames:
-    """Choose the names that browsers are given: all, or those that matter most where their lists are too short.
+    """Choose the names for browsers: all of them, or the most important if the lists are too short.
 
-    Names that the host's `other_controls` close are listed last. Of the rest, addresses that people type come first, then
-    pages, then in turn one name of each service, the shorter ones before. Nobody publishes who uses which name, so the
-    length stands for it: people type example.com, and pages load a7.cdn.example.com. Raises ControlError for an
+    Names that `other_controls` close come last. Of the rest, addresses that users type come first, then pages. Then
+    each service gets a name in turn, the shorter names first. No source publishes how often a name is used, so its
+    length stands for that: users type example.com, and pages load a7.cdn.example.com. Raises ControlError for an
     unusable name.
     """
     verdicts = NameVerdicts(section["services"])
@@ -239,9 +240,7 @@ def fit_names(section: PlanSection, other_controls: OtherControls | None = None)
         )
 
     listed_names = make_name_list(max_blocked)
-    if not listed_names.is_fitting(
-        max_blocked
-    ):  # too many exceptions: those of a name that is not listed are not needed
+    if not listed_names.is_fitting(max_blocked):  # too many exceptions: only listed names need theirs
         fitting_count, excessive_count = 0, min(max_blocked, len(blocked))
         while excessive_count - fitting_count > 1:
             count = (fitting_count + excessive_count) // 2
@@ -262,7 +261,7 @@ def _make_whole_list(verdicts: NameVerdicts) -> NameList:
 
 
 def _rank_names(services: Mapping[str, PlanEntry], other_controls: OtherControls | None) -> dict[SiteName, NameRank]:
-    """Return by name its place in the order in which names are listed. The lowest is listed first."""
+    """Return the rank of each name. The name with the lowest rank is listed first."""
     network_service_ids = other_controls.network_service_ids if other_controls else frozenset()
     ranks: dict[SiteName, NameRank] = {}
     for id_, entry in services.items():
@@ -289,7 +288,10 @@ def _rank_names(services: Mapping[str, PlanEntry], other_controls: OtherControls
 
 
 def _find_rank(ranks: Mapping[SiteName, NameRank], site_name: SiteName) -> NameRank:
-    """Return the rank of a name; of a path that a longer host repeats (Verdicts), that of the service's own name."""
+    """Return the rank of a name.
+
+    A path that a longer host repeats (NameVerdicts) has the rank of the service's own name.
+    """
     return next(
         (
             ranks[upper]
@@ -301,7 +303,7 @@ def _find_rank(ranks: Mapping[SiteName, NameRank], site_name: SiteName) -> NameR
 
 
 def _list_omitted_names(verdicts: NameVerdicts, listed_names: NameList) -> dict[str, list[SiteName]]:
-    """Return by service its names that browsers are not given, without those below another one of them."""
+    """Return, by service, the names left out of the lists, without those below another such name."""
     omitted_names: dict[str, list[SiteName]] = {}
     reported_names: set[tuple[str, str, str]] = set()
     for site_name in verdicts.list_all_names():
@@ -319,21 +321,21 @@ def _list_omitted_names(verdicts: NameVerdicts, listed_names: NameList) -> dict[
 
 
 def make_rules(section: PlanSection) -> BrowserRules:
-    """Return the rules of a browser section beside no other control. Raises ControlError for an unusable name."""
+    """Return the rules of a browser section without any other control. Raises ControlError for an unusable name."""
     return make_rules_with_names(section, fit_names(section).listed_names.decisions)
 
 
 def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, bool]) -> BrowserRules:
-    """Return the rules of a plan's browser section, with these names."""
+    """Return the rules of a plan's browser section with the given names."""
     settings = section["settings"]
     managed = settings.get("browsers", {})
     return BrowserRules(
         blocked_names=tuple(sorted(site_name for site_name, is_blocked in decisions.items() if is_blocked)),
         allowed_names=tuple(sorted(site_name for site_name, is_blocked in decisions.items() if not is_blocked)),
-        # In the order of the rows, so that one plan gives one file, in whatever order its own keys came.
+        # The order of the rows makes the file independent of the order of the plan's keys.
         settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
         google_domains=tuple(sorted(read_google_domains(settings))),
-        # Their order is the organisation's: the first one is sent to Microsoft as the tenant that sets the restriction.
+        # The order is the organisation's: Microsoft gets the first tenant as the tenant that sets the restriction.
         microsoft_tenants=read_microsoft_tenants(settings),
         chrome_extensions=_list_refused_extensions(section["services"], "chrome"),
         firefox_extensions=_list_refused_extensions(section["services"], "firefox"),
@@ -343,12 +345,12 @@ def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, boo
 
 
 def make_minimal_names(services: Mapping[str, PlanEntry]) -> dict[SiteName, bool]:
-    """The names that have to be listed, each with whether it is blocked or opened. Raises ControlError for a name."""
+    """Return the names to list, and whether each is blocked or opened. Raises ControlError for an unusable name."""
     return _make_whole_list(NameVerdicts(services)).decisions
 
 
 def _list_refused_extensions(services: Mapping[str, PlanEntry], store: str) -> tuple[str, ...]:
-    """The extensions that restricted services have in a store, but for those that a permitted one has too."""
+    """Return the extensions of restricted services in a store, except those of a waived service."""
     refused = {
         id_ for entry in services.values() if entry["mode"] in RESTRICTED_MODES for id_ in list_extensions(entry, store)
     }
@@ -360,7 +362,7 @@ def _list_waived_extensions(services: Mapping[str, PlanEntry], store: str) -> se
 
 
 def _list_allowed_extensions(section: PlanSection, store: str) -> tuple[str, ...]:
-    """The extensions of a store that the organisation allows, and those of waived services."""
+    """Return the extensions of a store that the organisation allows, and those of waived services."""
     allowed = section["settings"].get("extensions_allowed", ())
     store_ids = [
         extension_id
@@ -371,5 +373,5 @@ def _list_allowed_extensions(section: PlanSection, store: str) -> tuple[str, ...
 
 
 def list_extensions(entry: PlanEntry, store: str) -> tuple[str, ...]:
-    """The ids of a service's browser extensions."""
+    """Return the ids of a service's browser extensions."""
     return tuple(entry.get("extensions", {}).get(store, ()))

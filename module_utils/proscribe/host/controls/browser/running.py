@@ -1,4 +1,4 @@
-"""Browsers that run: is what they go by the policy that lies on the disk?"""
+"""Check that running browsers apply the policy that is on the disk."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from ....model.finding import Finding
 from ...system import Host, Process
 from .places import PolicyPlace
 
-# Chromium and its relatives read their folder again within seconds; these read their file once, at the start.
+# Chromium and its relatives reread their folder within seconds. These families read their file only at the start.
 READ_ONCE_FAMILIES = ("firefox", "thunderbird")
-# But some do not notice what changes in the first seconds after their start (156: in the second and third). They see it
-# when they look again, every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
-UNNOTICED_SECONDS, RECHECK_SECONDS = 4, 15 * 60  # seconds
-# Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
+# But some miss a change in the first seconds after their start (156: in the second and third). They see the change at
+# their next check, every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
+UNNOTICED_SECONDS, RECHECK_SECONDS = 4, 15 * 60
+# Programs of flatpaks and snaps have a file system of their own by design. The path of their place reaches into it.
 PACKAGED_PREFIXES = ("/app/", "/snap/")
 
-# By this file at the top of their root, Firefox and its relatives know that they are in a flatpak (tried on 153). Then
-# they read the policies that their user has put in there.
+# Firefox and its relatives detect a flatpak by this file at the top of their root (tried on 153). They then read
+# policies below /app, where their user may have put any.
 FLATPAK_INFO_FILE = ".flatpak-info"
 
 
 class BrowserCheck(NamedTuple):
-    """What keeps browsers from the policy of their place, and why some could not be checked."""
+    """Findings about browsers that the policy of their place does not reach, and the reason for missing checks."""
 
     findings: Sequence[Finding]
     unseen_reason: str = ""
 
 
 def check_running(host: Host, places: Sequence[PolicyPlace]) -> BrowserCheck:
-    """Check the browsers that run. Without the policy of its place is one that started before that was written, or
-    whose user gave it another view of the file system.
+    """Check the running browsers.
+
+    A browser lacks the policy if it started before the policy was written. It may also have another view of the file
+    system from its user.
     """
     processes, hidden_count = host.list_processes()
     unseen_reason = f"{hidden_count} processes of other users are only seen by root" if hidden_count else ""
@@ -48,7 +50,7 @@ def _find_unmanaged(host: Host, places: Sequence[PolicyPlace], processes: Iterab
     programs_by_pid = {process.pid: process.exe for process in browser_processes}
     for process in browser_processes:
         if programs_by_pid.get(host.read_parent_pid(process)) == process.exe:
-            continue  # one of the browser's own helpers, which live in closed rooms
+            continue  # a helper process of the browser, which runs in a sandbox
         detail = _explain_unmanaged(host, process, by_program[process.exe.rpartition("/")[2]])
         if detail:
             user = host.find_process_owner(process)
@@ -58,17 +60,17 @@ def _find_unmanaged(host: Host, places: Sequence[PolicyPlace], processes: Iterab
 
 
 def _explain_unmanaged(host: Host, process: Process, places: Sequence[PolicyPlace]) -> str:
-    """What is wrong with a running browser; it may read any one of some places, by its packaging."""
+    """Return the fault of a running browser; "" for none. Its packaging decides which of the places it reads."""
     present_places = [place for place in places if host.find_entry(place.path) is not None]
     if not present_places:
-        return ""  # reported by the place itself
+        return ""  # the verdict on the place reports this
     is_packaged = process.exe.startswith(PACKAGED_PREFIXES)
     visible_by_path: Mapping[str, bool | None] = {
         place.path: is_packaged or _has_policy_view(host, process, place) for place in present_places
     }
     if hidden_paths := [
         path for path, is_visible in visible_by_path.items() if is_visible is False
-    ]:  # it may be the one that it reads
+    ]:  # the browser may read the hidden path
         return f"it sees another {hidden_paths[0]} than the host has"
     read_once_path = next((place.path for place in present_places if place.family in READ_ONCE_FAMILIES), "")
     if read_once_path and not is_packaged and host.read_file_in_root(process, FLATPAK_INFO_FILE, 1):
@@ -78,7 +80,7 @@ def _explain_unmanaged(host: Host, process: Process, places: Sequence[PolicyPlac
         status = host.find_entry(place.path)
         if not (visible_by_path[place.path] and status and start_time):
             continue
-        # The time of a change of anything of the file, as its mode: no program can set it back, unlike that of writing.
+        # The time of the last change of the inode. No program can set it back, unlike the time of the last write.
         seconds_after_start = status.st_ctime - start_time
         if place.family in READ_ONCE_FAMILIES and seconds_after_start > 1:
             return f"started {host.format_start_time(process)}, before {place.path} was written: restart it"
@@ -95,8 +97,10 @@ def _explain_unmanaged(host: Host, process: Process, places: Sequence[PolicyPlac
 
 
 def _has_policy_view(host: Host, process: Process, place: PolicyPlace) -> bool | None:
-    """Whether a browser has the host's policy, and where it reads all files of a folder, that very folder: a user may
-    mount one of his own that has our file in it.
+    """Return whether a browser sees the host's policy file. None if this cannot be checked.
+
+    A browser that reads all files of a folder must see that very folder: a user may mount another folder that has
+    Proscribe's file in it.
     """
     is_visible = host.can_see_host_file(process, place.path)
     return (

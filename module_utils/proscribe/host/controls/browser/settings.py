@@ -1,8 +1,8 @@
-"""The bypasses of a block list that browsers themselves offer, one row each, and the policies that close them.
+"""Bypasses of a block list that browsers themselves offer, a row each, and the policies that close them.
 
-A row is one switch of `proscribe_browser_settings` and one rule of the report (`browser/<id>`, with dashes). What a row
-closes by default lets a user past the ban. What it leaves alone by default keeps the ban, and serves people or the
-organisation's own checks: developer tools stay, so that a block can be looked into.
+A row is a switch of `proscribe_browser_settings` and a rule of the report (`browser/<id>`, with dashes). A row that is
+closed by default lets a user past the ban. A row that is left alone by default keeps the ban, and serves users or the
+organisation's own checks. Developer tools stay, so that an administrator can examine a block.
 
 Sources: https://chromeenterprise.google/policies/, https://learn.microsoft.com/deployedge/microsoft-edge-policies, and
 the schema in Firefox (toolkit/components/enterprisepolicies/schemas). Values tried on Chromium 156 and Firefox ESR 153.
@@ -22,31 +22,31 @@ BLOCKED, UNMANAGED, ALLOW_LIST = "blocked", "unmanaged", "allow_list"
 EXTENSIONS, PROXY_EXTENSIONS = "extensions", "proxy_extensions"
 SIGN_IN = "sign_in"
 REMOTE_DEBUGGING, DEVELOPER_TOOLS = "remote_debugging", "developer_tools"
-# Not switches, but rules of the report all the same: they follow from `proscribe_tenants`.
+# Rules of the report without a switch: they follow from `proscribe_tenants`.
 GOOGLE_TENANTS, MICROSOFT_TENANTS = "google_tenants", "microsoft_tenants"
-PRIVATE_LOGIN_HOST = "login.live.com"  # where a private Microsoft account signs in
+PRIVATE_LOGIN_HOST = "login.live.com"  # private Microsoft accounts sign in here
 
 
 class BrowserSetting(NamedTuple):
-    """One bypass, and what closes it in each family of browsers. No entry: that family does not have it."""
+    """Bypass, and the policies that close it in each family of browsers. A family without policies lacks the bypass."""
 
     meaning: str
     default: str
     chromium: Policies = {}
     firefox: Policies = {}
-    # An organisation's own settings that answer the same question: where it has one of them, it has decided.
+    # Policies by which an organisation makes its own choice. If it has set any of them, its choice stays.
     deciding_policies: Sequence[str] = ()
-    only_browsers: Sequence[str] = ()  # the browsers that have it; all of the family, if none is named
+    only_browsers: Sequence[str] = ()  # browsers that have the bypass; empty: all of the family
     allowed_values: Sequence[str] = (BLOCKED, UNMANAGED)
-    is_for_thunderbird: bool = False  # Thunderbird has the Firefox policies of this row too
+    is_for_thunderbird: bool = False  # the Firefox policies of this row apply to Thunderbird too
 
     def is_applicable(self, browsers: Collection[str]) -> bool:
-        """Whether one of some browsers has this bypass."""
+        """Return whether any of the browsers has this bypass."""
         return not self.only_browsers or any(browser in self.only_browsers for browser in browsers)
 
 
 def _make_locked_preferences(preferences: Mapping[str, bool]) -> Policies:
-    """Firefox preferences that users cannot change."""
+    """Return the policy that sets Firefox preferences so that users cannot change them."""
     return {"Preferences": {name: {"Value": setting, "Status": "locked"} for name, setting in preferences.items()}}
 
 
@@ -81,7 +81,7 @@ SETTINGS: Mapping[str, BrowserSetting] = {
     SIGN_IN: BrowserSetting(
         "Signing the browser in to a private account, and copying its data there; the organisation's tenants stay.",
         BLOCKED,
-        {"BrowserSignin": 0, "SyncDisabled": True},  # where no tenant has accounts that the browser signs in with
+        {"BrowserSignin": 0, "SyncDisabled": True},  # for browsers at whose provider no tenant has accounts
         {"DisableFirefoxAccounts": True},
         deciding_policies=("BrowserSignin", "RestrictSigninToPattern", "DisableAccounts"),
     ),
@@ -159,5 +159,5 @@ SETTINGS: Mapping[str, BrowserSetting] = {
 
 
 def format_rule_name(setting: str) -> str:
-    """The name of a setting's rule in the report."""
+    """Return the name of a setting's rule in the report."""
     return "browser/" + setting.replace("_", "-")

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from .rendering import BrowserRules
 
 GOOGLE, MICROSOFT, YANDEX = "google", "microsoft", "yandex"
-# By browser of the catalogue: where it signs in. Chromium's own code signs in at Google, so what is not here does that.
-# Firefox signs in at Mozilla, where no organisation has a tenant: settings.py closes that to all accounts.
+# By browser of the catalogue: the provider of its accounts. Chromium's own code signs in at Google, and so does every
+# browser without an entry. Firefox signs in at Mozilla, where no organisation has a tenant: settings.py closes that for
+# all accounts.
 PROVIDERS = {"microsoft_edge": MICROSOFT, "yandex_browser": YANDEX}
 SIGN_IN_PATTERN_POLICY = "RestrictSigninToPattern"
 
 
 def sign_in_policies(rules: BrowserRules, place: PolicyPlace) -> Policies:
-    """Return the policies that let accounts of the tenants sign in a place's browsers, and no others. They are empty
-    where these accounts are not known by name.
+    """Return the policies that let only accounts of the tenants sign in a place's browsers.
+
+    The result is empty if the domains of these accounts are unknown.
     """
     providers = _list_providers(place)
     if explain_open_sign_in(rules, place):
@@ -43,7 +45,7 @@ def sign_in_policies(rules: BrowserRules, place: PolicyPlace) -> Policies:
 
 
 def explain_open_sign_in(rules: BrowserRules, place: PolicyPlace) -> str:
-    """Say why every account may sign in a place's browsers although sign-in is managed; "" where it may not."""
+    """Return the reason why every account may sign in although sign-in is managed; "" if not every account may."""
     if place.family != "chromium" or MICROSOFT not in _list_providers(place) or SIGN_IN not in dict(rules.settings):
         return ""
     return explain_missing_domains(rules.microsoft_tenants, SIGN_IN_PATTERN_POLICY)
@@ -54,13 +56,17 @@ def _list_providers(place: PolicyPlace) -> set[str]:
 
 
 def _make_pattern(domains: Iterable[str]) -> str:
-    """Return a pattern of the accounts of some domains. Chromium compares it with the whole name, in any case."""
+    """Return a pattern of the accounts of some domains.
+
+    Chromium compares it with the whole name, and ignores case.
+    """
     return ".*@(" + "|".join(domain.replace(".", "[.]") for domain in domains) + ")"
 
 
 def _make_case_sensitive_pattern(domains: Iterable[str]) -> str:
-    """Return a pattern of the accounts of some domains for Edge, which distinguishes upper and lower case. Anchors say
-    that the whole name counts, since Edge's page does not.
+    """Return a pattern of the accounts of some domains for Edge, which distinguishes upper and lower case.
+
+    Anchors make the pattern match the whole name: Edge's documentation does not guarantee that.
     """
     return "^[^@]+@(" + "|".join("".join(map(_match_letter, domain)) for domain in domains) + ")$"
 

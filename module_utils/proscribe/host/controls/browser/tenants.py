@@ -1,7 +1,6 @@
-"""Which mechanism separates the organisation's accounts from those of others where both share hosts, browser by
-browser.
+"""Mechanisms that separate the organisation's accounts from others on shared hosts, by family of browsers.
 
-It is in the report beside the rule that is in effect: what one browser covers, another one may not.
+The report has them beside the compliant rule, because browsers differ in what they cover.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ MAX_NAMED_DOMAINS = 3
 
 
 def list_tenant_mechanisms(id_: str, rules: BrowserRules, places: Iterable[PolicyPlace]) -> Iterator[Finding]:
-    """What keeps other accounts out, one finding for each family of browsers."""
+    """Yield the mechanism that refuses other accounts, as one finding for each family of browsers."""
     ids: dict[str, list[str]] = {}
     for place in places:
         ids.setdefault(place.family, []).append(place.id)
@@ -63,8 +62,10 @@ def _join_names(names: tuple[str, ...]) -> str:
 
 
 def find_overriding_header(required: Sequence[object], entries: Sequence[object]) -> tuple[object, str]:
-    """Return the entry of HttpHeaderInjection that gives a required header another value, and the header's name;
-    (None, "") for none. Of a header, the closest pattern counts, and of equal ones the last in the list (156).
+    """Return the entry of HttpHeaderInjection that overrides a required header, and the name of the header.
+
+    Returns (None, "") without such an entry. The closest pattern of a header counts; of equal patterns the last in the
+    list (156).
     """
     own_headers = [
         (index, *header) for index, entry in enumerate(entries) if entry in required for header in _list_headers(entry)
@@ -84,7 +85,7 @@ def find_overriding_header(required: Sequence[object], entries: Sequence[object]
 
 
 def _list_headers(entry: object) -> Iterator[tuple[SiteName, str, str]]:
-    """The headers of an entry: the pattern of its sites, the name, and the value."""
+    """Yield the headers of an entry: the pattern of its sites, the name, and the value."""
     rule = entry if isinstance(entry, dict) else {}
     for pattern in filter(None, map(parse_chromium_entry, read_list(rule, "patterns"))):
         for header in read_list(rule, "headers"):

@@ -1,11 +1,11 @@
 """The control `dns`: names of restricted services do not resolve.
 
-A backend is one mechanism for that. Those with a filter (backends/) block a name and all below it; `choice` finds the
-one that fits the host. A host without any has the hosts file, which knows exact names only.
+A backend is a mechanism for that. The backends with a filter (backends/) block a name and all names below it. `choice`
+selects the backend that fits the host. A host without any of them gets the hosts file, which knows exact names only.
 
-    dns/<service>                      whether the names of a service are blocked
-    dns/resolver, or dns/hosts-file    what else is wrong with the backend, left over of another one, or bypasses it
-    dns/sub-domains                    that they are not covered, with the hosts file
+    dns/<service>                      the block of a service's names
+    dns/resolver, or dns/hosts-file    other faults of the backend, remains of another backend, or bypasses
+    dns/sub-domains                    the gap of the hosts file, which does not cover them
     dns/private-view                   programs to which a user gave other files than the host has
 """
 
@@ -28,7 +28,7 @@ LEFTOVER_DETAIL = "left over from another backend"
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """Whether the names of the plan are blocked. Raises ControlError, Unseen."""
+    """Check that the names of the plan are blocked. Raises ControlError and ObservationError."""
     section = plan["controls"]["dns"]
     choice = choose_backend(host, section["settings"])
     if choice.backend_name == HOSTS_BACKEND:
@@ -57,7 +57,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """The change that blocks the names of the plan. Raises ControlError."""
+    """Return the changes that block the names of the plan. Raises ControlError."""
     from . import switching
 
     section = plan["controls"]["dns"]
@@ -81,7 +81,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """The change that gives the host its own name resolution back. Raises ControlError."""
+    """Return the changes that restore the host's own name resolution. Raises ControlError."""
     from . import switching
 
     section: PlanSection = plan["controls"].get("dns") or {"mode": "audit", "services": {}, "settings": {}}
@@ -94,7 +94,7 @@ def lift(host: Host, plan: Plan) -> Changes:
 
 
 def _make_dnsmasq_reload(host: Host, choice: BackendChoice, changes: Changes) -> list[ControlAction]:
-    """Have a dnsmasq that runs read /etc/hosts again, where that changes: it answers out of it, too."""
+    """Return the action that makes a running dnsmasq reread a changed /etc/hosts: its answers come from there too."""
     unit = "dnsmasq.service"
     systemctl = host.find_tool("systemctl") or "systemctl"
 
@@ -113,7 +113,7 @@ def _collect_desired_names(host: Host, plan: Plan) -> DesiredNames:
 
 
 def _find_leftovers(host: Host, choice: BackendChoice, is_whole: bool = False) -> list[Finding]:
-    """The traces of the filters that are not chosen, or of all."""
+    """Return the traces of the filters that are not chosen, or of all filters if `is_whole`."""
     backend_names = [name for name in choice.possible_backends if is_whole or name != choice.backend_name]
     return [
         Finding("file", path, manager=name, path=path, detail=LEFTOVER_DETAIL)

@@ -1,7 +1,7 @@
-"""Our block in a hosts file: found, taken out, put in. What is not ours stays as it is, byte for byte.
+"""Proscribe's block in a hosts file: the parser and the renderer. Foreign lines stay as they are, byte for byte.
 
-The block is the beginning of the file, so the first answer to a blocked name is ours. And nothing has to be done to the
-end of what was there, which may lack its last newline.
+The block is the beginning of the file, so the first answer to a blocked name comes from it. The end of the file needs
+no change, although it may lack its last newline.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .effect import WITNESS_ADDRESS, WITNESS_NAME
 BEGIN_MARKER = b"# BEGIN proscribe"
 END_MARKER = b"# END proscribe"
 NEW_FILE_NOTE = b" (there was no file)"
-# Both families: the one without an answer in the file is queried from the name servers.
+# Both families: without an answer in the file, the C library asks the name servers.
 SINK_ADDRESSES = (b"0.0.0.0", b"::")
 _NOTE_LINE = b"# " + WRITTEN_BY.encode()
 _SIGNED_PREFIX = b"# " + SIGNATURE.encode()
@@ -23,17 +23,18 @@ _WITNESS_LINE = f"{WITNESS_ADDRESS} {WITNESS_NAME}".encode()
 
 
 class HostsFileParts(NamedTuple):
-    """A hosts file, taken apart."""
+    """Hosts file, split into Proscribe's lines and foreign lines."""
 
     own_lines: bytes
     foreign_lines: bytes
-    damage: str = ""  # what is wrong with the markers, or is between them without being ours
-    is_new_file: bool = False  # the file came with the block: there was none before
+    damage: str = ""  # faults of the markers, or foreign lines between them
+    is_new_file: bool = False  # Proscribe created the file
 
 
 def render_block(names: Iterable[str], is_new_file: bool) -> bytes:
-    """The block that blocks some names, and has the witness; nothing for none. `is_new_file` notes that there was no file
-    before.
+    """Return the block for some names, with the witness; empty without names.
+
+    `is_new_file` adds the note that there was no file before.
     """
     sink_lines = make_sink_lines(names)
     if not sink_lines:
@@ -51,14 +52,14 @@ def render_block(names: Iterable[str], is_new_file: bool) -> bytes:
 
 
 def make_sink_lines(names: Iterable[str]) -> list[bytes]:
-    """The lines that block some names."""
+    """Return the lines that block some names."""
     return [
         sink_address + b" " + name.encode("ascii") for name in sorted(set(names)) for sink_address in SINK_ADDRESSES
     ]
 
 
 def find_blocked_names(own_lines: bytes) -> set[str]:
-    """The names that a block blocks for both families."""
+    """Return the names that a block blocks for both families."""
     lines = {(address, name) for address, name in map(_parse_sink_line, own_lines.splitlines()) if name}
     return {name for _, name in lines if all((sink_address, name) in lines for sink_address in SINK_ADDRESSES)}
 
@@ -66,10 +67,11 @@ def find_blocked_names(own_lines: bytes) -> set[str]:
 def split_hosts_file(
     content: bytes, get_known_names: Callable[[], AbstractSet[str]], likely_block: bytes = b""
 ) -> HostsFileParts:
-    """Take a hosts file apart. `get_known_names` gives the names of the plan, `likely_block` is the block that it most likely has.
+    """Split a hosts file into Proscribe's lines and foreign lines.
 
-    Between a marker and its pair, whatever looks like a line of the block is ours. Next to a marker that has lost its
-    pair only the lines that block a name of the plan are. Everything else is foreign, wherever it is.
+    `get_known_names` returns the names of the plan. `likely_block` is the most likely block of the file. Between a
+    marker and its pair, every line in the form of the block is Proscribe's. Next to a marker without its pair, only
+    lines that block a name of the plan are Proscribe's. Every other line is foreign, wherever it is.
     """
     remainder = content[len(likely_block) :]
     if (
@@ -127,7 +129,7 @@ def split_hosts_file(
 def _iterate_own_indexes(
     lines: Sequence[bytes], indexes: Iterable[int], known_names: AbstractSet[str]
 ) -> Iterator[int]:
-    """The indexes up to the first line that is not one of a block of the plan's names."""
+    """Yield the indexes up to the first line that does not belong to a block of the plan's names."""
     for line_index in indexes:
         if not _is_signed_line(lines[line_index]) and _parse_sink_line(lines[line_index])[1] not in known_names:
             return
@@ -139,7 +141,7 @@ def _is_signed_line(line: bytes) -> bool:
 
 
 def _parse_sink_line(line: bytes) -> tuple[bytes, str]:
-    """Address and name of a line as the block has them; the name is "" for any other line."""
+    """Return the address and the name of a line of the block. The name is "" for any other line."""
     words = line.split()
     if len(words) == 2 and words[0] in SINK_ADDRESSES:
         return words[0], words[1].decode("utf-8", "replace")

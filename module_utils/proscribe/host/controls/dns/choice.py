@@ -1,4 +1,4 @@
-"""Which backend a host gets: the one that fits the resolver it asks, or the one that the restrictions name."""
+"""Choice of a host's backend: the backend that fits its resolver, or the backend that the restrictions name."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ HOSTS_BACKEND = "hosts"
 
 
 class BackendChoice(NamedTuple):
-    """A host's backend."""
+    """Backend of a host, with the observation behind the choice."""
 
     backend_name: str
     observation: DnsObservation
-    possible_backends: tuple[str, ...]  # the filters that this host could have traces of
-    fallback_reason: str = ""  # why it is the hosts file
+    possible_backends: tuple[str, ...]  # filters that may have left traces on this host
+    fallback_reason: str = ""  # reason for the choice of the hosts file
 
 
 def choose_backend(host: Host, settings: ControlSettings) -> BackendChoice:
-    """The backend for a host. Raises ControlError for one that the restrictions name and that the host cannot have."""
+    """Return the backend of a host. Raises ControlError for a named backend that the host cannot have."""
     setting = settings.get("backend", "auto")
     traced_backends = {
         name for name, (_, _, paths) in FILTER_BACKENDS.items() if any(has_trace(host, path) for path in paths)
@@ -57,8 +57,10 @@ def choose_backend(host: Host, settings: ControlSettings) -> BackendChoice:
 
 
 def list_resolver_users(host: Host, plan: Plan) -> list[str]:
-    """The accounts that ask name servers for a host, sorted, for the firewall's forced DNS. None where the host has no
-    filter of its own: then plain DNS must stay open for all. Raises ControlError like `observe`.
+    """Return the accounts that ask name servers for a host, for the firewall's forced DNS.
+
+    The list is empty if the host has no filter of its own: then plain DNS must stay open for all. Raises ControlError
+    like `choose_backend`.
     """
     section = plan["controls"].get("dns")
     if section is None or section["mode"] != "enforce":
@@ -72,12 +74,15 @@ def list_resolver_users(host: Host, plan: Plan) -> list[str]:
 
 
 def has_trace(host: Host, path: str) -> bool:
-    """Whether something of ours is at a path; an ordinary user cannot see the directories made for it."""
+    """Return whether Proscribe left something at a path.
+
+    An ordinary user cannot see the directories that were created for it.
+    """
     return host.has_traces(path) if host.privileged else host.find_entry(path) is not None
 
 
 def _list_fitting_backends(host: Host, observation: DnsObservation) -> list[str]:
-    """The filters that fit a host's name resolution, the best one first."""
+    """Return the filters that fit a host's name resolution, the best filter first."""
     units = {name: unit for name, (kind, unit, _) in FILTER_BACKENDS.items() if kind == SERVER_KIND}
     if not observation.local_address:
         if observation.is_stub_first:
@@ -91,4 +96,4 @@ def _list_fitting_backends(host: Host, observation: DnsObservation) -> list[str]
 
         if networkmanager.read_dns_mode(host) == "dnsmasq" or host.find_entry(networkmanager.SWITCH_PATH) is not None:
             names.append("networkmanager")
-    return list(dict.fromkeys([*names, *servers]))  # one that is meant to run and does not is still the host's resolver
+    return list(dict.fromkeys([*names, *servers]))  # an enabled resolver that does not run is still the host's resolver

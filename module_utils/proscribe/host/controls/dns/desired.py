@@ -1,7 +1,7 @@
-"""What a plan asks of name resolution: the names to block, and those to let through below them.
+"""Desired state of name resolution: the names to block, and the names below them that stay open.
 
-Two kinds of names are left alone and reported. One that the organisation resolves in a line of /etc/hosts: that line
-stays and counts. One that the host hangs on: a source of its packages, its own name.
+Two kinds of names are spared and reported. The first is a name that the organisation resolves in a line of /etc/hosts:
+that line stays and counts. The second is a name that the host depends on: a source of its packages, or its own name.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .. import management_exemptions
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanEntry, PlanSection
 
-# What a name may consist of. Root writes a resolver's file out of these names. So one that could say more than a name
-# is refused here too, whatever the compile step let pass.
+# Characters of a name. Root writes a resolver's file from these names. So a text that could be more than a name is
+# refused here too, even if compilation accepted it.
 _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
 class DesiredNames(NamedTuple):
-    """What should be blocked on a host."""
+    """Names to block on a host."""
 
-    names_by_service: Mapping[str, list[str]]  # the names to block, by restricted service
-    spared_names: Mapping[str, str]  # the names that are left alone, with the reason
-    open_names: frozenset[str]  # the names that stay open although they lie below a blocked one
+    names_by_service: Mapping[str, list[str]]  # names to block, by restricted service
+    spared_names: Mapping[str, str]  # names that are not blocked, with the reason
+    open_names: frozenset[str]  # names that stay open below a blocked name
 
     @property
     def blocked_names(self) -> set[str]:
@@ -35,10 +35,10 @@ class DesiredNames(NamedTuple):
 
 
 def collect_desired_names(host: Host, plan: Plan, foreign_lines: bytes, *, canaries: bool) -> DesiredNames:
-    """The desired state of a plan, on this host. Raises ControlError for a plan with a name that is none.
+    """Return the desired names of a plan on this host. Raises ControlError for an invalid name in the plan.
 
-    `foreign_lines` is what the organisation has in /etc/hosts. `canaries` adds the names that want NXDOMAIN and no address,
-    which not every backend can answer.
+    `foreign_lines` are the organisation's lines in /etc/hosts. `canaries` adds the names whose answer must be NXDOMAIN
+    and no address. Not every backend can give that answer.
     """
     section = plan["controls"]["dns"]
     common_names = collect_common_names(plan, canaries=canaries)
@@ -56,7 +56,7 @@ def collect_desired_names(host: Host, plan: Plan, foreign_lines: bytes, *, canar
 
 
 def collect_common_names(plan: Plan, *, canaries: bool) -> DesiredNames:
-    """The desired state on a host that needs none of the names, which nearly every host is."""
+    """Return the desired names for a host that needs none of the names. Nearly every host is so."""
 
     def compute_fields() -> tuple[object, ...]:
         desired_names = collect_section_names(plan["controls"]["dns"], {}, canaries=canaries)
@@ -67,7 +67,10 @@ def collect_common_names(plan: Plan, *, canaries: bool) -> DesiredNames:
 
 
 def collect_section_names(section: PlanSection, spare_reasons: Mapping[str, str], *, canaries: bool) -> DesiredNames:
-    """The desired state of a section. `spare_reasons` are the names that a host needs or resolves itself, each with why."""
+    """Return the desired names of a section.
+
+    `spare_reasons` has the names that a host needs or resolves itself, each with the reason.
+    """
     entries = section["services"].values()
     waived_names = {
         name for entry in entries if entry["mode"] == "waived" for name in _list_entry_names(entry, canaries)
@@ -98,7 +101,7 @@ def collect_section_names(section: PlanSection, spare_reasons: Mapping[str, str]
 
 
 def find_covering_name(name: str, names: AbstractSet[str]) -> str:
-    """The nearest of some names that a name is, or lies below; "" if it is below none."""
+    """Return the nearest of `names` that equals or covers a name; "" without such a name."""
     while name not in names:
         name = name.partition(".")[2]
         if not name:
@@ -107,7 +110,7 @@ def find_covering_name(name: str, names: AbstractSet[str]) -> str:
 
 
 def sort_valid_names(names: Iterable[str]) -> list[str]:
-    """The names, sorted. Raises ControlError for one that is more than a name."""
+    """Return the names, sorted. Raises ControlError for an invalid name."""
     sorted_names = sorted(names)
     if not _has_valid_names(sorted_names):
         invalid_name = next(name for name in sorted_names if not _has_valid_names([name]))
@@ -134,8 +137,10 @@ def judge_services(
     idle_reason: str = "",
     unseen_reason: str = "",
 ) -> list[RuleVerdict]:
-    """The verdicts of the services, by the names that are blocked. `pattern` is the pattern of a finding. `idle_reason` says why
-    what is written has no effect ("" if it has). `unseen_reason` says why it is not known whether it has.
+    """Return the verdicts on the services, based on the names that are blocked.
+
+    `pattern` is the pattern of a finding. `idle_reason` is the reason why the written file has no effect ("" if it has
+    an effect). `unseen_reason` is the reason why the effect is unknown.
     """
     verdicts = []
     for service_id, entry in section["services"].items():
@@ -171,9 +176,7 @@ def judge_services(
                 ),
             )
         verdict = judge_rule(f"dns/{service_id}", entry, findings, unseen_reason)
-        verdicts.append(
-            verdict._replace(drifted=verdict.drifted and bool(missing_names))
-        )  # what is left alone stays so
+        verdicts.append(verdict._replace(drifted=verdict.drifted and bool(missing_names)))  # no run blocks spared names
     return verdicts
 
 
@@ -182,7 +185,7 @@ def _list_entry_names(entry: PlanEntry, canaries: bool) -> list[str]:
 
 
 def _list_resolved_names(foreign_lines: bytes) -> list[tuple[str, str]]:
-    """The names to which the host's own lines give an address that leads somewhere, each with it."""
+    """Return the names that the host's own lines resolve to a real address, each with the address."""
     resolved_names = []
     for line in foreign_lines.splitlines():
         words = line.partition(b"#")[0].decode("utf-8", "replace").lower().split()

@@ -1,6 +1,6 @@
-"""A resolver that the host runs as a service, and that reads a folder of files: ours is one more of them.
+"""Filter in a resolver that runs as a service and reads a folder of files: Proscribe adds a file.
 
-It is started again and not reloaded. So a file that it cannot live with shows at once, and older answers are forgotten.
+The resolver is restarted and not reloaded. So an unusable file shows at once, and older answers are forgotten.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .filtering import Command, DnsFilter, FilterStage, make_restart_commands
 from .observed import DnsObservation, find_bypasses
 from .rendering import ResolverLanguage
 
-DROP_IN_NAME = "proscribe.conf"  # where the resolver reads every name, or *.conf
+DROP_IN_NAME = "proscribe.conf"  # for folders where the resolver reads every file, or *.conf
 
 
 def make_drop_in_filter(
@@ -24,7 +24,10 @@ def make_drop_in_filter(
     language: ResolverLanguage,
     check_command: Command = (),
 ) -> DnsFilter:
-    """The resolver as a filter, with its names in `file_path`. The command `check_command` reads a candidate, which comes last."""
+    """Return the resolver as a filter, with its names in `file_path`.
+
+    `check_command` checks a candidate file, whose path becomes its last argument.
+    """
     address = observation.local_address or "127.0.0.1"
     return DnsFilter(
         manager=name,
@@ -45,7 +48,7 @@ def make_drop_in_filter(
 
 
 def list_drop_in_stages(observation: DnsObservation, unit: str, file_paths: Iterable[str]) -> list[FilterStage]:
-    """Each of the files that such a resolver can have of ours."""
+    """Return a stage for each file that Proscribe may have left in such a resolver."""
     restart = make_restart_commands(unit, "try-restart") if unit in observation.pids_by_unit else []
     return [FilterStage({file_path: ""}, (), (), removed_commands=restart) for file_path in dict.fromkeys(file_paths)]
 
@@ -53,7 +56,7 @@ def list_drop_in_stages(observation: DnsObservation, unit: str, file_paths: Iter
 def list_other_files(
     host: Host, main_file: str, folders: Sequence[str], own_names: Sequence[str] = (DROP_IN_NAME,)
 ) -> list[str]:
-    """The files of the organisation's own that it reads: its main file, and those beside `own_names`."""
+    """Return the organisation's own files of the resolver: its main file, and the files beside `own_names`."""
     return [
         main_file,
         *(f"{folder}/{name}" for folder in folders for name in host.list_directory(folder) if name not in own_names),
@@ -61,7 +64,7 @@ def list_other_files(
 
 
 def list_unit_users(host: Host, observation: DnsObservation, unit: str) -> list[str]:
-    """The account that it runs for."""
+    """Return the account that the resolver runs as."""
     pid = observation.pids_by_unit.get(unit, 0)
     owner = host.find_process_owner(Process(pid, "")) if pid else None
     return [owner.name] if owner else []

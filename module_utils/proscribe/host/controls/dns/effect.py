@@ -1,7 +1,7 @@
-"""What programs get: a witness and a blocked name, asked for by the C library as an ordinary user's programs ask.
+"""Effect on programs: the C library resolves a witness and a blocked name, as an ordinary user's programs do.
 
-The witness is a name that only what we have written answers, on this host. If it is not answered with our address,
-programs do not go by that. Then the question for a blocked name would leave the host.
+The witness is a name that only Proscribe's file on this host answers. If the answer is not Proscribe's address,
+programs do not use that file. Then the question for a blocked name would leave the host.
 """
 
 from __future__ import annotations
@@ -15,35 +15,37 @@ if TYPE_CHECKING:
     from ...system.names import NameResolution
     from .desired import DesiredNames
 
-# "internal" is reserved for private use (ICANN, 2024); "invalid" will not do, since systemd-resolved answers it itself.
+# "internal" is reserved for private use (ICANN, 2024). "invalid" is unusable, because systemd-resolved answers it
+# itself.
 WITNESS_NAME = "filter.proscribe.internal"
-EXPORT_WITNESS_NAME = "export.proscribe.internal"  # of a network's resolver, which must not answer in a host's place
-WITNESS_ADDRESS = "127.80.82.83"  # nothing listens there
-RESOLVE_TIMEOUT_SECONDS = (
-    6.0  # seconds for each of the two questions; an answer of this host takes much less than one of them
-)
+# for a network's resolver, which must not answer in place of the host's filter
+EXPORT_WITNESS_NAME = "export.proscribe.internal"
+WITNESS_ADDRESS = "127.80.82.83"  # no service listens there
+RESOLVE_TIMEOUT_SECONDS = 6.0  # for each of the two questions; an answer of this host takes much less than a second
 _IPV4_FAMILY, _ANY_FAMILY = (
     2,
     0,
-)  # AF_INET, AF_UNSPEC; the witness has no address of IPv6, and a question for one would leave the host
+)  # AF_INET, AF_UNSPEC; the witness has no IPv6 address, and a question for its IPv6 address would leave the host
 _SINK_ADDRESSES = {"0.0.0.0", "::"}
 
 
 class FilterEffect(NamedTuple):
-    """What was tried; nothing is wrong with what could not be."""
+    """Result of a trial. A trial that could not be made is no fault."""
 
-    idle_reason: str = ""  # why what we have written has no effect
-    unseen_reason: str = ""  # why it is not known whether it has
-    resolved_name: str = ""  # the blocked name that resolves all the same
-    resolved_address: str = ""  # to which address
+    idle_reason: str = ""  # reason why Proscribe's file has no effect
+    unseen_reason: str = ""  # reason why the effect is unknown
+    resolved_name: str = ""  # blocked name that still resolves
+    resolved_address: str = ""  # address that it resolves to
 
 
 def probe_filter_effect(
     host: Host, desired_names: DesiredNames, is_unavailable: Callable[[], bool], is_case_preserved: bool = True
 ) -> FilterEffect:
-    """Ask for the witness, and then for one of the names that are blocked. `is_unavailable`: whether the resolver answers
-    nobody now, and so no name resolves at all. systemd-resolved asks in small letters, so that what is asked here would
-    count as a hit: then the witness has to do.
+    """Resolve the witness, and then a blocked name.
+
+    `is_unavailable` returns whether the resolver answers no question now, so that no name resolves at all. If
+    `is_case_preserved` is False, only the witness is resolved. The reason: systemd-resolved asks in small letters, so
+    the trial would count as a hit.
     """
     try:
         witness = host.resolve_name(f"{WITNESS_NAME}.", _IPV4_FAMILY, RESOLVE_TIMEOUT_SECONDS)
@@ -62,8 +64,9 @@ def probe_filter_effect(
 
 
 def probe_hosts_file_effect(host: Host, desired_names: DesiredNames) -> FilterEffect:
-    """Ask for one of the names that are blocked. Its address comes from the file, and from nowhere else. Only
-    systemd-resolved answers that there is no such name. Then the witness shows whether programs go by the file.
+    """Resolve a blocked name, whose address comes from the hosts file alone.
+
+    Only systemd-resolved answers that there is no such name. Then the witness shows whether programs use the file.
     """
     blocked_name = _choose_test_name(host, desired_names)
     try:
@@ -93,12 +96,12 @@ def _make_open_effect(name: str, resolution: NameResolution | None) -> FilterEff
 
 
 def is_observation_query(name: str) -> bool:
-    """Whether the name of a question that a resolver has logged is spelled as only an observation spells it."""
+    """Return whether a logged name is in capital letters, as only an observation writes it."""
     return name.isupper()
 
 
 def _choose_test_name(host: Host, desired_names: DesiredNames) -> str:
-    """One of the names, and another one the next time: of the services in turn, and of the names of each."""
+    """Return a blocked name. It changes with the time: the services take turns, and so do the names of each service."""
     service_names = [
         names
         for names in desired_names.names_by_service.values()

@@ -1,6 +1,7 @@
-"""What the backends with a real filter share: a resolver that has read our file, seen from both ends.
+"""Common code of the backends with a real filter: a resolver that has read Proscribe's file.
 
-A backend describes itself as a `DnsFilter`: the files, what makes the resolver read them, and where it answers then.
+A backend describes itself as a `DnsFilter`: the files, the commands that make the resolver read them, and the addresses
+where it then answers.
 """
 
 from __future__ import annotations
@@ -33,56 +34,60 @@ Command = Sequence[str]
 
 
 class FilterStage(NamedTuple):
-    """Files that take effect together, and the commands about them."""
+    """Files that take effect together, and the commands for them."""
 
     files: Mapping[str, str]  # path -> text
-    start_commands: Sequence[Command]  # once they are written: the service reads them
-    answer_addresses: Sequence[tuple[str, int]]  # addresses and ports that answer with the filter's digest then
-    leave_commands: Sequence[Command] = ()  # before they are deleted
-    removed_commands: Sequence[Command] = ()  # and after
+    start_commands: Sequence[Command]  # after the files are written: they make the service read them
+    answer_addresses: Sequence[tuple[str, int]]  # addresses and ports that then answer with the filter's digest
+    leave_commands: Sequence[Command] = ()  # before the files are deleted
+    removed_commands: Sequence[Command] = ()  # after the files are deleted
     required_paths: Sequence[
         str
-    ] = ()  # paths that `start_commands` makes and that have to be there: links of enabled units
+    ] = ()  # paths that the start commands create and that have to exist: links of enabled units
 
 
 def make_restart_commands(unit: str, verb: str = "restart") -> list[Command]:
-    """Have a unit start again, also one that was started often of late: systemd stops it, and then refuses to start it
-    (StartLimitBurst=, systemd.unit(5)), which would leave the host without names.
+    """Return the commands that restart a unit, even a unit that was restarted often.
+
+    systemd stops such a unit, and then refuses to start it (StartLimitBurst=, systemd.unit(5)). That would leave the
+    host without names.
     """
     return [("systemctl", "reset-failed", unit), ("systemctl", verb, unit)]
 
 
 class DnsFilter(NamedTuple):
-    """A resolver of this host, as a filter."""
+    """Resolver of this host, as a filter."""
 
-    manager: str  # of its findings: dnsmasq, unbound, ...
-    file_path: str  # the path of the file with the names
-    language: ResolverLanguage  # of that file
-    make_stages: Callable[[str], Sequence[FilterStage]]  # all that has to be there for that text to be in effect
-    # Has a tool read a candidate: the command, which gets the path as its last word, or what makes it of a path. ()
-    # where no tool reads a file without using it.
+    manager: str  # manager of its findings: dnsmasq, unbound, ...
+    file_path: str  # path of the file with the names
+    language: ResolverLanguage  # language of that file
+    make_stages: Callable[[str], Sequence[FilterStage]]  # all stages that put a text of the file into effect
+    # The command that checks a candidate file: its path becomes the last argument, or a function makes the command from
+    # the path. () if no tool can read a file without using it.
     check_command: Command | Callable[[str], Command]
-    units: Sequence[str]  # that its resolvers run in
-    log_unit: str = ""  # the unit in whose journal it logs hits; "" if it logs none
-    bypasses: Sequence[Finding] = ()  # bypasses that enforcing does not close
-    routed_domains: Sequence[tuple[str, str]] = ()  # (link, domain): what systemd-resolved asks a link's own servers
-    # (link, domain): for these the filter itself asks a link's own servers, whatever its file has for wider names.
+    units: Sequence[str]  # units of its resolvers
+    log_unit: str = ""  # unit whose journal has the hits; "" if it logs no hits
+    bypasses: Sequence[Finding] = ()  # bypasses that enforcement does not close
+    # (link, domain): domains for which systemd-resolved asks a link's own servers
+    routed_domains: Sequence[tuple[str, str]] = ()
+    # (link, domain): domains for which the filter itself asks a link's own servers, whatever its file has for wider
+    # names.
     link_domains: Sequence[tuple[str, str]] = ()
-    # A link's own servers are asked for every name too, and the first answer counts. A foreign answer of a stub shows
-    # nothing then, and a restart corrects nothing.
+    # A link's own servers get every question too, and the first answer counts. A foreign answer of a stub then proves
+    # nothing, and a restart corrects nothing.
     is_raced: bool = False
-    unseen_reason: str = ""  # why that is not known
+    unseen_reason: str = ""  # reason why the bypasses are unknown
     opening_lines: Sequence[
         tuple[str, str, str]
-    ] = ()  # lines of the organisation's own: (path, line, the name it opens)
+    ] = ()  # the organisation's own lines that open names: (path, line, name)
     extra_lines: str = ""  # further lines of the file
 
     def render_file(self, desired_names: DesiredNames) -> str:
-        """The text of the file. Raises ControlError for a name that is none."""
+        """Return the text of the file. Raises ControlError for an invalid name."""
         return rendering.render_filter(self.language, desired_names) + self.extra_lines
 
     def make_check_command(self, path: str) -> Command:
-        """The command that has a tool read a candidate at a path; () for none."""
+        """Return the command that checks a candidate file at a path; () for none."""
         if callable(self.check_command):
             return self.check_command(path)
         return (*self.check_command, path) if self.check_command else ()
@@ -91,8 +96,9 @@ class DnsFilter(NamedTuple):
 def observe_filter(
     host: Host, section: PlanSection, desired_names: DesiredNames, filter_: DnsFilter, leftovers: Sequence[Finding]
 ) -> list[RuleVerdict]:
-    """Whether the filter is there, runs with this very file, and is what programs query. `leftovers` of other backends
-    are reported with it. Raises ControlError, Unseen.
+    """Check that the filter exists, runs with this very file, and gets the questions of programs.
+
+    `leftovers` of other backends are reported with it. Raises ControlError and ObservationError.
     """
     name_pattern = Finding("name", "", manager=filter_.manager, path=filter_.file_path)
     text = filter_.render_file(desired_names)
@@ -117,10 +123,10 @@ def observe_filter(
     verdicts = judge_services(
         section, desired_names, blocked_on_host, name_pattern, idle_reason or filter_effect.idle_reason, unseen_reason
     )
-    if is_served:  # a restart corrects nothing of what is wrong all the same
+    if is_served:  # a restart does not correct the remaining faults
         verdicts = [verdict._replace(drifted=False) for verdict in verdicts]
     if filter_.log_unit and not idle_reason:
-        from . import hits  # a host without a filter has no use for it
+        from . import hits  # a host without a filter does not need this import
 
         names_by_rule = {
             f"dns/{service_id}": set(blocked_names) - set(desired_names.spared_names)
@@ -142,7 +148,7 @@ def observe_filter(
 
 
 def find_stage_defects(host: Host, filter_: DnsFilter, stage: FilterStage) -> list[Finding]:
-    """What of a stage is not on the disk as it should be."""
+    """Return the differences between a stage and the disk."""
     defects = []
     for path, text in stage.files.items():
         current_text = read_unit_text(host, path)
@@ -162,22 +168,23 @@ def find_stage_defects(host: Host, filter_: DnsFilter, stage: FilterStage) -> li
 
 
 def find_overriding_files(host: Host, stage: FilterStage) -> list[tuple[str, str]]:
-    """The files that somebody put before or beside the units of a stage, each with the unit."""
+    """Return the foreign files that override the units of a stage, each with the unit."""
     units = [path.rpartition("/")[2] for path in stage.files if path.startswith(f"{UNIT_DIRECTORY}/")]
     return [(unit, path) for unit, paths in find_foreign_files(host, units).items() for path in paths] if units else []
 
 
 def is_resolver_held(host: Host, filter_: DnsFilter) -> bool:
-    """Whether a process of a resolver that is silent is stopped. No busy host is so."""
+    """Return whether a process of a silent resolver is stopped. A busy host does not explain that."""
     return any(is_suspended(host, unit) for unit in filter_.units)
 
 
 def is_serving_file(
     host: Host, address: str, port: int, text: str, waits: Sequence[float] = QUERY_TIMEOUTS_SECONDS
 ) -> bool:
-    """Whether the resolver there answers out of this very file. Raises Unseen if it is silent, each of `waits` long.
+    """Return whether the resolver at an address answers from this very file.
 
-    systemd-resolved gives up on every question while no link is up, and then no name resolves at all: that is as good.
+    Raises ObservationError if it stays silent for each of `waits`, in seconds. systemd-resolved fails every question
+    while no link is up. Then no name resolves at all, so the result is True.
     """
     dns_answer = query_resolver(host, address, port, WITNESS_NAME, TXT_TYPE, waits)
     if dns_answer is None:
@@ -188,7 +195,10 @@ def is_serving_file(
 
 
 def is_serving_now(host: Host, address: str, port: int, text: str) -> bool:
-    """The same, without patience: who is silent now may answer later."""
+    """Return whether the resolver answers from this very file, after a single short wait.
+
+    A resolver that is silent now may answer later.
+    """
     try:
         return is_serving_file(host, address, port, text, QUERY_TIMEOUTS_SECONDS[:1])
     except ObservationError:
@@ -196,7 +206,7 @@ def is_serving_now(host: Host, address: str, port: int, text: str) -> bool:
 
 
 def _explain_idle_filter(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage], text: str) -> tuple[str, str]:
-    """Why the file has no effect, and why that is unknown; "" if it has, and if it is known."""
+    """Return the reason why the file has no effect, and the reason why that is unknown; both may be ""."""
     for address, port in (answer_address for stage in stages for answer_address in stage.answer_addresses):
         try:
             if not is_serving_file(host, address, port, text):
@@ -211,7 +221,7 @@ def _explain_idle_filter(host: Host, filter_: DnsFilter, stages: Sequence[Filter
 
 
 def _is_resolved_unavailable(host: Host, stages: Sequence[FilterStage]) -> bool:
-    """Whether systemd-resolved answers no question now."""
+    """Return whether systemd-resolved answers no question now."""
     stub_addresses = [
         answer_address
         for stage in stages
@@ -223,7 +233,7 @@ def _is_resolved_unavailable(host: Host, stages: Sequence[FilterStage]) -> bool:
 
 
 def _find_routed_links(filter_: DnsFilter, blocked_names: AbstractSet[str]) -> list[Finding]:
-    """Links whose own name servers are asked for a blocked name."""
+    """Return findings for links whose own name servers get questions for a blocked name."""
     return [
         Finding("link", link, manager=filter_.manager, detail=f"its own name servers are asked for {domain}")
         for link, domain in filter_.routed_domains
@@ -241,7 +251,7 @@ def _find_missing_effect(filter_: DnsFilter, filter_effect: FilterEffect) -> lis
 
 
 def _find_other_servers(host: Host, text: str) -> list[Finding]:
-    """Resolvers of this host that programs ask besides the first one, and that do not answer out of the file."""
+    """Return findings for further resolvers of this host that programs ask and that do not answer from the file."""
     servers = parse_nameservers(read_own_text(host, RESOLV_CONF_PATH))[1:]
     other_servers = [server for server in servers if is_loopback(server) and server not in STUB_ADDRESSES]
     return [make_besides_finding(server) for server in other_servers if not is_serving_now(host, server, 53, text)]
@@ -250,7 +260,7 @@ def _find_other_servers(host: Host, text: str) -> list[Finding]:
 def _add_opening_lines(
     verdict: RuleVerdict, section: PlanSection, desired_names: DesiredNames, filter_: DnsFilter
 ) -> RuleVerdict:
-    """The verdict, with the organisation's own lines that open what the service's rule blocks, and links that do."""
+    """Return the verdict with the organisation's own lines, and the links, that open blocked names of the service."""
     service_id = verdict.rule.partition("/")[2]
     blocked_names = set(desired_names.names_by_service.get(service_id, ())) - set(desired_names.spared_names)
     openings = [
@@ -268,4 +278,4 @@ def _add_opening_lines(
     if not openings:
         return verdict
     new_verdict = judge_rule(verdict.rule, section["services"][service_id], [*verdict.findings, *openings])
-    return new_verdict._replace(drifted=verdict.drifted)  # that line is theirs to take out
+    return new_verdict._replace(drifted=verdict.drifted)  # only the organisation can remove its line

@@ -1,7 +1,7 @@
-"""How often the filter has answered for a service since the boot, out of the journal of the resolver's unit.
+"""Count of the filter's answers for each service since the boot, from the journal of the resolver's unit.
 
-What a resolver logs has the name that was queried, or the blocked one above it; which service that belongs to, only
-the plan knows. The newest MAX_JOURNAL_LINES lines are read: a journal may be large, and more tries than that say nothing more.
+A resolver logs the queried name, or the blocked name above it. Only the plan knows the service of a name. The newest
+MAX_JOURNAL_LINES lines are read: a journal may be large, and further attempts add no information.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from typing import Pattern
 
 MAX_JOURNAL_LINES = 5000
-JOURNAL_TIMEOUT_SECONDS = 5  # seconds
+JOURNAL_TIMEOUT_SECONDS = 5
 
 
 def count_service_hits(
     host: Host, unit: str, hit_pattern: Pattern[str] | None, names_by_service: Mapping[str, AbstractSet[str]]
 ) -> dict[str, int]:
-    """The hits of each service that had any; `names_by_service` are the names that are blocked for each, `hit_pattern` is of the
-    resolver's language.
+    """Return the number of hits of each service with hits.
+
+    `hit_pattern` belongs to the resolver's language. `names_by_service` has the blocked names of each service.
     """
     journalctl = host.find_tool("journalctl")
     if journalctl is None or not host.privileged:
@@ -38,7 +39,7 @@ def count_service_hits(
     ]
     try:
         text = host.run_command([journalctl, *journal_options], timeout=JOURNAL_TIMEOUT_SECONDS).out
-    except ControlError:  # evidence of attempts is worth no failure
+    except ControlError:  # missing evidence of attempts is no failure
         return {}
     blocked_names = {name for names in names_by_service.values() for name in names}
     hit_counts: dict[str, int] = {}
@@ -50,7 +51,7 @@ def count_service_hits(
 
 
 def list_hit_names(text: str, hit_pattern: Pattern[str] | None) -> Iterator[str]:
-    """The names in the lines about hits, without those that observations have asked for."""
+    """Yield the names in the lines about hits, without those that observations have asked for."""
     for line in text.splitlines():
         if (
             hit_pattern

@@ -1,8 +1,8 @@
-"""Backend: the names are blocked in /etc/hosts.
+"""Backend that blocks the names in /etc/hosts.
 
-The file knows exact names only: nothing below them is blocked. Names that are left alone (see `desired`) are left out
-of the block. Canaries, which a browser wants answered with NXDOMAIN, cannot be said here. The block has an effect only
-as long as users' programs can read the file, and as /etc/nsswitch.conf has them ask it first.
+The file knows exact names only: names below them stay open. Spared names (see `desired`) are left out of the block. The
+file cannot block canaries, whose answer has to be NXDOMAIN. The block needs two conditions. Users' programs can read
+the file, and /etc/nsswitch.conf makes them use it first.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ _NEEDED_CHANGES = {HOSTS_PATH: "block the names", nsswitch.NSSWITCH_PATH: "have 
 
 
 def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[list[RuleVerdict], set[str]]:
-    """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are reported with it.
-    Raises ControlError.
+    """Check that the hosts file blocks the names of the plan. Returns the verdicts and the names to block.
+
+    `leftovers` of filters are reported with it. Raises ControlError.
     """
     section = plan["controls"]["dns"]
     try:
@@ -83,7 +84,7 @@ def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()
 
 
 def find_hosts_leftovers(host: Host, section: PlanSection, detail: str) -> list[Finding]:
-    """What is ours of this backend, where another one has taken its place."""
+    """Return findings for Proscribe's lines of this backend on a host that uses another backend."""
     own_lines_by_path = {
         HOSTS_PATH: block.split_hosts_file(
             host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section)
@@ -98,12 +99,12 @@ def find_hosts_leftovers(host: Host, section: PlanSection, detail: str) -> list[
 
 
 def read_foreign_lines(host: Host, section: PlanSection) -> bytes:
-    """What of the file is the organisation's own: it counts before any name server."""
+    """Return the organisation's own lines of the file: they count before any name server."""
     return block.split_hosts_file(host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section)).foreign_lines
 
 
 def make_name_refusals(desired_names: DesiredNames) -> list[ChangeRefusal]:
-    """The names that are left alone, service by service."""
+    """Return refusals for the spared names, service by service."""
     return [
         ChangeRefusal(f"dns/{service_id}", name, reason)
         for service_id, names in desired_names.names_by_service.items()
@@ -113,7 +114,7 @@ def make_name_refusals(desired_names: DesiredNames) -> list[ChangeRefusal]:
 
 
 def _describe_block_defect(own_lines: bytes, expected_names: set[str]) -> str:
-    """What is wrong with a block that is not as it should be, in a few words."""
+    """Describe briefly the fault of a block that differs from the desired block."""
     if not own_lines:
         return "missing"
     extra_names = sorted(block.find_blocked_names(own_lines) - expected_names)
@@ -125,7 +126,7 @@ def _describe_block_defect(own_lines: bytes, expected_names: set[str]) -> str:
 
 
 def _probe_effect(host: Host, desired_names: DesiredNames, is_block_right: bool) -> FilterEffect:
-    """Whether programs go by the file; tried where the block in it is `is_block_right`."""
+    """Check that programs use the file. The trial is made only if `is_block_right`."""
     if _is_file_closed(host):
         return FilterEffect(idle_reason="users' programs cannot read it")
     nsswitch_defect = nsswitch.find_order_defect(host.read_file(nsswitch.NSSWITCH_PATH) or b"")
@@ -142,8 +143,10 @@ def _probe_effect(host: Host, desired_names: DesiredNames, is_block_right: bool)
 
 
 def _is_resolved_queried(host: Host) -> bool:
-    """Whether name servers are asked through systemd-resolved, which goes by the hosts file itself (ReadEtcHosts= in
-    resolved.conf(5)). With any other, a trial proves nothing: while that is silent, the next in the line is asked.
+    """Return whether systemd-resolved asks the name servers. It uses the hosts file itself (ReadEtcHosts=).
+
+    See resolved.conf(5). With any other resolver, a trial proves nothing: while that resolver is silent, the next
+    source of the line is used.
     """
     return parse_nameservers(read_own_text(host, RESOLV_CONF_PATH))[:1] in [(stub,) for stub in STUB_ADDRESSES]
 
@@ -160,7 +163,7 @@ def _find_missing_effect(file_effect: FilterEffect) -> list[Finding]:
 
 
 def _is_file_closed(host: Host) -> bool:
-    """Whether there are users who cannot read the file."""
+    """Return whether some users cannot read the file."""
     status = host.find_entry(HOSTS_PATH)
     if status is None or stat.S_ISLNK(status.st_mode):
         return False
@@ -171,7 +174,7 @@ def _is_file_closed(host: Host) -> bool:
 
 
 def enforce_hosts_file(host: Host, plan: Plan) -> Changes:
-    """The writes that make the block right, and have programs go by it. Raises ControlError."""
+    """Return the changes that write the block, and make programs use it. Raises ControlError."""
     section = plan["controls"]["dns"]
     old_content = host.read_file(HOSTS_PATH)
     parts = block.split_hosts_file(old_content or b"", lambda: _list_known_names(section))
@@ -199,7 +202,7 @@ def _join_changes(parts: Sequence[Changes], refusals: Sequence[ChangeRefusal] = 
 
 
 def _put_files_first(host: Host) -> Changes:
-    """Have the C library ask the file first."""
+    """Return the change that makes the C library use the file first."""
     old_content = host.read_file(nsswitch.NSSWITCH_PATH)
     if old_content is not None and nsswitch.has_files_first(old_content):
         return Changes()
@@ -213,7 +216,7 @@ def _put_files_first(host: Host) -> Changes:
 
 
 def lift_hosts_file(host: Host, section: PlanSection) -> Changes:
-    """The files as they would be without us. Raises ControlError."""
+    """Return the changes that remove Proscribe's lines from the files. Raises ControlError."""
     hosts_parts = block.split_hosts_file(host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section))
     nsswitch_parts = nsswitch.split_nsswitch(host.read_file(nsswitch.NSSWITCH_PATH) or b"")
     parts = [
@@ -233,7 +236,7 @@ def _remove_own_lines(host: Host, path: str, foreign_lines: bytes, is_new_file: 
 
 
 def _write_system_file(host: Host, path: str, old_content: bytes | None, new_content: bytes) -> Changes:
-    """Write a file with the mode it has, readable for all, unless that would take something else's place."""
+    """Return the write of a file with its present mode, readable for all. A link or a mount point is refused."""
     status = host.find_entry(path)
     mounts = [line.split() for line in (host.read_text("/proc/self/mountinfo") or "").splitlines()]
     reason = ""
@@ -263,12 +266,15 @@ def _decode_text(text: bytes) -> str:
 
 
 def _list_known_names(section: PlanSection) -> set[str]:
-    """Every name that a block of this plan could have."""
+    """Return every name that a block of this plan could have."""
     return {name for entry in section["services"].values() for name in entry["domains"]}
 
 
 def _collect_exact_names(host: Host, plan: Plan, foreign_lines: bytes) -> DesiredNames:
-    """The desired state, with the names of the plan only: what lies below them is neither blocked nor let through."""
+    """Return the desired names. Only names of the plan are spared.
+
+    The file neither blocks nor opens names below them.
+    """
     desired_names = collect_desired_names(host, plan, foreign_lines, canaries=False)
     if not desired_names.spared_names:
         return desired_names

@@ -1,7 +1,7 @@
-"""The line `hosts` of /etc/nsswitch.conf, by which the C library (and Go's) chooses whom it asks for names first.
+"""The line `hosts` of /etc/nsswitch.conf, by which the C library (and Go's) chooses its first source of names.
 
-Where that is not the hosts file, our block in it has no effect. Then a line of ours stands at the beginning of the
-file, and the organisation's are put into comments. `lift` takes them out again, byte for byte.
+If the first source is not the hosts file, Proscribe's block in it has no effect. Then Proscribe puts a line at the
+beginning of the file, and turns the organisation's lines into comments. `lift` restores them byte for byte.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ from .block import BEGIN_MARKER, END_MARKER, NEW_FILE_NOTE
 NSSWITCH_PATH = "/etc/nsswitch.conf"
 _COMMENTED_PREFIX = b"#proscribe# "
 _NOTE_LINE = b"# " + SIGNATURE.encode()
-_DEFAULT_SERVICE = "dns"  # where the organisation names nothing
+_DEFAULT_SERVICE = "dns"  # used if the organisation's file has no line `hosts`
 
 
 class NsswitchParts(NamedTuple):
-    """The file, taken apart."""
+    """The file, split into Proscribe's lines and foreign lines."""
 
     own_lines: bytes
     foreign_lines: bytes
-    is_new_file: bool = False  # the file came with the line: there was none before
+    is_new_file: bool = False  # Proscribe created the file
 
 
 def split_nsswitch(content: bytes) -> NsswitchParts:
-    """Take the file apart. Only lines as we write them are ours: what follows on a lost end is the organisation's."""
+    """Split the file into Proscribe's lines and foreign lines.
+
+    Only lines in Proscribe's own form are Proscribe's. If the end marker is lost, the following lines are the
+    organisation's.
+    """
     lines = content.splitlines(keepends=True)
     is_new_file = content.startswith(BEGIN_MARKER + NEW_FILE_NOTE)
     own_line_count = 0
@@ -48,7 +52,7 @@ def split_nsswitch(content: bytes) -> NsswitchParts:
 
 
 def insert_files_first(foreign_lines: bytes, is_new_file: bool) -> bytes:
-    """The file with a line of ours, in which the hosts file comes first and the rest is as the organisation has it."""
+    """Return the file with a line of Proscribe's that puts the hosts file before the organisation's sources."""
     name_services = [
         name_service for line in _list_hosts_lines(foreign_lines)[-1:] for name_service in _parse_services(line)
     ] or [(_DEFAULT_SERVICE, "")]
@@ -67,14 +71,16 @@ def insert_files_first(foreign_lines: bytes, is_new_file: bool) -> bytes:
 
 
 def find_order_defect(content: bytes) -> str:
-    """What in the line keeps the hosts file from being asked first; "" for nothing, and for no line at all: what then
-    counts, the C library has built in. Of several lines some C libraries take the first, others the last.
+    """Return the fault of the line that keeps the hosts file from being the first source; "" for none.
+
+    Without any line, the default of the C library counts, and the result is "". Of several lines some C libraries take
+    the first, others the last.
     """
     return next(filter(None, map(_find_line_defect, _list_hosts_lines(content))), "")
 
 
 def has_files_first(content: bytes) -> bool:
-    """Whether there is one line `hosts`, and its first source is `files`, without an action: nothing is to correct."""
+    """Return whether there is a single line `hosts`, and its first source is `files` without an action."""
     return [_parse_services(line)[:1] for line in _list_hosts_lines(content)] == [[("files", "")]]
 
 
@@ -95,7 +101,7 @@ def _list_hosts_lines(content: bytes) -> list[bytes]:
 
 
 def _parse_services(line: bytes) -> list[tuple[str, str]]:
-    """What a line names, each with the actions behind it ("[NOTFOUND=return]")."""
+    """Return the sources of a line, each with the actions behind it ("[NOTFOUND=return]")."""
     text = line.decode("utf-8", "replace").partition("#")[0].strip()[len("hosts") :]
     name_services: list[tuple[str, str]] = []
     for word in _split_words(text.lstrip(": \t")):
@@ -120,7 +126,7 @@ def _is_hosts_line(line: bytes) -> bool:
 
 
 def _is_ended_by_success(actions: str) -> bool:
-    """Whether the search ends with what a module has found (nsswitch.conf(5))."""
+    """Return whether the search ends after a module's success (nsswitch.conf(5))."""
     is_ending = True
     for word in actions.strip("[] ").lower().replace("]", " ").replace("[", " ").split():
         status, _, action = word.partition("=")

@@ -1,4 +1,4 @@
-"""What resolves names on a host: which name servers /etc/resolv.conf names, and which resolvers run."""
+"""Name resolution of a host: the name servers of /etc/resolv.conf, and the running resolvers."""
 
 from __future__ import annotations
 
@@ -10,33 +10,31 @@ from ...system import ControlError, Host, ObservationError
 from ...system.units import find_main_process, is_evidently_absent
 
 RESOLV_CONF_PATH = "/etc/resolv.conf"
-UPLINKS_PATH = "/run/systemd/resolve/resolv.conf"  # the servers of systemd-resolved, those of every link included
-STUB_ADDRESSES = ("127.0.0.53", "127.0.0.54")  # of systemd-resolved
+UPLINKS_PATH = "/run/systemd/resolve/resolv.conf"  # servers of systemd-resolved, those of every link included
+STUB_ADDRESSES = ("127.0.0.53", "127.0.0.54")  # addresses of systemd-resolved
 
 
 class DnsObservation(NamedTuple):
-    """What resolves names on a host."""
+    """Observation of a host's name resolution."""
 
-    servers: tuple[str, ...]  # the name servers of /etc/resolv.conf, in their order
-    uplinks: tuple[str, ...]  # those behind systemd-resolved, where it is queried
-    conf_writer: str  # NetworkManager, or "" for anybody else
-    pids_by_unit: Mapping[
-        str, int
-    ]  # the resolvers that run or are meant to (enabled), each with its process, 0 for none
+    servers: tuple[str, ...]  # name servers of /etc/resolv.conf, in their order
+    uplinks: tuple[str, ...]  # name servers behind systemd-resolved, if it is queried
+    conf_writer: str  # NetworkManager, or "" for any other writer
+    pids_by_unit: Mapping[str, int]  # resolvers that run or are enabled, each with its process, 0 for none
 
     @property
     def is_stub_first(self) -> bool:
-        """Whether systemd-resolved is queried first."""
+        """True if systemd-resolved is queried first."""
         return bool(self.servers) and self.servers[0] in STUB_ADDRESSES
 
     @property
     def queried_servers(self) -> tuple[str, ...]:
-        """The name servers, with those behind systemd-resolved in its place."""
+        """Name servers, with those behind systemd-resolved in its place."""
         return self.uplinks if self.is_stub_first and self.uplinks else self.servers
 
     @property
     def local_address(self) -> str:
-        """The address of the resolver of this host that is queried first, other than systemd-resolved; "" for none."""
+        """Address of the host's own resolver that is queried first, if it is not systemd-resolved; else ""."""
         return (
             self.queried_servers[0]
             if self.queried_servers
@@ -47,8 +45,10 @@ class DnsObservation(NamedTuple):
 
 
 def observe_resolution(host: Host, resolver_units: Sequence[str], is_every_unit: bool = False) -> DnsObservation:
-    """What resolves names on a host. systemd is queried about the units `resolver_units` only where the host has a resolver
-    of its own, or for `is_every_unit`.
+    """Observe the name resolution of a host.
+
+    systemd is queried about `resolver_units` only in three cases: the host has a resolver of its own, NetworkManager
+    writes resolv.conf, or `is_every_unit`.
     """
     text = _read_visible_text(host, RESOLV_CONF_PATH)
     servers = parse_nameservers(text)
@@ -64,7 +64,7 @@ def observe_resolution(host: Host, resolver_units: Sequence[str], is_every_unit:
 
 
 def parse_nameservers(text: str) -> tuple[str, ...]:
-    """The addresses of the name servers of a resolv.conf."""
+    """Return the addresses of the name servers of a resolv.conf."""
     words = [line.split() for line in text.splitlines()]
     return tuple(word[1] for word in words if len(word) > 1 and word[0] == "nameserver")
 
@@ -74,7 +74,7 @@ def is_loopback(address: str) -> bool:
 
 
 def find_running_units(host: Host, units: Sequence[str]) -> dict[str, int]:
-    """Those of some units that run, or that systemd is to start at boot, each with its main process (0: none)."""
+    """Return the units that run or that systemd starts at boot, each with its main process (0: none)."""
     systemctl = host.find_tool("systemctl")
     if systemctl is None:
         return {}
@@ -84,7 +84,7 @@ def find_running_units(host: Host, units: Sequence[str]) -> dict[str, int]:
 
 
 def _query_systemd(host: Host, systemctl: str, units: Sequence[str]) -> dict[str, int]:
-    """As `find_running_units`, in the words of systemd."""
+    """Return the running and enabled units that systemd reports, each with its main process."""
     properties = "--property=Id,ActiveState,UnitFileState,MainPID"
     answer = host.run_command([systemctl, "show", properties, "--", *units]).out
     pids_by_unit = {}
@@ -99,7 +99,7 @@ def _query_systemd(host: Host, systemctl: str, units: Sequence[str]) -> dict[str
 
 
 def find_bypasses(host: Host, observation: DnsObservation, resolver: str) -> list[Finding]:
-    """The bypasses of a resolver of the host (`resolver`: its manager) that is queried first."""
+    """Return the bypasses of a resolver of the host. `resolver` is the name of its manager."""
     first_server = next(iter(observation.servers), "")
     bypasses = []
     if not observation.local_address and not observation.is_stub_first:
@@ -139,7 +139,7 @@ def _read_hosts_modules(host: Host) -> list[str]:
 
 
 def read_own_text(host: Host, path: str) -> str:
-    """A file of the organisation's as text; "" for what no program would read, a folder or a device. Raises Unseen."""
+    """Return the text of an organisation's file; "" for a folder or a device. Raises ObservationError."""
     try:
         return host.read_text(path) or ""
     except ControlError:

@@ -1,6 +1,6 @@
-"""Which files a program sees in the place of those that the host resolves names by, as the kernel says what is mounted.
+"""Files that a program sees in place of the host's files of name resolution, by the kernel's list of mounts.
 
-Nothing is asked of what a user has mounted but the content of a regular file on a disk: his FUSE may never answer.
+From a user's mounts, only the content of a regular file on a disk is read: a user's FUSE may never answer.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from ...system.files import Files
 from ...system.mounts import is_remote_type, unescape_mount_point
 
 RESOLUTION_FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
-MAX_TABLE_BYTES = 4 * 1024 * 1024  # bytes of a list of mounts; the kernel lets a user have 100,000 mounts
-MAX_COMPARED_BYTES = 1024 * 1024  # bytes of such a file that are compared
+MAX_TABLE_BYTES = 4 * 1024 * 1024  # limit for a list of mounts; the kernel lets a user have 100,000 mounts
+MAX_COMPARED_BYTES = 1024 * 1024  # limit for a file that is compared
 
 
 class FilesystemMount(NamedTuple):
-    """What is mounted somewhere."""
+    """Mounted filesystem."""
 
     device: str
-    root: str  # which part of it
+    root: str  # mounted part of the filesystem
     filesystem_type: str
 
 
@@ -31,12 +31,12 @@ MountTable = Mapping[str, FilesystemMount]
 
 
 def read_mounts(host: Host, pid: str) -> dict[str, FilesystemMount]:
-    """What a process has mounted where. Raises Unseen, ControlError: there is too much of it."""
+    """Return the mounts of a process by mount point. Raises ObservationError, or ControlError for too long a list."""
     return parse_mounts(os.fsdecode(host.read_file(f"/proc/{pid}/mountinfo", MAX_TABLE_BYTES) or b""))
 
 
 def parse_mounts(text: str) -> dict[str, FilesystemMount]:
-    """A list of mounts (proc_pid_mountinfo(5)) by mount point; of several at one the last, which lies on top."""
+    """Parse a list of mounts (proc_pid_mountinfo(5)) by mount point. Of several mounts at a point, the last counts."""
     mounts: dict[str, FilesystemMount] = {}
     for line in text.split("\n"):
         fields = line.split(" ")
@@ -54,8 +54,10 @@ def _iterate_parents(path: str) -> Iterator[str]:
 
 
 def list_differing_files(host: Host, process: Process, host_mounts: MountTable) -> list[str]:
-    """Those of the files that a process sees others of. One in a container is left out: that has files of its own, and
-    programs of its own; but not one that runs a program of the host's behind another root. Raises Unseen, ControlError.
+    """Return the files of which a process sees another version.
+
+    A process in a container is left out, because a container has files and programs of its own. A process that runs a
+    program of the host behind another root is checked. Raises ObservationError and ControlError.
     """
     process_mounts = read_mounts(host, str(process.pid))
     has_other_root = process_mounts.get("/") != host_mounts.get("/")
@@ -86,11 +88,13 @@ def _is_remote_path(path: str, table: MountTable) -> bool:
 def _is_differing_file(
     host: Host, process: Process, path: str, host_mounts: MountTable, process_mounts: MountTable, has_other_root: bool
 ) -> bool:
-    """Whether a process that opens a path gets something else than the host has there. A copy is as good: sandboxes
-    make some. Behind another root, a sandbox that has no such file at all resolves nothing by it.
+    """Return whether a process that opens a path gets other content than the host has there.
+
+    An equal copy is fine: sandboxes make such copies. Behind another root, a sandbox without the file does not use it
+    for resolution.
     """
     process_files = Files(f"{host.root.rstrip('/')}/proc/{process.pid}/root")
-    for path_or_target in dict.fromkeys([path, host.resolve_link(path)]):  # /etc/resolv.conf may be a link of root's
+    for path_or_target in dict.fromkeys([path, host.resolve_link(path)]):  # /etc/resolv.conf may be a link of root
         mounts_along_path = [
             (parent, host_mounts.get(parent), process_mounts.get(parent)) for parent in _iterate_parents(path_or_target)
         ]

@@ -1,7 +1,7 @@
-"""Programs to which a user has given files of his own in the place of those that name resolution goes by.
+"""Programs to which a user gave other files in place of the host's files of name resolution.
 
-Where users may have namespaces (user_namespaces(7)), anybody mounts over /etc/hosts for what he starts, and the host
-does not see it. A process that has the host's own mounts, as nearly all have, costs one link that is read.
+If users may have namespaces (user_namespaces(7)), any user can mount a file over /etc/hosts for own programs. The host
+does not see that mount. Nearly every process has the host's own mounts. Its check costs the read of a single link.
 """
 
 from __future__ import annotations
@@ -17,21 +17,23 @@ if TYPE_CHECKING:
     from .other_files import MountTable
 
 PRIVATE_VIEW_RULE = "dns/private-view"
-# Whose views are checked: accounts of users and, above them, those that containers give to users. Services of the
-# system have views by design (PrivateTmp= and the like); systemd takes their passing accounts from the second range.
+# The views of user accounts are checked, and those of the higher accounts that containers give to users. Services of
+# the system have views by design (PrivateTmp= and others). systemd takes their transient accounts from the second
+# range.
 FIRST_USER_UID, DYNAMIC_USER_UIDS, NOBODY_UID = 1000, range(61184, 65520), 65534
-MAX_VIEWS_PER_USER = 256  # views of one user; it takes a program for each
+MAX_VIEWS_PER_USER = 256  # for each user; each view needs a program
 
 
 def observe_private_views(host: Host, section: PlanSection) -> RuleVerdict:
-    """Whether every user's programs see the host's files. It is reported and nothing is ended: what the program is, its
-    own rules say.
+    """Check that every user's programs see the host's files.
+
+    A fault is only reported, and no program is ended: other rules judge the program itself.
     """
     processes_by_view: dict[tuple[str, str], list[Process]] = {}
     unseen_reasons: list[str] = []
     host_mounts: MountTable | None = None
     for user_name, process in _iterate_views(host, unseen_reasons):
-        from .other_files import (  # only a host where somebody has such a view pays for it
+        from .other_files import (  # only a host with such a view needs this import
             list_differing_files,
             read_mounts,
         )
@@ -64,7 +66,10 @@ def _make_view_finding(user: str, files: str, processes: Sequence[Process]) -> F
 
 
 def _iterate_views(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str, Process]]:
-    """A process of every view that a user has, with the user's name; to `unseen_reasons` goes what could not be checked."""
+    """Yield a process of every view of a user, with the user's name.
+
+    Reasons for missing checks go to `unseen_reasons`.
+    """
     processes, has_hidden = host.list_processes()
     host_namespaces = {_read_namespace(host, "self"), _read_namespace(host, "1")}
     views_by_user: dict[str, set[tuple[str, str]]] = {}
@@ -96,7 +101,7 @@ def _read_namespace(host: Host, pid: str) -> str:
 
 
 def _read_proc_link(host: Host, path: str) -> str:
-    """What a link of /proc says; "" if it cannot be read, or the process has ended."""
+    """Return the target of a link of /proc; "" if it cannot be read, or the process has ended."""
     try:
         return os.readlink(host.root.rstrip("/") + path)
     except OSError:

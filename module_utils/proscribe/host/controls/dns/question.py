@@ -1,8 +1,7 @@
-"""One question to a resolver of this host, and what it answers (RFC 1035). Another machine is never queried.
+"""Single question to a resolver of this host, and its answer (RFC 1035). Another machine is never queried.
 
-A resolver that is late is no resolver that is wrong: on a busy host it gets no processor for a while. So one
-that is silent is queried again, with growing patience, and what is left silent then is `ObservationError`. A closed port says so
-at once.
+A late resolver is not a faulty resolver: a busy host may give it no processor time for a while. So a silent resolver is
+queried again, with growing timeouts. If it stays silent, that is an ObservationError. A closed port fails at once.
 """
 
 from __future__ import annotations
@@ -15,25 +14,27 @@ from ...system import Host, ObservationError
 
 TXT_TYPE = 16
 NS_TYPE = 2
-FAILURE_CODES = (2, 5)  # codes of an answer: server failure, refused
-QUERY_TIMEOUTS_SECONDS = (1.0, 2.0, 3.0)  # seconds for each query; only a resolver that is silent costs them all
+FAILURE_CODES = (2, 5)  # response codes: server failure, refused
+QUERY_TIMEOUTS_SECONDS = (1.0, 2.0, 3.0)  # for each query; only a silent resolver costs them all
 _HEADER_FORMAT = struct.Struct(">HHHHHH")
 _RECORD_FORMAT = struct.Struct(">HHIH")
 _RECURSION_FLAG = 0x0100
 
 
 class DnsAnswer(NamedTuple):
-    """What came back."""
+    """Answer of a resolver."""
 
-    rcode: int  # 0 is no error, 3 is that there is no such name
-    texts: tuple[str, ...]  # of its TXT records, the strings of each joined
+    rcode: int  # 0: no error, 3: no such name
+    texts: tuple[str, ...]  # texts of its TXT records, the strings of each joined
 
 
 def query_resolver(
     host: Host, address: str, port: int, name: str, record_type: int, timeouts: Sequence[float] = QUERY_TIMEOUTS_SECONDS
 ) -> DnsAnswer | None:
-    """Ask a resolver on a loopback address for one name ("" is the root) and record type. None if nothing listens
-    there, or what it answers cannot be read. Raises Unseen if it is silent for each of `timeouts`, in seconds.
+    """Query a resolver on a loopback address for a name ("" is the root) and a record type.
+
+    Returns None if nothing listens there, or if the answer cannot be parsed. Raises ObservationError if it stays silent
+    for each of `timeouts`, in seconds.
     """
     labels = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".") if label)
     message = _HEADER_FORMAT.pack(0x5052, _RECURSION_FLAG, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, record_type, 1)
@@ -71,7 +72,7 @@ def _parse_reply(reply: bytes) -> DnsAnswer:
 
 def _skip_name(reply: bytes, offset: int) -> int:
     while reply[offset]:
-        if reply[offset] & 0xC0:  # a pointer to a name further up ends this one
+        if reply[offset] & 0xC0:  # a pointer to an earlier name ends this name
             return offset + 2
         offset += reply[offset] + 1
     return offset + 1

@@ -1,11 +1,11 @@
-"""A filter as a text: the lines of its resolver's language, and the witness.
+"""Text of a filter: the lines in the language of its resolver, and the witness.
 
-A blocked name and all below it are answered NXDOMAIN for every record type, HTTPS with its keys for encrypted hellos
-included. A name that is let through is asked of the upstream. The nearest of the names decides.
+The answer for a blocked name and all names below it is NXDOMAIN for every record type. This includes HTTPS records with
+their keys for encrypted hellos. The resolver asks its upstream for an open name. The nearest of the names decides.
 
-Each file also makes the resolver answer WITNESS_NAME with the file's own digest (TXT) and with an address. Whoever asks for
-the digest knows whether the resolver that runs has read this very file. Whoever looks the name up as programs do knows
-whether they reach it (effect.py).
+Each file also makes the resolver answer WITNESS_NAME with the file's own digest (TXT) and with an address. A query for
+the digest shows whether the running resolver has read this very file. A lookup of the address in the manner of programs
+shows whether they reach the resolver (effect.py).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 class ResolverLanguage(NamedTuple):
-    """How a resolver's file is written, for hosts and for exports, and how the resolver logs a refusal."""
+    """Language of a resolver's file, for hosts and for exports, and its log lines about refusals."""
 
-    make_lines: Callable[[Iterable[str], Iterable[str]], list[str]]  # block the first names, let the others through
-    make_witness_lines: Callable[[str, str, str], list[str]]  # answer a name with a text, and an address ("": none)
-    blocked_pattern: Pattern[str]  # a line that blocks a name, and the name
-    # The end of a line of the log about a refusal: the blocked name, then the one that was queried. None if no line is.
+    make_lines: Callable[[Iterable[str], Iterable[str]], list[str]]  # block the first names, open the others
+    make_witness_lines: Callable[[str, str, str], list[str]]  # answer a name with a text and an address ("": none)
+    blocked_pattern: Pattern[str]  # a line that blocks a name; its group is the name
+    # The end of a log line about a refusal: the blocked name, then the queried name. None if no line has both.
     hit_pattern: Pattern[str] | None = None
-    head_lines: Sequence[str] = ()  # what the lines begin with
-    logging_lines: Sequence[str] = ()  # what has a host's resolver log refusals
-    comment_mark: str = "#"  # what a line of comment begins with
+    head_lines: Sequence[str] = ()  # first lines of the file
+    logging_lines: Sequence[str] = ()  # lines that make a host's resolver log refusals
+    comment_mark: str = "#"  # start of a comment line
 
 
 def render_filter(language: ResolverLanguage, desired_names: DesiredNames) -> str:
-    """The file of a host's resolver. Raises ControlError for a name that is none."""
+    """Return the file of a host's resolver. Raises ControlError for an invalid name."""
     body_lines = language.make_lines(
         sort_valid_names(desired_names.blocked_names), sort_valid_names(desired_names.open_names)
     )
@@ -55,6 +55,6 @@ def render_filter(language: ResolverLanguage, desired_names: DesiredNames) -> st
 
 
 def find_digest(text: str) -> str:
-    """The digest that a file makes its resolver answer with; "" if it has none."""
+    """Return the digest that a file makes its resolver answer with; "" if the file has none."""
     quoted_parts = text.partition(WITNESS_NAME)[2].partition("\n")[0].split('"')
     return quoted_parts[1] if len(quoted_parts) == 3 and not quoted_parts[1].strip("0123456789abcdef") else ""

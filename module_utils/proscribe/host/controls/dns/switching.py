@@ -1,8 +1,8 @@
-"""Puts a filter in place and takes one away, so that the host never loses its name resolution.
+"""Installation and removal of a filter, without any loss of the host's name resolution.
 
-A change is one transaction. The resolver's own tool, if it has one, reads the new file first. Then the resolver is
-started again. It has to answer out of that very file, and for other names if it did before. If it does not, everything
-is restored.
+A change is a single transaction. The resolver's own tool, if it has one, reads the new file first. Then the resolver is
+restarted. It has to answer from that very file. It also has to answer other names if it did so before. If it fails,
+everything is restored.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .observed import STUB_ADDRESSES
 from .question import NS_TYPE, QUERY_TIMEOUTS_SECONDS, query_resolver
 
 CANDIDATE_PATH = "/run/proscribe-dns-candidate.conf"
-START_TIMEOUT_SECONDS = 15.0  # seconds until a resolver that was started again has to answer
+START_TIMEOUT_SECONDS = 15.0  # a restarted resolver has to answer within this time
 
 
 def install_filter(host: Host, filter_: DnsFilter, desired_names: DesiredNames) -> list[ControlAction]:
-    """The one action that installs and starts the filter; none if it does. Raises ControlError."""
+    """Return the action that installs and starts the filter; none if it runs already. Raises ControlError."""
     text = filter_.render_file(desired_names)
     stages = filter_.make_stages(text)
     fine_count = 0
@@ -68,7 +68,7 @@ def install_filter(host: Host, filter_: DnsFilter, desired_names: DesiredNames) 
 def remove_filters(
     host: Host, observation: resolution.DnsObservation, backend_names: Iterable[str]
 ) -> list[ControlAction]:
-    """The actions that take away what is left of some filters, and have the resolvers forget it."""
+    """Return the actions that remove the remains of some filters, and make the resolvers forget them."""
     actions = []
     for backend_name in backend_names:
         for stage in reversed(load_backend(backend_name).list_possible_stages(host, observation)):
@@ -80,8 +80,10 @@ def remove_filters(
 
 
 def _is_stage_due(host: Host, filter_: DnsFilter, stage: FilterStage, text: str) -> bool:
-    """Whether a stage has to be carried out. A resolver that is only silent is left to it: a start would take away what
-    the programs of a busy host still wait for, and what it has in its cache.
+    """Return whether a stage has to be applied.
+
+    A resolver that is only silent is left alone. A restart would lose its cache, and the questions that programs of a
+    busy host still wait for.
     """
     if find_stage_defects(host, filter_, stage):
         return True
@@ -95,7 +97,7 @@ def _is_stage_due(host: Host, filter_: DnsFilter, stage: FilterStage, text: str)
 
 
 def _apply_stages(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage], text: str) -> None:
-    """Carry the stages out, or put everything back and raise ControlError."""
+    """Apply the stages, or restore everything and raise ControlError."""
     _check_candidate(host, filter_, text)
     was_resolving = _is_resolving(host)
     old_contents = [
@@ -121,7 +123,7 @@ def _apply_stages(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage],
             except ControlError as restore_error:
                 failures.append(str(restore_error))
         outcome = "is restored"
-        if failures:  # a resolver that was not started again may answer as before
+        if failures:  # a resolver that was not restarted may answer as before
             works_note = "works, but its old state " if _is_resolving(host) else ""
             outcome = f"{works_note}cannot be restored ({'; '.join(failures)})"
         raise ControlError(f"{error}; name resolution {outcome}") from None
@@ -143,7 +145,7 @@ def _make_removal(host: Host, stage: FilterStage, paths: Sequence[str]) -> Calla
     def remove_stage() -> None:
         was_resolving = _is_resolving(host)
         _try_commands(host, stage.leave_commands)
-        for path in (*paths, *stage.required_paths):  # systemctl leaves the links of a unit that somebody masked
+        for path in (*paths, *stage.required_paths):  # systemctl leaves the links of a masked unit
             host.delete_file(path)
         _run_commands(host, stage.removed_commands)
         if was_resolving and not _wait_for_resolution(host):
@@ -153,7 +155,7 @@ def _make_removal(host: Host, stage: FilterStage, paths: Sequence[str]) -> Calla
 
 
 def _check_candidate(host: Host, filter_: DnsFilter, text: str) -> None:
-    """Have the resolver's own tool, if it has one, read the new file. Raises ControlError with what it says."""
+    """Check the new file with the resolver's own tool, if it has one. Raises ControlError with the tool's message."""
     command = filter_.make_check_command(CANDIDATE_PATH)
     if not command:
         return
@@ -170,7 +172,7 @@ def _run_commands(host: Host, commands: Iterable[Command]) -> None:
 
 
 def _try_commands(host: Host, commands: Iterable[Command]) -> None:
-    """Commands that prepare a removal: what they would stop may be gone already."""
+    """Run commands that prepare a removal, and ignore failures: the service may be gone already."""
     with contextlib.suppress(ControlError):
         _run_commands(host, commands)
 
@@ -187,7 +189,7 @@ def _wait_for_stage(host: Host, stage: FilterStage, text: str) -> None:
 
 
 def _is_resolving(host: Host, timeouts: Sequence[float] = QUERY_TIMEOUTS_SECONDS) -> bool:
-    """Whether the first name server that programs ask answers for the root of all names."""
+    """Return whether the first name server of programs answers for the root of all names."""
     servers = resolution.parse_nameservers(host.read_text(resolution.RESOLV_CONF_PATH) or "")
     try:
         dns_answer = query_resolver(host, servers[0], 53, "", NS_TYPE, timeouts) if servers else None

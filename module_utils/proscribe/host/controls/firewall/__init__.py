@@ -1,17 +1,17 @@
-"""The control `firewall`: connections to restricted networks are refused by an nftables table of our own.
+"""The control `firewall`: an nftables table of Proscribe's own refuses connections to restricted networks.
 
 Its rules:
 
-    firewall/<service>       whether the networks of a service are refused
-    firewall/dns-over-tls    whether port 853 is, where it has to be
-    firewall/quic            whether UDP port 443 is, where it has to be
-    firewall/plain-dns       whether only the host's own filter may ask name servers, where that is desired
-    firewall/local-ssh       whether the host's own accounts can open only so many connections to its sshd
-    firewall/own-rules       whether the organisation's own rules are there
-    firewall/ruleset         the table as a whole: what is in it and not of the plan, the exemptions, the order
-    firewall/boot            whether it comes back after a reboot
-    firewall/exemptions      what the host has to reach in a restricted network
-    firewall/neighbours      how another table bypasses ours
+    firewall/<service>       the refusal of a service's networks
+    firewall/dns-over-tls    the refusal of port 853, where it is desired
+    firewall/quic            the refusal of UDP port 443, where it is desired
+    firewall/plain-dns       name servers only for the host's own filter, where that is desired
+    firewall/local-ssh       the limit on connections of the host's own accounts to its sshd
+    firewall/own-rules       the organisation's own rules
+    firewall/ruleset         the table as a whole: foreign parts in it, the exemptions, the order
+    firewall/boot            the return of the table after a reboot
+    firewall/exemptions      addresses in restricted networks that the host has to reach
+    firewall/neighbours      bypasses by another table
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NO_FILTER_REASON = "this host has no filtering resolver of its own, so everybody
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """Whether the table and what brings it back are as the plan calls for. Raises ControlError."""
+    """Check the table, and the files and units that restore it, against the plan. Raises ControlError."""
     section = plan["controls"]["firewall"]
     findings_by_rule: Mapping[str, Sequence[Finding]] = {}
     counts: Mapping[str, tuple[int, int]] = {}
@@ -123,7 +123,7 @@ def _judge_services(
 
 
 def _judge_exemptions(host_exemptions: FirewallExemptions) -> list[RuleVerdict]:
-    """What of restricted networks stays reachable for the sake of the host, by what its own files say."""
+    """Return the verdict on restricted addresses that stay reachable because the host's own files need them."""
     findings = []
     for entry in host_exemptions.exempt_networks:
         service_ids = [service_id for service_id in entry.service_ids if service_id != OWN_RULES]
@@ -135,13 +135,13 @@ def _judge_exemptions(host_exemptions: FirewallExemptions) -> list[RuleVerdict]:
 
 
 def _save_loaded_state(host: Host, text: str, generation: RulesetGeneration | None, is_alone: bool, _: bool) -> None:
-    """Save the observation for later ones, unless a table has changed meanwhile."""
+    """Save the observation for later observations, unless a table has changed in the meantime."""
     if generation is not None and generation == host.read_ruleset_generation():
         loaded_state.save_loaded_state(host, text, generation, is_alone)
 
 
 def _find_waived_users(host: Host, service_id: str, entry: PlanEntry) -> list[Finding]:
-    """The users of this host whom a waiver lets through: evidence of what is open."""
+    """Return findings for the users of this host with a waiver, as evidence of the opening."""
     names = exemptions.list_exempted_users(entry)
     known_names = [name for name in dict.fromkeys(names) if host.find_user_id(name) is not None]
     findings = [
@@ -151,14 +151,14 @@ def _find_waived_users(host: Host, service_id: str, entry: PlanEntry) -> list[Fi
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """Load the table, and make it survive a reboot. Raises ControlError."""
+    """Return the changes that load the table, and restore it after a reboot. Raises ControlError."""
     from . import loading
 
     return loading.enforce_firewall(host, plan["controls"]["firewall"], forced_dns.find_resolver_uids(host, plan))
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """Take the table away, and what would bring it back."""
+    """Return the changes that remove the table, and the files and units that would restore it."""
     from . import loading
 
     return loading.lift_firewall(host)

@@ -1,9 +1,8 @@
-"""How the table comes back: after a reboot, by a unit that loads a file; after another program deleted it, by a second
-unit that watches for that.
+"""Restoration of the table: a unit loads it at boot, and a second unit reloads it after a deletion.
 
-Not nftables.service: on Debian that one flushes every table of the host, ours and others', when it stops. Ours follows
-it (PartOf), so that a restart which flushed the table brings it back. What else deletes it (`nft flush ruleset`, a
-script of somebody's) the watcher sees in the kernel's own events.
+nftables.service is not used: on Debian it flushes every table of the host when it stops. Proscribe's unit follows it
+(PartOf), so that a restart that flushed the table also restores it. The watcher sees every other deletion (`nft flush
+ruleset`, a script) in the kernel's own events.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from . import program
 from .ruleset import TABLE_NAME
 
 BOOT_FILE_PATH = "/etc/proscribe/firewall.nft"
-BOOT_FILE_MODE = 0o600  # what is exempted is nobody else's business
+BOOT_FILE_MODE = 0o600  # the exemptions are confidential
 LOAD_UNIT = "proscribe-firewall.service"
 WATCH_UNIT = "proscribe-firewall-watch.service"
 UNIT_FOLDER = UNIT_DIRECTORY
@@ -36,7 +35,7 @@ WATCH_UNIT_PATH = f"{UNIT_FOLDER}/{WATCH_UNIT}"
 LOAD_ENABLED_LINK = f"{UNIT_FOLDER}/sysinit.target.wants/{LOAD_UNIT}"
 WATCH_ENABLED_LINK = f"{UNIT_FOLDER}/multi-user.target.wants/{WATCH_UNIT}"
 
-# They may change the firewall, and nothing else of the host.
+# The units may change the firewall, and nothing else on the host.
 _CONFINED_OPTIONS = f"""\
 UMask=0077
 CapabilityBoundingSet=CAP_NET_ADMIN
@@ -44,9 +43,9 @@ RestrictAddressFamilies=AF_NETLINK AF_UNIX
 SystemCallFilter=@system-service
 {CONFINEMENT}"""
 
-# Before the network is up, and without an ExecStop: stopping the unit does not open the host. DefaultDependencies would
-# put it after sysinit.target, that is after what may already talk to the network. It sees the mounts of the host: where
-# others cannot be made for it, the unit would fail, and the host would be open.
+# The unit starts before the network is up. It has no ExecStop, so that its stop does not open the host.
+# DefaultDependencies would put it after sysinit.target, and so after services that may already use the network. It uses
+# the mounts of the host. If private mounts were impossible, the unit would fail, and the host would be open.
 _LOAD_UNIT_TEMPLATE = """\
 # {written_by}
 [Unit]
@@ -101,7 +100,7 @@ WantedBy=multi-user.target
 
 
 class FirewallUnit(NamedTuple):
-    """A unit of ours: its name, its file with the text of it, and the link that enables it."""
+    """Unit of Proscribe's: its name, its file, the text of the file, and the link that enables it."""
 
     name: str
     path: str
@@ -110,7 +109,7 @@ class FirewallUnit(NamedTuple):
 
 
 def make_units(nft: str) -> Sequence[FirewallUnit]:
-    """The units, in the order in which they are started, for the nft of this host."""
+    """Return the units for the nft of this host, in the order in which they are started."""
     load_text = _LOAD_UNIT_TEMPLATE.format(
         written_by=WRITTEN_BY, nft=nft, file=BOOT_FILE_PATH, confined=_CONFINED_OPTIONS
     )
@@ -128,12 +127,12 @@ def make_units(nft: str) -> Sequence[FirewallUnit]:
 
 
 def render_program() -> str:
-    """The program that the watcher and unconfirmed changes need."""
+    """Return the text of the program that the watcher and unconfirmed changes need."""
     return program.render_program_text(BOOT_FILE_PATH, TABLE_NAME)
 
 
 def is_program_intact(host: Host) -> bool:
-    """Whether the program is there as it should be, and can be run."""
+    """Return whether the program has the desired text and mode."""
     status = host.find_entry(program.PROGRAM_PATH)
     return bool(
         status
@@ -144,21 +143,21 @@ def is_program_intact(host: Host) -> bool:
 
 
 def has_systemd(host: Host) -> bool:
-    """Whether systemd starts this host, now or (an image being made) when it boots."""
+    """Return whether systemd starts this host, now or at boot (if this is an image)."""
     return host.find_tool("systemctl") is not None
 
 
 def is_unit_active(host: Host, name: str) -> bool:
-    """Whether a unit is active. Only for a host that systemd runs."""
+    """Return whether a unit is active. Call it only on a host that systemd runs."""
     return is_evidently_active(host, name) or host.run_command(["systemctl", "is-active", "--quiet", name]).rc == 0
 
 
 class RevertedChange(NamedTuple):
-    """A change that was taken back."""
+    """Change that was reverted."""
 
     reverted_at: str  # UTC
     reason: str
-    digest: str  # SHA-256 of the table that it loaded
+    digest: str  # SHA-256 of the loaded table
 
     def __str__(self) -> str:
         return f"taken back at {self.reverted_at}, because {REVERT_REASONS.get(self.reason, 'it was not confirmed')}"
@@ -171,19 +170,19 @@ REVERT_REASONS = {
 
 
 def list_reverted_changes(host: Host) -> list[RevertedChange]:
-    """The changes that were taken back since one was confirmed, oldest first."""
+    """Return the changes that were reverted since the last confirmation, oldest first."""
     words = (line.split() for line in (host.read_text(program.REVERT_LOG_PATH) or "").splitlines())
     return [RevertedChange(*word[:3]) for word in words if len(word) > 2]
 
 
 def list_pending_tokens(host: Host) -> list[str]:
-    """The tokens of the changes that wait for their confirmation: one at most."""
+    """Return the tokens of the changes that wait for their confirmation: one at most."""
     prefix = "pending-"
     return [name[len(prefix) :] for name in host.list_directory(program.CHANGE_DIRECTORY) if name.startswith(prefix)]
 
 
 def find_boot_defects(host: Host, nft: str, text: str) -> list[Finding]:
-    """What keeps the table from coming back by itself; with nothing to load ("") what is left over."""
+    """Return the defects that prevent the automatic return of the table, or the remains if `text` is ""."""
     stored_text = host.read_text(BOOT_FILE_PATH) or ""
     defects = _find_unconfirmed_change(host) if stored_text != text else []
     if text and not stored_text and not host.find_entry(LOAD_UNIT_PATH) and has_systemd(host):
@@ -222,7 +221,7 @@ def find_boot_defects(host: Host, nft: str, text: str) -> list[Finding]:
 
 
 def _find_unconfirmed_change(host: Host) -> list[Finding]:
-    """A change that waits to be confirmed, or why the last one is not there."""
+    """Return the change that waits for its confirmation, or the reason why the last change was reverted."""
     if list_pending_tokens(host):
         return [_make_change_finding("waits until its controller confirms it; otherwise it is taken back by itself")]
     reverted_changes = list_reverted_changes(host)

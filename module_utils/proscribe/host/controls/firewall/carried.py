@@ -1,7 +1,7 @@
-"""IPv4 addresses that lie in IPv6 addresses, by which a translator or a tunnel in the network reaches them.
+"""IPv4 addresses inside IPv6 addresses, by which a translator or a tunnel in the network reaches them.
 
-A rule compares the bits of the IPv4 address alone. The set of a service holds them with all other bits zero. So
-translators that ignore bits 64 to 71, or what follows the address, are no way around the rule.
+A rule compares the bits of the IPv4 address alone. The set of a service has them with all other bits zero. So
+translators that ignore bits 64 to 71, or the bits after the address, cannot bypass the rule.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Iterable, Iterator, Mapping, Sequence
 from ....base.tuples import NamedTuple
 from .rule_text import Network, format_block
 
-_LOCAL_USE_NETWORK = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215: an organisation picks its prefixes there
+# RFC 8215: an organisation chooses its prefixes in this network
+_LOCAL_USE_NETWORK = ipaddress.ip_network("64:ff9b:1::/48")
 
 
 class CarrierShape(NamedTuple):
-    """Where an IPv6 address has the IPv4 address: after so many bits (RFC 6052 skips 64 to 71), perhaps inverted."""
+    """Position of the IPv4 address in an IPv6 address, in bits (RFC 6052 skips 64 to 71), and its inversion."""
 
     bits_before: int
     is_inverted: bool = False
@@ -38,9 +39,9 @@ CarrierPrefixes = Mapping[str, CarrierShape]  # by prefix
 
 
 def list_carriers(nat64: Sequence[str]) -> CarrierPrefixes:
-    """Return the prefixes whose addresses carry IPv4. `nat64` are those of the organisation's own translators.
+    """Return the prefixes whose addresses carry IPv4. `nat64` has those of the organisation's own translators.
 
-    In the block for local use a prefix of 96 bits is assumed where the organisation names none there.
+    If the organisation names no prefix in the block for local use, a prefix of 96 bits is assumed there.
     """
     own_carriers = {text: CarrierShape(int(text.rpartition("/")[2])) for text in nat64}
     has_local_prefix = any(_LOCAL_USE_NETWORK.overlaps(ipaddress.ip_network(text)) for text in own_carriers)
@@ -52,9 +53,9 @@ def list_carriers(nat64: Sequence[str]) -> CarrierPrefixes:
 
 
 def convert_to_carried(text: str, prefix: bytes) -> str:
-    """Return an IPv4 network as the network of the IPv6 addresses that carry it, as nft spells it.
+    """Return the network of the IPv6 addresses that carry an IPv4 network, in nft's notation.
 
-    `prefix` is what stands before the IPv4 address.
+    `prefix` has the bytes before the IPv4 address.
     """
     address, _, length = text.partition("/")
     address_text = _format_address(_place_address(_socket.inet_pton(_socket.AF_INET, address), prefix))
@@ -107,7 +108,7 @@ def make_prefix_matches(texts: Iterable[str], name: str, carriers: CarrierPrefix
 def list_carrying_networks(texts: Sequence[str], nat64: Sequence[str]) -> list[str]:
     """Return the IPv6 networks that carry some IPv4 networks, for lists that have no masks.
 
-    No router passes IPv4-compatible addresses on, so no list has them.
+    No router forwards IPv4-compatible addresses, so no list has them.
     """
     prefixes = [
         carrier_network.network_address.packed[: shape.bits_before // 8]

@@ -1,12 +1,12 @@
-"""New rules are tried out first: unless the controller confirms them over a new connection, they undo themselves.
+"""Trial of new rules: they are reverted unless the controller confirms them over a new connection.
 
-    begin    save what is loaded, arm the rollback outside of this session, have the candidate loaded
-    keep     the controller reached the host anew: stop the timer, keep the table for the next boot
-    settle   wait for another run's change, so that two of them never interleave
+    begin    save the loaded table, arm the rollback outside of this session, have the candidate loaded
+    keep     the controller reached the host anew: stop the timer, store the table for the next boot
+    settle   wait for another run's change, so that two changes never interleave
 
 The candidate is loaded only after this process has answered and ended. In the opposite order, rules that cut the
 connection would leave the controller waiting for an answer that cannot come. The boot file stays as it is until the
-confirmation: a host that reboots in between comes back with what was confirmed last.
+confirmation. A host that reboots before that loads the last confirmed table.
 
 Only an enforcing run needs this file.
 """
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
     from ..base import ChangeResult
 
-CONFIRM_TIMEOUT_SECONDS = 60  # seconds until an unconfirmed change is taken back, where the plan does not say
-_MAX_ATTEMPTS = 5  # other runs that may come first
-_GRACE_SECONDS = 10  # seconds after which a change that was neither confirmed nor taken back has lost its timer
+CONFIRM_TIMEOUT_SECONDS = 60  # default of the plan: an unconfirmed change is reverted after this time
+_MAX_ATTEMPTS = 5  # number of other runs that may come first
+_GRACE_SECONDS = 10  # a change that is still undecided this long after its deadline has lost its timer
 
 
 class PendingChangeError(ControlError):
-    """Another run's change waits for its confirmation."""
+    """Change of another run that waits for its confirmation."""
 
 
 def run_without_pending_change(host: Host, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
-    """Do some work on the firewall when no change of another run is pending, and again if one came first."""
+    """Run a change of the firewall while no change of another run is pending. Repeats it if another run came first."""
     for _ in range(_MAX_ATTEMPTS):
         wait_for_pending_change(host)
         with contextlib.suppress(PendingChangeError):
@@ -52,8 +52,10 @@ def run_without_pending_change(host: Host, work: Callable[[], ChangeAnswer]) -> 
 
 
 def make_trial_application(host: Host, plan: Plan) -> Callable[[Changes], ChangeResult]:
-    """How the changes of this control are carried out: those that load other rules than the confirmed ones are begun,
-    and reported as `pending` {token, within}; what comes after them is left to `confirm_trial`. All others are carried out.
+    """Return the function that applies the changes of this control.
+
+    It begins a trial for a change that loads other rules than the confirmed ones, and reports it as `pending` {token,
+    within}. The later changes are left to `confirm_trial`. All other changes are applied.
     """
     section = plan["controls"].get("firewall")
     confirm_timeout = (
@@ -73,7 +75,7 @@ def make_trial_application(host: Host, plan: Plan) -> Callable[[Changes], Change
 
 
 def begin_trial(host: Host, load: loading.TableLoad, confirm_timeout: int) -> str:
-    """Have a table loaded on trial for `confirm_timeout` seconds, and return the token that confirms it.
+    """Load a table on trial for `confirm_timeout` seconds, and return the token that confirms it.
 
     Raises ControlError, and then nothing has changed.
     """
@@ -90,7 +92,7 @@ def begin_trial(host: Host, load: loading.TableLoad, confirm_timeout: int) -> st
         (program.CANDIDATE_PATH, candidate),
         (program.DESIRED_TABLE_PATH, load.text),
         (pending.ROUTES_PATH, "".join(f"{route}\n" for route in _list_reachable_routes(host, load.resolver_uids))),
-        # The name last: a change that is pending has everything that taking it back needs.
+        # The pending file comes last: with it, all files for the rollback exist.
         (f"{program.CHANGE_DIRECTORY}/pending-{token}", f"{digest} {pending.read_uptime(host) + confirm_timeout}"),
     ):
         host.write_file(path, content, 0o600)
@@ -106,9 +108,9 @@ def begin_trial(host: Host, load: loading.TableLoad, confirm_timeout: int) -> st
 
 
 def confirm_trial(host: Host, token: str) -> ChangeAnswer:
-    """Confirm a change: the result of the module for it. Raises ControlError where it was taken back, or is now.
+    """Confirm a change, and return the answer of the module. Raises ControlError if the change was or is reverted.
 
-    Call it over a connection that was made after the candidate was loaded.
+    Call it over a connection that was opened after the candidate was loaded.
     """
     host.require_root()
     _require_loaded_candidate(host, token)
@@ -127,7 +129,7 @@ def confirm_trial(host: Host, token: str) -> ChangeAnswer:
         text = host.read_text(program.DESIRED_TABLE_PATH) or ""
         host.delete_file(program.REVERT_LOG_PATH)
         pending.clear_change_files(host)
-        # What fails here is missing at the next observation, and the next run does it: the table itself is confirmed.
+        # The table itself is confirmed. The next observation reports a failure here, and the next run repairs it.
         actions = loading.make_persisting_actions(host, loading.find_nft(host), text)
         apply_changes(Changes(actions))
         _remember_loaded_table(host, text)
@@ -141,7 +143,7 @@ def confirm_trial(host: Host, token: str) -> ChangeAnswer:
 
 
 def wait_for_pending_change(host: Host) -> None:
-    """Wait until no change of another run is pending; one that has lost its timer is taken back now."""
+    """Wait until no change of another run is pending. A change without its timer is reverted now."""
     while tokens := boot.list_pending_tokens(host) if host.privileged else []:
         token = tokens[0]
         pending_fields = (host.read_text(f"{program.CHANGE_DIRECTORY}/pending-{token}") or "").split()
@@ -153,10 +155,11 @@ def wait_for_pending_change(host: Host) -> None:
 
 
 def _list_reachable_routes(host: Host, resolver_uids: Sequence[int]) -> list[str]:
-    """Of the gateways and resolvers, those that this host may send to: "address port", and the number of the user who
-    asks the resolvers where only some may.
+    """Return the gateways and resolvers that this host may send to, as "address port".
+
+    If only some accounts may ask the resolvers, the uid of the first of them follows.
     """
-    routes = [f"{address} 9" for address in management_exemptions.read_gateways(host)]  # discard (RFC 863)
+    routes = [f"{address} 9" for address in management_exemptions.read_gateways(host)]  # port 9 is discard (RFC 863)
     uid_suffix = "".join(f" {uid}" for uid in resolver_uids[:1])
     routes += [
         f"{address} 53{uid_suffix}"
@@ -167,16 +170,16 @@ def _list_reachable_routes(host: Host, resolver_uids: Sequence[int]) -> list[str
 
 
 def _probe_routes(host: Host, routes: Sequence[str]) -> list[str]:
-    """Those of some routes that this host may use."""
+    """Return the routes that this host may use."""
     if not routes:
         return []
     return host.run_command([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(routes)]).out.splitlines()
 
 
 def _render_rollback(host: Host, nft: str) -> str:
-    """What loads the present table again, counts included; only deletes ours if none is loaded.
+    """Return the text that reloads the present table with its counts, or deletes Proscribe's table if none is loaded.
 
-    An old nft may list what it does not take back. Then the rollback loads what was confirmed last, or to no table.
+    An old nft may list a table that it cannot load. Then the rollback loads the last confirmed table, or no table.
     """
     delete_text = f"table inet {TABLE_NAME}\ndelete table inet {TABLE_NAME}\n"
     listing = host.run_command([nft, "list", "table", "inet", TABLE_NAME])
@@ -189,11 +192,11 @@ def _render_rollback(host: Host, nft: str) -> str:
 
 
 def _schedule_program(host: Host, unit: str, seconds: int, *program_arguments: str) -> None:
-    """Have the program do something outside of this session, which may end any moment."""
+    """Schedule the program outside of this session, which may end at any moment."""
     if host.find_entry(boot.SYSTEMD_RUNS_PATH) is None:
         host.read_command_output([program.PROGRAM_PATH, "later", str(seconds), *program_arguments])
         return
-    # Without an accuracy of its own a timer may come up to a minute late.
+    # Without AccuracySec a timer may come up to a minute late.
     timer = [f"--on-active={seconds}", "--timer-property=AccuracySec=100ms"] if seconds else []
     host.read_command_output(
         [
@@ -210,7 +213,10 @@ def _schedule_program(host: Host, unit: str, seconds: int, *program_arguments: s
 
 
 def _require_loaded_candidate(host: Host, token: str) -> None:
-    """Raises ControlError if the kernel did not take the candidate (and forgets it), or if it is gone again."""
+    """Raise ControlError unless the candidate is loaded and pending.
+
+    A candidate that the kernel rejected is deleted.
+    """
     if token not in boot.list_pending_tokens(host):
         raise ControlError(pending.describe_outcome(host))
     failure = host.read_text(f"{program.CHANGE_DIRECTORY}/failed-{token}")
@@ -219,12 +225,12 @@ def _require_loaded_candidate(host: Host, token: str) -> None:
         pending.clear_change_files(host)
         raise ControlError(f"the new rules were not loaded: {' '.join(failure.split())[-300:]}")
     if host.find_entry(f"{program.CHANGE_DIRECTORY}/loaded-{token}") is None:
-        # To wait here would confirm them, whatever becomes meanwhile of the connection over which this was called.
+        # A wait here would confirm the rules even if they cut the connection of this call.
         raise ControlError("the new rules are not loaded yet: nothing that was asked before they are can confirm them")
 
 
 def _remember_loaded_table(host: Host, text: str) -> None:
-    """Spare the audits after this one a whole listing of the table, if it is loaded as it should be."""
+    """Save the state of a correctly loaded table, so that the next audits need no whole listing of it."""
     loaded_state.delete_loaded_state(host)
     with contextlib.suppress(ObservationError):
         observation = listing.observe_table(host, loading.find_nft(host), text)

@@ -1,14 +1,13 @@
-"""What the ruleset must let pass on this host, and how it stays the same from run to run.
+"""Exemptions of a host from the ruleset, and the reasons why they stay the same from run to run.
 
-An address is exempted only if it lies in a network that is refused, or the plan names it under `management`. What files
-of the host say (gateways, resolvers, sources named by address, ports of sshd, numbers of users) is read anew each time.
-What only an enforcing run can know is remembered in the boot file, and an audit takes it from there instead of
-resolving anew:
+Only addresses in a refused network are exempted, and those that the plan names under `management`. Facts from files of
+the host are read anew each time: gateways, resolvers, sources named by address, ports of sshd, uids. Some facts only an
+enforcing run can know. They are stored in the boot file, and an audit reads them there:
 
-    sources    addresses of package sources, while one has the name: resolving takes time, and answers differ
-    members    to whom alone a service is refused, while the members of their groups are not known
-    port       of the control connection, for good: its rule opens nothing to connections that start on the host
-    peer       its other side, for good where the organisation has rules for what comes in
+    sources    addresses of package sources, as long as a source has the name: their resolution takes time, and varies
+    members    the users to whom alone a service is refused, while the members of their groups are unknown
+    port       port of the control connection, for good: its rule opens nothing to connections from the host
+    peer       other side of the control connection, for good if the organisation has rules for incoming traffic
 
 So a timer without SSH_CONNECTION and without a resolver sees the same ruleset as the run that loaded it.
 """
@@ -41,31 +40,31 @@ SOURCE_REASON = "package source "
 _REMEMBERED_SOURCE_PATTERN = compile_pattern(rf'([0-9a-f.:]+) comment "{SOURCE_REASON}([^"\n]+)"')
 _CONTROL_MARK = 'accept comment "control'
 _REMEMBERED_PEER_PATTERN = compile_pattern(rf"^\t\tip6? saddr (\S+) tcp dport (\d+) {_CONTROL_MARK}", MULTILINE)
-_MAX_NAME_LENGTH = 100  # characters; the comment of an element may have 128
+_MAX_NAME_LENGTH = 100  # the comment of an element may have 128 characters
 _ALL_NETWORKS = ("0.0.0.0/0", "::/0")
 
-# Gives the addresses of a name of a package source.
+# Returns the addresses of a package source's name.
 AddressResolver = Callable[[str], Sequence[str]]
 
 
 class BlockedNetworks(NamedTuple):
-    """The networks that are refused, as they are spelled, by service; the organisation's own rules are one of them."""
+    """Refused networks by service, in the notation of the plan. The organisation's own rules count as a service."""
 
     networks_by_service: Mapping[str, frozenset[str]]
     carriers: carried.CarrierPrefixes = {}
 
     @classmethod
     def read_section(cls, section: PlanSection) -> BlockedNetworks:
-        """What a plan's section refuses."""
+        """Return the networks that a plan's section refuses."""
         return cls(
             {service_id: frozenset(networks) for service_id, networks in _list_refused_networks(section)},
             list_section_carriers(section),
         )
 
     def find_containing_services(self, network: Network) -> tuple[str, ...]:
-        """The services in one of whose networks an address, or all of a network, lies.
+        """Return the services that have a network with all of the given network in it.
 
-        Searches only the few networks that can contain it, not all of them.
+        Searches only for the few networks that can contain it, and not through all networks.
         """
         containing_networks = {
             format_network(part.supernet(new_prefix=length))
@@ -79,7 +78,7 @@ class BlockedNetworks(NamedTuple):
         )
 
     def find_overlapping_services(self, network: Network) -> tuple[str, ...]:
-        """The services one of whose networks has an address in common with a network."""
+        """Return the services that have a network with an address of the given network."""
         containing_ids = self.find_containing_services(network)
         network_parts = (network, *carried.list_carried_networks(network, self.carriers))
         overlapping_ids = (
@@ -106,9 +105,10 @@ def collect_exemptions(
     connections: Sequence[tuple[str, int]] = (),
     resolver_uids: Sequence[int] = (),
 ) -> FirewallExemptions:
-    """The management exemptions of a host. `boot_file` is what an earlier run left (""). An enforcing run adds
-    `resolve_addresses`, and its control connections (address of the other side, port on this one). `resolver_uids` are those of
-    `forced_dns`.
+    """Return the management exemptions of a host.
+
+    `boot_file` is the text from an earlier run (""). An enforcing run adds `resolve_addresses`, and its control
+    connections (address of the other side, port on this host). `resolver_uids` come from `forced_dns`.
     """
     blocked = BlockedNetworks.read_section(section)
     uids_by_user = _find_waived_uids(host, section)
@@ -116,7 +116,7 @@ def collect_exemptions(
     exempt_networks: list[ExemptNetwork] = []
     for text in section["settings"].get("management", ()):
         network = ipaddress.ip_network(text)
-        # An enforcing run reports in whose networks these lie; an audit need not search them all.
+        # An enforcing run reports the services of these networks; an audit does not need to search them.
         exempt_networks.append(
             ExemptNetwork(
                 network, MANAGEMENT_REASON, blocked.find_overlapping_services(network) if resolve_addresses else ()
@@ -149,7 +149,7 @@ def collect_exemptions(
 
 
 def _find_waived_uids(host: Host, section: PlanSection) -> dict[tuple[str, str], int | None]:
-    """The number, on this host, of each user whom a waiver lets through to a service, by service and name."""
+    """Return, by service and name, the uid on this host of each user with a waiver."""
     service_users = [
         (service_id, name)
         for service_id, entry in select_refused_entries(section).items()
@@ -167,16 +167,18 @@ def _group_known_uids(uids_by_user: Mapping[tuple[str, str], int | None]) -> dic
 
 
 def list_exempted_users(entry: PlanEntry) -> list[str]:
-    """The names of the users whom a waiver lets through, of a service's part of the plan."""
+    """Return the names of the users with a waiver in a service's part of the plan."""
     whole_exceptions = (
         exception for exception in entry.get("exceptions", ()) if exception.keys() <= {"waiver", "users"}
-    )  # packets have no version
+    )  # an exception for a version does not count, because packets have none
     return [name for exception in whole_exceptions for name in exception.get("users", ())]
 
 
 def _find_restricted_uids(host: Host, section: PlanSection, boot_file: str) -> dict[str, list[int]]:
-    """The numbers of those to whom alone a service is refused, by service. While a group's members are not known, whom
-    an earlier run refused stays among them: else a cut line to the directory would let everybody through.
+    """Return, by service, the uids of the users to whom alone the service is refused.
+
+    While the members of a group are unknown, the users of an earlier run stay among them. Otherwise a lost connection
+    to the directory would open the service to all.
     """
     uids_by_service: dict[str, list[int]] = {}
     for service_id, entry in select_refused_entries(section).items():
@@ -193,7 +195,7 @@ def _find_restricted_uids(host: Host, section: PlanSection, boot_file: str) -> d
 
 
 class _RememberedExemptions(NamedTuple):
-    """What an earlier run left in the boot file."""
+    """Exemptions that an earlier run stored in the boot file."""
 
     sources: Sequence[tuple[str, str]]
     ports: Sequence[int]
@@ -203,7 +205,7 @@ class _RememberedExemptions(NamedTuple):
     def parse_boot_file(cls, text: str) -> _RememberedExemptions:
         sources = (
             _REMEMBERED_SOURCE_PATTERN.findall(text) if SOURCE_REASON in text else []
-        )  # large sets have many lines to check
+        )  # the pattern is slow on large sets
         port_list, mark, _ = text.partition("\n\t\ttcp sport ")[2].partition("\n")[0].partition(" tcp flags")
         ports = [port.strip() for port in port_list.strip("{ }").split(",")] if mark else []
         peers = _REMEMBERED_PEER_PATTERN.findall(text) if _CONTROL_MARK in text else []
@@ -215,7 +217,7 @@ class _RememberedExemptions(NamedTuple):
 
 
 def _list_refused_networks(section: PlanSection) -> Iterator[tuple[str, Sequence[str]]]:
-    """What is refused to connections from this host, and to containers and virtual machines behind it."""
+    """Yield the networks that are refused to connections from this host, its containers and its virtual machines."""
     for service_id, entry in select_refused_entries(section).items():
         yield service_id, entry["networks"]
     barring_rules = [
@@ -226,7 +228,7 @@ def _list_refused_networks(section: PlanSection) -> Iterator[tuple[str, Sequence
 
 
 def _list_controllers(section: PlanSection, peers: Sequence[tuple[str, int]]) -> list[tuple[Network, int]]:
-    """Who manages this host, where rules for what comes in could keep them out."""
+    """Return the controllers of this host, if rules for incoming traffic could refuse them."""
     if not any(rule["direction"] == "in" for rule in get_own_rules(section)):
         return []
     controllers = {(network, port) for address, port in peers if (network := parse_address(address))}
@@ -236,7 +238,7 @@ def _list_controllers(section: PlanSection, peers: Sequence[tuple[str, int]]) ->
 def _list_needed_addresses(
     host: Host, remembered: _RememberedExemptions, resolve_addresses: AddressResolver | None
 ) -> Iterator[tuple[str, str]]:
-    """Addresses that the host needs whole, each with the reason."""
+    """Yield addresses that the host needs on every port, each with the reason."""
     for address in management_exemptions.read_gateways(host):
         yield address, "default gateway"
     sources = {name[-_MAX_NAME_LENGTH:]: name for name in management_exemptions.read_package_sources(host)}
@@ -257,7 +259,7 @@ def _make_exempt_networks(
 
 
 def parse_address(address: str) -> Network | None:
-    """An address as a network of one; None for what is no address, or is the host's own loopback."""
+    """Parse an address as a network with one address. Returns None for other text and for the host's own loopback."""
     try:
         network = ipaddress.ip_network(address)
     except ValueError:
@@ -266,7 +268,7 @@ def parse_address(address: str) -> Network | None:
 
 
 def _select_widest(exempt_networks: Sequence[ExemptNetwork]) -> list[ExemptNetwork]:
-    """One entry for each address, the widest: nft takes no intervals that overlap. In the order of the addresses."""
+    """Return the widest entry for each address, in the order of the addresses: nft rejects overlapping intervals."""
     widest_by_network: dict[Network, ExemptNetwork] = {}
     for exempt_network in sorted(exempt_networks, key=lambda exempt_network: exempt_network.network.prefixlen):
         if not any(network.overlaps(exempt_network.network) for network in widest_by_network):

@@ -1,4 +1,4 @@
-"""Who may ask name servers where programs are to go through the host's own filter: the accounts of that resolver."""
+"""Accounts that may ask name servers if programs have to use the host's own filter: those of that resolver."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _REMEMBERED_PATTERN = compile_pattern(rf"\tchain refuse-{PLAIN_DNS_RULE} \{{\n\t
 
 
 def find_resolver_uids(host: Host, plan: Plan) -> list[int]:
-    """The numbers of the accounts, sorted. None where the plan does not ask for it. None on a host without a filtering
-    resolver of its own: there everybody has to ask.
+    """Return the uids of the accounts, sorted; none unless the plan forces DNS.
 
-    The account of a resolver is known while it runs. Of one that does not run just now the boot file has it, of the
-    last time. Otherwise whoever stops the resolver would open what it is there to close.
+    The list is also empty on a host without a filtering resolver of its own: there every account has to ask. The
+    account of a resolver is known while it runs. The boot file has the last account of a resolver that does not run
+    now. Otherwise a user who stops the resolver would open the name servers.
     """
     if not plan["controls"]["firewall"]["settings"].get("force_dns"):
         return []
-    # Few ask for it, and an audit pays for every line.
+    # Imported here, because few plans need it and an audit pays for every line.
     from ..dns.choice import HOSTS_BACKEND, choose_backend, list_resolver_users
 
     try:
@@ -33,6 +33,6 @@ def find_resolver_uids(host: Host, plan: Plan) -> list[int]:
         if not uids and choose_backend(host, plan["controls"]["dns"]["settings"]).backend_name != HOSTS_BACKEND:
             match = _REMEMBERED_PATTERN.search(host.read_text(boot.BOOT_FILE_PATH) or "")
             uids = {int(uid) for uid in match[1].split(",")} if match else set()
-    except ControlError:  # reported by dns, which cannot filter here either
+    except ControlError:  # the control dns reports the error, and cannot filter here either
         return []
     return sorted(uids)

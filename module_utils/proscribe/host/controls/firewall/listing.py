@@ -1,4 +1,4 @@
-"""What nft lists: the table taken apart, and compared with the desired table."""
+"""Listing of nft: its parser, and the comparison of the loaded table with the desired table."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ NO_EFFECT_FINDING = Finding(
     path=TABLE_PATH,
     detail=f"{WITNESS_ADDRESSES[0]}, which it refuses last, is not refused",
 )
-_DISCARD_PORT = 9  # the port (RFC 863)
+_DISCARD_PORT = 9  # RFC 863
 NO_NAMESPACE_REASON = "the rules cannot be compared: `unshare -n` is not permitted here (needs CAP_SYS_ADMIN)"
 NO_NFT_FINDING = Finding("package", "nftables", manager="nftables", detail="nft is not installed")
 
-# The same thing in the spelling of other versions (0.9.8, 1.0.6), and of a host without /etc/protocols.
+# Notations of other versions (0.9.8, 1.0.6) and of a host without /etc/protocols, with Proscribe's notation.
 RULE_SPELLINGS = (
     ("icmpx type ", "icmpx "),
     ("tcp flags != syn / syn,ack", "tcp flags & (syn | ack) != syn"),
@@ -36,13 +36,13 @@ RULE_SPELLINGS = (
     ("meta l4proto { 6, 17 }", "meta l4proto { tcp, udp }"),
 )
 
-MAX_SHOWN_ELEMENTS = 1000  # elements of a set: a diff that showed all of them could not be read
+MAX_SHOWN_ELEMENTS = 1000  # of a set: a diff with more elements would be unreadable
 
 _ELEMENTS_PATTERN = compile_pattern(r"elements = \{([^}]*)\}")
 
 
 class TablePart(NamedTuple):
-    """A set, chain or counter of the table, or what the table says of itself."""
+    """Set, chain or counter of the table, or the lines of the table itself."""
 
     lines: tuple[str, ...] = ()
     elements: frozenset[str] = frozenset()
@@ -52,25 +52,25 @@ TableParts = dict[tuple[str, str], TablePart]
 
 
 class FirewallObservation(NamedTuple):
-    """What there is, and what is wrong with it, by rule: a service, `dns-over-tls`, `ruleset` (all of the table)."""
+    """Loaded table and its faults by rule: a service, `dns-over-tls`, `ruleset` (all of the table)."""
 
-    loaded_parts: TableParts  # empty too where nothing had to be listed, because all is known to be as desired
+    loaded_parts: TableParts  # also empty if no listing was needed, because the table is known to be as desired
     findings_by_rule: Mapping[str, Sequence[Finding]]
-    unseen_reason: str = ""  # why nothing more can be said where nothing is wrong
-    counts: Mapping[str, tuple[int, int]] = {}  # packets and bytes that were refused, by rule
-    generation: RulesetGeneration | None = None  # of the kernel's tables, from before the observation
+    unseen_reason: str = ""  # reason why other faults may be hidden
+    counts: Mapping[str, tuple[int, int]] = {}  # refused packets and bytes, by rule
+    generation: RulesetGeneration | None = None  # generation of the kernel's tables before the observation
 
     @property
     def is_right(self) -> bool:
-        """Whether the table was seen, and is as it should be."""
+        """True if the table was observed, and is as desired."""
         return not any(self.findings_by_rule.values()) and not self.unseen_reason
 
 
 def observe_table(host: Host, nft: str, text: str, boot_text: str = "") -> FirewallObservation:
-    """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
+    """Compare the loaded table with the table that `text` would load.
 
-    `boot_text` is the boot file's text. If the table was made from it, has not changed since and refuses what it has to,
-    only the counters are listed.
+    `boot_text` is the boot file's text. Only the counters are listed if the table was made from it, is unchanged, and
+    refuses the witness. Raises ObservationError, or ControlError if nft fails.
     """
     generation = host.read_ruleset_generation()
     is_refused = _is_witness_refused(host, text)
@@ -93,7 +93,7 @@ def observe_table(host: Host, nft: str, text: str, boot_text: str = "") -> Firew
 
 
 def _is_witness_refused(host: Host, text: str) -> bool:
-    """Whether the kernel refuses the witness as the desired table does, or has no way to send it anywhere."""
+    """Return whether the kernel refuses the witness as the desired table does, or has no route to it."""
     refusals = (
         host.is_destination_refused(address, _DISCARD_PORT)
         for address in WITNESS_ADDRESSES
@@ -105,7 +105,7 @@ def _is_witness_refused(host: Host, text: str) -> bool:
 def _compare_tables(
     host: Host, nft: str, text: str, loaded_parts: TableParts
 ) -> tuple[Mapping[str, Sequence[Finding]], str]:
-    """What is wrong with the loaded table, by rule, and what cannot be said."""
+    """Return the faults of the loaded table by rule, and the reason why other faults may be hidden."""
     desired_parts = parse_table(text)
     if desired_parts == loaded_parts:
         return {}, ""
@@ -114,11 +114,11 @@ def _compare_tables(
     if not desired_parts:
         return {"ruleset": [NOT_LOADED_FINDING._replace(detail="loaded, though nothing is to be refused")]}, ""
     if all(loaded_parts[key].lines == part.lines for key, part in desired_parts.items() if key in loaded_parts):
-        return compare_parts(desired_parts, loaded_parts), ""  # this nft spells as we do
+        return compare_parts(desired_parts, loaded_parts), ""  # this nft has Proscribe's notation
     relisted_parts = _load_and_list_ruleset(host, nft, text)
     if relisted_parts is not None:
         return compare_parts(relisted_parts, loaded_parts), ""
-    # Our spelling is all there is to compare with: it can be trusted for names and addresses only.
+    # Only Proscribe's notation is available for the comparison. It is reliable for names and addresses only.
     all_findings = compare_parts(desired_parts, loaded_parts)
     sure_findings = {
         rule: [finding for finding in findings if finding.kind != "rule"] for rule, findings in all_findings.items()
@@ -127,12 +127,12 @@ def _compare_tables(
 
 
 def list_table_parts(host: Host, nft: str) -> TableParts:
-    """The table as it is loaded; no parts if it is not."""
+    """Return the parts of the loaded table; none if it is not loaded."""
     return parse_table(_list_table(host, nft, "table"))
 
 
 def _list_table(host: Host, nft: str, *listing_words: str) -> str:
-    """What nft lists of the table (`table`: all of it, counts included); "" if it is not loaded."""
+    """Return nft's listing of the table (`table`: all of it, with counts); "" if it is not loaded."""
     result = host.run_command([nft, "list", *listing_words, "inet", TABLE_NAME])
     if result.rc == 0:
         return result.out
@@ -144,7 +144,7 @@ def _list_table(host: Host, nft: str, *listing_words: str) -> str:
 
 
 def parse_refusal_counts(listing: str) -> dict[str, tuple[int, int]]:
-    """How many packets and bytes were refused, by rule, for those that were."""
+    """Return the refused packets and bytes by rule, for rules with refusals."""
     counts_by_rule: dict[str, tuple[int, int]] = {}
     for counter in listing.split("counter refused")[1:]:
         words = counter.split(maxsplit=6)[:6]  # _telegram { packets 2 bytes 120
@@ -154,8 +154,10 @@ def parse_refusal_counts(listing: str) -> dict[str, tuple[int, int]]:
 
 
 def _load_and_list_ruleset(host: Host, nft: str, text: str) -> TableParts | None:
-    """The parts of a ruleset as this host's kernel and nft list them. It is loaded in an empty network namespace that
-    ends with the call. None if the host does not permit one.
+    """Return the parts of a ruleset as this host's kernel and nft list them.
+
+    The ruleset is loaded in an empty network namespace that ends with the call. Returns None if the host does not
+    permit such a namespace.
     """
     child_command = [sys.executable, "-I", "-S", "-c", LOAD_AND_LIST, nft, TABLE_NAME]
     result = host.run_command(["unshare", "-n", *child_command], stdin=text)
@@ -166,16 +168,20 @@ def _load_and_list_ruleset(host: Host, nft: str, text: str) -> TableParts | None
     raise ControlError(f"nft does not take the ruleset: {' '.join(result.err.split())[-300:]}")
 
 
-@functools.lru_cache(maxsize=2)  # an enforcing run asks for the same text several times
+@functools.lru_cache(maxsize=2)  # an enforcing run parses the same text several times
 def parse_table(text: str) -> TableParts:
-    """The parts of the table in a listing, or in a file to load, by kind and name. Not to be changed."""
+    """Parse a listing of the table, or a file to load, into parts by kind and name.
+
+    The result is cached: callers must not change it.
+    """
     element_lists = _ELEMENTS_PATTERN.findall(
         text
-    )  # the elements of each set; they may be many, so they are not compared line by line
+    )  # the elements of each set are not compared line by line, because they may be many
     numbers = iter(range(len(element_lists)))
     text = _ELEMENTS_PATTERN.sub(lambda _: f"elements {next(numbers)}", text)
-    lines = map(str.strip, text.replace("\t}\n", "\n}\n").splitlines())  # 0.9.8 ends a counter on the line of its state
-    if f"table inet {TABLE_NAME} {{" not in lines:  # consumes the lines up to there
+    # nft 0.9.8 ends a counter on the line of its state
+    lines = map(str.strip, text.replace("\t}\n", "\n}\n").splitlines())
+    if f"table inet {TABLE_NAME} {{" not in lines:  # this test consumes the lines up to the table
         return {}
     parts: TableParts = {}
     table_lines: list[str] = []
@@ -199,7 +205,7 @@ def _parse_part(lines: Iterator[str], element_lists: Sequence[str]) -> TablePart
             break
         if line.startswith("elements "):
             elements = frozenset(map(str.strip, element_lists[int(line.split()[1])].split(",")))
-        elif line and not line.startswith("packets "):  # what a counter stands at
+        elif line and not line.startswith("packets "):  # the values of a counter change
             for other_spelling, own_spelling in RULE_SPELLINGS:
                 line = line.replace(other_spelling, own_spelling)
             part_lines.append(line)
@@ -207,9 +213,9 @@ def _parse_part(lines: Iterator[str], element_lists: Sequence[str]) -> TablePart
 
 
 def format_parts(parts: TableParts, other_parts: TableParts | None = None) -> str:
-    """The table as text for a diff, one element a line and in one order, whoever wrote it.
+    """Format the table for a diff, one element a line, in an order that does not depend on the author.
 
-    Of a set with many elements only those that `other_parts`, the other side of the diff, has not.
+    `other_parts` is the other side of the diff. A set with many elements shows only those that the other side lacks.
     """
     lines = []
     for key, part in sorted(parts.items()):
@@ -224,7 +230,7 @@ def format_parts(parts: TableParts, other_parts: TableParts | None = None) -> st
 
 
 def find_owning_rule(key: tuple[str, str]) -> str:
-    """The rule that a part of the desired table belongs to."""
+    """Return the rule that a part of the desired table belongs to."""
     name = key[1]
     for rule in (DNS_OVER_TLS_RULE, QUIC_RULE, PLAIN_DNS_RULE, LOCAL_SSH_RULE, OWN_RULES):
         if name.endswith(f"-{rule}"):
@@ -233,7 +239,7 @@ def find_owning_rule(key: tuple[str, str]) -> str:
 
 
 def compare_parts(desired_parts: TableParts, loaded_parts: TableParts) -> dict[str, list[Finding]]:
-    """What is missing, changed or too much, by the rule it counts against."""
+    """Return findings for missing, changed and superfluous parts, by the rule that they count against."""
     findings_by_rule: dict[str, list[Finding]] = {}
 
     def add_finding(rule: str, kind: str, finding_id: str, detail: str) -> None:
@@ -251,7 +257,7 @@ def compare_parts(desired_parts: TableParts, loaded_parts: TableParts) -> dict[s
             add_finding(find_owning_rule(key), kind, name, detail)
         missing_lines = [line for line in part.lines if line not in loaded_part.lines]
         for line in missing_lines:
-            target = line.rpartition("jump refuse")[2]  # the rule of a service, in the chain of all
+            target = line.rpartition("jump refuse")[2]  # the jump to a service's chain, in the common chain
             add_finding(
                 find_owning_rule((kind, target)) if target != line else find_owning_rule(key),
                 "rule",
@@ -269,7 +275,7 @@ def compare_parts(desired_parts: TableParts, loaded_parts: TableParts) -> dict[s
 
 
 def _describe_element_changes(desired_elements: frozenset[str], loaded_elements: frozenset[str]) -> str:
-    """How two sets differ, in a few words: "2 missing: 192.0.2.1, 192.0.2.2; 1 not of the plan: 192.0.2.9"."""
+    """Describe how two sets differ: "2 missing: 192.0.2.1, 192.0.2.2; 1 not of the plan: 192.0.2.9"."""
     phrases = []
     for label, elements in (
         ("missing", desired_elements - loaded_elements),

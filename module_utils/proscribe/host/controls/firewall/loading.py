@@ -1,4 +1,4 @@
-"""Changing the firewall: loading the table, keeping it over a reboot and other programs, taking all of it away."""
+"""Changes of the firewall: they load the table, protect it against reboots and other programs, and remove it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
 
 RESOLVE_TIMEOUT_SECONDS = (
-    5.0  # seconds for resolving all package sources; a host whose DNS hangs must not hang its firewall
+    5.0  # for the resolution of all package sources; a host's hanging DNS must not block its firewall
 )
 
 
 class TableLoad:
-    """Loads a table: the `apply` of an action that can cut a host off, unless the same table was confirmed before."""
+    """Load of a table: the `apply` of an action that can cut a host off, unless the same table was confirmed before."""
 
     def __init__(
         self,
@@ -35,16 +35,16 @@ class TableLoad:
         resolver_uids: Sequence[int] = (),
     ) -> None:
         self.host, self.nft, self.observation, self.text, self.is_confirmed = host, nft, observation, text, is_confirmed
-        self.resolver_uids = resolver_uids  # of name servers: it is for them that these have to stay reachable
+        self.resolver_uids = resolver_uids  # name servers have to stay reachable for these accounts
 
     def __call__(self) -> None:
         update.load_table(self.host, self.nft, self.observation, self.text)
 
 
 def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[int] = ()) -> Changes:
-    """The actions in the order that is safe: check, load, and only what the kernel took is kept for the next boot.
+    """Return the actions in the safe order: check, load, and store only an accepted table for the next boot.
 
-    Raises ControlError where nft is not installed or cannot list its tables.
+    Raises ControlError if nft is not installed or cannot list its tables.
     """
     connections = management_exemptions.find_control_connections(host)
     boot_text = host.read_text(boot.BOOT_FILE_PATH) or ""
@@ -67,9 +67,9 @@ def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[i
         if host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None and boot.is_unit_active(host, watch_unit.name):
             actions.append(
                 _make_systemctl_action(host, True, "restart", watch_unit)
-            )  # it is running the program as it was
+            )  # the unit still runs the old program
     if not observation.is_right:
-        # What is confirmed is what a reboot would load too.
+        # A table is confirmed if a reboot would load it too.
         load = TableLoad(host, nft, observation, text, is_confirmed=text == boot_text, resolver_uids=resolver_uids)
         if not load.is_confirmed and (revert_note := pending.check_earlier_reverts(host, text)):
             refusals.append(ChangeRefusal("firewall/boot", listing.TABLE_PATH, revert_note))
@@ -87,7 +87,7 @@ def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[i
 
 
 def make_persisting_actions(host: Host, nft: str, text: str) -> list[ControlAction]:
-    """What makes a table that is loaded, and confirmed, come back after a reboot and after other programs."""
+    """Return the actions that protect a loaded and confirmed table against reboots and other programs."""
     actions = []
     if host.read_text(boot.BOOT_FILE_PATH) != text:
         actions.append(_make_write_action(host, boot.BOOT_FILE_PATH, text, boot.BOOT_FILE_MODE))
@@ -98,7 +98,7 @@ def make_persisting_actions(host: Host, nft: str, text: str) -> list[ControlActi
 
 
 def find_nft(host: Host) -> str:
-    """Where nft is on this host. Raises ControlError if it is not installed."""
+    """Return the path of nft on this host. Raises ControlError if it is not installed."""
     nft = host.find_tool("nft")
     if nft is None:
         raise ControlError("nft is not installed on this host: install the package nftables")
@@ -106,7 +106,10 @@ def find_nft(host: Host) -> str:
 
 
 def lift_firewall(host: Host) -> Changes:
-    """Our table, unit and file go; other tables are not touched. Raises ControlError where nft cannot list tables."""
+    """Return the changes that delete Proscribe's table, units and files, and no other table.
+
+    Raises ControlError if nft cannot list tables.
+    """
     stored_text = host.read_text(boot.BOOT_FILE_PATH)
     nft = host.find_tool("nft")
     try:
@@ -114,12 +117,13 @@ def lift_firewall(host: Host) -> Changes:
     except ObservationError as unseen_error:
         if stored_text is not None:
             raise ControlError(str(unseen_error)) from None
-        loaded_parts = {}  # who may not even list tables cannot have loaded one
+        loaded_parts = {}  # an account that cannot list tables cannot have loaded a table
     actions = []
     refusals = []
     if host.list_directory(program.CHANGE_DIRECTORY) or host.has_traces(program.REVERT_LOG_PATH):
         actions.append(ControlAction("forget", "unconfirmed changes", lambda: pending.drop_pending_changes(host)))
-    for unit in reversed(boot.make_units(nft or "nft")):  # the watcher first, or it would bring the table back
+    # the watcher comes first: otherwise it would restore the table
+    for unit in reversed(boot.make_units(nft or "nft")):
         if host.find_entry(unit.path) is not None or host.find_entry(unit.enabled_link) is not None:
             unit_content = read_unit_text(host, unit.path) or ""
             actions.append(
@@ -161,7 +165,7 @@ def _make_write_action(host: Host, path: str, text: str, mode: int) -> ControlAc
 
 
 def _make_enabling_actions(host: Host, unit: boot.FirewallUnit) -> list[ControlAction]:
-    """What is missing until a unit is as it should be, enabled and (both have to be all the time) active."""
+    """Return the missing steps until a unit is as desired, enabled and active. Both units always have to be active."""
     actions = []
     is_systemd_running = host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None
     current_text = read_unit_text(host, unit.path)
@@ -174,7 +178,7 @@ def _make_enabling_actions(host: Host, unit: boot.FirewallUnit) -> list[ControlA
     if is_changed or host.find_entry(unit.enabled_link) is None:
         actions.append(_make_systemctl_action(host, is_systemd_running, "enable", unit))
     if is_systemd_running and not boot.is_unit_active(host, unit.name):
-        # Were it not active, a restart of nftables.service, which flushes every table, would not bring ours back.
+        # A restart of nftables.service flushes every table. Only an active unit restores Proscribe's table after it.
         actions.append(_make_systemctl_action(host, is_systemd_running, "start", unit))
     elif is_systemd_running and unit.name == boot.WATCH_UNIT and (is_changed or is_suspended(host, unit.name)):
         actions.append(_make_systemctl_action(host, is_systemd_running, "restart", unit))
@@ -191,9 +195,9 @@ def _make_systemctl_action(host: Host, is_systemd_running: bool, verb: str, unit
 
 
 def _disable_unit(host: Host, unit: boot.FirewallUnit) -> None:
-    """Stop (which leaves the table alone), disable, delete; what systemctl leaves of a damaged unit is deleted too."""
+    """Stop, disable and delete a unit, and delete what systemctl leaves of a damaged unit. The table stays loaded."""
     is_systemd_running = host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None
-    if read_unit_text(host, unit.path) == "":  # masked, and as long as that is so systemctl disables nothing
+    if read_unit_text(host, unit.path) == "":  # systemctl does not disable a masked unit
         host.write_file(unit.path, unit.text, 0o644)
         if is_systemd_running:
             host.read_command_output(["systemctl", "daemon-reload"])
@@ -208,7 +212,10 @@ def _disable_unit(host: Host, unit: boot.FirewallUnit) -> None:
 
 
 def _make_resolver(host: Host) -> Callable[[str], list[str]]:
-    """Resolves as the host itself would (getent asks /etc/nsswitch.conf), all names within RESOLVE_TIMEOUT_SECONDS together."""
+    """Return a function that resolves names as the host does: getent uses /etc/nsswitch.conf.
+
+    All its calls together take at most RESOLVE_TIMEOUT_SECONDS.
+    """
     deadline = time.monotonic() + RESOLVE_TIMEOUT_SECONDS
 
     def resolve_addresses(name: str) -> list[str]:
@@ -217,7 +224,7 @@ def _make_resolver(host: Host) -> Callable[[str], list[str]]:
             return []
         try:
             result = host.run_command(["getent", "ahosts", name], timeout=seconds_left)
-        except ControlError:  # no getent, or no answer in time: the name leads nowhere anyway
+        except ControlError:  # no getent, or no answer in time: the host cannot reach the name anyway
             return []
         return list(dict.fromkeys(line.split()[0] for line in result.out.splitlines() if line.strip()))
 
@@ -227,7 +234,7 @@ def _make_resolver(host: Host) -> Callable[[str], list[str]]:
 def _make_refusals(
     section: PlanSection, host_exemptions: FirewallExemptions, connections: Sequence[tuple[str, int]]
 ) -> list[ChangeRefusal]:
-    """What of the services' networks stays open, and why."""
+    """Return the addresses in the services' networks that stay open, with the reasons."""
     refusals = [
         ChangeRefusal(
             f"firewall/{service_id}",
@@ -243,7 +250,7 @@ def _make_refusals(
     ]
     blocked = exemptions.BlockedNetworks.read_section(section)
     for address, port in connections:
-        peer = exemptions.parse_address(address)  # sshd says UNKNOWN where it has no socket
+        peer = exemptions.parse_address(address)  # sshd reports UNKNOWN without a socket
         if peer is None:
             continue
         for service_id in blocked.find_containing_services(peer):
@@ -253,7 +260,7 @@ def _make_refusals(
 
 
 def _make_unknown_user_refusals(section: PlanSection, host_exemptions: FirewallExemptions) -> list[ChangeRefusal]:
-    """The users of waivers whom this host does not know: nobody is let through for them."""
+    """Return refusals for the users of waivers that this host does not know: such a waiver has no effect here."""
     reason = "no such user on this host: the waiver lets nobody through here"
     return [
         ChangeRefusal(f"firewall/{service_id}", f"user:{name}", reason)

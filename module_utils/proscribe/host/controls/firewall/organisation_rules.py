@@ -1,9 +1,9 @@
 """The organisation's own rules for a host, in chains of the same table.
 
-They judge new connections, after what would cut the host off has been let pass and after the ban: an accept spares a
-connection from the own rules that follow, and opens neither what is restricted nor what another table closes.
+They judge new connections. They come after the exemptions that keep the host reachable, and after the ban. An accept
+spares a connection the following own rules. It opens neither what is restricted nor what another table closes.
 
-A rule of the plan: {direction: in | out | forward, protocol: tcp | udp | icmp | any, addresses [spelled networks; none
+A rule of the plan: {direction: in | out | forward, protocol: tcp | udp | icmp | any, addresses [networks as texts; none
 means all], ports ["443", "8000-8080"; none means all], verdict: accept | reject | drop, comment}.
 """
 
@@ -26,11 +26,11 @@ from .rule_text import (
 if TYPE_CHECKING:
     from ....model.types.plan import OrganisationRule
 
-CONTROLLER_COMMENT = "control connection"  # the comment of a rule, by which a later run finds it again
+CONTROLLER_COMMENT = "control connection"  # comment by which a later run recognises the rule
 
 _ESTABLISHED_RULE = "ct state established,related accept"
-# What a host's own network needs: neighbours and routers (RFC 4861, 2710), and addresses by DHCP (RFC 2131, 8415),
-# whose answers do not come from where the question went.
+# Needs of a host's own network: neighbours and routers (RFC 4861, 2710), and addresses by DHCP (RFC 2131, 8415).
+# Answers of DHCP do not come from the queried address.
 _NEIGHBOUR_RULE = "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept"
 _MULTICAST_RULE = (
     "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept"
@@ -49,7 +49,7 @@ def render_own_rules(
     is_logged: bool,
     carriers: carried.CarrierPrefixes,
 ) -> dict[str, list[str]]:
-    """What the base chains do for them, by hook; their sets and chains are added to `blocks`."""
+    """Return, by hook, the lines of the base chains for the rules. Their sets and chains are added to `blocks`."""
     verdicts = {rule["verdict"] for rule in rules}
     for verdict, is_silent in (("reject", False), ("drop", True)):
         if verdict in verdicts:
@@ -71,12 +71,12 @@ def render_own_rules(
 
 
 def _render_first_rules(hook: str, exemptions: FirewallExemptions, blocks: list[str]) -> Iterator[str]:
-    """What passes before the rules of a hook."""
+    """Yield the lines that let packets pass before the rules of a hook."""
     yield _ESTABLISHED_RULE
     if hook != "forward":
         yield from (_NEIGHBOUR_RULE, _MULTICAST_RULE, _DHCP_RULES[hook])
     if hook == "input":
-        # Without this the session over which the table arrives would be judged by the rules (see `_make_passing_rules`).
+        # Otherwise the rules would judge the session that loads the table (see `_passing`).
         management = [
             format_network(exempt_network.network)
             for exempt_network in exemptions.exempt_networks
@@ -93,7 +93,7 @@ def _render_first_rules(hook: str, exemptions: FirewallExemptions, blocks: list[
 def _render_own_rule(
     rule: OrganisationRule, number: int, blocks: list[str], carriers: carried.CarrierPrefixes
 ) -> Iterator[str]:
-    """The lines of one rule: one, or one for each set of its addresses."""
+    """Yield the lines of a rule: one line, or a line for each set of its addresses."""
     actions_by_verdict = {"accept": "accept", "reject": f"jump refuse-{OWN_RULES}", "drop": f"jump drop-{OWN_RULES}"}
     comment = f' comment "{rule["comment"]}"' if rule.get("comment") else ""
     for match in _make_address_matches(rule, number, blocks, carriers):
@@ -111,12 +111,12 @@ def _make_address_matches(
     for match, block in make_network_sets(rule["addresses"], f"own{number}-nets", field=field):
         blocks.append(block)
         yield match
-    if rule["direction"] != "in":  # what comes in may carry any address: an accept would believe it
+    if rule["direction"] != "in":  # an incoming packet may have any source address: an accept would trust it
         yield from carried.make_prefix_matches(rule["addresses"], f"own{number}-nets", carriers, blocks)
 
 
 def _make_protocol_match(rule: OrganisationRule, match: str) -> str:
-    """The match of protocol and ports, as nft spells it beside a match of addresses."""
+    """Return the match of protocol and ports, in nft's notation beside a match of addresses."""
     protocol, ports = rule["protocol"], rule["ports"]
     if ports:
         port_match = ports[0] if len(ports) == 1 else "{ " + ", ".join(ports) + " }"

@@ -1,12 +1,12 @@
-"""What other tables of the host do that bypasses ours.
+"""Bypasses of Proscribe's table by other tables of the host.
 
-An accept of theirs opens nothing, whatever its priority. Of a translation that comes before our chains, these see the
-address that it leads to. What matters is what comes after, or goes past:
+An accept in another table opens nothing, whatever its priority. If a translation comes before Proscribe's chains, they
+see the translated address. These parts come later, or bypass the chains:
 
-    chain        of type nat or route, on output, behind ours: it can lead a packet that we let pass elsewhere
-    rule         behind ours that sets an address, on output, postrouting or egress: the same, untranslated
-    device       with a rule that forwards by itself: packets of containers go past every chain
-    flowtable    connections that are older than the ban go past every chain
+    chain        of type nat or route, on output, after Proscribe's: it can redirect a packet that passed
+    rule         after Proscribe's that sets an address, on output, postrouting or egress: the same, untranslated
+    device       with a rule that forwards by itself: packets of containers bypass every chain
+    flowtable    connections that are older than the ban bypass every chain
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _PART_PATTERN = compile_pattern(r"(chain|flowtable) (\S+) \{$")
 _HOOK_PATTERN = compile_pattern(r"type (\S+) hook (\S+) .*?priority (-?\d+);")
 _REDIRECTION_PATTERN = compile_pattern(
     r"(?:\bdaddr|@nh,\S+) set |\bfwd (?:ip6? )?to "
-)  # in nft's words; of addresses that it cannot name, too
-_MAX_RULE_LENGTH = 120  # characters of a rule that are shown
+)  # in nft's notation, which includes addresses without a name
+_MAX_RULE_LENGTH = 120  # longer rules are cut in messages
 
 
 class _HookedChain(NamedTuple):
-    """A chain that has a hook, or a flowtable."""
+    """Chain with a hook, or a flowtable."""
 
     table: str
     name: str
@@ -47,7 +47,7 @@ class _HookedChain(NamedTuple):
 
 
 def observe_other_tables(host: Host, nft: str) -> list[RuleVerdict]:
-    """One verdict if there is anything to say. Nothing of it is ours to correct."""
+    """Return one verdict if there are bypasses. Proscribe corrects none of them."""
     try:
         chains = [
             chain for chain in _parse_chains(_list_hooked_chains(host, nft)) if chain.table != f"inet {TABLE_NAME}"
@@ -73,7 +73,10 @@ def observe_other_tables(host: Host, nft: str) -> list[RuleVerdict]:
 
 
 def _list_hooked_chains(host: Host, nft: str) -> str:
-    """All chains without their rules, and the flowtables, which a kernel may not have; -y: priorities as numbers."""
+    """List all chains without their rules, and the flowtables.
+
+    A kernel may lack flowtables. The option -y gives priorities as numbers.
+    """
     try:
         return _run_nft_listing(host, nft, "-y", "list chains; list flowtables")
     except ObservationError:
@@ -98,12 +101,12 @@ def _make_offload_finding(chain: _HookedChain) -> Finding:
 
 
 def _find_redirecting_rules(host: Host, nft: str, chains: Sequence[_HookedChain]) -> Iterator[Finding]:
-    """The rules that lead packets elsewhere, of tables with a chain that comes after ours."""
+    """Yield findings for redirecting rules in tables with a chain that comes after Proscribe's."""
     tables = list(dict.fromkeys(chain.table for chain in chains if chain.is_later))
     earlier_chains = {(chain.table, chain.name) for chain in chains if not chain.is_later}
     if not tables:
         return
-    # Sets without their elements, of which other programs have many.
+    # -t omits the elements of sets, because other programs have many.
     listing = _run_nft_listing(host, nft, "-t", "; ".join(f"list table {table}" for table in tables))
     for table, _, name, line in _parse_listing(listing):
         if (table, name) not in earlier_chains and _REDIRECTION_PATTERN.search(line):
@@ -120,7 +123,7 @@ def _parse_chains(listing: str) -> Iterator[_HookedChain]:
 
 
 def _parse_listing(listing: str) -> Iterator[tuple[str, str, str, str]]:
-    """The lines of a listing of nft, each with the table, and the kind and name of the part, that it stands in."""
+    """Yield the lines of nft's listing, each with its table, and the kind and name of its part."""
     table = kind = name = ""
     for line in map(str.strip, listing.splitlines()):
         if match := _TABLE_PATTERN.match(line):

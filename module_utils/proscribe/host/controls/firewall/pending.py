@@ -1,4 +1,4 @@
-"""A change of the firewall that waits for its confirmation, as it is on the host's disk; see program.py.
+"""Change of the firewall that waits for its confirmation, as stored on the host's disk; see program.py.
 
 Only an enforcing run needs this file.
 """
@@ -13,33 +13,31 @@ from ...system import ControlError, Host
 from . import boot, program
 
 ROUTES_PATH = (
-    f"{program.CHANGE_DIRECTORY}/ways"  # "address port [user]" a line: where the host could send to before the change
+    f"{program.CHANGE_DIRECTORY}/ways"  # "address port [user]" a line: routes that the host could use before the change
 )
-MAX_REVERTS = 3  # times that the same rules are taken back before they are left alone
-RETRY_PAUSE_SECONDS = (
-    24 * 3600
-)  # seconds for which they are left alone; each trial that cuts a host off costs it a minute
+MAX_REVERTS = 3  # after so many reverts, the same rules are not tried for a time
+RETRY_PAUSE_SECONDS = 24 * 3600  # pause before the next trial; a trial that cuts a host off costs it a minute
 
 
 def decide_change(host: Host, token: str, outcome: str) -> bool:
-    """Decide what becomes of a change; False if that is decided already."""
+    """Decide the outcome of a change. Returns False if it is decided already."""
     return host.rename_file(f"{program.CHANGE_DIRECTORY}/pending-{token}", f"{outcome}-{token}")
 
 
 def stop_rollback_timer(host: Host, token: str) -> None:
-    """Stop the timer of a change that is decided: it could do nothing any more. Without systemd it ends by itself."""
+    """Stop the timer of a decided change, which has no effect any more. Without systemd it ends by itself."""
     if host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None:
         host.run_command(["systemctl", "stop", f"proscribe-rollback-{token}.timer"])
 
 
 def clear_change_files(host: Host) -> None:
-    """Delete what a decided change leaves."""
+    """Delete the files of a decided change."""
     for name in host.list_directory(program.CHANGE_DIRECTORY):
         host.delete_file(f"{program.CHANGE_DIRECTORY}/{name}")
 
 
 def drop_pending_changes(host: Host) -> None:
-    """Forget what waits for its confirmation, and what was taken back: the control is lifted."""
+    """Delete the pending change and the record of reverted changes: the control is lifted."""
     for token in boot.list_pending_tokens(host):
         decide_change(host, token, "dropped")
         stop_rollback_timer(host, token)
@@ -48,7 +46,7 @@ def drop_pending_changes(host: Host) -> None:
 
 
 def describe_outcome(host: Host) -> str:
-    """What became of a change that is not pending any more and was not kept."""
+    """Describe the outcome of a change that is neither pending nor kept."""
     reverted_changes = boot.list_reverted_changes(host)
     return (
         f"the new rules were {reverted_changes[-1]}" if reverted_changes else "the new rules were taken back meanwhile"
@@ -56,9 +54,9 @@ def describe_outcome(host: Host) -> str:
 
 
 def check_earlier_reverts(host: Host, text: str) -> str:
-    """What to say before a table is tried after one was taken back; "" if none was.
+    """Return the note for a trial that follows a reverted change; "" without such a change.
 
-    Raises ControlError for a table that was taken back MAX_REVERTS times in a row, until RETRY_PAUSE_SECONDS has passed.
+    Raises ControlError for a table that was reverted MAX_REVERTS times in a row, until RETRY_PAUSE_SECONDS have passed.
     """
     reverted_changes = boot.list_reverted_changes(host)
     digest = sha256(text.encode()).hexdigest()
@@ -75,12 +73,12 @@ def check_earlier_reverts(host: Host, text: str) -> str:
 
 
 def read_uptime(host: Host) -> int:
-    """Seconds since the boot."""
+    """Return the seconds since the boot."""
     return int(float((host.read_text("/proc/uptime") or "0").split()[0]))
 
 
 def _parse_trace_time(moment: str) -> int:
-    """A time of the trace in seconds since 1970; 0 for one that cannot be read."""
+    """Parse a time of the log of reverts as seconds since 1970; 0 for an invalid time."""
     try:
         return calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
     except ValueError:

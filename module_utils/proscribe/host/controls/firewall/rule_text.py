@@ -1,29 +1,32 @@
-"""Parts of the table as nft lists them: blocks, sets, chains that refuse, and what a host's exemptions are."""
+"""Parts of the table in nft's notation: blocks, sets and refusing chains; and the exemptions of a host."""
 
 from __future__ import annotations
 
-import _socket  # the part in C; the module around it takes ten times as long to load
+import _socket  # the module in C; the module `socket` takes ten times as long to load
 import ipaddress
 from typing import Iterable, Iterator, Mapping, Sequence, Union
 
 from ....base.tuples import NamedTuple
 
 OWN_RULES = "own-rules"
-RESTRICTED_SET_PREFIX = "only_"  # the set of the users to whom alone a service is refused
-MANAGEMENT_REASON = "management"  # the reason of an exemption, and where the organisation manages its hosts from
-HOOKS_BY_DIRECTION = {"in": "input", "out": "output", "forward": "forward"}  # of the organisation's own rules, to hooks
+RESTRICTED_SET_PREFIX = "only_"  # prefix of the set of users to whom alone a service is refused
+# reason of the exemption for the networks from which the organisation manages its hosts
+MANAGEMENT_REASON = "management"
+# from the direction of the organisation's own rules to the hook
+HOOKS_BY_DIRECTION = {"in": "input", "out": "output", "forward": "forward"}
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
-# An application that keeps trying must not fill the log: this many lines a service at once, and then a few a minute.
+# An application that retries forever must not fill the log. The limit allows a burst of lines for each service, and
+# then a few a minute.
 _LOG_LIMIT = "limit rate 6/minute burst 20 packets"
-# Marks the connections of users whom a waiver lets through. After a program has closed its socket, the rest of an
-# upload belongs to no user any more: by the user's number alone it would be refused.
-# The last of conntrack's 128 labels: those that connlabel.conf names are numbered from the first.
+# Label of the connections of users with a waiver. After a program has closed its socket, the rest of an upload belongs
+# to no user: a match of the uid alone would refuse it. It is the last of conntrack's 128 labels, because connlabel.conf
+# numbers its labels from the first.
 _WAIVED_LABEL = 127
 
 
 class ExemptNetwork(NamedTuple):
-    """Addresses that stay reachable, why, and the services in whose networks they lie."""
+    """Network that stays reachable, with the reason and the services whose networks contain it."""
 
     network: Network
     reason: str
@@ -31,28 +34,29 @@ class ExemptNetwork(NamedTuple):
 
 
 class FirewallExemptions(NamedTuple):
-    """What of a host the ruleset lets pass."""
+    """Exemptions of a host from the ruleset."""
 
     exempt_networks: Sequence[ExemptNetwork] = ()
-    resolvers: Sequence[ExemptNetwork] = ()  # for name resolution only
+    resolvers: Sequence[ExemptNetwork] = ()  # exempt for name resolution only
     resolver_ports: Sequence[int] = (53,)
     ssh_ports: Sequence[int] = (22,)
-    # First and last local port of the connections that the host opens itself.
+    # First and last local port of connections from the host.
     ephemeral_ports: tuple[int, int] = (32768, 60999)
-    controllers: Sequence[tuple[Network, int]] = ()  # who manages this host over which port, for the input hook
-    waived_uids: Mapping[str, Sequence[int]] = {}  # whom a waiver lets through, by service
+    controllers: Sequence[tuple[Network, int]] = ()  # networks and ports that manage this host, for the input hook
+    waived_uids: Mapping[str, Sequence[int]] = {}  # uids with a waiver, by service
     restricted_uids: Mapping[
         str, Sequence[int]
-    ] = {}  # who alone is refused, by service; a service that is not there: everybody
-    # The accounts that alone may ask name servers; none: everybody may.
+    ] = {}  # uids that alone are refused, by service; a service without an entry is refused to all
+    # The accounts that alone may ask name servers; empty: all may.
     resolver_uids: Sequence[int] = ()
-    unknown_users: Sequence[
-        tuple[str, str]
-    ] = ()  # whom a waiver names and this host does not know, each with a service
+    unknown_users: Sequence[tuple[str, str]] = ()  # (service, user) of waivers whose user this host does not know
 
 
 def format_network(network: Network) -> str:
-    """A network as nft writes it: in the C library's notation (Python's differs for IPv4 in IPv6), one address bare."""
+    """Format a network as nft does: in the C library's notation, a single address without its length.
+
+    Python's notation differs for IPv4 in IPv6.
+    """
     family = _socket.AF_INET if network.version == 4 else _socket.AF_INET6
     address = _socket.inet_ntop(family, network.network_address.packed)
     return address if network.prefixlen == network.max_prefixlen else f"{address}/{network.prefixlen}"
@@ -61,8 +65,10 @@ def format_network(network: Network) -> str:
 def make_refusing_chain(
     suffix: str, is_logged: bool, *, is_silent: bool = False, waived_uids: Sequence[int] = ()
 ) -> list[str]:
-    """A counter and the chain that counts and refuses; refusing at once, so that programs do not hang, or (`is_silent`)
-    dropping. Whom a waiver lets through, by user number, goes back untouched and uncounted.
+    """Return a counter, and the chain that counts and refuses.
+
+    The chain rejects at once, so that programs do not hang, or drops if `is_silent`. Packets of `waived_uids` return
+    from it unchanged and uncounted.
     """
     name = suffix.lstrip("_-")
     lines = (
@@ -90,10 +96,10 @@ def make_network_sets(
     reasons: Mapping[str, str] | None = None,
     field: str = "daddr",
 ) -> Iterator[tuple[str, str]]:
-    """The sets that hold some networks (spelled, none within another), each with the match of a rule on it.
+    """Yield the sets of some networks (as texts, none within another), each with the match of a rule on it.
 
-    `name` has `nets` in it, which becomes hosts4, nets4, hosts6, nets6. Empty ones are left out: nft has no spelling
-    for them. Single addresses lie in a hash set of their own, which costs less memory and time than intervals.
+    `name` contains `nets`, which becomes hosts4, nets4, hosts6 or nets6. Empty sets are left out: nft has no notation
+    for them. Single addresses are in a hash set of their own, which costs less memory and time than intervals.
     """
     for family, type_, version, has_colon in (("ip", "ipv4_addr", 4, False), ("ip6", "ipv6_addr", 6, True)):
         for kind, has_prefix_length, flags in (("hosts", False, []), ("nets", True, ["flags interval"])):
@@ -109,17 +115,17 @@ def make_network_sets(
 
 
 def make_uid_set(name: str, uids: Iterable[int]) -> str:
-    """A set of users, by their numbers."""
+    """Return a set of users, by their uids."""
     elements = ",\n\t\t\t     ".join(map(str, sorted(uids)))
     return format_block(f"set {name}", ["type uid", f"elements = {{ {elements} }}"])
 
 
 def format_block(header: str, lines: Iterable[str]) -> str:
-    """A part of the table, as nft indents it."""
+    """Format a part of the table with nft's indentation."""
     return "\n".join([f"\t{header} {{", *(f"\t\t{line}" for line in lines), "\t}"])
 
 
 def format_number_match(numbers: Iterable[int]) -> str:
-    """Some numbers as the right side of a match: nft lists a set of one as the one."""
+    """Format some numbers as the right side of a match: nft lists a set of one number as the number."""
     texts = [str(number) for number in sorted(set(numbers))]
     return texts[0] if len(texts) == 1 else "{ " + ", ".join(texts) + " }"

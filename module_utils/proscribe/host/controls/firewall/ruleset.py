@@ -1,18 +1,18 @@
-"""The nftables table that a plan calls for, as text, in the very spelling in which nft lists it.
+"""Text of the nftables table that a plan requires, in exactly the notation of nft's listing.
 
     output, forward -> restricted -> refuse_<service>
                                   -> carried-<bits> -> refuse_<service>   (IPv6 addresses that carry an IPv4 address)
-    input           ->                                    (only where the organisation has rules of its own for it)
+    input           ->                                    (only if the organisation has rules of its own for it)
                     -> own-in, own-out, own-forward
 
-`restricted` first lets pass what would cut the host off, then sends each service's addresses to the chain that counts,
-logs and refuses them. Last it refuses the witness, an address of nobody's, by which an observation tries whether
-packets come that far. Only a refusal is final: an accept ends our own base chains, and other tables still judge the
-packet (nft(8), "verdict statements"). So the ban holds beside any other firewall and opens nothing that another one
-closes.
+`restricted` first passes the exemptions that keep the host reachable. Then it sends each service's addresses to the
+chain that counts, logs and refuses them. Last it refuses the witness, an address without an owner. An observation tries
+that address to see whether packets reach the end of the chain. Only a refusal is final: an accept ends Proscribe's base
+chains, and other tables still judge the packet (nft(8), "verdict statements"). So the ban is in effect beside any other
+firewall, and opens nothing that another firewall closes.
 
-A name is a prefix, "_" and the service id, so that no id (`element`, `session`) can be a keyword of nft. What is no
-service's (`dns-over-tls`, `quic`, `plain-dns`, `own-rules`) stands behind a dash.
+A name is a prefix, "_" and the service id. So no id (`element`, `session`) can be a keyword of nft. Names that belong
+to no service (`dns-over-tls`, `quic`, `plain-dns`, `own-rules`) follow a dash.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ DNS_OVER_TLS_RULE = "dns-over-tls"
 QUIC_RULE = "quic"
 PLAIN_DNS_RULE = "plain-dns"
 LOCAL_SSH_RULE = "local-ssh"
-# The dummy address of RFC 7600, to which nothing is ever sent, and one that is discarded (RFC 6666).
+# The dummy address of RFC 7600, which never receives a packet, and a discarded address (RFC 6666).
 WITNESS_ADDRESSES = ("192.0.0.8", "100::8")
 
 
 def select_refused_entries(section: PlanSection) -> dict[str, PlanEntry]:
-    """The services of a plan's section whose networks have to be refused to somebody, by id."""
+    """Return, by id, the services of a plan's section whose networks are refused to at least one user."""
     return {
         service_id: entry
         for service_id, entry in sorted(section["services"].items())
@@ -60,7 +60,7 @@ def select_refused_entries(section: PlanSection) -> dict[str, PlanEntry]:
 
 
 def get_own_rules(section: PlanSection) -> Sequence[OrganisationRule]:
-    """The organisation's own rules of a plan's section."""
+    """Return the organisation's own rules of a plan's section."""
     return section["settings"].get("rules") or ()
 
 
@@ -70,7 +70,7 @@ def list_section_carriers(section: PlanSection) -> carried.CarrierPrefixes:
 
 
 def make_general_matches(section: PlanSection) -> dict[str, str]:
-    """What is refused whatever the address, by rule: the match of it."""
+    """Return, by rule, the matches of packets that are refused for every address."""
     settings = section["settings"]
     match_by_rule = {}
     if settings.get("dns_over_tls") == "blocked":
@@ -81,7 +81,7 @@ def make_general_matches(section: PlanSection) -> dict[str, str]:
 
 
 def parse_entry_networks(entry: PlanEntry) -> list[Network]:
-    """A service's networks, parsed."""
+    """Return a service's networks, parsed."""
     return _parse_network_texts(tuple(entry["networks"]))
 
 
@@ -91,7 +91,7 @@ def _parse_network_texts(texts: tuple[str, ...]) -> list[Network]:
 
 
 def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
-    """The file that replaces the table in one transaction; "" where nothing is to be refused and no rule is set."""
+    """Return the file that replaces the table in one transaction; "" if nothing is refused and no rule is set."""
     is_logged = bool(section["settings"].get("log"))
     blocks: list[str] = []
     rules: list[str] = []
@@ -105,7 +105,7 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
         if "only" in entry:
             if not exemptions.restricted_uids.get(service_id):
                 continue
-            # What belongs to no user's socket (a guest's packets, the kernel's) fits no such match, and passes.
+            # Packets without a user's socket (those of a virtual machine, or of the kernel) do not match, and pass.
             blocks.append(make_uid_set(f"{RESTRICTED_SET_PREFIX}{service_id}", exemptions.restricted_uids[service_id]))
             ports += f"meta skuid @{RESTRICTED_SET_PREFIX}{service_id} "
         blocks += make_refusing_chain(
@@ -134,7 +134,8 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
     hooks = {"output": output_lines, "forward": ["jump restricted"]}
     if get_own_rules(section):
         from . import (
-            organisation_rules,  # most organisations have none, and an audit pays for every line that a host compiles
+            # most organisations have no rules, and an audit pays for every line that a host compiles
+            organisation_rules,
         )
 
         for hook, lines in organisation_rules.render_own_rules(
@@ -150,15 +151,16 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
         f"# {WRITTEN_BY}",
         f"table inet {TABLE_NAME}",
         f"delete table inet {TABLE_NAME}",
-    ]  # `destroy` would need Linux 6.3
+    ]  # `destroy` needs Linux 6.3
     return "\n".join([*header_lines, f"table inet {TABLE_NAME} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
 
 
 def _make_carried_sets(
     section: PlanSection, service_id: str, carriers: carried.CarrierPrefixes
 ) -> tuple[list[str], list[tuple[int, bool, str]]]:
-    """Return the sets of a service's networks in addresses that carry them, and the matches by shape. A host works them
-    out once for a plan.
+    """Return the sets of a service's networks in addresses that carry them, and the matches by shape.
+
+    A host computes them once for a plan.
     """
 
     def compute_sets() -> tuple[list[str], list[tuple[int, bool, str]]]:
@@ -174,8 +176,10 @@ def _make_carried_sets(
 
 
 def _make_base_chains(hooks: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield the chains that the kernel calls. What a host sends to itself, its own outer addresses included, leaves
-    through the loopback device. Any other device can be given its name, lo.
+    """Yield the chains that the kernel calls.
+
+    Packets from a host to itself leave through the loopback device, even for its own outer addresses. The match is by
+    the device's type: any other device can be given the name lo.
     """
     for hook, lines in hooks.items():
         chain_type = f"type filter hook {hook} priority filter - 10; policy accept;"
@@ -188,19 +192,20 @@ def _make_passing_rules(
     forced_dns_lines: Sequence[str],
     carriers: carried.CarrierPrefixes,
 ) -> Iterator[str]:
-    """The rules that come first, and the sets they need.
+    """Yield the rules that come first, and add their sets to `blocks`.
 
-    `forced_dns_lines` says who may ask name servers at all; what this host asks is let pass for them only.
+    `forced_dns_lines` refuse name servers to all but some accounts. They come before the exemption of the resolvers, so
+    that the exemption applies to these accounts only.
     """
-    # The SSH session over which the table arrives may be older than connection tracking on this host. Then its next
-    # packet is the first one seen, and "reply" says nothing of it. A connection from here starts with a bare SYN, which
-    # this rule does not let pass: it helps nobody out, whatever local port they take.
+    # The SSH session that loads the table may be older than connection tracking on this host. Then its next packet is
+    # the first tracked packet, and does not count as a reply. A connection from this host starts with a bare SYN. The
+    # rule does not pass a bare SYN, so it opens no connection from any local port.
     yield f"tcp sport {format_number_match(exemptions.ssh_ports)} tcp flags & (syn | ack) != syn accept"
-    # Answers to connections from outside. Not so from the ports of connections that this host opened: one of those that
-    # is older than connection tracking would pass as an answer if the other side happens to speak first.
+    # Answers to connections from outside. Local ports of connections from this host are excluded. Such a connection may
+    # be older than connection tracking. It would pass as an answer if the other side sent the first packet.
     first_port, last_port = exemptions.ephemeral_ports
     yield f"ct direction reply meta l4proto {{ tcp, udp }} th sport != {first_port}-{last_port} accept"
-    # A neighbour on the link that cannot find this host cannot reach it either, whoever it is (RFC 4861).
+    # Every neighbour on the link needs neighbour discovery to reach this host (RFC 4861).
     yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
     for name, exempt_networks, ports, preceding_lines in (
         ("exempt", exemptions.exempt_networks, "", ()),
@@ -221,7 +226,7 @@ def _make_passing_rules(
 
 
 def _make_witness_rules(exemptions: FirewallExemptions) -> Iterator[str]:
-    """The rules for the witness, which somebody may have exempted with all the addresses around it."""
+    """Yield the rules for the witness, unless the organisation has exempted it with the addresses around it."""
     for address in map(ipaddress.ip_address, WITNESS_ADDRESSES):
         if not any(address in exempt_network.network for exempt_network in exemptions.exempt_networks):
             family = "ip" if address.version == 4 else "ip6"
@@ -229,15 +234,15 @@ def _make_witness_rules(exemptions: FirewallExemptions) -> Iterator[str]:
 
 
 def get_local_ssh_limit(section: PlanSection) -> int:
-    """Return how many connections to its own sshd a host's accounts may have open, all together; 0 for no limit."""
+    """Return the limit of open connections from all accounts of a host to its own sshd; 0 for no limit."""
     return section["settings"].get("local_ssh", 0)
 
 
 def _make_local_ssh_rule(section: PlanSection, exemptions: FirewallExemptions) -> list[str]:
-    """Return the rule that limits what a host's own accounts open to its sshd.
+    """Return the rule that limits the connections of a host's own accounts to its sshd.
 
-    Otherwise the idle connections of one account keep everybody from the host, who manages it included. sshd itself can
-    only count by source address, and on a host every address in 127.0.0.0/8 is another source.
+    Otherwise the idle connections of one account keep all users and administrators from the host. sshd itself can count
+    by source address only. On a host every address in 127.0.0.0/8 is another source.
     """
     limit = get_local_ssh_limit(section)
     connection_match = f"meta oiftype loopback tcp dport {format_number_match(exemptions.ssh_ports)}"

@@ -1,7 +1,7 @@
-"""The smallest transaction from the loaded table to the desired one, and what is known after it.
+"""Smallest transaction from the loaded table to the desired table, and the state saved after it.
 
-Only a few single addresses differ, as after a refreshed catalogue: then these are exchanged. Else the whole table is
-replaced, and the counters go on from where they were.
+If only a few single addresses differ, as after a refreshed catalogue, these are exchanged. Otherwise the whole table is
+replaced, and the counters keep their values.
 
 Only an enforcing run needs this file.
 """
@@ -21,14 +21,13 @@ _COUNTER_PATTERN = re.compile(r"^\tcounter (refused\S+) \{\n\t\}$", re.MULTILINE
 
 
 def load_table(host: Host, nft: str, observation: FirewallObservation, text: str) -> None:
-    """Bring the table in line in one transaction, which the kernel takes whole or not at all.
+    """Load the desired table in one transaction, which the kernel accepts whole or not at all.
 
     `observation` is the result of `listing.observe_table`. Raises ControlError if nft refuses.
     """
     old_generation = host.read_ruleset_generation()
     is_unchanged = old_generation is not None and old_generation == observation.generation
-    # Where somebody has changed a table since the observation, it is replaced whole, which cannot depend on what is
-    # there.
+    # If a table has changed since the observation, the whole table is replaced: that does not depend on its content.
     host.read_command_output(
         [nft, "-f", "-"],
         stdin=render_transaction(observation.loaded_parts if is_unchanged else {}, observation.counts, text),
@@ -41,7 +40,10 @@ def load_table(host: Host, nft: str, observation: FirewallObservation, text: str
 
 
 def render_transaction(loaded_parts: TableParts, counts: Mapping[str, tuple[int, int]], text: str) -> str:
-    """The input for nft that turns the table `loaded_parts`, whose counters stand at `counts` (packets, bytes), into `text`."""
+    """Return the input for nft that turns the table `loaded_parts` into `text`.
+
+    `counts` has the values of its counters (packets, bytes).
+    """
     desired_parts = parse_table(text) if loaded_parts else {}
     if desired_parts and {key: part.lines for key, part in loaded_parts.items()} == {
         other_key: other_part.lines for other_key, other_part in desired_parts.items()
@@ -57,10 +59,10 @@ def render_transaction(loaded_parts: TableParts, counts: Mapping[str, tuple[int,
 
 
 def _is_changed_in_place(loaded_part: TablePart, desired_part: TablePart) -> bool:
-    """Whether a set is changed element by element.
+    """Return whether a set is changed element by element.
 
-    Of intervals nft reads all for the smallest change, and older kernels mistake new ones for overlaps of those that
-    go. Where much has changed the kernel takes longer to refill a set than to make another.
+    For the smallest change of intervals nft reads them all. Older kernels mistake new intervals for overlaps of removed
+    ones. After many changes the kernel refills a set more slowly than it makes another set.
     """
     removed_elements, added_elements = (
         loaded_part.elements - desired_part.elements,

@@ -1,7 +1,7 @@
-"""The control of a Samba domain controller: Group Policy objects of ours, one for each audience that the plan names.
+"""The control of a Samba domain controller: Proscribe's Group Policy objects, one for each audience of the plan.
 
-By them machines of the domain get the policies of their browsers, whether Ansible reaches these machines or not.
-`registry_pol.py` and `policies.py` make what an object says, as the export for Windows has it.
+They give machines of the domain the policies of their browsers, whether or not Ansible reaches these machines.
+`registry_pol.py` and `policies.py` make the content of an object, as in the export for Windows.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """A verdict for each object. Raises ControlError and Unseen."""
+    """Return a verdict for each object. Raises ControlError and ObservationError."""
     from .differences import observe_group_policy
 
     return observe_group_policy(host, plan)
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """What brings the objects in line, and removes those that the plan has no longer. Raises ControlError."""
+    """Return the changes that correct the objects, and remove those that the plan has dropped. Raises ControlError."""
     from .changes import enforce_group_policy
 
     return enforce_group_policy(host, plan)
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """What removes the objects, and leaves the domain as if they had never been there. Raises ControlError."""
+    """Return the changes that remove the objects without a trace in the domain. Raises ControlError."""
     from .changes import lift_group_policy
 
     return lift_group_policy(host, plan)

@@ -1,14 +1,13 @@
-"""Which accounts a program lets in that serves private and business ones: its own policies, of the browser's section.
+"""Policies for the accounts of programs that serve private and business users, from the browser's section.
 
-Where a service's private edition is restricted, its program stays (a catalogue says `programs: both`), and takes the
-organisation's accounts only. That has three forms: values of the registry for a machine, values for each of its users,
-and preferences on macOS. OneDrive and Teams on Windows read some of it for a user only. Without a tenant of the
-organisation, nothing is set that a business account could need. OneDrive and Teams take the ids of tenants only, and a
-list without the id of one tenant would refuse its accounts. So such a plan is refused.
+If a service's private edition is restricted, its program stays (its catalogue entry has `programs: both`). The program
+then accepts the organisation's accounts only. The policies have three forms: values of the registry for a machine,
+values for each of its users, and preferences on macOS. OneDrive and Teams on Windows read some values for a user only.
+Without a tenant of the organisation, no policy is set that could hinder a business account. OneDrive and Teams accept
+only ids of tenants. A list without the id of one tenant would refuse its accounts, so such a plan is refused.
 
-- OneDrive: learn.microsoft.com/sharepoint/use-group-policy, OneDrive.admx, and deploy-and-configure-on-macos
-- Teams: learn.microsoft.com/microsoftteams/sign-in-teams
-- Drive for desktop: support.google.com/a/answer/7644837
+- OneDrive: learn.microsoft.com/sharepoint/use-group-policy, OneDrive.admx, and deploy-and-configure-on-macos - Teams:
+learn.microsoft.com/microsoftteams/sign-in-teams - Drive for desktop: support.google.com/a/answer/7644837
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanSection
 
     class AccountPreferences(TypedDict, total=False):
-        """What a program reads on macOS."""
+        """Preferences of a program on macOS."""
 
         DisablePersonalSync: bool
         AllowTenantList: dict[str, bool]
@@ -39,25 +38,26 @@ if TYPE_CHECKING:
 _ONEDRIVE_KEY = "Software\\Policies\\Microsoft\\OneDrive"
 _TEAMS_KEY = "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
 _DRIVE_KEY = "Software\\Policies\\Google\\DriveFS"
-NO_PRIVATE_ACCOUNTS: Final = "DisablePersonalSync"  # of OneDrive, as is the next
+NO_PRIVATE_ACCOUNTS: Final = "DisablePersonalSync"  # of OneDrive, like the next name
 ALLOWED_TENANTS: Final = "AllowTenantList"
 SIGN_IN_TENANTS: Final = "RestrictTeamsSignInToAccountsFromTenantList"
 ACCOUNTS_PATTERN: Final = "AllowedAccountsPattern"
 
 
 class AccountPolicies(NamedTuple):
-    """The policies of one program."""
+    """Policies of a program."""
 
     name: str
-    domains: tuple[str, ...]  # of its preferences on macOS; the edition of the App Store may have its own
+    domains: tuple[str, ...]  # domains of its preferences on macOS; the edition of the App Store may have its own
     preferences: AccountPreferences
     machine_entries: tuple[RegistryEntry, ...] = ()
     user_entries: tuple[RegistryEntry, ...] = ()
 
 
 def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
-    """Say which tenant lacks the id that a program's policy takes; "" where none does. `for_users`: with the values of
-    users, which Teams has alone.
+    """Return the tenant that lacks the id for a program's policy; "" if every id is known.
+
+    `for_users` includes the values of users, which only Teams needs.
     """
     policy_names = [ALLOWED_TENANTS + " of OneDrive"] if _is_restricted(section, "onedrive_personal") else []
     if for_users and _is_restricted(section, "teams_personal"):
@@ -66,9 +66,10 @@ def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
 
 
 def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPolicies]:
-    """The policies of all programs whose private accounts a plan restricts; without `for_users`, of those that have
-    values for a machine. Raises ValueError for a text that the registry does not take, and ControlError for a tenant
-    without the id that a program takes.
+    """Return the policies of all programs whose private accounts a plan restricts.
+
+    Without `for_users`, returns only programs with values for a machine. Raises ValueError for a text that the registry
+    cannot have. Raises ControlError for a tenant without a required id.
     """
     section = plan["controls"].get("browser")
     if section is None:
@@ -80,20 +81,20 @@ def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPol
     account_policies = [_make_onedrive_policies(tenant_ids)] if _is_restricted(section, "onedrive_personal") else []
     if for_users and tenant_ids and _is_restricted(section, "teams_personal"):
         account_policies.append(_make_teams_policies(tenant_ids))
-    # With a tenant, the service is none of those that are closed: its accounts are distinguished.
+    # With a tenant, the service itself is not closed, because its accounts are distinguished.
     if google_domains and (_is_restricted(section, "google_drive") or "google_drive" in section.get("by_tenant", ())):
         account_policies.append(_make_drive_policies(google_domains))
     return account_policies
 
 
 def list_machine_entries(plan: Plan) -> Iterator[RegistryEntry]:
-    """The values below HKEY_LOCAL_MACHINE."""
+    """Yield the values below HKEY_LOCAL_MACHINE."""
     for policies in list_account_policies(plan, for_users=False):
         yield from policies.machine_entries
 
 
 def list_user_entries(plan: Plan) -> Iterator[RegistryEntry]:
-    """The values of each user, below HKEY_CURRENT_USER."""
+    """Yield the values of each user, below HKEY_CURRENT_USER."""
     for policies in list_account_policies(plan):
         yield from policies.user_entries
 
@@ -106,7 +107,7 @@ def _make_onedrive_policies(tenants: Sequence[str]) -> AccountPolicies:
     preferences: AccountPreferences = {NO_PRIVATE_ACCOUNTS: True}
     if tenants:
         preferences[ALLOWED_TENANTS] = dict.fromkeys(tenants, True)
-    # The template calls the list additive: it is not emptied, so another object can have partners' tenants.
+    # The template defines the list as additive. So it is not emptied, and another object can add partners' tenants.
     tenant_entries = tuple(make_text_entry(f"{_ONEDRIVE_KEY}\\{ALLOWED_TENANTS}", tenant, tenant) for tenant in tenants)
     private_entry = make_number_entry(_ONEDRIVE_KEY, NO_PRIVATE_ACCOUNTS, True)
     domains = ("com.microsoft.OneDrive", "com.microsoft.OneDrive-mac")
@@ -124,7 +125,7 @@ def _make_teams_policies(tenants: Sequence[str]) -> AccountPolicies:
 
 
 def _make_drive_policies(domains: Sequence[str]) -> AccountPolicies:
-    """The pattern is one of RE2, and has to fit an address whole."""
+    """Return the policies of Google Drive. The pattern is one of RE2, and has to match a whole address."""
     pattern = f"^[^@]+@({'|'.join(map(re.escape, domains))})$"
     return AccountPolicies(
         "Google Drive",

@@ -1,13 +1,13 @@
-"""AppLocker's rules for a plan's restricted programs: as XML, and as the values of the registry that a machine reads.
+"""AppLocker's rules for a plan's restricted programs: as XML, and as the registry values that a machine reads.
 
-AppLocker denies what no rule allows, as soon as a collection has a rule. So each collection that is written begins with
-the rule that allows everything to everybody, and a rule that denies goes before one that allows. Where programs have
-rules, packaged apps get their collection too.
+As soon as a collection has a rule, AppLocker denies everything that no rule allows. So each written collection begins
+with a rule that allows everything to everyone. A deny rule has priority over an allow rule. If there are rules for
+programs, packaged apps get their collection too.
 
-- Rules and their order: learn.microsoft.com/windows/security, "Understanding AppLocker rule behavior"
-- Conditions: "Understanding the path rule condition", "Understanding the publisher rule condition in AppLocker"
-- Values of the registry, and the extensions' ids: policies that Microsoft's console has written, in public collections
-- The service's start: [MS-GPSB] 2.2.8, "Service General Setting"
+- Rules and their order: learn.microsoft.com/windows/security, "Understanding AppLocker rule behavior" - Conditions:
+"Understanding the path rule condition", "Understanding the publisher rule condition in AppLocker" - Values of the
+registry, and the extensions' ids: policies that Microsoft's console has written, in public collections - The service's
+start: [MS-GPSB] 2.2.8, "Service General Setting"
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 EXE_COLLECTION, MSI_COLLECTION, APPX_COLLECTION = RULE_COLLECTIONS = ("Exe", "Msi", "Appx")
 APPLOCKER_KEY = "Software\\Policies\\Microsoft\\Windows\\SrpV2"
 OFF_MODE, AUDIT_MODE, ENFORCE_MODE = APPLOCKER_MODES = ("off", "audit", "enforce")
-ENFORCEMENT_VALUES: Final = {AUDIT_MODE: ("AuditOnly", 0), ENFORCE_MODE: ("Enabled", 1)}  # in XML, in the registry
+# value in XML, value in the registry
+ENFORCEMENT_VALUES: Final = {AUDIT_MODE: ("AuditOnly", 0), ENFORCE_MODE: ("Enabled", 1)}
 EVERYONE_SID = "S-1-1-0"
 ANY_VALUE = "*"
-MAX_TEXT_LENGTH = 400  # characters of a text in a rule
-# What an entry has that makes a rule.
+MAX_TEXT_LENGTH = 400
+# Keys of an entry that make a rule.
 PROGRAM_KEYS: Final = ("windows", "windows_processes", "windows_publishers", "windows_installers")
-# The security template of a Group Policy object: Application Identity, without which no rule is in effect, starts.
+# The security template of a Group Policy object. It starts Application Identity: without that service no rule is in
+# effect.
 TEMPLATE_PATH = "Machine/Microsoft/Windows NT/SecEdit/GptTmpl.inf"
 _TEMPLATE_TEXT = (
     '[Unicode]\r\nUnicode=yes\r\n[Version]\r\nsignature="$CHICAGO$"\r\nRevision=1\r\n'
@@ -44,10 +46,10 @@ _XML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quo
 
 
 class AppLockerRule(NamedTuple):
-    """One rule: a path, or a publisher with a product and a file. `*` stands for all."""
+    """Rule with a path, or with a publisher, a product and a file. `*` matches all."""
 
     collection: str
-    service: str  # "" for the rule that allows everything
+    service: str  # "" for the rule that allows everything else
     path: str = ""
     publisher: str = ""
     product: str = ANY_VALUE
@@ -55,12 +57,12 @@ class AppLockerRule(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Its id, the same for the same rule."""
+        """Id of the rule. Equal rules have the same id."""
         return make_name_uuid("\n".join(("applocker rule", *(str(part) for part in self)))).lower()
 
     @property
     def xml(self) -> str:
-        """The rule as AppLocker has it."""
+        """The rule in AppLocker's XML."""
         kind = "FilePathRule" if self.path else "FilePublisherRule"
         action, name = ("Deny", f"Proscribe: {self.service}") if self.service else ("Allow", "Proscribe: all else")
         head = {"Id": self.id, "Name": name, "Description": "", "UserOrGroupSid": EVERYONE_SID, "Action": action}
@@ -83,12 +85,12 @@ def _format_attributes(values: dict[str, str]) -> str:
 
 
 def get_applocker_mode(section: PlanSection) -> str:
-    """What AppLocker does with the rules of a plan."""
+    """Return the mode of AppLocker for the rules of a plan."""
     return section["settings"].get("applocker", AUDIT_MODE)
 
 
 def make_applocker_rules(section: PlanSection) -> dict[str, list[AppLockerRule]]:
-    """By collection that has any: its rules, that which allows everything first."""
+    """Return the rules of each collection with rules. The rule that allows everything comes first."""
     denying_rules: dict[str, dict[AppLockerRule, None]] = {collection: {} for collection in RULE_COLLECTIONS}
     for service_id, entry in sorted(section["services"].items()):
         if entry["mode"] in RESTRICTED_MODES:
@@ -107,7 +109,7 @@ def make_applocker_rules(section: PlanSection) -> dict[str, list[AppLockerRule]]
 
 
 def make_service_rules(service_id: str, entry: Service) -> Iterator[AppLockerRule]:
-    """The rules that deny a service's programs, its installers and its packaged apps."""
+    """Yield the rules that deny a service's programs, its installers and its packaged apps."""
     publishers = entry.get("windows_publishers", {})
     for signer in sorted(publishers.get("programs", ())):
         publisher, _, product_and_binary = signer.partition("\\")
@@ -129,7 +131,7 @@ def make_service_rules(service_id: str, entry: Service) -> Iterator[AppLockerRul
 
 
 def list_registry_entries(section: PlanSection) -> list[RegistryEntry]:
-    """The values below HKEY_LOCAL_MACHINE. Raises ValueError for a text that no rule takes."""
+    """Return the values below HKEY_LOCAL_MACHINE. Raises ValueError for a text that no rule can have."""
     return list(_iterate_registry_entries(section)) if get_applocker_mode(section) != OFF_MODE else []
 
 
@@ -142,7 +144,10 @@ def _iterate_registry_entries(section: PlanSection) -> Iterator[RegistryEntry]:
 
 
 def render_policy(section: PlanSection, comment: Iterable[str]) -> bytes:
-    """The policy as Set-AppLockerPolicy and the console import it. Raises ValueError as `list_registry_entries`."""
+    """Render the policy that Set-AppLockerPolicy and the console import.
+
+    Raises ValueError like `list_registry_entries`.
+    """
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         *(f"<!-- {comment_line.replace('--', '==')} -->" for comment_line in comment),
@@ -157,5 +162,5 @@ def render_policy(section: PlanSection, comment: Iterable[str]) -> bytes:
 
 
 def encode_template() -> bytes:
-    """The security template that starts Application Identity with Windows."""
+    """Return the security template that starts Application Identity with Windows."""
     return b"\xff\xfe" + _TEMPLATE_TEXT.encode("utf-16-le")

@@ -1,8 +1,9 @@
-"""Our Group Policy objects brought in line with the plan, or removed.
+"""Changes that correct Proscribe's Group Policy objects, or remove them.
 
-An object is complete in SYSVOL before the directory has it, and is linked last. Of one that is changed, the directory
-gets the new version first and GPT.GPT_INI_PATH last: wherever a run is ended, both differ, and the next run goes on from there.
-A client takes an object anew when the version in GPT.GPT_INI_PATH is another one, so a version is never given to two contents.
+A new object is complete in SYSVOL before it is added to the directory, and is linked last. For a changed object, the
+directory gets the new version first, and GPT.INI comes last. If a run is interrupted, the two versions differ, and the
+next run continues from there. A client reads an object again when the version in GPT.INI changes. So two contents never
+have the same version.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ from .observed import (
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-FILE_MODE = 0o770  # the mask of the file's access list, which Samba fills
-MAX_ASIDE_BYTES = 64 << 20  # bytes of a file that is set aside
-MACHINE_VERSION_MASK = 0xFFFF  # the part of a version that counts the settings for computers
+FILE_MODE = 0o770  # mask of the file's access list, which Samba fills
+MAX_ASIDE_BYTES = 64 << 20  # limit for a file that is set aside
+MACHINE_VERSION_MASK = 0xFFFF  # part of a version that counts the settings for computers
 
 
 def enforce_group_policy(host: Host, plan: Plan) -> Changes:
-    """What brings the objects in line. Raises ControlError and Unseen."""
+    """Return the changes that correct the objects. Raises ControlError and ObservationError."""
     desired_gpos = collect_desired_gpos(plan)
     observation = observe_gpos(host, desired_gpos)
     actions: list[ControlAction] = []
@@ -89,7 +90,7 @@ def enforce_group_policy(host: Host, plan: Plan) -> Changes:
 
 
 def lift_group_policy(host: Host, plan: Plan) -> Changes:
-    """What removes all of our objects. Raises ControlError and Unseen."""
+    """Return the changes that remove all of Proscribe's objects. Raises ControlError and ObservationError."""
     known_state = state.read_state(host)
     desired_gpos = collect_desired_gpos(plan, with_policies=False)
     if not desired_gpos and not known_state.names:
@@ -122,7 +123,7 @@ def _make_unit_refusals(observation: GroupPolicyObservation, desired_gpo: Desire
 def _make_correcting_actions(
     host: Host, observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
 ) -> Iterator[ControlAction]:
-    """What brings an object in line, in the order in which a kill after any of it is healed by the next run."""
+    """Yield the actions that correct an object. In this order, the next run repairs a kill after any of them."""
     domain = observation.domain
     folder = domain.make_gpo_folder(observed_gpo.guid)
     for path in _list_foreign_paths(observed_gpo, desired_gpo.template):
@@ -162,7 +163,7 @@ def _make_correcting_actions(
             yield ControlAction("make", join_gpo_path(folder, path), partial(_make_folder, host, folder, path))
     text = render_gpt_ini(version)
     written_paths = {*changed_paths, *([GPT_INI_PATH] if observed_gpo.gpt_ini != text else [])}
-    # Before anything is written: whoever may not write there any more replaces none of it.
+    # The permissions come before the files: an account that has lost its write access cannot replace the new files.
     for path in dict.fromkeys(path for path, _ in find_permission_differences(host, observation, observed_gpo)):
         if path not in written_paths and path not in stale_paths:
             full_path = join_gpo_path(folder, path)
@@ -187,7 +188,7 @@ def _make_correcting_actions(
 
 
 def _list_foreign_paths(observed_gpo: ObservedGpo, desired_template: bytes = b"") -> list[str]:
-    """What others have put into an object: a security template too, where the object is to have none."""
+    """Return the foreign files of an object. They include a security template if the object should have none."""
     has_foreign_template = (
         TEMPLATE_PATH in observed_gpo.present_paths
         and not desired_template
@@ -197,7 +198,10 @@ def _list_foreign_paths(observed_gpo: ObservedGpo, desired_template: bytes = b""
 
 
 def _compute_version(observed_gpo: ObservedGpo, is_changed: bool) -> int:
-    """The version that an object gets. One that the directory already has alone was given by a run that was ended."""
+    """Return the version that an object gets.
+
+    A directory version above that in SYSVOL comes from an interrupted run. That version is used.
+    """
     newest_version = max(observed_gpo.version, observed_gpo.files_version, 0)
     if not is_changed and newest_version:
         return newest_version
@@ -207,12 +211,12 @@ def _compute_version(observed_gpo: ObservedGpo, is_changed: bool) -> int:
 
 
 def _describe_sizes(old_content: bytes, new_content: bytes) -> tuple[str, str]:
-    """A file of thousands of values, for the diff: its size."""
+    """Return the sizes for the diff of a file, which may have thousands of values."""
     return f"{len(old_content)} bytes\n" if old_content else "", f"{len(new_content)} bytes\n"
 
 
 def _delete_gpo_part(host: Host, folder: str, path: str) -> None:
-    """Delete what an object has no longer: a file, or a folder that nothing else is in."""
+    """Delete a part that an object no longer has: a file, or an empty folder."""
     full_path = join_gpo_path(folder, path)
     if path not in SECURITY_FOLDERS:
         host.delete_file(full_path)
@@ -229,7 +233,7 @@ def _make_write_action(host: Host, folder: str, path: str, content: bytes, diff:
 
 
 def _replace_file(host: Host, path: str, content: bytes) -> None:
-    """Put a file in place that has its permissions already."""
+    """Replace a file by a new file that has its permissions already."""
     host.write_file(path + NEW_FILE_SUFFIX, content, FILE_MODE)
     permissions.set_file_permissions(host, path + NEW_FILE_SUFFIX)
     host.rename_file(path + NEW_FILE_SUFFIX, path.rpartition("/")[2])
@@ -288,8 +292,10 @@ def _add_entry(host: Host, domain: SambaDomain, desired_gpo: DesiredGpo, guid: s
 def _make_link_actions(
     host: Host, observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
 ) -> Iterator[ControlAction]:
-    """All new links, then those that go: none does before the new ones are there, nor while one cannot be there. A unit
-    that was renamed or mistyped would otherwise leave its machines without the policy.
+    """Yield the actions for all new links, and then those that remove old links.
+
+    Old links stay if any of the new places does not exist. Otherwise a renamed or mistyped unit would leave its
+    machines without the policy.
     """
     units_by_key = {normalise_dn(ou): ou for ou in desired_gpo.ous}
     for key in units_by_key:
@@ -301,7 +307,7 @@ def _make_link_actions(
         options = link.options & ~LINK_OFF_FLAG | (LINK_ENFORCED_FLAG if desired_gpo.is_enforced else 0)
         if not link.link_text or options != link.options:
             text = f"[LDAP://{observation.domain.make_gpo_dn(observed_gpo.guid)};{options}]"
-            # In front, where `samba-tool gpo setlink` has a new one; a link that is there keeps its place.
+            # A new link goes to the front, as with `samba-tool gpo setlink`. An existing link keeps its position.
             new_links = link.all_links.replace(link.link_text, text, 1) if link.link_text else text + link.all_links
             yield _make_relink_action(host, observation.domain, "link", link, new_links)
     if all(key in observation.units for key in units_by_key):
@@ -317,7 +323,7 @@ def _make_unlink_actions(host: Host, domain: SambaDomain, links: Iterable[GpoLin
 
 
 def _make_relink_action(host: Host, domain: SambaDomain, verb: str, link: GpoLink, new_links: str) -> ControlAction:
-    """Change the links of an object of the directory, unless somebody else has changed them meanwhile."""
+    """Return the action that changes the links of a directory object. It fails if the links have changed meanwhile."""
     record = ldif.make_modify_record(link.dn, [ldif.make_guarded_exchange("gPLink", link.all_links, new_links)])
     return ControlAction(
         verb, link.dn, partial(domains.change_directory, host, domain, [record]), link.all_links, new_links
@@ -325,7 +331,7 @@ def _make_relink_action(host: Host, domain: SambaDomain, verb: str, link: GpoLin
 
 
 def _make_removing_actions(host: Host, domain: SambaDomain, observed_gpo: ObservedGpo) -> Iterator[ControlAction]:
-    """What removes an object: its links, then the object, then its files."""
+    """Yield the actions that remove an object: its links, then the object, then its files."""
     yield from _make_unlink_actions(host, domain, observed_gpo.links.values())
     dn, folder = domain.make_gpo_dn(observed_gpo.guid), domain.make_gpo_folder(observed_gpo.guid)
     if observed_gpo.entry is not None:
@@ -349,7 +355,10 @@ def _delete_folder(host: Host, folder: str) -> None:
 
 
 def _set_aside(host: Host, folder: str, path: str, observed_gpo: ObservedGpo) -> str:
-    """Keep what somebody has put into an object of ours where only root reads it, and take it out of the object."""
+    """Move a foreign file out of Proscribe's object to a folder that only root reads.
+
+    Returns the note with the new path; "" if there was no content to save.
+    """
     full_path = join_gpo_path(folder, path)
     if path.endswith("/"):
         parent, _, name = full_path.rpartition("/")
@@ -361,7 +370,7 @@ def _set_aside(host: Host, folder: str, path: str, observed_gpo: ObservedGpo) ->
         return ""
     try:
         content = host.read_range(full_path, 0, MAX_ASIDE_BYTES + 1)
-    except ControlError:  # a link, a device, a socket: nothing of it is worth keeping
+    except ControlError:  # a link, a device or a socket has no content to save
         content = b""
     if len(content) > MAX_ASIDE_BYTES:
         raise ControlError(f"{full_path} is larger than {MAX_ASIDE_BYTES} bytes: remove it, it is not of this object")
@@ -377,8 +386,8 @@ def _set_aside(host: Host, folder: str, path: str, observed_gpo: ObservedGpo) ->
 
 
 def _save_state(host: Host, domain: SambaDomain, names: Mapping[str, str]) -> None:
-    """Note the objects that there are now, and the permissions that their files were just given or found to have."""
-    path_by_fingerprint: dict[str, str] = {}  # one of each kind
+    """Save the present objects, and the permissions of their files that are now known to be right."""
+    path_by_fingerprint: dict[str, str] = {}  # one path for each fingerprint
     for guid in names:
         for path in OWN_PATHS:
             full_path = join_gpo_path(domain.make_gpo_folder(guid), path)

@@ -1,4 +1,4 @@
-"""What a plan says of Group Policy: each object, with all that it has and where it applies."""
+"""Desired state of Group Policy: each object of a plan, with its content and its places."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 
 
 class DesiredGpo(NamedTuple):
-    """A Group Policy object as it has to be."""
+    """Desired Group Policy object."""
 
     name: str
     ous: Sequence[str]
-    is_enforced: bool  # whether its links apply below units that block inheritance, and before all other objects
-    is_enforcing: bool  # whether it is enforced, and not only audited
+    is_enforced: bool  # its links apply below units that block inheritance, and before all other objects
+    is_enforcing: bool  # the plan enforces the object, and does not only audit it
     policy: bytes  # Machine/Registry.pol
-    template: bytes = b""  # the security template; b"" for an object without AppLocker's rules
+    template: bytes = b""  # security template; b"" for an object without AppLocker's rules
 
 
 def collect_desired_gpos(plan: Plan, with_policies: bool = True) -> list[DesiredGpo]:
-    """The objects of a plan; not `with_policies`: without their policies, for what is about to be removed. Raises ControlError
-    for policies that no browser could follow.
+    """Return the objects of a plan. Raises ControlError for policies that no browser could follow.
+
+    Without `with_policies` they have no policies, for objects that will be removed.
     """
     return [
         DesiredGpo(
@@ -47,7 +48,7 @@ def collect_desired_gpos(plan: Plan, with_policies: bool = True) -> list[Desired
 
 
 def _render_gpo_policy(plan: Plan, gpo: GroupPolicyObject) -> bytes:
-    """The registry's values that say the policies of a group's browsers."""
+    """Return the registry values of a group's browser policies."""
     group_plan: Plan = {**plan, "request_url": gpo.get("request_url", ""), "controls": {"browser": gpo["browser"]}}
     try:
         return bytes(
@@ -66,7 +67,7 @@ def _list_program_entries(gpo: GroupPolicyObject) -> list[RegistryEntry]:
 
 
 def make_gpo_attributes(domain: SambaDomain, desired_gpo: DesiredGpo, guid: str) -> list[tuple[str, str]]:
-    """The attributes that an object of ours has in the directory; "" for one that it must not have."""
+    """Return the attributes of Proscribe's object in the directory; "" for an attribute that it must not have."""
     return [
         ("displayName", desired_gpo.name),
         ("description", MARK_PREFIX + desired_gpo.name),
@@ -80,5 +81,5 @@ def make_gpo_attributes(domain: SambaDomain, desired_gpo: DesiredGpo, guid: str)
 
 
 def render_gpt_ini(version: int) -> bytes:
-    """GPT.INI, the file by which a client sees that an object has changed."""
+    """Return GPT.INI, the file by which a client detects a change of an object."""
     return f"; {WRITTEN_BY}\r\n[General]\r\nVersion={version}\r\n".encode()

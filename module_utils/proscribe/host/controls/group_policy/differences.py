@@ -1,4 +1,4 @@
-"""What differs between our Group Policy objects and the desired ones, and what that means for their rules."""
+"""Differences between Proscribe's Group Policy objects and the desired objects, and the resulting verdicts."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .registry_pol import RegistryEntry, decode_entry, parse_entries
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-MAX_NAMED_DIFFERENCES = 10  # values of the registry, or files
-MAX_SHOWN_LENGTH = 80  # characters of a value
-MACHINE_OFF_FLAGS = ("2", "3")  # the flags of an object
+MAX_NAMED_DIFFERENCES = 10  # limit for registry values, and for files
+MAX_SHOWN_LENGTH = 80
+MACHINE_OFF_FLAGS = ("2", "3")  # values of an object's attribute `flags`
 CONFLICT_DETAIL = (
     "another object, {}, has rules of AppLocker for machines of ours, and Windows joins them: ours allow all else. Set "
     "proscribe_applocker to off for the group, or take that object's rules or link away"
@@ -38,7 +38,7 @@ CONFLICT_DETAIL = (
 
 
 def observe_group_policy(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """A verdict for each object of the plan, and for those of ours that it has no longer."""
+    """Return a verdict for each object of the plan, and for each of Proscribe's objects that the plan has dropped."""
     if not host.privileged:
         raise ObservationError("the directory and SYSVOL can only be read by root")
     desired_gpos = collect_desired_gpos(plan)
@@ -59,7 +59,7 @@ def observe_group_policy(host: Host, plan: Plan) -> list[RuleVerdict]:
 
 
 def _judge_gpo(name: str, differences: Sequence[tuple[Finding, bool]], is_enforcing: bool) -> RuleVerdict:
-    """The verdict of an object, by what differs, each with whether enforcing corrects it."""
+    """Return the verdict on an object. Each difference has a flag: enforcement corrects it."""
     state = NONCOMPLIANT if differences else COMPLIANT
     return RuleVerdict(
         make_gpo_rule(name),
@@ -72,7 +72,7 @@ def _judge_gpo(name: str, differences: Sequence[tuple[Finding, bool]], is_enforc
 def find_differences(
     host: Host, observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
 ) -> Iterator[tuple[Finding, bool]]:
-    """What differs between an object and the desired one, and whether enforcing corrects it."""
+    """Yield the differences between an object and the desired object, each with whether enforcement corrects it."""
     if taken_guid := observation.guids_of_taken_names.get(desired_gpo.name.casefold()):
         yield (
             _make_gpo_finding(
@@ -122,7 +122,7 @@ def find_differences(
 
 
 def list_gpo_paths(desired_gpo: DesiredGpo) -> Sequence[str]:
-    """What an object has in SYSVOL."""
+    """Return the paths that an object has in SYSVOL."""
     return (
         OWN_PATHS
         if desired_gpo.template
@@ -135,7 +135,7 @@ def _make_gpo_finding(guid: str, detail: str) -> Finding:
 
 
 def find_entry_differences(domain: SambaDomain, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo) -> Iterator[str]:
-    """What differs of an object in the directory, but for its version."""
+    """Yield the differences of an object in the directory, without its version."""
     if observed_gpo.entry is None:
         return
     for name, attribute_value in make_gpo_attributes(domain, desired_gpo, observed_gpo.guid):
@@ -156,7 +156,7 @@ def _find_version_difference(observed_gpo: ObservedGpo) -> str:
 
 
 def _find_value_differences(desired_gpo: DesiredGpo, observed_gpo: ObservedGpo, path: str) -> Iterator[Finding]:
-    """The values of the registry that differ, the first by name."""
+    """Yield findings for the registry values that differ, sorted by name."""
     if POLICY_PATH not in observed_gpo.present_paths or observed_gpo.policy == desired_gpo.policy:
         return
     try:
@@ -197,8 +197,9 @@ def _format_entry_value(entry: RegistryEntry | None) -> str:
 def find_permission_differences(
     host: Host, observation: GroupPolicyObservation, observed_gpo: ObservedGpo
 ) -> Iterator[tuple[str, str]]:
-    """The files of an object whose permissions differ, and how. Those that were found right once are not read again:
-    Samba's tool takes half a second for each.
+    """Yield the files of an object whose permissions differ, with the difference.
+
+    Permissions that were right once are not read again: Samba's tool takes half a second for each file.
     """
     folder = observation.domain.make_gpo_folder(observed_gpo.guid)
     defects_by_fingerprint: dict[str, list[str]] = {fingerprint: [] for fingerprint in observation.state.right}
@@ -229,7 +230,7 @@ def _find_link_differences(
             yield _make_link_finding(ou, "its link there is switched off"), True
         elif desired_gpo.is_enforced and not link.options & LINK_ENFORCED_FLAG:
             yield _make_link_finding(ou, "its link there is not enforced"), True
-    has_all_units = all(key in observation.units for key in units_by_key)  # else no link is taken away (changes.py)
+    has_all_units = all(key in observation.units for key in units_by_key)  # otherwise no link is removed (changes.py)
     for key, link in observed_gpo.links.items():
         if link.link_text and key not in units_by_key:
             yield (

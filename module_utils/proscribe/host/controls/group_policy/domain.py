@@ -1,7 +1,7 @@
-"""The domain of a controller: its directory and its SYSVOL, by Samba's own tools.
+"""Domain of a controller: its directory and its SYSVOL, by Samba's own tools.
 
-The tools open the directory's database as root, as Samba's own do on a domain controller, so nothing here knows a
-password. Samba gives its changes to the other domain controllers.
+The tools open the directory's database as root, as Samba's own do on a domain controller. So no password is needed
+here. Samba replicates the changes to the other domain controllers.
 """
 
 from __future__ import annotations
@@ -13,21 +13,19 @@ from ....base.tuples import NamedTuple
 from ...system import ControlError, Host
 from .ldif import LdifEntry, parse_ldif
 
-TOOL_TIMEOUT_SECONDS = 120  # seconds: a directory may be large, and samba-tool is slow to start
-WHOLE_FOREST_CONTROL = (
-    "search_options:1:2"  # the control of a search that finds what other naming contexts have as well
-)
-LINKING_CLASSES = ("organizationalUnit", "domainDNS", "site", "container")  # what can have links
+TOOL_TIMEOUT_SECONDS = 120  # a directory may be large, and samba-tool is slow to start
+WHOLE_FOREST_CONTROL = "search_options:1:2"  # control of a search that includes other naming contexts
+LINKING_CLASSES = ("organizationalUnit", "domainDNS", "site", "container")  # classes of objects that can have links
 LINK_PATTERN = re.compile(
     r"\[LDAP://([^;\[\]]*);(\d{1,9})\]", re.IGNORECASE
-)  # in gPLink: an object, and how it is linked
+)  # an item of gPLink: an object, and the flags of its link
 MISSING_TOOL_ADVICE = "the packages samba-ad-dc and ldb-tools have what this control needs on a domain controller"
 _NAME_PART_PATTERN = re.compile(r"(?:[^,\\]|\\.)+")
 _DOMAIN_PATTERN = re.compile(r"DC=[A-Za-z0-9-]{1,63}(?:,DC=[A-Za-z0-9-]{1,63})*", re.IGNORECASE)
 
 
 class SambaDomain(NamedTuple):
-    """Where a domain controller has what it serves."""
+    """Locations of the directory and of SYSVOL on a domain controller."""
 
     database: str  # sam.ldb
     dn: str  # DC=example,DC=com
@@ -35,35 +33,35 @@ class SambaDomain(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name in DNS, example.com."""
+        """Name of the domain in DNS, example.com."""
         return ".".join(part[3:] for part in self.dn.split(",")).lower()
 
     @property
     def container(self) -> str:
-        """The directory's container of Group Policy objects."""
+        """Container of Group Policy objects in the directory."""
         return f"CN=Policies,CN=System,{self.dn}"
 
     @property
     def policies_folder(self) -> str:
-        """The folder of their files."""
+        """Folder of the files of Group Policy objects."""
         return f"{self.sysvol}/{self.name}/Policies"
 
     def make_gpo_dn(self, guid: str) -> str:
-        """The object in the directory."""
+        """Return the name of an object in the directory."""
         return f"CN={guid},{self.container}"
 
     def make_gpo_folder(self, guid: str) -> str:
-        """Its files."""
+        """Return the folder of an object's files."""
         return f"{self.policies_folder}/{guid}"
 
 
 def join_gpo_path(folder: str, path: str) -> str:
-    """The path of what an object has in its folder; "" is the folder itself."""
+    """Return the full path of a file in an object's folder. The path "" is the folder itself."""
     return f"{folder}/{path}".rstrip("/")
 
 
 def find_domain(host: Host) -> SambaDomain:
-    """The domain that a host is a controller of. Raises ControlError for a host that is none."""
+    """Return the domain of a domain controller. Raises ControlError for any other host."""
     sysvol = _read_smb_parameter(host, "path", "sysvol")
     database = f"{_read_smb_parameter(host, 'private dir')}/sam.ldb"
     if not sysvol or host.find_entry(database) is None:
@@ -76,14 +74,14 @@ def find_domain(host: Host) -> SambaDomain:
 
 
 def _read_smb_parameter(host: Host, name: str, section: str = "") -> str:
-    """A setting of smb.conf; "" where the section is not there."""
+    """Return a path from smb.conf; "" if the section does not exist, or the value is no absolute path."""
     argv = ["testparm", "--suppress-prompt", *([f"--section-name={section}"] if section else [])]
     output = run_samba_tool(host, [*argv, f"--parameter-name={name}"], may_fail=True)
     return output.strip().rstrip("/") if output.startswith("/") else ""
 
 
 def run_samba_tool(host: Host, argv: Sequence[str], stdin: str | None = None, may_fail: bool = False) -> str:
-    """What a tool of Samba's prints. Raises ControlError."""
+    """Run a tool of Samba's, and return its output. Raises ControlError."""
     if host.find_tool(argv[0]) is None and host.root == "/":
         raise ControlError(f"{argv[0]} is not installed on this host: {MISSING_TOOL_ADVICE}")
     if may_fail:
@@ -101,23 +99,23 @@ def search_directory(
     scope: str = "sub",
     control: str = "",
 ) -> list[LdifEntry]:
-    """The objects that fit a condition (RFC 4515), with some attributes. Raises ControlError."""
+    """Return the objects that match a condition (RFC 4515), with some attributes. Raises ControlError."""
     controls = [f"--controls={control}"] if control else []
     argv = ["ldbsearch", "-H", database, "-b", base, "-s", scope, *controls, condition, *attribute_names]
     return parse_ldif(run_samba_tool(host, argv))
 
 
 def change_directory(host: Host, domain: SambaDomain, records: Iterable[str]) -> None:
-    """Change the directory by LDIF: all of it, or nothing. Raises ControlError."""
+    """Change the directory by LDIF: all records, or none. Raises ControlError."""
     run_samba_tool(host, ["ldbmodify", "-H", domain.database], stdin="".join(records))
 
 
 def escape_condition(text: str) -> str:
-    """A text within a condition, in which it means itself."""
+    """Escape a text for a condition, so that it matches literally."""
     return "".join(f"\\{byte:02x}" if chr(byte) in "\\*()\0" or byte > 126 else chr(byte) for byte in text.encode())
 
 
 def normalise_dn(dn: str) -> str:
-    """A name of an object as it compares: in lower case, without the spaces around its parts."""
+    """Return the name of an object for comparisons: in lower case, without the spaces around its parts."""
     parts = (part.strip().partition("=") for part in _NAME_PART_PATTERN.findall(dn))
     return ",".join(f"{name.strip()}={part_value.strip()}" for name, _, part_value in parts).casefold()

@@ -1,4 +1,4 @@
-"""LDIF (RFC 2849), the text in which the tools of Samba's directory answer and are given changes."""
+"""LDIF (RFC 2849), the text format for answers and changes of Samba's directory tools."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ....base.tuples import NamedTuple
 
 
 class LdifEntry(NamedTuple):
-    """An object of the directory. `values_by_name` are by the name of the attribute, in lower case."""
+    """Object of the directory. `values_by_name` has the names of attributes in lower case."""
 
     dn: str
     values_by_name: Mapping[str, Sequence[str]]
 
     def get_value(self, name: str) -> str:
-        """The value of an attribute that has one; "" where it is not set."""
+        """Return the first value of an attribute; "" if it is not set."""
         return next(iter(self.values_by_name.get(name.lower(), ())), "")
 
 
 def parse_ldif(text: str) -> list[LdifEntry]:
-    """The objects of an answer; of what else is in it, nothing. What is no text has U+FFFD for it."""
+    """Parse the objects of an answer, and ignore its other parts. Bytes that are not UTF-8 become U+FFFD."""
     entries: list[LdifEntry] = []
     for block in text.replace("\n ", "").split("\n\n"):
         values: dict[str, list[str]] = {}
@@ -43,7 +43,7 @@ def _decode_value(text: str) -> str:
 
 
 def format_line(name: str, attribute_value: str) -> str:
-    """A line that gives an attribute a value, whatever the value is."""
+    """Return a line that sets an attribute to any value."""
     is_plain = (
         attribute_value.isascii()
         and attribute_value.isprintable()
@@ -56,22 +56,22 @@ def format_line(name: str, attribute_value: str) -> str:
 
 
 def make_add_record(dn: str, values: Iterable[tuple[str, str]]) -> str:
-    """The record that adds an object."""
+    """Return the record that adds an object."""
     return _format_record(dn, "add", [format_line(name, attribute_value) for name, attribute_value in values])
 
 
 def make_modify_record(dn: str, parts: Iterable[Sequence[str]]) -> str:
-    """The record that changes an object, by what `make_replacement` and `make_guarded_exchange` give."""
+    """Return the record that changes an object by parts of `make_replacement` and `make_guarded_exchange`."""
     return _format_record(dn, "modify", [text for part in parts for text in (*part, "-")])
 
 
 def make_replacement(name: str, attribute_value: str) -> list[str]:
-    """The part of a change that gives an attribute one value, or none where that is ""."""
+    """Return the part of a change that sets an attribute to one value; "" deletes the attribute."""
     return [f"replace: {name}", *([format_line(name, attribute_value)] if attribute_value else [])]
 
 
 def make_guarded_exchange(name: str, old_value: str, new_value: str) -> list[str]:
-    """The part of a change that only succeeds where an attribute still has the value that it had; "" for none."""
+    """Return the part of a change that succeeds only if an attribute still has its old value; "" for no value."""
     deletion = [f"delete: {name}", format_line(name, old_value)] if old_value else []
     addition = [f"add: {name}", format_line(name, new_value)] if new_value else []
     return [*deletion, *(["-"] if deletion and addition else []), *addition]

@@ -1,7 +1,7 @@
-"""Our Group Policy objects as they are, in the directory and in SYSVOL.
+"""Current state of Proscribe's Group Policy objects, in the directory and in SYSVOL.
 
-Others may change these objects: administrators by Microsoft's console, whoever may write to SYSVOL, whoever links
-objects. So what is read is bounded, and no link is followed.
+Others may change these objects: administrators by Microsoft's console, and accounts that may write to SYSVOL or link
+objects. So the amount of data is limited, and no link is followed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .state import read_state as read_state
 
 POLICY_PATH, GPT_INI_PATH = "Machine/Registry.pol", "GPT.INI"
 GPO_FOLDERS = ("", "Machine", "User")
-# What an object with AppLocker's rules has beside: a security template.
+# Folders of the security template, which only an object with AppLocker's rules has.
 SECURITY_FOLDERS = tuple("/".join(TEMPLATE_PATH.split("/")[:count]) for count in (2, 3, 4))
 OWN_PATHS = (
     *GPO_FOLDERS,
@@ -41,9 +41,9 @@ OWN_PATHS = (
     GPT_INI_PATH,
     TEMPLATE_PATH,
     POLICY_PATH,
-)  # what our objects have in SYSVOL, "" being the folder
-NEW_FILE_SUFFIX = ".new"  # of a file that is being replaced
-# What a run that was ended may have left of them.
+)  # paths of Proscribe's objects in SYSVOL; "" is the folder
+NEW_FILE_SUFFIX = ".new"  # suffix of the new file during a replacement
+# Files that an interrupted run may have left.
 UNFINISHED_PATHS = frozenset(
     unfinished
     for folder, _, name in (path.rpartition("/") for path in (GPT_INI_PATH, TEMPLATE_PATH, POLICY_PATH))
@@ -54,7 +54,7 @@ UNFINISHED_PATHS = frozenset(
 )
 _ALL_FOLDERS = (*GPO_FOLDERS, *SECURITY_FOLDERS)
 MAX_FILES, MAX_DEPTH = 1000, 12
-LINK_OFF_FLAG, LINK_ENFORCED_FLAG = 1, 2  # of a link
+LINK_OFF_FLAG, LINK_ENFORCED_FLAG = 1, 2  # flags of a link
 
 _VERSION_PATTERN = re.compile(r"^[ \t]*Version[ \t]*=[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _GPO_ATTRIBUTES = (
@@ -73,42 +73,42 @@ _GPO_ATTRIBUTES = (
 
 
 class GpoLink(NamedTuple):
-    """What links of an object of the directory say of one of ours."""
+    """Link to Proscribe's object among the links of a directory object."""
 
     dn: str
-    all_links: str  # the whole value of gPLink
-    link_text: str  # of it, ours; "" for none
+    all_links: str  # whole value of gPLink
+    link_text: str  # part of it for Proscribe's object; "" for none
     options: int
 
 
 class ObservedGpo(NamedTuple):
-    """One object of ours as it is."""
+    """Current state of Proscribe's object."""
 
     guid: str
     name: str
     entry: LdifEntry | None
-    links: Mapping[str, GpoLink]  # by the name that compares
+    links: Mapping[str, GpoLink]  # by normalised name
     present_paths: frozenset[str]  # of OWN_PATHS
     policy: bytes
     gpt_ini: bytes
     template: bytes
-    foreign_paths: Sequence[str]  # paths of what else is in its folder, below it; folders end with "/"
+    foreign_paths: Sequence[str]  # other paths in its folder; folders end with "/"
 
     @property
     def version(self) -> int:
-        """The version in the directory; -1 for none."""
+        """Version in the directory; -1 for none."""
         text = self.entry.get_value("versionNumber") if self.entry else ""
         return int(text) if text.isdigit() and len(text) < 11 else -1
 
     @property
     def files_version(self) -> int:
-        """The version in SYSVOL; -1 for none."""
+        """Version in SYSVOL; -1 for none."""
         match = _VERSION_PATTERN.search(self.gpt_ini.decode("utf-8", "replace"))
         return int(match[1]) if match else -1
 
     @property
     def has_traces(self) -> bool:
-        """Whether anything of it is there."""
+        """True if any part of the object exists."""
         return bool(
             self.entry
             or self.present_paths
@@ -118,21 +118,21 @@ class ObservedGpo(NamedTuple):
 
 
 class GroupPolicyObservation(NamedTuple):
-    """All that a domain has of ours."""
+    """Observation of a domain with all of Proscribe's objects."""
 
     domain: SambaDomain
     state: GroupPolicyState
-    gpos: Sequence[ObservedGpo]  # the desired ones in their order, then those that the plan has no longer
-    units: Mapping[str, LdifEntry]  # that the plan names, by the name that compares
-    inheritance_blocking_units: Sequence[LdifEntry]  # units that block the inheritance of objects
-    guids_of_taken_names: Mapping[str, str]  # names of the plan that an object of somebody else has, with its id
+    gpos: Sequence[ObservedGpo]  # the desired objects in their order, then those that the plan has dropped
+    units: Mapping[str, LdifEntry]  # entries with links, or named by the plan, by normalised name
+    inheritance_blocking_units: Sequence[LdifEntry]  # these block the inheritance of objects
+    guids_of_taken_names: Mapping[str, str]  # names of the plan that a foreign object has, with its id
     conflicting_guids: Mapping[
         str, Sequence[str]
-    ]  # by name of an object with AppLocker's rules: other objects that have some
+    ]  # by name of an object with AppLocker's rules: ids of foreign objects with such rules
 
 
 def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyObservation:
-    """What the domain has of these objects, and of all others of ours. Raises ControlError and Unseen."""
+    """Observe the desired objects and all other objects of Proscribe's. Raises ControlError and ObservationError."""
     domain = find_domain(host)
     state = read_state(host)
     names = {make_gpo_guid(domain.name, desired_gpo.name): desired_gpo.name for desired_gpo in desired_gpos}
@@ -146,7 +146,7 @@ def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyO
         for gpo_guid, entry in entries_by_guid.items()
         if (name := read_marked_name(entry.get_value("description")))
     }
-    # An id that does not follow from the name is not ours, whoever has put our mark on it.
+    # An object whose id does not follow from its name is foreign, even if it has Proscribe's mark.
     for gpo_guid, name in (*marked_names.items(), *state.names.items()):
         if make_gpo_guid(domain.name, name) == gpo_guid:
             names.setdefault(gpo_guid, name)
@@ -174,14 +174,14 @@ def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyO
 def _search_linking_entries(
     host: Host, domain: SambaDomain, guids: Iterable[str], desired_gpos: Iterable[DesiredGpo]
 ) -> list[LdifEntry]:
-    """What links one of ours, is named as a place for links, or blocks inheritance."""
+    """Return the entries that link one of the objects, are named as places for links, or block inheritance."""
     guid_conditions = "".join(f"(gPLink=*{escape_condition(guid)}*)" for guid in guids)
     unit_conditions = "".join(
         f"(distinguishedName={escape_condition(ou)})" for desired_gpo in desired_gpos for ou in desired_gpo.ous
     )
     if not guid_conditions:
         return []
-    # The class is what the directory has an index for: a large one has a hundred objects that no link is at for each.
+    # The directory has an index for the class. In a large directory, most objects have no link.
     classes = "".join(f"(objectClass={name})" for name in LINKING_CLASSES)
     condition = f"(&(|{classes})(|{guid_conditions}{unit_conditions}(gPOptions=1)))"
     return search_directory(
@@ -208,7 +208,10 @@ def _observe_gpo(
 
 
 def _list_gpo_files(host: Host, folder: str) -> tuple[list[str], list[str]]:
-    """What the folder of an object has: of OWN_PATHS, and what else. Raises ControlError for more than can be ours."""
+    """Return the paths in an object's folder: those of OWN_PATHS, and the foreign paths.
+
+    Raises ControlError for a folder that has more entries than an object of Proscribe's can have.
+    """
     present_paths: list[str] = []
     foreign_paths: list[str] = []
     if host.find_entry(folder) is None:
@@ -230,4 +233,4 @@ def _list_gpo_files(host: Host, folder: str) -> tuple[list[str], list[str]]:
             raise ControlError(f"{folder} has more in it than a Group Policy object of ours can have")
         if is_folder:
             pending_paths += [f"{path}/{name}" if path else name for name in host.list_directory(f"{folder}/{path}")]
-    return present_paths, sorted(foreign_paths, reverse=True)  # what is in a folder before the folder
+    return present_paths, sorted(foreign_paths, reverse=True)  # the content of a folder comes before the folder

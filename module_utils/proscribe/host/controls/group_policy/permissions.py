@@ -1,8 +1,8 @@
-"""The permissions of our objects: in the directory, and of the files in SYSVOL.
+"""Permissions of Proscribe's objects: in the directory, and of the files in SYSVOL.
 
-They are those that Samba and Windows give a new object: administrators of the domain and the forest change it, every
-account of the domain reads and applies it. Both have to say the same, else `samba-tool gpo aclcheck` and Microsoft's
-console complain. Whoever else may write, or may not read, is named.
+They are those that Samba and Windows give a new object. Administrators of the domain and the forest change it; every
+account of the domain reads and applies it. The two lists have to be equivalent, otherwise `samba-tool gpo aclcheck` and
+Microsoft's console complain. Findings name every other account that may write, and every account that lacks a right.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from ....base.tuples import NamedTuple
 from ...system import Host, format_one_line
 from .domain import run_samba_tool
 
-APPLY_RIGHT = "edacfd8f-ffb3-11d1-b41d-00a0c968f939"  # the right to apply a Group Policy object
+APPLY_RIGHT = "edacfd8f-ffb3-11d1-b41d-00a0c968f939"  # right to apply a Group Policy object
 _FULL_RIGHTS = "CCDCLCSWRPWPDTLOSDRCWDWO"
 DIRECTORY_DESCRIPTOR = (
     f"O:DAG:DAD:P(A;CI;{_FULL_RIGHTS};;;DA)(A;CI;{_FULL_RIGHTS};;;EA)(A;CIIO;{_FULL_RIGHTS};;;CO)(A;;{_FULL_RIGHTS};;;DA)(A;CI;{_FULL_RIGHTS};;;SY)"
     f"(A;CI;LCRPLORC;;;AU)(OA;CI;CR;{APPLY_RIGHT};;AU)(A;CI;LCRPLORC;;;ED)"
 )
-# What Samba (dsacl2fsacl) makes of it for files.
+# Samba's conversion of the descriptor for files (dsacl2fsacl).
 FILES_DESCRIPTOR = (
     "O:DAG:DAD:P(A;OICI;FA;;;DA)(A;OICI;FA;;;EA)(A;OICIIO;FA;;;CO)(A;OICI;FA;;;DA)(A;OICI;FA;;;SY)"
     f"(A;OICI;0x1200a9;;;AU)(OA;OICI;;{APPLY_RIGHT};;AU)(A;OICI;0x1200a9;;;ED)"
 )
-# Where Samba has them, and the lists of POSIX_SHELLS that it makes of them.
+# Attribute in which Samba stores permissions, and the POSIX lists that it derives from them.
 PERMISSION_XATTRS = ("security.NTACL", "system.posix_acl_access", "system.posix_acl_default")
 
 _DESCRIPTOR_PATTERN = re.compile(
@@ -41,24 +41,24 @@ _RIGHT_BITS = {
     "FW": 0x120116,
     "FX": 0x1200A0,
 }
-# The same accounts, where a child domain writes them as numbers.
+# Endings of the SIDs by which a child domain writes the same accounts.
 _WELL_KNOWN_ACCOUNTS = {"-512": "DA", "-519": "EA"}
 DENYING_KINDS = ("D", "OD")
 MAX_NAMED_DEFECTS = 5
 
 
 class AccessEntry(NamedTuple):
-    """One entry of a list: who may do what."""
+    """Entry of an access list: an account and its rights."""
 
-    kind: str  # A allows, D denies, OA and OD do so for one right
+    kind: str  # A allows, D denies; OA and OD do so for one right
     flags: str
     rights: int
-    subject: str  # what it is about, where it is one right
+    subject: str  # the right of OA and OD
     account: str
 
 
 def find_permission_defects(sddl: str, desired_sddl: str) -> list[str]:
-    """What a descriptor says other than the desired one, in words; [] for nothing."""
+    """Describe the differences of a descriptor from the desired descriptor; [] for none."""
     try:
         owner, current_entries = _parse_descriptor(sddl)
     except ValueError:
@@ -90,7 +90,7 @@ def _subtract_entries(entries: list[AccessEntry], other_entries: list[AccessEntr
 
 
 def _parse_descriptor(sddl: str) -> tuple[tuple[str, str, bool], list[AccessEntry]]:
-    """Owner, group and whether it is shut against what is inherited; and the entries. Raises ValueError."""
+    """Return owner, group and whether inheritance is blocked; and the entries. Raises ValueError."""
     match = _DESCRIPTOR_PATTERN.fullmatch(sddl)
     if not match:
         raise ValueError(sddl)
@@ -128,19 +128,20 @@ def _normalise_account(text: str) -> str:
 
 
 def read_file_descriptor(host: Host, path: str) -> str:
-    """The descriptor of a file, as SDDL. Raises ControlError."""
+    """Return the descriptor of a file, as SDDL. Raises ControlError."""
     return run_samba_tool(host, ["samba-tool", "ntacl", "get", "--as-sddl", path]).strip()
 
 
 def set_file_permissions(host: Host, path: str) -> None:
-    """Give a file the desired permissions. Raises ControlError."""
+    """Set the desired permissions of a file. Raises ControlError."""
     run_samba_tool(host, ["samba-tool", "ntacl", "set", FILES_DESCRIPTOR, path])
 
 
 def compute_permissions_hash(host: Host, path: str) -> str:
-    """What changes with the permissions of a file, and costs far less than reading them; "" where that is not known.
-    Files and folders with the same permissions have the same. Samba goes by the list of POSIX_SHELLS where somebody has
-    changed that alone.
+    """Return a hash of the permissions of a file, which costs far less than reading them; "" if they are unknown.
+
+    Files and folders with the same permissions have the same hash. It includes the POSIX list, because Samba obeys that
+    list if it alone has changed.
     """
     status = host.find_entry(path)
     values = [host.read_attribute(path, name) for name in PERMISSION_XATTRS]

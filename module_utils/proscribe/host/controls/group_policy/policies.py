@@ -1,11 +1,12 @@
-"""A plan's browser policies as Windows has them: values of the registry below HKEY_LOCAL_MACHINE.
+"""Browser policies of a plan for Windows: values of the registry below HKEY_LOCAL_MACHINE.
 
-They are the policies that hosts get, made by the same code (controls/browser), in the registry's form. Chromium and its
-relatives read a list from the numbered values of a key of its own. What has structure is one text of JSON to them.
-Firefox and Thunderbird read nested keys, except for policies whose entries have names of their own.
+The code for hosts makes the same policies (controls/browser); this module puts them in the registry's form. Chromium
+and its relatives read a list from the numbered values of a separate key. They read a structured value from a single
+text of JSON. Firefox and Thunderbird read nested keys, except for policies whose entries have names of their own.
 
-The lists that PolicyListMultipleSourceMergeList names are joined here too. On Windows and macOS the others are those of
-the browser's own cloud management. On a Linux host that gets this policy out of a domain they are those of other files.
+The lists that PolicyListMultipleSourceMergeList names are joined here too. On Windows and macOS the other lists are
+those of the browser's own cloud management. On a Linux host with this policy from a domain they are those of other
+files.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ CHROMIUM_FAMILY, FIREFOX_FAMILY = "chromium", "firefox"
 
 
 class PolicyProgram(NamedTuple):
-    """A browser, or what is built like one, that reads its policies where the platform has them."""
+    """Browser, or a similar program, that reads its policies at the platform's place."""
 
     id: str  # as in the catalogue's browsers.yml
     name: str
-    family: str  # whose policy language it has: chromium, firefox, thunderbird
-    # Below HKEY_LOCAL_MACHINE, in this spelling: Samba compares it letter by letter, and finds nothing in "SOFTWARE_KEYS".
+    family: str  # policy language: chromium, firefox, thunderbird
+    # Below HKEY_LOCAL_MACHINE, in this exact case: Samba compares it letter by letter, and does not match "SOFTWARE".
     key: str
-    domain: str  # of its preferences on macOS
-    other_editions: tuple[str, ...] = ()  # further editions, which read the same
+    domain: str  # domain of its preferences on macOS
+    other_editions: tuple[str, ...] = ()  # further editions that read the same policies
 
     @property
     def policy_place(self) -> PolicyPlace:
-        """The program as the code for hosts knows it."""
+        """Place of the program in the form of the code for hosts."""
         return PolicyPlace(self.id, self.family, "", browsers=(self.id, *self.other_editions))
 
 
@@ -69,17 +70,18 @@ POLICY_PROGRAMS = (
         "thunderbird", "Thunderbird", THUNDERBIRD, _POLICIES_KEY + "Mozilla\\Thunderbird", "org.mozilla.thunderbird"
     ),
 )
-# The policies of Firefox that are one text of JSON, because their entries have names of their own.
+# Policies of Firefox that are a single text of JSON, because their entries have names of their own.
 JSON_TEXT_POLICIES = (EXTENSION_SETTINGS, firefox.PREFERENCES_POLICY)
-# Firefox (153) takes a key without values for a table, not for an empty list, and then drops the whole WebsiteFilter
-# unsaid. A key of exceptions may be there from an earlier policy, so it always gets one, for a name that leads nowhere:
-# "internal" is reserved for private use (ICANN, 2024).
+# Firefox (153) reads a key without values as a table and not as an empty list. It then silently drops the whole
+# WebsiteFilter. A key of exceptions may exist from an earlier policy. So it always gets an exception, for a name
+# without an address: "internal" is reserved for private use (ICANN, 2024).
 EMPTY_EXCEPTION = "*://nothing.proscribe.internal/*"
 
 
 def collect_program_policies(plan: Plan) -> dict[PolicyProgram, dict[str, object]]:
-    """By program that has anything to say: its policies, as its documentation has them. Raises ControlError for a plan
-    that no browser could follow.
+    """Return the policies of each program with policies, in the form of the program's documentation.
+
+    Raises ControlError for a plan that no browser could follow.
     """
     browser_policies = DesiredPolicies(plan)
     policies_by_program: dict[PolicyProgram, dict[str, object]] = {}
@@ -88,7 +90,7 @@ def collect_program_policies(plan: Plan) -> dict[PolicyProgram, dict[str, object
         if program.family == CHROMIUM_FAMILY:
             policies = chromium.make_policies(rules, program.policy_place)
             policies.pop(POLICY_MARK, None)
-            if not rules.blocked_names:  # what the organisation has in these lists stays
+            if not rules.blocked_names:  # the organisation's entries in these lists stay
                 policies = {
                     name: policy_value
                     for name, policy_value in policies.items()
@@ -102,8 +104,10 @@ def collect_program_policies(plan: Plan) -> dict[PolicyProgram, dict[str, object
 
 
 def list_policy_entries(plan: Plan) -> list[RegistryEntry]:
-    """The values of all programs, in one order for one plan. Raises ControlError for a plan that no browser could
-    follow, and ValueError for a text that the registry does not take.
+    """Return the values of all programs, in a fixed order for a plan.
+
+    Raises ControlError for a plan that no browser could follow, and ValueError for a text that the registry cannot
+    have.
     """
     policy_entries = [
         entry
@@ -114,7 +118,7 @@ def list_policy_entries(plan: Plan) -> list[RegistryEntry]:
 
 
 def make_program_entries(program: PolicyProgram, policies: Policies) -> list[RegistryEntry]:
-    """The values of a program that say its policies."""
+    """Return the registry values of a program's policies."""
     is_nested = program.family != CHROMIUM_FAMILY
     if firefox.WEBSITE_FILTER in policies:
         policies = {
@@ -134,7 +138,7 @@ def _make_value_entries(key: str, name: str, policy_value: object, is_nested: bo
     elif isinstance(policy_value, str):
         yield make_text_entry(key, name, policy_value)
     elif is_text_list(policy_value):
-        # Emptied even if nothing comes after: what another object has in such a list may open what is closed here.
+        # The list is emptied even if it has no entries: an entry of another object may open a blocked name.
         yield make_emptying_entry(f"{key}\\{name}")
         for position, list_text in enumerate(policy_value, 1):
             yield make_text_entry(f"{key}\\{name}", str(position), list_text)

@@ -1,9 +1,8 @@
-"""Registry.pol, the file in which a Group Policy object has what it sets in the registry: bytes to entries and back.
+"""Registry.pol, the file with the registry values of a Group Policy object: bytes to entries and back.
 
 The format is Microsoft's [MS-GPREG] 2.2.1: a signature and a version, then `[key;value;type;size;data]` without end.
-Brackets, semicolons and texts are UTF-16LE, both names end with NUL, and type and size are 32 bits each. What is read
-may be anybody's: reading is linear and limited, and names the byte at which something is wrong. What is accepted is
-written back byte for byte.
+Brackets, semicolons and texts are UTF-16LE, both names end with NUL, and type and size are 32 bits each. The input is
+untrusted: reading is linear and limited, and an error names its byte. An accepted file is written back byte for byte.
 """
 
 from __future__ import annotations
@@ -26,44 +25,45 @@ REGISTRY_TYPES = (
     QWORD_TYPE,
 )
 FILE_HEADER = b"PReg\x01\x00\x00\x00"
-MAX_FILE_BYTES = 16 << 20  # of a file; 4,000 entries are a megabyte
+MAX_FILE_BYTES = 16 << 20  # 4,000 entries are a megabyte
 MAX_ENTRIES = 100_000
-MAX_DATA_BYTES = 0xFFFF  # bytes of one value, as the format has it
-MAX_KEY_LENGTH, MAX_VALUE_NAME_LENGTH = 4096, 259  # characters of the names
-# The name by which an entry empties its key before those that follow. It is what Microsoft's editor writes before a
-# list, so that nothing is left of a longer one.
+MAX_DATA_BYTES = 0xFFFF  # limit of the format for a value
+MAX_KEY_LENGTH, MAX_VALUE_NAME_LENGTH = 4096, 259
+# Name of the entry that empties its key before the following entries. Microsoft's editor writes it before a list, so
+# that no value of a longer list remains.
 EMPTY_KEY_NAME = "**delvals."
 
 
 class RegistryEntry(NamedTuple):
-    """One value of the registry. `key` is the path below HKEY_LOCAL_MACHINE (or that of the user)."""
+    """Value of the registry. `key` is the path below HKEY_LOCAL_MACHINE or below the user's key."""
 
     key: str
     value_name: str
     type: int  # one of REGISTRY_TYPES
-    data: bytes  # as the registry has it: texts in UTF-16LE with their NUL, numbers little-endian
+    data: bytes  # in the registry's form: texts in UTF-16LE with their NUL, numbers little-endian
 
 
 def make_text_entry(key: str, value_name: str, content: str) -> RegistryEntry:
-    """An entry with a text (REG_SZ). Raises ValueError for what no such text can be."""
+    """Return an entry with a text (REG_SZ). Raises ValueError for a text that REG_SZ cannot have."""
     return RegistryEntry(key, value_name, SZ_TYPE, _encode_text(content, f"{key}\\{value_name}"))
 
 
 def make_number_entry(key: str, value_name: str, number: int) -> RegistryEntry:
-    """An entry with a number of 32 bits, or with a boolean, which is 0 or 1 (REG_DWORD)."""
+    """Return an entry with a number of 32 bits, or with a boolean as 0 or 1 (REG_DWORD)."""
     if not 0 <= number <= 0xFFFFFFFF:
         raise ValueError(f"{key}\\{value_name}: {number} is no number of 32 bits")
     return RegistryEntry(key, value_name, DWORD_TYPE, int(number).to_bytes(4, "little"))
 
 
 def make_emptying_entry(key: str) -> RegistryEntry:
-    """The entry that deletes all values of a key before those after it are set."""
+    """Return the entry that deletes all values of a key before the following entries set new ones."""
     return make_text_entry(key, EMPTY_KEY_NAME, " ")
 
 
 def decode_entry(entry: RegistryEntry) -> str | int | bytes:
-    """What an entry says: the text of REG_SZ, the number of REG_DWORD, else its bytes. Raises ValueError if its data
-    are not of its type.
+    """Return the text of REG_SZ, the number of REG_DWORD, or else the bytes of an entry.
+
+    Raises ValueError if the data do not match the type.
     """
     if entry.type == DWORD_TYPE:
         if len(entry.data) != 4:
@@ -78,7 +78,7 @@ def decode_entry(entry: RegistryEntry) -> str | int | bytes:
 
 
 def render_entries(entries: Iterable[RegistryEntry]) -> bytes:
-    """The file. Raises ValueError for what `parse_entries` would refuse."""
+    """Return the file. Raises ValueError for entries that `parse_entries` would refuse."""
     parts = [FILE_HEADER]
     for count, entry in enumerate(entries, 1):
         position = f"entry {count} ({ascii(entry.key)})"
@@ -101,7 +101,7 @@ def render_entries(entries: Iterable[RegistryEntry]) -> bytes:
 
 
 def parse_entries(content: bytes) -> list[RegistryEntry]:
-    """The entries of a file, in their order. Raises ValueError, with the place, for what is no such file."""
+    """Return the entries of a file, in their order. Raises ValueError, with the position, for an invalid file."""
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"{len(content)} bytes, at most {MAX_FILE_BYTES} are allowed")
     if content[: len(FILE_HEADER)] != FILE_HEADER:
@@ -158,10 +158,10 @@ def _read_number(content: bytes, offset: int) -> Sequence[int]:
 
 
 def _read_name(content: bytes, offset: int, max_length: int) -> tuple[str, int]:
-    """A text up to its NUL, and the place after it."""
+    """Read a text up to its NUL. Returns the text and the offset after the NUL."""
     limit = offset + 2 * (max_length + 1)
     end = content.find(b"\0\0", offset, limit)
-    while end != -1 and (end - offset) % 2:  # the halves of two characters
+    while end != -1 and (end - offset) % 2:  # the NUL bytes belong to two characters
         end = content.find(b"\0\0", end + 1, limit)
     if end == -1:
         raise ValueError(f"byte {offset}: a name without its end within {max_length} characters")

@@ -1,5 +1,6 @@
-"""What a domain controller remembers of our objects: their names, so that one that the plan has no longer is removed,
-and what their files' permissions were when they were last found right.
+"""State of Proscribe's objects on a domain controller: their names, and right permissions of their files.
+
+The names allow the removal of an object that the plan has dropped.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
 
 STATE_FOLDER = STATE_DIRECTORY + "/group_policy"
 STATE_PATH = STATE_FOLDER + "/state.json"
-ASIDE_FOLDER = STATE_FOLDER + "/aside"  # what others had put into our objects
+ASIDE_FOLDER = STATE_FOLDER + "/aside"  # foreign files from Proscribe's objects
 MAX_STATE_BYTES = 1 << 20
 
 
 class GroupPolicyState(NamedTuple):
-    """`names` are by the ids of objects; `right` has each `permissions.compute_permissions_hash` that was found right."""
+    """Names of objects by id, and each `permissions.compute_permissions_hash` that was right."""
 
     names: Mapping[str, str]
     right: Sequence[str]
 
 
 def read_state(host: Host) -> GroupPolicyState:
-    """The state; an empty one where there is none that can be read: the marks in the directory have the names, too."""
+    """Return the state; an empty state if none can be read. The marks in the directory have the names too."""
     try:
         document = json.loads(host.read_file(STATE_PATH, MAX_STATE_BYTES) or b"{}")
         names = {guid: name for guid, name in document["names"].items() if isinstance(name, str)}
@@ -36,7 +37,7 @@ def read_state(host: Host) -> GroupPolicyState:
 
 
 def write_state(host: Host, state: GroupPolicyState) -> None:
-    """Note the state, or delete it where it has nothing. Raises ControlError."""
+    """Save the state, or delete an empty state. Raises ControlError."""
     if state.names:
         host.write_file(STATE_PATH, json.dumps(state._asdict(), sort_keys=True) + "\n", 0o600)
     else:

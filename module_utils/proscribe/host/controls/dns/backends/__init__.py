@@ -1,5 +1,4 @@
-"""The backends with a real filter, one file each: which resolver it lives with, what it lacks here, how it is set up.
+"""Backends with a real filter, one file each: the resolver, the obstacles on a host, and the installation.
 
-declaration.py   what a backend declares
-registry.py      all of them
+declaration.py   declaration of a backend registry.py      list of all backends
 """

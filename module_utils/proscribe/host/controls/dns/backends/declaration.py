@@ -1,7 +1,8 @@
-"""What a backend is to the rest of the code: `DECLARED` of its file, and the functions of `Backend` beside it.
+"""Interface of a backend: `DECLARED` of its file, and the functions of `Backend` beside it.
 
-`tests/tool python tests/derived` writes what hosts have of it: the list of backends (registry.py), and where the
-servers are named that their resolvers ask (../../forwarders.py, for the firewall). It writes tables of docs/dns.md too.
+`tests/tool python tests/derived` writes the parts that hosts have of the declarations. One part is the list of backends
+(registry.py). Another part are the places that name their resolvers' servers (../../forwarders.py, for the firewall).
+It writes tables of docs/dns.md too.
 """
 
 from __future__ import annotations
@@ -16,54 +17,54 @@ if TYPE_CHECKING:
     from ..filtering import DnsFilter, FilterStage
     from ..observed import DnsObservation
 
-SERVER_KIND = "server"  # a resolver of the host's own, which the host asks
-MANAGER_KIND = "manager"  # what writes /etc/resolv.conf, and may run a resolver for that
-STUB_KIND = "stub"  # a resolver that passes questions on
+SERVER_KIND = "server"  # a resolver of its own that the host asks
+MANAGER_KIND = "manager"  # a writer of /etc/resolv.conf, which may run a resolver for that
+STUB_KIND = "stub"  # a resolver that forwards questions
 BACKEND_KINDS = (SERVER_KIND, MANAGER_KIND, STUB_KIND)  # in the order of the list
 
 
 class ForwarderSources(NamedTuple):
-    """Where a resolver's own configuration names the servers that it asks.
+    """Places where a resolver's own configuration names the servers that it asks.
 
-    A line is taken without the spaces at both its ends. It has to begin with an option, letter by letter; only before
-    the mark, the option's last character, there may be spaces. A line of a list in YAML begins with its `- `.
+    Spaces at both ends of a line are ignored. A line has to begin with an option, letter by letter. Only before the
+    mark, the option's last character, there may be spaces. A line of a list in YAML begins with its `- `.
     """
 
     files: Sequence[str]  # files, and folders of files
-    options: Sequence[str]  # how a line begins that names some, with its mark: "server=", "- forwarders:"
+    options: Sequence[str]  # beginnings of lines that name servers, with the mark: "server=", "- forwarders:"
 
 
 class BackendDocumentation(NamedTuple):
-    """What docs/dns.md says of a backend."""
+    """Texts about a backend for docs/dns.md."""
 
-    table_rows: Sequence[tuple[str, str, str]]  # what the host asks, and has, and what is written there
-    hit_line: str = ""  # a line of the log about a refusal, and what has it logged; "" if it logs none
-    journal_unit: str = ""  # the unit that has this line in its journal, without .service
-    tested_hosts: str = ""  # on which whole hosts tests run it; "" for none
+    table_rows: Sequence[tuple[str, str, str]]  # the resolver that the host asks, its equipment, and the written files
+    hit_line: str = ""  # a log line about a refusal, and its cause; "" if no line is logged
+    journal_unit: str = ""  # unit whose journal has this line, without .service
+    tested_hosts: str = ""  # whole hosts on which tests run it; "" for none
 
 
 class BackendDeclaration(NamedTuple):
-    """A backend with a real filter."""
+    """Backend with a real filter."""
 
-    name: str  # the value of proscribe_dns_backend, and the name of the file
+    name: str  # value of proscribe_dns_backend, and name of the file
     kind: str
-    unit: str  # of the service that it lives with
-    files: Sequence[str]  # by which what it has left is known
+    unit: str  # unit of its service
+    files: Sequence[str]  # files that show traces of it
     forwarders: Sequence[ForwarderSources]
     documentation: BackendDocumentation
 
 
 class Backend(Protocol):
-    """The module of a backend."""
+    """Module of a backend."""
 
     def find_obstacle(self, host: Host, observation: DnsObservation) -> str:
-        """What the host lacks for it, and what to do about that; "" if it lacks nothing."""
+        """Return what the host lacks for the backend, and the remedy; "" if it lacks nothing."""
 
     def describe_filter(self, host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
-        """The host's resolver as a filter."""
+        """Return the host's resolver as a filter."""
 
     def list_possible_stages(self, host: Host, observation: DnsObservation) -> list[FilterStage]:
-        """All that an earlier run could have left on the host, without the texts."""
+        """Return everything that an earlier run could have left on the host, without the texts."""
 
     def list_asking_users(self, host: Host, observation: DnsObservation) -> list[str]:
-        """The accounts that ask name servers for it: where the firewall forces DNS, they alone may."""
+        """Return the accounts that ask name servers for the backend. If the firewall forces DNS, only they may ask."""

@@ -1,6 +1,6 @@
-"""Backend: a dnsmasq that the host runs as its resolver gets one more file in its folder of drop-ins.
+"""Backend for a dnsmasq that the host runs as its resolver: another file in its folder of drop-ins.
 
-dnsmasq reads its files only at start, so it is started again: that also empties its cache of older answers.
+dnsmasq reads its files only at start, so it is restarted. The restart also empties its cache of older answers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DNSMASQ_UNIT = "dnsmasq.service"
 CONF_PATH = "/etc/dnsmasq.conf"
 DROP_IN_FOLDER = "/etc/dnsmasq.d"
 HIT_DOCUMENTATION = (
-    "`config photos.wechat.com is NXDOMAIN`, if the organisation has set `log-queries`"  # for the documents
+    "`config photos.wechat.com is NXDOMAIN`, if the organisation has set `log-queries`"  # shown in the documents
 )
 DECLARED = BackendDeclaration(
     BACKEND_NAME,
@@ -41,13 +41,16 @@ DECLARED = BackendDeclaration(
 )
 
 _SHORT_OPTIONS = {"-S": "server", "-A": "address", "-C": "conf-file", "-7": "conf-dir", "-H": "addn-hosts"}
-_HOSTS_OPTIONS = ("addn-hosts", "hostsdir")  # options for files in the form of /etc/hosts
+_HOSTS_OPTIONS = ("addn-hosts", "hostsdir")  # their files have the form of /etc/hosts
 _FILE_OPTIONS = ("conf-file", "conf-dir", "servers-file", *_HOSTS_OPTIONS)
 _COMMENT_PATTERN = compile_pattern(r"\s+#")
 
 
 def _render_lines(blocked_names: Iterable[str], open_names: Iterable[str]) -> list[str]:
-    """`local` without a server is NXDOMAIN in every version; `#` is the upstream that dnsmasq has."""
+    """Return the lines for the names.
+
+    `local` without a server gives NXDOMAIN in every version. `#` is the upstream that dnsmasq has.
+    """
     return [*(f"local=/{name}/" for name in blocked_names), *(f"server=/{name}/#" for name in open_names)]
 
 
@@ -96,12 +99,12 @@ def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
 
 
 def _read_command_line(host: Host, pid: int) -> list[str]:
-    """The command line of a process."""
+    """Return the arguments of a process."""
     return (host.read_text(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
 
 
 def _find_drop_in_folders(host: Host, pid: int) -> list[str]:
-    """The folders of drop-ins that dnsmasq reads, from its command line (Debian says it there) and its main file."""
+    """Return the folders of drop-ins from dnsmasq's command line (Debian sets them there) and its main file."""
     words = _read_command_line(host, pid)
     option_values = [word.partition("=")[2] for word in words if word.startswith("--conf-dir=")]
     option_values += [next_word for word, next_word in zip(words, words[1:]) if word in ("-7", "--conf-dir")]
@@ -117,8 +120,10 @@ def _find_drop_in_folders(host: Host, pid: int) -> list[str]:
 
 
 def find_opening_lines(host: Host, paths: Sequence[str], command_words: Sequence[str]) -> list[tuple[str, str, str]]:
-    """The lines that open a name, with their files: of some files of dnsmasq, of those that they name, and of a command
-    line. Deeper than that nobody reads.
+    """Return the lines that open a name, with their files.
+
+    The lines come from some files of dnsmasq, from the files that these name, and from a command line. Files named by
+    the named files are not read.
     """
     texts = [
         ("its command line", _convert_command_words(command_words)),
@@ -136,18 +141,19 @@ def find_opening_lines(host: Host, paths: Sequence[str], command_words: Sequence
 
 
 def parse_overrides(text: str) -> list[tuple[str, str]]:
-    """(line, name) for every `server`, `address`, `host-record` and `cname` that leads a name somewhere."""
+    """Return (line, name) for every `server`, `address`, `host-record` and `cname` that resolves a name."""
     overriding_lines = []
     for line in text.splitlines():
         line = line.strip()
         if line.startswith("#"):
             continue
-        if "#" in line:  # a mark within a word is none: server=/example.org/#
+        if "#" in line:  # a # within a word starts no comment: server=/example.org/#
             line = _COMMENT_PATTERN.split(line)[0]
         key, _, option_value = line.partition("=")
         key, option_value = key.strip(), option_value.strip()
         names: list[str] = []
-        if key in ("server", "local", "address") and option_value.startswith("/"):  # the first two are one option
+        # `server` and `local` are the same option
+        if key in ("server", "local", "address") and option_value.startswith("/"):
             *names, target = option_value[1:].split("/")
             if target in ("", "0.0.0.0", "::") or (key, target) == ("address", "#"):
                 continue  # it blocks the name itself
@@ -158,14 +164,14 @@ def parse_overrides(text: str) -> list[tuple[str, str]]:
 
 
 def _parse_file_options(text: str) -> list[tuple[str, str]]:
-    """(option, path) for every further file, or directory of files, that some lines have dnsmasq read."""
+    """Return (option, path) for every further file, or directory of files, that some lines make dnsmasq read."""
     pairs = (line.partition("#")[0].partition("=") for line in text.splitlines() if "=" in line)
     file_options = [(key.strip(), option_value.partition(",")[0].strip().rstrip("/")) for key, _, option_value in pairs]
     return [(key, path) for key, path in file_options if key in _FILE_OPTIONS and path.startswith("/")]
 
 
 def _convert_command_words(words: Sequence[str]) -> str:
-    """The options of a command line of dnsmasq as lines of its file."""
+    """Convert the options of a command line of dnsmasq to lines of its file."""
     lines = [word[2:] for word in words if word.startswith("--")]
     for word, next_word in zip(words, [*words[1:], ""]):
         if word[:1] == "-" and word[:2] in _SHORT_OPTIONS:
@@ -174,7 +180,7 @@ def _convert_command_words(words: Sequence[str]) -> str:
 
 
 def _parse_hosts_lines(text: str) -> list[tuple[str, str]]:
-    """(line, name) for every name to which a file in the form of /etc/hosts gives an address that leads somewhere."""
+    """Return (line, name) for every name that a file in the form of /etc/hosts resolves to a real address."""
     words = [(line, line.partition("#")[0].lower().split()) for line in text.splitlines()]
     return [
         (line.strip(), name)
@@ -185,6 +191,6 @@ def _parse_hosts_lines(text: str) -> list[tuple[str, str]]:
 
 
 def is_logging_queries(texts: Iterable[str]) -> bool:
-    """Whether some files have dnsmasq log. It logs all that everybody asks, or nothing."""
+    """Return whether some files make dnsmasq log. It logs all queries of all users, or none."""
     lines = (line for text in texts for line in text.splitlines() if "log-queries" in line)
     return any(line.partition("#")[0].partition("=")[0].strip() == "log-queries" for line in lines)

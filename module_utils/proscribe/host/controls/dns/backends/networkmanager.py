@@ -1,8 +1,8 @@
-"""Backend: the dnsmasq that NetworkManager runs for itself gets one more file.
+"""Backend for the dnsmasq that NetworkManager runs for itself: another file for that dnsmasq.
 
-NetworkManager passes the name servers of each connection to that dnsmasq. So those of DHCP and of a VPN stay as they
-are, each for its own names. Where NetworkManager writes /etc/resolv.conf without it and dnsmasq is installed, a second
-file switches it on.
+NetworkManager gives that dnsmasq the name servers of each connection. So those of DHCP and of a VPN stay as they are,
+each for its own names. NetworkManager may write /etc/resolv.conf without dnsmasq although dnsmasq is installed. Then a
+second file switches dnsmasq on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NETWORKMANAGER_UNIT = "NetworkManager.service"
 DROP_IN_FOLDER = "/etc/NetworkManager/dnsmasq.d"
 FILTER_PATH = f"{DROP_IN_FOLDER}/proscribe.conf"
 SWITCH_PATH = "/etc/NetworkManager/conf.d/zz-proscribe.conf"
-DNSMASQ_ADDRESS = "127.0.0.1"  # where NetworkManager has its dnsmasq listen
+DNSMASQ_ADDRESS = "127.0.0.1"  # NetworkManager's dnsmasq listens here
 DECLARED = BackendDeclaration(
     BACKEND_NAME,
     MANAGER_KIND,
@@ -55,7 +55,7 @@ CONFIGURATION_QUERY = (
     *(f"{_BUS_NAME}.DnsManager", "Configuration"),
 )
 UNKNOWN_DOMAINS = "NetworkManager does not say for which domains it asks the servers of a link"
-# In the order in which NetworkManager reads them (NetworkManager.conf(5)): a later one wins.
+# In the order in which NetworkManager reads them (NetworkManager.conf(5)): a later file has priority.
 CONFIGURATION_PATHS = (
     "/usr/lib/NetworkManager/conf.d",
     "/run/NetworkManager/conf.d",
@@ -77,7 +77,7 @@ def find_obstacle(host: Host, observation: DnsObservation) -> str:
 
 
 def read_dns_mode(host: Host) -> str:
-    """What the organisation set for `dns` in [main] of NetworkManager; "" for nothing."""
+    """Return the organisation's value of `dns` in [main] of NetworkManager; "" for none."""
     dns_mode = ""
     for configuration_path in CONFIGURATION_PATHS:
         names = host.list_directory(configuration_path) if configuration_path.endswith(".d") else []
@@ -109,7 +109,7 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
     link_domains, unseen_reason = _list_link_domains(host) if is_installed else ([], "")
     is_queried = is_switched_on or any(
         map(is_loopback, observation.servers)
-    )  # else it leads there as soon as it is switched on
+    )  # otherwise resolv.conf leads to the filter as soon as dnsmasq is switched on
     return DnsFilter(
         manager=BACKEND_NAME,
         file_path=FILTER_PATH,
@@ -135,11 +135,10 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
 
 
 def _list_link_domains(host: Host) -> tuple[list[tuple[str, str]], str]:
-    """Return (link, domain) for the domains that NetworkManager has its dnsmasq ask a link's own servers, and why they
-    are not known.
+    """Return (link, domain) for each domain of a link's own servers, and the reason why the domains are unknown.
 
-    A user at the desktop may add a connection with such a domain. For dnsmasq it counts more than our file, which has
-    the same name or a wider one.
+    NetworkManager makes its dnsmasq ask those servers for the domain. A user at the desktop may add a connection with
+    such a domain. For dnsmasq it has priority over Proscribe's file, which has the same name or a wider name.
     """
     busctl = host.find_tool("busctl")
     if busctl is None:
@@ -163,7 +162,7 @@ def list_possible_stages(host: Host, observation: DnsObservation) -> list[Filter
 
 
 def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
-    """The accounts of the dnsmasq that NetworkManager started."""
+    """Return the accounts of the dnsmasq that NetworkManager started."""
     manager_pid = observation.pids_by_unit[NETWORKMANAGER_UNIT]
     user_names = set()
     for process in host.list_processes()[0]:

@@ -1,9 +1,10 @@
-"""Backend: systemd-resolved, which cannot filter, asks a dnsmasq of our own for every name.
+"""Backend for systemd-resolved, which cannot filter: it asks Proscribe's own dnsmasq for every name.
 
-Programs go on asking systemd-resolved, and it goes on asking the servers of a link for the domains of that link. What
-is left comes to the filter, which asks the name servers that systemd-resolved knows: it follows the file with them, so
-new ones from DHCP count at once. That file leaves out servers on a port other than 53 (resolved-resolv-conf.c), and
-the filter has such a port: it never asks itself. The port is below 1024: no user can take the filter's place.
+Programs continue to ask systemd-resolved. It continues to ask the servers of a link for the domains of that link. All
+other questions go to the filter, which asks the name servers that systemd-resolved knows. The filter follows the file
+with these servers, so new servers from DHCP count at once. That file omits servers on a port other than 53
+(resolved-resolv-conf.c). The filter has such a port, so it never asks itself. The port is below 1024: no user can take
+the filter's place.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ FILTER_UNIT = "proscribe-dns.service"
 FILTER_UNIT_PATH = f"/etc/systemd/system/{FILTER_UNIT}"
 ENABLED_LINK = f"/etc/systemd/system/multi-user.target.wants/{FILTER_UNIT}"
 DROP_IN_PATH = "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
-# In the order in which systemd-resolved reads them (resolved.conf(5)); of two drop-ins with one name the first counts.
+# In the order in which systemd-resolved reads them (resolved.conf(5)). Of two drop-ins with the same name, the first
+# counts.
 MAIN_FILE_PATHS = ("/etc/systemd/resolved.conf", "/run/systemd/resolved.conf", "/usr/lib/systemd/resolved.conf")
 DROP_IN_FOLDERS = ("/etc/systemd/resolved.conf.d", "/run/systemd/resolved.conf.d", "/usr/lib/systemd/resolved.conf.d")
 DECLARED = BackendDeclaration(
@@ -60,8 +62,8 @@ DECLARED = BackendDeclaration(
 _SERVER_PATTERN = compile_pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
 _LINK_PATTERN = compile_pattern(r".*\((.*)\).*")
 
-# dnsmasq can log all that everybody asks, or nothing. What sed leaves of it for the journal is the names that were
-# refused, and what dnsmasq says of itself. Whichever of the two ends, both are started again.
+# dnsmasq can log all queries of all users, or none. sed passes only the refused names and dnsmasq's own messages to the
+# journal. If either of the two ends, both are restarted.
 _UNIT_TEMPLATE = """\
 # {written_by}
 [Unit]
@@ -98,7 +100,7 @@ def find_obstacle(host: Host, observation: DnsObservation) -> str:
 
 
 def describe_filter(host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
-    """With proscribe_dns_upstreams the filter asks these instead of those of the host."""
+    """Return the filter. With proscribe_dns_upstreams it asks these servers instead of the host's."""
     dnsmasq = host.find_tool("dnsmasq") or "dnsmasq"
     servers = settings.get("upstreams") or list_global_servers(host)
     unit_text = _UNIT_TEMPLATE.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILTER_PATH)
@@ -106,7 +108,7 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
     own_stage, stub_stage = list_possible_stages(host, observation)
     links = _list_links(host)
     catch_all_links = _find_catch_all_links(links)
-    # A line for systemd-resolved counts from its next start, an older answer stays cached until it is flushed.
+    # A line for systemd-resolved counts from its next start. An older answer stays cached until it is flushed.
     return DnsFilter(
         manager=BACKEND_NAME,
         file_path=FILTER_PATH,
@@ -138,7 +140,7 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
 
 
 def list_possible_stages(host: Host, observation: DnsObservation) -> list[FilterStage]:
-    """The filter, and what leads systemd-resolved to it."""
+    """Return the stage of the filter, and the stage that directs systemd-resolved to it."""
     restart = make_restart_commands(RESOLVED_UNIT, "try-restart") if RESOLVED_UNIT in observation.pids_by_unit else []
     own_stage = FilterStage(
         {FILTER_PATH: "", FILTER_UNIT_PATH: ""},
@@ -156,19 +158,20 @@ def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
 
 
 def _find_filter_user(host: Host) -> str:
-    """The account that the filter runs for once it has its port."""
+    """Return the account that the filter runs as after it has opened its port."""
     accounts = (host.read_text("/etc/passwd") or "").splitlines()
     return "dnsmasq" if any(line.startswith("dnsmasq:") for line in accounts) else "nobody"
 
 
 def list_global_servers(host: Host) -> list[str]:
-    """The name servers that the organisation has systemd-resolved ask for all links, as dnsmasq writes them."""
+    """Return the organisation's name servers of systemd-resolved for all links, in dnsmasq's notation."""
     return [server for server in map(_convert_server, _read_global_servers(host, with_ours=False)) if server]
 
 
 def _render_options(host: Host, servers: Sequence[str]) -> str:
-    """What the filter's file has beside the names. systemd-resolved has the cache and reads /etc/hosts: the filter need
-    not.
+    """Return the options of the filter's file.
+
+    systemd-resolved has the cache and reads /etc/hosts, so the filter does neither.
     """
     upstream_lines = (
         ["no-resolv", *(f"server={server}" for server in servers)] if servers else [f"resolv-file={UPLINKS_PATH}"]
@@ -184,7 +187,7 @@ def _render_options(host: Host, servers: Sequence[str]) -> str:
 
 
 def _read_global_servers(host: Host, with_ours: bool) -> list[str]:
-    """The values of DNS= that count, in order."""
+    """Return the effective values of DNS=, in their order."""
     main_file = next((path for path in MAIN_FILE_PATHS if host.find_entry(path) is not None), "")
     path_by_name = {
         name: f"{folder}/{name}" for folder in reversed(DROP_IN_FOLDERS) for name in host.list_directory(folder)
@@ -202,7 +205,10 @@ def _read_global_servers(host: Host, with_ours: bool) -> list[str]:
 
 
 def _convert_server(server: str) -> str:
-    """A server as in resolved.conf, FILTER_ADDRESS[:FILTER_PORT][%INTERFACE][#NAME], in dnsmasq's spelling; "" if it is none."""
+    """Convert a server of resolved.conf to dnsmasq's notation; "" for an invalid server.
+
+    The input has the form ADDRESS[:PORT][%INTERFACE][#NAME].
+    """
     server = server.partition("#")[0].partition("%")[0]
     match = _SERVER_PATTERN.fullmatch(server)
     if not match:
@@ -212,7 +218,7 @@ def _convert_server(server: str) -> str:
 
 
 def _find_later_servers(host: Host) -> list[Finding]:
-    """Name servers that a later drop-in of the organisation adds to ours."""
+    """Return findings for name servers that a later drop-in of the organisation adds to Proscribe's."""
     if host.find_entry(DROP_IN_PATH) is None:
         return []
     own_server = f"{FILTER_ADDRESS}:{FILTER_PORT}"
@@ -230,7 +236,7 @@ def _find_later_servers(host: Host) -> list[Finding]:
 
 
 def _list_links(host: Host) -> list[tuple[str, str]]:
-    """(link, domain) for each domain that is asked of the link's own name servers."""
+    """Return (link, domain) for each domain of a link's own name servers."""
     resolvectl = host.find_tool("resolvectl")
     output = (
         host.run_command([resolvectl, "domain"]).out if resolvectl and host.find_entry(DROP_IN_PATH) is not None else ""
@@ -244,6 +250,6 @@ def _list_links(host: Host) -> list[tuple[str, str]]:
 
 
 def _find_catch_all_links(links: Sequence[tuple[str, str]]) -> list[Finding]:
-    """Links that want every name asked of their own servers, as some VPNs have it."""
+    """Return findings for links that route every name to their own servers, as some VPNs do."""
     detail = "its own name servers are asked for every name too"
     return [Finding("link", link, manager=BACKEND_NAME, detail=detail) for link, domain in links if domain == "~."]

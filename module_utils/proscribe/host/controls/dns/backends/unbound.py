@@ -1,4 +1,4 @@
-"""Backend: an unbound that the host runs as its resolver gets one more file among those it includes."""
+"""Backend for an unbound that the host runs as its resolver: another file among those that it includes."""
 
 from __future__ import annotations
 
@@ -34,12 +34,15 @@ DECLARED = BackendDeclaration(
     ),
 )
 
-# The kinds of local zones in which a name may get an address (unbound.conf(5)).
+# Types of local zones in which a name may get an address (unbound.conf(5)).
 _OPEN_ZONES = ("transparent", "typetransparent", "redirect", "inform", "always_transparent", "nodefault")
 
 
 def _render_lines(blocked_names: Iterable[str], open_names: Iterable[str]) -> list[str]:
-    """Local zones need none of unbound's modules, so the organisation's chain of modules stays as it is."""
+    """Return the lines for the names.
+
+    Local zones need none of unbound's modules, so the organisation's chain of modules stays as it is.
+    """
     zones = [f'  local-zone: "{name}." always_nxdomain' for name in blocked_names]
     return [*zones, *(f'  local-zone: "{name}." transparent' for name in open_names)]
 
@@ -56,7 +59,7 @@ UNBOUND_LANGUAGE = ResolverLanguage(
     # `info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN`
     hit_pattern=compile_pattern(r"(?:^| )(\S+)\. always_nxdomain \S+@\d+ (\S+)\. \S+ IN$"),
     head_lines=("server:",),
-    logging_lines=("  log-local-actions: yes",),  # a line for each answer out of a local zone, which it names
+    logging_lines=("  log-local-actions: yes",),  # logs a line with the zone for each answer from a local zone
 )
 
 
@@ -92,7 +95,7 @@ def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
 
 
 def _find_included_folders(host: Host) -> list[str]:
-    """The folders whose *.conf files unbound includes."""
+    """Return the folders whose *.conf files unbound includes."""
     text = read_own_text(host, CONF_PATH)
     options = (line.partition(":") for line in text.splitlines() if "include" in line)
     included_paths = [
@@ -105,7 +108,7 @@ def _find_included_folders(host: Host) -> list[str]:
 
 
 def parse_overrides(text: str) -> list[tuple[str, str]]:
-    """(line, name) for every local zone that may have an address, `local-data`, and zone that is forwarded."""
+    """Return (line, name) for every `local-data`, forwarded zone, and local zone that may have an address."""
     overriding_lines = []
     for line in text.splitlines():
         line = line.partition("#")[0].strip()
