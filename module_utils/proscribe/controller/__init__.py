@@ -1,1 +1,1 @@
-"""What runs on the controller only."""
+"""Code that runs only on the controller."""

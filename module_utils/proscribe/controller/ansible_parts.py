@@ -1,4 +1,4 @@
-"""Parts of Ansible's objects with a private name and a public type: a release that renames one does not hide it."""
+"""Access to parts of Ansible's objects by private name, or by public type if a release renames the attribute."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PartType = TypeVar("PartType")
 
 
 def find_part(parent: Any, attribute: str, part_type: type[PartType]) -> Any:
-    """The part of that name; without it, the first of that type, None for none."""
+    """Return the part with that name; without it the first part of that type, or None."""
     if hasattr(parent, attribute):
         return getattr(parent, attribute)
     return next(
@@ -22,5 +22,5 @@ def find_part(parent: Any, attribute: str, part_type: type[PartType]) -> Any:
 
 
 def identify_task(task: Any) -> str:
-    """What distinguishes a task or a play from others of its run: its id, else its place."""
+    """Return a text that distinguishes a task or a play from others of its run: its id, else its place."""
     return str(getattr(task, "_uuid", "") or task.get_path())

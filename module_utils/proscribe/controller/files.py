@@ -1,4 +1,4 @@
-"""Files that are written: each error names its file, also that of a full disk."""
+"""Writing of files with errors that name the file, including errors of a full disk."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any, TextIO
 
 @contextlib.contextmanager
 def name_file_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name the file in an error of the block that names none. The system names files that it cannot open, and none
-    that it cannot write.
+    """Add the name of the file to errors of a block that have none.
+
+    The system names a file that cannot be opened, but not a file that cannot be written.
     """
     try:
         yield
@@ -23,14 +24,14 @@ def name_file_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 class NamedFile(io.FileIO):
-    """An open file for writing, whose errors name it. Several may be open at once, so a block cannot name them."""
+    """An open file for writing whose errors name it. Several may be open at once, so a block cannot tell them apart."""
 
     def __init__(self, descriptor: int, path: str | os.PathLike[str]) -> None:
         super().__init__(descriptor, "w")
         self._path = os.fspath(path)
 
     def write(self, data: Any) -> int:
-        """Write what there is room for; returns the number of bytes. Raises OSError."""
+        """Write as many bytes as there is room for, and return their number. Raises OSError."""
         with name_file_in_errors(self._path):
             return super().write(data)
 

@@ -1,4 +1,4 @@
-"""Git, asked about a repository that may be anybody's: it fetches nothing, and runs no hook and no monitor."""
+"""Git commands on a repository that may be untrusted. They fetch nothing, and run no hook and no monitor."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ def run_git(
     input_bytes: bytes = b"",
     extra_environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git in a directory, with `input_bytes` to read, and `extra_environment` in its environment. Raises OSError without git, and
-    subprocess.TimeoutExpired after so many seconds.
+    """Run git in a directory with `input_bytes` on its standard input and `extra_environment` in its environment.
 
-    `without_configuration`: without the configuration of this account and machine. Without that, it is known whose repositories this
-    account may look into. What a surrounding git (a hook, say) has set would lead to another repository.
+    Raises OSError without git, and subprocess.TimeoutExpired after the timeout. `without_configuration` ignores the
+    configuration of this account and machine. By default git reads it, because it lists the repositories that this
+    account may read. Variables of a surrounding git (for example a hook) are removed: they would lead to another
+    repository.
     """
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))}
     environment.update(
         LC_ALL="C",
-        GIT_ALLOW_PROTOCOL="none",  # whatever the repository's protocol.*.allow says: nothing is fetched
+        GIT_ALLOW_PROTOCOL="none",  # nothing is fetched, in spite of protocol.*.allow in the repository
         GIT_NO_LAZY_FETCH="1",
         GIT_NO_REPLACE_OBJECTS="1",
         GIT_GRAFT_FILE=os.devnull,

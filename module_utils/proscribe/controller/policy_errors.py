@@ -1,4 +1,4 @@
-"""A mistake in the catalogue, the restrictions or a waiver, reported so that the person who made it can correct it."""
+"""Mistakes in the catalogue, the restrictions or a waiver, reported so that their author can correct them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import contextlib
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-MAX_VALUE_LENGTH = 80  # characters of a wrong value; enough to recognise it
+MAX_VALUE_LENGTH = 80  # characters of a wrong value; enough to recognise the value
 
 
 class DescribedValue(str):
-    """Instead of a value: what is there, in words."""
+    """A description in place of a value, printed without quotes."""
 
     __slots__ = ()
 
 
 class PolicyError(Exception):
-    """One mistake.
+    """A single mistake.
 
-    `location` is a file (`catalog/webmail/gmail.yml:12`, with the line where it is known) or what else holds the value.
-    `key` is the path to it (`packages.apt[2]`; "" for the whole), `found_value` what is there, `expected` what should be.
+    `location` is a file (`catalog/webmail/gmail.yml:12`, with the line if it is known) or another holder of the value.
+    `key` is the path to the value (`packages.apt[2]`; "" for the whole). `found_value` is the wrong value, and
+    `expected` describes the right one.
     """
 
     def __init__(self, location: str, key: str, found_value: object, expected: str) -> None:
@@ -29,12 +30,12 @@ class PolicyError(Exception):
     def __str__(self) -> str:
         location_parts = [part for part in (self.location, self.key) if part]
         line = ": ".join([*location_parts, f"found {format_value(self.found_value)}, expected {self.expected}"])
-        # A key or a file's name may hold anything, and a terminal obeys some of it.
+        # A key or a file name may contain control characters, which a terminal would execute.
         return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
 
 
 class UnexpectedValue(Exception):
-    """A value that a variable cannot have: which part of it, what it is, and what was expected."""
+    """A value that a variable cannot have: the path of the wrong part, its value, and the expected text."""
 
     def __init__(self, key: str, found_value: object, expected: str) -> None:
         super().__init__(expected)
@@ -42,7 +43,7 @@ class UnexpectedValue(Exception):
 
 
 class PolicyErrors(Exception):
-    """All the mistakes of one reading, so that they can be corrected together. One line each."""
+    """All mistakes of an input, a line for each, so that their author can correct them together."""
 
     def __init__(self, errors: Iterable[PolicyError]) -> None:
         self.errors = tuple(errors)
@@ -53,20 +54,18 @@ class PolicyErrors(Exception):
 
 
 class MistakeCollector:
-    """Collects what several readings find wrong, so that one mistake does not hide another. What many hosts share is
-    listed once.
-    """
+    """A collector of mistakes from several readers, so that none hides another. Equal mistakes are listed once."""
 
     def __init__(self) -> None:
         self._errors_by_text: dict[str, PolicyError] = {}
 
     def add_mistakes(self, *errors: PolicyError) -> None:
-        """Take some mistakes."""
+        """Add mistakes."""
         self._errors_by_text.update({str(error): error for error in errors})
 
     @contextlib.contextmanager
     def collect_mistakes(self) -> Iterator[None]:
-        """Take the mistakes of a block, which ends with them."""
+        """Add the mistakes that a block raises. The block ends with the first exception."""
         try:
             yield
         except PolicyErrors as policy_error:
@@ -78,13 +77,13 @@ class MistakeCollector:
         return bool(self._errors_by_text)
 
     def raise_mistakes(self) -> None:
-        """Raise PolicyErrors with all of them, if there are any."""
+        """Raise PolicyErrors with all mistakes, if there are any."""
         if self._errors_by_text:
             raise PolicyErrors(self._errors_by_text.values())
 
 
 def format_value(found_value: object) -> str:
-    """A wrong value in few printable characters. What a list or mapping holds is never printed: it may be endless."""
+    """Format a wrong value in few printable characters. Lists and mappings are never printed: they may be huge."""
     if found_value is None or found_value == "":
         return "nothing"
     if isinstance(found_value, DescribedValue):
@@ -98,12 +97,12 @@ def format_value(found_value: object) -> str:
 
 
 def join_alternatives(choices: Sequence[str]) -> str:
-    """Words as a choice: `mail`, `mail or webhook`, `mail, matrix or webhook`."""
+    """Join words as alternatives: `mail`, `mail or webhook`, `mail, matrix or webhook`."""
     return " or ".join(part for part in (", ".join(choices[:-1]), *choices[-1:]) if part)
 
 
 def propose_similar_names(unknown_name: str, known_names: Iterable[str]) -> str:
-    """The end of a message about a word that is none of `known_names`: `, did you mean 'x'?`, or "" if nothing is close."""
+    """Return the end of a message about an unknown name: `, did you mean 'x'?`, or "" if no known name is close."""
     close_names = difflib.get_close_matches(str(unknown_name), sorted(known_names), n=2, cutoff=0.7)
     return f", did you mean {' or '.join(map(repr, close_names))}?" if close_names else ""
 
@@ -111,10 +110,10 @@ def propose_similar_names(unknown_name: str, known_names: Iterable[str]) -> str:
 def list_variable_mistakes(
     variable_names: Iterable[str], typed_variables: Collection[str], prefix: str, known_variables: Sequence[str]
 ) -> list[str]:
-    """A mistake for each of the given variables that was meant to be one of `known_variables`, the variables of a command.
+    """Return a mistake for each variable that is a likely misspelling of `known_variables` of a command.
 
-    Of those that somebody has `typed_variables` with -e, all with the prefix are. Of others, which an inventory may have for
-    something else, only those that are nearly called so.
+    For `typed_variables`, which came with -e, every unknown variable with the prefix is a mistake. An inventory may
+    have other variables for other uses, so there only a close name is a mistake.
     """
     mistakes = []
     for name in variable_names:

@@ -1,8 +1,8 @@
-"""Detached SSH signatures over exact bytes: made and verified by `ssh-keygen -Y`, with a namespace for each purpose.
+"""Detached SSH signatures over exact bytes, by `ssh-keygen -Y`, with a namespace for each purpose.
 
-Who has which key is in a file of allowed signers; see ALLOWED SIGNERS in ssh-keygen(1). A signature says nothing of its
-own time, so a key has to be valid at the time of the run: one that has expired signs nothing any more, since nobody
-could distinguish what it signed then from what somebody signs with it today.
+A file of allowed signers assigns keys to persons; see ALLOWED SIGNERS in ssh-keygen(1). A signature has no trusted
+time, so a key has to be valid at the time of the run. An expired key makes all its signatures invalid: an old signature
+cannot be distinguished from a new one.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-TIMEOUT_SECONDS = 20  # seconds; an answer takes some 5 ms
+TIMEOUT_SECONDS = 20  # seconds; a call takes about 5 ms
 KEY_PATTERN = re.compile(r" with (\S+ key \S+)$", re.MULTILINE)
 
 
 class SignatureCheck(NamedTuple):
-    """What a signature is worth: `problem` says why it does not count ("" if it does), `key` which key made it."""
+    """The result of checking a signature: `problem` is "" for a valid signature, and `key` is the key that made it."""
 
     problem: str
     key: str = ""
 
 
 class AllowedSigner(NamedTuple):
-    """Whose signature counts, and for what."""
+    """The signer whose signature counts, and the purpose of the signature."""
 
-    name: str  # as the file of allowed signers has it
+    name: str  # the principal in the file of allowed signers
     namespace: str  # "proscribe-waiver"
-    purpose: str  # in words: "waivers"
+    purpose: str  # a phrase for messages: "waivers"
 
 
 class SigningError(Exception):
-    """There is no signature; the text says why."""
+    """A failure to sign; the text has the reason."""
 
 
 def sign_content(content: bytes, key: Path, namespace: str) -> bytes:
-    """The signature of a key over `content`. ssh-keygen asks for a passphrase at the terminal. Raises SigningError."""
+    """Sign `content` with a key. ssh-keygen prompts for a passphrase at the terminal. Raises SigningError."""
     tool = shutil.which("ssh-keygen")
     if tool is None:
         raise SigningError("there is no ssh-keygen here; install OpenSSH's client")
     if not key.is_file():
         raise SigningError(f"there is no key {key}; name the right one with --key")
-    # A passphrase is asked for at the terminal itself, not on the standard input.
+    # ssh-keygen prompts for a passphrase on the terminal, so the standard input can carry the content.
     command = [tool, "-Y", "sign", "-f", str(key), "-n", namespace]
     completed = subprocess.run(command, input=content, capture_output=True)
     if completed.returncode or not completed.stdout:
@@ -58,7 +58,7 @@ def sign_content(content: bytes, key: Path, namespace: str) -> bytes:
 def verify_signature(
     content: bytes, signature: Path, signers_file: Path, signer: AllowedSigner, now: datetime.datetime
 ) -> SignatureCheck:
-    """Whether `signer` signed `content` with a key that is theirs at `now`, by a file of allowed signers."""
+    """Check that `signer` signed `content` with a key that `signers_file` assigns to the signer at `now`."""
     tool = shutil.which("ssh-keygen")
     if tool is None:
         return SignatureCheck(
@@ -66,9 +66,9 @@ def verify_signature(
         )
     if not signers_file.is_file():
         return SignatureCheck(f"it cannot be checked: there is no {signers_file}, which says who has which key")
-    if not signature.is_file():  # a pipe would keep ssh-keygen waiting
+    if not signature.is_file():  # a pipe would block ssh-keygen
         return SignatureCheck("it is no file")
-    # In the system's own zone, because a suffix for UTC is only known to OpenSSH 9.1 and newer.
+    # In the system's own time zone: only OpenSSH 9.1 and newer accept a suffix for UTC.
     time_option, time_zone = f"-Overify-time={now.astimezone():%Y%m%d%H%M%S}", _find_zone(now)
     signature_option = ["-s", str(signature)]
     arguments = [
@@ -101,7 +101,7 @@ def verify_signature(
 
 
 def format_signer_line(key: Path, signer: AllowedSigner) -> str:
-    """The line that a file of allowed signers needs for a key; "" where its public half cannot be read."""
+    """Return the line of a key for a file of allowed signers; "" if its public half cannot be read."""
     public_key = key if key.suffix == ".pub" else key.with_name(key.name + ".pub")
     try:
         kind, blob = public_key.read_text(encoding="utf-8").split()[:2]
@@ -112,19 +112,23 @@ def format_signer_line(key: Path, signer: AllowedSigner) -> str:
 
 
 def _find_zone(now: datetime.datetime) -> str:
-    """Return the zone in which ssh-keygen reads the local time of a moment; "" for the system's own.
+    """Return the time zone in which ssh-keygen reads the local time of a moment; "" for the system's own.
 
-    When clocks go back, an hour comes twice. There only a zone with the offset of that moment says which it is.
+    When clocks go back, an hour repeats. Then only a zone with the offset of that moment is unambiguous.
     """
     local_time = now.astimezone().replace(tzinfo=None)
     if local_time.replace(fold=0).astimezone() == local_time.replace(fold=1).astimezone():
         return ""
     minutes = int((now.astimezone().utcoffset() or datetime.timedelta()).total_seconds()) // 60
-    return f"<now>{'-' if minutes >= 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"  # POSIX_SHELLS counts to the west
+    # POSIX offsets are positive to the west
+    return f"<now>{'-' if minutes >= 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 def _run_tool(command: Sequence[str], content: bytes, time_zone: str = "") -> tuple[int, str, str]:
-    """The exit code, the output, and the first line of what went wrong. `time_zone` is that of the program."""
+    """Run ssh-keygen, and return its exit code, its output, and the first line of its errors.
+
+    `time_zone` is the time zone of the program.
+    """
     environment = {**os.environ, "TZ": time_zone} if time_zone else None
     try:
         completed = subprocess.run(

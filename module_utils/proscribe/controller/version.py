@@ -1,8 +1,8 @@
-"""The version of this code: the release that a tag names, else the coming release with the time of the commit.
+"""The version of this code: the release of a tag, else the coming release with the time of the commit.
 
-`find_version` in pyproject.toml is the release that was made last, or that comes next. Its tag is `v` and that version. A
-commit without it is a pre-release, of the time of the commit in UTC: ansible-galaxy replaces an older one, and puts all
-of them before the release. What follows the plus sign names the commit, and counts in no order.
+`version` in pyproject.toml is the latest release, or the next. Its tag is `v` and that version. A commit without the
+tag is a pre-release with the time of the commit in UTC. So ansible-galaxy replaces an older pre-release, and sorts all
+of them before the release. The part after the plus sign names the commit, and does not affect the order.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from .git import run_git
 
 UNKNOWN_VERSION = "unknown"
 GIT_TIMEOUT_SECONDS = 20  # seconds for one call of git
-MAX_FILE_BYTES = 1 << 20  # bytes of a file that says a version
+MAX_FILE_BYTES = 1 << 20  # bytes that are read of a file with a version
 DECLARED_VERSION = re.compile(r'^version = "(?P<version>[^"\n]{1,100})"$', re.MULTILINE)
 CHANGELOG_HEADING = re.compile(r"^## \[(?P<version>[^]\n]{1,100})\] - (?P<date>[^\n]{1,100})$", re.MULTILINE)
 LOG_LINE = re.compile(r"(?P<names>[^|\n]*)\|(?P<commit>[0-9a-f]{8,64})\|(?P<time>\d{1,18})")
 TAG_PATTERN = re.compile(r"tag: (?P<tag>v\d[\w.+-]{0,98})")
 RELEASE_PATTERN = re.compile(r"(?P<front>\d{1,9}\.\d{1,9}\.)(?P<patch>\d{1,9})(?P<pre>-[\w.]+)?")
-# These commits and no others: to look for the nearest tag, git would read the whole history.
+# Only these commits: a search for the nearest tag would read the whole history.
 LOG_SELECTION = ("--no-walk=unsorted", "--ignore-missing", "--decorate-refs=HEAD", "--decorate-refs=refs/tags/v[0-9]*")
 LOG_FORMAT = ("--no-show-signature", "--abbrev=8", "--format=%D|%h|%ct")
-# A fleet's own inventory is no part of the code, wherever it is in the checkout.
+# The inventory of a fleet is no part of the code.
 CODE_PATHS = (".", ":(exclude)inventory")
 
 
 class CheckoutCommit(NamedTuple):
-    """What git says of a checkout."""
+    """The commit of a checkout, from git."""
 
     commit_id: str  # eight digits or more
     time: datetime.datetime
-    tag: str  # its own that names a release, "" for none
-    is_released: bool  # whether the version of pyproject.toml has a tag, of this commit or of another
-    is_changed: bool  # whether files of the code differ from it
+    tag: str  # a tag of this commit that names a release; "" for none
+    is_released: bool  # the version of pyproject.toml has a tag, at this commit or another
+    is_changed: bool  # files of the code differ from the commit
 
 
 def make_commit_version(declared_version: str, commit: CheckoutCommit) -> str:
-    """The version of a commit. `declared_version` is that of pyproject.toml."""
+    """Return the version of a commit. `declared_version` is that of pyproject.toml."""
     name = f"g{commit.commit_id}{'.changed' if commit.is_changed else ''}"
     if commit.tag:
         release = commit.tag.removeprefix("v")
@@ -54,7 +54,7 @@ def make_commit_version(declared_version: str, commit: CheckoutCommit) -> str:
 
 
 def _compute_next_release(release: str) -> str:
-    """What comes after a release, where nobody has said what will."""
+    """Return the default for the release after this one."""
     parts = RELEASE_PATTERN.fullmatch(release)
     if parts is None:
         return release
@@ -62,8 +62,10 @@ def _compute_next_release(release: str) -> str:
 
 
 def find_version(root: Path) -> str:
-    """The version of a checkout, or of what was unpacked from an archive: there the changelog says whether the declared
-    version is released. Where git cannot be asked, it is not.
+    """Return the version of a checkout, or of an unpacked archive.
+
+    In an archive the changelog shows if the declared version is released. If git fails in a checkout, it counts as not
+    released.
     """
     declared_version = read_declared_version(root)
     if (root / ".git").exists():
@@ -76,13 +78,13 @@ def find_version(root: Path) -> str:
 
 
 def read_declared_version(root: Path) -> str:
-    """What pyproject.toml says."""
+    """Return the version in pyproject.toml."""
     match = DECLARED_VERSION.search(_read_text(root / "pyproject.toml"))
     return match["version"] if match else UNKNOWN_VERSION
 
 
 def read_commit(root: Path, declared_version: str) -> CheckoutCommit | None:
-    """What git says of a checkout; None where it cannot be asked. `declared_version` is the version of pyproject.toml."""
+    """Read the commit of a checkout from git; None if git fails. `declared_version` is that of pyproject.toml."""
     tag = f"v{declared_version}"
     try:
         head_line, *tag_lines = map(
@@ -91,7 +93,7 @@ def read_commit(root: Path, declared_version: str) -> CheckoutCommit | None:
         changed_files = _read_git_lines(root, "status", "--porcelain", "--untracked-files=no", "--", *CODE_PATHS)
         names = head_line["names"].split(", ") if head_line else []
         if head_line is None or not any(name.partition(" -> ")[0] == "HEAD" for name in names):
-            return None  # a branch that has no commit yet
+            return None  # a branch without a commit
         moment = datetime.datetime.fromtimestamp(int(head_line["time"]), datetime.timezone.utc)
     except (OSError, subprocess.SubprocessError, ValueError, OverflowError):
         return None
@@ -107,7 +109,7 @@ def _read_git_lines(root: Path, *arguments: str) -> list[str]:
 
 
 def _read_text(path: Path) -> str:
-    """The text of a file, "" where there is none: a part of a checkout runs, too."""
+    """Return the text of a file; "" if it does not exist: a partial checkout has to run, too."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(MAX_FILE_BYTES)
@@ -117,7 +119,7 @@ def _read_text(path: Path) -> str:
 
 @functools.cache
 def get_own_version() -> str:
-    """The version of the code that runs this; `unknown` where nothing says it."""
+    """Return the version of the running code; `unknown` if it cannot be determined."""
     try:
         if installation.COLLECTION:
             return str(

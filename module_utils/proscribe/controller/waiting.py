@@ -1,5 +1,6 @@
-"""Processes of a controller that need the same file take turns, and whoever waits says for whom. It needs the standard
-library only, since the launcher runs it before there is anything else.
+"""Locks on files that several processes of a controller need, with messages about the holder of the lock.
+
+The module needs only the standard library, because the launcher runs it before anything else is installed.
 
     python3 -I waiting.py DESCRIPTOR        locks a file that the shell has open
 """
@@ -13,16 +14,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-RETRY_PAUSE_SECONDS = 0.05  # seconds until it is tried again
+RETRY_PAUSE_SECONDS = 0.05  # seconds between two attempts
 MAX_WAIT_SECONDS = 3600.0  # seconds that the launcher waits
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 MAX_COMMAND_LENGTH = 120  # characters of a command
-COMMAND_MODULE = "proscribe.controller.cli"  # the module that the launcher runs for a command
+COMMAND_MODULE = "proscribe.controller.cli"  # the launcher runs this module for a command
 
 
 def lock_file(descriptor: int, timeout_seconds: float, report_wait: Callable[[str], None] | None = None) -> bool:
-    """Lock a file for this process alone, until it ends or closes the file. Returns whether that was so within that
-    many seconds. `report_wait` is called once: with the holder of the lock, and the end of the wait; else stderr gets it.
+    """Lock a file until this process ends or closes it. Return True if that succeeds before the timeout.
+
+    While the process waits, `report_wait` is called once, with the holder of the lock and the end of the wait. By
+    default the text goes to stderr.
     """
     deadline = time.monotonic() + timeout_seconds
     is_reported = False
@@ -41,7 +44,7 @@ def lock_file(descriptor: int, timeout_seconds: float, report_wait: Callable[[st
 
 
 def describe_holder(descriptor: int) -> str:
-    """Who has locked an open file, in words: the kernel knows, so nobody has to write it down."""
+    """Describe the process that has locked an open file, from the kernel's list of locks."""
     for pid in _list_holders(os.fstat(descriptor).st_ino):
         try:
             owner_uid, started_at = os.stat(f"/proc/{pid}").st_uid, _read_start_time(pid)
@@ -60,7 +63,7 @@ def describe_holder(descriptor: int) -> str:
 
 
 def _describe_command(command_words: Sequence[str]) -> str:
-    """Return a command line as a person would type it: without the source text behind `-c`, which the launcher uses."""
+    """Return a command line in the form that a user types, without the launcher's source text behind `-c`."""
     source_index = next(
         (
             index + 1
@@ -78,13 +81,14 @@ def _describe_command(command_words: Sequence[str]) -> str:
 
 
 def _list_holders(inode: int) -> Iterator[int]:
-    """The processes that have a lock on a file of that number (proc_locks(5)); 0, of which /proc has nothing, is one in
-    another namespace.
+    """Yield the processes that have a lock on a file with this inode (proc_locks(5)).
+
+    0 stands for a process in another namespace, which /proc does not show.
     """
     try:
         with open("/proc/locks", encoding="ascii") as lines:
             words = [line.split() for line in lines]
-    except OSError:  # another system has none
+    except OSError:  # other systems do not have this file
         return
     for word in words:
         if len(word) > 5 and word[1] == "FLOCK" and word[5].rpartition(":")[2] == str(inode):
@@ -92,7 +96,7 @@ def _list_holders(inode: int) -> Iterator[int]:
 
 
 def _read_start_time(pid: int) -> float:
-    """When a process began, in seconds since 1970 (proc_pid_stat(5))."""
+    """Return the start of a process in seconds since 1970 (proc_pid_stat(5))."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         ticks = int(file.read().rpartition(")")[2].split()[19])
     with open("/proc/stat", encoding="ascii") as lines:

@@ -1,1 +1,1 @@
-"""The compiling side, on the controller only: catalogue, restrictions and waivers become plans."""
+"""The compilation, on the controller only: catalogue, restrictions and waivers become plans."""

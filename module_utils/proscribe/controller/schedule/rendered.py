@@ -1,4 +1,4 @@
-"""What a schedule comes to: the files of the controller, and those of the hosts. Controller side, pure."""
+"""The files of a schedule on the controller and on the hosts. Controller side, pure."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ NO_SIGNERS_WARNING = (
 
 
 class ScheduleController(NamedTuple):
-    """The controller that sets the schedule up."""
+    """The controller that sets up the schedule."""
 
     project_directory: str  # the checkout
     account: str
     is_root: bool
-    inventory: Sequence[str]  # as given to the run
-    limit: str  # of the run that sets the schedule up
-    environment: Mapping[str, str]  # PROSCRIBE_* that scheduled runs need too
+    inventory: Sequence[str]  # as in the options of the run
+    limit: str  # --limit of the run that sets up the schedule
+    environment: Mapping[str, str]  # PROSCRIBE_* variables for scheduled runs
 
 
 class SchedulePart(TypedDict):
-    """What the controller has, or each host."""
+    """The files and settings of the controller, or of each host."""
 
     files: dict[str, str]
-    settings: NotRequired[Mapping[str, object]]  # of host/programs/pulling
+    settings: NotRequired[Mapping[str, object]]  # for host/programs/pulling
     runs: NotRequired[ScheduledRuns]
 
 
 class SchedulePlan(TypedDict):
-    """What a schedule puts on which machine."""
+    """The parts of a schedule, for the controller and for the hosts."""
 
     method: str
     controller: str
@@ -75,7 +75,7 @@ class SchedulePlan(TypedDict):
 
 
 class _ScheduleVariables(NamedTuple):
-    """What all hosts of a run say of their schedule, by the variables without their prefix: it is one schedule."""
+    """The schedule variables without their prefix. All hosts of a run share them: there is a single schedule."""
 
     schedule: str
     calendar: str
@@ -98,9 +98,9 @@ class _ScheduleVariables(NamedTuple):
         return units.ScheduleTimes(self.calendar, self.spread, self.timeout)
 
 
-FIRST_LINE = f"#!{PYTHON_PATH} -IB\n"  # of a program that a machine runs by itself
+FIRST_LINE = f"#!{PYTHON_PATH} -IB\n"  # first line of a program that a machine runs by itself
 
-# A mistake of a variable of the schedule: its name, what was expected, and what is there.
+# Returns an error about a variable of the schedule: (name without prefix, expected text).
 MakeError = Callable[[str, str], PolicyErrors]
 
 
@@ -111,10 +111,11 @@ def plan_schedule(
     other_controller: str,
     changes_controller: bool,
 ) -> SchedulePlan:
-    """The files of the controller and of the hosts. `other_controller` is the inventory name of another controller ("": this
-    machine). `changes_controller` says whether some host is reached without a connection, so that runs change the controller itself.
+    """Return the files of the controller and of the hosts.
 
-    Raises PolicyErrors where hosts disagree, or something that a method needs is not set.
+    `other_controller` is the inventory name of another controller; "" for this machine. `changes_controller` is True if
+    some host is reached without a connection, so that runs change the controller itself. Raises PolicyErrors if hosts
+    disagree, or if a setting that the method needs is missing.
     """
     variable_names = (
         name if name in ("schedule", "notify") else f"schedule_{name}" for name in _ScheduleVariables._fields
@@ -174,7 +175,7 @@ def _describe_drift_runs(
         *(_move_path(path, controller.project_directory, checkout) for path in named_paths if path.startswith("/")),
     ]
     reports = "" if other_controller else controller.environment.get(ENVIRONMENT_VARIABLE, "")
-    # A refresh makes a branch in the repository that the inventory is in.
+    # A refresh makes a branch in the repository of the inventory.
     sources = [
         Path(_move_path(source, controller.project_directory, checkout))
         for source in controller.inventory[:1]
@@ -196,12 +197,12 @@ def _describe_drift_runs(
 
 
 def _list_absolute_paths(paths: Iterable[str]) -> list[str]:
-    """Return the absolute paths, each one once. A list of hosts (`web01,`) and a command's name are no paths."""
+    """Return the absolute paths, each once. A list of hosts (`web01,`) and the name of a command are no paths."""
     return list(dict.fromkeys(path for path in paths if path.startswith("/")))
 
 
 def _list_policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
-    """What a host's variables name, wherever it may be: catalogues, waivers, and who approves these."""
+    """Yield the possible paths in a host's variables: catalogues, waivers, approver lists and their signers."""
     for base_directory in (project, host.folder):
         yield from (str(Path(base_directory, name)) for name in restrictions.catalog_dirs)
         if restrictions.waivers_dir:
@@ -210,7 +211,7 @@ def _list_policy_files(host: HostVariables, restrictions: Restrictions, project:
 
 
 def _list_option_files(options: Sequence[str]) -> list[str]:
-    """The files that options name: `-e @FILE`, `--vault-id ID@FILE`, `--vault-password-file FILE`."""
+    """Return the files in options: `-e @FILE`, `--vault-id ID@FILE`, `--vault-password-file FILE`."""
     words = [word.partition("=")[2] if re.match(r"--[a-z-]+=", word) else word for word in options]
     return [match[1] for word in words if (match := re.fullmatch(r"(?:[\w.-]*@)?(/.+)", word))]
 
@@ -226,7 +227,7 @@ def _render_drift_files(
         for source in controller.inventory
         for part in ("-i", _move_path(source, controller.project_directory, checkout))
     ]
-    # Hosts that run by themselves are all collected. A limit selects those that are set up now.
+    # With pull, the limit selects only the hosts to set up now. All hosts are collected later.
     options += ["--limit", controller.limit] if controller.limit and variables.schedule != "pull" else []
     options += variables.options
     environment = {} if other_controller else controller.environment
@@ -265,7 +266,7 @@ def _render_drift_files(
 def _render_catalogue_files(
     variables: _ScheduleVariables, command: Sequence[str], checkout: str, account: str, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """The units that refresh the catalogue; none where nothing says when. They reach no host."""
+    """Return the units that refresh the catalogue; none without `proscribe_schedule_refresh`. They contact no host."""
     if not variables.refresh:
         return {}
     hardening = (units.ROOT_HARDENING if account == "root" else "") + (
@@ -331,7 +332,7 @@ def _plan_pull(variables: _ScheduleVariables, controller: ScheduleController, ma
 
 
 def _find_inventory_path(controller: ScheduleController, make_error: MakeError) -> str:
-    """The path of this run's inventory in the checkout."""
+    """Return the path of this run's inventory in the checkout. Raises PolicyErrors if it is outside."""
     project_sources = [
         source for source in controller.inventory if Path(source).is_relative_to(controller.project_directory)
     ]
@@ -342,12 +343,12 @@ def _find_inventory_path(controller: ScheduleController, make_error: MakeError) 
 
 
 def render_program(package: ModuleType, name: str, first_line: str = "") -> str:
-    """Return a module of a package as it is on the machine that runs it by itself."""
+    """Return the source of a module in the form that a machine runs by itself."""
     source = (Path(str(package.__file__)).parent / f"{name}.py").read_text(encoding="utf-8")
     return f"{first_line}# {WRITTEN_BY}\n{source}"
 
 
 def _move_path(source: str, project: str, checkout: str) -> str:
-    """An inventory's path as it is in another checkout."""
+    """Return the path of an inventory in another checkout."""
     is_inside = Path(source).is_relative_to(project)
     return str(Path(checkout) / Path(source).relative_to(project)) if is_inside else source

@@ -1,4 +1,4 @@
-"""The texts of the units. Pure."""
+"""The texts of systemd units. Pure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 """
-# What no run of root's does. It may change packages, files below /etc, firewalls and services of the machine that it
-# runs on, and so needs nearly all that root may. (For another account, filters of system calls go with no_new_privs,
-# under which sudo and a mail system's setgid programs do not work; systemd.exec(5).)
+# Rights that no run as root needs. Such a run may change packages, files below /etc, firewalls and services of its
+# machine. So it needs nearly all rights of root. (For another account, system call filters imply no_new_privs. Under
+# that, sudo and a mail system's setgid programs do not work; systemd.exec(5).)
 ROOT_HARDENING = f"""\
 {_COMMON_HARDENING}SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap
 CapabilityBoundingSet=~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_SYS_PACCT CAP_SYS_RAWIO CAP_SYS_TIME
 CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
 """
-# For a service that never changes the machine it runs on, and may send mail.
+# For a service that never changes its own machine, and may send mail.
 MAIL_HARDENING = """\
 PrivateTmp=yes
 ProtectSystem=full
 ProtectControlGroups=yes
 ProtectProc=invisible
 """
-# For one that does not send mail either. (Where hosts are reached as an ordinary user that calls sudo, sudo runs on the
-# hosts and not here.)
+# For a service that also sends no mail. (If hosts are reached as an ordinary user with sudo, sudo runs on the hosts and
+# not here.)
 STRICT_HARDENING = f"""\
 {MAIL_HARDENING}CapabilityBoundingSet=
 {_COMMON_HARDENING}SystemCallFilter=@system-service
@@ -47,11 +47,12 @@ RestrictSUIDSGID=yes
 """
 
 
-LIST_REFUSED_CODE = 1  # of the catalogue's refresh: a publisher's list was wrong, and a notification names it
+# exit code of the catalogue's refresh: a publisher's list was wrong, and a notification has reported it
+LIST_REFUSED_CODE = 1
 
 
 class ScheduleTimes(NamedTuple):
-    """When runs begin, and how long they may take. Seconds."""
+    """The start of runs, their random delay, and their time limit. Seconds."""
 
     calendar: str
     spread: int
@@ -59,7 +60,7 @@ class ScheduleTimes(NamedTuple):
 
 
 def format_exec_start(argv: Sequence[str]) -> str:
-    """A command line for ExecStart= with every word as it is: quoted, and without systemd's own signs (% and $)."""
+    """Format a command line for ExecStart=. Each word is quoted, and systemd's own signs (% and $) are escaped."""
     return " ".join(_quote_argument(word) for word in argv)
 
 
@@ -69,7 +70,7 @@ def _quote_argument(word: str) -> str:
 
 
 def format_environment(environment: Mapping[str, str]) -> str:
-    """Environment= lines; there a $ means nothing, and a % does."""
+    """Format Environment= lines. There a $ is literal, and a % is escaped."""
     return "".join(
         "Environment={}\n".format(_quote_argument(f"{name}={content}").replace("$$", "$"))
         for name, content in sorted(environment.items())
@@ -77,8 +78,9 @@ def format_environment(environment: Mapping[str, str]) -> str:
 
 
 def format_timer(description: str, times: ScheduleTimes, is_fixed: bool) -> str:
-    """A timer. A run that was missed while the machine was off begins when it is on again. `is_fixed`: each machine has
-    its own moment within the spread, always the same, so that its runs are equally far apart.
+    """Format a timer. A run that was missed while the machine was off starts when the machine is on again.
+
+    With `is_fixed` each machine has its own constant delay within the spread, so that its runs are equally far apart.
     """
     delay_line = "FixedRandomDelay=yes\n" if is_fixed else ""
     return f"""\
@@ -100,8 +102,9 @@ WantedBy=timers.target
 def format_drift_service(
     checkout: str, account: str, command: str, environment: Mapping[str, str], times: ScheduleTimes, hardening: str
 ) -> str:
-    """The controller's run over the inventory. systemd starts no second one while it goes on; one that hangs is ended,
-    which the other unit reports.
+    """Format the service of the controller's run over the inventory.
+
+    systemd starts no second run meanwhile. A run that exceeds the time limit is ended, and the other unit reports it.
     """
     return f"""\
 # {WRITTEN_BY}
@@ -120,7 +123,7 @@ TimeoutStopSec=60
 def format_failed_service(
     checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str
 ) -> str:
-    """Reports a run that did not end by itself."""
+    """Format the service that reports a run that did not end by itself."""
     return f"""\
 # {WRITTEN_BY}
 [Unit]
@@ -133,7 +136,7 @@ Description=Proscribe: report a scheduled run that failed
 def format_catalogue_service(
     checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str
 ) -> str:
-    """Fetches publishers' lists, and proposes what they change on a branch."""
+    """Format the service that fetches publishers' lists and proposes changes on a branch."""
     return f"""\
 # {WRITTEN_BY}
 [Unit]
@@ -148,7 +151,7 @@ After=network-online.target
 
 
 def _format_alert(name: str, *reported_codes: int) -> str:
-    """Return what sends the alert of a unit that could not send it itself, but for codes that it has reported."""
+    """Format the alert of a unit that could not send it itself, except for exit codes that it has reported."""
     command = " ".join([f"ExecStopPost=+{GUARD_PATH} alert {name}.service", *map(str, reported_codes)])
     return f"{command}\nTimeoutStopSec=180\n"
 
@@ -156,10 +159,12 @@ def _format_alert(name: str, *reported_codes: int) -> str:
 def _format_service(
     name: str, checkout: str, account: str, command: str, environment: Mapping[str, str], option: str = ""
 ) -> str:
-    """Return the section of a service. `option` is for the check of its files, which root does outside of the unit's
-    restrictions ("+"). A checkout that is gone ("-") must not keep the alert from starting.
+    """Format the section of a service.
+
+    `option` is for the check of its files, which runs as root without the unit's restrictions ("+"). A missing checkout
+    must not prevent the alert, so the working directory is optional ("-").
     """
-    # What a run needs only while it goes on lies where systemd clears it away, also after a run that was killed.
+    # Temporary files lie where systemd removes them, also after a run that was killed.
     runtime_directory = "/run/" + name
     temporary_directories = {
         "TMPDIR": runtime_directory,
@@ -181,7 +186,7 @@ ExecStart={command}
 
 
 def format_pull_service(times: ScheduleTimes) -> str:
-    """A host's own run. It changes this very host, so only what no run does is taken from it."""
+    """Format the service of a host's own run. It changes its own host, so it loses only rights that no run needs."""
     return f"""\
 # {WRITTEN_BY}
 [Unit]
@@ -202,7 +207,7 @@ TimeoutStopSec=60
 
 
 def list_unit_names(schedule_part: str) -> tuple[str, str]:
-    """The names of a part's service and timer."""
+    """Return the names of a part's service and timer."""
     return f"{schedule_part}.service", f"{schedule_part}.timer"
 
 

@@ -1,5 +1,6 @@
 """Windows hosts, which are observed and never changed. Controller side.
 
-Nothing of ours runs there. One command line asks the platform's own programs (`command`). `answer` and `registry` read
-what they print, and the rules are judged here (`apps`, `browsers`, `observing`). What was not looked for is unknown.
+No code of Proscribe runs there. A single command line runs the platform's own programs (`command`). `answer` and
+`registry` parse their output, and the rules are judged here (`apps`, `browsers`, `observing`). Parts that were not
+searched are unknown.
 """

@@ -1,4 +1,4 @@
-"""The accounts of users on a Windows host: who is logged in, and who is not."""
+"""The accounts of users on a Windows host, logged in or not."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import re
 from .answer import WindowsAnswer
 from .command import PROFILES_KEY, USERS_HIVE
 
-# The accounts of users: of this machine or a domain, and of Entra ID. Others are the system's own.
+# Accounts of users: of this machine or a domain, and of Entra ID. Other accounts belong to the system.
 _ACCOUNT_PATTERN = re.compile(r"s-1-(?:5-21|12-1)(?:-\d{1,10}){1,14}", re.IGNORECASE)
 
 
 def is_user_account(name: str) -> bool:
-    """Whether an identifier is that of a user's account."""
+    """Return True if a security identifier is that of a user's account."""
     return bool(_ACCOUNT_PATTERN.fullmatch(name))
 
 
 def list_logged_in_users(answer: WindowsAnswer) -> list[str]:
-    """The users whose part of the registry is loaded: those who are logged in."""
+    """Return the users whose part of the registry is loaded, which are those logged in."""
     return [name for name in answer.registry.list_key_names(USERS_HIVE) if is_user_account(name)]
 
 
 def explain_absent_users(answer: WindowsAnswer, activity: str) -> list[str]:
-    """Why it is not known what other users did."""
+    """Return the reasons why `activity` of other users is unknown; [] if all users are logged in."""
     registry = answer.registry
     if registry.is_present(PROFILES_KEY) is not True or registry.is_present(USERS_HIVE) is not True:
         return ["which users the host has cannot be read there"]

@@ -1,7 +1,8 @@
-"""What a Windows host printed, from bytes to typed parts: its version, its programs that run, its registry.
+"""The answer of a Windows host, from bytes to typed parts: its version, its running programs, its registry.
 
-The bytes are in UTF-8 where the console could be switched to it. Else they are in a code page of the host's language,
-which is named by its number, or in UTF-16. What cannot be decoded is replaced, and then nobody compares names with it.
+The bytes are UTF-8 if the console could be switched to it. Otherwise they are UTF-16 or in a code page of the host's
+language, which the answer gives by number. Bytes that cannot be decoded are replaced; then names in other scripts are
+not compared.
 """
 
 from __future__ import annotations
@@ -32,45 +33,46 @@ from .registry import WindowsRegistry, normalise_key
 MAX_LINES = 1_000_000
 MAX_TASKS = 50_000
 UTF_8_CODE_PAGE = 65001
-# Code pages by number, where Python's name of the codec is another than cp<number>.
+# Code pages by number for which Python's codec is not called cp<number>.
 CODECS_BY_CODE_PAGE = {54936: "gb18030", 20866: "koi8-r", 28591: "latin-1"}
 _NUMBER_PATTERN = re.compile(r"\d{3,5}")
 _VERSION_PATTERN = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,6}(?:\.\d{1,6})?")
 USERS_PREFIX = normalise_key(f"{USERS_HIVE}\\x").removesuffix("x")
-SERVICES_IMAGE = "svchost.exe"  # the image of the processes in which Windows' own services run
+SERVICES_IMAGE = "svchost.exe"  # the image of processes that run services of Windows
 REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
 class WindowsTask(NamedTuple):
-    """A program that runs."""
+    """A running program."""
 
     image: str
     pid: int
 
 
 class WindowsAnswer(NamedTuple):
-    """What a host said."""
+    """The answer of a host."""
 
-    version: str  # of Windows, "" where it does not say
+    version: str  # version of Windows; "" if unknown
     architecture: str
-    is_narrow: bool  # whether a program of 32 bits answered on a host of 64, which sees the registry of the former
-    is_exact: bool  # whether names of every script come through, so that one can be compared
-    tasks: Sequence[WindowsTask] | None  # None: they could not be listed
+    is_narrow: bool  # a 32-bit program answered on a 64-bit host, so the answer has the 32-bit view of the registry
+    is_exact: bool  # names in every script arrive intact, so they can be compared
+    tasks: Sequence[WindowsTask] | None  # None if they could not be listed
     registry: WindowsRegistry
-    is_applier_running: bool | None = (
-        None  # whether the service runs that applies AppLocker's rules; None: it does not say
-    )
+    is_applier_running: bool | None = None  # the service that applies AppLocker's rules runs; None if unknown
 
 
 class _AnswerPart(NamedTuple):
     kind: str
     argument: str
     lines: list[str]
-    is_complete: bool  # well
+    is_complete: bool  # its command succeeded
 
 
 def parse_answer(output: bytes, token: str) -> WindowsAnswer:
-    """What a host printed, whose parts begin with a token. Raises Unusable for what is no whole answer."""
+    """Parse the output of a host, in which a line with `token` begins each part.
+
+    Raises UnusableAnswer for output that is no complete answer.
+    """
     text, is_exact = _decode_output(output, token)
     parts = list(_split_parts(text, token))
     if not parts or parts[0].kind != BEGIN_PART or parts[-1].kind != END_PART:
@@ -82,12 +84,12 @@ def parse_answer(output: bytes, token: str) -> WindowsAnswer:
         if part.kind in (LIST_PART, TREE_PART) and part.is_complete:
             _read_registry_part(registry, part)
         elif part.kind == TASKS_PART and part.is_complete:
-            tasks = _parse_tasks(part.lines) or None  # what prints the list runs itself
+            tasks = _parse_tasks(part.lines) or None  # an empty list is invalid: the listing program itself runs
         elif part.kind == SERVICE_PART and part.is_complete:
             processes = {task.image.casefold() for task in _parse_tasks(part.lines)}
             is_applier_running = (
                 bool(processes) if processes <= {SERVICES_IMAGE} else None
-            )  # a list of all is none of a service
+            )  # other images: the filter for the service had no effect
     version = _VERSION_PATTERN.search(" ".join(parts[0].lines)[:1000])
     settings = dict(line.partition("=")[::2] for part in parts if part.kind == ARCHITECTURE_PART for line in part.lines)
     host_architecture = settings.get("PROCESSOR_ARCHITEW6432", "")
@@ -104,7 +106,10 @@ def parse_answer(output: bytes, token: str) -> WindowsAnswer:
 
 
 def _read_registry_part(registry: WindowsRegistry, part: _AnswerPart) -> None:
-    """Take in a part of the registry. What is too much is unknown where a user wrote it, and else no answer at all."""
+    """Add a part of the registry. An unusable part of a user's keys is unknown; other unusable parts raise.
+
+    So a user's excessive data cannot make the whole answer unusable.
+    """
     try:
         registry.read_query(part.argument, part.lines, part.kind == TREE_PART)
     except UnusableAnswer:
@@ -133,7 +138,7 @@ def _split_parts(text: str, token: str) -> Iterator[_AnswerPart]:
 
 
 def _decode_output(output: bytes, token: str) -> tuple[str, bool]:
-    """The text, and whether names of every script came through."""
+    """Return the text, and True if names in every script arrived intact."""
     if token.encode("utf-16-le") in output:
         start = output.find(token.encode("utf-16-le"))
         return _decode_with_codec(output[start:], "utf-16-le")
@@ -141,11 +146,11 @@ def _decode_output(output: bytes, token: str) -> tuple[str, bool]:
     output = output[start:]
     code_page = _find_code_page(output, token)
     try:
-        # Letters beyond ASCII that are no UTF-8 by chance only; without them nobody knows what a `?` stands for.
+        # Non-ASCII text is valid UTF-8 only by intention. In pure ASCII a `?` may stand for any letter.
         return output.decode("utf-8"), code_page == UTF_8_CODE_PAGE or not output.isascii()
     except UnicodeDecodeError:
         text, _ = _decode_with_codec(output, _find_codec(code_page))
-        return text, False  # a code page has the letters of some scripts, and `?` for all others
+        return text, False  # a code page has the letters of some scripts, and prints `?` for others
 
 
 def _decode_with_codec(output: bytes, codec: str) -> tuple[str, bool]:
@@ -163,8 +168,10 @@ def _find_codec(code_page: int) -> str:
 
 
 def _find_code_page(output: bytes, token: str) -> int:
-    """The number of the code page in which the host printed; 0 where it does not say. `chcp` prints a translated text
-    with the number in it; where there is no console, it is that of the system, which the registry has.
+    """Return the number of the host's code page; 0 if it is unknown.
+
+    `chcp` prints a translated text that contains the number. Without a console the system's code page is used, which is
+    in the registry.
     """
     text = output.decode("ascii", "replace")
     _, separator, following_text = text.partition(f"{token} {CODE_PAGE_PART}")
@@ -177,7 +184,7 @@ def _find_code_page(output: bytes, token: str) -> int:
 
 
 def _parse_tasks(lines: Sequence[str]) -> list[WindowsTask]:
-    """The programs of `tasklist /fo csv /nh`: image and number come first; what follows is in the host's language."""
+    """Parse the programs of `tasklist /fo csv /nh`: image and pid. Later columns are in the host's language."""
     tasks = []
     try:
         for row in csv.reader(line for line in lines if line):

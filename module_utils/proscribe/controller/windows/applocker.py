@@ -1,9 +1,9 @@
-"""Whether the rules of AppLocker have arrived on a Windows host, in which mode, and whether they are in effect.
+"""The rules of AppLocker on a Windows host: their arrival, their mode, and the service that applies them.
 
-A collection of rules is a key, and each rule is one below it. The collection's EnforcementMode is 0 where Windows only
-logs, and 1 where it denies. Where it is missing, Windows denies (learn.microsoft.com/windows/security, "Understand
-AppLocker enforcement settings"). No rule is in effect while the service Application Identity does not run. Where the
-plan does not ask for denial, all of this is only reported.
+A collection of rules is a key, and each rule is a key below it. The collection's EnforcementMode is 0 if Windows only
+logs, and 1 if it denies. Without the value, Windows denies (learn.microsoft.com/windows/security, "Understand AppLocker
+enforcement settings"). No rule is in effect while the service Application Identity does not run. If the plan does not
+require denial, all of this is only reported.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ UNREAD_SERVICE_REASON = f"{APPLIER_KEY} cannot be read there"
 INVALID_POLICY_REASON = "the plan has a text that no rule of AppLocker takes"
 UNKNOWN_SERVICE_REASON = f"whether {APPLIER_SERVICE} runs is not known"
 REPORT_ONLY_REASON = "report only: the plan does not ask AppLocker to deny"
-MAX_NAME_LENGTH = 40  # characters of a collection's name
+MAX_NAME_LENGTH = 40  # characters of a collection's name in a finding
 _ATTRIBUTE_PATTERN = re.compile(r'(\w{1,40})="([^"]*)"')
-_FREE_ATTRIBUTES = ("Name", "Description")  # of a rule, which decide nothing
+_FREE_ATTRIBUTES = ("Name", "Description")  # attributes of a rule that have no effect
 
 
 class RuleCollection(NamedTuple):
-    """A collection of rules: what Windows does with it, and its rules, each with what decides."""
+    """A collection of rules: its mode, and its rules, each with its decisive attributes."""
 
-    mode: int | None  # None: it is not configured
+    mode: int | None  # None if it is not configured
     rules: dict[str, frozenset[tuple[str, str]]]
 
     @property
@@ -51,8 +51,9 @@ class RuleCollection(NamedTuple):
 
 
 def observe_applocker(section: PlanSection, answer: WindowsAnswer) -> list[RuleVerdict]:
-    """The verdict; none where nothing is asked for and nothing is there. The plan's rules are those of the export, and
-    of a domain's object.
+    """Return the verdict on AppLocker; [] if nothing is required and nothing exists.
+
+    The plan's rules are those of the export, and of a domain's Group Policy object.
     """
     try:
         entries = policy.list_registry_entries(section)
@@ -64,8 +65,9 @@ def observe_applocker(section: PlanSection, answer: WindowsAnswer) -> list[RuleV
 def compare_applocker(
     desired_mode: str, entries: Sequence[RegistryEntry], control_mode: str, answer: WindowsAnswer
 ) -> list[RuleVerdict]:
-    """The same for the values that a policy sets. `desired_mode` is what the plan says of AppLocker, and `control_mode` is
-    that of the control.
+    """Return the verdict on AppLocker for the registry values of a policy.
+
+    `desired_mode` is the mode of AppLocker in the plan, and `control_mode` that of the control.
     """
     desired_collections, host_collections = (
         _collect_desired_collections(entries),
@@ -97,7 +99,10 @@ def compare_applocker(
 def _compare_collections(
     desired_collections: Mapping[str, RuleCollection], host_collections: Mapping[str, RuleCollection]
 ) -> tuple[list[Finding], list[Finding]]:
-    """A finding for each collection that is not as desired, and for each that is, or that is somebody else's."""
+    """Return findings for deviating collections, and findings for the other collections.
+
+    The others are as desired, or do not belong to the plan.
+    """
     deviations: list[Finding] = []
     other_findings: list[Finding] = []
     for name, desired_collection in desired_collections.items():
@@ -148,7 +153,7 @@ def _make_rules_finding(collection: str, *details: str) -> Finding:
 
 
 def _collect_desired_collections(entries: Iterable[RegistryEntry]) -> dict[str, RuleCollection]:
-    """The collections that the plan's values make, by their names."""
+    """Return the collections of the plan's registry values, by name."""
     collections: dict[str, RuleCollection] = {}
     for entry in entries:
         name, _, rule_id = entry.key[len(policy.APPLOCKER_KEY) + 1 :].partition("\\")
@@ -161,7 +166,7 @@ def _collect_desired_collections(entries: Iterable[RegistryEntry]) -> dict[str, 
 
 
 def _collect_host_collections(registry: WindowsRegistry) -> dict[str, RuleCollection]:
-    """The collections that a host has, by their names without case; one without a rule decides nothing."""
+    """Return the collections of a host, by name without case. Those without rules have no effect and are left out."""
     collections = {}
     for name in registry.list_key_names(APPLOCKER_HOST_KEY):
         key = f"{APPLOCKER_HOST_KEY}\\{name}"
@@ -187,12 +192,12 @@ def _normalise_rule_id(name: str) -> str:
 
 
 def _extract_decisive_attributes(text: str) -> frozenset[tuple[str, str]]:
-    """What decides in a rule: its attributes, whatever their order, since Windows writes a rule anew."""
+    """Return the decisive attributes of a rule in any order, because Windows rewrites rules."""
     return frozenset(pair for pair in _ATTRIBUTE_PATTERN.findall(text) if pair[0] not in _FREE_ATTRIBUTES)
 
 
 def _observe_service(answer: WindowsAnswer) -> tuple[list[Finding], list[str]]:
-    """What is wrong with the service that applies the rules, and what is not known of it."""
+    """Return findings about the service that applies the rules, and the reasons why parts of it are unknown."""
     start_value = answer.registry.read_values(APPLIER_KEY).get(START_VALUE)
     defects = []
     if start_value is not None and start_value.data != AUTOMATIC_START:

@@ -1,9 +1,8 @@
-"""The rules of `apps` on a Windows host: what is registered as installed, which app packages there are, what runs, and
-what users have started.
+"""The rules of `apps` on a Windows host: registered, running and started programs, and app packages.
 
-A program that runs is known by its image's name: `tasklist` prints no path, `tasklist /v` would print titles of users'
-windows, and `wmic` is gone. A program that somebody has started may still be there, or not. Then a rule is unknown, and
-names it. So is a rule of which the catalogue lacks what to look for.
+A running program is known by its image name: `tasklist` prints no path, `tasklist /v` would print the titles of users'
+windows, and `wmic` no longer exists. A program that a user has started may be gone by now. Then the rule is unknown,
+with the program as a finding. A rule is also unknown if the catalogue lacks identifiers to search for.
 """
 
 from __future__ import annotations
@@ -40,14 +39,14 @@ SAME_NAME_REASON = "whether an app package that is called as it is one of its ow
 
 
 class ServiceEvidence(NamedTuple):
-    """What was found of a service: what is there, and what may be."""
+    """The evidence of a service: certain findings, and doubtful findings."""
 
     findings: list[Finding]
     doubtful_findings: list[Finding]
-    folders: list[str]  # of what is there
+    folders: list[str]  # folders of the certain findings
 
     def add_program(self, program: InstalledProgram, doubt: str, *, is_trace: bool = False) -> None:
-        """Add a program, unless it lies in the folder of one that is there anyway."""
+        """Add a program, unless it lies in the folder of a program that is already a finding."""
         if program.program and any(strip_volume(program.program).startswith(folder) for folder in self.folders):
             return
         if is_trace:
@@ -60,7 +59,7 @@ class ServiceEvidence(NamedTuple):
 
 
 def observe_apps(section: PlanSection, answer: WindowsAnswer, software: WindowsSoftware) -> list[RuleVerdict]:
-    """A verdict for every service of the plan."""
+    """Return a verdict for every service of the plan."""
     services = section["services"]
     catalogue = WindowsCatalogue(services)
     evidence: defaultdict[str, ServiceEvidence] = defaultdict(lambda: ServiceEvidence([], [], []))
@@ -89,7 +88,7 @@ def observe_apps(section: PlanSection, answer: WindowsAnswer, software: WindowsS
 
 
 def _group_running_tasks(answer: WindowsAnswer) -> dict[str, list[int]]:
-    """The programs that run, by image, each with its processes."""
+    """Return the pids of the running programs by image."""
     pids_by_image: dict[str, list[int]] = {}
     for task in answer.tasks or ():
         pids_by_image.setdefault(task.image, []).append(task.pid)
@@ -97,7 +96,7 @@ def _group_running_tasks(answer: WindowsAnswer) -> dict[str, list[int]]:
 
 
 def find_catalogue_gaps(entry: PlanEntry) -> list[str] | None:
-    """What the catalogue lacks of a service to say that a host does not have it; None where it has nothing of it."""
+    """Return the gaps of the catalogue that prevent a verdict of compliant; None if it has no identifier at all."""
     packages = entry.get("windows_packages", {})
     images, apps = entry.get("windows_processes"), packages.get("appx")
     installers = entry.get("windows") or entry.get("windows_registered") or apps
@@ -136,7 +135,7 @@ def _judge_service(
 
 
 def _judge_doubtful(rule: str, entry: PlanEntry, evidence: ServiceEvidence, unseen_reason: str) -> RuleVerdict:
-    """The verdict by what is there. What only may be there makes it unknown, where no waiver covers that."""
+    """Return the verdict on the evidence. Doubtful findings alone make it unknown, unless a waiver covers them."""
     verdict, doubtful_verdict = (
         judge_rule(rule, entry, evidence.findings, unseen_reason),
         judge_rule(rule, entry, evidence.doubtful_findings),

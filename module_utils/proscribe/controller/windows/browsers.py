@@ -1,7 +1,7 @@
-"""The rules of `browser` on a Windows host: which browsers are installed, and what their keys of policies come to.
+"""The rules of `browser` on a Windows host: the installed browsers, and the effect of their policy keys.
 
-A key holds what the domain's policy has set, and nothing else: a user without administrator's rights cannot write
-there. Policies for single users (HKEY_CURRENT_USER) and of browsers' own cloud management are not read.
+A key contains only the policies of the domain: a user without administrator rights cannot write there. Policies for
+single users (HKEY_CURRENT_USER) and of browsers' own cloud management are not read.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from .registry import RegistryValue, WindowsRegistry
 if TYPE_CHECKING:
     from ...host.controls.policy_tables import Policies
 
-MAX_POLICY_DEPTH = 8  # keys below each other that a policy has.
-# By image, the programs that may be it; Chromium's own build has the name of Chrome's, in a folder of its own.
+MAX_POLICY_DEPTH = 8  # depth of nested keys in a policy
+# Browsers by image. Chromium's own build has the image name of Chrome, in a folder of its own.
 BROWSERS_BY_IMAGE = {
     "chrome.exe": "google_chrome",
     "msedge.exe": "microsoft_edge",
@@ -44,8 +44,8 @@ BROWSERS_BY_IMAGE = {
     "firefox.exe": "firefox",
     "thunderbird.exe": "thunderbird",
 }
-# Browsers of which no policies are known, by image, and by the names that they register (microsoft/winget-pkgs and
-# ScoopInstaller/Extras of 2026-08-22). Others are found where they register as browsers.
+# Browsers without known policies, by image, and by the names that they register (microsoft/winget-pkgs and
+# ScoopInstaller/Extras of 2026-08-22). Other browsers are detected if they register as browsers.
 OTHER_IMAGES = frozenset(
     (
         "360chrome.exe",
@@ -94,14 +94,12 @@ OTHER_NAMES = frozenset(
     )
 )
 CHROMIUM_FOLDER = "\\chromium\\"
-OLD_BROWSER_IMAGE = "iexplore.exe"  # Internet Explorer, which every Windows still registers
+OLD_BROWSER_IMAGE = "iexplore.exe"  # Internet Explorer, which Windows still registers everywhere
 UNREAD_REASON = "{} cannot be read there"
 
 
 class InstalledBrowsers(NamedTuple):
-    """The installed browsers: those of which policies are known, others by what starts them, and whether all of them
-    are known.
-    """
+    """The installed browsers: those with known policies, the others by name, and reasons why there may be more."""
 
     known_browsers: tuple[PolicyProgram, ...]
     other_browsers: tuple[str, ...]
@@ -109,8 +107,10 @@ class InstalledBrowsers(NamedTuple):
 
 
 def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> InstalledBrowsers:
-    """The browsers of a host. The machine, or a user who is logged in, has registered them as such. Or they have an
-    uninstall key or a path of their own. Those that run count as well.
+    """Return the browsers of a host.
+
+    The machine or a logged-in user has registered them as browsers. Or they have an uninstall key or an App Paths
+    entry. Running browsers count as well.
     """
     registry = answer.registry
     registry_roots = [MACHINE_HIVE, *(f"{USERS_HIVE}\\{name}" for name in list_logged_in_users(answer))]
@@ -156,7 +156,7 @@ def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> I
 
 
 def _list_registered_browsers(registry: WindowsRegistry, key: str) -> Iterator[tuple[str, str]]:
-    """What a list of browsers has: each name, and the program that it starts."""
+    """Yield the browsers of a list in the registry: each name, and the program that it starts."""
     for name in registry.list_key_names(key):
         command = registry.read_values(f"{key}\\{name}\\shell\\open\\command")
         program = next(
@@ -166,7 +166,7 @@ def _list_registered_browsers(registry: WindowsRegistry, key: str) -> Iterator[t
 
 
 def _list_app_paths(registry: WindowsRegistry, key: str) -> Iterator[str]:
-    """The programs that have a path of their own: each by its path, or by its name where it has none."""
+    """Yield the programs of App Paths: each by its path, or by its name if it has no path."""
     for name in registry.list_key_names(key):
         texts = [
             _extract_program(str(registry_value.data))
@@ -176,7 +176,7 @@ def _list_app_paths(registry: WindowsRegistry, key: str) -> Iterator[str]:
 
 
 def _explain_unseen_browsers(answer: WindowsAnswer, registry_roots: list[str]) -> list[str]:
-    """Why a host may have more browsers than were found."""
+    """Return the reasons why a host may have more browsers than were detected."""
     reasons = [NARROW_REASON] if answer.is_narrow else []
     unread_roots = [
         registry_root
@@ -191,7 +191,7 @@ def _explain_unseen_browsers(answer: WindowsAnswer, registry_roots: list[str]) -
 
 
 def _extract_program(command: str) -> str:
-    """The program that a command line starts, without case; a path with blanks is in quotes, or ends with .exe."""
+    """Return the program of a command line in lower case. A path with blanks is in quotes, or ends with .exe."""
     text = command.strip().casefold()
     if text.startswith('"'):
         return text[1:].partition('"')[0]
@@ -200,13 +200,13 @@ def _extract_program(command: str) -> str:
 
 
 def _identify_browser(path: str) -> str:
-    """The browser whose program is at a path; "" for none."""
+    """Return the browser whose program is at a path; "" if there is none."""
     browser_id = BROWSERS_BY_IMAGE.get(path.rpartition("\\")[2], "")
     return "chromium" if browser_id == "google_chrome" and CHROMIUM_FOLDER in path else browser_id
 
 
 def observe_browsers(plan: Plan, answer: WindowsAnswer, browsers: InstalledBrowsers) -> list[RuleVerdict]:
-    """The verdicts of `browser` (managed.verdicts). Raises ControlError for a plan that no browser could follow."""
+    """Return the verdicts of `browser`. Raises ControlError for a plan that no browser could follow."""
     browser_policies = DesiredPolicies(plan)
     policies_by_program = collect_program_policies(plan)
     observed_places = [
@@ -244,15 +244,17 @@ def _observe_program(
 
 
 def _is_site_filter(policy_value: object) -> bool:
-    """Whether Firefox takes a list of sites. A key without values is no list to it, and costs the other list, too."""
+    """Return True if Firefox accepts a site filter. A key without values also invalidates the other list."""
     return isinstance(policy_value, dict) and all(
         isinstance(site_list, list) and site_list for site_list in policy_value.values()
     )
 
 
 def read_policy_table(registry: WindowsRegistry, key: str, desired_policies: Policies) -> dict[str, object]:
-    """The policies of a key as JSON has them: lists are keys with numbered values, and what has structure is one text
-    of JSON or keys below each other. Names are spelled as the plan spells them, since Windows does not distinguish.
+    """Return the policies of a key in the form of JSON.
+
+    Lists are keys with numbered values. Structured values are a JSON text or nested keys. Names have the plan's
+    spelling, because Windows ignores case.
     """
     plan_spellings = {name.casefold(): name for name in desired_policies}
     policies = {}
@@ -291,7 +293,7 @@ def _convert_value(registry_value: RegistryValue) -> str | int:
 
 
 def _parse_structured_text(text: str) -> object:
-    """What a text says that is an object or a list in JSON; any other text as it is."""
+    """Return the object or list of a JSON text; any other text unchanged."""
     if text[:1] not in ("{", "["):
         return text
     try:

@@ -1,9 +1,9 @@
-"""What the plan's services are called on Windows, as it is compared with what a host has.
+"""An index of the plan's services by their names on Windows, for comparison with a host.
 
-Certain are the paths and uninstall keys of the catalogue, and its app packages. So are the keys that winget makes for
-portable programs, which begin with the package's id. A program may also be known by its names alone: name and publisher
-are those that the catalogue has, or the name is what people call the service in their own script. A path's last part
-may be an image name of the catalogue.
+Paths, uninstall keys and app packages of the catalogue are certain. So are the keys that winget makes for portable
+programs, which begin with the package id. Names alone are uncertain: name and publisher are those of the catalogue, or
+the name is that of the service in its own script. The same applies to a path whose last part is an image name of the
+catalogue.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ from .packages import AppPackage
 BY_NAMES_DETAIL = "known by its names alone"
 BY_IMAGE_DETAIL = "known by its image's name alone"
 _NON_WORD_PATTERN = re.compile(r"[\W_]+")
-# What a publisher's name ends with in one release and not in another.
+# Endings of a publisher's name that differ between releases.
 _COMPANY_KINDS = frozenset(
     ("ab", "ag", "bv", "co", "corp", "corporation", "gmbh", "inc", "limited", "llc", "ltd", "pte", "sa", "srl", "ug")
 )
-# What installers put behind a name: a version, an architecture, whom it is for.
+# Suffixes that installers append to a name: a version, an architecture, a scope, a language.
 _TAIL_PATTERN = re.compile(
     r"(?:\s+|\s*\()(?:v?\d[\d.]*|x64|x86|arm64|64-bit|32-bit|user|machine|[a-z]{2}-[a-z]{2})\)?\s*$", re.I
 )
-# And what publishers put behind the name of an app package.
+# Suffixes that publishers append to the name of an app package.
 _APP_TAIL_PATTERN = re.compile(r"(?:app|beta|desktop|messenger|oem|pc|uwp|win8|windows)+$")
-MAX_TAILS = 4  # times that a name is compared, each time without one more of them
-MAX_NAME_LENGTH = 200  # characters of a name that is compared
+MAX_TAILS = 4  # variants of a name that are compared, each with a suffix less
+MAX_NAME_LENGTH = 200  # characters of a compared name
 
 
 class WindowsCatalogue:
-    """What the plan's services are called on Windows, as it is compared."""
+    """An index of the plan's services by their names on Windows."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.services_by_path: dict[str, list[str]] = {}  # \vendor\program\program.exe
         self.services_by_image: dict[str, list[str]] = {}
         self.services_by_app: dict[str, list[str]] = {}  # app packages, by name or family
-        self.services_by_winget_id: dict[str, list[str]] = {}  # of winget
-        self.services_by_key: dict[str, list[str]] = {}  # of installers
-        self.services_by_script_name: dict[str, list[str]] = {}  # in the services' own script
-        self.publishers_by_name: dict[str, list[tuple[str, str]]] = {}  # by name: the publisher, and the service
-        self.services_by_app_name: dict[str, list[str]] = {}  # those without an app package, by what one may be called
+        self.services_by_winget_id: dict[str, list[str]] = {}  # by winget package id
+        self.services_by_key: dict[str, list[str]] = {}  # by uninstall key
+        self.services_by_script_name: dict[str, list[str]] = {}  # by name in the service's own script
+        self.publishers_by_name: dict[str, list[tuple[str, str]]] = {}  # by name: publisher and service
+        # services without an app package, by likely names of such a package
+        self.services_by_app_name: dict[str, list[str]] = {}
         for service_id, entry in services.items():
             packages, registered_programs = entry.get("windows_packages", {}), entry.get("windows_registered", {})
             self._index_service(
@@ -76,12 +77,12 @@ class WindowsCatalogue:
             index.setdefault(text.casefold(), []).append(service_id)
 
     def list_services_of_app(self, app: AppPackage) -> Iterator[str]:
-        """The services whose app package this is."""
+        """Yield the services that have this app package in the catalogue."""
         for name in (app.name, app.family):
             yield from self.services_by_app.get(name.casefold(), ())
 
     def list_services_named_as(self, app: AppPackage) -> Iterator[str]:
-        """The services of which the catalogue has no app package, and this one may be: it has their name."""
+        """Yield services without an app package in the catalogue that have the name of this package."""
         name = _normalise_name(app.name.rpartition(".")[2][:MAX_NAME_LENGTH])
         yield from dict.fromkeys(
             service_id
@@ -90,7 +91,7 @@ class WindowsCatalogue:
         )
 
     def find_services(self, program: InstalledProgram) -> dict[str, str]:
-        """The services that something registered is, each with why it may be something else, "" where it is sure."""
+        """Return the services of a registered program, each with the reason for doubt; "" if it is certain."""
         doubts_by_service: dict[str, str] = {}
         for text in (program.icon, program.uninstall, program.program):
             path = text.strip().strip('"').casefold()
@@ -105,7 +106,7 @@ class WindowsCatalogue:
         doubts_by_service.update(dict.fromkeys(self.services_by_key.get(program.key.casefold(), ()), ""))
         package, separator, _ = program.key.casefold().partition("_")
         doubts_by_service.update(dict.fromkeys(self.services_by_winget_id.get(package, ()) if separator else (), ""))
-        family, _, _ = program.program.partition("!")  # of what an app package has run; else it is a path
+        family, _, _ = program.program.partition("!")  # the family for a started app package; else a path
         doubts_by_service.update(dict.fromkeys(self.services_by_app.get(family.casefold(), ()), ""))
         for service_id in self._find_services_by_name(program):
             doubts_by_service.setdefault(service_id, BY_NAMES_DETAIL)
@@ -123,7 +124,7 @@ class WindowsCatalogue:
 
 
 def iterate_names(program: InstalledProgram) -> Iterator[str]:
-    """The name of what is registered, each time without one more version or the like behind it."""
+    """Yield the name of a program, each time without another suffix such as a version."""
     name = program.name[:MAX_NAME_LENGTH].strip()
     for _ in range(MAX_TAILS):
         yield name
@@ -131,7 +132,7 @@ def iterate_names(program: InstalledProgram) -> Iterator[str]:
 
 
 def _normalise_company(publisher: str) -> str:
-    """A publisher's name as it is compared: without what kind of company it is."""
+    """Return a publisher's name for comparison, without the legal form of the company."""
     words = [_normalise_name(word) for word in publisher.split()]
     while len(words) > 1 and words[-1] in _COMPANY_KINDS:
         words.pop()
@@ -139,19 +140,19 @@ def _normalise_company(publisher: str) -> str:
 
 
 def _normalise_name(text: str) -> str:
-    """A name without case, blanks and signs."""
+    """Return a name without case, blanks and punctuation."""
     return _NON_WORD_PATTERN.sub("", text.casefold())
 
 
 def _iterate_path_tails(path: str) -> Iterator[str]:
-    """A path, and what is left of it below each of its folders."""
+    """Yield a path, and its remainder below each of its folders."""
     path_parts = path.split("\\")[-8:]
     for count in range(len(path_parts)):
         yield "\\" + "\\".join(path_parts[count:])
 
 
 def find_program_folder(program: InstalledProgram) -> str:
-    """Where a program lies, as folders are compared; "" where the key does not say."""
+    """Return the folder of a program for comparison; "" if its key does not have it."""
     folder = program.location.strip().strip('"').rstrip("\\")
     if not folder:
         start, extension, _ = program.icon.strip().strip('"').casefold().partition(".exe")

@@ -1,11 +1,11 @@
-"""What a Windows host has of programs: by uninstall keys, by paths of their own (App Paths), by app packages, and by
-what users have started.
+"""The software of a Windows host: uninstall keys, App Paths, app packages, and programs that users have started.
 
-The last is a trace. The desktop notes each program that a user has started, by its path, with its name and its
-company (MuiCache; forms as in fox-it/dissect.target). The Background Activity Moderator notes for some days what each
-user has run, logged in or not (artefacts.help, winreg-kb). Neither says whether the program is still there. The paths
-themselves are never opened: with one on a network, a user could have the account of the audit log in to a server of
-his own.
+A started program is only a trace. The desktop records path, name and company of each program that a user has started
+(MuiCache; forms as in fox-it/dissect.target). For some days the Background Activity Moderator records the programs of
+each user, logged in or not (artefacts.help, winreg-kb). Neither shows if the program still exists.
+
+The paths themselves are never opened. With a network path a user could make the account of the audit log in to the
+user's own server.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ NO_TRACES_REASON = "what a user who is logged in has started cannot be read ther
 MANY_TRACES_REASON = "a user has more notes of started programs than are compared"
 MACHINE_SUBJECT, USER_SUBJECT = "the machine", "a user who is logged in"
 FRIENDLY_NAME_SUFFIX, COMPANY_SUFFIX = ".friendlyappname", ".applicationcompany"
-MAX_STARTED_NOTES = 20_000  # notes of one user that are compared; some hundreds are usual
-# What a path begins with: a drive, or a volume.
+MAX_STARTED_NOTES = 20_000  # compared records of a user; some hundreds are usual
+# The beginning of a path: a drive, or a volume.
 _VOLUME_PATTERN = re.compile(r"[a-z]:|\\device\\harddiskvolume\d{1,4}", re.IGNORECASE)
-CLASSES_SUFFIX = "_Classes"  # behind the account of a user whose part of the registry with these keys is loaded
+CLASSES_SUFFIX = "_Classes"  # suffix of an account whose part of the registry with these keys is loaded
 STORE_FOLDER = "\\program files\\windowsapps\\"
 
 
 class InstalledProgram(NamedTuple):
-    """A program by one of the keys that name it. Texts are as the installer wrote them, "" for none."""
+    """A program from a key of the registry. Texts are as the installer wrote them; "" for none."""
 
     key: str
     name: str = ""
@@ -55,8 +55,8 @@ class InstalledProgram(NamedTuple):
     location: str = ""
     icon: str = ""
     uninstall: str = ""
-    account: str = ""  # whose own it is, by the account's identifier; "" for the machine's
-    program: str = ""  # its path, where that is all that is known
+    account: str = ""  # account of the user who installed it; "" for the machine
+    program: str = ""  # its path, if nothing else is known
 
     def make_finding(self, detail: str, kind: str = "package") -> Finding:
         scope = f"user:{self.account}" if self.account else "system"
@@ -66,7 +66,7 @@ class InstalledProgram(NamedTuple):
 
 
 class WindowsSoftware(NamedTuple):
-    """What was found on a host, and why that may not be all."""
+    """The software of a host, and the reasons why the lists may be incomplete."""
 
     programs: list[InstalledProgram]
     path_programs: list[InstalledProgram]
@@ -75,7 +75,7 @@ class WindowsSoftware(NamedTuple):
     unseen_reasons: list[str]
 
 
-# The fields, each with the value of the key that it comes from.
+# Fields of InstalledProgram, each with the registry value that it comes from.
 VALUES_BY_FIELD = {
     "name": "displayname",
     "publisher": "publisher",
@@ -87,7 +87,7 @@ VALUES_BY_FIELD = {
 
 
 def find_software(answer: WindowsAnswer) -> WindowsSoftware:
-    """All that is installed, or was started."""
+    """Return all software that is installed, or was started."""
     registry, users = answer.registry, list_logged_in_users(answer)
     unseen_reasons = [NARROW_REASON] if answer.is_narrow else []
     programs: list[InstalledProgram] = []
@@ -119,8 +119,10 @@ def find_software(answer: WindowsAnswer) -> WindowsSoftware:
 
 
 def _has_all_notes(registry: WindowsRegistry, registry_root: str, account: str) -> bool:
-    """Whether all is known that the desktop has noted for a user. Who has never had a desktop has no such key, nor one
-    above it. That it is not closed is known from his other keys, which the same accounts may read.
+    """Return True if all records of the desktop for a user were read.
+
+    A user who has never had a desktop has neither the key nor its parent. The user's other keys show that access is
+    permitted, because the same accounts may read them.
     """
     is_present = registry.is_present(f"{registry_root}\\{STARTED_KEY}")
     if is_present is None:
@@ -141,7 +143,7 @@ def _read_uninstall_key(registry: WindowsRegistry, key: str, name: str, account:
 
 
 def _read_app_paths(registry: WindowsRegistry, key: str, account: str) -> Iterator[InstalledProgram]:
-    """The programs that have a path of their own; by its name alone, where the path is missing."""
+    """Yield the programs of App Paths; by the name alone if the path is missing."""
     for name in registry.list_key_names(key):
         texts = [
             str(registry_value.data).strip().strip('"')
@@ -154,7 +156,7 @@ def _read_app_paths(registry: WindowsRegistry, key: str, account: str) -> Iterat
 def _find_started_programs(
     registry: WindowsRegistry, users: list[str], unseen_reasons: list[str]
 ) -> Iterator[InstalledProgram]:
-    """What users have started, each program once: first what the desktop says of it, which has names."""
+    """Yield the programs that users have started, each once. Records of the desktop, with names, come first."""
     note_sources = [(f"{USERS_HIVE}\\{account}\\{STARTED_KEY}", account, _parse_desktop_notes) for account in users]
     recent_accounts = filter(is_user_account, registry.list_key_names(STARTED_LATELY_KEY))
     note_sources += [
@@ -170,7 +172,7 @@ def _find_started_programs(
 
 
 def _parse_desktop_notes(registry_values: Iterable[RegistryValue], account: str) -> Iterator[InstalledProgram]:
-    """What MuiCache has: values named by a path, with what they say of the program behind it."""
+    """Yield the programs in MuiCache: its values are named by a path, and contain the program's name or company."""
     programs: dict[str, InstalledProgram] = {}
     for registry_value in registry_values:
         suffix = next(
@@ -194,7 +196,7 @@ def _parse_desktop_notes(registry_values: Iterable[RegistryValue], account: str)
 
 
 def _parse_activity_notes(registry_values: Iterable[RegistryValue], account: str) -> Iterator[InstalledProgram]:
-    """What the Background Activity Moderator has: values named by a path, or by the family of an app package."""
+    """Yield the programs of the Background Activity Moderator: values named by a path or by an app package family."""
     for registry_value in registry_values:
         if registry_value.type == "REG_BINARY":
             yield InstalledProgram(
@@ -203,10 +205,10 @@ def _parse_activity_notes(registry_values: Iterable[RegistryValue], account: str
 
 
 def strip_volume(path: str) -> str:
-    """A path as it is compared: without case, and without its drive or volume."""
+    """Return a path for comparison: in lower case, and without its drive or volume."""
     return _VOLUME_PATTERN.sub("", path, count=1).casefold() if _VOLUME_PATTERN.match(path) else path.casefold()
 
 
 def _is_store_program(path: str) -> bool:
-    """Whether a program is an app package's, so that it is there only while the package is."""
+    """Return True if a program belongs to an app package, so that it exists only while the package does."""
     return "\\" not in path or strip_volume(path).startswith(STORE_FOLDER)

@@ -1,4 +1,4 @@
-"""The record of a Windows host, out of its answer: the same rules as of any other host, judged on the controller."""
+"""The record of a Windows host from its answer: the same rules as for other hosts, judged on the controller."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...model.types.record import ObservedRecord
 from . import applocker, apps, browsers, installed
 from .answer import WindowsAnswer
 
-# No opening of a week has this day: nobody knows the hour on the host's clock, so what waivers open by it is closed.
+# No weekly window has this day. The hour on the host's clock is unknown, so waivers with hours count as closed.
 UNKNOWN_TIME = time.struct_time((1970, 1, 1, 0, 0, 0, 7, 1, 0))
 PARTIAL_WAIVER_REASON = "a waiver ({}) opens it at some hours or to a group, which is not known of a Windows host"
 
@@ -24,8 +24,10 @@ PARTIAL_WAIVER_REASON = "a waiver ({}) opens it at some hours or to a group, whi
 def observe_windows_host(
     plan: Plan, answer: WindowsAnswer, control_names: Collection[str], started: float
 ) -> ObservedRecord:
-    """The host's record. `control_names` names the controls to observe; empty means all that the plan has. `started` is when the
-    host was asked, by the monotonic clock. Raises ValueError for an unusable plan.
+    """Return the host's record.
+
+    `control_names` are the controls to observe; empty means all in the plan. `started` is the time of the query, by the
+    monotonic clock. Raises ValueError for an unusable plan.
     """
     check_plan(plan)
     compiled_controls, plan = plan["controls"], resolve_hours(plan, UNKNOWN_TIME)
@@ -52,7 +54,7 @@ def observe_windows_host(
 
 
 def _apply_partial_waivers(verdicts: Iterable[RuleVerdict], section: PlanSection) -> list[RuleVerdict]:
-    """The verdicts, unknown where something counts that a waiver may cover which only the host could resolve."""
+    """Return the verdicts. A noncompliant verdict becomes unknown if only the host could apply its waiver."""
     new_verdicts = []
     for verdict in verdicts:
         entry = section["services"].get(verdict.rule.partition("/")[2])
@@ -64,7 +66,7 @@ def _apply_partial_waivers(verdicts: Iterable[RuleVerdict], section: PlanSection
 
 
 def _list_partial_waivers(entry: PlanEntry) -> list[str]:
-    """The waivers of an entry that have hours, or groups of the host's."""
+    """Return the waivers of an entry that have hours, or groups of the host's users."""
     partial_waivers = [
         exception["waiver"]
         for exception in entry.get("exceptions", ())
@@ -74,7 +76,8 @@ def _list_partial_waivers(entry: PlanEntry) -> list[str]:
 
 
 def make_module_result(record: ObservedRecord, exit_gate: str) -> Mapping[str, object]:
-    """What the module that observes answers: {changed, record, drifted, privileged}, and {failed, msg} where the gate
-    makes the host fail. Nothing is ever corrected.
+    """Return the result of the observing module: {changed, record, drifted, privileged}.
+
+    {failed, msg} are added if the gate makes the host fail. Nothing is ever corrected.
     """
     return apply_gate({"changed": False, "record": record, "drifted": [], "privileged": False}, exit_gate)

@@ -1,10 +1,10 @@
-"""The app packages of a Windows host, those of the Microsoft Store among them.
+"""The app packages of a Windows host, including those of the Microsoft Store.
 
-A user's list has what was registered for him, and keeps some of what is gone. The device's list has what is there,
-whoever has it, also of users who are not logged in. So what only a user's list has is gone. Both are described in
-public code that compared them with Get-AppxPackage (engramic-ai/baseline-tool, AppxRepository.cs, 2026); Greenbone's
-scanner reads the device's. What new users get is in AppxAllUserStore (patchmypc.com, "Remove Default Microsoft Store
-Apps").
+A user's list has the packages that were registered for the user, and some that are gone. The device's list has the
+packages that exist, for any user, logged in or not. So a package that only a user's list has is gone. Public code that
+compared both with Get-AppxPackage describes them (engramic-ai/baseline-tool, AppxRepository.cs, 2026). Greenbone's
+scanner reads the device's list. AppxAllUserStore has the packages for new users (patchmypc.com, "Remove Default
+Microsoft Store Apps").
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ NO_APPS_REASON = "the app packages of a user who is logged in cannot be read the
 
 
 class AppPackage(NamedTuple):
-    """An app package that a user has; of no account, one that the device has."""
+    """An app package of a user; without an account, of the device."""
 
     name: str
-    family: str  # the name and its publisher's hash
+    family: str  # the name and the publisher's hash
     version: str
     account: str = ""
     detail: str = ""
@@ -43,15 +43,15 @@ class AppPackage(NamedTuple):
 
 
 class AppPackages(NamedTuple):
-    """The app packages of a host, and why there may be more."""
+    """The app packages of a host, and the reason why there may be more."""
 
     apps: list[AppPackage]
     unseen_reason: str
-    is_complete: bool  # whether the device's list was read, so that what is not in it is not there
+    is_complete: bool  # the device's list was read, so packages that are not in it do not exist
 
 
 def find_app_packages(answer: WindowsAnswer, accounts: Iterable[str]) -> AppPackages:
-    """All app packages, each once for everybody who has it."""
+    """Return all app packages, each once for every user who has it."""
     registry, accounts = answer.registry, list(accounts)
     device_packages = {name.casefold(): name for name in registry.list_key_names(DEVICE_PACKAGES_KEY)}
     package_lists = [(account, "", f"{USERS_HIVE}\\{account}\\{APP_PACKAGES_KEY}") for account in accounts]
@@ -95,6 +95,6 @@ def _add_app_packages(
 
 
 def parse_package_name(full_name: str) -> AppPackage | None:
-    """An app package by its full name (Name_1.2.3.4_x64__publisherhash); None for what is no such name."""
+    """Parse the full name of an app package (Name_1.2.3.4_x64__publisherhash); None for any other text."""
     name, *name_parts = full_name.split("_")
     return AppPackage(name, f"{name}_{name_parts[3]}", name_parts[0]) if len(name_parts) == 4 else None

@@ -1,8 +1,8 @@
-"""What `reg query` prints, read back into keys and values.
+"""A parser from the output of `reg query` to keys and values.
 
-A key is a line of its own, a value a line below it: four blanks, its name, its type and its data with four blanks
-between them. A text may hold line ends, and is printed with them. So a line that is neither of the key that was asked
-for, nor a value, belongs to the text before it. Only who may write a value can say something false with it.
+A key is a line, and each value a line below it: four blanks, then name, type and data with four blanks between them. A
+text may contain line ends, and is printed with them. So every line that is neither a queried key nor a value belongs to
+the text before it. Only an account that may write a value can use this to forge lines.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import NamedTuple
 
 from ...wire.replies.shapes import UnusableAnswer
 
-MAX_VALUES = 200_000  # of a whole answer
+MAX_VALUES = 200_000  # values of a whole answer
 MAX_KEYS = 100_000
-MAX_TEXT_LENGTH = 1 << 20  # characters of one value
-MAX_NAME_LENGTH = 16_383  # of a name, as the registry has it
-MAX_KEY_DEPTH = 128  # keys below each other; the registry has 512 at the most, and no key of ours a tenth of that
+MAX_TEXT_LENGTH = 1 << 20  # characters of a value
+MAX_NAME_LENGTH = 16_383  # characters; the limit of the registry
+MAX_KEY_DEPTH = 128  # levels of nested keys; the registry permits 512, queried keys need less than a tenth
 HIVE_NAMES = {"hklm": "hkey_local_machine", "hku": "hkey_users"}
 _VALUE_PATTERN = re.compile(r" {4}(.*?) {4}(REG_[A-Z_]{1,40})(?: {4}(.*))?", re.DOTALL)
 _NUMBER_PATTERN = re.compile(r"0x[0-9a-fA-F]{1,8}")
 
 
 class RegistryValue(NamedTuple):
-    """A value: its name as it is spelled there, its type, and its data as text; a number of REG_DWORD as such."""
+    """A value: its name in its spelling, its type, and its data as text, or as a number for REG_DWORD."""
 
     name: str
     type: str
@@ -32,26 +32,29 @@ class RegistryValue(NamedTuple):
 
 
 def normalise_key(key: str) -> str:
-    """A key as it is compared: without case, and with its hive's whole name."""
+    """Return a key for comparison: in lower case, and with the full name of its hive."""
     hive, slash, path = key.strip().strip('"').casefold().partition("\\")
     return HIVE_NAMES.get(hive, hive) + slash + path.rstrip("\\")
 
 
 class WindowsRegistry:
-    """What is known of a host's registry. A key is there, or not there, or nobody could say."""
+    """The known parts of a host's registry. A key is present, absent, or unknown."""
 
     def __init__(self) -> None:
         self._values_by_key: dict[str, list[RegistryValue]] = {}
-        self._child_names: dict[str, dict[str, str]] = {}  # by key: the names of keys below it, as they are spelled
-        self._read_keys: set[str] = set()  # of which all is known
-        self._listed_keys: set[str] = set()  # of which the values, and the names of keys below, are known
+        self._child_names: dict[str, dict[str, str]] = {}  # by key, the names of its child keys in their spelling
+        self._read_keys: set[str] = set()  # keys that were read with all keys below them
+        self._listed_keys: set[str] = set()  # keys whose values and child names are known
         self._limits_left = MAX_VALUES, MAX_KEYS
 
     def read_query(self, key: str, lines: Iterable[str], is_whole: bool) -> None:
-        """Take in what a query of a key printed, which ended well. `is_whole`: with all below it. Raises Unusable."""
+        """Add the output of a successful query of a key. Raises UnusableAnswer.
+
+        `is_whole` is True if the query included all keys below.
+        """
         queried_key = normalise_key(key)
         current_key: str | None = None
-        text: list[str] = []  # of the last value, line by line
+        text: list[str] = []  # lines of the last value
         values_left, keys_left = self._limits_left
         for line in lines:
             line_key = normalise_key(line) if line[:5].casefold() == "hkey_" else ""
@@ -79,14 +82,14 @@ class WindowsRegistry:
             self._read_keys.add(queried_key)
 
     def _finish_value(self, key: str | None, text: list[str]) -> None:
-        """Give the last value of a key all lines of its text, and begin another text."""
+        """Set the last value of a key to all lines of its text, and begin a new text."""
         if key is not None and len(text) > 1:
             last_value = self._values_by_key[key][-1]
             self._values_by_key[key][-1] = _parse_value(last_value.name, last_value.type, "\n".join(text))
         text.clear()
 
     def _add_key(self, queried_key: str, key: str, spelled_key: str) -> None:
-        """Note a key with those above it, as far as the one that was asked for."""
+        """Record a key and its parents, up to the queried key."""
         while key != queried_key:
             parent, _, name = key.rpartition("\\")
             spelled_parent, _, spelled_name = spelled_key.rpartition("\\")
@@ -97,7 +100,7 @@ class WindowsRegistry:
             key, spelled_key = parent, spelled_parent
 
     def is_present(self, key: str) -> bool | None:
-        """Whether a key is there; None where nobody could say."""
+        """Return True if a key is present, False if it is absent, None if that is unknown."""
         key = normalise_key(key)
         if key in self._listed_keys or key in self._child_names:
             return True
@@ -111,11 +114,11 @@ class WindowsRegistry:
         return False if self.is_present(parent) is False else None
 
     def is_listed(self, key: str) -> bool:
-        """Whether the values of a key, and the names of those below it, are known."""
+        """Return True if the values of a key and the names of its child keys are known."""
         return normalise_key(key) in self._listed_keys
 
     def is_complete(self, key: str) -> bool:
-        """Whether all of a key is known: it was read whole, or is not there."""
+        """Return True if everything about a key is known: it was read with all keys below, or is absent."""
         key = normalise_key(key)
         return self._is_covered(key) or self.is_present(key) is False
 
@@ -127,14 +130,14 @@ class WindowsRegistry:
         return False
 
     def read_values(self, key: str) -> Mapping[str, RegistryValue]:
-        """The values of a key by their names without case; of names that are there twice, the first."""
+        """Return the values of a key by their names in lower case. The first of two equal names counts."""
         values_by_name: dict[str, RegistryValue] = {}
         for registry_value in self._values_by_key.get(normalise_key(key), ()):
             values_by_name.setdefault(registry_value.name.casefold(), registry_value)
         return values_by_name
 
     def list_key_names(self, key: str) -> Iterator[str]:
-        """The names of the keys right below one, as they are spelled."""
+        """Yield the names of a key's child keys in their spelling."""
         yield from self._child_names.get(normalise_key(key), {}).values()
 
 

@@ -1,1 +1,1 @@
-"""The catalogue: its files, their grammar, its feeds, and what nobody may block."""
+"""The catalogue: its files, their grammar, its feeds, and the names and networks that no entry may block."""

@@ -1,7 +1,7 @@
-"""What an organisation changes in an entry of the catalogue, without a service of its own.
+"""Amendments: an organisation's changes to an entry of the catalogue.
 
-`<directory>/amends/<service id>.yml` adds values, removes values, and accepts values that the entry has under
-`unverified`. The entry keeps its id, so waivers, reports and history go on. Pure.
+`<directory>/amends/<service id>.yml` adds values and removes values. It also accepts values that the entry has under
+`unverified`. The entry keeps its id, so its waivers, reports and history continue. Pure.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from .kinds import Mistake
 from .schema import is_amendable
 
 FOLDER = "amends"
-# Keys of an amendment that take the place of the entry's own.
+# Keys of an amendment that replace the entry's own.
 REPLACED_KEYS = ("audience", "enforce", "programs", "checked", "networks_checked", "networks_note", "checked_accepted")
 
-# Where values come from that the entry's own file does not have: (list, value) -> the file and the place in it.
+# Sources of the values that amendments brought: (path of the list, value) -> (document, path in the document).
 Origins = dict[tuple[KeyPath, str], tuple[Document, KeyPath]]
 
 
 class AmendedEntry(NamedTuple):
-    """An entry with an amendment applied: its data, and where its new values come from."""
+    """An entry with an amendment applied: its data, and the origins of its new values."""
 
     data: dict[str, object]
     origins: Origins
@@ -33,8 +33,9 @@ class AmendedEntry(NamedTuple):
 def apply_amendment(
     entry: Mapping[str, object], origins: Origins, document: Document
 ) -> tuple[AmendedEntry, list[Mistake]]:
-    """Apply a well-formed amendment to an entry with the `origins` of earlier ones. A mistake is about the
-    amendment: path in it, value, expected.
+    """Apply a well-formed amendment to an entry, and return the amended entry and the mistakes.
+
+    `origins` are those of earlier amendments. The path of a mistake is a path in the amendment.
     """
     amendment = document.data
     data = copy.deepcopy(dict(entry))
@@ -70,7 +71,7 @@ def apply_amendment(
     data.update({key: amendment[key] for key in REPLACED_KEYS if key in amendment})
     if "decided" in amendment:
         data["decided"] = [*_find_list(data, ("decided",)), *amendment["decided"]]
-    if "compared" in amendment:  # the newest of each publisher
+    if "compared" in amendment:  # the newest comparison with each publisher
         comparisons: list[Any] = [*_find_list(data, ("compared",)), *amendment["compared"]]
         data["compared"] = list({comparison["with"]: comparison for comparison in comparisons}.values())
     data["sources"] = list(dict.fromkeys([*_find_list(data, ("sources",)), *amendment["sources"]]))
@@ -78,8 +79,10 @@ def apply_amendment(
 
 
 def locate_mistake(mistake: Mistake, document: Document, entry_path: KeyPath, origins: Origins) -> PolicyError:
-    """A mistake of an amended entry, where it was made: in the amendment that brought the value, or else in the entry,
-    which is at `entry_path` of its document.
+    """Return a mistake of an amended entry as an error at the place that caused it.
+
+    The place is the amendment that brought the value, or else the entry. `entry_path` is the path of the entry in
+    `document`.
     """
     path, bad_value, expected = mistake
     if isinstance(bad_value, str) and (path[:-1], bad_value) in origins:
@@ -88,7 +91,7 @@ def locate_mistake(mistake: Mistake, document: Document, entry_path: KeyPath, or
 
 
 def _iterate_values(group: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, int, str]]:
-    """The list, the index and the value of each value of a part of an amendment."""
+    """Yield the path of the list, the index and the value of each value in a part of an amendment."""
     for key, content in group.items():
         if isinstance(content, dict):
             yield from _iterate_values(content, (*path, key))
@@ -97,7 +100,7 @@ def _iterate_values(group: Mapping[str, object], path: KeyPath = ()) -> Iterator
 
 
 def _find_list(data: Mapping[str, object], path: KeyPath) -> list[str]:
-    """The list at a path; an empty one where there is none."""
+    """Return the list at a path, or an empty list if the path has none."""
     content: object = data
     for key in path:
         content = content.get(key) if isinstance(content, dict) else None
@@ -114,7 +117,7 @@ def _append_identifier(data: dict[str, object], path: KeyPath, identifier: str) 
 
 
 def _drop_empty_keys(data: dict[str, object]) -> dict[str, object]:
-    """Without the lists and groups of an entry that have become empty: a key says that there is something."""
+    """Return an entry without amendable keys whose lists or groups are empty, because a key promises values."""
     return {
         key: pruned
         for key, content in data.items()
@@ -123,7 +126,7 @@ def _drop_empty_keys(data: dict[str, object]) -> dict[str, object]:
 
 
 def _remove_empty_parts(content: object) -> object:
-    """A value without the empty lists and groups in it."""
+    """Return a value without the empty lists and groups in it."""
     if not isinstance(content, dict):
         return content
     return {key: pruned for key, part in content.items() if (pruned := _remove_empty_parts(part)) not in ([], {})}

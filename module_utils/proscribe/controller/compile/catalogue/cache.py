@@ -1,10 +1,11 @@
-"""The catalogue as an earlier run loaded it, in the plan store.
+"""A cache of loaded catalogues in the plan store.
 
-To parse and check some three hundred files takes longer than all the rest of compiling. What they come to is the same
-as long as no byte of them, and none of the code that reads them, has changed: both are hashed anew each time. Only a
-load without a mistake is noted, so a mistake has its message with file and line whether or not anything was noted.
+Parsing and checking about three hundred files takes longer than the rest of compiling. The result stays valid as long
+as no byte of these files and of the code that reads them changes. Each run hashes both again. Only a load without a
+mistake is cached, so a mistake always has its message with file and line.
 
-The store says whose file may be read (store.py). The note is JSON: it can make a wrong catalogue, and runs nothing.
+The store decides whose file may be read (store.py). An entry of the cache is JSON. A forged entry can make a wrong
+catalogue, but it can run no code.
 """
 
 from __future__ import annotations
@@ -31,49 +32,49 @@ from .files import is_ignored_name
 from .loading import Browser, Catalogue, Service, build_objects, read_catalogue
 from .release import CatalogueRelease
 
-CACHE_NAME = "catalogue"  # in the plan store, with a number
-MAX_CATALOGUES = 16  # catalogues that are noted: the project's own, and those of departments that add to it
+CACHE_NAME = "catalogue"  # in the plan store, followed by a number
+MAX_CATALOGUES = 16  # cached catalogues: the project's own, and those of departments that add to it
 MAX_FILE_BYTES = 64 * 1024 * 1024  # bytes of a file that is hashed
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class CatalogueCache:
-    """Loads catalogues, from the notes of the store where these fit."""
+    """A loader of catalogues that takes them from the plan store where a cached entry is valid."""
 
     def __init__(self, store: PlanStore) -> None:
         self._store = store
         self._new_entries: list[tuple[str, bytes]] = []
-        self._state_hashes: dict[int, tuple[Catalogue, bytes]] = {}  # of those that were loaded, by id
+        self._state_hashes: dict[int, tuple[Catalogue, bytes]] = {}  # of the loaded catalogues, by id()
 
     def get_state_hash(self, catalogue: Catalogue) -> bytes:
-        """The hash of all that a catalogue of this run, and the plans that are made of it, depend on; b"" for none."""
+        """Return the hash of the inputs of a loaded catalogue and of its plans; b"" if there is none."""
         return self._state_hashes.get(id(catalogue), (catalogue, b""))[1]
 
     def load_catalogue(self, directories: Sequence[Path]) -> Catalogue:
-        """The catalogue of these directories. Raises PolicyErrors as catalogue.load does."""
+        """Load the catalogue of these directories. Raises PolicyErrors, as read_catalogue does."""
         state_hash = hash_state(directories)
         name = _make_cache_name(directories)
         if state_hash and (cached := _parse_cached_catalogue(self._store.read_note(name), state_hash)):
             self._state_hashes[id(cached)] = cached, state_hash
             return cached
         catalogue = read_catalogue(directories)
-        if state_hash and state_hash == hash_state(directories):  # nobody wrote there meanwhile
+        if state_hash and state_hash == hash_state(directories):  # the files did not change during the load
             self._new_entries.append((name, _serialise_catalogue(catalogue, state_hash)))
             self._state_hashes[id(catalogue)] = catalogue, state_hash
         return catalogue
 
     def save_new_entries(self) -> None:
-        """Note what had to be loaded from its files."""
+        """Write the catalogues that this run loaded from files to the plan store."""
         for name, content in self._new_entries:
             self._store.write_note(name, content)
 
 
 def hash_state(directories: Sequence[Path]) -> bytes:
-    """The SHA-256 of all that the load of these directories depends on, as hexadecimal digits.
+    """Return the SHA-256 of everything that the load of these directories depends on, as hexadecimal digits.
 
-    b"" where that cannot be said: something is not readable, or neither a file nor a directory. A link is such a thing,
-    for where it leads may change.
+    The result is b"" if something is not readable, or is neither a file nor a directory. A symbolic link counts as
+    such, because its target may change.
     """
     hasher = hashlib.sha256(repr((sys.version, yaml.__version__, list(map(str, directories)))).encode())
     try:
@@ -87,13 +88,13 @@ def hash_state(directories: Sequence[Path]) -> bytes:
 
 
 def list_code_files() -> list[str]:
-    """The files of the code on which a load may depend, and a plan, beside those of hosts."""
+    """Return the code files on which a loaded catalogue or a plan may depend, except the code for hosts."""
     compile_files = glob.iglob(os.path.join(os.path.dirname(os.path.dirname(__file__)), "**", "*.py"), recursive=True)
     return [*sorted(compile_files), policy_errors.__file__]
 
 
 def _iterate_contents(directory: str, depth: int = 0) -> Iterator[bytes]:
-    """All names in a directory of the catalogue and in those below, with the contents of the files that count."""
+    """Yield the names in and below a directory of the catalogue, with the contents of the files that count."""
     with os.scandir(directory) as scanner:
         entries = sorted(scanner, key=lambda entry: entry.name)
     for entry in entries:
@@ -105,7 +106,7 @@ def _iterate_contents(directory: str, depth: int = 0) -> Iterator[bytes]:
             content = _read_file(entry.path)
             yield b"%d\n" % len(content)
             yield content
-        elif not depth:  # one deeper is a mistake
+        elif not depth:  # a deeper folder is a mistake
             yield from _iterate_contents(entry.path, depth + 1)
 
 
@@ -121,7 +122,10 @@ def _read_file(path: str) -> bytes:
 
 
 def _make_cache_name(directories: Sequence[Path]) -> str:
-    """The note of these directories. There are only so many, so what nobody loads any more is replaced some day."""
+    """Return the name of the cache entry for these directories.
+
+    The number of names is limited, so new entries in time replace entries that no run loads any more.
+    """
     number = int(hashlib.sha256(repr(list(map(str, directories))).encode()).hexdigest(), 16)
     return f"{CACHE_NAME}-{number % MAX_CATALOGUES}"
 
@@ -141,7 +145,7 @@ def _serialise_catalogue(catalogue: Catalogue, state_hash: bytes) -> bytes:
 
 
 def _parse_cached_catalogue(cached: bytes, state_hash: bytes) -> Catalogue | None:
-    """What was noted; None for nothing, for another state, and for what is damaged."""
+    """Return the cached catalogue, or None if it is missing, damaged, or belongs to another state."""
     head, _, rest = cached.partition(b"\n")
     digest, _, content = rest.partition(b"\n")
     if head != state_hash or digest != _hash_content(content):

@@ -1,6 +1,6 @@
-"""Who may block which name: no service takes a name that permitted services depend on, and no two take one unaware.
+"""Checks that no service blocks a name of permitted services, and that no two share a domain by accident.
 
-The worst mistake a catalogue can make is to block too much, and it is made with one line: `domains: [google.com]`.
+The worst mistake of a catalogue is to block too much. A single line is enough for it: `domains: [google.com]`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from ...policy_errors import propose_similar_names
 from ..reading.yaml_file import KeyPath
 from .kinds import Mistake
 
-# Names that no entry may block, the project's or the organisation's, and what depends on them. Sources: the complaints
-# about block lists that took them (AdGuardHome, NextDNS), and the endpoint lists of Microsoft 365 and Google Workspace.
+# Names that no entry may block, whether the project's or the organisation's, with what depends on them. Sources:
+# complaints about block lists that had such names (AdGuardHome, NextDNS), and the endpoint lists of Microsoft 365 and
+# Google Workspace.
 SHARED_NAMES: Mapping[str, str] = {
     "google.com": "search, maps and the sign-in of other sites",
     "accounts.google.com": "the sign-in of other sites",
@@ -65,7 +66,7 @@ _OVERLAP_HINT = "name each other in overlaps_with if both are meant"
 
 
 class Claimant(NamedTuple):
-    """What an entry says about names."""
+    """The names that an entry blocks, shares or allows."""
 
     id: str
     rank: int  # of its directory: 0 is the project's own
@@ -77,23 +78,23 @@ class Claimant(NamedTuple):
     overlapping_ids: list[str]
 
     def iterate_blocked_names(self) -> Iterator[tuple[str, int, str]]:
-        """Each name that is blocked with all below it: key, index, name."""
+        """Yield the key, the index and the name of each name that is blocked with all names below it."""
         for key, names in (("domains", self.domains), ("urls", self.urls), ("mail_hosts", self.mail_hosts)):
             yield from ((key, index, name) for index, name in enumerate(names) if "/" not in name)
 
 
-# The entries that block a name, each once, with the first key and index that says so.
+# The entries that block a name, by id, each with the first key and index of the name.
 _Blockers = dict[str, tuple[Claimant, str, int]]
 
 
 def list_name_and_parents(name: str) -> list[str]:
-    """A name and all names above it: a.b.example gives a.b.example, b.example, example."""
+    """Return a name and all names above it: a.b.example gives a.b.example, b.example, example."""
     labels = name.split(".")
     return [".".join(labels[index:]) for index in range(len(labels))]
 
 
 def find_shared_name(name: str) -> tuple[str, str] | None:
-    """What would be lost with a name and all below it: the first of SHARED_NAMES among these, and what depends on that."""
+    """Return the first of SHARED_NAMES at or below a name, with the text of its dependents; or None."""
     return _index_shared_names().get(name)
 
 
@@ -107,10 +108,10 @@ def _index_shared_names() -> dict[str, tuple[str, str]]:
 
 
 def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> list[tuple[str, Mistake]]:
-    """What is wrong between entries: the id of the entry that has to change, and the mistake.
+    """Return the mistakes between entries, each with the id of the entry that has to change.
 
-    `ids` are the services that may be named, those too that something else is wrong with.
-    A value is reported once, with the gravest reason: google.com is above the domains of five services too.
+    `ids` are the services that `overlaps_with` may name. Services with other mistakes are among them. Each value is
+    reported once, with the gravest reason: google.com, for example, is also above the domains of five services.
     """
     claimed_by: dict[str, list[Claimant]] = defaultdict(list)
     blockers: dict[str, _Blockers] = defaultdict(dict)
@@ -144,7 +145,7 @@ def _check_overlaps(claimant: Claimant, ids: Collection[str]) -> Iterator[Mistak
 
 
 def _check_shared_names(claimant: Claimant) -> Iterator[Mistake]:
-    """Names of SHARED_NAMES, or above one, that the entry would block."""
+    """Yield the names that the entry blocks although they are in SHARED_NAMES or above such a name."""
     for key, index, name in claimant.iterate_blocked_names():
         if match := find_shared_name(name):
             shared_name, dependents = match
@@ -160,15 +161,15 @@ def _check_allowed_domains(claimant: Claimant) -> Iterator[Mistake]:
 def _check_duplicate_domains(
     claimant: Claimant, claimed_by: Mapping[str, list[Claimant]]
 ) -> Iterator[tuple[str, Mistake]]:
-    """Domains of the entry that equal, or lie below, a domain of another one, and the two do not name each other."""
+    """Yield domains at or below a domain of another entry, unless the entries agree to the overlap."""
     for index, domain in enumerate(claimant.domains):
         for name in list_name_and_parents(domain):
             for other_claimant in claimed_by.get(name, ()):
                 if other_claimant.id == claimant.id or _is_overlap_agreed(claimant, other_claimant):
                     continue
                 if name == domain and (other_claimant.rank, other_claimant.id) > (claimant.rank, claimant.id):
-                    continue  # reported at the other one, once
-                if claimant.rank < other_claimant.rank:  # the later directory has to give way
+                    continue  # reported once, at the other entry
+                if claimant.rank < other_claimant.rank:  # the entry of the later directory has to change
                     position = other_claimant.domains.index(name)
                     yield other_claimant.id, (("domains", position), name, _describe_taken_domain(claimant.id, domain))
                 else:
@@ -182,7 +183,7 @@ def _describe_taken_domain(owner_id: str, name: str) -> str:
 def _check_blocked_shared_domains(
     claimant: Claimant, blockers: Mapping[str, _Blockers]
 ) -> Iterator[tuple[str, Mistake]]:
-    """Shared domains of the entry that it, or another one, blocks though they carry permitted services."""
+    """Yield shared domains of the entry that this or another entry blocks although permitted services use them."""
     for index, shared_domain in enumerate(claimant.shared_domains):
         parent_names = set(list_name_and_parents(shared_domain))
         for name in list_name_and_parents(shared_domain):
@@ -190,7 +191,7 @@ def _check_blocked_shared_domains(
                 if parent_names & set(blocker.allowed_domains):
                     continue
                 if blocker.id == claimant.id:
-                    # A mail host may be shared: the entry names it for mail clients, and nothing blocks it.
+                    # A mail host may be shared: the entry has it for mail clients, and nothing blocks it.
                     if key != "mail_hosts" or name != shared_domain:
                         explanation = f"shared_domains[{index}] says that {shared_domain} is shared (or except that in allow_domains)"
                         yield blocker.id, ((key, position), name, f"a name of this service alone: {explanation}")
@@ -208,8 +209,11 @@ def _check_blocked_shared_domains(
 
 
 def _is_overlap_agreed(first: Claimant, second: Claimant) -> bool:
-    """Whether two entries know of each other. The project's own entries cannot know the organisation's, so there the
-    organisation's word is enough."""
+    """Return True if the entries agree to an overlap in `overlaps_with`.
+
+    Entries of the same rank must name each other. An entry of the project cannot know those of the organisation, so
+    there the organisation's entry is enough.
+    """
     if first.rank == second.rank:
         return second.id in first.overlapping_ids and first.id in second.overlapping_ids
     higher_ranked, lower_ranked = (first, second) if first.rank > second.rank else (second, first)

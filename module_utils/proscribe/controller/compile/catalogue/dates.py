@@ -1,7 +1,8 @@
-"""With what a file of the catalogue was compared, and how old its knowledge may be: keys of entries, amendments, feeds.
+"""Keys of entries, amendments and feeds for their comparisons with publishers and for the accepted age.
 
-`catalog refresh` writes `compared`: which publisher's list it was, of which day, with its digest. A day of checking
-without it was written by a person. `checked_accepted` is a person's word, bounded to a year, that nobody can check.
+`catalog refresh` writes `compared`: the publisher of the list, its day, and its digest. A person wrote a day of
+checking that has no such record. `checked_accepted` is a person's statement that no program can check. It is limited to
+a year.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from ..reading import grammar
 from .kinds import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list
 
-MAX_ACCEPTED_DAYS = 366  # days for which an age is accepted
+MAX_ACCEPTED_DAYS = 366  # days for which a person can accept an age
 
 _DAY = TextSchema(grammar.check_day)
 _DIGEST = TextSchema(grammar.make_pattern_check(r"[0-9a-f]{64}", "a SHA-256 digest: 64 digits and letters a to f"))
@@ -49,7 +50,7 @@ DATE_KEYS: Mapping[str, KeySchema] = {
 
 
 def check_dates(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """What is wrong between these keys of an entry whose values are well-formed."""
+    """Yield the mistakes between these keys of an entry whose values are well-formed."""
     publishers: set[object] = set()
     for index, comparison in enumerate(get_key_list(entry, "compared")):
         publisher_id = comparison.get("with") if isinstance(comparison, Mapping) else None

@@ -1,14 +1,14 @@
-"""Parts of the catalogue's entries, once they have been checked: their keys as types (docs/catalogue.md)."""
+"""Types of the keys in checked entries of the catalogue (docs/catalogue.md)."""
 
 from __future__ import annotations
 
 from typing import NotRequired, Required, TypedDict
 
-# The value of `as` is a keyword of Python's.
+# `as` is a keyword of Python, so the class syntax cannot declare this key.
 Decision = TypedDict("Decision", {"names": list[str], "as": str, "why": str})
 
 
-# What a file was compared with (dates.py); `with` is one, too.
+# A comparison with a publisher's list (dates.py). `with` is a keyword, too.
 Compared = TypedDict("Compared", {"with": str, "day": str, "sha256": str, "values": str, "version": NotRequired[str]})
 
 
@@ -21,7 +21,7 @@ class TenantHeader(TypedDict, total=False):
 
 
 class TenantControl(TypedDict, total=False):
-    """How a vendor distinguishes accounts."""
+    """The settings by which a vendor distinguishes accounts."""
 
     headers: list[TenantHeader]
     browser_policies: list[str]
@@ -29,7 +29,7 @@ class TenantControl(TypedDict, total=False):
 
 
 class ServiceIdentifiers(TypedDict, total=False):
-    """What a service is known by."""
+    """The identifiers of a service."""
 
     names: list[str]
     domains: list[str]
@@ -57,7 +57,7 @@ class ServiceIdentifiers(TypedDict, total=False):
 
 
 class UnverifiedBrowserData(TypedDict, total=False):
-    """What no good source confirms of a browser."""
+    """The data of a browser that no good source confirms."""
 
     packages: dict[str, list[str]]
     processes: list[str]
@@ -68,7 +68,7 @@ class UnverifiedBrowserData(TypedDict, total=False):
 
 
 class FeedEntry(TypedDict, total=False):
-    """What describes a feed: feeds/<id>.yml."""
+    """The description of a feed: feeds/<id>.yml."""
 
     id: Required[str]
     name: Required[str]

@@ -1,9 +1,11 @@
-"""Feeds: long lists of names or networks of one service, apart from its entry.
+"""Feeds: long lists of the names or networks of a service, apart from its entry.
 
-`<directory>/feeds/<id>.yml` describes a list, `<id>.txt` beside it holds the values, one a line, sorted; `#` begins a
-comment. In an agreement of publishers that is how many of them have the name; a name without a number is a person's.
-A feed compiles into the sets of the DNS filter and of the firewall. It never passes through the lists of browsers,
-which take a thousand names. Its values have one date, and the owner switches it (proscribe_feeds).
+`<directory>/feeds/<id>.yml` describes a list. `<id>.txt` beside it holds the values: sorted, one on each line, with
+comments after `#`. In an agreement of publishers, the comment is the number of publishers that have the name. A name
+without a number was added by a person.
+
+A feed compiles into the sets of the DNS filter and of the firewall. It never enters the lists of browsers, which accept
+a thousand names. Its values have one date, and `proscribe_feeds` switches it on or off.
 """
 
 from __future__ import annotations
@@ -26,13 +28,13 @@ FOLDER = "feeds"
 MAX_LIST_BYTES = 8 << 20  # bytes of a list
 MAX_LIST_VALUES = 100_000  # values of a list
 MAX_LINE_LENGTH = 256  # characters of a line
-MAX_MISTAKES = 20  # of one list: what is wrong with the rest is wrong in the same way
+MAX_MISTAKES = 20  # reported for one list: the rest usually repeat them
 
 VALUE_CHECKS: Mapping[str, Callable[[str], str]] = {
     "domains": grammar.check_domain,
     "networks": grammar.check_network,
-    "hosts": grammar.check_host_name,  # names that a list only speaks of
-    "addresses": grammar.check_network,  # the same of networks
+    "hosts": grammar.check_host_name,  # names in a list that blocks nothing
+    "addresses": grammar.check_network,  # networks in a list that blocks nothing
 }
 
 
@@ -45,13 +47,13 @@ class Feed(NamedTuple):
     checked: str  # the day on which the list was last compared with its source
     values: tuple[str, ...]
     file: str
-    agreement: int = 0  # how many families of publishers have a name (0: one publisher's list is the feed)
+    agreement: int = 0  # families of publishers that must have a name (0: the feed is one publisher's list)
     compared: tuple[Compared, ...] = ()
-    accepted: Mapping[str, str] = {}  # for how long nobody has to check it: day, until, why
+    accepted: Mapping[str, str] = {}  # the accepted age: day, until, why
 
 
 def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
-    """The feed that a well-formed document describes, with its list; None where the list has mistakes, and these."""
+    """Read the feed that a well-formed document describes. Return None and the errors if its list has mistakes."""
     data: FeedEntry = document.data
     values, errors = read_value_list(document.path.with_suffix(".txt"), data["kind"])
     if errors:
@@ -71,7 +73,7 @@ def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
 
 
 def read_value_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]]:
-    """The values of a list, or what is wrong with it."""
+    """Return the values of a list, and the errors in it."""
     try:
         text = read_plain_file(path, MAX_LIST_BYTES, within=path.parent).decode("ascii")
     except PolicyError as error:
@@ -90,14 +92,14 @@ def read_value_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]
 
 
 def parse_value_lines(text: str) -> Iterator[tuple[str, int]]:
-    """Each value of a list, with its line."""
+    """Yield each value of a list with its line number."""
     for number, line in enumerate(text.split("\n"), 1):
         if feed_value := line.partition("#")[0].strip():
             yield feed_value, number
 
 
 def parse_publisher_counts(text: str) -> dict[str, int]:
-    """Each value of a list, with the number of publishers behind it; 0 for a line that a person wrote."""
+    """Return the number of publishers of each value of a list; 0 for a line that a person wrote."""
     counts = {}
     for line in text.split("\n"):
         feed_value, _, comment = line.partition("#")
@@ -107,13 +109,13 @@ def parse_publisher_counts(text: str) -> dict[str, int]:
 
 
 def check_feed_keys(description: Mapping[str, object]) -> Iterator[Mistake]:
-    """What is wrong between the keys of a well-formed description."""
+    """Yield the mistakes between the keys of a well-formed description."""
     if "agreement" in description and description["kind"] != "domains":
         yield ("agreement",), description["agreement"], "kind: domains beside it"
 
 
 def make_value_error(feed: Feed, feed_value: str, expected: str) -> PolicyError:
-    """What is wrong with a value of a feed, at its line."""
+    """Return an error about a value of a feed, with the line of the value."""
     path = Path(feed.file).with_suffix(".txt")
     lines = dict(parse_value_lines(path.read_text(encoding="ascii")))
     return PolicyError(f"{path}:{lines.get(feed_value, 0)}", "", feed_value, expected)
@@ -126,7 +128,7 @@ def _find_wrong_values(path: Path, values: Mapping[str, int], kind: str) -> Iter
 
 
 def check_feed_value(feed_value: str, kind: str) -> str:
-    """What was expected instead of a value; "" for a good one."""
+    """Return the expected text in place of a wrong value; "" for a good one."""
     expected = (
         VALUE_CHECKS[kind](feed_value)
         if len(feed_value) <= MAX_LINE_LENGTH
@@ -136,7 +138,7 @@ def check_feed_value(feed_value: str, kind: str) -> str:
 
 
 def _check_overblocking(feed_value: str, kind: str) -> str:
-    """What was expected instead of a value that would block what others stand on; "" for one that does not."""
+    """Return the expected text in place of a value that would block permitted services; "" for any other value."""
     if kind in ("hosts", "addresses"):
         return ""
     if kind == "networks":

@@ -1,11 +1,11 @@
-"""The files of a directory of the catalogue: which there may be, and the entries in them, read and checked.
+"""Files of a directory of the catalogue: the permitted names, and the entries, read and checked.
 
     <category>/<id>.yml                     a service
     browsers.yml                            the browsers
     amends/<id>.yml                         changes a service (amendments.py)
     feeds/<id>.yml, feeds/<id>.txt          a large list (feeds.py)
 
-Other parts read release.yml, known_good.txt, known_good_networks.txt, publishers.yml and recall.yml (release.py).
+Other modules read release.yml, known_good.txt, known_good_networks.txt, publishers.yml and recall.yml (release.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BROWSERS_FILE = "browsers.yml"
 
 
 class CatalogueEntry(NamedTuple):
-    """A well-formed entry, and where it is."""
+    """A well-formed entry and its place."""
 
     kind: str
     id: str
@@ -35,19 +35,19 @@ class CatalogueEntry(NamedTuple):
     document: Document
     path_in_document: KeyPath  # of the entry in its document
     rank: int  # of its directory; of an amended entry, that of the amendment
-    origins: amendments.Origins = {}  # of the values that amendments brought
-    retired: tuple[str, ...] = ()  # the places of keys that nothing reads any more
+    origins: amendments.Origins = {}  # of the values from amendments
+    retired: tuple[str, ...] = ()  # places of retired keys (retired_keys.py)
 
     @property
     def identifiers(self) -> ServiceIdentifiers:
-        return cast(ServiceIdentifiers, self.data)  # of a service; they were checked
+        return cast(ServiceIdentifiers, self.data)  # for a service; the data was checked
 
     def make_error(self, mistake: Mistake) -> PolicyError:
         return amendments.locate_mistake(mistake, self.document, self.path_in_document, self.origins)
 
 
 def read_entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[CatalogueEntry]:
-    """The well-formed entries of a directory of that `rank`; what is wrong with the others is added to `errors`."""
+    """Yield the well-formed entries of a directory of that `rank`. Add the mistakes of the others to `errors`."""
     for path in _list_entry_files(directory, errors):
         try:
             document = read_yaml(path)
@@ -76,7 +76,7 @@ def _read_service(document: Document, rank: int, errors: list[PolicyError]) -> I
 
 
 def _read_amendment_or_feed(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[CatalogueEntry]:
-    """An amendment, or what describes a feed."""
+    """Read an amendment or the description of a feed."""
     path = document.path
     if path.parent.name == feeds.FOLDER:
         mistakes, key, kind = list(FEED.check(document.data, ())), "id", "feed"
@@ -104,10 +104,10 @@ def _read_browsers(document: Document, rank: int, errors: list[PolicyError]) -> 
 
 
 def _list_entry_files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
-    """The YAML files of a directory, in order.
+    """Yield the YAML files of a directory, in order, and report files that do not belong there.
 
-    What should not be there is a mistake: a file that nobody reads is a part of the ban that nobody enforces. Hidden
-    files, Markdown and editors' backups (`~`) are left alone.
+    An unexpected file is a mistake: no code would read it, so a part of the ban would not be enforced. Hidden files,
+    Markdown and backups of editors (`~`) are ignored.
     """
     root = directory.resolve()
     for path in _list_directory(directory, errors):
@@ -127,13 +127,13 @@ def _list_entry_files(directory: Path, errors: list[PolicyError]) -> Iterator[Pa
 
 
 def _check_file_name(file: Path, name: str, root: Path) -> str:
-    """Why a file cannot be read as what should be in its place: what was expected instead, or "" if it can."""
+    """Return the expected text if a file cannot be read as the file `name`; "" if it can."""
     if file.is_dir() and name == BROWSERS_FILE:
         folders = (*CATEGORIES, amendments.FOLDER, feeds.FOLDER)
         return f"the folder of a category, one of {', '.join(folders)}{propose_similar_names(file.name, folders)}"
     if name == BROWSERS_FILE and file.name != BROWSERS_FILE:
         return f"{BROWSERS_FILE} or <category>/<service id>.yml"
-    if file.suffix != ".yml" or not file.is_file():  # a pipe would keep the load waiting
+    if file.suffix != ".yml" or not file.is_file():  # reading a pipe would block the load
         return f"a file named {name}" + (", not .yaml" if file.suffix == ".yaml" else "")
     return "" if file.resolve().is_relative_to(root) else "a file of this directory, not a link out of it"
 
@@ -148,7 +148,7 @@ def _list_directory(directory: Path, errors: list[PolicyError]) -> list[Path]:
 
 
 def is_ignored_name(name: str) -> bool:
-    """Whether what has this name is left alone: hidden files, Markdown and editors' backups."""
+    """Return True for the name of a hidden file, of Markdown, or of an editor's backup."""
     return name.startswith(".") or name.endswith(("~", ".md"))
 
 

@@ -1,7 +1,7 @@
-"""How long ago the catalogue was checked: entries, their networks, feeds. Pure.
+"""The age of the last check of entries, their networks, and feeds. Pure.
 
-A network that a vendor gave back, or a name that somebody else has bought, blocks the wrong people. So each entry says
-on which day somebody last compared it with its sources. An organisation can accept an age for a time, with a reason
+A network that a vendor returned, or a name that another party has bought, blocks the wrong users. So each entry has the
+day on which a person last compared it with its sources. An organisation can accept an age for a time, with a reason
 (dates.py).
 """
 
@@ -17,7 +17,10 @@ ENTRY, NETWORKS, FEED = "entry", "networks", "feed"
 
 
 class StaleEntry(NamedTuple):
-    """Something that was not checked for too long. `checked` is its day, "" for never; `days` since then, None so."""
+    """An entry, its networks, or a feed without a recent check.
+
+    `checked` is the day of the last check, "" for never. `days` is the time since then, None for never.
+    """
 
     what: str  # ENTRY, NETWORKS or FEED
     id: str
@@ -41,8 +44,9 @@ class StaleEntry(NamedTuple):
 def find_stale_entries(
     catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int
 ) -> list[StaleEntry]:
-    """What was not checked within some days, of the services with these ids and their feeds; the oldest first. What
-    somebody accepts as it is on that day is left out.
+    """Return everything that was not checked within `max_days`, for these services and their feeds, oldest first.
+
+    Entries whose age is accepted on `today` are left out.
     """
     return sort_oldest_first(
         entry for entry, acceptance in _find_old_entries(catalogue, ids, today, max_days) if not acceptance
@@ -52,21 +56,21 @@ def find_stale_entries(
 def find_accepted_entries(
     catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int
 ) -> list[tuple[StaleEntry, Mapping[str, str]]]:
-    """What would be stale, and somebody accepts; with day, until and why."""
+    """Return the stale entries whose age is accepted, each with the acceptance: day, until and why."""
     return [
         (entry, acceptance) for entry, acceptance in _find_old_entries(catalogue, ids, today, max_days) if acceptance
     ]
 
 
 def sort_oldest_first(entries: Iterable[StaleEntry]) -> list[StaleEntry]:
-    """What is stale, in the order in which it is shown."""
+    """Return stale entries in the order in which they are shown."""
     return sorted(entries, key=lambda entry: (entry.checked, entry.id, entry.what))
 
 
 def _find_old_entries(
     catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int
 ) -> Iterator[tuple[StaleEntry, Mapping[str, str]]]:
-    """What was not checked within some days, and who accepts that ({}: nobody)."""
+    """Yield everything that was not checked within `max_days`, with its acceptance ({} if there is none)."""
     for entry, service_id, own_acceptance in _iterate_dated_entries(catalogue, ids, today):
         if entry.days is None or entry.days > max_days:
             acceptances = (own_acceptance, catalogue.services[service_id].checked_accepted)
@@ -80,7 +84,7 @@ def _is_acceptance_valid(acceptance: Mapping[str, str], today: datetime.date) ->
 def _iterate_dated_entries(
     catalogue: Catalogue, ids: Collection[str], today: datetime.date
 ) -> Iterator[tuple[StaleEntry, str, Mapping[str, str]]]:
-    """All that has a day of checking, with its service and what its own file accepts."""
+    """Yield everything that has a day of checking, with its service and the acceptance in its own file."""
     for id_, service in catalogue.services.items():
         if id_ in ids:
             yield _make_stale_entry(ENTRY, id_, service.checked, today), id_, {}
@@ -96,7 +100,7 @@ def _make_stale_entry(kind: str, id_: str, checked: str, today: datetime.date) -
 
 
 def describe_stale_entries(entries: list[StaleEntry], max_days: int) -> str:
-    """The line of a report about what is stale; there is at least one. The end of the run prints what to do."""
+    """Return the line of a report about stale entries; `entries` is not empty. The end of the run prints the remedy."""
     services = len({entry.id for entry in entries if entry.what != FEED})
     lists = sum(entry.what == FEED for entry in entries)
     summary = " and ".join(

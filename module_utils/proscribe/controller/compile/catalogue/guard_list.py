@@ -1,4 +1,7 @@
-"""No service may name what a host cannot do without: such an entry is a mistake, found before any host is touched."""
+"""A check that no service names a package, program or path that a host needs.
+
+Such an entry is a mistake, and the check reports it before any host changes.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ _EXPECTED = "something that a host can do without"
 
 
 def check_guarded_names(service: ServiceIdentifiers) -> Iterator[Mistake]:
-    """What a well-formed entry names although it is never removed or denied (host/controls/apps/protected.py)."""
-    from ....host.controls.apps import protected  # a run whose catalogue is noted needs nothing of the apps
+    """Yield the names of a well-formed entry that are never removed or denied (host/controls/apps/protected.py)."""
+    from ....host.controls.apps import protected  # a run with a cached catalogue does not need the apps
 
     for system in GUARDED:
         for index, name in enumerate(service.get("packages", {}).get(system, ())):

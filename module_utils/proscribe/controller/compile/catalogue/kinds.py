@@ -1,4 +1,4 @@
-"""What the keys of a file hold: one text, a list, or a mapping with known keys; and the reading of lists in these."""
+"""Schemas for the keys of a file: a text, a list, or a mapping with known keys. Functions that read such lists."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Mistake = tuple[KeyPath, object, str]  # the path to a value, the value, and wha
 
 
 class KeySchema(Protocol):
-    """What a key holds."""
+    """The schema of a key's value."""
 
     def check(self, data: object, path: KeyPath) -> Iterator[Mistake]: ...
 
 
 @dataclass(frozen=True)
 class TextSchema:
-    """One text."""
+    """A schema for a single text."""
 
     text_check: Check
 
@@ -35,7 +35,7 @@ class TextSchema:
 
 @dataclass(frozen=True)
 class ListSchema:
-    """A list of texts or groups, at least one, none twice."""
+    """A schema for a list of texts or groups that has at least one item and no duplicates."""
 
     item_schema: KeySchema
 
@@ -54,7 +54,7 @@ class ListSchema:
 
 @dataclass(frozen=True)
 class GroupSchema:
-    """A mapping with known keys."""
+    """A schema for a mapping with known keys."""
 
     keys: Mapping[str, KeySchema]
     required: Sequence[str] = ()
@@ -76,11 +76,11 @@ class GroupSchema:
 
 
 def get_key_list(entry: Mapping[str, object], key: str) -> Sequence[object]:
-    """The list of a key, empty where there is none; what is no list is a mistake that its kind reports."""
+    """Return the list of a key, or an empty one. The schema of the key reports a value that is no list."""
     content = entry.get(key)
     return content if isinstance(content, list | tuple) else ()
 
 
 def get_key_texts(entry: Mapping[str, object], key: str) -> list[str]:
-    """The texts in the list of a key, of an entry that may have mistakes."""
+    """Return the texts in the list of a key, for an entry that may have mistakes."""
     return [text for text in get_key_list(entry, key) if isinstance(text, str)]

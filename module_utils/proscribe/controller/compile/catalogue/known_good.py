@@ -1,11 +1,13 @@
-"""What nobody may block: the guard that every list passes, before a catalogue is loaded.
+"""A guard against blocking known good names and networks. It checks every list before a catalogue loads.
 
-`known_good.txt` of a catalogue has names: updates, certificate authorities, time, identity, public bodies, the front
-pages of the most used sites, and domains below which each customer has a name. `known_good_networks.txt` has networks
-in which such names have their addresses. Entries, amendments, feeds, refreshed lists and an organisation's own
-directories are all refused where they would block one. An entry, or an amendment of it, can say that it is meant:
-`decided`, with `as: blocked` and the reason. The guard is a net below the rules of claims.py and shared_networks.py.
-Pure but for the reading of the lists.
+`known_good.txt` of a catalogue has names: updates, certificate authorities, time, identity, public bodies, and the
+front pages of the most used sites. It also has domains below which each customer has a name. `known_good_networks.txt`
+has networks in which such names have their addresses.
+
+The guard refuses to block such a name or network. It checks entries, amendments, feeds, refreshed lists and an
+organisation's own directories. An entry or its amendment can declare the block as intended: `decided`, with `as:
+blocked` and the reason. The guard is a safety net below the rules of claims.py and shared_networks.py. Pure, except for
+reading the lists.
 """
 
 from __future__ import annotations
@@ -23,33 +25,33 @@ from .kinds import get_key_texts
 from .release import KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE
 from .schema import iterate_decisions
 
-MAX_NAMES_SHOWN = 3  # names that need one
+MAX_NAMES_SHOWN = 3  # dependent names in a message
 DECISION_HINT = "to block it all the same, name it in `decided` with `as: blocked` and the reason (docs/catalogue.md)"
 _NAME_KEYS = ("domains", "urls", "mail_hosts")
-# Zones of organisations' own networks (RFC 6761, RFC 6762, and ICANN's of 2024-07-29): a name there is somebody's
-# printer or directory server, and another thing in each network.
+# Zones of organisations' own networks (RFC 6761, RFC 6762, and ICANN's of 2024-07-29). A name there may be a printer or
+# a directory server, and differs from network to network.
 PRIVATE_ZONES = (".internal", ".local", ".test")
 
 
 class KnownGoodLists(NamedTuple):
-    """What nobody may block, of some catalogues."""
+    """The names and networks that no entry may block, from some catalogues."""
 
     names: list[str]
     networks: list[str]
 
 
 class KnownGoodConflict(NamedTuple):
-    """What would block something known to be good."""
+    """A value of an entry or feed that would block something known to be good."""
 
     service_id: str
-    feed_id: str  # its id, "" where the entry itself does
+    feed_id: str  # the id of the feed, "" if the entry itself conflicts
     path: KeyPath  # in the entry; () in a feed
-    identifier: str  # the name or network by which it does
-    needed_by: tuple[str, ...]  # the names that need it, or the list that the network is in
+    identifier: str  # the name or network that conflicts
+    needed_by: tuple[str, ...]  # the names that need it, or the list that has the network
 
 
 def read_known_good_lists(directories: Sequence[Path]) -> tuple[KnownGoodLists, list[PolicyError]]:
-    """The lists of some catalogues, and what is wrong with them."""
+    """Read the known good lists of some catalogues. Return them and the errors in them."""
     values_by_file: dict[str, dict[str, None]] = {KNOWN_GOOD_FILE: {}, KNOWN_GOOD_NETWORKS_FILE: {}}
     errors: list[PolicyError] = []
     for directory in directories:
@@ -64,11 +66,12 @@ def read_known_good_lists(directories: Sequence[Path]) -> tuple[KnownGoodLists, 
 def find_conflicts(
     entries: Mapping[str, Mapping[str, object]], feeds: Iterable[Feed], lists: KnownGoodLists
 ) -> Iterator[KnownGoodConflict]:
-    """What of some entries (by id) and of their feeds blocks something known to be good, and is not decided to be
-    blocked. Entries that are only reported count as well: an inventory may ask for them.
+    """Yield values of entries and feeds that block something known to be good without a decision to block it.
+
+    `entries` are by id. Entries that are only reported count as well, because an inventory may enforce them.
     """
     decided_names = {id_: _list_decided_names(entry) for id_, entry in entries.items()}
-    dependents_by_name: dict[str, list[str]] = {}  # by name, what is known to be good and is it or below it
+    dependents_by_name: dict[str, list[str]] = {}  # by name, the known good names at or below it
     for name in lists.names:
         for parent in list_name_and_parents(name):
             dependents_by_name.setdefault(parent, []).append(name)
@@ -99,7 +102,7 @@ def find_conflicts(
 
 
 def describe_expected(conflict: KnownGoodConflict) -> str:
-    """What was expected instead, in words."""
+    """Return the expected text of a conflict for an error message."""
     if "/" in conflict.identifier:
         return f"a network of this service alone, with no address of {conflict.needed_by[0]}; {DECISION_HINT}"
     if conflict.needed_by[0] in PRIVATE_ZONES:
@@ -112,7 +115,7 @@ def describe_expected(conflict: KnownGoodConflict) -> str:
 
 
 def _iterate_blocked_values(entry: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
-    """What an entry blocks whole: the place and the name or network."""
+    """Yield the path and the value of each name or network that an entry blocks as a whole."""
     shared = set(get_key_texts(entry, "shared_domains"))
     for key in _NAME_KEYS:
         for index, identifier in enumerate(get_key_texts(entry, key)):

@@ -1,4 +1,4 @@
-"""The catalogue: what each service and each browser is made of, out of the entries of its directories."""
+"""The loading of the catalogue: services and browsers built from the entries of its directories."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from .schema import CATEGORIES, PRIVATE, check_service
 
 @dataclass(frozen=True)
 class Service:
-    """One service: catalog/<category>/<id>.yml. docs/catalogue.md says what each key means.
+    """A service of the catalogue: catalog/<category>/<id>.yml. docs/catalogue.md describes the keys.
 
-    Processes and paths are those of Linux. What is not set is empty.
+    `processes` and `paths` are those of Linux. A missing key gives an empty value.
     """
 
     id: str
     name: str
-    names: tuple[str, ...]  # what people call it in their own script
+    names: tuple[str, ...]  # what users call it in their own script
     category: str
     vendor: str
-    audience: str  # an entry without one (circumvention) is for consumers
+    audience: str  # "consumer" for an entry without the key (circumvention)
     enforce: bool
-    programs: str  # whom they serve: "private" or "both" (schema.PROGRAMS)
+    programs: str  # the accounts that they serve: "private" or "both" (schema.PROGRAM_AUDIENCES)
     service_class: str
     domains: tuple[str, ...]
     urls: tuple[str, ...]
@@ -47,15 +47,15 @@ class Service:
     packages: Mapping[str, tuple[str, ...]]
     processes: tuple[str, ...]
     paths: tuple[str, ...]
-    windows_programs: tuple[str, ...]  # below a folder of programs: Tencent/Weixin/Weixin.exe
+    windows_programs: tuple[str, ...]  # path below a program folder: Tencent/Weixin/Weixin.exe
     windows_processes: tuple[str, ...]
-    windows_registered: Mapping[str, tuple[str, ...]]  # by what it is: keys, names
-    windows_publishers: Mapping[str, tuple[str, ...]]  # who signs: programs, appx
-    windows_installers: tuple[str, ...]  # file names, with a * for what changes
+    windows_registered: Mapping[str, tuple[str, ...]]  # by kind: keys, names
+    windows_publishers: Mapping[str, tuple[str, ...]]  # signers, by kind: programs, appx
+    windows_installers: tuple[str, ...]  # file names, with a * for the part that changes
     bundle_ids: tuple[str, ...]  # of applications on macOS
     mac_apps: tuple[str, ...]  # their file names: WhatsApp.app
     signing_ids: tuple[str, ...]  # of programs on macOS: EXAMPLE123:com.example.App
-    team_ids: tuple[str, ...]  # of makers, all of whose programs on macOS are of the service
+    team_ids: tuple[str, ...]  # of vendors whose programs on macOS all belong to the service
     desktop_files: tuple[str, ...]
     markers: Mapping[str, tuple[str, ...]]
     browser_extensions: Mapping[str, tuple[str, ...]]
@@ -63,14 +63,14 @@ class Service:
     tenant_control: TenantControl
     nxdomain_canaries: tuple[str, ...]
     front_doors: tuple[str, ...]  # addresses that a user types: host, or host/path
-    decided: tuple[Decision, ...]  # what public lists have and the entry does not block
+    decided: tuple[Decision, ...]  # decisions about names of public or known good lists
     overlaps_with: tuple[str, ...]
     retired: bool
     checked: str  # the day on which the entry was last compared with its sources; "" for never
-    networks_checked: str  # the same of its networks
-    compared: tuple[Compared, ...]  # with which publishers' lists, by `catalog refresh`
-    checked_accepted: Mapping[str, str]  # for how long nobody has to check it: day, until, why; empty for not
-    origins: Mapping[str, str]  # by value that an amendment brought: the file of the amendment
+    networks_checked: str  # the day of the last comparison of its networks; "" for never
+    compared: tuple[Compared, ...]  # comparisons with publishers' lists, written by `catalog refresh`
+    checked_accepted: Mapping[str, str]  # the accepted age: day, until, why; empty if there is none
+    origins: Mapping[str, str]  # by value from an amendment: the file of the amendment
     notes: str
     unverified: ServiceIdentifiers
     sources: tuple[str, ...]
@@ -79,7 +79,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Browser:
-    """One web browser of catalog/browsers.yml, on Linux."""
+    """A web browser on Linux, from catalog/browsers.yml."""
 
     id: str
     name: str
@@ -94,7 +94,7 @@ class Browser:
 
 
 Made = TypeVar("Made", Service, Browser)
-_TUPLE_PREFIX, _TUPLE_MAPPING_PREFIX = "tuple[", "Mapping[str, tuple["  # how annotations begin
+_TUPLE_PREFIX, _TUPLE_MAPPING_PREFIX = "tuple[", "Mapping[str, tuple["  # beginnings of annotations
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ class Catalogue:
     feeds: Mapping[str, Feed]
     version: str  # a short digest of the content
     release: CatalogueRelease  # of the project's own part
-    retired: tuple[str, ...]  # the places of keys that nothing reads any more
+    retired: tuple[str, ...]  # places of retired keys (retired_keys.py)
 
-    # What controls search for, worked out once for all plans: by control, service and feeds. Nobody changes it.
+    # The identifiers that controls search for, computed once for all plans: by control, service and feeds.
     identifier_cache: dict[tuple[str, str, str | tuple[str, ...]], OfControl] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -117,8 +117,9 @@ class Catalogue:
 def read_catalogue(directories: Sequence[Path]) -> Catalogue:
     """Read the project's own catalogue (the first directory) and the organisation's own (the others).
 
-    Each directory holds `<category>/<id>.yml`, and may hold `browsers.yml`, `amends/<id>.yml` (amendments.py),
-    `feeds/<id>.yml` with its list (feeds.py), and `release.yml` (release.py). Raises PolicyErrors with every mistake.
+    Each directory holds `<category>/<id>.yml`, and may hold `browsers.yml`, `amends/<id>.yml` (amendments.py) and
+    `feeds/<id>.yml` with its list (feeds.py). Only the first one's `release.yml` is read (release.py). Raises
+    PolicyErrors with every mistake.
     """
     errors: list[PolicyError] = []
     entries_by_kind: dict[str, dict[str, CatalogueEntry]] = {"service": {}, "browser": {}, "feed": {}}
@@ -133,7 +134,7 @@ def read_catalogue(directories: Sequence[Path]) -> Catalogue:
                 errors.append(clash)
             else:
                 entries_by_kind[entry.kind][entry.id] = entry
-        for amendment in changes:  # of this directory's own entries, too, and of those before
+        for amendment in changes:  # after all entries of this and of earlier directories, which amendments may change
             _apply_amendment(entries_by_kind["service"], amendment, errors)
     services, browsers = entries_by_kind["service"], entries_by_kind["browser"]
     feeds_by_id = {id_: _read_feed(entry, services, errors) for id_, entry in entries_by_kind["feed"].items()}
@@ -166,7 +167,7 @@ def read_catalogue(directories: Sequence[Path]) -> Catalogue:
 
 
 def _check_duplicate_id(entry: CatalogueEntry, same_kind: Mapping[str, CatalogueEntry]) -> PolicyError | None:
-    """What is wrong with the id of an entry. A feed can say that it takes the place of an earlier directory's."""
+    """Return an error if the id of an entry is taken. A feed can declare to replace an earlier directory's feed."""
     first_entry = same_kind.get(entry.id)
     replaces = entry.data.get("replaces") == "true"
     if first_entry is None:
@@ -178,7 +179,7 @@ def _check_duplicate_id(entry: CatalogueEntry, same_kind: Mapping[str, Catalogue
 
 
 def _apply_amendment(services: dict[str, CatalogueEntry], amendment: CatalogueEntry, errors: list[PolicyError]) -> None:
-    """Put the amended entry in the place of the entry; a service that is not there is a mistake."""
+    """Replace an entry by the amended entry. A service that does not exist is a mistake."""
     entry = services.get(amendment.id)
     if entry is None:
         expected = f"the id of a service{propose_similar_names(amendment.id, services)}"
@@ -212,7 +213,7 @@ def _read_feed(entry: CatalogueEntry, services: Mapping[str, CatalogueEntry], er
 def _check_known_good(
     directories: Sequence[Path], services: Mapping[str, CatalogueEntry], loaded_feeds: Sequence[Feed]
 ) -> list[PolicyError]:
-    """What of the entries and feeds blocks something that nobody may block."""
+    """Return errors for the entries and feeds that block something known to be good."""
     lists, errors = known_good.read_known_good_lists(directories)
     if errors:
         return errors
@@ -240,7 +241,7 @@ def _make_signer(entry: CatalogueEntry) -> signers.ProgramSigner:
 
 
 def _make_service_values(entry: CatalogueEntry) -> Mapping[str, object]:
-    data: Any = entry.data  # which was checked
+    data: Any = entry.data  # the data was checked
     processes, paths = data.get("processes", {}), data.get("paths", {})
     return {
         **data,
@@ -263,7 +264,7 @@ def _make_service_values(entry: CatalogueEntry) -> Mapping[str, object]:
 
 
 def _list_windows_programs(paths: Sequence[str]) -> Iterator[str]:
-    """The programs among some paths of Windows, without the variable or the drive that each begins with."""
+    """Yield the programs among some paths of Windows, without the leading variable or drive."""
     for path in paths:
         below = path.replace("\\", "/").partition("/")[2]
         if "/" in below and below.lower().endswith(".exe"):
@@ -271,7 +272,7 @@ def _list_windows_programs(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _make_objects(kind: type[Made], all_values: Iterable[Mapping[str, object]]) -> dict[str, Made]:
-    """The objects of a dataclass, by id and in order, out of values by field; what a field has none of is empty."""
+    """Build the objects of a dataclass from values by field; return them by id, in order. Missing fields are empty."""
     empty: dict[str, object] = {
         member.name: "" if member.type == "str" else () if str(member.type).startswith(_TUPLE_PREFIX) else {}
         for member in fields(kind)
@@ -281,7 +282,7 @@ def _make_objects(kind: type[Made], all_values: Iterable[Mapping[str, object]]) 
 
 
 def build_objects(kind: type[Made], rows: Sequence[list[Any]]) -> list[Made]:
-    """The objects of a dataclass out of its values as YAML and JSON have them, where each tuple is a list."""
+    """Build the objects of a dataclass from rows of YAML or JSON values, where each tuple is a list."""
     types = [str(member.type) for member in fields(kind)]
     tuple_indices = [index for index, type_ in enumerate(types) if type_.startswith(_TUPLE_PREFIX)]
     mapping_indices = [index for index, type_ in enumerate(types) if type_.startswith(_TUPLE_MAPPING_PREFIX)]

@@ -1,7 +1,7 @@
-"""The release of a catalogue: `release.yml` in its directory says its version and its day.
+"""The release of a catalogue: `release.yml` in its directory has its version and its day.
 
-A catalogue is released apart from the code. `schema` is the form of its entries: code refuses a form that it does not
-know, and says so before any host is touched.
+A catalogue has releases apart from those of the code. `schema` is the form of its entries. Code refuses an unknown form
+with an error before any host changes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ..reading.yaml_file import read_yaml
 from .kinds import GroupSchema, TextSchema
 
 FILE = "release.yml"
-PUBLISHERS_FILE = "publishers.yml"  # beside it: who publishes lists, for `catalog refresh`
-RECALL_FILE = "recall.yml"  # beside it: public lists that the catalogue is compared with, for `catalog recall`
-# Beside it: names and networks that nobody may block (known_good.py).
+PUBLISHERS_FILE = "publishers.yml"  # beside it: publishers of lists, for `catalog refresh`
+RECALL_FILE = "recall.yml"  # beside it: public lists to compare the catalogue with, for `catalog recall`
+# Beside it: names and networks that no entry may block (known_good.py).
 KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE = "known_good.txt", "known_good_networks.txt"
 SCHEMA = "proscribe/catalog/1"
 
@@ -34,14 +34,14 @@ _RELEASE = GroupSchema(
 
 
 class CatalogueRelease(NamedTuple):
-    """The version of a catalogue, and the day of its release; both "" for one that says neither."""
+    """The version of a catalogue and the day of its release; both are "" for a catalogue without a release."""
 
     version: str = ""
     released: str = ""
 
 
 def read_release(directory: Path) -> tuple[CatalogueRelease, list[PolicyError]]:
-    """The release of the catalogue in a directory. One without the file has no version."""
+    """Read the release of the catalogue in a directory, with its errors. Without the file there is no version."""
     path = directory / FILE
     if not path.exists():
         return CatalogueRelease(), []

@@ -1,4 +1,4 @@
-"""Keys that entries of earlier versions have, and that nothing reads: they are passed over, and a run says where."""
+"""Retired keys: keys of earlier versions that no code reads. A run ignores them and reports their places."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MAX_PLACES_SHOWN = 5  # places in a warning
 
 
 def remove_retired_keys(document: Document) -> Iterator[str]:
-    """Remove these keys from what a file holds; yields where each is."""
+    """Remove the retired keys from a document. Yield the place of each."""
     for path in list(_remove_keys(document.data, ())):
         yield f"{document.describe_place(path)}: {path[-1]}"
 
 
 def _remove_keys(data: object, path: KeyPath) -> Iterator[KeyPath]:
-    """The paths to these keys in a part of a file. It is without them afterwards, and without groups of these alone."""
+    """Remove the retired keys, and groups of nothing else, from a part of a file. Yield the path of each key."""
     if isinstance(data, list):
         for index, element in enumerate(data):
             yield from _remove_keys(element, (*path, index))
@@ -34,7 +34,7 @@ def _remove_keys(data: object, path: KeyPath) -> Iterator[KeyPath]:
 
 
 def describe_retired_keys(places: Sequence[str]) -> str:
-    """What a run says of such keys; there is at least one."""
+    """Return the warning of a run about retired keys; `places` is not empty."""
     more = f" and {len(places) - MAX_PLACES_SHOWN} more" if len(places) > MAX_PLACES_SHOWN else ""
     keys = " and ".join(RETIRED_KEYS)
     return (

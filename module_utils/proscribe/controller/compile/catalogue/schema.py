@@ -1,6 +1,6 @@
-"""The keys of a service and of a browser, as data; docs/catalogue.md says what each means.
+"""The keys of a service and of a browser, as data; docs/catalogue.md describes each.
 
-A key that is missing here is a mistake there: a mistyped key must never drop a part of the ban in silence.
+An entry with a key that is missing here is a mistake: a mistyped key must never drop a part of the ban in silence.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from . import dates
 from .kinds import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list, get_key_texts
 from .shared_networks import find_network_owner
 
-# In the order of reports. A service's file is in the folder of its category. The ban names the first four; the
-# others are only reported where nobody asks for more (proscribe_categories).
+# In the order of reports. A service's file is in the folder of its category. The ban covers the first four. Services of
+# the others are only reported unless proscribe_categories says more.
 BANNED_CATEGORIES = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
 CATEGORIES = (*BANNED_CATEGORIES, "remote_control", "ai_assistants", "social_media", "code_hosting")
 AUDIENCES = ("consumer", "enterprise", "both")
@@ -30,14 +30,14 @@ SERVICE_CLASSES = (
     "web_proxy",
 )
 TENANT_PROVIDERS = ("google", "microsoft")
-# Whom the programs of an entry serve: what it restricts alone, or permitted accounts of the vendor, too.
+# Accounts that the programs of an entry serve: only restricted ones, or permitted accounts of the vendor, too.
 PRIVATE, BOTH = PROGRAM_AUDIENCES = ("private", "both")
 PROGRAM_KEYS = (
     *("packages", "processes", "paths", "registered", "publishers", "installers"),
     *("bundle_ids", "signing_ids", "team_ids", "desktop_files", "markers"),
 )
-# What was decided about a name that public lists have: it carries permitted services too, or it is not of this service.
-# About one that is known to be good: it is blocked all the same (known_good.py).
+# Decisions about a name of a public list: `shared`, it carries permitted services too; `refused`, it does not belong to
+# this service. `blocked` is about a known good name that is blocked all the same (known_good.py).
 DECISIONS = ("shared", "refused", "blocked")
 
 FLAG = TextSchema(grammar.make_word_check("true", "false"))
@@ -48,10 +48,10 @@ _NAMES = ListSchema(TextSchema(grammar.check_native_name))
 _PROSES = ListSchema(_PROSE)
 _PACKAGES = {system: ListSchema(TextSchema(check)) for system, check in grammar.PACKAGE_NAMES.items()}
 _PACKAGINGS = ("native", "flatpak", "snap")
-# Thunderbird speaks the language of Firefox, but knows no sites.
+# Thunderbird reads policies in Firefox's form, but has none about sites.
 POLICY_LANGUAGES = ("chromium", "firefox", "thunderbird")
 
-# What identifies a service; the same keys may be under `unverified`, for values that no good source confirms yet.
+# Keys that identify a service. They may also be under `unverified`, for values that no good source confirms yet.
 _URLS = ListSchema(TextSchema(grammar.check_url))
 _DAY = TextSchema(grammar.check_day)
 _IDENTIFIERS: Mapping[str, KeySchema] = {
@@ -164,7 +164,7 @@ SERVICE = GroupSchema(
     required=("id", "name", "category", "vendor", "enforce", "sources"),
 )
 
-# What an amendment may add, remove or accept: the keys of an entry whose values are lists of texts.
+# Keys that an amendment may add to, remove from or accept: those whose values are lists of texts.
 _AMENDABLE: Mapping[str, KeySchema] = {
     "names": _NAMES,
     "front_doors": _URLS,
@@ -238,7 +238,7 @@ BROWSERS = GroupSchema({"browsers": ListSchema(BROWSER)}, required=("browsers",)
 
 
 def check_service(entry: object) -> Iterator[Mistake]:
-    """What is wrong with a service's entry as such: its keys, their values, and how these fit each other."""
+    """Yield the mistakes within a service's entry: its keys, their values, and contradictions between keys."""
     yield from SERVICE.check(entry, ())
     if not isinstance(entry, dict) or not entry:
         return
@@ -267,20 +267,21 @@ def check_service(entry: object) -> Iterator[Mistake]:
 
 
 def is_amendable(key: str) -> bool:
-    """Whether an amendment may change the values of a key, or the key is where unverified ones are."""
+    """Return True if an amendment may change the values of a key, and for the key `unverified`."""
     return key in _AMENDABLE or key == "unverified"
 
 
 def _check_front_doors(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """Addresses that a user types, and that the entry leaves open although it says that they are the service's."""
+    """Yield the addresses of `front_doors` that the entry does not block."""
     for index, door in enumerate(get_key_texts(entry, "front_doors")):
         if not grammar.check_url(door) and not is_address_blocked(entry, door):
             yield ("front_doors", index), door, "an address that the entry blocks, by domains or urls"
 
 
 def is_address_blocked(entry: Mapping[str, object], address: str) -> bool:
-    """Whether an entry blocks an address (host, or host/path) for a browser: it is below one of its domains and not
-    excepted, or it is one of its pages or below one.
+    """Return True if an entry blocks an address (host, or host/path) for a browser.
+
+    A blocked address is below one of the domains and not excepted. Or it equals one of `urls` or is below it.
     """
     host = address.partition("/")[0]
     parent_names = [host.split(".", count)[-1] for count in range(host.count(".") + 1)]
@@ -292,7 +293,7 @@ def is_address_blocked(entry: Mapping[str, object], address: str) -> bool:
 
 
 def _check_decisions(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """Decisions that the rest of the entry does not follow."""
+    """Yield the decisions that the rest of the entry contradicts."""
     excepted_names = {*get_key_texts(entry, "shared_domains"), *get_key_texts(entry, "allow_domains")}
     for index, decision, names in iterate_decisions(entry):
         for position, name in enumerate(names):
@@ -304,14 +305,14 @@ def _check_decisions(entry: Mapping[str, object]) -> Iterator[Mistake]:
 
 
 def iterate_decisions(entry: Mapping[str, object]) -> Iterator[tuple[int, object, list[str]]]:
-    """The decisions of an entry: the index, what was decided, and of which names."""
+    """Yield the decisions of an entry: index, decision, names."""
     for index, decision in enumerate(get_key_list(entry, "decided")):
         if isinstance(decision, Mapping):
             yield index, decision.get("as"), get_key_texts(decision, "names")
 
 
 def check_browser(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """What is wrong with a browser's entry, as `check_service`."""
+    """Yield the contradictions between keys of a browser's entry, like `check_service`."""
     for key, languages in (
         ("policy_dir", POLICY_LANGUAGES[:1]),
         ("policy_file", POLICY_LANGUAGES[1:]),
@@ -323,7 +324,7 @@ def check_browser(entry: Mapping[str, object]) -> Iterator[Mistake]:
 
 
 def _check_duplicate_values(verified: object, unverified: object, path: KeyPath) -> Iterator[Mistake]:
-    """Values that are both among the verified and the unverified ones."""
+    """Yield the values that are both verified and unverified."""
     if isinstance(verified, dict) and isinstance(unverified, dict):
         for key in verified.keys() & unverified.keys():
             yield from _check_duplicate_values(verified[key], unverified[key], (*path, key))

@@ -1,8 +1,8 @@
-"""Networks that very many parties share, so that no service can be refused by an address in them.
+"""Networks that many parties share. No service can be blocked by an address in them.
 
-These are the largest content networks and office clouds, from what they publish themselves. So the usual mistake is
-noticed: the address that a name happens to resolve to today. Nobody has a complete list of the shared infrastructure of
-the Internet. What is not in this one is up to who writes an entry; docs/catalogue.md says how.
+These are the largest content networks and office clouds, from their own publications. They catch the usual mistake: an
+address to which a name resolves today. No complete list of the shared infrastructure of the Internet exists. For other
+networks the author of an entry decides; docs/catalogue.md has the guidance.
 
 Sources: cloudflare.com/ips; api.fastly.com/public-ip-list; api.github.com/meta (pages); "Microsoft 365 URLs and IP
 address ranges" (Exchange Online, worldwide); gstatic.com/ipranges/goog.json (the networks of its front ends). Of the
@@ -36,7 +36,7 @@ _SHARED_NETWORKS = {
     ),
     "Google's front ends": "142.250.0.0/15 172.217.0.0/16 216.58.192.0/19",
 }
-# Parts of the above that their owners publish as one service's own: public resolvers, and a VPN's endpoints.
+# Parts of the above that their owners publish as those of a single service: public resolvers, and a VPN's endpoints.
 _SINGLE_SERVICE_NETWORKS = tuple(
     map(
         ipaddress.ip_network,
@@ -49,7 +49,7 @@ _SINGLE_SERVICE_NETWORKS = tuple(
 
 
 def find_network_owner(text: str) -> str:
-    """Whose shared network a network has addresses in, in words; "" for what is nobody's, as far as is known here."""
+    """Return the owner of the shared network that a network overlaps, as a phrase; "" if no known one does."""
     network = ipaddress.ip_network(text)
     if any(
         network.overlaps(exception) and network.prefixlen >= exception.prefixlen

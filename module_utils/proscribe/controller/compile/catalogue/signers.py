@@ -1,9 +1,9 @@
-"""Who signs programs on macOS: what entries say of it, compared with one another.
+"""Signers of programs on macOS: checks of `signing_ids` and `team_ids` between entries.
 
-A rule for a team stops everything that the team signs. So a team that signs something else, too, is refused: one of
-those below, or one that another entry has a program of. Tor's team signs Mullvad Browser, Nord's a password manager.
-
-Sources of the teams: Installomator/Installomator fragments/labels (2026-08-08); chainguard-dev/osquery-defense-kit.
+A rule for a team blocks everything that the team signs. So a team that also signs something else is refused. Such teams
+are those below, and a team of which another entry has a program. Tor's team signs Mullvad Browser, Nord's team signs a
+password manager. Sources of the teams: Installomator/Installomator fragments/labels (2026-08-08);
+chainguard-dev/osquery-defense-kit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .kinds import Mistake
 
-# Teams whose programs every office has. No list of them is complete.
+# Teams whose programs are common in offices. No list of them is complete.
 SHARED_TEAMS = {
     "UBF8T346G9": "Microsoft",
     "EQHXZ8M8AV": "Google",
@@ -38,7 +38,7 @@ SHARED_TEAMS = {
 
 
 class ProgramSigner(NamedTuple):
-    """What an entry says of who signs its programs."""
+    """The signing ids and team ids of an entry."""
 
     id: str
     rank: int  # of its directory: 0 is the project's own
@@ -47,7 +47,7 @@ class ProgramSigner(NamedTuple):
 
 
 class _SigningClaim(NamedTuple):
-    """A value of an entry."""
+    """A signing id or team id of an entry, with its place."""
 
     signer: ProgramSigner
     key: str
@@ -59,8 +59,8 @@ class _SigningClaim(NamedTuple):
 
 
 def check_signers(signers: Iterable[ProgramSigner]) -> Iterator[tuple[str, Mistake]]:
-    """What is wrong: the id of the entry that has to change, and the mistake. A later directory has to give way."""
-    programs: dict[str, str] = {}  # by what a program is signed as, the first entry that has it
+    """Yield the mistakes between entries, each with the id of the entry in the later directory."""
+    programs: dict[str, str] = {}  # by signing id, the first entry that has it
     claims_by_team: dict[str, list[_SigningClaim]] = {}
     for signer in sorted(signers, key=lambda signer: (signer.rank, signer.id)):
         for index, identifier in enumerate(signer.signing_ids):
@@ -75,7 +75,7 @@ def check_signers(signers: Iterable[ProgramSigner]) -> Iterator[tuple[str, Mista
 
 
 def _check_shared_teams(team: str, claims: list[_SigningClaim]) -> Iterator[tuple[str, Mistake]]:
-    """Where an entry takes a team as a whole that signs something else, too."""
+    """Yield mistakes for entries that claim a whole team although the team signs something else, too."""
     for team_claim in (claim for claim in claims if claim.key == "team_ids"):
         if team in SHARED_TEAMS:
             yield team_claim.make_mistake(

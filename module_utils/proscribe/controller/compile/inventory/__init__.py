@@ -1,1 +1,1 @@
-"""What Ansible knows of hosts, groups and variables, and where policies are."""
+"""Hosts, groups and variables as Ansible has them, and the places of policies."""

@@ -1,8 +1,8 @@
-"""Files of `group_vars/` and `host_vars/` that Ansible passes over, though it reads the folder.
+"""Files of `group_vars/` and `host_vars/` that Ansible ignores although it reads the folder.
 
-For each group and host Ansible takes one entry: the first that is there of `name`, `name.yml`, `name.yaml` and
-`name.json`. In an entry that is a folder it takes what ends so, and searches folders without a dot in their name
-(`DataLoader.find_vars_files`). All else in there is ignored without a word.
+For each group and host, Ansible takes a single entry: the first that exists of `name`, `name.yml`, `name.yaml` and
+`name.json`. In an entry that is a folder, it takes the files with these endings. It also searches folders without a dot
+in their name (`DataLoader.find_vars_files`). It ignores everything else there without a message.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from ...policy_errors import DescribedValue
 from ..restrictions.misspelled import is_policy_variable
 
 VARIABLE_FOLDERS = {"group": "group_vars", "host": "host_vars"}
-# How files end that nobody expects to count: older ones, and those for people.
+# Endings of files that no author expects Ansible to read: backups, samples and documentation.
 IGNORED_ENDINGS = (
     *("~", ".bak", ".backup", ".orig", ".old", ".save", ".rej", ".swp", ".tmp", ".disabled", ".off", ".sample"),
     *(".example", ".template", ".dist", ".j2", ".md", ".rst", ".sig", ".rpmnew", ".rpmsave", ".dpkg-dist"),
     *(".dpkg-old", ".dpkg-new", ".ucf-dist", ".ucf-old"),
 )
-MAX_FILE_BYTES = 1024 * 1024  # bytes of a file that is looked into
-MAX_FILES = 100_000  # that are looked into in a run
-MAX_VAULTS = 50  # of these, encrypted ones: each takes a tenth of a second
-MAX_DEPTH = 8  # folders in each other
-MIN_WORD_LENGTH = 5  # letters: of shorter words, two that differ in one letter are two names
+MAX_FILE_BYTES = 1024 * 1024  # bytes; larger files are not read
+MAX_FILES = 100_000  # files that a run reads
+MAX_VAULTS = 50  # encrypted files among them: each takes a tenth of a second
+MAX_DEPTH = 8  # depth of nested folders
+MIN_WORD_LENGTH = 5  # letters; shorter words that differ in a letter are different names
 KEY_PATTERN = re.compile(r"""(?:^|[{,\s"'])([A-Za-z][\w.-]{6,80})["']?\s*:""", re.MULTILINE)
 VAULT_HEADER = b"$ANSIBLE_VAULT"
 NAME_PART_PATTERN = re.compile(r"[a-z]+|[^a-z]+")
 
 
 class IgnoredFile(NamedTuple):
-    """A file that Ansible does not read, with the variables of ours in it."""
+    """A file that Ansible does not read, with its variables of Proscribe."""
 
     path: Path
     variables: Mapping[str, object]
-    reason: str  # what is read instead, and where the variables belong
-    missing: str = ""  # a group or host that the inventory does not have, where that is the only reason
+    reason: str  # the expected text: the file that Ansible reads instead, or the right name
+    missing: str = ""  # a group or host that the inventory does not have, if that is the only reason
 
 
 class VariableFolder:
-    """A folder beside an inventory or a playbook, in which Ansible reads variables of these groups and hosts."""
+    """A folder beside an inventory or a playbook in which Ansible reads variables of these groups and hosts."""
 
     def __init__(self, path: Path, loader: Any, groups: Collection[str], hosts: Collection[str]) -> None:
         self.path, self._loader = path, loader
@@ -58,7 +58,7 @@ class VariableFolder:
         self._files_left, self._vaults_left = MAX_FILES, MAX_VAULTS
 
     def find_ignored_files(self) -> Iterator[IgnoredFile]:
-        """Find the files with variables of ours that Ansible does not read."""
+        """Yield the files with variables of Proscribe that Ansible does not read."""
         for kind, folder in VARIABLE_FOLDERS.items():
             for entry in list_names(self.path / folder):
                 if not _is_left_out(entry):
@@ -69,13 +69,13 @@ class VariableFolder:
             yield from self._select_with_variables(list_files(self.path / entry), reason) if folder else ()
 
     def _guess_folder_name(self, entry: str) -> str:
-        """Return the name that a folder was meant to have; "" for another folder, or a file."""
+        """Return the intended name of a misnamed folder; "" for any other folder, or a file."""
         plain = entry.lower().replace("-", "_")
         intended_name = next((folder for folder in VARIABLE_FOLDERS.values() if count_edits(plain, folder, 1) <= 1), "")
         return intended_name if entry not in VARIABLE_FOLDERS.values() and (self.path / entry).is_dir() else ""
 
     def _check_entry(self, kind: str, path: Path) -> Iterator[IgnoredFile]:
-        """Find what is ignored of one entry of `group_vars/` or `host_vars/`."""
+        """Yield the ignored files of an entry of `group_vars/` or `host_vars/`."""
         known_names = self._names[kind]
         names = self._list_possible_names(path.name)
         known_name = next((name for name in names if name in known_names), "")
@@ -101,11 +101,11 @@ class VariableFolder:
             yield from self._select_with_variables(list_files(path), expected_file, f"{kind} {name}")
 
     def _list_possible_names(self, entry: str) -> list[str]:
-        """Return whose variables an entry may have: the name itself, and the one without an ending."""
+        """Return the groups or hosts that an entry may belong to: its name, and its name without an ending."""
         return [entry.removesuffix(ending) for ending in self._endings if entry.endswith(ending)]
 
     def _find_passed_over_files(self, folder: Path, depth: int = 0) -> Iterator[IgnoredFile]:
-        """Find what Ansible passes over in a folder that it reads."""
+        """Yield the files that Ansible ignores in a folder that it reads."""
         for entry in list_names(folder):
             path, ending = folder / entry, os.path.splitext(entry)[1]
             if _is_left_out(entry) or depth > MAX_DEPTH:
@@ -122,8 +122,9 @@ class VariableFolder:
         return f"a file that ends with {', '.join(self._endings[1:])}: Ansible reads no other here"
 
     def _guess_name(self, kind: str, name: str) -> str:
-        """Return the known name that a name was likely meant to be, "" for none. Hosts are numbered, so names that
-        differ in a digit are two names; so are short words.
+        """Return the known name that a mistyped name likely stands for; "" if there is none.
+
+        Hosts are numbered, so names that differ in a digit are different names. The same applies to short words.
         """
         if kind not in self._alike:
             alike = self._alike[kind] = {}
@@ -147,7 +148,7 @@ class VariableFolder:
                 yield IgnoredFile(file, variables, reason, missing)
 
     def _read_variables(self, file: Path) -> Mapping[str, object]:
-        """Return the variables of ours in a file. One that is encrypted, and that no given password opens, has none."""
+        """Return the variables of Proscribe in a file. An encrypted file that no given password opens has none."""
         self._files_left -= 1
         try:
             if not file.is_file() or file.stat().st_size > MAX_FILE_BYTES:
@@ -179,7 +180,7 @@ def _fold_name(name: str) -> str:
 
 
 def _strip_letters(name: str) -> str:
-    """Return what two names share of which one may be a typo of the other: all but the letters."""
+    """Return a key that a name shares with its likely misspellings: the name with its words replaced."""
     return re.sub("[a-z]+", "a", _fold_name(name))
 
 
@@ -188,14 +189,14 @@ def _is_left_out(entry: str) -> bool:
 
 
 def list_names(folder: Path) -> list[str]:
-    """Return the names in a folder, in order; none for one that is not there."""
+    """Return the sorted names in a folder; an empty list if the folder does not exist."""
     with contextlib.suppress(OSError):
         return sorted(os.listdir(folder))
     return []
 
 
 def list_files(path: Path) -> Iterator[Path]:
-    """Yield a file, or the files of a folder, without copies. Links to folders are not followed."""
+    """Yield a file, or the files below a folder, without backups and samples. Links to folders are not followed."""
     if path.is_file():
         yield path
     for directory, folders, files in os.walk(path):

@@ -1,7 +1,7 @@
-"""What a team wrote in `group_vars` and `host_vars` that Ansible does not read: it would be ignored without a word.
+"""Variables of Proscribe in `group_vars` and `host_vars` that Ansible would ignore without a message.
 
-Ansible reads what is beside the inventory, and what is beside the playbook of a play. For a play that is imported, or
-one of Proscribe's, that is the playbook it stands in, and not the one that the command names.
+Ansible reads the folders beside the inventory and beside the playbook of a play. For an imported play or a play of
+Proscribe, this is the playbook with the play, not the command's.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .ignored_files import VARIABLE_FOLDERS, IgnoredFile, VariableFolder, list_f
 from .places import find_origin, list_source_paths, list_sources
 
 IMPORT_KEYS = ("import_playbook", "ansible.builtin.import_playbook")
-MAX_PLAYBOOKS = 1000  # that import each other
+MAX_PLAYBOOKS = 1000  # playbooks that import each other
 MAX_NAMES_SHOWN = 3  # names in a warning
 
 
 class IgnoredPolicy(NamedTuple):
-    """What of the policy does not count: mistakes, and what is only reported."""
+    """The ignored parts of a policy: mistakes, and warnings that do not stop a run."""
 
     mistakes: list[PolicyError]
     warnings: list[str]
@@ -43,8 +43,10 @@ def find_policy_mistakes(hostvars: Any, names: Iterable[str], task: Any = None) 
 
 
 def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -> IgnoredPolicy:
-    """Find the parts of the policy that are not read for these hosts in the play of this task. They stand where people
-    put them. A file that cannot be read is left out, as Ansible itself leaves it out.
+    """Return the parts of the policy that Ansible does not read for these hosts in the play of this task.
+
+    The search covers the folders where users usually put them. A file that cannot be read is left out, as Ansible
+    leaves it out.
     """
     loader = find_part(hostvars, "_loader", DataLoader)
     inventory = find_part(hostvars, "_inventory", InventoryManager)
@@ -80,8 +82,9 @@ def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -
 
 
 def _check_unread_folder(folder: Path, entities: Sequence[Any], loader: Any) -> Iterator[PolicyError]:
-    """Yield the variables in a folder beside a playbook, or where the command was started, that Ansible does not read
-    in this play.
+    """Yield a mistake for each variable in a folder that Ansible does not read in this play.
+
+    The folder is beside a playbook, or is the working directory of the command.
     """
     for variable, setting in _read_policy_variables(folder, entities, loader).items():
         expected = (
@@ -105,8 +108,10 @@ def _read_policy_variables(folder: Path, entities: Sequence[Any], loader: Any) -
 def _warn_of_outer_folders(
     inventory: Any, loader: Any, entities: Sequence[Any], known_folders: Sequence[Path]
 ) -> Iterator[str]:
-    """Yield a warning for each folder around an inventory that is a folder itself. Ansible reads no variables there. It
-    may be an inventory of its own, and its files may be linked into those inside it.
+    """Yield a warning for each folder with variables around an inventory that is itself a folder.
+
+    Ansible reads no variables there. A warning is enough: the outer folder may be an inventory of its own, and its
+    files may be linked into the inner folder.
     """
     for source in list_source_paths(list_sources(inventory)):
         folder = source.resolve().parent
@@ -135,8 +140,9 @@ def _is_hosts_file(entry: str) -> bool:
 
 
 def _warn_of_missing_names(files: Sequence[IgnoredFile]) -> str:
-    """Return a warning about files of groups and hosts that the inventory does not have; "" for none. Inventories may
-    share their files, so it is no mistake.
+    """Return a warning about files of groups and hosts that the inventory does not have; "" if there are none.
+
+    Inventories may share their files, so such a file is no mistake.
     """
     if not files:
         return ""
@@ -149,13 +155,13 @@ def _warn_of_missing_names(files: Sequence[IgnoredFile]) -> str:
 
 
 def _list_inventory_folders(inventory: Any) -> Iterator[Path]:
-    """The folders in which Ansible reads what is beside the sources of the inventory."""
+    """Yield the folders that Ansible reads for the sources of the inventory."""
     for path in list_source_paths(list_sources(inventory)):
         yield path if path.is_dir() else path.parent
 
 
 def _list_playbook_folders(task: Any, loader: Any) -> list[Path]:
-    """The folders beside playbooks that Ansible reads for a task."""
+    """Return the folders beside playbooks that Ansible reads for a task."""
     if task is None or C.PLAYBOOK_VARS_ROOT == "top":
         return [Path(loader.get_basedir())]
     search_path = list(map(Path, task.get_search_path()))
@@ -163,16 +169,15 @@ def _list_playbook_folders(task: Any, loader: Any) -> list[Path]:
 
 
 def _iterate_imported_playbooks(playbooks: Iterable[str], loader: Any) -> Iterator[Path]:
-    """The files among some playbooks, and those that they import by a path."""
-    pending = [Path(name).absolute() for name in playbooks]  # Ansible would look for them beside other playbooks
+    """Yield the existing files among some playbooks, and the playbooks that they import by path."""
+    # Path.absolute(), because Ansible's loader would search beside other playbooks
+    pending = [Path(name).absolute() for name in playbooks]
     seen_playbooks: set[Path] = set()
     while pending and len(seen_playbooks) < MAX_PLAYBOOKS:
         candidate = pending.pop()
-        if not os.path.isfile(
-            candidate
-        ):  # Path.is_file() takes no name that is too long, as one with a template may be
+        if not os.path.isfile(candidate):  # Path.is_file() raises for a name that is too long, such as a template
             continue
-        playbook = candidate.parent.resolve() / candidate.name  # a link to a playbook imports what is beside the link
+        playbook = candidate.parent.resolve() / candidate.name  # a linked playbook imports files beside the link
         if playbook in seen_playbooks:
             continue
         seen_playbooks.add(playbook)

@@ -1,7 +1,7 @@
-"""The hosts' variables as the tasks of a play see them: with those of the play, of its roles, and of what is included.
+"""Variables of hosts as the tasks of a play see them: with those of the play, its roles and its includes.
 
-Ansible's own `hostvars` have none of these, so a policy that stands in a play would be ignored without a word. The
-plans of a play are compiled once for all its roles, so what stands for one role alone is refused.
+Ansible's own `hostvars` have none of these, so a policy in a play would be ignored without a message. The plans of a
+play are compiled once for all its roles. So a setting for a single role is refused.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ...policy_errors import PolicyError
 from ..restrictions import PREFIX, REGISTERED_VARIABLES
 from .places import find_origin
 
-SEARCH_PARAMETERS = frozenset({"_hosts", "_hosts_all"})  # parameters of Ansible's that save it a search
+SEARCH_PARAMETERS = frozenset({"_hosts", "_hosts_all"})  # parameters that save Ansible a search
 
 
 class PlayVariables:
-    """What Ansible's `hostvars` are, in a play: by its own rules of precedence, for each host.
+    """A replacement for Ansible's `hostvars` within a play, by Ansible's own rules of precedence, for each host.
 
-    `names` are the hosts of the play. Ansible would search for them anew for each host.
+    `names` are the hosts of the play. Without them Ansible would search for them again for each host.
     """
 
     def __init__(self, hostvars: Any, task: Any, names: Sequence[str]) -> None:
@@ -37,7 +37,7 @@ class PlayVariables:
         self._loader = find_part(hostvars, "_loader", DataLoader)
         self._variable_manager = find_part(hostvars, "_variable_manager", VariableManager)
         self._task = task.copy()
-        # That the task runs on the controller is said of it, and of no host.
+        # The task runs on the controller; its connection variables describe no host.
         self._task.vars = {name: setting for name, setting in task.vars.items() if not name.startswith("ansible_")}
         self._play = task.get_play()
         self._host_parameters = dict.fromkeys(
@@ -45,7 +45,7 @@ class PlayVariables:
         )
 
     def raw_get(self, name: str) -> Mapping[str, object]:
-        """A host's variables, as they were written."""
+        """Return a host's variables without templating."""
         variables: Mapping[str, object] = self._variable_manager.get_vars(
             play=self._play,
             host=self._inventory.get_host(name),
@@ -59,8 +59,9 @@ class PlayVariables:
         return HostVarsVars(self.raw_get(name), loader=self._loader, host=name)
 
     def layers(self, name: str) -> Iterator[Mapping[str, object]]:
-        """What a play adds below extra variables, the source with the last word first; but for `vars_files`, which
-        Ansible reads anew for each host.
+        """Yield the variables that a play adds below extra variables, the source of highest precedence first.
+
+        `vars_files` are missing, because Ansible reads them again for each host.
         """
         manager = self._variable_manager
         role_layers = list(_iterate_task_layers(self._task))
@@ -74,7 +75,7 @@ class PlayVariables:
         yield self._play.get_vars()
 
     def defaults(self) -> Iterator[Mapping[str, object]]:
-        """What a play adds below all of the inventory, the source with the last word first."""
+        """Yield the variables that a play adds below all of the inventory, the source of highest precedence first."""
         yield list(_iterate_task_layers(self._task))[-1]
         for role in reversed(self._play.roles):
             if role.public:
@@ -82,7 +83,7 @@ class PlayVariables:
 
 
 def select_policy_variables(variables: Mapping[str, object]) -> dict[str, object]:
-    """Those of some variables that are of a policy."""
+    """Return those of some variables that belong to a policy."""
     return {
         str(key): setting
         for key, setting in variables.items()
@@ -91,8 +92,9 @@ def select_policy_variables(variables: Mapping[str, object]) -> dict[str, object
 
 
 def hash_task_variables(task: Any) -> dict[str, str]:
-    """What a task has of the policy that not every task of its play has: from its role, and from what includes it. The
-    values are digests, since they are compared and a run's data are printed.
+    """Return digests of the policy variables that a task has from its role and from its includes.
+
+    Other tasks of its play may lack these. Digests are enough for a comparison, and the data of a run are printed.
     """
     policy_variables: dict[str, object] = {}
     for layer in reversed(list(_iterate_task_layers(task))):
@@ -104,12 +106,12 @@ def hash_task_variables(task: Any) -> dict[str, str]:
 
 
 def list_differing_names(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]:
-    """The names of what only one of two has, or has another value of."""
+    """Return the sorted names whose values differ, or that only one mapping has."""
     return sorted({name for name, _ in first.items() ^ second.items()})
 
 
 def _iterate_task_layers(task: Any) -> Iterator[Mapping[str, object]]:
-    """Which variables a task has from its role and from what includes it, the source with the last word first."""
+    """Yield the variables of a task from its role and from its includes, the source of highest precedence first."""
     role = find_part(task, "_role", Role)
     chain = role.get_dep_chain() if role else []
     yield task.get_include_params()
@@ -121,7 +123,7 @@ def _iterate_task_layers(task: Any) -> Iterator[Mapping[str, object]]:
 
 
 def find_role_mistakes(task: Any, other_tasks: Iterable[Any]) -> Iterator[PolicyError]:
-    """What others of a play's tasks that compile have of the policy, and this one has not."""
+    """Yield a mistake for each policy variable in which this task and another compiling task of its play differ."""
     own_digests = hash_task_variables(task)
     for other_task in other_tasks:
         for variable in list_differing_names(hash_task_variables(other_task), own_digests):
@@ -140,8 +142,9 @@ def find_role_mistakes(task: Any, other_tasks: Iterable[Any]) -> Iterator[Policy
 
 
 def find_play_only_variables(hostvars: Any, task: Any, names: Sequence[str]) -> dict[str, PolicyError]:
-    """What the play of a task says of the policy, and the inventory does not, by its name: for what is done by a
-    process of its own, which reads the inventory.
+    """Return an error for each policy variable of the task's play that the inventory does not have, by name.
+
+    This is for work in a process of its own, which reads only the inventory.
     """
     errors: dict[str, PolicyError] = {}
     play_variables = PlayVariables(hostvars, task, names)

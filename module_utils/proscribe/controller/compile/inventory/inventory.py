@@ -1,7 +1,7 @@
-"""What compiling reads from Ansible: the hosts' variables, and where each was written.
+"""The input of the compilation from Ansible: the variables of hosts and their origins.
 
-With `places.py`, `in_play.py`, `ignored_variables.py` and `ignored_files.py` all of `compile` that knows the internals
-of Ansible.
+In `compile`, only this module, `places.py`, `in_play.py`, `ignored_variables.py` and `ignored_files.py` depend on the
+internals of Ansible.
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ _NO_ORIGINS: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class HostVariables:
-    """One host's `proscribe_*` variables, templated, and where each was written ("" if not known)."""
+    """The templated `proscribe_*` variables of a host, and the origin of each ("" if not known)."""
 
     name: str
     values: Mapping[str, object]
     origins: Mapping[str, str]
-    folder: str  # of the inventory source that names the host; relative directories start there
-    address: str = ""  # over which Ansible reaches the host, where the inventory names one and not a name
+    folder: str  # folder of the inventory source that has the host; relative directories start there
+    address: str = ""  # the IP address at which Ansible reaches the host; "" if the inventory has only a name
     ssh_port: int = 22
-    unserved_reason: str = ""  # why Proscribe cannot serve it, by how it is reached; "" if it can
-    is_windows: bool = False  # whether that is because it is a Windows host, which can be observed
-    errors: tuple[PolicyError, ...] = ()  # what cannot be templated, or is misspelled; `values` is without it
+    unserved_reason: str = ""  # the reason, by its connection, that Proscribe cannot serve it; "" if it can
+    is_windows: bool = False  # a Windows host is not served, but it can be observed
+    # variables that cannot be templated or are misspelled; `values` has none of them
+    errors: tuple[PolicyError, ...] = ()
 
-    # Where a part of a variable was written, by the variable, the steps to the part and the value that is wrong.
+    # Returns the place of a part of a variable: (variable, steps to the part, wrong value).
     locate: Callable[[str, str, object], str] | None = None
 
     @classmethod
@@ -52,10 +53,11 @@ class HostVariables:
         only_names: Container[str] | None = None,
         shared: dict[str, Mapping[str, object]] | None = None,
     ) -> HostVariables:
-        """A host's variables out of Ansible's `hostvars`, or `only_names` some of them. Hosts that are read with one mapping
-        `shared` have one and the same `values` where these are equal.
+        """Read a host's variables from Ansible's `hostvars`: all of them, or those in `only_names`.
+
+        Hosts that are read with the same `shared` mapping share a single `values` object if their values are equal.
         """
-        templated = hostvars[name]  # each such look-up gathers all of the host's variables anew, as does raw_get
+        templated = hostvars[name]  # slow: each access, like raw_get, collects all variables of the host again
         raw_variables = getattr(templated, "_vars", None) or hostvars.raw_get(name)
         values: dict[str, object] = {}
         errors: list[PolicyError] = []
@@ -64,7 +66,7 @@ class HostVariables:
             if key.startswith(PREFIX) and key not in REGISTERED_VARIABLES and (only_names is None or key in only_names):
                 try:
                     values[str(key)] = strip_tags(templated[key])
-                except Exception as error:  # templating raises many kinds; each has a message of its own
+                except Exception as error:  # templating raises many exceptions, each with a message of its own
                     message = str(error).splitlines()[0]
                     place = locate(str(key), "", None) or f"host {name}"
                     errors.append(
@@ -82,8 +84,9 @@ class HostVariables:
         return cls(name, shared_values, _NO_ORIGINS, folder, address, port, *reachability, tuple(errors), locate)
 
     def locate_variable(self, key: str, wrong_item: object = None) -> str:
-        """Where a variable of this host was set, for a message. `key` may lead to a part of it, as in
-        `proscribe_controls.apps`, and `wrong_item` may be an item of it.
+        """Return the place where a variable of this host was set, for a message.
+
+        `key` may lead to a part of the variable, as in `proscribe_controls.apps`. `wrong_item` may be an item of it.
         """
         variable = _NAME_PATTERN.match(key)[0]  # type: ignore[index] # it fits everything
         place = self.origins.get(variable) or (self.locate and self.locate(variable, key[len(variable) :], wrong_item))
@@ -91,8 +94,9 @@ class HostVariables:
 
 
 def _locate_part(hostvars: Any, name: str, variable: str, steps: str, wrong_item: object) -> str:
-    """Where a part of a host's variable was written; "" where that is not known. Its variables are gathered anew: they
-    take too much memory to be at hand for every host of a fleet.
+    """Return the place where a part of a host's variable was written; "" if it is not known.
+
+    The host's variables are collected again, because those of a whole fleet would take too much memory.
     """
     if not variable.startswith(PREFIX) or variable in REGISTERED_VARIABLES:
         return ""
@@ -106,7 +110,7 @@ def _locate_part(hostvars: Any, name: str, variable: str, steps: str, wrong_item
 
 @dataclass(frozen=True)
 class CompileInput:
-    """What is to be compiled: a run over some hosts of an inventory."""
+    """The input of a compilation: a run over some hosts of an inventory."""
 
     project: Path
     mode: str
@@ -116,39 +120,42 @@ class CompileInput:
     controls: list[str]
     hosts: list[HostVariables]
     groups: Mapping[str, frozenset[str]]
-    # The network zone of a host that the run leaves out (--limit), for waivers that are scoped by zone.
+    # Returns the network zone of a host that the run leaves out (--limit), for waivers that are scoped by zone.
     zone_of: Callable[[str], str] | None = None
-    # Of the playbook that runs, which may be an organisation's own that imports one of the project's.
+    # Folder of the playbook that runs. This may be an organisation's playbook that imports a playbook of the project.
     playbook_folder: Path | None = None
-    # For a collection: the project of its user, in which relative folders may be.
+    # For a collection: the project of its user, a base of relative folders.
     user_project: Path | None = None
 
-    # Hosts of the run that Proscribe cannot serve, each with why; they are not among `hosts`.
+    # Hosts of the run that Proscribe cannot serve, each with the reason; `hosts` has none of them.
     not_served: Mapping[str, str] = field(default_factory=dict)
-    windows_hosts: tuple[str, ...] = ()  # those of `hosts` that are Windows hosts, which are only observed
+    windows_hosts: tuple[str, ...] = ()  # the Windows hosts among `hosts`, which are only observed
     pattern: str = "all"  # proscribe_hosts
     chosen_hosts: frozenset[str] = (
         frozenset()
-    )  # all hosts of the inventory that it chooses; none where that is every host
+    )  # all hosts of the inventory that `pattern` selects; empty if it selects every host
 
-    # Any host's variables, for what is decided by hosts that are not of the run (group_policy.py).
+    # Returns any host's variables, for decisions that depend on hosts outside the run (group_policy.py).
     variables_of: Callable[[str], HostVariables] | None = None
-    reports: Path | None = None  # that earlier runs wrote, where the hosts of this question do not name it
-    warnings: tuple[str, ...] = ()  # of what Ansible does not read of the policy
-    audience: bool = False  # whether this is about such hosts
+    reports: Path | None = None  # directory of reports from earlier runs, if the hosts of this input do not set it
+    warnings: tuple[str, ...] = ()  # about parts of the policy that Ansible does not read
+    audience: bool = False  # True if others enforce the policy on these hosts (selection.select_audience)
 
-    round: str = ""  # the id of the automation controller's workflow job, which its slices share
+    round: str = ""  # id of the automation controller's workflow job, shared by its slices
 
 
 def list_left_out_hosts(compile_input: CompileInput) -> list[str]:
-    """The hosts that a run without `--limit` would observe, and that this one does not, by name."""
+    """Return the sorted names of hosts that a run without `--limit` would observe and this run does not."""
     expected_hosts = compile_input.chosen_hosts or compile_input.groups.get("all", frozenset())
     in_run = {*compile_input.not_served, *(host.name for host in compile_input.hosts)}
     return sorted(expected_hosts.difference(in_run))
 
 
 def make_zone_finder(hostvars: Any) -> Callable[[str], str]:
-    """What `Question.zone_of` is: any host's proscribe_zone, "" if it has none, out of Ansible's `hostvars`."""
+    """Return a function for `CompileInput.zone_of`.
+
+    It gives any host's `proscribe_zone` from Ansible's `hostvars`; "" if the host has none. It raises PolicyErrors.
+    """
 
     def find_zone(name: str) -> str:
         host = HostVariables.read_hostvars(name, hostvars, only_names=(PREFIX + "zone",))
@@ -160,18 +167,19 @@ def make_zone_finder(hostvars: Any) -> Callable[[str], str]:
 
 
 def make_variables_reader(hostvars: Any) -> Callable[[str], HostVariables]:
-    """What `Question.variables_of` is, out of Ansible's `hostvars`."""
+    """Return a function for `CompileInput.variables_of`, based on Ansible's `hostvars`."""
     return functools.partial(HostVariables.read_hostvars, hostvars=hostvars)
 
 
 def list_inventory_folders(sources: list[str]) -> list[Path]:
-    """The folders of the inventory's sources: the directories themselves, and those of the files."""
+    """Return the folders of the inventory's sources: the directories themselves, and those of the files."""
     return list(dict.fromkeys(path if path.is_dir() else path.parent for path in list_source_paths(sources)))
 
 
 def is_read_as_hosts(folder: Path, sources: list[str]) -> bool:
-    """Whether Ansible would take the files of a folder for hosts: it lies inside a source that is a directory, and
-    nothing on the way to it is what Ansible passes over.
+    """Return True if Ansible would read the files of a folder as hosts.
+
+    The folder lies inside a source that is a directory, and Ansible ignores no folder on the path to it.
     """
     for source in (path for path in list_source_paths(sources) if path.is_dir()):
         try:
@@ -184,12 +192,12 @@ def is_read_as_hosts(folder: Path, sources: list[str]) -> bool:
 
 
 def list_waiver_folders(sources: list[str]) -> list[Path]:
-    """The `waivers/` folders in, or beside, the inventory's sources."""
+    """Return the `waivers/` folders in, or beside, the inventory's sources."""
     return [folder / "waivers" for folder in list_inventory_folders(sources) if (folder / "waivers").is_dir()]
 
 
 def strip_tags(data: Any) -> Any:
-    """A value without Ansible's tags and lazy containers, so that it compares and prints as what it is."""
+    """Return a value without Ansible's tags and lazy containers, so that it compares and prints like plain data."""
     if isinstance(data, Mapping):
         return {str(key): strip_tags(element) for key, element in data.items()}
     if isinstance(data, list | tuple):
@@ -198,18 +206,18 @@ def strip_tags(data: Any) -> Any:
 
 
 def _read_simple_variable(raw: Any, templated: Any, key: str) -> str:
-    """A variable of Ansible's own as text, "" if it is not set or cannot be templated without the host's facts."""
+    """Return a variable of Ansible as text; "" if it is unset or cannot be templated without the host's facts."""
     setting = raw.get(key)
     if setting is None or isinstance(setting, str) and "{" not in setting:
-        return str(setting or "")  # no template, and so nothing that takes Ansible's time
+        return str(setting or "")  # no template: skip Ansible, which is slow
     try:
         return str(templated.get(key) or "")
-    except Exception:  # templating raises many kinds
+    except Exception:  # templating raises many exceptions
         return ""
 
 
 def _parse_connection_address(name: str, host: str, port: str) -> tuple[str, int]:
-    """The address and the port at which a host is reached; "" where only a name is known."""
+    """Return the IP address and the port at which a host is reached. The address is "" if only a name is known."""
     address = (host or name).strip("[]").partition("%")[0]
     try:
         ipaddress.ip_address(address)
@@ -219,7 +227,7 @@ def _parse_connection_address(name: str, host: str, port: str) -> tuple[str, int
 
 
 def find_error_place(error: BaseException) -> str:
-    """The place that an error of Ansible's is about, `path:line`, or "" if neither it nor its causes know one."""
+    """Return the place of an Ansible error, `path:line`; "" if neither the error nor its causes have one."""
     cause: BaseException | None = error
     while cause is not None:
         if place := find_origin(getattr(cause, "obj", None)):

@@ -1,8 +1,8 @@
-"""An inventory inside an inventory: `inventory/prod/` in `inventory/`.
+"""A check for an inventory inside an inventory, such as `inventory/prod/` in `inventory/`.
 
-Ansible takes the hosts of all folders in a source, but variables, waivers and approvers only from beside the source
-itself. So a run over the outer one would have the hosts of the inner one without their own policy: a department that is
-only audited would be enforced, and what was approved would be removed.
+Ansible takes the hosts of all folders in a source, but variables, waivers and approvers only from beside the source. So
+a run over the outer inventory would have the inner hosts without their own policy. It would enforce where a department
+only audits, and remove approved services.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ...policy_errors import DescribedValue, PolicyError
 from .places import list_source_paths
 from .policy_folders import APPROVERS_FILE, SIGNERS_FILE
 
-# What says that a folder is an inventory of its own.
+# Names that show that a folder is an inventory of its own.
 POLICY_NAMES = ("group_vars", "host_vars", "waivers", APPROVERS_FILE, SIGNERS_FILE)
-HOSTS_FILE_SUFFIXES = (".yml", ".yaml", ".ini", "")  # how a file is called that may hold the hosts around it
+HOSTS_FILE_SUFFIXES = (".yml", ".yaml", ".ini", "")  # endings of a file that may hold the hosts around it
 MAX_DEPTH = 8  # folders below a source
 
 
 def find_nested_inventories(sources: Sequence[str]) -> Iterator[PolicyError]:
-    """A mistake for each folder inside a source that has a policy of its own and is no source itself."""
+    """Yield a mistake for each folder inside a source that has its own policy and is no source."""
     places = dict.fromkeys(list_source_paths(sources))
     named_sources = {source.resolve() for source in places}
     for source in places:
@@ -37,7 +37,7 @@ def find_nested_inventories(sources: Sequence[str]) -> Iterator[PolicyError]:
 
 
 def _describe_hosts_file(source: Path) -> str:
-    """How the hosts of the source itself are named without those of the folders in it."""
+    """Return a hint to the option for the source's own hosts without its folders; "" without such a file."""
     files = (
         path
         for path in sorted(source.iterdir())
@@ -48,7 +48,7 @@ def _describe_hosts_file(source: Path) -> str:
 
 
 def _iterate_host_folders(folder: Path, seen_folders: set[Path], depth: int = 0) -> Iterator[Path]:
-    """The folders below one that Ansible takes hosts from, each once, without those of `seen_folders`."""
+    """Yield each folder below `folder` that Ansible reads hosts from, once, without those in `seen_folders`."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = folder / entry.name
         if _is_ignored_name(entry.name) or not entry.is_dir():

@@ -1,8 +1,8 @@
-"""Where a host's variable was written, as far as Ansible knows it: a file and a line.
+"""Origins of a host's variables, as far as Ansible has them: a file and a line.
 
-Ansible (2.19 and newer) tags most values with where they were read. Where two files set one variable, its key is that
-of the first and its value that of the last. So the value's tag is the one to go by. Neither null nor true nor false has
-a tag: for these the sources are gone through once more, in Ansible's order.
+Ansible (2.19 and newer) tags most values with their origin. If two files set a variable, its key comes from the first
+file and its value from the last. So the tag of the value decides. Null, true and false have no tag. For these the
+sources are read once more, in Ansible's order.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from ansible.vars.manager import VariableManager
 
 from ...ansible_parts import find_part
 
-TAGS_MODULE: Any = None  # a module of Ansible's that they may move
+TAGS_MODULE: Any = None  # an internal module of Ansible that may move
 with contextlib.suppress(ImportError):
     TAGS_MODULE = importlib.import_module("ansible._internal._datatag._tags")
 Origin = getattr(TAGS_MODULE, "Origin", None)
 
-_STEP_PATTERN = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")  # as the keys of messages have them: .apps, [2]
+_STEP_PATTERN = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")  # the form in keys of messages: .apps, [2]
 
 
 def find_origin(tagged_value: Any) -> str:
-    """Where a value was written, `path:line`; "" where Ansible does not say."""
+    """Return the place where a value was written, `path:line`; "" if Ansible does not have it."""
     if Origin is None:
         return ""
     tag = tagged_value if isinstance(tagged_value, Origin) else Origin.get_tag(tagged_value)
@@ -42,11 +42,11 @@ def find_origin(tagged_value: Any) -> str:
 
 
 def locate_part(key: Any, content: Any, steps: str, wrong_item: object = None) -> str:
-    """Where a part of a variable was written: `steps` lead to it (`.apps`, `[2]`), or it is the item `wrong_item` of a list.
+    """Return the nearest known place of a part of a variable; "" if there is none.
 
-    The nearest place that is known around it, "" if none is.
+    `steps` lead to the part (`.apps`, `[2]`), or the part is the item `wrong_item` of a list.
     """
-    # A value that begins below its name has another line than people expect; another file's key says nothing.
+    # For a value that begins below its name, users expect the line of the name. The key counts only in the same file.
     nearest_place = find_origin(content)
     if _strip_line_number(find_origin(key)) == _strip_line_number(nearest_place):
         nearest_place = find_origin(key)
@@ -73,8 +73,9 @@ def _strip_line_number(place: str) -> str:
 
 
 def find_setting_place(hostvars: Any, host: str, variable: str) -> str:
-    """Where the source that has the last word on a host's variable sets it. "" where that cannot be said, as on an
-    Ansible with other internals.
+    """Return the place where the source of highest precedence sets a host's variable.
+
+    The result is "" if this cannot be determined, for example on an Ansible with other internals.
     """
     try:
         layers = _iterate_layers(hostvars, host)
@@ -82,25 +83,26 @@ def find_setting_place(hostvars: Any, host: str, variable: str) -> str:
             for key in layer:
                 if key == variable:
                     return find_origin(key)
-    except Exception:  # the parts that this goes through are nobody's interface
+    except Exception:  # these internals of Ansible are no public interface
         return ""
     return ""
 
 
 def list_sources(inventory: Any) -> Sequence[str]:
-    """The sources of an inventory, which are those of the command."""
+    """Return the sources of an inventory, as the command has them."""
     return getattr(inventory, "_sources", None) or context.CLIARGS.get("inventory") or ()
 
 
 def list_source_paths(sources: Iterable[str]) -> list[Path]:
-    """Those of an inventory's sources that are files and folders. For Ansible one with a comma is hosts, named one by
-    one, unless it is there.
+    """Return the sources of an inventory that are files and folders.
+
+    Ansible reads a source with a comma as a list of hosts, unless a file of that name exists.
     """
     return [Path(source) for source in sources if "," not in source or os.path.exists(source)]
 
 
 def _iterate_layers(hostvars: Any, name: str) -> Iterator[Mapping[str, object]]:
-    """The variables of each source that a host has some from, the one with the last word first."""
+    """Yield the variables of each source of a host, the source of highest precedence first."""
     from ansible.inventory.helpers import sort_groups
     from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
@@ -114,7 +116,7 @@ def _iterate_layers(hostvars: Any, name: str) -> Iterator[Mapping[str, object]]:
     all_groups = [group for group in host.get_groups() if group.name == "all"]
 
     def read_files(entity: Any) -> Iterator[Mapping[str, object]]:
-        yield get_vars_from_path(loader, loader.get_basedir(), [entity], "task")  # beside the playbooks
+        yield get_vars_from_path(loader, loader.get_basedir(), [entity], "task")  # the folders beside the playbooks
         for source in reversed(list_sources(inventory)):
             yield get_vars_from_inventory_sources(loader, [source], [entity], "task")
 

@@ -1,10 +1,12 @@
-"""Where the parts of a policy are that have folders of their own: waivers, approvers, an organisation's catalogues.
+"""Places of the policy parts with folders of their own: waivers, approvers, an organisation's catalogues.
 
-An inventory may be a folder with all of them in it. In an automation controller it is a generated file somewhere else,
-and the policy is in the project that the controller has fetched. So a relative path starts at the folder of the
-inventory, and where nothing is there, at the project: a checkout's own folder, the folder of the playbook that runs, or
-for a collection the one in which the command was started. What is in both is a mistake, so that none is left out in
-silence. And what is beside the sources of the inventory counts as well, for each of several `-i`.
+An inventory may be a folder that contains all of them. In an automation controller the inventory is a generated file
+elsewhere. The policy is in the project that the controller has fetched. So a relative path starts at the folder of the
+inventory, and second at the project. The project is the checkout or the folder of the running playbook. For a
+collection it is the working directory of the command.
+
+A path that exists in both is a mistake, so that none is left out in silence. Folders beside the sources of the
+inventory count as well, for each of several `-i`.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from ...policy_errors import PolicyError, PolicyErrors
 from ..restrictions import PREFIX, Restrictions
 from .inventory import CompileInput, HostVariables, list_inventory_folders, list_waiver_folders
 
-APPROVERS_FILE = "approvers.yml"  # who may approve waivers; beside a folder of these, as whose keys are whose
+# persons who may approve waivers; beside the waivers' folder, like SIGNERS_FILE, which has their keys
+APPROVERS_FILE = "approvers.yml"
 SIGNERS_FILE = "allowed_signers"
-CATALOGUE_FOLDER = "catalog"  # the project's own, which is read anyhow
+CATALOGUE_FOLDER = "catalog"  # the project's own catalogue, which is always read
 WAIVERS_VARIABLE = PREFIX + "waivers_dir"
 CATALOG_VARIABLE = PREFIX + "catalog"
 CATALOGUES_VARIABLE = PREFIX + "catalog_dirs"
@@ -28,8 +31,10 @@ SERVICE_FILE_PATTERN = "<category>/<id>.yml"
 def find_catalogue_folders(
     compile_input: CompileInput, host: HostVariables, restrictions: Restrictions
 ) -> tuple[Path, ...]:
-    """The folders of a host's catalogue, the project's own first. Raises PolicyErrors for one that is not there, and
-    for a relative one that is both beside the inventory and in the project.
+    """Return the folders of a host's catalogue, the project's own first.
+
+    Raises PolicyErrors for a missing folder, and for a relative path that exists beside the inventory and in the
+    project.
     """
     project = compile_input.project / CATALOGUE_FOLDER
     if restrictions.catalog:
@@ -44,8 +49,9 @@ def find_catalogue_folders(
 
 
 def find_waiver_folders(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> list[Path]:
-    """The folders that waivers are read from: those that hosts name, and `waivers/` beside each source of the
-    inventory. Raises PolicyErrors for a named one that is not there.
+    """Return the folders of waivers: those that hosts set, and `waivers/` beside each source of the inventory.
+
+    Raises PolicyErrors if a folder that hosts set is missing.
     """
     return _remove_duplicate_paths(
         [*_find_named_waiver_folders(compile_input, restrictions), *list_waiver_folders(compile_input.inventory)]
@@ -53,15 +59,15 @@ def find_waiver_folders(compile_input: CompileInput, restrictions: Mapping[str, 
 
 
 def find_approver_folders(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> list[Path]:
-    """The folders in which an approver list may be: beside those of waivers. Raises PolicyErrors."""
+    """Return the folders that may have an approver list: the parents of those of waivers. Raises PolicyErrors."""
     named_folders = [folder.parent for folder in _find_named_waiver_folders(compile_input, restrictions)]
     return _remove_duplicate_paths([*named_folders, *list_inventory_folders(compile_input.inventory)])
 
 
 def choose_new_waiver_folder(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> Path | None:
-    """The folder in which a new waiver is written, which may not be there yet; None where nothing says which.
+    """Return the folder for a new waiver, which may not exist yet; None if nothing determines a folder.
 
-    Raises PolicyErrors for a named folder that is not there.
+    Raises PolicyErrors if a folder that hosts set is missing.
     """
     named_folders = _find_named_waiver_folders(compile_input, restrictions)
     inventory_waiver_folders = [folder / "waivers" for folder in list_inventory_folders(compile_input.inventory)]
@@ -69,12 +75,12 @@ def choose_new_waiver_folder(compile_input: CompileInput, restrictions: Mapping[
 
 
 def list_possible_places(folder_name: str, compile_input: CompileInput, host: HostVariables) -> list[Path]:
-    """Where the folder that a host's variable names may be, there or not; what counts first comes first."""
+    """Return the paths that a folder in a host's variable may stand for, existing or not, by precedence."""
     return [place for places in _split_possible_places(folder_name, compile_input, host) for place in places]
 
 
 def _find_named_waiver_folders(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> list[Path]:
-    """What hosts name in proscribe_waivers_dir. Departments may have folders of their own, so all of them are read."""
+    """Return all folders that hosts set in proscribe_waivers_dir, because departments may have folders of their own."""
     folders: dict[tuple[str, str], Path] = {}
     for host in compile_input.hosts:
         host_restrictions = restrictions.get(host.name)
@@ -87,8 +93,9 @@ def _find_named_waiver_folders(compile_input: CompileInput, restrictions: Mappin
 def _split_possible_places(
     folder_name: str, compile_input: CompileInput, host: HostVariables
 ) -> tuple[list[Path], list[Path]]:
-    """What a path may mean: below a folder of the inventory, and below the project or the folder of the playbook. The
-    project's own catalogue is never meant: it is read anyhow, and one inside an inventory has the same name.
+    """Return the possible paths of a folder: below the inventory's folders, and below the project or playbook.
+
+    The project's own catalogue is excluded. It is always read, and a catalogue inside an inventory has the same name.
     """
     if Path(folder_name).is_absolute():
         return [Path(folder_name)], []
@@ -112,7 +119,7 @@ def _select_existing_folders(places: Iterable[Path]) -> list[Path]:
 
 
 def _remove_duplicate_paths(paths: Iterable[Path]) -> list[Path]:
-    """Each folder once, by the first of its names."""
+    """Return each folder once, by the first of its paths."""
     by_real_path: dict[Path, Path] = {}
     for path in paths:
         by_real_path.setdefault(path.resolve(), path)
@@ -122,7 +129,10 @@ def _remove_duplicate_paths(paths: Iterable[Path]) -> list[Path]:
 def _find_named_folder(
     variable: str, folder_name: str, files: str, compile_input: CompileInput, host: HostVariables
 ) -> Path:
-    """The folder of some `files` that a host's variable names. Raises PolicyErrors for none, and for several."""
+    """Return the folder that a host's variable sets. Raises PolicyErrors if none or several exist.
+
+    `files` is the pattern of the file names in it, for the message.
+    """
     in_inventory, in_project = _split_possible_places(folder_name, compile_input, host)
     existing_folders = _remove_duplicate_paths(
         [*_select_existing_folders(in_inventory)[:1], *_select_existing_folders(in_project)]

@@ -1,6 +1,7 @@
-"""What the report of a run has to know of the restrictions: where it is remembered, what it is compared with.
+"""The settings of a run's report from the restrictions: its history, its baseline, its exports.
 
-A run has one report, so these variables have one value for all its hosts; they belong in the inventory's `all` group.
+A run has a single report, so these variables have the same value for all its hosts. They belong in the inventory's
+`all` group.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ...report.storage.last_passed import find_latest_passed
 from ..restrictions import PREFIX, RESTRICTIONS, Restrictions
 from .inventory import HostVariables
 
-# What remembers runs in PostgreSQL needs; the optional extra `history` of pyproject.toml.
+# The module that a history in PostgreSQL needs; the optional extra `history` of pyproject.toml.
 HISTORY_DRIVER = "sqlalchemy"
 FULL_SCOPE = RunScope()
 
@@ -34,10 +35,10 @@ def collect_report_settings(
     reports: Path,
     scope: RunScope = FULL_SCOPE,
 ) -> RunReporting:
-    """What a run's report has to know. `reports` is the folder of reports. `scope` is what the run observes: `latest`
-    as a baseline is the latest run over all of that that passed.
+    """Return the settings of a run's report. `reports` is the folder of reports; `scope` is the scope of the run.
 
-    Raises PolicyErrors where hosts disagree, or where what they name is not there.
+    `latest` as a baseline is the latest run of that scope that passed. Raises PolicyErrors if hosts disagree, or if a
+    baseline or a module for the history is missing.
     """
     history = get_common_setting("history", hosts, restrictions)
     baseline = get_common_setting("gate_baseline", hosts, restrictions)
@@ -73,7 +74,7 @@ def collect_report_settings(
 
 
 def _list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedAgain]:
-    """The fed exports that have a directory."""
+    """Return the entries of `exports_fed` that have a directory."""
     fed_exports = dict.fromkeys(
         fed for host_restrictions in restrictions for fed in host_restrictions.exports_fed if fed.directory
     )
@@ -81,40 +82,41 @@ def _list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedAgain]:
 
 
 def _make_spread(name: str, values: Mapping[str, int]) -> SecondsByHost:
-    """A variable that hosts may have different values of: the usual one, and the hosts that have another."""
+    """Return the values of a variable that may differ: the most common value, and the hosts with another."""
     usual = Counter(values.values()).most_common(1)[0][0] if values else _get_default_setting(name)
     return {"usual": usual, "hosts": {host: setting for host, setting in values.items() if setting != usual}}
 
 
 def count_rules(plan: Plan, controls: Sequence[str]) -> int:
-    """How many rules a host with this plan evaluates at the least, when a run observes those controls: one for each
-    service, those with nothing to search for too. Controls also have rules of their own (settings, install blocks),
-    which no plan lists.
+    """Return the least number of rules that a host with this plan evaluates when a run observes those controls.
+
+    Each service counts once, including those without identifiers. Controls also have rules of their own (settings,
+    install blocks) that no plan lists.
     """
     parts = [part for name, part in plan["controls"].items() if name in controls]
     return sum(len(part["services"]) + len(part.get("nothing_known", ())) for part in parts)
 
 
 def list_rules_without_identifiers(plan: Plan, controls: Sequence[str]) -> list[str]:
-    """The rules of a plan of which nothing is known to search for on any host, when a run observes those controls."""
+    """Return the rules of a plan that have no identifiers on any host, when a run observes those controls."""
     parts = [(name, part) for name, part in plan["controls"].items() if name in controls]
     return [f"{name}/{id_}" for name, part in parts for id_ in part.get("nothing_known", ())]
 
 
 def summarise_policies(plan: Plan) -> dict[str, ControlPolicy]:
-    """What a plan says of each control.
+    """Return the mode and the policy digest of each control in a plan.
 
-    The digest of its policy names all that the control is made from. So an earlier observation counts for as long as
-    that is the same.
+    The digest covers everything that the control is made from. So an earlier observation counts as long as the digest
+    stays the same.
     """
     policies_by_control: dict[str, ControlPolicy] = {name: {"mode": "off", "policy": None} for name in CONTROLS}
     for name, section in plan["controls"].items():
         policies_by_control[name] = _make_policy(
             section["mode"], {"browsers": plan.get("browsers"), "section": section}
         )
-    if "group_policy" in plan:  # on a domain controller
+    if "group_policy" in plan:  # only on a domain controller
         policies_by_control[GROUP_POLICY] = _make_policy("enforce", plan["group_policy"])
-    if "watch" in plan:  # on a host that keeps itself in line
+    if "watch" in plan:  # only on a host with its own watch
         policies_by_control[WATCH] = _make_policy("enforce", plan["watch"])
     return policies_by_control
 
@@ -124,15 +126,15 @@ def _make_policy(mode: str, parts: Mapping[str, object]) -> ControlPolicy:
 
 
 def get_common_setting(name: str, hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions]) -> Any:
-    """The value of a variable on which all hosts of a run have to agree (its default if there are no hosts).
+    """Return the value of a variable on which all hosts of a run have to agree; without hosts its default.
 
-    Raises PolicyErrors with the first host that has another value than the one before it.
+    Raises PolicyErrors with the first host whose value differs from the first host's.
     """
     return require_same_setting(name, hosts, lambda host: getattr(restrictions[host.name], name))
 
 
 def require_same_setting(name: str, hosts: Sequence[HostVariables], get_setting: Callable[[HostVariables], Any]) -> Any:
-    """As `get_common_setting`, of the values that `get_setting` has."""
+    """Return the common value of `get_setting` for all hosts, under the rules of `get_common_setting`."""
     first: tuple[Any, str] | None = None
     for host in hosts:
         setting = get_setting(host)

@@ -1,4 +1,4 @@
-"""Where an inventory's reports and state are: what `proscribe_reports` comes to, for runs and for every command."""
+"""The directory of an inventory's reports and state, from `proscribe_reports`, for runs and for every command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENVIRONMENT_VARIABLE = "PROSCRIBE_REPORTS"
 
 
 class ReportsPlace(NamedTuple):
-    """A directory of reports, and in words what names it."""
+    """A directory of reports, and a phrase for the setting that determines it."""
 
     directory: Path
     named_by: str
@@ -32,7 +32,10 @@ def find_reports_place(
     alternatives: str = "",
     environment: Mapping[str, str] = os.environ,
 ) -> ReportsPlace:
-    """As `find_reports_folder`, for a command that prints what names the place; `alternatives` says what else could."""
+    """Return the result of `find_reports_folder` with the phrase for its setting, for commands that print it.
+
+    `alternatives` is a text about other possible settings. It follows the phrase for the usual place.
+    """
     place = find_reports_folder(hosts, sources, environment)
     if environment.get(ENVIRONMENT_VARIABLE):
         return ReportsPlace(place, ENVIRONMENT_VARIABLE)
@@ -44,16 +47,16 @@ def find_reports_place(
 def find_reports_folder(
     hosts: Sequence[HostVariables], sources: Sequence[str], environment: Mapping[str, str] = os.environ
 ) -> Path:
-    """The directory of reports and state of a run over these hosts of an inventory; `sources` are that inventory's.
+    """Return the directory of reports and state for a run over these hosts; `sources` are those of their inventory.
 
-    A relative path starts at the directory of the inventory, of the first one where there are several: so it is the
-    same place for each choice of hosts. Raises PolicyErrors for hosts that differ, and for a value that is no path.
+    A relative path starts at the directory of the first inventory, so every choice of hosts gives the same place.
+    Raises PolicyErrors for hosts that differ, and for a value that is no path.
     """
     return installation.locate_reports(environment, _find_named_folder(hosts, sources))
 
 
 def guess_reports_folder(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path:
-    """As `find_reports_folder`, for what only reads there: where the hosts differ, it is the usual place."""
+    """Return the result of `find_reports_folder`, or the usual place if it raises PolicyErrors; only for reading."""
     with contextlib.suppress(PolicyErrors):
         return find_reports_folder(hosts, sources)
     return installation.locate_reports()
@@ -62,12 +65,13 @@ def guess_reports_folder(hosts: Sequence[HostVariables], sources: Sequence[str])
 def require_reports_folder(
     hosts: Sequence[HostVariables], sources: Sequence[str], environment: Mapping[str, str] = os.environ
 ) -> Path:
-    """As `find_reports_folder`, for a run, which writes there. Raises PolicyErrors also for a named place in which it cannot,
-    and for one that Ansible reads as a part of the inventory.
+    """Return the result of `find_reports_folder` for a run, which writes there.
+
+    Also raises PolicyErrors if the inventory sets a directory that is not writable, or that Ansible reads as hosts.
     """
     named_folder = _find_named_folder(hosts, sources)
     place = installation.locate_reports(environment, named_folder)
-    if named_folder is None or place != named_folder.absolute():  # the environment's, or the usual place
+    if named_folder is None or place != named_folder.absolute():  # set by the environment, or the usual place
         return place
     if problem := _describe_write_obstacle(place):
         expected = f"a directory in which this account can write; {problem}"
@@ -82,7 +86,7 @@ def require_reports_folder(
 
 
 def _find_named_folder(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path | None:
-    """What the hosts name; None for nothing."""
+    """Return the directory that the hosts set; None if they set none."""
     folder_name = require_same_setting(SETTING_NAME, hosts, _read_setting)
     if not folder_name:
         return None
@@ -95,7 +99,7 @@ def _find_named_folder(hosts: Sequence[HostVariables], sources: Sequence[str]) -
 
 def _read_setting(host: HostVariables) -> str:
     setting = host.values.get(VARIABLE)
-    errors = [error for error in host.errors if error.key == VARIABLE]  # it cannot be templated
+    errors = [error for error in host.errors if error.key == VARIABLE]  # the value cannot be templated
     try:
         folder_name = str(RESTRICTIONS[SETTING_NAME].read(setting))
     except UnexpectedValue as mistake:
@@ -106,7 +110,7 @@ def _read_setting(host: HostVariables) -> str:
 
 
 def _describe_write_obstacle(place: Path) -> str:
-    """What prevents files in a directory, which need not be there yet; "" for nothing."""
+    """Return the obstacle to writing files in a directory, which may not exist yet; "" if there is none."""
     existing_path = next(path for path in (place, *place.parents) if os.path.lexists(path))
     if not existing_path.is_dir():
         return f"{existing_path} is no directory"

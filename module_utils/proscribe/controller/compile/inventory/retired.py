@@ -1,4 +1,4 @@
-"""Removed variables: what replaces them, reported before any host is contacted."""
+"""Removed variables. A run reports their replacement before it contacts any host."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from ....model.quarantined import ITEM_ID
 from ...policy_errors import PolicyError, PolicyErrors
 from .inventory import CompileInput
 
-RESTORE_VARIABLE = "proscribe_restore"  # made `lift` restore; where it was left out or mistyped, the ban came off
+RESTORE_VARIABLE = "proscribe_restore"  # made `lift` restore; without it, or mistyped, `lift` removed the ban
 
 
 def refuse_retired_variables(compile_input: CompileInput) -> None:
-    """Raises PolicyErrors where a host has such a variable, with the command and the options that replace it: no whole
-    command line, since the rest of this run's options has to stay, without the one that set the variable.
+    """Raise PolicyErrors if a host has a removed variable. The error has the command and options that replace it.
+
+    It has no whole command line: the other options of this run have to stay, except the option that set the variable.
     """
     for host in compile_input.hosts:
         if RESTORE_VARIABLE in host.values:

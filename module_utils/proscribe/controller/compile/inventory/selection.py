@@ -1,8 +1,8 @@
-"""Which hosts of a run Proscribe observes: those of the pattern `proscribe_hosts`, but for those that it cannot serve.
+"""The selection of a run's hosts: those of the pattern `proscribe_hosts`, except unserved hosts.
 
-A network device has nothing to observe. The inventory says how it is reached, so it is known without a connection; it
-is counted apart and is never compliant. A Windows host is one of the hosts where a run observes, and not served where a
-run only changes hosts.
+A network device has nothing to observe. The inventory has its connection type, so no connection is needed to recognise
+it. It is counted apart and is never compliant. A run that observes includes Windows hosts. In a run that only changes
+hosts, they are not served.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ VARIABLE = f"{PREFIX}hosts"
 class HostSelection(NamedTuple):
     """The hosts of a run."""
 
-    hosts: list[HostVariables]  # that are observed, in the inventory's order
-    not_served: dict[str, str]  # by name, why not
+    hosts: list[HostVariables]  # to observe, in the inventory's order
+    not_served: dict[str, str]  # the reason, by name
     pattern: str  # proscribe_hosts
     chosen_hosts: frozenset[str] = (
         frozenset()
-    )  # all hosts of the inventory that it chooses; none where that is every host
-    windows_hosts: tuple[str, ...] = ()  # those of `hosts` that are Windows hosts
+    )  # all hosts of the inventory that `pattern` selects; empty if it selects every host
+    windows_hosts: tuple[str, ...] = ()  # the Windows hosts among `hosts`
 
     @property
     def names(self) -> list[str]:
-        """What a play that follows has for its hosts: their names."""
+        """The names of the hosts, for the `hosts` of a later play."""
         return [host.name for host in self.hosts]
 
 
 def select_hosts(names: Iterable[str], hostvars: Any, observes: bool = False) -> HostSelection:
-    """Those of some hosts that the inventory's `proscribe_hosts` chooses, out of Ansible's `hostvars`. Windows hosts
-    are among them only where what the hosts are for `observes` them.
+    """Return the hosts among `names` that `proscribe_hosts` selects, from Ansible's `hostvars`.
 
-    Raises PolicyErrors where hosts have different patterns, or one that fits no host.
+    Windows hosts are included only if the run `observes` hosts. Raises PolicyErrors if hosts have different patterns,
+    or if a pattern selects no host.
     """
 
     def match_hosts(pattern: str) -> set[str]:
@@ -58,7 +58,7 @@ def select_hosts(names: Iterable[str], hostvars: Any, observes: bool = False) ->
 
 
 def select_audience(names: Iterable[str], hostvars: Any) -> HostSelection:
-    """All of some hosts, whether Proscribe serves them or not: those that a decision is for which others enforce."""
+    """Return all of these hosts, served or not, for a decision about them that other hosts enforce."""
     shared: dict[str, Mapping[str, object]] = {}
     return HostSelection([HostVariables.read_hostvars(name, hostvars, shared=shared) for name in names], {}, ALL_HOSTS)
 
@@ -66,7 +66,7 @@ def select_audience(names: Iterable[str], hostvars: Any) -> HostSelection:
 def choose_hosts(
     hosts: Sequence[HostVariables], match_hosts: Callable[[str], set[str]], observes: bool
 ) -> HostSelection:
-    """As `select_hosts`; `match_hosts` gives the names of the inventory's hosts that a pattern fits."""
+    """Return the result of `select_hosts` for hosts that were read. `match_hosts` gives the hosts of a pattern."""
     pattern = _find_common_pattern(hosts)
     chosen_names: frozenset[str] = frozenset()
     if pattern != ALL_HOSTS:
@@ -90,8 +90,9 @@ def choose_hosts(
 
 
 def _find_common_pattern(hosts: Sequence[HostVariables]) -> str:
-    """The one pattern of all hosts. A value that is none is reported when restrictions are read; until then all are
-    taken.
+    """Return the pattern that all hosts share. Raises PolicyErrors if they differ.
+
+    A value that is no pattern selects all hosts here. The reader of restrictions reports it later.
     """
     hosts_by_pattern: dict[str, HostVariables] = {}
     for host in hosts:

@@ -1,22 +1,22 @@
-"""Which hosts Proscribe does not serve as it serves Linux, by what the inventory says of how they are reached. Pure.
+"""Recognition of hosts that Proscribe does not serve like Linux, by their connection in the inventory. Pure.
 
-A network device is never connected to. A Windows host is observed, where a run observes, and never changed.
+Proscribe never connects to a network device. It observes a Windows host in a run that observes, and never changes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Connection plugins by their short names, as Ansible and its collections have them.
+# Connection plugins of Ansible and its collections, by their short names.
 NETWORK_PLUGINS = frozenset({"network_cli", "httpapi", "netconf", "grpc", "napalm", "persistent"})
 WINDOWS_PLUGINS = frozenset({"winrm", "psrp"})
 WINDOWS_SHELLS = frozenset({"powershell", "cmd"})
-# The variables of Ansible's that say it.
+# Ansible's variables that decide.
 CONNECTION_VARIABLES = ("ansible_connection", "ansible_shell_type", "ansible_network_os")
 
 
 def is_windows(variables: Mapping[str, str]) -> bool:
-    """Whether a host is a Windows host. `variables` are those of CONNECTION_VARIABLES, "" where one is not set."""
+    """Return True for a Windows host. `variables` are those of CONNECTION_VARIABLES; "" for an unset variable."""
     connection, shell, _ = (variables.get(name, "") for name in CONNECTION_VARIABLES)
     return _strip_collection(connection) in WINDOWS_PLUGINS or (
         _strip_collection(shell) in WINDOWS_SHELLS
@@ -25,8 +25,9 @@ def is_windows(variables: Mapping[str, str]) -> bool:
 
 
 def explain_unserved_host(variables: Mapping[str, str]) -> str:
-    """Why a host cannot be served, in words; "" if it can, or if nothing says that it cannot. `variables` are those of
-    CONNECTION_VARIABLES, "" where one is not set.
+    """Return the reason that a host cannot be served, as a phrase; "" if no variable shows such a reason.
+
+    `variables` are those of CONNECTION_VARIABLES; "" for an unset variable.
     """
     connection, shell, network_os = (variables.get(name, "") for name in CONNECTION_VARIABLES)
     if _strip_collection(connection) in NETWORK_PLUGINS:
@@ -35,12 +36,12 @@ def explain_unserved_host(variables: Mapping[str, str]) -> str:
         return f"a Windows host (ansible_connection: {connection})"
     if _strip_collection(shell) in WINDOWS_SHELLS:
         return f"a Windows host (ansible_shell_type: {shell})"
-    # As network modules were run before they had connections: what `local` reaches is the controller.
+    # The form for network modules of before network connections existed: `local` reaches the controller.
     if network_os and _strip_collection(connection) == "local":
         return f"a network device (ansible_network_os: {network_os})"
     return ""
 
 
 def _strip_collection(plugin: str) -> str:
-    """A plugin's name without its collection."""
+    """Return a plugin's name in lower case, without its collection."""
     return plugin.strip().rpartition(".")[2].lower()

@@ -1,4 +1,4 @@
-"""Tags on the command line that no task has: a run with them does less than was meant. Pure."""
+"""Tags on the command line that no task has: a run with them does less than intended. Pure."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterable
 from ....model.plan import CONTROLS
 from ...policy_errors import propose_similar_names
 
-ANSIBLE_TAGS = ("all", "always", "never", "tagged", "untagged")  # tags that need no task of theirs
-# Molecule leaves these out of every playbook that it runs, whatever is in it.
+ANSIBLE_TAGS = ("all", "always", "never", "tagged", "untagged")  # special tags, which no task needs to have
+# Molecule skips these in every playbook that it runs.
 MOLECULE_TAGS = ("notest", "molecule-notest", "molecule-idempotence-notest")
 
 
 def describe_unknown_tags(tag_options: Iterable[str], known_tags: Collection[str]) -> str:
-    """The message about tags that no task has; "" if there is none.
+    """Return the message about tags that no task has; "" if there are none.
 
-    `tag_options` are those of --tags or --skip-tags, of which each may be a list with commas.
+    `tag_options` are those of --tags or --skip-tags. Each may be a list with commas.
     """
     names = [name.strip() for text in tag_options for name in str(text).split(",")]
     unknown_names = [name for name in names if name and name not in (*known_tags, *ANSIBLE_TAGS, *MOLECULE_TAGS)]

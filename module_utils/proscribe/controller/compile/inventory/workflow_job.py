@@ -1,6 +1,6 @@
-"""The workflow job of an automation controller, by the variables that AWX gives to each of its jobs.
+"""The workflow job of an automation controller, from the variables that AWX gives to each job.
 
-The slices of one launch of a sliced job template have the same one (awx/main/models/unified_jobs.py, awx_meta_vars).
+The slices of a launch of a sliced job template share a workflow job (awx/main/models/unified_jobs.py, awx_meta_vars).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ VARIABLES = ("awx_workflow_job_id", "tower_workflow_job_id")  # the second is th
 
 
 def read_workflow_job(variables: Mapping[str, object]) -> str:
-    """Return the id of the workflow job that a run belongs to; "" where there is none. Raises PolicyErrors."""
+    """Return the id of a run's workflow job; "" if there is none. Raises PolicyErrors for an invalid id."""
     for name in VARIABLES:
         setting = variables.get(name)
         try:

@@ -1,1 +1,1 @@
-"""Catalogue, restrictions and waivers become plans."""
+"""The compilation of plans from catalogue, restrictions and waivers."""

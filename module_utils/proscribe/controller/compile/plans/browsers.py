@@ -1,4 +1,4 @@
-"""The catalogue's browsers -> the places of their policy files on a host, and which names their lists need first."""
+"""Policy files of the catalogue's browsers on a host, and the names that come first in browser lists."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from ....model.types.plan import BrowserPlace, PlanEntry, PlanSection
 from ..catalogue.loading import Browser, Catalogue
 from .identifiers import drop_empty_keys
 
-# Flatpak's extension points are made only where flatpak is in use.
+# Policy files in Flatpak's extension points are written only on hosts that use flatpak.
 FLATPAK_FOLDER = "/var/lib/flatpak"
-SANDBOXED_PACKAGINGS = ("flatpak", "snap")  # the packagings that keep a browser apart from the host's own files
+SANDBOXED_PACKAGINGS = ("flatpak", "snap")  # packagings that isolate a browser from the host's own files
 
 
 def list_policy_places(catalogue: Catalogue) -> list[BrowserPlace]:
-    """One entry per policy file, in the order of the browsers.
+    """Return an entry for each policy file, in the order of the browsers.
 
-    A place that only unconfirmed sources name is used where one of its browsers is there (`present`). No other browser
-    may be known to read it.
+    A place that only unconfirmed sources have is written only if the host has traces of its browser (`present`).
     """
     places_by_path: dict[str, BrowserPlace] = {}
     for browser in catalogue.browsers.values():
@@ -37,7 +36,7 @@ def list_policy_places(catalogue: Catalogue) -> list[BrowserPlace]:
         first_place = next((place for place in places_by_path.values() if browser.id in place["browsers"]), None)
         if first_place is not None and first_place["family"] != THUNDERBIRD:
             first_place["elsewhere"] += _list_unreached_packagings(browser)
-    # Of what nobody confirms and nothing on a host would show, nothing is written.
+    # An unconfirmed place without any trace to search for is not written.
     return [drop_empty_keys(place) for place in places_by_path.values() if place.get("present") != []]
 
 
@@ -60,7 +59,7 @@ def _add_browser(place: BrowserPlace, browser: Browser, packaging: str) -> None:
     if packaging in SANDBOXED_PACKAGINGS:
         place["flatpaks" if packaging == "flatpak" else "snaps"] += browser.packages.get(packaging, ())
     if browser.id in place["browsers"]:
-        return  # in another packaging
+        return  # already there, in another packaging
     place["browsers"].append(browser.id)
     place["programs"] += [program for program in browser.processes if program not in place["programs"]]
     place["paths"] += [path for path in browser.paths if path.startswith("/") and path not in place["paths"]]
@@ -69,14 +68,14 @@ def _add_browser(place: BrowserPlace, browser: Browser, packaging: str) -> None:
 
 
 def _list_traces(browser: Browser, path: str) -> list[str]:
-    """What of a browser's on a host shows that it is there in the packaging that reads a policy path."""
+    """Return the paths that show a browser on a host, in the packaging that reads this policy path."""
     if path.startswith(FLATPAK_FOLDER):
         return [f"{FLATPAK_FOLDER}/app/{id_}" for id_ in browser.packages.get("flatpak", ())]
     return [program_path for program_path in browser.paths if program_path.startswith("/")]
 
 
 def _list_unreached_packagings(browser: Browser) -> list[str]:
-    """The packagings with a file system of their own in which nobody knows where the browser reads policies."""
+    """Return the sandboxed packagings of a browser for which no policy path is known."""
     known_packagings = {
         packaging for packaging, _ in (*_iterate_confirmed_paths(browser), *_iterate_unconfirmed_paths(browser))
     }
@@ -89,7 +88,7 @@ def _list_unreached_packagings(browser: Browser) -> list[str]:
 
 
 def _iterate_confirmed_paths(browser: Browser) -> Iterator[tuple[str, str]]:
-    """Each packaging of a browser, and the policy file that it reads."""
+    """Yield each packaging of a browser with the policy file that it reads."""
     yield from ((packaging, f"{folder}/{OWN_FILE}") for packaging, folder in browser.policy_dir.items())
     yield from browser.policy_file.items()
 
@@ -102,11 +101,12 @@ def _iterate_unconfirmed_paths(browser: Browser) -> Iterator[tuple[str, str]]:
 
 
 def note_front_doors(section: PlanSection, catalogue: Catalogue) -> None:
-    """Note which names of a plan's browser section people type, where the lists of browsers are too short. They come
-    first there (host/controls/browser/rendering.py).
+    """Set `front_doors` of each service to the names that users type, if the lists of browsers are too short.
+
+    These names come first in the lists (host/controls/browser/rendering.py).
     """
     services = section["services"]
-    # Outside of the hours of waivers most is blocked.
+    # Count outside the hours of waivers, when most is blocked.
     closed_services: dict[str, PlanEntry] = {
         id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in services.items()
     }

@@ -1,8 +1,8 @@
-"""The plans of a catalogue as an earlier run compiled them, in the plan store, for hosts that no waiver concerns.
+"""A cache of plans in the plan store, for hosts without waivers.
 
-Such a plan follows from the catalogue, the code, the restrictions, and whether the ban has begun. cache.py
-hashes the catalogue and the code: without a hash from there, nothing is taken from a note. A plan with a mistake is
-never noted. The note is JSON: it can make a wrong plan, and runs nothing.
+Such a plan follows from the catalogue, the code, the restrictions, and the start of the ban. `catalogue/cache.py`
+hashes the catalogue and the code. Without this hash no cached plan is used. A plan with a mistake is never cached. An
+entry of the cache is JSON. A forged entry can make a wrong plan, but it can run no code.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from collections.abc import Callable
 from ....model.types.plan import Plan
 from ....wire.store import PlanStore
 
-CACHE_NAME = "plan"  # in the plan store, with a number
-MAX_PLANS = 64  # plans that are noted
+CACHE_NAME = "plan"  # in the plan store, followed by a number
+MAX_PLANS = 64  # cached plans
 
 
 class PlanCache:
-    """Makes plans without their digests, from the notes of the store where these fit."""
+    """A source of plans without digests, which takes them from the plan store where a cached entry is valid."""
 
     def __init__(self, store: PlanStore) -> None:
         self._store = store
         self._new_entries: list[tuple[str, bytes]] = []
 
     def get_body(self, state_hash: bytes, policy: str, has_begun: bool, compile_body: Callable[[], Plan]) -> Plan:
-        """The body of a plan. `state_hash` is the hash of the catalogue and the code, b"" where there is none; `policy` are
-        the restrictions as text. Raises what `compile_body` raises.
+        """Return the body of a plan, from the cache or from `compile_body`, whose exceptions pass through.
+
+        `state_hash` is the hash of the catalogue and the code, b"" if there is none. `policy` are the restrictions as
+        text.
         """
         if not state_hash:
             return compile_body()
@@ -42,7 +44,7 @@ class PlanCache:
         return body
 
     def save_new_entries(self) -> None:
-        """Note what had to be compiled."""
+        """Write the plans that this run compiled to the plan store."""
         for name, content in self._new_entries:
             self._store.write_note(name, content)
 

@@ -1,4 +1,4 @@
-"""Which services of the catalogue a host's restrictions choose, and how far each is restricted. Pure."""
+"""The services that a host's restrictions select, and the degree of each restriction. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .identifiers import get_identifiers, remove_web_identifiers
 
 
 def select_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
-    """The services that a host's restrictions name, by id, each with whether it is more than reported.
+    """Return the services that a host's restrictions select, by id, each with True if it is enforced.
 
-    Raises PolicyErrors for ids that the catalogue does not have.
+    Other services are only reported. Raises PolicyErrors for ids that the catalogue does not have.
     """
     errors = [
         PolicyError(
@@ -51,13 +51,13 @@ def _describe_near_id(id_: str, catalogue: Catalogue) -> str:
 
 
 def _is_enforced(service: Service, restrictions: Restrictions) -> bool:
-    """Whether a service is more than reported. One that is named is, whatever the catalogue and its category say."""
+    """Return True for a service that is not only reported. `services_include` overrides catalogue and category."""
     is_named = service.id in restrictions.services_include
     return is_named or (service.enforce and service.category in restrictions.categories)
 
 
 def explain_exclusion(service: Service, restrictions: Restrictions) -> str:
-    """Why the restrictions leave a service alone, in words; "" where they name it."""
+    """Return the reason that the restrictions leave a service out, as a phrase; "" if they select it."""
     if service.id in restrictions.services_include:
         return ""
     if service.id in restrictions.services_exclude:
@@ -70,7 +70,7 @@ def explain_exclusion(service: Service, restrictions: Restrictions) -> str:
 
 
 def _explain_unrestricted(service: Service, restrictions: Restrictions) -> str:
-    """Why the restrictions do not restrict a service, in words; "" where they do."""
+    """Return the reason that the restrictions do not restrict a service, as a phrase; "" if they do."""
     if reason := explain_exclusion(service, restrictions):
         return reason
     only_reported = f"it is only reported, unless {PREFIX}services_include names it"
@@ -78,7 +78,7 @@ def _explain_unrestricted(service: Service, restrictions: Restrictions) -> str:
 
 
 def _can_find_programs(catalogue: Catalogue, restrictions: Restrictions, control: str, service: Service) -> bool:
-    """Whether a control is on and can find more of a service than its pages in browsers."""
+    """Return True if a control is on and has identifiers of a service beyond its pages in browsers."""
     if restrictions.controls[control] == "off" or (control != "apps" and is_separated_by_tenant(service, restrictions)):
         return False
     if control == "apps" and has_permitted_programs(service, restrictions):
@@ -88,7 +88,7 @@ def _can_find_programs(catalogue: Catalogue, restrictions: Restrictions, control
 
 
 def is_separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
-    """Whether personal and business accounts share this service's hosts and the organisation has business ones.
+    """Return True if the organisation has business accounts that share this service's hosts with personal accounts.
 
     Then the hosts stay open, and the browser's tenant control distinguishes the accounts.
     """
@@ -96,8 +96,8 @@ def is_separated_by_tenant(service: Service, restrictions: Restrictions) -> bool
 
 
 def has_permitted_programs(service: Service, restrictions: Restrictions) -> bool:
-    """Whether this service's programs serve permitted accounts, too, and the organisation does not want them removed.
+    """Return True if a service's programs serve permitted accounts, too, and the organisation only reports them.
 
-    Then they are reported and stay; the browser, the DNS filter and the policies of tenants distinguish the accounts.
+    Then the programs stay. The browser, the DNS filter and the policies of tenants distinguish the accounts.
     """
     return service.programs == BOTH and restrictions.programs_for_both == "report"

@@ -1,6 +1,6 @@
-"""Catalogue + restrictions + waivers -> the plan of a host.
+"""The compilation of a host's plan from catalogue, restrictions and waivers.
 
-Pure: no file is read, no host is observed, no clock is read.
+Pure: it reads no file and no clock, and observes no host.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ from .unmanaged_browsers import choose_mode, make_unmanaged_entry
 def compile_plan(
     catalogue: Catalogue, restrictions: Restrictions, waivers: Sequence[Waiver], today: datetime.date
 ) -> Plan:
-    """The plan of every host that has these restrictions and these waivers (the active ones that cover it).
+    """Compile the plan of every host that has these restrictions and these waivers.
 
-    `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have.
+    `waivers` are the active waivers of the host. `today` decides if the ban is in force. Raises PolicyErrors for a
+    service id that the catalogue does not have.
     """
     return add_digest(compile_body(catalogue, restrictions, waivers, today))
 
@@ -45,7 +46,7 @@ def compile_plan(
 def compile_body(
     catalogue: Catalogue, restrictions: Restrictions, waivers: Sequence[Waiver], today: datetime.date
 ) -> Plan:
-    """As `compile_plan`, without the digest, and without what follows this plan on a host (timeline.py)."""
+    """Compile a plan like `compile_plan`, without the digest and without the later plans (timeline.py)."""
     is_upcoming = today < restrictions.effective_from
     selected_services = select_services(catalogue, restrictions)
     controls = {
@@ -120,7 +121,7 @@ def _compile_section(
 
 
 def _group_waivers(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, list[Waiver]], dict[str, list[Waiver]]]:
-    """By service: the waivers that open it whole, and those that open a part of it (to users, a version, a path)."""
+    """Return the waivers of each service: those for the whole service, and those for a part (users, version, path)."""
     full_waivers: dict[str, list[Waiver]] = {}
     partial_waivers: dict[str, list[Waiver]] = {}
     for waiver in (waiver for waiver in waivers if control in waiver.controls):
@@ -130,10 +131,10 @@ def _group_waivers(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, l
 
 
 def _make_standing(mode: str, full_waivers: Sequence[Waiver], partial_waivers: Sequence[Waiver]) -> ServicePolicy:
-    """The mode of a service that is in force, and what waivers make of it; those that end last come last.
+    """Return the mode of a service that is in force, with the effect of waivers. Waivers are sorted by their end.
 
-    Of several that open it whole the last one counts; one that is open at all times before those that have hours. Where
-    all have hours, the others are exceptions that are narrowed by their hours alone.
+    The last of several full waivers counts. A waiver without hours precedes those with hours. If all full waivers have
+    hours, the others become exceptions that are limited by their hours alone.
     """
     if unlimited_ids := [waiver.id for waiver in full_waivers if not waiver.hours]:
         return {"mode": "waived", "waiver": unlimited_ids[-1]}
@@ -163,7 +164,7 @@ def _list_hour_windows(waiver: Waiver) -> Hours:
 
 
 def _describe_named_waivers(controls: Mapping[str, PlanSection], waivers: Iterable[Waiver]) -> dict[str, PlanWaiver]:
-    """What a host says to people of the waivers that its plan names."""
+    """Return the descriptions of the plan's waivers that a host shows to users."""
     services: dict[str, set[str]] = {}
     for entry in (entry for section in controls.values() for entry in section["services"].values()):
         for part in (entry, *entry.get("exceptions", ())):
@@ -187,7 +188,7 @@ def _describe_named_waivers(controls: Mapping[str, PlanSection], waivers: Iterab
 
 
 def list_upcoming_services(plan: Plan) -> list[UpcomingRestriction]:
-    """What a plan announces: service, control, and the day from which it is in force."""
+    """Return the upcoming restrictions of a plan: service, control, and the day from which each is in force."""
     return [
         {"service": service_id, "control": control, "effective_from": entry["effective_from"]}
         for control, section in plan["controls"].items()
@@ -197,8 +198,8 @@ def list_upcoming_services(plan: Plan) -> list[UpcomingRestriction]:
 
 
 def _hash_request_command() -> str:
-    """The digest of the command by which users request an exception."""
-    # Only here, since this loads all of `apps`, which compiling needs for nothing else.
+    """Return the digest of the command by which users request an exception."""
+    # Imported here, because it loads all of `apps`, which the compilation needs for nothing else.
     from ....host.controls.apps.requests import command_text
 
     return command_text.hash_command()
@@ -229,7 +230,7 @@ def _make_settings(control: str, restrictions: Restrictions, is_upcoming: bool) 
             "tenants": tenants,
         }
     if control == "firewall":
-        optional_settings: ControlSettings = {}  # what few organisations set: a plan without it stays as it is
+        optional_settings: ControlSettings = {}  # few organisations set these: plans without them keep their digest
         if restrictions.firewall_nat64:
             optional_settings["nat64"] = list(restrictions.firewall_nat64)
         if restrictions.firewall_local_ssh and not is_upcoming:
@@ -250,13 +251,14 @@ def _make_settings(control: str, restrictions: Restrictions, is_upcoming: bool) 
 
 
 def _allow_permitted_names(services: Mapping[str, PlanEntry], catalogue: Catalogue, control: str) -> None:
-    """Let names through that lie below a restricted domain but belong to a service that is not restricted here. One
-    that is waived at some hours names in `opened_names` what it lets through then, by the service that does.
+    """Allow names below a restricted domain that belong to a service without restriction.
+
+    For a service that is waived at some hours, `opens` has the names allowed then, by the blocking service.
     """
     restricted = {
         id_: entry for id_, entry in services.items() if entry.get("otherwise", entry["mode"]) in RESTRICTED_MODES
     }
-    ids_by_name: dict[str, list[str]] = {}  # the services that restrict a name
+    ids_by_name: dict[str, list[str]] = {}  # by name, the services that restrict it
     for id_, entry in restricted.items():
         for name in dict.fromkeys(entry.get("web_hosts", ()) if control == "apps" else entry.get("domains", ())):
             ids_by_name.setdefault(name, []).append(id_)

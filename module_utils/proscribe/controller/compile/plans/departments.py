@@ -1,4 +1,4 @@
-"""Whose a host is: the hosts of a run by department, for the report."""
+"""The departments of a run's hosts, for the report."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ NO_DEPARTMENT = ("all", "ungrouped")  # Ansible's own groups
 def list_departments(
     compile_input: CompileInput, restrictions: Mapping[str, Restrictions] = {}
 ) -> dict[str, list[str]]:
-    """The departments with the hosts of this run that each has, by name; a host may be in several, or in none.
+    """Return the hosts of this run in each department, by name. A host may be in several departments, or in none.
 
-    They are those that the approver list names; without a list, the inventory's outermost groups. Raises PolicyErrors
-    for a list with mistakes, and for a named folder that is not there.
+    The departments are those in the approver list. Without a list they are the inventory's outermost groups. Raises
+    PolicyErrors for a list with mistakes, and for a missing folder.
     """
     in_run = {host.name for host in compile_input.hosts}
     approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), compile_input.groups)
@@ -28,9 +28,11 @@ def list_departments(
 
 
 def find_outermost_groups(groups: Mapping[str, Set[str]]) -> list[str]:
-    """The groups that lie within no other one. Of groups with the very same hosts, which may be a parent and its only
-    child, the one with the shortest name is taken. One group around all others (`[departments:children]`) distinguishes
-    no departments: where those in it have all of its hosts, they are taken.
+    """Return the groups that lie within no other group.
+
+    Groups with the same hosts may be a parent and its only child; the shortest name is taken. A single group around all
+    others (`[departments:children]`) does not separate departments. Its subgroups are taken if they have all of its
+    hosts.
     """
     sets = {name: frozenset(hosts) for name, hosts in groups.items() if name not in NO_DEPARTMENT}
     while len(outermost_names := _find_outermost_sets(sets)) == 1:
@@ -43,7 +45,7 @@ def find_outermost_groups(groups: Mapping[str, Set[str]]) -> list[str]:
 
 
 def _find_outermost_sets(sets: Mapping[str, frozenset[str]]) -> list[str]:
-    # Larger groups come first, so that a group can only lie within one that was already taken.
+    # Larger groups come first, so a group can lie only within a group that was already taken.
     chosen_names: list[str] = []
     for name in sorted(sets, key=lambda name: (-len(sets[name]), len(name), name)):
         if not any(sets[name] <= sets[chosen_name] for chosen_name in chosen_names):

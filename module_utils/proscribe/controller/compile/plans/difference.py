@@ -1,4 +1,4 @@
-"""What differs between two plans, in the words of the policy: services, identifiers, settings. Pure."""
+"""The differences between two plans, in the terms of the policy: services, identifiers, settings. Pure."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from ....model.plan import CONTROLS, compute_digest, format_canonical
 from ....model.types.plan import PartialWaiver, Plan, PlanEntry, PlanSection
 from ..waivers.hours import DAYS
 
-OFF = "off"  # the mode of a control that a plan does not have
+OFF = "off"  # the mode of a control that is not in a plan
 
-# What a Change can be about.
+# Kinds of a PlanChange.
 CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier", "setting", "plan"
 
-# Keys of a service's entry that say its standing, and not what it is made of.
+# Keys of a service's entry that are its status, and no identifiers.
 STANDING_KEYS = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
-# Keys that follow from the names of all services, some in plans of earlier versions only (`_describe_list_length`).
+# Keys that follow from the names of all services (`_describe_list_length`). Some are only in plans of earlier versions.
 LIST_KEYS = ("front_doors", "unlisted", "open")
 NAME_LISTS_SUBJECT = "lists of browsers"
 
 
 class PlanChange(NamedTuple):
-    """One difference.
+    """A difference between two plans.
 
     `kind`      `control`     a control's mode: `before` and `after` are enforce, audit or off
-                `service`     a service comes, goes, or changes: `before` and `after` are its standing in words
-                              (`enforce`, `waived (w1)`), "" where it is not there
+                `service`     a service comes, goes, or changes: `before` and `after` are its status in words
+                              (`enforce`, `waived (w1)`), "" if it is not in the plan
                 `identifier`  of a service that stays: `added` and `removed` of one kind (`domains`, `packages.apt`)
                 `setting`     a setting of the control: `before` and `after` (JSON), or `added` and `removed`
-                `plan`        what no control owns: `contact`, `request_url`, `watch`, `browsers`, `waivers` (with their
-                              ends), `group_policy` (objects, each with a digest of what it says), `later` (when the
-                              plan changes next)
+                `plan`        outside of controls: `contact`, `request_url`, `watch`, `browsers`, `waivers` (with
+                              their ends), `group_policy` (objects, each with a digest of its content), `later`
+                              (the moment of the next change)
     `service`   its id, else ""
     `subject`   the kind of identifier, or the setting, else ""
-    `counts`    with `service`: how many identifiers of each kind come or go with it
+    `counts`    with `service`: the number of identifiers of each kind that come or go with it
     """
 
     control: str
@@ -50,7 +50,7 @@ class PlanChange(NamedTuple):
     counts: tuple[tuple[str, int], ...] = ()
 
     def convert_to_dict(self) -> dict[str, object]:
-        """For machines: only what is said."""
+        """Return the fields that are not empty, for machine-readable output."""
         fields = self._replace(counts=())._asdict()
         present = {
             key: list(content) if isinstance(content, tuple) else content for key, content in fields.items() if content
@@ -59,11 +59,11 @@ class PlanChange(NamedTuple):
 
 
 def compare_plans(old: Plan, new: Plan) -> tuple[PlanChange, ...]:
-    """What became of `old` in `new`; two plans; empty where they require the same of a host."""
+    """Return the changes from plan `old` to plan `new`; empty if both require the same of a host."""
     changes: list[PlanChange] = []
     for control in CONTROLS:
         changes += _compare_controls(control, old["controls"].get(control), new["controls"].get(control))
-    # What no control owns and has one value each.
+    # Single values that belong to no control.
     for subject, before, after in (
         ("contact", old.get("contact"), new.get("contact")),
         ("request_url", old.get("request_url"), new.get("request_url")),
@@ -88,7 +88,7 @@ def _compare_controls(control: str, old: PlanSection | None, new: PlanSection | 
     before, after = (OFF if section is None else section["mode"] for section in (old, new))
     if before != after:
         yield PlanChange(control, CONTROL, before=before, after=after)
-    if old is None or new is None:  # all of its services come or go with it, which its mode says
+    if old is None or new is None:  # the change of the mode covers all its services
         return
     old_services, new_services = old["services"], new["services"]
     for service_id in sorted({*old_services, *new_services}):
@@ -103,7 +103,7 @@ def _compare_controls(control: str, old: PlanSection | None, new: PlanSection | 
 
 
 def _describe_list_length(section: PlanSection) -> str:
-    """Describe how many names of a browser section do not fit into the lists of browsers, outside of hours."""
+    """Describe the number of names in a browser section that do not fit into browser lists, outside of waiver hours."""
     services: dict[str, PlanEntry] = {
         id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in section["services"].items()
     }
@@ -127,7 +127,7 @@ def _compare_services(
         )
         yield PlanChange(control, SERVICE, service_id, before=before, after=after, counts=counts)
         return
-    # Where the control's mode changes, its services follow; only what does more is worth a word.
+    # If the control's mode changes, its services follow. Only other changes of a service are listed.
     is_followed = mode_changed and {before, after} <= {"enforce", "audit"}
     if before != after and not is_followed:
         yield PlanChange(control, SERVICE, service_id, before=before, after=after)
@@ -157,11 +157,11 @@ def _compare_setting(control: str, name: str, old: object, new: object) -> Itera
         yield from _compare_settings(control, f"{name}.", old, new)
     elif isinstance(old, list) and isinstance(new, list):
         old_texts, new_texts = frozenset(map(_format_content, old)), frozenset(map(_format_content, new))
-        if old_texts == new_texts:  # the same in another order, which may matter
+        if old_texts == new_texts:  # another order, which may matter
             yield PlanChange(control, SETTING, subject=name, before=format_canonical(old), after=format_canonical(new))
         yield from _compare_names(control, SETTING, name, old_texts, new_texts)
     else:
-        # An empty text is not the same as no setting.
+        # An empty text differs from no setting.
         before, after = ("" if setting is None else _format_content(setting) or '""' for setting in (old, new))
         yield PlanChange(control, SETTING, subject=name, before=before, after=after)
 
@@ -175,7 +175,7 @@ def _compare_names(
 
 
 def describe_standing(entry: PlanEntry | None) -> str:
-    """The standing of a service in a plan, in words; "" where it is not in it."""
+    """Return the status of a service in a plan, in words; "" if the plan does not have it."""
     if entry is None:
         return ""
     mode = str(entry["mode"])
@@ -200,7 +200,7 @@ def _describe_exception(exception: PartialWaiver) -> str:
 
 
 def list_identifiers(entry: PlanEntry) -> dict[str, frozenset[str]]:
-    """What a service is made of in a plan, by kind: `domains`, `networks`, `packages.apt`, ..."""
+    """Return the identifiers of a service in a plan, by kind: `domains`, `networks`, `packages.apt`, ..."""
     names_by_kind: dict[str, frozenset[str]] = {}
     for key, content in entry.items():
         if key in STANDING_KEYS or key in LIST_KEYS:
@@ -217,12 +217,12 @@ def list_identifiers(entry: PlanEntry) -> dict[str, frozenset[str]]:
 
 
 def _describe_browsers(plan: Plan) -> frozenset[str]:
-    """The places of browsers' policies; one that is managed otherwise counts as gone and come."""
+    """Return the places of browsers' policies. A changed place counts as removed and added."""
     return frozenset(f"{place['id']} ({place['path']})" for place in plan.get("browsers", ()))
 
 
 def format_window(hours: Sequence[int]) -> str:
-    """An opening of a week in words: mon 09:00-18:00."""
+    """Format a weekly window of hours: mon 09:00-18:00."""
     day, *times = hours
     return f"{DAYS[day]} " + "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in times)
 
@@ -232,7 +232,7 @@ def _describe_waivers(plan: Plan) -> frozenset[str]:
 
 
 def _describe_objects(plan: Plan) -> frozenset[str]:
-    """The Group Policy objects of a plan; one that says something else counts as gone and come."""
+    """Return the Group Policy objects of a plan. A changed object counts as removed and added."""
     objects = plan["group_policy"]["objects"] if "group_policy" in plan else ()
     return frozenset(
         f"{policy_object['name']} for {policy_object['group']} ({compute_digest(policy_object)[:19]})"

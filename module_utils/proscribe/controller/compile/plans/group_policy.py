@@ -1,8 +1,8 @@
-"""The Group Policy part of a domain controller's plan: for each object, the one policy of its group's hosts, for their
-browsers and, by AppLocker, for their programs.
+"""The Group Policy part of a domain controller's plan.
 
-These hosts count whether Proscribe serves them or not: Windows machines are the usual audience. So their variables are
-read and their plans compiled here, and joined as for an export: never wider than the plan of any of them.
+Each object has the common policy of its group's hosts for their browsers and, by AppLocker, for their programs. All
+hosts count, served by Proscribe or not: Windows machines are the usual audience. So their variables are read and their
+plans compiled here. The plans are joined as for an export: never wider than the plan of any of the hosts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def compile_group_policy(
     groups: Mapping[str, frozenset[str]],
     compile_plans: Callable[[str], PlansByHost],
 ) -> GroupPolicy:
-    """What a domain controller's plan has: each object with the browser section of its group's joined plan.
+    """Return the Group Policy part of a domain controller: each object with the joined browser section of its group.
+
     `compile_plans` compiles the plans of a group's hosts. Raises PolicyErrors.
     """
     errors: list[PolicyError] = []
@@ -83,7 +84,7 @@ def compile_group_policy(
 
 
 def _has_applocker_rules(plans: PlansByHost) -> bool:
-    """Whether the machines of a group get rules of AppLocker: apps is not off for any of its hosts."""
+    """Return True if AppLocker rules are on for any host of a group."""
     sections = [plan["controls"].get(APPS) for plan in plans.values()]
     return any(
         section is not None and applocker.get_applocker_mode(section) != applocker.OFF_MODE for section in sections
@@ -91,8 +92,9 @@ def _has_applocker_rules(plans: PlansByHost) -> bool:
 
 
 def _explain_user_waiver(plans: PlansByHost) -> str:
-    """What was expected where a waiver is for users of programs that AppLocker denies; "" where none is. A rule denies
-    to everybody, and none that allows goes before it: no exception for some of them can be had.
+    """Return the expected text if a waiver is for users of programs that AppLocker denies; "" otherwise.
+
+    A deny rule applies to everybody and precedes every allow rule. So no exception for some users is possible.
     """
     for plan in plans.values():
         section = plan["controls"].get(APPS)
@@ -112,7 +114,7 @@ def _explain_user_waiver(plans: PlansByHost) -> str:
 
 
 def _select_programs(section: PlanSection) -> PlanSection:
-    """Of a section what AppLocker's rules are made of: a domain controller needs nothing else of it."""
+    """Return the parts of a section that AppLocker rules are made of. A domain controller needs no others."""
     services: dict[str, PlanEntry] = {}
     for id_, entry in section["services"].items():
         if entry["mode"] in RESTRICTED_MODES and any(applocker.make_service_rules(id_, entry)):

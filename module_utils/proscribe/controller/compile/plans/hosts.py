@@ -1,4 +1,4 @@
-"""The plans of all hosts of a question, each compiled once for all hosts that share it."""
+"""The plans of all hosts of a compilation, each compiled once for all hosts that share it."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ MakeBody = Callable[[str, Catalogue, Restrictions, timeline.PlanState], Plan]
 
 
 class CompiledPlans(NamedTuple):
-    """What the policy comes to on the hosts of a question; nothing of it was written anywhere."""
+    """The result of compiling the policy for the hosts of a compilation. Nothing is written."""
 
     catalogues: Mapping[str, Catalogue]  # by host
     restrictions: Mapping[str, Restrictions]  # by host
     waivers: list[JudgedWaiver]  # by id
     plans: dict[str, Plan]  # by digest
     hosts: dict[str, str]  # the digest of each host's plan
-    later: dict[str, Plan]  # by digest: plans that follow them on hosts that observe themselves
-    refusals: list[RequestRefusal]  # of requests, those that count, the oldest first
+    later: dict[str, Plan]  # by digest: later plans of hosts with their own watch
+    refusals: list[RequestRefusal]  # valid refusals of requests, the oldest first
     warnings: list[str]
-    signing: ExportSigning = ExportSigning()  # of exports, as points.py reads it
+    signing: ExportSigning = ExportSigning()  # of exports (points.py)
     revocation_memory: RevocationMemory | None = None
 
 
@@ -72,13 +72,13 @@ def compile_noting_mistakes(
     catalogues: CatalogueCache,
     cache: PlanCache,
 ) -> CompiledPlans:
-    """What can be compiled, with what cannot in `mistakes`: a wrong restriction hides no wrong waiver."""
+    """Compile as much as possible, and add all errors to `mistakes`: a wrong restriction hides no wrong waiver."""
     policy = read_policy(compile_input, mistakes, catalogues)
     restrictions = policy.restrictions
     waivers: list[JudgedWaiver] = []
     revocation_memory = RevocationMemory(compile_input, restrictions)
     if mistakes:
-        # Services and restrictions are not all known, so no more of waivers and approvers is checked.
+        # Some services and restrictions are unknown, so waivers and approvers are not checked further.
         with mistakes.collect_mistakes():
             valid_waivers, malformed, errors = read_waivers(find_waiver_folders(compile_input, restrictions))
             mistakes.add_mistakes(
@@ -124,7 +124,7 @@ def compile_noting_mistakes(
 
 
 class _PlanSet(NamedTuple):
-    """The distinct plans by digest, each host's digest, and the plans that follow these."""
+    """The distinct plans by digest, each host's digest, and the later plans."""
 
     plans: dict[str, Plan]
     hosts: dict[str, str]
@@ -132,8 +132,9 @@ class _PlanSet(NamedTuple):
 
 
 class _PlanCompiler:
-    """Compiles the plans of some hosts. Hosts with one answer to everything are compiled once; one whose users have
-    requested something has plans of its own.
+    """A compiler of the plans of some hosts.
+
+    Hosts with the same input are compiled once. A host whose users have requested something has plans of its own.
     """
 
     def __init__(
@@ -160,12 +161,12 @@ class _PlanCompiler:
         self._answering_by_host = _find_answering_waivers(waivers, policy.restrictions)
         self._group_policies: dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy] = {}
         self._bodies: dict[tuple[str, int, tuple[str, ...], bool], Plan] = {}
-        self._texts: dict[int, str] = {}  # by restrictions; hosts whose variables are equal share them
+        self._texts: dict[int, str] = {}  # by id() of the restrictions; hosts with equal variables share these
 
     def _collect_host_waivers(
         self, waivers: Sequence[JudgedWaiver], watched_names: set[str]
     ) -> dict[str, list[Waiver]]:
-        """The waivers of each host that waive there now, or later on one that observes itself."""
+        """Return the waivers of each host that waive now, and for a host with its own watch also later ones."""
         waivers_by_host: dict[str, list[Waiver]] = {host.name: [] for host in self._compile_input.hosts}
         for waiver, judgement in sorted(waivers, key=lambda judged: judged.waiver.ends):
             for name in judgement.hosts if judgement.is_waiving or self._transitions.get(waiver.id) else ():
@@ -174,7 +175,7 @@ class _PlanCompiler:
         return waivers_by_host
 
     def compile_all(self, mistakes: MistakeCollector) -> _PlanSet:
-        """The plans of all hosts. Raises PolicyErrors with those of `mistakes`."""
+        """Compile the plans of all hosts. Raises PolicyErrors with all of `mistakes`."""
         if not self._compile_input.audience:
             self._group_policies = _compile_group_policies(self._compile_input, self._restrictions, self._now, mistakes)
         chains = timeline.PlanChains()
@@ -205,13 +206,13 @@ class _PlanCompiler:
         return _PlanSet(plans, hosts, later)
 
     def _format_restrictions(self, host_restrictions: Restrictions) -> str:
-        """Restrictions as text. A zone is for waivers to name, and no part of a plan."""
+        """Return restrictions as text without the zone, which waivers use and no plan contains."""
         return self._texts.get(id(host_restrictions)) or self._texts.setdefault(
             id(host_restrictions), repr(dataclasses.replace(host_restrictions, zone=""))
         )
 
     def _has_requests(self, host: str) -> bool:
-        """Whether users of a host have requested something, so that its plan has the answers."""
+        """Return True if users of a host have requested something, so that its plan has the answers."""
         return self._restrictions[host].controls["apps"] == "enforce" and (
             host in self._refused_by_host
             or host in self._answering_by_host
@@ -219,7 +220,7 @@ class _PlanCompiler:
         )
 
     def _list_states(self, host: str) -> list[tuple[datetime.datetime, Plan]]:
-        """What the plan of a host consists of from each moment on."""
+        """Return the bodies of a host's plan, each with the moment from which it applies."""
         host_restrictions, host_waivers = self._restrictions[host], self._waivers_by_host[host]
         begin_day = host_restrictions.effective_from if host_restrictions.watch else None
         states = timeline.iterate_states(
@@ -264,7 +265,7 @@ def _compile_group_policies(
     now: datetime.datetime,
     mistakes: MistakeCollector,
 ) -> dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy]:
-    """What domain controllers have of Group Policy, by the variable. Notes the mistakes."""
+    """Compile the Group Policy parts of domain controllers, by the value of the variable. Add errors to `mistakes`."""
     compiled_policies: dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy] = {}
     compile_plans = functools.cache(functools.partial(compile_audience, compile_input, now))
     for host in compile_input.hosts:
@@ -274,7 +275,7 @@ def _compile_group_policies(
                 compiled_policies[policy_objects] = group_policy.compile_group_policy(
                     policy_objects, compile_input.groups, compile_plans
                 )
-            except PolicyErrors as exception:  # those of a group's hosts know where they are
+            except PolicyErrors as exception:  # the errors of a group's hosts have their place
                 places = (
                     (error, error.location or host.locate_variable(error.key, error.found_value))
                     for error in exception.errors
@@ -289,7 +290,7 @@ def _compile_group_policies(
 
 
 def compile_audience(compile_input: CompileInput, now: datetime.datetime, group: str) -> dict[str, Plan]:
-    """The plans of a group's hosts, whether Proscribe serves them or not. Raises PolicyErrors."""
+    """Compile the plans of a group's hosts, served by Proscribe or not. Raises PolicyErrors."""
     known_hosts = {host.name: host for host in compile_input.hosts}
     read_variables = compile_input.variables_of or known_hosts.__getitem__
     hosts = [known_hosts.get(name) or read_variables(name) for name in sorted(compile_input.groups[group])]
@@ -300,8 +301,10 @@ def compile_audience(compile_input: CompileInput, now: datetime.datetime, group:
 def _find_answering_waivers(
     waivers: Sequence[JudgedWaiver], restrictions: Mapping[str, Restrictions]
 ) -> dict[str, list[Waiver]]:
-    """The waivers that answer a request and were signed, by host, those that end first before the others. A draft that
-    nobody signed has answered nothing, and its end is no moment at which a plan changes.
+    """Return the waivers that answer a request, by host, sorted by their end.
+
+    They are signed, or the host's rules need no signature. A draft without a signature answers nothing, and its end
+    changes no plan.
     """
     waivers_by_host: dict[str, list[Waiver]] = {}
     for waiver, judgement in sorted(waivers, key=lambda judged: judged.waiver.ends):
@@ -321,7 +324,7 @@ def _find_transitions(
     revocation_memory: RevocationMemory,
     now: datetime.datetime,
 ) -> dict[str, Sequence[timeline.WaiverTransition]]:
-    """When each waiver that is not over begins to waive, or ends."""
+    """Return the moments at which each waiver that has not ended begins to waive, or ends."""
     if not waivers:
         return {}
     context = make_judgement_context(compile_input, restrictions, revocation_memory)

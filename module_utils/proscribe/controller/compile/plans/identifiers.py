@@ -1,4 +1,4 @@
-"""What each control searches for, or closes, of a service. Pure."""
+"""The identifiers of a service that each control searches for or blocks. Pure."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ..reading.package_names import NAMES
 from ..reading.windows_signing import derive_publisher_id
 from ..restrictions.readers import ALL_FEEDS
 
-# The package systems whose names hosts search, and those of Windows, whose names are compared on the controller. The
+# Package systems whose names hosts search, and those of Windows, whose names are compared on the controller. The
 # catalogue also has names for Chocolatey.
 PACKAGE_SYSTEMS = tuple(sorted(NAMES))
 WINDOWS_PACKAGE_SYSTEMS = ("appx", "winget")
-# Addresses of public resolvers are blocked for name resolution only; the same machines answer to other purposes too.
+# Addresses of public resolvers are blocked for name resolution only, because the same machines have other uses, too.
 RESOLVER_PORTS = (53, 443, 853)
-# Which control a kind of feed is for.
+# The control that uses a kind of feed.
 CONTROL_BY_FEED_KIND = {"domains": "dns", "networks": "firewall"}
 
 Part = TypeVar("Part", bound=Mapping[str, object])
 
 
 def drop_empty_keys(part: Part, required_keys: Collection[str] = ()) -> Part:
-    """A part of a plan without the keys that are empty, but for those that are `required_keys` there."""
+    """Return a part of a plan without its empty keys, except `required_keys`."""
     filled_part: Any = {key: content for key, content in part.items() if content or key in required_keys}
     return filled_part  # type: ignore[no-any-return]
 
@@ -54,13 +54,13 @@ def _list_app_identifiers(service: Service) -> ControlIdentifiers:
         "web_allow": list(service.allow_domains),
     }
     if not any(content for key, content in identifiers.items() if key != "web_allow"):
-        return {}  # a name alone finds too little to say that all is well
+        return {}  # a name alone detects too little for a verdict of compliant
     identifiers["names"] = list(service.names)
     return drop_empty_keys(identifiers, required_keys=("packages", "processes", "paths"))
 
 
 def _list_publishers(service: Service) -> dict[str, list[str]]:
-    """Who signs its programs on Windows, and each app package of which the publisher is known: `publisher\\name`."""
+    """Return the signers of Windows programs, and the app packages with a known publisher as `publisher\\name`."""
     publisher_by_id = {
         derive_publisher_id(publisher): publisher for publisher in service.windows_publishers.get("appx", ())
     }
@@ -78,8 +78,8 @@ def _convert_to_lists(tuples: Mapping[str, tuple[str, ...]]) -> dict[str, list[s
 
 
 def _list_browser_identifiers(service: Service) -> ControlIdentifiers:
-    # Programs query resolvers, people do not open them: the DNS filter has their names, and browsers have a policy for
-    # it. The lists of browsers take a thousand names.
+    # Programs query resolvers; users do not open them as pages. The DNS filter has their names, and browsers have a
+    # policy for it. The lists of browsers accept a thousand names.
     domains = [] if service.service_class == "encrypted_dns" else list(service.domains)
     urls, extensions = list(service.urls), _convert_to_lists(service.browser_extensions)
     if not domains and not urls and not extensions:
@@ -97,7 +97,7 @@ def _list_ports(service: Service) -> list[int]:
 
 
 def _list_dns_identifiers(service: Service) -> ControlIdentifiers:
-    # A web client's host below one of the domains is named too: a backend without sub-domains can then cover it.
+    # A web client's host below a domain is included for backends that do not cover sub-domains.
     below = [url for url in service.urls if "/" not in url and is_below(url, service.domains)]
     mail = [host for host in service.mail_hosts if host not in service.shared_domains]
     names = list(dict.fromkeys([*service.domains, *below, *mail]))
@@ -119,7 +119,7 @@ IDENTIFIER_READERS: Mapping[str, Callable[[Service], ControlIdentifiers]] = {
 def get_identifiers(
     catalogue: Catalogue, control: str, service: Service, feeds: str | tuple[str, ...]
 ) -> ControlIdentifiers:
-    """What a control searches for, with the values of those of these feeds that are of the service."""
+    """Return the identifiers that a control searches for, with the values of the selected feeds of the service."""
     key = (control, service.id, feeds)
     if key not in catalogue.identifier_cache:
         values = [
@@ -146,7 +146,7 @@ def _add_feed_values(
 
 
 def remove_web_identifiers(identifiers: ControlIdentifiers) -> ControlIdentifiers:
-    """A service's identifiers in `apps` without its web addresses; nothing if it has no others."""
+    """Return a service's identifiers in `apps` without its web addresses; {} if it has no others."""
     remaining = identifiers.copy()
     remaining.pop("web_hosts", None)
     remaining.pop("web_allow", None)
@@ -154,10 +154,10 @@ def remove_web_identifiers(identifiers: ControlIdentifiers) -> ControlIdentifier
 
 
 def list_program_identifiers(service: Service) -> ControlIdentifiers:
-    """What is known of a service's programs; {} of one that is only pages."""
+    """Return the identifiers of a service's programs; {} for a service that has only pages."""
     return remove_web_identifiers(_list_app_identifiers(service))
 
 
 def is_below(host: str, domains: Iterable[str]) -> bool:
-    """Whether a host is one of the domains or lies below one (on a label border)."""
+    """Return True if a host equals a domain or lies below it (on a label border)."""
     return any(host == domain or host.endswith("." + domain) for domain in domains)

@@ -1,20 +1,16 @@
-"""A policy that would cut off those who run it stops here, before any host is touched.
+"""A check that no policy cuts off its own operators. It stops a run before any host changes.
 
-What the organisation named in `proscribe_management` is exempted on every host, and reported. What nobody named and
-is plainly needed is a mistake of the policy:
+The networks in `proscribe_management` are exempted on every host, and reported. Other blocks of obviously needed
+addresses are mistakes of the policy:
 
-- a service's network that contains the address of a managed host, or of this controller;
+    - a service's network that contains the address of a managed host, or of this controller.
+    - a service's network that lies in proscribe_management, and so would never be refused.
+    - an own rule that refuses outgoing traffic to this controller's address.
+    - an own rule that refuses SSH from this controller's address, or from everywhere without proscribe_management.
 
-- a service's network that lies in proscribe_management, and so would never be refused;
-
-- an own rule that refuses what goes out to this controller's address;
-
-- an own rule that refuses SSH from this controller's address, or from everywhere while nothing is in
-  proscribe_management.
-
-Addresses are those that the inventory names (`ansible_host`, or the host's own name); nothing is resolved. This
-controller's are those from which it would reach them. Each host itself checks what only it can know: its
-gateways, resolvers, package sources and the connection over which it is managed.
+Addresses are those in the inventory (`ansible_host`, or the host's own name); no name is resolved. This controller's
+addresses are those from which it would reach the hosts. Each host itself checks the rest: its gateways, resolvers,
+package sources and the connection over which it is managed.
 """
 
 from __future__ import annotations
@@ -41,7 +37,7 @@ _EXEMPTION_HINT = f"or name it in {_MANAGEMENT_VARIABLE} if it has to stay reach
 
 
 class ReachableAddresses(NamedTuple):
-    """Addresses that have to stay reachable, in order, each with whose it is."""
+    """Addresses that have to stay reachable, in order, each with a text about its owner."""
 
     addresses: Mapping[int, Sequence[tuple[int, str]]]  # by version
 
@@ -55,7 +51,7 @@ class ReachableAddresses(NamedTuple):
         return cls({version: sorted(listed) for version, listed in numbers_by_version.items()})
 
     def find_inside(self, network: Network, exempt_networks: Sequence[Network]) -> str:
-        """The first address in a network that none of `exempt_networks` contains, with whose it is; "" if there is none."""
+        """Return the first address in a network that no exempt network contains, with its owner; "" if there is none."""
         listed = self.addresses[network.version]
         index = bisect.bisect_left(listed, (int(network.network_address), ""))
         last_address = int(network.broadcast_address)
@@ -67,7 +63,7 @@ class ReachableAddresses(NamedTuple):
         return ""
 
     def extract_carried(self, section: PlanSection, exempt_networks: Sequence[Network]) -> ReachableAddresses:
-        """Return the IPv4 addresses that lie in those IPv6 addresses that no network of `exempt_networks` contains.
+        """Return the IPv4 addresses that are embedded in IPv6 addresses, except those in exempt networks.
 
         A host behind a translator has such an address.
         """
@@ -87,8 +83,10 @@ class ReachableAddresses(NamedTuple):
 def find_lockouts(
     hosts: Iterable[HostVariables], plans: Mapping[str, Plan], later_plans: Mapping[str, Plan] = {}
 ) -> tuple[list[PolicyError], list[str]]:
-    """The mistakes, and what is exempted though a policy names it, in words. `plans` are the hosts' plans by name, and
-    `later_plans` those that follow them, by digest: they take effect without a run that could refuse them.
+    """Return the mistakes, and texts about management networks that stay reachable although the policy blocks them.
+
+    `plans` are the hosts' plans by name. `later_plans` are those that follow, by digest. They take effect without a run
+    that could refuse them.
     """
     hosts = list(hosts)
     managed_addresses = {host.address: f"the address of host {host.name}" for host in hosts if host.address}
@@ -120,7 +118,7 @@ def find_lockouts(
 
 
 def _iterate_later_plans(plan: Plan, later_plans: Mapping[str, Plan]) -> Iterator[tuple[str, Plan]]:
-    """A plan and those that follow it, each with when it begins; "" for the first."""
+    """Yield a plan and those that follow it, each with the moment at which it begins; "" for the first."""
     begin = ""
     while True:
         yield begin, plan
@@ -131,7 +129,7 @@ def _iterate_later_plans(plan: Plan, later_plans: Mapping[str, Plan]) -> Iterato
 
 
 def find_controller_addresses(hosts: Iterable[str]) -> set[str]:
-    """The addresses from which this controller would reach some others. Nothing is sent: only the kernel is queried."""
+    """Return the addresses from which this controller would reach these hosts. The kernel answers; nothing is sent."""
     addresses = set()
     with contextlib.ExitStack() as stack:
         sockets: dict[socket.AddressFamily, socket.socket] = {}
@@ -190,7 +188,7 @@ def _check_own_rules(
 
 
 def _is_ssh_affected(rule: OrganisationRule, port: int) -> bool:
-    """Whether a rule for what comes in meets the connections of a controller."""
+    """Return True if a rule for incoming traffic matches a controller's SSH connections."""
     spans = [(int(first), int(last or first)) for first, _, last in (text.partition("-") for text in rule["ports"])]
     return rule["protocol"] in ("tcp", "any") and (not spans or any(first <= port <= last for first, last in spans))
 

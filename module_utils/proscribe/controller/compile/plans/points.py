@@ -1,4 +1,4 @@
-"""The exports that an organisation feeds to its points, as the policy of a run has them."""
+"""The exports that an organisation feeds to its enforcement points, from the policy of a run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from .hosts import CompiledPlans, compile_audience
 
 
 def add_signing(compiled: CompiledPlans, compile_input: CompileInput, key: str = "") -> CompiledPlans:
-    """A policy with how its exports are signed; `key` comes before that of its variables. Raises PolicyErrors where
-    hosts disagree.
+    """Return a policy with the signing of its exports. `key` overrides the variable `proscribe_exports_key`.
+
+    Raises PolicyErrors if hosts disagree.
     """
     return compiled._replace(signing=_make_signing(compile_input, compiled.restrictions, key))
 
@@ -36,8 +37,9 @@ def _make_signing(
 
 
 def list_due_points(compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> list[DueExport]:
-    """The fed exports that have a directory, each with the plan that it has to be from. What is no decision says so in
-    its row, and stops no run. Raises PolicyErrors as `add_signing`.
+    """Return the fed exports that have a directory, each with the digest of the decision that it has to have.
+
+    An export without a decision has the reason in its row, and stops no run. Raises PolicyErrors like `add_signing`.
     """
     fed_exports = list_fed_exports(compiled.restrictions.values())
     if not fed_exports:
@@ -50,7 +52,7 @@ def list_due_points(compile_input: CompileInput, compiled: CompiledPlans, now: d
 def _compile_export_plans(
     compile_input: CompileInput, now: datetime.datetime, group: str
 ) -> Mapping[str, Plan] | PolicyErrors:
-    """The plans of the hosts of an export, or why there are none."""
+    """Return the plans of an export's hosts, or the errors that prevent them."""
     try:
         return compile_audience(compile_input, now, group or "all")
     except PolicyErrors as errors:
@@ -60,7 +62,7 @@ def _compile_export_plans(
 
 
 def list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedExport]:
-    """The fed exports that have a directory, each directory once."""
+    """Return the fed exports that have a directory, each directory once."""
     by_directory = {
         fed.directory: fed
         for host_restrictions in restrictions
@@ -73,7 +75,7 @@ def list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedExport]:
 def _make_due_point(
     fed_export: FedExport, signing: ExportSigning, plans: Mapping[str, Plan] | PolicyErrors, now: datetime.datetime
 ) -> DueExport:
-    from ...enforcement_points.registry import EXPORT_FORMATS  # few runs have any, and they take time to load
+    from ...enforcement_points.registry import EXPORT_FORMATS  # imported here: few runs need it, and it is slow to load
 
     plan = reason = ""
     try:

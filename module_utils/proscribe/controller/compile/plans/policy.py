@@ -1,4 +1,4 @@
-"""The policy of the hosts of a question: the restrictions of each, and its catalogue."""
+"""The policy of the hosts of a compilation: the restrictions of each, and its catalogue."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ..restrictions import PREFIX, Restrictions, read_noting_errors
 
 
 class HostPolicies(NamedTuple):
-    """What is said of each host, by its name."""
+    """The restrictions and the catalogue of each host, by its name."""
 
-    restrictions: Mapping[str, Restrictions]  # with the defaults for what is wrong in them
-    catalogues: Mapping[str, Catalogue]  # where it can be read
+    restrictions: Mapping[str, Restrictions]  # with defaults in place of wrong values
+    catalogues: Mapping[str, Catalogue]  # only hosts whose catalogue can be read
 
     @property
     def service_ids(self) -> set[str]:
@@ -33,12 +33,12 @@ class HostPolicies(NamedTuple):
 
 
 def find_plan_store(compile_input: CompileInput) -> PlanStore:
-    """The plan store, as far as it is known before the mistakes of the policy are."""
+    """Return the plan store, as far as it is known before the policy is checked."""
     return PlanStore(guess_reports_folder(compile_input.hosts, compile_input.inventory) / PLANS_DIRECTORY)
 
 
 def read_sound_policy(compile_input: CompileInput) -> HostPolicies:
-    """The policy of each host. Raises PolicyErrors."""
+    """Return the policy of each host. Raises PolicyErrors."""
     mistakes = MistakeCollector()
     policy = read_policy(compile_input, mistakes, CatalogueCache(find_plan_store(compile_input)))
     mistakes.raise_mistakes()
@@ -46,12 +46,13 @@ def read_sound_policy(compile_input: CompileInput) -> HostPolicies:
 
 
 def read_policy(compile_input: CompileInput, mistakes: MistakeCollector, catalogues: CatalogueCache) -> HostPolicies:
-    """The policy of each host. Notes the mistakes."""
-    retired.refuse_retired_variables(compile_input)  # alone: another command does now what it did
+    """Return the policy of each host. Add its errors to `mistakes`."""
+    retired.refuse_retired_variables(compile_input)  # reported alone, because another command has replaced this use
     mistakes.add_mistakes(*find_nested_inventories(compile_input.inventory))
     restrictions: dict[str, Restrictions] = {}
     folders_by_host: dict[str, tuple[Path, ...]] = {}
-    sound_policies: dict[tuple[int, str], tuple[Restrictions, tuple[Path, ...]]] = {}  # by values and folder of a host
+    # by id() of a host's values, and its folder
+    sound_policies: dict[tuple[int, str], tuple[Restrictions, tuple[Path, ...]]] = {}
     for host in compile_input.hosts:
         shared_key = (id(host.values), host.folder)
         if shared_key in sound_policies and not host.errors:
@@ -84,7 +85,7 @@ def read_policy(compile_input: CompileInput, mistakes: MistakeCollector, catalog
 
 
 def read_all_restrictions(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:
-    """Every host's restrictions. Raises PolicyErrors; a mistake that many hosts share is listed once."""
+    """Return every host's restrictions. Raises PolicyErrors; a mistake that hosts share is listed once."""
     mistakes = MistakeCollector()
     restrictions_by_host: dict[str, Restrictions] = {}
     for host in hosts:
@@ -96,7 +97,7 @@ def read_all_restrictions(hosts: Sequence[HostVariables]) -> dict[str, Restricti
 
 @contextlib.contextmanager
 def locate_mistakes(host: HostVariables) -> Iterator[None]:
-    """Mistakes of a block that are about a host's variables, raised with where these were set."""
+    """Add the place of the host's variables to the PolicyErrors of a block."""
     try:
         yield
     except PolicyErrors as exception:
@@ -115,8 +116,9 @@ def locate_mistakes(host: HostVariables) -> Iterator[None]:
 def _find_folders_read_as_hosts(
     host: HostVariables, folders: Sequence[Path], sources: list[str]
 ) -> Iterator[PolicyError]:
-    """The folders of a host's own catalogue that Ansible takes for a part of the inventory. A service would be a group
-    `packages` there, with a warning for each of its keys.
+    """Yield an error for each folder of a host's own catalogue that Ansible reads as a part of the inventory.
+
+    There a service would become a group `packages`, with a warning for each of its keys.
     """
     name = f"{PREFIX}catalog_dirs"
     for folder in folders:

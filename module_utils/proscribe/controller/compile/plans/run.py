@@ -1,4 +1,4 @@
-"""Compile a whole run: the plan of every host, written to the plan store, and what the report has to know."""
+"""The compilation of a whole run: the plans of all hosts in the plan store, and the data for the report."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def compile_run(compile_input: CompileInput, now: datetime.datetime | None = Non
     Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    version_thread = threading.Thread(target=get_own_version, daemon=True)  # git answers while the plans are compiled
+    version_thread = threading.Thread(target=get_own_version, daemon=True)  # git runs while the plans are compiled
     version_thread.start()
     mistakes = MistakeCollector()
     plan_store = find_plan_store(compile_input)
@@ -67,7 +67,7 @@ def compile_run(compile_input: CompileInput, now: datetime.datetime | None = Non
         store.add_plan(plan, digest)
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{compile_input.mode}-{secrets.token_hex(2)}"
     missing_approvals: list[str] = []
-    if compile_input.mode != LIFT_MODE:  # it opens everything, so no approval can be missed
+    if compile_input.mode != LIFT_MODE:  # a lift opens everything, so no approval can be missing
         folders = find_waiver_folders(compile_input, compiled.restrictions)
         missing_approvals = waiver_log.require_earlier_waivers(
             store,
@@ -100,7 +100,7 @@ def compile_run(compile_input: CompileInput, now: datetime.datetime | None = Non
 
 
 def _check_lockout(compile_input: CompileInput, compiled: CompiledPlans, mistakes: MistakeCollector) -> list[str]:
-    """What is exempted though the policy names it, in words. Notes what would cut off those who run it."""
+    """Return texts about exempted management networks. Add blocks that would cut off the operators to `mistakes`."""
     if not compiled.hosts:
         return []
     changed_hosts = [host for host in compile_input.hosts if host.name not in compile_input.windows_hosts]
@@ -111,7 +111,7 @@ def _check_lockout(compile_input: CompileInput, compiled: CompiledPlans, mistake
 
 
 class _CommonSettings(NamedTuple):
-    """What all hosts of a run have to agree on."""
+    """The settings on which all hosts of a run have to agree."""
 
     reports: Path
     reporting: RunReporting
@@ -122,8 +122,8 @@ class _CommonSettings(NamedTuple):
 def _collect_common_settings(
     compile_input: CompileInput, compiled: CompiledPlans, mistakes: MistakeCollector
 ) -> _CommonSettings:
-    """What all hosts agree on. Raises PolicyErrors where they do not, with all other mistakes."""
-    # What is wrong on a host has its default, which says nothing of whether the hosts agree.
+    """Return the settings on which all hosts agree. Raises PolicyErrors, with all other mistakes, if they do not."""
+    # A wrong value was replaced by its default, so it cannot show if the hosts agree.
     sound_hosts = [host for host in compile_input.hosts if not mistakes or not _has_mistakes(host)]
     sound_restrictions = {host.name: compiled.restrictions[host.name] for host in sound_hosts}
     with mistakes.collect_mistakes():
@@ -142,7 +142,7 @@ def _collect_common_settings(
         max_failures = get_common_setting("max_failures", sound_hosts, sound_restrictions)
     with mistakes.collect_mistakes():
         max_age = get_common_setting("catalog_max_age", sound_hosts, sound_restrictions)
-    mistakes.raise_mistakes()  # so all of them are there
+    mistakes.raise_mistakes()  # without errors every value above is set
     rollout: RolloutLimits = {"batches": batches, "max_change": max_change, "max_failures": max_failures}
     return _CommonSettings(reports, report_settings, rollout, max_age)
 
@@ -152,7 +152,7 @@ def _has_mistakes(host: HostVariables) -> bool:
 
 
 def _open_store(reports: Path) -> PlanStore:
-    """The plan store of a run. Raises PolicyErrors where it is not to be trusted."""
+    """Return the plan store of a run. Raises PolicyErrors if it cannot be trusted."""
     store = PlanStore(reports / PLANS_DIRECTORY)
     with _convert_store_errors():
         store.require_directories()
@@ -161,7 +161,7 @@ def _open_store(reports: Path) -> PlanStore:
 
 @contextlib.contextmanager
 def _convert_store_errors() -> Iterator[None]:
-    """Have what is wrong with the plan store end the run before it touches a host. Raises PolicyErrors."""
+    """Convert errors of the plan store to PolicyErrors, so that the run ends before it changes a host."""
     try:
         yield
     except UntrustedStore as error:
@@ -190,7 +190,7 @@ def _make_run(
         "playbook": compile_input.playbook,
         "mode": compile_input.mode,
         "started": started,
-        "version": get_own_version(),  # beside the plans: their digests stay, whatever commit compiled them
+        "version": get_own_version(),  # not in the plans: their digests do not depend on the commit that compiled them
         "catalog_version": "+".join(sorted({catalogue.version for catalogue in catalogues})),
         "catalog": _join_releases(catalogues),
         "inventory": compile_input.inventory,
@@ -237,12 +237,12 @@ def _make_run(
 
 
 def _list_service_ids(plans: Iterable[Plan]) -> list[str]:
-    """The ids of the services that some plan names."""
+    """Return the ids of the services in these plans."""
     return sorted({id_ for plan in plans for section in plan["controls"].values() for id_ in section["services"]})
 
 
 def _join_releases(catalogues: Iterable[Catalogue]) -> ReleaseFacts:
-    """The release of the catalogue that the hosts of a run have; of several, all."""
+    """Return the release of a run's catalogue; for several catalogues, all releases joined by `+`."""
     releases = sorted({catalogue.release for catalogue in catalogues})
     return {
         "version": "+".join(dict.fromkeys(release.version for release in releases)),
@@ -251,7 +251,7 @@ def _join_releases(catalogues: Iterable[Catalogue]) -> ReleaseFacts:
 
 
 def _list_upcoming(plans: Iterable[Plan]) -> list[UpcomingRestriction]:
-    """What the plans of a run announce, each once."""
+    """Return the upcoming restrictions of a run's plans, each once."""
     by_key = {
         format_canonical(announcement): announcement for plan in plans for announcement in list_upcoming_services(plan)
     }

@@ -1,8 +1,8 @@
-"""What a host's plan becomes without a controller: the plans of later moments, each named by the one before it.
+"""The later plans of a host that changes plans without a controller; each plan names the next.
 
-A host that observes itself (`proscribe_watch`) holds the plan of now and those that follow. It takes the next one when
-a waiver begins or ends, or the ban comes into force. That plan has the digest that a run would compile then. They are
-compiled last first, since each says in `later` which plan follows, and so is a part of what the earlier one is.
+A host that observes itself (`proscribe_watch`) has the present plan and those that follow. It takes the next plan when
+a waiver begins or ends, or the ban comes into force. That plan has the digest that a run would compile then. Plans are
+sealed last first: each has the digest of the next in `later`, so its own digest covers the next plan.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ..waivers.signatures import get_signature_path, get_signers_path
 from ..waivers.standing import JudgementContext, judge_waiver
 from ..waivers.waiver import Waiver
 
-MAX_LATER_PLANS = 32  # plans that follow one; a run adds what comes after them
+MAX_LATER_PLANS = 32  # later plans of a plan; a later run adds those after them
 
-# The options of a signer that say when a key is valid (ALLOWED SIGNERS in ssh-keygen(1)); a time without Z is local.
+# Options of a signer for the validity of a key (ALLOWED SIGNERS in ssh-keygen(1)); a time without Z is local.
 _VALIDITY_PATTERN = compile_pattern(r'\bvalid-(?:after|before)="?(\d{8}(?:\d{4}(?:\d\d)?)?)(Z?)"?(?=[,\s])', re.ASCII)
 _SIGNER_PATTERN = compile_pattern(r'\s*(?:"([^"]*)"|([^\s#]\S*))\s')
 _DATE_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
@@ -34,24 +34,24 @@ _MAX_SIGNERS_LENGTH = 1024 * 1024  # characters
 
 
 class WaiverTransition(NamedTuple):
-    """From when on a waiver waives, or does not."""
+    """The moment at which a waiver begins or ceases to waive."""
 
     at: datetime.datetime
     is_waiving: bool
 
 
 class PlanState(NamedTuple):
-    """What decides about a plan from a moment on."""
+    """The facts that determine a plan from a moment on."""
 
     at: datetime.datetime
     waivers: tuple[Waiver, ...]
-    day: datetime.date  # the controller's
+    day: datetime.date  # in the controller's time zone
 
 
 def find_transitions(
     judged: JudgedWaiver, context: JudgementContext, now: datetime.datetime
 ) -> tuple[WaiverTransition, ...]:
-    """When after `now` a waiver begins to waive or ends, as runs at these moments would judge it."""
+    """Return the moments after `now` at which runs would judge that a waiver begins to waive, or ends."""
     waiver, is_waiving = judged.waiver, judged.judgement.is_waiving
     transitions: list[WaiverTransition] = []
     for moment in sorted(
@@ -66,7 +66,7 @@ def find_transitions(
 
 
 def _iterate_key_moments(waiver: Waiver, context: JudgementContext) -> Iterator[datetime.datetime]:
-    """The moments at which a key of the approver's becomes valid, or has ceased to be."""
+    """Yield the moments at which a key of the approver becomes valid, or has become invalid."""
     file = Path(waiver.file)
     if context.rules.signatures == "off" or not get_signature_path(file).exists():
         return
@@ -91,7 +91,7 @@ def _iterate_key_moments(waiver: Waiver, context: JudgementContext) -> Iterator[
                     )
                 except (ValueError, OverflowError, OSError):  # no such day
                     continue
-                # A key is valid in the second that `valid-before` names.
+                # A key is still valid in the second of `valid-before`.
                 yield from (moment, moment + datetime.timedelta(seconds=1))
 
 
@@ -102,11 +102,10 @@ def iterate_states(
     begin_day: datetime.date | None,
     now: datetime.datetime,
 ) -> Iterator[PlanState]:
-    """What decides about a host's plan now, and from each later moment on at which that may change.
+    """Yield the facts that determine a host's plan now, and at each later moment at which they may change.
 
-    `waivers` are those that concern the host, in the order in which they count. `waiving_ids` are the ids of those that
-    waive now, and `transitions_by_waiver` says when each changes. `begin_day` is the first day of the ban, where the host has to know
-    it.
+    `waivers` are those of the host, in the order in which they count. `waiving_ids` are those that waive now, and
+    `transitions_by_waiver` has their changes. `begin_day` is the first day of the ban, if the host has to know it.
     """
     transitions = {waiver.id: transitions_by_waiver.get(waiver.id, ()) for waiver in waivers}
     moments = {transition.at for waiver_transitions in transitions.values() for transition in waiver_transitions}
@@ -130,7 +129,7 @@ def _is_waiving(was_waiving: bool, transitions: Sequence[WaiverTransition], mome
 
 
 def find_first_moment(day: datetime.date) -> datetime.datetime | None:
-    """When a day begins on the controller; None for one that no clock shows."""
+    """Return the moment at which a day begins on the controller; None for a day that no clock shows."""
     try:
         return datetime.datetime.combine(day, datetime.time()).astimezone().astimezone(datetime.timezone.utc)
     except (OverflowError, ValueError, OSError):
@@ -138,14 +137,14 @@ def find_first_moment(day: datetime.date) -> datetime.datetime | None:
 
 
 class PlanChains:
-    """Makes plans of bodies, each with what follows it; what several hosts have in common is made once."""
+    """A maker of plans from bodies, each linked to the next. Parts that hosts share are made once."""
 
     def __init__(self) -> None:
         self._sealed_plans: dict[tuple[int, str, str], Plan] = {}
-        self._bodies: list[Plan] = []  # so that no other gets the id of one
+        self._bodies: list[Plan] = []  # references, so that no other object gets the same id()
 
     def link_plans(self, bodies: Sequence[tuple[datetime.datetime, Plan]]) -> list[Plan]:
-        """The plans of a host, that of now first, out of what its plan consists of from each moment on."""
+        """Return the plans of a host, the present one first, from the bodies of its plan and their moments."""
         distinct_bodies = [bodies[0]]
         for moment, body in bodies[1:]:
             if body is not distinct_bodies[-1][1] and body != distinct_bodies[-1][1]:
@@ -166,9 +165,9 @@ class PlanChains:
 
 
 def list_plan_chain(store: PlanStore, digest: str) -> list[str]:
-    """The digests of a plan and of those that follow it, in their order, as a run has stored them.
+    """Return the digests of a stored plan and of those that follow it, in order.
 
-    Raises FileNotFoundError, and Untrusted for a plan that does not fit its digest.
+    Raises FileNotFoundError, and UntrustedStore for a plan that does not match its digest.
     """
     digests = [digest]
     while len(digests) <= MAX_LATER_PLANS:

@@ -1,4 +1,4 @@
-"""The browsers that no policy reaches, as a service to scan for on a host."""
+"""Browsers that no policy reaches, in the form of a service to scan for on a host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NETWORK_CONTROLS = ("firewall", "dns")
 
 
 def choose_mode(restrictions: Restrictions) -> str:
-    """Return how such browsers count. Where the network is not closed as well, one of them opens blocked sites."""
+    """Return the mode for such browsers. Without firewall and dns enforced, each of them can open blocked sites."""
     if restrictions.unmanaged_browsers != "auto":
         return restrictions.unmanaged_browsers
     is_network_closed = all(restrictions.controls.get(control) == "enforce" for control in NETWORK_CONTROLS)
@@ -20,10 +20,10 @@ def choose_mode(restrictions: Restrictions) -> str:
 
 
 def make_unmanaged_entry(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> PlanEntry:
-    """What to scan for, in the shape of a service: browsers without policies by package, program and path, and the
-    others as portable apps (`copies`, programs that count in a home alone).
+    """Return the identifiers to scan for, in the form of a service.
 
-    What a service is known by is left to it: the Tor Browser is one of both.
+    They are browsers without policies by package, program and path, and the others as portable apps (`copies`: programs
+    that count only in a home). Identifiers of a selected service belong to that service: the Tor Browser is both.
     """
     claimed_names = {name for s in services for names in (*s.packages.values(), s.processes, s.paths) for name in names}
     unmanaged = [browser for browser in catalogue.browsers.values() if browser.policy_support == "none"]

@@ -1,4 +1,4 @@
-"""What the waivers of a question are worth, for commands that compile no plan."""
+"""The judgement of waivers, for commands that compile no plan."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from .policy import read_sound_policy
 
 
 def list_judged_waivers(compile_input: CompileInput, now: datetime.datetime) -> list[JudgedWaiver]:
-    """The waivers of a question by id, each with its standing. Raises PolicyErrors."""
+    """Return the waivers of a compilation by id, each with its status. Raises PolicyErrors."""
     policy = read_sound_policy(compile_input)
     return read_judged_waivers(compile_input, policy.restrictions, policy.service_ids, now)
 
 
 def judge_new_waiver(waiver: Waiver, compile_input: CompileInput, now: datetime.datetime) -> JudgedWaiver:
-    """A waiver that is in no folder yet, as `list_judged_waivers` would have it. Raises PolicyErrors, also for what it names and
-    the inventory does not have any more: nothing new is granted there.
+    """Return the judgement of a waiver that is in no folder yet, as `list_judged_waivers` would judge it.
+
+    Raises PolicyErrors, also for hosts and groups that the inventory no longer has: a new waiver grants nothing there.
     """
     policy = read_sound_policy(compile_input)
     judged = judge_waivers([waiver], compile_input, policy.restrictions, policy.service_ids, now)[0]
@@ -36,7 +37,7 @@ def judge_new_waiver(waiver: Waiver, compile_input: CompileInput, now: datetime.
 def find_draft_mistakes(
     malformed: MalformedWaiver | None, compile_input: CompileInput, now: datetime.datetime
 ) -> list[PolicyError]:
-    """What a waiver that is in no folder yet, and has other mistakes, names and nothing has. Raises PolicyErrors."""
+    """Return the unknown names in a waiver with other mistakes that is in no folder yet. Raises PolicyErrors."""
     policy = read_sound_policy(compile_input)
     documents = [malformed] if malformed else []
     return list(find_wrong_names([], documents, compile_input, policy.restrictions, policy.service_ids, now))

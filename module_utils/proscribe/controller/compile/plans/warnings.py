@@ -1,4 +1,4 @@
-"""What a run says of a policy that is no mistake, and may not be what was meant."""
+"""Warnings of a run about policies that are no mistake, but may not be intended."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .chosen import select_services
 from .hosts import CompiledPlans
 
 OBSERVING_MODES = ("audit", "check", "enforce")  # modes of a run
-PRINTED_NOTE_NAME = "printed-warnings"  # in the plan store: a day, and the warnings that were printed on it
+PRINTED_NOTE_NAME = "printed-warnings"  # note in the plan store: a day, and the warnings of that day
 MAX_PRINTED_WARNINGS = 100
 
 
 def iterate_policy_warnings(compile_input: CompileInput, compiled: CompiledPlans) -> Iterator[str]:
-    """Yield the warnings about what was compiled; the age of the catalogue is apart (`iterate_age_warnings`)."""
+    """Yield the warnings about the compiled policy, except the age of the catalogue (`iterate_age_warnings`)."""
     yield from compile_input.warnings
     if places := list(
         dict.fromkeys(place for catalogue in compiled.catalogues.values() for place in catalogue.retired)
@@ -36,7 +36,7 @@ def iterate_policy_warnings(compile_input: CompileInput, compiled: CompiledPlans
 def iterate_age_warnings(
     compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime, max_age: int
 ) -> Iterator[str]:
-    """Yield the warning about entries that nobody checked within `max_age` seconds; 0 is for ever.
+    """Yield the warning about entries that were not checked within `max_age` seconds; 0 disables it.
 
     Only runs that observe the ban depend on the entries: a lift, and the quarantine, do not.
     """
@@ -50,7 +50,7 @@ def iterate_age_warnings(
 
 
 def select_not_printed_today(store: PlanStore, texts: Sequence[str], now: datetime.datetime) -> list[str]:
-    """Return the warnings that no earlier run of this UTC day has returned here, and note them in the plan store."""
+    """Return the warnings that no earlier run of this UTC day has returned, and record them in the store."""
     day = now.date().isoformat()
     noted_day, *printed = store.read_note(PRINTED_NOTE_NAME).decode("utf-8", "replace").splitlines() or [""]
     printed = printed if noted_day == day else []
@@ -63,8 +63,9 @@ def select_not_printed_today(store: PlanStore, texts: Sequence[str], now: dateti
 def find_stale_catalogue(
     compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime, max_age: int
 ) -> StaleCatalog | None:
-    """Return the first catalogue with something restricted that was not checked within `max_age` seconds (0 for any
-    age); None for none.
+    """Return the first catalogue with an enforced entry that was not checked within `max_age` seconds; None if none.
+
+    With `max_age` 0 the result is None.
     """
     entries_by_host = _find_stale_by_host(compiled, now, max_age // 86400) if max_age else {}
     for host in compile_input.hosts:
@@ -81,9 +82,7 @@ def _describe_hosts(hosts: list[str] | tuple[str, ...]) -> str:
 def _find_stale_by_host(
     compiled: CompiledPlans, now: datetime.datetime, max_days: int
 ) -> dict[str, list[freshness.StaleEntry]]:
-    """Return what is enforced and was not checked for too long, by host. One host stands for all that share its plan
-    and its catalogue.
-    """
+    """Return the stale entries that are enforced, by host. A host represents all that share plan and catalogue."""
     distinct = {(compiled.hosts[name], id(catalogue)): name for name, catalogue in compiled.catalogues.items()}
     entries_by_host: dict[str, list[freshness.StaleEntry]] = {}
     for name in distinct.values():
@@ -94,7 +93,7 @@ def _find_stale_by_host(
 
 
 def _warn_unseparated_tenants(restrictions: Mapping[str, Restrictions]) -> Iterator[str]:
-    """Where an organisation's tenants keep hosts open, and nothing distinguishes its accounts from others."""
+    """Yield a warning if tenants keep hosts open and no control distinguishes the organisation's accounts."""
     hosts = sorted(
         name
         for name, host_restrictions in restrictions.items()
@@ -108,7 +107,7 @@ def _warn_unseparated_tenants(restrictions: Mapping[str, Restrictions]) -> Itera
 
 
 def _warn_open_to_members(restrictions: Mapping[str, Restrictions]) -> Iterator[str]:
-    """What stays open to those for whom it is restricted, where a control cannot tell users apart."""
+    """Yield warnings about services that stay open to restricted users because a control cannot distinguish users."""
     hosts_by_text: dict[str, list[str]] = {}
     for name, host_restrictions in restrictions.items():
         for text in by_group.describe_open_services(host_restrictions.groups_restricted, host_restrictions.controls):

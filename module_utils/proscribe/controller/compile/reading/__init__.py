@@ -1,1 +1,1 @@
-"""What every file and value of a user is read by."""
+"""Readers for the files and values that users write."""

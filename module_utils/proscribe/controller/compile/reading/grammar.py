@@ -1,8 +1,8 @@
 """The syntax of identifiers: domains, networks, names of packages, programs, files and extensions.
 
-Each check takes a text and returns "" if it is well formed, else what was expected. Identifiers end up in argument
-lists, sets of the packet filter, policy files and lines of /etc/hosts, on hosts where Proscribe is root. So these
-grammars have no control character, quote or backslash. Paths of Windows have some, and no host is sent these.
+Each check takes a text and returns "" if it is well-formed, else the expected text. Identifiers end up in argument
+lists, packet filter sets, policy files and lines of /etc/hosts. On hosts Proscribe is root. So these grammars permit no
+control character, quote or backslash. Paths of Windows contain backslashes, but are never sent to a host.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ Check = Callable[[str], str]
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _TOP_LABEL = r"(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})"
 _HOST_PATTERN = compile_pattern(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
-# Second-level names under which everybody registers, in nearly every country that has them. The rest of the Public
-# Suffix List is not worth its 300 kB here.
+# Second-level names for registrations, in nearly every country that has them. The rest of the Public Suffix List is not
+# worth its 300 kB here.
 _PUBLIC_SUFFIX_PATTERN = compile_pattern(
     r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)"
 )
-# Reserved for what DNS itself, a host or no resolver at all answers: reverse zones, networks of homes, localhost (RFC
-# 6761, 8375, 9476, 3172). No service has a name there. known_good.py has the zones of organisations' own networks.
+# Reserved for names that DNS itself, a host, or no resolver answers: reverse zones, home networks, localhost (RFC 6761,
+# 8375, 9476, 3172). No service has a name there. known_good.py has the zones of organisations' own networks.
 _RESERVED_LABELS = ("alt", "arpa", "invalid", "localhost")
 _URL_PATH_PATTERN = compile_pattern(r"/[A-Za-z0-9._~/-]+")
 
 HOST_DESCRIPTION = "a host name such as mail.example.com"
 
-# As the user database has them. Not a number, which would be another one on another host.
+# Group names as in the user database. A number is refused, because it may be another group on another host.
 POSIX_GROUP_PATTERN = compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
-MAX_GROUPS = 20  # of one waiver, or of one restriction: a host resolves each
+MAX_GROUPS = 20  # in a waiver or a restriction: a host resolves each
 
 
 def check_domain(text: str) -> str:
-    """A host name in lower case (RFC 1123), of two labels or more, not a public suffix. All below it is meant."""
+    """A host name in lower case (RFC 1123), of two labels or more, not a public suffix. Names below it are included."""
     top_label = text.rpartition(".")[2]
     if problem := check_host_name(text):
         return problem
@@ -56,7 +56,7 @@ def check_domain(text: str) -> str:
 
 
 def check_host_name(text: str) -> str:
-    """A host name in lower case (RFC 1123), which nothing has to block: reserved names are well formed, too."""
+    """Check a host name in lower case (RFC 1123). Reserved names are well-formed, too, for names not to block."""
     if "://" in text or "/" in text:
         return f"{HOST_DESCRIPTION}, without scheme and path (a page has its place under urls)"
     if text.startswith(("*", ".")):
@@ -81,7 +81,7 @@ def check_url(text: str) -> str:
 
 
 # Networks whose loss would cut a host off from itself, its neighbours or its own organisation. Source: IANA's registry
-# of special-purpose addresses. Its documentation networks are left out: nobody misses them, and examples need some.
+# of special-purpose addresses. Its documentation networks are left out: no host needs them, and examples do.
 _OWN_NETWORKS = NetworkTable(
     dict.fromkeys(
         (
@@ -98,7 +98,7 @@ _OWN_NETWORKS = NetworkTable(
     )
 )
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_MIN_PREFIX_LENGTHS = {4: 12, 6: 24}  # the shortest prefix that can still be one service's own
+_MIN_PREFIX_LENGTHS = {4: 12, 6: 24}  # the shortest prefix that can still belong to a single service
 
 
 def check_network(text: str) -> str:
@@ -108,7 +108,7 @@ def check_network(text: str) -> str:
         net = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return example
-    if "%" in text:  # Python takes any text for the zone of an address
+    if "%" in text:  # Python accepts any text as the zone of an address
         return example
     if "/" not in text:
         return f"{net}: {example}"
@@ -132,7 +132,7 @@ class PatternCheck:
 
 @dataclass(frozen=True)
 class WordCheck:
-    """A check for one word out of a few."""
+    """A check for a member of a short list of words."""
 
     words: tuple[str, ...]
 
@@ -141,12 +141,12 @@ class WordCheck:
 
 
 def make_pattern_check(expression: str, expected: str) -> Check:
-    """A check by a regular expression."""
+    """Return a check by a regular expression. `expected` is its message."""
     return PatternCheck(compile_pattern(expression), expected)
 
 
 def make_word_check(*words: str) -> Check:
-    """A check for one of these words."""
+    """Return a check for membership in these words."""
     return WordCheck(words)
 
 
@@ -156,25 +156,25 @@ check_service_id = make_pattern_check(
 
 
 def check_label(text: str) -> str:
-    """Text that hosts and reports show: it can stand in a comment of any format."""
+    """Text that hosts and reports show; safe in a comment of any format."""
     is_valid = text.isprintable() and 0 < len(text) <= 120 and not set(text) & set("\"'`\\$<>{}")
     return "" if is_valid else "one line of at most 120 characters, without quotes, backslash, $, <, >, { and }"
 
 
 def check_native_name(text: str) -> str:
-    """A name in the script of those who use a service, as files and menus have it; compared folded and whole."""
+    """A name of the service in a script of its users, as files and menus have it; compared folded and as a whole."""
     if check_label(text) or text.isascii() or not 2 <= len(text) <= 40 or "/" in text or text != text.strip():
         return "a name in a script of its own such as 微信, 2 to 40 characters; Latin names are known by `name`"
     if unicodedata.normalize("NFC", text) != text:
         return f"{unicodedata.normalize('NFC', text)}, in Unicode's composed form (NFC)"
-    # Only here, since a run whose catalogue is noted needs nothing of the apps, and would load all of it at its start.
+    # Imported here, because it loads all of the apps, and a run with a cached catalogue does not need them.
     from ....host.controls.apps.portable.appimage import make_name_stem
 
     return "" if make_name_stem(text) == fold_name(text) else "a name without version, processor and suffix of a file"
 
 
 def check_prose(text: str) -> str:
-    """Text for people, which never leaves the controller."""
+    """Explanatory text, which never leaves the controller."""
     return "" if text.isprintable() and 0 < len(text) <= 1000 else "one line of printable text, at most 1000 characters"
 
 
@@ -187,8 +187,8 @@ def check_day(text: str) -> str:
     return "a day such as 2026-11-26, not in the future"
 
 
-# What hosts of Linux have, as each package system declares it, and what other machines have: winget and Chocolatey by
-# their own repositories.
+# Package names on Linux, as each package system declares them, and on other systems. winget and Chocolatey: by their
+# own repositories.
 PACKAGE_NAMES: dict[str, Check] = {
     **{key: make_pattern_check(*spelled) for key, spelled in package_names.NAMES.items()},
     "winget": make_pattern_check(
@@ -201,7 +201,7 @@ PACKAGE_NAMES: dict[str, Check] = {
     ),
 }
 
-# Programs that serve others too: ending them, or keeping them from starting, takes along what nobody meant.
+# Programs that other software uses: ending or blocking them would break that software.
 _SHARED_PROGRAMS = compile_pattern(
     r"(?:python|perl|ruby|node|php|lua)[0-9.]*|pypy.*|(?:ba|da|z|k|c|tc|fi)?sh|busybox|env|sudo|su|java|mono|wine.*|electron[0-9]*"
     r"|systemd.*|init|sshd.*|ssh|dbus-.*|flatpak|snap|bwrap|apt.*|dpkg.*|rpm|dnf.*|pacman|cron|crond|login|Xorg|gnome-shell"
@@ -209,7 +209,7 @@ _SHARED_PROGRAMS = compile_pattern(
 
 
 def check_program(text: str) -> str:
-    """The base name of an executable on Linux, of a program that serves nothing else."""
+    """The base name of an executable on Linux that no other software uses."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", text):
         return "the base name of a program: letters, digits, . _ + -, without directory"
     return "a program of this service alone: other software runs it too" if _SHARED_PROGRAMS.fullmatch(text) else ""
@@ -253,7 +253,7 @@ def check_path(text: str) -> str:
     return ""
 
 
-# <id>, <arch> and <branch> stand for what a flatpak installation fills in.
+# A flatpak installation fills in <id>, <arch> and <branch>.
 check_policy_path = make_pattern_check(
     r"(?:/[A-Za-z0-9_-](?:[A-Za-z0-9._-]*)|/<(?:id|arch|branch)>|/[A-Za-z0-9_-][A-Za-z0-9._-]*\.<id>)+",
     "an absolute path, with <id>, <arch> or <branch> where the installation decides",
@@ -261,7 +261,7 @@ check_policy_path = make_pattern_check(
 check_windows_path = make_pattern_check(
     r"%[A-Za-z()0-9]+%(?:\\[A-Za-z0-9 ._()+-]+)+", "a path such as %ProgramFiles%\\Vendor\\Program.exe"
 )
-# Image names of many programs: parts of Windows, runtimes, and what every other installer calls its parts.
+# Image names of many programs: parts of Windows, runtimes, and usual names in installers.
 _SHARED_IMAGES = compile_pattern(
     r"(?:agent|app|application|browser|brave|chrome|client|cmd|conhost|crashpad_handler|cscript|dashboard|dllhost|electron"
     r"|explorer|firefox|helper|host|iexplore|install(?:er)?|javaw?|launcher|main|msedge(?:webview2)?|mshta|msiexec|node"
@@ -271,14 +271,14 @@ _SHARED_IMAGES = compile_pattern(
 
 
 def check_windows_program(text: str) -> str:
-    """The image name of a program on Windows that serves nothing else."""
+    """The image name of a program on Windows that no other software uses."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*\.exe", text):
         return "the base name of a program, ending in .exe"
     is_shared = _SHARED_IMAGES.fullmatch(text.lower())
     return "an image name of this service alone: other programs have it too" if is_shared else ""
 
 
-# Apple's own applications whose names a service could have, too, and what wrappers of web pages are called.
+# Apple's own applications whose names a service could have, too, and usual names of web page wrappers.
 _APPLE_APPS = compile_pattern(
     r"(?:app|app store|books|calendar|chrome apps?|contacts|electron|facetime|find my|finder|home|installer|mail|maps"
     r"|messages|music|news|notes|passwords|phone|photos|podcasts|preview|reminders|safari|setup|shortcuts|stocks"
@@ -287,7 +287,7 @@ _APPLE_APPS = compile_pattern(
 
 
 def check_mac_app(text: str) -> str:
-    """The file name of an application on macOS that serves nothing else."""
+    """The file name of an application on macOS that no other software uses."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,60}\.app", text):
         return "the file name of an application, ending in .app"
     return (
@@ -315,7 +315,7 @@ check_firefox_extension = make_pattern_check(
 check_bundle_id = make_pattern_check(
     r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+", "a macOS bundle identifier such as com.example.App"
 )
-# Apple gives a team its identifier; what the team signs has another one, usually the bundle's. "platform" in the place
+# Apple assigns the identifier of a team. A signed program has its own, usually that of the bundle. "platform" in place
 # of a team would be a part of macOS itself.
 check_team_id = make_pattern_check(
     r"[A-Z0-9]{10}", "the identifier of a team of Apple's developers, ten capital letters and digits"

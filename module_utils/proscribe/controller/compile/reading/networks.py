@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# IPv4 addresses in IPv6 notation: the C library spells them otherwise than Python, and no packet carries one.
+# IPv4 addresses in IPv6 notation: the C library and Python spell them differently, and no packet has them.
 _EMBEDDED = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("::/96"))
 
 
 class NetworkTable:
-    """A text for each of some networks, none of which overlap; found by any address in them."""
+    """A table from networks that do not overlap to texts, searchable by any address."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._ranges: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
@@ -25,7 +25,7 @@ class NetworkTable:
             ranges.sort()
 
     def find_text(self, network: Network) -> str:
-        """The text of the first one that a network has addresses of; "" for none."""
+        """Return the text of the first network that overlaps this one; "" if there is none."""
         ranges = self._ranges[network.version]
         first, last = _get_bounds(network)
         index = bisect.bisect_left(ranges, first, key=lambda entry: entry[1])
@@ -37,8 +37,10 @@ def _get_bounds(network: Network) -> tuple[int, int]:
 
 
 def merge_networks(texts: Iterable[str]) -> list[str]:
-    """Networks of both families without duplicates and overlaps, which the packet filter does not take. Neighbours are
-    joined, and a network of one address is spelled as the address. IPv4 first, in the order of the addresses.
+    """Return networks of both families without duplicates and overlaps, which the packet filter refuses.
+
+    Adjacent networks are joined, and a network of a single address is spelled as the address. IPv4 comes first, and
+    addresses are in order.
     """
     networks = [parse_network(text) for text in texts]
     v4 = [network for network in networks if isinstance(network, ipaddress.IPv4Network)]
@@ -49,21 +51,21 @@ def merge_networks(texts: Iterable[str]) -> list[str]:
 
 @functools.cache
 def parse_network(text: str) -> Network:
-    """A network of a plan, most of which many plans have. Raises ValueError."""
+    """Parse a network of a plan. Raises ValueError. The result is cached, because many plans share their networks."""
     return ipaddress.ip_network(text)
 
 
 def format_network(network: Network) -> str:
-    """A network as the packet filter lists it: its numbers written anew, whatever else the text held."""
+    """Format a network as the packet filter lists it. The text is built from the numbers, so a zone is lost."""
     if getattr(network.network_address, "scope_id", None) is not None:
         network = ipaddress.ip_network((network.network_address.packed, network.prefixlen))
     return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
 def parse_rule_network(text: str) -> Network | None:
-    """An address or network that a rule can name; None for what is none, or has bits beyond its length set.
+    """Parse an address or network for a rule; None for other text, or if bits beyond the prefix are set.
 
-    A zone (`fe80::1%eth0`) is none of it: Python takes any text there, and no rule can have one.
+    A zone (`fe80::1%eth0`) gives None: Python accepts any text there, and no rule can have a zone.
     """
     if "%" in text:
         return None

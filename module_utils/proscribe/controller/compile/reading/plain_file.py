@@ -1,4 +1,4 @@
-"""A file of a policy that a stranger may have written: a plain file, read whole, of bounded size."""
+"""Reading of a policy file that an untrusted author may have written: a plain file of limited size."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 
 from ...policy_errors import DescribedValue, PolicyError
 
-_READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would keep the run waiting
+_READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would block the run
 
 
 def read_plain_file(path: Path, max_bytes: int, within: Path | None = None) -> bytes:
-    """The bytes of a file. Raises PolicyError for one that cannot be read, is larger than `max_bytes`, or is no plain
-    file. It may not lie outside of the directory `within`, since a mistake is printed with what it found.
+    """Read the bytes of a file. Raises PolicyError if it is unreadable, larger than `max_bytes`, or no plain file.
+
+    The file may not lie outside the directory `within`, because a message about a mistake prints content of the file.
     """
     try:
         if within and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(within)):

@@ -1,4 +1,4 @@
-"""The kinds of value that restrictions have: each is read by a function that returns it, or raises Expected."""
+"""Readers for the kinds of values in restrictions: each returns the value, or raises UnexpectedValue."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Value = TypeVar("Value")
 
 MAX_LINE_LENGTH = 200  # characters
 MAX_PATH_LENGTH = 1000  # characters
-MAX_NAME_BYTES = 255  # bytes, of each part of a path: what file systems take
+MAX_NAME_BYTES = 255  # bytes in each part of a path: the limit of file systems
 
 
 class ChoiceReader:
-    """A reader of one word out of `allowed`."""
+    """A reader for a word out of `allowed`."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
         self.allowed = tuple(allowed)
@@ -33,12 +33,12 @@ class ChoiceReader:
 
 
 def make_choice_reader(*allowed: str) -> ChoiceReader:
-    """A reader of one word out of these."""
+    """Return a reader for a word out of `allowed`."""
     return ChoiceReader(allowed)
 
 
 def require_one_of(setting: object, allowed: Collection[str], description: str = "") -> object:
-    """The value, if it is one of these."""
+    """Return the value. Raises UnexpectedValue unless it is in `allowed`."""
     if setting not in tuple(allowed):
         raise UnexpectedValue(
             "", setting, f"{description}one of {', '.join(allowed)}{propose_similar_names(str(setting), allowed)}"
@@ -47,7 +47,7 @@ def require_one_of(setting: object, allowed: Collection[str], description: str =
 
 
 class NamesReader:
-    """A reader of a list of words, out of `allowed` if there are some."""
+    """A reader for a list of words, which are out of `allowed` unless that is empty."""
 
     def __init__(self, allowed: Iterable[str], description: str) -> None:
         self.allowed, self.description = tuple(allowed), description
@@ -64,12 +64,12 @@ class NamesReader:
 
 
 def make_names_reader(allowed: Iterable[str] | None, description: str) -> NamesReader:
-    """A reader of a list of words, out of `allowed` if that is given."""
+    """Return a reader for a list of words, which are out of `allowed` if it is given."""
     return NamesReader(allowed or (), description)
 
 
 def read_part(key: str, read_setting: Callable[..., Value], *arguments: object) -> Value:
-    """What `read_setting` makes of a part of a value; the part's key goes before what it says is wrong."""
+    """Return the result of `read_setting` for a part of a value. Prefix the key of its errors with the part's key."""
     try:
         return read_setting(*arguments)
     except UnexpectedValue as error:
@@ -77,7 +77,7 @@ def read_part(key: str, read_setting: Callable[..., Value], *arguments: object) 
 
 
 def make_number_reader(minimum: int, maximum: int, unit: str) -> Callable[[object], int]:
-    """A reader of a number in these bounds."""
+    """Return a reader for a whole number in these bounds."""
 
     def read_number(setting: object) -> int:
         if not isinstance(setting, int) or isinstance(setting, bool) or not minimum <= setting <= maximum:
@@ -88,24 +88,24 @@ def make_number_reader(minimum: int, maximum: int, unit: str) -> Callable[[objec
 
 
 def read_flag(setting: object) -> bool:
-    """True or false."""
+    """Return true or false. The texts `true` and `false` are accepted, too."""
     setting = (
         {"true": True, "false": False}.get(setting, setting) if isinstance(setting, str) else setting
-    )  # as -e gives it
+    )  # the option -e gives texts
     if not isinstance(setting, bool):
         raise UnexpectedValue("", setting, "true or false")
     return bool(setting)
 
 
 def read_line(setting: object) -> str:
-    """One line for people."""
+    """Return a line of printable text."""
     if not isinstance(setting, str) or len(setting) > MAX_LINE_LENGTH or not setting.isprintable():
         raise UnexpectedValue("", setting, f"one line of at most {MAX_LINE_LENGTH} printable characters")
     return str(setting)
 
 
 def read_directory_path(setting: object) -> str:
-    """The path of a directory, absolute or not; "" where nothing (null) is set."""
+    """Return the path of a directory, absolute or relative; "" for null."""
     if setting is None:
         return ""
     if (
@@ -121,7 +121,7 @@ def read_directory_path(setting: object) -> str:
 
 
 def read_pattern(setting: object) -> str:
-    """A pattern of hosts; whether it fits any is the inventory's to say."""
+    """Return a pattern of hosts. The inventory decides later if a host matches."""
     text = read_line(setting).strip()
     if not text:
         raise UnexpectedValue("", setting, "a pattern of hosts such as all:!switches")
@@ -129,7 +129,7 @@ def read_pattern(setting: object) -> str:
 
 
 def read_day(setting: object) -> datetime.date:
-    """A day; YAML reads an unquoted 2024-10-31 as one already."""
+    """Return a day. YAML already reads an unquoted 2024-10-31 as a date."""
     if isinstance(setting, datetime.date) and not isinstance(setting, datetime.datetime):
         return datetime.date(setting.year, setting.month, setting.day)
     if isinstance(setting, str):
@@ -139,7 +139,7 @@ def read_day(setting: object) -> datetime.date:
 
 
 def read_duration(setting: object) -> int:
-    """A length of time, in seconds."""
+    """Return the seconds of a duration."""
     if isinstance(setting, str):
         with contextlib.suppress(ValueError):
             return parse_duration(setting)
@@ -147,7 +147,7 @@ def read_duration(setting: object) -> int:
 
 
 def make_duration_reader(minimum: int, maximum: int) -> Callable[[object], int]:
-    """A reader of a length of time, in seconds, with bounds in minutes."""
+    """Return a reader for a duration in seconds. Its bounds are in minutes."""
 
     def read_bounded_duration(setting: object) -> int:
         with contextlib.suppress(UnexpectedValue):
@@ -162,7 +162,7 @@ def make_duration_reader(minimum: int, maximum: int) -> Callable[[object], int]:
 
 
 def read_duration_or_forever(setting: object) -> int:
-    """A length of time in seconds; 0 is forever."""
+    """Return the seconds of a duration; 0 for `forever`."""
     if setting == "forever":
         return 0
     try:
@@ -172,7 +172,7 @@ def read_duration_or_forever(setting: object) -> int:
 
 
 def read_networks(setting: object) -> tuple[str, ...]:
-    """Addresses and networks, as networks."""
+    """Return addresses and networks as texts of networks."""
     texts = make_names_reader(None, "addresses or networks")(setting)
     for index, text in enumerate(texts):
         if parse_rule_network(text) is None:
@@ -181,7 +181,7 @@ def read_networks(setting: object) -> tuple[str, ...]:
 
 
 def read_name_servers(setting: object) -> tuple[str, ...]:
-    """Addresses of name servers."""
+    """Return the addresses of name servers."""
     texts = make_names_reader(None, "addresses of name servers")(setting)
     for index, text in enumerate(texts):
         try:

@@ -1,11 +1,12 @@
-"""Who signs a service's programs on Windows, and what its installers are called: grammar and guards.
+"""Signers of a service's programs on Windows and file names of its installers: grammar and guards.
 
-A publisher is written as AppLocker has it, in upper case: organisation, place, state and country of the certificate.
-A product and a file follow where it signs other products too (`O=PARROT LTD, L=PERTH, C=AU\\PARROT`).
-Microsoft: learn.microsoft.com/windows/security, "Understanding the publisher rule condition in AppLocker".
+A publisher has AppLocker's form, in upper case: organisation, place, state and country of the certificate. A product
+and a file follow if the publisher also signs other products (`O=PARROT LTD, L=PERTH, C=AU\\PARROT`). Microsoft:
+learn.microsoft.com/windows/security, "Understanding the publisher rule condition in AppLocker".
 
-An app package has the publisher of its manifest. Windows derives the end of the family's name from it, so a wrong one
-is found: [MS-APPX] 2.1 and learn.microsoft.com/windows/apps/desktop/modernize/package-identity-overview.
+An app package has the publisher of its manifest. Windows derives the end of the family's name from it, so a wrong
+publisher can be detected: [MS-APPX] 2.1 and
+learn.microsoft.com/windows/apps/desktop/modernize/package-identity-overview.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from ....base.patterns import compile_pattern
 from .grammar import check_windows_program
 from .yaml_file import KeyPath
 
-_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # of the 32 in a publisher's id
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # the 32 digits of a publisher's id
 _SUBJECT = r"O=[^\\*=\x00-\x1f\x7f]{2,100}(?:, L=[^\\*=,]{1,60})?(?:, S=[^\\*=,]{1,60})?(?:, C=[A-Z]{2})?"
 _PUBLISHER_PATTERN = compile_pattern(rf"({_SUBJECT})((?:\\[^\\\x00-\x1f\x7f]{{1,100}}){{0,2}})")
-# Organisations of which offices have other programs too: only with a product.
+# Organisations whose other programs are common in offices: a product is required.
 _MULTI_PRODUCT_PUBLISHERS = compile_pattern(
     r"O=(?:MICROSOFT|GOOGLE|APPLE|MOZILLA|ADOBE|AMAZON|ORACLE|CISCO|ZOOM|META|FACEBOOK|TENCENT|ALIBABA|TAOBAO|BAIDU"
     r"|BEIJING|SHENZHEN|HANGZHOU|BYTEDANCE|FEISHU|LARK|NAVER|KAKAO|YANDEX|PROTON|CITRIX|VALVE|OPENJS|PYTHON"
@@ -32,7 +33,7 @@ _INSTALLER_PATTERN = compile_pattern(r"([A-Za-z0-9][A-Za-z0-9 ._+()-]{3,60})\*?[
 
 
 def check_publisher(text: str) -> str:
-    """Who signs programs of a service: for AppLocker's collections of programs and installers."""
+    """The signer of a service's programs, for AppLocker's collections of programs and installers."""
     match = _PUBLISHER_PATTERN.fullmatch(text)
     if not match or text != text.upper():
         return "a publisher as AppLocker has it, in upper case: O=PARROT LTD, L=PERTH, C=AU or with \\PRODUCT\\FILE.EXE"
@@ -42,12 +43,12 @@ def check_publisher(text: str) -> str:
 
 
 def check_appx_publisher(text: str) -> str:
-    """Who publishes an app package: the subject in its manifest, letter for letter."""
+    """The publisher of an app package: the subject in its manifest, letter for letter."""
     return "" if _APPX_PATTERN.fullmatch(text) else "the Publisher of an app package's manifest, such as CN=<GUID>"
 
 
 def check_installer(text: str) -> str:
-    """The file name of an installer, with one `*` for what changes between releases."""
+    """The file name of an installer, with a single `*` for the part that changes between releases."""
     match = _INSTALLER_PATTERN.fullmatch(text)
     if not match:
         return "the file name of an installer, .exe or .msi, with at most one * behind its fourth letter"
@@ -56,13 +57,13 @@ def check_installer(text: str) -> str:
 
 
 def derive_publisher_id(subject: str) -> str:
-    """The 13 letters that end the family name of each app package of a publisher."""
+    """Return the 13 characters that end the family name of each app package of a publisher."""
     bits = int.from_bytes(hashlib.sha256(subject.encode("utf-16-le")).digest()[:8], "big") << 1
     return "".join(_DIGITS[bits >> shift & 31] for shift in range(60, -1, -5))
 
 
 def find_unmatched_publishers(entry: Mapping[str, object]) -> Iterator[tuple[KeyPath, object, str]]:
-    """Publishers of app packages of which the entry has no package: one of the two is wrong."""
+    """Yield the publishers of app packages for which the entry has no package: publisher or package is wrong."""
     packages, publishers = entry.get("packages"), entry.get("publishers")
     names = packages.get("appx", ()) if isinstance(packages, dict) else ()
     ids = {name.rpartition("_")[2] for name in names if isinstance(name, str) and "_" in name}

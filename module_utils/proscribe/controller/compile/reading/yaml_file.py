@@ -1,7 +1,7 @@
-"""One YAML file, read as plain text, lists and mappings, with the line of every value.
+"""A YAML file, read as plain text, lists and mappings, with the line of every value.
 
-YAML's own guesses are left out: every scalar is text, so `no` is a word and 1.10 keeps its zero. Tags and aliases are
-refused: they let a small file stand for an object, or for a huge value.
+YAML's own type guesses are left out: every scalar is text, so `no` is a word and 1.10 keeps its zero. Tags and aliases
+are refused, because with them a small file could create an object or a huge value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_FILE_BYTES = 1 << 20  # bytes
 MAX_DEPTH = 8  # levels of lists and mappings; the catalogue has five
 MAX_VALUES = 20_000  # values; the catalogue's largest file has 1,700, and a long list is a feed
 
-# The C loader is some ten times as fast; PyYAML has it wherever it was built against libyaml.
+# The C loader is about ten times as fast. PyYAML has it if it was built against libyaml.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "map"))
 
@@ -27,31 +27,29 @@ KeyPath = tuple[str | int, ...]
 
 
 def format_key_path(path: KeyPath) -> str:
-    """The path to a value as people write it: ("packages", "apt", 2) is `packages.apt[2]`."""
+    """Format the path to a value for a message: ("packages", "apt", 2) becomes `packages.apt[2]`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 @dataclass(frozen=True)
 class Document:
-    """What a file holds, and its nodes, which know their lines."""
+    """The content of a file, and its nodes, which have the line numbers."""
 
     path: Path
     data: Any
     root: yaml.Node
-    content: bytes  # what was read: whoever checks a signature has to check it over these bytes
-    # By the id of a mapping's node, its keys: a file has as many mistakes as keys, and each has a line.
+    content: bytes  # the bytes of the file; a signature has to be checked over these bytes
+    # Keys of mappings, by the id() of the node. A cache, because a file may have a mistake in each key.
     _pairs: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(default_factory=dict, repr=False, compare=False)
 
     def make_error(self, path: KeyPath, wrong_value: object, expected: str) -> PolicyError:
-        """A mistake at a path of this file, with its line, or that of the nearest value above it."""
+        """Return a mistake at a path of this file, with its line or that of the nearest value above."""
         if not path and isinstance(wrong_value, str):
-            wrong_value = DescribedValue(
-                "one text"
-            )  # of a file that a link may have borrowed, and that nobody should read here
+            wrong_value = DescribedValue("one text")  # not the text itself: a link may lead to a secret file
         return PolicyError(self.describe_place(path), format_key_path(path), wrong_value, expected)
 
     def describe_place(self, path: KeyPath) -> str:
-        """The file, and the line of the value at a path."""
+        """Return the file and the line of the value at a path."""
         return f"{self.path}:{self._find_line(path)}"
 
     def _find_line(self, path: KeyPath) -> int:
@@ -74,15 +72,15 @@ class Document:
 
 
 def read_yaml(path: Path) -> Document:
-    """Read a file. Raises PolicyError when it is not readable, not YAML, or holds a key twice."""
+    """Read a file. Raises PolicyError if it is not readable, not YAML, or has a key twice."""
     return parse_yaml(read_plain_file(path, MAX_FILE_BYTES), path)
 
 
 def parse_yaml(content: bytes, path: Path) -> Document:
-    """Read what a file has, or had. Raises PolicyError when it is not YAML, or holds a key twice."""
+    """Parse the present or earlier content of a file. Raises PolicyError if it is not YAML, or has a key twice."""
     try:
         root = yaml.compose(content.decode("utf-8"), Loader=_LOADER)
-    except RecursionError:  # PyYAML without libyaml; libyaml has a limit of its own
+    except RecursionError:  # only without libyaml, which has a limit of its own
         raise PolicyError(
             str(path), "", DescribedValue(f"more than {MAX_DEPTH} levels"), "lists and mappings that are less deep"
         ) from None
@@ -101,7 +99,7 @@ def parse_yaml(content: bytes, path: Path) -> Document:
 
 
 class _NodeReader:
-    """Turns nodes into data."""
+    """A converter from nodes to data."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,8 +1,7 @@
-"""The restrictions: the inventory variables that say what is banned on a host, since when, and how far it is enforced.
+"""The restrictions: inventory variables for the banned services, the first day, and the enforcement on a host.
 
-A variable is declared once, as a field of one of the classes that Restrictions is put together from: its type, what it
-is when nobody sets it, its reader, and what it is for. Their names all start with `proscribe_`, so a mistyped one is
-recognised and stops the run before any host is touched.
+A variable is declared once, as a field of a base class of Restrictions: its type, its default, its reader, and its
+meaning. All names start with `proscribe_`. So a mistyped name is recognised and stops the run before any host changes.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from .variable import Variable, get_variable
 from .watching import WatchSettings
 
 PREFIX = "proscribe_"
-ALL_WAIVERS = "all"  # of proscribe_waivers_removed
-# Variables of the same prefix that the playbooks themselves register, or are given for one run.
+ALL_WAIVERS = "all"  # value of proscribe_waivers_removed
+# Variables with the same prefix that the playbooks register, or receive for a single run.
 REGISTERED_VARIABLES = frozenset(
     {
         "proscribe_asked",
@@ -62,7 +61,7 @@ class Restrictions(
     WaiverSettings,
     SelectionSettings,
 ):
-    """One host's restrictions, checked. Equal restrictions give equal plans."""
+    """The checked restrictions of a host. Equal restrictions give equal plans."""
 
 
 RESTRICTIONS: Mapping[str, Variable] = {
@@ -71,10 +70,10 @@ RESTRICTIONS: Mapping[str, Variable] = {
 
 
 def read_restrictions(values: Mapping[str, object], locate: Callable[[str], str]) -> Restrictions:
-    """A host's restrictions out of its variables (`proscribe_*`, templated); what is not set has its default.
+    """Read a host's restrictions from its templated `proscribe_*` variables. Unset variables have their default.
 
-    `locate` gives, for a variable's name or the path to a part of it (`proscribe_controls.apps`), where it was set; for
-    the messages. Raises PolicyErrors with every mistake.
+    `locate` returns the place of a variable or of a part of it (`proscribe_controls.apps`), for messages. Raises
+    PolicyErrors with every mistake.
     """
     restrictions, errors = read_noting_errors(values, locate)
     if errors:
@@ -85,7 +84,10 @@ def read_restrictions(values: Mapping[str, object], locate: Callable[[str], str]
 def read_noting_errors(
     values: Mapping[str, object], locate: Callable[[str], str]
 ) -> tuple[Restrictions, list[PolicyError]]:
-    """As `read_restrictions`, with the mistakes: what is wrong has its default, so that the rest can be checked."""
+    """Read restrictions like `read_restrictions`, and return the errors. Wrong values become their defaults.
+
+    So the rest of a policy can still be checked.
+    """
     errors: list[PolicyError] = []
 
     def note(key: str, setting: object, expected: str) -> None:
@@ -104,7 +106,7 @@ def read_noting_errors(
             place = locate(PREFIX + name + error.key)
             expected = error.expected + explain_quoting(PREFIX + name, error, place)
             errors.append(PolicyError(place, PREFIX + name + error.key, error.found_value, expected))
-    # What is wrong has its default here, and no default contradicts what is set.
+    # Wrong values were replaced by defaults, and no default contradicts another setting.
     allowed_extensions = settings["browser_extensions_allowed"]
     browser_settings = settings["browser_settings"]
     is_refusing = browser_settings.get(EXTENSIONS) == ALLOW_LIST or browser_settings.get(PROXY_EXTENSIONS) == BLOCKED

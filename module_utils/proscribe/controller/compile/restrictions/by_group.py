@@ -1,7 +1,7 @@
-"""`proscribe_groups_restricted`: services that are restricted for the members of some groups of a host's users only.
+"""The variable `proscribe_groups_restricted`: services restricted only for members of some POSIX groups.
 
-`apps` and `firewall` see whose a thing is. Policies of browsers and the DNS filter are one for a whole host, so such a
-service is none of theirs: to block it there would block it for everybody, who may use it.
+`apps` and `firewall` can tell users apart. Browser policies and the DNS filter apply to a whole host, so they leave
+such a service out. To block it there would block it for users without a restriction, too.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ REASONS_AGAINST = {
     "dns": "the DNS filter applies to a whole host, whoever uses it",
 }
 GROUP_DESCRIPTION = "the name of a group of the host's users"
-MAX_ENTRIES = 100  # entries
+MAX_ENTRIES = 100  # entries of the variable
 
 
 class GroupRestriction(NamedTuple):
-    """One entry: these controls restrict the services for the members of the groups, and no other control does."""
+    """An entry: only these controls restrict the services, for the members of the groups."""
 
     services: tuple[str, ...]
     groups: tuple[str, ...]
@@ -33,7 +33,7 @@ class GroupRestriction(NamedTuple):
 
 
 def read_groups_restricted(setting: object) -> tuple[GroupRestriction, ...]:
-    """The entries. Raises Expected with the place of the mistake."""
+    """Return the entries. Raises UnexpectedValue with the place of the mistake."""
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue("", setting, "a list of mappings such as {services: [telegram], groups: [contractors]}")
     if len(setting) > MAX_ENTRIES:
@@ -80,7 +80,8 @@ def _read_names(setting: object, description: str) -> tuple[str, ...]:
 
 
 def find_groups(entries: Iterable[GroupRestriction], service_id: str) -> dict[str, list[str]]:
-    """The groups for whose members a service is restricted, by control; {} for a service that is so for everybody.
+    """Return the groups for whose members a service is restricted, by control; {} if it is restricted for everybody.
+
     Entries with the same service add up.
     """
     groups_by_control: dict[str, dict[str, None]] = {}
@@ -96,9 +97,10 @@ def find_group_mistakes(
     explain_unrestricted: Callable[[str], str],
     can_find: Callable[[str, str], bool],
 ) -> Iterator[PolicyError]:
-    """What is wrong with the services of the entries on a host. `known_ids` are the ids of its catalogue.
-    `explain_unrestricted` has the reason for one that is not restricted there, "" for others. `can_find` says whether a
-    control is on and can find a service.
+    """Yield the mistakes about the services of the entries on a host. `known_ids` are the ids of its catalogue.
+
+    `explain_unrestricted` returns the reason that a service is not restricted there, "" if it is. `can_find` returns
+    True if a control is on and has identifiers of a service.
     """
     for index, entry in enumerate(entries):
         for position, id_ in enumerate(entry.services):
@@ -122,13 +124,13 @@ def find_group_mistakes(
 
 
 def _is_opening_pages(entry: GroupRestriction, id_: str, can_find: Callable[[str, str], bool]) -> bool:
-    """Whether an entry that seems to close a service to the members would open its pages to them."""
+    """Return True if an entry that seems to restrict a service for members would open its pages to them."""
     is_closed = any(can_find(control, id_) for control in REASONS_AGAINST)
     return is_closed and "firewall" in entry.controls and not can_find("firewall", id_)
 
 
 def describe_open_services(entries: Iterable[GroupRestriction], modes: Mapping[str, str]) -> Iterator[str]:
-    """What the entries leave open on a host with these modes of controls, in words."""
+    """Yield a text about the services that the entries leave open on a host with these modes of controls."""
     blind_controls = [control for control in REASONS_AGAINST if modes[control] != "off"]
     for entry in entries if blind_controls else ():
         services, groups = ", ".join(entry.services), ", ".join(entry.groups)

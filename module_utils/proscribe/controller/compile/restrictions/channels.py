@@ -1,4 +1,4 @@
-"""The channels of `proscribe_notify`: each is a file of tasks, which gives the syntax of its value."""
+"""The channels of `proscribe_notify`. Each channel is a file of tasks, which defines the syntax of its value."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ CHANNELS_FOLDER = installation.PLAYBOOKS / "tasks/notify"
 
 
 class Channel(NamedTuple):
-    """What a file of tasks says of its channel."""
+    """The description of a channel in its file of tasks."""
 
-    value: str  # a regular expression of the whole value
-    expected: str  # the same for people
+    value: str  # a regular expression for the whole value
+    expected: str  # the expected text for messages
     example: str
-    secret: bool  # whether the value is left out of messages
-    setgid: bool  # whether sending needs setgid programs
+    secret: bool  # messages leave the value out
+    setgid: bool  # sending needs setgid programs
 
 
 def list_channel_names() -> list[str]:
-    """The keys of all channels. No file is read for them: every run reads the meaning of the restrictions."""
+    """Return the names of all channels. Reads no file, because every run imports declarations with the names."""
     return sorted(path.stem for path in CHANNELS_FOLDER.glob("*.yml"))
 
 
 @functools.cache
 def read_channels() -> Mapping[str, Channel]:
-    """All channels, by their key in `proscribe_notify`."""
+    """Return all channels, by their key in `proscribe_notify`."""
     return {name: _read_channel(CHANNELS_FOLDER / f"{name}.yml") for name in list_channel_names()}
 
 
@@ -43,11 +43,11 @@ def _read_channel(path: Path) -> Channel:
 
 
 def read_notify_channels(setting: object) -> Mapping[str, str]:
-    """Where notifications go, by channel. Raises Expected."""
+    """Return the targets of notifications, by channel. Raises UnexpectedValue."""
     if not isinstance(setting, Mapping):
         examples = ", ".join(f"{key}: {channel.example!r}" for key, channel in read_channels().items())
         raise UnexpectedValue("", setting, f"a mapping such as {{{examples}}}")
-    for name, text in setting.items():  # most inventories have none, and then no file is read
+    for name, text in setting.items():  # most inventories have no channel, so files are read only here
         known_channels = read_channels()
         channel = known_channels.get(name)
         if channel is None:
@@ -64,5 +64,5 @@ def read_notify_channels(setting: object) -> Mapping[str, str]:
 
 
 def is_setgid_needed(notify: Mapping[str, str]) -> bool:
-    """Whether one of the channels that are set needs setgid programs."""
+    """Return True if a configured channel needs setgid programs."""
     return any(text and read_channels()[name].setgid for name, text in notify.items())

@@ -1,4 +1,4 @@
-"""What the controls do on a host."""
+"""The settings of the controls on a host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXEC_CONTROLS = ("fapolicyd", "off")
 
 @declare_settings
 class AppSettings:
-    """What users read, and how apps are found and removed."""
+    """Messages to users, and the detection and removal of apps."""
 
     contact: str = declare_variable(
         "your IT service desk", read_line, "The contact for users; part of every refusal message."
@@ -37,7 +37,7 @@ class AppSettings:
         "The message to logged-in users, on terminals and desktops, when something of theirs is ended or removed; none "
         "if empty. A text, or one by language: {en: ..., zh-HK: ...}, all of which are shown in this order.",
     )
-    refusal_notice: str = declare_variable(  # the same
+    refusal_notice: str = declare_variable(  # a line for each language
         "",
         read_texts,
         "The message below the refusal of a package: a text, or one by language as in proscribe_user_notice; "
@@ -49,7 +49,7 @@ class AppSettings:
         "Whether enforced hosts have the command proscribe-request, by which users request exceptions, and refusals "
         "name it; docs/requests.md.",
     )
-    # A minute is enough to save work; a longer grace would hold up the whole run.
+    # A minute is enough to save work; a longer grace would delay the whole run.
     end_grace: int = declare_variable(  # seconds
         5,
         make_number_reader(0, 60, "seconds"),
@@ -73,7 +73,7 @@ class AppSettings:
         "What AppLocker does on Windows with the rules for restricted programs, in `export applocker` and in Group "
         "Policy objects: audit (they are logged), enforce (they are denied) or off; docs/managed-desktops.md.",
     )
-    # Nightly runs scan everything once a week. The file system itself shows what a run need not read again.
+    # Seven nightly runs give a full scan each week. The file system shows which files are unchanged.
     full_scan_every: int = declare_variable(  # runs
         7,
         make_number_reader(1, 1000, "runs"),
@@ -102,7 +102,7 @@ class AppSettings:
 
 @declare_settings
 class BrowserSettings:
-    """What browser policies set beside the blocked sites."""
+    """Settings of browser policies beside the blocked sites."""
 
     browser_settings: Mapping[str, str] = declare_variable(
         {},
@@ -125,7 +125,7 @@ class BrowserSettings:
 
 @declare_settings
 class NetworkSettings:
-    """What the firewall and the DNS filter do beside the services."""
+    """Settings of the firewall and the DNS filter beside the services."""
 
     management: tuple[str, ...] = declare_variable(
         [], read_networks, "Addresses and networks that the firewall never refuses, whatever the catalogue says."
@@ -147,7 +147,7 @@ class NetworkSettings:
         "The NAT64 prefixes of the organisation's own translators, by which IPv4 networks are refused too; "
         "64:ff9b::/96 needs no entry; docs/firewall.md.",
     )
-    # The standard sshd refuses some connections as soon as ten have not logged in.
+    # By default sshd refuses some connections as soon as ten are not authenticated.
     firewall_local_ssh: int = declare_variable(
         0,
         make_number_reader(0, 1000, "connections"),
@@ -159,7 +159,7 @@ class NetworkSettings:
         read_flag,
         "Whether the kernel logs refused connections, a few a minute, with the user id.",
     )
-    # If this is shorter than a connection over a slow line takes, every change is rolled back.
+    # If this is shorter than the time for a connection over a slow line, every change is rolled back.
     firewall_confirm_within: int = declare_variable(  # seconds
         60,
         make_number_reader(10, 900, "seconds"),

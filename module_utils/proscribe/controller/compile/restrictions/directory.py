@@ -1,4 +1,4 @@
-"""Group Policy: what a domain controller has for machines that it, and not Ansible, gives their policies."""
+"""Group Policy on a domain controller, for machines that get their policies from it and not from Ansible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .variable import declare_settings, declare_variable
 
 @declare_settings
 class DirectorySettings:
-    """What a Samba domain controller has of Proscribe's."""
+    """Settings for a Samba domain controller."""
 
     group_policy: tuple[PolicyObjectSetting, ...] = declare_variable(
         [],

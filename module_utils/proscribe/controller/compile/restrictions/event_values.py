@@ -1,4 +1,4 @@
-"""The value of `proscribe_events`: where events are sent, and which."""
+"""The value of `proscribe_events`: targets and selection of events."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ DEFAULT_SETTINGS: EventSettings = {
 
 
 def read_events(setting: object) -> EventSettings:
-    """Where events are sent, with every key; {} for nowhere. Raises Expected."""
+    """Return the targets of events, with every key; {} for none. Raises UnexpectedValue."""
     if not isinstance(setting, Mapping):
         raise UnexpectedValue("", setting, "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}")
     if not setting:
         return {}
-    settings: Any = DEFAULT_SETTINGS.copy()  # its readers say which type each key has
+    settings: Any = DEFAULT_SETTINGS.copy()  # the readers determine the type of each key
     for name, event_setting in setting.items():
         read_part(f".{name}", require_one_of, name, READERS)
         settings[str(name)] = read_part(f".{name}", READERS[str(name)], event_setting)

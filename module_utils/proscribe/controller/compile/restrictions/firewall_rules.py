@@ -1,8 +1,7 @@
-"""The organisation's own firewall rules, `proscribe_firewall_rules`: a list of mappings, checked word by word. And the
-prefixes of its translators, `proscribe_firewall_nat64`.
+"""The organisation's firewall rules and NAT64 prefixes: `proscribe_firewall_rules`, `proscribe_firewall_nat64`.
 
-What is here reaches a file that root loads, so nothing gets through that was not spelled here: protocols, verdicts
-and directions out of lists, numbers and networks parsed and written anew, comments out of plain characters.
+The values reach a file that root loads, so every part is checked. Protocols, verdicts and directions come out of lists.
+Numbers and networks are parsed and formatted again. Comments consist of plain characters.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ RULE_KEYS = ("direction", "protocol", "addresses", "ports", "verdict", "comment"
 DIRECTIONS = ("in", "out", "forward")
 PROTOCOLS = ("tcp", "udp", "icmp", "any")
 VERDICTS = ("accept", "reject", "drop")
-MAX_PREFIXES = 20  # each costs the firewall another set, and each list of networks another length
-MAX_RULES = 500  # rules of a host; long lists of addresses belong into one rule
+MAX_PREFIXES = 20  # each prefix adds a set to the firewall, and entries to each list of networks
+MAX_RULES = 500  # rules of a host; long lists of addresses belong into a single rule
 
 _COMMENT_PATTERN = re.compile(r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}")
 _NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
@@ -29,7 +28,7 @@ _RANGE_PATTERN = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
 
 def read_firewall_rules(setting: object) -> tuple[OrganisationRule, ...]:
-    """The rules as a plan has them, with addresses and ports merged. Raises Expected with the place of the mistake."""
+    """Return the rules in the form of plans, with addresses and ports merged. Raises UnexpectedValue with the place."""
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue(
             "", setting, "a list of rules such as {direction: out, protocol: tcp, ports: [25], verdict: reject}"
@@ -42,7 +41,7 @@ def read_firewall_rules(setting: object) -> tuple[OrganisationRule, ...]:
 
 
 def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
-    """The prefixes of translators, in the order of their addresses. Raises Expected with the place of the mistake."""
+    """Return the prefixes of translators, sorted by address. Raises UnexpectedValue with the place of the mistake."""
     if not isinstance(setting, list | tuple) or len(setting) > MAX_PREFIXES:
         raise UnexpectedValue("", setting, f"a list of at most {MAX_PREFIXES} prefixes such as 2001:db8:64::/96")
     prefixes: list[ipaddress.IPv6Network] = []
@@ -101,7 +100,7 @@ def _read_keyword(setting: object, allowed: tuple[str, ...], key: str) -> str:
 
 
 def _read_list(setting: object, description: str, key: str) -> list[object]:
-    """The items of a list; none for a key that is not there. An empty list would silently mean everything."""
+    """Return the items of a list; [] for a missing key. An empty list is refused: it would silently mean everything."""
     if setting is None:
         return []
     if not isinstance(setting, list | tuple) or not setting:
@@ -120,7 +119,7 @@ def _read_addresses(setting: object, key: str) -> list[str]:
 
 
 def _read_ports(setting: object, key: str) -> list[str]:
-    """Ports and ranges of them as the packet filter lists them: in order, none within or beside another."""
+    """Return ports and ranges as the packet filter lists them: sorted, overlapping and adjacent ranges joined."""
     spans: list[tuple[int, int]] = []
     for index, entry in enumerate(_read_list(setting, "ports", key)):
         match = (

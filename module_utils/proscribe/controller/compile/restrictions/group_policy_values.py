@@ -1,4 +1,4 @@
-"""The value of proscribe_group_policy: which Group Policy objects a domain controller has, and where they apply."""
+"""The value of proscribe_group_policy: the Group Policy objects of a domain controller, and their units."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REQUIRED_KEYS = OBJECT_KEYS[:3]
 MAX_OBJECTS = 50
 MAX_UNITS = 100
 MAX_UNIT_LENGTH = 500  # characters
-# A name as RFC 4514 has it, of organisational units, containers or the domain itself.
+# A distinguished name (RFC 4514) of organisational units, containers or the domain itself.
 _PART = r"(?:OU|CN)=(?:[^,=+<>#;\\\"\x00-\x1f\x7f]|\\[,=+<>#;\\\" ])+"
 _DC = r"DC=[A-Za-z0-9-]{1,63}"
 _UNIT_PATTERN = compile_pattern(rf"(?:{_PART},)*{_DC}(?:,{_DC})*", re.IGNORECASE)
@@ -25,16 +25,16 @@ _NAME_PATTERN = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9 ._()-]*")
 
 
 class PolicyObjectSetting(NamedTuple):
-    """A Group Policy object of ours."""
+    """A Group Policy object of Proscribe."""
 
-    name: str  # that administrators see
-    group: str  # of the inventory, whose hosts' policies it has
-    ous: tuple[str, ...]  # where it is linked, as the directory names them
-    enforced: bool = False  # whether it also applies below units that block inheritance
+    name: str  # shown to administrators
+    group: str  # group of the inventory whose hosts' policies the object has
+    ous: tuple[str, ...]  # distinguished names of the units with a link to it
+    enforced: bool = False  # also applies below units that block inheritance
 
 
 def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
-    """The objects of a domain controller. Raises Expected."""
+    """Return the objects of a domain controller. Raises UnexpectedValue."""
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue("", setting, f"a list of {{{', '.join(OBJECT_KEYS)}}}")
     if len(setting) > MAX_OBJECTS:

@@ -1,7 +1,7 @@
-"""Variables that are nearly called as one of ours: `proscibe_watch`, `Proscribe_watch`, `prescribe_controls`.
+"""Detection of misspelled variables: `proscibe_watch`, `Proscribe_watch`, `prescribe_controls`.
 
-They lack our prefix, so they would be ignored without a word. Only a name close to a real variable counts, since other
-products have names of their own.
+They lack the prefix, so they would be ignored without a message. Only a name close to a real variable counts, because
+other products have names of their own.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from ....base.edit_distance import count_edits
 from . import PREFIX, REGISTERED_VARIABLES, RESTRICTIONS
 
 MAX_MISTAKES = 2  # typing mistakes in a whole name
-# Two mistakes leave one of these parts of the prefix as it is, at about its place. This saves comparing most names.
+# Two mistakes leave at least one of these parts of the prefix intact, near its place. This test saves most comparisons.
 PREFIX_PARTS = ("pro", "scr", "ibe")
-OTHER_WORDS = ("proscribed_", "proscriber_")  # somebody else may list what is proscribed
+OTHER_WORDS = ("proscribed_", "proscriber_")  # plausible prefixes of other products
 SEPARATORS = re.compile(r"[-_. ]+")
 
 
 @functools.lru_cache(maxsize=100_000)
 def guess_intended_variable(name: str) -> str:
-    """Return the variable that a misspelled name was meant to be; "" for a name that is ours, or somebody else's."""
+    """Return the variable that a misspelled name stands for; "" for a name with the prefix, or of another product."""
     if name.startswith(PREFIX):
         return ""
     plain = SEPARATORS.sub("_", name.lower())
@@ -36,5 +36,5 @@ def guess_intended_variable(name: str) -> str:
 
 
 def is_policy_variable(name: str) -> bool:
-    """Return whether a variable is ours, or was meant to be."""
+    """Return True for a variable of Proscribe, or a likely misspelling of it."""
     return name not in REGISTERED_VARIABLES and (name.startswith(PREFIX) or bool(guess_intended_variable(name)))

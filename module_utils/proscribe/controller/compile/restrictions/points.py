@@ -1,4 +1,4 @@
-"""What an organisation feeds with exports, beside the hosts that runs correct."""
+"""The exports that an organisation feeds to enforcement points, beside the hosts that runs correct."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ URL_PATTERN = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 
 
 class FedExport(NamedTuple):
-    """An export that somebody is given."""
+    """An export for an enforcement point."""
 
     format: str
-    directory: str = ""  # that scheduled runs keep up to date; "" where others do
-    group: str = ""  # of hosts, for which it is
-    access_log: str = ""  # of the web server that serves the directory; "" where nobody says
-    url: str = ""  # the path below which that server has the directory: "/guests"
+    directory: str = ""  # updated by scheduled runs; "" if others update the export
+    group: str = ""  # group of the hosts that the export is for
+    access_log: str = ""  # log of the web server that serves the directory; "" if not set
+    url: str = ""  # path of the directory on that server: "/guests"
 
 
 def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
-    """The exports that an organisation feeds to its points."""
+    """Return the exports that an organisation feeds to its enforcement points."""
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue("", setting, f"a list, each of it {EXPORT_FORM}")
     exports = [read_part(f"[{index}]", _read_fed_export, entry) for index, entry in enumerate(setting)]
@@ -56,7 +56,7 @@ def _read_fed_export(entry: object) -> FedExport:
 
 
 def _read_served_path(entry: Mapping[object, object], directory_path: str) -> tuple[str, str]:
-    """The access log of the server that serves a directory, and its path there; nothing where neither is named."""
+    """Return the access log of a directory's web server, and its path there; ("", "") if neither is set."""
     log, url = read_part(".access_log", read_directory_path, entry.get("access_log")), entry.get("url", "")
     if not isinstance(url, str) or not URL_PATTERN.fullmatch(url):
         raise UnexpectedValue(".url", url, "the path of the web server below which the directory is, such as /guests")
@@ -68,7 +68,7 @@ def _read_served_path(entry: Mapping[object, object], directory_path: str) -> tu
 
 
 def read_export_key(setting: object) -> str:
-    """The file of a private key, or of the public half of one that ssh-agent holds; "" for none."""
+    """Return the file of a private key, or of the public half of a key in ssh-agent; "" for none."""
     path = read_directory_path(setting or None)
     if path and not path.startswith(("/", "~/")):
         raise UnexpectedValue(
@@ -79,7 +79,7 @@ def read_export_key(setting: object) -> str:
 
 @declare_settings
 class PointSettings:
-    """The enforcement points that get the same decision."""
+    """Settings for the enforcement points that get the same decision."""
 
     exports_fed: tuple[FedExport, ...] = declare_variable(
         [],

@@ -1,4 +1,4 @@
-"""Readers of the restrictions that have a grammar of their own. Each raises Expected for a wrong value."""
+"""Readers for restrictions with a grammar of their own. Each raises UnexpectedValue for a wrong value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..reading.values import (
 )
 from .tenant_values import read_tenants as read_tenants
 
-# Each is shown to everybody, so more of them would be read by nobody.
+# Every user sees all languages, so a longer message would not be read.
 MAX_LANGUAGES = 6
 LANGUAGE_PATTERN = compile_pattern(r"(?!(?:true|false)\Z)[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.IGNORECASE)
 ALL_FEEDS = "all"
@@ -33,7 +33,7 @@ MAX_URL_LENGTH = 500  # characters
 
 
 def read_controls(setting: object) -> Mapping[str, str]:
-    """How far each control goes; one that is not named is enforced."""
+    """Return the mode of each control; a control that is not in the value is enforced."""
     if not isinstance(setting, Mapping):
         raise UnexpectedValue(
             "", setting, "a mapping such as {apps: enforce, browser: enforce, firewall: audit, dns: 'off'}"
@@ -46,7 +46,7 @@ def read_controls(setting: object) -> Mapping[str, str]:
 
 
 def read_browser_settings(setting: object) -> Mapping[str, str]:
-    """What is managed, by setting."""
+    """Return the managed browser settings with their values."""
     if not isinstance(setting, Mapping):
         raise UnexpectedValue("", setting, "a mapping such as {private_windows: blocked, proxies: unmanaged}")
     settings = {id_: row.default for id_, row in SETTINGS.items()}
@@ -57,7 +57,7 @@ def read_browser_settings(setting: object) -> Mapping[str, str]:
 
 
 def read_extensions(setting: object) -> tuple[str, ...]:
-    """Ids of browser extensions."""
+    """Return ids of browser extensions."""
     extension_ids = make_names_reader(None, "ids of browser extensions")(setting)
     for index, extension_id in enumerate(extension_ids):
         if grammar.check_chrome_extension(extension_id) and grammar.check_firefox_extension(extension_id):
@@ -68,7 +68,7 @@ def read_extensions(setting: object) -> tuple[str, ...]:
 
 
 def read_history(setting: object) -> str:
-    """Where runs are remembered: "sqlite", "off", or the URL of a PostgreSQL database."""
+    """Return the store of the history: "sqlite", "off", or the URL of a PostgreSQL database."""
     setting = "off" if setting is False else setting  # YAML 1.1 reads an unquoted off as false
     if setting in ("sqlite", "off"):
         return str(setting)
@@ -78,24 +78,24 @@ def read_history(setting: object) -> str:
     except ValueError:
         url = None
     if url is None or url.scheme.partition("+")[0] != "postgresql" or len(url.path) < 2:
-        # What stands there may hold a password, so it is not repeated.
+        # The value may contain a password, so the message does not repeat it.
         raise UnexpectedValue("", DescribedValue("something else"), accepted_forms)
     if url.password is not None or "password=" in url.query:
-        # The URL is in every report, and in what Ansible prints.
+        # The URL is in every report and in the output of Ansible.
         expected = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
         raise UnexpectedValue("", DescribedValue("a URL with a password"), expected)
     return str(setting)
 
 
 def read_removed_ids(setting: object) -> tuple[str, ...]:
-    """Ids of waivers: a list, or one text with commas, as -e gives it."""
+    """Return ids of waivers, from a list or from a text with commas, as the option -e gives it."""
     if isinstance(setting, str):
         setting = [part.strip() for part in setting.split(",") if part.strip()]
     return make_names_reader(None, "ids of waivers, or all")(setting)
 
 
 def read_texts(setting: object) -> str:
-    """A text for people: one line, or one for each language, in their order."""
+    """Return a text for users: a line, or a line for each language, in their order."""
     if not isinstance(setting, Mapping):
         if isinstance(setting, str):
             return read_part("", read_line, setting)
@@ -112,14 +112,14 @@ def read_texts(setting: object) -> str:
 
 
 def read_feeds(setting: object) -> str | tuple[str, ...]:
-    """Which feeds count: all, none, or some ids."""
+    """Return the selection of feeds: `all`, `off`, or some ids."""
     if isinstance(setting, list | tuple):
         return make_names_reader(None, "ids of feeds")(setting)
     return make_choice_reader(ALL_FEEDS, "off")(setting)
 
 
 def read_exports(setting: object) -> tuple[str, ...]:
-    """Names of exports, of which no two write the same file."""
+    """Return names of exports. No two of them write the same file."""
     names = make_names_reader(exports.list_export_formats(), "exports")(setting)
     files: dict[str, str] = {}
     for index, name in enumerate(names):
@@ -131,7 +131,7 @@ def read_exports(setting: object) -> tuple[str, ...]:
 
 
 def read_watch_interval(setting: object) -> int:
-    """How often a host observes itself, in seconds; 0 for off."""
+    """Return the seconds between two observations of a host by itself; 0 for off."""
     if setting is False or setting == OFF:  # YAML 1.1 reads an unquoted off as false
         return 0
     try:
@@ -141,7 +141,7 @@ def read_watch_interval(setting: object) -> int:
 
 
 def read_request_url(setting: object) -> str:
-    """The page at which people ask; "" for none."""
+    """Return the URL of the page for requests; "" for none."""
     if setting == "":
         return ""
     if not isinstance(setting, str) or len(setting) > MAX_URL_LENGTH or not URL_PATTERN.fullmatch(setting):
@@ -151,7 +151,7 @@ def read_request_url(setting: object) -> str:
 
 
 def read_round(setting: object) -> str:
-    """Read the id of a round; a number is one too. Raises Expected."""
+    """Return the id of a round; a number is accepted. Raises UnexpectedValue."""
     text = str(setting) if isinstance(setting, int) and not isinstance(setting, bool) else setting
     if not isinstance(text, str) or (text and not ROUND_PATTERN.fullmatch(text)):
         raise UnexpectedValue("", setting, "an id of letters, digits and the signs . _ : -, at most 64 characters")

@@ -1,4 +1,4 @@
-"""What a run reports of its hosts, and how long that is stored."""
+"""Settings for the report of a run, and for the time that reports are stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .event_values import read_events
 from .readers import read_exports, read_history, read_round
 from .variable import declare_settings, declare_variable
 
-ROOT, STORED = "root", "stored"  # of proscribe_audit_with
+ROOT, STORED = "root", "stored"  # values of proscribe_audit_with
 
 
 @declare_settings
@@ -38,7 +38,7 @@ class ReportSettings:
     stale_after: int = declare_variable(  # seconds
         "3d", read_duration, "A host record older than this is stale: it no longer counts as compliant."
     )
-    # An observation takes a second; the first one, which scans the homes in full, may take minutes on a slow disk.
+    # An observation takes a second. The first observation scans the homes in full and may take minutes on a slow disk.
     observe_timeout: int = declare_variable(  # seconds
         "5m",
         make_duration_reader(1, 6 * 60),

@@ -1,4 +1,4 @@
-"""How a run proceeds through the fleet, and when scheduled runs start."""
+"""Settings for the rollout of a run through the fleet, and for scheduled runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .variable import declare_settings, declare_variable
 
 @declare_settings
 class RolloutSettings:
-    """How much a run changes at once."""
+    """The limits of change within a run."""
 
     batches: str | tuple[int | str, ...] = declare_variable(
         AUTO,

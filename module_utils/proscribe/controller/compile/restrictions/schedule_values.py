@@ -1,4 +1,4 @@
-"""Readers of the restrictions that are about scheduled runs. Each raises Expected for a value that it does not take."""
+"""Readers for restrictions about scheduled runs. Each raises UnexpectedValue for a wrong value."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..reading.values import read_duration
 
 SCHEDULE_METHODS = ("controller", "pull", "awx", "off")
 
-# The options that the schedule itself gives to a run.
+# Options that the schedule itself passes to a run.
 SCHEDULE_OPTIONS = ("-i", "--inventory", "-l", "--limit")
 
 
 def _make_text_reader(expression: str, expected: str) -> Callable[[object], str]:
-    """A reader of texts that fit a regular expression."""
+    """Return a reader for texts that match a regular expression."""
 
     def read_text(setting: object) -> str:
         if not isinstance(setting, str) or not re.fullmatch(expression, setting):
@@ -25,7 +25,7 @@ def _make_text_reader(expression: str, expected: str) -> Callable[[object], str]
     return read_text
 
 
-# A calendar event; systemd itself says later whether it is one.
+# A calendar event. systemd itself validates it later.
 read_calendar = _make_text_reader(
     r"(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100}",
     "a calendar event in the syntax of systemd.time(7): daily, or Mon..Fri *-*-* 02:30",
@@ -34,28 +34,28 @@ read_calendar_or_none = _make_text_reader(
     r"(?:(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100})?",
     "a calendar event in the syntax of systemd.time(7), such as weekly; or nothing",
 )
-# Nothing is the account that sets the schedule up.
+# An empty value is the account that sets up the schedule.
 read_account = _make_text_reader(r"(?:[A-Za-z_][A-Za-z0-9_.-]{0,31})?", "the name of an account")
 read_directory = _make_text_reader(r"(?:/[^\x00-\x1f\x7f]*)?", "an absolute path such as /srv/proscribe")
 read_program = _make_text_reader(
     r"(?:/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f])?", "an absolute path such as /usr/bin/ansible-playbook"
 )
 read_branch = _make_text_reader(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", "the name of a branch")
-# A shorter name of a commit could come to mean another.
+# An abbreviated commit could become ambiguous.
 read_commit = _make_text_reader(
     r"(?:[0-9a-f]{40}|[0-9a-f]{64})?", "the whole name of a commit, in quotes, as `git rev-parse HEAD` prints it"
 )
 
 
 def read_spread_seconds(setting: object) -> int:
-    """The longest delay of a run, in seconds; 0 for none."""
+    """Return the longest delay of a run, in seconds; 0 for none."""
     if setting in (0, "0") and not isinstance(setting, bool):
         return 0
     return read_duration(setting)
 
 
 def read_options(setting: object) -> tuple[str, ...]:
-    """Additional options of every scheduled run."""
+    """Return additional options for every scheduled run."""
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue("", setting, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
     for index, word in enumerate(setting):
@@ -69,7 +69,7 @@ def read_options(setting: object) -> tuple[str, ...]:
 
 
 def read_inventory(setting: object) -> str:
-    """A path inside the repository, or an absolute one; "" for that of the `schedule` run."""
+    """Return a path inside the repository, or an absolute path; "" for the inventory of the `schedule` run."""
     is_good = (
         isinstance(setting, str) and setting.isprintable() and ".." not in setting.split("/") and setting[:1] != "-"
     )
@@ -79,7 +79,10 @@ def read_inventory(setting: object) -> str:
 
 
 def read_repository(setting: object) -> str:
-    """Where git finds the repository; "" for none. Git's own helpers (`ext::`) would run any command as root."""
+    """Return the git URL or path of the repository; "" for none.
+
+    Git's remote helpers (`ext::`) are refused, because they would run any command as root.
+    """
     expected = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
     if not isinstance(setting, str) or (setting and not re.fullmatch(r"[A-Za-z0-9_./][^\s\x00-\x1f\x7f]*", setting)):
         raise UnexpectedValue("", setting, expected)
@@ -100,7 +103,7 @@ def read_repository(setting: object) -> str:
 
 
 def read_signers(setting: object) -> tuple[str, ...]:
-    """Who may sign commits: lines of ssh-keygen(1)'s allowed_signers."""
+    """Return the signers of commits: lines of allowed_signers (ssh-keygen(1))."""
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue("", setting, "a list of lines such as 'ops@example.org ssh-ed25519 AAAA...'")
     for index, line in enumerate(setting):

@@ -1,4 +1,4 @@
-"""Which services are banned on which hosts, and who is excepted."""
+"""Settings for the banned services, the hosts, and the exceptions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .readers import ALL_FEEDS, read_controls, read_feeds, read_removed_ids, rea
 from .variable import declare_settings, declare_variable
 
 SIGNATURE_MODES = ("required", "optional", "off")
-GROWING, FROZEN = GROUP_MODES = ("growing", "frozen")  # what new hosts of a group are to a waiver
+GROWING, FROZEN = GROUP_MODES = ("growing", "frozen")  # effect of a waiver on new hosts of its group
 
 
 @declare_settings
 class SelectionSettings:
-    """What is banned where, and since when."""
+    """The selection of services and hosts, and the first day of the ban."""
 
     hosts: str = declare_variable(
         "all",
@@ -103,7 +103,7 @@ class SelectionSettings:
 
 @declare_settings
 class WaiverSettings:
-    """Where waivers are read, and what they may be."""
+    """The folders of waivers and the limits of a waiver."""
 
     waivers_dir: str = declare_variable(
         "",

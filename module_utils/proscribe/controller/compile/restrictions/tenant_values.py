@@ -12,7 +12,7 @@ from ..catalogue.schema import TENANT_PROVIDERS
 from ..reading.values import make_names_reader, read_part, require_one_of
 
 TENANT_KEYS = ("id", "domains")
-MAX_TENANTS = 100  # of an organisation; one header names them all
+MAX_TENANTS = 100  # tenants of an organisation; a single header lists them all
 MAPPING_EXAMPLE = "{id: <tenant id>, domains: [example.org]}"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN_PATTERN = compile_pattern(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+", ASCII)
@@ -22,7 +22,7 @@ _ID_DESCRIPTION = (
 
 
 def read_tenants(setting: object) -> Mapping[str, tuple[str | TenantEntry, ...]]:
-    """Read the tenants of each provider, in the form that plans have (model/tenants.py). Raises Expected."""
+    """Return the tenants of each provider, in the form of plans (model/tenants.py). Raises UnexpectedValue."""
     if not isinstance(setting, Mapping):
         raise UnexpectedValue(
             "", setting, f"a mapping such as {{google: [example.org], microsoft: [{MAPPING_EXAMPLE}]}}"
@@ -44,13 +44,13 @@ def _read_names(setting: object) -> tuple[str, ...]:
 
 
 def _check_characters(name: str) -> None:
-    """Raise Expected for a name that cannot stand in the HTTP header that browsers send."""
+    """Raise UnexpectedValue for a name with characters that the HTTP header of browsers cannot carry."""
     if not all(character.isascii() and (character.isalnum() or character in ".-") for character in name):
         raise UnexpectedValue("", name, "a domain or a tenant id: letters, digits, dots, hyphens")
 
 
 def _read_microsoft(setting: object) -> tuple[str | TenantEntry, ...]:
-    """Read a list of tenants, each a domain, an id, or a mapping of both. No two of them share an id or a domain."""
+    """Return a list of tenants: domains, ids, or mappings of both. No two of them share an id or a domain."""
     if not isinstance(setting, list | tuple) or len(setting) > MAX_TENANTS:
         raise UnexpectedValue(
             "", setting, f"a list of at most {MAX_TENANTS} tenants, each a domain, an id, or {MAPPING_EXAMPLE}"

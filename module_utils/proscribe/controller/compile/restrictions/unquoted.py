@@ -1,4 +1,4 @@
-"""What to write where a list or a mapping came as text, as an INI inventory and `-e key=value` take it."""
+"""Hints for lists and mappings that came as text, as from an INI inventory or `-e key=value`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import yaml
 
 from ...policy_errors import UnexpectedValue
 
-MAX_TEXT_LENGTH = 200  # characters of a text that is read once more, and shown
+MAX_TEXT_LENGTH = 200  # characters; longer texts get no hint
 YAML_SUFFIXES = (".yml", ".yaml", ".json")
-COMMAND_LINE = "<CLI option"  # how Ansible names the place of what -e says
+COMMAND_LINE = "<CLI option"  # beginning of Ansible's place for values of -e
 
 
 def explain_quoting(variable: str, error: UnexpectedValue, place: str) -> str:
-    """The end of a message about a variable that is a text and should be a list or a mapping: how to write that at the
-    place where it is. "" where that is not what is wrong.
+    """Return a hint about the spelling of a list or mapping that came as text; "" for other mistakes.
+
+    It ends the message about the variable, and fits the place of the value: a YAML file, -e, or an INI inventory.
     """
     intended = _guess_intended(error)
     if intended is None:
@@ -34,7 +35,7 @@ def explain_quoting(variable: str, error: UnexpectedValue, place: str) -> str:
 
 
 def _guess_intended(error: UnexpectedValue) -> Any:
-    """The list or mapping that a text was meant to be; None if it is another mistake."""
+    """Return the list or mapping that a text stands for; None for another mistake."""
     kinds = {"a mapping": dict, "a list": list}
     kind = next((kind for words, kind in kinds.items() if error.expected.startswith(words)), None)
     text = error.found_value
@@ -50,7 +51,7 @@ def _guess_intended(error: UnexpectedValue) -> Any:
 
 
 def _is_plain_data(intended: Any) -> bool:
-    """Whether something is made of what both JSON and an INI inventory can write, one in the other at the most."""
+    """Return True if both JSON and an INI inventory can express the data, with lists nested once at most."""
     items = [*intended, *(intended.values() if isinstance(intended, dict) else ())]
     parts = [part for element in items for part in (element if isinstance(element, list) else [element])]
     return all(part is None or isinstance(part, str | int | float) for part in parts)

@@ -1,4 +1,4 @@
-"""How a restriction is declared: a field of a dataclass, which carries its variable."""
+"""The declaration of a restriction: a field of a dataclass whose metadata has the variable."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ Value = TypeVar("Value")
 
 @dataclass_transform(frozen_default=True)
 def declare_settings(settings_class: type[Value]) -> type[Value]:
-    """A class of restrictions, of which nothing but the whole, `Restrictions`, is made: it has no methods of its own,
-    whose making would take time at each start.
+    """Make a dataclass without generated methods, because only the whole class `Restrictions` has instances.
+
+    Generating the methods would take time at each start.
     """
     return dataclass(frozen=True, init=False, repr=False, eq=False)(settings_class)
 
 
 class Variable(NamedTuple):
-    """A restriction: what it is when nobody says anything, how a value of it is read, and what it is for."""
+    """A restriction: its default, the reader of its value, and its meaning."""
 
     default: Any
     read: Callable[[object], Any]
@@ -26,12 +27,13 @@ class Variable(NamedTuple):
 
 
 def declare_variable(default: object, read: Callable[[object], Value], meaning: str) -> Value:
-    """A field for what `read` makes of the variable of that name, which is `default`, as an inventory writes it, where
-    it is not set. The type is that of the value, as with dataclasses.field.
+    """Return a field for the result of `read`. `default` has the form of inventories; `read` converts it, too.
+
+    The declared return type is that of the value, as with dataclasses.field.
     """
     return cast(Value, field(metadata={Variable: Variable(default, read, meaning)}))
 
 
 def get_variable(declaration: Field[Any]) -> Variable:
-    """What `declare_variable` has put into a field."""
+    """Return the variable that `declare_variable` has put into a field."""
     return cast(Variable, declaration.metadata[Variable])

@@ -1,4 +1,4 @@
-"""How hosts keep themselves in line between two runs, and where people can ask."""
+"""Settings for the watch of hosts between two runs, and for requests of users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DAY_MINUTES = 24 * 60  # minutes
 
 @declare_settings
 class WatchSettings:
-    """What a host does on its own, and where a user whom it refuses can ask for an exception."""
+    """The watch of a host, and the page on which a refused user can request an exception."""
 
     watch: int = declare_variable(  # seconds; 0 for off
         "off",

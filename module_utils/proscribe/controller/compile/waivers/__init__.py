@@ -1,16 +1,22 @@
-"""The waivers: approved exceptions, one YAML file each in the `waivers/` folder of an inventory,
-or in the one that proscribe_waivers_dir names.
+"""Waivers: approved exceptions, each a YAML file in `waivers/` of an inventory or in proscribe_waivers_dir.
 
-    waiver       what a waiver is
-    document     its file: the keys, and what is wrong with them
-    authority    who may approve one: the register `approvers.yml`
-    signatures   whether the approver signed the very bytes that were read
-    standing     what a waiver is worth now, and why: the one answer that plans, reports and words for people share
-    departures   hosts and groups that waivers name and the inventory does not have any more
-    seen_notes   what runs note for the next one: waivers, and the names in them
-    waiver_log   which waivers earlier runs had, so that none is lost in silence
-    reading      all of it for a run: the waivers of an inventory, each with its standing
+    waiver           the data of a waiver
+    document         its file: the keys, and their mistakes
+    authority        the persons who may approve: the approver list `approvers.yml`
+    persons          comparison of persons' names
+    signatures       check of the approver's signature over the bytes that were read
+    hours            weekly hours in which a waiver is open
+    limits           descriptions for users of the parts that a waiver opens
+    standing         status of a waiver now, with the reason; plans, reports and messages share it
+    departures       hosts and groups of waivers that the inventory no longer has
+    seen_notes       notes of a run for the next run: waivers, their names, revocations
+    waiver_log       comparison with the waivers of earlier runs, so that none is lost in silence
+    revocations      revocations that earlier runs saw
+    committed        revocations in commits of the git repository
+    refusals         refused requests
+    request_answers  answers to requests, for the plans of hosts
+    reading          all of it for a run: the waivers of an inventory, each with its status
 
-A file that is malformed stops the run. A waiver that is well formed may be worth nothing: it ended, or the wrong person
-approved it, or its signature does not fit. Such a one waives nothing and is reported with the reason.
+A malformed file stops the run. A well-formed waiver may still waive nothing: it has ended, the wrong person approved
+it, or its signature does not match. The report has such a waiver with the reason.
 """

@@ -1,12 +1,12 @@
-"""Who may approve a waiver: the heads of the departments that own its hosts, and their deputies.
+"""The authority to approve a waiver: the heads of the departments that own its hosts, and their deputies.
 
-The approver list is `approvers.yml` beside a folder of waivers, a mapping of departments, which are groups of the
+The approver list is `approvers.yml` beside a folder of waivers. It is a mapping of departments, which are groups of the
 inventory:
 
     press:
       head: chan.tai.man
       deputies: [lee.siu.ming]
-    finance:               # nobody is named yet: nobody can approve there, and every run says so
+    finance:               # no head yet: no waiver can be approved there, and every run warns
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ MAIL_PATTERN = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9.-]{1,
 
 @dataclass(frozen=True)
 class Authority:
-    """Who approves for a department. An empty `head` is nobody's name."""
+    """The approvers of a department. An empty `head` is no person's name."""
 
     head: str
     deputies: tuple[str, ...] = ()
-    mail: str = ""  # where the head reads of new requests
+    mail: str = ""  # address of the head for mail about new requests
 
     def __contains__(self, name: str) -> bool:
         return bool(name) and (name == self.head or name in self.deputies)
@@ -48,7 +48,7 @@ ApproverList = Mapping[str, Authority]  # by department
 
 
 def read_approver_list(folders: Sequence[Path], groups: Mapping[str, Set[str]]) -> ApproverList:
-    """The register of an inventory's folders; empty where there is none. Raises PolicyErrors with every mistake."""
+    """Return the approver list in these folders; empty if there is none. Raises PolicyErrors with every mistake."""
     approver_list: dict[str, Authority] = {}
     errors: list[PolicyError] = []
     for folder in folders:
@@ -72,7 +72,7 @@ def read_approver_list(folders: Sequence[Path], groups: Mapping[str, Set[str]]) 
 
 
 def warn_of_unnamed_heads(approver_list: ApproverList) -> str:
-    """Return the warning about departments for which nobody is named; "" where there are none."""
+    """Return the warning about departments without a head; "" if there are none."""
     departments = [name for name in sorted(approver_list) if not approver_list[name].head]
     if not departments:
         return ""
@@ -83,9 +83,7 @@ def warn_of_unnamed_heads(approver_list: ApproverList) -> str:
 def explain_disqualification(
     requester: str, name: str, hosts: Set[str], approver_list: ApproverList, groups: Mapping[str, Set[str]]
 ) -> tuple[str, str]:
-    """The status and the reason why somebody's answer to a need, an approval or a refusal, does not count; ("", "") if
-    it does.
-    """
+    """Return the status and the reason why a person's approval or refusal does not count; ("", "") if it does."""
     if is_same_person(requester, name):
         return SELF_APPROVED, f"{requester} requested and decided it; these have to be two people"
     reason = explain_objection(name, hosts, approver_list, groups)
@@ -95,10 +93,10 @@ def explain_disqualification(
 def explain_objection(
     approver: str, hosts: Set[str], approver_list: ApproverList, groups: Mapping[str, Set[str]]
 ) -> str:
-    """Return why somebody may not approve or revoke a waiver for these hosts, or "" if they may.
+    """Return the reason why a person may not approve or revoke a waiver for these hosts; "" if allowed.
 
-    Every department that has one of the hosts has to be theirs, so for a host of two departments both have to be. A
-    host that no department has is nobody's to give away. Without hosts, any approver may decide.
+    The person needs authority for every department that has one of the hosts. So a host of two departments requires
+    authority for both. For a host without a department, no person can approve. Without hosts, any approver may decide.
     """
     if not approver_list:
         return f"nobody is registered to approve: name the departments' heads in {APPROVERS_FILE}, beside the folder of waivers"
@@ -132,7 +130,7 @@ def _read_departments(
     for department, entry in document.data.items():
         if department not in groups:
             add_error((department,), department, f"a group of the inventory{propose_similar_names(department, groups)}")
-            continue  # what it holds is not printed: a link may have borrowed the file, as Document.error says
+            continue  # the content is not printed: a link may lead to a secret file (Document.make_error)
         if entry == "":
             authorities.append((department, Authority("")))
             continue

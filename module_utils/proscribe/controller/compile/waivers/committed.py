@@ -1,7 +1,7 @@
-"""Revocations in the commits of the git repository that a folder of waivers lies in.
+"""Revocations in the commits of the git repository that contains a folder of waivers.
 
-The repository may be anybody's. Only plumbing commands run, which start no program of its configuration. Merges hide
-nothing: a merge that undoes a revocation would leave its commit out of an ordinary log.
+The repository may be untrusted. Only plumbing commands run, which start no program of its configuration. All commits
+are searched, also behind merges: a merge that undoes a revocation would hide its commit from an ordinary log.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from ..reading.yaml_file import MAX_FILE_BYTES, parse_yaml
 from .document import SUFFIXES, read_revocation
 from .seen_notes import SeenRevocation
 
-GIT_TIMEOUT_SECONDS = 30  # seconds for each question
+GIT_TIMEOUT_SECONDS = 30  # seconds for each git command
 MAX_COMMITS = 20_000
-MAX_VERSIONS = 20_000  # of files
+MAX_VERSIONS = 20_000  # versions of files
 DIGEST_LENGTHS = (40, 64)  # characters
 
 
 class CommittedRevocations(NamedTuple):
-    """What the commits of a folder have."""
+    """The revocations in the commits of a folder."""
 
     folder: Path
-    head: str  # the newest commit that was read, "" for none
+    head: str  # the newest commit that was read; "" for none
     revocations: tuple[SeenRevocation, ...] = ()
     problem: str = ""
 
 
 def read_committed(folder: Path, since: str) -> CommittedRevocations:
-    """Return the revocations in the commits that are not of `since` or before it ("" for all commits). Raises OSError,
-    subprocess.SubprocessError, and ValueError where git fails.
+    """Return the revocations in all commits, except `since` and its ancestors ("" for all commits).
+
+    Raises OSError, subprocess.SubprocessError, and ValueError if git fails.
     """
     if not any((parent / ".git").exists() for parent in folder.absolute().parents):
         return CommittedRevocations(folder, "")
@@ -51,7 +52,7 @@ def read_committed(folder: Path, since: str) -> CommittedRevocations:
 
 
 def _list_changed_versions(folder: Path, range_: Sequence[str]) -> list[str]:
-    """Return the digests of all versions of waivers' files that commits have added or taken away."""
+    """Return the digests of all versions of waivers' files that commits have added or removed."""
     commits = _query_git(folder, "rev-list", "--full-history", f"--max-count={MAX_COMMITS + 1}", *range_, "--", ".")
     if commits.count(b"\n") > MAX_COMMITS:
         raise ValueError(f"more than {MAX_COMMITS} commits")
@@ -68,7 +69,7 @@ def _list_changed_versions(folder: Path, range_: Sequence[str]) -> list[str]:
 
 
 def _read_revocations(folder: Path, digests: Sequence[str]) -> Iterator[SeenRevocation]:
-    """Read versions of files, and return the revocations in them."""
+    """Read versions of files, and yield the revocations in them."""
     sizes = _query_git(folder, "cat-file", "--batch-check", content="\n".join(digests).encode() + b"\n").splitlines()
     small_digests = []
     for line in sizes:
@@ -106,7 +107,10 @@ def _parse_revocation(folder: Path, version: bytes) -> SeenRevocation | None:
 
 
 def _query_git(folder: Path, *words: str, content: bytes = b"", empty_code: int = 0) -> bytes:
-    """Ask git; b"" where it ends with the code `empty_code`. Raises OSError, subprocess.SubprocessError, ValueError."""
+    """Return the output of git; b"" if it fails with exit code `empty_code`.
+
+    Raises OSError, subprocess.SubprocessError, and ValueError.
+    """
     process = run_git(folder, *words, timeout_seconds=GIT_TIMEOUT_SECONDS, input_bytes=content)
     if process.returncode and process.returncode != empty_code:
         raise ValueError(process.stderr.decode("utf-8", "replace").strip()[-300:] or f"git {words[0]} failed")

@@ -1,8 +1,8 @@
-"""Hosts and groups that waivers name and the inventory does not have any more.
+"""Hosts and groups of waivers that the inventory no longer has.
 
 A host that left the inventory is no mistake in a waiver: the waiver waives nothing there, and is reported. A name that
-no run has ever seen is a typo. Three memories distinguish the two: the note of earlier runs in the plan store, which
-alone knows groups, the history, and the fleet state.
+no run has ever seen is a typing error. Three records distinguish the cases: the note of earlier runs in the plan store,
+the history, and the fleet state. Only the note has groups.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from .waiver import Waiver
 
 MAX_NAMES_SHOWN = 3  # names in a message
 
-# Looks up a kind and a name: the time (UTC) of the last run that had it. "" is an unknown time, None no run.
+# Returns the time (UTC) of the last run that had a name of a kind. "" is an unknown time, None no run.
 LastSeen = Callable[[str, str], str | None]
 
 
 class Departure(NamedTuple):
-    """A host or a group that the inventory does not have any more."""
+    """A host or a group that the inventory no longer has."""
 
     kind: str  # one of KINDS
     name: str
-    at: str  # when a run last had it (UTC); "" where that is not known
+    at: str  # time (UTC) of the last run that had it; "" if unknown
 
     def __str__(self) -> str:
         name = f"the group {self.name}" if self.kind == GROUPS else self.name
@@ -44,7 +44,7 @@ class Departure(NamedTuple):
 
 
 def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> LastSeen:
-    """Return what looks a name up in the memories of earlier runs. It reads nothing until then."""
+    """Return a function that searches the records of earlier runs for a name. They are read at its first call."""
 
     @functools.cache
     def read_noted_names() -> dict[tuple[str, str], str]:
@@ -83,7 +83,7 @@ def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str
         if at is None and kind == HOSTS and (past := open_run_history()):
             try:
                 at = past.read_last_expected(name)
-            except HistoryError:  # each further name would wait for the same server
+            except HistoryError:  # other names would wait for the same server
                 unreachable.append(name)
         return read_observed_names().get(name) if at is None and kind == HOSTS else at
 
@@ -93,8 +93,9 @@ def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str
 def find_departures(
     waiver: Waiver | MalformedWaiver, groups: Mapping[str, Set[str]], last_seen: LastSeen
 ) -> tuple[Departure, ...]:
-    """Return what a waiver names that an earlier run had in its inventory and this one does not have. `groups` are the
-    inventory's, `all` among them.
+    """Return the hosts and groups of a waiver that an earlier inventory had and this one has no more.
+
+    `groups` are those of the inventory, including `all`.
     """
     present: Mapping[str, Set[str]] = {HOSTS: groups.get("all", frozenset()), GROUPS: groups.keys()}
     missing = ((kind, name) for kind in KINDS for name in getattr(waiver, kind) if name not in present[kind])
@@ -102,7 +103,7 @@ def find_departures(
 
 
 def describe_departures(departures: Sequence[Departure]) -> str:
-    """Return a clause for people about some departures; "" for none."""
+    """Return a clause about departures for a message; "" if there are none."""
     if not departures:
         return ""
     shown = [

@@ -1,4 +1,4 @@
-"""A waiver's file: its keys, read and checked."""
+"""The file of a waiver: its keys, read and checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .waiver import NARROWING_KEYS, Revocation, Waiver
 
 SUFFIXES = (".yml", ".yaml")
 
-# The key and what one item of it has to be.
+# The form of an item in the list of each key, and its expected text.
 NAME_PATTERN = compile_pattern(r"\S(?:.{0,98}\S)?")
 LIST_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "services": (compile_pattern(r"[a-z0-9_]+"), "a service's id"),
@@ -30,8 +30,8 @@ LIST_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "groups": (NAME_PATTERN, "a group's name"),
     "zones": (NAME_PATTERN, "a zone, as proscribe_zone names it"),
     "signed_hosts": (NAME_PATTERN, "a host's name"),
-    # As the user database has it: what a finding names, and what the packet filter's host resolves. Not a number, which
-    # would be another user on another host.
+    # A name of the user database, as findings have it and the host of the packet filter resolves it. A number is
+    # refused, because it may be another user on another host.
     "users": (compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
     "posix_groups": (POSIX_GROUP_PATTERN, "the name of a group of the host's users"),
     "versions": (compile_pattern(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
@@ -47,25 +47,25 @@ PARTY_KEYS = ("requested_by", "approved_by")
 TEXT_KEYS = (*PARTY_KEYS, "reason", "risk", "ticket", "request")
 REQUIRED_KEYS = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 REVOCATION_KEYS = ("on", "by", "why")
-PLACE_KEYS = ("hosts", "groups", "zones")  # one at least
+PLACE_KEYS = ("hosts", "groups", "zones")  # at least one is required
 NAMING_KEYS = ("services", *PLACE_KEYS)
 MAX_TEXT_LENGTH = 1000  # characters of a text
 WAIVER_KEYS = ("id", *LIST_FORMS, *TIME_KEYS, *TEXT_KEYS, "revoked")
 
 ID_PATTERN = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# One spelling of a moment: a day alone, or a time without its zone, is another moment for every reader.
+# A single spelling of a moment: a day alone, or a time without its zone, differs between readers.
 MOMENT_PATTERN = compile_pattern(
     r"(?:19|20|21)\d\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)",
     re.ASCII,  # digits are 0 to 9
 )
 
-# An approved need is reviewed every month (CIS_CONTROLS Controls v8 2.3 asks for as much of unauthorised software).
+# An approved exception is reviewed every month, as CIS Controls v8 2.3 requires for unauthorised software.
 REVIEW_INTERVAL = datetime.timedelta(days=31)
 
 
 @dataclass(frozen=True)
 class KnownNames:
-    """What a waiver may name."""
+    """The names that a waiver may have."""
 
     services: frozenset[str]
     hosts: frozenset[str]
@@ -74,7 +74,7 @@ class KnownNames:
 
 @dataclass(frozen=True)
 class MalformedWaiver:
-    """What a waiver names whose file has mistakes."""
+    """The names in a waiver whose file has mistakes."""
 
     document: Document
     services: tuple[str, ...]
@@ -84,7 +84,7 @@ class MalformedWaiver:
 
 
 class WaiverFileError(PolicyErrors):
-    """The mistakes of a waiver's file, and what it names, where that can be read: to be checked all the same."""
+    """The mistakes of a waiver's file. The names that can be read are kept, so that they can be checked as well."""
 
     def __init__(self, errors: Iterable[PolicyError], malformed_waiver: MalformedWaiver | None = None) -> None:
         super().__init__(errors)
@@ -92,7 +92,7 @@ class WaiverFileError(PolicyErrors):
 
 
 def load_waivers(folders: Sequence[Path]) -> list[Waiver]:
-    """Every waiver of the folders, by id, each checked for itself. Raises PolicyErrors with every mistake."""
+    """Return every waiver of the folders, by id, each checked by itself. Raises PolicyErrors with every mistake."""
     waivers, _, errors = read_waivers(folders)
     if errors:
         raise PolicyErrors(errors)
@@ -100,7 +100,7 @@ def load_waivers(folders: Sequence[Path]) -> list[Waiver]:
 
 
 def read_waivers(folders: Sequence[Path]) -> tuple[list[Waiver], list[MalformedWaiver], list[PolicyError]]:
-    """The waivers of the folders, by id; what the others name; and every mistake of each file for itself."""
+    """Return the waivers of the folders, sorted by id, the names in malformed files, and every mistake."""
     waivers: dict[str, Waiver] = {}
     malformed: list[MalformedWaiver] = []
     errors: list[PolicyError] = []
@@ -119,7 +119,7 @@ def read_waivers(folders: Sequence[Path]) -> tuple[list[Waiver], list[MalformedW
 
 
 def _list_files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
-    """The YAML files of a folder, in order. Hidden ones are left alone: editors and file systems make them."""
+    """Yield the YAML files of a folder, in order. Hidden files of editors and file systems are ignored."""
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
@@ -130,12 +130,12 @@ def _list_files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
             continue
         if path.is_file():
             yield path
-        else:  # a pipe would keep the run waiting
+        else:  # a pipe would block the run
             errors.append(PolicyError(str(path), "", DescribedValue("something else"), "a file"))
 
 
 def read_waiver(path: Path) -> Waiver:
-    """One waiver's file, checked for itself. Raises Malformed with every mistake."""
+    """Read the file of a waiver, checked by itself. Raises WaiverFileError with every mistake."""
     try:
         document = read_yaml(path)
     except PolicyError as error:
@@ -150,7 +150,7 @@ def read_waiver(path: Path) -> Waiver:
 
 
 def read_revocation(document: Document) -> tuple[str, Revocation] | None:
-    """Return the id and the revocation of a waiver, whatever else is wrong with it; None where it has none."""
+    """Return the id and the revocation of a waiver in spite of other mistakes; None if it has no revocation."""
     if not isinstance(document.data, Mapping):
         return None
     reader = _WaiverReader(document)
@@ -159,9 +159,7 @@ def read_revocation(document: Document) -> tuple[str, Revocation] | None:
 
 
 def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames) -> Iterator[PolicyError]:
-    """The services, hosts and groups that a waiver names and nothing has; with where one belongs that is of another
-    kind.
-    """
+    """Yield errors for unknown services, hosts and groups of a waiver, with a hint for names of another kind."""
     for key, names, description in (
         ("services", known_names.services, "a service of the catalogue"),
         ("hosts", known_names.hosts, "a host of the inventory, now or in an earlier run"),
@@ -174,7 +172,7 @@ def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames
 
 
 def explain_wrong_kind(name: str, known_names: KnownNames) -> str:
-    """What a name is, where it is known as something else, and where that stands in a waiver; "" where it is not."""
+    """Return a hint about the kind of a known name and its key in a waiver; "" otherwise."""
     for key, names, description in (
         ("hosts", known_names.hosts, "a host"),
         ("groups", known_names.groups, "a group"),
@@ -186,7 +184,7 @@ def explain_wrong_kind(name: str, known_names: KnownNames) -> str:
 
 
 class _WaiverReader:
-    """Reads the keys of one file and collects what is wrong with them."""
+    """A reader for the keys of a file that collects their mistakes."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -195,7 +193,7 @@ class _WaiverReader:
         self.lists: Mapping[str, tuple[str, ...]] = {}
 
     def make_malformed_waiver(self) -> MalformedWaiver:
-        """What the file names, as far as it is spelled as names are."""
+        """Return the names in the file that are well-formed."""
         spelled = {key: tuple(map(str, filter(LIST_FORMS[key][0].fullmatch, self.lists[key]))) for key in NAMING_KEYS}
         return MalformedWaiver(self.document, **spelled)
 
@@ -226,7 +224,7 @@ class _WaiverReader:
             return None
         self.check_times(times, approved, expires)
         reviewed = times["reviewed_on"] or approved
-        # Fields of a waiver have the names of the keys; LIST_FORMS and TEXT_KEYS say which type each has.
+        # The fields of Waiver have the names of the keys; LIST_FORMS and TEXT_KEYS determine their types.
         fields: dict[str, Any] = {**self.lists, **texts, "controls": self.lists["controls"] or CONTROLS}
         return Waiver(
             id=id_,
@@ -242,7 +240,7 @@ class _WaiverReader:
         )
 
     def check_lists(self) -> None:
-        """What is well formed and cannot be meant, or opens nothing."""
+        """Check well-formed lists for values that cannot be intended, or that open nothing."""
         self.check_hours(self.lists["hours"])
         if len(self.lists["posix_groups"]) > MAX_GROUPS:
             self.add_error(("posix_groups",), f"{len(self.lists['posix_groups'])} groups", f"at most {MAX_GROUPS}")
@@ -258,7 +256,7 @@ class _WaiverReader:
     def check_times(
         self, times: Mapping[str, datetime.datetime | None], approved: datetime.datetime, expires: datetime.datetime
     ) -> None:
-        """The order of the times."""
+        """Check the order of the times."""
         begins = max(times["valid_from"] or approved, approved)
         if expires <= begins:
             expected = f"a time after {begins.isoformat()}, when the waiver begins"
@@ -270,7 +268,7 @@ class _WaiverReader:
             self.add_error(("reviewed_on",), self.data["reviewed_on"], "a time not before approved_on")
 
     def check_narrowing(self, lists: Mapping[str, tuple[str, ...]]) -> None:
-        """A waiver that seems to open what it cannot open is refused: nobody should find that out on a host."""
+        """Refuse a narrowing that some control of the waiver cannot apply, before users notice it on a host."""
         for key, (able_controls, reason) in NARROWING_KEYS.items():
             controls = lists["controls"]
             if lists[key] and (not controls or not set(controls) <= set(able_controls)):
@@ -281,7 +279,7 @@ class _WaiverReader:
                 )
 
     def check_hours(self, texts: Sequence[str]) -> None:
-        """Times that are well formed and open nothing, or more of them than anybody can follow, are mistakes."""
+        """Refuse hours that open nothing, and too many of them to understand."""
         if len(texts) > hours.MAX_HOURS_TEXTS:
             self.add_error(("hours",), f"{len(texts)} of them", f"at most {hours.MAX_HOURS_TEXTS}")
         for index, text in enumerate(texts):

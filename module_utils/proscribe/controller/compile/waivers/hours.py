@@ -1,9 +1,9 @@
-"""The hours of a waiver: on which days of the week, from when to when, it is open on a host, by the host's own zone.
+"""The weekly hours in which a waiver is open on a host, in the host's own time zone.
 
     mon-fri 09:00-18:00      weekdays 09:00-12:00      sat,sun 10:00-16:00      daily 22:00-06:00
 
-A time that ends before it begins ends on the day after. What a clock of the host's shows is what counts, also on the
-days on which it is put forward or back.
+A window that ends before it begins ends on the next day. The local time of the host's clock counts, also on days when
+clocks change.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ....base.patterns import compile_pattern
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NAMED_DAYS = {"weekdays": "mon-fri", "weekends": "sat-sun", "daily": "mon-sun"}
 DAY_MINUTES = 24 * 60  # minutes
-MAX_HOURS_TEXTS = 20  # texts of one waiver
+MAX_HOURS_TEXTS = 20  # texts of a waiver
 
 _DAY_EXPRESSION = "(?:" + "|".join(DAYS) + ")"
 _DAYS_EXPRESSION = f"{_DAY_EXPRESSION}(?:-{_DAY_EXPRESSION})?"
@@ -27,11 +27,11 @@ HOURS_PATTERN = compile_pattern(
 )
 HOURS_DESCRIPTION = "days and times of the host's own zone, such as mon-fri 09:00-18:00"
 
-Window = tuple[int, int, int]  # the day, 0 for Monday; the minute of the day from which, and the one until which
+Window = tuple[int, int, int]  # day (0 is Monday), first minute of the day, end minute (exclusive)
 
 
 def merge_windows(texts: Iterable[str]) -> list[Window]:
-    """When it is open in a week: ordered, and none touches another on its day. Raises ValueError for an empty time."""
+    """Return the open windows of a week, sorted and joined within each day. Raises ValueError for an empty window."""
     merged: list[Window] = []
     for day, begin, end in sorted(window for text in texts for window in _parse_windows(text)):
         if merged and merged[-1][0] == day and begin <= merged[-1][2]:

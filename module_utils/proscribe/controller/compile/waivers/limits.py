@@ -1,4 +1,4 @@
-"""What a waiver opens of services on a host and what stays closed there, in words of a user. Pure."""
+"""Descriptions, in terms for users, of the parts that a waiver opens and those that stay closed. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ....model.types.plan import PartialWaiver, PlanEntry, PlanSection
 
-# What each control closes, and what an exception may be limited to, in words of a user.
+# Texts for users: the things that each control closes, and the limits of an exception.
 CLOSED_BY_CONTROL = {
     "apps": "programs",
     "browser": "pages in browsers",
@@ -17,9 +17,9 @@ LIMIT_TEXTS = {"hours": "at set hours only", "versions": "some versions only", "
 
 
 def describe_limits(controls: Mapping[str, PlanSection], waiver_id: str, services: Sequence[str]) -> str:
-    """What a waiver opens of services on this host and what stays closed, in words; "" where it opens all of them.
+    """Describe the parts of services that a waiver opens and leaves closed on this host; "" if it opens all.
 
-    A control that only knows whole hosts stays closed for those for whom alone a waiver is.
+    A control that cannot tell users apart stays closed for a waiver of some users.
     """
     opened, closed = [], []
     limits: set[str] = set()
@@ -41,7 +41,7 @@ def describe_limits(controls: Mapping[str, PlanSection], waiver_id: str, service
 
 
 def _list_exceptions(entry: PlanEntry, waiver_id: str) -> list[PartialWaiver]:
-    """What opens a service: a waiver of all of it, this one's or another's, and parts that this one opens."""
+    """Return the exceptions that open a service: any waiver of the whole service, and the parts of this waiver."""
     parts = [exception for exception in entry.get("exceptions", ()) if exception["waiver"] == waiver_id]
     if entry["mode"] != "waived":
         return parts

@@ -1,4 +1,4 @@
-"""Names of persons as they are compared: a person has a name, an address and a login, each in many spellings."""
+"""Comparison of persons' names: a person has a name, an address and a login, each in many spellings."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import NamedTuple
 from ....base.folding import fold_name
 
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
-# Letters that look like Latin ones, folded: Latin, Cyrillic, Armenian, Greek.
+# Folded letters that resemble Latin letters: Latin, Cyrillic, Armenian, Greek.
 _LATIN_TWINS = str.maketrans(
     "ɑıɡʟ" "авсԁеһіјӏкмнорԛѕтуѵԝхѡ" "սոցհօ" "αγικνορτυχ",
     "aigl" "abcdehijlkmhopqstyvwxw" "ungho" "ayikvoptux",
 )  # fmt: skip
-_INVISIBLE_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters without a picture
-# What Chinese, Japanese and Korean names are written in; no letter of it looks like a Latin word.
+_INVISIBLE_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters without a glyph
+# Scripts of Chinese, Japanese and Korean names. None of their letters resembles a Latin word.
 _EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")
 
 
 class Person(NamedTuple):
-    """What identifies a person: folded, and without what a reader does not notice."""
+    """The identifiers of a person: folded, and without differences that a reader does not notice."""
 
     names: frozenset[str]
     addresses: frozenset[str]
@@ -29,7 +29,7 @@ class Person(NamedTuple):
 
 
 def is_same_person(first_text: str, second_text: str) -> bool:
-    """Return whether two texts may name one person: `Alice Wong <alice@example.org>` and `ALICE`."""
+    """Return True if two texts may stand for the same person: `Alice Wong <alice@example.org>` and `ALICE`."""
     first, second = _parse_person(first_text), _parse_person(second_text)
     if not first.names.isdisjoint(second.names) or not first.addresses.isdisjoint(second.addresses):
         return True
@@ -39,7 +39,7 @@ def is_same_person(first_text: str, second_text: str) -> bool:
 
 
 def describe_other_script(name: str, approvers: Iterable[str]) -> str:
-    """Return why a name may be another spelling of an approver by letters of another alphabet; "" if it may not."""
+    """Return the reason why a name may be an approver's name in another alphabet; "" if it may not."""
     for word in re.findall(r"[^\W\d_]+", name):
         scripts = {_find_script(letter): None for letter in word}
         if len(scripts) > 1:
@@ -65,7 +65,7 @@ def _parse_person(text: str) -> Person:
 
 
 def _make_skeleton(text: str) -> str:
-    """Return a text without case, width, accents, unseen letters and punctuation, and each look-alike as its letter."""
+    """Return a text without case, width, accents, invisible letters and punctuation. Look-alikes become Latin."""
     if text.isascii():
         letters = text.lower()
     else:
@@ -75,7 +75,7 @@ def _make_skeleton(text: str) -> str:
 
 
 def _find_script(letter: str) -> str:
-    """Return the script of a letter, by the first word of its name."""
+    """Return the script of a letter, by the first word of its Unicode name."""
     if letter.isascii():
         return "LATIN"
     script = unicodedata.name(letter, "UNKNOWN").partition(" ")[0]

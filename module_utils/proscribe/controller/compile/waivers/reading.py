@@ -1,4 +1,4 @@
-"""The waivers of a run: those of its inventory, each with what it is worth now."""
+"""The waivers of a run: those of its inventory, each with its status now."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .waiver import Waiver
 
 
 class JudgedWaiver(NamedTuple):
-    """A waiver and what it is worth."""
+    """A waiver and its judgement."""
 
     waiver: Waiver
     judgement: WaiverJudgement
@@ -37,9 +37,9 @@ def read_judged_waivers(
     now: datetime.datetime,
     memory: RevocationMemory | None = None,
 ) -> list[JudgedWaiver]:
-    """Every waiver of the question's folders, by id, with its standing at `now`. Compiles no plan.
+    """Return every waiver of the input's folders, by id, with its status at `now`. Compiles no plan.
 
-    `restrictions` are those of every host of the question, `services` the ids of the catalogues in use. Raises
+    `restrictions` are those of every host of the input, and `services` the ids of the catalogues in use. Raises
     PolicyErrors with every mistake in waivers and in the approver list.
     """
     waivers, malformed, errors = read_waivers(find_waiver_folders(compile_input, restrictions))
@@ -61,8 +61,9 @@ def judge_waivers(
     malformed: Sequence[MalformedWaiver] = (),
     memory: RevocationMemory | None = None,
 ) -> list[JudgedWaiver]:
-    """Some waivers, each with its standing at `now`. Raises PolicyErrors as `read_judged_waivers` does: of what `malformed`
-    ones name, too.
+    """Return these waivers, each with its status at `now`.
+
+    Raises PolicyErrors like `read_judged_waivers`, also for the names in `malformed` waivers.
     """
     mistakes = MistakeCollector()
     mistakes.add_mistakes(*find_wrong_names(waivers, malformed, compile_input, restrictions, services, now))
@@ -80,19 +81,20 @@ def find_wrong_names(
     services: Iterable[str] | None,
     now: datetime.datetime,
 ) -> Iterator[PolicyError]:
-    """What waivers name and nothing has ever had, and hours that nothing ends. `services` is None where they are not
-    known.
+    """Yield errors for names that no run has ever seen, and for hours on hosts that cannot close again.
+
+    `services` is None if the services are not known.
     """
     places = _make_place_context(compile_input, restrictions)
     hosts, groups = frozenset(places.groups["all"]), frozenset(places.groups)
     in_run = {host.name for host in compile_input.hosts}
-    # One that is over waives nothing whatever it names: a host that is gone obliges nobody to edit old files.
+    # An ended waiver waives nothing, so its names are not checked. Old files need no edits when a host leaves.
     checked_waivers: list[Waiver | MalformedWaiver] = [
         *(candidate for candidate in waivers if now < candidate.ends),
         *malformed,
     ]
     for waiver in checked_waivers:
-        # A service may be in a catalogue that only hosts outside this run (--limit) have.
+        # A service may be in a catalogue of hosts outside this run (--limit).
         covered_hosts = find_covered_hosts(waiver, places)
         departures = find_departures(waiver, places.groups, places.last_seen)
         known_hosts = hosts.union(candidate.name for candidate in departures if candidate.kind == HOSTS)
@@ -110,7 +112,7 @@ def find_wrong_names(
 def _check_closing(
     waiver: Waiver, hosts: Iterable[str], restrictions: Mapping[str, Restrictions]
 ) -> Iterator[PolicyError]:
-    """Hours on hosts that do not observe themselves: nothing would close there what they open."""
+    """Yield an error for hours on hosts without a watch: nothing would close the service there when the hours end."""
     if waiver.hours and (
         open_hosts := sorted(host for host in hosts if host in restrictions and not restrictions[host].watch)
     ):
@@ -124,7 +126,7 @@ def _check_closing(
 def make_judgement_context(
     compile_input: CompileInput, restrictions: Mapping[str, Restrictions], memory: RevocationMemory | None = None
 ) -> JudgementContext:
-    """What the waivers of a question are judged by. Raises PolicyErrors, also where the rules differ between hosts."""
+    """Return the context for judging the waivers of an input. Raises PolicyErrors, also if hosts' rules differ."""
     rules = WaiverRules(
         get_common_setting("waiver_max_days", compile_input.hosts, restrictions),
         get_common_setting("waiver_signatures", compile_input.hosts, restrictions),
@@ -138,7 +140,7 @@ def make_judgement_context(
 
 
 def _make_place_context(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> JudgementContext:
-    """Where hosts are: a context that knows nothing of who approves."""
+    """Return a context with the groups and zones of hosts, and without an approver list."""
     all_hosts = compile_input.groups.get("all", frozenset()) | {host.name for host in compile_input.hosts}
 
     def find_zone(host: str) -> str:
@@ -151,7 +153,7 @@ def _make_place_context(compile_input: CompileInput, restrictions: Mapping[str, 
 
 
 def make_run_waiver(judged: JudgedWaiver, compile_input: CompileInput) -> RunWaiver:
-    """A waiver as the report has it, with the hosts of this run that it is for."""
+    """Return a waiver in the form of reports, with the hosts of this run that it covers."""
     waiver, judgement = judged
     in_run = {host.name for host in compile_input.hosts}
     return {
@@ -193,11 +195,11 @@ def _make_revocation(waiver: Waiver) -> WaiverRevocation | None:
 
 
 def warn_of_waiver(judged: JudgedWaiver) -> str:
-    """What every run says of a waiver that somebody may rely on in error, or should review; "" for others."""
+    """Return the warning about a waiver that an operator may rely on in error, or should review; "" for others."""
     waiver, judgement = judged
     if judgement.status == "revoked" and not (
         judgement.is_disputed or judgement.is_restored
-    ):  # as the organisation decided
+    ):  # a decision of the organisation needs no warning
         return ""
     if judgement.is_restored:
         return f"waiver {waiver.id} waives nothing: {judgement.why} [{waiver.file}]"

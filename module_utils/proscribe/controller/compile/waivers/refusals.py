@@ -1,6 +1,7 @@
-"""Requests that were refused: `refused.jsonl` in a directory of waivers, a line for each, written whole or not at all.
+"""Refused requests: `refused.jsonl` in a directory of waivers, with a line for each. A line is never partial.
 
-It is an organisation's decision as a waiver is, so it lies with the waivers and is under version control with them.
+A refusal is a decision of the organisation, like a waiver. So it lies with the waivers and is under version control
+with them.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from .standing import JudgementContext
 REFUSALS_FILE = "refused.jsonl"
 MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes
 MAX_REASON_LENGTH = 300  # characters of a reason
-LOCK_TIMEOUT_SECONDS = 60  # seconds that a writer waits for another one
+LOCK_TIMEOUT_SECONDS = 60  # seconds that a writer waits for another writer
 
 
 class RequestRefusal(NamedTuple):
-    """A request of a user on a host, by whom it was refused, when (UTC), and why."""
+    """The refusal of a user's request on a host: the person who refused, the time (UTC), and the reason."""
 
     id: str
     host: str
@@ -36,19 +37,19 @@ class RequestRefusal(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What names the request in a fleet."""
+        """The identity of the request in a fleet."""
         return self.host, self.user, self.id
 
 
 class DisregardedRefusal(NamedTuple):
-    """A refusal that does not count, and why."""
+    """A refusal that does not count, and the reason."""
 
     refusal: RequestRefusal
     why: str
 
 
 def read_refusals(folders: Sequence[Path]) -> list[RequestRefusal]:
-    """The refusals of some directories of waivers, the oldest first. Raises PolicyErrors with every mistake."""
+    """Return the refusals in some directories of waivers, the oldest first. Raises PolicyErrors with every mistake."""
     errors: list[PolicyError] = []
     refusals = [refusal for folder in folders for refusal in _read_refusals_file(folder / REFUSALS_FILE, errors)]
     if errors:
@@ -59,8 +60,9 @@ def read_refusals(folders: Sequence[Path]) -> list[RequestRefusal]:
 def select_valid_refusals(
     refusals: Sequence[RequestRefusal], context: JudgementContext
 ) -> tuple[list[RequestRefusal], list[DisregardedRefusal]]:
-    """The refusals that count, one of each request, and those that do not, each with why. They are of hosts of the
-    inventory, since another host has no request.
+    """Return the valid refusals, a single one for each request, and the disregarded ones with the reason.
+
+    Refusals for hosts outside the inventory are left out, because such a host has no request.
     """
     valid_by_request: dict[tuple[str, str, str], RequestRefusal] = {}
     disregarded: list[DisregardedRefusal] = []
@@ -69,19 +71,19 @@ def select_valid_refusals(
             continue
         if reason := explain_invalid_refusal(refusal, context):
             disregarded.append(DisregardedRefusal(refusal, reason))
-        else:  # the newest one, and never one that does not count in place of one that does
+        else:  # the newest valid refusal counts; an invalid refusal never replaces a valid one
             valid_by_request[refusal.key] = refusal
     return [*valid_by_request.values()], [entry for entry in disregarded if entry.refusal.key not in valid_by_request]
 
 
 def explain_invalid_refusal(refusal: RequestRefusal, context: JudgementContext) -> str:
-    """Why a refusal does not count; "" for one that does. Who refuses has to be one who may approve."""
+    """Return the reason why a refusal does not count; "" if it does. Only a person who may approve may refuse."""
     hosts = frozenset({refusal.host})
     return explain_disqualification(refusal.user, refusal.by, hosts, context.register, context.groups)[1]
 
 
 def warn_of_disregarded(disregarded: Sequence[DisregardedRefusal]) -> str:
-    """What every run says of refusals that somebody may rely on in error."""
+    """Return the warning about refusals that an operator may rely on in error."""
     refusal, reason = disregarded[0]
     more = f" (and {len(disregarded) - 1} more)" if disregarded[1:] else ""
     return f"the refusal of request {refusal.id} on {refusal.host} counts for nothing{more}: {reason} [{REFUSALS_FILE}]"
@@ -115,8 +117,9 @@ def _read_refusals_file(path: Path, errors: list[PolicyError]) -> Iterator[Reque
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """The directory for one writer alone: two people may refuse at once. Raises OSError, also where another one has it
-    for too long.
+    """Lock the directory for a single writer, because two persons may refuse at once.
+
+    Raises OSError, also if another writer holds the lock for too long.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -129,7 +132,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def append_refusal(path: Path, refusal: RequestRefusal) -> bytes:
-    """The content of the file with one more line; what is in it stays byte for byte. Raises OSError."""
+    """Return the content of the file with another line. The present content stays unchanged. Raises OSError."""
     content = path.read_bytes() if path.exists() else b""
     if content and not content.endswith(b"\n"):
         content += b"\n"

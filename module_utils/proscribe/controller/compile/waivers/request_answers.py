@@ -1,11 +1,11 @@
-"""The answers to the requests of a host's users, as its plan has them, so that the host can show them.
+"""The answers to requests of a host's users, in the form of plans, so that the host can show them.
 
     {id: {"answer": "refused", "user", "service", "on", "why"}}
     {id: {"answer": "granted", "user" ("" for everybody), "service", "waiver", "until", "limits"}}
     {id: {"answer": "ended", "user" ("" for everybody), "service", "waiver", "on"}}
 
-`limits` says what is not open all the same (limits.py). A plan with answers is a host's own. One without them is shared
-by equal hosts, as ever.
+`limits` describes the parts that stay closed (limits.py). A plan with answers belongs to a single host. Plans without
+answers are shared by equal hosts.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .limits import describe_limits
 from .refusals import RequestRefusal
 from .waiver import Waiver
 
-MAX_ANSWERS = 50  # refusals of a host, and exceptions that have ended there: the newest
+MAX_ANSWERS = 50  # newest refusals of a host, and as many ended exceptions
 
-Answers = dict[str, dict[str, str]]  # by id of the request
+Answers = dict[str, dict[str, str]]  # by the id of the request
 
 
 def group_refusals_by_host(refusals: Iterable[RequestRefusal]) -> dict[str, Answers]:
-    """The refusals as answers, by host. `refusals` come the oldest first."""
+    """Return the refusals as answers, by host. `refusals` are sorted, the oldest first."""
     refusals_by_host: dict[str, list[RequestRefusal]] = {}
     for refusal in refusals:
         refusals_by_host.setdefault(refusal.host, []).append(refusal)
@@ -46,8 +46,10 @@ def group_refusals_by_host(refusals: Iterable[RequestRefusal]) -> dict[str, Answ
 def add_answers(
     body: Plan, refused_answers: Answers, waivers: Iterable[Waiver], ended_waivers: Iterable[Waiver] = ()
 ) -> Plan:
-    """What a plan consists of, with the answers: those that were refused, the waivers that waive there then, and those
-    of `ended_waivers` that have ended, the oldest first: so a host knows that their requests do not wait, and may be made again.
+    """Return the body of a plan with the answers: refused requests, active waivers, and ended waivers.
+
+    `ended_waivers` are sorted, the oldest first. They show a host that these requests do not wait and may be made
+    again.
     """
     ended_answers = {
         waiver.request: {

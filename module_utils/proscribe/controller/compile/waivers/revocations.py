@@ -1,11 +1,11 @@
-"""Revocations that earlier runs saw, so that a waiver whose old bytes were restored waives nothing.
+"""Revocations that earlier runs saw. They prevent a waiver with restored old bytes from waiving.
 
-A signature says nothing of its own time. Whoever can write to an inventory can put a revoked waiver back as it was
-signed. Three memories are out of their reach: the note in the plan store, the history of the runs, and the commits of
-the inventory's git repository. A revocation counts against each approval that is not later (`approved_on`): only the
-approver can sign a later one.
+A signature has no trusted time. A writer of an inventory can restore a revoked waiver as it was signed. Such a writer
+cannot change three records: the note in the plan store, the history of the runs, and the commits of the inventory's git
+repository. A revocation counts against each approval that is not later (`approved_on`). Only the approver can sign a
+later approval.
 
-Revocations count whoever made them, as those in a file do.
+A revocation counts without regard to its author, as in a file.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from .seen_notes import (
 )
 from .waiver import Revocation
 
-# Looks up a waiver's id and a time: the newest revocation that has begun by then.
+# Returns the newest revocation of a waiver (by id) that is in effect at a time.
 RevokedBefore = Callable[[str, datetime.datetime], Revocation | None]
 
 
 class RevocationRecords(NamedTuple):
-    """What is remembered of revocations: by waivers' ids, the commits that were read, and what could not be read."""
+    """The recorded revocations by waivers' ids, the commits that were read, and the problems in reading them."""
 
     revocations_by_id: Mapping[str, Sequence[SeenRevocation]]
     commits: Mapping[str, str]  # by folder
@@ -53,23 +53,23 @@ class RevocationRecords(NamedTuple):
 
 
 class RevocationMemory:
-    """The memories of a run. They are read once, and only for a waiver that would waive."""
+    """The records of a run. They are read once, and only for a waiver that would waive."""
 
     def __init__(self, compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> None:
         self._compile_input, self._restrictions = compile_input, restrictions
 
     @property
     def content_if_read(self) -> RevocationRecords:
-        """All that is remembered; nothing where no waiver of this run would waive."""
+        """The records; empty if no waiver of this run would waive, so that nothing was read."""
         return self.content if "content" in vars(self) else RevocationRecords({}, {})
 
     @functools.cached_property
     def content(self) -> RevocationRecords:
-        """All that is remembered."""
+        """The records."""
         return _read_revocation_records(self._compile_input, self._restrictions)
 
     def find_revocation(self, id_: str, now: datetime.datetime) -> Revocation | None:
-        """Return the newest revocation of a waiver that has begun by then."""
+        """Return the newest revocation of a waiver that is in effect at `now`; None if there is none."""
         begun = [
             revocation
             for revocation in self.content.revocations_by_id.get(id_, ())
@@ -80,7 +80,7 @@ class RevocationMemory:
 
 
 def note_revocation(store: PlanStore, compile_input: CompileInput, new_revocation: SeenRevocation, now: str) -> None:
-    """Note a revocation for the next run of this inventory, where runs note anything. Raises PolicyErrors."""
+    """Record a revocation in the plan store for the next run of this inventory. Raises PolicyErrors."""
     current_notes = make_waiver_notes(compile_input)
     inventories = read_waiver_notes(store)
     notes = next((notes for notes in reversed(inventories) if is_same_inventory(notes, current_notes)), current_notes)
@@ -92,8 +92,9 @@ def note_revocation(store: PlanStore, compile_input: CompileInput, new_revocatio
 
 
 def merge_revocations(revocations: Iterable[SeenRevocation], now: str) -> dict[str, list[SeenRevocation]]:
-    """Return for each waiver the newest revocation that has begun at `now` (UTC), and the next one that has not. No
-    later one can be missed through the others: each closes at least as much.
+    """Return for each waiver the newest revocation in effect at `now` (UTC), and the next later one.
+
+    The others are not needed: each of the returned revocations closes at least as much.
     """
     by_waiver: dict[str, list[SeenRevocation]] = {}
     for revocation in revocations:
@@ -125,9 +126,9 @@ def _read_revocation_records(
 
 
 def _find_last_notes(compile_input: CompileInput, reports: Path) -> WaiverNotes:
-    """Return the note of the last run of the same inventory; an empty one for none."""
+    """Return the note of the last run of the same inventory; an empty note if there is none."""
     current_notes = make_waiver_notes(compile_input)
-    with contextlib.suppress(PolicyErrors):  # a run stops for such a note before it compares anything
+    with contextlib.suppress(PolicyErrors):  # a run stops for a wrong note before it compares anything
         for notes in reversed(read_waiver_notes(PlanStore(reports / PLANS_DIRECTORY))):
             if is_same_inventory(notes, current_notes):
                 return notes
@@ -135,7 +136,7 @@ def _find_last_notes(compile_input: CompileInput, reports: Path) -> WaiverNotes:
 
 
 def _list_signed_folders(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> list[Path]:
-    """Return the folders with signed waivers. In any other one, who can write there decides anyhow."""
+    """Return the folders with signed waivers. In other folders each writer can grant waivers anyway."""
     return [folder for folder in find_waiver_folders(compile_input, restrictions) if next(folder.glob("*.sig"), None)]
 
 
@@ -150,7 +151,7 @@ def _read_folder_commits(folder: Path, notes: WaiverNotes) -> CommittedRevocatio
 def _read_history(
     compile_input: CompileInput, restrictions: Mapping[str, Restrictions], reports: Path
 ) -> list[SeenRevocation]:
-    """Return what the history has; nothing where it cannot be read, which each run says at its end."""
+    """Return the revocations in the history; [] if it cannot be read, which each run reports at its end."""
     with contextlib.suppress(HistoryError, PolicyErrors, KeyError):
         history = open_history(get_common_setting("history", compile_input.hosts, restrictions), reports)
         if history:

@@ -1,7 +1,6 @@
-"""The note of the last runs about waivers: which there were, when the inventory last had what they name, and which were
-revoked.
+"""The note of earlier runs about waivers: the waivers, the last time of each name in them, and the revocations.
 
-It lies in the plan store, for each inventory that had waivers.
+The note is in the plan store, with an entry for each inventory that had waivers.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from ....wire.store import PlanStore
 from ...policy_errors import DescribedValue, PolicyError, PolicyErrors
 from ..inventory.inventory import CompileInput
 
-NOTES_NAME = "seen-waivers"  # in the plan store
+NOTES_NAME = "seen-waivers"  # name in the plan store
 SCHEMA = "proscribe/waivers-seen/1"
-MAX_INVENTORIES = 100  # inventories that are noted, those of the last runs
-MAX_REVOCATIONS = 5000  # revocations of an inventory that are noted, the newest
+MAX_INVENTORIES = 100  # recorded inventories, those of the last runs
+MAX_REVOCATIONS = 5000  # recorded revocations of an inventory, the newest
 KINDS = HOSTS, GROUPS = "hosts", "groups"  # keys of a waiver
 
-# By kind and name: when a run last had it in its inventory (UTC).
+# By kind and name: the time (UTC) of the last run whose inventory had it.
 SeenNames = dict[str, dict[str, str]]
 
 
@@ -42,7 +41,7 @@ class SeenWaiver:
 
 
 class SeenRevocation(NamedTuple):
-    """A revocation as an earlier run, the history or a commit had it. `on` is UTC."""
+    """A revocation from an earlier run, the history or a commit. `on` is UTC."""
 
     id: str
     by: str
@@ -52,7 +51,7 @@ class SeenRevocation(NamedTuple):
 
 @dataclass
 class WaiverNotes:
-    """What the last run of an inventory noted."""
+    """The record of the last run of an inventory."""
 
     sources: list[str]
     hosts_digest: str  # digest of the names of all its hosts
@@ -60,26 +59,27 @@ class WaiverNotes:
     waivers: list[SeenWaiver] = field(default_factory=list)
     names: SeenNames = field(default_factory=dict)
     revocations: list[SeenRevocation] = field(default_factory=list)
-    commits: dict[str, str] = field(default_factory=dict)  # by folder of waivers, the newest that was searched
+    commits: dict[str, str] = field(default_factory=dict)  # by folder of waivers, the newest commit that was searched
 
 
 def make_waiver_notes(compile_input: CompileInput) -> WaiverNotes:
-    """Return an empty note of the inventory of a run."""
+    """Return an empty record for the inventory of a run."""
     names = {host.name for host in compile_input.hosts} | set(compile_input.groups.get("all", ()))
     digest = hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "surrogatepass")).hexdigest()
-    # Every controller's own machine is called so, in inventories that have nothing else in common.
+    # Unrelated inventories may have only this host, the controller itself.
     return WaiverNotes(list(compile_input.inventory), "" if names == {"localhost"} else digest)
 
 
 def is_same_inventory(first: WaiverNotes, second: WaiverNotes) -> bool:
-    """Return whether two runs were of one inventory: of the same sources, or of the very same hosts, which an
-    automation controller writes to another file.
+    """Return True if two runs had the same inventory: the same sources, or exactly the same hosts.
+
+    An automation controller writes the same hosts to another file.
     """
     return first.sources == second.sources or bool(first.hosts_digest) and first.hosts_digest == second.hosts_digest
 
 
 def read_waiver_notes(store: PlanStore) -> list[WaiverNotes]:
-    """Read the note, the last run's inventory last. Raises PolicyErrors for a file that is no note."""
+    """Read the note; the last run's inventory is last. Raises PolicyErrors for a file that is no note."""
     content = store.read_note(NOTES_NAME)
     if not content:
         return []
@@ -104,7 +104,7 @@ def _parse_notes(data: Any) -> Iterator[WaiverNotes]:
             )
             for waiver_entry in entry["waivers"]
         ]
-        names_by_kind: Mapping[str, Mapping[str, str]] = entry.get("names", {})  # earlier versions noted none
+        names_by_kind: Mapping[str, Mapping[str, str]] = entry.get("names", {})  # earlier versions recorded none
         names = {kind: {str(name): str(at) for name, at in names_by_kind.get(kind, {}).items()} for kind in KINDS}
         sources = [str(source) for source in entry["sources"]]
         revocations = [SeenRevocation(*map(str, row)) for row in entry.get("revoked", ())]
@@ -113,7 +113,7 @@ def _parse_notes(data: Any) -> Iterator[WaiverNotes]:
 
 
 def write_waiver_notes(store: PlanStore, inventories: Sequence[WaiverNotes]) -> None:
-    """Replace the note."""
+    """Replace the note in the plan store."""
     data = {
         "schema": SCHEMA,
         "inventories": [

@@ -1,6 +1,6 @@
-"""The signature of a waiver: `<file>.sig` over its exact bytes, made by `ssh-keygen -Y sign -n proscribe-waiver`.
+"""The signature of a waiver: `<file>.sig` over its exact bytes, by `ssh-keygen -Y sign -n proscribe-waiver`.
 
-Who has which key is in `allowed_signers` beside the folder of waivers.
+`allowed_signers` beside the folder of waivers assigns keys to persons.
 """
 
 from __future__ import annotations
@@ -16,20 +16,23 @@ NAMESPACE = "proscribe-waiver"
 
 
 def make_approver_signer(name: str) -> AllowedSigner:
-    """Whose signature a waiver needs."""
+    """Return the signer that a waiver of this approver needs."""
     return AllowedSigner(name, NAMESPACE, "waivers")
 
 
 def get_signature_path(file: Path) -> Path:
-    """Where the signature of a waiver's file is."""
+    """Return the path of the signature of a waiver's file."""
     return file.with_name(file.name + ".sig")
 
 
 def get_signers_path(file: Path) -> Path:
-    """The file of the signers that count for a waiver's file: beside its folder."""
+    """Return the file of allowed signers for a waiver's file: beside its folder."""
     return file.parent.parent / SIGNERS_FILE
 
 
 def verify_signature(content: bytes, file: Path, signers: Path, signer: str, now: datetime.datetime) -> SignatureCheck:
-    """Whether `signer` signed `content`, the bytes that were read from `file`, with a key that is theirs at `now`."""
+    """Check that `signer` signed `content` with a key that is valid at `now`.
+
+    `content` are the bytes that were read from `file`.
+    """
     return verified(content, get_signature_path(file), signers, make_approver_signer(signer), now)

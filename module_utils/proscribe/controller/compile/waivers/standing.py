@@ -1,4 +1,4 @@
-"""What a waiver is worth now, and why. Plans, reports, `waiver list` and `explain` use this and nothing else."""
+"""The judgement of a waiver now, with the reason. Plans, reports, `waiver list` and `explain` all use it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .signatures import get_signature_path, get_signers_path, verify_signature
 from .waiver import Revocation, Waiver
 
 *_, ACTIVE = STATUSES = WAIVER_STATUSES
-ENDED_STATUSES = ("expired", "revoked")  # nothing that such a waiver names matters any more
+ENDED_STATUSES = ("expired", "revoked")  # the names in such a waiver no longer matter
 
 
 @dataclass(frozen=True)
 class WaiverRules:
-    """The organisation's own rules for waivers: proscribe_waiver_max_days, _signatures and _blanket."""
+    """The organisation's rules for waivers: proscribe_waiver_max_days, _signatures, _blanket and _groups."""
 
     max_days: int = 365
     signatures: str = "optional"
@@ -35,30 +35,30 @@ class WaiverRules:
 
 @dataclass(frozen=True)
 class JudgementContext:
-    """What a waiver is judged by."""
+    """The facts and rules by which waivers are judged."""
 
-    groups: Mapping[str, Set[str]]  # the inventory's, `all` among them
+    groups: Mapping[str, Set[str]]  # those of the inventory, including `all`
     register: ApproverList
     rules: WaiverRules
-    zone_of: Callable[[str], str]  # the network zone of a host, "" if it has none
+    zone_of: Callable[[str], str]  # returns the network zone of a host; "" if it has none
     last_seen: LastSeen = lambda kind, name: None
     revoked_before: RevokedBefore = lambda id_, now: None
 
 
 class WaiverJudgement(NamedTuple):
-    """What a waiver is worth: it waives where it is `active`, and nothing otherwise."""
+    """The judgement of a waiver. Only a waiver with status `active` waives."""
 
     status: str  # one of STATUSES
-    why: str  # a clause for people; "" for an active waiver that nobody has to review and of which nothing is gone
-    hosts: tuple[str, ...]  # of the inventory, in its scope
+    why: str  # a clause for messages; "" for an active waiver without overdue review and without departures
+    hosts: tuple[str, ...]  # hosts of the inventory in its scope
     is_review_overdue: bool = False
-    key: str = ""  # the key that signed it, "" if none was checked
-    is_unregistered: bool = False  # whether nobody could have approved it, since no register was found
-    departures: tuple[Departure, ...] = ()  # what it names and the inventory does not have any more
-    is_disputed: bool = False  # whether somebody revoked it who may not
-    grown_hosts: tuple[str, ...] = ()  # hosts of its groups and zones that it was not signed for
+    key: str = ""  # the key of the signature; "" if none was checked
+    is_unregistered: bool = False  # no approval is possible, because there is no approver list
+    departures: tuple[Departure, ...] = ()  # names in it that the inventory no longer has
+    is_disputed: bool = False  # revoked by a person who may not
+    grown_hosts: tuple[str, ...] = ()  # hosts of its groups and zones that are not among its signed hosts
     frozen_hosts: tuple[str, ...] = ()  # hosts of its groups and zones that it does not open
-    is_restored: bool = False  # whether it was revoked, and its file does not say so any more
+    is_restored: bool = False  # revoked earlier, but its file has no revocation any more
 
     @property
     def is_waiving(self) -> bool:
@@ -66,7 +66,7 @@ class WaiverJudgement(NamedTuple):
 
 
 def find_covered_hosts(waiver: Waiver | MalformedWaiver, context: JudgementContext) -> frozenset[str]:
-    """The hosts of the inventory that a waiver is for."""
+    """Return the hosts of the inventory that a waiver covers."""
     all_hosts = context.groups.get("all", frozenset())
     hosts = frozenset(waiver.hosts) & all_hosts
     hosts = hosts.union(*(context.groups.get(group, frozenset()) for group in waiver.groups))
@@ -77,7 +77,7 @@ def find_covered_hosts(waiver: Waiver | MalformedWaiver, context: JudgementConte
 
 
 def judge_waiver(waiver: Waiver, context: JudgementContext, now: datetime.datetime) -> WaiverJudgement:
-    """What a waiver is worth at a moment."""
+    """Judge a waiver at a moment."""
     covered_hosts = find_covered_hosts(waiver, context)
     grown_hosts = _find_grown_hosts(waiver, covered_hosts)
     is_frozen = context.rules.groups == FROZEN
@@ -99,14 +99,14 @@ def judge_waiver(waiver: Waiver, context: JudgementContext, now: datetime.dateti
 
 
 def _find_grown_hosts(waiver: Waiver, covered_hosts: Set[str]) -> frozenset[str]:
-    """Return the hosts that a waiver covers and was not signed for; none where its file does not say."""
+    """Return the covered hosts that a waiver was not signed for; none if its file lists no signed hosts."""
     return (
         frozenset(covered_hosts).difference(waiver.signed_hosts, waiver.hosts) if waiver.signed_hosts else frozenset()
     )
 
 
 def _describe_growth(waiver: Waiver, covered_hosts: Set[str], grown_hosts: Set[str], closed_hosts: Set[str]) -> str:
-    """Return a clause about hosts that a waiver was not signed for, and those that it does not open; "" for none."""
+    """Return a clause about new hosts of a waiver and hosts that it does not open; "" for none."""
     if grown_hosts:
         signed_count = format_count(len({*waiver.signed_hosts, *waiver.hosts}), "host")
         text = f"it was signed for {signed_count}, now {len(covered_hosts)}: "
@@ -127,9 +127,9 @@ def _describe_growth(waiver: Waiver, covered_hosts: Set[str], grown_hosts: Set[s
 def _judge_on_hosts(
     waiver: Waiver, hosts: Set[str], context: JudgementContext, now: datetime.datetime
 ) -> WaiverJudgement:
-    """What a waiver is worth on some hosts at a moment, whatever has left the inventory."""
+    """Judge a waiver on some hosts at a moment, without regard to departures."""
     ordered_hosts = tuple(sorted(hosts))
-    # A revocation counts whatever else is wrong, so that nobody has to sign anew to take something back.
+    # A revocation counts in spite of other defects, so revoking needs no new signature.
     if waiver.revoked and now >= waiver.revoked.on:
         why = _describe_revocation(waiver.revoked)
         dispute = _explain_revocation_objection(waiver.revoked.by, hosts, context) if now < waiver.expires else ""
@@ -162,20 +162,21 @@ def _describe_revocation(revocation: Revocation) -> str:
 
 
 def rank_by_urgency(waiver: Waiver, judgement: WaiverJudgement) -> tuple[object, ...]:
-    """For sorting: what waives nothing and should, then overdue reviews, then what ends first."""
+    """Return a sort key: waivers without effect first, then overdue reviews, then by end."""
     return (STATUSES.index(judgement.status), not judgement.is_review_overdue, waiver.ends, waiver.id)
 
 
 def _explain_revocation_objection(name: str, hosts: Set[str], context: JudgementContext) -> str:
-    """Return, as the end of a clause, that somebody may not revoke a waiver of these hosts; "" if they may. Where
-    nobody is registered, no waiver waives, and there is nothing to revoke.
+    """Return the end of a clause with the reason why a person may not revoke a waiver; "" if allowed.
+
+    Without an approver list the result is "", because then no waiver waives, and there is nothing to revoke.
     """
     why = explain_objection(name, hosts, context.register, context.groups) if context.register else ""
     return f"; but {why}" if why else ""
 
 
 def _check_approval(waiver: Waiver, hosts: Set[str], context: JudgementContext) -> tuple[str, str]:
-    """The status and the reason of a waiver that was not approved as it has to be; ("", "") otherwise."""
+    """Return the status and the reason of a waiver without a valid approval; ("", "") for a valid approval."""
     if not hosts:
         return "no_hosts", "it covers no host of the inventory"
     status, why = explain_disqualification(
@@ -187,7 +188,7 @@ def _check_approval(waiver: Waiver, hosts: Set[str], context: JudgementContext) 
     if why := describe_other_script(waiver.requested_by, approvers):
         return SELF_APPROVED, f"whether two people requested and approved it is not sure: {why}"
     all_hosts = context.groups.get("all", frozenset())
-    # In an inventory of one host, to name that host is as narrow as it gets.
+    # In an inventory of a single host, that host is the narrowest scope.
     if not context.rules.blanket and ("all" in waiver.groups or (hosts >= all_hosts and len(all_hosts) > 1)):
         return "blanket", "it is for every host of the inventory, which only proscribe_waiver_blanket: true permits"
     longest = datetime.timedelta(days=context.rules.max_days)
@@ -199,10 +200,10 @@ def _check_approval(waiver: Waiver, hosts: Set[str], context: JudgementContext) 
 
 
 def _check_signature(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple[str, str, str]:
-    """The status, the reason and the key of a waiver, as far as its signature has a say in it."""
+    """Return the status, the reason and the key of a waiver from its signature. An empty status is no objection."""
     if mode == "off":
         return "", "", ""
-    if waiver.request:  # an operator drafted it; it is the approver's once it is signed
+    if waiver.request:  # an operator drafted it, so only a signature shows the approval
         mode = "required"
     file = Path(waiver.file)
     if not get_signature_path(file).exists():
@@ -216,10 +217,10 @@ def _check_signature(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple
 
 
 def format_moment(time: datetime.datetime) -> str:
-    """A UTC time for people: 2026-12-31 10:00:00 UTC."""
+    """Format a UTC time for messages: 2026-12-31 10:00:00 UTC."""
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def format_day(time: datetime.datetime) -> str:
-    """The day (UTC) of a time for people: 2026-12-31."""
+    """Format the day (UTC) of a time for messages: 2026-12-31."""
     return f"{time:%Y-%m-%d}"

@@ -1,4 +1,4 @@
-"""A waiver, as its file says it: what is excepted where, why, who approved it and until when."""
+"""The data of a waiver from its file: the exception, its scope, its reason, its approver and its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..reading.yaml_file import Document
 from .hours import Window, merge_windows
 
 _WHOLE_HOST_REASON = "browser policies and the DNS filter apply to a whole host, whoever uses it"
-# Which controls can honour a scope that is narrower than a host, and why the others cannot.
+# The controls that can apply a scope narrower than a host, and the reason why others cannot.
 NARROWING_KEYS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "users": (("apps", "firewall"), _WHOLE_HOST_REASON),
     "posix_groups": (("apps", "firewall"), _WHOLE_HOST_REASON),
@@ -23,7 +23,7 @@ NARROWING_KEYS: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 @dataclass(frozen=True)
 class Revocation:
-    """When a waiver was revoked, by which person and why."""
+    """The time of a waiver's revocation, the person who revoked it, and the reason."""
 
     on: datetime.datetime
     by: str
@@ -32,11 +32,11 @@ class Revocation:
 
 @dataclass(frozen=True)
 class Waiver:
-    """An approved exception: which services, for which controls, where, why, by whom, until when. Times are UTC.
+    """An approved exception: services, controls, places, reason, persons, times. Times are UTC.
 
-    `hosts` and `groups` add up; `zones` narrows them, and alone stands for every host of these zones. `users`,
-    `versions` and `paths` narrow what is waived on such a host, and `hours` when; () is no narrowing. `users` and
-    `posix_groups`, whose members a host knows, add up.
+    `hosts` and `groups` add up. `zones` narrows them; alone it covers every host of these zones. `users`, `versions`
+    and `paths` narrow the waived part on such a host, and `hours` narrows the time. () is no narrowing. `users` and
+    `posix_groups` add up; a host resolves the members of its groups.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Waiver:
     hosts: tuple[str, ...]
     groups: tuple[str, ...]
     zones: tuple[str, ...]
-    signed_hosts: tuple[str, ...]  # which hosts these came to when it was signed; () where the file does not say
+    signed_hosts: tuple[str, ...]  # the covered hosts at the time of signing; () if the file does not list them
     users: tuple[str, ...]
     posix_groups: tuple[str, ...]
     versions: tuple[str, ...]
@@ -55,32 +55,34 @@ class Waiver:
     risk: str
     compensating_controls: tuple[str, ...]
     ticket: str
-    request: str  # the id of the request that it answers, "" for none
+    request: str  # the id of the request that it answers; "" for none
     requested_by: str
     requested_on: datetime.datetime | None
     approved_by: str
     approved_on: datetime.datetime
-    valid_from: datetime.datetime  # as written, and the approval where nothing is
+    valid_from: datetime.datetime  # as written; by default the approval
     expires: datetime.datetime
-    review_by: datetime.datetime  # as written, and a month after the approval or the last review where nothing is
+    review_by: datetime.datetime  # as written; by default a month after the approval or the last review
     revoked: Revocation | None
     file: str
     document: Document = field(repr=False, compare=False)
 
     @property
     def starts(self) -> datetime.datetime:
-        """The first moment: nothing is waived before it was approved."""
+        """The first moment of the waiver: nothing is waived before the approval."""
         return max(self.valid_from, self.approved_on)
 
     @property
     def ends(self) -> datetime.datetime:
-        """The first moment after it."""
+        """The first moment after the waiver."""
         return min(self.expires, self.revoked.on) if self.revoked else self.expires
 
     @property
     def narrowing(self) -> WaiverScope:
-        """What it covers of a service, where that is less than all. With groups there are always users, so that whoever
-        does not know groups lets nobody else in.
+        """The waived part of a service, if it is not the whole service.
+
+        With `posix_groups` there is always a key `users`. So a reader that does not support groups admits no other
+        user.
         """
         narrowing: WaiverScope = {}
         if self.users or self.posix_groups:
@@ -95,5 +97,5 @@ class Waiver:
 
     @property
     def weekly_windows(self) -> list[Window]:
-        """When it is open in a week, [] for always."""
+        """The open windows of a week; [] for a waiver that is always open."""
         return merge_windows(self.hours)

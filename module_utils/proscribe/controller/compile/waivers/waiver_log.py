@@ -1,8 +1,8 @@
-"""What earlier runs saw of waivers, so that approvals which are not found any more are never taken for ones that ended.
+"""The comparison with the waivers of earlier runs, so that missing approvals never count as ended.
 
-A run that reads an empty place compiles plans in which nothing is waived, and would enforce against what was approved.
-So each run notes in the plan store which waivers it had; one that finds none of those of a folder stops. A waiver that
-is revoked, or that has ended, is not missed.
+A run that reads an empty folder would compile plans without waivers, and enforce against approved exceptions. So each
+run records its waivers in the plan store. A later run stops if none of a folder's recorded waivers exists any more. A
+waiver that is revoked, or that has ended, is not missed.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from .signatures import get_signature_path, get_signers_path
 from .standing import ENDED_STATUSES
 
 REMOVED_VARIABLE = PREFIX + "waivers_removed"
-RELEVANT_STATUSES = ("active", "not_yet_valid")  # what somebody may rely on, now or soon
+RELEVANT_STATUSES = ("active", "not_yet_valid")  # waivers that users rely on, now or soon
 CLOCK_TOLERANCE = datetime.timedelta(minutes=10)
-MAX_IDS_SHOWN = 10  # ids that are named one by one
+MAX_IDS_SHOWN = 10  # ids in a message
 
 
 def require_earlier_waivers(
@@ -52,11 +52,11 @@ def require_earlier_waivers(
     run: str,
     now: datetime.datetime,
 ) -> list[str]:
-    """Compare the waivers of a run with those that the last run of the same inventory had, and note them in its place.
+    """Compare the waivers of a run with those of the last run of the same inventory, and record them.
 
-    Returns warnings: which single waivers are gone, and which memories could not be read. Raises PolicyErrors where
-    none of a folder's is found any more, or where what they are judged by is not. Then nothing is noted. Those that
-    proscribe_waivers_removed names are no loss.
+    Returns warnings about single missing waivers and about records that could not be read. Raises PolicyErrors if none
+    of a folder's waivers exists any more, or if their approver list or signers are missing. Then nothing is recorded.
+    Waivers in proscribe_waivers_removed are not missed.
     """
     inventories = read_waiver_notes(store)
     records = memory.content_if_read if memory else RevocationRecords({}, {})
@@ -107,7 +107,7 @@ def require_earlier_waivers(
 
 
 def _warn_of_slow_clock(notes: WaiverNotes, now: datetime.datetime) -> str:
-    """Return the warning about a clock that is behind the last run; "" for one that is not."""
+    """Return the warning about a clock that is behind the last run; "" for a clock that is not."""
     if notes.run[:16] <= f"{now + CLOCK_TOLERANCE:%Y%m%dT%H%M%SZ}":
         return ""
     behind = f"the clock of this machine is behind run {notes.run}"
@@ -115,9 +115,9 @@ def _warn_of_slow_clock(notes: WaiverNotes, now: datetime.datetime) -> str:
 
 
 def _warn_of_growth(judged: JudgedWaiver, seen: SeenWaiver, notes: WaiverNotes) -> str:
-    """Return the warning about a waiver that opens more hosts than in the run before; "" where it does not.
+    """Return the warning about a waiver that opens more hosts than in the previous run; "" if it does not.
 
-    A waiver whose file says for which hosts it was signed has its own warning.
+    A waiver whose file lists its signed hosts has its own warning.
     """
     waiver, judgement = judged
     new_hosts = sorted({*judgement.hosts} - seen.hosts - {*waiver.hosts})
@@ -131,7 +131,7 @@ def _warn_of_growth(judged: JudgedWaiver, seen: SeenWaiver, notes: WaiverNotes) 
 def _collect_revocations(
     waivers: Iterable[JudgedWaiver], records: RevocationRecords, same_inventory_notes: Sequence[WaiverNotes], now: str
 ) -> list[SeenRevocation]:
-    """Return the revocations that the next run has to know."""
+    """Return the revocations that the next run needs."""
     remembered_revocations = [
         revocation for waiver_revocations in records.revocations_by_id.values() for revocation in waiver_revocations
     ]
@@ -146,8 +146,9 @@ def _collect_revocations(
 
 
 def _collect_seen_names(compile_input: CompileInput, waivers: Iterable[JudgedWaiver], now: str) -> SeenNames:
-    """Return the hosts and groups that waivers name, each with when a run last had it in its inventory. Those of
-    waivers that are over are forgotten.
+    """Return the hosts and groups in waivers, each with the time of the last run whose inventory had it.
+
+    Names in ended waivers are dropped.
     """
     present = {HOSTS: compile_input.groups.get("all", frozenset()), GROUPS: compile_input.groups.keys()}
     last_seen: SeenNames = {kind: {} for kind in KINDS}
@@ -163,7 +164,7 @@ def _collect_seen_names(compile_input: CompileInput, waivers: Iterable[JudgedWai
 def _is_missed(
     seen: SeenWaiver, waivers: Iterable[JudgedWaiver], relevant_ids: Collection[str], removed_ids: Collection[str]
 ) -> bool:
-    """Whether a waiver that was there is not, for no reason that its own file gives."""
+    """Return True if an earlier waiver is missing without a reason in its own file."""
     if seen.id in relevant_ids or seen.id in removed_ids or ALL_WAIVERS in removed_ids:
         return False
     judged = next((judged for judged in waivers if judged.waiver.id == seen.id), None)
@@ -171,7 +172,7 @@ def _is_missed(
 
 
 def _is_unsupported(judged: JudgedWaiver) -> bool:
-    """Whether a waiver waives nothing since what it is judged by is not there: the register, or the approvers' keys."""
+    """Return True if a waiver waives nothing because the approver list or the approvers' keys are missing."""
     file = Path(judged.waiver.file)
     if judged.judgement.status == "unauthorised":
         return judged.judgement.is_unregistered
