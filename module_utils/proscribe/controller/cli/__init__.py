@@ -1,6 +1,6 @@
-"""The launcher's commands that need no playbook: `explain`, `diff`, `waiver`, `report`. Controller only.
+"""Commands of the launcher that need no playbook: `explain`, `diff`, `waiver`, `report`. Controller only.
 
-Each command is a module with `add_arguments(parser)` and `run(arguments) -> int`, the exit code.
+Each command is a module with `add_arguments(parser)` and `run(arguments) -> int`, which returns the exit code.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..report.text.wording import clean_text
 
 
 def get_launcher_command() -> tuple[str, ...]:
-    """The arguments that start the launcher, as it was called."""
-    if installation.COLLECTION:  # it has none
+    """Return the arguments that start the launcher, as the user called it."""
+    if installation.COLLECTION:  # a collection has no launcher
         return (*format_launcher(sys.executable, get_working_directory(os.environ)), str(installation.COMMAND_PATH))
     return format_launcher(
         os.environ.get("PROSCRIBE_CALLED") or installation.LAUNCHER_PATH, get_working_directory(os.environ)
@@ -28,7 +28,7 @@ def get_launcher_command() -> tuple[str, ...]:
 
 
 def print_message(text: str, *, error: bool = False) -> None:
-    """Print a message for people: printable, and broken where the screen ends."""
+    """Print a message for users. It has only printable characters and is wrapped at the width of the screen."""
     lines = "\n".join(map(clean_text, text.split("\n")))
     print(fit_message(lines, get_screen_width()), file=sys.stderr if error else sys.stdout, flush=error)
 
@@ -37,16 +37,18 @@ EXAMPLE_COMMAND = re.compile(r"\s+(?:\S*/)?(?:proscribe|ansible)\S* ")
 
 
 class LauncherHelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help that fits the screen, and whose examples can be pasted: they name the launcher as it was called."""
+    """Help that fits the screen. Its examples can be pasted: they name the launcher as the user called it."""
 
     def add_text(self, text: str | None) -> None:
-        """Add a text."""
+        """Add a text, wrapped, with the name of the launcher replaced."""
         launcher_text = text and text.replace("./proscribe", " ".join(map(quote_word, get_launcher_command())))
         super().add_text(launcher_text and "\n".join(self._wrap_paragraphs(launcher_text.split("\n"))))
 
     def _wrap_paragraphs(self, lines: Iterable[str]) -> Iterator[str]:
-        """Lines that begin at the edge are prose, filled to the width. Those further in are as they are, where they
-        fit; of an example the command stays whole, and what it is for comes below it.
+        """Yield the lines of a text, wrapped to the width.
+
+        Lines without indentation are prose. Indented lines stay as they are if they fit. The command of an example is
+        never broken: its purpose moves to the next line.
         """
         paragraph: list[str] = []
         for line in (*lines, ""):
@@ -62,7 +64,8 @@ class LauncherHelpFormatter(argparse.RawDescriptionHelpFormatter):
                 yield line if EXAMPLE_COMMAND.match(line) else fit_lines(line, self._width)
 
 
-# A subcommand: what adds its options, what runs it, and what it does, in words that go on a sentence.
+# A subcommand: the function that adds its options, the function that runs it, and its help. The help begins in lower
+# case.
 Subcommand = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., int], str]
 
 
@@ -71,8 +74,9 @@ def add_subcommands(
     subcommands: Mapping[str, Subcommand],
     add_common_options: Callable[[argparse.ArgumentParser], None],
 ) -> None:
-    """The subcommands of a command, each with options of its own and those that all of them have. What runs the chosen
-    one is `run_subcommand` of the parsed arguments.
+    """Add the subcommands of a command, each with its own and the common options.
+
+    The parsed arguments have the function that runs the chosen subcommand as `run_subcommand`.
     """
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
     for name, (add_arguments, run, help_) in subcommands.items():
@@ -89,4 +93,4 @@ def add_subcommands(
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked; the text says why, and what would help. The exit code is 2."""
+    """A request that a command cannot fulfil. The text gives the reason and a remedy. The exit code is 2."""

@@ -1,4 +1,4 @@
-"""`python -m proscribe.controller.cli`, as the launcher starts it; see command_line.py."""
+"""Entry point of `python -m proscribe.controller.cli`, which the launcher starts. See command_line.py."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""`./proscribe explain | diff | waiver | requests | report | quarantine ...`: finds the command, and reports every
-mistake in a few plain lines.
+"""Dispatch of `./proscribe explain | diff | waiver | requests | report | quarantine ...` to the commands.
+
+Every mistake is reported in a few plain lines.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ COMMANDS = (
 
 INTERNAL_ERROR_CODE = 70  # EX_SOFTWARE of sysexits(3)
 MISTAKE_CODE = 2  # argparse's own code for a wrong option, too
-INTERRUPTED_CODE = 130  # what shells say of Ctrl-C
-MAX_NAME_WIDTH = 23  # beside it, each option of each command fits a line of 80 columns
+INTERRUPTED_CODE = 130  # the exit code that shells use for Ctrl-C
+MAX_NAME_WIDTH = 23  # with a name of this width, each option of each command fits a line of 80 columns
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,14 +45,14 @@ def main(argv: Sequence[str]) -> int:
     except PolicyErrors as policy_errors:
         count = f"{len(policy_errors.errors)} mistakes" if len(policy_errors.errors) > 1 else "a mistake"
         return _report_mistake(f"{count} in the policy\n{policy_errors}")
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # `| head` closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         return _report_mistake(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         return INTERRUPTED_CODE
-    except Exception:  # Python's own exit code is 1, which is an answer of several commands
+    except Exception:  # Python's own exit code would be 1, which is a regular result of several commands
         traceback.print_exc()
         print_message(f"proscribe: {command} ended with an error of its own; the lines above say where", error=True)
         return INTERNAL_ERROR_CODE
@@ -60,14 +61,16 @@ def main(argv: Sequence[str]) -> int:
 def parse_command(
     command: str, options: Sequence[str]
 ) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
-    """What runs a command, and its options as that takes them: `passed_on` are those that are ansible-playbook's. A
-    mistake in them ends the process, as in argparse.
+    """Return the function that runs a command, and its parsed options. A mistake in them ends the process, as in
+    argparse.
+
+    `passed_on` of the options has the arguments for ansible-playbook.
     """
-    # What only one command needs is imported for that command alone.
+    # Each command imports only the modules that it needs.
     module = importlib.import_module(f".{command}", __package__)
     launcher_command = get_launcher_command()
     launcher_line = " ".join(map(quote_word, launcher_command))
-    # argparse puts options beside the name, even those that have no room there.
+    # argparse prints options beside the name, even if they do not fit there.
     name = launcher_line if len(launcher_line) <= MAX_NAME_WIDTH else os.path.basename(launcher_command[-1])
     parser = argparse.ArgumentParser(
         prog=f"{name} {command}", formatter_class=LauncherHelpFormatter, allow_abbrev=False

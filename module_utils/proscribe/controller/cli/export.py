@@ -1,4 +1,7 @@
-"""`./proscribe export`: the ban for what Ansible does not reach, in the form that it takes. No host is touched."""
+"""Command `./proscribe export`: the ban in the format of enforcement points that Ansible does not reach.
+
+No host is contacted.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from ..report.text.wording import clean_text, format_count
 from . import CommandError, export_all, inventory, print_message
 from .explain import parse_time_option
 
-MAX_NAMED_ITEMS = 3  # for each reason
+MAX_NAMED_ITEMS = 3  # per reason
 OUTDATED_CODE, EXPIRED_CODE, NOT_SIGNED_CODE = 1, 3, 4
 
 EPILOG = """\
@@ -44,7 +47,7 @@ With --key, or proscribe_exports_key of the inventory, manifest.json.sig is writ
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     parser.description = "Write the ban for what Ansible does not reach, in the form that it takes."
     width = max(map(len, EXPORT_FORMATS))
     formats = "\n".join(
@@ -70,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the directory, and print what is in it and what is not; returns the exit code."""
+    """Write the export, print its content and its omissions, and return the exit code."""
     now = (arguments.at or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
     compile_input = inventory.read_compile_input(arguments, group=arguments.group, only_served=False)
     compiled = add_signing(compile_hosts(compile_input, now), compile_input, arguments.key)
@@ -94,14 +97,16 @@ def _export_format(
     output_path: str,
     max_lines: int | None = None,
 ) -> int:
-    """Write or check one directory, and print what came of it, or the first lines of that; returns the exit code.
-    Raises ExportError, ControlError, Refused, OSError.
+    """Write or check a directory, print the summary or its first lines, and return the exit code.
+
+    Raises ExportError, ControlError, CommandError, OSError.
     """
     directory = Path(output_path)
     earlier_export = _read_earlier_export(format_, arguments.group, directory, replace=arguments.replace)
     if arguments.check:
         if earlier_export is None:
-            _decide_export(format_, compiled, now, arguments.group)  # where there is nothing to export, none is missing
+            # raises ExportError if there is nothing to export: then no export is missing
+            _decide_export(format_, compiled, now, arguments.group)
         return _check_export(format_, compiled, now, directory, earlier_export)
     decision, rendered = _write_export(format_, compiled, now, arguments.group, directory)
     print(fit_lines("\n".join(_format_summary(decision, rendered, output_path)[:max_lines]), get_screen_width()))
@@ -109,8 +114,9 @@ def _export_format(
 
 
 def update_export(fed_export: FedExport, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
-    """Write an export again where its directory is not up to date, not signed as it has to be, or has none; what was
-    not. Raises Refused and OSError where it cannot be written.
+    """Write an export again if it is missing, outdated or not signed as required. Returns the differences.
+
+    Raises CommandError, OSError if it cannot be written.
     """
     format_, directory = EXPORT_FORMATS[fed_export.format], Path(fed_export.directory)
     try:
@@ -131,7 +137,7 @@ def update_export(fed_export: FedExport, compiled: CompiledPlans, now: datetime.
 def _read_earlier_export(
     format_: ExportFormat, group: str, directory: Path, replace: bool = False
 ) -> manifest.EarlierExport | None:
-    """The export that a directory has; None for none. Raises Refused for one of another format or group."""
+    """Return the export in a directory; None for none. Raises CommandError for another format or group."""
     earlier_export = writing.read_earlier_export(directory)
     if (
         earlier_export is not None
@@ -149,7 +155,7 @@ def _read_earlier_export(
 def _write_export(
     format_: ExportFormat, compiled: CompiledPlans, now: datetime.datetime, group: str, directory: Path
 ) -> tuple[ExportDecision, RenderedExport]:
-    """Write a directory. Raises ExportError, ControlError, OSError."""
+    """Write the files of an export. Raises ExportError, ControlError, OSError."""
     decision, rendered = _decide_export(format_, compiled, now, group)
     manifest_text = manifest.encode_manifest(manifest.make_manifest(format_, decision, rendered))
     signature_files = signature.sign_manifest(
@@ -162,7 +168,7 @@ def _write_export(
 def _decide_export(
     format_: ExportFormat, compiled: CompiledPlans, at: datetime.datetime, group: str
 ) -> tuple[ExportDecision, RenderedExport]:
-    """What an export of the compiled policy says, in the bytes that it has as of a moment."""
+    """Return the decision and the files of an export of the compiled policy at a time."""
     plans = {host: compiled.plans[digest] for host, digest in compiled.hosts.items()}
     decision = make_decision(plans, at, group, format_.controls)
     decision = decision._replace(valid_until=_find_valid_until(compiled, format_, at))
@@ -172,7 +178,7 @@ def _decide_export(
 def _find_valid_until(
     compiled: CompiledPlans, format_: ExportFormat, at: datetime.datetime
 ) -> datetime.datetime | None:
-    """The first moment after `parse_time_option` at which the ban, or a waiver of one of the hosts, begins or ends."""
+    """Return the first time after `at` at which the ban or a waiver of the hosts starts or ends."""
     moments = {
         moment
         for waiver, judged_waiver in compiled.waivers
@@ -195,7 +201,7 @@ def _check_export(
     directory: Path,
     earlier_export: manifest.EarlierExport | None,
 ) -> int:
-    """Whether a directory has what would be written now, signed where it has to be; prints what differs."""
+    """Print the differences of a directory from the current export, check its signature, and return the exit code."""
     if earlier_export is None or earlier_export.compiled_at is None:
         raise ExportError(f"{directory} has no export to check")
     signature_problems = _find_signature_problems(directory, compiled, now)
@@ -209,7 +215,7 @@ def _check_export(
 
 
 def _find_signature_problems(directory: Path, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
-    """Why the signature of an export does not count; nothing where it does, or where none is there or needed."""
+    """Return the problem of an export's signature; empty if it is valid, or not required and missing."""
     content = writing.read_export_file(directory / manifest.MANIFEST_NAME) or b""
     problem = signature.check_signature(directory, content, compiled.signing, now).problem
     return [f"its signature does not count: {problem}"] if problem else []
@@ -227,8 +233,10 @@ def _list_differences(
     earlier_export: manifest.EarlierExport,
     at: datetime.datetime,
 ) -> list[str]:
-    """How a directory differs from what would be written now. The policy is that of now, and the bytes are compared as
-    of the moment of the export, `parse_time_option`, which its files name.
+    """Return the differences between a directory and the current export.
+
+    The policy is the current one. The content is compared as of `at`, the time of the export, because its files name
+    it.
     """
     _, rendered = _decide_export(format_, compiled, at, earlier_export.group)
     differences = []
@@ -244,7 +252,7 @@ def _list_differences(
 
 
 def _format_summary(decision: ExportDecision, rendered: RenderedExport, directory: str) -> list[str]:
-    """What was written, and what is not in it: one reason a paragraph, with the first that it is about."""
+    """Return the lines of the summary: the export, then each reason for an omission with its first items."""
     count = format_count(len(set(rendered.included_rules)), "rule")
     group_note = f" of group {decision.group}" if decision.group else ""
     lines = [

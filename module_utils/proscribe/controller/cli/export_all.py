@@ -1,4 +1,4 @@
-"""`./proscribe export all`: every format, in a directory of its own. A refused one does not keep back the others."""
+"""Command `./proscribe export all`: every format in its own directory. A refused format does not stop the others."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from ..report.text.wording import format_count
 from . import CommandError, print_message
 
 ALL_FORMATS = "all"
-REFUSED_CODE = 2  # as for a single one
+REFUSED_CODE = 2  # as for a single format
 
 
 def export_all_formats(output: Path, export_format: Callable[[ExportFormat, Path], int]) -> int:
-    """Write or check each format below a directory, by `export_format`; returns the worst exit code, that of a refused
-    one before all. Raises Refused where the policy has nothing for any of them.
+    """Write or check each format below a directory with `export_format`, and return the worst exit code.
+
+    The code of a refused format takes precedence. Raises CommandError if the policy has nothing for any format.
     """
     exit_codes: list[int] = []
-    empty_formats: dict[str, list[str]] = {}  # by reason, the formats
+    empty_formats: dict[str, list[str]] = {}  # formats by reason
     refused_formats: dict[str, list[str]] = {}
     for format_ in EXPORT_FORMATS.values():
         directory = output / format_.name

@@ -1,7 +1,7 @@
-"""What a playbook would see of an inventory, without a playbook: the same question, so the same compiled answer.
+"""The inventory as a playbook would see it, without a playbook. So the compiled answer is the same.
 
-Ansible's own managers read the inventory, with the project's ansible.cfg and whatever the environment says. So
-`group_vars`, vaults, `-e`, templates and Ansible's precedence are what they are in a run.
+Ansible's own managers read the inventory, with the project's ansible.cfg and the environment. So `group_vars`, vaults,
+`-e`, templates and Ansible's precedence work as in a run.
 """
 
 from __future__ import annotations
@@ -38,16 +38,15 @@ from . import CommandError
 
 PROJECT_DIRECTORY = installation.PROJECT_DIRECTORY
 
-# A collection has no example inventory.
 DEFAULT_INVENTORY = "what ansible.cfg names" if installation.COLLECTION else "inventory/"
 
 
 class NoServedHosts(CommandError):
-    """All of the chosen hosts are such as runs leave out."""
+    """A choice of hosts that runs leave out completely."""
 
 
 def add_inventory_options(parser: argparse.ArgumentParser, has_limit: bool = True) -> None:
-    """The options that choose hosts and read their variables, as ansible-playbook has them; --limit, if `has_limit`."""
+    """Add ansible-playbook's options that choose hosts and read their variables; `--limit` if `has_limit` is true."""
     group = parser.add_argument_group("inventory (as for ansible-playbook)")
     group.add_argument(
         "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help=f"default: {DEFAULT_INVENTORY}"
@@ -70,7 +69,7 @@ def add_inventory_options(parser: argparse.ArgumentParser, has_limit: bool = Tru
 
 
 def list_inventory_options(arguments: argparse.Namespace) -> list[CallArgument]:
-    """The options, given once more, that say where the inventory is and how to read it; without --limit."""
+    """Return the options that locate and read the inventory, to be repeated in another command; without --limit."""
     destinations = {"-i": "inventory", "-e": "extra_vars", "--vault-id": "vault_ids"}
     destinations["--vault-password-file"] = "vault_password_files"
     call_arguments = [
@@ -80,7 +79,7 @@ def list_inventory_options(arguments: argparse.Namespace) -> list[CallArgument]:
 
 
 def resolve_sources(inventory_names: Sequence[str]) -> list[str]:
-    """The inventory's sources as Ansible gives them to a playbook: paths made absolute, lists of hosts as they are."""
+    """Return the inventory's sources as Ansible passes them to a playbook: absolute paths, lists of hosts unchanged."""
     if not inventory_names:
         return [str(source) for source in constants.DEFAULT_HOST_LIST]
     return [source if "," in source else unfrackpath(source, follow=False) for source in inventory_names]
@@ -88,7 +87,10 @@ def resolve_sources(inventory_names: Sequence[str]) -> list[str]:
 
 @functools.cache
 def _load_vault_secrets(vault_ids: tuple[str, ...], password_files: tuple[str, ...], ask_password: bool) -> Any:
-    """The secrets that open vaults. Once for a process: so Ansible has it, and nobody types a password twice."""
+    """Return the secrets that open vaults.
+
+    They are loaded once per process, as in Ansible, so that nobody types a password twice.
+    """
     return CLI.setup_vault_secrets(
         DataLoader(),
         vault_ids=list(vault_ids),
@@ -99,8 +101,9 @@ def _load_vault_secrets(vault_ids: tuple[str, ...], password_files: tuple[str, .
 
 
 def locate_reports(arguments: argparse.Namespace) -> ReportsPlace:
-    """Where the reports of the inventory that `arguments` name are. Without one, or where the environment decides, no
-    inventory is read. Raises what `read_compile_input` does.
+    """Return the place of the reports for the inventory in `arguments`. Raises the errors of `read_compile_input`.
+
+    Without an inventory, or if the environment sets the place, no inventory is read.
     """
     if os.environ.get(ENVIRONMENT_VARIABLE) or not arguments.inventory:
         return find_reports_place([], [], f"; -i INVENTORY finds what {VARIABLE} names")
@@ -111,11 +114,11 @@ def locate_reports(arguments: argparse.Namespace) -> ReportsPlace:
 def read_compile_input(
     arguments: argparse.Namespace, project: Path = PROJECT_DIRECTORY, *, group: str = "", only_served: bool = True
 ) -> CompileInput:
-    """What the inventory says of the hosts that `arguments` choose (see add_inventory_options), or of those of a `group` among
-    them. Unless only hosts that Proscribe serves count, all of them are in it.
+    """Return the compile input for the hosts that `arguments` choose, or for those of a `group` among them.
 
-    Raises Refused for an inventory, a vault or a choice that Ansible cannot read, and for one without any host. Raises
-    PolicyErrors for a variable that cannot be templated, and for one where Ansible does not read it.
+    `add_inventory_options` adds the arguments. Hosts that Proscribe does not serve are included if `only_served` is
+    false. Raises CommandError for an inventory, a vault or a choice that Ansible cannot read, and for one without
+    hosts. Raises PolicyErrors for a variable that cannot be templated, or that is where Ansible does not read it.
     """
     inventory_sources = resolve_sources(arguments.inventory)
     try:
@@ -162,17 +165,17 @@ def read_compile_input(
 def _make_managers(
     arguments: argparse.Namespace, inventory_sources: list[str], project: Path
 ) -> tuple[InventoryManager, HostVars]:
-    """Ansible's own view of the inventory, and the variables of its hosts. Raises AnsibleError."""
-    context.CLIARGS = CLIArgs(  # it is where Ansible's managers look for the options of a command
+    """Return Ansible's inventory, and the variables of its hosts. Raises AnsibleError."""
+    context.CLIARGS = CLIArgs(  # Ansible's managers read the options of a command from this variable
         {
-            "extra_vars": tuple(map(trust_as_template, arguments.extra_vars)),  # -e may hold a template, as in a run
+            "extra_vars": tuple(map(trust_as_template, arguments.extra_vars)),  # -e may contain a template, as in a run
             "subset": arguments.limit or None,
             "inventory": inventory_sources,
             "verbosity": 0,
         }
     )
     if AnsibleCollectionConfig.collection_finder is None:
-        init_plugin_loader()  # as a command of Ansible does it: an inventory may be the configuration of a plugin
+        init_plugin_loader()  # as in Ansible's commands: an inventory may be the configuration of a plugin
     loader = DataLoader()
     loader.set_vault_secrets(
         _load_vault_secrets(
@@ -183,7 +186,8 @@ def _make_managers(
     )
     inventory = InventoryManager(loader=loader, sources=inventory_sources)
     variables = VariableManager(loader=loader, inventory=inventory, version_info=CLI.version_info(gitinfo=False))
-    # As in a run, only now: `-e @file` is looked for where it was typed, group_vars beside the playbooks, too.
+    # In this order, as in a run: `-e @file` starts at the current directory, and group_vars are also read beside the
+    # playbooks.
     loader.set_basedir(str(project / "playbooks"))
     if arguments.limit:
         inventory.subset(arguments.limit)
@@ -191,7 +195,10 @@ def _make_managers(
 
 
 def _list_group_members(group: str, groups: Mapping[str, frozenset[str]], names: Sequence[str]) -> list[str]:
-    """Those of some hosts that are in a group, which may have none that Ansible reaches. Raises Refused for none."""
+    """Return the given hosts that are in a group. Raises CommandError for none.
+
+    The group may be one without hosts that Ansible reaches.
+    """
     if group not in groups:
         raise CommandError(f"the inventory has no group {group!r}{propose_similar_names(group, groups)}")
     if not groups[group]:

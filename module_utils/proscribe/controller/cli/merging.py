@@ -1,4 +1,7 @@
-"""`./proscribe report --merge`: parts of one run, such as an automation controller's job slices, made one report."""
+"""Command `./proscribe report --merge`: a single report from parts of a run.
+
+Such parts are the job slices of an automation controller.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,13 @@ from . import CommandError, print_message
 from .inventory import resolve_sources
 
 UNMERGED_RUNS = "unmerged"
-MAX_REPORTED_RUNS = 20  # runs of which is said why they are not merged
+MAX_REPORTED_RUNS = 20  # runs reported with the reason why they are not merged
 
 
 def merge_runs(arguments: argparse.Namespace, reports: Path) -> Path:
-    """Write the report that the runs named come to, and make it the latest; returns its directory.
+    """Write the merged report of the named runs, make it the latest, and return its directory.
 
-    Raises what reading and writing reports raises, Unmergeable, and Refused.
+    Raises the errors of reading and writing reports, UnmergeableReports, CommandError.
     """
     expected = _list_expected_hosts(arguments.inventory)
     directories = _select_directories(arguments, reports, expected)
@@ -65,9 +68,9 @@ def merge_runs(arguments: argparse.Namespace, reports: Path) -> Path:
 
 
 def _select_directories(arguments: argparse.Namespace, reports: Path, expected: Collection[str] | None) -> list[Path]:
-    """Return the directories of the runs; `unmerged` stands for the slices of one round that are in no merged report.
+    """Return the directories of the runs. Raises UnknownRun.
 
-    That is the round that is named, or the newest one. Raises UnknownRun.
+    `unmerged` selects the slices of a round that are in no merged report: the named round, or the newest one.
     """
     since_time, chosen_round = arguments.since or "", arguments.round
     directories = [find_run(reports, name) for name in arguments.merge if name != UNMERGED_RUNS]
@@ -89,7 +92,7 @@ def _select_directories(arguments: argparse.Namespace, reports: Path, expected: 
             for name in merged_parts.intersection(all_runs)
             if merged_round and get_round_id(all_runs[name]) == merged_round and reports / name not in directories
         }
-        for name, reason in sorted(skipped_runs.items(), reverse=True)[:MAX_REPORTED_RUNS]:  # the newest ones
+        for name, reason in sorted(skipped_runs.items(), reverse=True)[:MAX_REPORTED_RUNS]:  # newest first
             print_message(f"proscribe: {name} is not merged: {reason}", error=True)
     if not directories:
         round_note = f" of the round {chosen_round}" if chosen_round else ""
@@ -101,7 +104,7 @@ def _select_directories(arguments: argparse.Namespace, reports: Path, expected: 
 def _select_slices(
     reports: Path, free_runs: Mapping[str, ReportRun], chosen_round: str, expected: Collection[str] | None
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the runs that are slices of a round (the newest one, if none is named), and why the others are not."""
+    """Return the runs that are slices of a round, and the reason for each other run. The default is the newest round."""
     skipped_runs: dict[str, str] = {}
     slices: list[str] = []
     for name in free_runs:
@@ -126,7 +129,7 @@ def _select_slices(
 
 
 def _list_expected_hosts(inventory: Sequence[str]) -> list[str] | None:
-    """The hosts of an inventory; None where none was named. Raises Refused."""
+    """Return the hosts of an inventory; None if none is named. Raises CommandError."""
     if not inventory:
         return None
     try:
@@ -137,7 +140,7 @@ def _list_expected_hosts(inventory: Sequence[str]) -> list[str] | None:
 
 
 def _copy_plans(source: Path, store_path: Path) -> None:
-    """Plans that hosts answered for, out of another controller's folder of reports: the history asks them."""
+    """Copy the plans of hosts from another controller's reports, because the history reads them."""
     if not source.is_dir() or source.resolve() == store_path.resolve():
         return
     source_store, target_store = PlanStore(source, trusted={source.stat().st_uid}), PlanStore(store_path)
@@ -147,7 +150,7 @@ def _copy_plans(source: Path, store_path: Path) -> None:
         raise CommandError(str(error)) from None
     for plan_path in source.glob("*.json"):
         digest = f"sha256:{plan_path.stem}"
-        with contextlib.suppress(OSError):  # what is not the plan of its name is none
+        with contextlib.suppress(OSError):  # a file whose content does not match its digest is no plan
             target_store.add_plan(source_store.read_stored_plan(digest), digest)
 
 

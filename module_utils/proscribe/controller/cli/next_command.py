@@ -1,4 +1,4 @@
-"""Commands that a command without a playbook proposes: with the same launcher, and the same inventory."""
+"""Commands that a command without a playbook proposes, for the same launcher and inventory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from . import get_launcher_command, inventory
 def propose_command(
     command: str, subcommand: LauncherSubcommand, arguments: argparse.Namespace | None = None
 ) -> list[CommandSuggestion]:
-    """Return the command, below what has to be done before it works. `arguments` have the options of the inventory; a
-    command that reads none has none.
+    """Return the proposed command, after the steps that it needs first.
+
+    `arguments` have the options of the inventory. They are None for a command that reads no inventory.
     """
     options, withheld = select_repeated_options(inventory.list_inventory_options(arguments)) if arguments else ((), ())
     playbook = installation.name_playbook(command) if installation.COLLECTION else ""
@@ -24,7 +25,7 @@ def propose_command(
 
 
 def format_suggestions(suggestions: list[CommandSuggestion]) -> list[str]:
-    """Return suggestions as lines. Those with commands begin with blanks, so that nothing breaks them."""
+    """Return suggestions as lines. Lines with commands are indented, so that they are never wrapped."""
     directory = get_working_directory(os.environ)
     return [
         f"  {suggestion.command.line(directory)}" if suggestion.command else suggestion.text

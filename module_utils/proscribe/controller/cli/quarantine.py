@@ -1,4 +1,4 @@
-"""`./proscribe quarantine`: the options of playbooks/quarantine.yml, beside any of ansible-playbook's own."""
+"""Command `./proscribe quarantine`: the options of playbooks/quarantine.yml, and those of ansible-playbook."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..custody.request import (
 )
 from . import CommandError
 
-PASSES_ON = True  # what the parser does not know is ansible-playbook's
+PASSES_ON = True  # options unknown to the parser go to ansible-playbook
 
 SELECTOR_HELP = {
     "hosts": "only on these hosts (repeat it, or separate with commas)",
@@ -50,7 +50,7 @@ own code."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     parser.usage = "./proscribe quarantine list|restore|prune [options]\n  [any option of ansible-playbook]"
     parser.description = "List, restore or prune what was moved into quarantine. Nothing of the ban is lifted."
     parser.epilog = EPILOG
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Become ansible-playbook. Raises Refused for what cannot be meant; then no host is asked."""
+    """Replace the process by ansible-playbook. Raises CommandError for invalid options, before any host is contacted."""
     passed_options = arguments.passed_on
     if bare_arguments := _list_bare_arguments(passed_options):
         raise CommandError(
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         if request.do != LIST:
             raise CommandError(f"--format json: found with {request.do}, expected with list")
         _move_stdout_to_stderr()
-    # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
+    # All variables go behind the caller's options, so that no -e of the caller changes the values checked here.
     extra_variables = json.dumps({VARIABLE_NAMES[name]: option_value for name, option_value in values.items()})
     ansible_command = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
     os.execvp(
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list_bare_arguments(arguments: Sequence[str]) -> list[str]:
-    """The words that are no option, nor can be an option's value, which follows it at once."""
+    """Return the arguments that are neither an option nor directly after one, where they may be its value."""
     previous_arguments = ["", *arguments]
     return [
         argument
@@ -103,7 +103,7 @@ def _list_bare_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def _move_stdout_to_stderr() -> None:
-    """What Ansible prints goes to the standard error; the callback writes the answer to a descriptor of its own."""
+    """Redirect Ansible's output to the standard error. The callback writes the answer to another descriptor."""
     sys.stdout.flush()
     answer_descriptor = os.dup(1)
     os.set_inheritable(answer_descriptor, True)

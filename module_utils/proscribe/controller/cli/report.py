@@ -1,4 +1,4 @@
-"""`./proscribe report`: what a run found, shown again, and what the history knows of the runs before it."""
+"""Command `./proscribe report`: the report of a run, and the history of earlier runs."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ from . import CommandError, merging, print_message, report_pages
 from .inventory import add_inventory_options, locate_reports
 from .report_pages import HTML, SVG
 
-MAX_HISTORY_RUNS = 50  # the newest ones, that are asked for their history
-STALE_AFTER_SECONDS = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
+MAX_HISTORY_RUNS = 50  # newest runs that are searched for their history
+STALE_AFTER_SECONDS = 3 * 86400  # default of proscribe_stale_after, for reports without it
 
 TABLE, JSON, CSV = "table", "json", "csv"
 
@@ -78,12 +78,12 @@ there is no such run or no history; otherwise 0."""
 
 
 def list_formats() -> tuple[str, ...]:
-    """What `--format` may say."""
+    """Return the values of `--format`."""
     return TABLE, JSON, HTML, SVG, *exports.list_export_formats()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the word."""
+    """Add the options of the command."""
     parser.description = "Show what a run found, or what the history knows of all runs. No host is touched."
     parser.epilog = EPILOG
     parser.add_argument("--since", type=parse_since, metavar="WHEN", help="from then on: 30d, 12h, 2w, a day")
@@ -114,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_since(text: str) -> str:
-    """A length of time back from now, or a day or a UTC time, as a UTC time. Raises ArgumentTypeError."""
+    """Return a duration back from now, a day or a UTC time as a UTC time. Raises ArgumentTypeError."""
     try:
         return format_moment(_get_current_time() - datetime.timedelta(seconds=parse_duration(text)))
     except ValueError:
@@ -126,11 +126,11 @@ def parse_since(text: str) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Answer on the standard output; returns the exit code."""
+    """Print the answer and return the exit code."""
     terminal_size = shutil.get_terminal_size((80, 40))
     interactive = sys.stdout.isatty()
     colours = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    # What is piped or kept in a file has no screen to fit.
+    # Output to a pipe or a file has no screen size.
     screen = summary.TerminalScreen(
         get_screen_width(), terminal_size.lines if interactive else sys.maxsize, colours, os.getcwd()
     )
@@ -140,19 +140,19 @@ def run(arguments: argparse.Namespace) -> int:
         HTML,
         SVG,
         *exports.list_export_formats(),
-    ):  # to the byte what its file would be, whatever the locale says
+    ):  # the same bytes as in the file, in any locale
         sys.stdout.buffer.write(text.encode())
     else:
         print(text)
     if (
         _choose_format(arguments) != TABLE and sys.stderr.isatty()
-    ):  # a table has it in its text; a file is for a program
+    ):  # a table contains this line; a redirected standard error gets none
         print_message(f"proscribe: {_describe_place(place, screen)}", error=True)
     return 0
 
 
 def compose_answer(arguments: argparse.Namespace, screen: summary.TerminalScreen, place: ReportsPlace) -> str:
-    """What the word has to say of the reports in that place, as text. Raises Refused."""
+    """Return the answer from the reports in that place, as text. Raises CommandError."""
     history_options = arguments.since or arguments.host or arguments.rule
     if arguments.exceptions:
         return _render_exceptions(arguments, screen, place)
@@ -183,7 +183,7 @@ def compose_answer(arguments: argparse.Namespace, screen: summary.TerminalScreen
         )
     except (UnknownRun, UnreadableReport, UnmergeableReports, HistoryError, OSError) as error:
         raise CommandError(f"{error} ({_describe_place(place, screen)})") from error
-    if output_format != TABLE or arguments.group:  # the place may be named after others
+    if output_format != TABLE or arguments.group:  # the path may contain names of other departments
         return text
     return f"{text}\n{fit_lines(f'note: {_describe_place(place, screen)}', screen.width)}"
 
@@ -197,7 +197,7 @@ def _describe_place(place: ReportsPlace, screen: summary.TerminalScreen) -> str:
 
 
 def _render_exceptions(arguments: argparse.Namespace, screen: summary.TerminalScreen, place: ReportsPlace) -> str:
-    """All exceptions of a period with their chain."""
+    """Return all exceptions of a period, each from its request to its end."""
     output_format = _choose_format(arguments)
     if output_format not in (TABLE, JSON, CSV):
         raise CommandError(f"--exceptions has the formats {TABLE}, {JSON} and {CSV}")
@@ -219,11 +219,9 @@ def _render_exceptions(arguments: argparse.Namespace, screen: summary.TerminalSc
 
 
 def _open_history(arguments: argparse.Namespace, reports: Path) -> tuple[History, int]:
-    """The history that the latest run wrote into, or the one that is named; and after how many seconds a record is
-    too old.
-    """
+    """Return the named history, or the latest run's, and the age in seconds at which a record is stale."""
     stale_after = STALE_AFTER_SECONDS
-    with contextlib.suppress(UnknownRun):  # another controller's runs may be in the history all the same
+    with contextlib.suppress(UnknownRun):  # the history may still have runs of other controllers
         stale_after = read_report(find_run(reports))["run"].get("stale_after") or STALE_AFTER_SECONDS
     history = open_history(arguments.history or _find_history_of_runs(reports), reports)
     if history is None:
@@ -235,7 +233,10 @@ def _open_history(arguments: argparse.Namespace, reports: Path) -> tuple[History
 
 
 def _find_history_of_runs(reports: Path) -> str:
-    """Return the history that the latest run wrote into. Slices write into none, so a run before them may say it."""
+    """Return the history that the latest run wrote into.
+
+    Slices write into none, so an earlier run can decide.
+    """
     latest = [find_run(reports).name] if (reports / LATEST).exists() else []
     for name in dict.fromkeys([*latest, *reversed(list_runs(reports)[-MAX_HISTORY_RUNS:])]):
         with contextlib.suppress(UnreadableReport, OSError):
@@ -265,7 +266,7 @@ def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.Te
     directory = find_run(reports, arguments.run or LATEST)
     if (
         directory.parent / PLANS_DIRECTORY
-    ).is_dir():  # named by its path, it has the history of its own directory of reports
+    ).is_dir():  # a run named by its path uses the history of its own reports directory
         reports = directory.parent
     report = full_report = read_report(directory)
     lifts = fleet_state_file.read_lifts(reports) if is_present_report(directory, reports) else {}
@@ -288,14 +289,14 @@ def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.Te
     if arguments.format in (HTML, SVG):
         page_history = report_pages.open_page_history(full_report["run"], arguments.history, reports)
         return report_pages.render_page(arguments.format, report, records, page_history, str(directory))
-    stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
+    stream = io.StringIO(newline="")  # completed before any output, so that an error prints no partial export
     changes = _read_run_changes([arguments.format], reports, report["run"], arguments.history)
     exports.write_export(stream, report, records, arguments.format, changes)
     return stream.getvalue()
 
 
 def _list_notes(report: FleetReport, directory: Path, reports: Path, is_latest: bool) -> list[str]:
-    """The notes for a user who reads a report later: its age, and newer runs."""
+    """Return notes on an old report: its age, and newer runs."""
     run, notes = report["run"], []
     age_seconds = (_get_current_time() - parse_moment(run["finished"])).total_seconds()
     if age_seconds > (run.get("stale_after") or STALE_AFTER_SECONDS):
@@ -323,7 +324,7 @@ def _list_lift_notes(report: FleetReport) -> list[str]:
 
 
 def _describe_newer_run(latest: Path, reports: Path) -> list[str]:
-    """What the newest run has seen since the latest over the whole."""
+    """Return a note on the newest run, if it is newer than the latest run over the whole inventory."""
     try:
         newest = find_run(reports, NEWEST)
         if newest == latest:
@@ -339,7 +340,7 @@ def _describe_newer_run(latest: Path, reports: Path) -> list[str]:
 def _rewrite_outputs(
     directory: Path, report: FleetReport, records: Sequence[HostRecord], arguments: argparse.Namespace, reports: Path
 ) -> None:
-    """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
+    """Write the files again that are made from report.json and hosts.jsonl. These two stay unchanged."""
     page_history = report_pages.open_page_history(report["run"], arguments.history, reports)
     changes = _read_run_changes(report["run"].get("exports") or (), reports, report["run"], arguments.history)
     with fleet_state_file.lock_fleet_state(reports):
@@ -350,7 +351,7 @@ def _rewrite_outputs(
 def _read_run_changes(
     export_names: Collection[str], reports: Path, run: ReportRun, history: str
 ) -> RunTransitions | None:
-    """What a run changed, where one of these exports contains it; an unreadable history gives only a message."""
+    """Return the changes of a run if an export contains them. An unreadable history gives only a message."""
     try:
         return read_changes(reports, run, history) if exports.has_history_exports(export_names) else None
     except HistoryError as error:

@@ -1,4 +1,4 @@
-"""`./proscribe report --group`, `--format html` and `--format svg`: what of a run is for people who run nothing."""
+"""Options --group, --format html and --format svg of `./proscribe report`, for readers who run no commands."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..report.text.wording import clean_text, summarise_names
 from . import CommandError
 
 HTML, SVG = "html", "svg"
-MAX_NAMED_DEPARTMENTS = 12  # departments that a message lists
+MAX_NAMED_DEPARTMENTS = 12  # per message
 
 
 def check_group_options(arguments: argparse.Namespace, format_: str) -> None:
-    """Raises Refused for what --group does not go with: all of it is about other hosts too."""
+    """Raise CommandError for options that contradict --group, because their output includes other hosts."""
     if not arguments.group:
         return
     for name in ("since", "host", "rule", "write", "merge"):
@@ -36,7 +36,7 @@ def check_group_options(arguments: argparse.Namespace, format_: str) -> None:
 def select_department(
     report: FleetReport, records: Sequence[HostRecord], name: str
 ) -> tuple[FleetReport, list[HostRecord]]:
-    """The report and the records of a department alone. Raises Refused for one that the report does not have."""
+    """Return the report and the records of a department alone. Raises CommandError for an unknown department."""
     try:
         return make_department_report(report, records, name)
     except UnknownDepartment:
@@ -48,7 +48,7 @@ def select_department(
 
 
 def open_page_history(run: ReportRun, history: str, reports: Path) -> PageHistory:
-    """What the history, or the one that is named, has for the page of a run. Raises HistoryError."""
+    """Return the data for a run's page from its history, or from the named one. Raises HistoryError."""
     history_database = open_history(history or run.get("history") or "off", reports)
     return {} if history_database is None else read_page_history(history_database, run)
 
@@ -56,10 +56,11 @@ def open_page_history(run: ReportRun, history: str, reports: Path) -> PageHistor
 def render_page(
     format_: str, report: FleetReport, records: Sequence[HostRecord], page_history: PageHistory, directory: str
 ) -> str:
-    """The page of a report, or the trend as a picture. Raises Refused."""
+    """Return the page of a report, or the picture of the trend. Raises CommandError."""
     if format_ == SVG:
         return _render_trend(report, page_history)
-    if report.get("department"):  # the trend counts all hosts; since when something is so is asked for its own alone
+    # the trend counts all hosts; the `since` times are used for the department's own hosts only
+    if report.get("department"):
         page_history, directory = ({"since": page_history["since"]} if "since" in page_history else {}), ""
     return "".join(document.render_page(report, records, directory=directory, **page_history))
 

@@ -1,7 +1,7 @@
-"""`./proscribe requests`: what users request on their hosts, and the refusal of a request.
+"""Command `./proscribe requests`: users' requests on their hosts, and the refusal of a request.
 
-What grants one is a waiver: `./proscribe waiver new --request ID`. `waiver/requested.py` has the state of a request for
-both.
+A waiver grants a request: `./proscribe waiver new --request ID`. Both commands take a request's state from
+`waiver/requested.py`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ They are those of the last record of each host. The exit code is 0, whatever it 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     parser.description = "List what users request on their hosts (proscribe-request), or refuse one of it."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; returns the exit code. Raises Refused and PolicyErrors."""
+    """List the requests or refuse a request, and return the exit code. Raises CommandError, PolicyErrors."""
     now = datetime.datetime.now(datetime.timezone.utc)
     if arguments.do == REFUSE_REQUEST:
         return _refuse_request(arguments, now)
@@ -127,7 +127,7 @@ def _refuse_request(arguments: argparse.Namespace, now: datetime.datetime) -> in
 
 
 def make_request_entry(request_status: RequestStatus) -> dict[str, object]:
-    """A request with its state, for programs."""
+    """Return a request with its state as data for JSON."""
     keys = ("id", "host", "user", "service", "reason", "at")
     return {
         **{key: getattr(request_status.request, key) for key in keys},
@@ -142,7 +142,7 @@ def make_request_entry(request_status: RequestStatus) -> dict[str, object]:
 def format_request_table(
     request_statuses: Sequence[RequestStatus], now: datetime.datetime, width: int, colours: bool
 ) -> str:
-    """The requests as text, in the order given."""
+    """Return the requests as text, in the given order."""
     open_count = sum(request_status.state == OPEN for request_status in request_statuses)
     lines = [
         apply_styles(f"{format_count(len(request_statuses), 'request')}: {open_count:,} open", "bold", colours=colours),
@@ -167,7 +167,7 @@ def format_request_table(
 
 
 def describe_request(request_status: RequestStatus, now: datetime.datetime) -> str:
-    """Who requests what where, for how long already, why, what a waiver would open, and what was answered."""
+    """Return a text about a request: the answer, user, host, service, age, reason, and the effect of a waiver."""
     request = request_status.request
     department_text = summarise_names(request_status.departments, 3) or "no department"
     age_text = format_duration(max(0.0, (now - request_status.time).total_seconds()))

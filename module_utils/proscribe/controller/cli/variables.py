@@ -1,8 +1,8 @@
-"""The options of a command as variables of its playbook: `-e explain_name=whatsapp` is `explain whatsapp`.
+"""Options of a command as variables of its playbook: `-e explain_name=whatsapp` is `explain whatsapp`.
 
-One rule gives their names: the command's name, and the option's, in lower case and with underscores: `--requested-by`
-of `waiver` is `waiver_requested_by`. What has no option string is named as its help has it, `ID` as `waiver_id`. The
-subcommand is in `<command>_do`, as in the playbook of the quarantines.
+A variable's name has the command and the option, in lower case and with underscores: `--requested-by` of `waiver` is
+`waiver_requested_by`. A positional argument has its name in the help: `ID` is `waiver_id`. The subcommand is
+`<command>_do`, as in the playbook of the quarantine.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from . import CommandError
 
 COMMANDS = ("explain", "diff", "export", "waiver", "requests", "catalog", "init")
 SUBCOMMAND_VARIABLE = "do"
-# Of these the playbook's own run knows what is meant.
+# The playbook's own run sets these.
 RUN_OPTIONS = ("inventory", "extra_vars", "vault_ids", "vault_password_files", "ask_vault_pass", "help")
 
 
 def list_typed_variables(loader: DataLoader) -> frozenset[str]:
-    """The names of the variables that a run was given with -e."""
+    """Return the names of the variables that a run received with -e."""
     return frozenset(map(str, load_extra_vars(loader)))
 
 
 def map_variables(command: str, parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    """The variables that stand for the options of a parser, each with its option."""
+    """Return the options of a parser by variable name."""
     actions = [action for action in parser._actions if not isinstance(action, argparse._SubParsersAction)]
     return {
         f"{command}_{_make_variable_suffix(action)}": action for action in actions if action.dest not in RUN_OPTIONS
@@ -47,8 +47,9 @@ def _make_variable_suffix(action: argparse.Action) -> str:
 
 
 def make_arguments(command: str, variables: Mapping[str, Any], typed_names: Collection[str] = ()) -> list[str]:
-    """The arguments of a command, of the variables that have its prefix; `typed_names` are those given with -e. Raises
-    Refused for one that is mistyped or unknown, or has a value that the option cannot have.
+    """Return the arguments of a command from the variables with its prefix. `typed_names` are those given with -e.
+
+    Raises CommandError for a mistyped or unknown variable, and for a value that the option does not accept.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     importlib.import_module(f".{command}", __package__).add_arguments(parser)
@@ -77,7 +78,9 @@ def make_arguments(command: str, variables: Mapping[str, Any], typed_names: Coll
 
 
 def _iterate_words(name: str, action: argparse.Action, variable_value: Any) -> Iterator[str]:
-    """The words of one option; it and its value are one word, so that no value is taken for an option."""
+    """Yield the arguments of an option. An option and its value are a single argument, so that no value is read as an
+    option.
+    """
     option = action.option_strings[-1] if action.option_strings else ""
     if action.nargs == 0:
         if str(variable_value).lower() not in ("true", "false"):

@@ -1,4 +1,4 @@
-"""A file that a command writes for its user: whole, or not at all."""
+"""A file for the user of a command, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import CommandError
 
 
 def write_file_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it. Raises Refused."""
+    """Write a temporary file in the same directory and rename it. Raises CommandError."""
     try:
         with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".new-", delete=False) as temporary_file:
             try:

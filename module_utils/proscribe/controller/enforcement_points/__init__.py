@@ -1,5 +1,6 @@
-"""One decision, for the points that Ansible does not reach: name servers, proxies, routers, Group Policy, MDM.
+"""Exports of a decision for enforcement points that Ansible does not reach.
 
-The plan that hosts enforce is written in the form that each of them takes. A format is a module of `formats/`, called
-as the format is, whose `FORMAT` declares it; everything else follows from that. Controller only.
+Such points are name servers, proxies, routers, Group Policy and MDM. The plan that hosts enforce is written in the form
+that each point takes. A format is a module of `formats/` with the name of the format. Its `FORMAT` declares it, and
+everything else derives from that. Controller only.
 """

@@ -1,11 +1,11 @@
-"""Who fetched an export last, by the access log of the web server that serves it: Common or Combined Log Format.
+"""Last fetches of an export, from the access log of its web server in Common or Combined Log Format.
 
     192.0.2.7 - - [30/Nov/2026:08:00:01 +0800] "GET /guests/proscribe.rpz HTTP/1.1" 200 51712 "-" "curl/8.14.1"
 
-Clients write much of a log, so it is data from strangers. Its end is read, at most 16 MiB, in one pass. A server
-escapes a quotation mark that a client sent. So the first one of a line is where the request begins, and what is before
-it is the server's own. Only an address, a time, and the name of a file of the export come out of a line. Whatever is
-not of this form counts for nothing.
+Clients write much of a log, so it is data from strangers. Only its end is read, at most 16 MiB, in a single pass. A
+server escapes quotation marks from clients. So the first quotation mark of a line starts the request, and the text
+before it comes from the server. Only an address, a time, and the name of a file of the export are taken from a line.
+Lines in any other form are ignored.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-MAX_LOG_BYTES = 16 << 20  # bytes of a log, and of the one before it, together
-MAX_LINE_BYTES = 4096  # bytes of a line
-MAX_NAMED_FETCHES = 20  # addresses that are named
+MAX_LOG_BYTES = 16 << 20  # of a log and its predecessor together
+MAX_LINE_BYTES = 4096
+MAX_NAMED_FETCHES = 20  # number of addresses
 MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _TIME_PATTERN = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII)
 _REQUEST_PATTERN = re.compile(rb"GET (/[\x21\x23-\x7e]{0,2000}) HTTP/\d(?:\.\d)?")
-_ADDRESS_PATTERN = re.compile(rb"[0-9A-Fa-f:.]{2,45}")  # without a zone, in which anything may stand
+_ADDRESS_PATTERN = re.compile(rb"[0-9A-Fa-f:.]{2,45}")  # without a zone, which could contain any text
 SUCCESS_CODES = (b"200", b"206", b"304")
 
 
@@ -41,19 +41,19 @@ class ExportFetch(NamedTuple):
 
 
 class FetchSummary(NamedTuple):
-    """What a log says of an export."""
+    """The fetches of an export in a log."""
 
-    last_fetches: list[ExportFetch]  # by address, the newest first, at most MAX_NAMED_FETCHES
-    address_count: int  # how many there are
-    log_start: datetime.datetime | None  # UTC: from when on the log was read; None for one without any request
+    last_fetches: list[ExportFetch]  # per address, newest first, at most MAX_NAMED_FETCHES
+    address_count: int  # number of all addresses
+    log_start: datetime.datetime | None  # UTC: first time in the log that was read; None for a log without requests
 
 
 class UnreadableLogError(Exception):
-    """A log cannot be read; the text says why."""
+    """A log that cannot be read, with the reason."""
 
 
 def summarise_fetches(log: Path, url: str, files: Collection[str]) -> FetchSummary:
-    """Who fetched which of the files below a path of the server. Raises Unreadable."""
+    """Return the fetches of files below a path of the server. Raises UnreadableLogError."""
     paths = {f"{url.rstrip('/')}/{name}".encode(): name for name in files}
     last_requests: dict[bytes, tuple[bytes, bytes]] = {}
     log_start: datetime.datetime | None = None
@@ -65,7 +65,7 @@ def summarise_fetches(log: Path, url: str, files: Collection[str]) -> FetchSumma
         if log_start is None:
             log_start = _parse_log_time(time_text)
         if path in paths and status in SUCCESS_CODES:
-            last_requests.pop(address, None)  # the last one is the last of the log, too
+            last_requests.pop(address, None)  # keeps the order of the log
             last_requests[address] = time_text, path
     export_fetches = [
         ExportFetch(host, fetched_at, paths[path])
@@ -77,7 +77,7 @@ def summarise_fetches(log: Path, url: str, files: Collection[str]) -> FetchSumma
 
 
 def _read_log_lines(log: Path) -> io.BytesIO:
-    """The last lines of a log, and before them of the one that it has replaced, as logrotate names it."""
+    """Return the last lines of a log, after those of its predecessor, which has logrotate's name."""
     text = _read_log_end(log, MAX_LOG_BYTES)
     if len(text) < MAX_LOG_BYTES:
         with contextlib.suppress(UnreadableLogError):
@@ -86,7 +86,7 @@ def _read_log_lines(log: Path) -> io.BytesIO:
 
 
 def _read_log_end(log: Path, max_bytes: int) -> bytes:
-    """The last whole lines of a file. Raises Unreadable for what is no file; no link is followed."""
+    """Return the last whole lines of a file. Raises UnreadableLogError unless it is a plain file; no link is followed."""
     try:
         descriptor = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -100,12 +100,12 @@ def _read_log_end(log: Path, max_bytes: int) -> bytes:
         stream.seek(start_offset)
         text = stream.read(max_bytes)
     if start_offset:
-        text = text.partition(b"\n")[2]  # the first line is cut
-    return text[: text.rfind(b"\n") + 1]  # the last one is being written
+        text = text.partition(b"\n")[2]  # the first line is incomplete
+    return text[: text.rfind(b"\n") + 1]  # the server is still writing the last line
 
 
 def _parse_request(line: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
-    """The address, the time, the path and the status of a request; None for any other line."""
+    """Return address, time, path and status of a request; None for any other line."""
     head, _, remainder = line.partition(b'"')
     request, end, remainder = remainder.partition(b'" ')
     target = _REQUEST_PATTERN.fullmatch(request)
@@ -116,7 +116,7 @@ def _parse_request(line: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
 
 
 def _parse_address(text: bytes) -> str:
-    """An address in its one spelling; "" for a name, which a stranger's DNS may have made up."""
+    """Return an address in its canonical spelling; "" for a name, which a stranger's DNS may have made up."""
     try:
         return str(ipaddress.ip_address(text.decode("ascii"))) if _ADDRESS_PATTERN.fullmatch(text) else ""
     except ValueError:

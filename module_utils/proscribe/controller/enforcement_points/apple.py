@@ -1,10 +1,9 @@
-"""What Macs take of a decision: the browsers' policies as a configuration profile, and the programs by identifier.
+"""Data for Macs from a decision: a configuration profile of the browsers' policies, and program identifiers.
 
-A browser on macOS reads as its policies what a profile manages in its domain of preferences. A payload whose type is
-the domain does that. Chromium's relatives take the values as they are documented, Firefox and Thunderbird too, beside a
-switch. macOS 11 and later install such a profile from device management only, or by hand with the user's consent.
-
-Keys of profiles: https://developer.apple.com/documentation/devicemanagement/toplevel
+A browser on macOS reads as policies the values that a profile manages in the browser's domain of preferences. A payload
+with the domain as its type does that. Browsers derived from Chromium take the documented values. So do Firefox and
+Thunderbird, which also need a switch. macOS 11 and later install such a profile only from device management, or by hand
+with the user's consent. Keys of profiles: https://developer.apple.com/documentation/devicemanagement/toplevel
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ from .group_policy.identity import make_uuid
 from .header import make_header, sanitise_comment
 
 IDENTIFIER_PREFIX = "internal.proscribe"  # "internal" is reserved for private use (ICANN, 2024)
-# Firefox and Thunderbird follow policies of preferences only beside this one.
+# Firefox and Thunderbird follow policies in preferences only if this switch is set.
 POLICY_SWITCH = "EnterprisePoliciesEnabled"
 _BUNDLE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
 
 
 def make_identifier(decision: ExportDecision, *parts: str) -> str:
-    """By what device management knows something of a group again: the next export replaces it."""
+    """Return the stable identifier of a group's object in device management, so that the next export replaces it."""
     return ".".join((IDENTIFIER_PREFIX, str(make_uuid("identifier", decision.group)), *parts))
 
 
 def make_content_uuid(decision: ExportDecision, *parts: str) -> str:
-    """A UUID that is another one with another plan: what has changed since."""
+    """Return a UUID that changes with the plan, as a mark of new content."""
     return str(make_uuid("content", decision.group, decision.digest, *parts)).upper()
 
 
 def render_browser_profile(decision: ExportDecision) -> bytes:
-    """The configuration profile of the browsers and other programs, b"" where none has a policy."""
+    """Return the configuration profile of browsers and other programs; b"" if none has a policy."""
     payloads = [
         _make_browser_payload(decision, program, browser_policies)
         for program, browser_policies in policies.collect_program_policies(decision.plan).items()
@@ -60,14 +59,14 @@ def _make_browser_payload(
 
 
 def render_profile(decision: ExportDecision, format_: str, subject: str, payloads: list[dict[str, object]]) -> bytes:
-    """A configuration profile of a format, in XML. Raises ExportError for a text that no property list can have."""
+    """Return a configuration profile in XML. Raises ExportError for a text that no property list can have."""
     document = {
         "PayloadContent": payloads,
         "PayloadDescription": " ".join(make_header(decision, format_)),
         "PayloadDisplayName": f"Proscribe: {subject} {sanitise_comment(decision.group)}".rstrip(),
         "PayloadIdentifier": make_identifier(decision, subject),
-        # What device management installs, only device management removes, whatever this says (macOS 10.15). One that
-        # was installed by hand asks for an administrator.
+        # Only device management removes a profile that it has installed, whatever this value is (macOS 10.15). Removing
+        # a profile that was installed by hand requires an administrator.
         "PayloadRemovalDisallowed": True,
         "PayloadScope": "System",
         "PayloadType": "Configuration",
@@ -76,7 +75,7 @@ def render_profile(decision: ExportDecision, format_: str, subject: str, payload
     }
     try:
         content = plistlib.dumps(document, fmt=plistlib.FMT_XML, sort_keys=True)
-        plistlib.loads(content)  # it writes some characters that no XML can have
+        plistlib.loads(content)  # dumps also writes some characters that are invalid in XML
     except (ValueError, ExpatError) as error:
         raise ExportError(f"the policies of {subject} have a text that no profile takes: {error}") from None
     return content
@@ -85,7 +84,7 @@ def render_profile(decision: ExportDecision, format_: str, subject: str, payload
 def make_managed_payload(
     decision: ExportDecision, subject: str, domain: str, name: str, preferences: Mapping[str, object]
 ) -> dict[str, object]:
-    """The payload that manages a program's preferences."""
+    """Return the payload that manages a program's preferences."""
     return {
         **preferences,
         "PayloadDisplayName": name,
@@ -97,8 +96,9 @@ def make_managed_payload(
 
 
 def list_bundle_ids(decision: ExportDecision) -> dict[str, list[str]]:
-    """By restricted service that has any: the identifiers of its programs on macOS. Raises ExportError for one that
-    is more than an identifier.
+    """Return the macOS identifiers of programs by restricted service; services without any are left out.
+
+    Raises ExportError for an invalid identifier.
     """
     ids_by_service = {}
     for service_id, entry in sorted(iterate_restricted_services(decision)):
@@ -111,7 +111,7 @@ def list_bundle_ids(decision: ExportDecision) -> dict[str, list[str]]:
 
 
 def list_missing_bundle_ids(decision: ExportDecision) -> list[ExportOmission]:
-    """The restricted services of which nothing is known that a Mac could be given."""
+    """Return an omission for each restricted service without identifiers for Macs."""
     return [
         ExportOmission(f"apps/{service_id}", "the programs", "The catalogue has no identifier (bundle id) of them.")
         for service_id, entry in sorted(iterate_restricted_services(decision))
@@ -120,7 +120,7 @@ def list_missing_bundle_ids(decision: ExportDecision) -> list[ExportOmission]:
 
 
 def iterate_restricted_services(decision: ExportDecision) -> Iterator[tuple[str, PlanEntry]]:
-    """The services whose programs are restricted."""
+    """Yield the services whose programs are restricted."""
     for service_id, entry in decision.plan["controls"]["apps"]["services"].items():
         if entry["mode"] in RESTRICTED_MODES:
             yield service_id, entry

@@ -1,6 +1,6 @@
-"""What the formats for browsers share: which rules are in them, and what these browsers do not get.
+"""Common parts of the formats for browsers: included rules, and omissions for these browsers.
 
-The policies themselves are host/controls/group_policy/policies.py, which a domain controller's code has too.
+The policies themselves are in host/controls/group_policy/policies.py, which the code for domain controllers shares.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .declaration import ExportDecision, ExportOmission
 
 BROWSER_CONTROL = "browser"
 EXTENSION_STORES = ("chrome", "firefox")
-# By service and provider: what its program still takes where no tenant of the organisation is named.
+# Service, provider, and the accounts that the program still accepts without a named tenant of the organisation.
 _ACCOUNT_PROGRAMS = (
     ("onedrive_personal", "microsoft", "OneDrive: accounts of other organisations"),
     ("teams_personal", "microsoft", "Teams: private accounts, and those of other organisations"),
@@ -44,7 +44,7 @@ _FULL_LIST_REASON = (
 
 
 def list_included_rules(decision: ExportDecision) -> tuple[str, ...]:
-    """The rules that the policies enforce: the services, and the bypasses of browsers."""
+    """Return the rules that the policies enforce: the services, and the closed bypasses of browsers."""
     section = decision.plan["controls"][BROWSER_CONTROL]
     service_rules = [
         f"{BROWSER_CONTROL}/{service_id}"
@@ -57,8 +57,9 @@ def list_included_rules(decision: ExportDecision) -> tuple[str, ...]:
 def list_left_out(
     decision: ExportDecision, platform: str, programs: Sequence[policies.PolicyProgram] = policies.POLICY_PROGRAMS
 ) -> list[ExportOmission]:
-    """What the browsers of a platform do not get as the plan has it. `programs` are those of the format, `platform`
-    is "" where it has none.
+    """Return the parts of the plan that the browsers of a platform do not get unchanged.
+
+    `programs` are those of the format. `platform` is "" for a format without a platform.
     """
     section = decision.plan["controls"][BROWSER_CONTROL]
     omissions = [
@@ -82,7 +83,7 @@ def list_left_out(
 
 
 def list_left_out_accounts(decision: ExportDecision) -> list[ExportOmission]:
-    """What the policies of programs that serve both kinds of account leave open (group_policy/accounts.py)."""
+    """Return the omissions of policies for programs that serve both kinds of account (group_policy/accounts.py)."""
     section = decision.plan["controls"][BROWSER_CONTROL]
     tenants = section["settings"].get("tenants", {})
     omissions = []
@@ -108,7 +109,7 @@ def list_left_out_accounts(decision: ExportDecision) -> list[ExportOmission]:
 
 
 def iterate_left_out_context(section: PlanSection) -> Iterator[ExportOmission]:
-    """Yield the header that takes an id only, where the organisation's own tenant has none in the plan."""
+    """Yield an omission for the header that requires an id, if the organisation's own tenant has none in the plan."""
     if problem := explain_missing_id(read_microsoft_tenants(section["settings"])[:1], CONTEXT_HEADER):
         yield ExportOmission("", f"the header {CONTEXT_HEADER} at Microsoft's sign-in", problem)
 
@@ -123,7 +124,10 @@ def _iterate_open_sign_ins(
 
 
 def _iterate_open_webdriver(section: PlanSection) -> Iterator[ExportOmission]:
-    """Yield what locks Firefox' WebDriver on Linux and is no policy (host/controls/browser/firefox_preferences.py)."""
+    """Yield an omission for Firefox' WebDriver, which no policy locks.
+
+    On Linux, host/controls/browser/firefox_preferences.py locks it.
+    """
     closed_bypasses = make_rules(section).closed_settings
     if REMOTE_DEBUGGING in closed_bypasses and DEVELOPER_TOOLS not in closed_bypasses:
         yield ExportOmission(
@@ -143,7 +147,7 @@ def _list_closed_exceptions(section: PlanSection) -> list[ExportOmission]:
 
 
 def is_page_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Whether the page of a host is blocked, or what it has at a path."""
+    """Return whether a host's page is blocked, or the page at a path of it."""
     section = plan["controls"].get(BROWSER_CONTROL)
     host_name, slash, path = host.partition("/")
     return section is not None and fit_names(section).listed_names.is_blocked(SiteName(host_name, slash + path))

@@ -1,7 +1,7 @@
-"""One plan for a point that serves many hosts: the strictest of theirs, and never wider than any of them.
+"""A single plan for a point that serves many hosts: the strictest of their plans, never wider than any of them.
 
-A point knows neither hosts nor users nor hours. So a service is open there only where it is waived on every host of the
-choice, at all times and for everybody. What differs otherwise is no decision: the choice of hosts is refused.
+A point knows no hosts, users or hours. So a service is open there only with a waiver on every chosen host, for
+everybody and at all times. Hosts that differ in anything else have no common decision, and the choice is refused.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ..report.text.wording import summarise_names
 from .declaration import BY_TENANT_REASON, ExportDecision, ExportError, ExportOmission
 
-# What hosts' plans have beside the policy: what follows later, whom to answer what.
+# Keys of a host's plan that are no policy, such as later changes and answers to requests.
 HOST_KEYS: tuple[Literal["digest", "later", "waivers", "answers", "group_policy"], ...] = (
     *("digest", "later", "waivers", "answers", "group_policy"),
 )
-# What waivers make of an entry beside its mode, and of those of other services (allow).
+# Keys that waivers change in an entry beside its mode; `allow` also in entries of other services.
 WAIVER_KEYS: tuple[Literal["waiver", "hours", "otherwise", "opens", "exceptions", "allow"], ...] = (
     *("waiver", "hours", "otherwise", "opens", "exceptions", "allow"),
 )
@@ -30,14 +30,16 @@ NARROWING_KEYS = {
     "paths": "paths",
     "hours": "hours",
 }
-MAX_NAMED_HOSTS = 5  # named per waiver
+MAX_NAMED_HOSTS = 5  # per waiver
 
 
 def make_decision(
     plans: Mapping[str, Plan], compiled_at: datetime, group: str = "", needed_controls: Sequence[str] = CONTROLS
 ) -> ExportDecision:
-    """The decision for hosts, by their plans. `needed_controls` are the controls that a format takes: in the others, hosts may
-    differ. Raises ExportError, also where each of these controls is off.
+    """Return the decision for hosts, made from their plans. Raises ExportError.
+
+    `needed_controls` are those of the format; hosts may differ in other controls. ExportError is also raised if all
+    needed controls are off.
     """
     plan, left_out = join_plans(plans, needed_controls)
     disabled_controls = [control for control in needed_controls if control not in plan["controls"]]
@@ -48,7 +50,7 @@ def make_decision(
         ExportOmission("", f"the control {control}", "It is off in proscribe_controls.")
         for control in disabled_controls
     )
-    # Browsers distinguish the accounts; a format of their section says whether it can.
+    # Browsers distinguish accounts. Formats with the browser section report on their own whether they can do so.
     left_out += tuple(
         omission
         for control in needed_controls
@@ -61,7 +63,7 @@ def make_decision(
 
 
 def list_open_for_tenants(plan: Plan, control: str) -> list[ExportOmission]:
-    """The restricted services that a control leaves open for the organisation's tenants."""
+    """Return an omission for each restricted service that a control leaves open for the organisation's tenants."""
     section = plan["controls"].get(control)
     service_ids = section.get("by_tenant", ()) if section else ()
     return [ExportOmission(f"{control}/{service_id}", "the service", BY_TENANT_REASON) for service_id in service_ids]
@@ -70,12 +72,14 @@ def list_open_for_tenants(plan: Plan, control: str) -> list[ExportOmission]:
 def join_plans(
     plans: Mapping[str, Plan], needed_controls: Sequence[str] = CONTROLS
 ) -> tuple[Plan, tuple[ExportOmission, ...]]:
-    """The one plan of hosts, sealed, by their plans, and what of theirs is not in it. It is the very plan of the hosts
-    where all have one and no waiver is narrowed. Raises ExportError for hosts that differ in more than waivers.
+    """Return the joined plan of hosts, sealed, and the parts of their plans that are not in it.
+
+    If all hosts have the same plan and no waiver is narrowed, that plan is returned. Raises ExportError for hosts that
+    differ in more than waivers.
     """
     if not plans:
         raise ExportError("no host was chosen")
-    hosts_by_digest: dict[str, list[str]] = {}  # by the digest of their plan
+    hosts_by_digest: dict[str, list[str]] = {}  # by digest of their plan
     for host in sorted(plans):
         hosts_by_digest.setdefault(plans[host].get("digest", ""), []).append(host)
     first_plan, *other_plans = distinct_plans = [plans[group[0]] for group in hosts_by_digest.values()]
@@ -105,7 +109,7 @@ def join_plans(
 
 
 def _extract_policy(plan: Plan, needed_controls: Sequence[str]) -> dict[str, object]:
-    """What of a plan has to be the same on all hosts."""
+    """Return the parts of a plan that must be equal on all hosts."""
     sections = {control: section for control, section in plan["controls"].items() if control in needed_controls}
     return {
         **{key: plan_value for key, plan_value in plan.items() if key not in HOST_KEYS},
@@ -126,12 +130,12 @@ def _extract_policy(plan: Plan, needed_controls: Sequence[str]) -> dict[str, obj
 
 
 def get_unwaived_mode(entry: PlanEntry, section: PlanSection) -> str:
-    """The mode of a service without its waivers."""
+    """Return the mode of a service without its waivers."""
     return entry.get("otherwise", section["mode"]) if entry["mode"] == "waived" else entry["mode"]
 
 
 def _find_difference(first_part: object, second_part: object) -> str:
-    """Where two plans first differ, as `controls.browser.settings.quic`; "" where they do not."""
+    """Return the first difference of two plans, as `controls.browser.settings.quic`; "" for none."""
     if first_part == second_part:
         return ""
     if isinstance(first_part, Mapping) and isinstance(second_part, Mapping):
@@ -144,8 +148,9 @@ def _find_difference(first_part: object, second_part: object) -> str:
 def _join_sections(
     control: str, sections: Sequence[PlanSection], hosts: Sequence[list[str]], left_out: list[ExportOmission]
 ) -> PlanSection:
-    """A section of the joined plan, of the different ones and the hosts that have each. The first of them, where
-    nothing is to be changed.
+    """Return a section of the joined plan, from the different sections and the hosts with each.
+
+    If nothing changes, the first section itself is returned.
     """
     first_section = sections[0]
     services = {
@@ -168,7 +173,10 @@ def _join_entries(
     hosts: Sequence[list[str]],
     left_out: list[ExportOmission],
 ) -> PlanEntry:
-    """A service of the joined plan: waived if it is everywhere, at all hours; else as it is without waivers."""
+    """Return a service's entry of the joined plan.
+
+    The service is waived if it is waived everywhere and at all hours; otherwise it has its mode without waivers.
+    """
     first_entry, section = entries[0]
     mode = get_unwaived_mode(first_entry, section)
     if "only" in first_entry:
@@ -205,10 +213,10 @@ def _join_entries(
 def _list_unapplied_waivers(
     rule: str, entries: Sequence[PlanEntry], hosts: Sequence[list[str]]
 ) -> Iterator[ExportOmission]:
-    """The waivers of a service that the point does not get, each once, with the hosts that have it."""
+    """Yield an omission for each waiver of a service that the point does not get, with its hosts."""
     hosts_by_waiver: dict[tuple[str, str], list[str]] = {}
     for entry, entry_hosts in zip(entries, hosts):
-        # What else an entry has under such a key, as `paths`, are identifiers.
+        # Under other keys of NARROWING_KEYS, such as `paths`, an entry has identifiers, no conditions.
         waiver_reasons = (
             [(entry["waiver"], _explain_unapplied_waiver({"hours": entry.get("hours")}))]
             if entry["mode"] == "waived"
@@ -236,7 +244,7 @@ def _format_hosts(names: Iterable[str]) -> str:
 
 
 def map_waived_rules(decision: ExportDecision, controls: Iterable[str]) -> dict[str, str]:
-    """The rules of some controls that waivers open at the point, each with its waiver."""
+    """Return the waiver by rule, for the rules of some controls that waivers open at the point."""
     return {
         f"{control}/{service_id}": entry["waiver"]
         for control in decision.plan["controls"].keys() & set(controls)

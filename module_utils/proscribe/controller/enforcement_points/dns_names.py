@@ -1,4 +1,4 @@
-"""What the DNS formats share: the names to block and those that stay open below them, each list minimal."""
+"""Common parts of the DNS formats: minimal lists of names to block, and of names that stay open below them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ DNS_CONTROL = "dns"
 
 
 class ExportedDnsNames(NamedTuple):
-    """The names of a decision; the nearest of them decides about a name below."""
+    """The names of a decision. The closest listed name decides for a name below."""
 
     blocked_names: tuple[str, ...]  # with all below them
     open_names: tuple[str, ...]  # with all below them
-    included_rules: tuple[str, ...]  # the rules
+    included_rules: tuple[str, ...]
     left_out: tuple[ExportOmission, ...]
 
 
 def collect_dns_names(
     decision: ExportDecision, *, with_canaries: bool = True, is_exact: bool = False
 ) -> ExportedDnsNames:
-    """The names of a decision. `is_exact`: for a point that knows no "all below", so every name is listed. Raises
-    ControlError for a name that is none.
+    """Return the names of a decision. Raises ControlError for an invalid name.
+
+    `is_exact` is for a point that cannot block all names below a name: every name is listed.
     """
     section = decision.plan["controls"][DNS_CONTROL]
     desired_names = collect_section_names(section, {}, canaries=with_canaries)
@@ -65,7 +66,9 @@ def collect_dns_names(
 
 
 def render_resolver_export(format_: str, language: ResolverLanguage, decision: ExportDecision) -> RenderedExport:
-    """The file for a resolver, in its language. It answers a witness with the plan that it enforces."""
+    """Return the file for a resolver in its language. It answers the query for a witness name with the plan that it
+    enforces.
+    """
     exported_names = collect_dns_names(decision)
     lines = [*make_comment(decision, format_, language.comment_mark), *language.head_lines]
     lines += language.make_lines(exported_names.blocked_names, exported_names.open_names)
@@ -76,7 +79,7 @@ def render_resolver_export(format_: str, language: ResolverLanguage, decision: E
 
 
 def group_names_by_depth(names: Iterable[str]) -> list[list[str]]:
-    """Names by how many of the others lie above them. Within a level none is below another."""
+    """Return names grouped by the number of given names above them. Within a level no name is below another."""
     all_names = frozenset(names)
     depth: dict[str, int] = {}
     names_by_depth: list[list[str]] = []
@@ -89,7 +92,7 @@ def group_names_by_depth(names: Iterable[str]) -> list[list[str]]:
 
 
 def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Whether a name is blocked in a section."""
+    """Return whether a name is blocked by the section."""
     section = plan["controls"].get(DNS_CONTROL)
     if section is None:
         return False
@@ -99,13 +102,13 @@ def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
 
 
 def is_exact_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Whether a name itself is blocked in a section, by a point that knows no "all below"."""
+    """Return whether the name itself is blocked by a point that cannot block all names below a name."""
     section = plan["controls"].get(DNS_CONTROL)
     return section is not None and host in collect_section_names(section, {}, canaries=False).blocked_names
 
 
 def _is_redundant(name: str, same_names: Collection[str], opposite_names: Collection[str]) -> bool:
-    """Whether a name above this one says the same of it already."""
+    """Return whether a parent of the name decides the same for it already."""
     parent = name.partition(".")[2]
     while parent:
         if parent in opposite_names:

@@ -1,4 +1,4 @@
-"""What every file of an export says of itself, in characters that neither end a comment nor begin anything."""
+"""Header of every file of an export, in characters that can neither end a comment nor start anything."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .declaration import BY_TENANT_REASON, ExportDecision
 
 _UNSAFE_PATTERN = re.compile(r"[^A-Za-z0-9 ._:+@/-]")
 ABOUT_FILE = "about.txt"
-MAX_TEXT_LENGTH = 100  # characters of a text from outside
+MAX_TEXT_LENGTH = 100  # per external text
 
 
 def sanitise_comment(text: str) -> str:
-    """A text from outside for a comment: letters, digits and a few marks; every other character is "?"."""
+    """Return an external text for a comment: letters, digits and a few marks; any other character becomes "?"."""
     return _UNSAFE_PATTERN.sub("?", text[:MAX_TEXT_LENGTH])
 
 
 def make_header(decision: ExportDecision, format_: str) -> list[str]:
-    """The lines that a file begins with, without the sign of a comment."""
+    """Return the first lines of a file, without comment marks."""
     group = f"of group {sanitise_comment(decision.group)}" if decision.group else "of the inventory"
     catalogue = f"catalogue {sanitise_comment(decision.catalogue)}, " if decision.catalogue else ""
     validity = f", valid until {format_moment(decision.valid_until)}" if decision.valid_until else ""
@@ -39,25 +39,28 @@ def make_header(decision: ExportDecision, format_: str) -> list[str]:
 
 
 def make_comment(decision: ExportDecision, format_: str, comment_mark: str = "#") -> list[str]:
-    """The header as lines of a comment."""
+    """Return the header as comment lines."""
     return [f"{comment_mark} {line}" for line in make_header(decision, format_)]
 
 
 def make_about_file(decision: ExportDecision, format_: str) -> dict[str, bytes]:
-    """The header as a file of its own, for lists in which the vendor describes no comment."""
+    """Return the header as a separate file, for lists whose vendor documents no comments."""
     return {ABOUT_FILE: encode_lines(make_header(decision, format_))}
 
 
 def encode_lines(lines: list[str]) -> bytes:
-    """Lines as a file. Raises UnicodeEncodeError for what is not ASCII, which no checked identifier has."""
+    """Return lines as the content of a file. Raises UnicodeEncodeError for other than ASCII.
+
+    No checked identifier has other characters.
+    """
     return "\n".join([*lines, ""]).encode("ascii")
 
 
 def encode_json(document: object, indent: int = 1, *, sort_keys: bool = False) -> bytes:
-    """A document as a file of JSON. Whatever is not ASCII is escaped."""
+    """Return a document as a JSON file. Characters other than ASCII are escaped."""
     return (json.dumps(document, indent=indent, sort_keys=sort_keys) + "\n").encode("ascii")
 
 
 def make_witness_text(decision: ExportDecision) -> str:
-    """What a resolver answers for EXPORT_WITNESS_NAME, as the text of a TXT record."""
+    """Return the text of the TXT record with which a resolver answers for EXPORT_WITNESS_NAME."""
     return f"plan={sanitise_comment(decision.digest)} at={format_moment(decision.compiled_at)}"

@@ -1,7 +1,7 @@
-"""manifest.json of an export: from what it was made, what is in it, what is not, and the digest of each file.
+"""manifest.json of an export: its origin, its content, its omissions, and the digest of each file.
 
 {"schema": "proscribe/export/1", "format", "group" ("": all), "hosts": [names], "at": "2026-11-27T08:00:00Z",
- "valid_until": the first moment after that at which something of it begins or ends, or null,
+ "valid_until": the first time after that at which a part of it starts or ends, or null,
  "plan": "sha256:<64 hex>", "catalogue", "included": [rules], "waived": {rule: waiver},
  "left_out": [{"rule", "what", "why"}], "files": [{"path", "bytes", "sha256"}]}
 """
@@ -25,15 +25,15 @@ from .header import encode_json
 MANIFEST_NAME = "manifest.json"
 SIGNATURE_NAME = (
     MANIFEST_NAME + ".sig"
-)  # over the exact bytes of it (signature.py), where the organisation signs its exports
-MAX_MANIFEST_BYTES = 64 << 20  # bytes. A fleet of 100,000 hosts with all rules takes a tenth.
-# A part of a name that no file system and no shell takes for more. GPO backups have braces.
+)  # signature over the exact bytes of the manifest (signature.py), if the organisation signs its exports
+MAX_MANIFEST_BYTES = 64 << 20  # a fleet of 100,000 hosts with all rules needs a tenth
+# A part of a path without special meaning in any file system or shell. GPO backups have braces.
 _PATH_PART_PATTERN = re.compile(r"(?!\.)[A-Za-z0-9._{}-]{1,100}", re.ASCII)
-MAX_PATH_DEPTH = 10  # directories
+MAX_PATH_DEPTH = 10
 
 
 def make_manifest(format_: ExportFormat, decision: ExportDecision, rendered: RenderedExport) -> Manifest:
-    """The manifest of an export."""
+    """Return the manifest of an export."""
     left_out = dict.fromkeys([*decision.left_out, *rendered.left_out])
     return {
         "schema": EXPORT_SCHEMA,
@@ -57,23 +57,23 @@ def make_manifest(format_: ExportFormat, decision: ExportDecision, rendered: Ren
 
 
 def encode_manifest(document: Manifest) -> bytes:
-    """A manifest as a file, ASCII."""
+    """Return a manifest as the content of a file, in ASCII."""
     return encode_json(document, 2, sort_keys=True)
 
 
 class EarlierExport(NamedTuple):
-    """What the manifest of an earlier export says."""
+    """The data of an earlier export, from its manifest."""
 
     format: str
     group: str
     compiled_at: datetime | None
     plan: str
     valid_until: datetime | None
-    files: Mapping[str, str]  # by path, the SHA-256
+    files: Mapping[str, str]  # SHA-256 by path
 
 
 def parse_manifest(content: bytes) -> EarlierExport | None:
-    """What a manifest says; None where it is none of ours."""
+    """Return the data of a manifest; None for any other content."""
     try:
         document = json.loads(content)
         if document["schema"] != EXPORT_SCHEMA:
@@ -91,7 +91,7 @@ def parse_manifest(content: bytes) -> EarlierExport | None:
 
 
 def check_file_name(name: str) -> str:
-    """The name of a file of an export, which stays in its directory. Raises ValueError for any other."""
+    """Return the name of an export's file if it stays in the directory. Raises ValueError for any other."""
     parts = name.split("/")
     if len(parts) > MAX_PATH_DEPTH or not all(_PATH_PART_PATTERN.fullmatch(part) for part in parts):
         raise ValueError(f"{name!r} is no name for a file of an export")

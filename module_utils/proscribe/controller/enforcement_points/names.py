@@ -1,4 +1,4 @@
-"""The names of all formats. None of them is loaded for it: every run reads the variables that name some."""
+"""Names of all formats, without loading them. Every run reads variables that name formats."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from . import formats
 
 @functools.cache
 def list_format_names() -> tuple[str, ...]:
-    """The names of all formats, sorted."""
+    """Return the names of all formats, sorted."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(formats.__path__)))

@@ -1,6 +1,4 @@
-"""What the formats for packet filters share: the networks of each restricted service, and what of a plan's firewall is
-for hosts alone.
-"""
+"""Common parts of the formats for packet filters: networks of restricted services, omissions of host rules."""
 
 from __future__ import annotations
 
@@ -26,15 +24,15 @@ class NetworkService(NamedTuple):
     """A restricted service of a decision."""
 
     id: str
-    networks: tuple[Network, ...]  # none within another; with the IPv6 networks that carry the IPv4 ones
-    ports: tuple[int, ...]  # none: all
+    networks: tuple[Network, ...]  # none within another; includes IPv6 networks that carry the IPv4 ones
+    ports: tuple[int, ...]  # empty for all ports
 
     def list_networks(self, version: int) -> list[str]:
-        """Its networks of an IP version, as packet filters write them: one address without a length."""
+        """Return its networks of an IP version in packet filter notation: a single address has no prefix length."""
         return [format_network(network) for network in self.networks if network.version == version]
 
     def list_prefixes(self) -> list[str]:
-        """Its networks as lists have them: an address has a length too."""
+        """Return its networks in list notation: a single address has a prefix length, too."""
         network_texts = map(format_network, self.networks)
         return [
             text if "/" in text else f"{text}/{network.max_prefixlen}"
@@ -43,8 +41,9 @@ class NetworkService(NamedTuple):
 
 
 def list_network_services(decision: ExportDecision, excluded_networks: Sequence[Network] = ()) -> list[NetworkService]:
-    """The restricted services that have networks, without those that lie in some others. Raises ExportError for an
-    id, a network or a port that is none.
+    """Return the restricted services with their networks, without the parts in `excluded_networks`.
+
+    Raises ExportError for an invalid id, network or port.
     """
     network_services = []
     section = decision.plan["controls"][FIREWALL_CONTROL]
@@ -60,18 +59,21 @@ def list_network_services(decision: ExportDecision, excluded_networks: Sequence[
 
 
 def list_management_networks(decision: ExportDecision) -> tuple[Network, ...]:
-    """The networks of the management, which nobody is cut off from."""
+    """Return the management networks, which are never blocked."""
     section = decision.plan["controls"][FIREWALL_CONTROL]
     return _parse_networks("the management", section["settings"].get("management", ()), section)
 
 
 def list_included_rules(network_services: list[NetworkService]) -> list[str]:
-    """Their rules."""
+    """Return the rules of services."""
     return [f"{FIREWALL_CONTROL}/{service.id}" for service in network_services]
 
 
 def list_left_out_networks(decision: ExportDecision, *, has_general_rules: bool) -> Iterator[ExportOmission]:
-    """What of the section the point does not get. `has_general_rules`: it gets what is refused whatever the address."""
+    """Yield the parts of the section that the point does not get.
+
+    `has_general_rules` is true if the point gets the rules that apply to any address.
+    """
     section = decision.plan["controls"][FIREWALL_CONTROL]
     for service_id, entry in sorted(section["services"].items()):
         if entry["mode"] in RESTRICTED_MODES and not entry["networks"]:
@@ -97,8 +99,9 @@ def list_left_out_networks(decision: ExportDecision, *, has_general_rules: bool)
 
 
 def is_address_blocked(plan: Plan, host: str, port: int | None = None, has_general_rules: bool = False) -> bool | None:
-    """Whether an address is blocked in a section, on a port or on some port; None for a name. `has_general_rules`: by a point
-    that gets what is refused whatever the address.
+    """Return whether an address is blocked on a port, or on any port if `port` is None; None for a name.
+
+    `has_general_rules` is true for a point that gets the rules that apply to any address.
     """
     try:
         address = ipaddress.ip_address(host)
@@ -122,12 +125,12 @@ def _is_within_networks(address: IPv4Address | IPv6Address, texts: Sequence[str]
 
 
 def _list_carrying_networks(texts: Sequence[str], section: PlanSection) -> list[str]:
-    """Return the IPv6 networks by which translators reach some networks."""
+    """Return the IPv6 networks through which translators reach the given networks."""
     return list_carrying_networks(texts, section["settings"].get("nat64", ()))
 
 
 def _subtract_networks(networks: Iterable[Network], excluded_networks: Sequence[Network]) -> Iterator[Network]:
-    """What of some networks lies in none of the others."""
+    """Yield the parts of networks that lie in none of the excluded ones."""
     for network in networks:
         excluded_network: Any = next(
             (excluded_network for excluded_network in excluded_networks if excluded_network.overlaps(network)), None

@@ -1,4 +1,4 @@
-"""All formats by name, found in `formats/`."""
+"""All formats by name, loaded from `formats/`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The signature of an export: manifest.json.sig over the exact bytes of manifest.json, which has the digest of each
-file. Whoever fetches the files checks it without Proscribe: `ssh-keygen -Y verify`, then `sha256sum`.
+"""Signature of an export: manifest.json.sig over the exact bytes of manifest.json.
 
-The signer is a role and no person, so an approver's key for waivers signs no export.
+The manifest has the digest of each file. A receiver of the files checks it without Proscribe: `ssh-keygen -Y verify`,
+then `sha256sum`. The signer is a role, no person, so that an approver's key for waivers signs no export.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ from .declaration import ExportError
 
 EXPORT_NAMESPACE = "proscribe-export"
 EXPORT_SIGNER = AllowedSigner(EXPORT_NAMESPACE, EXPORT_NAMESPACE, "exports")
-MAX_SIGNATURE_BYTES = 1 << 16  # bytes of a signature; one by an RSA key of 16,384 bits has 6,000
+MAX_SIGNATURE_BYTES = 1 << 16  # a signature by an RSA key of 16,384 bits has 6,000 bytes
 NO_SIGNATURE_PROBLEM = f"there is no {manifest.SIGNATURE_NAME}"
 
 
 class ExportSigning(NamedTuple):
-    """How an organisation signs its exports."""
+    """The key and the allowed signers of an organisation's exports."""
 
-    key_path: str = ""  # the file of the private key; "": exports need no signature
-    signer_paths: tuple[str, ...] = ()  # where the files of allowed signers may be
+    key_path: str = ""  # path of the private key; "": exports need no signature
+    signer_paths: tuple[str, ...] = ()  # possible paths of allowed signers files
 
 
 def sign_manifest(content: bytes, signing: ExportSigning, now: datetime.datetime) -> dict[str, bytes]:
-    """The file with the signature over a manifest; none where nobody signs. Raises ExportError for a signature that
-    would not count.
+    """Return the file with the signature over a manifest; none without a key.
+
+    Raises ExportError for a signature that would be invalid.
     """
     if not signing.key_path:
         return {}
@@ -58,8 +59,9 @@ def sign_manifest(content: bytes, signing: ExportSigning, now: datetime.datetime
 
 
 def check_signature(directory: Path, content: bytes, signing: ExportSigning, now: datetime.datetime) -> SignatureCheck:
-    """What the signature in a directory over the bytes of its manifest is worth. Without one, and where none is needed,
-    there is no problem and no key.
+    """Return the check of a directory's signature over the bytes of its manifest.
+
+    If the signature is missing and not required, the check has no problem and no key.
     """
     path = directory / manifest.SIGNATURE_NAME
     signature = writing.read_export_file(path, MAX_SIGNATURE_BYTES)
@@ -78,7 +80,10 @@ def check_signature(directory: Path, content: bytes, signing: ExportSigning, now
 def _verify_signature(
     content: bytes, signature: bytes, signing: ExportSigning, now: datetime.datetime
 ) -> SignatureCheck:
-    """By the first file of allowed signers that has the key; else why the last one that is there does not."""
+    """Return the check by the first file of allowed signers that accepts the signature.
+
+    If no file accepts it, return the check by the last existing file.
+    """
     verification = SignatureCheck("it cannot be checked: no inventory says where allowed_signers is")
     existing_paths = [signer_path for signer_path in signing.signer_paths if Path(signer_path).is_file()]
     with tempfile.TemporaryDirectory(prefix="proscribe-") as folder:

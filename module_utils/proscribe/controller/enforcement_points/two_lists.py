@@ -1,10 +1,11 @@
-"""For points with two lists of names, each with all below it: one that blocks, and one that allows and comes first.
+"""Two lists of names for a point: a blocking list, and an allowing list that takes precedence.
 
-Most devices are so: a rule that allows stands before the one that blocks. What is blocked below an allowed name could
-not be blocked again. So such a name is not allowed, and stays blocked with all below it.
+A listed name covers all names below it. Most devices are like this: a rule that allows comes before the rule that
+blocks. A name blocked below an allowed name could not be blocked again. So such a name is not allowed, and stays
+blocked with all names below it.
 
-None of these points is known to answer NXDOMAIN, so names that want it are left out. No list is empty: devices keep the
-earlier one where they fetch nothing.
+None of these points is known to answer NXDOMAIN, so names that require it are left out. No list is empty, because
+devices keep the earlier list if they fetch an empty one.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from ...model.types.plan import Plan
 from .declaration import ExportDecision, ExportOmission
 from .dns_names import DNS_CONTROL, collect_dns_names
 
-UNUSED_NAME = "proscribe.invalid"  # a name that nobody can have (RFC 2606), for a list that would be empty
+UNUSED_NAME = "proscribe.invalid"  # a reserved name (RFC 2606), for a list that would be empty
 NESTED_REASON = "What is blocked below it could not be blocked again, so all of it stays blocked."
 
 
 class AllowAndBlockLists(NamedTuple):
-    """The names of a decision. None of a list lies below another one of it."""
+    """The names of a decision. Within a list no name is below another."""
 
     blocked_names: tuple[str, ...]
     allowed_names: tuple[str, ...]
@@ -31,15 +32,16 @@ class AllowAndBlockLists(NamedTuple):
 
 
 def is_any_name(name: str) -> bool:
-    """For devices that take every name."""
+    """Return True, for devices that accept every name."""
     return True
 
 
 def make_two_lists(
     decision: ExportDecision, is_supported: Callable[[str], bool] = is_any_name, misfit_reason: str = ""
 ) -> AllowAndBlockLists:
-    """The lists of a decision. `is_supported` says whether the device takes a name, `misfit_reason` what is wrong with the others.
-    Raises ControlError for a name that is none.
+    """Return the lists of a decision. Raises ControlError for an invalid name.
+
+    `is_supported` returns whether the device accepts a name. `misfit_reason` is the reason for names that it refuses.
     """
     exported_names = collect_dns_names(decision, with_canaries=False)
     blocked_names, allowed_names = _split_names(
@@ -69,7 +71,7 @@ def make_two_lists(
 
 
 def find_blocking_name(plan: Plan, host: str, is_supported: Callable[[str], bool] = is_any_name) -> str:
-    """The name of the list that blocks a host in a section; "" where it is open."""
+    """Return the listed name that blocks a host; "" if the host is open."""
     section = plan["controls"].get(DNS_CONTROL)
     if section is None:
         return ""
@@ -83,14 +85,12 @@ def find_blocking_name(plan: Plan, host: str, is_supported: Callable[[str], bool
 
 
 def is_host_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Whether a host is blocked in a section, by a point with two lists."""
+    """Return whether a host is blocked by a point with two lists."""
     return bool(find_blocking_name(plan, host))
 
 
 def _split_names(blocked_names: Set[str], open_names: Set[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """The topmost blocked names, and the open names with nothing blocked below them. Each name of `open_names` lies below
-    a blocked one.
-    """
+    """Return the topmost blocked names, and the open names with no blocked name below them."""
     nested_names = {parent for name in blocked_names for parent in _iterate_parents(name) if parent in open_names}
     topmost_names = frozenset(
         name for name in blocked_names if not find_covering_name(name.partition(".")[2], blocked_names)

@@ -1,4 +1,4 @@
-"""What the formats for proxies share: the sites of a plan's browser section. The rest of it is for browsers alone."""
+"""Common parts of the formats for proxies: the sites of a plan's browser section. The rest of it is for browsers alone."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ BROWSER_CONTROL = "browser"
 
 
 class ExportedWebNames(NamedTuple):
-    """The names of a decision. `is_blocked_by_host` are those without a path: the nearest of them decides about a host, and each
-    says another thing than the one above it.
+    """The names of a decision.
+
+    `is_blocked_by_host` has the names without a path. The closest of them decides for a host, and each differs from its
+    closest listed parent.
     """
 
-    is_blocked_by_host: Mapping[str, bool]  # whether it is blocked, with all below it
-    is_blocked_by_path: Mapping[SiteName, bool]  # the starts of paths that differ from their hosts
+    is_blocked_by_host: Mapping[str, bool]  # whether the host is blocked with all names below it
+    is_blocked_by_path: Mapping[SiteName, bool]  # starts of paths whose verdict differs from that of the host
     included_rules: tuple[str, ...]
-    left_out: tuple[ExportOmission, ...]  # but for the paths
+    left_out: tuple[ExportOmission, ...]  # without omissions of paths
 
     def is_host_blocked(self, host: str) -> bool:
-        """Whether a host is blocked, whatever the path."""
+        """Return whether a host is blocked, whatever the path."""
         return next(
             (
                 self.is_blocked_by_host[parent]
@@ -45,7 +47,7 @@ class ExportedWebNames(NamedTuple):
 
 
 def collect_web_names(decision: ExportDecision) -> ExportedWebNames:
-    """The names of a decision. Raises ControlError for a name that is none."""
+    """Return the names of a decision. Raises ControlError for an invalid name."""
     section = decision.plan["controls"][BROWSER_CONTROL]
     services = section["services"]
     minimal_names = sorted(make_minimal_names(services).items())
@@ -62,12 +64,12 @@ def collect_web_names(decision: ExportDecision) -> ExportedWebNames:
 
 
 def add_left_out(decision: ExportDecision, web_names: ExportedWebNames) -> ExportDecision:
-    """A decision that says as well what its names leave out, for the head of a file."""
+    """Return a decision that also has the omissions of its names, for the header of a file."""
     return decision._replace(left_out=(*decision.left_out, *web_names.left_out))
 
 
 def find_name_rule(decision: ExportDecision, web_name: SiteName) -> str:
-    """The rule of the first restricted service that has a name; "" where it follows from several."""
+    """Return the rule of the first restricted service that has a name; "" if the name derives from several."""
     services = decision.plan["controls"][BROWSER_CONTROL]["services"]
     service_ids = (
         service_id
@@ -78,7 +80,7 @@ def find_name_rule(decision: ExportDecision, web_name: SiteName) -> str:
 
 
 def is_site_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Whether a host is blocked in a section, or what it has at a path."""
+    """Return whether a host is blocked, or the page at a path of it."""
     section = plan["controls"].get(BROWSER_CONTROL)
     host_name, slash, path = host.partition("/")
     if section is None or "." not in host_name:

@@ -1,7 +1,7 @@
-"""Writes an export's directory: whole or not at all, and never over a file that is not an earlier export's.
+"""Writing of an export's directory: completely or not at all, and never over files that are not from an export.
 
-The files are written beside it, and the two directories change places. So whoever serves the directory serves the
-earlier export or the new one, and nothing between them.
+The files are written beside the directory, and then both directories are swapped. So a server of the directory serves
+the earlier or the new export, and nothing in between.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 def write_export(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Make a directory of these files alone. One of them is the manifest; the directory may be absent, empty, or hold
-    an earlier export. Raises ExportError for one with anything else in it, and OSError.
+    """Write a directory with exactly these files, including the manifest. Raises ExportError, OSError.
+
+    The directory may be missing, empty, or an earlier export. ExportError is raised for any other content.
     """
     for name in files:
         manifest.check_file_name(name)
@@ -35,15 +36,15 @@ def write_export(directory: Path, files: Mapping[str, bytes]) -> None:
     remaining_names: Collection[str] = files
     try:
         _fill_directory(new_directory, files)
-        earlier_names = _list_earlier_files(directory)  # anew: somebody may have put something there
+        earlier_names = _list_earlier_files(directory)  # again, because another program may have added files
         if earlier_names is None:
-            os.rename(new_directory, directory)  # over nothing, or an empty directory
+            os.rename(new_directory, directory)  # the target is missing or empty
         else:
             _switch_directories(new_directory, directory)
             remaining_names = earlier_names
         _sync_directory(directory.parent)
     finally:
-        with contextlib.suppress(OSError):  # what somebody has put there just now stays
+        with contextlib.suppress(OSError):  # files added by others in the meantime stay
             _remove_export(new_directory, remaining_names)
 
 
@@ -62,8 +63,9 @@ def _fill_directory(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _list_earlier_files(directory: Path) -> frozenset[str] | None:
-    """The files of the earlier export in a directory; None where there is none, and nothing else. Raises ExportError
-    where something is in the place of a directory, or in it, that no export has put there.
+    """Return the files of the earlier export in a directory; None if it is missing or empty.
+
+    Raises ExportError for a file or link in place of a directory, and for files from outside of an export.
     """
     try:
         if not stat.S_ISDIR(os.lstat(directory).st_mode):
@@ -89,7 +91,7 @@ def _list_earlier_files(directory: Path) -> frozenset[str] | None:
 
 
 def _iterate_files(directory: Path) -> Iterator[str]:
-    """All that is in a directory and is no directory, by relative name; links are named and not followed."""
+    """Yield the files and links in a directory by relative name. Links are not followed."""
     for folder, folders, names in os.walk(directory, onerror=_raise_error):
         links = [folder_name for folder_name in folders if os.path.islink(os.path.join(folder, folder_name))]
         for name in (*names, *links):
@@ -101,13 +103,13 @@ def _raise_error(error: OSError) -> None:
 
 
 def read_earlier_export(directory: Path) -> manifest.EarlierExport | None:
-    """What the manifest of the export in a directory says; None where there is none of ours."""
+    """Return the data of a directory's export; None without a valid manifest."""
     content = read_export_file(directory / manifest.MANIFEST_NAME)
     return None if content is None else manifest.parse_manifest(content)
 
 
 def read_export_file(path: Path, max_bytes: int = manifest.MAX_MANIFEST_BYTES) -> bytes | None:
-    """A file of an export; None for what is no file, or too large for one."""
+    """Return the content of an export's file; None if it is no plain file, or too large."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -121,7 +123,7 @@ def read_export_file(path: Path, max_bytes: int = manifest.MAX_MANIFEST_BYTES) -
 
 
 def _switch_directories(first_directory: Path, second_directory: Path) -> None:
-    """Two directories change places, at once where the kernel and the file system can."""
+    """Exchange two directories, in a single step if the kernel and the file system support it."""
     with contextlib.suppress(AttributeError, OSError):
         if (
             ctypes.CDLL(None).renameat2(
@@ -141,7 +143,7 @@ def _switch_directories(first_directory: Path, second_directory: Path) -> None:
 
 
 def _remove_export(directory: Path, names: Collection[str]) -> None:
-    """Delete a directory with these files: the new one that was not finished, or the earlier export."""
+    """Delete a directory with these files: the unfinished new export, or the earlier one."""
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(directory / name)

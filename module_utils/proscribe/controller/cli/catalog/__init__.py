@@ -1,7 +1,7 @@
-"""`./proscribe catalog`: what the catalogue has, what it lacks, how old it is, and where it can be refreshed from.
+"""Command `./proscribe catalog`: content, gaps and age of the catalogue, and the lists that refresh it.
 
-Each subcommand is a file with a function for its options and one that runs it. No host is touched, and but for
-`refresh` and `propose`, which write files to be reviewed, and lists that `recall` fetches, nothing is written.
+Each subcommand is a file with a function for its options and a function that runs it. No subcommand contacts a host.
+`refresh` and `propose` write files for review, and `recall` writes the lists that it fetches. The others write nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SUBCOMMANDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommands, each with options of its own."""
+    """Add the subcommands, each with its own options."""
     parser.description = SUMMARY
     add_subcommands(parser, SUBCOMMANDS, _add_catalogue_options)
 
@@ -58,7 +58,7 @@ def _add_catalogue_options(subcommand: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run a subcommand; returns its exit code. Raises PolicyErrors for a catalogue with mistakes."""
+    """Run a subcommand and return its exit code. Raises PolicyErrors for a catalogue with mistakes."""
     directories = [Path(directory) for directory in (arguments.catalog, *arguments.dir)]
     for directory in directories:
         if not directory.is_dir():

@@ -1,7 +1,7 @@
-"""A feed that is an agreement: the names that lists of several families have.
+"""Feeds that are agreements: the names that lists of several families have.
 
-Lists that copy each other count once (independence.py). A name gets the number of families that vouch for it. A line
-without a number was written by a person: it stays, whatever the lists have.
+Lists that copy each other count once (independence.py). The number of families that vouch for a name is written behind
+it. A line without a number was written by a person and stays, whatever the lists have.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from .publishers import Publisher
 
 
 def count_agreeing_families(lists: Sequence[CheckedList], min_families: int) -> dict[str, int]:
-    """By name that so many families have: how many do. Raises Unreadable where there are not so many families."""
+    """Return the number of families by name, for names that at least `min_families` families have.
+
+    Raises ListFormatError if the lists are of fewer families.
+    """
     witnesses = {checked_list.publisher.id: _make_witness(checked_list.publisher) for checked_list in lists}
     if (family_count := len({checked_list.family for checked_list in witnesses.values()})) < min_families:
         raise ListFormatError(f"its publishers are of {family_count} families, expected {min_families} or more")
@@ -48,8 +51,9 @@ def make_agreement_change(
     max_change_percent: int,
     has_all_lists: bool = True,
 ) -> CatalogueChange:
-    """What an agreement of lists changes in its feed. Where these are not all of its lists (`has_all_lists`), no name goes: the
-    others may have it. Raises Unreadable.
+    """Return the change that an agreement of lists makes in its feed. Raises ListFormatError.
+
+    Unless `has_all_lists` is true, no name is removed, because a missing list may have it.
     """
     recorded = {checked_list["with"]: int(checked_list["values"]) for checked_list in feed.compared}
     for checked_list in lists:
@@ -97,6 +101,6 @@ def make_agreement_change(
 
 
 def _drop_covered_names(numbers: Mapping[str, int], handwritten_names: Iterable[str]) -> dict[str, int]:
-    """Without the names below another one, which are blocked with that."""
+    """Return the numbers without names below another name: blocking the other name blocks them, too."""
     all_names = {*numbers, *handwritten_names}
     return {name: number for name, number in numbers.items() if all_names.isdisjoint(list_name_and_parents(name)[1:])}

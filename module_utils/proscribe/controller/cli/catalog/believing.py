@@ -1,7 +1,7 @@
-"""Whether a publisher's list is believed: its form, its size, its values, what nobody may block, how much it changes.
+"""Checks of a publisher's list before it is trusted: form, size, values, guarded names, amount of change.
 
-A single publisher's list is believed as a whole or not at all. In an agreement each list only has a say. What is no
-name there, or carries what others stand on, is left out and counted.
+The list of a single publisher is accepted as a whole or refused. In an agreement each list has only a vote. There,
+values that are no names, and names that other services depend on, are left out and counted.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .formats import ListFormatError, normalise_network
 from .public_lists import MAX_LIST_NAMES, extract_host_name
 from .publishers import FORMATS, Publisher
 
-MAX_SMALL_CHANGE = 20  # values: a change of so many is never too large
-_MIN_PREFIX_LENGTHS = {4: 8, 6: 16}  # of networks that only cover others
-MAX_WRONG_PERCENT = 10  # percent of an agreement's list: more, and it is another thing than a list of names
+MAX_SMALL_CHANGE = 20  # values: a change up to this number is never too large
+_MIN_PREFIX_LENGTHS = {4: 8, 6: 16}  # by IP version, of networks that only cover others
+MAX_WRONG_PERCENT = 10  # percent of an agreement's list: a higher share means that the file is no list of names
 
 
 class CheckedList(NamedTuple):
-    """A publisher's list, read."""
+    """The list of a publisher with its checked values."""
 
     publisher: Publisher
     fetched: FetchedList
@@ -38,7 +38,7 @@ class CheckedList(NamedTuple):
 
     @property
     def comparison(self) -> Compared:
-        """What a file says that it was compared with."""
+        """The record that a catalogue file keeps of the comparison with this list."""
         day, digest = self.fetched.day.isoformat(), self.fetched.sha256
         comparison_data: Compared = {
             "with": self.publisher.id,
@@ -50,7 +50,7 @@ class CheckedList(NamedTuple):
 
 
 def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreement: bool = False) -> CheckedList:
-    """The values of a publisher's list. Raises Unreadable for a list that cannot be believed."""
+    """Return the checked values of a publisher's list. Raises ListFormatError for a list that cannot be trusted."""
     value_counts: dict[str, int] = {}
     wrong_count = 0
     max_values = MAX_LIST_NAMES if is_agreement else MAX_LIST_VALUES
@@ -84,7 +84,7 @@ def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreeme
 
 
 def _check_width(network_text: str) -> str:
-    """What was expected of a network that covers others; "" for a good one. Carriers announce wide ones."""
+    """Return the expectation that a covering network fails; "" for a good network. Carriers announce wide networks."""
     with contextlib.suppress(ValueError):
         if parse_network(network_text).prefixlen >= _MIN_PREFIX_LENGTHS[parse_network(network_text).version]:
             return ""
@@ -102,7 +102,10 @@ def _require_plausible_list(publisher: Publisher, value_counts: Mapping[str, int
 
 
 def require_no_guarded_values(checked_list: CheckedList, kind: str, service_id: str, loaded: LoadedCatalogue) -> None:
-    """Raises Unreadable for a value that nobody may block: before anything is written, and in a dry run, too."""
+    """Raise ListFormatError for a value that nobody may block.
+
+    Callers check before they write anything, and in a dry run, too.
+    """
     for blocked_value in _find_guarded_values(checked_list.values, kind, service_id, loaded):
         raise ListFormatError(
             f"found {format_value(blocked_value.identifier)}, expected {known_good.describe_expected(blocked_value)}"
@@ -118,14 +121,14 @@ def _find_guarded_values(
 
 
 def find_left_out_names(names: Sequence[str], service_id: str, loaded: LoadedCatalogue) -> set[str]:
-    """Those of some names that an agreement leaves out: known to be good, shared, decided, or of another entry.
+    """Return the names that an agreement leaves out: known to be good, shared, decided, or of another entry.
 
-    What an entry has is its own: an organisation that permits a service of the catalogue permits its names.
+    The names of an entry belong to that entry alone: an organisation that permits a service permits its names.
     """
     guarded_names = {
         blocked_value.identifier for blocked_value in _find_guarded_values(names, "domains", service_id, loaded)
     }
-    own_names: set[str] = set()  # with all below
+    own_names: set[str] = set()  # and all names below them
     open_names: set[str] = set()
     for other_service in loaded.catalogue.services.values():
         own_names.update(other_service.domains, other_service.allow_domains, other_service.nxdomain_canaries)
@@ -151,7 +154,7 @@ def find_left_out_names(names: Sequence[str], service_id: str, loaded: LoadedCat
 def require_bounded_change(
     earlier_count: int, added_count: int, removed_count: int, max_change_percent: int, prefix: str = ""
 ) -> None:
-    """Raises Unreadable where more of a list has changed than one review can take in."""
+    """Raise ListFormatError if more of a list has changed than a single review can cover."""
     for kind, number in (("new", added_count), ("gone", removed_count)):
         if number > MAX_SMALL_CHANGE and number * 100 > max_change_percent * max(earlier_count, 1):
             share = number * 100 // max(earlier_count, 1)

@@ -1,8 +1,8 @@
-"""What a believed list changes in the files of a catalogue: values, the day of checking, and what it was compared with.
+"""Changes that a trusted list makes in the files of a catalogue: values, day of the check, comparison record.
 
 A list changes the files of the directory whose publishers.yml names it. An entry of another directory is amended there,
-a feed of another one is replaced there. Each change is a difference to the file's own values: what amendments have
-brought or taken away stays theirs.
+and a feed of another directory is replaced there. Each change is a difference to the file's own values, so values that
+amendments add or remove stay theirs.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _DATE_KEYS = {"networks": "networks_checked", "domains": "checked"}
 
 
 class CatalogueChange(NamedTuple):
-    """What a list changes: where, and which values come and go."""
+    """The change that a list makes: the file, the values added and removed, and the new texts."""
 
     path: Path
     added: list[str]
     removed: list[str]
     new_texts: dict[Path, str]  # the new content of files
-    earlier_count: int  # values of what it is about
-    left_out_note: str = ""  # what was left out, in words
+    earlier_count: int  # values before the change
+    left_out_note: str = ""  # text about names left out
 
 
 def make_feed_files(
     feed: Feed, lists: Sequence[CheckedList], lines: Sequence[str], directory: Path
 ) -> tuple[Path, dict[Path, str]]:
-    """The new files of a feed with these lines: its list's path, and the content of both."""
+    """Return the path of a feed's list, and the new contents of both feed files with these lines."""
     feed_path = Path(feed.file)
     text = feed_path.read_text(encoding="utf-8")
     old_text = feed_path.with_suffix(".txt").read_text(encoding="ascii")
@@ -56,15 +56,17 @@ def make_feed_files(
 
 
 def make_list_change(feed: Feed, checked_list: CheckedList, directory: Path) -> CatalogueChange:
-    """A feed that is one publisher's list."""
+    """Return the change of a feed that is the list of a single publisher."""
     values = checked_list.values
     list_path, text = make_feed_files(feed, [checked_list], values, directory)
     return CatalogueChange(list_path, *_compare_values(feed.values, values), text, len(feed.values))
 
 
 def make_domain_change(checked_list: CheckedList, loaded: LoadedCatalogue, directory: Path) -> CatalogueChange:
-    """Names that a list has and an entry lacks are added; none is taken away, since other lists may have it. Decisions
-    of the entry stay: what it shares or has refused is not added.
+    """Return the change that adds to an entry the names that a list has and the entry lacks.
+
+    No name is removed, because other lists may have it. Decisions of the entry stay: names that it shares or has
+    refused are not added.
     """
     service = loaded.find_service(checked_list.publisher.of)
     new_names = propose_names(service, checked_list.values).added
@@ -73,7 +75,7 @@ def make_domain_change(checked_list: CheckedList, loaded: LoadedCatalogue, direc
 
 
 def make_network_change(lists: Sequence[CheckedList], loaded: LoadedCatalogue, directory: Path) -> CatalogueChange:
-    """The networks of an entry: those of a list, or (`adds: false`) those that lists still cover."""
+    """Return the change of an entry's networks: those of a list, or (`adds: false`) those that lists still cover."""
     service = loaded.find_service(lists[0].publisher.of)
     desired = lists[0].values if lists[0].publisher.adds else _select_covered_networks(service.networks, lists)
     if set(merge_networks(desired)) == set(merge_networks(service.networks)):
@@ -83,7 +85,7 @@ def make_network_change(lists: Sequence[CheckedList], loaded: LoadedCatalogue, d
 
 
 def _select_covered_networks(networks: Sequence[str], lists: Sequence[CheckedList]) -> list[str]:
-    """Those networks that lie whole in one of the lists' own. Raises Unreadable for none."""
+    """Return the networks that lie entirely within a network of the lists. Raises ListFormatError if there are none."""
     merged_networks = merge_networks(network_text for checked_list in lists for network_text in checked_list.values)
     table = NetworkTable({network_text: network_text for network_text in merged_networks})
     covered_networks = []
@@ -106,14 +108,14 @@ def _is_subnet(network_text: str, covering_network: str) -> bool:
 def _make_entry_file(
     service: Service, key: str, desired: Sequence[str], lists: Sequence[CheckedList], directory: Path
 ) -> tuple[Path, str]:
-    """The file of an entry, or of its amendment in that directory, with the values that the entry is to have."""
+    """Return path and text of an entry, or of its amendment in that directory, with the desired values."""
     current_values: tuple[str, ...] = getattr(service, key)
     path = Path(service.file)
     if _is_within(path, directory):
         text = path.read_text(encoding="utf-8")
         data = parse_data(text)
         own_values = _read_texts(data, key)
-        amended_values = set(current_values) - set(own_values)  # by amendments, which are in other files
+        amended_values = set(current_values) - set(own_values)  # from amendments in other files
         new_values = [identifier for identifier in desired if identifier not in amended_values]
         changes: dict[str, KeyContent] = (
             {key: new_values} if set(desired) != set(current_values) and new_values != own_values else {}
@@ -131,7 +133,7 @@ def _make_entry_file(
 def _make_amendment_changes(
     amendment: Mapping[str, object], key: str, added: Iterable[str], removed: Iterable[str], unverified: Sequence[str]
 ) -> dict[str, KeyContent]:
-    """The keys of an amendment with which an entry gets and loses some values."""
+    """Return the keys of an amendment that add and remove some values of an entry."""
     parts = {part: dict(_read_mapping(amendment, part)) for part in ("add", "accept", "remove")}
     values = {part: _read_texts(group, key) for part, group in parts.items()}
     for identifier in added:
@@ -151,7 +153,7 @@ def _make_amendment_changes(
 
 
 def _make_date_changes(data: Mapping[str, object], key: str, lists: Sequence[CheckedList]) -> dict[str, KeyContent]:
-    """The keys that say when, and with what, a file was compared."""
+    """Return the keys that record when, and with which lists, a file was compared."""
     records: dict[str, Compared] = {}
     compared = data.get("compared", [])
     if not isinstance(compared, list):

@@ -1,4 +1,4 @@
-"""`./proscribe catalog check`: what no load refuses, and is wrong all the same."""
+"""Command `./proscribe catalog check`: faults that loading the catalogue does not refuse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOUND_CODE = 1
 
 
 class CatalogueProblem(NamedTuple):
-    """Something that is wrong with a service."""
+    """A fault of a service."""
 
     service: str
     what: str
@@ -26,7 +26,7 @@ class CatalogueProblem(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `check`."""
+    """Add the options of `check`."""
     parser.epilog = (
         "A catalogue that cannot be loaded is refused with every mistake (exit code 2), and so is one that blocks\n"
         "what nobody may block (known_good.txt). Of one that can, this reports enforced services of which no control\n"
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_check(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Print each problem; returns the exit code."""
+    """Print each problem and return the exit code."""
     found_problems = list(find_problems(loaded))
     if arguments.json:
         print(json.dumps({"schema": SCHEMA, "problems": [problem._asdict() for problem in found_problems]}, indent=2))
@@ -51,7 +51,7 @@ def run_check(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def find_problems(loaded: LoadedCatalogue) -> Iterator[CatalogueProblem]:
-    """Everything that is wrong with a catalogue that loads."""
+    """Yield every fault of a catalogue that loads."""
     services = loaded.catalogue.services
     for service in services.values():
         if not service.enforce:

@@ -1,4 +1,4 @@
-"""The catalogue that a subcommand is about."""
+"""The catalogue that a subcommand works on."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .. import CommandError
 
 
 class LoadedCatalogue(NamedTuple):
-    """The directories of a catalogue, the project's own first, and what they hold."""
+    """The directories of a catalogue, the project's own first, and their content."""
 
     directories: Sequence[Path]
     catalogue: Catalogue
 
     def find_service(self, service_id: str) -> Service:
-        """A service by its id. Raises Refused for one that is not there."""
+        """Return a service by its id. Raises CommandError for an unknown id."""
         services = self.catalogue.services
         if service_id not in services:
             raise CommandError(

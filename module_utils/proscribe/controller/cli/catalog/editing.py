@@ -1,7 +1,7 @@
-"""A file of the catalogue with some keys changed, and everything else as it was.
+"""Edits of some keys of a catalogue file, with everything else left as it is.
 
-The files of a catalogue are written by people and have their own order and comments, so they are edited line by line.
-What comes out is read again: where it says anything else than was meant, nothing is written.
+People write the files of a catalogue, with their own order and comments. So files are edited line by line. The result
+is read again: if its data differ from the intended data, nothing is written.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ _KEY_PATTERN = re.compile(r"[a-z_]+:")
 _PLAIN_SCALAR_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*(?<!:)")
 _NON_TEXT_PATTERN = re.compile(
     r"[0-9][0-9.]*(?:e[0-9]+)?|true|false|yes|no|on|off|y|n|null", re.IGNORECASE
-)  # no text for YAML
+)  # YAML does not read these as text
 FORM_ERROR = "its form cannot be edited by a program; write the change by hand"
-# What a key gets: a text, a list of texts or mappings, or a mapping; an empty one takes the key away.
+# The new content of a key: a text, a list of texts or mappings, or a mapping. Empty content removes the key.
 KeyContent = str | Sequence[object] | Mapping[str, object]
 
 
 class EditError(Exception):
-    """A file whose form does not let it be edited, and why."""
+    """A file that cannot be edited because of its form, with the reason."""
 
 
 def change_keys(text: str, changes: Mapping[str, KeyContent]) -> str:
-    """The text of a file with the values of some outermost keys. Raises EditError."""
+    """Return the text of a file with new values of some outermost keys. Raises EditError."""
     expected_data, edited_text = parse_data(text), text
     for key, new_content in changes.items():
         edited_text = _replace_block(edited_text, key, list(_format_block(key, new_content, "")) if new_content else [])
@@ -41,14 +41,17 @@ def change_keys(text: str, changes: Mapping[str, KeyContent]) -> str:
 
 
 def _replace_block(text: str, key: str, block: Sequence[str]) -> str:
-    """The text with the lines of an outermost key replaced; before `notes` or `sources` where it has none."""
+    """Return the text with the lines of an outermost key replaced.
+
+    A new key goes before `notes` or `sources`.
+    """
     lines = text.split("\n")
     starts = [number for number, line in enumerate(lines) if _KEY_PATTERN.match(line)]
     ends = [*starts[1:], len(lines) - 1]
     for start, end in zip(starts, ends, strict=True):
         if lines[start].startswith(f"{key}:"):
             while lines[end - 1].startswith("#"):
-                end -= 1  # what stands before the next key is about that
+                end -= 1  # a comment before the next key belongs to that key
             return "\n".join([*lines[:start], *_keep_comments(lines[start:end], key, block), *lines[end:]])
     if not block:
         return text
@@ -59,7 +62,10 @@ def _replace_block(text: str, key: str, block: Sequence[str]) -> str:
 
 
 def _keep_comments(old_lines: Sequence[str], key: str, block: Sequence[str]) -> list[str]:
-    """New lines, each with the comment that it had. Raises EditError for one on a line of its own."""
+    """Return the new lines, each with the comment that it had.
+
+    Raises EditError for a comment on a line of its own.
+    """
     commented = {line.partition(" #")[0].rstrip(): line for line in old_lines if " #" in line}
     if any(line.lstrip().startswith("#") for line in old_lines):
         raise EditError(f"a comment in its {key} would be lost; write the change by hand")
@@ -67,7 +73,7 @@ def _keep_comments(old_lines: Sequence[str], key: str, block: Sequence[str]) -> 
 
 
 def _format_block(key: str, content: object, indent: str) -> Iterator[str]:
-    """The lines of a key."""
+    """Yield the lines of a key."""
     if isinstance(content, str):
         yield f"{indent}{key}: {_format_scalar(content)}"
         return
@@ -92,7 +98,7 @@ def _format_scalar(text: str) -> str:
 
 
 def parse_data(text: str) -> dict[str, object]:
-    """What a file says. Raises EditError."""
+    """Return the data of a file. Raises EditError."""
     try:
         data = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError:

@@ -1,4 +1,4 @@
-"""A list over https, bounded in size and time; nothing else is followed."""
+"""Download of a list over https, bounded in size and time. No link within a list is followed."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from typing import IO, NamedTuple
 from ....base.patterns import compile_pattern
 from ...report.text.wording import clean_text
 
-MAX_LIST_BYTES = 16 << 20  # bytes of a list
-SILENCE_TIMEOUT_SECONDS = 30  # seconds without a byte
-FETCH_TIMEOUT_SECONDS = 180  # seconds for a list
+MAX_LIST_BYTES = 16 << 20
+SILENCE_TIMEOUT_SECONDS = 30
+FETCH_TIMEOUT_SECONDS = 180
 _LENGTH_PATTERN = compile_pattern(r"[0-9]{1,12}")
-_VERSION_PATTERN = compile_pattern(r"[ -~]{1,80}")  # a version that is written down
+_VERSION_PATTERN = compile_pattern(r"[ -~]{1,80}")  # a version that a catalogue file may record
 
 
 class FetchError(Exception):
-    """A list that could not be had, and why."""
+    """A list that could not be fetched, with the reason."""
 
 
 class FetchedList(NamedTuple):
-    """A list as it came, and the day of which it is."""
+    """A list as received, and its day."""
 
     text: str
     day: datetime.date
     sha256: str = ""
-    version: str = ""  # as the server names it, with what the name is of
+    version: str = ""  # header and value, as the server sent them
 
 
 class _HttpsRedirectHandler(urllib.request.HTTPRedirectHandler):
-    """Follows a redirection to https alone; urllib itself ends a circle after ten."""
+    """Handler that follows redirections to https alone. urllib itself ends a circle after ten redirections."""
 
     def redirect_request(
         self,
@@ -47,14 +47,14 @@ class _HttpsRedirectHandler(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """The request that follows a redirection. Raises FetchError."""
+        """Return the request that follows a redirection. Raises FetchError."""
         if not newurl.startswith("https://"):
             raise FetchError("it redirects to something that is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def fetch_list(url: str, ca_file: str = "") -> FetchedList:
-    """Fetch a list; a proxy is that of the environment (https_proxy, no_proxy). Raises FetchError."""
+    """Fetch a list through the proxy of the environment, if any (https_proxy, no_proxy). Raises FetchError."""
     outcomes: list[FetchedList | Exception] = []
 
     def fetch_in_thread() -> None:
@@ -63,8 +63,8 @@ def fetch_list(url: str, ca_file: str = "") -> FetchedList:
         except Exception as error:  # it is raised below
             outcomes.append(error)
 
-    # Whoever sends a byte now and then is never silent, in the handshake, in a header or in the list. So somebody else
-    # waits for it, and is left behind.
+    # A server that sends a byte now and then never triggers the silence timeout: in the handshake, in a header or in
+    # the list. So another thread waits for it, and is abandoned after the total timeout.
     thread = threading.Thread(target=fetch_in_thread, daemon=True)
     thread.start()
     thread.join(FETCH_TIMEOUT_SECONDS)
@@ -84,7 +84,7 @@ def _fetch_now(url: str, ca_file: str) -> FetchedList:
             content = response.read(MAX_LIST_BYTES + 1)
             length = response.headers.get("Content-Length", "")
             version = _read_version(response.headers)
-    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: it redirects to what is no address
+    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: it redirects to an invalid address
         reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
         raise FetchError(f"it could not be fetched: {reason}") from None
     if len(content) > MAX_LIST_BYTES:
@@ -95,7 +95,7 @@ def _fetch_now(url: str, ca_file: str) -> FetchedList:
 
 
 def _require_whole_response(response: http.client.HTTPResponse) -> None:
-    """Raises FetchError for an answer that is a part of a list, or whose end somebody on the way could move.
+    """Raise FetchError for a partial answer, or if an attacker on the path could move its end.
 
     A name that is cut off is another name.
     """
@@ -110,7 +110,7 @@ def _require_whole_response(response: http.client.HTTPResponse) -> None:
 
 
 def _read_version(headers: Message) -> str:
-    """How the server names what it has sent; "" where it does not, or in no way that a file can have."""
+    """Return the version that the server names; "" if it names none, or none that a file can have."""
     for name in ("ETag", "Last-Modified"):
         if _VERSION_PATTERN.fullmatch(header_value := headers.get(name, "")):
             return f"{name} {header_value}"
@@ -118,7 +118,7 @@ def _read_version(headers: Message) -> str:
 
 
 def decode_list(content: bytes, day: datetime.date, version: str = "") -> FetchedList:
-    """A list as it came. Raises FetchError for what is no text."""
+    """Return a list from its bytes. Raises FetchError for bytes that are no UTF-8 text."""
     try:
         return FetchedList(content.decode("utf-8"), day, hashlib.sha256(content).hexdigest(), version)
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Files of a catalogue, written whole or not at all."""
+"""Files of a catalogue, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..whole_file import write_file_atomically
 
 
 def require_own_catalogue(path: Path) -> None:
-    """Raises Refused for what is in a collection."""
+    """Raise CommandError for a path in the installed collection."""
     if installation.COLLECTION and path.resolve().is_relative_to(installation.PROJECT_DIRECTORY.resolve()):
         expected = "a catalogue of your own (--catalog DIR), or a checkout of the project"
         raise CommandError(f"{path} is in the collection, which its installer alone writes; expected {expected}")
 
 
 def write_catalogue_file(path: Path, text: str) -> None:
-    """Write a file of a catalogue, and the folder that it is in. Raises Refused."""
+    """Write a file of a catalogue, and create its directory. Raises CommandError."""
     require_own_catalogue(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

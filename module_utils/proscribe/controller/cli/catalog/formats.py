@@ -1,7 +1,7 @@
-"""The forms in which publishers write their lists -> names or networks. Pure, linear, and no value is believed yet.
+"""Formats in which publishers write their lists, each read into names or networks.
 
-A publisher's answer is data from a stranger: what a form finds is checked by the grammar of its kind afterwards, and
-one wrong value refuses the whole list (refreshing.py).
+The functions are pure and take linear time. They trust no value: a publisher's answer is data from a stranger. The
+grammar of the kind checks each value afterwards, and a single wrong value refuses the whole list (refreshing.py).
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ _MARKDOWN_LINK_PATTERN = re.compile(r"\]\(https?://([^/)\s]{1,300})")
 _CELL_LINK_PATTERN = re.compile(r"<td>https?://([^/<\s]{1,300})")
 _RESOLVER_PATTERN = re.compile(r"`(?:https|tls|quic|h3)://([^/`:\s]{1,300})")
 _STAMP_PATTERN = re.compile(r"sdns://([A-Za-z0-9_-]{1,4000})")
-_ENCRYPTED_PROTOCOLS = (2, 3, 4, 5)  # DNS stamps: DoH, DoT, DoQ, the target of oblivious DoH
-_STAMP_HEADER_BYTES = 9  # bytes of a stamp: the protocol, and eight of properties
+_ENCRYPTED_PROTOCOLS = (2, 3, 4, 5)  # in DNS stamps: DoH, DoT, DoQ, the target of oblivious DoH
+_STAMP_HEADER_BYTES = 9  # the protocol, and eight bytes of properties
 
 
 class ListFormatError(ValueError):
-    """A list that does not have its form, and why."""
+    """A list that is not in its format, with the reason."""
 
 
 def parse_lines(text: str, part: str) -> Iterator[str]:
-    """The first word of each line; `#` and `;` begin a comment."""
+    """Yield the first word of each line. `#` and `;` begin a comment."""
     for line in text.split("\n"):
         words = line.partition("#")[0].partition(";")[0].split()
         yield from words[:1]
 
 
 def parse_hosts_file(text: str, part: str) -> Iterator[str]:
-    """The names of a hosts file: `0.0.0.0 name`."""
+    """Yield the names of a hosts file: `0.0.0.0 name`."""
     for line in text.split("\n"):
         yield from line.partition("#")[0].split()[1:]
 
 
 def parse_first_column(text: str, part: str) -> Iterator[str]:
-    """The first column of comma-separated values (RFC 4180), as geofeeds have it (RFC 8805)."""
+    """Yield the first column of comma-separated values (RFC 4180), as in geofeeds (RFC 8805)."""
     try:
         for row in csv.reader(io.StringIO(text)):
             if row and row[0].strip() and not row[0].startswith("#"):
@@ -54,13 +54,16 @@ def parse_first_column(text: str, part: str) -> Iterator[str]:
 
 
 def parse_google_ranges(text: str, part: str) -> Iterator[str]:
-    """`{"prefixes": [{"ipv4Prefix": ...}, {"ipv6Prefix": ...}]}`, as Google writes goog.json."""
+    """Yield the networks of `{"prefixes": [{"ipv4Prefix": ...}, {"ipv6Prefix": ...}]}`, as in Google's goog.json."""
     for prefix in _read_list(_parse_json(text), "prefixes"):
         yield from _read_texts(prefix, ("ipv4Prefix", "ipv6Prefix"), "prefixes")
 
 
 def parse_onionoo(text: str, part: str) -> Iterator[str]:
-    """The addresses of Tor's nodes, each of them `{"or_addresses": ["198.51.100.7:9001", "[2001:db8::1]:9001"]}`."""
+    """Yield the addresses of Tor's nodes.
+
+    Each node is `{"or_addresses": ["198.51.100.7:9001", "[2001:db8::1]:9001"]}`.
+    """
     for node in _read_list(_parse_json(text), "relays"):
         for address in _read_list(node, "or_addresses"):
             if not isinstance(address, str):
@@ -69,7 +72,7 @@ def parse_onionoo(text: str, part: str) -> Iterator[str]:
 
 
 def parse_adguard_services(text: str, service: str) -> Iterator[str]:
-    """The names of one service of AdGuard's services.json: rules such as `||example.org^`."""
+    """Yield the names of a service in AdGuard's services.json, from rules such as `||example.org^`."""
     for service_entry in _read_list(_parse_json(text), "blocked_services"):
         if isinstance(service_entry, Mapping) and service_entry.get("id") == service:
             for rule in _read_list(service_entry, "rules"):
@@ -80,8 +83,9 @@ def parse_adguard_services(text: str, service: str) -> Iterator[str]:
 
 
 def parse_v2fly(text: str, part: str) -> Iterator[str]:
-    """A file of v2fly's domain-list-community: names, `domain:` and `full:`, with attributes behind. What it includes
-    of other files, and its patterns, are left out.
+    """Yield the names of a file of v2fly's domain-list-community.
+
+    Lines are names, `domain:` and `full:`, with attributes behind. Includes of other files, and patterns, are left out.
     """
     for line in parse_lines(text, part):
         kind, colon, name = line.partition(":")
@@ -94,14 +98,17 @@ def parse_v2fly(text: str, part: str) -> Iterator[str]:
 
 
 def list_v2fly_includes(text: str) -> Iterator[str]:
-    """The files beside it that a file of v2fly includes."""
+    """Yield the files in the same directory that a file of v2fly includes."""
     for line in parse_lines(text, ""):
         if line.startswith("include:"):
             yield line.removeprefix("include:")
 
 
 def parse_adblock(text: str, part: str) -> Iterator[str]:
-    """The rules of an ad blocker that block a name and all below it: `||name^`, with options behind it or without."""
+    """Yield the names of ad blocker rules that block a name and all below it.
+
+    Such a rule is `||name^`, with or without options behind it.
+    """
     for line in text.split("\n"):
         name, caret, _ = line.strip().partition("^")
         if caret and name.startswith("||"):
@@ -109,7 +116,7 @@ def parse_adblock(text: str, part: str) -> Iterator[str]:
 
 
 def parse_ranks(text: str, part: str) -> Iterator[str]:
-    """The names of `rank,name`, as Tranco and Umbrella write them, the first rank first."""
+    """Yield the names of `rank,name` lines, as Tranco and Umbrella write them. The first rank comes first."""
     for line in text.split("\n"):
         rank, comma, name = line.strip().partition(",")
         if comma and rank.isdecimal():
@@ -117,7 +124,7 @@ def parse_ranks(text: str, part: str) -> Iterator[str]:
 
 
 def parse_json_names(text: str, part: str) -> Iterator[str]:
-    """A JSON list of names, or MISP's `{"list": [...]}`."""
+    """Yield the names of a JSON list, or of MISP's `{"list": [...]}`."""
     document = _parse_json(text)
     for name in document if isinstance(document, list) else _read_list(document, "list"):
         if not isinstance(name, str):
@@ -126,7 +133,7 @@ def parse_json_names(text: str, part: str) -> Iterator[str]:
 
 
 def parse_adguard_home(text: str, service: str) -> Iterator[str]:
-    """The names of a service, or of a group of services, of servicelist.go of AdGuard Home."""
+    """Yield the names of a service, or of a group of services, in servicelist.go of AdGuard Home."""
     service_id, names = "", list[str]()
     for line in text.split("\n"):
         key, _, content = line.strip().partition(":")
@@ -140,8 +147,10 @@ def parse_adguard_home(text: str, service: str) -> Iterator[str]:
 
 
 def parse_ndpi(text: str, service: str) -> Iterator[str]:
-    """The host names of a category or a protocol of nDPI: `{ "name", "Title", NDPI_PROTOCOL_X,
-    NDPI_PROTOCOL_CATEGORY_Y, ...`. One that ends in a dot or hyphen is a part of names.
+    """Yield the host names of a category or a protocol of nDPI.
+
+    A line is `{ "name", "Title", NDPI_PROTOCOL_X, NDPI_PROTOCOL_CATEGORY_Y, ...`. A text that ends in a dot or hyphen
+    is only a part of names, and is left out.
     """
     for line in text.split("\n"):
         pieces = line.split('"')
@@ -152,7 +161,7 @@ def parse_ndpi(text: str, service: str) -> Iterator[str]:
 
 
 def parse_clash(text: str, part: str) -> Iterator[str]:
-    """The names of Clash's rules `DOMAIN,name` and `DOMAIN-SUFFIX,name`."""
+    """Yield the names of Clash's rules `DOMAIN,name` and `DOMAIN-SUFFIX,name`."""
     for line in text.split("\n"):
         kind, _, name_and_options = line.strip().partition(",")
         if kind in ("DOMAIN", "DOMAIN-SUFFIX"):
@@ -160,7 +169,7 @@ def parse_clash(text: str, part: str) -> Iterator[str]:
 
 
 def parse_zeek_intel(text: str, part: str) -> Iterator[str]:
-    """The names of Zeek's intelligence files: the first column where the second says that it is a name."""
+    """Yield the names of Zeek's intelligence files: the first column if the second gives the type as a domain."""
     for line in text.split("\n"):
         columns = line.split("\t", 2)
         if len(columns) > 1 and "DOMAIN" in columns[1]:
@@ -168,7 +177,7 @@ def parse_zeek_intel(text: str, part: str) -> Iterator[str]:
 
 
 def parse_typed_rows(text: str, part: str) -> Iterator[str]:
-    """The third of comma-separated columns where the second is `domain`."""
+    """Yield the third of comma-separated columns if the second is `domain`."""
     for line in text.split("\n"):
         columns = line.strip().split(",")
         if len(columns) > 2 and columns[1] == "domain":
@@ -176,7 +185,10 @@ def parse_typed_rows(text: str, part: str) -> Iterator[str]:
 
 
 def parse_lolrmm(text: str, part: str) -> Iterator[str]:
-    """The items of each list `Domains:` of a tool of LOLRMM. The file's other values are not YAML that can be read."""
+    """Yield the items of each list `Domains:` of a tool of LOLRMM.
+
+    The other values of the file are not valid YAML.
+    """
     in_domains = False
     for line in text.split("\n"):
         text_line = line.strip()
@@ -187,7 +199,10 @@ def parse_lolrmm(text: str, part: str) -> Iterator[str]:
 
 
 def parse_gluetun(text: str, part: str) -> Iterator[str]:
-    """The two last labels of the servers of servers.json: the provider owns these, and renames what is below."""
+    """Yield the last two labels of the servers of servers.json.
+
+    The provider owns this domain, and renames the hosts below it.
+    """
     providers = _parse_json(text)
     for provider in providers.values() if isinstance(providers, Mapping) else ():
         for server in _read_list(provider, "servers") if isinstance(provider, Mapping) else ():
@@ -197,18 +212,19 @@ def parse_gluetun(text: str, part: str) -> Iterator[str]:
 
 
 def parse_links(text: str, part: str) -> Iterator[str]:
-    """The hosts of all links."""
+    """Yield the hosts of all links."""
     yield from _LINK_PATTERN.findall(text)
 
 
 def parse_resolver_links(text: str, part: str) -> Iterator[str]:
-    """The hosts of encrypted resolvers in Markdown: `https://`, `tls://`, `quic://` in backquotes."""
+    """Yield the hosts of encrypted resolvers in Markdown: `https://`, `tls://`, `quic://` and `h3://` in backquotes."""
     yield from _RESOLVER_PATTERN.findall(text)
 
 
 def parse_item_links(text: str, title: str) -> Iterator[str]:
-    """The host of the first link of each item of a Markdown list, below the headings of this title. FMHY marks items
-    that lead to other pages and lists.
+    """Yield the host of the first link of each item of a Markdown list below headings with this title.
+
+    Items that FMHY marks as links to other pages and lists are left out.
     """
     in_section = False
     for line in text.split("\n"):
@@ -219,14 +235,17 @@ def parse_item_links(text: str, title: str) -> Iterator[str]:
 
 
 def parse_table_links(text: str, title: str) -> Iterator[str]:
-    """The hosts of the links in cells of an HTML table, below the title `<strong>` of a part of it."""
+    """Yield the hosts of the links in cells of an HTML table, in the part with this `<strong>` title."""
     for part in text.split("<strong>")[1:]:
         if part.partition("<")[0].strip() == title:
             yield from _CELL_LINK_PATTERN.findall(part)
 
 
 def parse_dns_stamps(text: str, part: str) -> Iterator[str]:
-    """The texts in DNS stamps (`sdns://`) of encrypted resolvers: host names, and paths, which are no names."""
+    """Yield the texts in DNS stamps (`sdns://`) of encrypted resolvers.
+
+    The texts are host names, and paths, which are no names.
+    """
     for stamp in _STAMP_PATTERN.findall(text):
         try:
             data = base64.urlsafe_b64decode(stamp + "=" * (-len(stamp) % 4))
@@ -234,7 +253,7 @@ def parse_dns_stamps(text: str, part: str) -> Iterator[str]:
             continue
         position = _STAMP_HEADER_BYTES if data[:1] and data[0] in _ENCRYPTED_PROTOCOLS else len(data)
         while position < len(data):
-            length = data[position] & 0x7F  # the high bit says that more follow
+            length = data[position] & 0x7F  # the high bit marks that more follow
             yield data[position + 1 : position + 1 + length].decode("ascii", "ignore")
             position += 1 + length
 
@@ -263,12 +282,15 @@ FORMATS: Mapping[str, Callable[[str, str], Iterator[str]]] = {
     "table_links": parse_table_links,
     "dns_stamps": parse_dns_stamps,
 }
-# Of lists that are spread over files beside each other: which of these a file includes.
+# For lists that span several files of a directory: the function that lists a file's includes.
 INCLUDE_FORMATS: Mapping[str, Callable[[str], Iterator[str]]] = {"v2fly": list_v2fly_includes}
 
 
 def normalise_network(text: str) -> str:
-    """An address or a network in the spelling of the catalogue; what is none stays as it is, to be refused."""
+    """Return an address or a network in the spelling of the catalogue.
+
+    Any other text stays as it is, so that a later check refuses it.
+    """
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
@@ -276,13 +298,13 @@ def normalise_network(text: str) -> str:
 
 
 def _extract_quoted(text: str) -> str:
-    """What is between the first two double quotes."""
+    """Return the text between the first two double quotes."""
     return (text.split('"', 2)[1:2] or [""])[0]
 
 
 def _parse_json(text: str) -> Any:
     try:
-        return parse_answer_json(text, len(text))  # its bytes were limited
+        return parse_answer_json(text, len(text))  # the download was limited already
     except ValueError as error:
         raise ListFormatError(f"no JSON: {str(error)[:80]}") from None
 

@@ -1,4 +1,4 @@
-"""The forms of lists that are no list of names: routing data, and gateways by their addresses. As formats.py."""
+"""Formats of lists that are no list of names: routing data, and gateways by address. See formats.py."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from .formats import ListFormatError
 
 
 def parse_ripestat(text: str, part: str) -> Iterator[str]:
-    """What an autonomous system announces, as RIPEstat's `announced-prefixes` has it:
-    `{"status": "ok", "data": {"prefixes": [{"prefix": "198.51.100.0/24"}]}}`.
+    """Yield the networks that an autonomous system announces, from RIPEstat's `announced-prefixes`.
+
+    The document is `{"status": "ok", "data": {"prefixes": [{"prefix": "198.51.100.0/24"}]}}`.
     """
     document = _parse_json(text)
     data = document.get("data") if isinstance(document, Mapping) and document.get("status") == "ok" else None
@@ -26,7 +27,7 @@ def parse_ripestat(text: str, part: str) -> Iterator[str]:
 
 
 def parse_json_addresses(text: str, part: str) -> Iterator[str]:
-    """The hosts in a list of addresses: `["https://gateway.example", "https://other.example/ipfs/:hash"]`."""
+    """Yield the hosts of a list of addresses: `["https://gateway.example", "https://other.example/ipfs/:hash"]`."""
     document = _parse_json(text)
     if not isinstance(document, list):
         raise ListFormatError("it is no list")
@@ -37,7 +38,7 @@ def parse_json_addresses(text: str, part: str) -> Iterator[str]:
 
 
 def _extract_host(address: str) -> str:
-    """The host of an address. Where each content has a host (`https://:hash.ipfs.example`), the one above."""
+    """Return the host of an address; its parent if each content has a host (`https://:hash.ipfs.example`)."""
     scheme, _, location = address.partition("://")
     if scheme not in ("https", "http"):
         raise ListFormatError("an item is no address with https://")
@@ -46,7 +47,7 @@ def _extract_host(address: str) -> str:
 
 def _parse_json(text: str) -> Any:
     try:
-        return parse_answer_json(text, len(text))  # its bytes were limited
+        return parse_answer_json(text, len(text))  # the download was limited already
     except ValueError as error:
         raise ListFormatError(f"no JSON: {str(error)[:80]}") from None
 

@@ -1,7 +1,7 @@
-"""Which lists vouch for a name by themselves: lists that copy each other are one voice. Pure.
+"""Independent lists for a name: lists that copy each other are a single voice. Pure.
 
-A list that takes names from another vouches for nothing beside it. Which takes from which the table of lists says. A
-list that has nearly all names of another is taken for one that copies it.
+A list that takes names from another list vouches for nothing beside it. The table of lists records these sources. A
+list that has nearly all names of another list counts as its copy.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-MIN_FAMILIES = 2  # that a name needs
+MIN_FAMILIES = 2
 COPY_SHARE, MIN_COPIED_NAMES = (
     0.8,
     25,
-)  # a list of so many names is taken for copied where another has this part of them
+)  # a list of at least so many names counts as copied if another list has this share of them
 
 
 class Witness(NamedTuple):
-    """A list, and from whom it has its names."""
+    """A list, and the sources of its names."""
 
-    family: str  # lists of one family count once
+    family: str  # lists of the same family count once
     takes_from: tuple[str, ...] = ()  # ids and families of lists
-    is_mixed: bool = False  # it has other names as well: beside lists of that kind alone it vouches for none
+    is_mixed: bool = False  # it also has names of other subjects: mixed lists alone vouch for no name
 
 
 def group_lists_by_name(lists: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
-    """By name, the ids of the lists that have it."""
+    """Return by name the ids of the lists that have it."""
     list_ids: dict[str, list[str]] = defaultdict(list)
     for list_id, names in lists.items():
         for name in names:
@@ -35,18 +35,19 @@ def group_lists_by_name(lists: Mapping[str, Collection[str]]) -> dict[str, list[
 
 
 class FamilyCounter:
-    """How many families vouch by themselves for a name that some lists have."""
+    """A counter of the independent families that vouch for a name."""
 
     def __init__(self, witnesses: Mapping[str, Witness], lists: Mapping[str, Collection[str]]) -> None:
         self._witnesses = witnesses
         self._sources_by_list = find_copied_lists(witnesses, lists)
         self._cached_counts: dict[
             tuple[tuple[str, ...], frozenset[str]], int
-        ] = {}  # few groups of lists have most names
+        ] = {}  # most names are in few combinations of lists
 
     def __call__(self, lists: Sequence[str], silent_lists: frozenset[str] = frozenset()) -> int:
-        """How many; 0 where all of the lists are mixed. Lists that are `silent_lists` do not vouch: who takes from them has
-        still the name from them.
+        """Return the number of families; 0 if all of the lists are mixed.
+
+        Lists in `silent_lists` do not vouch, and neither do lists that take names from them.
         """
         key = (tuple(lists), silent_lists)
         if key not in self._cached_counts:
@@ -63,7 +64,7 @@ class FamilyCounter:
 
 
 def find_copied_lists(witnesses: Mapping[str, Witness], lists: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
-    """By list, the lists that it takes names from, at first or second hand."""
+    """Return by list the lists that it takes names from, directly or through other lists."""
     sources_by_list: dict[str, set[str]] = {}
     for list_id, witness in witnesses.items():
         declared_sources = {
@@ -85,14 +86,14 @@ def find_copied_lists(witnesses: Mapping[str, Witness], lists: Mapping[str, Coll
 
 
 def _has_most_of(names: Collection[str], other_names: Collection[str]) -> bool:
-    """Whether a list has so much of a smaller one that it copies it."""
+    """Return whether a list has so much of a smaller list that it counts as its copy."""
     if not MIN_COPIED_NAMES <= len(other_names) <= len(names):
         return False
     return sum(name in names for name in other_names) >= COPY_SHARE * len(other_names)
 
 
 def _select_independent_lists(lists: Sequence[str], sources_by_list: Mapping[str, set[str]]) -> Iterator[str]:
-    """The lists that vouch by themselves. Of lists that take from each other, the first one does."""
+    """Yield the lists that vouch independently: of lists that take from each other, only the first."""
     independent_lists: list[str] = []
     for list_id in sorted(lists):
         if any(other_id in sources_by_list[list_id] and list_id not in sources_by_list[other_id] for other_id in lists):

@@ -1,7 +1,7 @@
-"""The files of a public list (public_lists.py), in a folder of lists or over https.
+"""Files of a public list (public_lists.py), in a directory of lists or over https.
 
-A folder of lists is made of others' repositories: a link in it, a pipe, a file of any size or content. Each file is
-read whole and bounded, none outside of the folder. What a file includes is read beside it, and from nowhere else.
+A directory of lists holds the repositories of strangers: links, pipes, and files of any size or content. Each file is
+read whole, within a limit, and only inside the directory. Included files are read only from the same directory.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ...policy_errors import PolicyError
 from .formats import INCLUDE_FORMATS
 from .public_lists import PublicList
 
-MAX_FILE_BYTES = 32 << 20  # bytes of a file
-MAX_LIST_BYTES = 64 << 20  # of all files of a list
-MAX_LIST_FILES = 1_000  # of a list
+MAX_FILE_BYTES = 32 << 20
+MAX_LIST_BYTES = 64 << 20
+MAX_LIST_FILES = 1_000
 
 
 class ListReadError(Exception):
-    """A list that could not be read, and why."""
+    """A list that could not be read, with the reason."""
 
 
 def _iterate_unique_paths(pending_paths: Sequence[str]) -> Iterator[str]:
-    """Each path once, also of those that are added meanwhile. Raises ListReadError for too many."""
+    """Yield each path once, also paths that the caller adds meanwhile. Raises ListReadError for too many."""
     seen_paths: set[str] = set()
     for path in pending_paths:
         if path in seen_paths:
@@ -38,7 +38,7 @@ def _iterate_unique_paths(pending_paths: Sequence[str]) -> Iterator[str]:
 
 
 def read_texts(source: PublicList, folder: Path) -> Iterator[tuple[Path, str]]:
-    """The files of a list in a folder of lists, and those that they include. Raises ListReadError."""
+    """Yield path and text of the files of a list in a directory of lists, with includes. Raises ListReadError."""
     pending_paths = [
         path for path_pattern in source.paths for path in _find_matching_paths(path_pattern, folder / source.folder)
     ]
@@ -57,7 +57,7 @@ def read_texts(source: PublicList, folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _list_included_paths(source: PublicList, path: str, text: str) -> list[str]:
-    """The paths of what a file includes: files beside it."""
+    """Return the paths that a file includes: files of the same directory."""
     if source.format not in INCLUDE_FORMATS:
         return []
     included_names = list(INCLUDE_FORMATS[source.format](text))
@@ -68,7 +68,7 @@ def _list_included_paths(source: PublicList, path: str, text: str) -> list[str]:
 
 
 def _find_matching_paths(path_pattern: str, folder: Path) -> list[str]:
-    """The paths that a path of the table stands for."""
+    """Return the paths that match a path of the table."""
     if "*" not in path_pattern:
         return [path_pattern]
     parent = Path(path_pattern).parent
@@ -96,7 +96,7 @@ def _read_content(path: Path, folder: Path) -> bytes:
 
 
 def fetch_texts(source: PublicList, fetch_text: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-    """The path of each file of a list, and its text: those of the table, and what they include. Raises ListReadError."""
+    """Yield path and text of each file of a list: those of the table and their includes. Raises ListReadError."""
     pending_paths = list(source.paths)
     total_length = 0
     for path in _iterate_unique_paths(pending_paths):

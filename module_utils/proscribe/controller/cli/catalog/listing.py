@@ -1,4 +1,4 @@
-"""`./proscribe catalog list`, `show_service` and `find_stale_entries`."""
+"""Commands `./proscribe catalog list`, `show` and `stale`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from .chosen import LoadedCatalogue
 from .publishers import read_all_publishers, select_publisher_ids
 
 LIST_SCHEMA, SERVICE_SCHEMA, STALE_SCHEMA = "proscribe/catalog-list/1", "proscribe/service/1", "proscribe/stale/1"
-STALE_CODE = 1  # stale: something is
+STALE_CODE = 1  # exit code of `stale` if an entry is stale
 _PUBLISHED_KINDS = {
     ENTRY: ("domains",),
     NETWORKS: ("networks",),
     FEED: ("feed",),
-}  # which lists are about what is stale
+}  # kinds of lists that refresh each kind of stale entry
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `list`."""
+    """Add the options of `list`."""
     parser.add_argument(
         "--category", choices=CATEGORIES, metavar="NAME", help=f"only the services of one: {', '.join(CATEGORIES)}"
     )
@@ -42,7 +42,7 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def list_services(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Every service, by category."""
+    """Print every service, sorted by category."""
     services = [
         service for service in loaded.catalogue.services.values() if arguments.category in (None, service.category)
     ]
@@ -89,13 +89,13 @@ def _format_controls(service: Service) -> str:
 
 
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `show_service`."""
+    """Add the options of `show`."""
     parser.add_argument("service", metavar="SERVICE", help="the id of a service, such as telegram")
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
 def show_service(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """One service, with where its values come from."""
+    """Print a service with the origins of its values."""
     service = loaded.find_service(arguments.service)
     feeds = [feed for feed in loaded.catalogue.feeds.values() if feed.service == service.id]
     if arguments.json:
@@ -165,7 +165,7 @@ def _format_origin(element: object, origins: Mapping[str, str]) -> str:
 
 
 def add_stale_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `find_stale_entries`."""
+    """Add the options of `stale`."""
     parser.epilog = (
         "Each line has the command that refreshes it, or says that no publisher has a list. What somebody accepts\n"
         "(checked_accepted) comes last, and is not stale. Exit code 1 where something is stale, 0 where nothing is."
@@ -188,7 +188,10 @@ def _parse_days(text: str) -> int:
 
 
 def list_stale(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """What is enforced and was not checked for too long, the oldest first, with what to do; then what is accepted."""
+    """Print the enforced entries that were not checked for too long, each with its remedy, then the accepted ones.
+
+    The oldest come first.
+    """
     service_ids = {stale_entry.id for stale_entry in loaded.catalogue.services.values() if stale_entry.enforce}
     today = datetime.datetime.now(datetime.timezone.utc).date()
     stale_entries = find_stale_entries(loaded.catalogue, service_ids, today, arguments.max_age)
@@ -222,7 +225,7 @@ def list_stale(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def _describe_refresh(stale_entry: StaleEntry, publishers: Sequence[str], arguments: argparse.Namespace) -> list[str]:
-    """Return lines with what is stale, and the command that refreshes it where a publisher has a list."""
+    """Return lines with the stale entry, and the command that refreshes it if a publisher has a list."""
     if not publishers:
         return [f"{stale_entry}; no publisher has a list: compare it by hand, or accept it (checked_accepted)"]
     options: dict[str, str | Sequence[str]] = {}

@@ -1,4 +1,4 @@
-"""A publisher's list: over https, or out of a folder."""
+"""A publisher's list, over https or from a directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FetchPublisher = Callable[[Publisher], FetchedList]
 
 
 def cache_fetches(fetch_publisher: FetchPublisher) -> FetchPublisher:
-    """Fetches each address once, whatever came of it: several lists may be parts of one."""
+    """Return a function that fetches each address once, successful or not: several lists may be parts of a file."""
     outcomes: dict[tuple[str, str], FetchedList | FetchError] = {}
 
     def fetch_or_recall(publisher: Publisher) -> FetchedList:
@@ -35,7 +35,7 @@ def cache_fetches(fetch_publisher: FetchPublisher) -> FetchPublisher:
 
 
 def fetch_published_list(publisher: Publisher, ca_file: str = "") -> FetchedList:
-    """A list over https, of today. Raises FetchError."""
+    """Fetch a list over https, dated today. Raises FetchError."""
     if not publisher.public_list:
         return fetch_list(publisher.url, ca_file)
     files: list[FetchedList] = []
@@ -52,8 +52,9 @@ def fetch_published_list(publisher: Publisher, ca_file: str = "") -> FetchedList
 
 
 def read_list_from_folder(publisher: Publisher, folder: Path) -> FetchedList:
-    """A list that was fetched elsewhere, of the day on which it was written: the file of the publisher's id, or where
-    `recall` has it. Raises FetchError.
+    """Read a list that was fetched elsewhere, dated by its modification time. Raises FetchError.
+
+    The file has the publisher's id as its name, or is where `recall` expects it.
     """
     own_path = folder / publisher.id
     try:
@@ -68,12 +69,12 @@ def read_list_from_folder(publisher: Publisher, folder: Path) -> FetchedList:
 
 
 def _find_file_date(path: Path) -> datetime.date:
-    """The day on which a file was written; today for a later one."""
+    """Return the day on which a file was written; today for a date in the future."""
     today = datetime.datetime.now(datetime.timezone.utc).date()
     return min(today, datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.timezone.utc).date())
 
 
 def _join_files(file_texts: Sequence[str], day: datetime.date) -> FetchedList:
-    """The files of a list as one."""
+    """Return the files of a list as a single list."""
     text = "\n".join(file_texts)
     return FetchedList(text, day, hashlib.sha256(text.encode()).hexdigest())

@@ -1,4 +1,4 @@
-"""`./proscribe catalog propose`: amendments with what lists of names have and entries lack."""
+"""Command `./proscribe catalog propose`: amendments with names that lists have and entries lack."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from .public_lists import CATEGORIES
 from .recall import add_choice_arguments, compare_catalogue
 from .recall.proposals import ProposedName, propose_missing_names
 
-MAX_LIST_BYTES = 4 << 20  # bytes of a list
-MAX_NAMES = 10_000  # names
+MAX_LIST_BYTES = 4 << 20
+MAX_NAMES = 10_000
 
 
 class AmendmentProposal(NamedTuple):
-    """What becomes of the names of a list, by name: to add, and left out with the reason."""
+    """The names of a list that an amendment would add, and the names left out with their reasons."""
 
     added: list[str]
     left_out: dict[str, str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `propose_names`."""
+    """Add the options of `propose`."""
     parser.epilog = (
         "LIST has one name a line; # begins a comment. The forms domain:x and full:x of v2fly, ||x^ of ad blockers\n"
         "and 0.0.0.0 x of hosts files are read too. What the entry blocks, shares or has refused is left out. The\n"
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_proposal(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Print or write amendments; returns 0, also where there is nothing to add."""
+    """Print or write amendments. Returns 0, also if there is nothing to add."""
     if arguments.from_recall:
         return _propose_from_recall(arguments, loaded)
     for name in ("service", "list"):
@@ -78,7 +78,7 @@ def run_proposal(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def _propose_from_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Propose what public lists have and the catalogue lacks."""
+    """Propose the names that public lists have and the catalogue lacks."""
     if arguments.list or arguments.source:
         raise CommandError(
             "found LIST or --source beside --from-recall; expected at most SERVICE: the lists are the source"
@@ -116,7 +116,7 @@ def _propose_from_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue)
 
 
 def _propose_amendment(arguments: argparse.Namespace, service: Service, names: Iterable[ProposedName]) -> None:
-    """The amendment of one entry."""
+    """Print or write the amendment of an entry."""
     evidence = {proposed_name.listed_name.name: proposed_name.evidence for proposed_name in names}
     proposal = propose_names(service, list(evidence))
     for name, reason in proposal.left_out.items():
@@ -135,7 +135,7 @@ def _propose_amendment(arguments: argparse.Namespace, service: Service, names: I
 
 
 def _find_amendment_path(arguments: argparse.Namespace, service: Service) -> Path | None:
-    """Where an amendment is written; None where it is printed."""
+    """Return the path to which an amendment is written; None to print it."""
     return Path(arguments.dir[-1]) / FOLDER / f"{service.id}.yml" if arguments.dir else None
 
 
@@ -159,8 +159,9 @@ def _read_text(name: str) -> str:
 
 
 def parse_names(text: str) -> list[str]:
-    """The names of a list, in any of the forms that such lists have; what is no name is left out. Raises Refused for
-    too many.
+    """Return the names of a list in any of the usual formats. Raises CommandError for too many.
+
+    Values that are no names are left out.
     """
     names: dict[str, None] = {}
     for line in text.split("\n"):
@@ -180,7 +181,7 @@ def parse_names(text: str) -> list[str]:
 
 
 def propose_names(service: Service, names: list[str]) -> AmendmentProposal:
-    """What an amendment of a service would add of some names."""
+    """Return the names that an amendment of a service would add, and those left out."""
     decisions = {name: entry_name for entry_name in service.decided for name in entry_name["names"]}
     entry = {key: list(getattr(service, key)) for key in ("domains", "urls", "allow_domains")}
     added: list[str] = []
@@ -198,7 +199,7 @@ def propose_names(service: Service, names: list[str]) -> AmendmentProposal:
 
 
 def format_amendment(service: Service, names: list[str], sources: Sequence[str]) -> str:
-    """The text of an amendment."""
+    """Return the text of an amendment."""
     unverified = service.unverified.get("domains", ())
     parts = [
         ("accept", [name for name in names if name in unverified]),

@@ -1,9 +1,8 @@
-"""Public lists of names: `recall.yml` of each directory of a catalogue, one item for each list.
+"""Public lists of names: `recall.yml` of each catalogue directory, with an item for each list.
 
-`recall` compares the catalogue with them, and `refresh` makes feeds of what several of them have (publishers.yml).
-
-The table holds facts about lists, never their names: who publishes them, what of ours they are about, and who takes
-names from whom.
+`recall` compares the catalogue with these lists. `refresh` makes feeds of names that several of them have
+(publishers.yml). The table holds facts about lists, never their names: the publisher, the catalogue categories that a
+list covers, and the lists that it takes names from.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from ...compile.reading.yaml_file import Document, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from .formats import FORMATS
 
-# What lists are about. These are no categories of the catalogue: one of these may be a few services of ours.
+# Subjects of lists. These are no categories of the catalogue: a subject may correspond to a few services of the
+# catalogue.
 CATEGORIES = (
     "vpn",
     "web_proxy",
@@ -33,8 +33,8 @@ CATEGORIES = (
     "remote_access",
 )
 RANKED_LIST = "ranked"
-MAX_LIST_NAMES = 1_000_000  # of a list
-MAX_NAME_LENGTH = 256  # characters of a name as a list has it, with a scheme or a path
+MAX_LIST_NAMES = 1_000_000
+MAX_NAME_LENGTH = 256  # characters of a raw value, with its scheme or path
 
 _PART = r"[A-Za-z0-9_!+][A-Za-z0-9._!+-]{0,99}"
 _CHECK_FOLDER = grammar.make_pattern_check(_PART, "the name of a folder")
@@ -79,23 +79,23 @@ _SOURCES = ListSchema(
 
 
 class PublicList(NamedTuple):
-    """A public list, and how much it says."""
+    """A public list, and the weight of its evidence."""
 
     id: str
     publisher: str
-    family: str  # lists of one family count once
-    about: tuple[str, ...]  # categories that the list is about alone
+    family: str  # lists of the same family count once
+    about: tuple[str, ...]  # categories, if the list has names of nothing else
     mixed: tuple[str, ...]  # categories whose names are among others in the list
-    popular: str  # of a list of the most asked-for names: RANKED_LIST, or how many it has
+    popular: str  # for lists of the most requested names: RANKED_LIST, or the number of names
     folder: str
     paths: tuple[str, ...]  # below the folder
-    url: str  # what its paths are added to; "" for a list that is not fetched
+    url: str  # prefix of the paths; "" for a list that is not fetched
     format: str  # of FORMATS
     named: tuple[str, ...]  # parts of the list, such as services or headings
-    takes_from: tuple[str, ...]  # ids and families: it vouches for nothing beside these
+    takes_from: tuple[str, ...]  # ids and families: beside these the list vouches for nothing
     without: tuple[str, ...]  # ids: names of these lists are left out
-    only_popular: str  # why only its most asked-for names count; "" where all do
-    least: int  # names: a list with fewer is truncated, or is another one
+    only_popular: str  # the reason why only its most requested names count; "" if all count
+    least: int  # names: a list with fewer is truncated, or is a different list
     licence: str
 
     @property
@@ -107,7 +107,7 @@ _FIELDS = [name for name in PublicList._fields if name != "least"]
 
 
 def read_public_lists(directories: Sequence[Path]) -> dict[str, PublicList]:
-    """The lists of some catalogues, by id. Raises PolicyErrors with every mistake."""
+    """Return the lists of some catalogues by id. Raises PolicyErrors with every mistake."""
     errors: list[PolicyError] = []
     documents: list[Document] = []
     for path in (directory / RECALL_FILE for directory in directories):
@@ -137,7 +137,10 @@ def _find_mistakes(
     families: set[str],
     seen_ids: set[str],
 ) -> Iterator[Mistake]:
-    """What is wrong between the well-formed rows of a file and all rows. `seen_ids`: ids of rows before."""
+    """Yield the mistakes between the well-formed rows of a file and all rows.
+
+    `seen_ids` has the ids of earlier rows.
+    """
     for index, row in enumerate(rows):
         if row["id"] in seen_ids:
             yield (index, "id"), row["id"], "an id of its own"
@@ -169,7 +172,7 @@ def _make_public_list(row: Mapping[str, Any]) -> PublicList:
 
 
 def extract_host_name(raw_value: str) -> str:
-    """The host name in a value of a list, without wildcard, `www`, port and path; "" for none."""
+    """Return the host name in a value of a list, without wildcard, `www`, port and path; "" for none."""
     text = raw_value[: MAX_NAME_LENGTH + 1].strip().strip("\"',").lower()
     if len(text) > MAX_NAME_LENGTH:
         return ""

@@ -1,4 +1,4 @@
-"""The publishers of lists: `publishers.yml` of each directory of a catalogue, one item for each list."""
+"""Publishers of lists: `publishers.yml` of each catalogue directory, with an item for each list."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _ROW_KEYS: dict[str, KeySchema] = {
     "adds": TextSchema(FLAG.text_check),
     "notes": TextSchema(grammar.check_prose),
 }
-_REQUIRED_KEYS = ("id", "url", "format", "into", "least")  # what a row needs that does not name lists of recall.yml
-_LIST_KEYS = ("lists", "of", "notes")  # what a row of such lists can have
+_REQUIRED_KEYS = ("id", "url", "format", "into", "least")  # required in rows that name no lists of recall.yml
+_LIST_KEYS = ("lists", "of", "notes")  # allowed in rows that name lists of recall.yml
 _PUBLISHERS = ListSchema(GroupSchema(_ROW_KEYS, required=("of",)))
 
 
 class Publisher(NamedTuple):
-    """A list that somebody publishes, and what it is for."""
+    """A published list and its destination in the catalogue."""
 
     id: str
     url: str
@@ -49,21 +49,22 @@ class Publisher(NamedTuple):
     into: str  # a feed, or the networks or domains of a service
     of: str  # the id of the feed, or of the service
     named: tuple[str, ...]  # the parts of the list to read, such as a service
-    least: int  # values: a list with fewer is truncated, or is another one
-    family: str = ""  # lists that copy each other: they count once in an agreement
-    adds: bool = True  # False: what it covers of the networks stays, the others go, and none comes
-    directory: Path = Path()  # whose publishers.yml has it
-    public_list: PublicList | None = None  # where it is a list of recall.yml
+    least: int  # values: a list with fewer is truncated, or is a different list
+    family: str = ""  # lists of a family copy each other: they count once in an agreement
+    adds: bool = True  # False: networks that the list covers stay, others are removed, none is added
+    directory: Path = Path()  # the directory whose publishers.yml has the row
+    public_list: PublicList | None = None  # only for lists of recall.yml
 
     @property
     def list_id(self) -> str:
-        """Of a list of recall.yml, its id there."""
+        """The id of the list in recall.yml; "" for other lists."""
         return self.public_list.id if self.public_list else ""
 
 
 def read_all_publishers(directories: Sequence[Path]) -> list[Publisher]:
-    """The publishers of a catalogue's directories. Raises PolicyErrors, also for an id of two of them."""
-    places: dict[tuple[str, str], str] = {}  # by id, and by feed for lists of recall.yml, which may serve several
+    """Return the publishers of the catalogue's directories. Raises PolicyErrors, also for duplicate ids."""
+    # by id, and by feed for lists of recall.yml: such a list may serve several feeds
+    places: dict[tuple[str, str], str] = {}
     publishers: list[Publisher] = []
     errors: list[PolicyError] = []
     documents = [document for directory in directories if (document := _read_document(directory))]
@@ -90,7 +91,7 @@ def read_all_publishers(directories: Sequence[Path]) -> list[Publisher]:
 
 
 def read_publishers(directory: Path) -> list[Publisher]:
-    """The publishers of one directory; none where it has no such file. Raises PolicyErrors."""
+    """Return the publishers of a directory; none if it has no such file. Raises PolicyErrors."""
     return read_all_publishers([directory])
 
 
@@ -105,7 +106,7 @@ def _read_document(directory: Path) -> Document | None:
 
 
 def _find_mistakes(row: Mapping[str, Any], public_lists: Mapping[str, PublicList]) -> Iterator[Mistake]:
-    """What is wrong between the well-formed keys of a row."""
+    """Yield the mistakes between the well-formed keys of a row."""
     if "lists" not in row:
         for key in _REQUIRED_KEYS:
             if key not in row:
@@ -152,5 +153,5 @@ def _make_publishers(
 
 
 def select_publisher_ids(publishers: Sequence[Publisher], destinations: Sequence[str], target: str) -> list[str]:
-    """The ids of those whose lists are for the values of a feed or of a service."""
+    """Return the ids of publishers whose lists refresh the values of a feed or of a service."""
     return [publisher.id for publisher in publishers if publisher.into in destinations and publisher.of == target]

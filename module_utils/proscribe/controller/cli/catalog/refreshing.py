@@ -1,7 +1,8 @@
-"""`./proscribe catalog refresh`: publishers' lists -> changes of the catalogue's files, to be reviewed and committed.
+"""Command `./proscribe catalog refresh`: publishers' lists turned into changes of catalogue files.
 
-Never straight to hosts. A list is believed as a whole or not at all (believing.py). The first list of a publisher is
-taken as it is: nobody knows how much of it may change. Of later ones no more may change than one review can take in.
+The changes are reviewed and committed; they never go straight to hosts. A list is accepted as a whole or refused
+(believing.py). The first list of a publisher is taken as it is, because its usual amount of change is unknown. Later
+lists may change no more than a single review can cover.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ from .obtaining import FetchPublisher, cache_fetches, fetch_published_list, read
 from .publishers import Publisher, read_all_publishers
 
 WRONG_LIST_CODE = 1
-MAX_SHOWN_VALUES = 10  # values of a change
+MAX_SHOWN_VALUES = 10
 
 
 class RefreshJob(NamedTuple):
-    """Lists that are compared together: one list, those of an agreement, or those that cover an entry's networks."""
+    """Lists that are compared together: a single list, an agreement's, or those that cover an entry's networks."""
 
     id: str
     publishers: list[Publisher]
-    directory: Path  # whose files it changes
+    directory: Path  # the directory whose files the job changes
 
 
 class RefreshOutcome(NamedTuple):
-    """What came of a job: a change, or why there is none; both where only some lists of an agreement could be had."""
+    """The outcome of a job: a change or an error. It has both if only some lists of an agreement were available."""
 
     job: RefreshJob
     change: CatalogueChange | None
@@ -48,7 +49,7 @@ class RefreshOutcome(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `refresh`."""
+    """Add the options of `refresh`."""
     parser.epilog = (
         "Lists are those of publishers.yml of the catalogue and of each --dir. Each is fetched over https, with the\n"
         "proxy of the environment (https_proxy), or read from a folder with a file named for each id (--from), where\n"
@@ -84,7 +85,7 @@ def _parse_percent(text: str) -> int:
 
 
 def run_refresh(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Refresh some lists, one after the other; what is wrong with one keeps no other back."""
+    """Refresh some lists one after the other. A faulty list does not affect the others."""
     jobs = select_jobs(arguments.id, loaded, _find_target_directory(arguments.into, loaded))
     if not arguments.dry_run:
         for job in jobs:
@@ -115,7 +116,7 @@ def _find_target_directory(directory: str | None, loaded: LoadedCatalogue) -> Pa
 def select_jobs(
     list_ids: Sequence[str], loaded: LoadedCatalogue, target_directory: Path | None = None
 ) -> list[RefreshJob]:
-    """The jobs that some ids of publishers or of feeds name; all for none. Raises Refused, PolicyErrors."""
+    """Return the jobs of some ids of publishers or feeds; all jobs without ids. Raises CommandError, PolicyErrors."""
     publishers_by_job: dict[object, list[Publisher]] = {}
     agreements = {feed.id for feed in loaded.catalogue.feeds.values() if feed.agreement}
     for publisher in read_all_publishers(loaded.directories):
@@ -150,13 +151,13 @@ def run_jobs(
     max_change_percent: int,
     dry_run: bool = False,
 ) -> Iterator[RefreshOutcome]:
-    """Do some jobs, and say what came of each."""
+    """Run some jobs and yield the outcome of each. Raises CommandError if the catalogue does not load with new dates."""
     files = _CatalogueFiles(loaded)
     for job in jobs:
         try:
             change, absence_note = compute_change(
                 job, files.loaded, fetch_publisher, max_change_percent
-            )  # a list before it may be of the same entry
+            )  # an earlier job may have changed the same entry
             if not dry_run:
                 files.apply_change(change)
         except (FetchError, ListFormatError, EditError) as error:
@@ -172,8 +173,9 @@ def run_jobs(
 def compute_change(
     job: RefreshJob, loaded: LoadedCatalogue, fetch_publisher: FetchPublisher, max_change_percent: int
 ) -> tuple[CatalogueChange, str]:
-    """What the lists of a job change in the catalogue, and which of an agreement's could not be had. Raises FetchError,
-    Unreadable, EditError.
+    """Return the change of a job, and a note of an agreement's lists that were not available.
+
+    Raises FetchError, ListFormatError, EditError.
     """
     first = job.publishers[0]
     feeds, services = loaded.catalogue.feeds, loaded.catalogue.services
@@ -217,9 +219,9 @@ def compute_change(
 def _obtain_checked_list(
     publisher: Publisher, job: RefreshJob, loaded: LoadedCatalogue, fetch_publisher: FetchPublisher, newest_day: str
 ) -> CheckedList:
-    """A list of a job; `newest_day` is the day of the last one. Raises FetchError, Unreadable.
+    """Return a list of a job. Raises FetchError, ListFormatError for a list older than `newest_day`, among others.
 
-    An error names the list where the job has several.
+    An error names the list if the job has several.
     """
     feed = loaded.catalogue.feeds[publisher.of] if publisher.into == "feed" else None
     kind = feed.kind if feed else publisher.into
@@ -239,14 +241,17 @@ def _obtain_checked_list(
 
 
 class _CatalogueFiles:
-    """Files of a catalogue that are written, and taken back where the catalogue does not load with them."""
+    """Files of a catalogue that are written, and restored if the catalogue does not load with them."""
 
     def __init__(self, loaded: LoadedCatalogue) -> None:
         self.loaded = loaded
-        self._dated_files: dict[Path, str | None] = {}  # what they were, of files that have only new dates
+        self._dated_files: dict[Path, str | None] = {}  # earlier texts of files with only new dates
 
     def apply_change(self, change: CatalogueChange) -> None:
-        """Write a change. Raises Unreadable. To load takes longer than all the rest, so dates alone are loaded once."""
+        """Write a change. Raises ListFormatError.
+
+        Loading takes longer than everything else, so files with only new dates are loaded once, at the end.
+        """
         earlier_texts = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in change.new_texts}
         try:
             for path, text in change.new_texts.items():
@@ -261,7 +266,7 @@ class _CatalogueFiles:
             self._dated_files = {**earlier_texts, **self._dated_files}
 
     def load_dated_files(self) -> None:
-        """Load what has only new dates. Raises Unreadable."""
+        """Load the catalogue with files that have only new dates. Raises ListFormatError."""
         if self._dated_files:
             self._reload_catalogue(self._dated_files)
 
@@ -274,7 +279,7 @@ class _CatalogueFiles:
 
 
 def _restore_files(earlier_texts: Mapping[Path, str | None]) -> None:
-    """Write files as they were. Raises Refused, and OSError."""
+    """Write the earlier texts of files. Raises CommandError, OSError."""
     for path, earlier_text in earlier_texts.items():
         if earlier_text is None:
             path.unlink(missing_ok=True)
@@ -283,7 +288,7 @@ def _restore_files(earlier_texts: Mapping[Path, str | None]) -> None:
 
 
 def describe_outcome(outcome: RefreshOutcome) -> Iterator[str]:
-    """What came of a job, in lines."""
+    """Yield lines that describe the outcome of a job."""
     job_id, change = outcome.job.id, outcome.change
     if change is None:
         yield f"{job_id}: refused, nothing is changed: {outcome.error}"

@@ -1,4 +1,7 @@
-"""`./proscribe catalog stats`: per service and platform what can be seen, removed and blocked, and what is unknown."""
+"""Command `./proscribe catalog stats`: numbers of identifiers per service, by platform and by use.
+
+The identifiers serve to observe, remove or block a service; unverified ones are counted, too.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ from .. import print_message
 from .chosen import LoadedCatalogue
 
 SCHEMA = "proscribe/catalog-stats/1"
-# Other platforms' names: Windows hosts and Macs are only observed, the others are data for other tools.
+# Package systems of other platforms: Windows hosts and Macs are only observed, Android names are data for other tools.
 PLATFORM_SYSTEMS = {"windows": ("winget", "choco", "appx"), "macos": ("brew", "brew_cask"), "android": ("android",)}
 
 
 class IdentifierCounts(NamedTuple):
-    """How many identifiers a service has, by what they are for."""
+    """The numbers of a service's identifiers, by purpose."""
 
-    seen: int  # on Linux: packages, programs, files, marks of their makers
-    removed: int  # of these, packages of a system that can remove them, and files that can be moved
+    seen: int  # on Linux: packages, programs, files, vendor marks
+    removed: int  # of these, packages that can be removed, and files that can be moved
     blocked: int  # domains, pages and extensions that browsers and the DNS filter refuse
-    networks: int  # that the firewall refuses
+    networks: int  # networks that the firewall refuses
     feeds: int  # values of feeds
     windows: int
     macos: int
@@ -33,12 +36,12 @@ class IdentifierCounts(NamedTuple):
 
     @property
     def nothing_known(self) -> bool:
-        """Whether no control on Linux has anything."""
+        """Return whether no control on Linux has an identifier."""
         return not (self.seen or self.blocked or self.networks or self.feeds)
 
 
 def count_identifiers(service: Service, catalogue: Catalogue) -> IdentifierCounts:
-    """What is known of a service."""
+    """Count the identifiers of a service."""
     packages = sum(len(names) for system, names in service.packages.items() if system in NAMES)
     files = len(service.paths) + len(service.desktop_files)
     programs = len(service.processes) + sum(map(len, service.markers.values()))
@@ -67,7 +70,7 @@ def _count_leaves(node: object) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `stats`."""
+    """Add the options of `stats`."""
     parser.add_argument(
         "--category", choices=CATEGORIES, metavar="NAME", help=f"only the services of one: {', '.join(CATEGORIES)}"
     )
@@ -75,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_stats(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Count, and print the table."""
+    """Count the identifiers and print the table."""
     catalogue = loaded.catalogue
     services = [service for service in catalogue.services.values() if arguments.category in (None, service.category)]
     counts_by_service = {service.id: count_identifiers(service, catalogue) for service in services}

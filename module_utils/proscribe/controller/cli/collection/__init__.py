@@ -1,7 +1,7 @@
-"""`./proscribe collection`: the checkout as an Ansible collection, to be used from a project of one's own.
+"""Command `./proscribe collection`: the checkout as an Ansible collection, for use in other projects.
 
-The checkout stays the source: what has another place or another name in a collection is derived from it. No host is
-touched, and the one file that is written appears whole or not at all.
+The checkout stays the source: paths and names that differ in a collection are derived from it. No host is contacted.
+The only file written appears completely or not at all.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Exit code 2: it could not be built, and nothing was written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     parser.description = "Build an Ansible collection from this checkout, with ansible-core alone."
     parser.epilog = EPILOG
     target_options = parser.add_mutually_exclusive_group()
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build it and print its path; returns the exit code. Raises Refused."""
+    """Build the collection, print its path and return the exit code. Raises CommandError."""
     if installation.COLLECTION:
         raise CommandError(
             f"this is the collection {installation.COLLECTION}; it is built from a checkout of the project"
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def build_archive() -> tuple[str, bytes]:
-    """The name and the content of the collection's file, with the usual names. Raises Refused."""
+    """Return name and content of the collection's archive, with the default names. Raises CommandError."""
     source = read_source_files(installation.PROJECT_DIRECTORY)
     names = CollectionNames.collect_names(source, DEFAULT_NAMESPACE, DEFAULT_NAME)
     release = _read_release(installation.PROJECT_DIRECTORY, names, "")
@@ -101,7 +101,7 @@ def build_archive() -> tuple[str, bytes]:
 
 
 def _read_release(root: Path, names: CollectionNames, repository: str) -> ReleaseMetadata:
-    """What the metadata say, by pyproject.toml, the tag and the commit. Raises Refused."""
+    """Return the metadata from pyproject.toml, the tag and the commit. Raises CommandError."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared_version = str(project["version"])
     commit = read_commit(root, declared_version)

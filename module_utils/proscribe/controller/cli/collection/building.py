@@ -1,7 +1,7 @@
-"""The file of a collection: built by ansible-galaxy, and then made the same for the same files.
+"""The archive of a collection: built by ansible-galaxy, then made reproducible.
 
-ansible-galaxy's builder takes times from the clock and the order of files from the file system. So its answer is
-written once more with neither.
+ansible-galaxy's builder takes times from the clock, and the order of files from the file system. So its archive is
+written again without either. The same files then give the same bytes.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from ..whole_file import write_file_atomically
 from .full_names import CollectionNames
 from .layout import get_python_command
 
-ARCHIVE_TIME = 315532800  # 1980-01-01, the oldest time that every archive can hold
+ARCHIVE_TIME = 315532800  # 1980-01-01, the oldest time that every archive format can store
 FILES_NAME, MANIFEST_NAME = "FILES.json", "MANIFEST.json"
 
 
 def build_collection(files: Mapping[str, bytes], names: CollectionNames, version: str, output: Path) -> Path:
-    """Write the collection's file into a directory and return its path; it appears whole, or not at all. Raises
-    Refused.
+    """Write the collection's archive into a directory and return its path. Raises CommandError.
+
+    The file appears completely or not at all.
     """
     name = make_file_name(names, version)
     write_file_atomically(output / name, pack_collection(files, names, version))
@@ -36,12 +37,12 @@ def build_collection(files: Mapping[str, bytes], names: CollectionNames, version
 
 
 def make_file_name(names: CollectionNames, version: str) -> str:
-    """The name of the collection's file, as ansible-galaxy gives it."""
+    """Return the name of the collection's archive, as ansible-galaxy forms it."""
     return f"{names.collection.replace('.', '-')}-{version}.tar.gz"
 
 
 def pack_collection(files: Mapping[str, bytes], names: CollectionNames, version: str) -> bytes:
-    """The content of the collection's file. Raises Refused."""
+    """Return the content of the collection's archive. Raises CommandError."""
     with tempfile.TemporaryDirectory(prefix="proscribe-collection-") as temporary_directory:
         staged, built = Path(temporary_directory, "staged"), Path(temporary_directory, "built")
         for path, content in files.items():
@@ -74,7 +75,7 @@ def _run_galaxy(staged: Path, built: Path) -> None:
 
 
 def _normalise_archive(archive: bytes) -> bytes:
-    """The archive without times of now, and with its files in their order."""
+    """Return the archive with fixed times and sorted files."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
         streams = [(member, tar.extractfile(member)) for member in tar]
         content = {member.name: stream.read() if stream else None for member, stream in streams}
@@ -84,7 +85,7 @@ def _normalise_archive(archive: bytes) -> bytes:
     manifest = json.loads(content[MANIFEST_NAME] or b"")
     manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(content[FILES_NAME] or b"").hexdigest()
     content[MANIFEST_NAME] = _format_json(manifest)
-    # These two come first, as ansible-galaxy has them: whoever reads the archive needs them before the rest.
+    # These two come first, as in ansible-galaxy's archives: a reader of the archive needs them before the rest.
     order = [MANIFEST_NAME, FILES_NAME, *sorted(name for name in content if name not in (MANIFEST_NAME, FILES_NAME))]
     buffer = io.BytesIO()
     with (
@@ -97,7 +98,7 @@ def _normalise_archive(archive: bytes) -> bytes:
 
 
 def _make_member(name: str, content: bytes | None) -> tuple[tarfile.TarInfo, io.BytesIO | None]:
-    """A file of the archive, or a directory (None), with the same owner and mode everywhere."""
+    """Return a file or a directory (`content` is None) of the archive, with a fixed owner and mode."""
     member = tarfile.TarInfo(name)
     member.mtime = ARCHIVE_TIME
     member.uname = member.gname = "root"

@@ -1,4 +1,4 @@
-"""Markdown of the checkout as a collection has it: examples with full names, and links that lead somewhere."""
+"""Markdown of the checkout, adapted to a collection: examples with full names, and links without broken targets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from .full_names import CollectionNames, expand_examples
 from .layout import SourceFiles, find_collection_path
 
 FENCED_PATTERN = re.compile(r"^(?P<open>```ya?ml\n)(?P<inside>.*?)(?P<close>^```$)", re.MULTILINE | re.DOTALL)
-CHECKOUT_PARAGRAPH_PATTERN = re.compile(
-    r"^In a checkout, .*?\n\n", re.MULTILINE | re.DOTALL
-)  # a paragraph of a role's README
+CHECKOUT_PARAGRAPH_PATTERN = re.compile(r"^In a checkout, .*?\n\n", re.MULTILINE | re.DOTALL)  # in a role's README
 DOC_COMMAND_PATTERN = re.compile(r"(ansible-doc -t module )(\w+)")
 LINK_PATTERN = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?\)")
 
@@ -20,8 +18,9 @@ LINK_PATTERN = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#
 def convert_document(
     text: str, names: CollectionNames, checkout_path: str, collection_path: str, shipped_files: SourceFiles
 ) -> str:
-    """The text of a file of Markdown in the collection. It is `checkout_path` in the checkout, and `collection_path` in the collection.
-    A link to what is not `shipped_files` (files of the checkout) becomes its text.
+    """Return the text of a Markdown file in the collection.
+
+    A link to a file that is not in `shipped_files` becomes its text.
     """
 
     def move_link(link: re.Match[str]) -> str:
@@ -36,7 +35,7 @@ def convert_document(
         return f"{link['image']}[{link['text']}]({relative}{link['anchor'] or ''})"
 
     def expand_block(block: re.Match[str]) -> str:
-        try:  # a document may show a part of a file, and what is no list of tasks has no names of modules
+        try:  # a document may show part of a file; text that is no list of tasks has no module names
             content = expand_examples(block["inside"], names, checkout_path)
         except CommandError:
             content = block["inside"]
@@ -51,7 +50,7 @@ def convert_document(
 
 
 def _find_directory_place(path: str, shipped_files: SourceFiles) -> str:
-    """Where a directory of the checkout is; "" for one that is not shipped."""
+    """Return the path of a checkout's directory in the collection; "" if it is not shipped."""
     is_shipped = any(shipped_path.startswith(f"{path}/") for shipped_path in shipped_files)
     return (
         posixpath.dirname(find_collection_path(f"{path}/x")) if is_shipped and find_collection_path(f"{path}/x") else ""

@@ -1,7 +1,7 @@
-"""Short names of modules, roles, filters and tests -> full names, in YAML and in the templates that it holds.
+"""Full names for the short names of modules, roles, filters and tests, in YAML and in its templates.
 
-A checkout has short names, since its ansible.cfg says where everything is. A collection has no ansible.cfg. The YAML is
-read as a document and changed in place, so that comments and layout stay. A name that is not resolved is an error.
+A checkout has short names, because its ansible.cfg configures the search paths. A collection has no ansible.cfg. The
+YAML is parsed but changed in place, so that comments and layout stay. A name that is not resolved is an error.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from .layout import SourceFiles
 
 BUILTIN_PREFIX = "ansible.builtin."
 ROLE_ACTIONS = ("include_role", "import_role")
-NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")  # a namespace or a name, as Galaxy takes it
-RESERVED_NAMESPACES = ("ansible",)  # namespaces of Ansible's own
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")  # a namespace or a name that Galaxy accepts
+RESERVED_NAMESPACES = ("ansible",)  # namespaces that belong to Ansible
 BLOCK_KEYS = ("block", "rescue", "always")
 TASK_KEYS = ("pre_tasks", "tasks", "post_tasks", "handlers")
-PLUGIN_PATTERN = re.compile(r"\||\bis\b")  # comes before a filter or a test
-CONDITION_KEYS = ("when", "changed_when", "failed_when", "until", "that")  # hold an expression without braces
+PLUGIN_PATTERN = re.compile(r"\||\bis\b")  # precedes a filter or a test
+CONDITION_KEYS = ("when", "changed_when", "failed_when", "until", "that")  # contain an expression without braces
 
-Edit = tuple[int, int, str]  # from, to, and what takes its place
+Edit = tuple[int, int, str]  # start, end, replacement
 
 
 class CollectionNames(NamedTuple):
-    """The collection, and what has a short name in the checkout."""
+    """The name of the collection, and the plugins and roles that have a short name in the checkout."""
 
     collection: str  # namespace.name
     modules: frozenset[str]
@@ -48,7 +48,7 @@ class CollectionNames(NamedTuple):
 
     @classmethod
     def collect_names(cls, source: SourceFiles, namespace: str, name: str) -> CollectionNames:
-        """The names of a checkout. Raises Refused for a namespace or a name that Galaxy does not take."""
+        """Collect the names of a checkout. Raises CommandError for a namespace or a name that Galaxy refuses."""
         for option, name_part in (("--namespace", namespace), ("--name", name)):
             if not NAME_PATTERN.fullmatch(name_part) or not 2 <= len(name_part) <= 64:
                 expected = "2 to 64 small letters, digits and single underscores, a letter first"
@@ -71,11 +71,11 @@ class CollectionNames(NamedTuple):
 
     @property
     def utils_package(self) -> str:
-        """The Python package of what modules and plugins import."""
+        """The Python package from which modules and plugins import."""
         return f"ansible_collections.{self.collection}.plugins.module_utils"
 
     def make_full_name(self, short_name: str) -> str:
-        """A name with that of the collection."""
+        """Return a short name with the name of the collection in front."""
         return f"{self.collection}.{short_name}"
 
 
@@ -83,22 +83,22 @@ class CollectionNames(NamedTuple):
 
 
 def expand_playbook(text: str, names: CollectionNames, source_name: str) -> str:
-    """The text of a playbook, with full names. Raises Refused."""
+    """Return the text of a playbook with full names. Raises CommandError."""
     return _expand_names(text, names, source_name, lambda document, root: document.find_play_edits(root))
 
 
 def expand_tasks(text: str, names: CollectionNames, source_name: str) -> str:
-    """The text of a file of tasks, with full names. Raises Refused."""
+    """Return the text of a file of tasks with full names. Raises CommandError."""
     return _expand_names(text, names, source_name, lambda document, root: document.find_task_edits(root, []))
 
 
 def expand_examples(text: str, names: CollectionNames, source_name: str) -> str:
-    """Examples of a document: plays or tasks. Raises Refused."""
+    """Return examples of a document, plays or tasks, with full names. Raises CommandError."""
     return _expand_names(text, names, source_name, lambda document, root: document.find_example_edits(root))
 
 
 def expand_data(text: str, names: CollectionNames, source_name: str) -> str:
-    """The text of any other YAML, with full names in its templates. Raises Refused."""
+    """Return the text of any other YAML, with full names in its templates. Raises CommandError."""
     return _expand_names(text, names, source_name, lambda document, root: iter(()))
 
 
@@ -117,14 +117,14 @@ def _expand_names(text: str, names: CollectionNames, source_name: str, find_edit
 
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> str:
-    """A text with its edits, which are given in any order; those that are given twice count once."""
+    """Return a text with its edits applied. Their order is free, and duplicates count once."""
     for start, end, replacement in sorted(set(edits), reverse=True):
         text = text[:start] + replacement + text[end:]
     return text
 
 
 class _YamlDocument:
-    """One YAML text, whose names are made full."""
+    """A YAML text in which names are replaced by full names."""
 
     def __init__(self, text: str, names: CollectionNames, source_name: str) -> None:
         self.text, self.names, self.source_name = text, names, source_name
@@ -173,7 +173,10 @@ class _YamlDocument:
             yield from self._find_role_edits(dict(_list_pairs(action_node)).get("name"), scopes)
 
     def _find_role_edits(self, role_node: yaml.Node | None, scopes: list[yaml.Node]) -> Iterator[Edit]:
-        """The name of a role: itself, or what a template finds in a variable of the task or of what is around it."""
+        """Yield the edits of a role's name.
+
+        The name is a literal, or a template that reads a variable of the task, its blocks or its play.
+        """
         if not isinstance(role_node, yaml.ScalarNode):
             raise self._make_error(role_node, "found no name of a role", "one")
         if role_node.value in self.names.roles:
@@ -192,7 +195,7 @@ class _YamlDocument:
     # -- templates -----------------------------------------------------------------------------------------------------
 
     def find_template_edits(self, root: yaml.Node) -> Iterator[Edit]:
-        """The filters and tests in all scalars below a node."""
+        """Yield the edits of filters and tests in all scalars below a node."""
         if isinstance(root, yaml.ScalarNode):
             yield from self._find_scalar_edits(root, is_bare=False)
         for child in _list_items(root):
@@ -231,7 +234,7 @@ class _YamlDocument:
             position += len(token)
 
     def _find_plugin_edits(self, node: yaml.Node, name: str, start: int, introducer: str) -> Iterator[Edit]:
-        """The full name of a filter (after `|`) or of a test (after `is`)."""
+        """Yield the edit of a filter (after `|`) or of a test (after `is`)."""
         own_names, list_known_names, plugin_kind = self.names.filters, _list_known_filters, "filter"
         if introducer == "is":
             own_names, list_known_names, plugin_kind = self.names.tests, _list_known_tests, "test"
@@ -247,7 +250,7 @@ class _YamlDocument:
         return CommandError(f"{self.source_name}{line}: {mistake}, expected {expected}")
 
 
-EditFinder = Callable[[_YamlDocument, yaml.Node], Iterator[Edit]]  # the names in a document of one kind
+EditFinder = Callable[[_YamlDocument, yaml.Node], Iterator[Edit]]  # yields the edits of a kind of document
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------------
@@ -272,7 +275,7 @@ def _make_edit(node: yaml.Node, replacement: str) -> Edit:
 
 
 def _find_table_variable(template: str) -> str:
-    """The variable of a template that is one look-up, `{{ variable[key] }}`; "" for any other."""
+    """Return the variable of a template that is a single lookup, `{{ variable[key] }}`; "" for any other."""
     try:
         output = Environment().parse(template).body[0]
         (expression,) = output.nodes if isinstance(output, nodes.Output) else [output]

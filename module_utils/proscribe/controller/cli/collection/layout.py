@@ -1,4 +1,4 @@
-"""Which files of the checkout a collection has, and where it has them."""
+"""The files of the checkout that a collection contains, and their paths in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .. import CommandError
 
-# The directories of a checkout, and where a collection has them.
+# The directories of a checkout, and their paths in a collection.
 DIRECTORIES = {
     "library": "plugins/modules",
     "action_plugins": "plugins/action",
@@ -28,19 +28,19 @@ DIRECTORIES = {
     "examples": "examples",
 }
 TOP_LEVEL_FILES = ("LICENSE", "CHANGELOG.md", "SECURITY.md")
-# What builds a collection has no use in one, and Galaxy takes no module of that name.
+# The code that builds a collection has no use in one, and Galaxy refuses a module of that name.
 EXCLUDED_PATHS = (
     "module_utils/proscribe/controller/cli/collection/",
     "module_utils/proscribe/controller/cli/__main__.py",
 )
-IGNORED_DIRECTORIES = ("__pycache__", ".git")  # of a directory that is no git checkout
-MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes of one file
+IGNORED_DIRECTORIES = ("__pycache__", ".git")  # in a directory that is no git checkout
+MAX_FILE_BYTES = 16 * 1024 * 1024  # per file
 
 SourceFiles = Mapping[str, bytes]  # the content of files by their path in the checkout, with / between its parts
 
 
 def find_collection_path(path: str) -> str:
-    """Where a collection has a file of the checkout; "" for a file that it does not have."""
+    """Return the path in a collection of a checkout's file; "" for a file that it leaves out."""
     directory, _, relative_path = path.partition("/")
     if path in TOP_LEVEL_FILES:
         return path
@@ -50,9 +50,11 @@ def find_collection_path(path: str) -> str:
 
 
 def read_source_files(root: Path) -> SourceFiles:
-    """The files of a checkout that a collection is made of: those that git tracks, or all that were shipped where there
-    is no git. Raises Refused for a link, and for what is no plain file. A link to one of DIRECTORIES only says where
-    Ansible finds that in a checkout, so a collection has none.
+    """Return the files of a checkout that a collection is made of.
+
+    The files are those that git tracks; without git, all shipped files. Raises CommandError for a link, and for
+    anything but a plain file. A link to a directory in DIRECTORIES is left out: it only leads Ansible to the plugins of
+    a checkout.
     """
     candidate_paths = sorted(_list_tracked_files(root) or _list_shipped_files(root))
     paths = [path for path in candidate_paths if find_collection_path(path) and not _is_plugin_link(root, path)]
@@ -60,7 +62,7 @@ def read_source_files(root: Path) -> SourceFiles:
 
 
 def _list_tracked_files(root: Path) -> list[str]:
-    """The files that git tracks below a directory, as they are now; none where it is no checkout of git's."""
+    """Return the files that git tracks below a directory; none if it is no git checkout."""
     if not (root / ".git").exists():
         return []
     git = shutil.which("git")
@@ -104,7 +106,7 @@ def _read_content(root: Path, path: str) -> bytes:
 
 
 def decode_text(path: str, content: bytes) -> str:
-    """The text of a file. Raises Refused for one that is no UTF-8."""
+    """Return the text of a file. Raises CommandError for bytes that are no UTF-8."""
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -112,5 +114,5 @@ def decode_text(path: str, content: bytes) -> str:
 
 
 def get_python_command() -> list[str]:
-    """The arguments that start the Python of this process, isolated as this is."""
+    """Return the arguments that start the Python of this process with the same isolation."""
     return [sys.executable, "-I" if sys.flags.isolated else "-EP"]

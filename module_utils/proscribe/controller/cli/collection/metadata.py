@@ -1,4 +1,4 @@
-"""What Ansible and Galaxy read of a collection: galaxy.yml, meta/runtime.yml, and the changelog in their form."""
+"""Metadata that Ansible and Galaxy read from a collection: galaxy.yml, meta/runtime.yml and the changelog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .. import CommandError
 from .full_names import CollectionNames
 from .layout import SourceFiles, decode_text
 
-# For module_defaults, `group/NAMESPACE.NAME.controls`: the modules that have the options of this fragment.
+# The modules with the options of this fragment are the group `group/NAMESPACE.NAME.controls` of module_defaults.
 ACTION_GROUP, SHARED_FRAGMENT = "controls", "proscribe_enforcing"
 TAGS = ["security", "linux", "compliance", "firewall", "dns", "browser"]
 AUTHORS = ["The Proscribe developers"]
@@ -22,7 +22,7 @@ VERSION_PATTERN = re.compile(r"\d+\.\d+\.\d+(?:-[\w.]+)?(?:\+[\w.]+)?", re.ASCII
 HEADING_PATTERN = re.compile(r"## \[(?P<version>[^]]+)\] - (?P<date>.+)")
 CODE_PATTERN = re.compile(r"`([^`]+)`")
 LINK_PATTERN = re.compile(r"\[([^\]]*)\]\([^)]*\)")
-# The sections of Keep a Changelog, as Ansible's changelogs have them.
+# The sections of Keep a Changelog, with their names in Ansible's changelogs.
 CHANGELOG_SECTIONS = {
     "Added": "minor_changes",
     "Changed": "minor_changes",
@@ -34,27 +34,27 @@ CHANGELOG_SECTIONS = {
 
 
 class _ReleaseChanges(TypedDict):
-    """What changed with a version, as ansible's changelogs have it."""
+    """The changes of a version, in the format of Ansible's changelogs."""
 
     changes: dict[str, list[str]]
     release_date: NotRequired[str]
 
 
 class ReleaseMetadata(NamedTuple):
-    """What the metadata say."""
+    """The values from which the metadata files are written."""
 
     names: CollectionNames
     version: str
-    declared_version: str  # in pyproject.toml: what the changelog names
-    commit_day: str  # of the commit, "" where it is not known
+    declared_version: str  # in pyproject.toml; the changelog names this version
+    commit_day: str  # day of the commit, "" if unknown
     description: str
     license: str
     requires_ansible: str
-    repository: str  # "" where nobody knows it
+    repository: str  # "" if unknown
 
 
 def parse_ansible_range(dependencies: Sequence[str]) -> str:
-    """The range of Ansible's versions, of the one dependency of pyproject.toml. Raises Refused."""
+    """Return the range of Ansible versions from the single dependency of pyproject.toml. Raises CommandError."""
     matches = [match for dependency in dependencies if (match := REQUIREMENT_PATTERN.fullmatch(dependency))]
     if len(matches) != 1:
         raise CommandError(
@@ -65,7 +65,7 @@ def parse_ansible_range(dependencies: Sequence[str]) -> str:
 
 
 def format_galaxy_file(release: ReleaseMetadata) -> str:
-    """galaxy.yml."""
+    """Return the text of galaxy.yml. Raises CommandError for a version in another form."""
     if not VERSION_PATTERN.fullmatch(release.version):
         raise CommandError(f"pyproject.toml: version: found {release.version!r}, expected MAJOR.MINOR.PATCH")
     namespace, _, name = release.names.collection.partition(".")
@@ -86,13 +86,16 @@ def format_galaxy_file(release: ReleaseMetadata) -> str:
 
 
 def format_runtime_file(release: ReleaseMetadata, source: SourceFiles) -> str:
-    """meta/runtime.yml: the Ansible that it needs, and the group of modules for module_defaults. Raises Refused."""
+    """Return the text of meta/runtime.yml. Raises CommandError.
+
+    It has the range of Ansible versions, and the group of modules for module_defaults.
+    """
     groups = {ACTION_GROUP: list_group_modules(source)}
     return _format_yaml({"requires_ansible": release.requires_ansible, "action_groups": groups})
 
 
 def list_group_modules(source: SourceFiles) -> list[str]:
-    """The modules that enforce a control. Raises Refused."""
+    """Return the modules that enforce a control. Raises CommandError."""
     fragment_pattern = re.compile(rf"^  - {SHARED_FRAGMENT}$", re.MULTILINE)
     paths = [
         path
@@ -107,9 +110,9 @@ def list_group_modules(source: SourceFiles) -> list[str]:
 
 
 def convert_changelog(text: str, release: ReleaseMetadata) -> str:
-    """changelogs/changelog.yaml, of the CHANGELOG.md of the checkout. Raises Refused for another form.
+    """Return changelogs/changelog.yaml, made from the checkout's CHANGELOG.md. Raises CommandError for another form.
 
-    A build between releases has the section of the coming one under its own version, with the day of its commit.
+    Between releases, the section of the coming release is under the build's version, with the day of its commit.
     """
     releases: dict[str, _ReleaseChanges] = {}
     changes: list[str] | None = None
@@ -146,12 +149,15 @@ def convert_changelog(text: str, release: ReleaseMetadata) -> str:
 
 
 def _convert_to_restructured_text(text: str) -> str:
-    """A text of Markdown as reStructuredText, which ansible's changelogs are: literals, and the text of links."""
+    """Return a Markdown text in reStructuredText, the markup of Ansible's changelogs.
+
+    Literals are converted, and links become their text.
+    """
     return CODE_PATTERN.sub(r"``\1``", LINK_PATTERN.sub(r"\1", text))
 
 
 def format_changelog_settings(release: ReleaseMetadata) -> str:
-    """changelogs/config.yaml: what antsibull-changelog has to know to read that."""
+    """Return the text of changelogs/config.yaml, with which antsibull-changelog reads the changelog."""
     return _format_yaml(
         {
             "changelog_filename_template": "../CHANGELOG.md",
@@ -169,7 +175,7 @@ def format_changelog_settings(release: ReleaseMetadata) -> str:
 
 
 class _IndentedDumper(yaml.SafeDumper):
-    """Lists are indented below their key, as ansible-lint wants them."""
+    """Dumper that indents lists below their key, as ansible-lint requires."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)

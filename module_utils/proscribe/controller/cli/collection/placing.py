@@ -1,7 +1,7 @@
-"""The collection straight in a collections path, as `ansible-galaxy collection install` would leave it.
+"""Installation of the collection into a collections path, as `ansible-galaxy collection install` would do it.
 
-The directory is built beside its place and takes it in one step. What is there is only replaced if it is a collection
-of this name as it was installed: whatever somebody has put or changed there would be lost.
+The directory is built beside its target and replaces the target in one step. An existing directory is only replaced if
+it is a collection of this name without changes: files that a user added or changed there would be lost.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from .building import FILES_NAME, MANIFEST_NAME
 from .full_names import CollectionNames
 
 DIRECTORY_OPTION = "--directory"
-MAX_LISTING_BYTES = 16 << 20  # bytes of a list of files
-CACHE_DIRECTORY = "__pycache__"  # Python's own, which it makes anew
-AT_FDCWD, EXCHANGE_FLAG = -100, 2  # of renameat2(2)
+MAX_LISTING_BYTES = 16 << 20
+CACHE_DIRECTORY = "__pycache__"  # Python creates it again
+AT_FDCWD, EXCHANGE_FLAG = -100, 2  # arguments of renameat2(2)
 UNSUPPORTED_ERRORS = (
     errno.ENOSYS,
     errno.EINVAL,
     errno.EPERM,
-)  # by the kernel, the file system, or a filter of system calls
+)  # raised by the kernel, the file system, or a filter of system calls
 
 
 def find_target(directory: Path, names: CollectionNames) -> Path:
-    """Where the collection is in a collections path, which may end with `ansible_collections`. Raises Refused for what
-    is there and is not replaced.
+    """Return the collection's directory in a collections path. Raises CommandError if its content may not be replaced.
+
+    The path may end with `ansible_collections`.
     """
     if not directory.is_dir():
         raise CommandError(
@@ -58,7 +59,7 @@ def find_target(directory: Path, names: CollectionNames) -> Path:
 
 
 def install_collection(archive: bytes, target: Path) -> None:
-    """Unpack the collection's file to a directory, in place of the one that is there. Raises Refused."""
+    """Unpack the collection's archive to a directory and replace an existing one. Raises CommandError."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -81,7 +82,7 @@ def install_collection(archive: bytes, target: Path) -> None:
 
 
 def _unpack_archive(archive: bytes, directory: Path) -> None:
-    """Write what is in the archive that was just built: files and directories, with the modes that all can read."""
+    """Write the files and directories of the archive that was just built, readable for all users."""
     directory.mkdir()
     directory.chmod(0o755)
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
@@ -97,7 +98,7 @@ def _unpack_archive(archive: bytes, directory: Path) -> None:
 
 
 def _switch_directories(first_path: Path, second_path: Path) -> bool:
-    """Exchange two directories in one step; returns whether this system does."""
+    """Exchange two directories in one step. Returns False if this system cannot do it."""
     exchange = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if exchange is None:
         return False
@@ -110,7 +111,7 @@ def _switch_directories(first_path: Path, second_path: Path) -> bool:
 
 
 def _describe_occupant(target: Path, names: CollectionNames) -> str:
-    """What a directory is, where it is not the installed collection; "" where it is."""
+    """Return a description of an existing path that may not be replaced; "" for the installed collection."""
     if target.is_symlink():
         return "a link"
     if not target.is_dir():

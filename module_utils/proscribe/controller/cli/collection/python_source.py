@@ -1,7 +1,7 @@
-"""Python files of the checkout as a collection has them: imports by the full name, and documentation with full names.
+"""Python files of the checkout, adapted to a collection: imports by full name, documentation with full names.
 
-Plugins of a checkout first say where the package is. In a collection Ansible finds it, so that goes, with what only it
-needs. The text is changed where the syntax tree says, so everything else stays as it is.
+Plugins of a checkout first set the path of the package. In a collection Ansible finds the package, so these statements
+are removed, with the imports that only they need. Edits follow the syntax tree; all other text stays.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ PACKAGE_PATTERN = re.compile(r"(?:ansible\.module_utils\.)?(proscribe(?:_\w+)?(?
 FROM_PATTERN = re.compile(r"from\s+([\w.]+)")
 DOCUMENTATION, EXAMPLES, RETURN = "DOCUMENTATION", "EXAMPLES", "RETURN"
 LICENSE = "# SPDX-License-Identifier: GPL-3.0-or-later\n"
-# Ansible's checks want the licence in words, and an author's account on GitHub or this mark.
+# Ansible's checks require the licence as text, and an author's account on GitHub or this mark.
 LICENSE_TEXT = "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
 UNKNOWN_AUTHOR = " (!UNKNOWN)"
 LINK_PATTERN = re.compile(
     r"\b(?P<kind>[MP])\((?P<name>\w+)(?P<rest>#\w+)?\)"
-)  # a module or plugin, in Ansible's markup
+)  # a link to a module or plugin in Ansible's markup
 
 
 def convert_plugin(text: str, names: CollectionNames, source_name: str) -> str:
-    """A module, a plugin or a file of module_utils. Raises Refused."""
+    """Return the text of a module, a plugin or a file of module_utils. Raises CommandError."""
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
@@ -44,7 +44,7 @@ def convert_plugin(text: str, names: CollectionNames, source_name: str) -> str:
 
 
 def expand_links(text: str, names: CollectionNames) -> str:
-    """Documentation whose links name modules and plugins in full."""
+    """Return documentation whose links have the full names of modules and plugins."""
 
     def expand_link(link: re.Match[str]) -> str:
         own_names = names.modules if link["kind"] == "M" else names.filters | names.tests
@@ -58,7 +58,7 @@ def expand_links(text: str, names: CollectionNames) -> str:
 
 
 def _find_line_starts(text: str) -> list[int]:
-    """Where each line begins; the first line has the number 1."""
+    """Return the position of each line's begin. The first line has the number 1."""
     line_starts = [0, 0]
     for line in text.splitlines(keepends=True):
         line_starts.append(line_starts[-1] + len(line))
@@ -66,7 +66,7 @@ def _find_line_starts(text: str) -> list[int]:
 
 
 def _find_span(node: ast.stmt | ast.expr, text: str, line_starts: list[int]) -> tuple[int, int]:
-    """Where a node is in the text; its columns are bytes of UTF-8."""
+    """Return start and end of a node in the text. The node's columns count bytes of UTF-8."""
 
     def find_position(line: int, column: int) -> int:
         line_prefix = text[line_starts[line] :].encode()[:column]
@@ -120,7 +120,7 @@ def _find_documentation_edits(
 
 
 def _expand_fragments(text: str, names: CollectionNames) -> str:
-    """Documentation that names its fragments in full, and its author as Ansible's checks want it."""
+    """Return documentation with full names of its fragments, and its author in the form of Ansible's checks."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     edits: list[Edit] = []
     for key, child in root.value if isinstance(root, yaml.MappingNode) else ():
@@ -135,14 +135,14 @@ def _expand_fragments(text: str, names: CollectionNames) -> str:
 
 
 def _find_path_setup_edits(tree: ast.Module, text: str, line_starts: list[int]) -> Iterator[Edit]:
-    """The statements at the top of a file that say where the package is, and what nothing else in it uses."""
+    """Yield edits that remove the statements that set the package's path, and everything that only they use."""
     removed_statements: list[ast.stmt] = [
         node for node in tree.body if isinstance(node, ast.Expr | ast.If) and _is_path_setup(node)
     ]
     if not removed_statements:
         return
     has_more = True
-    while has_more:  # what only a statement that goes has used goes, too
+    while has_more:  # names that only removed statements use are removed, too
         used_names = {
             name
             for node in tree.body
@@ -157,12 +157,12 @@ def _find_path_setup_edits(tree: ast.Module, text: str, line_starts: list[int]) 
         has_more = bool(unused_statements)
     for node in removed_statements:
         end = line_starts[(node.end_lineno or node.lineno) + 1]
-        blank_length = isinstance(node, ast.Expr | ast.If) and text[end : end + 1] == "\n"  # one of those around it
+        blank_length = isinstance(node, ast.Expr | ast.If) and text[end : end + 1] == "\n"  # a blank line after it
         yield line_starts[node.lineno], end + blank_length, ""
 
 
 def _is_path_setup(node: ast.stmt) -> bool:
-    """Whether a statement is about sys.path."""
+    """Return whether a statement uses sys.path."""
     return any(
         isinstance(part, ast.Attribute)
         and part.attr == "path"

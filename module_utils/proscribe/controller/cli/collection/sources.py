@@ -1,4 +1,4 @@
-"""Where the sources of a collection are, which Galaxy shows and takes no collection without."""
+"""Address of a collection's sources. Galaxy displays it, and refuses a collection without it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...git import run_git
 
-GIT_TIMEOUT_SECONDS = 20  # seconds for git
-# What git clones from, over HTTPS and SSH. Whoever cloned may have a name and a password in it, and SSH a port.
+GIT_TIMEOUT_SECONDS = 20
+# Remotes of git, over HTTPS and SSH. They may contain a user's name and password, and with SSH a port.
 _SERVER = r"(?P<server>[a-zA-Z0-9][\w-]*(?:\.[\w-]+)+)"
 _PATH = r"/*(?P<path>[\w.~-][\w.~/-]{0,250}?)(?:\.git)?/*"
 REMOTE_PATTERNS = (
@@ -20,7 +20,7 @@ REMOTE_PATTERNS = (
 
 
 def find_repository_url(root: Path) -> str:
-    """The https address of the repository that a checkout was cloned from; "" where that is on no server."""
+    """Return the https address of the repository from which a checkout was cloned; "" if it is on no server."""
     if not (root / ".git").exists():
         return ""
     try:
@@ -31,7 +31,7 @@ def find_repository_url(root: Path) -> str:
 
 
 def convert_remote_to_url(remote: str) -> str:
-    """The https address of what git clones from, without a name, a password or `.git`; "" for what has none."""
+    """Return the https address of a git remote, without name, password and `.git`; "" if it has none."""
     for pattern in REMOTE_PATTERNS:
         if match := pattern.fullmatch(remote):
             parts = match.groupdict(default="")

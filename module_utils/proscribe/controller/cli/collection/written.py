@@ -1,4 +1,4 @@
-"""Every file of the collection, from the files of the checkout."""
+"""Content of every file of the collection, made from the files of the checkout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STREAM_DIRECTORY = "plugins/module_utils/proscribe/wire"
 def make_collection_files(
     source: SourceFiles, names: CollectionNames, release: metadata.ReleaseMetadata
 ) -> Mapping[str, bytes]:
-    """The content of the files by their path in the collection. Raises Refused for what cannot be one."""
+    """Return the content of the files by path in the collection. Raises CommandError for an unsuitable checkout."""
     if README_PATH not in source or "CHANGELOG.md" not in source:
         raise CommandError(f"found no {README_PATH} or no CHANGELOG.md, expected a whole checkout")
     files = {
@@ -35,7 +35,7 @@ def make_collection_files(
         ),
         "changelogs/config.yaml": metadata.format_changelog_settings(release),
     }
-    # Nothing is written into a collection, so it has what a checkout makes at its first run.
+    # An installed collection is never written to. So it ships the files that a checkout creates at its first run.
     stream_files = {
         f"{STREAM_DIRECTORY}/stream.{suffix}": content for suffix, content in stream.prepare_variants().items()
     }
@@ -43,7 +43,7 @@ def make_collection_files(
 
 
 def _convert_content(path: str, content: bytes, source: SourceFiles, names: CollectionNames) -> bytes:
-    """A file of the checkout as the collection has it."""
+    """Return the content that a file of the checkout has in the collection."""
     directory = path.partition("/")[0]
     if directory in ("catalog", "examples") or not path.endswith((".py", ".yml", ".md")):
         return content

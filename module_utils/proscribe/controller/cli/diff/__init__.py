@@ -1,4 +1,4 @@
-"""`./proscribe diff`: the effect of a change of the policy on hosts and on exceptions. No host is touched."""
+"""Command `./proscribe diff`: effect of a policy change on hosts and on exceptions. No host is contacted."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .exceptions import ExceptionChange, compare_exceptions, read_exceptions
 
 SCHEMA = "proscribe/plan-diff/1"
 SAME, DIFFERENT = 0, 1
-MAX_NAMED_HOSTS = 5  # named per group
-MAX_NAMED_IDENTIFIERS = 8  # of one kind, per change; --json has all
+MAX_NAMED_HOSTS = 5
+MAX_NAMED_IDENTIFIERS = 8  # per kind and change; --json has all
 MAX_CHANGE_LINES = 40  # per group
 
 EPILOG = """\
@@ -46,19 +46,22 @@ a mistake. A host without an earlier plan counts as having another policy.
 
 
 class ChangeGroup(NamedTuple):
-    """The hosts for which the same changes."""
+    """Hosts with the same changes."""
 
     changes: tuple[PlanChange, ...]
     hosts: tuple[str, ...]
 
 
 class PlanComparison(NamedTuple):
-    """The answer. `new_hosts` are hosts without an earlier plan, `gone_hosts` those that are no longer asked anything."""
+    """The result of the comparison.
+
+    `new_hosts` have no earlier plan. `gone_hosts` have no plan any more.
+    """
 
     groups: tuple[ChangeGroup, ...]
     new_hosts: tuple[str, ...]
     gone_hosts: tuple[str, ...]
-    compared_count: int  # hosts with a plan before and now
+    compared_count: int  # hosts with an earlier and a current plan
     exceptions: tuple[ExceptionChange, ...] = ()
 
     @property
@@ -68,7 +71,7 @@ class PlanComparison(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the word."""
+    """Add the options of the command."""
     parser.description = "Show the effect of a change of the catalogue or the policy, and on which hosts."
     parser.epilog = EPILOG
     parser.add_argument("old", metavar="OLD", help="what to compare with: a git revision, a day, or a run")
@@ -87,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Answer on the standard output; returns the exit code."""
+    """Print the comparison and return the exit code."""
     now = datetime.datetime.now(datetime.timezone.utc)
     compile_input = inventory.read_compile_input(arguments)
     earlier_plans = read_earlier_plans(
@@ -110,9 +113,9 @@ def run(arguments: argparse.Namespace) -> int:
 def compare_host_plans(
     earlier_plans: EarlierPlans, compiled: CompiledPlans, is_whole_inventory: bool = True
 ) -> PlanComparison:
-    """The hosts of `compiled` by what changes for them, most hosts first; each pair of plans is compared once.
+    """Group the hosts of `compiled` by their changes, largest group first. Each pair of plans is compared once.
 
-    Unless `compiled` is the `is_whole_inventory` inventory, a host that it does not have is not gone.
+    Unless `is_whole_inventory` is true, a host without a current plan does not count as gone.
     """
     pairs: dict[tuple[str, str], tuple[PlanChange, ...]] = {}
     groups: dict[tuple[PlanChange, ...], list[str]] = {}
@@ -126,7 +129,7 @@ def compare_host_plans(
             if pair not in pairs:
                 pairs[pair] = compare_plans(earlier_plans.plans[earlier_digest], compiled.plans[digest])
             groups.setdefault(pairs[pair], []).append(host)
-    # Plans that differ in nothing that can be said ask the same of a host.
+    # Plans without describable differences have the same effect on a host.
     change_groups = [ChangeGroup(changes, tuple(sorted(hosts))) for changes, hosts in groups.items() if changes]
     gone_hosts = sorted(set(earlier_plans.hosts) - set(compiled.hosts)) if is_whole_inventory else []
     return PlanComparison(
@@ -138,9 +141,9 @@ def compare_host_plans(
 
 
 def count_changes(changes: Iterable[PlanChange]) -> dict[str, dict[str, int]]:
-    """How many of what come, go or change: {"services": {added, removed, changed}, "domains": {added, removed}, ...}.
+    """Count the changes: {"services": {added, removed, changed}, "domains": {added, removed}, ...}.
 
-    What many hosts share counts once; what comes or goes with its service counts too.
+    A change that many hosts share counts once. Identifiers that are added or removed with their service count, too.
     """
     counts: dict[str, dict[str, set[tuple[str, str]]]] = {}
 
@@ -171,7 +174,7 @@ def count_changes(changes: Iterable[PlanChange]) -> dict[str, dict[str, int]]:
 def count_department_hosts(
     hosts: Sequence[str], departments: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, int]]:
-    """The departments of some hosts: how many of them, of how many that each has."""
+    """Return by department the number of the given hosts in it, and the number of all its hosts."""
     compared = set(hosts)
     counts_by_department = {
         name: (len(compared.intersection(members)), len(members)) for name, members in departments.items()
@@ -186,7 +189,7 @@ def format_comparison(
     width: int,
     colours: bool,
 ) -> Iterator[str]:
-    """The answer in lines: the short one, then each group of hosts with what changes for it."""
+    """Yield the lines of the result: a summary, then each group of hosts with its changes."""
     changed_count = sum(len(group.hosts) for group in comparison.groups)
     header = f"{clean_text(earlier_plans.name)} -> now: "
     header += (
@@ -210,7 +213,7 @@ def format_comparison(
             )
     for note in earlier_plans.notes:
         yield from wrap_text(f"note: {clean_text(note)}", width)
-    # First, so that no long list of hosts hides a new approver where the text is cut.
+    # Exceptions come first, so that no long list of hosts hides a new approver if the text is cut.
     for change in comparison.exceptions:
         yield from ("", clean_text(change.title))
         for sign, colour, texts in (("-", "red", change.removed), ("+", "green", change.added)):
@@ -280,7 +283,7 @@ def _format_counts(by_direction: Mapping[str, int]) -> str:
 def make_diff_document(
     earlier_plans: EarlierPlans, comparison: PlanComparison, departments: Mapping[str, Sequence[str]]
 ) -> dict[str, object]:
-    """The answer for machines."""
+    """Return the result as data for JSON."""
     return {
         "schema": SCHEMA,
         "old": earlier_plans.name,

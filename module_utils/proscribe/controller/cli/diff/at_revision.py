@@ -1,8 +1,8 @@
-"""Files of now -> the same files as they were at a revision, each in the history of the repository that it lies in.
+"""Files as they were at a revision, each from the history of its own repository.
 
-The project, an inventory, its waivers and an organisation's catalogue may lie in repositories of their own. A relative
-revision (HEAD~1) or a day is one in each of them. What has no earlier state is refused: taking it as it is now would
-make "nothing changes" of whatever changed in it.
+The project, an inventory, its waivers and an organisation's catalogue may be in separate repositories. A relative
+revision (HEAD~1) or a day is resolved in each of them. A path without an earlier state is refused: its current state
+would hide every change in it as "nothing changes".
 """
 
 from __future__ import annotations
@@ -16,26 +16,29 @@ from ...report.text.wording import clean_text
 from .. import CommandError
 from .revision import ExtractedFiles, Repository, find_repository
 
-# Levels of a directory that are searched for repositories in it. One that lies deeper is missing in the state of then,
-# and shows as a change.
+# Levels of a directory that are searched for inner repositories. A deeper repository is missing in the earlier state,
+# and appears as a change.
 MAX_SEARCH_DEPTH = 4
 MAX_FOLLOWED_LINKS = 1_000
 
 
 class FilesAtRevision:
-    """The state of then, below a directory. `as_now` are paths whose repositories are taken as they are now."""
+    """The earlier state of files, below a directory. Repositories of the `as_now` paths are used as they are now."""
 
     def __init__(self, name: str, target_directory: Path, as_now: Sequence[str] = ()) -> None:
         self.name = name
         self.target_directory = target_directory
-        self.commits: dict[Path, str] = {}  # by the top of a repository
-        self.current_paths: list[Path] = []  # what was taken as it is now
+        self.commits: dict[Path, str] = {}  # by top directory of the repository
+        self.current_paths: list[Path] = []  # paths used as they are now
         self._current_repositories = [(path := _resolve_path(current_path), _find_top(path)) for current_path in as_now]
         self._places_by_top: dict[Path, Path] = {}
         self._extracted_paths: set[tuple[Path, Path]] = set()
 
     def extract_path(self, current_path: Path, description: str) -> Path:
-        """Where the file or directory of now stands as it was then; `description` it is, for a message. Raises Refused."""
+        """Return the path of the earlier state of a file or directory. Raises CommandError.
+
+        `description` names the path in messages.
+        """
         real_path = _resolve_path(current_path)
         if not real_path.exists():
             raise CommandError(f"{description} {current_path} is not there")
@@ -61,7 +64,7 @@ class FilesAtRevision:
         return earlier_path
 
     def extract_optional_path(self, current_path: Path) -> None:
-        """Bring back what may not have been there."""
+        """Extract the earlier state of a path that may not have existed then."""
         real_path = _resolve_path(current_path)
         if not self._is_taken_as_now(real_path) and (
             repository := find_repository(_find_existing_directory(real_path))
@@ -69,14 +72,14 @@ class FilesAtRevision:
             self._extract_relative_path(repository, real_path.relative_to(repository.top.resolve()))
 
     def convert_to_current_path(self, path: Path) -> Path:
-        """The path of now of a path that may be one of then, or lead out of it: `<place>/../own`."""
+        """Return the current path of a path that may be an earlier one, or lead out of it: `<place>/../own`."""
         current_path = next(
             (top / path.relative_to(place) for top, place in self._places_by_top.items() if place in path.parents), path
         )
         return Path(os.path.normpath(current_path))
 
     def translate_message(self, text: str) -> str:
-        """A message about files of then, with the paths that they have in their repositories."""
+        """Return a message about earlier files with their paths in their repositories."""
         first_top = next(iter(self._places_by_top), None)
         for top, place in self._places_by_top.items():
             text = text.replace(f"{place}/", f"{self.name}:" if top == first_top else f"{self.name}:{top}/")
@@ -88,7 +91,7 @@ class FilesAtRevision:
         )
 
     def _extract_relative_path(self, repository: Repository, relative_path: Path) -> Path | None:
-        """A path inside a repository as it was then; None if it was not there."""
+        """Return the path of the earlier state of a path in a repository; None if it did not exist."""
         top = repository.top.resolve()
         if top not in self.commits:
             try:
@@ -110,7 +113,7 @@ class FilesAtRevision:
         return place / relative_path if (place / relative_path).exists() else None
 
     def _follow_links(self, repository: Repository, relative_path: Path, extracted: ExtractedFiles) -> None:
-        """Bring what the links lead to as well: without it Ansible would take what stands there for nothing."""
+        """Extract the targets of links, too: Ansible would ignore a link without its target."""
         top = repository.top.resolve()
         place = self._places_by_top[top]
         for link, target in extracted.outside_links:
@@ -128,7 +131,7 @@ class FilesAtRevision:
                 self._extract_relative_path(repository, link_target.relative_to(place))
 
     def _link_inner_repositories(self, current_directory: Path, earlier_directory: Path) -> None:
-        """Put the repositories that lie inside a directory of now (its waivers, say) into the one of then."""
+        """Link the repositories inside a current directory, such as its waivers, into the earlier one."""
         for path in _list_contents(current_directory, MAX_SEARCH_DEPTH):
             if path.name == ".git" and path.parent != current_directory:
                 inner_repository = path.parent
@@ -139,7 +142,7 @@ class FilesAtRevision:
 
 
 def _list_contents(directory: Path, max_depth: int = sys.maxsize) -> Iterator[Path]:
-    """What is in a directory, so deep, without what is in the .git of a repository; links are not followed."""
+    """Yield the content of a directory up to a depth, without the content of .git. Links are not followed."""
     for folder, folders, files in os.walk(directory):
         yield from (Path(folder, name) for name in (*folders, *files))
         depth = len(Path(folder).relative_to(directory).parts) + 1
@@ -147,7 +150,7 @@ def _list_contents(directory: Path, max_depth: int = sys.maxsize) -> Iterator[Pa
 
 
 def _find_existing_directory(path: Path) -> Path:
-    """The first directory at or above a path that is there."""
+    """Return the first existing directory at or above a path."""
     return next(candidate for candidate in (path, *path.parents) if candidate.is_dir())
 
 

@@ -1,4 +1,4 @@
-"""The plans that hosts had before: those of a run, or compiled anew from an earlier revision of the policy."""
+"""Earlier plans of hosts: those of a run, or those compiled again from an earlier revision of the policy."""
 
 from __future__ import annotations
 
@@ -34,25 +34,26 @@ from .at_revision import FilesAtRevision
 from .exceptions import ExceptionTexts, read_exceptions
 
 PROJECT_DIRECTORY = inventory.PROJECT_DIRECTORY
-MAX_NAMED_HOSTS = 5  # hosts that are named
-# The variables that name folders of files that a policy is made of.
+MAX_NAMED_HOSTS = 5
+# The variables that name directories of policy files.
 FOLDER_VARIABLES = (CATALOGUES_VARIABLE, WAIVERS_VARIABLE)
 
 
 class EarlierPlans(NamedTuple):
-    """What hosts were asked before."""
+    """The earlier plans of hosts."""
 
-    name: str  # for people: the run, or the revision
-    hosts: Mapping[str, str]  # the digest of each host's plan, for those whose plan is known
+    name: str  # for messages: the run, or the revision
+    hosts: Mapping[str, str]  # digest of the plan by host, for hosts with a known plan
     plans: Mapping[str, Plan]  # by digest
-    notes: tuple[str, ...] = ()  # what else one should know
-    commits: Mapping[Path, str] = {}  # of a revision: the commit that was compared, by the top of its repository
-    exceptions: ExceptionTexts | None = None  # of a revision; a run has none
+    notes: tuple[str, ...] = ()  # further remarks for the user
+    commits: Mapping[Path, str] = {}  # for a revision: the compared commit by top directory of the repository
+    exceptions: ExceptionTexts | None = None  # for a revision; a run has none
 
 
 def read_earlier_plans(name: str, arguments: argparse.Namespace, now: datetime.datetime, reports: Path) -> EarlierPlans:
-    """The plans of before: `name` is a run of `reports` (`latest`, an id, or a path) or else a git revision. Raises
-    Refused.
+    """Return the earlier plans: of a run in `reports` (`latest`, an id or a path), or else of a git revision.
+
+    Raises CommandError.
     """
     try:
         directory = find_run(reports, name)
@@ -98,7 +99,7 @@ def _compile_plans_of_revision(
 ) -> EarlierPlans:
     with tempfile.TemporaryDirectory(prefix="proscribe-diff-") as temporary_directory:
         earlier_files = FilesAtRevision(name, Path(temporary_directory).resolve(), arguments.as_now)
-        # That of a collection is in no history, and is taken as it is installed.
+        # The catalogue of a collection has no history, so the installed one is used.
         collection = installation.COLLECTION
         catalogue = (
             installation.CATALOGUE
@@ -142,8 +143,10 @@ def _list_sources(arguments: argparse.Namespace) -> list[str]:
 
 
 def _find_earlier_source(source: str, earlier_files: FilesAtRevision) -> str:
-    """A source of the inventory as it was, with the folder that it stands in: variables and waivers are beside it."""
-    if not list_source_paths([source]):  # hosts, named one by one: they have no history
+    """Return the earlier state of an inventory source. Its directory is extracted, because it has variables and
+    waivers, too.
+    """
+    if not list_source_paths([source]):  # a list of host names, which has no history
         return source
     path = Path(source)
     if path.is_dir():
@@ -159,7 +162,10 @@ def _find_earlier_source(source: str, earlier_files: FilesAtRevision) -> str:
 
 
 def _replace_folders(compile_input: CompileInput, earlier_files: FilesAtRevision) -> list[HostVariables]:
-    """The hosts, with the folders that their variables name as they were: those too lie in somebody's history."""
+    """Return the hosts with the earlier states of the directories that their variables name.
+
+    These directories may be in other repositories.
+    """
     earlier_folders: dict[tuple[str, str], str] = {}
 
     def find_earlier_folder(host: HostVariables, name: str, folder: str) -> str:

@@ -1,6 +1,6 @@
-"""Changes of what decides on exceptions: approvers, their keys, and waivers, each in a text that a reviewer reads.
+"""Changes of approvers, their keys, and waivers, each as a text for reviewers.
 
-No plan has an approver or a key. So a change of these alone changes no host, and still opens the way to a waiver.
+No plan contains an approver or a key. So a change of these changes no host, and can still make a waiver possible.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...compile.plans.hosts import CompiledPlans
 from ...compile.waivers.authority import read_approver_list
 from ..waiver.listing import describe_waiver
 
-MAX_SIGNERS_BYTES = 1 << 20  # bytes of a file of allowed signers
+MAX_SIGNERS_BYTES = 1 << 20
 # ALLOWED SIGNERS_FILE in ssh-keygen(1): principals, options, the type of the key, the key.
 SIGNER_PATTERN = re.compile(
     r"(\S+) +(?:((?:[^\s\"]|\"[^\"]*\")+) +)?((?:ssh|sk|ecdsa)-\S+) +([A-Za-z0-9+/]+={0,2})(?: .*)?"
@@ -28,7 +28,7 @@ SIGNER_PATTERN = re.compile(
 
 
 class ExceptionTexts(NamedTuple):
-    """Texts of all approvers, keys and waivers of an inventory."""
+    """The texts of all approvers, keys and waivers of an inventory."""
 
     approvers: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
@@ -36,7 +36,7 @@ class ExceptionTexts(NamedTuple):
 
 
 class ExceptionChange(NamedTuple):
-    """The texts of one kind that come and go."""
+    """The added and removed texts of a kind."""
 
     kind: str
     title: str
@@ -52,7 +52,7 @@ TITLES_BY_KIND = {
 
 
 def read_exceptions(compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> ExceptionTexts:
-    """Return the texts of what decides on exceptions in an inventory. Raises PolicyErrors."""
+    """Return the texts of an inventory's approvers, keys and waivers. Raises PolicyErrors."""
     approver_list = read_approver_list(
         find_approver_folders(compile_input, compiled.restrictions), compile_input.groups
     )
@@ -71,7 +71,7 @@ def read_exceptions(compile_input: CompileInput, compiled: CompiledPlans, now: d
 
 
 def compare_exceptions(earlier_exceptions: ExceptionTexts, current_exceptions: ExceptionTexts) -> list[ExceptionChange]:
-    """Return the texts that come and go, by kind."""
+    """Return the added and removed texts by kind."""
     changes = []
     for kind, title in TITLES_BY_KIND.items():
         old_texts, new_texts = getattr(earlier_exceptions, kind), getattr(current_exceptions, kind)
@@ -81,7 +81,7 @@ def compare_exceptions(earlier_exceptions: ExceptionTexts, current_exceptions: E
 
 
 def _describe_keys(file: Path) -> Iterator[str]:
-    """Yield each signer of a file: principals, options, the type and the fingerprint of the key."""
+    """Yield the text of each signer of a file: principals, options, type and fingerprint of the key."""
     if not file.is_file():
         return
     with file.open("rb") as stream:
@@ -98,7 +98,7 @@ def _describe_keys(file: Path) -> Iterator[str]:
 
 
 def _compute_fingerprint(key: str) -> str:
-    """Return the fingerprint of a public key as ssh-keygen prints it; the key itself where it is no base64."""
+    """Return the fingerprint of a public key in the format of ssh-keygen; the key itself if it is no base64."""
     try:
         content = base64.b64decode(key, validate=True)
     except binascii.Error:

@@ -1,8 +1,8 @@
-"""An earlier state of a git repository, in a directory of its own. The working tree is never touched.
+"""An earlier state of a git repository, extracted to its own directory. The working tree stays untouched.
 
-The repository may be anybody's, and its own configuration names programs that git would run (filters, archivers,
-hooks, transports). So it is only asked for names of commits, with no transport permitted. A store of ours brings back
-the files: it borrows the objects, and knows none of the configuration.
+The repository may belong to anybody. Its configuration can name programs that git would run (filters, archivers, hooks,
+transports). So git only resolves names of commits in it, with no transport permitted. A temporary repository extracts
+the files: it borrows the objects and ignores the configuration.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ from ...report.text.command import ShellCommand
 from ...report.text.wording import clean_text
 from .. import CommandError
 
-GIT_TIMEOUT_SECONDS = 300  # seconds for one call of git
-# What the files of a commit are without what a repository's attributes make of them: some left out, some changed.
+GIT_TIMEOUT_SECONDS = 300  # per call of git
+# The attributes of a repository can leave out or change files of an archive. This text disables them, so that the files
+# are those of the commit.
 ATTRIBUTES_TEXT = "* !export-ignore !export-subst !filter !ident !working-tree-encoding\n"
 SUBMODULE_PREFIX = b"160000 "
 DAY_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T.+)?")
-LENGTH_PATTERN = re.compile(r"[0-9]{1,3}[wdhm]")  # four digits and a letter are a commit's beginning
+LENGTH_PATTERN = re.compile(r"[0-9]{1,3}[wdhm]")  # four digits and a letter would be the start of a commit's hash
 
 
 class ExtractedFiles(NamedTuple):
-    """What was brought back: the paths that there were, and the links in it that lead out of the repository."""
+    """The extracted paths, and their links that lead out of the repository."""
 
     paths: Sequence[Path]
-    outside_links: Sequence[tuple[Path, str]]  # the link, inside the repository, and what it says
+    outside_links: Sequence[tuple[Path, str]]  # path of the link in the repository, and its target
 
 
 class Repository(NamedTuple):
-    """The git repository that a directory lies in."""
+    """The git repository that contains a directory."""
 
     top: Path
 
     def find_commit(self, name: str) -> str:
-        """The commit that a name stands for, or the newest one of HEAD's main line before a time (`parse_revision_time`), as 40
-        hexadecimal digits or more. Raises Refused.
+        """Return the commit of a revision or a time as 40 or more hexadecimal digits. Raises CommandError.
+
+        For a time, it is the newest earlier commit of HEAD's main line.
         """
         time = parse_revision_time(name)
         if time is not None:
@@ -77,7 +79,7 @@ class Repository(NamedTuple):
         )
 
     def extract_files(self, commit: str, paths: Sequence[Path], target_directory: Path) -> ExtractedFiles:
-        """Write those files and folders of the repository as they were in a commit below `target_directory`. Raises Refused."""
+        """Write files and directories of the repository, as in a commit, below a directory. Raises CommandError."""
         with _BorrowingStore(self, target_directory) as store:
             existing_paths = [
                 path
@@ -96,7 +98,7 @@ class Repository(NamedTuple):
                     raise CommandError(
                         f"{self.top / submodule_path} is a submodule, whose earlier state is not available here"
                     )
-            if not listing.stdout:  # a repository without any file, of which git makes an archive that nobody reads
+            if not listing.stdout:  # the archive of a repository without files cannot be unpacked
                 return ExtractedFiles(existing_paths, ())
             archive = target_directory / "revision.tar"
             result = store.run_git("archive", "--format=tar", f"--output={archive}", commit, "--", *names)
@@ -106,8 +108,10 @@ class Repository(NamedTuple):
 
 
 def parse_revision_time(name: str) -> datetime.datetime | None:
-    """The time that a text stands for: a day (its beginning, in the zone of this machine), a time, or a length of time
-    back from now. None for the name of a revision. Raises Refused for a day that no calendar has.
+    """Return the time that a text stands for; None for the name of a revision.
+
+    The text is a day, a time, or a duration back from now. A day is its start in the zone of this machine. Raises
+    CommandError for an impossible day.
     """
     if LENGTH_PATTERN.fullmatch(name):
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
@@ -121,7 +125,7 @@ def parse_revision_time(name: str) -> datetime.datetime | None:
 
 
 def find_repository(directory: Path) -> Repository | None:
-    """The repository that a directory lies in; None where it lies in none. Raises Refused where git cannot be asked."""
+    """Return the repository that contains a directory; None if there is none. Raises CommandError if git cannot run."""
     if shutil.which("git") is None:
         raise CommandError("git is not installed, and without it there is no earlier state to compare with")
     result = _run_git(directory, "rev-parse", "--show-toplevel")
@@ -134,7 +138,7 @@ def find_repository(directory: Path) -> Repository | None:
 
 
 class _BorrowingStore:
-    """A repository of ours for one question, which borrows another's objects."""
+    """A temporary repository that borrows the objects of another repository."""
 
     def __init__(self, source: Repository, parent: Path) -> None:
         self.source = source
@@ -177,10 +181,10 @@ class _BorrowingStore:
 
 
 def _unpack_archive(archive: Path, target_directory: Path, commit: str) -> list[tuple[Path, str]]:
-    """Unpack an archive, and delete it; the links in it that lead out of `target_directory` are left out and returned."""
+    """Unpack an archive and delete it. Returns the links that lead out of the directory; they are not unpacked."""
     outside_links: list[tuple[Path, str]] = []
-    # Python before 3.11.4 has no filters, among them Debian 12's. What git packs are files, directories and links, with
-    # names below the top directory. So only the targets of the links are checked here.
+    # Python before 3.11.4, such as Debian 12's, has no filters. git packs only files, directories and links, with names
+    # below the top directory. So it is enough to check the targets of the links.
     filter_options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     try:
         with tarfile.open(archive) as tar:
@@ -198,13 +202,13 @@ def _unpack_archive(archive: Path, target_directory: Path, commit: str) -> list[
 
 
 def _is_inside_link(link: tarfile.TarInfo) -> bool:
-    """Whether a link leads to somewhere below the tree that it is in."""
+    """Return whether the target of a link is inside the archive."""
     target = os.path.normpath(os.path.join(os.path.dirname(link.name), link.linkname))
     return not os.path.isabs(target) and target.split("/")[0] != os.pardir
 
 
 def _format_git_path(path: Path) -> str:
-    """A path inside the repository, as git wants it; its top is the empty text."""
+    """Return a path inside the repository in git's notation. The top directory is the empty text."""
     return "" if path == Path() else path.as_posix()
 
 

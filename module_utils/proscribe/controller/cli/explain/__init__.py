@@ -1,4 +1,7 @@
-"""`./proscribe explain`: what is closed where, and why, told from the policy alone. No host is touched."""
+"""Command `./proscribe explain`: the status of a name, address, service or program on hosts, and the reasons.
+
+No host is contacted. The answer comes from the policy, and from the newest records of the hosts.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ A file for --expect has names by hosts (all, a group, a host) and answer:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the word."""
+    """Add the options of the command."""
     parser.description = (
         "Show whether a name, an address, a service or a program is blocked, by which control, and why."
     )
@@ -67,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_time_option(text: str) -> datetime.datetime:
-    """An option's point in time. Raises ArgumentTypeError for one without a zone."""
+    """Return the time of an option. Raises ArgumentTypeError for a time without a zone."""
     try:
         time = datetime.datetime.fromisoformat(text)
     except ValueError:
@@ -78,7 +81,7 @@ def parse_time_option(text: str) -> datetime.datetime:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Answer on the standard output; returns the exit code."""
+    """Print the answer and return the exit code."""
     question = parse_question(arguments.name) if arguments.name else None
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     compile_input, audience_note = _read_hosts(arguments)
@@ -109,8 +112,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read_hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
-    """The hosts that are chosen, and "". Where runs leave all of them out they are an audience, for which exports
-    decide: with that in words.
+    """Return the chosen hosts, and a note.
+
+    If runs leave all of them out, the hosts are an audience that only exports serve. The note explains this; otherwise
+    it is "".
     """
     try:
         return inventory.read_compile_input(arguments), ""
@@ -122,7 +127,7 @@ def _read_hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
 def _describe_other_kind(
     word: str, compile_input: Hosts, compiled: CompiledPlans, arguments: argparse.Namespace
 ) -> str:
-    """What a word is, where it is known as something else, and how that is asked about; "" where it is not."""
+    """Return a hint for a word that the policy uses for another kind of thing; "" for none."""
     services = {
         service.id: service for catalogue in compiled.catalogues.values() for service in catalogue.services.values()
     }

@@ -1,4 +1,4 @@
-"""What the policy answers, and which hosts have the same answer."""
+"""Answers of the policy to a question, with the hosts grouped by answer."""
 
 from __future__ import annotations
 
@@ -17,42 +17,43 @@ from .reasons import DECIDING_CONTROLS, decide_answer, find_control_answers
 from .reasons.reason import STATUSES, ControlAnswer, EffectivePolicy
 from .relations import Subject, find_subject
 
-MAX_NAMED_HOSTS = 5  # named per group
-CONCERNED_KINDS = ("is", "blocks", "program", "file", "address")  # how a question has to touch a service to be about it
+MAX_NAMED_HOSTS = 5
+# relations that make a service a subject of the question
+CONCERNED_KINDS = ("is", "blocks", "program", "file", "address")
 
 
 class AnswerGroup(NamedTuple):
-    """The hosts that have one answer."""
+    """Hosts with the same answer."""
 
     answer: str
     controls: Mapping[str, ControlAnswer]
     notes: tuple[str, ...]
     hosts: tuple[str, ...]
-    known_count: int = 0  # of how many of them the package systems and browsers are known
-    oldest_time: str = ""  # when the oldest of that was seen: UTC
-    point_answers: tuple[points.PointAnswer, ...] = ()  # what the enforcement points that are fed do
+    known_count: int = 0  # number of hosts with known package systems and browsers
+    oldest_time: str = ""  # time of the oldest of these facts: UTC
+    point_answers: tuple[points.PointAnswer, ...] = ()  # answers of the fed enforcement points
     observations: tuple[
         tuple[str, str], ...
-    ] = ()  # of each host that has a record: when it was last observed, and its state
+    ] = ()  # for each host with a record: time of the last observation, and state
     lifted_hosts: tuple[
         tuple[str, str], ...
-    ] = ()  # hosts of which controls were lifted and not observed since, with words
+    ] = ()  # hosts with controls that were lifted and not observed since, each with a text
 
 
 def explain_question(
     question: Question, compiled: CompiledPlans, facts_by_host: Mapping[str, facts.HostFacts] = {}
 ) -> tuple[Subject, list[AnswerGroup]]:
-    """What was asked about, and the hosts by their answer: the most closed first, then the most hosts. `facts_by_host` is what
-    records say of hosts.
+    """Return the subject of a question, and the hosts grouped by answer. Raises CommandError for an unknown word.
 
-    Raises Refused for a word that nobody knows.
+    Groups are sorted by answer, most restrictive first, then by number of hosts. `facts_by_host` has the facts that
+    records report about hosts.
     """
     subjects: dict[str, Subject] = {}
     last_error: CommandError | None = None
     for catalogue in {id(catalogue): catalogue for catalogue in compiled.catalogues.values()}.values():
         try:
             subjects[catalogue.version] = find_subject(question, catalogue)
-        except CommandError as error:  # another catalogue, of other hosts, may have the word
+        except CommandError as error:  # the catalogue of other hosts may have the word
             last_error = error
     if not subjects and last_error is not None:
         raise last_error
@@ -110,8 +111,9 @@ def compare_expectations(
     compiled: CompiledPlans,
     facts_by_host: Mapping[str, facts.HostFacts] = {},
 ) -> list[expectations.ExpectationResult]:
-    """What an organisation expects of the compiled policy (see expectations.py), and what the policy answers. Raises
-    PolicyErrors for mistakes in the file.
+    """Compare an organisation's expectations (expectations.py) with the answers of the compiled policy.
+
+    Raises PolicyErrors for mistakes in the file.
     """
     document, rows = expectations.read_expectations(file, groups, tuple(compiled.hosts))
     results: list[expectations.ExpectationResult] = []
@@ -142,13 +144,13 @@ def compare_expectations(
 
 
 def _find_first_reason(group: AnswerGroup, deciding: Sequence[str]) -> str:
-    """The first reason of a group's answer, of a control that decides; "" where nothing restricted fits."""
+    """Return the first reason of a group's answer; "" if nothing restricted matches."""
     reasons = (reason for control in deciding for reason in group.controls[control].reasons)
     return next((reason.text for reason in reasons if reason.status == group.answer), "")
 
 
 def _describe_waivers(subject: Subject, compiled: CompiledPlans, hosts: Sequence[str]) -> Iterator[str]:
-    """The waivers that somebody may count on here: those that waive nothing, and those whose review is overdue."""
+    """Yield a text for each waiver that waives nothing or whose review is overdue, because users may rely on it."""
     services = {service.id for service in subject.list_services(*CONCERNED_KINDS)}
     for waiver, judgement in compiled.waivers:
         concerned_hosts = set(judgement.hosts).intersection(hosts)

@@ -1,4 +1,4 @@
-"""What an organisation expects of its policy: a file of names by their answers, compared with what `explain` answers.
+"""Expectations of an organisation: a file of names by answer, compared with the answers of `explain`.
 
     all:
       blocked: [web.whatsapp.com, https://drive.google.com/drive]
@@ -6,7 +6,7 @@
     press:                       # a group of the inventory, or a host
       waived: [web.whatsapp.com]
 
-So the people who decide can read the test of their policy, and a change of the catalogue shows what it breaks.
+So decision makers can read the test of their policy. A change of the catalogue shows the expectations that it breaks.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from .reasons.reason import OFF, STATUSES
 
 SCHEMA = "proscribe/expectations/1"
 EVERY_HOST = "all"
-EXPECTED_ANSWERS = tuple(status for status in STATUSES if status != OFF)  # a name is never off: another control answers
-MAX_NAMED_HOSTS = 3  # named of those with another answer
+# a name is never off, because another control answers
+EXPECTED_ANSWERS = tuple(status for status in STATUSES if status != OFF)
+MAX_NAMED_HOSTS = 3  # per differing answer
 
 
 class Expectation(NamedTuple):
-    """One row of the file: which answer a name is to have on some hosts."""
+    """A row of the file: the expected answer for a name on some hosts."""
 
     hosts: str  # the key: all, a group or a host
     answer: str
     name: str
-    path: KeyPath  # in the file
+    path: KeyPath  # of the row in the file
 
 
 class AnswerDifference(NamedTuple):
-    """Hosts with another answer than was expected, and why they have it."""
+    """Hosts whose answer differs from the expected one, with the reason of their answer."""
 
     answer: str
     hosts: tuple[str, ...]
@@ -45,7 +46,7 @@ class AnswerDifference(NamedTuple):
 
 
 class ExpectationResult(NamedTuple):
-    """What became of an expectation: met where there are no differences."""
+    """The result of an expectation. It is met if there are no differences."""
 
     expectation: Expectation
     differences: tuple[AnswerDifference, ...]
@@ -54,8 +55,9 @@ class ExpectationResult(NamedTuple):
 def read_expectations(
     path: Path, groups: Mapping[str, frozenset[str]], hosts: Sequence[str]
 ) -> tuple[Document, list[Expectation]]:
-    """The rows of a file, in its order. `groups` are the inventory's, `hosts` those in question. Raises PolicyErrors
-    with every mistake.
+    """Return a file and its rows in their order. Raises PolicyErrors with every mistake.
+
+    `groups` are those of the inventory, `hosts` those to be explained.
     """
     try:
         document = read_yaml(path)
@@ -99,8 +101,11 @@ def _read_rows(document: Document, known_hosts: set[str], errors: list[PolicyErr
 
 
 def make_result(expectation: Expectation, answers: Sequence[tuple[str, tuple[str, ...], str]]) -> ExpectationResult:
-    """An expectation beside the answers for its hosts: each with the hosts that have it, and why."""
-    if not answers:  # nothing was compared, so nothing is as expected
+    """Compare an expectation with the answers for its hosts.
+
+    Each answer has its hosts and its reason.
+    """
+    if not answers:  # without a comparison, no expectation is met
         return ExpectationResult(
             expectation, (AnswerDifference("no answer", (), f"no host of {expectation.hosts} is in question"),)
         )
@@ -110,7 +115,7 @@ def make_result(expectation: Expectation, answers: Sequence[tuple[str, tuple[str
 
 
 def format_results(file: str, results: Sequence[ExpectationResult], width: int) -> str:
-    """The table: each row with what was expected, and the hosts that answer otherwise."""
+    """Return the results as a table: each row with the expected answer and the hosts whose answer differs."""
     met_count = sum(not result.differences for result in results)
     lines = [f"{clean_text(file)}: {met_count} of {format_count(len(results), 'name')} as expected", ""]
     widths = (
@@ -129,7 +134,7 @@ def format_results(file: str, results: Sequence[ExpectationResult], width: int) 
 
 
 def make_results_document(file: str, results: Sequence[ExpectationResult]) -> dict[str, object]:
-    """The same for programs."""
+    """Return the results as data for JSON."""
     return {
         "schema": SCHEMA,
         "file": file,

@@ -1,4 +1,4 @@
-"""What is known of hosts from what they last answered: their system, package systems and browsers."""
+"""Facts about hosts from their newest records: operating system, package systems and browsers."""
 
 from __future__ import annotations
 
@@ -17,48 +17,47 @@ from ...report.evaluation.modes import OBSERVED_SYSTEMS
 from ...report.storage import fleet_state_file
 from ...report.storage.complete import UnreadableReport, list_runs, read_records
 
-MAX_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one.
-# Systems that no run observes, as Python calls them (sys.platform). A Linux host says its distribution.
+MAX_RUNS = 10  # newest first: facts about a host may be in an older run
+# Systems that no run observes, named as in Python's sys.platform. A Linux host reports its distribution.
 UNOBSERVED_SYSTEMS = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32")
 WINDOWS_SYSTEM = OBSERVED_SYSTEMS[0]
 
 
 class HostFacts(NamedTuple):
-    """A host as its records know it; None or "" is what no record says."""
+    """The facts that records report about a host; None or "" for unknown ones."""
 
     os: str = ""
-    package_managers: frozenset[str] | None = None  # of the package systems that it has for all of it: dpkg, flatpak
-    user_package_managers: frozenset[str] | None = None  # of those that users have brought along: nix
-    browsers: frozenset[str] | None = None  # by the id of the place that they read
-    oldest_time: str = ""  # when the oldest of this was seen: UTC
-    state: str = ""  # what the newest record says of the host as a whole, or that it was lifted since
-    observed_at: str = ""  # when that was: UTC
-    lifted_controls: tuple[str, ...] = ()  # the controls that were lifted, and not observed since
-    lifts_text: str = ""  # the same in words, with the time and the run
+    package_managers: frozenset[str] | None = None  # host-wide package systems, such as dpkg, flatpak
+    user_package_managers: frozenset[str] | None = None  # package systems that users have installed, such as nix
+    browsers: frozenset[str] | None = None  # by id of the policy directory that they read
+    oldest_time: str = ""  # time of the oldest of these facts: UTC
+    state: str = ""  # state of the whole host in the newest record, or LIFTED
+    observed_at: str = ""  # time of `state`: UTC
+    lifted_controls: tuple[str, ...] = ()  # controls lifted and not observed since
+    lifts_text: str = ""  # text about the lifts, with time and run
 
     @property
     def is_known(self) -> bool:
-        """Whether its package systems and browsers are known."""
+        """Return whether package systems and browsers are known."""
         return self.package_managers is not None and self.browsers is not None
 
     @property
     def is_only_observed(self) -> bool:
-        """Tell whether runs observe the host's system and change nothing on it."""
+        """Return whether runs observe the host's system without changing it."""
         return self.os in OBSERVED_SYSTEMS
 
     @property
     def is_observed_system(self) -> bool:
-        """Tell whether runs observe the host's system, as far as its records say."""
+        """Return whether runs can observe the host's system, as far as its records show."""
         return not self.os.startswith(UNOBSERVED_SYSTEMS)
 
     def has_package_system(self, key: str) -> bool | None:
-        """Whether the host, or one of its users, has a package system of the catalogue (`apt`); None where nobody
-        knows.
-        """
+        """Return whether the host or a user of it has a package system of the catalogue (`apt`); None if unknown."""
         managers = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
         traced_managers = {system.MANAGER for system in ON_DEMAND}
         if not managers <= {system.MANAGER for system in HOST_WIDE_SYSTEMS} | traced_managers:
-            return True  # pip and its like leave no trace before they are used: they are looked for everywhere
+            # pip and similar tools leave no trace before their first use, so they are checked on every host
+            return True
         if managers & ((self.package_managers or frozenset()) | (self.user_package_managers or frozenset())):
             return True
         return (
@@ -68,7 +67,7 @@ class HostFacts(NamedTuple):
         )
 
     def drop_times(self) -> HostFacts:
-        """The same, for comparing hosts."""
+        """Return the facts without times and states, so that hosts can be compared."""
         return self._replace(oldest_time="", state="", observed_at="", lifted_controls=(), lifts_text="")
 
 
@@ -76,16 +75,16 @@ NO_FACTS = HostFacts()
 
 
 def collect_facts(compile_input: CompileInput, hosts: Collection[str]) -> dict[str, HostFacts]:
-    """Return what records and the inventory say of some hosts of a question. The inventory names Windows hosts."""
+    """Return the facts about some hosts from records and the inventory. The inventory names the Windows hosts."""
     facts = read_facts(find_reports_folder(compile_input.hosts, compile_input.inventory), hosts)
     facts.update({host: facts.get(host, NO_FACTS)._replace(os=WINDOWS_SYSTEM) for host in compile_input.windows_hosts})
     return facts
 
 
 def read_facts(reports: Path, hosts: Collection[str]) -> dict[str, HostFacts]:
-    """What the newest records say of some hosts; a host that no record knows is not in it.
+    """Return the facts about some hosts from the newest records. Hosts without facts are left out.
 
-    A report that somebody broke says nothing. Reads at most MAX_RUNS reports.
+    A damaged report contributes no facts. At most MAX_RUNS reports are read.
     """
     facts_by_host: dict[str, HostFacts] = {}
     missing = set(hosts)
@@ -108,7 +107,7 @@ def read_facts(reports: Path, hosts: Collection[str]) -> dict[str, HostFacts]:
 
 
 def _apply_lifts(facts: HostFacts, lifts: Mapping[str, Lift]) -> HostFacts:
-    """Return the facts of a host of which controls were lifted. What is known to be wrong in others stays."""
+    """Return the facts of a host after some of its controls were lifted. Known faults of other controls stay."""
     facts = facts._replace(lifted_controls=(*lifts,), lifts_text=describe_lifts(lifts))
     others_wrong = facts.state in (ERROR, NONCOMPLIANT) and not set(CONTROLS) <= lifts.keys()
     return (
@@ -119,7 +118,7 @@ def _apply_lifts(facts: HostFacts, lifts: Mapping[str, Lift]) -> HostFacts:
 
 
 def _add_older_record(newer: HostFacts, record: HostRecord) -> HostFacts:
-    """What is known, and what an older record says beyond it."""
+    """Return the facts completed with those of an older record."""
     checked_at = str(record.get("checked_at") or "")
     if checked_at and not newer.observed_at:
         newer = newer._replace(state=str(record.get("state") or UNKNOWN), observed_at=checked_at)

@@ -1,4 +1,4 @@
-"""For which services the file scan of a host checks a file, by the file's name. Pure."""
+"""Services for which the file scan of a host checks a file with a given name. Pure."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from ....host.controls.apps.portable.scan import SCANNED_PLACES, SYSTEM_HOMES
 from ...compile.catalogue.loading import Catalogue
 from ...compile.plans.identifiers import IDENTIFIER_READERS
 
-APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # how a name fits
-FILE_SUFFIXES = (appimage.IMAGE_SUFFIX, ".exe")  # what is a file and not a host's name
-LOCAL_PREFIX = "/usr/local/"  # the part of /usr that no package system owns
+APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # kinds of match
+FILE_SUFFIXES = (appimage.IMAGE_SUFFIX, ".exe")  # these mark a file's name, not a host's name
+LOCAL_PREFIX = "/usr/local/"  # the only part of /usr that belongs to no package system
 
-CONTENT_SHOWS, NEVER_MOVED = "what is in it shows that", ""  # when such a file is moved
+CONTENT_SHOWS, NEVER_MOVED = "what is in it shows that", ""  # evidence needed to move a file
 
 
 def is_file(word: str) -> bool:
-    """Whether a word can only be a file's name or path."""
+    """Return whether a word can only be a file's name or path."""
     return word.lower().endswith(FILE_SUFFIXES) or word.startswith(("/", "~/"))
 
 
 def is_scanned(word: str) -> bool:
-    """Whether the file scan goes where a path is; a bare name may be anywhere."""
+    """Return whether the file scan covers a path. A bare name may be in any directory."""
     if "/" not in word or word.startswith(("~/", LOCAL_PREFIX, *(f"{place}/" for place in SCANNED_PLACES))):
         return True
     return word.startswith("/") and not word.startswith(tuple(f"{place}/" for place in SYSTEM_HOMES))
 
 
 def match_file_name(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
-    """The services that the file scan checks a file of that name for, each with how the name fits."""
+    """Yield the services for which the file scan checks a file of that name, each with the kind of match."""
     name = word.rpartition("/")[2]
     if name.lower().endswith(appimage.IMAGE_SUFFIX):
         for service in names.find_image_services(name):
@@ -50,13 +50,13 @@ def match_file_name(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
 
 
 def collect_names(catalogue: Catalogue) -> AppNames:
-    """The names of all services of a catalogue, restricted or not."""
+    """Return the names of all services of a catalogue, restricted or not."""
     entries = {service_id: IDENTIFIER_READERS["apps"](service) for service_id, service in catalogue.services.items()}
     return AppNames({service_id: entry for service_id, entry in entries.items() if entry})
 
 
 def describe_file_scan(match_kind: str, name: str, service: str, mode: str) -> str:
-    """What an observation of a host, and enforcing, do with a file of that name, in words."""
+    """Return a sentence about the treatment of a file of that name by an observation and by enforcing."""
     everywhere = f"homes, {', '.join(SCANNED_PLACES)}"
     kind, place, proof = {
         APPIMAGE: (f"an AppImage called {name}", everywhere, CONTENT_SHOWS),

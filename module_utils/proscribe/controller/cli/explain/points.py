@@ -1,6 +1,6 @@
-"""What the enforcement points that an organisation feeds (proscribe_exports_fed) do about a question. Pure.
+"""Answers of the enforcement points that an organisation feeds (proscribe_exports_fed). Pure.
 
-Each is answered from its own export: one of this host alone. An export for more hosts is the same, or stricter.
+Each answer comes from an export for this host alone. An export for more hosts is equal or stricter.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ...enforcement_points.declaration import HTTP_PATHS, HTTPS_PATHS, ExportErr
 from .reasons.reason import BLOCKED, OPEN, EffectivePolicy
 from .relations import ADDRESS, NAME, SERVICE, Subject
 
-PLAIN_HTTP_PORT = 80  # HTTP that a proxy can read
+PLAIN_HTTP_PORT = 80  # unencrypted HTTP, in which a proxy sees paths
 FIXED_MOMENT = datetime.datetime(
     1970, 1, 1, tzinfo=datetime.timezone.utc
-)  # the moment is for headers, which nobody reads
+)  # used only in headers, which are discarded here
 
 
 class PointAnswer(NamedTuple):
-    """A format, and what its point does: `answer` is "" where the format cannot say; `reason` is one sentence, or ""."""
+    """The answer of an enforcement point: `answer` is "" if its format cannot decide. `reason` is a sentence or ""."""
 
     format: str
     answer: str
@@ -34,10 +34,11 @@ class PointAnswer(NamedTuple):
 
 
 def list_point_answers(subject: Subject, policy: EffectivePolicy) -> tuple[PointAnswer, ...]:
-    """What each of the points does."""
+    """Return the answer of each fed enforcement point."""
     if not policy.restrictions.exports_fed:
         return ()
-    from ...enforcement_points.registry import EXPORT_FORMATS  # few have any, and they take time to load
+    # few organisations feed any, and the formats take time to load
+    from ...enforcement_points.registry import EXPORT_FORMATS
 
     formats = dict.fromkeys(fed.format for fed in policy.restrictions.exports_fed)
     return tuple(_make_point_answer(subject, policy, EXPORT_FORMATS[name]) for name in formats)
@@ -76,7 +77,7 @@ def _make_point_answer(subject: Subject, policy: EffectivePolicy, format_: Expor
 
 
 def _list_hosts(subject: Subject) -> Iterator[str]:
-    """The name, or the first and the last address of the network, of a question."""
+    """Yield the name of a question, or the first and the last address of its network."""
     network = subject.question.network
     if network is None:
         yield subject.question.host

@@ -1,4 +1,4 @@
-"""An explanation as text, and as JSON."""
+"""Output of an explanation, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATUS_COLOURS = {BLOCKED: "red", DEPENDS: "yellow", AUDITED: "yellow"}
 
 
 def format_headline(subject: Subject, groups: Sequence[AnswerGroup]) -> str:
-    """The short answer."""
+    """Return the short answer."""
     counts: dict[str, int] = {}
     for group in groups:
         counts[_describe_status(group.answer)] = counts.get(_describe_status(group.answer), 0) + len(group.hosts)
@@ -41,7 +41,10 @@ def format_headline(subject: Subject, groups: Sequence[AnswerGroup]) -> str:
 
 
 def _format_last_seen(groups: Sequence[AnswerGroup], total: int) -> str:
-    """What the newest observations of the hosts said: the policy alone says nothing of them. "" where there is none."""
+    """Return a text about the newest observations of the hosts; "" without observations.
+
+    The policy alone does not show the state of a host.
+    """
     observations = [observation for group in groups for observation in group.observations]
     if not observations:
         return ""
@@ -59,7 +62,7 @@ def _describe_status(status: str) -> str:
 
 
 def format_explanation(subject: Subject, groups: Sequence[AnswerGroup], width: int, colours: bool) -> str:
-    """The answer as text: the short one, then each group of hosts with every control's reasons."""
+    """Return the explanation as text: the short answer, then each group of hosts with the reasons of every control."""
     lines = [apply_styles(line, "bold", colours=colours) for line in wrap_text(format_headline(subject, groups), width)]
     lines += [line for remark in list_remarks(subject) for line in wrap_text(clean_text(remark), width)]
     widths = (2 + max(map(len, CONTROLS)), max(map(len, STATUSES)))
@@ -88,7 +91,7 @@ def format_explanation(subject: Subject, groups: Sequence[AnswerGroup], width: i
 
 
 def _describe_known_facts(group: AnswerGroup) -> str:
-    """How much is known of the hosts of a group, besides their plan."""
+    """Return a text about the known package systems and browsers of a group's hosts."""
     unknown_count = len(group.hosts) - group.known_count
     facts_note = (
         f"package systems and browsers as of {times(group.oldest_time)}"
@@ -106,7 +109,7 @@ def _describe_known_facts(group: AnswerGroup) -> str:
 
 
 def _describe_lifts(group: AnswerGroup) -> str:
-    """Say of which hosts of a group the ban was lifted, so that the policy is not in effect there."""
+    """Return a text that names the hosts with lifted controls, where the policy is not in effect."""
     host_texts = [
         f"{clean_text(host)}: {clean_text(lift_text)}" for host, lift_text in group.lifted_hosts[:MAX_NAMED_HOSTS]
     ]
@@ -131,7 +134,7 @@ def _mark_status_colour(line: str, status: str, colours: bool) -> str:
 
 
 def make_explanation_document(subject: Subject, groups: Iterable[AnswerGroup]) -> dict[str, object]:
-    """The explanation for machines."""
+    """Return the explanation as data for JSON."""
     question = subject.question
     return {
         "schema": SCHEMA,

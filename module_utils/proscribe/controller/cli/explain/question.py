@@ -1,4 +1,4 @@
-"""What somebody asks about: a name, a URL, an address, a network, a service or a program. Pure."""
+"""The subject of a question: a name, a URL, an address, a network, a service or a program. Pure."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from .. import CommandError
 _LABEL_PATTERN = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_PATTERN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL_PATTERN}(?:\.{_LABEL_PATTERN})+")
 _SCHEME_PATTERN = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
-# IDNA takes these for the dot between labels (UTS #46, section 2.3).
+# IDNA treats these characters as the dot between labels (UTS #46, section 2.3).
 _DOTS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61", "."))
 
 
 class Question(NamedTuple):
-    """A question. Exactly one of `host` and `network` is set, or neither: then `text` can only be a name of ours."""
+    """A question. At most one of `host` and `network` is set; with neither, `text` can only name a catalogue entry."""
 
-    text: str  # as it was typed, without blanks around it
-    host: str = ""  # a name of two labels or more, in lower case, in its ASCII form, without a dot at its end
-    path: str = ""  # of a URL: "" or "/..."
+    text: str  # as typed, without surrounding blanks
+    host: str = ""  # two labels or more, lower case, ASCII form, no dot at the end
+    path: str = ""  # path of a URL: "" or "/..."
     port: int | None = None
-    network: Network | None = None  # one address is a network of one
+    network: Network | None = None  # an address is a network of a single address
 
 
 def parse_question(text: str) -> Question:
-    """Understand a question, however it was copied: `HTTPS://Mail.Google.com.:443/mail?x`, `[2001:db8::1]:53`.
+    """Parse a question in any copied form: `HTTPS://Mail.Google.com.:443/mail?x`, `[2001:db8::1]:53`.
 
-    Raises Refused for what is no question at all.
+    Raises CommandError for a text that is no question.
     """
     typed_text = text.strip()
     if not typed_text or not typed_text.isprintable():
@@ -57,9 +57,9 @@ def parse_question(text: str) -> Question:
 
 
 def convert_to_ascii_name(host: str) -> str:
-    """A host name as DNS knows it: lower case, international labels in their xn-- form, no dot at the end.
+    """Return a host name as in DNS: lower case, international labels in xn-- form, no dot at the end.
 
-    The mapping is that of browsers (UTS #46, non-transitional: a sharp s stays one) for all names that are well formed.
+    For all well-formed names, the mapping is that of browsers (UTS #46, non-transitional: a sharp s stays a sharp s).
     """
     labels = unicodedata.normalize("NFKC", host.lower()).lower().translate(_DOTS).removesuffix(".").split(".")
     return ".".join(label if label.isascii() else "xn--" + label.encode("punycode").decode() for label in labels)
@@ -67,12 +67,12 @@ def convert_to_ascii_name(host: str) -> str:
 
 def _parse_network(text: str) -> Network | None:
     address_text = text.removeprefix("[").removesuffix("]") if text.startswith("[") else text
-    address, percent, _ = address_text.partition("%")  # the zone of a link-local address says nothing here
+    address, percent, _ = address_text.partition("%")  # the zone of a link-local address has no meaning here
     try:
         network = ipaddress.ip_network(address if percent else address_text, strict=False)
     except ValueError:
         return None
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen == 128:
-        ipv4_address = network.network_address.ipv4_mapped  # such a connection is one over IPv4
+        ipv4_address = network.network_address.ipv4_mapped  # a connection to a mapped address uses IPv4
         return network if ipv4_address is None else ipaddress.ip_network(ipv4_address)
     return network

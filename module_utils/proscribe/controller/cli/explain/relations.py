@@ -1,4 +1,4 @@
-"""Which services of the catalogue a question is about, and by what. Pure."""
+"""Catalogue services that a question concerns, and the identifiers that match. Pure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from . import file_names
 from .question import Question
 
 SERVICE, PROGRAM, NAME, ADDRESS, FILE = "service", "program", "name", "address", "file"
-# One that the catalogue does not have; also in what a relation names: `chrome extension <id>`.
+# Kind of an extension that the catalogue does not have. The word is also part of a relation's identifier: `chrome
+# extension <id>`.
 EXTENSION = "extension"
 
 
-# The names that the compiler lets no service block, and those above one: each with the name that says why.
+# Names that no service may block, and their parents, each mapped to the name that gives the reason.
 NEVER_BLOCKED: dict[str, str] = {}
 for _shared in SHARED_NAMES:
     for _name in list_covering_hosts(_shared):
@@ -36,8 +37,9 @@ NEVER_BLOCKED.update({_name: _name for _name in SHARED_NAMES})
 
 
 class Relation(NamedTuple):
-    """A service that a question touches. `kind` is `is`, `program`, `file`, `blocks`, `allows`, `address`,
-    `shares`, `refused` or `unverified`; `identifier` is the identifier that fits.
+    """A service that a question concerns, with the kind of relation and the matching identifier.
+
+    `kind` is `is`, `program`, `file`, `blocks`, `allows`, `address`, `shares`, `refused` or `unverified`.
     """
 
     service: Service
@@ -46,20 +48,20 @@ class Relation(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a question turned out to be about."""
+    """The subject of a question."""
 
     kind: str  # SERVICE, PROGRAM, NAME, ADDRESS, FILE or EXTENSION
     question: Question
     relations: tuple[Relation, ...]
 
     def list_services(self, *kinds: str) -> list[Service]:
-        """The services that are touched in one of those ways, each once."""
+        """Return the services with a relation of these kinds, each once."""
         services = {relation.service.id: relation.service for relation in self.relations if relation.kind in kinds}
         return list(services.values())
 
 
 def find_subject(question: Question, catalogue: Catalogue) -> Subject:
-    """Find out what a question is about. Raises Refused for a word that is neither known nor can be a name in DNS."""
+    """Return the subject of a question. Raises CommandError for an unknown word that is no possible DNS name."""
     services = [catalogue.services[service_id] for service_id in sorted(catalogue.services)]
     if question.network is not None:
         entry_relations = [relation for service in services for relation in _find_address_relations(question, service)]
@@ -109,14 +111,15 @@ def find_subject(question: Question, catalogue: Catalogue) -> Subject:
 
 
 def list_remarks(subject: Subject) -> list[str]:
-    """What is to be said of a question whatever the host: what nobody blocks and why, what a host keeps, and which file
-    of the organisation's brought a value.
+    """Return the remarks that apply on every host.
+
+    They name open names with the reason, addresses that a host may still use, and values from the organisation's files.
     """
     return [*_describe_open_names(subject), *_describe_origins(subject)]
 
 
 def _describe_origins(subject: Subject) -> list[str]:
-    """Values that the organisation's own amendments brought."""
+    """Return a remark for each value that an amendment of the organisation added."""
     brought_values = [(relation, relation.identifier.rpartition(" ")[2]) for relation in subject.relations]
     return [
         f"{identifier} of {relation.service.name} comes from {file}."
@@ -181,7 +184,7 @@ def _find_closest_domain(host: str, domains: Sequence[str]) -> str:
 
 
 def _find_feed_relations(question: Question, catalogue: Catalogue) -> Iterator[Relation]:
-    """The feeds that have a name or an address."""
+    """Yield a relation for each feed that has the name or the address."""
     for feed in catalogue.feeds.values():
         service = catalogue.services[feed.service]
         if (
@@ -198,7 +201,7 @@ def _find_feed_relations(question: Question, catalogue: Catalogue) -> Iterator[R
 
 
 def _select_parent_names(host: str, feed: Feed) -> list[str]:
-    """The names of a feed that are this one or above it, the closest first."""
+    """Return the names of a feed that are the host or a parent of it, the closest first."""
     values = frozenset(feed.values)
     return [parent_name for parent_name in list_covering_hosts(host) if parent_name in values]
 
@@ -211,7 +214,7 @@ def _find_address_relations(question: Question, service: Service) -> Iterator[Re
 
 
 def _list_networks(question: Question) -> list[Network]:
-    """Return the network of a question, and those that it carries to translators whose prefix everybody uses."""
+    """Return the network of a question, and the networks that carry it to translators with well-known prefixes."""
     return (
         [question.network, *list_carried_networks(question.network, list_carriers(()))]
         if question.network is not None

@@ -1,4 +1,4 @@
-"""`./proscribe init`: a team's own policy repository, out of examples/policy-repository and some answers."""
+"""Command `./proscribe init`: a team's own policy repository, from examples/policy-repository and answers."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ Exit code 2: an answer has a mistake or a file is there already, and nothing was
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     parser.description = "Make a policy repository: what a team needs to ban services on its hosts."
     parser.epilog = EPILOG
     parser.add_argument("directory", metavar="DIR", help="the new repository, or one with other files in it")
     for question in list_questions(_get_today()):
-        # --inventory is none of a run, so it has another name within
+        # the attribute `inventory` has another meaning for runs, so this option has another attribute
         parser.add_argument(
             f"--{question.option}",
             dest=question.option.replace("-", "_").replace("inventory", "existing"),
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make it and print what comes next; returns the exit code. Raises Refused and PolicyErrors."""
+    """Make the repository, print the next steps, and return the exit code. Raises CommandError, PolicyErrors."""
     directory = Path(arguments.directory).absolute()
     arguments.inventory = arguments.existing
     answers = read_answers(arguments, _get_today())
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list_notes(answers: SetupAnswers, folder: str, omitted: Sequence[str]) -> Iterator[str]:
-    """Yield what the operator has to know, or to fill in, because no answer says it."""
+    """Yield notes for the operator, and facts that the operator has to fill in because no answer has them."""
     departments = [department.name for department in answers.department]
     approvers = f"{folder}/approvers.yml"
     if answers.inventory:
@@ -115,14 +115,14 @@ def _get_today() -> datetime.date:
 
 
 def _make_requirement(answers: SetupAnswers) -> tuple[Mapping[str, str], Mapping[str, bytes]]:
-    """The entry of requirements.yml that installs this very version, and the files that it needs. Raises Refused."""
+    """Return the entry of requirements.yml that installs this exact version, and its files. Raises CommandError."""
     if answers.source:
         return {"name": answers.source, "type": "git", "version": f"v{get_own_version()}"}, {}
     if installation.COLLECTION:
         raise CommandError(
             "--source: found nothing, expected the git repository of the collection, as you installed it"
         )
-    from ..collection import build_archive  # a collection has nothing that builds one
+    from ..collection import build_archive  # an installed collection does not contain this module
 
     name, content = build_archive()
     return {"name": f"./vendor/{name}", "type": "file"}, {f"vendor/{name}": content}
@@ -131,14 +131,15 @@ def _make_requirement(answers: SetupAnswers) -> tuple[Mapping[str, str], Mapping
 class ExpectationTables(NamedTuple):
     """The tables of expectations."""
 
-    texts: Mapping[str, str]  # by file
-    omitted: Sequence[str]  # names that hosts of one row answer differently
+    texts: Mapping[str, str]  # by file name
+    omitted: Sequence[str]  # names with different answers within a row
 
 
 def _make_tables(compile_input: CompileInput, departments: Sequence[str]) -> ExpectationTables:
-    """Return the tables with what the policy answers today, by the reader and the facts of `explain --expect`.
+    """Return the tables with the current answers of the policy, as `explain --expect` compares them.
 
-    What differs within a group is left out. A group without hosts has no row. Raises Refused and PolicyErrors.
+    Names with different answers within a group are left out. A group without hosts has no row. Raises CommandError,
+    PolicyErrors.
     """
     compiled = compile_hosts(compile_input, datetime.datetime.now(datetime.timezone.utc))
     facts_by_host = facts.collect_facts(compile_input, compiled.hosts)

@@ -1,4 +1,4 @@
-"""What a policy repository is made of: read from options, or asked at a terminal, each with the reader of its kind."""
+"""Answers for a policy repository, from options or a terminal, each parsed by the reader of its kind."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from .. import CommandError, print_message
 from ..waiver.asking import ask_question
 from . import existing
 
-DEFAULT_ORGANISATION = "our organisation"  # where there is no terminal to ask for its name
+DEFAULT_ORGANISATION = "our organisation"  # used without a terminal
 PIPELINE_KINDS = ("github", "gitlab", "none")
 GROUP_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 HOST_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 PRINCIPAL_PATTERN = re.compile(
     r"""(?!-)[^\s"'`,*?!:=#\\$<>|&;(){}\[\]]{1,64}"""
-)  # a pattern of ssh-keygen(1), and of a shell
+)  # without characters that are special in patterns of ssh-keygen(1) and in a shell
 PUBLIC_KEY_PATTERN = re.compile(
     r"((?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]{3,60}) ([A-Za-z0-9+/]{20,8000}={0,2})(?: [^\n]*)?\n?"
 )
-MAX_KEY_BYTES = 16 * 1024  # bytes
-MAX_NAMED_GROUPS = 10  # named in a question
+MAX_KEY_BYTES = 16 * 1024
+MAX_NAMED_GROUPS = 10  # per question
 
 
 class NewDepartment(NamedTuple):
-    """A group of the inventory with its hosts, of which there are none where an inventory has them already."""
+    """A group of the inventory with its hosts; no hosts if an existing inventory has them."""
 
     name: str
     hosts: tuple[str, ...]
 
 
 class Approver(NamedTuple):
-    """Who approves waivers: for one department, or for all (""); `key` is their public key, "" for none yet."""
+    """An approver of waivers for a department, or for all (""). `key` is the public key, "" for none yet."""
 
     department: str
     name: str
@@ -60,7 +60,7 @@ class Approver(NamedTuple):
 
 @dataclass(frozen=True)
 class SetupAnswers:
-    """All of them, each checked."""
+    """All answers, checked."""
 
     organisation: str
     contact: str
@@ -75,27 +75,27 @@ class SetupAnswers:
 
 
 class SetupQuestion(NamedTuple):
-    """A question, and the option that answers it instead. A wrong answer raises Expected in `parse`."""
+    """A question, and the option that answers it instead. `parse` raises UnexpectedValue for a wrong answer."""
 
     option: str
     text: str
     parse: Callable[[str], Any]
-    default: str | None = None  # the answer where there is none; None: one is needed at a terminal
+    default: str | None = None  # used if there is no answer; None: a terminal requires an answer
     is_repeatable: bool = False
     metavar: str = "TEXT"
     is_prompted: bool = True  # at a terminal
-    are_words: bool = False  # one answer may have several values, with commas or spaces between them
+    are_words: bool = False  # an answer may have several values, separated by commas or spaces
 
 
 def parse_one_line(text: str) -> str:
-    """One line that is not empty."""
+    """Return a line of text that is not empty."""
     if not read_line(text).strip():
         raise UnexpectedValue("", text, "one line of text")
     return text.strip()
 
 
 def parse_department(text: str) -> NewDepartment:
-    """`press=press01,press02`, or `press` alone."""
+    """Parse `press=press01,press02`, or `press` alone."""
     name, _, hosts = text.partition("=")
     if not GROUP_PATTERN.fullmatch(name) or name in NO_DEPARTMENT:
         raise UnexpectedValue(
@@ -111,7 +111,7 @@ def parse_department(text: str) -> NewDepartment:
 
 
 def parse_group(text: str, groups: Mapping[str, object] | None) -> NewDepartment:
-    """Read a department that is a group of the inventory; `groups` is None where the inventory could not be read."""
+    """Parse a department that is a group of the inventory. `groups` is None if the inventory could not be read."""
     name, has_hosts, _ = text.partition("=")
     if has_hosts:
         raise UnexpectedValue(name, DescribedValue("hosts"), "none, since --inventory has them")
@@ -129,7 +129,7 @@ def parse_group(text: str, groups: Mapping[str, object] | None) -> NewDepartment
 
 
 def parse_tenant(text: str) -> tuple[str, str | TenantEntry]:
-    """Read `google=example.org` or `microsoft=<tenant id>:example.org`."""
+    """Parse `google=example.org` or `microsoft=<tenant id>:example.org`."""
     provider, _, name = text.partition("=")
     tenant_id, *domains = name.split(":")
     entry = {"id": tenant_id, "domains": domains} if domains and provider == "microsoft" else name
@@ -141,9 +141,9 @@ def parse_tenant(text: str) -> tuple[str, str | TenantEntry]:
 
 
 def parse_approver(text: str, departments: Sequence[str] | None = None) -> Approver:
-    """`press:chan.tai.man=chan.pub`; without a department for all of them, without a file one with no key yet.
+    """Parse `press:chan.tai.man=chan.pub`: without a department for all departments, without a file for no key yet.
 
-    `departments` are those that there are; None if they have a mistake.
+    `departments` are the known ones; None if they have a mistake.
     """
     approver_text, _, file = text.partition("=")
     department_name, has_department, name = approver_text.rpartition(":")
@@ -167,7 +167,7 @@ def parse_approver(text: str, departments: Sequence[str] | None = None) -> Appro
 
 
 def read_public_key(file: Path) -> str:
-    """The public key in a file, without its comment. What else is in the file is never printed."""
+    """Return the public key in a file, without its comment. Any other content of the file is never printed."""
     expected = "the file of one public SSH key, such as ~/.ssh/id_ed25519.pub"
     try:
         content = read_plain_file(file.expanduser(), MAX_KEY_BYTES)
@@ -185,7 +185,7 @@ def read_public_key(file: Path) -> str:
 
 
 def list_questions(today: datetime.date) -> Sequence[SetupQuestion]:
-    """All questions, in their order."""
+    """Return all questions in their order."""
     category, default_categories = make_choice_reader(*CATEGORIES), ",".join(RESTRICTIONS["categories"].default)
     ending_note, no_answer = "an empty line ends them", ""
     departments = f"A department and its hosts, such as press=press01,press02; {ending_note}"
@@ -242,8 +242,9 @@ OPTION_HELP: Mapping[str, str] = {
 
 
 def read_answers(arguments: argparse.Namespace, today: datetime.date) -> SetupAnswers:
-    """The answers out of the options; at a terminal, what they do not answer is asked. Raises PolicyErrors with every
-    mistake, and Refused.
+    """Return the answers from the options. Raises CommandError, and PolicyErrors with every mistake.
+
+    At a terminal, the user is asked for the rest.
     """
     answers: dict[str, Any] = {}
     errors: list[PolicyError] = []
@@ -271,7 +272,7 @@ def read_answers(arguments: argparse.Namespace, today: datetime.date) -> SetupAn
 def _order_questions(
     arguments: argparse.Namespace, today: datetime.date, earlier_answers: Mapping[str, Any]
 ) -> Iterator[SetupQuestion]:
-    """Yield the questions in their order. `earlier_answers` has the answers so far: some decide what the next question is."""
+    """Yield the questions in their order. `earlier_answers` are the answers so far, and some decide the next question."""
     by_option = {question.option: question for question in list_questions(today)}
     directory = Path(arguments.directory).absolute()
     default = existing.find_default_source(directory)
@@ -302,7 +303,7 @@ def _order_questions(
 
 
 def _make_group_question(department: SetupQuestion, directory: Path, source: str | None) -> SetupQuestion:
-    """The question which groups of an inventory are departments, which is asked where they do not show it."""
+    """Return the question about the groups that are departments. It is asked unless the inventory's groups show it."""
     groups = existing.read_inventory([directory / source]).groups if source else None
     clear_departments = existing.find_clear_departments(groups or {})
     names = sorted(set(groups or ()) - set(NO_DEPARTMENT))
@@ -316,7 +317,7 @@ def _make_group_question(department: SetupQuestion, directory: Path, source: str
 
 
 def _parse_answer(question: SetupQuestion, text: str) -> list[Any]:
-    """The values of one answer. Raises Expected."""
+    """Return the values of an answer. Raises UnexpectedValue."""
     parts = re.split(r"[\s,]+", text.strip(", \t")) if question.are_words else [text]
     return [question.parse(part) for part in parts]
 
@@ -328,7 +329,7 @@ def _parse_default(question: SetupQuestion) -> list[Any]:
 
 
 def _request_answers(question: SetupQuestion) -> list[Any]:
-    """The answers that somebody types; a wrong one is asked again."""
+    """Return the answers that the user types. A wrong answer is requested again."""
     answers: list[Any] = []
     while True:
         default_note = f" [{question.default}]" if question.default and not answers else ""
@@ -345,7 +346,7 @@ def _request_answers(question: SetupQuestion) -> list[Any]:
 
 
 def _find_conflicts(answers: Mapping[str, Any]) -> Iterator[PolicyError]:
-    """The mistakes of answers that do not go together."""
+    """Yield the mistakes of answers that contradict each other."""
     departments: Sequence[NewDepartment] = answers["department"]
     names = [new_department.name for new_department in departments]
     for new_department in departments:

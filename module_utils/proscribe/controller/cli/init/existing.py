@@ -1,4 +1,4 @@
-"""An inventory that exists already: where it lies, and which of its groups are departments. It is never changed."""
+"""An existing inventory: its path, and those of its groups that are departments. It is never changed."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from ...compile.plans.departments import NO_DEPARTMENT, find_outermost_groups
 from ...policy_errors import UnexpectedValue
 from .. import inventory
 
-POLICY_FOLDER = "inventory/prod"  # of the policy, as the example has it
-FALLBACK_FOLDER = "proscribe"  # where an inventory has the first one
+POLICY_FOLDER = "inventory/prod"  # of the policy, as in the example
+FALLBACK_FOLDER = "proscribe"  # used if an inventory is in POLICY_FOLDER
 DEFAULT_SOURCES = (f"{POLICY_FOLDER}/hosts.yml", POLICY_FOLDER, "inventory")
-SOURCE_PATTERN = re.compile(r"[^\x00-\x1f\x7f,;#$%{}\"'`\\]{1,1000}")  # one of a list with commas in ansible.cfg
+# an element of a comma-separated list in ansible.cfg
+SOURCE_PATTERN = re.compile(r"[^\x00-\x1f\x7f,;#$%{}\"'`\\]{1,1000}")
 GROUP_PATTERN = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
-)  # as Ansible reads it; `department` is stricter with new ones
+)  # as Ansible accepts it; the rule for new groups is stricter
 
 
 def find_default_source(directory: Path) -> str:
-    """Return the inventory that a directory has in a usual place; "" for none."""
+    """Return the inventory in a usual place of a directory; "" for none."""
     return next((name for name in DEFAULT_SOURCES if (directory / name).exists()), "")
 
 
 def read_source(typed_path: str, directory: Path) -> str:
-    """Return the path of an inventory as ansible.cfg in `directory` names it: from there, or absolute outside of it.
+    """Return the path of an inventory as ansible.cfg in `directory` names it. Raises UnexpectedValue.
 
-    A relative path starts at `directory`, and where nothing is there, where the command was typed. Raises Expected.
+    The result is relative to `directory`, or absolute for a path outside of it. A relative `typed_path` starts at
+    `directory`. If nothing is there, it starts at the current directory.
     """
     if not typed_path:
         return ""
@@ -54,14 +56,14 @@ def read_source(typed_path: str, directory: Path) -> str:
 
 
 def choose_policy_folder(directory: Path, source: str) -> str:
-    """Return the folder for the policy's files: one that no inventory has, and that no inventory reads."""
+    """Return the directory for the policy's files: not used by an inventory yet, and read by no inventory."""
     folder = directory / POLICY_FOLDER
     is_taken = os.path.lexists(folder) or folder.resolve().is_relative_to((directory / source).resolve())
     return FALLBACK_FOLDER if source and is_taken else POLICY_FOLDER
 
 
 def read_inventory(sources: Iterable[Path]) -> CompileInput:
-    """Return what inventories say of all hosts. Raises Refused and PolicyErrors."""
+    """Return the compile input of all hosts of some inventories. Raises CommandError, PolicyErrors."""
     options = argparse.ArgumentParser()
     inventory.add_inventory_options(options)
     return inventory.read_compile_input(
@@ -70,8 +72,10 @@ def read_inventory(sources: Iterable[Path]) -> CompileInput:
 
 
 def find_clear_departments(groups: Mapping[str, Set[str]]) -> list[str]:
-    """Return the groups that can only be the departments: no host is in two, and no group lies within another one, but
-    for groups around all hosts. Return nothing where that is not so: sites, platforms and teams look alike.
+    """Return the groups that can only be departments; none if this is not clear.
+
+    No host may be in two of them, and no group within another group, except groups of all hosts. Otherwise sites,
+    platforms and teams cannot be distinguished.
     """
     hosts_by_group = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
     departments = find_outermost_groups(hosts_by_group)

@@ -1,4 +1,4 @@
-"""A directory of new files: whole, or not at all, and never over what is there."""
+"""A directory of new files, created completely or not at all, without overwriting anything."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ...report.text.wording import summarise_names
 from .. import CommandError
 from ..whole_file import write_file_atomically
 
-MAX_NAMED_FILES = 3  # of the files that are there
+MAX_NAMED_FILES = 3
 
 
 def refuse_existing(directory: Path, names: Iterable[str]) -> None:
-    """Raises Refused for files that are there already, and for what is in the place of a directory."""
+    """Raise CommandError for files that exist already, and for a link or file in place of a directory."""
     existing_paths = []
     for name in names:
         path = directory / name
@@ -33,7 +33,7 @@ def refuse_existing(directory: Path, names: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def create_staging_directory(directory: Path) -> Iterator[Path]:
-    """A new directory on the file system of another one, which is gone at the end. Raises Refused."""
+    """Yield a new directory on the file system of `directory`, and delete it at the end. Raises CommandError."""
     parent = directory if directory.is_dir() else directory.parent
     if not parent.is_dir() or (os.path.lexists(directory) and not directory.is_dir()):
         raise CommandError(f"DIR: found {str(directory)!r}, expected a directory, or a new name in one")
@@ -44,7 +44,7 @@ def create_staging_directory(directory: Path) -> Iterator[Path]:
 
 
 def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files; a script can be run."""
+    """Write the files, and make scripts executable."""
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,8 +54,10 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def move_files(staging_directory: Path, directory: Path) -> None:
-    """Put a directory in its place: in one step where nothing is there, else file by file, of which none stays if one
-    cannot be put there. Raises Refused.
+    """Move a directory to its target, completely or not at all. Raises CommandError.
+
+    A new target is created in one step. In an existing directory, files are added one by one. If a file cannot be
+    added, all are removed again.
     """
     if not directory.is_dir():
         os.rename(staging_directory, directory)
@@ -65,7 +67,7 @@ def move_files(staging_directory: Path, directory: Path) -> None:
         for path in sorted(staging_directory.rglob("*")):
             target = directory / path.relative_to(staging_directory)
             if path.is_file():
-                os.link(path, target)  # unlike a rename, it never replaces anything
+                os.link(path, target)  # unlike a rename, a link never replaces a file
             elif target.is_dir() and not target.is_symlink():
                 continue
             else:
@@ -73,7 +75,7 @@ def move_files(staging_directory: Path, directory: Path) -> None:
             placed_paths.append(target)
     except BaseException as error:
         for target in reversed(placed_paths):
-            with contextlib.suppress(OSError):  # somebody has put something there
+            with contextlib.suppress(OSError):  # another program has added files
                 target.rmdir() if target.is_dir() else target.unlink()
         if isinstance(error, OSError):
             raise CommandError(f"{error.filename2 or error.filename}: {error.strerror}; nothing was written") from None

@@ -1,7 +1,7 @@
-"""The files of a team's policy repository, out of those of examples/policy-repository.
+"""Files of a team's policy repository, made from examples/policy-repository.
 
-The example is the one source of them: what is the same for everybody is taken as it is, the rest is made from its data
-and the answers. Values of a user go into YAML through its writer alone.
+The example is their only source. Files that are the same for everybody are copied, the rest is made from the example's
+data and the answers. Values of a user enter YAML only through the YAML writer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .existing import POLICY_FOLDER
 from .yaml_text import LiteralText, format_yaml, read_comments
 
 EXAMPLE_DIRECTORY = installation.PROJECT_DIRECTORY / "examples/policy-repository"
-EXAMPLE_COLLECTION = "proscribe.ban"  # the collection, as the example has it
+EXAMPLE_COLLECTION = "proscribe.ban"  # name of the collection in the example
 UNCHANGED_FILES = (
     *(".ansible-lint", ".gitignore", "requirements.txt"),
     *(f"molecule/default/{name}.yml" for name in ("collections", "prepare", "converge", "verify")),
@@ -35,17 +35,18 @@ UNCHANGED_FILES = (
 )
 PIPELINE_FILES = {"github": (".github/workflows/policy.yml",), "gitlab": (".gitlab-ci.yml",), "none": ()}
 DIFF_SCRIPT = "ci/diff"
-DIFF_COMMAND = 'diff "$1"'  # the command in it
-COMMENT_SCRIPTS = ("ci/comment.py", DIFF_SCRIPT)  # of any pipeline
+DIFF_COMMAND = 'diff "$1"'  # the command in DIFF_SCRIPT
+COMMENT_SCRIPTS = ("ci/comment.py", DIFF_SCRIPT)  # for every kind of pipeline
 HOSTS_FILE = "inventory/prod/hosts.yml"
 VARIABLES_FILE = "inventory/prod/group_vars/all.yml"
 APPROVERS_FILE = "inventory/prod/approvers.yml"
 TABLE_FILES = ("expectations.yml", "exceptions.yml")
 MOLECULE_FILE = "molecule/default/molecule.yml"
-GATE_OPTION = " -e proscribe_compliance_gate=incomplete"  # what only audits would fail every morning
-MAX_PLATFORMS = 2  # throw-away hosts, as in the example
+# with controls that only audit, the pipeline would fail every morning
+GATE_OPTION = " -e proscribe_compliance_gate=incomplete"
+MAX_PLATFORMS = 2  # number of throw-away hosts, as in the example
 LOCAL_INVENTORY = {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
-PLACEHOLDER_GROUP = "all"  # stands for the departments that nobody has named
+PLACEHOLDER_GROUP = "all"  # used instead of departments while none is named
 AUDIT_COMMENT = "# Each control reports and changes nothing, until it is on enforce: the README says when.\n"
 TENANT_COMMENT = (
     "# A tenant of Microsoft has an id and domains: {id: <tenant id>, domains: [example.org]}. Exports need both.\n"
@@ -62,7 +63,7 @@ MARKDOWN_PATTERN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
 
 def read_example(name: str, folder: str = POLICY_FOLDER) -> str:
-    """A file of the example, which names the collection and the policy's folder as they are called here."""
+    """Return a file of the example, with the collection and the policy's directory by their names here."""
     text = (EXAMPLE_DIRECTORY / name).read_text(encoding="utf-8").replace(POLICY_FOLDER, folder)
     collection = installation.COLLECTION or EXAMPLE_COLLECTION
     return text.replace(EXAMPLE_COLLECTION, collection).replace(
@@ -80,8 +81,10 @@ def make_files(
     requirement: Mapping[str, str],
     folder: str = POLICY_FOLDER,
 ) -> dict[str, str]:
-    """The text of each file by its name, but for the tables. `departments` are the groups with their hosts, as this
-    repository has them; `requirement` is what installs the collection; `folder` is the policy's.
+    """Return the text of each file by name, except the tables.
+
+    `departments` are the groups of this repository with their hosts. `requirement` installs the collection. `folder` is
+    the directory of the policy.
     """
     pipeline = PIPELINE_FILES[answers.ci]
     texts = {name: read_example(name, folder) for name in (*UNCHANGED_FILES, *(COMMENT_SCRIPTS if pipeline else ()))}
@@ -112,7 +115,8 @@ def make_files(
         )
         texts[name] = text
     texts = {name.replace(POLICY_FOLDER, folder): text for name, text in texts.items()}
-    if pipeline and (inventory_path := Path(answers.inventory)).is_absolute():  # no revision of this repository has it
+    # it is in no revision of this repository
+    if pipeline and (inventory_path := Path(answers.inventory)).is_absolute():
         inventory_folder = inventory_path if inventory_path.is_dir() else inventory_path.parent
         texts[DIFF_SCRIPT] = texts[DIFF_SCRIPT].replace(
             DIFF_COMMAND, f"{DIFF_COMMAND} --as-now {shlex.quote(str(inventory_folder))}"
@@ -121,12 +125,12 @@ def make_files(
 
 
 def format_table(name: str, answers: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
-    """A table of what the policy answers, by hosts and answer."""
+    """Return a table of the policy's answers, by hosts and answer."""
     return format_yaml(answers, read_comments(read_example(name)) + TABLE_COMMENT)
 
 
 def list_example_names(name: str) -> list[str]:
-    """The names that the example's table asks about; not those of the example's own services."""
+    """Return the names in a table of the example, without those of the example's own services."""
     table_names = [
         table_name for rows in _load_example(name).values() for names in rows.values() for table_name in names
     ]
@@ -148,7 +152,7 @@ def _make_restrictions(answers: SetupAnswers) -> Mapping[str, object]:
         "contact": LiteralText(answers.contact),
         "controls": dict.fromkeys(CONTROLS, "audit"),
         "tenants": tenants,
-        # Else new waivers would go beside the inventory that was there, where no approver has a key.
+        # Otherwise new waivers would go beside the existing inventory, where no approver has a key.
         "waivers_dir": "waivers" if answers.inventory else "",
         "waiver_signatures": "required",
     }
@@ -156,7 +160,7 @@ def _make_restrictions(answers: SetupAnswers) -> Mapping[str, object]:
 
 
 def _make_approvers(answers: SetupAnswers, departments: Sequence[str]) -> dict[str, dict[str, Any] | None]:
-    """The approver list. A department for which nobody was named has no value, which grants nothing."""
+    """Return the approver list. A department without an approver has no value, which grants nothing."""
     approver_list: dict[str, dict[str, Any] | None] = {}
     for department in departments or [PLACEHOLDER_GROUP]:
         approver_names = list(
@@ -174,7 +178,10 @@ def _format_signers(answers: SetupAnswers) -> str:
 
 
 def _make_molecule_scenario(departments: Sequence[str], folder: str) -> object:
-    """Two throw-away hosts, on which the whole policy is enforced, also while the hosts of the inventory only audit."""
+    """Return a scenario that enforces the whole policy on throw-away hosts.
+
+    It does so even if the hosts of the inventory only audit.
+    """
     scenario = _load_example(MOLECULE_FILE, folder)
     platform = scenario["platforms"][0]
     names = departments[:MAX_PLATFORMS] or [PLACEHOLDER_GROUP]
@@ -184,7 +191,7 @@ def _make_molecule_scenario(departments: Sequence[str], folder: str) -> object:
     ]
     options = scenario["provisioner"]["options"]
     variables = json.loads(options["extra-vars"])
-    variables.pop("proscribe_catalog_dirs")  # an own catalogue is named once it is there
+    variables.pop("proscribe_catalog_dirs")  # a repository names its own catalogue later
     enforced_controls = dict.fromkeys(CONTROLS, "enforce")
     start_date = RESTRICTIONS["effective_from"].default
     options["extra-vars"] = json.dumps(
@@ -194,7 +201,7 @@ def _make_molecule_scenario(departments: Sequence[str], folder: str) -> object:
 
 
 def list_next_commands(answers: SetupAnswers, folder: str = POLICY_FOLDER) -> list[str]:
-    """The next five commands, which are typed in the repository."""
+    """Return the next five commands to type in the repository."""
     schedule_command = f"ansible-playbook {installation.COLLECTION}.drift"
     if not installation.COLLECTION:
         sources = filter(None, (answers.inventory, f"{folder}/hosts.yml"))
@@ -259,7 +266,7 @@ def _format_readme(
 
 
 def _select_file_rows(example: str, names: Sequence[str]) -> Iterator[str]:
-    """The table of files, with those that are here."""
+    """Yield the rows of the table of files for the files that exist here."""
     for row in re.findall(r"^\|.*\|$", example.partition("\n## ")[0], re.MULTILINE):
         file_names = re.findall(r"`([^`]+)`", row.split("|")[1])
         if not file_names or any(name.startswith(file_name) for file_name in file_names for name in names):

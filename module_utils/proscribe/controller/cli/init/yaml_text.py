@@ -1,4 +1,4 @@
-"""Values as YAML that people read, and that comes back as it was: in quotes wherever a reader may see more in it."""
+"""YAML text for human readers that reads back unchanged: ambiguous values are quoted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEMPLATE_PATTERN = re.compile(r"\{[{%#]")
 
 
 class LiteralText(str):
-    """A text for a file in which Ansible fills in templates: there it stays the text that it is."""
+    """A text that Ansible must not treat as a template."""
 
     __slots__ = ()
 
@@ -23,7 +23,7 @@ class _QuotingDumper(yaml.SafeDumper):
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)  # lists further in than their key, as ansible-lint wants them
+        super().increase_indent(flow, False)  # ansible-lint requires lists that are indented below their key
 
 
 def _make_text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -42,12 +42,12 @@ _QuotingDumper.add_representer(LiteralText, _make_text_node)
 
 
 def format_yaml(data: object, comments: str = "") -> str:
-    """A YAML document; `comments` are lines that go before the value."""
+    """Return a YAML document. `comments` are lines before the value."""
     text = yaml.dump(data, Dumper=_QuotingDumper, allow_unicode=True, sort_keys=False, width=118)
     return f"---\n{comments}{text}"
 
 
 def read_comments(text: str) -> str:
-    """The comments with which a document begins."""
+    """Return the comments at the start of a document."""
     lines = text.removeprefix("---\n").split("\n")
     return "".join(f"{line}\n" for line in takewhile(lambda line: line.startswith("#"), lines))

@@ -1,4 +1,4 @@
-"""`./proscribe scheduled`: what the timers start. One run at a time, and a notice of what changed, if anything did."""
+"""Command `./proscribe scheduled` of the timers: a single run at a time, and a notification of changes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ not be sent."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the word."""
+    """Add the options of the command."""
     parser.description = "One scheduled run: what the timers start."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; returns the exit code. Raises Refused."""
+    """Run the scheduled command and return the exit code. Raises CommandError."""
     if arguments.what == "catalog":
         return refresh_catalogue(arguments.options)
     try:
@@ -102,8 +102,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def report_refusal(reason: str, options: Sequence[str]) -> int:
-    """Report a run that was refused before any host was checked; the exit code. The unit that reports failed runs
-    tries again where the notification could not be sent.
+    """Report a run that was refused before any host was checked, and return the exit code.
+
+    If the notification cannot be sent, the unit that reports failed runs tries again.
     """
     lines: list[str | QuotedLines] = [
         QuotedLines(reason.splitlines(), OUTPUT_HEADING),
@@ -116,12 +117,16 @@ def report_refusal(reason: str, options: Sequence[str]) -> int:
 
 
 def refresh_catalogue(options: Sequence[str]) -> int:
-    """Propose what publishers' lists change; no host is touched, so it takes no turns with runs. Raises Refused."""
-    from . import catalogue  # with all its formats
+    """Propose the changes of publishers' lists. Raises CommandError.
+
+    No host is contacted, so this needs no lock against runs.
+    """
+    from . import catalogue  # imported late, because it loads all formats
 
     try:
         message, is_complete = catalogue.refresh_on_branch(options)
-    except (CommandError, PolicyErrors) as error:  # nobody reads the journal of a timer
+    # a notification reports the error, because nobody reads the journal of a timer
+    except (CommandError, PolicyErrors) as error:
         lines: list[str | QuotedLines] = [QuotedLines(str(error).splitlines(), OUTPUT_HEADING), ""]
         lines.append("No list was read, and the catalogue stays as it is.")
         message, is_complete = (
@@ -136,15 +141,15 @@ def refresh_catalogue(options: Sequence[str]) -> int:
 
 
 def find_reports_directory(options: Sequence[str]) -> Path:
-    """Where a run with these options has its reports. Raises Refused and PolicyErrors."""
-    if os.environ.get(ENVIRONMENT_VARIABLE):  # as the units have it, so no inventory has to be read
+    """Return the reports directory of a run with these options. Raises CommandError, PolicyErrors."""
+    if os.environ.get(ENVIRONMENT_VARIABLE):  # the units set it, so that no inventory has to be read
         return installation.locate_reports()
     compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
     return find_reports_folder(compile_input.hosts, compile_input.inventory)
 
 
 def summarise_run(directory: Path, reports: Path) -> Notification | None:
-    """What changed in a run, by its report and the history."""
+    """Return the notification of a run's changes, from its report and the history; None if nothing changed."""
     report = read_report(directory)
     try:
         history = open_history(report["run"].get("history") or "off", reports)
@@ -158,7 +163,7 @@ def summarise_run(directory: Path, reports: Path) -> Notification | None:
 def make_request_notifications(
     directory: Path, reports: Path, options: Sequence[str]
 ) -> tuple[Notification | None, list[dict[str, str]]]:
-    """The notification of the requests that a run brought first (None for none), and the mails to heads."""
+    """Return the notification of requests that are new in a run (None for none), and the mails to heads."""
     try:
         run = read_report(directory)["run"]
         new_requests = request_news.select_new_requests(requests_file.read_requests(reports), run["id"])
@@ -175,7 +180,7 @@ def make_request_notifications(
 
 
 def _read_departments(options: Sequence[str]) -> dict[str, request_news.DepartmentContact]:
-    """The departments of an inventory, with the addresses of their heads. Raises Refused, PolicyErrors."""
+    """Return the departments of an inventory with their heads' addresses. Raises CommandError, PolicyErrors."""
     compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
     restrictions = read_all_restrictions(compile_input.hosts)
     approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), compile_input.groups)
@@ -189,7 +194,10 @@ def _read_departments(options: Sequence[str]) -> dict[str, request_news.Departme
 
 @contextlib.contextmanager
 def _lock_scheduled_runs(reports: Path) -> Iterator[None]:
-    """The lock of scheduled runs: on the directory of reports, so that no file stays behind and a kill lets go."""
+    """Take the lock of scheduled runs.
+
+    It is on the reports directory, so that no lock file remains, and a killed process releases it.
+    """
     try:
         PlanStore(reports / PLANS_DIRECTORY).require_directories()
     except UntrustedStore as error:

@@ -1,7 +1,7 @@
-"""The scheduled refresh of the catalogue: publishers' lists -> a commit on a branch, and a notification.
+"""Scheduled refresh of the catalogue: publishers' lists become a commit on a branch, and a notification.
 
-Nothing reaches a host without a person: the branch is merged by one, or it is not. The lists are read into a copy of
-the newest commit, so what is checked out, committed or not, stays as it is.
+No change reaches a host unless a person merges the branch. The lists are written to a copy of the newest commit. So the
+working tree stays as it is, committed or not.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from . import proposing
 from .sending import parse_inventory_arguments
 
 BRANCH_PREFIX = "proscribe/catalogue-"
-MAX_CHANGE_PERCENT = 25  # percent of a list, as `catalog refresh` has it
+MAX_CHANGE_PERCENT = 25  # percent of a list, as the default of `catalog refresh`
 
 
 def refresh_on_branch(
     options: Sequence[str], fetch_publisher: FetchPublisher = fetch_published_list
 ) -> tuple[Notification | None, bool]:
-    """Refresh the catalogue of an inventory; what there is to report (None: nothing), and if all lists were taken.
-    Raises Refused, PolicyErrors.
+    """Refresh the catalogue of an inventory. Raises CommandError, PolicyErrors.
+
+    Returns the notification (None: no news), and whether all lists were accepted.
     """
     fetch_publisher = cache_fetches(fetch_publisher)
     repository, folders = _find_catalogue_folders(options)
@@ -58,7 +59,7 @@ def refresh_on_branch(
 
 
 def _find_catalogue_folders(options: Sequence[str]) -> tuple[Repository, list[tuple[Path, ...]]]:
-    """The repository of an inventory, and the catalogues of its hosts that have a directory in it."""
+    """Return the repository of an inventory, and its hosts' catalogues with a directory in that repository."""
     compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
     restrictions = read_all_restrictions(compile_input.hosts)
     source = Path(compile_input.inventory[0]) if compile_input.inventory else compile_input.project
@@ -87,7 +88,7 @@ def _is_inside(folder: Path, top: Path) -> bool:
 def _copy_catalogue(
     repository: Repository, base_commit: str, folders: Iterable[Sequence[Path]], copy_directory: Path
 ) -> dict[Path, bytes]:
-    """Bring the catalogue's directories of a commit into a folder; what its files hold. Raises Refused."""
+    """Copy the catalogue's directories of a commit, and return the content of their files. Raises CommandError."""
     top = repository.top.resolve()
     paths = list(
         dict.fromkeys(
@@ -119,8 +120,9 @@ def _select_changed_files(earlier_files: dict[Path, bytes], copy_directory: Path
 def _refresh_copy(
     folders: Sequence[Path], top: Path, copy_directory: Path, fetch_publisher: FetchPublisher
 ) -> list[RefreshOutcome]:
-    """Refresh a catalogue, with the copy in the place of the repository. What belongs into a directory elsewhere goes
-    into the last one that is in the repository, as amendments.
+    """Refresh a catalogue, with the copy in place of the repository.
+
+    Changes of a directory outside the repository go as amendments into the last directory inside it.
     """
     moved_folders = [
         copy_directory / entry.relative_to(top.resolve()) if _is_inside(entry, top) else entry for entry in folders
@@ -138,13 +140,13 @@ def _refresh_copy(
 
 
 def _map_outcome_paths(outcome: RefreshOutcome, copy_directory: Path) -> RefreshOutcome:
-    """An outcome with the paths of the repository, and not of the copy."""
+    """Return an outcome with paths of the repository instead of the copy."""
     change = outcome.change and outcome.change._replace(path=outcome.change.path.relative_to(copy_directory))
     return outcome._replace(change=change, error=outcome.error.replace(f"{copy_directory}/", ""))
 
 
 def _format_outcomes(outcomes: Sequence[RefreshOutcome]) -> list[str]:
-    """What came of the lists: what changed and was refused line by line, of the rest the number."""
+    """Return lines on the outcomes: each change and refusal, and the number of unchanged lists."""
     notable_outcomes = [
         outcome for outcome in outcomes if outcome.change is None or outcome.change.added or outcome.change.removed
     ]

@@ -1,4 +1,4 @@
-"""The exports that scheduled runs keep up to date, and the notification of those that were written again."""
+"""Exports that scheduled runs keep up to date, and the notification of those written again."""
 
 from __future__ import annotations
 
@@ -22,20 +22,18 @@ from .sending import parse_inventory_arguments
 
 
 class RenewedExport(types.ScheduledExport):
-    """An export that was written again, or could not be."""
+    """An export that was written again, or that could not be written."""
 
     why: str
-    differences: NotRequired[int]  # not there for one that could not be
+    differences: NotRequired[int]  # absent if the export could not be written
 
 
 def update_exports(directory: Path, options: Sequence[str]) -> Notification | None:
-    """The notification of the fed exports of a run that were written again, or could not be; None where all are up to
-    date.
-    """
+    """Write a run's fed exports again if they are outdated, and return the notification; None if all are up to date."""
     fed_exports = [FedExport(**fed_entry) for fed_entry in read_report(directory)["run"].get("exports_fed") or ()]
     if not fed_exports:
         return None
-    from .. import export  # with all its formats
+    from .. import export  # imported late, because it loads all formats
 
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     all_hosts_arguments = argparse.Namespace(**{**vars(parse_inventory_arguments(options)), "limit": ""})
@@ -59,7 +57,7 @@ def update_exports(directory: Path, options: Sequence[str]) -> Notification | No
 def make_export_notification(
     written_exports: Sequence[RenewedExport], failed_exports: Sequence[RenewedExport]
 ) -> Notification:
-    """The notice of exports."""
+    """Return the notification of exports."""
     lines = []
     for heading, exports in (
         ("Not written:", failed_exports),

@@ -1,7 +1,7 @@
-"""A commit on a branch of its own, in a repository whose checked-out files, index and hooks nobody touches.
+"""A commit on its own branch, in a repository whose working tree, index and hooks stay untouched.
 
-What a repository's configuration would make of files (filters, attributes) is left out: each file is stored byte for
-byte. A branch is created and never moved, so what somebody has put on one stays.
+The repository's configuration of files (filters, attributes) is not applied: each file is stored byte for byte. A
+branch is created and never moved, so commits that a user adds to a branch stay.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ...git import run_git
 from ...report.text.wording import clean_text
 from .. import CommandError
 
-GIT_TIMEOUT_SECONDS = 120  # seconds for one call of git
-MAX_BRANCHES = 20  # branches of one day
+GIT_TIMEOUT_SECONDS = 120  # per call of git
+MAX_BRANCHES = 20  # per day
 _IDENTITY = {
     f"GIT_{role}_{field}": identity
     for role in ("AUTHOR", "COMMITTER")
@@ -25,7 +25,7 @@ _IDENTITY = {
 
 
 def create_commit(top: Path, base_commit: str, files: Mapping[str, bytes], message: str, branch: str) -> str:
-    """Commit files (by path in the repository) on top of a commit; the name of the new branch. Raises Refused."""
+    """Commit files (by path in the repository) on top of a commit, and return the new branch. Raises CommandError."""
     with tempfile.TemporaryDirectory(prefix="proscribe-") as temporary_directory:
         index = {"GIT_INDEX_FILE": f"{temporary_directory}/index"}
         _run_git(top, "read-tree", base_commit, environment=index)
@@ -43,7 +43,7 @@ def create_commit(top: Path, base_commit: str, files: Mapping[str, bytes], messa
 
 
 def find_head_commit(top: Path) -> str:
-    """The commit that is checked out. Raises Refused."""
+    """Return the commit that is checked out. Raises CommandError."""
     return _run_git(top, "rev-parse", "--verify", "HEAD^{commit}")
 
 

@@ -1,4 +1,4 @@
-"""A scheduled run that came to no end of its own: what systemd says of it, and what it left behind."""
+"""Notification of a scheduled run that did not end by itself, from systemd's data and the partial report."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ...report.text.wording import format_count
 from .exit_codes import NO_REPORT, NOT_SENT, REPORTED_CODES
 from .sending import send_notification
 
-# By the exit code of a unit that has not reported it itself; any other is a failure.
+# By exit code of a unit that has not reported the outcome itself. Any other code is a failure.
 OUTCOMES_BY_CODE = {str(NO_REPORT): "produced no report", NOTHING_EXIT: "evaluated nothing"}
-NOT_WRITTEN_TEXT = "the report cannot be written"  # what such a run prints (reported_run.py)
+NOT_WRITTEN_TEXT = "the report cannot be written"  # printed by such a run (reported_run.py)
 INVOCATION_PATTERN = re.compile(r"[0-9a-f]{32}")
-MAX_LOG_LINES = 25  # of the log
-MAX_LINE_LENGTH = 300  # characters
-FAILURE_DELAY_SECONDS = 900  # seconds in which systemd starts the unit that reports a failed run
+MAX_LOG_LINES = 25
+MAX_LINE_LENGTH = 300
+FAILURE_DELAY_SECONDS = 900  # systemd starts the unit that reports a failed run within this time
 
 
 def find_newest_run(reports: Path) -> Path | None:
@@ -39,7 +39,7 @@ def find_newest_run(reports: Path) -> Path | None:
 
 
 def report_failed_run(reports: Path, options: Sequence[str]) -> int:
-    """Tell why the unit failed, unless the run has told its news itself."""
+    """Report the reason of the unit's failure, unless the run has sent its own notification. Returns the exit code."""
     unit_properties = _read_unit_properties()
     status = unit_properties.get("ExecMainStatus", "")
     if unit_properties.get("Result") == "exit-code" and status.isdigit() and int(status) in REPORTED_CODES:
@@ -56,9 +56,10 @@ def report_failed_run(reports: Path, options: Sequence[str]) -> int:
 def make_failure_notification(
     unit_properties: dict[str, str], partial_report: str, answered_count: int, log: Sequence[str] = ()
 ) -> Notification:
-    """The notification of a run that came to no end of its own. `unit_properties` is what systemd says of it. `partial_report` is the
-    directory of the report that it began ("" for none), and `answered_count` how many hosts had answered in it. `log` are the
-    last lines that it printed.
+    """Return the notification of a run that did not end by itself.
+
+    `unit_properties` are those of systemd. `partial_report` is the directory of its unfinished report, "" for none.
+    `answered_count` is the number of hosts that answered in it. `log` has the last lines of its output.
     """
     result, status = unit_properties.get("Result", ""), unit_properties.get("ExecMainStatus", "")
     reasons = {
@@ -91,7 +92,7 @@ def make_failure_notification(
 
 
 def _read_unit_properties() -> dict[str, str]:
-    """What systemd says of the drift unit's last run."""
+    """Return systemd's properties of the drift unit's last run."""
     properties = "Result,ExecMainStatus,ExecMainStartTimestamp,InvocationID"
     command = ["systemctl", "show", f"{DRIFT_UNIT}.service", f"--property={properties}"]
     try:
@@ -102,7 +103,7 @@ def _read_unit_properties() -> dict[str, str]:
 
 
 def _read_log(invocation: str) -> list[str]:
-    """Return the last lines that the drift unit printed in one of its runs; none where the journal cannot be read."""
+    """Return the last lines that the drift unit printed in a run; none if the journal cannot be read."""
     if not INVOCATION_PATTERN.fullmatch(invocation):
         return []
     command = [
@@ -122,8 +123,10 @@ def _read_log(invocation: str) -> list[str]:
 
 
 def _find_unended_report(reports: Path) -> tuple[str, int]:
-    """The report of the run that has just come to no end, and how many hosts had answered in it: the newest that was
-    begun after the newest complete one, or that, if it was interrupted.
+    """Return the report of the unended run, and the number of hosts that answered in it; "" and 0 for none.
+
+    The report is the newest partial one after the newest complete one. Otherwise it is the newest complete one, if it
+    was interrupted a moment ago.
     """
     newest_run = find_newest_run(reports)
     begun_reports = sorted(
@@ -140,26 +143,26 @@ def _count_answered_hosts(journal: Path) -> int:
     answered_hosts = set()
     with contextlib.suppress(OSError), open_report_file(journal) as lines:
         for line in lines:
-            with contextlib.suppress(ValueError, TypeError, IndexError):  # the last line may be cut in half
+            with contextlib.suppress(ValueError, TypeError, IndexError):  # the last line may be incomplete
                 if (event := json.loads(line))[:1] == ["answered"]:
                     answered_hosts.add(event[1])
     return len(answered_hosts)
 
 
 def _read_interruption(directory: Path) -> RunInterruption | None:
-    """How the run of a report was interrupted; None for one that was not."""
+    """Return the interruption of a report's run; None for an uninterrupted run."""
     with contextlib.suppress(OSError, UnreadableReport):
         return read_report(directory)["run"].get("interrupted")
     return None
 
 
 def find_closing_run(directory: Path) -> str:
-    """The run that has closed the report of an earlier one; "" for a report that its own run has written."""
+    """Return the run that closed the report of an earlier run; "" for a report that its own run wrote."""
     interrupted = _read_interruption(directory)
     return interrupted.get("closed_by") or "" if interrupted else ""
 
 
 def _has_just_ended(directory: Path) -> bool:
-    """Whether a report is of a run that was interrupted a moment ago, and has closed it itself."""
+    """Return whether a report's run was interrupted a moment ago and closed the report itself."""
     is_recent = time.time() - directory.stat().st_mtime < FAILURE_DELAY_SECONDS
     return is_recent and _read_interruption(directory) is not None and not find_closing_run(directory)

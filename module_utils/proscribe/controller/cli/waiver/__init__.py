@@ -1,7 +1,7 @@
-"""`./proscribe waiver`: make, sign, verify, list and revoke exceptions.
+"""Command `./proscribe waiver`: make, sign, verify, list and revoke exceptions.
 
-Each subcommand is a file with a function for its options and one that does it. What a waiver is worth is never decided
-here: that is `compile.waivers.standing`, as for plans and reports.
+Each subcommand is a file with a function for its options and a function that runs it. The status of a waiver is never
+decided here, but in `compile.waivers.standing`, as for plans and reports.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ SUBCOMMANDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommands, each with options of its own."""
+    """Add the subcommands, each with its own options."""
     parser.description = SUMMARY
     add_subcommands(parser, SUBCOMMANDS, inventory.add_inventory_options)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run a subcommand; returns its exit code."""
+    """Run a subcommand and return its exit code."""
     return int(arguments.run_subcommand(arguments, datetime.datetime.now(datetime.timezone.utc)))

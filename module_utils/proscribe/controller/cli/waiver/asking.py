@@ -1,4 +1,4 @@
-"""Asking for what no option said: at a terminal question by question, elsewhere by naming all that is missing."""
+"""Questions for missing options: one by one at a terminal; elsewhere an error names all missing options."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .. import CommandError
 def ask_missing_options(
     arguments: argparse.Namespace, questions: Mapping[str, str], options: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The answers by name, out of the options or asked for. `questions` says by name what is wanted, `options` which
-    option gives it where that is not `--<name>`.
+    """Return the answers by name, from the options or from the user.
 
-    Raises Refused, which names every option that is missing, where there is no terminal to ask at.
+    `questions` has the text of each question by name. `options` has the option by name, if it is not `--<name>`. Raises
+    CommandError, with every missing option, if there is no terminal.
     """
     answers = {name: str(getattr(arguments, name) or "").strip() for name in questions}
     missing = [name for name, text in answers.items() if not text]
@@ -30,7 +30,7 @@ def ask_missing_options(
 
 
 def ask_question(question: str) -> str:
-    """What somebody types in reply. Raises Refused at the end of the input."""
+    """Return the text that the user types in reply. Raises CommandError at the end of the input."""
     print(f"{clean_text(question)}: ", end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     if not line:

@@ -1,4 +1,4 @@
-"""The draft of a waiver from a request: what the options of `waiver new` leave open is as the request has it."""
+"""Draft of a waiver from a request: the request supplies the options that `waiver new` was not given."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from ....base.duration import format_moment
 from .. import CommandError
 from .requested import DRAFTED, WAIVED, RequestStatus
 
-DRAFT_DAYS = 90  # that a draft runs, where an organisation permits as many
+DRAFT_DAYS = 90  # duration of a draft, unless the organisation's limit is lower
 
 
 def fill_in_options(arguments: argparse.Namespace, request_status: RequestStatus, now: datetime.datetime) -> list[str]:
-    """Fill in the options. The waiver is for the user and the host of the request, and for its service; it begins with
-    its approval. Returns what its approver should know. Raises Refused where it would open nothing, and where there is
-    one already.
+    """Fill in the options from a request, and return notes for the approver.
+
+    The waiver is for the request's user, host and service, and starts with its approval. Raises CommandError if it
+    would open nothing, or if the request has a waiver already.
     """
     request, effect = request_status.request, request_status.effect
     if request_status.state in (DRAFTED, WAIVED):
@@ -26,7 +27,7 @@ def fill_in_options(arguments: argparse.Namespace, request_status: RequestStatus
             raise CommandError(
                 f"--request {request.id} names the service, the host and the user; leave these options out"
             )
-    if "," in request.user:  # a host says who requests something, and here a comma would make several users of one
+    if "," in request.user:  # the host reports the user's name, and a comma in it would make several users
         raise CommandError(
             f"request {request.id}: found the user {request.user!r}, expected one user; its host made it up"
         )
@@ -60,7 +61,7 @@ def fill_in_options(arguments: argparse.Namespace, request_status: RequestStatus
 
 
 def _explain_out_of_reach(request_status: RequestStatus) -> str:
-    """Why no waiver is drafted for the user alone, and what can be."""
+    """Return the reason why no waiver is drafted for the user alone, and the alternatives."""
     request, effect = request_status.request, request_status.effect
     closed_controls = effect.closed_controls or effect.host_controls
     verb, clause = ("closes", "it does") if len(closed_controls) == 1 else ("close", "they do")

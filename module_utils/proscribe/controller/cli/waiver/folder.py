@@ -1,4 +1,4 @@
-"""Finding, checking and writing waivers' files. A file is written whole or not at all, and only if it reads back."""
+"""Search, checks and writing of waiver files. A file is written completely or not at all, and only if it can be read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEW_FILE_MODE = 0o644
 
 
 def find_waiver(waiver_id: str, judged_waivers: Sequence[JudgedWaiver]) -> JudgedWaiver:
-    """The waiver of that id (or of a file's name, as a shell completes it). Raises Refused."""
+    """Return the waiver with that id or file name, as completed by a shell. Raises CommandError."""
     name = Path(waiver_id).name.removesuffix(".sig").removesuffix(".yml").removesuffix(".yaml")
     for judged_waiver in judged_waivers:
         if judged_waiver.waiver.id == name:
@@ -33,10 +33,10 @@ def find_waiver(waiver_id: str, judged_waivers: Sequence[JudgedWaiver]) -> Judge
 
 
 def find_new_waiver_folder(compile_input: CompileInput) -> Path:
-    """The folder that a new waiver belongs to: the one that proscribe_waivers_dir names, else `waivers/` of the first
-    source that stands in a directory.
+    """Return the directory for a new waiver. Raises CommandError if the inventory is only a list of names.
 
-    Raises Refused where the inventory is only a list of names, and PolicyErrors for a named folder that is not there.
+    It is the directory in proscribe_waivers_dir, else `waivers/` of the first source in a directory. Raises
+    PolicyErrors for a named directory that does not exist.
     """
     folder = choose_new_waiver_folder(compile_input, read_all_restrictions(compile_input.hosts))
     if folder is None:
@@ -46,7 +46,7 @@ def find_new_waiver_folder(compile_input: CompileInput) -> Path:
 
 
 def check_waiver_content(content: bytes, path: Path) -> Waiver:
-    """The waiver that a content would be at that path. Raises Malformed, which names the path."""
+    """Return the waiver that a file with this content would be. Raises WaiverFileError, which names the path."""
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, path.name)
         with name_file_in_errors(candidate):
@@ -71,18 +71,18 @@ def check_waiver_content(content: bytes, path: Path) -> Waiver:
 
 
 def create_file(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet. Raises Refused if it is, and OSError."""
+    """Write a new file. Raises CommandError if it exists, and OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _write_beside(path, content, NEW_FILE_MODE) as temporary_path:
         try:
-            os.link(temporary_path, path)  # unlike a rename, it never replaces anything
+            os.link(temporary_path, path)  # unlike a rename, a link never replaces a file
         except FileExistsError:
             raise CommandError(f"{path} is there already; it is left as it is") from None
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in place of the one that may be there, with its mode. Raises OSError."""
-    target = path.resolve()  # a link stays one
+    """Write a file with the mode of the existing one, which it replaces. Raises OSError."""
+    target = path.resolve()  # a link stays a link
     mode = target.stat().st_mode & 0o777 if target.exists() else NEW_FILE_MODE
     with _write_beside(target, content, mode) as temporary_path:
         os.rename(temporary_path, target)

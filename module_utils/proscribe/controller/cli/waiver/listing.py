@@ -1,4 +1,4 @@
-"""`./proscribe waiver list` and `expire-soon`: who may do what, where, until when."""
+"""Commands `./proscribe waiver list` and `expire-soon`: permissions with their hosts and ends."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from ...report.text.wording import clean_text, format_count, format_key, summari
 from .. import inventory, print_message
 
 SCHEMA = "proscribe/waivers/1"
-ENDS_SOON_CODE = 1  # expire-soon: something ends soon
+ENDS_SOON_CODE = 1  # exit code of expire-soon if a waiver ends soon
 
 SOON_PERIOD = datetime.timedelta(days=30)
 WAIVING_COLOURS = {True: "green", False: "red"}
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `list`."""
+    """Add the options of `list`."""
     parser.epilog = "The exit code is 0, whatever it finds; `expire-soon` and `verify` are for scripts."
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `expire-soon`."""
+    """Add the options of `expire-soon`."""
     parser.epilog = (
         "Exit code 1: a waiver that is in force, or will be, expires in that time, or its review is overdue.\n"
         "Exit code 0 and no output: there is none, so that cron sends no mail."
@@ -55,7 +55,7 @@ def _parse_length(text: str) -> datetime.timedelta:
 
 
 def list_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Every waiver, worst first."""
+    """Print every waiver, the most urgent first."""
     compile_input = inventory.read_compile_input(arguments)
     _print_waivers(
         _list_in_order(compile_input, now, bool(arguments.limit)),
@@ -68,7 +68,7 @@ def list_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 
 def list_due_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """The waivers that somebody has to see to."""
+    """Print the waivers that need attention."""
     compile_input = inventory.read_compile_input(arguments)
     due_waivers = [
         judged_waiver
@@ -87,7 +87,7 @@ def list_due_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> i
 
 
 def is_due_soon(judged_waiver: JudgedWaiver, now: datetime.datetime, within: datetime.timedelta) -> bool:
-    """Whether a waiver that waives, or is going to, ends in that time or has not been reviewed in its own."""
+    """Return whether a current or future waiver ends within that time, or its review is overdue."""
     return _is_ending_soon(judged_waiver, now, within) or (
         _is_lasting(judged_waiver) and judged_waiver.judgement.is_review_overdue
     )
@@ -137,14 +137,14 @@ def _print_waivers(
 
 
 def _count_seconds_left(judged_waiver: JudgedWaiver, now: datetime.datetime) -> int:
-    """How long it still waives or will, in seconds; 0 if it does not."""
+    """Return the seconds until a current or future waiver ends; 0 for any other."""
     if not _is_lasting(judged_waiver):
         return 0
     return max(0, int((judged_waiver.waiver.ends - now).total_seconds()))
 
 
 def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> str:
-    """Return `90 days` as the report counts them; within the last 24 hours return `7 hours`."""
+    """Return `90 days`, counted as in reports, or a duration such as `7 hours` within the last 24 hours."""
     remaining = end - now
     if remaining < datetime.timedelta(days=1):
         return format_duration(remaining.total_seconds())
@@ -152,7 +152,7 @@ def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> 
 
 
 def list_lifted_hosts(judged_waiver: JudgedWaiver, lifts: Lifts) -> list[str]:
-    """Return the hosts of a waiver on which a control that it is for was lifted, and not observed since."""
+    """Return the hosts of a waiver where a control of it was lifted and not observed since."""
     controls = set(judged_waiver.waiver.controls)
     return [host for host in judged_waiver.judgement.hosts if controls.intersection(lifts.get(host, ()))]
 
@@ -164,7 +164,7 @@ def format_waiver_table(
     colours: bool,
     lifts: Lifts | None = None,
 ) -> str:
-    """The waivers as text, in the order given."""
+    """Return the waivers as text, in the given order."""
     waiving_count = sum(judged_waiver.judgement.is_waiving for judged_waiver in judged_waivers)
     overdue_count = sum(judged_waiver.judgement.is_review_overdue for judged_waiver in judged_waivers)
     header = [format_count(len(judged_waivers), "waiver"), f"{waiving_count:,} in force"]
@@ -197,7 +197,7 @@ def format_waiver_table(
 
 
 def _describe_lifts(judged_waiver: JudgedWaiver, lifts: Lifts) -> str:
-    """Say on which hosts of a waiver the ban is lifted, so that it waives nothing there; "" for none."""
+    """Return a text that names the hosts where the ban is lifted, so that the waiver has no effect; "" for none."""
     hosts = list_lifted_hosts(judged_waiver, lifts)
     if not hosts:
         return ""
@@ -206,7 +206,7 @@ def _describe_lifts(judged_waiver: JudgedWaiver, lifts: Lifts) -> str:
 
 
 def describe_waiver(judged_waiver: JudgedWaiver, now: datetime.datetime) -> str:
-    """Who may do what where until when, and what is wrong with it."""
+    """Return a text about a waiver: its problem, users, scope, hosts, end, parties and reason."""
     waiver, judgement = judged_waiver
     groups = [f"the members of {summarise_names(waiver.posix_groups, 3)}"] if waiver.posix_groups else []
     beneficiaries = (
@@ -232,6 +232,6 @@ def describe_waiver(judged_waiver: JudgedWaiver, now: datetime.datetime) -> str:
     end_text = format_moment(waiver.ends)
     if judgement.is_waiving:
         text = f"{_describe_remaining_time(waiver.ends, now)} left, until {end_text}: {beneficiaries} may use {scope}"
-    else:  # nobody may, whatever the file says
+    else:  # a waiver without effect permits nothing
         text = f"It is for {beneficiaries} to use {scope}, from {format_moment(waiver.starts)} until {end_text}"
     return f"{problem}{text}; {parties}: {waiver.reason}"

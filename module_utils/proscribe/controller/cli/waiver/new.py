@@ -1,4 +1,4 @@
-"""`./proscribe waiver new`: write a waiver, from options, or by asking for what they leave out."""
+"""Command `./proscribe waiver new`: write a waiver from options, with prompts for missing ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .listing import describe_waiver
 from .requested import find_request, list_requests
 from .times import format_time_option
 
-# What has to be known, and how it is asked for. `where` stands for hosts, groups or zones.
+# Required values with their questions. The scope (hosts, groups or zones) is not here; its name is `where`.
 QUESTIONS: Mapping[str, str] = {
     "services": "services (ids of the catalogue, with commas between)",
     "reason": "reason: the need, in a sentence",
@@ -37,7 +37,7 @@ QUESTIONS: Mapping[str, str] = {
     "approved_on": "approved on (a day, a time with its zone, or now)",
     "expires": "expires (a day, a time with its zone, or a length from now such as 90d)",
 }
-# What of a waiver has to be another, by what it is worth: with these no signature makes it waive.
+# The part of a waiver to correct, by status. With these statuses no signature puts it into effect.
 CORRECTION_PLACES = {
     "self_approved": "approved_by in {}",
     "unauthorised": f"approved_by in {{}}, or {APPROVERS_FILE}",
@@ -46,7 +46,7 @@ CORRECTION_PLACES = {
     "no_hosts": "hosts in {}",
     "expired": "expires in {}",
 }
-# What stands in a waiver only if it is given, with the name of its option.
+# Keys of lists that a waiver has only if they are given, each with its option.
 SCOPE_KEYS = ("hosts", "groups", "zones")
 SIGNED_HOSTS_KEY = "signed_hosts"  # `waiver sign` writes it
 LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LIST_FORMS if key != SIGNED_HOSTS_KEY} | {
@@ -56,7 +56,8 @@ TEXT_OPTIONS: Mapping[str, str] = {
     "risk": "what may come of it, in a sentence",
     "ticket": "where the request was filed",
 }
-OTHER_KEY_PATTERN = re.compile(r"\b(hosts|groups|services): \[(.*)\]")  # where a name belongs, in a file's words
+# the correct key of a name, in the notation of the file
+OTHER_KEY_PATTERN = re.compile(r"\b(hosts|groups|services): \[(.*)\]")
 TIME_HELP = "a day, a time with its zone, or now"
 END_HELP = "a day (included), a time with its zone, or a length from now such as 90d"
 TIME_OPTIONS: Mapping[str, str] = {
@@ -74,7 +75,7 @@ PARTIES_AND_REASON: Mapping[str, str] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the step: one for each key of a waiver."""
+    """Add the options of the command: an option for each key of a waiver."""
     parser.epilog = (
         "Options that take several may be repeated, or have commas between. What is required and not given is asked\n"
         "for at a terminal. A file that is there is never overwritten.\n\n"
@@ -121,7 +122,7 @@ def _format_requirement(key: str) -> str:
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Write the waiver, and say what it would be worth."""
+    """Write the waiver and print its effect."""
     remarks = []
     if arguments.request:
         remarks = fill_in_options(arguments, find_request(arguments.request, list_requests(arguments, now)), now)
@@ -169,8 +170,9 @@ def _judge_content(
     now: datetime.datetime,
     option_errors: Sequence[PolicyError],
 ) -> tuple[Waiver, JudgedWaiver]:
-    """The waiver, and what it is worth. Raises Refused with all that is wrong with the options: there is no file yet
-    that could be blamed.
+    """Return the waiver and its judgement. Raises CommandError with every mistake of the options.
+
+    The message names options, because the file does not exist yet.
     """
     errors = list(option_errors)
     try:
@@ -186,7 +188,7 @@ def _judge_content(
 
 
 def _map_error_to_option(error: PolicyError, path: str) -> PolicyError:
-    """A mistake in what would be the file, as one in the option that it came from."""
+    """Return a mistake in the future file as a mistake in the option that it came from."""
     if not error.location.startswith(path):
         return error
     key = error.key.partition("[")[0]
@@ -197,12 +199,13 @@ def _map_error_to_option(error: PolicyError, path: str) -> PolicyError:
 def _collect_values(
     arguments: argparse.Namespace, now: datetime.datetime
 ) -> tuple[dict[str, str | list[str]], list[PolicyError]]:
-    """What the file says, and the options that cannot stand in one: a time is in their place, so that the others are
-    checked as well.
+    """Return the values of the file, and the errors of options.
+
+    An invalid time is replaced by a valid one, so that the other values are checked as well.
     """
     option_errors: list[PolicyError] = []
     values: dict[str, str | list[str]] = {key: _split_option(key, getattr(arguments, key)) for key in LIST_OPTIONS}
-    # One message names everything that is missing, so that the user reads only one.
+    # A single message names all missing options.
     arguments.services = ",".join(values["services"])
     arguments.where = ",".join(name for key in SCOPE_KEYS for name in values[key])
     names = {**QUESTIONS, "where": "hosts (or group:<name>, zone:<name>; with commas between)"}
@@ -233,14 +236,14 @@ def _collect_values(
 
 
 def _split_option(key: str, option_texts: Sequence[str]) -> list[str]:
-    """The items of an option. A sentence keeps its commas."""
+    """Return the items of an option. A sentence, a path or a time window keeps its commas."""
     if key in ("compensating_controls", "paths", "hours"):
         return [part.strip() for part in option_texts if part.strip()]
     return [part.strip() for option_text in option_texts for part in option_text.split(",") if part.strip()]
 
 
 def _propose_id(values: Mapping[str, str | Sequence[str]]) -> str:
-    """A name that says what is in the file: press01-whatsapp."""
+    """Return an id made from the scope and the service, such as press01-whatsapp. At a terminal the user can change it."""
     places = [name for key in SCOPE_KEYS for name in values[key]]
     id_text = "-".join([places[0], values["services"][0]]) if places and values["services"] else "waiver"
     proposed_id = re.sub(r"[^A-Za-z0-9._-]+", "-", id_text).strip("-._")

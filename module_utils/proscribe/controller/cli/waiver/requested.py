@@ -1,7 +1,7 @@
-"""The requests of an inventory's hosts, each with its state: open, drafted, waived, refused, ended.
+"""Requests of an inventory's hosts, each with its state: open, drafted, waived, refused, ended.
 
-A host can make up ids, so a request is never known by its id alone: a waiver or a refusal answers it only where host,
-user and service are its own.
+A host can make up ids, so an id alone never identifies a request. A waiver or a refusal answers a request only if host,
+user and service match, too.
 """
 
 from __future__ import annotations
@@ -36,20 +36,23 @@ BROWSER, FIREWALL, DNS = "browser", "firewall", "dns"
 
 
 class WaiverEffect(NamedTuple):
-    """The controls that a waiver would open: for the user alone, and for everybody on the host. `closed_controls` are those that
-    stay closed where it is for the user alone.
+    """The controls that a waiver would open: for the user alone, and for everybody on the host.
+
+    `closed_controls` are those that a waiver for the user alone leaves closed.
     """
 
     user_name: str
     user_controls: tuple[str, ...]
     host_controls: tuple[str, ...]
     closed_controls: tuple[str, ...] = ()
-    is_web_only: bool = False  # nothing is known of programs of the service, only of pages
+    is_web_only: bool = False  # the catalogue has no programs of the service, only pages
 
     @property
     def is_useless(self) -> bool:
-        """Whether a waiver for the user alone leaves the service out of reach: programs may run and find no name, or
-        there are only pages. Programs that know addresses, which the firewall has, need no names.
+        """Return whether the service stays unreachable with a waiver for the user alone.
+
+        Either its programs may run but cannot resolve a name, or it has only pages. Programs that use known addresses,
+        which the firewall controls, need no names.
         """
         needs_names = DNS in self.closed_controls and FIREWALL not in self.user_controls
         return not self.user_controls or needs_names or (self.is_web_only and BROWSER in self.closed_controls)
@@ -69,16 +72,16 @@ class WaiverEffect(NamedTuple):
 
 
 class RequestStatus(NamedTuple):
-    """A request and what was answered."""
+    """A request and its answer."""
 
     request: StoredRequest
     departments: tuple[str, ...]
-    approvers: tuple[str, ...]  # heads of these departments; the first one may approve for all of them, if one may
+    approvers: tuple[str, ...]  # heads of these departments; a head who may approve for all of them comes first
     state: str
     answer: str  # the answer, as a clause; "" for an open request
-    waiver_id: str  # which answers it; "" for none
+    waiver_id: str  # id of the waiver that answers the request; "" for none
     effect: WaiverEffect
-    max_days: int  # that a waiver on its host may run
+    max_days: int  # maximum duration of a waiver on the host
 
     @property
     def time(self) -> datetime.datetime:
@@ -86,7 +89,7 @@ class RequestStatus(NamedTuple):
 
 
 def list_requests(arguments: argparse.Namespace, now: datetime.datetime) -> list[RequestStatus]:
-    """The requests of the hosts that `arguments` choose, those that wait first. Raises Refused, PolicyErrors."""
+    """Return the requests of the hosts that `arguments` choose, open ones first. Raises CommandError, PolicyErrors."""
     compile_input = inventory.read_compile_input(arguments)
     try:
         stored = requests_file.read_requests(inventory.locate_reports(arguments).directory)
@@ -111,7 +114,7 @@ def list_requests(arguments: argparse.Namespace, now: datetime.datetime) -> list
 
 
 def find_request(request_id: str, statuses: Sequence[RequestStatus]) -> RequestStatus:
-    """The request of that id. Raises Refused for none, and where several hosts have one."""
+    """Return the request with that id. Raises CommandError for none, and if several hosts have the id."""
     matching_statuses = [status for status in statuses if status.request.id == request_id]
     if not matching_statuses:
         raise CommandError(
@@ -150,7 +153,7 @@ def _make_status(
 def _find_answer(
     request: StoredRequest, waivers: Sequence[JudgedWaiver], refusal: RequestRefusal | None
 ) -> tuple[str, str, str]:
-    """The state, the answer as a clause, and the waiver."""
+    """Return the state of a request, its answer as a clause, and the id of the waiver."""
     answering_waivers = [judged_waiver for judged_waiver in waivers if _is_answer(judged_waiver, request)]
     for waiver, judgement in answering_waivers:
         if judgement.is_waiving:

@@ -1,4 +1,4 @@
-"""`./proscribe waiver revoke`: take a waiver back, by a few lines at the end of its file."""
+"""Command `./proscribe waiver revoke`: end a waiver by lines appended to its file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .times import format_time_option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the step."""
+    """Add the options of the command."""
     parser.epilog = (
         "The waiver ends at that time, and the next enforcing run closes what it had opened. A revocation needs no\n"
         "signature: it counts although the old one no longer fits. It is remembered: an old copy of the file waives\n"
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Append the revocation; all else in the file stays, comments too."""
+    """Append the revocation. Everything else in the file stays, comments too."""
     compile_input = inventory.read_compile_input(arguments)
     judged_waiver = find_waiver(arguments.id, list_judged_waivers(compile_input, now))
     waiver = judged_waiver.waiver
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         raise CommandError(f"{path} reads as if nothing had been added; add the revocation by hand")
     replace_file(path, content)
     revocation = revoked_waiver.revoked
-    with contextlib.suppress(PolicyErrors):  # the next run notes it anyhow
+    with contextlib.suppress(PolicyErrors):  # the next run notes it otherwise
         revocation_note = SeenRevocation(waiver.id, revocation.by, format_moment(revocation.on), revocation.why)
         note_revocation(find_plan_store(compile_input), compile_input, revocation_note, format_moment(now))
     print_message(f"waiver {waiver.id} is revoked as of {revoked_on}; commit {path}")

@@ -1,4 +1,4 @@
-"""`./proscribe waiver sign`: the approver's signature over a waiver's exact bytes, beside its file."""
+"""Command `./proscribe waiver sign`: the approver's signature over a waiver's exact bytes, in a file beside it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from .folder import check_waiver_content, find_waiver, replace_file
 
 DEFAULT_KEY = Path("~/.ssh/id_ed25519")
 SIGNED_HOSTS_PATTERN = re.compile(rb"(?m)^signed_hosts: .*\r?\n?")
-MAX_NAMED_HOSTS = 3  # hosts that are named
+MAX_NAMED_HOSTS = 3
 APPROVED_ON_PATTERN = re.compile(rb"(?m)^approved_on: .*$")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the step."""
+    """Add the options of the command."""
     parser.epilog = (
         f"Writes <file>.sig as `ssh-keygen -Y sign -n {NAMESPACE}` does. A waiver for groups or zones first gets the\n"
         "hosts that they come to now (signed_hosts), so that the signature covers them. Nothing is written unless it\n"
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Sign, and write the signature if it counts."""
+    """Sign a waiver, and write the signature only if it is valid."""
     waiver, judgement = find_waiver(arguments.id, list_judged_waivers(inventory.read_compile_input(arguments), now))
     file = Path(waiver.file)
     signers = get_signers_path(file)
@@ -65,13 +65,13 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         print_message(f"waiver {waiver.id} is signed by {waiver.approved_by} already")
         return 0
     key = arguments.key.expanduser()
-    if waiver.request:  # an operator drafted it, and now it is approved
+    if waiver.request:  # an operator drafted it, and the signature approves it
         approval_line = f"approved_on: {format_moment(now)}".encode()
         waiver = check_waiver_content(APPROVED_ON_PATTERN.sub(approval_line, waiver.document.content, count=1), file)
     if not covers_all:
         waiver = _add_signed_hosts(waiver, hosts)
     signature = _make_signature(waiver, key)
-    with tempfile.TemporaryDirectory() as folder:  # where it does no harm if it does not count
+    with tempfile.TemporaryDirectory() as folder:  # an invalid signature does no harm here
         candidate = Path(folder, file.name)
         get_signature_path(candidate).write_bytes(signature)
         verification = verify_signature(waiver.document.content, candidate, signers, waiver.approved_by, now)
@@ -94,8 +94,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 
 def _add_signed_hosts(waiver: Waiver, hosts: Sequence[str]) -> Waiver:
-    """Return a waiver whose file says which hosts its groups and zones come to. Raises Refused where the lines of its
-    file do not allow that.
+    """Return a waiver whose file lists the hosts of its groups and zones. Raises CommandError.
+
+    The file may have a form to which no line can be appended.
     """
     path, content = Path(waiver.file), SIGNED_HOSTS_PATTERN.sub(b"", waiver.document.content)
     line = f"signed_hosts: {text.format_flow_list(hosts)}\n"
@@ -118,6 +119,6 @@ def _make_signature(waiver: Waiver, key: Path) -> bytes:
 
 
 def _propose_signer_line(waiver: Waiver, key: Path, signers: Path) -> str:
-    """What to do about a key that is nobody's yet."""
+    """Return a hint for a key that no approver has yet; "" for none."""
     line = ssh_signatures.format_signer_line(key, make_approver_signer(waiver.approved_by))
     return f"\nIf {key} is the key of {waiver.approved_by}, {signers} needs this line:\n  {line}" if line else ""

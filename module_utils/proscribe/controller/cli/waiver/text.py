@@ -1,4 +1,4 @@
-"""A waiver's file as text that people read and edit, and every YAML reader understands in one way."""
+"""Text of a waiver's file: easy to read and edit, and unambiguous for every YAML reader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...compile.waivers.document import LIST_FORMS, MOMENT_PATTERN
 
-# In the order in which somebody reads an exception: what and where, why, who, how long.
+# In reading order: scope, reason, persons, times.
 KEY_ORDER = (
     "id",
     *(key for key in LIST_FORMS if key != "compensating_controls"),
@@ -17,24 +17,24 @@ KEY_ORDER = (
 )
 
 _PLAIN_PATTERN = re.compile(r"[A-Za-z/](?:[A-Za-z0-9 ._@/+()-]*[A-Za-z0-9._@/+()-])?")
-# What YAML 1.1 does not read as the word that it is.
+# YAML 1.1 does not read these words as text.
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
 def format_scalar(text: str) -> str:
-    """A text as YAML: plain where it can stand so, else in double quotes (JSON's are YAML's)."""
+    """Return a text as YAML: plain if that is unambiguous, else in double quotes (JSON's are valid in YAML)."""
     if MOMENT_PATTERN.fullmatch(text) or (_PLAIN_PATTERN.fullmatch(text) and text.lower() not in _YAML_WORDS):
         return text
     return json.dumps(text, ensure_ascii=False)
 
 
 def format_flow_list(items: Iterable[str]) -> str:
-    """A list on one line."""
+    """Return a list on a single line."""
     return "[" + ", ".join(map(format_scalar, items)) + "]"
 
 
 def format_waiver(values: Mapping[str, str | Sequence[str]]) -> str:
-    """A waiver's file; empty values are left out."""
+    """Return the text of a waiver's file, without empty values."""
     lines = ["---", "# An approved exception. docs/waivers.md of Proscribe says what each key means."]
     for key in KEY_ORDER:
         content = values.get(key)
@@ -44,12 +44,12 @@ def format_waiver(values: Mapping[str, str | Sequence[str]]) -> str:
 
 
 def format_revocation(revoked_on: str, revoked_by: str, reason: str) -> str:
-    """The lines that take a waiver back."""
+    """Return the lines that revoke a waiver."""
     return f"revoked:\n  on: {format_scalar(revoked_on)}\n  by: {format_scalar(revoked_by)}\n  why: {format_scalar(reason)}\n"
 
 
 def append_lines(content: bytes, lines: str) -> bytes:
-    """Return a file's content with lines at its end, in the line breaks that it has."""
+    """Return a file's content with lines at its end, with the line breaks of the file."""
     line_break = b"\r\n" if b"\r\n" in content else b"\n"
     prefix = content if content.endswith(b"\n") else content + line_break
     return prefix + lines.encode().replace(b"\n", line_break)

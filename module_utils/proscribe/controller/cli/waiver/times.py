@@ -1,4 +1,4 @@
-"""Times in options: `now`, a day, a time with its zone, or for an end a length from now (`90d`)."""
+"""Times in options: `now`, a day, a time with its zone, or, for an end, a duration from now (`90d`)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LAST_SECOND = datetime.time(23, 59, 59)
 
 
 def format_time_option(text: str, option: str, now: datetime.datetime, *, is_end: bool = False) -> str:
-    """An option's time as it stands in a waiver's file, in the controller's zone where the option has none of its own.
+    """Return an option's time in the form of a waiver's file, by default in the controller's zone. Raises PolicyError.
 
-    A day is its first second, or its last one where the time is an `is_end`, for which a length from now is one too: who
-    writes `--expires 2027-01-31` means that day included. Raises PolicyError, which names the option.
+    A day stands for its first second. If the time is an end (`is_end`), a day stands for its last second, because
+    `--expires 2027-01-31` includes that day. An end may also be a duration from now. The error names the option.
     """
     if text == "now":
         return _format_local_time(now)
@@ -40,4 +40,4 @@ def format_time_option(text: str, option: str, now: datetime.datetime, *, is_end
 
 
 def _format_local_time(time: datetime.datetime) -> str:
-    return time.astimezone().isoformat(timespec="seconds")  # a time without a zone is taken to be this machine's
+    return time.astimezone().isoformat(timespec="seconds")  # a time without a zone is in the zone of this machine

@@ -1,4 +1,4 @@
-"""`./proscribe waiver verify`: who signed what, and whether it stands."""
+"""Command `./proscribe waiver verify`: signatures of waivers, and their validity."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .. import inventory, print_message
 from .folder import find_waiver
 
 ENDED_STATUSES = ("expired", "revoked")
-NOT_YET_VALID = "not_yet_valid"  # approved, and signed where it has to be
-NOT_WAIVING_CODE = 1  # some waiver that was asked for does not waive
+NOT_YET_VALID = "not_yet_valid"  # approved, and signed if required
+NOT_WAIVING_CODE = 1  # a chosen waiver is not in force
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the step."""
+    """Add the options of the command."""
     parser.epilog = "Exit code 0: every chosen waiver is in force, or with --current will be; 1: one is not."
     parser.add_argument("ids", nargs="*", metavar="ID", help="the waivers to verify (default: all)")
     parser.add_argument(
@@ -34,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class WaiverVerification(TypedDict):
-    """A waiver, as it stands in the answer for machines."""
+    """The result for a waiver in the JSON output."""
 
     id: str
-    signature: str  # in words
+    signature: str  # as text
     signed: bool
     waives: bool
     status: str
@@ -45,7 +45,7 @@ class WaiverVerification(TypedDict):
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Verify the signatures of waivers, and print whether each is in force."""
+    """Verify the signatures of waivers, and print the status of each waiver."""
     judged_waivers = list_judged_waivers(inventory.read_compile_input(arguments), now)
     selected = [find_waiver(waiver_id, judged_waivers) for waiver_id in arguments.ids] or judged_waivers
     accepted = (ACTIVE, NOT_YET_VALID) if arguments.current else (ACTIVE,)
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 
 def verify_waiver(judged_waiver: JudgedWaiver, now: datetime.datetime) -> WaiverVerification:
-    """Judge the signature of one waiver, and whether the waiver is in force."""
+    """Return the validity of a waiver's signature, and its status."""
     waiver, judgement = judged_waiver
     file = Path(waiver.file)
     signed = False

@@ -1,1 +1,1 @@
-"""The formats, one file each: `FORMAT = Format(...)`, see ../declaration.py."""
+"""Formats, each in its own file with `FORMAT = ExportFormat(...)`. See ../declaration.py."""

@@ -1,8 +1,8 @@
-"""A filter list in the syntax of AdGuard's DNS filtering.
+"""Format `adguard`: a filter list in the syntax of AdGuard's DNS filtering.
 
-An exception there counts before every rule, however close, and $important turns that round once. So what is blocked
-below an exception is important, and what is open below that is an important exception, which nothing counts before:
-one with something blocked below it cannot be expressed, and stays blocked.
+An exception takes precedence over every rule, however close the rule is. $important reverses that once. So rules below
+an exception are important, and exceptions below these are important exceptions. Nothing takes precedence over an
+important exception. So an exception of this kind with a blocked name below it cannot be expressed, and stays blocked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ IMPORTANT_MODIFIER = "$important"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The list."""
+    """Return the filter list."""
     exported_names = collect_dns_names(decision)
     blocked_names, open_names = frozenset(exported_names.blocked_names), frozenset(exported_names.open_names)
     depth_by_name = {

@@ -1,6 +1,6 @@
-"""AppLocker: which programs may not run on Windows, as a policy that the console and Set-AppLockerPolicy import.
+"""Format `applocker`: a policy of forbidden Windows programs, for import by the console and Set-AppLockerPolicy.
 
-host/controls/group_policy/applocker.py makes the rules, which a domain controller gets too.
+host/controls/group_policy/applocker.py makes the rules, also those for a domain controller.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NO_PUBLISHER_REASON = "The catalogue has no publisher of it, by which AppLocker 
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The policy. Raises ExportError for a plan that denies nothing."""
+    """Return the policy. Raises ExportError for a plan that denies nothing."""
     section = decision.plan["controls"][APPS_CONTROL]
     if applocker.get_applocker_mode(section) == applocker.OFF_MODE:
         raise ExportError("nothing to export: proscribe_applocker is off for these hosts")

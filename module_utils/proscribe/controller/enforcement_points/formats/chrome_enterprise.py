@@ -1,9 +1,9 @@
-"""Chrome and its relatives: their policies as plain JSON, and their lists of sites for Google's Chrome Policy API.
+"""Format `chrome_enterprise`: policies of Chromium browsers as JSON, site lists for the Chrome Policy API.
 
-The JSON is the form of Chrome's folder of managed policies on Linux. The page "Custom configurations" in Google's
-Admin console takes it too, for those policies that the console has no field for
-(https://support.google.com/chrome/a/answer/14749672). The request is for the field of the lists
-(https://developers.google.com/chrome/policy/guides/policy-api); the name of the organisational unit has to be put in.
+The JSON has the form of Chrome's directory of managed policies on Linux. The page "Custom configurations" in Google's
+Admin console accepts it, too, for policies without a field in the console
+(https://support.google.com/chrome/a/answer/14749672). The request to Google's API sets the field of the lists
+(https://developers.google.com/chrome/policy/guides/policy-api). An administrator has to insert the organisational unit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UNIT_PLACEHOLDER = "orgunits/ORGANISATIONAL_UNIT_ID"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """A file per browser, and the request."""
+    """Return a file per browser, and the request."""
     browser_policies = policies.collect_program_policies(decision.plan)
     policies_by_browser = {
         program.id: browser_policies[program] for program in CHROMIUM_PROGRAMS if program in browser_policies

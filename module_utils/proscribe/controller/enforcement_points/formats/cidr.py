@@ -1,4 +1,4 @@
-"""Lists of networks, one file for each service, and one for all: for firewalls and routers that fetch lists."""
+"""Format `cidr`: lists of networks for firewalls and routers that fetch lists, by service and for all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..network_lists import (
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The files: those of services whose networks are restricted as a whole, and apart from them those with ports."""
+    """Return the files. Services that are restricted as a whole and services with ports are in separate directories."""
     network_services = list_network_services(decision, excluded_networks=list_management_networks(decision))
     files = {}
     left_out = list(list_left_out_networks(decision, has_general_rules=False))

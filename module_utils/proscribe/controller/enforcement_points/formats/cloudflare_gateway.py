@@ -1,8 +1,8 @@
-"""Lists of domains for Cloudflare Gateway, in CSV, and the DNS policies that use them, for Terraform.
+"""Format `cloudflare_gateway`: lists of domains in CSV, and DNS policies for Terraform that use them.
 
-The selector `dns.domains` has a name and all names above it, so an entry stands for all below it. The first policy that
-matches decides. Lists are split, since the smallest plan takes 1,000 entries of each. Terraform puts in the ids of the
-lists, which Cloudflare gives them.
+The selector `dns.domains` has a name and all its parents, so an entry covers all names below it. The first matching
+policy decides. Lists are split, because the smallest plan allows 1,000 entries per list. Cloudflare assigns the ids of
+lists, and Terraform inserts them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ..two_lists import is_host_blocked, make_two_lists
 
 MAX_LIST_ENTRIES = 1_000
 NAME_LIMIT = DeviceLimit(100_000, "names", "100 lists of 1,000 entries, on Standard plans")
-# The lowest precedence is evaluated first. An organisation's own policies begin at 1,000 unless it says otherwise.
+# The lowest precedence is evaluated first. An organisation's own policies start at 1,000 by default.
 POLICY_PRECEDENCE = {"allow": 800, "block": 900}
 ACCOUNT_VARIABLE = "cloudflare_account_id"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """A file for each list, and what Terraform makes of them."""
+    """Return a file for each list, and the Terraform configuration."""
     exported_names = make_two_lists(decision)
     NAME_LIMIT.check_count(len(exported_names.blocked_names) + len(exported_names.allowed_names))
     lists = {"blocked": _split_list(exported_names.blocked_names), "allowed": _split_list(exported_names.allowed_names)}
@@ -78,7 +78,10 @@ def _make_policies(lists: Mapping[str, Sequence[object]]) -> Mapping[str, Mappin
 
 
 def _make_traffic_expression(lists: Sequence[str]) -> str:
-    """A list is named by `$` and its id. In Terraform's text, `$` before `{` would be more than itself."""
+    """Return the expression of a policy that matches any of the lists.
+
+    A list is named by `$` and its id. In Terraform's text, `$` before `{` would start an interpolation.
+    """
     any_list_match = " or ".join(["any(dns.domains[*] in $%s)"] * len(lists))
     return f'${{format("{any_list_match}", {", ".join(f"cloudflare_zero_trust_list.{name}.id" for name in lists)})}}'
 

@@ -1,8 +1,8 @@
-"""Apple's declarative management: restricted programs do not start on supervised Macs with macOS 27.
+"""Format `ddm`: Apple's declarative management, which denies programs on supervised Macs with macOS 27.
 
-The declaration is com.apple.configuration.app.settings, whose schema Apple has published with that release
-(https://github.com/apple/device-management). Its DeniedApps are for iOS; Macs have DeniedBinaries. There a program is
-named by its signing identifier, which is its bundle id unless the vendor has signed it under another name.
+The declaration is com.apple.configuration.app.settings. Apple has published its schema with that release
+(https://github.com/apple/device-management). Its DeniedApps are for iOS; Macs have DeniedBinaries. These name a program
+by its signing identifier. It is the bundle id, unless the vendor has signed under another name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DECLARATION_FILE, ACTIVATION_FILE = "app_settings.json", "activation.json"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The declaration, and the activation without which a device does not follow it."""
+    """Return the declaration, and the activation that a device needs to apply it."""
     if not (ids_by_service := apple.list_bundle_ids(decision)):
         raise ExportError("nothing to export: the catalogue has no bundle id of a restricted service")
     name = apple.make_identifier(decision, "apps")

@@ -1,8 +1,10 @@
-"""Custom indicators for Microsoft Defender for Endpoint, as CSV files for the page "Indicators".
+"""Format `defender_indicators`: custom indicators of Microsoft Defender for Endpoint, as CSV files.
 
-Microsoft's pages do not say whether an indicator of a domain covers the names below it. So every name has a line, and
-what has none counts as open. What stays open below a blocked name is allowed, in case it is covered: the action Allowed
-comes before Block. It also ends other warnings of Defender about that name.
+The files are for its page "Indicators".
+
+Microsoft's pages do not document whether an indicator of a domain covers the names below it. So every name has a line,
+and a name without a line counts as open. Open names below a blocked name are allowed, in case the block covers them:
+the action Allowed takes precedence over Block. It also suppresses other warnings of Defender about that name.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, Expo
 from ..dns_names import DNS_CONTROL, collect_dns_names
 from ..header import make_about_file
 
-# The columns of the sample that the page "Indicators" gives.
+# The columns of the sample file on the page "Indicators".
 CSV_COLUMNS = (
     *("IndicatorType", "IndicatorValue", "ExpirationTime", "Action", "Severity", "Title", "Description"),
     *("RecommendedActions", "RbacGroups", "Category", "MitreTechniques", "GenerateAlert"),
@@ -30,7 +32,7 @@ SUBDOMAIN_OMISSION = ExportOmission(
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The files, of 500 indicators each."""
+    """Return the files, each with 500 indicators."""
     exported_names = collect_dns_names(decision, with_canaries=False, is_exact=True)
     rows = sorted(
         [
@@ -71,7 +73,7 @@ def _render_csv(rows: Iterable[tuple[str, str]]) -> bytes:
 
 
 def is_indicator_blocked(plan: Plan, host: str, port: int | None = None) -> bool | None:
-    """Whether a host is blocked in a section; None for one below a blocked name, of which nobody says."""
+    """Return whether a host is blocked; None for a name below a blocked name, because this is not documented."""
     section = plan["controls"].get(DNS_CONTROL)
     if section is None:
         return False

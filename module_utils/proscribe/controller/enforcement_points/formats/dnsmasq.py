@@ -1,4 +1,4 @@
-"""Lines for dnsmasq, for its folder of drop-ins. They are those of hosts that run one."""
+"""Format `dnsmasq`: lines for dnsmasq's directory of drop-ins, the same as on hosts that run dnsmasq."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two plain lists of names: what to block, and what stays open below it."""
+"""Format `domains`: two plain lists of names, to block and to leave open below these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..header import encode_lines, make_comment
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The lists; whoever reads the first alone blocks more."""
+    """Return the lists. A reader of the first list alone blocks more."""
     exported_names = collect_dns_names(decision)
     files = {"blocked.txt": encode_lines([*make_comment(decision, "domains"), *exported_names.blocked_names])}
     left_out = list(exported_names.left_out)

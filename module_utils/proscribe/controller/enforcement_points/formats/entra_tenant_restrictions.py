@@ -1,15 +1,14 @@
-"""Whose accounts Microsoft lets in: the headers for a proxy that opens HTTPS, and the policy of Microsoft Entra itself.
+"""Format `entra_tenant_restrictions`: accounts that Microsoft admits, as proxy headers and as Entra's policy.
 
-- `headers.json` (version 1): a proxy takes these headers away from requests to the listed hosts, and adds its own.
-- `default.json`, `partner_<number>.json` (version 2): requests to Microsoft Graph. The first tenant is the
-  organisation's own, the others are its partners. Windows, Global Secure Access or a proxy says which requests are
-  subject to the policy. They need the id that Entra gives it.
+    - `headers.json` (version 1): a proxy that opens HTTPS removes these headers from requests to the listed hosts,
+      and adds its own.
+    - `default.json`, `partner_<number>.json` (version 2): requests to Microsoft Graph. The first tenant is the
+      organisation's own, the others are its partners. Windows, Global Secure Access or a proxy marks the requests
+      that are subject to the policy. They need the id that Entra assigns to the policy.
 
-Both need the id (a GUID) of each tenant. The policy of a partner has it as its key, and the accounts of a partner
-without such a policy are refused. The header Restrict-Access-Context takes nothing else.
-
-Microsoft: with version 2, a proxy no longer adds the headers of version 1. It opens no host below the listed ones,
-such as device.login.microsoftonline.com.
+Both need the id (a GUID) of each tenant. It is the key of a partner's policy, and accounts of a partner without such a
+policy are refused. The header Restrict-Access-Context accepts nothing but an id. Microsoft: with version 2, a proxy no
+longer adds the headers of version 1. It opens no host below the listed ones, such as device.login.microsoftonline.com.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ ACCOUNTS_ONLY_REASON = "Tenant restrictions distinguish Microsoft's accounts, an
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The headers and the requests."""
+    """Return the headers and the requests. Raises ExportError for missing or invalid tenants."""
     tenants = read_microsoft_tenants(decision.plan["controls"][BROWSER_CONTROL]["settings"])
     if not tenants:
         raise ExportError(f"{NOTHING_TO_EXPORT}: proscribe_tenants names no tenant of Microsoft's")

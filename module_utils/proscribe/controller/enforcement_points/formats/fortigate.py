@@ -1,7 +1,7 @@
-"""A domain name threat feed for FortiGate, and the local domain filter with what stays open below its names.
+"""Format `fortigate`: a domain name threat feed, and a local domain filter with names that stay open below.
 
-The feed is a remote category of a DNS filter profile. The local domain filter comes before categories: what it allows,
-they do not see. It has the form of the Ansible module fortinet.fortios.fortios_dnsfilter_domain_filter.
+The feed is a remote category of a DNS filter profile. The local domain filter is evaluated before categories, so names
+that it allows never reach them. It has the form of the Ansible module fortinet.fortios.fortios_dnsfilter_domain_filter.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, Expo
 from ..header import encode_json, encode_lines, make_about_file
 from ..two_lists import is_host_blocked, make_two_lists
 
-FILTER_NAME, FILTER_ID = "proscribe", 8053  # whoever has a filter of this number gives another one to the module
+# an organisation with a filter of this number passes another number to the module
+FILTER_NAME, FILTER_ID = "proscribe", 8053
 ENTRY_KINDS = (("simple", ""), ("wildcard", "*."))
-# Lines of a file before FortiOS 7.4.4. What is beyond is cut there without a word.
+# Lines of a file before FortiOS 7.4.4, which drops further lines without a message.
 LINE_LIMIT = DeviceLimit(
     131_072, "lines of one feed", "FortiOS before 7.4.4; from then on 1,000,000 names in all on small models"
 )
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The feed, and the filter."""
+    """Return the feed and the filter."""
     exported_names = make_two_lists(decision)
     lines = [f"{prefix}{name}" for name in exported_names.blocked_names for _, prefix in ENTRY_KINDS]
     LINE_LIMIT.check_count(len(lines))

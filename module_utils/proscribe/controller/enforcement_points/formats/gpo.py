@@ -1,7 +1,8 @@
-"""Group Policy: the browsers' policies for machines with Windows, in three forms for three installation routes.
+"""Format `gpo`: the browsers' policies for Windows, in three forms for three installation routes.
 
-`sysvol` has the folder of one object as a domain controller's SYSVOL has it. `backup` has what Import-GPO reads,
-`registry` what a machine without a domain imports. All three say the same entries.
+`sysvol` has the directory of an object, as in a domain controller's SYSVOL. `backup` is for Import-GPO, `registry` for
+import on a machine without a domain. The entries of `backup` are those of `sysvol`; `registry` has only those of the
+machine.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ USER_VALUES_REASON = (
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The files. Raises ExportError for a plan with no policy in it."""
+    """Return the files. Raises ExportError for a plan without policies for browsers."""
     try:
         machine_entries = list_policy_entries(decision.plan)
         user_entries = list(accounts.list_user_entries(decision.plan))
@@ -34,7 +35,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     object_folder = f"sysvol/{make_export_guid(decision)}"
     combined_version = compute_gpo_version(decision) * (
         0x10001 if user_entries else 1
-    )  # the users' part is the upper half
+    )  # the upper half is the version of the users' part
     ini = f"[General]\r\nVersion={combined_version}\r\ndisplayName={make_display_name(decision)}\r\n"
     comment = make_header(decision, "gpo")
     files = {

@@ -1,4 +1,4 @@
-"""A hosts file, which has exact names only: for appliances and machines that take nothing else."""
+"""Format `hosts`: a hosts file, with exact names only, for appliances and machines that accept nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..header import encode_lines, make_comment
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The lines."""
+    """Return the hosts file."""
     exported_names = collect_dns_names(decision, with_canaries=False, is_exact=True)
     host_lines = [line.decode() for line in make_sink_lines(exported_names.blocked_names)]
     subdomain_omission = ExportOmission("", "all names below the listed ones", "A hosts file has exact names only.")

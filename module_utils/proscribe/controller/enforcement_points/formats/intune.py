@@ -1,15 +1,17 @@
-"""Microsoft Intune: what its API (Microsoft Graph) takes, one request body a file.
+"""Format `intune`: request bodies for Microsoft Intune's API (Microsoft Graph), one per file.
 
-- `macos_browsers.json`: the configuration profile of `mobileconfig`, as a macOSCustomConfiguration.
-- `macos_restricted_apps.json`: the bundle ids, as the list of a macOSGeneralDeviceConfiguration. Intune reports Macs
-  that have one of them; it stops none.
-- `windows_accounts.json`: which accounts OneDrive and Teams take, as policies of the settings catalogue.
-- `windows_chrome.json`, `windows_edge.json`: sites and extensions as policies of the settings catalogue. Its names of
-  settings are taken from policies that administrators have exported. The names of other settings are not published, so
-  these are left out, and Group Policy has them.
+    - `macos_browsers.json`: the configuration profile of `mobileconfig`, as a macOSCustomConfiguration.
+    - `macos_restricted_apps.json`: the bundle ids, as the list of a macOSGeneralDeviceConfiguration. Intune reports
+      Macs with these programs, but stops none of them.
+    - `windows_accounts.json`: the accounts that OneDrive and Teams accept, as policies of the settings catalogue.
+    - `windows_chrome.json`, `windows_edge.json`: sites and extensions as policies of the settings catalogue. The
+      names of settings come from policies that administrators have exported. The names of other settings are not
+      published. So they are left out here, and Group Policy has them.
 
-https://learn.microsoft.com/graph/api/resources/intune-deviceconfig-macoscustomconfiguration
-https://learn.microsoft.com/graph/api/resources/intune-deviceconfigv2-devicemanagementconfigurationpolicy (beta)
+Documentation of the API:
+
+    https://learn.microsoft.com/graph/api/resources/intune-deviceconfig-macoscustomconfiguration
+    https://learn.microsoft.com/graph/api/resources/intune-deviceconfigv2-devicemanagementconfigurationpolicy (beta)
 """
 
 from __future__ import annotations
@@ -25,10 +27,10 @@ from ..declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat
 from ..group_policy.identity import make_display_name
 from ..header import encode_json, make_header
 
-RequestBody = dict[str, object]  # of a request, or a part of one
+RequestBody = dict[str, object]  # a request body, or a part of it
 GRAPH_NAMESPACE = "#microsoft.graph."
 CATALOGUE_NAMESPACE = GRAPH_NAMESPACE + "deviceManagementConfiguration"
-# By browser: the file, and the names of its settings of the machine up to that of a setting.
+# By browser: the file, and the common prefix of the names of its machine settings.
 WINDOWS_BROWSERS = {
     "google_chrome": ("windows_chrome.json", "device_vendor_msft_policy_config_chromeintunev1~policy~googlechrome"),
     "microsoft_edge": ("windows_edge.json", "device_vendor_msft_policy_config_microsoft_edge~policy~microsoft_edge"),
@@ -39,16 +41,16 @@ LIST_CATEGORIES = {
     chromium.EXTENSION_BLOCK_LIST: "~extensions",
     chromium.EXTENSION_ALLOW_LIST: "~extensions",
 }
-# Of the programs that serve both kinds of account. Drive for desktop is not in Intune's catalogue of settings.
+# Settings of programs that serve both kinds of account. Drive for desktop is not in Intune's settings catalogue.
 _ONEDRIVE_SETTING = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"
 NO_PRIVATE_SETTING = f"user_{_ONEDRIVE_SETTING}_{accounts.NO_PRIVATE_ACCOUNTS.lower()}"
 TENANTS_SETTING = f"device_{_ONEDRIVE_SETTING}_{accounts.ALLOWED_TENANTS.lower()}"
 SIGN_IN_SETTING = "user_vendor_msft_policy_config_teamsv3~policy~l_teams_string_teams_signinrestriction_policy"
-MAX_LISTED_APPS = 10_000  # of a list of apps, in Graph
+MAX_LISTED_APPS = 10_000  # Graph's limit for a list of apps
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The request bodies."""
+    """Return the request bodies."""
     files: dict[str, RequestBody] = {}
     rules: list[str] = []
     omissions: list[ExportOmission] = []

@@ -1,6 +1,8 @@
-"""Sets for `ipset restore`: one for each service and IP version, and one that has them all, for one rule of iptables.
+"""Format `ipset`: sets for `ipset restore`, by service and IP version.
 
-Each set is filled beside the one in use, and the two are swapped; so no moment is without the ban.
+A set of all sets serves a single rule of iptables.
+
+Each set is filled beside the current one and then swapped with it, so the ban is never interrupted.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from ..network_lists import (
 )
 
 ALL_SET_NAME = "proscribe"
-# 31 characters are the most that the kernel takes (IPSET_MAXNAMELEN); "p4_" and "_new" are added.
+# The kernel allows 31 characters (IPSET_MAXNAMELEN); "p4_" and "_new" are added.
 MAX_ID_LENGTH = 24
 IP_FAMILIES = ((4, "inet"), (6, "inet6"))
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The file, and one that says how sets are called, where that is not by the id of their service."""
+    """Return the file with the sets. A comment above each set names its service."""
     network_services = list_network_services(decision, excluded_networks=list_management_networks(decision))
     lines = make_comment(decision, "ipset")
     members: list[str] = []
@@ -67,7 +69,10 @@ def _iterate_set_entries(service: NetworkService, version: int) -> Iterator[str]
 
 
 def _compute_set_size(entries: list[str]) -> int:
-    """A power of two with room, the same for most services: `create -exist` refuses a set of another size."""
+    """Return a power of two with room for more entries, equal for most services.
+
+    `create -exist` refuses a set of another size.
+    """
     return max(65536, 1 << len(entries).bit_length())
 
 

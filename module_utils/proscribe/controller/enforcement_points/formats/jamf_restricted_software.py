@@ -1,7 +1,7 @@
-"""Restricted software for Jamf Pro: one record for each application, as its Classic API takes it.
+"""Format `jamf_restricted_software`: a record per application for Jamf Pro's Classic API.
 
-A record ends a process by the name of its file. Whoever renames the application goes round it; `ddm` denies programs by
-who has signed them. A record deletes nothing, and has no scope: an administrator chooses its Macs, and the exceptions.
+A record ends a process by its file name, so renaming the application bypasses it. `ddm` denies programs by their
+signer. A record deletes nothing and has no scope: an administrator chooses its Macs and exceptions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REFUSAL_MESSAGE = "This application is restricted by your organisation."
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The records. Raises ExportError for a plan without any, and for a name that is none of an application."""
+    """Return the records. Raises ExportError for a plan without any, and for an invalid application name."""
     files: dict[str, bytes] = {}
     rules: list[str] = []
     left_out: list[ExportOmission] = []

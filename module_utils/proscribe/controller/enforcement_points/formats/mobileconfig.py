@@ -1,7 +1,7 @@
-"""macOS: the browsers' policies as a configuration profile, and the identifiers of restricted programs as a list.
+"""Format `mobileconfig`: the browsers' policies as a macOS profile, and a list of restricted programs' ids.
 
-No payload of Apple's profiles denies programs by their identifiers: com.apple.applicationaccess.new only permits, and
-denies all else. So the identifiers are a list here, for management that restricts programs itself; `ddm` denies them.
+No payload of Apple's profiles denies programs by identifier: com.apple.applicationaccess.new only permits, and denies
+all others. So the identifiers are a list here, for management that restricts programs itself. `ddm` denies them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PROFILE_FILE, LIST_FILE = "browsers.mobileconfig", "restricted_bundle_ids.json"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The profile of the browsers if the plan has the control, the list if it has apps."""
+    """Return the profile if the plan has the control browser, and the list if it has apps."""
     files: dict[str, bytes] = {}
     rules: list[str] = []
     omissions: list[ExportOmission] = []
@@ -35,7 +35,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
 
 
 def render_bundle_ids(decision: ExportDecision, ids_by_service: dict[str, list[str]]) -> bytes:
-    """The identifiers by service, as JSON."""
+    """Return the identifiers by service, as JSON."""
     document = {"about": make_header(decision, "mobileconfig"), "bundle_ids": ids_by_service}
     return encode_json(document, 2)
 

@@ -1,7 +1,7 @@
-"""A table of nftables for a router: what hosts refuse to send is refused on its way through.
+"""Format `nft`: an nftables table for a router that refuses to forward the traffic that hosts refuse to send.
 
-It is a table of its own, so it is replaced in one transaction and leaves the router's own rules alone. It only refuses:
-an accept here ends this table's chain, and other tables still judge the packet.
+A separate table can be replaced in a single transaction, and leaves the router's own rules alone. It only refuses: an
+accept in it ends the chain of this table, and other tables still judge the packet.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TABLE_COMMENT = "Written by Proscribe, export nft."
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The file that `nft -f` takes; of an empty decision it is one that removes the table."""
+    """Return the file for `nft -f`. For an empty decision the file removes the table."""
     section = decision.plan["controls"][FIREWALL_CONTROL]
     is_logged = bool(section["settings"].get("log"))
     network_services = list_network_services(decision)

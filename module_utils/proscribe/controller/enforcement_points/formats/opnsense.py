@@ -1,7 +1,7 @@
-"""For OPNsense's own resolver: a blocklist that it fetches, and the file of `unbound`, for its folder of drop-ins.
+"""Format `opnsense`: a blocklist that OPNsense fetches for its resolver, and the file of `unbound` as a drop-in.
 
-In a blocklist, `*.example.com` is the name and all below it. What stays open below is for the field Allowlist Domains,
-one expression each: the router fetches no such list. The file of `unbound` has no such gap.
+In a blocklist, `*.example.com` is the name and all names below it. Open names below go into the field Allowlist
+Domains, an expression each: the router does not fetch such a list. The file of `unbound` has no such gap.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..header import encode_lines, make_comment
 from ..two_lists import UNUSED_NAME, is_host_blocked, make_two_lists
 
 BLOCKLIST_FILE, ALLOWLIST_FILE, DROP_IN_FILE = "blocklist.txt", "allowlist.txt", "unbound.opnsense.d/proscribe.conf"
-# BaseBlocklistHandler.domain_pattern, for names in lower case: other lines of a blocklist are skipped.
+# BaseBlocklistHandler.domain_pattern, for lower case. OPNsense skips other lines of a blocklist.
 _NAME_PATTERN = re.compile(
     r"(?:[a-z0-9_][a-z0-9_-]{0,62}\.)*[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\.(?:xn--[a-z0-9]+|[a-z0-9]{2,})", re.ASCII
 )
@@ -23,7 +23,7 @@ OPEN_NAMES_REASON = f"{DROP_IN_FILE} leaves them open. With {BLOCKLIST_FILE}, so
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The files."""
+    """Return the blocklist, the allowlist and the drop-in."""
     exported_names = make_two_lists(
         decision, lambda name: bool(_NAME_PATTERN.fullmatch(name)), f"OPNsense skips it in {BLOCKLIST_FILE}."
     )

@@ -1,7 +1,7 @@
-"""A proxy configuration for browsers and for Windows: what is blocked is sent to a proxy that nobody runs.
+"""Format `pac`: a proxy configuration for browsers and Windows that sends blocked hosts to a missing proxy.
 
-Browsers show a PAC file the host alone for HTTPS, so paths are left out. The script is written for the oldest engines,
-of Windows' own HTTP client.
+For HTTPS, browsers pass only the host to a PAC file, so paths are left out. The script is written for the oldest
+engines, those of Windows' own HTTP client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..declaration import ExportDecision, ExportFormat, ExportOmission, Rendered
 from ..header import encode_lines, make_comment
 from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
 
-# The discard port of this machine: nothing listens there, so a connection is refused at once.
+# The discard port of the client's machine: nothing listens there, so a connection is refused at once.
 DISCARD_PROXY = "PROXY 127.0.0.1:9"
 
 SCRIPT_BODY = f"""
@@ -36,7 +36,7 @@ function FindProxyForURL(url, host) {{
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The script."""
+    """Return the script."""
     site_names = collect_web_names(decision)
     name_table = json.dumps(
         {host: int(is_blocked) for host, is_blocked in site_names.is_blocked_by_host.items()}, indent=0

@@ -1,7 +1,9 @@
-"""External dynamic lists for PAN-OS, of the type URL list: one for a rule that denies, one for a rule before it.
+"""Format `paloalto_edl`: two external dynamic lists for PAN-OS, of the type URL list.
 
-`example.com/` is the host alone, `*.example.com/` all below it. Without the slash, PAN-OS before 10.2 takes
-`example.com.evil.example` for it, too. What is beyond its limit, a firewall skips.
+The blocking list is for a rule that denies, the allowing list for a rule before it.
+
+`example.com/` is the host alone, `*.example.com/` all names below it. Without the slash, PAN-OS before 10.2 also
+matches `example.com.evil.example`. A firewall skips entries beyond its limit.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, Expo
 from ..header import encode_lines, make_about_file
 from ..two_lists import is_host_blocked, make_two_lists
 
-MAX_NAME_LENGTH = 255 - len("*./")  # characters of an entry
+MAX_NAME_LENGTH = 255 - len("*./")  # per entry
 ENTRY_LIMIT = DeviceLimit(50_000, "entries of URL lists", "every model of PAN-OS 7.1; later it varies by model")
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The lists."""
+    """Return the lists."""
     exported_names = make_two_lists(
         decision, lambda name: len(name) <= MAX_NAME_LENGTH, "It is too long for an entry of PAN-OS."
     )

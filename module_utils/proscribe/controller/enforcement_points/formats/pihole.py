@@ -1,4 +1,4 @@
-"""Two subscribed lists for Pi-hole 6 in the style of Adblock Plus: a denylist and an allowlist, which comes first."""
+"""Format `pihole`: two subscribed lists for Pi-hole 6 in the style of Adblock Plus. The allowlist takes precedence."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ..declaration import DeviceDocumentation, ExportDecision, ExportFormat, Ren
 from ..header import encode_lines, make_comment
 from ..two_lists import is_host_blocked, make_two_lists
 
-# FTL's valid_domain: two letters or more behind the last dot, with no hyphen at their ends.
+# FTL's valid_domain: two characters or more after the last dot, without a hyphen at either end.
 _NAME_PATTERN = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?!-)[a-z0-9_-]{1,62}[a-z0-9_]", re.ASCII)
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The lists."""
+    """Return the lists."""
     exported_names = make_two_lists(
         decision, lambda name: bool(_NAME_PATTERN.fullmatch(name)), "Pi-hole does not take its form."
     )

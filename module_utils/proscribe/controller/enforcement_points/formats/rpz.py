@@ -1,8 +1,10 @@
-"""A response policy zone: for BIND, Knot Resolver, PowerDNS Recursor, Unbound with RPZ, and DNS appliances.
+"""Format `rpz`: a response policy zone for name servers.
+
+BIND, Knot Resolver, PowerDNS Recursor, Unbound with RPZ, and DNS appliances read such zones.
 
 "CNAME ." is NXDOMAIN, "CNAME rpz-passthru." leaves a name alone. A wildcard of a zone does not reach below a name that
-exists in it (RFC 4592, 2.2.2). A name exists, too, where another one lies below. So each such name is listed with what
-the nearest listed name above it says.
+exists in the zone (RFC 4592, 2.2.2). A name exists, too, if another name lies below it. So each such name is listed
+with the record of the closest listed name above it.
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ from ..dns_names import collect_dns_names, is_name_blocked
 from ..header import encode_lines, make_comment, make_witness_text
 
 BLOCKED_RECORD, OPEN_RECORD = "CNAME .", "CNAME rpz-passthru."
-# A name of the zone and the zone's own have 255 bytes together (RFC 1035); a wildcard and 40 for the zone are left.
+# A name and the zone's name share 255 bytes (RFC 1035). This leaves room for a wildcard and 40 bytes of the zone's
+# name.
 MAX_NAME_LENGTH = 210
-# Names with such an end are triggers of other kinds: addresses, name servers, clients.
+# A name whose last label starts like this is a trigger of another kind: address, name server, client.
 TRIGGER_PREFIXES = ("rpz-",)
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The zone; it has whatever name the server gives it."""
+    """Return the zone. It has any name that the server assigns."""
     exported_names = collect_dns_names(decision)
     for name in (*exported_names.blocked_names, *exported_names.open_names):
         if name.rpartition(".")[2].startswith(TRIGGER_PREFIXES):
@@ -43,7 +46,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     lines = [
         *make_comment(decision, "rpz", ";"),
         "$TTL 300",
-        # The serial grows with each export: seconds since 1970, which fit until 2106.
+        # The serial increases with each export: seconds since 1970, which fit until 2106.
         f"@ SOA localhost. root.localhost. {int(decision.compiled_at.timestamp())} 3600 600 86400 300",
         "@ NS localhost.",
         f'{EXPORT_WITNESS_NAME} TXT "{make_witness_text(decision)}"',
@@ -60,7 +63,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
 
 
 def _iterate_intermediate_names(names: Iterable[str]) -> Iterator[str]:
-    """The names that exist in a zone only because one of these lies below them and another one above."""
+    """Yield the names that exist in a zone only because a listed name lies below them and another one above."""
     all_names = frozenset(names)
     for name in all_names:
         covering_name = find_covering_name(name.partition(".")[2], all_names)

@@ -1,13 +1,13 @@
-"""Santa on Macs: programs do not start that a team has signed, by the identifier that it gave them.
+"""Format `santa`: rules that deny programs on Macs by their signer and identifier.
 
-`rules.json` is what `santactl rule --import` reads. `santa.mobileconfig` has the same rules as StaticRules, for device
-management. Santa refuses the first where the second is installed. The profile is for North Pole Security's Santa, which
-reads its own domain of preferences alone (kMobileConfigDomain in SNTConfigurator.mm).
+`rules.json` is for `santactl rule --import`. `santa.mobileconfig` has the same rules as StaticRules, for device
+management. Santa refuses the first if the second is installed. The profile is for North Pole Security's Santa, which
+reads only its own domain of preferences (kMobileConfigDomain in SNTConfigurator.mm).
 
-A rule for a whole team (TEAMID) is written only where the catalogue has the team for a service (team_ids).
+A rule for a whole team (TEAMID) is written only if the catalogue has the team for a service (team_ids).
 
-Rules: https://northpole.dev/features/binary-authorization, "Rule Dictionary Format"
-Profile: https://northpole.dev/deployment/profile-configuration
+    Rules: https://northpole.dev/features/binary-authorization, "Rule Dictionary Format"
+    Profile: https://northpole.dev/deployment/profile-configuration
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from ..declaration import ExportDecision, ExportError, ExportFormat, ExportOmiss
 from ..header import encode_json
 
 APPS_CONTROL = "apps"
-PROFILE_SUBJECT = "programs"  # of the profiles
+PROFILE_SUBJECT = "programs"  # used in identifiers of the profile
 RULES_FILE, PROFILE_FILE = "rules.json", "santa.mobileconfig"
 PREFERENCE_DOMAIN = "com.northpolesec.santa"
-LINE_BREAK = "<br />"  # a message is HTML. Terminals get what an XML parser leaves of it
+LINE_BREAK = "<br />"  # a message is HTML; terminals display the text without its markup
 
 _IDENTIFIER_PATTERNS = {
     "SIGNINGID": re.compile(r"[A-Z0-9]{10}:[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII),
@@ -39,7 +39,7 @@ _UNSIGNED_REASON = (
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The rules, in both forms."""
+    """Return the rules in both forms."""
     services = dict(sorted(apple.iterate_restricted_services(decision)))
     signed_services = {
         service_id: entry for service_id, entry in services.items() if entry.get("signing_ids") or entry.get("team_ids")
@@ -92,7 +92,7 @@ def _make_santa_rules(decision: ExportDecision, service_id: str, entry: PlanEntr
 
 
 def _make_message(decision: ExportDecision, name: str) -> str:
-    """What Santa shows: the service, whom to ask, and the organisation's own text in each language."""
+    """Return Santa's message: the service, the contact, and the organisation's own text in each language."""
     plan = decision.plan
     paragraphs = [f"{name} is restricted by the policy of this organisation.", f"Ask {plan['contact']}."]
     paragraphs += plan["controls"][APPS_CONTROL]["settings"].get("refusal_notice", "").split("\n")

@@ -1,10 +1,10 @@
-"""Access rules for Squid. They only refuse, so they open nothing that another rule closes.
+"""Format `squid`: access rules for Squid. They only refuse, so they never open what another rule blocks.
 
-A list of `dstdomain` must not have a name and another one below it. So the names are sorted into levels: blocked names,
-those that stay open below them, those that are blocked below these. A name is refused if it is in a level of blocked
-names and not in the next one. `-n` keeps Squid from resolving addresses to names for it.
+A list of `dstdomain` must not have both a name and another name below it. So names are sorted into levels: blocked
+names, open names below them, blocked names below these, and so on. A name is refused if it is in a level of blocked
+names and not in the next level. `-n` keeps Squid from resolving addresses to names for this.
 
-A path is seen in plain HTTP, and in HTTPS only where Squid opens the connections (ssl_bump): squid_opening.py.
+Squid sees paths in plain HTTP. In HTTPS it sees them only if it opens the connections (ssl_bump): squid_opening.py.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ..dns_names import group_names_by_depth
 from ..header import encode_lines, make_comment
 from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
 
-# A backslash before some characters means more to the C library's expressions than the character.
+# In the C library's expressions, a backslash before some characters has a special meaning.
 _SPECIAL_PATTERN = re.compile(r"[^A-Za-z0-9/_~%&,;=:@!-]")
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """A file to be included before the organisation's own http_access lines."""
+    """Return a file to include before the organisation's own http_access lines."""
     site_names = collect_web_names(decision)
     lines = [*make_comment(add_left_out(decision, site_names), "squid"), *render_rules(site_names)]
     left_out = [*site_names.left_out, *list_unsupported_paths(decision, site_names)]
@@ -31,13 +31,13 @@ def render_export(decision: ExportDecision) -> RenderedExport:
 
 
 def render_rules(web_names: ExportedWebNames) -> Iterator[str]:
-    """The rules that refuse what is blocked."""
+    """Yield the rules that refuse blocked sites."""
     yield from _render_host_rules(web_names.is_blocked_by_host)
     yield from _render_path_rules(web_names)
 
 
 def _render_host_rules(is_blocked_by_host: Mapping[str, bool]) -> Iterator[str]:
-    """The rules for names without a path. The first level is blocked, and levels alternate."""
+    """Yield the rules for names without a path. The first level is blocked, and levels alternate."""
     name_levels = group_names_by_depth(is_blocked_by_host)
     acl_names = [f"proscribe_{'open' if number % 2 else 'blocked'}_{number}" for number in range(len(name_levels))]
     for acl, level in zip(acl_names, name_levels):
@@ -49,7 +49,7 @@ def _render_host_rules(is_blocked_by_host: Mapping[str, bool]) -> Iterator[str]:
 
 
 def _render_path_rules(web_names: ExportedWebNames) -> Iterator[str]:
-    """The rules for starts of paths: each refuses what no closer name opens."""
+    """Yield the rules for starts of paths. Each refuses the paths that no closer name opens."""
     blocked_paths = [blocked_path for blocked_path, is_blocked in web_names.is_blocked_by_path.items() if is_blocked]
     open_paths = [blocked_path for blocked_path, is_blocked in web_names.is_blocked_by_path.items() if not is_blocked]
     for number, blocked_path in enumerate(blocked_paths, 1):
@@ -77,7 +77,7 @@ def _render_path_rules(web_names: ExportedWebNames) -> Iterator[str]:
 
 
 def _is_closer(first_name: SiteName, second_name: SiteName) -> bool:
-    """Whether a name decides before another one about some address that both cover."""
+    """Return whether the first name takes precedence over the second for addresses that both cover."""
     if first_name.host == second_name.host:
         return first_name.path.startswith(second_name.path)
     is_common = first_name.path.startswith(second_name.path) or second_name.path.startswith(first_name.path)
@@ -85,7 +85,7 @@ def _is_closer(first_name: SiteName, second_name: SiteName) -> bool:
 
 
 def render_domain_acl(acl: str, hosts: Sequence[str]) -> Iterator[str]:
-    """A list of hosts, each with all below it."""
+    """Return the lines of an ACL of hosts, each with all names below it."""
     return (f"acl {acl} dstdomain -n .{host}" for host in hosts)
 
 
@@ -94,7 +94,7 @@ def _render_path_pattern(path: str) -> str:
 
 
 def list_unsupported_paths(decision: ExportDecision, web_names: ExportedWebNames) -> Iterator[ExportOmission]:
-    """What of paths is not as on hosts, where Squid opens no connection."""
+    """Yield an omission for each path that Squid treats differently from hosts while it opens no connections."""
     for web_name, is_blocked in web_names.is_blocked_by_path.items():
         if is_blocked and not web_names.is_host_blocked(web_name.host):
             reason = "Over HTTPS it stays open, unless Squid opens the connections (ssl_bump)."

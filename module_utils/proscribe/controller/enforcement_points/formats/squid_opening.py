@@ -1,9 +1,10 @@
-"""Access rules for a Squid that opens HTTPS (ssl_bump): it sees paths, and says whose accounts providers may let in.
+"""Format `squid_opening`: rules for a Squid that opens HTTPS (ssl_bump), with paths and tenant headers.
 
-The headers of tenants take the place of any that a client sends:
-- Google, with all hosts below: support.google.com/a/answer/1668854
-- Microsoft, without: device.login.microsoftonline.com wants a client's certificate and no proxy
-  (learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions)
+The headers restrict the accounts that providers admit. They replace any such header from a client:
+
+    - Google, with all hosts below: support.google.com/a/answer/1668854
+    - Microsoft, without hosts below: device.login.microsoftonline.com requires a client's certificate and no proxy
+      (learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions)
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ _VALUE_PATTERN = re.compile(r"[A-Za-z0-9.,-]{1,4000}", re.ASCII)
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """A file to be included before the organisation's own http_access lines. Raises ExportError for a tenant that
-    cannot stand in a header.
+    """Return a file to include before the organisation's own http_access lines.
+
+    Raises ExportError for a tenant that no header can have.
     """
     site_names = collect_web_names(decision)
     section = decision.plan["controls"]["browser"]
@@ -63,7 +65,7 @@ def _render_headers(settings: ControlSettings) -> Iterator[str]:
             0, {"patterns": [GOOGLE_DOMAIN], "headers": [{"name": GOOGLE_HEADER, "value": ",".join(google_domains)}]}
         )
     if microsoft_tenants and not microsoft_tenants[0].id:
-        yield f"request_header_access {CONTEXT_HEADER} deny all"  # what a client sends of it is lost all the same
+        yield f"request_header_access {CONTEXT_HEADER} deny all"  # a header from a client is removed in any case
     for number, group in enumerate(groups, 1):
         acl = f"proscribe_tenants_{number}"
         yield from (f"acl {acl} dstdomain -n {host}" for host in group["patterns"])

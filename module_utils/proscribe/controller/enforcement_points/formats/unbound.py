@@ -1,4 +1,4 @@
-"""Local zones for unbound, in a file to be included. They are those of hosts that run one."""
+"""Format `unbound`: local zones in a file to include, the same as on hosts that run unbound."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Two custom URL categories for Zscaler Internet Access, each the body of a request to its API (/urlCategories).
+"""Format `zscaler`: two custom URL categories of Zscaler Internet Access, as request bodies for its API.
 
-A leading period stands for the name and for what lies at most five labels below it. One entry that the service does not
-take makes it refuse the whole request. So a name that its guidelines do not permit is left out, and said.
+The endpoint is /urlCategories.
+
+A leading period covers the name, and names up to five labels below it. A single invalid entry makes the service refuse
+the whole request. So a name that its guidelines forbid is left out and reported.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, Expo
 from ..header import encode_json, make_about_file
 from ..two_lists import find_blocking_name, make_two_lists
 
-MAX_LABEL_DEPTH = 5  # labels below a name
-# No underscore in the last two labels, and none that is a label of its own.
+MAX_LABEL_DEPTH = 5  # number of labels below a name
+# No underscore in the last two labels, and no label that is only an underscore.
 _NAME_PATTERN = re.compile(r"(?:(?!_\.)[a-z0-9_-]+\.)*[a-z0-9-]+\.[a-z0-9-]+", re.ASCII)
 URL_LIMIT = DeviceLimit(25_000, "URLs of custom categories", "Zscaler's figure for its own list of blocked URLs")
 DEPTH_OMISSION = ExportOmission(
@@ -26,7 +28,7 @@ DEPTH_OMISSION = ExportOmission(
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """The two requests."""
+    """Return the two requests."""
     exported_names = make_two_lists(decision, _is_supported, "Zscaler does not take its form.")
     URL_LIMIT.check_count(len(exported_names.blocked_names) + len(exported_names.allowed_names))
     files = {
@@ -53,7 +55,7 @@ def _is_supported(name: str) -> bool:
 
 
 def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Whether a host is blocked in a section: as deep below a name as the service looks."""
+    """Return whether a host is blocked, down to the depth that the service covers below a name."""
     name = find_blocking_name(plan, host, _is_supported)
     return bool(name) and host.count(".") - name.count(".") <= MAX_LABEL_DEPTH
 

@@ -1,1 +1,1 @@
-"""A plan's browser policies for Windows: a Group Policy object, its backup, and a file for the registry."""
+"""Browser policies of a plan for Windows: a Group Policy object, its backup, and a file for the registry."""

@@ -1,8 +1,8 @@
-"""A backup of a Group Policy object, as the cmdlet Import-GPO and the management console read it.
+"""Backup of a Group Policy object, in the form that the cmdlet Import-GPO and the management console read.
 
-The form is that of backups which Microsoft's console has written (namespaces GPOOperations and
-GPOOperations/Manifest). Import-GPO takes the settings out of it, and no permissions; so there are none in it, nor the
-domain that a real backup comes from. Nobody has run it on Windows.
+The form is that of backups written by Microsoft's console (namespaces GPOOperations and GPOOperations/Manifest).
+Import-GPO reads its settings but no permissions. So the backup has no permissions, and no domain of origin. It is
+untested on Windows.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ POLICY_FILE = "registry.pol"
 
 
 def render_backup(decision: ExportDecision, machine_policy: bytes, user_policy: bytes) -> dict[str, bytes]:
-    """The files of the backup's directory, by relative name. `machine_policy` and `user_policy` are the contents of Registry.pol for
-    computers and for users; b"" for an object that has none.
+    """Return the files of the backup's directory by relative name.
+
+    `machine_policy` and `user_policy` are the contents of Registry.pol for computers and for users; b"" for none.
     """
     backup_id = format_guid(make_uuid("backup", decision.group, decision.digest))
     policy_by_part = {part: content for part, content in zip(PATH_VARIABLES, (machine_policy, user_policy)) if content}

@@ -1,7 +1,7 @@
-"""Entries as a file that Windows' registry editor imports, and the file that removes them again.
+"""Entries as a file for Windows' registry editor, and a file that removes them again.
 
-The text is UTF-16LE with its mark, as the editor of Windows 2000 and later writes it. A text with anything but plain
-characters is written as its bytes, so nothing that it says can end it.
+The text is UTF-16LE with a byte order mark, as written by the editor of Windows 2000 and later. A text with other than
+plain characters is written as bytes, so that no content can end it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _PLAIN_PATTERN = re.compile(r"[ -~]*", re.ASCII)
 
 
 def render_setting_file(entries: Sequence[RegistryEntry], comment: Iterable[str]) -> bytes:
-    """The file that sets the entries. A list of theirs is deleted before it is set, as Registry.pol empties it."""
+    """Return the file that sets the entries.
+
+    A list is deleted before it is set, because Registry.pol empties it, too.
+    """
     lines: list[str] = []
     current_key = ""
     for entry in entries:
@@ -34,7 +37,7 @@ def render_setting_file(entries: Sequence[RegistryEntry], comment: Iterable[str]
 
 
 def render_removing_file(entries: Sequence[RegistryEntry], comment: Iterable[str]) -> bytes:
-    """The file that removes what `render_setting_file` has set, and nothing else."""
+    """Return the file that removes the entries of `render_setting_file`, and nothing else."""
     list_keys = dict.fromkeys(_format_key(entry) for entry in entries if entry.value_name == EMPTY_KEY_NAME)
     lines = [line for key in list_keys for line in ("", f"[-{key}]")]
     current_key = ""

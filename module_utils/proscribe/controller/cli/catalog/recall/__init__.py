@@ -1,4 +1,7 @@
-"""`./proscribe catalog recall`: how many of the names that independent public lists agree on the catalogue handles."""
+"""Command `./proscribe catalog recall`: the share of agreed names that the catalogue handles.
+
+Agreed names are those that independent public lists have in common.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ from .standing import NAME_STATES, make_status_finder
 
 SCHEMA = "proscribe/catalog-recall/1"
 BELOW_GOAL_CODE = 1
-DEFAULT_POPULAR_COUNT = 100_000  # names that count as the most asked for
+DEFAULT_POPULAR_COUNT = 100_000  # names that count as the most requested
 
 
 class RecallGoal(NamedTuple):
-    """The least share of a category: of the most asked-for names, or of all."""
+    """The least share of handled names in a category: of the most requested names, or of all names."""
 
     category: str
     covers_all_names: bool
@@ -37,16 +40,16 @@ class RecallGoal(NamedTuple):
 
 
 class RecallReport(NamedTuple):
-    """What was compared, and what came of it."""
+    """The lists compared and the results."""
 
     lists: ListContents
     results: Sequence[CategoryResult]
-    popularity: Sequence[str]  # the lists of the most asked-for names that were used
+    popularity: Sequence[str]  # the lists of the most requested names that were used
     popular_count: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `recall`."""
+    """Add the options of `recall`."""
     parser.epilog = (
         "The lists are those of recall.yml, in FOLDER: a clone or a download of each, under the name of its folder\n"
         "there. A name counts if two or more independent lists have it. Lists that are not in FOLDER are named. A\n"
@@ -70,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
-    """The choice of names, also for what proposes them."""
+    """Add the options that select names. `propose` has them, too."""
     parser.add_argument(
         "--category",
         action="append",
@@ -105,7 +108,7 @@ def _parse_goal(text: str) -> RecallGoal:
 
 
 def run_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Compare, print, and return the exit code."""
+    """Compare the catalogue with the lists, print the report, and return the exit code."""
     categories = arguments.category or CATEGORIES
     for goal in arguments.at_least:
         if goal.category not in categories:
@@ -126,7 +129,7 @@ def run_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def select_needed_lists(loaded: LoadedCatalogue, categories: Collection[str]) -> list[PublicList]:
-    """The lists that a measure of some categories reads. Raises PolicyErrors, Refused."""
+    """Return the lists that measuring some categories needs. Raises PolicyErrors, CommandError."""
     sources = read_public_lists(loaded.directories)
     if not sources:
         raise CommandError(f"no catalogue of these has a recall.yml: {', '.join(map(str, loaded.directories))}")
@@ -142,7 +145,7 @@ def select_needed_lists(loaded: LoadedCatalogue, categories: Collection[str]) ->
 def compare_catalogue(
     loaded: LoadedCatalogue, folder: Path, categories: Collection[str], popular_count: int
 ) -> RecallReport:
-    """Compare the catalogue with the lists in a folder. Raises PolicyErrors, Refused."""
+    """Compare the catalogue with the lists in a directory. Raises PolicyErrors, CommandError."""
     sources = select_needed_lists(loaded, categories)
     if not folder.is_dir():
         raise CommandError(f"{folder} is not a directory; expected the folder of the lists")
@@ -156,7 +159,7 @@ def compare_catalogue(
 
 
 def _describe_missed_goals(goals: Iterable[RecallGoal], recall: RecallReport) -> Iterator[str]:
-    """What does not reach its goal."""
+    """Yield a line for each goal that is not reached."""
     results = {result.category: result for result in recall.results}
     for goal in goals:
         handled_share = results[goal.category].compute_share(goal.covers_all_names)
@@ -167,7 +170,7 @@ def _describe_missed_goals(goals: Iterable[RecallGoal], recall: RecallReport) ->
 
 
 def _explain_missing_share(result: CategoryResult, covers_all_names: bool) -> str:
-    """Why there is no share of a category."""
+    """Return the reason why a category has no share."""
     if result.families < MIN_FAMILIES:
         return f"lists of {result.families} publishers, expected at least {MIN_FAMILIES}"
     if not covers_all_names and not result.has_popularity:
@@ -228,7 +231,7 @@ def _make_list_rows(result: CategoryResult) -> Iterator[tuple[str, ...]]:
 
 
 def _format_share(handled_share: HandledShare | None) -> str:
-    """A share; never rounded up, since a whole is something else."""
+    """Return a share as text. It is rounded down, so that only a complete share is shown as 100 %."""
     if handled_share is None:
         return "not measured"
     return (
@@ -270,7 +273,7 @@ def _make_result_data(result: CategoryResult) -> dict[str, object]:
 
 
 def _count_states(result: CategoryResult) -> dict[str, int]:
-    """How many of the most asked-for names have each state."""
+    """Return the number of the most requested names in each state."""
     return {
         state: sum(listed_name.standing.state == state for listed_name in result.popular_names) for state in NAME_STATES
     }

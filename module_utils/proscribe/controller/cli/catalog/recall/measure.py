@@ -1,7 +1,7 @@
-"""How many of the names that independent lists agree on a catalogue handles. Pure.
+"""Measurement of the share of agreed names that a catalogue handles. Pure.
 
-A name counts where lists of two families vouch for it, of which at least one is about its category alone. What a list
-has beside names that are in use counts only where it is asked for (`only_popular`).
+A name counts if lists of two families vouch for it. The category must be the only subject of one such list. Some lists
+also have names that nobody uses (`only_popular`). These lists vouch only for the most requested names.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from ..independence import MIN_FAMILIES, FamilyCounter, Witness, group_lists_by_
 from ..public_lists import RANKED_LIST, PublicList
 from .standing import HANDLED_STATES, NameStatus
 
-NamesByList = Mapping[str, Mapping[str, int]]  # by list, each with its place in it
+NamesByList = Mapping[str, Mapping[str, int]]  # by list id: each name with its place in the list
 
 
 class PopularNames(NamedTuple):
-    """The most asked-for names."""
+    """The most requested names."""
 
-    ranks: Mapping[str, int]  # the rank of a name, or of the first name below it
-    unranked_names: frozenset[str]  # of lists without order
-    list_ids: tuple[str, ...]  # the lists
+    ranks: Mapping[str, int]  # best rank of a name or of a name below it
+    unranked_names: frozenset[str]  # names of lists without order
+    list_ids: tuple[str, ...]
 
     def has_name(self, name: str) -> bool:
         return name in self.ranks or name in self.unranked_names
 
 
 class ListedName(NamedTuple):
-    """A name that independent lists have, and what the catalogue makes of it."""
+    """A name that independent lists have, and its status in the catalogue."""
 
     name: str
     standing: NameStatus
     popular: bool
-    rank: int | None  # None for a name that no list with order has
+    rank: int | None  # None if no ranked list has the name
     lists: tuple[str, ...]
 
 
 class HandledShare(NamedTuple):
-    """How many of some names are handled."""
+    """The number of handled names among some names."""
 
     handled: int
     of: int
@@ -50,14 +50,14 @@ class HandledShare(NamedTuple):
 
 
 class CategoryResult(NamedTuple):
-    """What was found of a category."""
+    """The measurement of a category."""
 
     category: str
-    lists: Mapping[str, int]  # how many names each list has that was read
+    lists: Mapping[str, int]  # number of names in each list read
     families: int
-    name_count: int  # of all lists
-    listed_names: Sequence[ListedName]  # the most asked-for first
-    has_popularity: bool  # whether a list of the most asked-for names was read
+    name_count: int  # in all lists
+    listed_names: Sequence[ListedName]  # most requested first
+    has_popularity: bool  # a list of the most requested names was read
 
     @property
     def popular_names(self) -> list[ListedName]:
@@ -68,14 +68,14 @@ class CategoryResult(NamedTuple):
         return [listed_name for listed_name in self.listed_names if listed_name.standing.state not in HANDLED_STATES]
 
     def compute_share(self, covers_all_names: bool) -> HandledShare | None:
-        """The share of the most asked-for names, or of all; None where nothing was measured."""
+        """Return the share of the most requested names, or of all; None if nothing was measured."""
         if self.families < MIN_FAMILIES or not (covers_all_names or self.has_popularity):
             return None
         return compute_share(self.listed_names if covers_all_names else self.popular_names)
 
 
 def compute_share(listed_names: Collection[ListedName]) -> HandledShare:
-    """How many of some names are handled."""
+    """Return the number of handled names among some names."""
     return HandledShare(
         sum(listed_name.standing.state in HANDLED_STATES for listed_name in listed_names), len(listed_names)
     )
@@ -84,7 +84,11 @@ def compute_share(listed_names: Collection[ListedName]) -> HandledShare:
 def collect_popular_names(
     sources: Iterable[PublicList], names_by_list: NamesByList, popular_count: int
 ) -> PopularNames:
-    """The most asked-for names: of a list with order the first ones, of another all, where it has no more."""
+    """Return the most requested names.
+
+    A ranked list contributes its first `popular_count` names. A list without order contributes all of its names, unless
+    it has more than that.
+    """
     ranks: dict[str, int] = {}
     unranked_names: set[str] = set()
     list_ids = []
@@ -95,7 +99,7 @@ def collect_popular_names(
             for name, rank in names_by_list[source.id].items():
                 for parent_name in (
                     list_name_and_parents(name) if rank <= popular_count else ()
-                ):  # a name is asked for where one below it is
+                ):  # a request for a name counts as a request for its parents
                     ranks[parent_name] = min(rank, ranks.get(parent_name, rank))
         elif int(source.popular) <= popular_count:
             unranked_names.update(names_by_list[source.id])
@@ -112,7 +116,7 @@ def measure_category(
     popular: PopularNames,
     find_status: Callable[[str], NameStatus],
 ) -> CategoryResult:
-    """What the catalogue has of a category."""
+    """Return the status of a category's agreed names in the catalogue."""
     category_lists = {
         entry.id: entry for entry in sources if category in entry.categories and entry.id in names_by_list
     }

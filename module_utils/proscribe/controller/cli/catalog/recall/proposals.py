@@ -1,6 +1,7 @@
-"""Names that recall finds missing -> what an entry would gain by them, and what others would lose. Nothing is taken.
+"""Proposals for names that `recall` reports missing: the entry that would gain a name, and the harm to others.
 
-A person accepts what is proposed: that two lists have a name does not say that it is a service's own.
+Nothing is added automatically: a person accepts the proposals. Two lists that have a name do not prove that it belongs
+to the service alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..chosen import LoadedCatalogue
 from .measure import CategoryResult, ListedName
 from .standing import UNVERIFIED_STATE
 
-MIN_LABEL_LENGTH = 5  # letters of a label that stands for a vendor: shorter ones are words (dns, mail, vpn)
+MIN_LABEL_LENGTH = 5  # letters of a vendor's label: shorter labels are common words (dns, mail, vpn)
 
 
 class ProposedName(NamedTuple):
@@ -25,18 +26,18 @@ class ProposedName(NamedTuple):
 
     listed_name: ListedName
     category: str
-    service: str  # the entry that has names of the same vendor; "" for none
-    conflict: str  # what it would close that others need; "" for nothing that is known
+    service: str  # id of the entry with names of the same vendor; "" for none
+    conflict: str  # the known harm to others if the name is blocked; "" for none
 
     @property
     def evidence(self) -> str:
-        """Where the name stands, in words."""
+        """The name, its rank and its lists, as text."""
         rank = f", rank {self.listed_name.rank}" if self.listed_name.rank else ""
         return f"{self.listed_name.name}{rank}: {', '.join(self.listed_name.lists)}"
 
 
 def propose_missing_names(results: Iterable[CategoryResult], loaded: LoadedCatalogue) -> list[ProposedName]:
-    """The most asked-for names that the catalogue lacks, each once, the most asked for first."""
+    """Return the most requested names that the catalogue lacks, each once, the most requested first."""
     vendors = _map_vendor_labels(loaded.catalogue.services)
     claimants = {service_id: _make_claimant(service) for service_id, service in loaded.catalogue.services.items()}
     known_good_lists = known_good.read_known_good_lists(loaded.directories)[0]
@@ -63,14 +64,14 @@ def propose_missing_names(results: Iterable[CategoryResult], loaded: LoadedCatal
 
 
 def _extract_vendor_label(name: str) -> str:
-    """The label that a vendor has chosen: `parrot` of chat.parrot.co.uk."""
+    """Return the label that a vendor has chosen: `parrot` of chat.parrot.co.uk."""
     labels = name.split(".")
     suffix = 2 if grammar.check_domain(".".join(labels[-2:])) else 1
     return labels[-suffix - 1] if len(labels) > suffix else ""
 
 
 def _map_vendor_labels(services: Mapping[str, Service]) -> dict[str, str]:
-    """By the label of a vendor, the only entry that has domains with it."""
+    """Return by vendor label the only entry that has domains with this label."""
     ids_by_label: dict[str, set[str]] = defaultdict(set)
     for service in services.values():
         for name in service.domains:
@@ -85,14 +86,14 @@ def _map_vendor_labels(services: Mapping[str, Service]) -> dict[str, str]:
 def _find_conflict(
     name: str, service: Service | None, claimants: Mapping[str, Claimant], known_good_lists: known_good.KnownGoodLists
 ) -> str:
-    """What else would be closed with a name, as a load of the catalogue would say it; "" for nothing."""
+    """Return the harm of blocking a name, worded as on loading the catalogue; "" for none."""
     if carried_name := find_shared_name(name):
         return f"{carried_name[0]} carries {carried_name[1]}"
     service_id = service.id if service else ""
     entry = {"domains": [name], "allow_domains": service.allow_domains if service else ()}
     for blocked_value in known_good.find_conflicts({service_id: entry}, (), known_good_lists):
         return known_good.describe_expected(blocked_value)
-    # In a later directory than all others, so that a mistake is one of this name and of no other entry.
+    # The new claim has a later directory than all others. So a mistake belongs to this name and to no other entry.
     earlier_claimant = claimants.get(service_id) or Claimant(service_id, 0, [], [], [], [], [], [])
     new_claimant = earlier_claimant._replace(rank=1, domains=[*earlier_claimant.domains, name])
     for mistaken_id, (path, mistaken_value, expectation) in check_claims(

@@ -1,6 +1,6 @@
-"""Public lists out of a folder -> names; and fetched into it.
+"""Reading the names of public lists from a directory, and fetching lists into it.
 
-A list that cannot be read is named with the reason, never taken for an empty one.
+A list that cannot be read is reported with the reason, never treated as empty.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ..public_lists import MAX_LIST_NAMES, PublicList, extract_host_name
 
 
 class ListContents(NamedTuple):
-    """What was read: the names of each list, each with its place in the list, and of the others the reason why not."""
+    """The names of each list read, with their places, and for each other list the reason why it is missing."""
 
     names_by_list: Mapping[str, Mapping[str, int]]
     reasons_by_list: Mapping[str, str]
 
 
 def read_lists(sources: Iterable[PublicList], folder: Path) -> ListContents:
-    """The lists that are in a folder."""
+    """Read the lists in a directory."""
     names_by_list: dict[str, dict[str, int]] = {}
     reasons_by_list: dict[str, str] = {}
     for source in sources:
@@ -53,7 +53,7 @@ def read_lists(sources: Iterable[PublicList], folder: Path) -> ListContents:
 
 
 def _read_names(source: PublicList, folder: Path) -> dict[str, int]:
-    """The names of a list, each with its first place. Raises ListReadError, Unreadable."""
+    """Return the names of a list, each with its first place. Raises ListReadError, ListFormatError."""
     places_by_name: dict[str, int] = {}
     for _, text in read_texts(source, folder):
         for part in source.named or ("",):
@@ -68,7 +68,10 @@ def _read_names(source: PublicList, folder: Path) -> dict[str, int]:
 
 
 def fetch_lists(sources: Iterable[PublicList], folder: Path, ca_file: str) -> Iterator[str]:
-    """Fetch the lists that have an address into the folder; a line for each, with what was not fetched and why."""
+    """Fetch the lists that have an address into the directory.
+
+    Yields a line for each list: the number of files, or why it was not fetched.
+    """
     for source in sources:
         if not source.url:
             yield f"{source.id}: not fetched, it has no address; put it into {folder / source.folder}"
@@ -82,10 +85,10 @@ def fetch_lists(sources: Iterable[PublicList], folder: Path, ca_file: str) -> It
 
 
 def _fetch_files(source: PublicList, folder: Path, ca_file: str) -> Iterator[Path]:
-    """Fetch the files of a list, each into its place. Raises FetchError, ListReadError."""
+    """Fetch the files of a list, each to its path. Raises FetchError, ListReadError."""
     for path, text in fetch_texts(source, lambda url: fetch_list(url, ca_file).text):
         file_path = folder / source.folder / path
-        # What a clone has there may be a link to anywhere.
+        # A cloned repository may contain links to any directory.
         if not Path(os.path.realpath(file_path.parent)).is_relative_to(os.path.realpath(folder)):
             raise ListReadError(f"{file_path.parent} leads out of {folder}")
         write_catalogue_file(file_path, text)

@@ -1,4 +1,4 @@
-"""What a catalogue makes of a name: blocked, reported, left open with a reason, or nothing at all."""
+"""The status of a name in a catalogue: blocked, reported, left open for a reason, or missing."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ....compile.catalogue.release import KNOWN_GOOD_FILE
 from ..chosen import LoadedCatalogue
 
 MISSING_STATE, UNVERIFIED_STATE = "missing", "unverified"
-# What a name can be, the first that is true. `part`: only names below it are blocked.
+# The states of a name; the first that applies counts. `part`: only names below it are blocked.
 HANDLED_STATES = ("blocked", "reported", "shared", "decided", "known good", "page", "part")
 NAME_STATES = (*HANDLED_STATES, UNVERIFIED_STATE, MISSING_STATE)
 
 
 class NameStatus(NamedTuple):
-    """What a catalogue makes of a name, and the entry, feed or file that says so."""
+    """The status of a name, and the entry, feed or file that decides it."""
 
     state: str
     source: str = ""
 
 
 def make_status_finder(loaded: LoadedCatalogue) -> Callable[[str], NameStatus]:
-    """What a catalogue makes of any name."""
+    """Return a function that returns the status of any name."""
     statuses_below, single_statuses = _map_names_and_children(loaded.catalogue), _map_single_names(loaded)
 
     def find_status(name: str) -> NameStatus:
-        # The longest name decides: an exception is below the name that it is an exception of.
+        # The longest name decides, because an exception is below the name that it excepts.
         for parent_name in list_name_and_parents(name):
             if parent_name in statuses_below:
                 return statuses_below[parent_name]
@@ -41,11 +41,14 @@ def make_status_finder(loaded: LoadedCatalogue) -> Callable[[str], NameStatus]:
 
 
 def _map_names_and_children(catalogue: Catalogue) -> dict[str, NameStatus]:
-    """What is said of a name and all names below it. What closes a name comes before what leaves it open."""
+    """Return the statuses that apply to a name and all names below it.
+
+    A status that blocks a name takes precedence over a status that leaves it open.
+    """
     statuses: dict[str, NameStatus] = {}
     services = sorted(
         catalogue.services.values(), key=lambda service: not service.enforce
-    )  # what is blocked comes first
+    )  # enforced services take precedence
     for service in services:
         _add_status(
             statuses,
@@ -70,7 +73,7 @@ def _map_names_and_children(catalogue: Catalogue) -> dict[str, NameStatus]:
 
 
 def _map_single_names(loaded: LoadedCatalogue) -> dict[str, NameStatus]:
-    """What is said of one name, and of none below it."""
+    """Return the statuses that apply to a name alone, and to no name below it."""
     statuses: dict[str, NameStatus] = {}
     services = loaded.catalogue.services.values()
     for name in known_good.read_known_good_lists(loaded.directories)[0].names:

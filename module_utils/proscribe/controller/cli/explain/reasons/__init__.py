@@ -1,8 +1,8 @@
-"""What each control does about a question on a host: blocked or open, and why. Pure.
+"""Answers of each control to a question on a host, with the reasons. Pure.
 
-Nothing is decided here. The plan says what is restricted; the controls' own code says what they make of it: the lists
-of the browsers and how browsers read them, the networks of the firewall, the names of the DNS backends. One file for
-each control, with `reasons(about, policy)`.
+This package decides nothing. The plan has the restrictions. The controls' own code interprets them: the lists of
+browsers, the networks of the firewall, the names of the DNS backends. Each control has a file with
+`find_reasons(subject, policy)`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subjec
 from . import apps, browser, dns, firewall, only_observed
 from .reason import OPEN, STATUSES, ControlAnswer, EffectivePolicy, Reason
 
-# The controls that decide about each kind of subject; the answers of the others are printed beside theirs.
+# The controls that decide for each kind of subject. The answers of the other controls are printed, too.
 DECIDING_CONTROLS = {
     SERVICE: CONTROLS,
     PROGRAM: ("apps", "browser"),
@@ -33,7 +33,7 @@ REASON_FINDERS = {
 
 
 def find_control_answers(subject: Subject, policy: EffectivePolicy) -> dict[str, ControlAnswer]:
-    """Every control's answer."""
+    """Return the answer of every control."""
     if not policy.facts.is_observed_system:
         reason = Reason(OPEN, f"no control is observed on {policy.facts.os}")
         return dict.fromkeys(CONTROLS, ControlAnswer(OPEN, (reason,)))
@@ -47,7 +47,7 @@ def find_control_answers(subject: Subject, policy: EffectivePolicy) -> dict[str,
 
 
 def decide_answer(subject: Subject, control_answers: Mapping[str, ControlAnswer]) -> str:
-    """The answer for a host, out of those of the controls that decide."""
+    """Return the answer for a host, from the answers of the deciding controls."""
     return _find_most_closed(control_answers[control].status for control in DECIDING_CONTROLS[subject.kind])
 
 

@@ -1,4 +1,4 @@
-"""What `apps` does about a service, a program or a file's name, on a host with its package systems."""
+"""Reasons of the control `apps` for a service, a program or a file name, by a host's package systems."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from .reason import (
     make_off_reason,
 )
 
-# What is known by its name alone is reported and left: any program can have it (host/controls/apps/running.py).
+# A program known by name alone is reported and left alone: any program can have that name
+# (host/controls/apps/running.py).
 BY_NAME_NOTE = "which is reported by its name, and ended or moved where more than its name shows that"
 NO_PACKAGE_NOTE = "none in a package system of this host"
 UNKNOWN_NOTE = "no run has said yet which package systems it has"
 
 
 def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
-    """What the control says."""
+    """Yield the reasons of the control."""
     section = policy.find_section("apps")
     if subject.kind in (ADDRESS, EXTENSION):
         return
@@ -89,7 +90,10 @@ def _explain_program(relation: Relation, policy: EffectivePolicy, entry: PlanEnt
 
 
 def _explain_file(word: str, policy: EffectivePolicy, restricted_id: str, section: PlanSection) -> Iterator[Reason]:
-    """A file's name decides whether the host checks it. The file's content decides the rest; only the host knows it."""
+    """Yield the reasons for a file.
+
+    The file's name decides whether the host checks it. Its content, which only the host knows, decides the rest.
+    """
     name = word.rpartition("/")[2]
     entry = section["services"][restricted_id]
     match_kinds = [
@@ -106,7 +110,7 @@ def _explain_file(word: str, policy: EffectivePolicy, restricted_id: str, sectio
 
 
 def _explain_service(policy: EffectivePolicy, service_id: str, entry: PlanEntry) -> Iterator[Reason]:
-    """What of a service can be found on this host."""
+    """Yield the reasons for the parts of a service that this host can have."""
     presence = {system: policy.facts.has_package_system(system) for system in entry["packages"]}
     packages = [
         f"{key} {package}"
@@ -141,7 +145,7 @@ def _explain_service(policy: EffectivePolicy, service_id: str, entry: PlanEntry)
 
 
 def _add_condition(reasons: Iterator[Reason], condition: str) -> Iterator[Reason]:
-    """Reasons that are so only on a condition that nobody but the host knows."""
+    """Yield the reasons with a condition that only the host can evaluate."""
     for reason in reasons:
         if reason.status in (BLOCKED, DEPENDS) and not reason.waiver:
             yield reason._replace(status=DEPENDS, text=f"{reason.text}, {condition}")

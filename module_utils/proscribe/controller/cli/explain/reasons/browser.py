@@ -1,4 +1,4 @@
-"""What the managed browsers do about a site or an extension: which policies they get, and how they apply them."""
+"""Reasons of the managed browsers for a site or an extension: their policies, and how they apply them."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ from .reason import (
 )
 
 BROWSER_FAMILIES = ("chromium", "firefox")
-MAX_CACHED_READINGS = 64  # plans
-FAMILY_BY_STORE = {"chrome": "chromium", "firefox": "firefox"}  # whose browsers take extensions of which store
+MAX_CACHED_READINGS = 64
+FAMILY_BY_STORE = {"chrome": "chromium", "firefox": "firefox"}  # family of browsers that installs extensions of a store
 
 
 def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
-    """What the control says."""
+    """Yield the reasons of the control."""
     section = policy.find_section("browser")
     if subject.kind == FILE or (
         subject.kind == PROGRAM and not any(EXTENSION in relation.identifier for relation in subject.relations)
@@ -68,13 +68,13 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
 
 
 def _list_families(policy: EffectivePolicy) -> frozenset[str]:
-    """The families of browsers that the host has; all of them where nobody knows."""
+    """Return the families of browsers that the host has; all of them if unknown."""
     if policy.facts.browsers is None:
         return frozenset(BROWSER_FAMILIES)
     family_by_id = {place["id"]: place["family"] for place in policy.plan["browsers"]}
     return frozenset(
         family_by_id.get(browser_id, "chromium") for browser_id in policy.facts.browsers
-    )  # others are relatives of Chromium
+    )  # other browsers derive from Chromium
 
 
 def _find_all_reasons(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
@@ -129,7 +129,7 @@ def _explain_extensions(subject: Subject, policy: EffectivePolicy, section: Plan
 def _explain_other_extension(
     extension_id: str, store: str, policy: EffectivePolicy, section: PlanSection
 ) -> Iterator[Reason]:
-    """What happens to an extension that no restricted service has."""
+    """Yield the reason for an extension that belongs to no restricted service."""
     try:
         desired_rules = make_rules(section)
     except ControlError:
@@ -154,7 +154,7 @@ def _explain_other_extension(
 
 
 class _BrowserFamily(NamedTuple):
-    """A family of browsers, and what it makes of a list of names."""
+    """A family of browsers, and its interpretation of a list of names."""
 
     id: str
     title: str
@@ -163,13 +163,13 @@ class _BrowserFamily(NamedTuple):
 
 
 class _BrowserReading:
-    """What a section comes to, and what browsers make of it: the same for every question about a plan."""
+    """The browsers' interpretation of a section: the same for every question about a plan."""
 
     def __init__(self, policy: EffectivePolicy, section: PlanSection) -> None:
         self.names_by_service = {
             service_id: list_service_names(entry) for service_id, entry in section["services"].items()
         }
-        # One list for each DNS backend that the host may have, as far as the lists differ.
+        # A list for each DNS backend that the host may have, if the lists differ.
         self.name_lists = [
             fit_names(section, HostControls(policy.plan, functools.partial(int, degree))).listed_names
             for degree in _list_dns_degrees(policy, section)
@@ -178,7 +178,7 @@ class _BrowserReading:
 
 
 def _list_dns_degrees(policy: EffectivePolicy, section: PlanSection) -> Sequence[int]:
-    """How far the DNS backend of a host may close the names that browsers have no room for."""
+    """Return the degrees to which a host's DNS backend may block the names without room in browser lists."""
     if not fit_names(section).omitted_names or not is_dns_effective_in_browsers(policy.plan):
         return (NOT_CLOSED,)
     backend = policy.restrictions.dns_backend
@@ -197,7 +197,7 @@ def _make_families(section: PlanSection, name_list: NameList) -> Iterator[_Brows
     )
 
 
-_cached_readings: dict[str, _BrowserReading] = {}  # by the digest of the plan
+_cached_readings: dict[str, _BrowserReading] = {}  # by digest of the plan
 
 
 def _get_reading(policy: EffectivePolicy, section: PlanSection) -> _BrowserReading:
@@ -233,7 +233,8 @@ def _explain_site(subject: Subject, policy: EffectivePolicy, section: PlanSectio
         nearest = max(matching_names, key=_measure_closeness)
         position = f"{describe_position(target.host, str(nearest))}, of {entry['name']}"
         allowed = [candidate for candidate in map(parse_site_name, entry["allow"]) if is_covering(candidate, target)]
-        # What blocks together is what at least one blocks; so each service is asked with the waived ones alone.
+        # A site is blocked if at least one service blocks it. So each service is judged together with the waived ones
+        # only.
         fits_by_list = [
             any(candidate.is_blocked(matching_name) for matching_name in matching_names)
             for candidate in reading.name_lists
@@ -263,7 +264,7 @@ def _measure_closeness(site_name: SiteName) -> tuple[int, int]:
 def _find_reading_differences(
     target: SiteName, reading: _BrowserReading, families: Collection[str]
 ) -> Iterator[Reason]:
-    """Where a family of browsers that is here cannot do just what is wanted."""
+    """Yield a reason for each present family of browsers that cannot apply the decision exactly."""
     reported: set[str] = set()
     for family in reading.families:
         blocked = family.name_list.is_blocked(target)

@@ -1,4 +1,4 @@
-"""What name resolution does about a name: by a filter, or by the hosts file."""
+"""Reasons of name resolution for a name: by a filter, or by the hosts file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .reason import (
     make_off_reason,
 )
 
-# What proscribe_dns_backend can say. A filter blocks what lies below a domain too; a hosts file has exact names only.
+# Values of proscribe_dns_backend. A filter also blocks names below a domain; a hosts file has exact names only.
 HOSTS_FILE_BACKEND = "hosts"
 FILTER_BACKENDS = frozenset(DNS_BACKENDS) - {"auto", HOSTS_FILE_BACKEND}
 
 
 def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
-    """What the control says."""
+    """Yield the reasons of the control."""
     section = policy.find_section("dns")
     if subject.kind in (PROGRAM, FILE, EXTENSION):
         return
@@ -52,7 +52,7 @@ def _explain_name(subject: Subject, policy: EffectivePolicy, section: PlanSectio
     host, backend = subject.question.host, policy.restrictions.dns_backend
     exact_names = desired.collect_section_names(
         section, {}, canaries=False
-    ).blocked_names  # all that a hosts file can say
+    ).blocked_names  # all names that a hosts file can have
     desired_names = desired.collect_section_names(section, {}, canaries=True)
     nearest = desired.find_covering_name(host, desired_names.blocked_names | desired_names.open_names)
     for service_id, entry in section["services"].items():

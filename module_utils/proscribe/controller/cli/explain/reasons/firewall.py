@@ -1,4 +1,4 @@
-"""What the firewall does about an address, or about the addresses that a name or a service may have."""
+"""Reasons of the firewall for an address, or for the addresses that a name or a service may have."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .reason import (
 
 
 def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
-    """What the control says."""
+    """Yield the reasons of the control."""
     section = policy.find_section("firewall")
     if subject.kind in (PROGRAM, FILE, EXTENSION):
         return
@@ -57,7 +57,7 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
 
 def _explain_address(question_subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
     network, port = question_subject.question.network, question_subject.question.port
-    if network is None:  # an ADDRESS has one
+    if network is None:  # never for the kind ADDRESS
         return
     carried_networks = list_carried_networks(network, ruleset.list_section_carriers(section))
     networks = [network, *carried_networks]
@@ -95,7 +95,7 @@ def _explain_address(question_subject: Subject, policy: EffectivePolicy, section
 
 
 def _explain_port(port: int, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
-    """What is refused whatever the address."""
+    """Yield the reasons that apply to a port of any address."""
     status = STATUS_BY_MODE[section["mode"]]
     if port == 853 and section["settings"].get("dns_over_tls") == "blocked":
         yield Reason(status, "port 853, DNS over TLS, is refused except to the resolvers that the host is set to use")
@@ -110,9 +110,9 @@ def _explain_port(port: int, policy: EffectivePolicy, section: PlanSection) -> I
 def _explain_own_rules(
     networks: Sequence[rule_text.Network], port: int | None, section: PlanSection
 ) -> Iterator[Reason]:
-    """What the organisation's own rules do: the first that fits decides, for the host itself and for guests behind it.
+    """Yield the reasons of the organisation's own rules, for the host itself and for guests behind it.
 
-    What guests may do is printed but does not count: the answer is the host's.
+    The first matching rule decides. Rules for guests are printed but do not count, because the answer is for the host.
     """
     for direction, sender in (("out", "from this host"), ("forward", "from guests behind it")):
         for rule_number, rule in enumerate(section["settings"].get("rules", ()), 1):

@@ -1,7 +1,7 @@
-"""The answers of the controls on a system that is only observed: Windows, macOS. Pure.
+"""Answers of the controls on systems that are only observed: Windows, macOS. Pure.
 
-Nothing is changed there. What a control closes on Linux is `audited`: it counts against the host. Programs have other
-names there than on Linux, so `apps` has reasons of its own.
+Nothing is changed there. Whatever a control blocks on Linux is `audited` there: it counts against the host. Programs
+have other names than on Linux, so `apps` has its own reasons.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PROGRAM_KEYS = {
 def convert_reasons(
     control: str, subject: Subject, policy: EffectivePolicy, on_linux: Iterable[Reason]
 ) -> Iterator[Reason]:
-    """Return the reasons of a control. `on_linux` are those that it has on a Linux host of the same plan."""
+    """Yield the reasons of a control. `on_linux` has its reasons on a Linux host of the same plan."""
     system = policy.facts.os
     reasons = (
         _explain_programs(subject, policy)

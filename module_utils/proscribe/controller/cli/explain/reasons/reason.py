@@ -1,4 +1,4 @@
-"""What a control can answer, and what all controls say in the same way. Pure."""
+"""Possible answers of a control, and the reasons that all controls express alike. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ....compile.restrictions.by_group import REASONS_AGAINST, find_groups
 from ....report.text.wording import summarise_names
 from ..facts import NO_FACTS, HostFacts
 
-# What a control can answer, the most closed first: that of a control, and of a host, is the first that applies.
-BLOCKED = "blocked"  # closed, and kept closed
-DEPENDS = "depends"  # closed or open by something that only the host knows; the reason says by what
+# Answers of a control, most restrictive first. For a control and for a host, the first applicable answer counts.
+BLOCKED = "blocked"  # blocked, and blocked again after a change
+DEPENDS = "depends"  # depends on a fact that only the host knows; the reason names the fact
 AUDITED = "audited"  # counts against the host, nothing is changed
 WAIVED = "waived"
-TENANTS = "tenants"  # open to accounts of the organisation's own tenants
+TENANTS = "tenants"  # open for accounts of the organisation's own tenants
 UPCOMING = "upcoming"
-REPORTED = "reported"  # reported where it is seen, counts nothing
+REPORTED = "reported"  # reported when observed, without effect on the state
 OPEN = "open"
 OFF = "off"  # the control is not checked
 STATUSES = (BLOCKED, DEPENDS, AUDITED, WAIVED, TENANTS, UPCOMING, REPORTED, OPEN, OFF)
@@ -33,7 +33,7 @@ STATUS_BY_MODE = {"enforce": BLOCKED, "audit": AUDITED, "waived": WAIVED, "upcom
 
 
 class Reason(NamedTuple):
-    """One reason for an answer, and the answer it speaks for."""
+    """A reason, and the answer that it supports."""
 
     status: str
     text: str
@@ -42,32 +42,32 @@ class Reason(NamedTuple):
 
 
 class ControlAnswer(NamedTuple):
-    """What a control does."""
+    """The answer of a control with its reasons."""
 
     status: str
     reasons: tuple[Reason, ...]
 
 
 class EffectivePolicy(NamedTuple):
-    """What holds on a host."""
+    """The policy in effect on a host, with the facts about the host."""
 
     plan: Plan
     restrictions: Restrictions
-    waivers: Mapping[str, str]  # by id: who approved it, and until when, in words
-    facts: HostFacts = NO_FACTS  # what is known of the host
+    waivers: Mapping[str, str]  # text with approver and end, by waiver id
+    facts: HostFacts = NO_FACTS  # facts about the host
 
     def find_section(self, control: str) -> PlanSection | None:
-        """A control's part of the plan; None where it is off."""
+        """Return a control's section of the plan; None if the control is off."""
         return self.plan["controls"].get(control)
 
 
 def make_off_reason(control: str) -> Reason:
-    """The answer of a control that is off."""
+    """Return the reason of a control that is off."""
     return Reason(OFF, f"proscribe_controls leaves {control} off here")
 
 
 def explain_entry(policy: EffectivePolicy, service_id: str, entry: PlanEntry, text: str) -> Iterator[Reason]:
-    """The reason that an entry of the plan gives, and its partial exceptions."""
+    """Yield the reason of a plan entry, and those of its partial exceptions."""
     mode = entry["mode"]
     if mode == "waived":
         text = f"waiver {entry['waiver']}{policy.waivers.get(entry['waiver'], '')}"
@@ -107,7 +107,7 @@ def _format_hours(hours: Sequence[Sequence[int]]) -> str:
 
 
 def explain_missing_entry(policy: EffectivePolicy, control: str, service: Service, fallback: str) -> Reason:
-    """Why a service has no entry in a control's part of the plan."""
+    """Return the reason why a service has no entry in a control's section of the plan."""
     if reason := explain_exclusion(service, policy.restrictions):
         return Reason(OPEN, f"{service.name} is not restricted here: {reason}", service.id)
     if (
@@ -133,5 +133,5 @@ def explain_missing_entry(policy: EffectivePolicy, control: str, service: Servic
 
 
 def describe_position(host: str, domain: str) -> str:
-    """How a host lies in a domain, in words."""
+    """Return a text about the position of a host in a domain."""
     return f"{domain} itself" if domain == host else f"below {domain}"
