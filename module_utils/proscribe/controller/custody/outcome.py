@@ -1,4 +1,4 @@
-"""What became of a run over quarantines: what was chosen, what each host did, and which hosts never said."""
+"""The results of a run over quarantines: its selection, the actions of each host, and hosts without an answer."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ NO_ANSWER = "no answer"
 
 
 class OperationOutcome(NamedTuple):
-    """What became of one thing that was to be restored or pruned."""
+    """The result for an item that was to be restored or pruned."""
 
     row: ChosenItem
     is_done: bool
-    reason: str  # it was not done
+    reason: str  # why it was not done
 
 
 class QuarantineRunStart(TypedDict):
-    """What the first task of a run says that it is about."""
+    """The request of a run, from its first task."""
 
     hosts: list[str]
     do: str
@@ -30,49 +30,49 @@ class QuarantineRunStart(TypedDict):
 
 
 class QuarantineSelection(TypedDict):
-    """What the second task has chosen."""
+    """The selection of the second task."""
 
     rows: list[ChosenItem]
 
 
 class QuarantineRun:
-    """The events of one run, in their order; knows nothing of Ansible."""
+    """The events of a run, in their order. Knows nothing of Ansible."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
         self.hosts = list(hosts)
         self.do = LIST
         self.format = ""
         self.rows: list[ChosenItem] = []
-        self.listed_quarantines: dict[str, QuarantineAnswer] = {}  # what each host that answered said of its quarantine
-        self.reasons: dict[str, str] = {}  # why there is no answer of a host, or no further one
+        self.listed_quarantines: dict[str, QuarantineAnswer] = {}  # the quarantine of each host that answered
+        self.reasons: dict[str, str] = {}  # why a host gave no answer, or no further answer
         self._outcomes: dict[tuple[str, str], ItemOutcome] = {}
 
     def record_start(self, request: QuarantineRunStart) -> None:
-        """Take what the run is about."""
+        """Store the request of the run."""
         self.hosts, self.do, self.format = list(request["hosts"]), str(request["do"]), str(request["format"])
 
     def record_selection(self, selection: QuarantineSelection) -> None:
-        """Take the choice."""
+        """Store the selection."""
         self.rows = list(selection["rows"])
 
     def record_answer(self, host: str, result: QuarantineAnswer) -> None:
-        """Take a host's answer: what it lists, or what it did."""
+        """Store a host's answer: its list, or its actions."""
         if "items" in result:
             self.listed_quarantines[host] = result
         for item_outcome in result.get("outcomes", ()):
             self._outcomes[host, item_outcome["id"]] = item_outcome
 
     def record_failure(self, host: str, reason: str) -> None:
-        """A host could not be asked, or not any more."""
+        """Store that a host could not be reached, or was lost during the run."""
         self.reasons[host] = reason
 
     @property
     def silent_hosts(self) -> dict[str, str]:
-        """The hosts whose quarantine nobody has seen, each with the reason."""
+        """The hosts whose quarantine is unknown, each with the reason."""
         return {host: self.reasons.get(host, NO_ANSWER) for host in self.hosts if host not in self.listed_quarantines}
 
     def list_outcomes(self) -> list[OperationOutcome]:
-        """What became of all that was chosen; what no host spoke of was not done."""
+        """Return the results of all selected items. An item without an answer of its host was not done."""
         item_outcomes = []
         for row in self.rows:
             result = self._outcomes.get((row["host"], row["id"]))
@@ -81,7 +81,7 @@ class QuarantineRun:
         return item_outcomes
 
     def make_document(self) -> QuarantineList:
-        """The list for machines. A host that did not answer is there, as unknown."""
+        """Return the list for machines. A host without an answer is in it, as unknown."""
         silent_hosts = self.silent_hosts
         hosts: list[HostQuarantine] = [
             {

@@ -1,4 +1,4 @@
-"""What an operator asks of the quarantines: which of the three verbs, and which things it is about."""
+"""A request of an operator about quarantines: an operation, and selectors of items."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from ..policy_errors import list_variable_mistakes, propose_similar_names
 OPERATIONS = (LIST, RESTORE, PRUNE)
 TABLE_FORMAT, JSON_FORMAT = "table", "json"
 OUTPUT_FORMATS = (TABLE_FORMAT, JSON_FORMAT)
-VARIABLE_PREFIX = "quarantine_"  # of the variables that playbooks/quarantine.yml takes, one for each option below
+# prefix of the variables of playbooks/quarantine.yml, with a variable for each option below
+VARIABLE_PREFIX = "quarantine_"
 
 
 class ActionArgument(TypedDict, total=False):
-    """An argument of an action as Ansible describes it. A text is the usual type."""
+    """An argument of an action in Ansible's form. The usual type is text."""
 
     type: str
     choices: list[str]
 
 
-# The launcher's options have the same meaning (cli/quarantine.py). What is not given is None; `parse_request` says what that
-# means.
+# The launcher's options have the same meaning (cli/quarantine.py). A missing option is None; `parse_request` has its
+# default.
 ARGUMENTS: dict[str, ActionArgument] = {
     "do": {"choices": list(OPERATIONS)},
     **dict.fromkeys(("hosts", "users", "services", "ids"), {"type": "list"}),
@@ -33,12 +34,12 @@ ARGUMENTS: dict[str, ActionArgument] = {
     "format": {"choices": list(OUTPUT_FORMATS)},
 }
 SELECTORS = {"hosts": "--host", "users": "--user", "services": "--service", "ids": "--id"}
-# The variable of each, which is named as the option is.
+# The variable of each option, with the option's name.
 VARIABLE_NAMES = {name: VARIABLE_PREFIX + SELECTORS.get(name, name).lstrip("-") for name in ARGUMENTS}
 
 
 class InvalidQuarantineRequest(ValueError):
-    """What was asked for cannot be meant: the option, its value, and what was expected; a line for each mistake."""
+    """An error: an invalid request. Its text has a line for each mistake: option, value and expected value."""
 
     def __init__(self, mistakes: Iterable[str]) -> None:
         self.mistakes = tuple(mistakes)
@@ -46,7 +47,7 @@ class InvalidQuarantineRequest(ValueError):
 
 
 class QuarantineRequest(NamedTuple):
-    """A question. What is chosen has one of each kind of selector that names any."""
+    """A request. A selected item matches each kind of selector that has names."""
 
     do: str
     hosts: Sequence[str] = ()
@@ -60,13 +61,13 @@ class QuarantineRequest(NamedTuple):
 
 
 def parse_request(argument_values: Mapping[str, Any]) -> QuarantineRequest:
-    """The question, out of values as ARGUMENTS has them. Raises Wrong, with every mistake."""
+    """Parse a request from values as in ARGUMENTS. Raises InvalidQuarantineRequest, with every mistake."""
     mistakes = []
     selected_names = {
         key: tuple(dict.fromkeys(str(name).strip() for name in argument_values.get(key) or ())) for key in SELECTORS
     }
     for key, option in SELECTORS.items():
-        # A variable of the shell that is empty must not make it be about everything.
+        # An empty variable of the shell must not select everything.
         if "" in selected_names[key]:
             mistakes.append(f"{option}: found nothing, expected a name")
     invalid_ids = [
@@ -108,8 +109,9 @@ def parse_request(argument_values: Mapping[str, Any]) -> QuarantineRequest:
 def list_requested_hosts(
     request: QuarantineRequest, run_hosts: Sequence[str], inventory_hosts: Collection[str]
 ) -> list[str]:
-    """The hosts of a run that are asked. Raises Wrong for one that the inventory does not have, or that the run leaves
-    out.
+    """Return the hosts of a run that the request selects.
+
+    Raises InvalidQuarantineRequest for a host that the inventory lacks, or that the run leaves out.
     """
     mistakes = []
     for host in request.hosts:
@@ -125,7 +127,8 @@ def list_requested_hosts(
 
 
 def list_mistyped_variables(variables: Iterable[str], typed_variables: Collection[str] = ()) -> list[str]:
-    """A mistake for each variable that was meant to be one of ours: without it, more would be chosen than was meant.
-    Those that somebody has `typed_variables` with -e are ours if they have the prefix.
+    """Return a mistake for each misspelled variable of a request: without it, the request would select too much.
+
+    `typed_variables` come from -e options. Those with our prefix belong to the request.
     """
     return list_variable_mistakes(variables, typed_variables, VARIABLE_PREFIX, list(VARIABLE_NAMES.values()))

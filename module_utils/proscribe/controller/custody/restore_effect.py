@@ -1,4 +1,4 @@
-"""What the next enforcing run makes of a thing that is restored: said before anything moves, out of the host's plan."""
+"""The effect of the next enforcing run on a restored item, predicted from the host's plan before anything moves."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from . import LEFT_ALONE, TAKEN_AGAIN, WAIVER_COVERED
 
 
 class RestoreOutlook(NamedTuple):
-    """`taken` by the next enforcing run; `waived` by the waiver that is named; `left`, as nothing takes it there."""
+    """The prediction: `taken` by the next enforcing run, `waived` by the named waiver, or `left` in place."""
 
     state: str
     waiver: str
-    reason: str  # in words
+    reason: str  # as text
 
 
 def find_outlook(plan: Plan, quarantine_item: QuarantineItem, waiver_ends: Mapping[str, str]) -> RestoreOutlook:
-    """The outlook for an item, as `results.quarantine` has it, once it stands at its place again. `waiver_ends` says when
-    each waiver ends (UTC).
+    """Predict the effect of the next enforcing run on a restored item. `waiver_ends` has the ends of waivers (UTC).
 
-    It is what the plan says of the services for which the thing was taken. In doubt it is `taken`.
+    The prediction follows from the plan's services for which the item was taken. In doubt it is `taken`.
     """
     section = plan["controls"].get("apps")
     if section is None:
@@ -45,7 +44,7 @@ def find_outlook(plan: Plan, quarantine_item: QuarantineItem, waiver_ends: Mappi
 
 
 def _find_service_outlook(section: PlanSection, service: str, quarantine_item: QuarantineItem) -> tuple[str, str]:
-    """What the plan makes of the item on behalf of one service: the state, and the waiver or else why."""
+    """Predict the effect on the item for a service: the state, and the waiver or otherwise the reason."""
     entry = section["services"].get(service)
     if entry is None:
         return LEFT_ALONE, f"{service} is not restricted there"
@@ -71,7 +70,7 @@ def _find_service_outlook(section: PlanSection, service: str, quarantine_item: Q
 
 
 def find_retention_end(plan: Plan, quarantine_item: QuarantineItem) -> str:
-    """When an item has been kept long enough, after which the next enforcing run prunes it; "" for ever."""
+    """Return the end of an item's retention, after which the next enforcing run prunes it; "" for no end."""
     section = plan["controls"].get("apps")
     retention_seconds = section["settings"].get("quarantine_keep", 0) if section else 0
     return format_keep_end(quarantine_item["taken_at"], quarantine_item["kept_until"], retention_seconds)

@@ -1,4 +1,4 @@
-"""Which things in the quarantines are meant: the selectors against what the hosts have listed."""
+"""The selection of items in quarantines: the selectors, applied to the answers of the hosts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .restore_effect import RestoreOutlook, find_outlook, find_retention_end
 
 
 class QuarantineRow(NamedTuple):
-    """One thing in the quarantine of a host, and what is known of it."""
+    """An item in the quarantine of a host, with its retention and its prediction."""
 
     host: str
     quarantine_item: QuarantineItem
-    retained_until: str  # when it has been kept long enough (UTC); "" for ever
-    outlook: RestoreOutlook  # once it is restored
+    retained_until: str  # end of its retention (UTC); "" for no end
+    outlook: RestoreOutlook  # the prediction for its restore
 
     def make_document(self) -> ChosenItem:
-        """As it stands in the list for machines, and in the result of the action."""
+        """Return the item as in the list for machines, and in the result of the action."""
         quarantine_item, (state, waiver, reason) = self.quarantine_item, self.outlook
         return {
             "host": self.host,
@@ -49,10 +49,11 @@ def select_rows(
     waiver_ends: Mapping[str, str],
     now: datetime.datetime,
 ) -> list[QuarantineRow]:
-    """What is meant, by host and time. `items_by_host` is what each host that answered has; `silent_count` is how many did not.
+    """Select the items of a request, sorted by host and time.
 
-    What was taken in several parts goes together. Raises Wrong for a user, a service or an id of which nothing is
-    there.
+    `items_by_host` has the items of each host that answered. `silent_count` is the number of hosts without an answer.
+    All parts of an item are selected together. Raises InvalidQuarantineRequest for a user, a service or an id that no
+    item has.
     """
     host_items = [
         (host, quarantine_item)
@@ -107,7 +108,7 @@ def _is_selected(request: QuarantineRequest, quarantine_item: QuarantineItem) ->
 
 
 def _is_older(quarantine_item: QuarantineItem, newest_time: datetime.datetime) -> bool:
-    """Whether it was taken before then; what has no such time is not said to be old."""
+    """Return whether an item was taken before a time. An item without a valid time does not count as old."""
     try:
         return parse_moment(quarantine_item["taken_at"]) <= newest_time
     except ValueError:
@@ -121,7 +122,10 @@ def _check_selectors(
     answered_count: int,
     silent_count: int,
 ) -> None:
-    """Raises Wrong for what names nothing: it may be a slip, and the rest would then be less than what was meant."""
+    """Raise InvalidQuarantineRequest for selectors that match nothing.
+
+    Such a selector may be a typing error, and the others would then select less than intended.
+    """
     services = {service for quarantine_item in quarantine_items for service in quarantine_item["services"]}
     for section in (plan["controls"].get("apps") for plan in plans):
         services.update(section["services"] if section else ())

@@ -1,4 +1,4 @@
-"""The quarantines of a fleet in words: the table, what is said before anything moves, and how a run ended."""
+"""The quarantines of a fleet as text: the table, the announcement of an operation, and the results of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..report.text.wording import clean_text, format_count, format_readable_time
 from . import TAKEN_AGAIN
 from .outcome import OperationOutcome, QuarantineRun
 
-MAX_LISTED = 10  # hosts, or items of one, that are listed one by one
+MAX_LISTED = 10  # hosts, or items of a host, that are listed singly
 TABLE_HEADINGS = ("host", "id", "when", "user", "service", "what", "size", "kept until", "path")
 SIZE_UNITS = ("B", "KiB", "MiB", "GiB")
 
@@ -21,9 +21,7 @@ QuarantineRows = Sequence[ChosenItem]
 
 
 def describe_operation(operation: str, rows: QuarantineRows, is_check: bool) -> list[str]:
-    """What is said before anything moves: of each thing what the next enforcing run makes of it, or that it goes for
-    good.
-    """
+    """Describe an operation before anything moves: the prediction for each item, or its final deletion."""
     if not rows:
         return [f"nothing in the quarantine matches; nothing is {DONE_WORDS[operation]}"]
     verb = "would be" if is_check else "will be"
@@ -41,12 +39,12 @@ def describe_operation(operation: str, rows: QuarantineRows, is_check: bool) -> 
 
 
 def list_losses(rows: QuarantineRows) -> QuarantineRows:
-    """What the next enforcing run takes again."""
+    """Return the items that the next enforcing run takes again."""
     return [row for row in rows if row["next_run"]["state"] == TAKEN_AGAIN]
 
 
 def describe_unaccepted_losses(rows: QuarantineRows) -> str:
-    """Why nothing was restored: losses that nobody has accepted."""
+    """Describe why nothing was restored: losses without acceptance."""
     lost_rows, ids = list_losses(rows), ", ".join(row["id"] for row in list_losses(rows)[:MAX_LISTED])
     more_text = f" and {len(lost_rows) - MAX_LISTED:,} more" if len(lost_rows) > MAX_LISTED else ""
     return (
@@ -71,7 +69,7 @@ def _describe_outlook(row: ChosenItem) -> str:
 
 
 def format_quarantine_table(quarantine_run: QuarantineRun, width: int) -> str:
-    """What was found, one row for each thing (for what was taken in several parts, one for all of them)."""
+    """Format the items as a table, with a single row for all parts of an item."""
     rows = [tuple(map(clean_text, _format_row(parts))) for parts in _group_rows(quarantine_run.rows)]
     lines = list(columns([TABLE_HEADINGS, *rows], width)) if rows else []
     size_text = format_size(sum(row["bytes"] for row in quarantine_run.rows))
@@ -110,7 +108,7 @@ def _format_row(parts: QuarantineRows) -> tuple[str, ...]:
 
 
 def _describe_unseen(quarantine_run: QuarantineRun) -> list[str]:
-    """What was not observed, or could not be read."""
+    """Describe the hosts without an answer, and the entries that cannot be read."""
     silent_hosts = quarantine_run.silent_hosts
     lines = [clean_text(f"unknown: {host}: {reason}") for host, reason in list(silent_hosts.items())[:MAX_LISTED]]
     lines += (
@@ -135,7 +133,7 @@ def _describe_unseen(quarantine_run: QuarantineRun) -> list[str]:
 
 
 def describe_result(quarantine_run: QuarantineRun, *, is_check: bool, width: int) -> str:
-    """How a run ended that restored or pruned: what was done, what was not and why, and what is so now."""
+    """Describe the results of a restore or prune: done items, other items with the reasons, and the consequences."""
     outcomes = quarantine_run.list_outcomes()
     done_outcomes = [item_outcome for item_outcome in outcomes if item_outcome.is_done]
     participle = DONE_WORDS[quarantine_run.do]
@@ -159,7 +157,7 @@ def _count_done(done_outcomes: Sequence[OperationOutcome], outcomes: Sequence[Op
 
 
 def _describe_consequences(operation: str, done_outcomes: Sequence[OperationOutcome], is_check: bool) -> str:
-    """What is true after it."""
+    """Describe the consequences of the operation."""
     if is_check or not done_outcomes:
         return ""
     if operation == PRUNE:
@@ -170,7 +168,7 @@ def _describe_consequences(operation: str, done_outcomes: Sequence[OperationOutc
 
 
 def format_size(size: int) -> str:
-    """Bytes in the unit that fits, floored: `4,096 B`, `12 MiB`."""
+    """Format bytes in the unit that fits, rounded down: `4,096 B`, `12 MiB`."""
     quantity = size
     for unit in SIZE_UNITS:
         if quantity < 10_000 or unit == SIZE_UNITS[-1]:

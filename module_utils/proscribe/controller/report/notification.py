@@ -1,6 +1,7 @@
-"""The notification of a scheduled run: what drifted, since when, how often, who was logged in; None without changes.
+"""The notification of a scheduled run: the drift, its begin, its repetitions and the users who were logged in.
 
-What goes on as it was is no news: a notification reported it when it began, and the report has it.
+A run without changes has no notification. A lasting state is no news: an earlier notification reported its begin, and
+the report lists it.
 """
 
 from __future__ import annotations
@@ -24,36 +25,39 @@ from .text.wording import clean_text, describe_finding, format_count, format_rea
 
 SCHEMA = "proscribe/notice/1"
 PERIOD_DAYS = 30  # days in which drifts are counted
-MAX_LISTED_HOSTS = 20  # that a notification lists one by one
-MAX_LISTED_RULES = 8  # of one host, or groups of them
-MAX_NAMED_RULES = 3  # with more, those of one cause are only counted
+MAX_LISTED_HOSTS = 20  # hosts that a notification lists singly
+MAX_LISTED_RULES = 8  # rules of a host, or groups of rules, that are listed
+MAX_NAMED_RULES = 3  # above this number, rules with the same cause are only counted
 MAX_EVIDENCE_LENGTH = 160  # characters of evidence
-REPORTED_KINDS = (INCIDENT, ENDED, FROZEN)  # what happened; that a plan is stale is a rule of its own
+REPORTED_KINDS = (INCIDENT, ENDED, FROZEN)  # events; a stale plan is not among them, because it is a rule of its own
 
 
 class NotificationPayload(TypedDict):
-    """The facts for a webhook, and a mail but for whom it is to."""
+    """The facts for a webhook, and a mail without its recipient."""
 
     facts: Mapping[str, object]
     message: str
 
 
 class QuotedLines(NamedTuple):
-    """Lines with what others wrote: file names, users, reasons, publishers' names. A chat shows them in a block."""
+    """Lines with text of others: file names, users, reasons, names of publishers. A chat shows them in a block."""
 
     lines: Sequence[str]
     heading: str = HOSTS_HEADING
 
 
 class Notification(NamedTuple):
-    """A notification: one line, and the whole of it for people and for machines. In `facts`, a chat obeys no text."""
+    """A notification: its subject, its text for readers, and its facts for machines.
+
+    A chat interprets no text in `facts`.
+    """
 
     subject: str
     lines: tuple[str, ...]
     facts: Mapping[str, object]
 
     def make_payload(self) -> NotificationPayload:
-        """For the playbook that sends it."""
+        """Return the facts and the mail for the playbook that sends them."""
         mail = EmailMessage()
         mail["Subject"] = self.subject
         mail["Auto-Submitted"] = "auto-generated"
@@ -62,12 +66,15 @@ class Notification(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The whole of it, line by line."""
+        """The text of the notification, line by line."""
         return "\n".join(self.lines) + "\n"
 
 
 def build_notification(subject: str, lines: Sequence[str | QuotedLines], **facts: object) -> Notification:
-    """Make a notification; `text` among its facts is what chat webhooks show. What others wrote is in Quoted."""
+    """Build a notification. Text of others belongs in QuotedLines.
+
+    `text` among the facts is the text that chat webhooks show.
+    """
     subject = clean_text(subject)
     plain_lines: list[str] = []
     chat_lines: list[str] = []
@@ -83,7 +90,7 @@ def build_notification(subject: str, lines: Sequence[str | QuotedLines], **facts
 
 
 class RuleChange(NamedTuple):
-    """A rule of a host that changed. `rule` is "" for the host as a whole."""
+    """A changed rule of a host. `rule` is "" for the host as a whole."""
 
     rule: str
     state: str
@@ -91,12 +98,12 @@ class RuleChange(NamedTuple):
     since: str | None
     found: str | None = None
     repaired: str | None = None
-    times: int = 0  # that it drifted in PERIOD_DAYS
-    ended_waiver: str | None = None  # that had permitted it until now
+    times: int = 0  # drifts of the rule in PERIOD_DAYS
+    ended_waiver: str | None = None  # the waiver that permitted the finding until now
 
 
 class HostNews(NamedTuple):
-    """What a notification has of a host."""
+    """The content of a notification about a host."""
 
     record: HostRecord
     rule_changes: list[RuleChange]
@@ -104,18 +111,19 @@ class HostNews(NamedTuple):
 
 
 class RunHistory(NamedTuple):
-    """What the history says of a run."""
+    """The facts that the history has about a run."""
 
     incident_changes: Sequence[history_news.IncidentChange] = ()
     drift_counts: Mapping[tuple[str, str], int] = {}
     is_first_run: bool = False
-    new_plans: frozenset[tuple[str, str]] = frozenset()  # (host, control): what the run found wrong there is no drift
+    new_plans: frozenset[tuple[str, str]] = frozenset()  # (host, control): a defect under a new plan is no drift
     no_longer_waived: frozenset[tuple[str, str]] = frozenset()  # (host, rule)
-    new_remark_ids: Mapping[str, frozenset[str]] = {}  # what the run brought of the time before it, by host
+    # ids of the events before this run that it reports first, by host
+    new_remark_ids: Mapping[str, frozenset[str]] = {}
 
 
 def read_run_history(history: History | None, report: FleetReport) -> RunHistory | None:
-    """What the history says of this run; None without one. Raises HistoryError."""
+    """Read the facts of the history about this run; None without a history. Raises HistoryError."""
     if history is None:
         return None
     run_id, finished = report["run"]["id"], report["run"]["finished"]
@@ -134,8 +142,9 @@ def read_run_history(history: History | None, report: FleetReport) -> RunHistory
 def make_run_notification(
     report: FleetReport, records: Iterable[HostRecord], run_history: RunHistory | None, report_directory: str
 ) -> Notification | None:
-    """The notification of a run, or None where nothing changed. `run_history` is what the history says (None: nothing; then
-    what is wrong counts as new), `report_directory` the directory of the report.
+    """Make the notification of a run, or return None if nothing changed.
+
+    Without a history, `run_history` is None and every defect counts as new.
     """
     news_by_host: dict[str, HostNews] = {}
     incident_changes = {
@@ -203,7 +212,10 @@ def _make_host_facts(host_news: HostNews) -> dict[str, object]:
 
 
 def _select_remarks(record: HostRecord, run_history: RunHistory | None) -> list[WatchRemark]:
-    """What happened on a host between two runs that no run has reported yet; all of it, where there is no history."""
+    """Return the events between two runs that no earlier run reported.
+
+    Without a history, all events between two runs are returned.
+    """
     reported_remarks = [remark for remark in list_remarks(record) if remark.kind in REPORTED_KINDS]
     if run_history is None:
         return reported_remarks
@@ -221,14 +233,15 @@ def _list_rule_changes(
     incident_changes: Mapping[tuple[str, str], history_news.IncidentChange],
     run_history: RunHistory | None,
 ) -> Iterable[RuleChange]:
-    """What changed on a host."""
+    """Yield the changes on a host."""
     host = record["host"]
     drift_counts = run_history.drift_counts if run_history else {}
     listed_rules = {rule["rule"] for rule in record["rules"]}
     for rule in record["rules"]:
         name, state = rule["rule"], rule["state"]
         change = incident_changes.get((host, name))
-        if state not in (*OPEN_STATES, REPAIRED) or (run_history is not None and change is None):  # it was so before
+        # the rule was in this state before
+        if state not in (*OPEN_STATES, REPAIRED) or (run_history is not None and change is None):
             continue
         first_evidence = describe_finding(rule["findings"][0]) if rule["findings"] else clean_text(rule["reason"] or "")
         more_findings = len(rule["findings"]) - 1
@@ -269,7 +282,7 @@ def _list_rule_changes(
 def _add_ended_waiver(
     report: FleetReport, host: str, rule_change: RuleChange, run_history: RunHistory | None
 ) -> RuleChange:
-    """Return a change with the waiver whose end it follows from."""
+    """Return a change with the id of the waiver whose end caused it."""
     control, _, service = rule_change.rule.partition("/")
     if (
         run_history is None
@@ -287,7 +300,7 @@ def _add_ended_waiver(
 
 
 def _list_unchanged_rules(host_news: HostNews) -> list[str]:
-    """The rules of a host that are as wrong as they were, in a run that changed others."""
+    """Return the open rules of a host that this run neither changed nor newly reported."""
     notified_rules = {rule_change.rule for rule_change in host_news.rule_changes}
     return [
         rule["rule"]
@@ -342,7 +355,7 @@ def _format_subject(news_by_host: Mapping[str, HostNews], stop_reason: str, run_
 
 
 def _has_drifted(host: str, rule_change: RuleChange, new_plans: Collection[tuple[str, str]]) -> bool:
-    """Return whether a corrected rule was compliant in the run before, by the same plan."""
+    """Return whether a corrected rule was compliant in the run before, under the same plan."""
     return (
         rule_change.state == REPAIRED
         and not _has_begun_earlier(rule_change)
@@ -351,7 +364,7 @@ def _has_drifted(host: str, rule_change: RuleChange, new_plans: Collection[tuple
 
 
 def _has_begun_earlier(rule_change: RuleChange) -> bool:
-    """Whether a rule was wrong before the run found it so."""
+    """Return whether a rule was wrong before the run observed it."""
     return bool(rule_change.since and rule_change.found) and str(rule_change.since) < str(rule_change.found)
 
 
@@ -362,7 +375,7 @@ def _format_host_lines(host_news: HostNews) -> Iterable[str]:
     changes_by_cause: dict[tuple[str, ...], list[RuleChange]] = {}
     for rule_change in host_news.rule_changes:
         control = rule_change.rule.partition("/")[0]
-        # One missing policy file is a hundred rules; an app is a thing of its own.
+        # A missing policy file affects a hundred rules, but each app is a finding of its own.
         subject = rule_change.rule if control == "apps" else control
         cause = (
             subject,
@@ -388,7 +401,7 @@ def _format_host_lines(host_news: HostNews) -> Iterable[str]:
 
 
 def _summarise_rules(rules: Sequence[str]) -> str:
-    """Rules by name, or where they are more than a few, how many there are of each control."""
+    """Format rules by name, or many rules as their number for each control."""
     if len(rules) <= MAX_NAMED_RULES:
         return summarise_names(rules, MAX_NAMED_RULES)
     controls = [rule.partition("/")[0] for rule in rules]
@@ -396,7 +409,7 @@ def _summarise_rules(rules: Sequence[str]) -> str:
 
 
 def _format_change_group(group: Sequence[RuleChange]) -> str:
-    """Rules that have one cause, or one rule, in a line."""
+    """Format rules with the same cause, or a single rule, as a line."""
     first_change = group[0]
     name = _summarise_rules([rule_change.rule for rule_change in group])
     state = "corrected" if first_change.state == REPAIRED else first_change.state
@@ -410,7 +423,7 @@ def _format_change_group(group: Sequence[RuleChange]) -> str:
 
 
 def _format_instant(time: object) -> str:
-    """A UTC time to the second, as people read it."""
+    """Format a UTC time for readers, to the second."""
     return clean_text(time).replace("T", " ").replace("Z", " UTC")
 
 

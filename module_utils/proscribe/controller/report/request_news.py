@@ -1,4 +1,4 @@
-"""What a scheduled run reports of requests: those that it brought first, to the channels and to departments' heads."""
+"""The requests that a scheduled run was the first to bring, for the channels and the heads of departments."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from .notification import Notification, QuotedLines, build_notification
 from .storage.requests_file import StoredRequest
 from .text.wording import format_count, format_readable_time, summarise_names
 
-MAX_LISTED_REQUESTS = 50  # requests of one notification
+MAX_LISTED_REQUESTS = 50  # requests of a notification
 
 
 class DepartmentContact(NamedTuple):
-    """A department: its hosts, and where its head reads mail ("" for nowhere)."""
+    """The hosts of a department, and the mail address of its head ("" for none)."""
 
     hosts: frozenset[str]
     mail: str = ""
 
 
 def select_new_requests(stored_requests: Sequence[StoredRequest], run_id: str) -> list[StoredRequest]:
-    """The requests that no run before this one had brought."""
+    """Return the requests that this run was the first to bring."""
     return [request for request in stored_requests if request.run == run_id]
 
 
 def make_request_notification(
     requests: Sequence[StoredRequest], departments: Mapping[str, DepartmentContact], command: str
 ) -> Notification:
-    """The notification of new requests; `command` lists all. Users wrote the reasons: each is one marked line."""
+    """Make the notification of new requests; `command` lists all requests.
+
+    Users wrote the reasons, so each reason is a single marked line.
+    """
     hosts = sorted({request.host for request in requests})
     subject = f"Proscribe: {format_count(len(requests), 'new request')} for an exception on {summarise_names(hosts, 3)}"
     quoted_lines: list[str] = []
@@ -50,7 +53,10 @@ def make_request_notification(
 def make_head_mails(
     requests: Sequence[StoredRequest], departments: Mapping[str, DepartmentContact], command: str
 ) -> list[dict[str, str]]:
-    """For each head with an address, a mail about the requests of the own department only: {mail, message}."""
+    """Make a mail to each head of a department with an address: {mail, message}.
+
+    The mail has only the requests of the head's own department.
+    """
     requests_by_mail: dict[str, list[StoredRequest]] = {}
     for request in requests:
         for mail in {departments[name].mail for name in _find_departments(request, departments)} - {""}:

@@ -1,6 +1,6 @@
-"""How far a change reaches at once: which hosts are corrected in what order and batches, and when a run has to stop.
+"""The extent of a change: the corrected hosts, their order and batches, and the reasons to stop a run.
 
-Everything is decided from what was observed, before the first host is changed. Pure; controller only.
+Everything is decided from the observations, before the first host is changed. Pure; controller only.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from .shares import (
     select_set_aside,
 )
 
-# Evidence against an app that is a program which would be removed; a process is only ended.
+# Kind of the findings that are programs to be removed. A process is only ended.
 REMOVED_KIND = "package"
 
 
 class ComplianceAnswer(TypedDict):
-    """What `compliance_state` answers for a host that was observed, as far as it matters here."""
+    """The answer of `compliance_state` for an observed host, as far as the decision needs it."""
 
     record: ObservedRecord
     drifted: list[str]
 
 
 class RolloutHost(NamedTuple):
-    """What the first observation of one host comes to."""
+    """The result of the first observation of a host."""
 
     name: str
-    plan: str  # the digest of the plan that it was sent
-    drifted_controls: tuple[str, ...]  # the controls that would be corrected
-    removal_count: int  # how many programs that would remove
+    plan: str  # digest of the plan that the host received
+    drifted_controls: tuple[str, ...]  # controls that would be corrected
+    removal_count: int  # number of programs that the correction would remove
 
 
 class PreviousRun(NamedTuple):
-    """The run before: its id, and how many of the hosts that would be changed now had no problem then."""
+    """The previous run: its id, and the number of its compliant hosts among those that would be changed now."""
 
     run_id: str
     compliant_count: int
 
 
 def evaluate_host(name: str, plan: str, answer: ComplianceAnswer) -> RolloutHost:
-    """What the answer of a host that was sent that plan comes to."""
+    """Evaluate the answer of a host that received this plan."""
     record, drifted_controls = answer["record"], tuple(answer["drifted"])
     removed_programs: list[tuple[str, str]] = []
     if "apps" in drifted_controls:
@@ -63,23 +63,24 @@ def evaluate_host(name: str, plan: str, answer: ComplianceAnswer) -> RolloutHost
                     for finding in rule["findings"]
                     if finding["kind"] == REMOVED_KIND
                 ]
-    # A user may install as much as he likes for himself: that stops nobody's rollout, so it counts once for each rule.
+    # A user may install any number of programs. They must not stop the rollout, so they count once for each rule.
     user_programs = {removed_program for removed_program in removed_programs if removed_program[1].startswith("user:")}
     host_programs = [removed_program for removed_program in removed_programs if removed_program not in user_programs]
     return RolloutHost(name, plan, drifted_controls, len(host_programs) + len(user_programs))
 
 
 class RolloutDecision(NamedTuple):
-    """What a run is going to do. `hosts` come in the order in which they are corrected."""
+    """The decision of a run. `hosts` are in the order of their correction."""
 
     hosts: tuple[str, ...]
     batches: tuple[int, ...]  # sizes
-    reach: int  # the run stops when so many hosts have been corrected; all of them if there is nothing against it
-    changes: Mapping[str, int]  # what the whole comes to: hosts, removals, and hosts by control
-    stop: str  # why it stops, in words (see `stopped`); "" if it does not
-    max_failures: str  # the share of the hosts tried so far that may fail
-    allow: Mapping[str, int | str]  # what proscribe_max_change would have to be for all of them; empty if it is enough
-    set_aside: Mapping[str, str]  # hosts that a real run leaves as they are, each with why
+    reach: int  # the run stops after so many corrected hosts; the number of all hosts if it need not stop
+    changes: Mapping[str, int]  # the extent of the whole: hosts, removals, and hosts by control
+    stop: str  # why it stops, as text (see `find_objection`); "" if it does not
+    max_failures: str  # share of the hosts tried so far that may fail
+    # values of proscribe_max_change that allow all changes; empty if the present values do
+    allow: Mapping[str, int | str]
+    set_aside: Mapping[str, str]  # hosts that a real run leaves as they are: host -> reason
 
 
 def decide_rollout(
@@ -88,10 +89,10 @@ def decide_rollout(
     is_dry_run: bool = False,
     previous_run: PreviousRun | None = None,
 ) -> RolloutDecision:
-    """The decision for a fleet of hosts that answered.
+    """Decide the rollout for the hosts that answered.
 
-    `limits` are as `limits.py` reads them. In a `is_dry_run` run nothing changes, so it is one batch of all hosts; the rest is
-    as in a real run all the same. `previous_run` is for the words only.
+    `limits` are as `limits.py` reads them. A dry run (`is_dry_run`) changes nothing, so all its hosts are a single
+    batch. Its other decisions are those of a real run. `previous_run` is only for the text.
     """
     changing_hosts = [host for host in fleet if host.drifted_controls]
     whole_counts = _count_changes(changing_hosts)
@@ -114,7 +115,7 @@ def decide_rollout(
         canary_counts = _count_changes(ordered_hosts[: sizes_of_batches[0]])
         is_within_limits = all(canary_counts[part] <= limit for part, limit in exceeded_limits.items())
         host_limit = sizes_of_batches[0] if is_within_limits else 0
-        # Where none may fail, one that is set aside stops the others too.
+        # If no host may fail, a host that is set aside stops the others too.
         stop_reason = _describe_stop(
             *((change_counts, exceeded_limits) if exceeded_limits else (whole_counts, whole_exceeded)),
             len(fleet),
@@ -141,10 +142,10 @@ def decide_rollout(
 def find_objection(
     decision: RolloutDecision, first_host: str, successful_hosts: Collection[str], set_aside_hosts: Collection[str] = ()
 ) -> str:
-    """Why the batch that begins with the host `first_host` must not begin; "" if it may.
+    """Describe why the batch that begins with `first_host` must not begin; "" if it may.
 
-    `successful_hosts` are the hosts that have not failed so far. Those of `set_aside_hosts` were left as they are and have tried nothing:
-    the first batch of which a host has tried something is the canary.
+    `successful_hosts` have not failed so far. `set_aside_hosts` were left as they are, and tried no change. The first
+    batch with a host that tried a change is the canary.
     """
     done_count = decision.hosts.index(first_host)
     if done_count >= decision.reach:
@@ -173,18 +174,19 @@ def find_objection(
 
 
 def describe_stop_place(done_count: int) -> str:
-    """Where a run stops, in words, once `done_count` hosts of its first batch, or none, have had their turn."""
+    """Describe the place of a stop, after the `done_count` hosts of the first batch, or before any change."""
     return f"after the canary batch ({format_count(done_count, 'host')})" if done_count else "before any change"
 
 
 def _order_hosts(hosts: Sequence[RolloutHost]) -> list[RolloutHost]:
-    """The hosts, but those of different plans by turns: so the first batches try every kind of host there is. They come
-    in pairs: so a host that fails is distinguished from a plan that does.
+    """Order hosts so that the first batches try every plan.
+
+    Hosts of the same plan come in pairs. So a host that fails is distinguished from a plan that fails.
     """
     hosts_by_plan: dict[str, list[RolloutHost]] = {}
     for host in hosts:
         hosts_by_plan.setdefault(host.plan, []).append(host)
-    # The most common kind first: it is what a canary should be.
+    # The most common plan first, because a canary should represent most hosts.
     pairs_by_plan = [_pair_hosts(plan_hosts) for plan_hosts in sorted(hosts_by_plan.values(), key=len, reverse=True)]
     return [host for pairs in itertools.zip_longest(*pairs_by_plan, fillvalue=[]) for pair in pairs for host in pair]
 
@@ -194,7 +196,7 @@ def _pair_hosts(hosts: Sequence[RolloutHost]) -> list[Sequence[RolloutHost]]:
 
 
 def _count_changes(hosts: Sequence[RolloutHost]) -> dict[str, int]:
-    """What the correction of these hosts comes to."""
+    """Count the changes of the correction of these hosts."""
     return {
         "hosts": len(hosts),
         "removals": sum(host.removal_count for host in hosts),
@@ -212,7 +214,10 @@ def _list_set_aside_reasons(
     limits: RolloutLimits,
     answered_count: int,
 ) -> dict[str, str]:
-    """The hosts that are set aside, each with why; `exceeded_limits` are the limits that the whole exceeds."""
+    """Return the hosts that are set aside, each with the reason.
+
+    `exceeded_limits` are the limits that the whole exceeds.
+    """
     removal_counts = {host.name: host.removal_count for host in changing_hosts}
     return {
         name: f"set aside and left as found: it has {format_count(removal_counts[name], 'removal')}, and with it the whole is more "

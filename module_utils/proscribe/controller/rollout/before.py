@@ -1,4 +1,4 @@
-"""What the run before says of the hosts that would be changed now."""
+"""The previous run's states of the hosts that would be changed now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMPLIANT_STATES = (WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
 
 
 def read_previous_run(reports_directory: Path, hosts: Collection[str]) -> PreviousRun | None:
-    """How the newest complete report in `reports_directory` has these hosts; None where there is none that can be read."""
+    """Read the states of these hosts in the newest complete report of a directory; None without a readable report."""
     try:
         directory = find_run(reports_directory)
         states = {record["host"]: record.get("state") for record in read_records(directory)}

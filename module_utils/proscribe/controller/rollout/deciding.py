@@ -1,9 +1,9 @@
-"""The decision of the run that goes on, for the play that corrects.
+"""The decision of the current run, for the play that corrects.
 
-It is made in Ansible's main process, where the hosts and the batches of that play are worked out: to fork a worker for
-it costs as much as observing ten hosts. The callback `proscribe_report` lives in the same process and says what the
-hosts answer. The workers of the play, in which the action `rollout` runs, are forked from it after that. What joins
-them is this module.
+The decision is made in Ansible's main process, which computes the hosts and the batches of that play. A worker for the
+decision would cost as much as observing ten hosts. The callback `proscribe_report` in the same process passes the
+answers of the hosts. The workers of the play run the action `rollout`; Ansible forks them later. This module joins
+them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..report.text.wording import summarise_names
 from . import ComplianceAnswer, RolloutDecision, RolloutHost, decide_rollout, describe_stop_place, evaluate_host
 from .before import read_previous_run
 
-MAX_NAMED_HOSTS = 5  # hosts in one sentence
-CHECK_MODE = "check"  # the mode of a run that only says what it would correct
+MAX_NAMED_HOSTS = 5  # hosts in a sentence
+CHECK_MODE = "check"  # the mode of a run that only shows its corrections
 
 
 class _RolloutRun:
-    """A run, and what its hosts answered before one of them was changed."""
+    """A run, and the answers of its hosts before any of them was changed."""
 
     def __init__(self, compiled_run: CompiledRun) -> None:
         self.compiled_run = compiled_run
@@ -34,16 +34,18 @@ _current_run: _RolloutRun | None = None
 
 
 def begin_rollout(compiled_run: CompiledRun | None) -> None:
-    """A run begins that corrects; `compiled_run` is what `compile_plans` said of it. None for one that corrects nothing, and
-    for a playbook that begins.
+    """Register the begin of a run that corrects; `compiled_run` is the result of `compile_plans`.
+
+    None is for a run that corrects nothing, and for the begin of a playbook.
     """
     global _current_run
     _current_run = None if compiled_run is None else _RolloutRun(compiled_run)
 
 
 def record_host_answer(host: str, answer: ComplianceAnswer) -> None:
-    """A host answered, and goes on; `answer` is the result, with a record that was checked. What a host answers once
-    it is decided is how well it was corrected.
+    """Store the answer of a host; `answer` is the result, with a checked record.
+
+    Answers after the decision are ignored: they show the result of the correction.
     """
     if _current_run is not None and _current_run.decision is None:
         _current_run.evaluated_hosts[host] = evaluate_host(
@@ -52,7 +54,7 @@ def record_host_answer(host: str, answer: ComplianceAnswer) -> None:
 
 
 def record_set_aside(host: str) -> None:
-    """A host was left as it is, because of its users or of another process that was changing it."""
+    """Store that a host was left as it is, because of its users or of a process that was changing it."""
     if _current_run is not None:
         _current_run.set_aside_hosts.add(host)
 
@@ -63,13 +65,14 @@ def list_set_aside_hosts() -> frozenset[str]:
 
 
 def get_decision() -> RolloutDecision | None:
-    """What was decided of the run; None for nothing yet."""
+    """Return the decision of the run; None before it is made."""
     return None if _current_run is None else _current_run.decision
 
 
 def make_decision(warn: Callable[[str], None]) -> RolloutDecision | None:
-    """The decision, made now if that was not before; None where no host answered. With --check, `warn` gets what a run
-    that may change would do.
+    """Return the decision, made now if necessary; None if no host answered.
+
+    With --check, `warn` gets the limits that a real run would reach.
     """
     if _current_run is not None and _current_run.decision is None and _current_run.evaluated_hosts:
         fleet = [
@@ -86,7 +89,7 @@ def make_decision(warn: Callable[[str], None]) -> RolloutDecision | None:
 def decide_for_fleet(
     fleet: Sequence[RolloutHost], compiled_run: CompiledRun, is_dry_run: bool, warn: Callable[[str], None]
 ) -> RolloutDecision:
-    """The decision for hosts that answered. `compiled_run` is what `compile_plans` said of it."""
+    """Decide the rollout for the hosts that answered. `compiled_run` is the result of `compile_plans`."""
     rollout_decision = decide_rollout(fleet, compiled_run["rollout"], is_dry_run)
     if rollout_decision.stop:
         rollout_decision = decide_rollout(

@@ -1,5 +1,6 @@
-"""How much one run may change, and in what portions: the values of proscribe_batches, proscribe_max_change and
-proscribe_max_failures, read and applied. Pure; controller only.
+"""The limits of a run: proscribe_batches, proscribe_max_change and proscribe_max_failures.
+
+They are read and applied here. Pure; controller only.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from ..policy_errors import UnexpectedValue, propose_similar_names
 AUTO = "auto"
 UNLIMITED = "unlimited"
 
-# So many hosts are corrected all at once; a canary for so few would cost more time than it saves.
+# Up to so many hosts are corrected at once. For so few hosts, a canary would cost more time than it saves.
 MAX_SINGLE_BATCH = 5
-# With two hosts, a host that fails alone is distinguished from a change that fails everywhere.
+# With two hosts, a single failed host is distinguished from a change that fails everywhere.
 CANARY_HOSTS = 2
-# How much larger each batch is than the one before it: 2, 10, 50, 250, ... A hundred thousand hosts are eight batches.
+# The ratio of a batch to the batch before it: 2, 10, 50, 250, ... A hundred thousand hosts are eight batches.
 BATCH_GROWTH_FACTOR = 5
-# So many hosts may change whatever share of the fleet they are, so that a small fleet's first run asks nothing.
+# So many hosts may change, whatever their share of the fleet. So a small fleet's first run needs no approval.
 MIN_ALLOWED_HOSTS = 10
-# What `removals: auto` allows where more than MIN_ALLOWED_HOSTS hosts would change.
+# The limit of `removals: auto` if more than MIN_ALLOWED_HOSTS hosts would change.
 MAX_AUTO_REMOVALS = 200
 
 CHANGED_PARTS = ("hosts", "removals")
@@ -28,8 +29,9 @@ _PERCENT = re.compile(r"(100|[1-9]?[0-9])%")
 
 
 def read_batches(setting: object) -> str | tuple[int | str, ...]:
-    """`auto`, or the sizes of the batches: numbers of hosts, or shares ("10%") of those that have to be corrected; the
-    last one repeats. Raises Expected.
+    """Read `auto`, or the sizes of the batches. Raises UnexpectedValue.
+
+    Sizes are numbers of hosts, or shares ("10%") of the hosts to correct. The last size repeats.
     """
     expected = "auto, or sizes such as [2, 10, '25%']"
     if setting == AUTO:
@@ -46,8 +48,9 @@ def read_batches(setting: object) -> str | tuple[int | str, ...]:
 
 
 def read_max_change(setting: object) -> dict[str, int | str]:
-    """{hosts: number | share | unlimited, removals: number | auto | unlimited}; a bare value is that of `hosts`, and a
-    bare `unlimited` is for both. Raises Expected.
+    """Read {hosts: number | share | unlimited, removals: number | auto | unlimited}. Raises UnexpectedValue.
+
+    A single value belongs to `hosts`; a single `unlimited` belongs to both.
     """
     limits: dict[str, int | str] = {"hosts": "25%", "removals": AUTO}
     if setting == UNLIMITED:
@@ -73,7 +76,7 @@ def read_max_change(setting: object) -> dict[str, int | str]:
 
 
 def read_max_failures(setting: object) -> str:
-    """A share of the hosts, such as "10%". Raises Expected."""
+    """Read a share of the hosts, such as "10%". Raises UnexpectedValue."""
     amount = _parse_amount(setting)
     if not isinstance(amount, str):
         raise UnexpectedValue("", setting, "a share of the hosts such as '10%'")
@@ -81,7 +84,7 @@ def read_max_failures(setting: object) -> str:
 
 
 def _parse_amount(setting: object) -> int | str | None:
-    """A number of things (also as -e gives it, in text) or a share of them; None for anything else."""
+    """Parse a number (as text too, from -e) or a share; None for other values."""
     if isinstance(setting, int) and not isinstance(setting, bool) and setting >= 0:
         return int(setting)
     if isinstance(setting, str) and setting.isascii() and setting.isdigit():
@@ -90,12 +93,12 @@ def _parse_amount(setting: object) -> int | str | None:
 
 
 def compute_share(amount: int | str, total: int) -> int:
-    """A number as it is; a share as that part of `total`, rounded down."""
+    """Compute a share of `total`, rounded down. A number stays as it is."""
     return amount if isinstance(amount, int) else total * int(amount.removesuffix("%")) // 100
 
 
 def compute_batch_sizes(batches: str | Sequence[int | str], total: int) -> list[int]:
-    """The sizes of the batches that `total` hosts are corrected in; none is empty, and they add up."""
+    """Compute the sizes of the batches for `total` hosts. No batch is empty, and their sum is `total`."""
     if total <= 0:
         return []
     if isinstance(batches, str):
@@ -115,7 +118,7 @@ def compute_batch_sizes(batches: str | Sequence[int | str], total: int) -> list[
 
 
 def count_allowed_hosts(max_change: Mapping[str, int | str], answered_count: int) -> int | None:
-    """How many hosts one run may change, of so many that answered; None for any number."""
+    """Count the hosts that a run may change, by the number of hosts that answered; None for no limit."""
     limit = max_change["hosts"]
     if limit == UNLIMITED:
         return None
@@ -123,7 +126,7 @@ def count_allowed_hosts(max_change: Mapping[str, int | str], answered_count: int
 
 
 def count_allowed_removals(max_change: Mapping[str, int | str], changing_count: int) -> int | None:
-    """How many programs one run may remove where it would change so many hosts; None for any number."""
+    """Count the programs that a run may remove, by the number of changing hosts; None for no limit."""
     limit = max_change["removals"]
     if limit == AUTO:
         return MAX_AUTO_REMOVALS if changing_count > MIN_ALLOWED_HOSTS else None

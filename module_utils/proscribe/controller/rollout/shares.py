@@ -1,16 +1,19 @@
-"""What one host's share is of each limit that is about the whole fleet. Pure; controller only.
+"""The share of a host in each limit of the whole fleet. Pure; controller only.
 
-A host says itself how it stands, and whether its correction failed. So whatever it says, it takes a share of the
-fleet's limits, and no more:
+A host itself reports its state, and the result of its correction. So whatever it reports, it takes no more than a share
+of the fleet's limits:
 
-- `max_change`: it counts as one of the hosts. If the whole is too much with one host and not without it, that host is
-  set aside, and the others go on. Of several, only those are set aside that claim more removals than one host's share.
-- `max_failures`, and the first batch: one host that fails stops nobody, if another one was corrected.
-- A host that was left as it is because of its users, or because another process was changing it, has not tried the
-  change. It is set aside: it neither failed nor passed. Few hosts may be, and each further one has failed.
+    - `max_change`: it counts as a single host. If the whole exceeds a limit only because of a host, that
+      host is set aside, and the others continue. Of several hosts, only those with more removals than a
+      host's share are set aside.
+    - `max_failures`, and the first batch: a single failed host stops no other host, if another host was
+      corrected.
+    - A host may be left as it is because of its users, or because another process was changing it. It has
+      not tried the change. It is set aside, and neither failed nor passed. Only few hosts may be set aside;
+      each further host failed.
 
-What many hosts have is no host's fault, but a mistake of the policy: that stops the run, as `max_change` says. Whoever
-is set aside, what is changed is never more than `max_change` allows.
+A defect of many hosts is a mistake of the policy, not of a host: it stops the run, by `max_change`. Whatever hosts are
+set aside, the changes never exceed `max_change`.
 """
 
 from __future__ import annotations
@@ -21,17 +24,17 @@ from ...model.finding import GATES, MORE_FINDINGS, NONCOMPLIANT
 from ...model.types.record import ObservedRecord
 from .limits import AUTO, CANARY_HOSTS, compute_share, count_allowed_hosts, count_allowed_removals
 
-NO_FAILURES = "0%"  # of the hosts may fail
+NO_FAILURES = "0%"  # no host may fail
 
-# One host's share of the removals of a whole fleet is a tenth, unless others have as many. Of the hosts to correct, so
-# many may be set aside.
+# The divisor for two limits. A host's share of the removals of a whole fleet is a tenth, unless others have as many. A
+# tenth of the hosts to correct may be set aside.
 SHARE_DIVISOR = 10
 
 
 def find_exceeded_limits(
     hosts: int, removals: int, max_change: Mapping[str, int | str], answered_count: int
 ) -> dict[str, int]:
-    """The limits that a change of so many hosts with so many removals exceeds: {part: limit}."""
+    """Return the limits that a change of so many hosts with so many removals exceeds: {part: limit}."""
     allowed_counts = {
         "hosts": count_allowed_hosts(max_change, answered_count),
         "removals": count_allowed_removals(max_change, hosts),
@@ -41,24 +44,25 @@ def find_exceeded_limits(
 
 
 def count_allowed_failures(max_failures: str, host_count: int) -> int:
-    """How many of so many hosts may fail: a share of them, but one in any case, unless none may."""
+    """Count the hosts that may fail: a share of `host_count`, at least 1, or 0 if no host may fail."""
     return 0 if max_failures == NO_FAILURES else max(1, compute_share(max_failures, host_count))
 
 
 def count_allowed_canary_failures(max_failures: str, host_count: int) -> int:
-    """The same of the first batch: one, if another one was corrected."""
+    """Count the hosts of the first batch that may fail: a single host, if another host was corrected."""
     return min(1, count_allowed_failures(max_failures, host_count), host_count - 1)
 
 
 def count_allowed_set_aside(max_failures: str, host_count: int) -> int:
-    """Return how many of so many hosts may be set aside during a run: a tenth, but a canary batch in any case. None
-    where none may fail.
+    """Count the hosts that may be set aside during a run.
+
+    The number is a tenth of the hosts, at least a canary batch, or 0 if no host may fail.
     """
     return 0 if max_failures == NO_FAILURES else max(CANARY_HOSTS, host_count // SHARE_DIVISOR)
 
 
 def has_only_user_problems(record: ObservedRecord, gate: str) -> bool:
-    """Return True if nothing but users' own things keeps a host from passing its gate, as the host says it."""
+    """Return whether only users' own findings keep a host from passing its gate, by the host's own report."""
     failing_rules = [rule for rule in record["rules"] if rule["state"] in GATES[gate]]
     users = {
         (finding["scope"] or "").partition("user:")[2]
@@ -73,12 +77,12 @@ def has_only_user_problems(record: ObservedRecord, gate: str) -> bool:
 def select_set_aside(
     removal_counts: Mapping[str, int], max_change: Mapping[str, int | str], answered_count: int
 ) -> list[str]:
-    """The hosts that are not corrected, so that the others can be. `removal_counts` says how many removals each host to correct
-    has; `answered_count` is how many hosts answered.
+    """Select the hosts that are not corrected, so that the others can be.
 
-    Where the whole is within the limits, nobody. Else the fewest without whom it is, those with the most removals
-    first. Where no few hosts explain it, those that stand out all the same: what is then said of the whole, and what
-    limit is printed, is not of their making.
+    `removal_counts` has the removals of each host to correct. `answered_count` is the number of hosts that answered. If
+    the whole is within the limits, no host is selected. Otherwise the fewest hosts are selected without which it is,
+    most removals first. If no few hosts explain it, the hosts that stand out are selected. So they cannot influence the
+    text and the printed limit of the whole.
     """
     total_removals = sum(removal_counts.values())
     exceeded_limits = find_exceeded_limits(len(removal_counts), total_removals, max_change, answered_count)
@@ -88,7 +92,7 @@ def select_set_aside(
     ranked_hosts = sorted(removal_counts, key=removal_counts.__getitem__)[::-1]
     outlying_hosts: list[str] = []
     if "removals" in exceeded_limits:
-        ordinary_count = removal_counts[ranked_hosts[max_set_aside]]  # as many as the others have, too
+        ordinary_count = removal_counts[ranked_hosts[max_set_aside]]  # the removals of the other hosts
         max_removals = max(exceeded_limits["removals"] // SHARE_DIVISOR, ordinary_count)
         outlying_hosts = [host for host in ranked_hosts[:max_set_aside] if removal_counts[host] > max_removals]
     for count in range(1, max(len(outlying_hosts), 1) + 1):
@@ -101,8 +105,10 @@ def select_set_aside(
 def compute_sufficient_limits(
     removal_counts: Sequence[int], exceeded_limits: Mapping[str, int], max_change: Mapping[str, int | str]
 ) -> dict[str, int | str]:
-    """The whole value of `max_change` for hosts with these claims, where it is exceeded. It takes the place of what a
-    team wrote, so it says again what that was. No number is one host's claim.
+    """Compute a value of `max_change` that is sufficient for these hosts, if it is exceeded.
+
+    The value replaces that of a team, so it repeats the unchanged parts. No number depends on the claim of a single
+    host.
     """
     if not exceeded_limits:
         return {}

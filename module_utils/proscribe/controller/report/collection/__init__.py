@@ -1,1 +1,1 @@
-"""While a run goes on: what hosts answer, how the run was called, and how far it is. Controller side."""
+"""Collection while a run goes on: the answers of hosts, the command line, and the progress. Controller side."""

@@ -1,8 +1,8 @@
-"""Whether somebody collects the report of the run that goes on, and whether its plays can be run one task at a time.
+"""The state of the report callback: its presence, and the plays that cannot run task by task.
 
-The callback `proscribe_report` knows both, and `compile_plans` has to refuse before any host is touched. What joins
-them is this module: workers, in which actions run, are forked from the process that the callbacks live in, after they
-have received the play. Where the callback is not loaded, nothing here was ever set.
+The callback `proscribe_report` knows both. `compile_plans` needs both to refuse a run before any host is touched. This
+module joins them: Ansible forks the workers of actions from the process of the callbacks, after the callbacks received
+the play. Without the callback, this state stays at its defaults.
 """
 
 from __future__ import annotations
@@ -12,34 +12,36 @@ from typing import Any, NamedTuple
 
 from .plays import COMPILE_ACTION, ROLLOUT_ACTION, has_task
 
-# Tasks that are one for all hosts, and come before what they decide.
+# Tasks that run once for all hosts, before the tasks that they decide about.
 ALL_HOST_ACTIONS = (COMPILE_ACTION, ROLLOUT_ACTION)
 
 
 class _CallbackState(NamedTuple):
-    """What the callback has found."""
+    """The facts that the callback reported."""
 
     is_collected: bool = False
-    playbook: object = None  # the one that is run now, or the play of it that the callback came in with
+    playbook: object = None  # the current playbook, or the play of it in which the callback was loaded
     collector: object = None  # the callback
-    play_objections: Sequence[str] = ()  # objections to plays of the playbook that hold one of our tasks for all hosts
-    current_objection: str = ""  # to the play that is run now; it may include such a task
+    play_objections: Sequence[str] = ()  # objections to plays of the playbook that contain a task of ours for all hosts
+    current_objection: str = ""  # objection to the current play, which may include such a task
 
 
 _callback = _CallbackState()
 
 
 def has_collector() -> bool:
-    """Whether a callback collects the report."""
+    """Return whether a callback collects the report."""
     return _callback.is_collected
 
 
 def register_playbook(
     playbook: object, plays: Sequence[Any], is_suitable: Callable[[str], bool], collector: object
 ) -> bool:
-    """A playbook of those plays begins; `is_suitable` says whether a strategy of that name runs a task for all hosts before
-    the next one. Returns whether `collector` collects its report: of two callbacks, as where one is enabled by the name
-    of its collection and another one is in a role, only the first does.
+    """Register the begin of a playbook, and return whether `collector` collects its report.
+
+    `is_suitable` takes the name of a strategy. It returns whether the strategy runs a task for all hosts before the
+    next task. Of two callbacks only the first collects. There are two if the callback is enabled by its collection's
+    name and a role has another copy.
     """
     global _callback
     if playbook is _callback.playbook and collector is not _callback.collector:
@@ -51,13 +53,16 @@ def register_playbook(
 
 
 def register_play(play: Any, is_suitable: Callable[[str], bool]) -> None:
-    """That play begins."""
+    """Register the begin of a play."""
     global _callback
     _callback = _callback._replace(current_objection=_describe_play_objection(play, is_suitable))
 
 
 def describe_objections(configuration_path: str, project_directory: str) -> str:
-    """Why the run must not go on; "" if it may. `configuration_path` is the file that Ansible is configured by, if any."""
+    """Describe why the run must not go on; "" if it may.
+
+    `configuration_path` is the file that configures Ansible, "" if there is none.
+    """
     if not _callback.is_collected:
         configuration_text = configuration_path or "Ansible's configuration"
         return (
@@ -76,7 +81,7 @@ def describe_objections(configuration_path: str, project_directory: str) -> str:
 
 def _describe_play_objection(play: Any, is_suitable: Callable[[str], bool]) -> str:
     strategy = str(play.strategy)
-    if "{{" in strategy or is_suitable(strategy):  # a template is known when the play begins
+    if "{{" in strategy or is_suitable(strategy):  # a template is resolved when the play begins
         return ""
     return (
         f'{play.get_path()}: strategy is "{strategy}" (the play\'s own, or that of ANSIBLE_STRATEGY or ansible.cfg), '

@@ -1,4 +1,4 @@
-"""What hosts say while a run goes on, kept until it is reconciled. Knows nothing of Ansible but the order of events."""
+"""The collector of a run's answers and events. It depends on Ansible only by the order of events."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ from ..evaluation.unobserved import (
 from ..text.wording import summarise_names
 from .known_rules import require_known_rules
 
-# What a run keeps of evidence that no other host reported, in rules and findings: so much of each host, and what more
-# there is of the first that come. A host with everything wrong lacks the same as others do, and has some of its own.
+# Limits of the evidence that a run stores and no other host reported, counted in rules and findings. Each host has a
+# share; the room beyond the shares goes to the hosts that answer first. A host with many defects shares most of them
+# with other hosts, and has few of its own.
 HOST_EVIDENCE_SHARE = 200
 SHARED_EVIDENCE_ROOM = 100_000
 LEFT_OUT_REASON = "left out: hosts of this run have more than a report has room for"
 
 
 class CorrectionDecision(TypedDict):
-    """Which hosts are corrected, and how: a part of `rollout.Decision`."""
+    """The decision which hosts are corrected, and how: a part of `rollout.Decision`."""
 
     hosts: Sequence[str]
     batches: Sequence[int]
@@ -46,17 +47,18 @@ class CorrectionDecision(TypedDict):
 
 
 class RolloutProgress(NamedTuple):
-    """How far a run that corrects came."""
+    """The progress of a run that corrects."""
 
-    to_correct: int  # hosts
-    batches: tuple[int, ...]  # their sizes, as decided
-    not_reached: tuple[str, ...]  # hosts that had to be corrected, and whose turn did not come
-    reason: str  # in words; "" where every host had its turn
-    allow: Mapping[str, int | str]  # what proscribe_max_change has to be for all of them, where that was the reason
-    set_aside: Mapping[str, str]  # hosts that were left as found, so that the others could be corrected, each with why
+    to_correct: int  # number of hosts
+    batches: tuple[int, ...]  # sizes of the batches, as decided
+    not_reached: tuple[str, ...]  # hosts that needed correction and were not reached
+    reason: str  # reason in words; "" if every host was reached
+    # values of proscribe_max_change that would allow all changes, if that limit stopped the run
+    allow: Mapping[str, int | str]
+    set_aside: Mapping[str, str]  # hosts left as found so that the others could be corrected: host -> reason
 
     def make_rollout_report(self) -> RolloutReport:
-        """As it stands in report.json. The hosts' names are in a file of their own."""
+        """Return the progress as report.json has it. The names of the hosts are in a separate file."""
         return {
             "to_correct": self.to_correct,
             "batches": list(self.batches),
@@ -69,34 +71,36 @@ class RolloutProgress(NamedTuple):
 
 @dataclass
 class HostRunState:
-    """What one host has said so far."""
+    """The state of a host as its events have reported it."""
 
     records: list[HostRecord] = field(default_factory=list)
     actions: list[RecordedAction] = field(default_factory=list)  # in their order
     errors: list[RecordError] = field(default_factory=list)
-    other_runs: list[OtherRun] = field(default_factory=list)  # with which this run had to share the host
-    has_failed: bool = False  # something went wrong after the host had been seen
+    other_runs: list[OtherRun] = field(default_factory=list)  # runs with which this run shared the host
+    has_failed: bool = False  # an error occurred after the host had answered
     reason: str = ""  # why there is no record
     is_touched: bool = False  # an enforcing module was started
-    # since the last record: {control: CORRECTED_REASON, BEGUN_REASON or LIFTED}, and the rules that were left as they are
+    # since the last record: {control: CORRECTED_REASON, BEGUN_REASON or LIFTED}, and the rules that were left as they
+    # are
     changes: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    removed: list[RemovedPackage] = field(default_factory=list)  # of a lift: what it does not install again
+    removed: list[RemovedPackage] = field(default_factory=list)  # packages that a lift does not install again
 
 
 class Collector:
-    """Collects the events of one run; `run` is what `compile_plans` returned for it.
+    """A collector of the events of a run; `run` is the result of `compile_plans`.
 
-    The collector calls `store_event` with each event and the values that replay it. journal.py stores them, and replay.py
-    reads them.
+    The collector calls `store_event` with each event and the values that replay it. journal.py stores them, and
+    replay.py reads them.
     """
 
     def __init__(self, run: CompiledRun) -> None:
         self.run = run
         self.store_event: Callable[..., None] = lambda event, *values: None
-        self.interruption_reason = ""  # in words: why the run ended before its end
-        self.lacks_events = False  # of a run whose journal could not be written
-        self.corrections: Mapping[str, Sequence[UnobservedCorrection]] = {}  # what earlier runs have left open, by host
+        self.interruption_reason = ""  # why the run ended early, in words
+        self.lacks_events = False  # the journal of the run could not be written
+        # corrections that earlier runs have left open, by host
+        self.corrections: Mapping[str, Sequence[UnobservedCorrection]] = {}
         self.host_states: dict[str, HostRunState] = {}
         self._notes: list[RecordNote] = []
         self._rules: dict[str, RuleRecord] = {}
@@ -105,7 +109,8 @@ class Collector:
         self._services = None if services is None else frozenset(services)
         self._decision: CorrectionDecision | None = None
         self._stop_reason = ""
-        # For `count_progress`, which is called after every event: it reads only the hosts that are new since the last call.
+        # For `count_progress`, which is called after every event: it reads only the hosts that are new since its last
+        # call.
         self._new_hosts: set[str] = set()
         self._answered_hosts: set[str] = set()
         self._bad_hosts: set[str] = set()
@@ -117,11 +122,11 @@ class Collector:
 
     @property
     def is_changing(self) -> bool:
-        """Whether the run observes, corrects and observes again, so that a second record is no duplicate."""
+        """True if the run observes, corrects and observes again, so that a second record is no duplicate."""
         return self.run["mode"] in ("enforce", "check")
 
     def answered(self, host: str, answer: object) -> HostRecord | None:
-        """Take a host's record; returns it as checked, or None when it is no record (the host is unknown then)."""
+        """Store a host's record, and return it as checked; None for an invalid record, and the host is unknown then."""
         host_state = self._get_host_state(host)
         try:
             record = read_record(host, answer)
@@ -134,13 +139,13 @@ class Collector:
         record["plan"], record["schema"] = sys.intern(record["plan"] or ""), sys.intern(record["schema"])
         record["state"] = sys.intern(record["state"])
         self.store_event("answered", host, record)
-        # In a run that corrects, the first one and the last one count; roles of one play observe once more each.
+        # In a run that corrects, the first and the last record count: each role of a play observes again.
         host_state.records[1 if self.is_changing else len(host_state.records) :] = [record]
         host_state.changes, host_state.refused = {}, set()
         return record
 
     def began(self, host: str, control: str) -> None:
-        """An enforcing module starts on a host. Until it answers, nobody knows what it has done."""
+        """Register the start of an enforcing module on a host. Until it answers, its changes are unknown."""
         if self.run["mode"] in ("enforce", "lift"):
             self.store_event("began", host, control)
             host_state = self._get_host_state(host)
@@ -148,15 +153,16 @@ class Collector:
             host_state.changes.setdefault(control, BEGUN_REASON)
 
     def skipped(self, host: str, control: str) -> None:
-        """An enforcing module did not start on a host after all, or did nothing there."""
+        """Register that an enforcing module did not start on a host after all, or changed nothing."""
         changes = self._get_host_state(host).changes
         if changes.get(control) == BEGUN_REASON:
             self.store_event("skipped", host, control)
             del changes[control]
 
     def changed(self, host: str, control: str, result: Mapping[str, object], is_dry_run: bool = False) -> None:
-        """Take the result of an enforcing module, failed or not. `is_dry_run`: it ran in check mode, so that its actions are
-        what it would have done.
+        """Store the result of an enforcing module, failed or not.
+
+        `is_dry_run`: the module ran in check mode, so its actions are the changes that it would have made.
         """
         stored_result = {key: result[key] for key in ("actions", "refused") if isinstance(result.get(key), list)}
         self.store_event("changed", host, control, stored_result, is_dry_run)
@@ -169,7 +175,7 @@ class Collector:
             host_state.changes[control] = LIFTED
         elif (
             "actions" in stored_result and host_state.changes.get(control) == BEGUN_REASON
-        ):  # a module that broke says nothing of them
+        ):  # a module that crashed does not report its actions
             del host_state.changes[control]
         for action in actions:
             action_entry: RecordedAction = {"control": control, "action": action}
@@ -193,7 +199,7 @@ class Collector:
             self._notes.append(RecordNote(host, CHANGED, message))
 
     def failed(self, host: str, control: str | None, message: str) -> None:
-        """A task failed on a host; `control` is the control that was being enforced, None for any other task."""
+        """Store a failed task of a host. `control` is the control that was being enforced, None for any other task."""
         self.store_event("failed", host, control, message)
         self._record_failure(host, control, message)
 
@@ -205,14 +211,14 @@ class Collector:
                 host_state.changes[control] = BEGUN_REASON
         if control or host_state.records:
             error: RecordError = {"control": control or RUN_ERROR, "message": message}
-            # A host that is set aside fails in a play with roles, too, with the same words.
+            # A host that is set aside fails again, with the same message, in a play with roles.
             host_state.errors += [] if error in host_state.errors else [error]
             host_state.has_failed = True
         if not host_state.records:
             host_state.reason = f"failed: {message}"
 
     def has_failed_control(self, host: str) -> bool:
-        """Return True if a control failed on the host, so that its record has the reason."""
+        """Return whether a control failed on the host, so that its record has the reason."""
         host_state = self.host_states.get(host)
         return (
             host_state is not None
@@ -221,7 +227,7 @@ class Collector:
         )
 
     def unreachable(self, host: str, message: str) -> None:
-        """A host could not be reached, or not any more."""
+        """Store that a host could not be reached, or was lost during the run."""
         self.store_event("unreachable", host, message)
         host_state = self._get_host_state(host)
         if host_state.records:
@@ -230,7 +236,7 @@ class Collector:
             host_state.reason = f"unreachable: {message}"
 
     def decided(self, rollout: CorrectionDecision) -> None:
-        """Take the decision which hosts are corrected; in a play with `serial` there is one for each batch."""
+        """Store the decision which hosts are corrected. A play with `serial` has a decision for each batch."""
         self.store_event("decided", rollout)
         if self._decision is not None:
             previous = self._decision
@@ -245,12 +251,12 @@ class Collector:
             self._record_failure(host, None, reason)
 
     def stopped(self, reason: str) -> None:
-        """The run was stopped before a batch began; no host failed by that."""
+        """Store that the run was stopped before a batch began. This is not a failure of any host."""
         self.store_event("stopped", reason)
         self._stop_reason = reason
 
     def measure_rollout(self) -> RolloutProgress | None:
-        """How far the correcting came; None in a run that decided nothing, such as an audit."""
+        """Return the progress of the corrections; None for a run without a decision, such as an audit."""
         if self._decision is None:
             return None
         hosts, set_aside_hosts = self._decision["hosts"], self._list_set_aside_hosts()
@@ -269,7 +275,10 @@ class Collector:
         )
 
     def _list_set_aside_hosts(self) -> Mapping[str, str]:
-        """The hosts that this run leaves as found; a dry one shows what it would change on them, too."""
+        """Return the hosts that this run leaves as found.
+
+        A dry run sets no host aside, because it shows the changes on those hosts too.
+        """
         return self._decision["set_aside"] if self._decision and self.run["mode"] == "enforce" else {}
 
     def _is_tried(self, host: str) -> bool:
@@ -279,7 +288,7 @@ class Collector:
         )
 
     def count_progress(self) -> tuple[int, int]:
-        """How many expected hosts were heard of, and how many of them are noncompliant or in error by now."""
+        """Return the number of expected hosts that reported, and how many of these are noncompliant or failed by now."""
         for host in (host for host in self._new_hosts if host in self.expected):
             host_state = self.host_states[host]
             self._answered_hosts.add(host)
@@ -293,7 +302,10 @@ class Collector:
         return len(self._answered_hosts), len(self._bad_hosts)
 
     def reconcile_hosts(self, now: str = "") -> Fleet:
-        """Reconcile what was heard with what was expected; `now` (2026-11-25T08:00:00Z) makes old records stale."""
+        """Reconcile the collected events with the expected hosts.
+
+        `now` (2026-11-25T08:00:00Z) is the time for the age of records; without it no record is too old.
+        """
         records = [record for host_state in self.host_states.values() for record in self._settle_records(host_state)]
         silence_reason = NOT_KNOWN_REASON if self.lacks_events else NOT_REACHED_REASON
         reasons = dict.fromkeys(self.expected, silence_reason) if self.interruption_reason else {}
@@ -304,7 +316,7 @@ class Collector:
         return fleet._replace(notes=[*fleet.notes, *self._notes])
 
     def _settle_records(self, host_state: HostRunState) -> Sequence[HostRecord]:
-        """A host's records as they count: in a run that changes hosts, the second one together with the first."""
+        """Return the valid records of a host. A run that changes hosts merges the second record with the first."""
         records = list(host_state.records)
         if self.is_changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
             merged = mark_repaired_rules(records[0], records[1])
@@ -323,7 +335,7 @@ class Collector:
         return [*records[:-1], last_record]
 
     def _settle_corrections(self, record: HostRecord) -> HostRecord:
-        """A record with what earlier runs have corrected there and could not observe."""
+        """Return a record with the corrections that earlier runs made and could not observe."""
         corrections = self.corrections.get(record["host"])
         if not corrections or not record["rules_evaluated"]:
             return record
@@ -337,9 +349,9 @@ class Collector:
         return {**record, "state": state, "errors": [*record["errors"], *host_state.errors]}
 
     def _reuse_rules(self, rules: Sequence[RuleRecord]) -> list[RuleRecord]:
-        """The rules, with one copy of each that thousands of hosts list with the same evidence.
+        """Return the rules, and reuse stored equal rules, because thousands of hosts list the same evidence.
 
-        Each host has a share of its own. What exceeds this share and the room of the run is reported without evidence.
+        Each host has a share of its own. Rules beyond this share and the room of the run are reported without evidence.
         """
         evidence_share, reused_rules = HOST_EVIDENCE_SHARE, list[RuleRecord]()
         for rule in rules:
@@ -362,7 +374,7 @@ class Collector:
 
 
 def _drop_evidence(rule: RuleRecord) -> RuleRecord:
-    """A rule as all hosts have it that report one in this state."""
+    """Return a rule without its evidence, equal on all hosts that report the rule in this state."""
     findings = [Finding("more", f"findings that are {LEFT_OUT_REASON}").convert_to_dict()] if rule["findings"] else []
     return {**rule, "reason": rule["reason"] and LEFT_OUT_REASON, "findings": findings}
 

@@ -1,7 +1,7 @@
-"""How the run that goes on was called: read from its command line, so that what is proposed next keeps its scope.
+"""The command line of the current run, read so that proposed commands have the same scope.
 
-Ansible's own table of options says which of them take a value. What only says how far a run reaches or what it shows
-(--limit, --check, --list-hosts) is left out: whoever proposes a command decides that anew.
+Ansible's own table of options knows which options take a value. Options that only set the reach of a run or its output
+are left out (--limit, --check, --list-hosts): each proposed command sets them anew.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ....base.patterns import compile_pattern
 from ....wire import installation
 from ..text.command import SECRETS_FILE, RunCall
 
-# For each option of ansible-playbook the name of what it sets, and whether it takes a value.
+# For each option of ansible-playbook: the name of its setting, and whether it takes a value.
 OptionTable = Mapping[str, tuple[str, bool]]
 
 SKIPPED_OPTIONS = frozenset(
     ("subset", "check", "diff", "step", "start_at_task", "syntax", "listhosts", "listtasks", "listtags")
 )
 VARIABLES_OPTION = "extra_vars"
-# What the environment says of the scope of a run. It may have been said for that one command alone.
+# Environment variables that set the scope of a run. A variable may have been set for this command alone.
 SCOPE_VARIABLES = (
     "ANSIBLE_CONFIG",
     "ANSIBLE_INVENTORY",
@@ -41,7 +41,7 @@ SCOPE_VARIABLES = (
     "ANSIBLE_VAULT_PASSWORD_FILE",
     "ANSIBLE_VAULT_IDENTITY_LIST",
 )
-# Options that take text in which a secret may stand, and the variable that means the same.
+# Options whose text may contain a secret, and the variable with the same meaning.
 VARIABLE_BY_OPTION = {name: f"ansible_{name}" for name in ("ssh_common_args", "ssh_extra_args", "sftp_extra_args")}
 VARIABLE_BY_OPTION["scp_extra_args"] = "ansible_scp_extra_args"
 
@@ -54,29 +54,29 @@ SECRET_VALUE_PATTERN = compile_pattern(
 )
 LONG_TOKEN_PATTERN = compile_pattern(
     r"\w{24,}", re.ASCII
-)  # with small and capital letters and digits, it is made for machines
-MAX_VALUE_DEPTH = 20  # levels of a value that is looked through
+)  # a word with lower-case and capital letters and digits is made for machines
+MAX_VALUE_DEPTH = 20  # levels of a value that are searched
 
 
 class CallArgument(NamedTuple):
-    """One option of a command line with its value, or one word that is none (`name` is "")."""
+    """An option of a command line with its value, or a word that is no option (`name` is "")."""
 
     name: str
     option: str
     option_value: str | None = None
 
     def list_words(self) -> list[str]:
-        """As it is typed again."""
+        """Return the words as a user types them again."""
         return [self.option] if self.option_value is None else [self.option, self.option_value]
 
 
 def read_call(
     argv: Sequence[str], environment: Mapping[str, str], options: OptionTable, working_directory: str
 ) -> RunCall:
-    """The call of the process with that `sys.argv`, in the directory `working_directory`.
+    """Read the call of the process from its `sys.argv`, in the directory `working_directory`.
 
-    The launcher names itself, as it was typed, in PROSCRIBE_CALLED. That counts only where the launcher's own playbook
-    is run, since whatever the run starts inherits it.
+    The launcher stores its name, as it was typed, in PROSCRIBE_CALLED. Every process that the run starts inherits the
+    variable. So it counts only if the launcher's own playbook is run.
     """
     program, arguments = _split_program(argv)
     call_arguments = list(parse_arguments(arguments, options))
@@ -101,7 +101,7 @@ def read_call(
 
 
 def parse_arguments(argv: Sequence[str], options: OptionTable) -> Iterator[CallArgument]:
-    """The words of a command line, options with their values, as argparse takes them: `--tags=a`, `--ta a`, `-bl a`."""
+    """Yield the options and words of a command line as argparse reads them: `--tags=a`, `--ta a`, `-bl a`."""
     words = iter(argv)
     for word in words:
         if word == "--":
@@ -123,7 +123,7 @@ def parse_arguments(argv: Sequence[str], options: OptionTable) -> Iterator[CallA
 
 
 def _find_option(option: str, options: OptionTable) -> tuple[str, bool]:
-    """What an option is; it may be shortened, as long as it is the only one that begins so."""
+    """Return the setting of an option and whether it takes a value. An unambiguous option may be shortened."""
     if option in options:
         return options[option]
     matching_options = {options[known_option] for known_option in options if known_option.startswith(option)}
@@ -131,19 +131,19 @@ def _find_option(option: str, options: OptionTable) -> tuple[str, bool]:
 
 
 def _split_program(argv: Sequence[str]) -> tuple[tuple[str, ...], Sequence[str]]:
-    """The words that start ansible-playbook, and the rest."""
+    """Split a command line into the words that start ansible-playbook and the remaining words."""
     if os.path.basename(argv[0]) == "__main__.py":  # python -m ansible playbook ...
         return (sys.executable, "-m", "ansible", *argv[1:2]), argv[2:]
     return _shorten_program(argv[0]), argv[1:]
 
 
 def _list_command_prefix(environment: Mapping[str, str], program: str) -> tuple[str, ...]:
-    """What stands before the program: sudo, where that started it, and what the environment says of the scope."""
+    """Return the words before the program: sudo, if it started the program, and the variables of the scope."""
     sudo_program = os.path.basename(environment.get("SUDO_COMMAND", "").partition(" ")[0])
     sudo = ("sudo",) if sudo_program and sudo_program == os.path.basename(program) and os.geteuid() == 0 else ()
     default_values = {
         "ANSIBLE_CONFIG": installation.CONFIGURATION_PATH
-    }  # the launcher says it, unless somebody else did
+    }  # the launcher sets this value, unless the user set another
     assignments = [
         f"{name}={setting}"
         for name in SCOPE_VARIABLES
@@ -153,7 +153,7 @@ def _list_command_prefix(environment: Mapping[str, str], program: str) -> tuple[
 
 
 def format_launcher(launcher: str, working_directory: str) -> tuple[str, ...]:
-    """The launcher as it can be typed again, which was found by its `$0`."""
+    """Return the words that start the launcher again. It was located by its `$0`."""
     if "/" not in launcher and os.path.exists(os.path.join(working_directory, launcher)):  # sh proscribe
         launcher = f"./{launcher}"
     launcher_path = os.path.join(working_directory, launcher)
@@ -163,16 +163,19 @@ def format_launcher(launcher: str, working_directory: str) -> tuple[str, ...]:
 
 
 def _shorten_program(program: str) -> tuple[str, ...]:
-    """A program by its name, where that finds it; a shell hands on the path that it found."""
+    """Return a program's name if the name alone starts it. A shell passes on the path that it resolved."""
     name = os.path.basename(program)
     return (name if os.path.isabs(program) and shutil.which(name) == program else program,)
 
 
-# -- what is not repeated ----------------------------------------------------------------------------------------------
+# -- secrets that are not repeated -------------------------------------------------------------------------------------
 
 
 def select_repeated_options(arguments: Iterable[CallArgument]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The options to repeat, and the names of the variables whose values are not: a file stands in for all of them."""
+    """Return the options to repeat, and the names of the variables that are withheld.
+
+    A file replaces the values of all withheld variables.
+    """
     options: list[str] = []
     withheld_variables: list[str] = []
     secrets_index = 0
@@ -190,7 +193,10 @@ def select_repeated_options(arguments: Iterable[CallArgument]) -> tuple[tuple[st
 
 
 def _list_secret_variables(argument: CallArgument) -> list[str]:
-    """The variables of an option that holds something like a secret: all that it sets, since it is left out whole."""
+    """Return the variables of an option that may contain a secret.
+
+    These are all variables that the option sets, since it is left out whole.
+    """
     if argument.option_value is None:
         return []
     if argument.name in VARIABLE_BY_OPTION:
@@ -204,7 +210,7 @@ def _list_secret_variables(argument: CallArgument) -> list[str]:
 
 
 def _parse_variables(text: str) -> dict[str, object] | None:
-    """The variables of one -e, as Ansible reads them; None where it is none of its forms."""
+    """Parse the variables of an `-e` option as Ansible does; None for text that has none of its forms."""
     try:
         if text.lstrip().startswith(("{", "[")):
             variables = yaml.safe_load(text)
@@ -215,7 +221,7 @@ def _parse_variables(text: str) -> dict[str, object] | None:
 
 
 def may_be_secret(name: str, content: object, depth: int = 0) -> bool:
-    """Whether a variable's value is better not repeated: by its name, or by what it looks like."""
+    """Return whether a variable's value may be secret, by the variable's name or by the form of the value."""
     if depth > MAX_VALUE_DEPTH:
         return True
     if isinstance(content, Mapping):
@@ -237,7 +243,7 @@ def _is_machine_token(token: str) -> bool:
 
 
 def get_working_directory(environment: Mapping[str, str]) -> str:
-    """The directory that commands are typed in, by the name that the shell has for it."""
+    """Return the directory in which commands are typed, by the name that the shell has for it."""
     shell_directory, actual_directory = environment.get("PWD", ""), os.getcwd()
     try:
         return (

@@ -9,15 +9,16 @@ from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
 from ....wire.replies.shapes import UnusableAnswer
 
-# Of a record, that are no service's of this run: settings, files; honest hosts have some forty.
+# Rules of a record that belong to no service of this run: settings, files. Honest hosts have some forty.
 MAX_OTHER_RULES = 200
 
 
 def require_known_rules(record: HostRecord, services: Collection[str], plan_digest: str) -> None:
-    """Refuse names and numbers of rules that a host has made up. Raises Unusable.
+    """Raise Unusable if a record contains names or numbers of rules that a host has made up.
 
     Each name is a row of every report and a series of the metrics. Each number is a part of a sum over all hosts.
-    `plan_digest` is the digest of the host's plan. A record of another one counts for nothing, and may have been right.
+    `plan_digest` is the digest of the host's plan. A record of another plan is not counted, so its number is not
+    checked.
     """
     other_count = sum(name.partition("/")[2] not in services for name in {*_iterate_rule_names(record)})
     if other_count > MAX_OTHER_RULES:
@@ -30,7 +31,7 @@ def require_known_rules(record: HostRecord, services: Collection[str], plan_dige
 
 
 def _iterate_rule_names(record: HostRecord) -> Iterator[str]:
-    """The rules that a record names, also those of refused packets and of the time between two runs."""
+    """Yield the rules that a record names, also those of refused packets and of the time between two runs."""
     for rule in record["rules"]:
         yield rule["rule"]
     yield from record["attempts"]

@@ -1,4 +1,4 @@
-"""The results of a lift, host by host and control by control, from what the run heard."""
+"""The results of a lift by host and control, from the collected events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def collect_lift_results(
         removing_controls = {action["control"] for action in host_states[host].actions} if changes else set()
         absent_controls = {*EXTRA_RULE_GROUPS}.difference(
             planned_controls, removing_controls
-        )  # a lift looks for both on every host
+        )  # a lift searches every host for both
         result = LiftResult(
             tuple(
                 control for control, change in changes.items() if change == LIFTED and control not in absent_controls

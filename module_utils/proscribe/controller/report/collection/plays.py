@@ -1,4 +1,4 @@
-"""How the callbacks distinguish Proscribe's own plays and tasks from others. Imports nothing of Ansible."""
+"""Proscribe's own plays and tasks, as the callbacks distinguish them from others. Imports nothing of Ansible."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from ....wire.installation import COLLECTION
 
 ENTRY_POINTS = ("main", "lift")  # the tasks files of a control's role that compile plans
 INCLUDE_ACTION = "include_role"
-COMPILE_ACTION = "compile_plans"  # the task that says what a run is, and whom it expects
-# The tasks that bring a host's record: a fresh one, or the one that the host's own run has kept.
+COMPILE_ACTION = "compile_plans"  # the task that defines a run and its expected hosts
+# The tasks that bring a host's record: a new record, or the record that the host's own run has stored.
 OBSERVE_ACTIONS = ("compliance_state", "collect_record")
 
-SCHEDULE_ACTIONS = ("schedule_plan", "drift_schedule")  # the tasks that have runs begin by themselves
+SCHEDULE_ACTIONS = ("schedule_plan", "drift_schedule")  # the tasks that set up scheduled runs
 
-ROLLOUT_ACTION = "rollout"  # the task that says how far the run reaches, and stops it where it must not go on
+ROLLOUT_ACTION = "rollout"  # the task that sets the reach of the run, and stops it at its limits
 
-QUARANTINE_ACTION = "quarantine"  # the task that lists, restores or prunes what a host keeps in its quarantine
+QUARANTINE_ACTION = "quarantine"  # the task that lists, restores or prunes the entries of a host's quarantine
 CHOICE_ACTION = (
-    "quarantine_choice"  # the task that says which of it is meant, and stops the run where that is a mistake
+    # the task that selects entries of the quarantine, and stops the run at a mistake in the selection
+    "quarantine_choice"
 )
 
-# The modules that change a host, and the control that each one is; what is beside the controls counts as one.
+# The modules that change a host, and their controls. The parts beside the controls count as controls here.
 CONTROL_BY_ACTION = {
     "restricted_apps": "apps",
     "browser_policy": "browser",
@@ -34,22 +35,22 @@ CONTROL_BY_ACTION = {
 
 
 def get_action_name(task: Any) -> str:
-    """The short name of a task's module."""
+    """Return the short name of a task's module."""
     return str(getattr(task, "action", "")).rpartition(".")[2]
 
 
 def is_compiling_play(play: Any) -> bool:
-    """Whether a play compiles plans, so that its file is one of Proscribe's playbooks."""
+    """Return whether a play compiles plans, so that its file is one of Proscribe's playbooks."""
     return has_task(play, COMPILE_ACTION)
 
 
 def has_task(play: Any, action: str) -> bool:
-    """Whether a play has a task of that action, in its roles too."""
+    """Return whether a play, or a role that it names, has a task with this action."""
     return any(get_action_name(task) == action for task in iterate_tasks(play))
 
 
 def has_report_task(play: Any) -> bool:
-    """Whether a play has a task of ours that a report is made from."""
+    """Return whether a play has a task of Proscribe that contributes to a report."""
     report_actions = {
         COMPILE_ACTION,
         *OBSERVE_ACTIONS,
@@ -62,16 +63,16 @@ def has_report_task(play: Any) -> bool:
 
 
 def iterate_tasks(play: Any) -> Iterator[Any]:
-    """The tasks of a play and of the roles that it names; not those that a task includes while the play runs."""
+    """Yield the tasks of a play and of the roles that it names. Tasks included while the play runs are left out."""
     yield from _flatten_blocks(play.get_tasks())
     named_roles = [role for role in getattr(play, "roles", None) or () if not getattr(role, "from_include", False)]
-    for role in named_roles:  # the tasks of one that is imported are among the play's
+    for role in named_roles:  # tasks of an imported role are among the play's tasks
         for dependency in (*role.get_all_dependencies(), role):
             yield from _flatten_blocks(dependency.get_task_blocks())
 
 
 def iterate_included_roles(play: Any, entry_point: str) -> Iterator[str]:
-    """The names of those of our roles that tasks of a play include while it runs, from the tasks file `entry_point`."""
+    """Yield the names of our roles that tasks of a play include while it runs, from the tasks file `entry_point`."""
     for task in iterate_tasks(play):
         if (
             is_compiling_task(task)
@@ -82,7 +83,7 @@ def iterate_included_roles(play: Any, entry_point: str) -> Iterator[str]:
 
 
 def is_compiling_task(task: Any) -> bool:
-    """Whether a task compiles the plans, or includes a role that does while the play runs."""
+    """Return whether a task compiles the plans, or includes a role that compiles them while the play runs."""
     if get_action_name(task) != INCLUDE_ACTION:
         return get_action_name(task) == COMPILE_ACTION
     collection, _, name = _get_role_name(task).rpartition(".")
@@ -90,7 +91,7 @@ def is_compiling_task(task: Any) -> bool:
 
 
 def _get_role_name(task: Any) -> str:
-    """The role that a task includes, as it is written there."""
+    """Return the role that a task includes, as the task spells it."""
     return str(task.args.get("name", task.args.get("role", "")))
 
 
@@ -109,7 +110,7 @@ def _flatten_blocks(tasks: Iterable[Any]) -> Iterator[Any]:
 
 
 def collect_tags(plays: Iterable[Any]) -> set[str]:
-    """The tags that plays and their tasks have."""
+    """Return the tags of plays and of their tasks."""
     tags: set[str] = set()
     for play in plays:
         tags.update(map(str, play.tags))
@@ -119,10 +120,10 @@ def collect_tags(plays: Iterable[Any]) -> set[str]:
 
 
 def is_scheduling_play(play: Any) -> bool:
-    """Whether a play sets up scheduled runs, so that its file is Proscribe's playbook for it."""
+    """Return whether a play sets up scheduled runs, so that its file is Proscribe's playbook for schedules."""
     return has_task(play, SCHEDULE_ACTIONS[0])
 
 
 def get_playbook_path(play: Any) -> str:
-    """The playbook file that a play stands in."""
+    """Return the path of the playbook file that contains a play."""
     return str(play.get_path()).rpartition(":")[0]

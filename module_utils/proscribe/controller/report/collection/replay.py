@@ -1,4 +1,4 @@
-"""A run again, out of its journal: the events that its hosts had said, each read as if it came from outside."""
+"""A run replayed from its journal. Each event of its hosts is checked as input from outside."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from .events import Collector
 REPORT_MODES = ("audit", "enforce", "check")
 MAX_HOSTS = 10_000_000
 SPECIAL_LIMITS = ("auto", "unlimited")  # limits of proscribe_max_change
-MAX_ACTIONS = 100_000  # of one host, in one event
-# What a report cannot be made without.
+MAX_ACTIONS = 100_000  # actions of a host in an event
+# Values without which a report cannot be made.
 TEXT_KEYS = ("id", "playbook", "mode", "started", "catalog_version")
 LIST_KEYS = ("inventory", "controls", "waivers", "upcoming")
 
@@ -36,8 +36,9 @@ EventReader = Callable[..., tuple[Any, ...]]
 
 
 def rebuild_collector(run: CompiledRun, events: Iterable[list[Any]]) -> Collector:
-    """The collector of a run that had those events. Reading ends with the first that is none. Raises Unusable for a run
-    that is none.
+    """Rebuild the collector of a run from its events. Reading ends at the first malformed event.
+
+    Raises Unusable for a malformed run.
     """
     collector = Collector(check_run(run))
     for event, *stored_values in (event for event in events if event):
@@ -51,7 +52,7 @@ def rebuild_collector(run: CompiledRun, events: Iterable[list[Any]]) -> Collecto
 
 
 def check_run(run: CompiledRun) -> CompiledRun:
-    """What `compile_plans` said of a run, as its journal has it. Raises Unusable."""
+    """Check the result of `compile_plans` for a run, as its journal has it. Raises Unusable."""
     run_facts: Mapping[str, object] = {**run}
     for key in TEXT_KEYS:
         read_line(run_facts.get(key), key)
@@ -132,7 +133,7 @@ def _read_stop(reason: object) -> tuple[Any, ...]:
     return (read_optional(lambda text, label: read_line(text, label, MAX_LINE_LENGTH), reason, "why") or "",)
 
 
-RUN_EVENTS = ("decided", "stopped")  # the events that are no host's
+RUN_EVENTS = ("decided", "stopped")  # events that belong to no host
 EVENT_READERS: dict[str, EventReader] = {
     "answered": _read_answer,
     "began": _read_control_event,

@@ -1,1 +1,1 @@
-"""The end of a run, now or made up for later, and its report on disk."""
+"""The end of a run, at its time or made up for later, and its report on disk."""

@@ -1,5 +1,6 @@
-"""The runs before that came to no end: killed, or on a machine that went down. Each is closed by the next run, with the
-report that it would have written, from its journal.
+"""Earlier runs that never ended: they were killed, or their machine went down.
+
+The next run closes each of them, and writes its report from its journal.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ UNWRITTEN_REASON = "its journal or its report could not be written"
 
 
 class ClosedRun(NamedTuple):
-    """A run that was closed: in words, and how it ended."""
+    """A run that was closed: a description, and its end."""
 
     text: str
     run: EndedRun
@@ -32,9 +33,9 @@ class ClosedRun(NamedTuple):
 def close_unfinished_runs(
     reports: Path, closing_run_id: str, report_problem: Callable[[str], None]
 ) -> Iterator[ClosedRun]:
-    """Close the runs that were left without a report in a directory of reports; `closing_run_id` is the run that does it.
+    """Close the runs without a report in a directory of reports; `closing_run_id` is the run that closes them.
 
-    `report_problem` takes a message about each run that cannot be closed; such a run stays as it is.
+    `report_problem` takes a message about each run that cannot be closed. Such a run stays as it is.
     """
     for abandoned_run in journal.list_abandoned_runs(reports):
         try:
@@ -70,7 +71,7 @@ def _close_run(
 
 
 def describe_ended_run(run: EndedRun, knows_all: bool = True) -> str:
-    """Describe in sentences what an interrupted run did. `knows_all`: its journal has all of it."""
+    """Describe in sentences the effects of an interrupted run. `knows_all`: its journal is complete."""
     heading = "Not done:" if knows_all else "Not known whether done:"
     sentences = [
         _format_hosts_sentence(

@@ -1,5 +1,6 @@
-"""The end of a run: what its hosts said becomes the report, the verdict, and what stands on disk. A run ends by itself,
-is interrupted and ends at once, or was killed and is ended by the next one (closing.py).
+"""The end of a run: the collected records become the report, the verdict, and the files on disk.
+
+A run ends regularly, or it is interrupted and ends at once. The next run ends a run that was killed (closing.py).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FailureReporter = Callable[[str], None]
 
 
 class EndedRun(NamedTuple):
-    """How a run ended. `directory` is the directory of its report, "" where it is nowhere."""
+    """The end of a run. `directory` is the directory of its report, "" if no report was written."""
 
     report: FleetReport
     records: Records
@@ -43,9 +44,11 @@ def end_run(
     closed_by: str = "",
     observe_points: Callable[[CompiledRun, str], list[ReportedExport]] | None = None,
 ) -> EndedRun:
-    """End a run. `ansible_failed`: Ansible ends with an error. `report_failure` takes a message about a failure of the report itself,
-    and the run then proves nothing. `closed_by` is the run that does this for one that could not.
-    `observe_points` observes the directories of fed exports, at the end of this run.
+    """End a run, and write its report.
+
+    `ansible_failed`: Ansible ends with an error. `report_failure` takes a message about a failure of the report itself;
+    such a run proves nothing. `closed_by` is the run that ends a killed run in its place. `observe_points` observes the
+    directories of fed exports at the end of this run.
     """
     run = collector.run
     if collector.interruption_reason:
@@ -69,7 +72,7 @@ def end_run(
     if directory is not None:
         try:
             report_directory = _write_report(directory, run, report, fleet.records, rollout)
-        except Exception as error:  # the table is shown all the same
+        except Exception as error:  # the table is shown nevertheless
             report_failure(f"the report cannot be written: {type(error).__name__}: {error}")
     return EndedRun(report, fleet.records, run_verdict, report_directory)
 
@@ -100,8 +103,9 @@ def _judge_end(
 def _find_deviations(
     run: CompiledRun, records: Records, report_failure: FailureReporter
 ) -> list[BaselineDeviation] | None:
-    """What was not there in the run's baseline; None where it has none. A baseline that cannot be read any more is
-    a run without a verdict.
+    """Return the deviations from the run's baseline; None if it has none.
+
+    A run whose baseline cannot be read any more has no verdict.
     """
     if not run.get("baseline"):
         return None
@@ -115,7 +119,7 @@ def _find_deviations(
 def _write_report(
     directory: ReportDirectory, run: CompiledRun, report: FleetReport, records: Records, rollout: RolloutProgress | None
 ) -> str:
-    """Write the report, and what is beside it; returns where it is."""
+    """Write the report and the files beside it, and return its directory."""
     page_history = publishing.record_history(
         directory.complete.parent, report, select_reached_records(records), run.get("history_keep", 0)
     )
@@ -132,7 +136,7 @@ def _write_report(
 
 
 def _prune_old_reports(directory: ReportDirectory, run: CompiledRun, report: FleetReport) -> None:
-    """Take away the folders of reports that are older than the inventory keeps them."""
+    """Delete the folders of reports that are older than the inventory allows."""
     if keep_seconds := run.get("reports_keep") or 0:
         needed_directories = [directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
         report["warnings"] += pruning.prune_reports(

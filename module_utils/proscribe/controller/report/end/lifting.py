@@ -1,4 +1,4 @@
-"""The end of a lift on disk: the fleet state, the history, and the reports that stand for the present say lifted."""
+"""The end of a lift on disk: the fleet state, the history, and the reports about the present show it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .renewing import rewrite_report
 
 
 def publish_lift(run: CompiledRun, lifted_at: str, results: Mapping[str, LiftResult]) -> list[str]:
-    """Write that a run has lifted the ban by then (UTC). Return what could not be written, in sentences."""
+    """Write that a run lifted the ban at a time (UTC). Return the failures to write, in sentences."""
     if not results:
         return []
     reports = Path(run["directory"]).parent
@@ -57,7 +57,7 @@ def publish_lift(run: CompiledRun, lifted_at: str, results: Mapping[str, LiftRes
 
 
 def _list_present_reports(reports: Path) -> list[Path]:
-    """Return the directories of the reports that stand for the present."""
+    """Return the directories of the reports about the present: the latest and the newest report."""
     directories: list[Path] = []
     for name in (LATEST, NEWEST):
         with contextlib.suppress(UnknownRun):
@@ -66,7 +66,7 @@ def _list_present_reports(reports: Path) -> list[Path]:
 
 
 def _rewrite_lifted_report(directory: Path, reports: Path, fleet_state: FleetState) -> Iterator[str]:
-    """Write the page and the exports of a report again; yield what went wrong, in sentences."""
+    """Write the page and the exports of a report again, and yield the failures, in sentences."""
     try:
         report = read_report(directory)
         lifts = {name: lifts for name, host in fleet_state.hosts.items() if (lifts := host.lifts)}

@@ -1,4 +1,4 @@
-"""The end of a run on disk: its report, whether it stands for the whole, and the fleet state with what it saw."""
+"""The end of a run on disk: its report, its place as the latest report, and the fleet state with its results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..storage.files import ReportDirectory
 
 
 class PageHistory(TypedDict, total=False):
-    """What the history has for the page."""
+    """The data of the history for the page."""
 
     trend: Sequence[PastRun]
     days: Sequence[PastRun]
@@ -30,7 +30,7 @@ class PageHistory(TypedDict, total=False):
 
 
 def read_page_history(history: History, run: ReportRun) -> PageHistory:
-    """What a history has for the page of a run. Raises HistoryError."""
+    """Read the data of a history for the page of a run. Raises HistoryError."""
     return {
         "trend": history.read_trend(like_run=run["id"]),
         "days": history.read_days(run["finished"], TREND_DAYS, run["id"]),
@@ -39,10 +39,11 @@ def read_page_history(history: History, run: ReportRun) -> PageHistory:
 
 
 class ReportExtras(NamedTuple):
-    """What is published beside a report itself."""
+    """The data that is published beside a report."""
 
     left_out: Sequence[str] = ()  # the hosts that the run left out
-    stale_after: Mapping[str, int] = {}  # seconds that an observation of a host is valid, where that is not as usual
+    # seconds for which an observation of a host is valid, where they differ from the default
+    stale_after: Mapping[str, int] = {}
     page_history: PageHistory = {}
     host_lists: Mapping[str, Iterable[str]] = {}  # the lists of hosts, by the names of their files
 
@@ -50,10 +51,10 @@ class ReportExtras(NamedTuple):
 def record_history(
     reports: Path, report: FleetReport, records: Sequence[HostRecord], keep_seconds: int = 0
 ) -> PageHistory:
-    """Write a run into the history of a directory of reports, which forgets what ended more than `keep_seconds` seconds ago
-    (0: nothing). Returns what the page needs from the history.
+    """Write a run into the history of a directory of reports.
 
-    If it cannot be written, the report gets a warning, and the run loses nothing else.
+    Returns the data of the history for the page. The history forgets runs that ended more than `keep_seconds` ago (0:
+    none). If the history cannot be written, the report gets a warning, and nothing else of the run is lost.
     """
     try:
         history = open_history(report["run"].get("history") or "off", reports)
@@ -70,9 +71,9 @@ def record_history(
 def publish_report(
     directory: ReportDirectory, report: FleetReport, records: Sequence[HostRecord], extras: ReportExtras
 ) -> Path:
-    """Write the report of a run and bring the fleet state up to date; returns the directory of the report.
+    """Write the report of a run, update the fleet state, and return the directory of the report.
 
-    Failures beside the report itself become its warnings. Raises OSError where the report cannot be written.
+    Failures beside the report itself become its warnings. Raises OSError if the report cannot be written.
     """
     reports, report_path = directory.partial.parent, directory.complete
     with contextlib.ExitStack() as stack:
@@ -88,12 +89,12 @@ def publish_report(
                 changes = read_changes(reports, run) if is_change_list_needed(run) else None
             except HistoryError as error:
                 report["warnings"].append(f"what this run changed is not known: {error}")
-            if events := run.get("events"):  # now, so that the report has what became of them
+            if events := run.get("events"):  # before the report is written, so that it has the result of the sending
                 with _warn_on_failure(report, "the events of this run could not be sent"):
                     report["warnings"] += sending.send_report_events(report, records, changes, events, str(report_path))
             with _warn_on_failure(report, "an export could not be written"):
                 export_names = run.get("exports") or ()
-                if fleet_state is None:  # metrics of this run alone would omit the rest
+                if fleet_state is None:  # metrics of this run alone would omit the other hosts
                     export_names = [name for name in export_names if name not in exports.list_fleet_state_names()]
                 exports.write_exports(export_directory, report, records, export_names, fleet_state, changes)
 
@@ -102,27 +103,25 @@ def publish_report(
             records, report, page_lines, extras.host_lists, write_exports, is_latest=not unchanged_reason
         )
         if unchanged_reason and fleet_state is not None:
-            with contextlib.suppress(UnknownRun, OSError):  # they say how old they are
+            with contextlib.suppress(UnknownRun, OSError):  # the exports show their age
                 exports.refresh_exports(find_run(reports, LATEST), report, fleet_state)
     return report_path
 
 
 def is_change_list_needed(run: ReportRun) -> bool:
-    """Whether a run sends events or writes an export that lists what changed."""
+    """Return whether a run sends events or writes an export that lists its changes."""
     return bool(run.get("events")) or exports.has_history_exports(run.get("exports") or ())
 
 
 def read_changes(reports: Path, run: ReportRun, history: str = "") -> RunTransitions | None:
-    """What a run changed, by the history that it was written into; None where that does not have it. Raises
-    HistoryError.
-    """
+    """Read the changes of a run from its history; None for a run that the history lacks. Raises HistoryError."""
     opened_history = open_history(history or run.get("history") or "off", reports)
     return opened_history.read_transitions(run["id"]) if opened_history else None
 
 
 @contextlib.contextmanager
 def _warn_on_failure(report: FleetReport, failure: str) -> Iterator[None]:
-    """A block whose failure is a warning of the report, which stands."""
+    """Add a failure of the block to the warnings of the report. The report stays valid."""
     try:
         yield
     except Exception as error:
@@ -130,7 +129,7 @@ def _warn_on_failure(report: FleetReport, failure: str) -> Iterator[None]:
 
 
 def _store_requests(reports: Path, report: FleetReport, records: Sequence[HostRecord]) -> None:
-    """Bring the users' requests up to date; a failure becomes a warning of the report."""
+    """Update the users' requests. A failure becomes a warning of the report."""
     try:
         problem = requests_file.store_requests(reports, report, records)
     except OSError as error:
@@ -142,9 +141,9 @@ def _store_requests(reports: Path, report: FleetReport, records: Sequence[HostRe
 def _update_fleet_state(
     reports: Path, report: FleetReport, records: Sequence[HostRecord], extras: ReportExtras
 ) -> Iterator[FleetState | None]:
-    """The fleet state with this run in it, locked for this run.
+    """Yield the fleet state updated by this run, and locked for this run.
 
-    Where it cannot be locked or written, it is None, and the report gets a warning.
+    It is None if the file cannot be locked or written; the report gets a warning then.
     """
     with contextlib.ExitStack() as stack:
         fleet_state: FleetState | None = None
@@ -157,7 +156,7 @@ def _update_fleet_state(
             fleet_state_file.write_fleet_state(reports, fleet_state)
             corrected.update_open_controls(reports, report["run"], records)
             interrupted = report["run"].get("interrupted")
-            if not (interrupted and interrupted["closed_by"]):  # the run that closes it knows better
+            if not (interrupted and interrupted["closed_by"]):  # the run that closes this run has newer data
                 _store_requests(reports, report, records)
         except OSError as error:
             report["warnings"].append(f"this run is not in the fleet state: {error}")

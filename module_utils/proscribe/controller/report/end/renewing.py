@@ -1,4 +1,4 @@
-"""Reports on disk that are written again: their pages, lists of hosts and exports, from report.json and hosts.jsonl."""
+"""Reports on disk that are written again from report.json and hosts.jsonl: pages, lists of hosts and exports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .publishing import PageHistory
 
 
 def is_present_report(directory: Path, reports: Path) -> bool:
-    """Tell whether a report stands for the present: it is the latest or the newest. Others stay about their time."""
+    """Return whether a report is about the present: the latest or the newest report. Others stay about their time."""
     for name in (LATEST, NEWEST):
         try:
             if directory == find_run(reports, name):
@@ -37,14 +37,14 @@ def rewrite_report(
     page_history: PageHistory,
     changes: RunTransitions | None,
 ) -> None:
-    """Write again what is made from a report: its page, its lists of hosts and its exports. Raises OSError.
+    """Write the files that are made from a report again: page, lists of hosts, exports. Raises OSError.
 
-    The caller has the turn of the fleet state.
+    The caller has locked the fleet state.
     """
     host_files = make_host_lists(report["run"], records)
     rewrite_page(directory, document.render_page(report, records, directory=str(directory), **page_history), host_files)
-    for name in {*HOST_LIST_FILES} - host_files.keys():  # it was longer before a lift
+    for name in {*HOST_LIST_FILES} - host_files.keys():  # the list existed before a lift
         (directory / name).unlink(missing_ok=True)
-    # The metrics of an older run are those of that run; where they are looked for, they are of all that is known.
+    # The metrics of an older run describe that run. The metrics of the present describe all known hosts.
     known_state = fleet_state if fleet_state.hosts and is_present_report(directory, reports) else None
     exports.write_exports(directory, report, records, report["run"].get("exports") or (), known_state, changes)

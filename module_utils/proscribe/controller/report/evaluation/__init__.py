@@ -1,1 +1,1 @@
-"""What became of a run: the expected hosts reconciled with their records, counted, compared and judged. Pure."""
+"""Evaluation of a run: the expected hosts reconciled with their records, counted, compared and judged. Pure."""

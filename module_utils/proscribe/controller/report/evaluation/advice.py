@@ -1,4 +1,4 @@
-"""What to do next: a few lines that fit what the run found."""
+"""The next steps that fit the result of a run, in a few lines."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .groups import list_root_hosts
 from .modes import has_audited_noncompliance, is_correctable, is_only_observed
 from .scope import count_left_out_hosts, describe_ban_effect
 
-MAX_NAMED_HOSTS = 4  # so many are named in a command
-NOT_REACHED_FILE = "not_reached.txt"  # the hosts whose turn did not come, beside the report of a run that was stopped
-SET_ASIDE_FILE = "set_aside.txt"  # the hosts that were left as found, so that the others could be corrected
-NOT_DONE_FILE = "not_done.txt"  # the same of a run that was interrupted, with those that were not observed
+MAX_NAMED_HOSTS = 4  # up to so many hosts are named in a command
+NOT_REACHED_FILE = "not_reached.txt"  # the hosts that a stopped run did not reach; a file beside the report
+SET_ASIDE_FILE = "set_aside.txt"  # the hosts that were left as found so that the others could be corrected
+NOT_DONE_FILE = "not_done.txt"  # the hosts that an interrupted run did not reach or observe
 NONCOMPLIANT_FILE, UNKNOWN_FILE = HOST_LIST_FILES = ("noncompliant.txt", "unknown.txt")  # of any run
 ENFORCING = "enforce"
 PLAIN_HOST_NAME = compile_pattern(
     r"[A-Za-z0-9_.-]+"
-)  # a host name that means only itself, to the shell and in a host pattern
+)  # a host name without special meaning for the shell and for a host pattern
 
 
 def list_unfinished_hosts(run: ReportRun, records: Sequence[HostRecord]) -> list[str]:
-    """The hosts of a run that was interrupted with which it was not done; none of another run."""
+    """Return the hosts with which an interrupted run was not done. Other runs have none."""
     if not run.get("interrupted"):
         return []
     corrects = run["mode"] == ENFORCING
@@ -39,7 +39,7 @@ def list_unfinished_hosts(run: ReportRun, records: Sequence[HostRecord]) -> list
 
 
 def make_host_lists(run: ReportRun, records: Sequence[HostRecord]) -> dict[str, list[str]]:
-    """Files beside the report with the hosts to come back to, too many to name in a command; for `--limit @FILE`."""
+    """Return lists of hosts by file name: hosts to process again, too many for a command; for `--limit @FILE`."""
     hosts_by_file = {
         NOT_DONE_FILE: list_unfinished_hosts(run, records),
         NONCOMPLIANT_FILE: [record["host"] for record in records if record["state"] == NONCOMPLIANT],
@@ -51,8 +51,9 @@ def make_host_lists(run: ReportRun, records: Sequence[HostRecord]) -> dict[str, 
 def propose_next_steps(
     report: FleetReport, records: Sequence[HostRecord], directory: str = ""
 ) -> list[CommandSuggestion]:
-    """At most eight steps for the operator. `directory` is where the report is, "" if it is nowhere."""
-    if report.get("department"):  # its reader cannot run anything, and no command reaches just its hosts
+    """Propose at most eight next steps for the operator. `directory` is the report's directory, "" if there is none."""
+    # a reader in a department cannot run commands, and no command limits itself to the department's hosts
+    if report.get("department"):
         return []
     run, call = report["run"], RunCall.read_run_call(report["run"])
     noncompliant_hosts = [record["host"] for record in records if record["state"] == NONCOMPLIANT]
@@ -122,7 +123,7 @@ def propose_next_steps(
 
 
 def _propose_when_compliant(report: FleetReport, records: Sequence[HostRecord]) -> list[CommandSuggestion]:
-    """What to say where there is nothing to correct; nothing elsewhere."""
+    """Return the suggestions for a run that has nothing to correct. Other runs get none."""
     if idle_reason := describe_idle_ban(report):
         return [CommandSuggestion(f"nothing: {idle_reason}")]
     states, run, not_served_count = (
@@ -144,8 +145,9 @@ def _propose_when_compliant(report: FleetReport, records: Sequence[HostRecord]) 
 
 
 def shorten_path(path: str, working_directory: str) -> str:
-    """Return a path as a user types it: relative where it lies below `working_directory`. Services run in /: there it stays whole,
-    because a reader of the journal is in another directory.
+    """Return a path as a user types it: relative if it lies below `working_directory`.
+
+    Services run in `/`: there the path stays whole, because a reader of the journal is in another directory.
     """
     prefix = working_directory.rstrip("/")
     return os.path.relpath(path, working_directory) if prefix and path.startswith(f"{prefix}/") else path
@@ -176,7 +178,7 @@ def _propose_correction(
 def _propose_continuation(
     run: ReportRun, call: RunCall, rollout: RolloutReport, directory: str
 ) -> list[CommandSuggestion]:
-    """How to go on with a run that was stopped."""
+    """Propose how to continue a run that was stopped."""
     if not rollout["not_reached"]:
         return []
     limit = f"@{directory}/{NOT_REACHED_FILE}" if directory else run["limit"] or ""
@@ -199,7 +201,7 @@ def _propose_continuation(
 def _propose_set_aside_check(
     run: ReportRun, call: RunCall, rollout: RolloutReport, directory: str
 ) -> list[CommandSuggestion]:
-    """What to do with hosts that were set aside."""
+    """Propose a dry run on the hosts that were set aside."""
     hosts = [entry["host"] for entry in rollout.get("set_aside") or ()]
     if not hosts:
         return []
@@ -209,7 +211,7 @@ def _propose_set_aside_check(
 
 
 def _describe_repetition(report: FleetReport, silent_hosts: Sequence[str], has_unreachable: bool) -> str:
-    """Say what running a report's run again does on the hosts of which it knows nothing."""
+    """Describe the effect of a repeated run on the hosts without a valid answer."""
     lifted_hosts = {lift_entry["host"] for lift_entry in report.get("lifted") or ()}
     if report["run"]["mode"] != ENFORCING or lifted_hosts.isdisjoint(silent_hosts):
         return f"ask {_format_pronoun(silent_hosts)} again{', once reachable' if has_unreachable else ''}:"
@@ -222,11 +224,11 @@ def _format_pronoun(hosts: Sequence[str]) -> str:
 
 
 def _make_limit(run: ReportRun, hosts: Sequence[str], list_path: str = "") -> str:
-    """The --limit that means these hosts of the run; `list_path` is the file that `make_host_lists` gives for them."""
+    """Make the `--limit` for these hosts of the run; `list_path` is their file of `make_host_lists`."""
     is_subset = len(hosts) < run["expected_hosts"]
     if is_subset and len(hosts) <= MAX_NAMED_HOSTS and all(PLAIN_HOST_NAME.fullmatch(host) for host in hosts):
         return ",".join(hosts)
     if is_subset and len(hosts) > MAX_NAMED_HOSTS and list_path:
         return f"@{list_path}"
-    # ansible-pull names each host that it may be, and some of these are one name.
+    # ansible-pull lists every name that its host may have, and some of these names are equal.
     return ",".join(dict.fromkeys(str(run["limit"] or "").split(",")))

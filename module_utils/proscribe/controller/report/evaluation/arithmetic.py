@@ -1,7 +1,7 @@
-"""Counting hosts and rules. Numbers always come with the counts they are made of.
+"""Counts of hosts and rules. Every percentage comes with the counts behind it.
 
-A percentage is floored to one decimal. Only all of them are 100, and a number that is not zero is never shown as 0. So
-neither one bad host in 20,000 nor one good one can vanish in the rounding.
+A percentage is rounded down to a decimal. Only the whole is 100, and no part above zero is shown as 0. So rounding
+hides neither a single bad host in 20,000 nor a single good host.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ....model.types.record import HostRecord
 from ....model.types.report import CountShare, ReportSummary, RuleCounts, UnidentifiedRule
 from .unobserved import UNOBSERVED_KEY as UNOBSERVED
 
-# The states of a host on which nothing is left to do.
+# States of a host on which nothing is left to do.
 SETTLED_STATES = (COMPLIANT, REPAIRED, NOT_APPLICABLE)
 
 
 def compute_share(numerator: int, denominator: int) -> CountShare:
-    """A part of a whole. Raises ValueError for one that is negative, or greater than its whole."""
+    """Compute a part of a whole. Raises ValueError for a part that is negative or greater than the whole."""
     if not 0 <= numerator <= denominator:
         raise ValueError(f"{numerator} of {denominator} is not a part of a whole")
     percent = None
@@ -30,7 +30,7 @@ def compute_share(numerator: int, denominator: int) -> CountShare:
 
 
 def count_states(states: Iterable[str]) -> dict[str, int]:
-    """How often each state occurs, worst first; states that do not occur count 0."""
+    """Count each state, worst first. States that do not occur count 0."""
     counts = dict.fromkeys(STATES, 0)
     for state in states:
         counts[state] += 1
@@ -38,20 +38,20 @@ def count_states(states: Iterable[str]) -> dict[str, int]:
 
 
 def has_answered(record: HostRecord) -> bool:
-    """Whether a host was evaluated at all: it answered for its plan, with at least one rule."""
+    """Return whether a host was evaluated: it answered for its plan with at least one rule."""
     return int(record["rules_evaluated"]) > 0
 
 
 def is_covered(record: HostRecord) -> bool:
-    """Whether a host's record says how the host is now: it answered, and was not changed afterwards."""
+    """Return whether a host's record describes its present state: it answered, and was not changed afterwards."""
     return has_answered(record) and not record.get(UNOBSERVED)
 
 
 def count_rule_states(record: HostRecord) -> dict[str, int]:
-    """How many rules of a record are in each state.
+    """Count the rules of a record in each state.
 
-    A record lists only what is not plainly compliant. The rules it merely counts are compliant, or do not apply, as
-    `rules_not_applicable` has it.
+    A record lists only rules that are not plainly compliant. Its other rules are compliant or not applicable;
+    `rules_not_applicable` counts the latter.
     """
     counts = count_states(rule["state"] for rule in record["rules"])
     unlisted_count = record["rules_evaluated"] - len(record["rules"])
@@ -64,15 +64,17 @@ def count_rule_states(record: HostRecord) -> dict[str, int]:
 
 
 def summarise_records(records: Sequence[HostRecord], not_served: int = 0) -> ReportSummary:
-    """The numbers of a run, from one reconciled record for each expected host, and how many hosts cannot be served:
-    these belong to the whole of the coverage, and never to its part.
+    """Compute the numbers of a run from the reconciled records, with a record for each expected host.
+
+    `not_served` counts the hosts that cannot be served. They increase the whole of the coverage, but not its covered
+    part.
     """
     hosts = count_states(record["state"] for record in records)
     rules = dict.fromkeys(STATES, 0)
     for record in records:
         for state, count in count_rule_states(record).items():
             rules[state] += count
-    # A host on which nothing applies neither meets the ban nor breaks it; counted in, it would flatter the rest.
+    # A host without applicable rules neither meets the ban nor breaks it. Counting it would improve the result.
     applicable_count = len(records) - hosts[NOT_APPLICABLE]
     compliant_count = hosts[COMPLIANT] + hosts[REPAIRED]
     return {
@@ -88,8 +90,10 @@ def summarise_records(records: Sequence[HostRecord], not_served: int = 0) -> Rep
 def count_unsearchable_rules(
     records: Iterable[HostRecord], unsearchable_by_plan: Mapping[str, Sequence[str]]
 ) -> list[UnidentifiedRule]:
-    """The rules of which nothing is known to look for, by name. Each has the number of hosts that answered for a plan
-    that says so (`unsearchable_by_plan`: digest -> rules), or on which there was nothing to look for.
+    """List by name the rules for which nothing is known to search, each with its number of hosts.
+
+    The number counts hosts that answered for a plan with such a rule (`unsearchable_by_plan`: digest -> rules). It also
+    counts hosts on which there was nothing to search.
     """
     counts: Counter[str] = Counter()
     hosts_with: Counter[str | None] = Counter()
@@ -107,10 +111,11 @@ def count_unsearchable_rules(
 
 
 def count_by_rule(records: Iterable[HostRecord], services: Collection[str] | None = None) -> list[RuleCounts]:
-    """The counts of every rule that some host lists, by its name. `audited` is how many of the hosts only audit its
-    control, where some do. `kind` is service or setting, where `services`, the ids that plans name, is known.
+    """Count the states of every rule that a host lists, by the rule's name.
 
-    A host that does not list a rule meets it, or does not have it in its plan; it is not counted here.
+    `audited` is the number of hosts that only audit its control, if any do. `kind` is service or setting; it needs
+    `services`, the ids that plans name. A host that does not list a rule meets the rule, or does not have the rule in
+    its plan. It is not counted here.
     """
     counts: dict[str, dict[str, int]] = {}
     audited: Counter[str] = Counter()

@@ -1,8 +1,8 @@
-"""What is wrong now and was not in an earlier run. So a gate can hold a fleet where it is before it is clean.
+"""New defects: those of a run that an earlier run, its baseline, did not have.
 
-A finding is the same finding as long as it is of the same kind, by the same name, in the same place. Another version of
-an app that was there already, or the same app in another process, is nothing new. What was waived is new once its
-waiver ends: it was never accepted as it is.
+So a gate can stop new defects in a fleet before the fleet is clean. A finding stays the same while its kind, its name
+and its place stay the same. Another version of an app that was there already is not new, nor is the app in another
+process. A waived finding is new when its waiver ends, because it was never accepted without the waiver.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ProblemNames = frozenset[tuple[str, ...]]
 
 
 class BaselineDeviation(NamedTuple):
-    """Something that is wrong and was not in the baseline. `rule` is "" for the host as a whole."""
+    """A defect that the baseline did not have. `rule` is "" for the host as a whole."""
 
     host: str
     rule: str
@@ -28,15 +28,15 @@ class BaselineDeviation(NamedTuple):
     what: str
 
     def make_problem(self) -> NewProblem:
-        """As it stands in report.json."""
+        """Return the deviation as report.json has it."""
         return {"host": self.host, "rule": self.rule, "state": self.state, "what": self.what}
 
 
 class Baseline:
-    """What was wrong in an earlier run, out of its reconciled records, which are gone through once."""
+    """The defects of an earlier run, read once from its reconciled records."""
 
     def __init__(self, records: Iterable[HostRecord]) -> None:
-        # Thousands of hosts list the same rule with the same evidence: its names are kept once.
+        # Thousands of hosts list the same rule with the same evidence, so its names are stored once.
         names_by_rule: dict[str, ProblemNames] = {}
         self._names_by_host: dict[str, list[ProblemNames]] = {}
         for record in records:
@@ -50,7 +50,7 @@ class Baseline:
             host_names.append(frozenset(name for name, _ in _name_host_problems(record)))
 
     def find_deviations(self, records: Iterable[HostRecord]) -> list[BaselineDeviation]:
-        """What is wrong in these records and was not then, host by host."""
+        """Return the defects of these records that the baseline lacks, host by host."""
         deviations: list[BaselineDeviation] = []
         for record in records:
             accepted_names: set[tuple[str, ...]] = set().union(*self._names_by_host.get(record["host"], ()))
@@ -66,7 +66,7 @@ class Baseline:
 
 
 def _name_rule_problems(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
-    """What is wrong with a rule: (state, rule, what makes it itself...), and the same in words."""
+    """Return the defects of a rule as pairs: an identity (state, rule, parts of the finding...) and a description."""
     state, name = str(rule["state"]), str(rule["rule"])
     if state == NONCOMPLIANT:
         named_findings = [
@@ -77,14 +77,14 @@ def _name_rule_problems(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
 
 
 def _identify_finding(finding: FindingRecord) -> tuple[str, ...]:
-    """What makes a finding itself; version and detail may change."""
+    """Return the identity of a finding. Its version and detail may change."""
     return finding["kind"], finding["manager"] or "", finding["id"], finding["path"] or "", find_finding_user(finding)
 
 
 def _name_host_problems(record: HostRecord) -> list[tuple[tuple[str, ...], str]]:
-    """What is wrong with a host as a whole: no answer that counts, or an error that is no rule's."""
+    """Return the defects of a host as a whole: no valid answer, or an error that belongs to no rule."""
     named_problems: list[tuple[tuple[str, ...], str]] = []
-    if record["state"] == ERROR:  # else they are refused removals, say, which the rules show
+    if record["state"] == ERROR:  # in other states the errors are refused removals, for example, which the rules show
         failed_errors = [error for error in record["errors"] if not error.get("refused")]
         named_problems += [((ERROR, "", str(error["control"])), str(error["message"])) for error in failed_errors]
     if not record["rules_evaluated"]:

@@ -1,7 +1,8 @@
-"""The report of one department: what its head may have without seeing others. Pure.
+"""The report of a single department, without data of other departments. Pure.
 
-It is made anew of what belongs to its hosts, and never copied and cut: a key that a report gets later is left out until
-somebody lets it through here. Numbers are counted again. Names of other hosts and departments are taken out of texts.
+The report is built anew from the data of the department's hosts. It is never a reduced copy: a key that reports get
+later is left out until this module allows it. Numbers are counted again. Names of other hosts and departments are
+removed from texts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .baseline import BaselineDeviation
 from .reconcile import Fleet, RecordNote, build_report
 from .scope import count_left_out_hosts
 
-# What is said of what the report of a department does not have.
+# The note about the parts that a department's report lacks.
 OMISSION_NOTE = (
     "Left out is what belongs to no single host: warnings of the run, its inventory and options, its gate, services "
     "that are not restricted yet, exports to enforcement points, and the trend. So are names of other hosts and "
@@ -25,7 +26,7 @@ OMISSION_NOTE = (
 )
 INTERRUPTION_REASON = "it ended before its end"
 
-# What a reader of a waiver has to know. Its groups, zones and file are about other hosts, and so may its request be.
+# Keys that a reader of a waiver needs. Its groups, zones and file concern other hosts, and its request may too.
 WAIVER_KEYS = (
     "id",
     "status",
@@ -54,7 +55,7 @@ WAIVER_KEYS = (
     "signed_with",
 )
 
-# Keys whose texts have a form that is not the host's: names of ours, digests, and times.
+# Keys whose texts have a form that no host decides: names of ours, digests, and times.
 UNREDACTED_KEYS = frozenset(
     [
         "schema",
@@ -87,19 +88,19 @@ UNREDACTED_KEYS = frozenset(
         "on",
     ]
 )
-HOST_KEYED_MAPPINGS = frozenset({"attempts", "owners"})  # keys of mappings whose own keys come from a host
+HOST_KEYED_MAPPINGS = frozenset({"attempts", "owners"})  # mappings whose keys come from a host
 
 Document = TypeVar("Document")
 
 
 class UnknownDepartment(LookupError):
-    """A report has no department of that name."""
+    """An error: a report has no department of that name."""
 
 
 def make_department_report(
     report: FleetReport, records: Iterable[HostRecord], name: str
 ) -> tuple[FleetReport, list[HostRecord]]:
-    """The report and the records of a department, by its name in the report. Raises UnknownDepartment."""
+    """Make the report and the records of a department, by its name in the report. Raises UnknownDepartment."""
     departments = report.get("departments") or {}
     if name not in departments:
         raise UnknownDepartment(name)
@@ -170,7 +171,7 @@ def _build_department_report(
 
 
 def _redact_run(run: ReportRun, host_count: int) -> ReportRun:
-    """The run, without all that is about the whole: how it was called, over which hosts, how it ended by its gate."""
+    """Return the run without the facts about the whole: its call, its hosts, the verdict of its gate."""
     interrupted = run.get("interrupted")
     return {
         "id": run["id"],
@@ -194,14 +195,14 @@ def _redact_run(run: ReportRun, host_count: int) -> ReportRun:
 
 
 def _redact_waiver(redaction: NameRedaction, waiver: RunWaiver, member_names: frozenset[str]) -> RunWaiver:
-    """A waiver, for the hosts of the department alone."""
+    """Return a waiver, reduced to the hosts of the department."""
     waiver_facts: Mapping[str, object] = waiver
     redacted = _redact_document(redaction, {key: waiver_facts[key] for key in WAIVER_KEYS if key in waiver_facts})
     return {**redacted, "hosts": [host for host in waiver["hosts"] if host in member_names]}  # type: ignore[typeddict-item]
 
 
 def _redact_document(redaction: NameRedaction, document: Document, key: str = "") -> Document:
-    """A document without the hidden names in its texts."""
+    """Return a document without the hidden names in its texts."""
     redacted: object = document
     if isinstance(document, str):
         redacted = document if key in UNREDACTED_KEYS else redaction.redact_text(document)

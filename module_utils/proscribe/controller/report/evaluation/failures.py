@@ -1,4 +1,4 @@
-"""What a record says outside its rules: what failed on the host, and what was left as it is. Pure."""
+"""Facts of a record outside its rules: the failures on the host, and the refusals. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ....model.types.record import HostRecord
 
 
 def list_failures(record: HostRecord) -> Iterator[tuple[str, str, str]]:
-    """(control, state, message) for each error that no rule reports already.
+    """Yield (control, state, message) for each error that no rule reports already.
 
-    What a control has left as it is (a refusal, `refused` names its rule) is no failure: such as an address that own
-    rules would have cut off, on a host that is in line. It has the state of its rule where that is open, which it
-    explains, and counts nothing elsewhere.
+    A refusal (`refused` names its rule) is no failure of a control. An example is an address that own rules would have
+    cut off, on a compliant host. A refusal explains its rule, so it has the state of the rule if that is open.
+    Otherwise it does not count.
     """
     for error in record["errors"]:
         if rule := error.get("refused"):
@@ -21,6 +21,6 @@ def list_failures(record: HostRecord) -> Iterator[tuple[str, str, str]]:
                 (r["state"] for r in record["rules"] if r["rule"] == rule and r["state"] in OPEN_STATES), NOT_APPLICABLE
             )
             yield error["control"], state, error["message"]
-        # A control that could not observe has reported that with each of its rules already.
+        # A control that could not observe has reported this with each of its rules already.
         elif not any(r["state"] == ERROR and r["reason"] == error["message"] for r in record["rules"]):
             yield error["control"], ERROR, error["message"]

@@ -1,9 +1,9 @@
 """The fleet state: every host of the inventories, with the last observation of each of its controls. Pure.
 
-A run over a part brings newer observations of its part. The rest stays as it was observed, with its age. What no run
-has observed is unknown. What was compliant becomes unknown if its observation is too old or of an earlier policy, or if
-the host did not answer last. What was wrong stays wrong until a run observes that it is right. What was lifted stays
-lifted until a run observes it.
+A run over some hosts brings newer observations of these hosts. Other hosts keep their earlier observations, with their
+age. A control that no run has observed is unknown. A compliant control becomes unknown in three cases: its observation
+is too old, it was made under an earlier policy, or the host did not answer last. A noncompliant control stays so until
+a run observes it as compliant. A lifted control stays lifted until a run observes it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .observed import is_observed_since
 from .scope import EXAMPLE_INVENTORY, AnyRun, is_whole_run, list_observed_controls
 from .unobserved import UNOBSERVED_KEY as UNOBSERVED
 
-RuleStatePairs = tuple[tuple[str, str], ...]  # (rule, state), of those that are not plainly compliant
+RuleStatePairs = tuple[tuple[str, str], ...]  # (rule, state) of rules that are not plainly compliant
 
 MAX_CACHED_RULES = 100_000  # rules, in the lists that hosts share
 
@@ -43,7 +43,7 @@ EMPTY_CONTROL: ControlRecord = {"evaluated": 0, "not_applicable": 0}
 
 
 class ReportedWaiver(TypedDict):
-    """What is kept of a waiver, for as long as runs over its inventory report it."""
+    """The stored facts of a waiver, for as long as runs over its inventory report it."""
 
     id: str
     status: str
@@ -54,37 +54,37 @@ class ReportedWaiver(TypedDict):
 
 
 class HostWatch(TypedDict, total=False):
-    """The watch of a host as its last record has it: its times, and how often a rule was open and programs ended."""
+    """The watch of a host by its last record: its times, and the counts of open rules and ended programs."""
 
     last: str | None
     stale: bool
-    frozen: str | None  # until when
-    incidents: dict[str, int]  # by rule; what was open for one cause, by its control
+    frozen: str | None  # end of the freeze
+    incidents: dict[str, int]  # by rule; incidents of several rules with one cause, by their control
     ended: dict[str, int]
 
 
 class ControlObservation(NamedTuple):
-    """The last observation of a control of a host, or its lift since then. `observed_at` is "" where there was none."""
+    """The last observation of a control of a host, or its lift since then. `observed_at` is "" without either."""
 
     mode: str = ""
-    policy: str = ""  # the digest of what the control was then made from
+    policy: str = ""  # digest of the inputs of the control at that time
     state: str = UNKNOWN
     observed_at: str = ""  # UTC, by the host's clock, and never later than the end of the run
     run_id: str = ""
     evaluated: int = 0
-    not_applicable: int = 0  # of these, the rules that do not apply
-    is_valid: bool = False  # whether it still says how the control stands
+    not_applicable: int = 0  # rules among `evaluated` that do not apply
+    is_valid: bool = False  # whether the observation still describes the control
     rules: RuleStatePairs = ()
 
     def invalidate_observation(self) -> ControlObservation:
-        """It, where it cannot be relied on any more: what was not wrong is not known."""
+        """Return the observation as no longer valid: open states stay, all others become unknown."""
         rules = tuple((rule, state if state in OPEN_STATES else UNKNOWN) for rule, state in self.rules)
         state = self.state if self.state in (*OPEN_STATES, LIFTED) else UNKNOWN
         return self._replace(state=state, evaluated=len(rules), not_applicable=0, is_valid=False, rules=rules)
 
     @property
     def checked_at(self) -> str:
-        """The time of the observation; "" where it was never observed, or was lifted since."""
+        """The time of the observation; "" if the control was never observed, or was lifted since."""
         return "" if self.state == LIFTED else self.observed_at
 
 
@@ -92,29 +92,29 @@ UNOBSERVED_CONTROLS = dict.fromkeys(CONTROLS, ControlObservation())
 
 
 class FleetHost(NamedTuple):
-    """A host: the inventory that it belongs to (the sources as one text), and its controls."""
+    """A host: its inventory (the sources as a single text), and its controls."""
 
     name: str
     inventory: str
     observations: Mapping[str, ControlObservation] = UNOBSERVED_CONTROLS
     attempts: Mapping[str, int] = {}
-    stale_after: int = 0  # seconds; 0 where no run said
-    watch: HostWatch = {}  # of a host that keeps itself in line
-    request_count: int = 0  # of its users
+    stale_after: int = 0  # seconds; 0 if no run set it
+    watch: HostWatch = {}  # of a host with a watch
+    request_count: int = 0  # open requests of its users
 
     def list_active_observations(self) -> list[ControlObservation]:
-        """The observations of its controls that are not off."""
+        """Return the observations of its controls that are not off."""
         return [observation for observation in self.observations.values() if observation.mode != OFF]
 
     @property
     def is_observed(self) -> bool:
-        """Whether each of its controls was observed, and that observation counts."""
+        """True if each of its controls has a valid observation."""
         observations = self.list_active_observations()
         return bool(observations) and all(observation.is_valid for observation in observations)
 
     @property
     def state(self) -> str:
-        """The worst state of its controls. A lifted control is milder than one that is known to be wrong only."""
+        """The worst state of its controls. Only states that are known to be wrong are worse than lifted."""
         states = {observation.state for observation in self.list_active_observations()}
         if LIFTED in states and states.isdisjoint((ERROR, NONCOMPLIANT)):
             return LIFTED
@@ -131,18 +131,18 @@ class FleetHost(NamedTuple):
 
     @property
     def checked_at(self) -> str:
-        """The time of the oldest observation among its controls; "" if one was never observed."""
+        """The time of the oldest observation among its controls; "" if a control was never observed."""
         return min((observation.checked_at for observation in self.list_active_observations()), default="")
 
 
 class FleetState:
-    """All hosts by name; by inventory when a run last observed the whole of it, and its waivers."""
+    """All hosts by name, and by inventory the waivers and the last run over the whole inventory."""
 
     def __init__(self) -> None:
         self.hosts: dict[str, FleetHost] = {}
         self.whole_run_ends: dict[str, str] = {}  # the end of that run
         self.waivers: dict[str, list[ReportedWaiver]] = {}
-        self.is_example_used = False  # whether the example inventory was for more than to see where one stands
+        self.is_example_used = False  # whether a run over the example inventory did more than audit
         self._shared_rules: dict[RuleStatePairs, RuleStatePairs] = {}
         self._rules_by_control: dict[tuple[int, ...], tuple[tuple[RuleRecord, ...], Mapping[str, RuleStatePairs]]] = {}
         self._cached_count = 0
@@ -154,10 +154,10 @@ class FleetState:
         left_out: Iterable[str] = (),
         stale_after: Mapping[str, int] | None = None,
     ) -> FleetState:
-        """Take what a run has observed; returns itself.
+        """Add the results of a run, and return the fleet state.
 
-        That is its fleet report, its reconciled records, and the hosts of the inventory that it left out. `stale_after`
-        says for how many seconds an observation of a host is valid, where that is not as usual.
+        The results are the fleet report, the reconciled records, and the hosts of the inventory that the run left out.
+        `stale_after` has the seconds for which a host's observation is valid, where they differ from the default.
         """
         run_hosts = set()
         for record in records:
@@ -167,7 +167,7 @@ class FleetState:
         return self
 
     def add_record(self, report: FleetReport, record: HostRecord, stale_after: Mapping[str, int] | None = None) -> None:
-        """Take one record of a run."""
+        """Add a record of a run."""
         run, name = report["run"], record["host"]
         previous_host = self.hosts.get(name) or FleetHost(name, name_run_inventory(run))
         usual_seconds = run.get("stale_after") or previous_host.stale_after
@@ -175,7 +175,7 @@ class FleetState:
         self.hosts[name] = self._update_host(previous_host, run, record)._replace(stale_after=host_seconds)
 
     def finish_run(self, report: FleetReport, run_hosts: set[str], left_out: Iterable[str] = ()) -> None:
-        """Take what a run says beyond its records. A host that a whole run did not ask has left the inventory."""
+        """Add the facts of a run beyond its records. A host that a whole run did not cover has left the inventory."""
         run = report["run"]
         inventory = name_run_inventory(run)
         self.is_example_used |= inventory == EXAMPLE_INVENTORY and run["mode"] != AUDIT
@@ -184,7 +184,7 @@ class FleetState:
                 self.hosts[name] = FleetHost(name, inventory)
         if is_whole_run(run):
             self.whole_run_ends[inventory] = max(run["finished"], self.whole_run_ends.get(inventory, ""))
-            # A first audit, before there was an inventory of one's own, is over with the first run over that.
+            # A first audit of the example inventory ends with the first run over an inventory of the user.
             replaced_inventories = {inventory} if self.is_example_used else {inventory, EXAMPLE_INVENTORY}
             for name in [
                 name
@@ -209,7 +209,7 @@ class FleetState:
         results: Mapping[str, LiftResult],
         policies: Mapping[str, Mapping[str, ControlPolicy]],
     ) -> None:
-        """Take what a run has lifted by then (UTC). `policies` says by host what its plan has of each control."""
+        """Add the lifts of a run at a time (UTC). `policies` has the policies of each host's plan, by host and control."""
         for name, result in results.items():
             host = self.hosts.get(name) or FleetHost(name, name_run_inventory(run))
             observations = dict(host.observations)
@@ -217,7 +217,7 @@ class FleetState:
                 policy = policies.get(name, {}).get(control)
                 previous = observations.get(control) or ControlObservation()
                 mode, digest = (policy["mode"], policy["policy"]) if policy else (previous.mode, previous.policy)
-                if mode != OFF and previous.state != LIFTED:  # else it is lifted since the earlier lift
+                if mode != OFF and previous.state != LIFTED:  # otherwise the time of the earlier lift stays
                     observations[control] = ControlObservation(mode, digest or "", LIFTED, lifted_at, run["id"])
             for control in result.unsure:
                 if control in observations:
@@ -234,8 +234,10 @@ class FleetState:
             )
 
     def iterate_hosts(self, oldest_valid: Mapping[int, str]) -> Iterator[FleetHost]:
-        """The hosts as they count now. For a host with `stale_after` seconds, an observation before
-        `oldest[stale_after]` (UTC) is not valid any more.
+        """Yield the hosts as they count now.
+
+        For a host with `stale_after` seconds, an observation before `oldest_valid[stale_after]` (UTC) is not valid any
+        more.
         """
         for host in self.hosts.values():
             oldest_time = oldest_valid.get(host.stale_after, "")
@@ -250,14 +252,14 @@ class FleetState:
             yield host
 
     def reuse_rule_states(self, rules: Iterable[tuple[str, str]]) -> RuleStatePairs:
-        """Rules with their states, as the one list that all hosts with the same share."""
+        """Return rules with their states as a tuple that hosts with equal states share."""
         pairs = tuple(rules)
         return self._shared_rules.setdefault(pairs, pairs)
 
     def _update_host(self, previous_host: FleetHost, run: ReportRun, record: HostRecord) -> FleetHost:
         observed_at = min(record["checked_at"] or run["finished"], run["finished"])
         rules_by_control = self._group_by_control(record["rules"])
-        # A host may be worse than each of its controls, where a task failed that is no control's.
+        # A host may be worse than each of its controls, if a task failed that belongs to no control.
         controls = record.get("controls") or {}  # a report of an earlier version has none
         control_states = {control.get("state") for control in controls.values()}
         host_states = (
@@ -274,7 +276,7 @@ class FleetState:
                 observations[name] = ControlObservation(OFF, state=NOT_APPLICABLE, is_valid=True)
             elif name not in list_observed_controls(run) if name not in EXTRA_RULE_GROUPS else not state:
                 observations[name] = _apply_policy(previous, mode, policy)
-            elif has_answered(record) and not (mode or state):  # nothing says that the plan has it
+            elif has_answered(record) and not (mode or state):  # no sign that the plan has this control
                 observations[name] = ControlObservation(
                     state=NOT_APPLICABLE, observed_at=observed_at, run_id=run["id"], is_valid=True
                 )
@@ -300,7 +302,7 @@ class FleetState:
         )
 
     def _group_by_control(self, rules: list[RuleRecord]) -> Mapping[str, RuleStatePairs]:
-        """The rules that a record lists, by control. What thousands of hosts list is worked out once."""
+        """Return the rules of a record by control, computed once for a list that thousands of hosts share."""
         key = tuple(map(id, rules))
         if key not in self._rules_by_control:
             if self._cached_count > MAX_CACHED_RULES:
@@ -310,7 +312,7 @@ class FleetState:
             by_control: dict[str, list[tuple[str, str]]] = {}
             for rule in rules:
                 by_control.setdefault(rule["rule"].partition("/")[0], []).append((rule["rule"], rule["state"]))
-            # With the rules themselves, so that none of their ids can become another's.
+            # The stored rules stay alive, so that no other object gets their ids.
             self._rules_by_control[key] = (
                 tuple(rules),
                 {name: self.reuse_rule_states(pairs) for name, pairs in by_control.items()},
@@ -319,12 +321,12 @@ class FleetState:
 
 
 def name_run_inventory(run: AnyRun) -> str:
-    """The inventory of a run as one text, whatever the order of its sources."""
+    """Return the inventory of a run as a single text, independent of the order of its sources."""
     return name_inventory(run.get("inventory") or ())
 
 
 def name_inventory(sources: Iterable[str]) -> str:
-    """Return the sources of an inventory as one text, whatever their order."""
+    """Return the sources of an inventory as a single text, independent of their order."""
     return ",".join(sorted(source.rstrip("/") or "/" for source in sources))
 
 
@@ -336,7 +338,7 @@ def _summarise_watch(record: HostRecord) -> HostWatch:
     for ended_program in watch["ended"]:
         ended[ended_program["rule"]] = ended.get(ended_program["rule"], 0) + ended_program["times"]
     incidents: dict[str, int] = {}
-    for incident in watch["incidents"]:  # of many rules, by their control
+    for incident in watch["incidents"]:  # an incident of several rules counts for their control
         subject = incident["control"] if incident["rules"][1:] else incident["rules"][0]
         incidents[subject] = incidents.get(subject, 0) + incident["times"]
     frozen = watch.get("frozen")
@@ -350,9 +352,9 @@ def _summarise_watch(record: HostRecord) -> HostWatch:
 
 
 def _apply_policy(previous: ControlObservation, mode: str, policy: str) -> ControlObservation:
-    """An earlier observation of a control, under the present policy.
+    """Return an earlier observation of a control, under the present policy.
 
-    An observation under another policy does not say how the present one is met.
+    An observation under another policy does not show compliance with the present policy.
     """
     if previous.mode == OFF:
         return ControlObservation(mode, policy)
@@ -361,14 +363,14 @@ def _apply_policy(previous: ControlObservation, mode: str, policy: str) -> Contr
 
 
 def _is_older(record: HostRecord, run: ReportRun, observed_at: str, previous: ControlObservation) -> bool:
-    """Tell whether a record is from before the last observation of a control, or from before its lift."""
+    """Return whether a record is older than the last observation of a control, or than its lift."""
     if previous.state == LIFTED:
         return not is_observed_since(previous.observed_at, record, run["mode"], run["started"], run["finished"])
     return observed_at < previous.observed_at
 
 
 def _merge_waiver(waiver: RunWaiver, previous: ReportedWaiver | None, run_hosts: set[str]) -> ReportedWaiver:
-    """A waiver as a run reports it, with the hosts of earlier runs that this one did not ask."""
+    """Return a waiver as a run reports it, with the hosts of earlier runs that this run did not cover."""
     previous_hosts = [host for host in previous["hosts"] if host not in run_hosts] if previous else []
     return {
         "id": waiver["id"],

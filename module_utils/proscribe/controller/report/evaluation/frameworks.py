@@ -1,7 +1,7 @@
-"""Which clauses of which rule books a control answers to: one table, and all exports read it.
+"""The clauses of standards that each control serves: a single table, which all exports read.
 
-`verified` says that the clause and its number were checked against a copy of the text. Where it is False, look them up
-before you rely on them. docs/exports.md shows the table.
+`is_verified`: the clause and its number were checked against a copy of the text. Check the other clauses before you
+rely on them. docs/exports.md shows the table.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ ISO_27001 = "ISO/IEC 27001:2022"
 
 
 class Clause(NamedTuple):
-    """A clause: where it stands, what it is about, whether that was verified, its id in NIST's OSCAL catalogue."""
+    """A clause: its framework, number and title, whether it was verified, and its id in NIST's OSCAL catalogue."""
 
     framework: str
-    id: str  # "" where the number is not known
+    id: str  # "" if the number is unknown
     title: str
     is_verified: bool
     oscal_id: str = ""
 
     @property
     def name(self) -> str:
-        """How it is referred to: `CIS_CONTROLS Controls v8 2.3`, and `... (unverified)` where it is."""
+        """The reference of a clause: `CIS Controls v8 2.3`, with ` (unverified)` if it was not verified."""
         words = " ".join(filter(None, (self.framework, self.id)))
         return words if self.is_verified else f"{words} (unverified)"
 
 
-# The policy and its exceptions, which every control serves. The Hong Kong government told the press in October 2024 of
-# the three services and the terms of an exception. The clauses themselves were not to be had.
+# The policy and its exceptions, which every control serves. In October 2024 the Hong Kong government named the three
+# services and the terms of an exception to the press. The clauses themselves were not available.
 BAN_CLAUSES = (
     Clause(
         HONG_KONG,
@@ -79,10 +79,10 @@ CONTROL_CLAUSES: dict[str, tuple[Clause, ...]] = {
 
 
 def list_clauses(control: str) -> tuple[Clause, ...]:
-    """The clauses of a control; for what is said of a host as a whole, those that all controls serve."""
+    """Return the clauses of a control; for statements about a host as a whole, the clauses that all controls serve."""
     return CONTROL_CLAUSES.get(control, BAN_CLAUSES)
 
 
 def list_oscal_ids() -> list[str]:
-    """The ids of all clauses that NIST's OSCAL catalogue has."""
+    """Return the ids of all clauses that NIST's OSCAL catalogue has."""
     return sorted({clause.oscal_id for control in CONTROLS for clause in CONTROL_CLAUSES[control] if clause.oscal_id})

@@ -1,7 +1,7 @@
-"""What is wrong, put together so that a person can read it: one group for one thing to know, not one for each rule.
+"""Defects grouped for readers: a group for each cause, not for each rule.
 
-An app is a thing of its own, with evidence on each host. The rules of the other controls (and rules that could not be
-evaluated) mostly share their cause: one missing policy file is 118 rules, and one group.
+An app is a finding of its own, with evidence on each host. The rules of the other controls mostly share their cause, as
+do rules that could not be evaluated. A single missing policy file affects 118 rules, and makes a single group.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ from ..text.wording import (
 )
 from .failures import list_failures
 
-AUDITED_SUFFIX = " (audited)"  # behind what is only audited, wherever it is named
+AUDITED_SUFFIX = " (audited)"  # follows the name of a rule or control that is only audited
 
-# How a reason says that an ordinary user cannot see it; a path may hold the word as well.
+# The phrases by which a reason states that an ordinary user cannot see it. A path may contain the word root as well.
 ROOT_NEEDED = compile_pattern(r"\b(?:as|by|needs|only) root\b")
-MAX_NAMED_RULES = 3  # up to so many rules of a group are named
+MAX_NAMED_RULES = 3  # more rules of a group are only counted
 
 
 class FindingGroup(NamedTuple):
-    """Rules of one control, in one state, for one cause."""
+    """The rules of a control that have the same state and the same cause."""
 
     control: str
     state: str
     rules: tuple[str, ...]
     hosts: tuple[str, ...]
-    causes: tuple[SharedCause, ...]  # what all its hosts share
-    evidence: tuple[tuple[str, str], ...]  # (host, what was found there), where every host has its own
-    is_audited: bool = False  # the control is only audited there, so that no run corrects it
+    causes: tuple[SharedCause, ...]  # shared by all its hosts
+    evidence: tuple[tuple[str, str], ...]  # (host, evidence), if every host has its own evidence
+    is_audited: bool = False  # the control is only audited there, so no run corrects it
 
     @property
     def subject(self) -> str:
-        """What the group is about: its rule, or its control; and whether that is only audited."""
+        """The subject of the group: its rule or its control, marked if it is only audited."""
         return clean_text(self.rules[0] if len(self.rules) == 1 else self.control) + AUDITED_SUFFIX * self.is_audited
 
     @property
     def causes_text(self) -> str:
-        """Its causes in words."""
+        """The causes of the group in words."""
         return describe_causes(self.causes)
 
     def describe_group(self, max_hosts: int = 3) -> str:
-        """The group in a sentence, with the first hosts."""
+        """Describe the group in a sentence, with its first hosts."""
         hosts_text = format_count(len(self.hosts), "host")
         if self.evidence:
             note = f" ({self.causes_text})" if self.causes else ""
@@ -75,7 +75,7 @@ class FindingGroup(NamedTuple):
 
     @property
     def rules_text(self) -> str:
-        """Its rules, where the subject does not name them: by name if they are few."""
+        """The rules of the group if the subject does not name them: by name if they are few."""
         if len(self.rules) <= 1:
             return ""
         return (
@@ -86,19 +86,19 @@ class FindingGroup(NamedTuple):
 
 
 class GroupPart(NamedTuple):
-    """The rules of one host that belong to one group: what many hosts have in common, kept once for all of them."""
+    """The rules of a host that belong to a group, stored once for all hosts with the same rules."""
 
     control: str
     state: str
-    rules: tuple[int, ...]  # numbers in `Grouping.rules`; none for an error that no rule reports
-    group: int | None  # number in `Grouping.groups()`; None where there is nothing to report
-    evidence: str = ""  # what was found, where that is an app's
+    rules: tuple[int, ...]  # numbers in `Grouping.rules`; empty for an error that no rule reports
+    group: int | None  # number in `Grouping.make_groups()`; None if there is nothing to report
+    evidence: str = ""  # the findings, if they belong to an app
     is_audited: bool = False
 
 
 @dataclass
 class _GroupBuilder:
-    """A group in the making."""
+    """A group that is being built."""
 
     rules: dict[str, None] = field(default_factory=dict)
     hosts: dict[str, None] = field(default_factory=dict)
@@ -106,21 +106,21 @@ class _GroupBuilder:
 
 
 class Grouping:
-    """Puts the records of a fleet together, one after the other. Keeps what is distinct, and the names of the hosts."""
+    """A collector of records that groups the defects of a fleet. It stores distinct rules and names of hosts."""
 
     def __init__(self) -> None:
         self.rules: list[RuleRecord] = []
         self.parts: list[GroupPart] = []
         self._numbers_by_identity: dict[
             int, tuple[RuleRecord, int]
-        ] = {}  # by identity; the rule is kept, so that it stays so
+        ] = {}  # by identity; the stored rule keeps its id from being reused
         self._numbers_by_content: dict[tuple[object, ...], int] = {}  # by content
         self._part_numbers: dict[tuple[object, ...], int] = {}
         self._group_numbers: dict[tuple[str, str, str, tuple[SharedCause, ...], bool], int] = {}
         self._groups: list[_GroupBuilder] = []
 
     def add_record(self, record: HostRecord) -> tuple[int, ...]:
-        """Take a host's record; returns the numbers of its parts."""
+        """Add a host's record, and return the numbers of its parts."""
         part_numbers: list[int] = []
         shared_rules: dict[tuple[str, str, bool], list[int]] = {}
         for rule in record["rules"]:
@@ -146,7 +146,7 @@ class Grouping:
         return numbers
 
     def make_groups(self) -> list[FindingGroup]:
-        """The groups, as `Part.group` numbers them."""
+        """Return the groups, in the order of the numbers in `GroupPart.group`."""
         return [
             FindingGroup(
                 control,
@@ -161,7 +161,7 @@ class Grouping:
         ]
 
     def _get_rule_number(self, rule: RuleRecord) -> int:
-        """The number of a rule's content. Mostly it is the very object that other hosts have, which is seen at once."""
+        """Return the number of a rule's content. Mostly other hosts share the object, which is recognised at once."""
         cached = self._numbers_by_identity.get(id(rule))
         if cached is not None and cached[0] is rule:
             return cached[1]
@@ -174,7 +174,7 @@ class Grouping:
         return self._numbers_by_content[content]
 
     def _get_part_number(self, control: str, state: str, rules: tuple[int, ...], message: str = "") -> int:
-        """The number of a part, and its group made when it is the first of it."""
+        """Return the number of a part, and create the part and its group if they are new."""
         key = (control, state, rules, message)
         if key not in self._part_numbers:
             self._part_numbers[key] = len(self.parts)
@@ -208,7 +208,7 @@ class Grouping:
     def _get_group_number(
         self, key: tuple[str, str, str, tuple[SharedCause, ...], bool], rules: Sequence[RuleRecord] = ()
     ) -> int:
-        """The number of a group (control, state, subject, causes, audited), with these rules among its own."""
+        """Return the number of a group (control, state, subject, causes, audited), and add these rules to it."""
         number = self._group_numbers.setdefault(key, len(self._groups))
         if number == len(self._groups):
             self._groups.append(_GroupBuilder())
@@ -221,7 +221,7 @@ def _is_audited(rule: RuleRecord) -> bool:
 
 
 def group_records(records: Iterable[HostRecord]) -> list[FindingGroup]:
-    """The groups of all records, worst first, then those on most hosts, then by name."""
+    """Group all records: worst state first, then most hosts, then by name."""
     grouping = Grouping()
     for record in records:
         grouping.add_record(record)
@@ -229,7 +229,7 @@ def group_records(records: Iterable[HostRecord]) -> list[FindingGroup]:
 
 
 def rank_group(group: FindingGroup) -> tuple[int, bool, int, str, tuple[SharedCause, ...]]:
-    """The order in which groups are reported; of one state, what a run would correct comes first."""
+    """Return the sort key of a group. Within a state, groups that a run would correct come first."""
     return (STATES.index(group.state), group.is_audited, -len(group.hosts), group.subject, group.causes)
 
 
@@ -241,21 +241,21 @@ def _list_causes(rule: RuleRecord) -> list[SharedCause]:
 
 
 def _list_notes(rule: RuleRecord) -> list[SharedCause]:
-    """What else there is to say of a rule with findings: its waiver, or why it counts nothing."""
+    """Return the notes about a rule with findings: its waiver, or the reason why it does not count."""
     if rule["waiver"]:
         return [SharedCause(clean_text(f"waiver {rule['waiver']}"))]
     return [SharedCause(clean_text(rule["reason"]))] if rule["reason"] else []
 
 
 class SilentHosts(NamedTuple):
-    """Hosts that gave no answer that counts, for one kind of reason."""
+    """Hosts without a valid answer, for the same kind of reason."""
 
     reason_kind: str  # unreachable, failed, ...: the reason up to its first colon
     hosts: tuple[tuple[str, str], ...]  # (host, the rest of the reason)
 
 
 def group_silent_hosts(records: Iterable[HostRecord]) -> list[SilentHosts]:
-    """The hosts without a record that counts, by kind of reason, most hosts first."""
+    """Group the hosts without a valid record by kind of reason, most hosts first."""
     hosts_by_kind: dict[str, list[tuple[str, str]]] = {}
     for record in records:
         if record["state"] == UNKNOWN and record["reason"]:
@@ -266,7 +266,7 @@ def group_silent_hosts(records: Iterable[HostRecord]) -> list[SilentHosts]:
 
 
 def list_root_hosts(records: Iterable[HostRecord]) -> list[str]:
-    """The hosts that were observed as an ordinary user, so that some rule there is unknown."""
+    """Return the hosts that were observed as an ordinary user, so that a rule there is unknown."""
     return [
         record["host"]
         for record in records

@@ -1,6 +1,6 @@
-"""Hosts from which the ban was lifted, and a report as it stands after that. Pure.
+"""Hosts from which the ban was lifted, and a report after the lift. Pure.
 
-A lift observes nothing. After it, what runs observed before says nothing of the controls that it lifted.
+A lift observes nothing. After it, earlier observations do not describe the lifted controls any more.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .modes import OFF, count_by_control
 
 
 class LiftResult(NamedTuple):
-    """The result of a lift on one host."""
+    """The result of a lift on a host."""
 
     lifted: tuple[str, ...] = ()  # controls
     unsure: tuple[str, ...] = ()  # controls whose lift failed or gave no answer
 
 
 class Lift(NamedTuple):
-    """When a control was lifted (UTC), and by which run."""
+    """The lift of a control: its time (UTC) and its run."""
 
     lifted_at: str
     run_id: str
@@ -36,12 +36,12 @@ Lifts = Mapping[str, Mapping[str, Lift]]  # by host and control
 
 
 def make_lift_rule(control: str) -> str:
-    """Return the rule that stands for a lifted control, in the history and in a report."""
+    """Return the rule that represents a lifted control in the history and in a report."""
     return f"{control}/{LIFTED}"
 
 
 def describe_lifts(lifts: Mapping[str, Lift]) -> str:
-    """Describe the lifts of one host: `lifted 2026-11-25 08:00 UTC by RUN`, with the controls where they differ."""
+    """Describe the lifts of a host: `lifted 2026-11-25 08:00 UTC by RUN`, with the controls where they differ."""
     groups = _group_by_lift(lifts)
     is_whole_ban = len(groups) == 1 and set(CONTROLS) <= lifts.keys()
     texts = [
@@ -55,7 +55,7 @@ def describe_lifts(lifts: Mapping[str, Lift]) -> str:
 def apply_lifts(
     report: FleetReport, records: Sequence[HostRecord], lifts: Lifts
 ) -> tuple[FleetReport, Sequence[HostRecord]]:
-    """Return a report and its records without what was observed of controls that were lifted since."""
+    """Return a report and its records without the observations of controls that were lifted since."""
     lifted_hosts = [record["host"] for record in records if record["host"] in lifts]
     if not lifted_hosts:
         return report, records
@@ -96,7 +96,7 @@ def _drop_lifted_rules(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRec
     active_controls = {
         name for name, control in controls.items() if control.get("mode") != OFF and control.get("state")
     }
-    observed_controls = active_controls or set(CONTROLS)  # a report of an earlier version does not name them
+    observed_controls = active_controls or set(CONTROLS)  # a report of an earlier version does not name the controls
     return (
         _make_lifted_record(record, lifts)
         if observed_controls <= lifts.keys()
@@ -105,7 +105,7 @@ def _drop_lifted_rules(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRec
 
 
 def _make_lifted_record(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRecord:
-    """Return the record of a host of which no observation counts any more."""
+    """Return the record of a host without a valid observation."""
     reason = f"{describe_lifts(lifts)}; not observed since"
     lifted_record: HostRecord = {
         **record,
@@ -125,7 +125,7 @@ def _make_lifted_record(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRe
 def _make_partly_lifted_record(
     record: HostRecord, lifts: Mapping[str, Lift], observed_controls: Collection[str]
 ) -> HostRecord:
-    """Return the record of a host of which some controls were lifted. One unknown rule stands for each of them."""
+    """Return the record of a partly lifted host. A rule with the state unknown represents each lifted control."""
     controls = dict(record.get("controls") or {})
     evaluated_count, not_applicable_count = record["rules_evaluated"], record.get("rules_not_applicable", 0)
     rules = [rule for rule in record["rules"] if rule["rule"].partition("/")[0] not in lifts]
@@ -161,6 +161,6 @@ def _make_partly_lifted_record(
 
 
 def _forget_control(control: ControlRecord) -> ControlRecord:
-    """Return what a record says of a control that nobody has observed; what is off stays so."""
+    """Return the counts of a control without an observation. A control that is off stays off."""
     state = UNKNOWN if control.get("state") and control.get("mode") != OFF else control.get("state")
     return {**control, "state": state, "evaluated": 0, "not_applicable": 0}

@@ -1,4 +1,4 @@
-"""Several runs over parts of one fleet, such as the slices of an automation controller's job, as one report. Pure."""
+"""A report merged from runs over parts of a fleet, such as the slices of an automation controller's job. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .scope import count_left_out_hosts, is_same_inventory, is_whole_run
 Item = TypeVar("Item")
 MAX_NAMED_HOSTS = 3  # hosts that a message names
 
-# What the parts of one run have in common.
+# Values that are equal in all parts of a run.
 SHARED_RUN_KEYS = ("playbook", "mode", "controls", "catalog_version", "baseline")
 
 
 class UnmergeableReports(ValueError):
-    """These are no parts of one run; the text says why."""
+    """An error: the reports are no parts of one run. Its text has the reason."""
 
 
 class ReportPart(NamedTuple):
@@ -39,11 +39,11 @@ def merge_reports(
     expected_hosts: Collection[str] | None = None,
     inventory: Sequence[str] = (),
 ) -> tuple[FleetReport, list[HostRecord]]:
-    """The fleet report and the host records of all parts together, as the run `run_id`.
+    """Merge the reports and the records of all parts into the run `run_id`.
 
-    `expected_hosts` are the hosts that there should be, and `inventory` is where they are; one that no part has is unknown
-    (None: only the parts say). A host may be in more than one part, if it was tried again. It counts once, by its last
-    record. Raises Unmergeable, also for parts that are not of one round.
+    `expected_hosts` are the hosts of `inventory`; a host that no part has is unknown. With None, the parts alone
+    decide. A host may be in several parts if it was tried again; its last record counts. Raises UnmergeableReports,
+    also for parts of different rounds.
     """
     parts = sorted(parts, key=lambda part: (part.report["run"]["started"], part.report["run"]["id"]))
     runs = [part.report["run"] for part in parts]
@@ -87,12 +87,12 @@ def merge_reports(
     report = build_report(run, facts, fleet, deviations, _merge_rollouts(parts))
     report["nothing_known"] = _merge_unsearchable_rules(parts, report.get("nothing_known", ()), len(all_records))
     if points := {entry["directory"]: entry for part in parts for entry in part.report.get("points", ())}:
-        report["points"] = list(points.values())  # of several, what the last part found
+        report["points"] = list(points.values())  # the last part's entry for a directory counts
     return report, all_records
 
 
 def list_part_hosts(part: ReportPart) -> set[str]:
-    """Return the hosts that a part has a record of, or that it says nobody serves."""
+    """Return the hosts of a part: those with a record, and those that are not served."""
     return {
         *(record["host"] for record in part.records),
         *(entry["host"] for entry in part.report.get("not_served", ())),
@@ -100,9 +100,9 @@ def list_part_hosts(part: ReportPart) -> set[str]:
 
 
 def require_one_round(parts: Sequence[ReportPart], expected_hosts: Collection[str] | None) -> None:
-    """Raise Unmergeable for parts that are not slices of one round over one inventory.
+    """Raise UnmergeableReports unless the parts are slices of one round over one inventory.
 
-    A run that counts for another round would hide a slice that died. `parts` are in the order in which they began.
+    A run of another round would hide a slice that died. `parts` are sorted by their start.
     """
     runs = [part.report["run"] for part in parts]
     if len({get_round_id(run) for run in runs}) > 1:
@@ -127,19 +127,19 @@ def require_one_round(parts: Sequence[ReportPart], expected_hosts: Collection[st
 
 
 def has_all_hosts(hosts: Collection[str], expected_hosts: Collection[str]) -> bool:
-    """Tell whether a run is over a whole inventory, and so no slice."""
+    """Return whether a run covers a whole inventory, so that it is no slice."""
     return bool(expected_hosts) and set(expected_hosts) <= set(hosts)
 
 
 def _has_hosts_of_others(run_hosts: set[str], hosts: Sequence[set[str]]) -> bool:
-    """Tell whether a run has all hosts of the others, and one of these has fewer."""
+    """Return whether a run has all hosts of the others, and another run has fewer."""
     return all(other_hosts <= run_hosts for other_hosts in hosts) and any(
         other_hosts < run_hosts for other_hosts in hosts
     )
 
 
 def _require_one_time(runs: Sequence[ReportRun], is_inventory_required: bool) -> None:
-    """Raise Unmergeable for runs without a round that no moment connects, or that are of several inventories."""
+    """Raise UnmergeableReports if runs without a round do not overlap in time, or are of several inventories."""
     ended_at, last_id = runs[0]["finished"], runs[0]["id"]
     for run in runs[1:]:
         if is_inventory_required and not is_same_inventory(run["inventory"], runs[0]["inventory"]):
@@ -164,7 +164,7 @@ def _describe_round(run: ReportRun) -> str:
 def _merge_runs(
     run_id: str, runs: Sequence[ReportRun], inventory: Sequence[str], left_out_count: int | None, host_count: int
 ) -> ReportRun:
-    """The runs of all parts as one, over so many hosts."""
+    """Merge the runs of all parts into one run over `host_count` hosts."""
     sources = list(inventory) or _list_distinct_items(run["inventory"] for run in runs)
     command = runs[0].get("command")
     # A slice may have an inventory of its own, and its command reaches no other host.
@@ -191,7 +191,7 @@ def _merge_runs(
 
 
 def _merge_records(parts: Sequence[ReportPart]) -> tuple[dict[str, HostRecord], list[RecordNote]]:
-    """The record of each host, the last one where there are several, and a note of those."""
+    """Return the last record of each host, and a note on each host with several records."""
     records: dict[str, HostRecord] = {}
     duplicate_hosts: dict[str, None] = {}
     for part in parts:
@@ -200,7 +200,7 @@ def _merge_records(parts: Sequence[ReportPart]) -> tuple[dict[str, HostRecord], 
             previous = records.get(host)
             if previous is not None:
                 duplicate_hosts[host] = None
-            # A host that did not answer has observed nothing; an earlier answer of it still counts.
+            # A host that did not answer has observed nothing, so its earlier answer still counts.
             if previous is None or (record["checked_at"] or "") >= (previous["checked_at"] or ""):
                 records[host] = record
     reason = "is in more than one part of the run; its last record counts"
@@ -208,7 +208,7 @@ def _merge_records(parts: Sequence[ReportPart]) -> tuple[dict[str, HostRecord], 
 
 
 def _select_worst_verdict(runs: Sequence[ReportRun]) -> ReportVerdict | None:
-    """The worst verdict of the parts: together they passed if each did. None where one has none."""
+    """Return the worst verdict of the parts: together they passed if each passed. None if a part has no verdict."""
     verdicts = [verdict for run in runs if (verdict := run.get("verdict"))]
     if len(verdicts) < len(runs):
         return None
@@ -218,14 +218,14 @@ def _select_worst_verdict(runs: Sequence[ReportRun]) -> ReportVerdict | None:
 
 
 def _count_left_out(runs: Sequence[ReportRun], host_count: int) -> int | None:
-    """How many hosts of the inventory are in no part, by what the parts know of it; None where one does not."""
+    """Count the hosts of the inventory that are in no part. None if a part does not know its inventory's size."""
     left_out_counts = [count_left_out_hosts(run) for run in runs]
     sizes = [run["expected_hosts"] + count for run, count in zip(runs, left_out_counts) if count is not None]
     return max(0, max(sizes) - host_count) if len(sizes) == len(runs) else None
 
 
 def _list_services(parts: Sequence[ReportPart]) -> list[str] | None:
-    """The services among the rules that some part lists; None where one does not distinguish them from settings."""
+    """List the services among the rules of the parts. None if a part does not separate them from settings."""
     rules = [rule for part in parts for rule in part.report.get("rules", ())]
     if any(not rule.get("kind") for rule in rules):
         return None
@@ -235,9 +235,9 @@ def _list_services(parts: Sequence[ReportPart]) -> list[str] | None:
 def _merge_unsearchable_rules(
     parts: Sequence[ReportPart], listed_rules: Iterable[UnidentifiedRule], host_count: int
 ) -> list[UnidentifiedRule]:
-    """The rules with nothing to look for, of all parts: what the records list, and what the plans of the parts said.
+    """Merge the rules for which there is nothing to search, from the records and from the plans of the parts.
 
-    A host that is in two parts may count twice, but no rule counts more than all `host_count`.
+    A host in two parts may count twice, but no rule counts more than `host_count`.
     """
     counts: dict[str, int] = {}
     for part in parts:
@@ -248,7 +248,7 @@ def _merge_unsearchable_rules(
 
 
 def _merge_waivers(parts: Sequence[ReportPart]) -> list[RunWaiver]:
-    """Each waiver once, for the hosts of all parts."""
+    """Return each waiver once, for the hosts of all parts."""
     by_id: dict[str, RunWaiver] = {}
     for part in parts:
         for waiver in part.report.get("waivers", ()):
@@ -266,7 +266,7 @@ def _merge_departments(parts: Sequence[ReportPart]) -> dict[str, list[str]]:
 
 
 def _merge_rollouts(parts: Sequence[ReportPart]) -> RolloutReport | None:
-    """How far the correcting came in all parts together; each had batches of its own."""
+    """Merge the progress of the corrections in all parts. Each part had its own batches."""
     rollouts = [rollout for part in parts if (rollout := part.report.get("rollout"))]
     if not rollouts:
         return None
@@ -286,7 +286,7 @@ def _merge_rollouts(parts: Sequence[ReportPart]) -> RolloutReport | None:
 
 
 def _list_distinct_items(lists: Iterable[Iterable[Item]]) -> list[Item]:
-    """The items of all lists, each once, in their order."""
+    """Return the distinct items of all lists, in their order."""
     distinct: dict[str, Item] = {}
     for documents in lists:
         for document in documents:

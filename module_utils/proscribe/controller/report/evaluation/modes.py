@@ -1,6 +1,6 @@
-"""The mode of each control in a host's record: what of it is enforced, what only audited, what is off. Pure.
+"""The mode of each control in a host's record: enforced, only audited, or off. Pure.
 
-The mode is the policy's, so it comes from the plan and never from what a host says.
+The policy decides the mode, so it comes from the plan and never from a host's answer.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from .unobserved import UNOBSERVED_KEY as UNOBSERVED
 
 ENFORCE, AUDIT, OFF = CONTROL_MODES
 OBSERVED_SYSTEMS = ("windows", "macos")  # systems, as records call them, on which nothing is changed
-NOT_OBSERVED_KEY = "not_looked_at"  # instead of a state, in counts: the run did not observe the control
+NOT_OBSERVED_KEY = "not_looked_at"  # key in the counts instead of a state: the run did not observe the control
 
 
 class ControlModes:
-    """Gives records the modes of their controls. Thousands of hosts list the very same rule, which stays one object.
+    """A converter that adds the modes of the controls to records. Many hosts share the object of an equal rule.
 
-    `policies` says for the digest of a plan what each control is in it: {digest: {control: {mode, policy}}}. `observed`
-    are the controls that the run observed.
+    `policies` has the controls of each plan: {digest: {control: {mode, policy}}}. `observed` are the controls that the
+    run observed.
     """
 
     def __init__(self, policies: Mapping[str, Mapping[str, ControlPolicy]], observed: Sequence[str]) -> None:
@@ -44,8 +44,9 @@ class ControlModes:
         self._rules_with_mode: dict[tuple[int, str | None], tuple[RuleRecord, RuleRecord]] = {}
 
     def add_modes(self, record: HostRecord, digest: str) -> HostRecord:
-        """The record of the host that has the plan `digest`, with `controls` as report.md has them, and the mode of
-        its control in each rule.
+        """Return a host's record with its `controls` as in report.md, and with the mode of the control in each rule.
+
+        `digest` is the digest of the host's plan.
         """
         policies = self._policies.get(digest, {})
         rules = [self._add_rule_mode(rule, policies) for rule in record["rules"]]
@@ -68,7 +69,7 @@ class ControlModes:
             self._rules_with_mode[key] = (
                 rule,
                 {**rule, "mode": mode},
-            )  # with the rule, so that its identity stays its own
+            )  # with the rule, so that its id is not reused
         return self._rules_with_mode[key][1]
 
     def _summarise_control(
@@ -77,7 +78,7 @@ class ControlModes:
         mode, digest = (policy["mode"], policy["policy"]) if policy else (None, None)
         summary: ControlRecord = {"mode": mode, "policy": digest, "state": None, "evaluated": 0, "not_applicable": 0}
         is_observed = name in self._observed
-        if name in EXTRA_RULE_GROUPS:  # which a run over some controls may observe, or not
+        if name in EXTRA_RULE_GROUPS:  # a run over some controls may observe it or not
             is_observed = reported is not None or set(CONTROLS) <= {*self._observed}
         if not is_observed or mode == OFF:
             return summary
@@ -98,19 +99,20 @@ class ControlModes:
         states += [COMPLIANT] * (unlisted_count > unlisted_not_applicable) + [NOT_APPLICABLE] * bool(
             unlisted_not_applicable
         )
-        if not states and mode is None:  # nothing says that the plan has it
+        if not states and mode is None:  # no sign that the plan has this control
             return summary
-        return {**summary, "state": find_worst_state(states)}  # unknown where nothing of it was evaluated
+        return {**summary, "state": find_worst_state(states)}  # unknown if none of its rules was evaluated
 
 
 def is_only_observed(record: HostRecord) -> bool:
-    """Whether a host is one on which nothing is ever changed, by the system that it says it has."""
+    """Return whether the host's reported system is among those on which nothing is ever changed."""
     return (record.get("platform") or {}).get("os") in OBSERVED_SYSTEMS
 
 
 def is_correctable(record: HostRecord) -> bool:
-    """Whether enforcing would correct something of a host: a control that is enforced there is not in line. What is
-    only audited stays as it is. Where the mode is not known it may be enforced.
+    """Return whether enforcing would correct the host: an enforced control is not compliant there.
+
+    A control that is only audited stays as it is. A control of unknown mode may be enforced.
     """
     controls = record.get("controls") or {}
     if is_only_observed(record):
@@ -122,14 +124,15 @@ def is_correctable(record: HostRecord) -> bool:
 
 
 def has_audited_noncompliance(record: HostRecord) -> bool:
-    """Whether something of a host is noncompliant in a control that is only audited there."""
+    """Return whether a control that is only audited on the host is noncompliant there."""
     controls = (record.get("controls") or {}).values()
     return any(control["mode"] == AUDIT and control["state"] == NONCOMPLIANT for control in controls)
 
 
 def count_by_control(records: Iterable[HostRecord]) -> dict[str, dict[str, dict[str, int]]]:
-    """Hosts by the mode and the state of each control: {control: {mode: {state, or not_looked_at: hosts}}}. What is off
-    has no state: {"off": {"off": hosts}}. Nothing of records that know no modes.
+    """Count hosts by the mode and the state of each control: {control: {mode: {state or not_looked_at: hosts}}}.
+
+    A control that is off has no state: {"off": {"off": hosts}}. Records without modes are not counted.
     """
     counts: Counter[tuple[str, str, str]] = Counter()
     for record in records:
@@ -145,7 +148,7 @@ def count_by_control(records: Iterable[HostRecord]) -> dict[str, dict[str, dict[
 
 
 def describe_unenforced_controls(controls: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
-    """What is not enforced, in words: `only audited: browser, dns on 2 hosts`, `off: firewall`."""
+    """Describe the controls that are not enforced: `only audited: browser, dns on 2 hosts`, `off: firewall`."""
     descriptions = []
     for mode, mode_text in ((AUDIT, "only audited"), (OFF, "off")):
         names = []

@@ -1,4 +1,4 @@
-"""When a host was observed, as far as the run can vouch for that."""
+"""The observation time of a host, as far as the run can vouch for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIME_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2
 
 
 def read_observation_time(record: HostRecord, started: str, finished: str) -> str:
-    """When a host was observed: by its own clock, as far as that lies within the run by ours."""
+    """Return the observation time of a host: its own clock, limited to the time of the run by our clock."""
     observed = str(record["checked_at"] or "")
     if not TIME_PATTERN.fullmatch(observed):
         return finished
@@ -25,10 +25,10 @@ def read_observation_time(record: HostRecord, started: str, finished: str) -> st
 
 
 def is_observed_since(moment: str, record: HostRecord, mode: str, started: str, finished: str) -> bool:
-    """Tell whether a host was observed at that time (UTC) or later.
+    """Return whether a host was observed at that time (UTC) or later.
 
-    A run that corrects observes the host itself, so the host's clock counts only within the run. A run that audits
-    may bring a record that the host has stored before, so there the host's clock decides.
+    A run that corrects observes the host itself, so the host's clock counts only within the run. A run that audits may
+    bring a record that the host stored earlier, so there the host's clock decides.
     """
     observed = str(record["checked_at"] or "")
     if mode != AUDIT or not TIME_PATTERN.fullmatch(observed):

@@ -1,7 +1,7 @@
-"""The expected hosts times the records that came: one record for every expected host, whatever happened.
+"""Reconciliation of the expected hosts with the received records: every expected host gets exactly one record.
 
-Pure. A host without an answer is never compliant. An answer for another plan, or an old one, is no answer. A record
-that nobody asked for is reported and not counted.
+Pure. A host without an answer is never compliant. An answer for another plan counts as no answer, and so does an old
+answer. A record of an unexpected host is reported and not counted.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from .baseline import BaselineDeviation
 from .modes import ControlModes, count_by_control
 from .scope import count_left_out_hosts, is_whole_run
 
-# So many seconds a host's clock may be ahead of ours before the report warns of it.
+# Seconds that a host's clock may be ahead of ours before the report warns of it.
 MAX_CLOCK_LEAD_SECONDS = 300
 
-# The kinds of a Note.
+# The kinds of a RecordNote.
 UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED = NOTE_KINDS
 
 
 class RecordNote(NamedTuple):
-    """Something about a host's answer that is not as expected."""
+    """A note about an unexpected property of a host's answer."""
 
     host: str
     kind: str
@@ -41,20 +41,20 @@ class RecordNote(NamedTuple):
 
 
 class StaleLimits(NamedTuple):
-    """What makes a record too old."""
+    """The limits that make a record too old."""
 
     now: str  # the controller's time: 2026-11-25T08:00:00Z
-    usual_seconds: int  # seconds that a record is good for
-    host_seconds: Mapping[str, int]  # the same, where it is not as usual
+    usual_seconds: int  # seconds for which a record is valid
+    host_seconds: Mapping[str, int]  # seconds for a host, where they differ
 
     @classmethod
     def make_stale_limits(cls, run: CompiledRun, now: str) -> StaleLimits | None:
-        """The clock of a run, as `compile_plans` said of it; None where it said nothing of old records."""
+        """Make the limits of a run from the result of `compile_plans`; None if the age of records is not limited."""
         stale_after = run.get("stale_after")
         return cls(now, stale_after["usual"], stale_after["hosts"]) if stale_after else None
 
     def measure_age(self, record: HostRecord) -> float | None:
-        """How many seconds ago a host was observed; None where its record has no time."""
+        """Return the seconds since a host was observed; None if its record has no time."""
         try:
             return (parse_moment(self.now) - parse_moment(record["checked_at"] or "")).total_seconds()
         except ValueError:
@@ -62,9 +62,9 @@ class StaleLimits(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """What is known of the expected hosts."""
+    """The records of the expected hosts, and the notes about the answers."""
 
-    records: Sequence[HostRecord]  # one for each expected host, in their order
+    records: Sequence[HostRecord]  # a record for each expected host, in their order
     unexpected: Sequence[str] = ()  # hosts that answered and were not expected
     warnings: Sequence[str] = ()
     notes: Sequence[RecordNote] = ()
@@ -78,14 +78,14 @@ def reconcile_records(
     rule_counts: Mapping[str, int] | None = None,
     modes: ControlModes | None = None,
 ) -> Fleet:
-    """Give every expected host its record.
+    """Return the record of every expected host.
 
     - `expected_plans`: the digest of each host's plan;
     - `records`: host records as wire/replies/record.py reads them, in the order in which they came;
-    - `reasons`: why a host did not answer, where that is known;
-    - `stale_limits`: without one, no record is too old;
-    - `rule_counts`: how many rules have to be evaluated at the least, by the digest of a plan;
-    - `modes`: what is enforced, and what only audited (None: that is not known).
+    - `reasons`: why a host did not answer, if that is known;
+    - `stale_limits`: without it no record is too old;
+    - `rule_counts`: the least number of rules that a host has to evaluate, by the digest of its plan;
+    - `modes`: the modes of the controls (None: unknown).
     """
     modes = modes or ControlModes({}, CONTROLS)
     answers: dict[str, HostRecord] = {}
@@ -99,7 +99,8 @@ def reconcile_records(
             answers[host] = record
         else:
             duplicate_hosts.append(host)
-            # Times are UTC in one spelling, so their order is that of the text; at one time the later comer wins.
+            # Times are UTC in one spelling, so their order is that of the text. At equal times the record that came
+            # later wins.
             if (record["checked_at"] or "") >= (answers[host]["checked_at"] or ""):
                 answers[host] = record
     unexpected_hosts = list(dict.fromkeys(unexpected_hosts))
@@ -131,7 +132,7 @@ def reconcile_records(
 def _settle_record(
     host: str, digest: str, record: HostRecord | None, reason: str | None, stale_limits: StaleLimits | None
 ) -> tuple[HostRecord, RecordNote | None]:
-    """The record that counts for a host, and what is not as expected about the one that came."""
+    """Select the valid record of a host, and describe the defect of the received record."""
     if record is None:
         return make_silent_record(host, reason or "no answer"), None
     if record["plan"] != digest:
@@ -156,7 +157,10 @@ def _settle_record(
 
 
 def _check_completeness(record: HostRecord, rule_count: int) -> tuple[HostRecord, RecordNote | None]:
-    """A record, if it is about all rules of its plan. Else what it found counts, and what it did not says nothing."""
+    """Return a record that covers all rules of its plan, or an invalid record with a note.
+
+    An incomplete record stays valid if it has open rules: its findings count, and the missing rules prove nothing.
+    """
     if record["rules_evaluated"] >= rule_count:
         return record, None
     reason = f"evaluated {record['rules_evaluated']:,} of its {rule_count:,} rules"
@@ -165,7 +169,7 @@ def _check_completeness(record: HostRecord, rule_count: int) -> tuple[HostRecord
 
 
 def _make_void_record(record: HostRecord, reason: str) -> HostRecord:
-    """A record that says nothing of how its host stands now, but came."""
+    """Make the record of a host whose answer came, but does not describe the host's present state."""
     return {
         **make_silent_record(record["host"], reason),
         "plan": record["plan"],
@@ -182,7 +186,7 @@ def make_run_report(
     deviations: Sequence[BaselineDeviation] | None = None,
     rollout: RolloutReport | None = None,
 ) -> FleetReport:
-    """The fleet report (report.json) of a run that was compiled. `finished` is a UTC time: 2026-11-25T08:00:00Z."""
+    """Make the fleet report (report.json) of a compiled run. `finished` is a UTC time: 2026-11-25T08:00:00Z."""
     stale_after = run.get("stale_after")
     report_run: ReportRun = {
         "id": run.get("id"),
@@ -224,10 +228,10 @@ def build_report(
     deviations: Sequence[BaselineDeviation] | None,
     rollout: RolloutReport | None,
 ) -> FleetReport:
-    """The fleet report of a run, or of several that are merged.
+    """Build the fleet report of a run, or of several merged runs.
 
-    `deviations` is what was not there in the baseline (None: there is none). `rollout` is how far the correcting came (None:
-    nothing was to be corrected).
+    `deviations` are the defects that the baseline lacks (None: no baseline). `rollout` is the progress of the
+    corrections (None: no corrections).
     """
     services, not_served = facts.get("services"), facts.get("not_served") or {}
     return {
@@ -251,8 +255,8 @@ def build_report(
 
 
 def _add_days_left(waiver: RunWaiver, finished: str) -> RunWaiver:
-    """A waiver with its days, counted from the end of the run."""
+    """Return a waiver with its remaining days, counted from the end of the run."""
     try:
         return {**waiver, "days_left": count_days_left(waiver, finished)}
-    except ValueError:  # of a run whose times nobody can read
+    except ValueError:  # the times of the run cannot be parsed
         return waiver

@@ -1,4 +1,4 @@
-"""The rules that controls have besides those of services (settings, gates, files): no plan lists them."""
+"""The rules of controls that belong to no service (settings, gates, files): no plan lists them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _strip_control(control: str, rules: set[str]) -> frozenset[str]:
     return frozenset(rule.removeprefix(f"{control}/") for rule in rules)
 
 
-# By control: the name of each such rule, without its control. A test holds it against what the controls make.
+# By control: the name of each such rule, without its control. A test compares the names with the rules of the controls.
 OWN_RULES_BY_CONTROL: Mapping[str, frozenset[str]] = {
     "apps": _strip_control(
         "apps",

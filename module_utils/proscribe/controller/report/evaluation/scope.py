@@ -1,6 +1,6 @@
-"""The scope of a run: which hosts of the inventory it covers, and which controls of them. Pure.
+"""The scope of a run: the hosts of the inventory that it covers, and their controls. Pure.
 
-A run over a part (`--limit`, `--tags`) says nothing of the rest. It never stands for the whole, in no output.
+A run over a part (`--limit`, `--tags`) proves nothing about the rest. No output presents it as a run over the whole.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ....model.types.run import CompiledRun
 from ....wire import installation
 from ..text.wording import clean_text, format_count, summarise_names
 
-# The project's example inventory, as runs name it: a first audit of the machine that it stands on uses it.
+# The project's example inventory, as runs name it. A first audit of the local machine uses it.
 EXAMPLE_INVENTORY = str(installation.PROJECT_DIRECTORY / "inventory")
 
-# Why a host has no record that nobody asked, or that had not answered: the run ended before its end.
+# The reason for a missing record after an interrupted run: the run did not reach the host, or got no answer.
 NOT_REACHED_REASON = "not reached: the run was interrupted"
 NOT_KNOWN_REASON = "not known whether it was reached: the journal or the report of the run could not be written"
 
@@ -28,7 +28,7 @@ AnyRun = CompiledRun | ReportRun
 
 
 class RunScope(NamedTuple):
-    """What a run has to observe: the sources of its inventory, its --limit, and its controls (none: all)."""
+    """The parts that a run has to observe: the sources of its inventory, its --limit, and its controls (empty: all)."""
 
     inventory: Sequence[str] = ()
     limit: str = ""
@@ -36,13 +36,16 @@ class RunScope(NamedTuple):
 
 
 def list_observed_controls(run: AnyRun) -> tuple[str, ...]:
-    """The controls that a run observed, in their order."""
+    """Return the controls that a run observed, in their order."""
     selected = run.get("controls") or CONTROLS
     return tuple(control for control in CONTROLS if control in selected)
 
 
 def count_left_out_hosts(run: AnyRun) -> int | None:
-    """How many hosts of the inventory a run did not ask; None where only its --limit says that there may be some."""
+    """Count the hosts of the inventory that a run left out.
+
+    None if only the run's --limit shows that it may have left hosts out.
+    """
     left_out = run.get("left_out")
     if left_out is None:
         return None if run.get("limit") else 0
@@ -50,17 +53,20 @@ def count_left_out_hosts(run: AnyRun) -> int | None:
 
 
 def is_whole_run(run: AnyRun) -> bool:
-    """Whether a run asked every host of its inventory for every control. One that was interrupted never did."""
+    """Return whether a run covered every host and every control. An interrupted run never did."""
     return count_left_out_hosts(run) == 0 and list_observed_controls(run) == CONTROLS and not run.get("interrupted")
 
 
 def select_reached_records(records: Iterable[HostRecord]) -> list[HostRecord]:
-    """The records of the hosts that a run asked before it was interrupted; of the others it says nothing."""
+    """Return the records of the hosts that a run reached before it was interrupted.
+
+    The run proves nothing about the other hosts.
+    """
     return [record for record in records if record["reason"] not in (NOT_REACHED_REASON, NOT_KNOWN_REASON)]
 
 
 def describe_interruption(report: FleetReport) -> str:
-    """Why the run of a fleet report did not come to its end, in words; "" for one that did."""
+    """Describe why the run of a fleet report ended early; "" if it did not."""
     interrupted = report["run"].get("interrupted")
     if interrupted:
         return f"interrupted: {interrupted['why']}"
@@ -69,7 +75,7 @@ def describe_interruption(report: FleetReport) -> str:
 
 
 def describe_department(report: FleetReport) -> list[str]:
-    """What the report of one department has to say of its hosts; [] for a report of all."""
+    """Describe the limits of a department's report; [] for a report of all hosts."""
     department = report.get("department")
     if not department:
         return []
@@ -83,7 +89,7 @@ def describe_department(report: FleetReport) -> list[str]:
 
 
 def is_same_inventory(first_sources: Sequence[str] | None, second_sources: Sequence[str] | None) -> bool:
-    """Whether two runs are over one inventory. The order in which its sources are named does not matter."""
+    """Return whether two runs are over one inventory. The order of its sources does not matter."""
     return _normalise_sources(first_sources) == _normalise_sources(second_sources)
 
 
@@ -92,7 +98,7 @@ def _normalise_sources(inventory: Sequence[str] | None) -> set[str]:
 
 
 def is_scope_covered(earlier_run: AnyRun, scope: RunScope) -> bool:
-    """Whether an earlier run observed all that a run with this scope observes."""
+    """Return whether an earlier run observed all that a run with this scope observes."""
     if not is_same_inventory(earlier_run.get("inventory"), scope.inventory):
         return False
     has_all_hosts = count_left_out_hosts(earlier_run) == 0 or (
@@ -102,7 +108,7 @@ def is_scope_covered(earlier_run: AnyRun, scope: RunScope) -> bool:
 
 
 def describe_restrictions(run: AnyRun) -> list[str]:
-    """What a run over a part left out, in words for a headline; nothing for a whole one."""
+    """Describe for a headline the parts that a run left out; [] for a whole run."""
     restrictions = []
     left_out_count = count_left_out_hosts(run)
     if left_out_count != 0:
@@ -118,7 +124,7 @@ def describe_restrictions(run: AnyRun) -> list[str]:
 
 
 def describe_ban_effect(run: AnyRun) -> str:
-    """What a run can say where all is as required: `the ban is in effect`, or the controls of it that it observed."""
+    """Describe the scope of a fully compliant run: `the ban is in effect`, or only its observed controls."""
     controls = list_observed_controls(run)
     if controls == CONTROLS:
         return "the ban is in effect"

@@ -1,7 +1,7 @@
-"""What hosts did between two runs, in facts and in words: closed again, ended, frozen, stale, never observed. Pure.
+"""Events on hosts between two runs, as data and in words: closed again, ended, frozen, stale, unobserved. Pure.
 
-A host that keeps itself in line is compliant when a run observes it, whatever happened in between. So every output says
-beside its state what its own journal has.
+A host with a watch is compliant when a run observes it, whatever happened between the runs. So every output adds the
+entries of the host's own journal to its state.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ....model.types.report import FleetReport, RequestCounts, WatchCounts
 from ....model.words import BETWEEN_RUN_EVENTS
 from ..text.wording import clean_text, format_count, format_readable_time, summarise_names
 
-# The kinds of a Remark, in the order in which they are reported.
+# The kinds of a WatchRemark, in the order in which they are reported.
 FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = REMARK_KINDS = BETWEEN_RUN_EVENTS
 
-# What each is filed under where rules are listed. The watch's own rules (watch/watcher, watch/plan) have other names.
+# The rules under which lists of rules have them. The watch's own rules (watch/watcher, watch/plan) have other names.
 CLOSED_AGAIN_RULE, STILL_OPEN_RULE = f"{WATCH}/closed-again", f"{WATCH}/still-open"
 RULE_TITLES = {
     CLOSED_AGAIN_RULE: "What was open between two runs, and is closed again",
@@ -36,44 +36,44 @@ MIN_LATE_SECONDS = 3600
 
 
 class WatchRemark(NamedTuple):
-    """One thing that a host's record says of the time between two runs."""
+    """An event between two runs, from a host's record."""
 
     kind: str
     text: str
-    rule: str = ""  # of an incident and of an ended program: what it was about; of many rules, their control
+    rule: str = ""  # of an incident and of an ended program: its rule; for several rules, their control
     program: str = ""
-    user: str = ""  # whose program it was, or who froze the watcher
-    users: tuple[str, ...] = ()  # who was logged in
+    user: str = ""  # owner of the program, or the user who froze the watcher
+    users: tuple[str, ...] = ()  # users who were logged in
     first: str = ""
     last: str = ""
     times: int = 0
     corrected: int = 0
     until: str = ""
-    reason: str = ""  # of a freeze; of an incident of many rules, by what they were open
+    reason: str = ""  # of a freeze; of an incident of several rules, their common cause
     open_now: bool = False
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What names it among those of its host, also when its journal is read again."""
+        """The identity of the remark among those of its host. It is stable when the journal is read again."""
         return self.kind, self.rule, self.program or self.reason, self.user, self.first
 
     @property
     def listed_rule(self) -> tuple[str, str]:
-        """Its rule and its state in a list of rules. What is still open counts by the rule itself."""
+        """The rule and the state of the remark in a list of rules. A rule that is still open counts by itself."""
         if self.kind == INCIDENT:
             return (STILL_OPEN_RULE, NOT_APPLICABLE) if self.open_now else (CLOSED_AGAIN_RULE, REPAIRED)
         return f"{WATCH}/{self.kind}", REPAIRED if self.kind == ENDED else NOT_APPLICABLE
 
     @property
     def finding(self) -> Finding:
-        """It as a piece of evidence."""
+        """The remark as a finding."""
         if self.kind == ENDED:
             return Finding("process", self.rule, scope=f"user:{self.user}", path=self.program, detail=self.text)
         return Finding(self.kind, self.rule, detail=self.text)
 
 
 def list_remarks(record: HostRecord) -> list[WatchRemark]:
-    """What a record says of the time between two runs, the newest of each kind first; [] for most hosts."""
+    """Return the events of a record between two runs, the newest of each kind first; [] for most hosts."""
     watch = record.get("watch")
     if not watch:
         return []
@@ -141,22 +141,22 @@ def _make_incident_remark(incident: WatchIncident, is_open: bool) -> WatchRemark
 
 
 def _describe_correction(times: int, corrected: int) -> str:
-    """Say how often the host corrected what was open, where that is not every time."""
+    """Describe how often the host corrected open rules, if it did not correct them every time."""
     return f"closed by the host {corrected:,} of {times:,} times" if corrected else "not closed by the host"
 
 
 def _format_frequency(times: int, first: str) -> str:
-    """`once, on Monday 2026-11-23 08:00 UTC`, `3 times since Monday 2026-11-23 08:00 UTC`."""
+    """Format a frequency: `once, on Monday 2026-11-23 08:00 UTC`, `3 times since Monday 2026-11-23 08:00 UTC`."""
     return f"once, on {format_day(first)}" if times == 1 else f"{times:,} times since {format_day(first)}"
 
 
 def format_day(time: str) -> str:
-    """A UTC time as people remember it, with its weekday."""
+    """Format a UTC time for readers, with its weekday."""
     return f"{WEEKDAYS[parse_moment(time).weekday()]} {format_readable_time(time)}"
 
 
 class RemarkGroup(NamedTuple):
-    """One thing on several hosts, for a screen: what the first of its remarks is about."""
+    """Equal remarks on several hosts, for a screen. The first remark decides its subject."""
 
     kind: str
     rule: str
@@ -166,8 +166,9 @@ class RemarkGroup(NamedTuple):
 
 
 def group_remarks(records: Iterable[HostRecord]) -> list[RemarkGroup]:
-    """The remarks of a fleet: incidents by rule, ended programs by rule and user, freezes by host; those of most hosts
-    first within their kind.
+    """Group the remarks of a fleet: incidents by rule, ended programs by rule and user, freezes by host.
+
+    Within a kind, the groups of most hosts come first.
     """
     groups: dict[tuple[str, ...], list[tuple[str, WatchRemark]]] = {}
     for record in records:
@@ -218,7 +219,7 @@ def _describe_remarks(group: Sequence[WatchRemark]) -> str:
 
 
 def count_watch_events(records: Iterable[HostRecord]) -> WatchCounts | None:
-    """The numbers of a fleet; None where no host keeps itself in line."""
+    """Count the events of a fleet; None if no host has a watch."""
     watched_records = [(record, watch) for record in records if (watch := record.get("watch"))]
     if not watched_records:
         return None
@@ -237,7 +238,7 @@ def count_watch_events(records: Iterable[HostRecord]) -> WatchCounts | None:
 
 
 def has_closed_incident(record: HostRecord, watch: WatchRecord) -> bool:
-    """Whether something was open on a host in between, and is closed now."""
+    """Return whether a rule was open on a host between two runs, and is closed now."""
     open_rules = _list_open_rules(record) if watch["incidents"] else set()
     return any(open_rules.isdisjoint(incident["rules"]) for incident in watch["incidents"])
 
@@ -247,7 +248,7 @@ def _list_open_rules(record: HostRecord) -> set[str]:
 
 
 def describe_watch_events(report: FleetReport) -> list[str]:
-    """What to say beside a verdict of the fleet: `3 hosts open in between and closed again`; [] for nothing."""
+    """Describe the events beside a verdict on the fleet: `3 hosts open in between and closed again`; [] for none."""
     watch = report.get("watch")
     if not watch:
         return []
@@ -262,7 +263,7 @@ def describe_watch_events(report: FleetReport) -> list[str]:
 
 
 def describe_waiting_requests(report: FleetReport) -> str:
-    """`3 requests wait`; "" for none."""
+    """Describe the waiting requests: `3 requests wait`; "" for none."""
     requests = report.get("requests")
     waiting_count = requests["waiting"] if requests else 0
     return (
@@ -271,7 +272,7 @@ def describe_waiting_requests(report: FleetReport) -> str:
 
 
 def count_requests(records: Iterable[HostRecord]) -> RequestCounts | None:
-    """The requests of a fleet's users that wait; None for none."""
+    """Count the waiting requests of a fleet's users; None for none."""
     counts: RequestCounts = {"waiting": 0, "hosts": 0, "left_out": 0}
     for record in records:
         if (waiting_requests := list_open_requests(record)) or record.get("requests_left_out"):
@@ -282,5 +283,5 @@ def count_requests(records: Iterable[HostRecord]) -> RequestCounts | None:
 
 
 def list_open_requests(record: HostRecord) -> list[UserRequest]:
-    """The requests of a host that its plan does not answer."""
+    """Return the requests of a host that its plan does not answer."""
     return [request for request in record.get("requests") or () if "answer" not in request]

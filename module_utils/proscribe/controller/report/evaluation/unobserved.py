@@ -1,7 +1,8 @@
-"""Hosts that a run corrected, and could not observe again: they count as unknown until a later run observes them. Pure.
+"""Hosts that a run corrected and could not observe again, and their later observation. Pure.
 
-Between the correction and the second observation a host may fail, fall silent or be switched off, and a run may end.
-The first record then describes the host as it was before, which it is not any more.
+Such hosts are unknown until a later run observes them. Between the correction and the second observation a host may
+fail, stop answering or be switched off. The run may also end. The first record then describes a state of the host that
+has changed.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from ....model.finding import (
 from ....model.types.record import HostRecord, RuleRecord
 from ....model.types.run import ControlPolicy
 
-UNOBSERVED_KEY: Final = "not_observed_again"  # of a host record: the controls that this is about
+UNOBSERVED_KEY: Final = "not_observed_again"  # key of a host record: the controls without a second observation
 CORRECTED_REASON = "corrected, not observed again"
 BEGUN_REASON = "its correction began and gave no answer, not observed again"
 
 
 class UnobservedCorrection(NamedTuple):
-    """What an earlier run has left open of a host."""
+    """The corrections of a host that an earlier run has left open."""
 
     run_id: str
     record: HostRecord
@@ -36,8 +37,10 @@ class UnobservedCorrection(NamedTuple):
 
 
 def mark_unobserved(record: HostRecord, changes: Mapping[str, str], refused: Collection[str] = ()) -> HostRecord:
-    """The record of a host that was changed after it was made: {control: CORRECTED_REASON or BEGUN_REASON}. What was wrong there and
-    was not `refused` is not known any more.
+    """Return the record of a host that was changed after its observation, with the doubtful rules as unknown.
+
+    `changes` is {control: CORRECTED_REASON or BEGUN_REASON}. A noncompliant rule of these controls is unknown, unless
+    it was `refused`.
     """
     noncompliant_rules = {rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT} - {*refused}
     doubtful_rules = {
@@ -73,8 +76,10 @@ def _mark_rule_unknown(rule: RuleRecord, reason: str) -> RuleRecord:
 def settle_corrections(
     record: HostRecord, corrections: Iterable[UnobservedCorrection], policies: Mapping[str, ControlPolicy]
 ) -> HostRecord:
-    """The record of a host with what earlier runs corrected there and this one is the first to see compliant: these
-    rules are `repaired`. `policies` says what its plan has of each control: a rule of another policy may be gone.
+    """Return the record of a host with the corrections of earlier runs that this run is the first to observe.
+
+    Such rules are `repaired` if they are compliant now. `policies` has the policies of the host's plan by control. A
+    rule under another policy may no longer exist.
     """
     for correction in corrections:
         rules = [rule for rule in _list_corrected_rules(correction) if _is_same_policy(rule, correction, policies)]
@@ -83,13 +88,13 @@ def settle_corrections(
 
 
 def _list_corrected_rules(correction: UnobservedCorrection) -> list[RuleRecord]:
-    """The rules that a run has corrected, or begun to, and left open."""
+    """Return the rules that a run corrected, or began to correct, and left open."""
     return [
         rule
         for rule in correction.record["rules"]
         if rule["state"] == UNKNOWN
         and _get_control(rule["rule"]) in correction.controls
-        and rule["rule"] not in RULES_ON_REQUEST  # a run without the request says nothing of it
+        and rule["rule"] not in RULES_ON_REQUEST  # a run without the request does not observe it
         and str(rule["reason"]).startswith((CORRECTED_REASON, BEGUN_REASON))
     ]
 

@@ -1,4 +1,4 @@
-"""How a run ends: the exit code, from what was evaluated and from what the hosts' gates ask for."""
+"""The end of a run as an exit code, from its evaluation and from the gates of its hosts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ INCOMPLETE_EXIT = "11"
 NOTHING_EXIT = "12"
 STOPPED_EXIT = "13"
 INTERRUPTED_EXIT = "14"
-MISTAKE_EXIT = "2"  # a host failed, as Ansible's own code, or a command was called wrongly
+MISTAKE_EXIT = "2"  # a host failed (Ansible's own code), or the call of a command was wrong
 BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
-# The first that fits decides.
+# The first exit code that applies decides.
 EXITS_BY_PRIORITY = (
     BROKEN_EXIT,
     INTERRUPTED_EXIT,
@@ -33,14 +33,16 @@ EXITS_BY_PRIORITY = (
 
 
 class RunVerdict(NamedTuple):
-    """The exit code (or ANSIBLE_EXIT), and why, in words for the terminal."""
+    """The exit code (or ANSIBLE_EXIT), and its reason in words for the terminal."""
 
     exit_code: str
     reason: str = ""
 
     def make_report_verdict(self, gate_levels: Iterable[str], is_compared: bool, ansible_failed: bool) -> ReportVerdict:
-        """As it stands in report.json. `gate` is the strictest one (of a run that is
-        `is_compared` with a baseline at least `noncompliant`), null where there was none to pass.
+        """Return the verdict as report.json has it.
+
+        `gate` is the strictest gate, or null without a gate. If the run `is_compared` with a baseline, it is at least
+        `noncompliant`.
         """
         gate = select_strictest_gate(gate_levels)
         if is_compared and gate == "never":
@@ -55,7 +57,7 @@ class RunVerdict(NamedTuple):
 
 
 def select_strictest_gate(gate_levels: Iterable[str]) -> str:
-    """The gate of a run: the strictest of its hosts' gates; a word that is no gate counts as the strictest."""
+    """Return the strictest of the hosts' gates. An unknown word counts as the strictest gate."""
     order = list(GATES)
     return max(gate_levels, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
 
@@ -63,9 +65,10 @@ def select_strictest_gate(gate_levels: Iterable[str]) -> str:
 def judge_run(
     records: Sequence[HostRecord], gate_levels: Iterable[str], ansible_failed: bool, not_served: int = 0
 ) -> RunVerdict:
-    """The verdict on a run that observed. `records` are the reconciled ones. `ansible_failed` says whether Ansible
-    itself ends with an error (a host failed or was unreachable, and no task chose to ignore it). `not_served` is the
-    number of hosts that Proscribe cannot observe because of their kind.
+    """Return the verdict on a run that observed, by its reconciled records.
+
+    `ansible_failed`: Ansible itself ends with an error (a host failed or was unreachable, and no task ignored it).
+    `not_served` is the number of hosts that Proscribe cannot observe because of their kind.
     """
     gate = select_strictest_gate(gate_levels)
     states = {record["state"] for record in records}
@@ -106,8 +109,9 @@ def judge_new_problems(
     deviations: Sequence[BaselineDeviation],
     not_served: int = 0,
 ) -> RunVerdict:
-    """As `judge_run`, for a run that is compared with an earlier one: only what is `deviations` since then counts for the gate.
-    The gate is at least `noncompliant`, since comparing asks for a verdict.
+    """Return the verdict on a run that is compared with an earlier run: only `deviations` count for the gate.
+
+    The gate is at least `noncompliant`, because a comparison requires a verdict.
     """
     ungated_verdict = judge_run(records, (), ansible_failed, not_served)
     if ungated_verdict.exit_code not in (ANSIBLE_EXIT, MISTAKE_EXIT):
@@ -117,11 +121,11 @@ def judge_new_problems(
         return RunVerdict(NONCOMPLIANT_EXIT, f"not there in the baseline: {_describe_deviations(noncompliant)}")
     if gate not in ("never", "noncompliant") and deviations:
         return RunVerdict(INCOMPLETE_EXIT, f"not unknown in the baseline: {_describe_deviations(deviations)}")
-    return RunVerdict(ANSIBLE_EXIT)  # a host that was in error in the baseline is accepted, as all that was there
+    return RunVerdict(ANSIBLE_EXIT)  # a host with an error in the baseline is accepted, as all its defects there are
 
 
 def judge_stopped_run(decided_verdict: RunVerdict, reason: str, not_reached: int) -> RunVerdict:
-    """The verdict on a run that was stopped before every host that had to be corrected had its turn."""
+    """Return the verdict on a run that was stopped before it reached every host to correct."""
     if decided_verdict.exit_code in (BROKEN_EXIT, NOTHING_EXIT):
         return decided_verdict
     left_text = f"{format_count(not_reached, 'host')} left as found"
@@ -129,7 +133,7 @@ def judge_stopped_run(decided_verdict: RunVerdict, reason: str, not_reached: int
 
 
 def judge_set_aside_hosts(decided_verdict: RunVerdict, hosts: Sequence[str]) -> RunVerdict:
-    """The verdict on a run that left some hosts as found, so that the others could be corrected."""
+    """Return the verdict on a run that left some hosts as found, so that the others could be corrected."""
     return (
         decided_verdict
         if decided_verdict.exit_code in (BROKEN_EXIT, NOTHING_EXIT)
@@ -138,12 +142,12 @@ def judge_set_aside_hosts(decided_verdict: RunVerdict, hosts: Sequence[str]) -> 
 
 
 def describe_set_aside_hosts(hosts: Sequence[str]) -> str:
-    """The hosts that were set aside, in words."""
+    """Describe the hosts that were set aside."""
     return f"{summarise_names(hosts, 5)} set aside and left as found: the whole would be more than proscribe_max_change allows"
 
 
 def judge_interrupted_run(reason: str) -> RunVerdict:
-    """The verdict on a run that ended before its end, whatever it had done until then."""
+    """Return the verdict on an interrupted run, whatever it did before."""
     return RunVerdict(INTERRUPTED_EXIT, f"the run was interrupted: {clean_text(reason)}")
 
 
@@ -158,7 +162,7 @@ def _describe_deviations(deviations: Sequence[BaselineDeviation]) -> str:
 
 
 def judge_lift_run(expected_hosts: Collection[str], lifted_hosts: Collection[str], ansible_failed: bool) -> RunVerdict:
-    """The verdict on a run that lifted the ban from hosts."""
+    """Return the verdict on a run that lifted the ban from hosts."""
     if lifted_hosts or ansible_failed:
         return _judge_failed_hosts([host for host in expected_hosts if host not in lifted_hosts], ansible_failed)
     return RunVerdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected_hosts else "selected"))
@@ -167,8 +171,9 @@ def judge_lift_run(expected_hosts: Collection[str], lifted_hosts: Collection[str
 def judge_quarantine_run(
     expected_count: int, answered_count: int, ansible_failed: bool, broken_count: int = 0
 ) -> RunVerdict:
-    """The verdict on a run over quarantines: of the `expected_count` hosts, `answered_count` listed theirs, in which `broken_count`
-    entries cannot be read.
+    """Return the verdict on a run over quarantines.
+
+    `answered_count` of the `expected_count` hosts listed their quarantine; `broken_count` entries cannot be read.
     """
     if broken_count:
         entries = "1 entry" if broken_count == 1 else f"{broken_count:,} entries"
@@ -181,6 +186,6 @@ def judge_quarantine_run(
 
 
 def select_worst_exit(exits: Iterable[str]) -> str:
-    """One exit code for a playbook that held several runs."""
+    """Return the exit code of a playbook with several runs."""
     present_exits = set(exits)
     return next((code for code in EXITS_BY_PRIORITY if code in present_exits), ANSIBLE_EXIT)

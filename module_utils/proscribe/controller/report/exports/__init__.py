@@ -1,12 +1,12 @@
-"""The report in other tools' formats: one file each, all written in one pass over the host records.
+"""The report in the formats of other tools: a file each, all written in one pass over the host records.
 
-An export is a module here: a class with `add(answer)`, called for each expected host, and `finish()`, and what the
-module declares of it in `FORMATS`. Everything else follows from that: what `proscribe_exports` and `report --format`
-may name, the table of docs/exports.md, and the tests of what holds for every export.
+An export is a module here: a class with `add_host(host_entry)`, called for each expected host, and `finish_export()`.
+The module declares it in `FORMATS`. The rest follows from `FORMATS`: the values of `proscribe_exports` and `report
+--format`, the table of docs/exports.md, and the tests that every export passes.
 
-An export gets the stream of its file and the fleet report, and never holds more of a host than a few bytes: fleets have
-100,000 of them. Every expected host is in every export, and one that did not answer is unknown there, never compliant.
-So is every host that is not served, by that name.
+An export gets the stream of its file and the fleet report. It stores only a few bytes of each host, because fleets have
+100,000 hosts. Every expected host is in every export; a host that did not answer is unknown there, never compliant.
+Every host that is not served is listed as not served.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from ..storage.files import replace_file
 from .format import ReportExport, ReportFormat
 from .record_lines import RecordReader
 
-# Modules here that are no exports: what these share.
+# Modules here that are no exports: they are shared by exports.
 SHARED = frozenset({"event_changes", "event_kinds", "event_making", "event_texts", "format", "record_lines", "spool"})
 
 
 @functools.cache
 def list_export_formats() -> Mapping[str, ReportFormat]:
-    """All exports by their names, those of one module together."""
+    """Return all exports by name. Exports of a module are adjacent."""
     module_names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED)
     export_formats: list[ReportFormat] = [
         export_format for name in module_names for export_format in import_module(f".{name}", __name__).FORMATS
@@ -42,19 +42,19 @@ def list_export_formats() -> Mapping[str, ReportFormat]:
 
 
 def list_default_names() -> tuple[str, ...]:
-    """The names of the exports that are written where the restrictions name none."""
+    """Return the names of the exports that are written by default."""
     return tuple(export_format.name for export_format in list_export_formats().values() if export_format.is_default)
 
 
 def list_fleet_state_names() -> frozenset[str]:
-    """The names of the exports that are about all that is known, not about their run alone."""
+    """Return the names of the exports about all known hosts. The others are about their run alone."""
     return frozenset(
         export_format.name for export_format in list_export_formats().values() if export_format.write_fleet_state
     )
 
 
 def has_history_exports(names: Iterable[str]) -> bool:
-    """Whether one of these exports lists what changed."""
+    """Return whether an export among these lists changes."""
     return any(list_export_formats()[name].make_from_history for name in names if name in list_export_formats())
 
 
@@ -66,12 +66,12 @@ def write_exports(
     fleet_state: FleetState | None = None,
     transitions: RunTransitions | None = None,
 ) -> list[Path]:
-    """Write the named exports of a report into its folder; returns their paths.
+    """Write the named exports of a report into its folder, and return their paths.
 
-    `records` are the reconciled host records, one for each expected host; they are gone through once. Each file appears
-    whole, and none of them if one fails. `fleet_state` is all that is known, for what is read long after the run (None:
-    nothing but this run). `transitions` are those of the run (None: not known). Raises OSError, and ValueError for a name
-    that is no export.
+    `records` are the reconciled records of all expected hosts; they are read once. Each file appears whole, and no file
+    appears if an export fails. `fleet_state` has all known hosts, for files that are read long after the run (None:
+    only this run). `transitions` are those of the run (None: unknown). Raises OSError, and ValueError for an unknown
+    export.
     """
     for name in format_names:
         if name not in list_export_formats():
@@ -101,7 +101,7 @@ def write_export(
     format_name: str,
     transitions: RunTransitions | None = None,
 ) -> None:
-    """Write one export of a report, by its name, to a stream: the same text as in its file."""
+    """Write an export of a report to a stream, by its name: the same text as in its file."""
     fill_exports([_make_export(list_export_formats()[format_name], stream, report, transitions)], report, records)
 
 
@@ -116,7 +116,7 @@ def _make_export(
 
 
 def fill_exports(exports: Sequence[ReportExport], report: FleetReport, records: Iterable[HostRecord]) -> None:
-    """Hand a report to exports: each host, then what comes after the last one."""
+    """Pass a report to exports: each host, then the end."""
     reader = RecordReader()
     for record in records:
         host_entry = reader.read_record(record)
@@ -130,8 +130,9 @@ def fill_exports(exports: Sequence[ReportExport], report: FleetReport, records: 
 
 
 def refresh_exports(directory: Path, report: FleetReport, fleet_state: FleetState) -> None:
-    """Write anew what an earlier report has about all that is known: who reads it there is to see what is known now.
-    Raises OSError.
+    """Rewrite the exports of an earlier report that describe all known hosts. Raises OSError.
+
+    Their readers expect the present state.
     """
     for export_format in list_export_formats().values():
         path = directory / export_format.file_name

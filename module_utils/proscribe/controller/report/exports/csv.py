@@ -1,9 +1,8 @@
-"""report.csv: one row for each piece of evidence, and at least one for each expected host.
+"""report.csv: a row for each finding, and at least a row for each expected host.
 
-The rows are as RFC 4180 has them, in UTF-8, below one line of headers. A spreadsheet takes a cell that begins like a
-formula for one, and names and paths come from hosts that users control. Such a cell gets an apostrophe before it,
-which spreadsheets read as "this is text" (OWASP, CSV injection). What begins so after a semicolon gets one too:
-where numbers are written with a comma, spreadsheets split rows at semicolons.
+The rows follow RFC 4180, in UTF-8, below a line of headers. A spreadsheet evaluates a cell that begins like a formula,
+and users of hosts control names and paths. So an apostrophe marks such a cell as text (OWASP, CSV injection). The same
+happens to a formula after a semicolon: where numbers have a decimal comma, spreadsheets split rows at semicolons.
 """
 
 from __future__ import annotations
@@ -24,34 +23,35 @@ COLUMNS = (
     "rules_evaluated", "rules_held", "rules_not_applicable", "os", "os_version", "plan", "checked_at",
 )  # fmt: skip
 
-# What makes a formula of a cell, also in the wide forms that East Asian keyboards give.
+# Beginnings of a formula, also in the fullwidth forms that East Asian keyboards give.
 FORMULA_PREFIXES = tuple("=+-@\t\r\n＝＋－＠")
-# The same after what some readers take for the end of a cell.
+# A formula after a character that some readers treat as the end of a cell.
 FORMULA_AFTER_SEPARATOR = re.compile(r'([;|][\s"]*)(?=[=+\-@＝＋－＠])')
 LINE_END = "\r\n"
 
 
 def format_cell(content: object) -> str:
-    """A text as a cell: one printable line, and no formula."""
+    """Format a text as a cell: a printable line that is no formula."""
     if content is None:
         return ""
     raw_text = str(content)
     text = FORMULA_AFTER_SEPARATOR.sub(r"\1'", clean_text(raw_text))
-    # Blanks before it do not help: some readers take them away.
+    # Leading blanks are no protection: some readers remove them.
     return f"'{text}" if raw_text.startswith(FORMULA_PREFIXES) or text.lstrip().startswith(FORMULA_PREFIXES) else text
 
 
-# `writerow` returns what `write` does: here the row, as text. So what thousands of hosts share is joined once.
+# `writerow` returns the result of `write`: here the row, as text. So cells that thousands of hosts share are joined
+# once.
 _join_cells = csv.writer(SimpleNamespace(write=str), lineterminator="").writerow
 
 
 def format_row(*contents: object) -> str:
-    """Cells in a row, without its end."""
+    """Format cells as a row, without its line end."""
     return str(_join_cells(map(format_cell, contents)))
 
 
 class CsvExport:
-    """Rows, as they come. A rule without evidence has one row, and so has what holds on a host (rule `host/answer`)."""
+    """An export of rows. A rule without evidence has a row, and so has a whole host (rule `host/answer`)."""
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._run_id = report["run"]["id"]
@@ -61,7 +61,7 @@ class CsvExport:
 
     def add_host(self, host_entry: HostEntry) -> None:
         record, platform = host_entry.record, host_entry.record["platform"]
-        # A lifted host is unknown to a report. One that is known to be wrong in another control stays so.
+        # A report shows a lifted host as unknown. A host with an open rule in another control stays noncompliant.
         state = LIFTED if host_entry.state == UNKNOWN and host_entry.host in self._lifted_hosts else host_entry.state
         first_cells = format_row(self._run_id, host_entry.host, state)
         platform_cells = platform.get("os"), platform.get("version")
@@ -80,11 +80,11 @@ class CsvExport:
         )
 
     def finish_export(self) -> None:
-        """Nothing comes after the last row."""
+        """Write nothing after the last row."""
 
 
 def _format_line_cells(line: RuleLine) -> list[str]:
-    """The cells of the rule and of its evidence: a row's middle for each finding, or one without."""
+    """Return the cells of the rule and its findings: the middle of a row for each finding, or of a single row."""
     line_cells = format_row(line.rule, line.control, line.mode, line.state, line.waiver, line.reason)
     return [f"{line_cells},{format_row(*map(finding.get, Finding._fields))}" for finding in line.findings] or [
         f"{line_cells},{format_row(*[None] * len(Finding._fields))}"

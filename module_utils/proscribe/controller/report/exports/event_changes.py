@@ -1,4 +1,4 @@
-"""What the history says of the rules of a host, for the events of that host."""
+"""States and changes of a host's rules by the history, for the events of that host."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from .record_lines import RuleLine
 
 
 def group_rule_lines(lines: Sequence[RuleLine], earlier_states: EarlierStates) -> list[list[RuleLine]]:
-    """Return the lines of a host in groups: rules that changed in the same way by the same files. A missing file of
-    policies is one group, however many rules it was for. An app is a thing of its own, and what did not change is too.
+    """Group the lines of a host: rules that changed in the same way by the same files.
+
+    A missing policy file makes a single group of all its rules. An app makes a group of its own, and so does a rule
+    that did not change.
     """
     groups: dict[tuple[object, ...], list[RuleLine]] = {}
     for line in lines:
@@ -31,22 +33,22 @@ def group_rule_lines(lines: Sequence[RuleLine], earlier_states: EarlierStates) -
 
 
 class EarlierStates(NamedTuple):
-    """What the history has of the rules of a host on which something changed; rule "" is the host as a whole."""
+    """The history of the changed rules of a host. The rule "" is the host as a whole."""
 
     changed_rules: frozenset[str] = frozenset()
-    previous_states: Mapping[str, str] = {}  # the state before, where one is known
-    incident_starts: Mapping[str, str] = {}  # when the incident began that goes on, or ended
-    end_states: Mapping[str, str] = {}  # how, of those that ended
+    previous_states: Mapping[str, str] = {}  # the state before, if it is known
+    incident_starts: Mapping[str, str] = {}  # the begin of the incident that continues or ended
+    end_states: Mapping[str, str] = {}  # the state at the end, for incidents that ended
 
     @classmethod
     def read_spans(cls, spans: Sequence[IncidentSpan]) -> EarlierStates:
-        """It from the incidents of a host, oldest first."""
+        """Read the states from the incidents of a host, oldest first."""
         changed_rules: set[str] = set()
         continuing_states: dict[str, str] = {}
         previous_states: dict[str, str] = {}
         incident_starts: dict[str, str] = {}
         end_states: dict[str, str] = {}
-        for span in spans:  # the newest state is the one before
+        for span in spans:  # the newest state is the state before
             for rule in span.rules:
                 incident_starts.setdefault(rule, span.opened)
                 if span.has_begun or span.end_state:

@@ -1,4 +1,4 @@
-"""Makes the events of a report, host after host: one function for each kind."""
+"""Events of a report, made host after host: a function for each kind."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ AnyEvent = (
 
 
 class EventMaker:
-    """Makes the events of a report, host after host, and hands each to `emit`.
+    """A maker of the events of a report. It passes each event to `emit_event`, host after host.
 
-    `changes` are those of the run by the history (None: not known). With `only_changed`, what did not change, or is not
-    known to have changed, is not made at all. Beyond `limit`, events are only counted (`left_out_count`), but for those of
-    the gate and the run.
+    `transitions` are the changes of the run by the history (None: unknown). With `only_changed`, events without a known
+    change are not made. Beyond `max_events`, events are only counted (`left_out_count`), except those of the gate and
+    the run.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class EventMaker:
         release = self._run.get("catalog")
         self._catalog = truncate_optional_text(release and release["version"], MAX_SHORT_BYTES)
         self._is_enforced = self._run["mode"] == "enforce" and not self._run.get("parts")
-        # `changed` of what the history shows as unchanged: that, or not known.
+        # `changed` of an event without a known change: False, or None if changes are unknown.
         self._unchanged_value = None if transitions is None else False
         self._max_events, self._made_count, self.left_out_count = max_events, 0, 0
         self._changed_counts: Counter[str] = Counter()
         self._hosts_with_changes: set[str] = set()
 
     def add_host(self, host_entry: HostEntry) -> None:
-        """The events of one expected host."""
+        """Emit the events of an expected host."""
         record = host_entry.record
-        name = record["host"]  # the history has names as the inventory has them
+        name = record["host"]  # the history has the names of the inventory
         spans: Sequence[IncidentSpan] = ()
         new_ids: frozenset[str] = frozenset()
         if self._transitions is not None:
@@ -119,7 +119,7 @@ class EventMaker:
             self._emit_request_event(host_context, request, new_ids)
 
     def add_unserved_host(self, host: str, reason: str) -> None:
-        """The event of a host that is not served."""
+        """Emit the event of a host that is not served."""
         self._emit_host_state(
             EventContext.make_context(make_host_label(host), self._run["finished"]),
             NOT_SERVED,
@@ -129,7 +129,7 @@ class EventMaker:
         )
 
     def finish_export(self) -> None:
-        """The events of hosts that have left the inventory, of the gate, and of the run."""
+        """Emit the events of hosts that have left the inventory, of the gate, and of the run."""
         if self._transitions is not None:
             for host in self._transitions.iterate_hosts():
                 if host not in self._hosts_with_changes:
@@ -140,10 +140,11 @@ class EventMaker:
         self._emit_gate_event()
         self._emit_run_event()
 
-    # -- one kind each -------------------------------------------------------------------------------------------------
+    # -- a method for each kind
+    # ------------------------------------------------------------------------------------------
 
     def _skip_event(self, kind: str, is_changed: bool | None) -> bool:
-        """Whether an event is not to be made; one above the limit is counted."""
+        """Return whether an event is not to be made. An event above the limit is counted."""
         if self._only_changed and not is_changed:
             return True
         if is_changed:
@@ -155,12 +156,12 @@ class EventMaker:
         return False
 
     def _is_observed(self, rule: str) -> bool:
-        """Whether the run observed a rule."""
+        """Return whether the run observed a rule."""
         controls = self._run.get("controls")
         if not rule or controls is None:
             return True
         control = rule.partition("/")[0]
-        # What is beside the controls is observed with all of them together.
+        # Rule groups beside the controls are observed only in a run over all controls.
         return control in controls or (control in EXTRA_RULE_GROUPS and set(CONTROLS) <= {*controls})
 
     def _emit_host_event(
@@ -172,7 +173,7 @@ class EventMaker:
             states = [
                 state_before for rule, state_before in earlier_states.previous_states.items() if self._is_observed(rule)
             ]
-            # While a host does not answer, what was observed before goes on in the history; the host is unknown.
+            # While a host does not answer, its earlier incidents continue in the history; the host is unknown.
             previous = earlier_states.previous_states.get("") or (find_worst_state(states) if states else None)
             is_changed = state != previous if previous else state not in (COMPLIANT, NOT_APPLICABLE)
         evaluated_count = record["rules_evaluated"]
@@ -325,7 +326,7 @@ class EventMaker:
             "coverage": summary["coverage"],
             "compliance_strict": summary["compliance_strict"],
             "compliance_with_waivers": summary["compliance_with_waivers"],
-            # What did not change is no event of a run whose changes alone are sent, and is not counted in either case.
+            # Unchanged events are not sent by a run that sends only changes, so they are not counted in either case.
             "events": None if self._transitions is None else self._count_changed_events(),
             "events_left_out": self.left_out_count,
             "warnings": len(self._report.get("warnings") or ()),

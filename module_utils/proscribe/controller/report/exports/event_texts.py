@@ -11,17 +11,17 @@ from ..text.wording import clean_text
 from .format import encode_compact_json
 from .record_lines import RuleLine
 
-# Of a line, in bytes. rsyslog cuts a message at 8 KiB with its header; a datagram has to take it whole.
+# Bytes of a line. rsyslog cuts a message at 8 KiB with its header, and a datagram has to contain it whole.
 MAX_LINE_BYTES = 7_680
 MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_SHORT_BYTES, MAX_LIST_BYTES = 600, 1_000, 300, 4_000
-MAX_CHARACTER_BYTES = 12  # bytes of one character at most
+MAX_CHARACTER_BYTES = 12  # most bytes of a character
 
 SourceItem = TypeVar("SourceItem")
 EncodableItem = TypeVar("EncodableItem")
 
 
 def truncate_text(content: object, max_bytes: int) -> str:
-    """A printable text that takes at most so many bytes as JSON; where it is cut, it ends with `...`."""
+    """Return a printable text of at most `max_bytes` bytes as JSON. A cut text ends with `...`."""
     text = clean_text(str(content)[: max_bytes + 1])  # each character takes a byte or more
     if MAX_CHARACTER_BYTES * len(text) + 2 <= max_bytes:
         return text
@@ -34,12 +34,12 @@ def truncate_text(content: object, max_bytes: int) -> str:
 
 
 def truncate_optional_text(content: object, max_bytes: int) -> str | None:
-    """The same of a text that may be missing or empty."""
+    """Return a cut text as `truncate_text` does; None for a missing or empty text."""
     return truncate_text(content, max_bytes) if content else None
 
 
 class EventContext(NamedTuple):
-    """What the events of one host share. The run and its gate are of no host."""
+    """The values that the events of a host share. The run and its gate belong to no host."""
 
     host: str
     time: str
@@ -51,12 +51,12 @@ class EventContext(NamedTuple):
 
 
 def list_names(all_names: Sequence[str], max_bytes: int = MAX_LIST_BYTES) -> tuple[list[str], int]:
-    """Names for which there is room, in a list of at most so many bytes, and how many were left out."""
+    """Return the names that fit into a list of `max_bytes` bytes, and the number of the others."""
     return _fill_list(all_names, truncate_text, MAX_SHORT_BYTES, MAX_SHORT_BYTES, max_bytes)
 
 
 def list_errors(errors: Sequence[RecordError]) -> tuple[list[EventError], int]:
-    """Errors for which there is room, and how many were left out."""
+    """Return the errors that fit into a list, and the number of the others."""
 
     def make_event_error(record_error: RecordError, max_bytes: int) -> EventError:
         return {
@@ -69,7 +69,7 @@ def list_errors(errors: Sequence[RecordError]) -> tuple[list[EventError], int]:
 
 
 class RuleEventState(TypedDict):
-    """What hosts with the same findings share."""
+    """The part of a rule's event that hosts with equal findings share."""
 
     rule: str
     control_mode: str | None
@@ -81,7 +81,7 @@ class RuleEventState(TypedDict):
 
 
 def describe_rule_state(line: RuleLine) -> RuleEventState:
-    """What an event says of a rule, whatever the host."""
+    """Return the part of a rule's event that does not depend on the host."""
 
     def make_event_finding(evidence: FindingRecord, max_bytes: int) -> EventFinding:
         return {
@@ -113,9 +113,10 @@ def _fill_list(
     min_bytes: int,
     list_bytes: int = MAX_LIST_BYTES,
 ) -> tuple[list[EncodableItem], int]:
-    """What fits into a list of `list_bytes` bytes, with texts of at most `max_bytes` bytes, and how many were left out.
+    """Return the items that fit into a list of `list_bytes` bytes, and the number of the others.
 
-    The first one is always in it: where it does not fit, its texts have at most `min_bytes` bytes.
+    Their texts have at most `max_bytes` bytes. The first item is always in the list: if it does not fit, its texts have
+    at most `min_bytes` bytes.
     """
     listed_items: list[EncodableItem] = []
     free_bytes = list_bytes - 2

@@ -1,9 +1,9 @@
-"""events.jsonl: what a run observed and did, as events for a SIEM: one JSON object a line, of one schema.
+"""events.jsonl: the observations and actions of a run as events for a SIEM, in lines of JSON.
 
-There is an event for each host, each rule that its record lists, each action, the gate and the run itself. With the
-history each host and rule also has its state before, and whether that changed. `sending` sends the same lines.
-
-A line is ASCII, has no control character and at most LONGEST bytes, whatever a host says (event_texts.py).
+Every line has a JSON object of the same schema. Events are made for each host, each rule that its record lists, each
+action, the gate and the run. With the history, each host and rule also has its previous state and a mark of change.
+`sending` sends the same lines. A line is ASCII without control characters. It has at most MAX_LINE_BYTES bytes,
+whatever a host answers (event_texts.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .format import ReportFormat
 
 
 class EventsExport(EventMaker):
-    """All events of a report, changed or not."""
+    """An export of all events of a report, changed or not."""
 
     def __init__(self, stream: TextIO, report: FleetReport, transitions: RunTransitions | None = None) -> None:
         super().__init__(report, transitions, lambda event: stream.write(event.line + "\n"))

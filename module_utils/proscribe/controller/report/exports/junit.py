@@ -1,10 +1,11 @@
-"""junit.xml: a test suite for each expected host, in the dialect of Jenkins' xUnit plug-in, which all CI systems read.
+"""junit.xml: a test suite for each expected host, in the dialect of Jenkins' xUnit plug-in.
 
-A rule that a host lists is a test case. The rules that hold are one passing case together: a case for each would be 20
-million for 100,000 hosts. What is unknown, above all a host that did not answer, is an `error`, never a pass.
+All CI systems read this dialect. A rule that a host lists is a test case. The compliant rules are a single passing
+case: a case for each would be 20 million cases for 100,000 hosts. An unknown state, such as a host that did not answer,
+is an `error`, never a pass.
 
-The markup is put together as text: a case that many hosts share is made once. XMLGenerator and ElementTree would write
-each anew, which takes five times as long.
+The markup is built as text, so that a case of many hosts is made once. XMLGenerator and ElementTree would write each
+case anew, which takes five times as long.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..text.wording import clean_text, make_host_label
 from .format import ReportFormat
 from .record_lines import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
 
-# What each state is in JUnit's words; "" is a pass.
+# JUnit's result for each state; "" is a pass.
 JUNIT_RESULTS = {
     ERROR: "error",
     NONCOMPLIANT: "failure",
@@ -32,7 +33,7 @@ JUNIT_RESULTS = {
 
 
 class JunitExport:
-    """Suites, as they come."""
+    """An export of test suites, host after host."""
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
@@ -52,7 +53,7 @@ class JunitExport:
 
 
 def format_host_suite(host_entry: HostEntry) -> str:
-    """A host's suite."""
+    """Format the suite of a host."""
     test_cases = [
         (JUNIT_RESULTS[line.state], line.cache_derived_form("junit", _format_line_case)) for line in host_entry.lines
     ]
@@ -84,7 +85,7 @@ def format_host_suite(host_entry: HostEntry) -> str:
 def _format_suite(
     host: str, test_cases: Sequence[tuple[str, str]], properties: Mapping[str, object], attributes: str = ""
 ) -> str:
-    """A suite of (result, case); `host` and `attributes` are markup."""
+    """Format a suite of pairs (result, case). `host` and `attributes` are markup."""
     results = [result for result, _ in test_cases]
     return (
         f'<testsuite name="{host}" tests="{len(test_cases)}" failures="{results.count("failure")}"'
@@ -103,7 +104,7 @@ def _format_line_case(line: RuleLine) -> str:
 
 
 def _format_case(name: str, result: str, state: str, message: str) -> str:
-    """A test case, after the name of its host."""
+    """Format a test case without its beginning, which has the name of the host."""
     result_markup = (
         f'<{result} type="{state}" message="{_escape_text(message)}"/>'
         if result
@@ -113,7 +114,7 @@ def _format_case(name: str, result: str, state: str, message: str) -> str:
 
 
 def _escape_text(content: object) -> str:
-    # What `clean_text` leaves is printable, and so a character that XML 1.0 has.
+    # `clean_text` leaves only printable characters, and XML 1.0 allows all of them.
     return escape(clean_text(content))
 
 

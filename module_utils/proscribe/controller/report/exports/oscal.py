@@ -1,11 +1,11 @@
 """oscal.json: OSCAL assessment results (NIST), for auditors' tools.
 
-Hosts are inventory items. What is alike is written once: an observation for each rule in a state (and by a waiver),
-with the hosts as its subjects, and the finding that follows from it. That is a seventh of the size of one observation
-for each host and rule. OSCAL knows only satisfied and not satisfied, so our own state stands beside it as a property.
+Hosts are inventory items. Equal results are written once: an observation for each rule in a state (and by a waiver).
+Its subjects are the hosts, and a finding refers to it. That has a seventh of the size of an observation for each host
+and rule. OSCAL knows only satisfied and not satisfied, so a property has our own state.
 
-Validators do not check whether references lead anywhere. So every identifier is made from what it names (UUID version
-5), and a reference and its target come from one line of code.
+Validators do not check that references have a target. So every identifier is derived from its object (UUID version 5).
+The same line of code makes a reference and its target.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from .format import ReportFormat, encode_compact_json
 from .record_lines import HostEntry, RuleLine
 
 OSCAL_VERSION = "1.1.2"
-PROPERTY_NAMESPACE = "https://proscribe.example/ns/oscal"  # names our own properties; a name, nothing to fetch
+# namespace of our own properties; a name, not an address to fetch
+PROPERTY_NAMESPACE = "https://proscribe.example/ns/oscal"
 UUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, PROPERTY_NAMESPACE)
 
-# What a state is in a finding: OSCAL's state, and its reason.
+# OSCAL's state of a finding, and its reason, for each of our states.
 OSCAL_STATUSES = {
     ERROR: ("not-satisfied", "other"),
     NONCOMPLIANT: ("not-satisfied", "fail"),
@@ -39,13 +40,13 @@ OSCAL_STATUSES = {
     WAIVED: ("not-satisfied", "other"),
     REPAIRED: ("satisfied", "pass"),
     COMPLIANT: ("satisfied", "pass"),
-}  # what does not apply is observed and makes no finding
+}  # a rule that is not applicable has an observation and no finding
 
-MAX_EVIDENCE = 10  # different pieces of evidence that an observation names; hosts.jsonl has them all
+MAX_EVIDENCE = 10  # findings that an observation names; hosts.jsonl has all of them
 
 
 class ObservationKey(NamedTuple):
-    """What an observation is about."""
+    """The subject of an observation."""
 
     rule: str
     state: str
@@ -62,7 +63,7 @@ class ObservedGroup:
 
 
 class OscalExport:
-    """Gathers the groups, at four bytes for each host and rule; writes all at the end."""
+    """An export that collects the groups, at four bytes for each host and rule, and writes all at the end."""
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
@@ -133,7 +134,7 @@ class OscalExport:
             ("risks", (encode_compact_json(self._make_risk(id_, waiver)) for id_, waiver in used_waivers.items())),
             ("findings", self._format_findings(used_waivers)),
         ):
-            # An empty list is not valid OSCAL: then the name is left out.
+            # An empty list is not valid OSCAL, so its key is left out.
             first_piece = next(pieces, None)
             if first_piece is not None:
                 write(f',\n"{name}":')
@@ -241,12 +242,12 @@ class OscalExport:
         ]
 
     def _make_run_uuid(self, *names: str) -> str:
-        """The identifier of a part of this run's results."""
+        """Return the identifier of a part of this run's results."""
         return _make_uuid(self._run_id, *names)
 
 
 def _make_uuid(*names: str) -> str:
-    """The identifier of what is called so; of a host the same in every run."""
+    """Return the identifier of an object by its names. A host has the same identifier in every run."""
     return str(uuid.uuid5(UUID_NAMESPACE, "\n".join(names)))
 
 
@@ -257,7 +258,7 @@ def _format_inventory_item(host: str, host_uuid: str) -> str:
 
 
 def _make_properties(**contents: object) -> list[dict[str, str]]:
-    """Properties of our own; one that is empty is left out."""
+    """Make properties of our own. Empty values are left out."""
     texts = {name.replace("_", "-"): _format_token(content) for name, content in contents.items() if content}
     return [{"name": name, "ns": PROPERTY_NAMESPACE, "value": text} for name, text in texts.items()]
 
@@ -267,7 +268,7 @@ def _make_property(name: str, content: str, remarks: str) -> dict[str, str]:
 
 
 def _make_waiver_property(waiver: RunWaiver) -> dict[str, str]:
-    """A waiver of the run, whatever it is worth, as a property of the result."""
+    """Make a property of the result from a waiver of the run, whatever its status."""
     remarks = _format_token(waiver.get("why") or waiver["reason"])
     status = waiver["status"].replace("_", "-")
     return {
@@ -280,7 +281,7 @@ def _make_waiver_property(waiver: RunWaiver) -> dict[str, str]:
 
 
 def _format_token(content: object) -> str:
-    """A text that is not empty and has no blank at either end, as OSCAL's strings are."""
+    """Format a text as OSCAL's strings are: not empty, without blanks at its ends."""
     return clean_text(content).strip() or "-"
 
 

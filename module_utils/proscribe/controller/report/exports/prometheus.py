@@ -1,9 +1,9 @@
 """metrics.prom: gauges in Prometheus' text format, for the textfile collector of node_exporter.
 
-Alerts follow this file for years, so it is about all hosts and controls, whatever part of them the run observed. It is
-made from the fleet state (fleet_state.py), which has the last observation of each control of each host, with its age.
-A host is one series of `proscribe_host_state`, with its state as a label. Numbers that people compare come as the two
-counts they are made of as well, so that no rounding can hide a host.
+Alerts use this file for years, so it describes all hosts and controls, even after a run over a part. It is made from
+the fleet state (fleet_state.py): the last observation of each control of each host, with its age. A host is a single
+series of `proscribe_host_state`, with its state as a label. Each ratio also has the two counts behind it, so that no
+rounding can hide a host.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .spool import TextSpool
 
 
 class PrometheusExport:
-    """The metrics of one run alone, where there is no other fleet state: the hosts that it asked."""
+    """An export of the metrics of a single run, for its own hosts. It is used if there is no other fleet state."""
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream, self._report, self._fleet_state = stream, report, FleetState()
@@ -39,7 +39,7 @@ class PrometheusExport:
         self._run_hosts.add(host_entry.record["host"])
 
     def add_unserved_host(self, host: str, reason: str) -> None:
-        """Nothing: `write_metrics` has them from the report."""
+        """Do nothing, because `write_metrics` reads these hosts from the report."""
 
     def finish_export(self) -> None:
         self._fleet_state.finish_run(self._report, self._run_hosts)
@@ -49,7 +49,7 @@ class PrometheusExport:
         write_metrics(self._stream, self._report, self._fleet_state)
 
 
-# What is said of each host, in this order.
+# The metrics of each host, in this order.
 HOST_METRICS = {
     "host_state": "1 for the state that the host is in.",
     "host_info": "The inventory that the host belongs to.",
@@ -67,7 +67,7 @@ HOST_METRICS = {
 
 
 def write_metrics(stream: TextIO, report: FleetReport, fleet_state: FleetState) -> None:
-    """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
+    """Write the fleet state as metrics. `report` is the fleet report of the newest run in it."""
     fleet_counts = _FleetCounts()
     spools = {metric: TextSpool() for metric in HOST_METRICS}
     for host in fleet_state.iterate_hosts(_compute_oldest_times(fleet_state, report["run"]["finished"])):
@@ -103,7 +103,7 @@ def write_metrics(stream: TextIO, report: FleetReport, fleet_state: FleetState) 
 
 
 def _list_host_metrics(host: FleetHost, state: str) -> Iterator[tuple[str, str, int]]:
-    """What is said of a host: a metric, its labels, its value."""
+    """Yield the metrics of a host: name, labels, value."""
     name = f'host="{_escape_label(make_host_label(host.name))}"'
     yield "host_state", f'{name},state="{state}"', 1
     yield "host_info", f'{name},inventory="{_escape_label(host.inventory)}"', 1
@@ -126,7 +126,7 @@ def _list_host_metrics(host: FleetHost, state: str) -> Iterator[tuple[str, str, 
 
 
 class _RuleListCount:
-    """A list of rules with their states: how many observations have it, and how many of the rules do not apply."""
+    """A list of rules with their states: the number of its observations, and of its rules that are not applicable."""
 
     def __init__(self, rules: RuleStatePairs) -> None:
         self.observation_count = 0
@@ -134,7 +134,7 @@ class _RuleListCount:
 
 
 class _FleetCounts:
-    """The numbers of the whole, host by host."""
+    """The counts of the fleet, added host by host."""
 
     def __init__(self) -> None:
         self.host_counts = dict.fromkeys((*STATES, LIFTED), 0)
@@ -150,7 +150,7 @@ class _FleetCounts:
         self._rule_lists: dict[RuleStatePairs, _RuleListCount] = {}
 
     def count_host(self, host: FleetHost, state: str) -> None:
-        """Count a host, which is in that state."""
+        """Count a host with its state."""
         self.host_counts[state] += 1
         self.observed_count += host.is_observed
         self.refused_packets.update(host.attempts)
@@ -164,7 +164,7 @@ class _FleetCounts:
             control_state = OFF if observation.mode == OFF else observation.state
             self._hosts_by_control[control, observation.mode or "unknown", control_state] += 1
             rules, not_applicable = observation.rules, 0
-            if rules:  # thousands of hosts have the very same, so they are gone through once, at the end
+            if rules:  # thousands of hosts share the list, so its rules are counted once, at the end
                 rule_list = self._rule_lists.get(rules) or self._rule_lists.setdefault(rules, _RuleListCount(rules))
                 rule_list.observation_count += 1
                 not_applicable = rule_list.not_applicable_count
@@ -174,7 +174,7 @@ class _FleetCounts:
             self.rule_counts[COMPLIANT] += unlisted_count - not_applicable
 
     def format_watch_gauges(self) -> Iterator[str]:
-        """What hosts did between two runs, as their journals have it, and what their users request."""
+        """Yield the gauges of the time between two runs, by the hosts' journals, and of the users' requests."""
         if self._watch_counts:
             yield from _format_gauge(
                 "watch_hosts", "Hosts that keep themselves in line.", [({}, self._watch_counts["hosts"])]
@@ -194,7 +194,7 @@ class _FleetCounts:
             yield from _format_gauge("requests_waiting", "Requests of users that wait.", [({}, self.request_count)])
 
     def format_gauges(self) -> Iterator[str]:
-        """What they come to."""
+        """Yield the gauges of the counts."""
         total = sum(self.host_counts.values())
         yield from _format_gauge("expected_hosts", "Hosts that had to answer.", [({}, total)])
         state_series = [({"state": state}, count) for state, count in self.host_counts.items()]
@@ -232,7 +232,7 @@ class _FleetCounts:
 
 
 def _format_run_gauges(run: ReportRun, fleet_state: FleetState) -> Iterator[str]:
-    """The newest run, and when there was one over the whole."""
+    """Yield the gauges of the newest run, and of the last run over each whole inventory."""
     run_labels = {name: run.get(name) for name in ("id", "mode", "playbook", "version", "catalog_version", "limit")}
     run_labels |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(list_observed_controls(run))}
     run_labels["whole"] = "true" if is_whole_run(run) else "false"
@@ -277,7 +277,7 @@ def _format_waiver_gauges(fleet_state: FleetState) -> Iterator[str]:
 
 
 def _format_point_gauges(points: Sequence[ReportedExport]) -> Iterator[str]:
-    """The exports of the newest run, each with its state."""
+    """Yield the gauges of the exports to enforcement points in the newest run, each with its state."""
     labelled_points = [
         ({"directory": point["directory"], "format": point["format"], "group": point["group"]}, point)
         for point in points
@@ -311,7 +311,7 @@ def _make_waiver_labels(waiver_key: tuple[str, str]) -> dict[str, str]:
 
 
 def _compute_oldest_times(fleet_state: FleetState, now: str) -> dict[int, str]:
-    """The time before which an observation is too old, by how many seconds one is valid; 0 (for ever) has no time."""
+    """Return the oldest valid observation time for each validity period in seconds; 0 (unlimited) has no time."""
     validity_periods: Iterable[int] = {host.stale_after for host in fleet_state.hosts.values()} - {0}
     return {
         validity_seconds: format_moment(parse_moment(now) - datetime.timedelta(seconds=validity_seconds))
@@ -320,7 +320,7 @@ def _compute_oldest_times(fleet_state: FleetState, now: str) -> dict[int, str]:
 
 
 def _list_differing_times(host: FleetHost) -> list[tuple[str, str]]:
-    """When each control was observed; empty where that was at one time."""
+    """Return the observation time of each control; empty if all times are equal."""
     check_times = [
         (control, observation.checked_at)
         for control, observation in host.observations.items()
@@ -330,7 +330,7 @@ def _list_differing_times(host: FleetHost) -> list[tuple[str, str]]:
 
 
 def parse_utc_seconds(time_text: object) -> int | None:
-    """A UTC time such as 2026-11-25T08:00:00Z in seconds since 1970; None for anything else."""
+    """Return the seconds since 1970 of a UTC time such as 2026-11-25T08:00:00Z; None for any other value."""
     try:
         moment = datetime.datetime.fromisoformat(time_text) if isinstance(time_text, str) else None
     except ValueError:
@@ -341,7 +341,7 @@ def parse_utc_seconds(time_text: object) -> int | None:
 def _format_gauge(
     name: str, meaning: str, series: Sequence[tuple[Mapping[str, object], float]], type_: str = "gauge"
 ) -> Iterator[str]:
-    """A metric with its series; nothing where there is none."""
+    """Yield the lines of a metric with its series; nothing without series."""
     if series:
         yield _format_metric_head(name, meaning, type_)
     for labels, metric_value in series:

@@ -1,7 +1,7 @@
-"""A host record as the exports write it: lines about rules, and the number of rules that simply hold.
+"""A host record as the exports write it: lines about rules, and the number of compliant rules.
 
-A record says some things outside its rules: no answer at all, a control that failed, a state worse than that of any
-rule it lists. Here they become lines like the others, so that no export can lose them. Pure.
+A record has facts outside its rules: a missing answer, a failed control, a state worse than all its listed rules. Here
+they become lines like the others, so that no export can omit them. Pure.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from ..evaluation.failures import list_failures
 from ..evaluation.modes import AUDIT
 from ..text.wording import clean_text, describe_findings, format_count, format_key, make_host_label
 
-# The rule of what is said of a host as a whole. No control is called so.
+# The rule of a line about a host as a whole. No control has this name.
 HOST_RULE = "host/answer"
-# What stands for a state where a host is not served.
+# The state of a host that is not served.
 *_, NOT_SERVED = EXTRA_STATES
-# What an error of a control, or of the run, is filed under: `apps/error`.
+# Subject of the rule of a line about a failed control or run: `apps/error`.
 ERROR_SUBJECT = "error"
-REFUSED_SUBJECT = "refused"  # and what it has left as it is, which is no failure
+REFUSED_SUBJECT = "refused"  # subject of a refusal, which is no failure
 
-MAX_EVIDENCE = 20  # pieces of evidence that a sentence names; the CSV export has a row for each
+MAX_EVIDENCE = 20  # findings that a sentence names; the CSV export has a row for each
 
 
 DerivedForm = TypeVar("DerivedForm")
 
 
 class RuleLine:
-    """What a host says of one rule. All text is one line, printable.
+    """The facts that a host reports about a rule. Each text is a printable line.
 
-    Thousands of hosts say the same, so a line also keeps what the exports made of it.
+    Thousands of hosts report equal facts, so a line also caches the forms that exports derive from it.
     """
 
     __slots__ = ("_derived_forms", "findings", "mode", "reason", "rule", "state", "waiver")
@@ -50,11 +50,14 @@ class RuleLine:
         mode: str = "",
     ) -> None:
         self.rule, self.state, self.waiver, self.reason, self.findings = rule, state, waiver, reason, findings
-        self.mode = mode  # of its control on that host; "" where that is not known, or the line is no rule's
+        self.mode = mode  # mode of its control on that host; "" if it is unknown, or if the line belongs to no rule
         self._derived_forms: dict[str, Any] = {}
 
     def cache_derived_form(self, name: str, derive: Callable[[RuleLine], DerivedForm]) -> DerivedForm:
-        """What `derive` makes of this line, made once and stored under `name`; another `derive` needs another name."""
+        """Return the result of `derive` for this line, computed once and cached under `name`.
+
+        Another `derive` needs another name.
+        """
         if name not in self._derived_forms:
             self._derived_forms[name] = derive(self)
         derived_form: DerivedForm = self._derived_forms[name]
@@ -66,7 +69,7 @@ class RuleLine:
 
     @property
     def text(self) -> str:
-        """It in a sentence: the evidence, the waiver, the reason, and that it is only audited, where it is."""
+        """The line as a sentence: the evidence, the waiver, the reason, and a note if it is only audited."""
         return self.cache_derived_form("text", _format_sentence)
 
 
@@ -81,7 +84,11 @@ def _format_sentence(line: RuleLine) -> str:
 
 
 class HostEntry(NamedTuple):
-    """One expected host. `compliant_count` rules are plainly compliant and `not_applicable_count` ones do not apply; neither has a line."""
+    """The entry of an expected host.
+
+    `compliant_count` rules are plainly compliant, and `not_applicable_count` rules do not apply. These rules have no
+    line.
+    """
 
     host: str
     state: str
@@ -89,17 +96,17 @@ class HostEntry(NamedTuple):
     compliant_count: int
     not_applicable_count: int
     record: HostRecord
-    # What happened between two runs: no rule of a plan says it, and it does not count.
+    # Events between two runs: they belong to no rule of a plan, and do not count.
     remark_lines: Sequence[RuleLine] = ()
 
     @property
     def rows(self) -> list[RuleLine]:
-        """A line at least for each host: of a compliant one, that it is; then what happened between two runs."""
+        """The lines of the host, at least a line for a compliant host, and then the events between two runs."""
         return [*(self.lines or [RuleLine(HOST_RULE, self.state, reason=self.summary)]), *self.remark_lines]
 
     @property
     def summary(self) -> str:
-        """How many rules have no line, and why not."""
+        """The number of rules without a line, and the reasons."""
         compliant_text = (
             f"{format_count(self.compliant_count, 'rule')} {'holds' if self.compliant_count == 1 else 'hold'}"
         )
@@ -111,15 +118,15 @@ class HostEntry(NamedTuple):
 
 
 class RecordReader:
-    """Reads records into answers, with one line for the rules that many of them share as one dictionary."""
+    """A reader of records. It caches a line for each rule that many records share as one dictionary."""
 
-    MAX_CACHED_LINES = 10_000  # lines that are kept
+    MAX_CACHED_LINES = 10_000  # cached lines
 
     def __init__(self) -> None:
         self._lines: dict[int, tuple[RuleRecord, RuleLine]] = {}
 
     def read_record(self, record: HostRecord) -> HostEntry:
-        """The answer that a reconciled host record is."""
+        """Read a reconciled host record."""
         lines = [self._get_rule_line(rule) for rule in record["rules"]]
         for control, failure_state, message in list_failures(record):
             lines.append(
@@ -129,7 +136,8 @@ class RecordReader:
                     reason=clean_text(message),
                 )
             )
-        # The state of a host is never milder than its lines, but it may be worse: then that is a line too.
+        # A host is never in a better state than its lines, but it may be in a worse state. Then a line shows that
+        # state.
         state, reason = record["state"], clean_text(record["reason"] or "")
         if reason or (state not in (COMPLIANT, NOT_APPLICABLE) and _rank_worst_state(lines) > STATES.index(state)):
             lines.append(RuleLine(HOST_RULE, state, reason=reason or f"the host is {state}, whatever its rules say"))
@@ -155,7 +163,7 @@ class RecordReader:
             if len(self._lines) >= self.MAX_CACHED_LINES:
                 self._lines.clear()
             waiver, reason = clean_text(rule["waiver"] or ""), clean_text(rule["reason"] or "")
-            # The rule is kept with its line, so that no other can come to have its identity.
+            # The rule is stored with its line, so that no other object gets its id.
             cached_line = self._lines[id(rule)] = (
                 rule,
                 RuleLine(
@@ -166,7 +174,7 @@ class RecordReader:
 
 
 def _list_remark_lines(record: HostRecord) -> list[RuleLine]:
-    """One line for each kind of thing that happened, with its evidence."""
+    """Return a line for each kind of event, with its evidence."""
     findings_by_rule: dict[tuple[str, str], list[FindingRecord]] = {}
     for remark in since_last_run.list_remarks(record):
         findings_by_rule.setdefault(remark.listed_rule, []).append(remark.finding.convert_to_dict())

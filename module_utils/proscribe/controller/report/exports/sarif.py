@@ -1,8 +1,8 @@
 """report.sarif: SARIF 2.1.0, for code-scanning dashboards and the tools that read their format.
 
-What a host lists is a result. A host that is plainly compliant is one result of kind `pass` in all, for the sake of
-size. What is unknown is no result but a notification of the run, as SARIF has it for what a tool could not check. What
-is waived is a suppressed result; since some readers show suppressed results as open, `OpenSarifExport` leaves those out.
+Each listed rule of a host is a result. A plainly compliant host is a single result of kind `pass`, to save space. An
+unknown state is no result but a notification of the run, as SARIF requires for checks that failed. A waived rule is a
+suppressed result. Some readers show suppressed results as open, so `OpenSarifExport` leaves them out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .spool import TextSpool
 SARIF_VERSION = "2.1.0"
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 
-# SARIF's kind of result for a state, and its level, which is `none` for all kinds but `fail`.
+# SARIF's kind of result for a state, and its level: `none` for all kinds but `fail`.
 RESULT_KINDS = {
     NONCOMPLIANT: ("fail", "error"),
     WAIVED: ("fail", "error"),
@@ -40,7 +40,7 @@ NOTIFICATION_STATES = (ERROR, UNKNOWN)
 
 
 class SarifExport:
-    """Results, as they come; then the run, with what could not be seen."""
+    """An export of results, host after host, and then of the run with its unknown states."""
 
     includes_waived = True
 
@@ -113,7 +113,7 @@ class SarifExport:
         self._stream.write(f"]}}],{encode_compact_json(details)[1:]}]}}\n")
 
     def _format_result(self, line: RuleLine) -> str:
-        """What a result says of its line, without the braces: all but the host."""
+        """Format a result without its braces and its host."""
         kind, level = RESULT_KINDS[line.state]
         result: dict[str, object] = {"ruleId": line.rule, "kind": kind, "level": level, "message": {"text": line.text}}
         if line.mode:
@@ -125,13 +125,13 @@ class SarifExport:
 
 
 class OpenSarifExport(SarifExport):
-    """The same without what is waived."""
+    """An export like SarifExport without waived results."""
 
     includes_waived = False
 
 
 def list_sarif_rules(report: FleetReport) -> Iterator[dict[str, object]]:
-    """The rules that some host lists, and the one about the host itself, each with the clauses that it serves."""
+    """Yield the rules that hosts list, and the rule of the host itself, each with the clauses that it serves."""
     watch_rules = RULE_TITLES if report.get(WATCH) else {}
     for name in [HOST_RULE, *watch_rules, *(clean_text(rule["rule"]) for rule in report["rules"])]:
         control, _, subject = name.partition("/")
@@ -148,7 +148,7 @@ def list_sarif_rules(report: FleetReport) -> Iterator[dict[str, object]]:
 
 
 def make_host_location(host: str) -> dict[str, object]:
-    """A host as SARIF's place of a result: an artifact, since that is what dashboards show, and a host by its name."""
+    """Make SARIF's location of a result from a host: an artifact, which dashboards show, and the host by its name."""
     return {
         "physicalLocation": {"artifactLocation": {"uri": quote(host, safe="") or "host"}},
         "logicalLocations": [{"fullyQualifiedName": host, "kind": "host"}],
@@ -156,7 +156,7 @@ def make_host_location(host: str) -> dict[str, object]:
 
 
 def _group_unseen_rules(host_entry: HostEntry) -> dict[str, list[str]]:
-    """What could not be seen on a host: reason -> rules. One cause is mostly that of many rules."""
+    """Group the rules of a host that could not be observed: reason -> rules. Many rules mostly share a reason."""
     rules_by_cause: dict[str, list[str]] = {}
     for line in host_entry.lines:
         if line.state in NOTIFICATION_STATES:
@@ -165,7 +165,7 @@ def _group_unseen_rules(host_entry: HostEntry) -> dict[str, list[str]]:
 
 
 def _compute_fingerprint(host: str, rule: str) -> str:
-    """The identity of a result across runs: a digest of the host and the rule, without the evidence of a day."""
+    """Compute the identity of a result across runs: a digest of host and rule, without the changing evidence."""
     return hashlib.sha256(f"{host}\n{rule}".encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Text that comes early and stands late: kept beside the export until its place is reached."""
+"""A store for text that is made early and written late, beside the export."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import shutil
 import tempfile
 from typing import TextIO
 
-MAX_MEMORY_CHARACTERS = 1 << 20  # characters that are kept in memory
+MAX_MEMORY_CHARACTERS = 1 << 20  # characters in memory
 
 
 class TextSpool(tempfile.SpooledTemporaryFile[str]):
-    """Pieces of text, in memory while they are few and then in a temporary file without a name."""
+    """A store of text pieces: in memory while they are few, then in a temporary file without a name."""
 
     def __init__(self) -> None:
         super().__init__(MAX_MEMORY_CHARACTERS, "w+", encoding="utf-8", newline="")
         self.piece_count = 0
 
     def add_piece(self, piece: str, separator: str = "") -> None:
-        """Keep a piece, with the separator before all but the first one."""
+        """Add a piece, with the separator before all pieces but the first."""
         self.write(separator + piece if self.piece_count else piece)
         self.piece_count += 1
 
     def write_pieces(self, stream: TextIO) -> None:
-        """Write all pieces to the stream; nothing can be added any more."""
+        """Write all pieces to the stream. No piece can be added afterwards."""
         with self:
             self.seek(0)
             shutil.copyfileobj(self, stream)

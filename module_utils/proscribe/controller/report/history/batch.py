@@ -1,7 +1,8 @@
-"""What the records of some hosts change in the history: the rows to write for them.
+"""The changes that the records of some hosts make in the history: the rows to write.
 
-What cannot be seen does not end what was seen: while a rule is `unknown` or `error`, its `noncompliant` incident stays
-open. And a rule ends as `withdrawn`, not as repaired, when the host's plan does not ask for it any more.
+An observed incident does not end because a later run cannot observe it. While a rule is `unknown` or `error`, its
+`noncompliant` incident stays open. A rule ends as `withdrawn`, not as repaired, if the host's plan does not contain it
+any more.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ class OpenIncident(NamedTuple):
 
 
 class BatchChanges:
-    """The changes that some hosts' records make: rows for DROP_INCIDENT, ADD_INCIDENT, SET_HOST and ADD_NEW_PLAN, in
-    that order, and how many rules began and ended.
+    """The changes of some hosts' records, and the numbers of rules that began and ended.
+
+    The rows are for DROP_INCIDENT, ADD_INCIDENT, SET_HOST and ADD_NEW_PLAN, in that order.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class BatchChanges:
 
     def _add_record(self, record: HostRecord, previous_host: HostRow, open_incidents: Iterable[OpenIncident]) -> None:
         observation_time = read_observation_time(record, self.run.started, self.run.finished)
-        # A run that ends late may bring an older observation than the known one; it says nothing new.
+        # A run that ends late may bring an older observation than the stored one. Such an observation is ignored.
         observed_controls = (
             [control for control in self.controls if observation_time >= getattr(previous_host, control)]
             if has_answered(record)
@@ -107,7 +109,7 @@ class BatchChanges:
         for incident in open_incidents:
             rules = self.bundles.get_rules(incident.bundle)
             open_states.update((rule, incident.state) for rule in rules)
-            rules_by_end: dict[str, dict[str, str]] = {}  # how it ended ("" if it did not): for which rules
+            rules_by_end: dict[str, dict[str, str]] = {}  # state at the end ("" for an open incident) -> its rules
             for rule, evidence in rules.items():
                 end_state = self._determine_end(
                     rule, incident.state, evidence_by_rule, previous_host.plan, record["plan"] or "", covered_controls
@@ -118,11 +120,11 @@ class BatchChanges:
         new_incidents: dict[tuple[str, str, str], dict[str, str]] = {}
         for rule, (state, description) in evidence_by_rule.items():
             control = rule.partition("/")[0]
-            subject = rule if control == "apps" else control  # an app is found in its own place on each host
+            subject = rule if control == "apps" else control  # on each host an app has its own path
             if state in OPENING_STATES and (rule, state) not in open_states:
                 new_incidents.setdefault((state, subject, ""), {})[rule] = description
             elif state == REPAIRED and not open_states & {(rule, NONCOMPLIANT), (rule, ERROR)}:
-                # It began after the last run and ended within this one.
+                # It began after the last run and ended within this run.
                 new_incidents.setdefault((NONCOMPLIANT, subject, REPAIRED), {})[rule] = description
         for (state, _, end), rules in new_incidents.items():
             self._add_incident(
@@ -156,7 +158,10 @@ class BatchChanges:
         return lifted_controls
 
     def _is_reported(self, name: str, record: HostRecord) -> bool:
-        """Whether a record says how something beside the controls is: all of these were observed, or it was too."""
+        """Return whether a record describes a rule group beside the controls.
+
+        It does if the run observed all controls, or if the record lists the group.
+        """
         return len(self.controls) == len(CONTROLS) or name in (record.get("controls") or {})
 
     def _determine_end(
@@ -168,11 +173,11 @@ class BatchChanges:
         new_plan: str,
         covered_controls: set[str],
     ) -> str:
-        """How an incident of that rule and state ends by a record; "" where it goes on or was not observed."""
+        """Return the state with which an incident ends by a record; "" if it continues or was not observed."""
         control = rule.partition("/")[0]
         if control not in covered_controls:
             return ""
-        if rule == make_lift_rule(control):  # what is observed now takes its place
+        if rule == make_lift_rule(control):  # the present observation replaces it
             states = [
                 new_state
                 for named_rule, (new_state, _) in evidence_by_rule.items()
@@ -193,7 +198,7 @@ class BatchChanges:
     def _split_incident(
         self, host: str, incident: OpenIncident, rules_by_end: Mapping[str, EvidenceByRule], observation_time: str
     ) -> None:
-        """End an incident, for its rules as they ended; it goes on for those that did not."""
+        """End an incident for the rules that ended. It continues for the others."""
         self.dropped_incidents.append({"host": host, "bundle": incident.bundle, "state": incident.state})
         for end, rules in rules_by_end.items():
             self._add_incident(host, rules, incident, end, observation_time)
@@ -207,7 +212,7 @@ class BatchChanges:
         self.added_incidents.append({**row, **(closing_columns if end else dict.fromkeys(closing_columns))})
 
     def _is_withdrawn(self, rule: str, old_plan: str, new_plan: str) -> bool:
-        """Whether a rule is not seen any more because the plan does not ask for it any more."""
+        """Return whether a rule is missing because the plan does not contain it any more."""
         control, _, service = rule.partition("/")
         services = self.plan_services.get_services(new_plan)
         if not service or services is None:
@@ -215,7 +220,7 @@ class BatchChanges:
         if control not in services:
             return True
         old_services = self.plan_services.get_services(old_plan)
-        # A rule that is no service of the old plan is a setting, of which plans do not list the rules.
+        # A rule that is no service of the old plan is a setting. Plans do not list the rules of settings.
         return (
             old_services is not None and service in old_services.get(control, ()) and service not in services[control]
         )

@@ -1,7 +1,7 @@
-"""A database behind the history: SQLite by Python's own module, PostgreSQL by SQLAlchemy. The same SQL goes to both.
+"""The database of the history: SQLite by Python's own module, PostgreSQL by SQLAlchemy. Both get the same SQL.
 
-Whoever writes has the history to itself until it is done: two runs that end at once take their turns. What one of them
-began and did not end (it was killed) never happened.
+A writer has the history to itself until it is done. So two runs that end at once write in turn. Unfinished changes of a
+killed writer are discarded.
 """
 
 from __future__ import annotations
@@ -17,47 +17,49 @@ from typing import Any, Protocol
 from ..storage.files import FILE_MODE
 from .tables import TABLES, TABLES_VERSION
 
-CACHE_KIB = 32 * 1024  # KiB of memory for SQLite's pages; with its usual two megabytes a great fleet's history crawls
-LOCK_TIMEOUT_SECONDS = 60  # seconds for another writer to be done; writing 100,000 hosts takes a few
+# KiB of memory for SQLite's pages; its default of two megabytes is very slow for the history of a great fleet
+CACHE_KIB = 32 * 1024
+LOCK_TIMEOUT_SECONDS = 60  # seconds to wait for another writer; writing 100,000 hosts takes a few seconds
 
 
 class HistoryError(Exception):
-    """The history cannot be read or written; the text says why."""
+    """An error: the history cannot be read or written. Its text has the reason."""
 
 
 class HistorySession(Protocol):
-    """A transaction that is going on."""
+    """A transaction in progress."""
 
     def execute_statement(self, statement: str, parameters: Mapping[str, object] | None = None) -> None:
-        """Carry out one statement."""
+        """Execute a statement."""
 
     def execute_for_rows(self, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Carry out one statement for each row of values."""
+        """Execute a statement for each row of values."""
 
     def fetch_rows(self, query: str, parameters: Mapping[str, object] | None = None) -> Iterator[Sequence[Any]]:
-        """What a query finds, row by row."""
+        """Yield the rows of a query."""
 
     def has_table(self, table: str) -> bool:
-        """Whether there is a table of that name: a history that an earlier version wrote does not have all."""
+        """Return whether a table exists: a history of an earlier version lacks some tables."""
 
 
 class HistoryDatabase(Protocol):
-    """Where the history is kept. Both raise HistoryError for whatever the database does not do."""
+    """The database that stores the history. Both kinds raise HistoryError for every failure of the database."""
 
-    name: str  # for people
+    name: str  # for messages
 
     def open_for_writing(self) -> AbstractContextManager[HistorySession]:
-        """A context: a session that has the history to itself; its end commits, an exception in it rolls back."""
+        """Open a session that has the history to itself. Its end commits, an exception in it rolls back."""
 
     def open_for_reading(self) -> AbstractContextManager[HistorySession]:
-        """A context: a session that only reads. Raises HistoryError where there is no history yet."""
+        """Open a session that only reads. Raises HistoryError if there is no history yet."""
 
 
 class SqliteDatabase:
-    """A file of its own beside the reports.
+    """A SQLite file beside the reports.
 
-    It has SQLite's ordinary journal. Write-ahead logging would let readers go on while a run is written. But it needs
-    shared memory, which a file share does not have, and a folder that its readers may write to, which ours is not.
+    It has SQLite's ordinary journal. Write-ahead logging would let readers continue while a run is written. But it
+    needs shared memory, which a file share does not have. It also needs a folder that its readers may write to, and
+    ours is not writable for them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +68,7 @@ class SqliteDatabase:
 
     @contextmanager
     def open_for_writing(self) -> Iterator[HistorySession]:
-        """See Database."""
+        """See HistoryDatabase."""
         with _translate_errors(self.name):
             self._create_file()
             with closing(self._open_connection("rw")) as connection:
@@ -76,14 +78,14 @@ class SqliteDatabase:
                     create_tables(session, self.name)
                     yield session
                 except BaseException:
-                    if connection.in_transaction:  # SQLite itself rolls back where the disk is full
+                    if connection.in_transaction:  # SQLite itself rolls back if the disk is full
                         connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
 
     @contextmanager
     def open_for_reading(self) -> Iterator[HistorySession]:
-        """See Database."""
+        """See HistoryDatabase."""
         if not self.path.is_file() or not self.path.stat().st_size:
             raise HistoryError(f"there is no history yet ({self.name}): it begins with the next audit or enforce")
         with _translate_errors(self.name), closing(self._open_connection("ro")) as connection:
@@ -93,12 +95,13 @@ class SqliteDatabase:
             yield session
 
     def _create_file(self) -> None:
-        # Before SQLite does, which would let the umask decide who may read names of users. Its journal takes after it.
+        # Create the file before SQLite does, with mode 0600: SQLite would let the umask decide who may read names of
+        # users. SQLite gives its journal the same mode.
         self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except FileExistsError:
-            if not self.path.is_file():  # a pipe would hold the run
+            if not self.path.is_file():  # a pipe would block the run
                 raise HistoryError(f"{self.name} is no file") from None
             return
         os.fchmod(descriptor, FILE_MODE)
@@ -141,7 +144,7 @@ def _translate_errors(name: str) -> Iterator[None]:
 
 
 def _describe_disk_problem(path: Path) -> str:
-    """Describe what the file system of a file lacks; "" for nothing. SQLite does not say why it cannot make a file."""
+    """Describe a defect of a file's file system; "" for none. SQLite does not report why it cannot make a file."""
     try:
         disk_status = os.statvfs(path.parent)
     except OSError:
@@ -154,7 +157,7 @@ def _describe_disk_problem(path: Path) -> str:
 
 
 def create_tables(session: HistorySession, name: str) -> None:
-    """Make the tables where they are not there yet. Raises HistoryError for those of a newer Proscribe."""
+    """Create the tables that do not exist yet. Raises HistoryError for tables of another version of Proscribe."""
     for statement in TABLES:
         session.execute_statement(statement)
     if not list(session.fetch_rows("SELECT version FROM proscribe_history")):
@@ -165,7 +168,7 @@ def create_tables(session: HistorySession, name: str) -> None:
 
 
 def check_version(session: HistorySession, name: str) -> None:
-    """Raises HistoryError for tables that another version of Proscribe made."""
+    """Raise HistoryError for tables that another version of Proscribe made."""
     versions = [row[0] for row in session.fetch_rows("SELECT version FROM proscribe_history")]
     if versions != [TABLES_VERSION]:
         raise HistoryError(

@@ -1,7 +1,7 @@
-"""The waivers and what was observed under them, in the history: what an auditor asks of a year of exceptions.
+"""The waivers and their uses in the history, for an audit of a year of exceptions.
 
-A run stores a waiver anew only where its terms or its status have changed. What it observed under one is stored once
-for each thing that it found on a host. Sessions as in queries.py.
+A run stores a waiver anew only if its terms or its status have changed. Each finding of a host under a waiver is stored
+once. Sessions as in queries.py.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ VOLATILE_KEYS = (
     "why",
     "review_overdue",
     "days_left",
-)  # what changes without a change of its terms
-MAX_WAIVER_HOSTS = 1000  # names of a waiver
-MAX_RULE_USES = 20  # things found by one rule of a host
-MAX_FINDING_LENGTH = 300  # characters of what was found
-MAX_INVENTORY_KEY_BYTES = 400  # bytes of an inventory's name in a key: PostgreSQL takes 2,704 for all columns of one
+)  # keys that change without a change of the terms
+MAX_WAIVER_HOSTS = 1000  # names of hosts of a waiver
+MAX_RULE_USES = 20  # findings for a rule of a host
+MAX_FINDING_LENGTH = 300  # characters of a finding
+# bytes of an inventory's name in a key; PostgreSQL allows 2,704 bytes for all columns of a key
+MAX_INVENTORY_KEY_BYTES = 400
 
 
 class WaiverPeriod(NamedTuple):
@@ -40,15 +41,15 @@ class WaiverPeriod(NamedTuple):
 
     inventory: str
     id: str
-    opened: str  # the end of the first run that had it so
-    seen: str  # the end of the last one
+    opened: str  # the end of the first run with these terms and this status
+    seen: str  # the end of the last such run
     status: str
     facts: str
     hosts: str
 
 
 class WaiverUse(NamedTuple):
-    """What was found of a waiver's rule on a host."""
+    """A finding under a waiver's rule on a host."""
 
     inventory: str
     waiver: str
@@ -57,7 +58,7 @@ class WaiverUse(NamedTuple):
     what: str
     first: str
     last: str
-    attempts: int  # of what the host refused by this rule, at most
+    attempts: int  # most refusals of the host by this rule
 
 
 PERIOD_COLUMNS = ", ".join(WaiverPeriod._fields)
@@ -72,7 +73,7 @@ ADD_USE = f"""{make_insert_statement(USES_TABLE, ("id", *WaiverUse._fields))} ON
 
 
 def store_waivers(session: HistorySession, report: FleetReport) -> None:
-    """Store the waivers of a run where they changed."""
+    """Store the waivers of a run that changed."""
     run = report["run"]
     inventory, finished, is_whole = _make_inventory_key(run), run["finished"], run.get("whole")
     newest_query = f"SELECT {PERIOD_COLUMNS} FROM {WAIVERS_TABLE} WHERE inventory = :inventory ORDER BY opened"
@@ -82,7 +83,7 @@ def store_waivers(session: HistorySession, report: FleetReport) -> None:
     for waiver in report["waivers"]:
         waiver_id = clean_text(waiver["id"])
         previous_period = known_periods.pop(waiver_id, None)
-        if previous_period and previous_period.seen > finished:  # a run that ends late says nothing new
+        if previous_period and previous_period.seen > finished:  # a run that ends late brings no news
             continue
         facts = format_canonical({key: content for key, content in waiver.items() if key not in VOLATILE_KEYS})
         hosts = json.dumps(sorted(map(clean_text, waiver.get("hosts") or ()))[:MAX_WAIVER_HOSTS])
@@ -108,8 +109,9 @@ def store_waivers(session: HistorySession, report: FleetReport) -> None:
 
 
 class WaiverUseWriter:
-    """What the records of a run have under its waivers. Thousands of hosts list the very same rule, which is read once.
-    A waiver that the run does not have is one host's claim, and so is left out.
+    """A writer of the findings under waivers. It reads a rule that thousands of hosts share once.
+
+    A waiver that the run does not have is the claim of a single host, and is left out.
     """
 
     def __init__(self, report: FleetReport) -> None:
@@ -118,7 +120,7 @@ class WaiverUseWriter:
         self._findings_by_rule: dict[int, tuple[RuleRecord, list[tuple[str, str]]]] = {}
 
     def store_uses(self, session: HistorySession, records: Iterable[tuple[HostRecord, str]]) -> None:
-        """Store what these records have, each with the time of its observation."""
+        """Store the findings of these records, each with the time of its observation."""
         session.execute_for_rows(
             ADD_USE,
             [row for record, observation_time in records for row in self._make_use_rows(record, observation_time)],
@@ -157,14 +159,14 @@ class WaiverUseWriter:
 
 
 def _make_inventory_key(run: ReportRun) -> str:
-    """The inventory of a run in keys; of many or long sources, the beginning with a digest of all."""
+    """Return the inventory of a run as a key. Long sources are cut, and a digest of all sources is added."""
     inventory = name_run_inventory(run)
     beginning = inventory.encode()[:MAX_INVENTORY_KEY_BYTES].decode(errors="ignore")
     return inventory if inventory == beginning else f"{beginning}... ({hash_names(inventory)})"
 
 
 def list_waiver_periods(session: HistorySession, since: str) -> list[WaiverPeriod]:
-    """Every stretch of the waivers that some run had since then, oldest first within a waiver."""
+    """Return every period of the waivers that a run had since a time, oldest first within a waiver."""
     if not session.has_table(WAIVERS_TABLE):
         return []
     recent_query = f"SELECT id FROM {WAIVERS_TABLE} o WHERE o.inventory = w.inventory AND o.seen >= :since"
@@ -175,7 +177,7 @@ def list_waiver_periods(session: HistorySession, since: str) -> list[WaiverPerio
 
 
 def list_revocations(session: HistorySession, inventory: str) -> list[tuple[str, str, str, str]]:
-    """Return the revocations that runs of an inventory had in waivers: id, by whom, from when on (UTC), why."""
+    """Return the revocations of waivers in the runs of an inventory: id, revoker, start (UTC), reason."""
     if not session.has_table(WAIVERS_TABLE):
         return []
     query = (
@@ -190,7 +192,7 @@ def list_revocations(session: HistorySession, inventory: str) -> list[tuple[str,
 
 
 def list_waiver_uses(session: HistorySession, since: str) -> list[WaiverUse]:
-    """What was found under waivers since then, oldest first."""
+    """Return the findings under waivers since a time, oldest first."""
     if not session.has_table(USES_TABLE):
         return []
     query = (
@@ -200,7 +202,7 @@ def list_waiver_uses(session: HistorySession, since: str) -> list[WaiverUse]:
 
 
 def find_requests(session: HistorySession, ids: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The requests of these ids that some run has seen: {id: {host, user, service, reason, at}}."""
+    """Return the requests with these ids that a run has reported: {id: {host, user, service, reason, at}}."""
     if not session.has_table(BETWEEN_TABLE):
         return {}
     expected_ids = set(ids)
@@ -210,7 +212,7 @@ def find_requests(session: HistorySession, ids: Iterable[str]) -> dict[str, dict
 
 
 def list_unanswered_requests(session: HistorySession, since: str, answered_ids: Iterable[str]) -> list[dict[str, str]]:
-    """The requests since then that no waiver names: [{id, host, user, service, reason, at}]."""
+    """Return the requests since a time that no waiver names: [{id, host, user, service, reason, at}]."""
     if not session.has_table(BETWEEN_TABLE):
         return []
     known_ids = set(answered_ids)
@@ -221,6 +223,6 @@ def list_unanswered_requests(session: HistorySession, since: str, answered_ids: 
 
 
 def prune_waivers(session: HistorySession, oldest_time: str) -> None:
-    """Forget waivers that no run has had since, and what was found under them."""
+    """Delete waivers that no run has had since a time, and the findings under them."""
     session.execute_statement(f"DELETE FROM {WAIVERS_TABLE} WHERE seen < :before", {"before": oldest_time})
     session.execute_statement(f"DELETE FROM {USES_TABLE} WHERE last < :before", {"before": oldest_time})

@@ -1,4 +1,4 @@
-"""Bundles: rules that began together, with their evidence, which thousands of hosts share."""
+"""Bundles: rules that began together, with their evidence. Thousands of hosts share a bundle."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from ....model.plan import format_canonical
 from .database import HistorySession
 from .tables import ADD_BUNDLE, make_bundles_query, make_parameters
 
-MAX_CACHED_BUNDLES = (
-    20_000  # bundles that are remembered while a run is written; apps are found in a place of their own on each host
-)
-BUNDLES_PER_QUERY = 500  # bundles that are asked for in one query
+MAX_CACHED_BUNDLES = 20_000  # bundles in memory while a run is written; apps have a path of their own on each host
+BUNDLES_PER_QUERY = 500  # bundles in a query
 
-EvidenceByRule = Mapping[str, str]  # rule: evidence
+EvidenceByRule = Mapping[str, str]  # rule -> evidence
 
 
 class RuleBundles:
@@ -27,7 +25,7 @@ class RuleBundles:
         self._new_rows: list[dict[str, str]] = []
 
     def load_bundles(self, ids: Iterable[str]) -> None:
-        """Have these bundles at hand for `get_rules`; older ones may be forgotten."""
+        """Load these bundles for `get_rules`. Older bundles may be forgotten."""
         if len(self._rules_by_bundle) > MAX_CACHED_BUNDLES:
             self._rules_by_bundle.clear()
         missing_ids = iter(sorted(set(ids) - self._rules_by_bundle.keys()))
@@ -40,11 +38,11 @@ class RuleBundles:
             self._rules_by_bundle.update(loaded_rules)
 
     def get_rules(self, bundle_id: str) -> EvidenceByRule:
-        """The rules of a bundle that was loaded or made."""
+        """Return the rules of a loaded or registered bundle."""
         return self._rules_by_bundle[bundle_id]
 
     def register_bundle(self, rules: EvidenceByRule) -> str:
-        """The id of the bundle of these rules, which `save_bundles` writes if it is new."""
+        """Return the id of the bundle of these rules. `save_bundles` writes a new bundle."""
         bundle_id = hashlib.sha256(format_canonical(rules).encode()).hexdigest()[:32]
         if bundle_id not in self._rules_by_bundle:
             self._rules_by_bundle[bundle_id] = rules
@@ -54,6 +52,6 @@ class RuleBundles:
         return bundle_id
 
     def save_bundles(self) -> None:
-        """Write the bundles that were made; those that the history has already stay as they are."""
+        """Write the registered bundles. Bundles that the history already has stay as they are."""
         self._session.execute_for_rows(ADD_BUNDLE, self._new_rows)
         self._new_rows.clear()

@@ -1,4 +1,4 @@
-"""Writing a lift into the history: what was wrong is over there, and that a control is lifted goes on."""
+"""The lifts of the ban in the history: open incidents end, and an incident with the state lifted begins."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from .tables import (
     make_parameters,
 )
 
-HOSTS_PER_QUERY = 500  # hosts that are asked for in one query
+HOSTS_PER_QUERY = 500  # hosts in a query
 UNSURE_TEXT = "its lift failed or gave no answer"
 
 
 class LiftSummary(NamedTuple):
-    """Controls that one run lifted on some hosts, and that no run has observed since."""
+    """The controls that a run lifted on some hosts, and that no run has observed since."""
 
     run: str
     controls: tuple[str, ...]
     oldest: str
     hosts: int
-    host: str  # the first of them
+    host: str  # the first host
 
 
 def record_lift(session: HistorySession, run: AnyRun, lifted_at: str, results: Mapping[str, LiftResult]) -> None:
-    """Write what a run has lifted by then (UTC): end what was open of it, and begin that it is lifted."""
+    """Write the lifts of a run at a time (UTC): end the open incidents of the controls, and begin the lifts."""
     bundles, inventory = RuleBundles(session), json.dumps(run["inventory"])
     remaining_results = iter(results.items())
     while batch := dict(islice(remaining_results, HOSTS_PER_QUERY)):
@@ -71,7 +71,7 @@ class _LiftChanges:
         self.added_incidents: list[dict[str, str | None]] = []
 
     def add_lift(self, host: str, result: LiftResult, open_incidents: Iterable[OpenIncident]) -> None:
-        """Take the lift of one host, on which these incidents are open."""
+        """Add the lift of a host with its open incidents."""
         open_rules: set[tuple[str, str]] = set()
         for incident in open_incidents:
             rules = self._bundles.get_rules(incident.bundle)
@@ -98,14 +98,14 @@ class _LiftChanges:
 
 
 def _is_ended_by_lift(rule: str, result: LiftResult) -> bool:
-    """Tell whether a lift ends the incident of a rule; that of the host as a whole ends with all controls."""
+    """Return whether a lift ends the incident of a rule. A lift of all controls ends that of the host as a whole."""
     if rule == HOST_RULE:
         return set(CONTROLS) <= {*result.lifted}
     return rule.partition("/")[0] in result.lifted
 
 
 def list_lifted_hosts(session: HistorySession, scope: QueryScope) -> list[LiftSummary]:
-    """Return what is lifted now, the newest lift first."""
+    """Return the present lifts, the newest lift first."""
     condition = " AND e.host = :host" if scope.host else ""
     query = f"""SELECT e.host, e.opened_run, e.opened, b.rule FROM proscribe_episode e
         JOIN proscribe_bundle b ON b.id = e.bundle WHERE e.closed IS NULL AND e.state = '{LIFTED}'{condition}

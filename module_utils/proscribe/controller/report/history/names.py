@@ -1,6 +1,6 @@
-"""Whether anybody knows the host and the rule that a question is about.
+"""A check of the host and the rule that a question names.
 
-An answer about something that is in no run would be "nothing is wrong", which is true of every name that there is.
+Without it, a question about an unknown name would get the answer "nothing is wrong".
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .queries import QueryScope, has_incidents, list_hosts, list_rules
 from .tables import HostRow
 
 MAX_PROPOSED_NAMES = 3  # names that are proposed
-MAX_COMPARED_NAMES = 20_000  # names that are compared with a wrong one; a fleet may have more
+MAX_COMPARED_NAMES = 20_000  # names that are compared with a wrong name; a fleet may have more
 
 
 class UnknownName(LookupError):
-    """A question about a host or a rule that no run knows; the text says so, and what is close to it.
+    """An error: a question about a host or a rule that no run knows. Its text proposes similar names.
 
-    `service` is the rule's last part where the rule could have been one of a service, else "".
+    `service` is the last part of the rule if it could be a service, else "".
     """
 
     def __init__(self, text: str, service: str = "") -> None:
@@ -33,10 +33,10 @@ class UnknownName(LookupError):
 
 
 def check_names(session: HistorySession, plans: PlanServices, scope: QueryScope) -> None:
-    """Raises UnknownName for a host (`scope.host`) or a rule (`scope.rule`) that the history does not know.
+    """Raise UnknownName for a host (`scope.host`) or a rule (`scope.rule`) that the history does not know.
 
-    It knows each host that runs asked. It knows a rule that is a control's own, that is in a plan of the hosts in
-    question, or that has incidents.
+    The history knows each host that runs covered. It knows a rule in three cases: the rule is a control's own, it is in
+    a plan of the hosts in question, or it has incidents.
     """
     host_rows = list_hosts(session, scope.host)
     if scope.host and not host_rows and not has_incidents(session, scope.host):
@@ -81,7 +81,10 @@ def _check_rule_name(
 
 
 def _propose_names(name: str, names: Iterable[str]) -> str:
-    """`; did you mean 'x' or 'y'?`, "" where nothing is close. A rule's last part alone is close to the whole."""
+    """Format a proposal, `; did you mean 'x' or 'y'?`, or "" if no name is similar.
+
+    A rule's last part alone is similar to the whole rule.
+    """
     compared_names = sorted(names)[:MAX_COMPARED_NAMES]
     exact_names = [known_name for known_name in compared_names if known_name.partition("/")[2] == name]
     close_names = [*exact_names, *difflib.get_close_matches(name, compared_names, MAX_PROPOSED_NAMES, 0.7)]

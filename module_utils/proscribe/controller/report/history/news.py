@@ -1,4 +1,4 @@
-"""What the history knows of what one run saw begin and end. Sessions as in queries.py."""
+"""The incidents that began or ended in a run, by the history. Sessions as in queries.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from .tables import DRIFT_CONDITION, INCIDENTS_JOIN, NEW_PLANS_TABLE
 
 
 class IncidentChange(NamedTuple):
-    """An incident that began or ended in the run. `rule` is "" for the whole host, `ended` is "" while it goes on."""
+    """An incident that began or ended in the run. `rule` is "" for the whole host.
+
+    `ended` is "" for an open incident.
+    """
 
     host: str
     rule: str
@@ -23,7 +26,7 @@ class IncidentChange(NamedTuple):
 
 
 def list_incident_changes(session: HistorySession, run: str) -> list[IncidentChange]:
-    """What began or ended in a run, by host and rule."""
+    """Return the incidents that began or ended in a run, by host and rule."""
     open_states = ", ".join(f"'{state}'" for state in OPEN_STATES)
     query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.ended, '') FROM {INCIDENTS_JOIN}
         WHERE (e.opened_run = :run OR e.closed_run = :run) AND e.state IN ({open_states})
@@ -32,7 +35,7 @@ def list_incident_changes(session: HistorySession, run: str) -> list[IncidentCha
 
 
 def count_drifts(session: HistorySession, run: str, since: str) -> Mapping[tuple[str, str], int]:
-    """Return how often the rules that a run saw break or mend have drifted since then, by (host, rule)."""
+    """Count the drifts since a time on the hosts whose rules changed in a run, by (host, rule)."""
     drift_condition = f" AND {DRIFT_CONDITION}" if session.has_table(NEW_PLANS_TABLE) else ""
     hosts_query = "SELECT host FROM proscribe_episode WHERE opened_run = :run OR closed_run = :run"
     query = f"""SELECT e.host, b.rule, COUNT(*) FROM {INCIDENTS_JOIN} WHERE e.state = '{NONCOMPLIANT}' AND e.opened >= :since
@@ -57,7 +60,10 @@ def list_unwaived_rules(session: HistorySession, run: str) -> frozenset[tuple[st
 def select_repeated_drift(
     counts: Mapping[tuple[str, str], int], broken_rules: set[tuple[str, str]]
 ) -> dict[str, list[str]]:
-    """The hosts on which a rule has drifted FLAP_THRESHOLD times or more and did so just now, with these rules."""
+    """Return the hosts with repeated drift, each with the rules that drifted again just now.
+
+    A rule has drifted repeatedly after FLAP_THRESHOLD drifts.
+    """
     rules_by_host: dict[str, list[str]] = {}
     for host, rule in sorted(broken_rules):
         if rule and counts.get((host, rule), 0) >= FLAP_THRESHOLD:
@@ -66,7 +72,7 @@ def select_repeated_drift(
 
 
 def is_first_run(session: HistorySession, run: str) -> bool:
-    """Whether there was no run of the same inventory before this one: nothing can have drifted then."""
+    """Return whether this run is the first of its inventory: nothing can have drifted before it."""
     query = """SELECT COUNT(*) FROM proscribe_run r JOIN proscribe_run t ON t.id = :run
         WHERE r.inventory = t.inventory AND r.finished < t.finished"""
     return not next(session.fetch_rows(query, {"run": run}))[0]

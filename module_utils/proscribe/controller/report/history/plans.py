@@ -9,18 +9,18 @@ from ....host.controls.group_policy.identity import make_rule_slug
 from ....model.finding import GROUP_POLICY, WATCH
 from ....wire.store import PlanStore
 
-WATCH_RULES = frozenset({"watcher", "plan"})  # of the watch, without its name
+WATCH_RULES = frozenset({"watcher", "plan"})  # rules of the watch, without its name
 
 
 class PlanServices:
-    """The services of the plans that hosts answered for, by digest; each is read once."""
+    """The services of the plans that hosts answered for, by digest. Each plan is read once."""
 
     def __init__(self, store: Path) -> None:
         self._store = PlanStore(store)
         self._services_by_plan: dict[str, Mapping[str, frozenset[str]] | None] = {}
 
     def get_services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
-        """The services of each control that a plan has; None for a plan that is not there any more."""
+        """Return the services of each control in a plan; None for a plan that is not stored any more."""
         if digest not in self._services_by_plan:
             self._services_by_plan[digest] = self._load_services(digest)
         return self._services_by_plan[digest]

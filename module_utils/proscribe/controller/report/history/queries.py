@@ -1,6 +1,6 @@
-"""Queries of the history: since when rules are wrong, how long remediation took, which rules flap, and the trend.
+"""Queries of the history: present defects, duration of repairs, flapping rules, and the trend.
 
-Every function takes a session that reads. Times are UTC texts as the tables have them; `since` is one, "" for ever.
+Every function takes a session that reads. Times are UTC texts as in the tables. `since` is such a time, "" for all.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from .database import HistorySession
 from .plans import PlanServices
 from .tables import DEPARTED_TABLE, DRIFT_CONDITION, HOST_COLUMNS, HOST_RULE, INCIDENTS_JOIN, NEW_PLANS_TABLE, HostRow
 
-WHOLE_SCOPES = (json.dumps(list(CONTROLS)), "[]", "null")  # how a run over all controls has them in the history
-FLAP_THRESHOLD = 3  # so many drifts of one rule on one host within the period are reported as flapping
+WHOLE_SCOPES = (json.dumps(list(CONTROLS)), "[]", "null")  # the values of a run over all controls in the history
+FLAP_THRESHOLD = 3  # drifts of a rule on a host within the period that are reported as flapping
 
-# An incident that ended like this was remediated. Any other end is a change of the policy, or of what could be seen.
+# Ends of an incident that was remediated. Any other end is a change of the policy, or of the ability to observe.
 REMEDIATED_STATES = (COMPLIANT, REPAIRED)
 
 
 class OpenRule(NamedTuple):
-    """A rule in a state other than compliant, on so many hosts, now."""
+    """A rule in a state other than compliant at present, with its number of hosts."""
 
     rule: str  # "" for the host as a whole
     state: str
     hosts: int
-    oldest: str  # when the first of these incidents began
-    newest: str  # when the last one did
+    oldest: str  # begin of the first of these incidents
+    newest: str  # begin of the last of these incidents
     host: str  # the host of the oldest incident
-    evidence: str  # what was found there when it began
+    evidence: str  # evidence at the begin of that incident
 
 
 class RuleIncident(NamedTuple):
-    """A stretch of time in which a rule was in one state on a host. `closed` is "" while it goes on."""
+    """A period in which a rule was in the same state on a host. `closed` is "" for an open incident."""
 
     host: str
     rule: str
@@ -48,24 +48,24 @@ class RuleIncident(NamedTuple):
     opened: str
     closed: str
     ended: str
-    last_seen: str  # when a run last observed it so; of the host as a whole, when a run last asked
+    last_seen: str  # when a run last observed this state; for the host as a whole, when a run last expected it
 
 
 class RepairTimes(NamedTuple):
-    """How often something was remediated in the period, and how long that took, in seconds.
+    """The number and duration of remediations in the period, in seconds.
 
-    Rules of one control on one host, or of one app there, that came back into line together count once.
+    Rules of a control on a host that became compliant together count once. So do the rules of an app.
     """
 
     number: int
     median: int
     longest: int
-    rules: int = 0  # in all these times together
+    rules: int = 0  # in all these remediations together
     hosts: int = 0
 
 
 class FlappingRule(NamedTuple):
-    """A rule that drifted so often on a host within the period."""
+    """A rule that drifted repeatedly on a host within the period."""
 
     host: str
     rule: str
@@ -74,29 +74,29 @@ class FlappingRule(NamedTuple):
 
 
 class UnseenHost(NamedTuple):
-    """A host that no run has seen since; "" if it never answered."""
+    """A host that no run has observed since `last_seen`; "" if it never answered."""
 
     host: str
     last_seen: str
 
 
 class QueryScope(NamedTuple):
-    """What an answer is about: everything, or one host, or one rule, or both; and since when."""
+    """The scope of a question: a host, a rule, both or everything, and the begin of its period."""
 
     since: str = ""
     host: str = ""
     rule: str = ""
 
     def build_conditions(self) -> str:
-        """The conditions for INCIDENTS_JOIN, each with its AND; `build_parameters` has their values."""
+        """Build the conditions for INCIDENTS_JOIN, each with its AND. `build_parameters` has their values."""
         return (" AND e.host = :host" if self.host else "") + (" AND b.rule = :rule" if self.rule else "")
 
     def build_parameters(self) -> dict[str, str]:
-        """The values of the conditions."""
+        """Return the values of the conditions."""
         return self._asdict()
 
 
-# What comes back into line together: an app is a thing of its own, of the others the control.
+# The unit that becomes compliant together: an app, or otherwise the control.
 SUBJECT_SQL = f"""CASE WHEN b.rule LIKE 'apps/%' THEN b.rule
     {" ".join(f"WHEN b.rule LIKE '{control}/%' THEN '{control}'" for control in CONTROLS[1:])} ELSE '' END"""
 
@@ -106,8 +106,9 @@ LAST_SEEN_SQL = f"""CASE WHEN e.closed IS NOT NULL THEN e.closed WHEN b.rule = '
 
 
 class IncidentStarts(Mapping[tuple[str, str], str]):
-    """For every rule that is not as it should be, by (host, rule): when that began. A mapping, but not one entry for
-    each pair, of which a great fleet has millions.
+    """The begin of every defect, by (host, rule).
+
+    It is a mapping without an entry for each pair, because a great fleet has millions of pairs.
     """
 
     def __init__(self, session: HistorySession) -> None:
@@ -117,7 +118,7 @@ class IncidentStarts(Mapping[tuple[str, str], str]):
             f"SELECT id, rule FROM proscribe_bundle WHERE id IN ({open_bundles})"
         ):
             rules.setdefault(bundle_id, set()).add(rule)
-        # Oldest first: while a rule cannot be seen, what was seen before goes on.
+        # Oldest first: while a rule cannot be observed, its earlier incident continues.
         query = "SELECT host, opened, bundle FROM proscribe_episode WHERE closed IS NULL ORDER BY host, opened"
         self._hosts: dict[str, list[tuple[str, set[str]]]] = {}
         for host, opened, bundle in session.fetch_rows(query):
@@ -142,8 +143,9 @@ class IncidentStarts(Mapping[tuple[str, str], str]):
 
 
 def list_open_rules(session: HistorySession, scope: QueryScope) -> list[OpenRule]:
-    """What is not as it should be now, one row for each rule and state: worst state first, then most hosts. What is
-    lifted is apart (lifts.py).
+    """Return the present defects, a row for each rule and state: worst state first, then most hosts.
+
+    Lifted controls are separate (lifts.py).
     """
     condition = f" AND state <> '{LIFTED}'" + (" AND host = :host" if scope.host else "")
     query = f"""SELECT b.rule, g.state, g.hosts, g.opened, g.newest, g.host, b.evidence FROM (
@@ -166,7 +168,7 @@ def list_open_rules(session: HistorySession, scope: QueryScope) -> list[OpenRule
 
 
 def list_incidents(session: HistorySession, scope: QueryScope) -> Iterator[RuleIncident]:
-    """The incidents that go on or ended within the period, the newest first."""
+    """Yield the incidents that continue or ended within the period, newest first."""
     query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.closed, ''), COALESCE(e.ended, ''),
             COALESCE({LAST_SEEN_SQL}, '')
         FROM {INCIDENTS_JOIN} LEFT JOIN proscribe_host h ON h.name = e.host
@@ -175,14 +177,14 @@ def list_incidents(session: HistorySession, scope: QueryScope) -> Iterator[RuleI
 
 
 def list_hosts(session: HistorySession, name: str = "") -> list[HostRow]:
-    """The hosts that runs ask for, or the one of that name; [] for a name that none of them has."""
+    """Return the hosts that runs expect, or the host with this name; [] for an unknown name."""
     condition = " WHERE name = :name" if name else ""
     query = f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host{condition}"
     return [HostRow(*row) for row in session.fetch_rows(query, {"name": name})]
 
 
 def find_last_expected(session: HistorySession, host: str) -> str | None:
-    """Return when a run last expected a host, also one that has left its inventory; None for an unknown host."""
+    """Return when a run last expected a host, also a departed host; None for an unknown host."""
     tables = ["proscribe_host", *([DEPARTED_TABLE] if session.has_table(DEPARTED_TABLE) else [])]
     expected_times = [
         row[0]
@@ -193,13 +195,13 @@ def find_last_expected(session: HistorySession, host: str) -> str | None:
 
 
 def has_incidents(session: HistorySession, host: str) -> bool:
-    """Whether the history has incidents of a host, also of one that no run asks for any more."""
+    """Return whether the history has incidents of a host, also of a host that no run expects any more."""
     query = "SELECT 1 FROM proscribe_episode WHERE host = :host LIMIT 1"
     return bool(list(session.fetch_rows(query, {"host": host})))
 
 
 def list_rules(session: HistorySession, host: str = "") -> set[str]:
-    """The rules of which the history has incidents, on one host or on any."""
+    """Return the rules with incidents in the history, on a host or on any host."""
     condition = " WHERE e.host = :host" if host else ""
     query = (
         f"SELECT DISTINCT b.rule FROM {INCIDENTS_JOIN}{condition}"
@@ -210,8 +212,9 @@ def list_rules(session: HistorySession, host: str = "") -> set[str]:
 
 
 def count_never_observed(host_rows: Sequence[HostRow], plans: PlanServices, only_control: str = "") -> dict[str, int]:
-    """By control: on how many of some hosts no run has ever observed it, though their plan has it (or nobody knows
-    their plan). `only_control` is a control, or "" for all.
+    """Count by control the hosts on which no run has ever observed it, though their plan has it.
+
+    A host with an unknown plan counts too. `only_control` is a control, or "" for all.
     """
     counts = dict.fromkeys([only_control] if only_control else CONTROLS, 0)
     for host in host_rows:
@@ -223,7 +226,7 @@ def count_never_observed(host_rows: Sequence[HostRow], plans: PlanServices, only
 
 
 def measure_repairs(session: HistorySession, scope: QueryScope) -> RepairTimes:
-    """What was noncompliant and was remediated within the period."""
+    """Measure the remediations of noncompliant rules within the period."""
     end_states = ", ".join(f"'{end}'" for end in REMEDIATED_STATES)
     condition = (
         f"""e.closed >= :since AND e.state = '{NONCOMPLIANT}' AND e.ended IN ({end_states}){scope.build_conditions()}"""
@@ -252,7 +255,7 @@ def measure_repairs(session: HistorySession, scope: QueryScope) -> RepairTimes:
 
 
 def list_flapping_rules(session: HistorySession, scope: QueryScope, limit: int = 50) -> list[FlappingRule]:
-    """What drifted FLAP_THRESHOLD times or more within the period, most often first."""
+    """Return the rules that drifted FLAP_THRESHOLD times or more within the period, most drifts first."""
     period_condition = f"state = '{NONCOMPLIANT}' AND opened >= :since"
     drift_condition = f" AND {DRIFT_CONDITION}" if session.has_table(NEW_PLANS_TABLE) else ""
     hosts_query = (
@@ -265,8 +268,8 @@ def list_flapping_rules(session: HistorySession, scope: QueryScope, limit: int =
 
 
 def list_unseen_hosts(session: HistorySession, scope: QueryScope, oldest_time: str) -> list[UnseenHost]:
-    """The hosts of which no control was seen since `oldest_time`, longest unseen first."""
-    # SQLite's MAX of several values is PostgreSQL's MAX_COUNT, so the newest is found here.
+    """Return the hosts without an observed control since `oldest_time`, longest unseen first."""
+    # SQLite's MAX of several values is PostgreSQL's GREATEST, so the newest time is computed here.
     time_condition = " AND ".join(f"{control} < :before" for control in CONTROLS)
     host_condition = " AND name = :host" if scope.host else ""
     query = f"SELECT name, {', '.join(CONTROLS)} FROM proscribe_host WHERE {time_condition}{host_condition}"
@@ -278,11 +281,10 @@ def list_unseen_hosts(session: HistorySession, scope: QueryScope, oldest_time: s
 
 
 def list_trend_runs(session: HistorySession, since: str = "", limit: int = 60, like_run: str = "") -> list[PastRun]:
-    """A run and the runs before it that can be compared with it (same inventory, limit and controls), oldest first, at
-    most so many.
+    """Return a run and the earlier runs that are comparable with it, oldest first, at most `limit` runs.
 
-    The run is `like_run`, where it is known, and else the newest one over the whole of an inventory: one over a part
-    says nothing of all hosts.
+    Comparable runs have the same inventory, limit and controls. The run is `like_run` if it is known, and else the
+    newest run over a whole inventory: a run over a part does not describe all hosts.
     """
     comparable_scope = _find_comparable_scope(session, like_run)
     if comparable_scope is None:
@@ -293,8 +295,9 @@ def list_trend_runs(session: HistorySession, since: str = "", limit: int = 60, l
 
 
 def list_daily_runs(session: HistorySession, until: str, day_count: int, like_run: str = "") -> list[PastRun]:
-    """The last run of each day, of so many UTC days up to a time, oldest first. A day without a run has none. The runs
-    are those that `list_trend_runs` compares.
+    """Return the last run of each day, for `day_count` UTC days up to a time, oldest first.
+
+    A day without a run has no entry. The runs are those that `list_trend_runs` compares.
     """
     comparable_scope = _find_comparable_scope(session, like_run)
     if comparable_scope is None:
@@ -307,14 +310,14 @@ def list_daily_runs(session: HistorySession, until: str, day_count: int, like_ru
         ) AS of_day WHERE place = 1 ORDER BY finished"""
     since = (
         (parse_moment(until) - datetime.timedelta(days=day_count - 1)).date().isoformat()
-    )  # sorts before all of its day
+    )  # sorts before all times of its day
     return [
         _make_past_run(*row) for row in session.fetch_rows(query, {**comparable_scope, "since": since, "until": until})
     ]
 
 
 def _find_comparable_scope(session: HistorySession, like_run: str) -> dict[str, str] | None:
-    """What a run has in common with those that can be compared with it; None where there is no such run."""
+    """Return the values that a run shares with comparable runs; None if there is no such run."""
     newest = f"""SELECT inventory, scope, controls FROM proscribe_run
         WHERE id = :like OR (scope = '' AND controls IN ({", ".join(f"'{controls_text}'" for controls_text in WHOLE_SCOPES)}))
         ORDER BY CASE WHEN id = :like THEN 0 ELSE 1 END, finished DESC, id DESC LIMIT 1"""
@@ -336,7 +339,7 @@ def _make_past_run(run_id: str, finished: str, mode: str, summary: str) -> PastR
 
 
 def count_runs(session: HistorySession, since: str) -> tuple[int, str, str]:
-    """How many runs ended within the period, and when the first and the last of them did ("" for none)."""
+    """Return the number of runs that ended within the period, and the first and the last end ("" for none)."""
     query = "SELECT COUNT(*), MIN(finished), MAX(finished) FROM proscribe_run WHERE finished >= :since"
     count, first_end, last_end = next(session.fetch_rows(query, {"since": since}))
     return int(count), first_end or "", last_end or ""

@@ -1,8 +1,8 @@
-"""Writing a run into the history: what began, what ended, what went on.
+"""The runs in the history: incidents that begin, end and continue.
 
-Only changes are written. A rule that is not as it should be opens an incident, which stays open, untouched, for as long
-as runs see the same. For most hosts, a run notes only that they were seen. Rules that begin together are one row
-(incident_groups.py), which is split when they do not end together.
+Only changes are written. A defect opens an incident, which stays open and untouched while runs observe the same state.
+For most hosts, a run stores only their observation time. Rules that begin together are a single row
+(incident_groups.py), which is split if they do not end together.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from .plans import PlanServices
 from .said import EvidenceReader
 from .tables import ADD_INCIDENT, ADD_NEW_PLAN, ADD_RUN, DEPARTED_TABLE, DROP_INCIDENT, GONE, SET_HOST, RunRow
 
-HOSTS_PER_QUERY = 500  # hosts that are asked for in one query
+HOSTS_PER_QUERY = 500  # hosts in a query
 
-# The project's example inventory, as runs have it, and whether it was used for more than to see where one stands.
+# The project's example inventory as runs have it, and a query for runs over it that did more than audit.
 EXAMPLE_SOURCES = json.dumps([EXAMPLE_INVENTORY])
 EXAMPLE_USED_QUERY = "SELECT id FROM proscribe_run WHERE inventory = :example AND mode <> 'audit' LIMIT 1"
 
 
 class IncidentCounts(NamedTuple):
-    """What a run changed in the history: how many rules, over all hosts, it saw begin and end."""
+    """The numbers of rules, over all hosts, that a run observed to begin and to end."""
 
     opened: int = 0
     closed: int = 0
@@ -42,7 +42,7 @@ class IncidentCounts(NamedTuple):
 def record_run(
     session: HistorySession, report: FleetReport, records: Iterable[HostRecord], plans: PlanServices
 ) -> IncidentCounts:
-    """Write a run and its (reconciled) records. A run that is there already is left as it is."""
+    """Write a run and its reconciled records. A run that is already stored stays as it is."""
     run = _make_run_row(report)
     if list(session.fetch_rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
         return IncidentCounts()
@@ -77,8 +77,8 @@ def _make_run_row(report: FleetReport) -> RunRow:
         run["started"],
         run["finished"],
         inventory=json.dumps(run["inventory"]),
-        # A run that left hosts out for another reason than a --limit is none of the whole either.
-        # The limits of slices are no limit of the run that they come to.
+        # A run that left hosts out for another reason than a --limit does not cover the whole either. The limits of
+        # slices are no limit of their merged run.
         scope=""
         if count_left_out_hosts(run) == 0 and not run.get("interrupted")
         else run["limit"] or "part of the hosts",
@@ -88,8 +88,9 @@ def _make_run_row(report: FleetReport) -> RunRow:
 
 
 def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
-    """Close what is open of hosts that have left the inventory: a later run of all of it did not ask them. So
-    have those of the example inventory, once there is another one.
+    """Close the incidents of hosts that have left the inventory: a later run over all of it did not cover them.
+
+    Hosts of the example inventory leave with the first run over another inventory.
     """
     newer_query = "SELECT id FROM proscribe_run WHERE inventory = :inventory AND finished > :finished"
     if run.scope or list(session.fetch_rows(newer_query, {"inventory": run.inventory, "finished": run.finished})):
@@ -98,9 +99,7 @@ def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
     if run.inventory != EXAMPLE_SOURCES and not list(
         session.fetch_rows(EXAMPLE_USED_QUERY, {"example": EXAMPLE_SOURCES})
     ):
-        inventory_parameters = (
-            ":inventory, :example"  # the first audit, before there was an inventory of one's own, is over
-        )
+        inventory_parameters = ":inventory, :example"  # the first audit of the example inventory is over
     departed_condition = f"inventory IN ({inventory_parameters}) AND run <> :run AND asked <= :asked"
     parameters = {"inventory": run.inventory, "example": EXAMPLE_SOURCES, "run": run.id, "asked": run.finished}
     session.execute_statement(
@@ -117,7 +116,7 @@ def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
 
 
 def prune_history(session: HistorySession, oldest_time: str) -> None:
-    """Delete runs and incidents that ended before that time, and hosts that nobody asked since, with all of theirs."""
+    """Delete runs and incidents that ended before a time, and hosts that no run expected since, with their data."""
     parameters = {"before": oldest_time}
     departed_query = "SELECT name FROM proscribe_host WHERE asked < :before"
     session.execute_statement(

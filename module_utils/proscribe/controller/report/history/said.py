@@ -1,4 +1,4 @@
-"""What host records say of each rule, as the history keeps it."""
+"""The evidence of each rule in host records, as the history stores it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ....model.types.record import HostRecord, RuleRecord
 from ..text.wording import clean_text, describe_finding, make_host_label
 from .tables import HOST_RULE
 
-UNOBSERVED_STATES = (ERROR, UNKNOWN)  # the states in which nobody could see how the rule stands
+UNOBSERVED_STATES = (ERROR, UNKNOWN)  # the states in which the rule could not be observed
 MAX_CACHED_RULES = 100_000  # rules, in the lists that hosts share
-MAX_EVIDENCE_LENGTH = 300  # characters of evidence that are kept
-UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")  # what a database does not take in a text
+MAX_EVIDENCE_LENGTH = 300  # characters of evidence that are stored
+UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")  # characters that a database rejects in a text
 
 
 class EvidenceReader:
-    """What records say. Thousands of hosts list the very same rules, so what was said of them is remembered."""
+    """A reader of the evidence in records. It caches the evidence of rules that thousands of hosts share."""
 
     def __init__(self) -> None:
         self._evidence_by_rules: dict[
@@ -28,7 +28,7 @@ class EvidenceReader:
     def read_evidence(
         self, record: HostRecord, observed_controls: list[str], is_host_included: bool
     ) -> Mapping[str, tuple[str, str]]:
-        """{rule: (state, evidence)} of the controls that were observed, and of the host as a whole (rule "")."""
+        """Return {rule: (state, evidence)} of the observed controls, and of the host as a whole (rule "")."""
         rules = record["rules"]
         key: tuple[str | int, ...] = (*observed_controls, *map(id, rules))
         if key not in self._evidence_by_rules:
@@ -41,11 +41,11 @@ class EvidenceReader:
                 for rule in rules
                 if rule["rule"].partition("/")[0] in observed_controls
             }
-            # With the rules themselves, so that none of their ids can become another's.
+            # The stored rules stay alive, so that no other object gets their ids.
             self._evidence_by_rules[key] = tuple(rules), rule_evidence
         evidence = self._evidence_by_rules[key][1]
         listed_states = [rule["state"] for rule in rules]
-        # The host is worse than its rules when it gave no answer, or when a correction or a task failed.
+        # The host is worse than its rules if it gave no answer, or if a correction or a task failed.
         if (
             is_host_included
             and record["state"] in UNOBSERVED_STATES
@@ -72,16 +72,16 @@ def _format_evidence(rule: RuleRecord) -> str:
 
 
 def make_storable_name(host: str) -> str:
-    """Return a host's name as the history keeps it. An inventory may have one that no database takes."""
+    """Return a host's name as the history stores it. An inventory may have a name that databases reject."""
     return make_host_label(host) if UNSTORABLE_CHARACTERS.search(host) else host
 
 
 def rename_record_host(record: HostRecord) -> HostRecord:
-    """Return a record with the name that the history keeps."""
+    """Return a record with the name that the history stores."""
     name = make_storable_name(record["host"])
     return record if name == record["host"] else {**record, "host": name}
 
 
 def _clean_text(text: object) -> str:
-    """Text as it is kept: printable, since a database may refuse what does not print, and not endless."""
+    """Return a text as it is stored: printable, because databases may reject other characters, and not too long."""
     return clean_text(str(text)[:MAX_EVIDENCE_LENGTH])

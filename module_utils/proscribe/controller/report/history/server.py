@@ -1,6 +1,7 @@
-"""The history on a PostgreSQL server, for several controllers. The only file that needs SQLAlchemy (extra `history`).
+"""The history on a PostgreSQL server, for several controllers. Only this file needs SQLAlchemy.
 
-Passwords come from where libpq looks for them (~/.pgpass, PGPASSFILE, PGPASSWORD), never from the URL.
+SQLAlchemy comes with the extra `history`. libpq reads passwords from its own sources (~/.pgpass, PGPASSFILE,
+PGPASSWORD). They are never taken from the URL.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Any
 
 from .database import LOCK_TIMEOUT_SECONDS, HistoryError, HistorySession, check_version, create_tables
 
-# Any two numbers will do, if all controllers agree: the key of the lock that a writer holds.
+# The key of the lock that a writer holds. Any number will do, if all controllers use the same.
 LOCK_KEY = 0x70726F73  # "pros"
 
 CONNECT_TIMEOUT_SECONDS = 10  # seconds
-ROWS_PER_INSERT = 100  # rows in one INSERT
+ROWS_PER_INSERT = 100  # rows in an INSERT
 
 
 class PostgresDatabase:
@@ -29,11 +30,11 @@ class PostgresDatabase:
             requirement = "needs SQLAlchemy and psycopg beside Ansible; docs/history.md says how to install them"
             raise HistoryError(f"a history at a URL {requirement}") from None
         self._sql = sqlalchemy
-        # psycopg 3 unless the URL names a driver; SQLAlchemy itself would look for psycopg 2.
+        # psycopg 3 unless the URL names a driver; SQLAlchemy's default is psycopg 2.
         address = url.replace("postgresql://", "postgresql+psycopg://", 1)
         try:
             has_timeout = "+psycopg" in address.partition(":")[0]
-            # A run connects once or twice, so there is no pool to keep.
+            # A run connects once or twice, so a pool has no use.
             self._engine = sqlalchemy.create_engine(
                 address,
                 poolclass=sqlalchemy.pool.NullPool,
@@ -45,7 +46,7 @@ class PostgresDatabase:
 
     @contextmanager
     def open_for_writing(self) -> Iterator[HistorySession]:
-        """See Database."""
+        """See HistoryDatabase."""
         with self._translate_errors(), self._engine.begin() as connection:
             session = _PostgresSession(connection, self._sql.text)
             session.execute_statement(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
@@ -55,7 +56,7 @@ class PostgresDatabase:
 
     @contextmanager
     def open_for_reading(self) -> Iterator[HistorySession]:
-        """See Database."""
+        """See HistoryDatabase."""
         with self._translate_errors(), self._engine.connect() as connection:
             session = _PostgresSession(connection, self._sql.text)
             session.execute_statement("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -70,7 +71,7 @@ class PostgresDatabase:
         try:
             yield
         except self._sql.exc.SQLAlchemyError as error:
-            # The driver's own words, without SQLAlchemy's statement and parameters.
+            # The driver's message, without SQLAlchemy's statement and parameters.
             error_lines = str(getattr(error, "orig", None) or error).strip().splitlines()
             raise HistoryError(f"{self.name}: {error_lines[0] if error_lines else type(error).__name__}") from error
 
@@ -89,7 +90,7 @@ class _PostgresSession:
             if rows:
                 self._connection.execute(self._text(statement), [dict(row_values) for row_values in rows])
             return
-        # Rows in one statement are written in a third of the time that a statement for each takes.
+        # Several rows in a statement take a third of the time of a statement for each row.
         for first in range(0, len(rows), ROWS_PER_INSERT):
             batch_rows = rows[first : first + ROWS_PER_INSERT]
             key = (statement, len(batch_rows))

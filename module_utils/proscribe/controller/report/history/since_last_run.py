@@ -1,8 +1,8 @@
-"""What hosts did between two runs, and what their users requested, in the history. Sessions as in queries.py.
+"""Events on hosts between two runs, and requests of their users, in the history. Sessions as in queries.py.
 
-A host's journal is read again by every run, so what comes twice must not count twice. Entries about one thing on one
-host are one where their times overlap. Once a journal has lost its oldest lines, what it still has says less than was
-known: then the greater number stays, and is one more where there was something later. It is never more than happened.
+Every run reads a host's journal again, so repeated entries must not count twice. Entries of a host about the same
+subject are merged if their times overlap. A journal that has lost its oldest lines shows less than was known. Then the
+greater number stays, plus 1 if there is a later entry. The number never exceeds the real number of events.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_USERS = 20
 
 
 class BetweenEntry(NamedTuple):
-    """A row of `proscribe_between`. `who` is the user of an ended program or a request, or who froze the watcher."""
+    """A row of `proscribe_between`. `who` is the user of an ended program, of a request, or of a freeze."""
 
     host: str
     id: str
@@ -31,16 +31,16 @@ class BetweenEntry(NamedTuple):
     last: str
     kind: str
     rule: str  # of a request: the service
-    program: str  # of a request: its id
+    program: str  # of a request: its id; of an ended program: its path
     who: str
     times: int
     corrected: int
     users: str  # a JSON list
-    detail: str  # the reason of a request or a freeze; by what many rules were open
+    detail: str  # the reason of a request or a freeze; of an incident of several rules, their common cause
     run: str
 
     def export_fields(self) -> dict[str, object]:
-        """It for people and programs."""
+        """Return the entry for readers and programs."""
         fields = self._asdict()
         del fields["id"], fields["run"]
         return {**fields, "users": json.loads(self.users)}
@@ -52,12 +52,12 @@ DROP_ENTRY = f"DELETE FROM {BETWEEN_TABLE} WHERE host = :host AND id = :id AND f
 
 
 def hash_names(*names: str) -> str:
-    """A digest of some names. An entry of a host has that of its kind, rule, program and user, beside its time."""
+    """Hash some names. The id of an entry is the digest of its kind, rule, program and user."""
     return hashlib.sha256("\0".join(names).encode()).hexdigest()[:32]
 
 
 def record_entries(session: HistorySession, run_id: str, records: Iterable[HostRecord]) -> None:
-    """Merge what the records of some hosts say into what is known. Costs nothing for hosts that say nothing."""
+    """Merge the events of some hosts' records into the known entries. Hosts without events cost nothing."""
     entries_by_host = {
         host_record["host"]: entries for host_record in records if (entries := list(_list_entries(host_record, run_id)))
     }
@@ -126,7 +126,10 @@ def _list_entries(host_record: HostRecord, run_id: str) -> Iterable[BetweenEntry
 
 
 def identify_remark(remark: WatchRemark) -> str:
-    """The identity of what a remark is about. A freeze, or an incident of many rules, is another one by each reason."""
+    """Return the identity of a remark's subject.
+
+    A freeze has an identity for each reason. So has an incident of several rules.
+    """
     return hash_names(remark.kind, remark.rule, remark.program or remark.reason, remark.user)
 
 
@@ -135,7 +138,7 @@ def _is_overlapping(first: BetweenEntry, second: BetweenEntry) -> bool:
 
 
 def _merge_entries(entry: BetweenEntry, known_entries: list[BetweenEntry]) -> BetweenEntry:
-    """An entry with what was known of the same time; what was known, where it brings nothing."""
+    """Return an entry merged with the known entries of the same time; the known entry, if nothing is new."""
     if not known_entries:
         return entry
     last_time = max(known_entry.last for known_entry in known_entries)
@@ -144,7 +147,7 @@ def _merge_entries(entry: BetweenEntry, known_entries: list[BetweenEntry]) -> Be
     merged = known_entries[-1]._replace(
         first=min(entry.first, *(known_entry.first for known_entry in known_entries)),
         last=max(entry.last, last_time),
-        # A host may claim anything in each run, and a sum that no database takes would end the history of all.
+        # A host may claim any number in each run. A sum that the database rejects would end the history of all hosts.
         times=min(MAX_COUNT, max(entry.times, sum(known_entry.times for known_entry in known_entries) + later_count)),
         corrected=min(MAX_COUNT, max(entry.corrected, sum(known_entry.corrected for known_entry in known_entries))),
         users=json.dumps(list(dict.fromkeys(users))[:MAX_USERS]),
@@ -153,7 +156,7 @@ def _merge_entries(entry: BetweenEntry, known_entries: list[BetweenEntry]) -> Be
 
 
 def list_changed_ids(session: HistorySession, run_id: str) -> dict[str, frozenset[str]]:
-    """The identities of what a run brought, by host."""
+    """Return the identities of the entries that a run brought, by host."""
     if not session.has_table(BETWEEN_TABLE):
         return {}
     ids_by_host: dict[str, set[str]] = {}
@@ -165,10 +168,10 @@ def list_changed_ids(session: HistorySession, run_id: str) -> dict[str, frozense
 def list_entries(
     session: HistorySession, since: str, host: str = "", rule: str = "", limit: int = 1000
 ) -> list[BetweenEntry]:
-    """What happened between two runs since then, the newest first; of one host or one rule where they are named."""
+    """Return the events between two runs since a time, newest first. `host` and `rule` limit them."""
     if not session.has_table(BETWEEN_TABLE):
         return []
-    # An incident of many rules is filed under their control.
+    # An incident of several rules is stored under their control.
     conditions = (" AND host = :host" if host else "") + (" AND rule IN (:rule, :control)" if rule else "")
     query = f"""SELECT {ENTRY_COLUMNS} FROM {BETWEEN_TABLE} WHERE last >= :since{conditions}
         ORDER BY last DESC, host, rule, id LIMIT {limit:d}"""
@@ -181,5 +184,5 @@ def list_entries(
 
 
 def prune_entries(session: HistorySession, oldest_time: str) -> None:
-    """Forget what happened before that time."""
+    """Delete the events before a time."""
     session.execute_statement(f"DELETE FROM {BETWEEN_TABLE} WHERE last < :before", {"before": oldest_time})

@@ -1,8 +1,8 @@
 """The tables of the history, in the SQL that SQLite and PostgreSQL share.
 
-All times are UTC texts of one spelling (2026-11-25T08:00:00Z), whose order is that of the times. What a run wrote stays
-as it is, but for what goes on: a later run closes an open incident, and writes anew when a host was last seen. Nothing
-is forgotten but by pruning.
+All times are UTC texts of the same spelling (2026-11-25T08:00:00Z), so their order is that of the times. Rows of a run
+stay as they are, with two exceptions. A later run closes an open incident, and it updates when a host was last
+observed. Only pruning deletes rows.
 """
 
 from __future__ import annotations
@@ -19,40 +19,41 @@ DEPARTED_TABLE = "proscribe_departed_host"
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS proscribe_history (version INTEGER NOT NULL)",
-    # One row a run, as its report says; `inventory` and `controls` are JSON lists, `summary` is the report's.
+    # A row for each run, as in its report. `inventory` and `controls` are JSON lists, `summary` is the report's.
     """CREATE TABLE IF NOT EXISTS proscribe_run (
         id TEXT PRIMARY KEY, playbook TEXT NOT NULL, mode TEXT NOT NULL, started TEXT NOT NULL, finished TEXT NOT NULL,
         inventory TEXT NOT NULL, scope TEXT NOT NULL, controls TEXT NOT NULL, summary TEXT NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS proscribe_run_finished ON proscribe_run (finished)",
-    # One row a host: the last run that asked it, the plan it last answered for, and when each control was last seen.
+    # A row for each host: the last run that expected it, the plan it last answered for, and the last observation of
+    # each control.
     f"""CREATE TABLE IF NOT EXISTS proscribe_host (
         name TEXT PRIMARY KEY, inventory TEXT NOT NULL, run TEXT NOT NULL, asked TEXT NOT NULL, plan TEXT NOT NULL,
         {", ".join(f"{control} TEXT NOT NULL" for control in CONTROLS)})""",
-    # Rules of one control that began to be in one state on a host at once, with their evidence. Before the first
-    # enforce each of 20,000 hosts breaks the same 400 rules: that is one bundle, and not eight million rows. The id is
-    # a digest of the content, so all hosts with the same content share it.
+    # Rules of a control that began to be in the same state on a host at once, with their evidence. Before the first
+    # enforce each of 20,000 hosts breaks the same 400 rules: that is a single bundle instead of eight million rows. The
+    # id is a digest of the content, so all hosts with the same content share it.
     """CREATE TABLE IF NOT EXISTS proscribe_bundle (
         id TEXT NOT NULL, rule TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (id, rule))""",
-    # One row for each stretch of time in which the rules of a bundle were not as they should be on a host. Rule "" is
-    # the host itself.
+    # A row for each period in which the rules of a bundle were not compliant on a host. Rule "" is the host itself.
     """CREATE TABLE IF NOT EXISTS proscribe_episode (
         host TEXT NOT NULL, bundle TEXT NOT NULL, state TEXT NOT NULL,
         opened TEXT NOT NULL, opened_run TEXT NOT NULL, closed TEXT, closed_run TEXT, ended TEXT)""",
-    # This index also prevents a second opening of the same incident.
+    # This index also prevents that the same incident is opened twice.
     """CREATE UNIQUE INDEX IF NOT EXISTS proscribe_episode_open
         ON proscribe_episode (host, bundle, state) WHERE closed IS NULL""",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_closed ON proscribe_episode (closed)",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_host ON proscribe_episode (host)",
-    # What hosts did between two runs, and what their users requested (since_last_run.py). `id` is a digest of kind,
-    # rule, program and user, which may be longer than a key. `users` is a JSON list. `run` is the last with more.
+    # Events on hosts between two runs, and requests of their users (since_last_run.py). `id` is a digest of kind, rule,
+    # program and user, whose texts may be too long for a key. `users` is a JSON list. `run` is the last run that added
+    # something.
     """CREATE TABLE IF NOT EXISTS proscribe_between (
         host TEXT NOT NULL, id TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, kind TEXT NOT NULL,
         rule TEXT NOT NULL, program TEXT NOT NULL, who TEXT NOT NULL, times BIGINT NOT NULL, corrected BIGINT NOT NULL,
         users TEXT NOT NULL, detail TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (host, id, first))""",
     "CREATE INDEX IF NOT EXISTS proscribe_between_last ON proscribe_between (last)",
     "CREATE INDEX IF NOT EXISTS proscribe_between_run ON proscribe_between (run)",
-    # One row for each stretch of time in which a waiver had the same terms and status, and what was observed under it
-    # (exceptions.py). `facts` and `hosts` are JSON.
+    # A row for each period in which a waiver had the same terms and status, and for each use of it (exceptions.py).
+    # `facts` and `hosts` are JSON.
     """CREATE TABLE IF NOT EXISTS proscribe_waiver (
         inventory TEXT NOT NULL, id TEXT NOT NULL, opened TEXT NOT NULL, seen TEXT NOT NULL, status TEXT NOT NULL,
         facts TEXT NOT NULL, hosts TEXT NOT NULL, PRIMARY KEY (inventory, id, opened))""",
@@ -60,29 +61,29 @@ TABLES = (
         inventory TEXT NOT NULL, waiver TEXT NOT NULL, host TEXT NOT NULL, rule TEXT NOT NULL, id TEXT NOT NULL,
         what TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, attempts BIGINT NOT NULL,
         PRIMARY KEY (inventory, waiver, host, rule, id))""",
-    # One row for each host that has left its inventory, and when a run last asked it.
+    # A row for each host that has left its inventory, with the time when a run last expected it.
     f"CREATE TABLE IF NOT EXISTS {DEPARTED_TABLE} (name TEXT PRIMARY KEY, inventory TEXT NOT NULL, asked TEXT NOT NULL)",
-    # One row for each run that opened incidents of a control on a host by another plan than the one it answered for
-    # before. What such a run finds wrong has not drifted: no run saw it compliant by that plan.
+    # A row for each run that opened incidents of a control on a host under a new plan. A defect in such a run is no
+    # drift: no run observed the host as compliant under that plan.
     """CREATE TABLE IF NOT EXISTS proscribe_new_plan (
         host TEXT NOT NULL, run TEXT NOT NULL, control TEXT NOT NULL, PRIMARY KEY (host, run, control))""",
 )
 
-# Tables that a history of an earlier version gets with the next run that is written into it; DEPARTED_TABLE is another one.
+# Tables that the next run adds to a history of an earlier version; DEPARTED_TABLE is another such table.
 BETWEEN_TABLE, WAIVERS_TABLE, USES_TABLE = "proscribe_between", "proscribe_waiver", "proscribe_use"
 NEW_PLANS_TABLE = "proscribe_new_plan"
 
 HOST_RULE = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed
 
-# How an incident can end, besides going over into another state.
+# Ends of an incident besides a change to another state.
 WITHDRAWN, GONE, *_ = EXTRA_STATES
 
-# The incidents rule by rule: what all questions are about.
+# The incidents rule by rule: the basis of all questions.
 INCIDENTS_JOIN = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
 
 
 def make_insert_statement(table: str, columns: Sequence[str]) -> str:
-    """The statement that adds a row with these columns."""
+    """Make the statement that adds a row with these columns."""
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
 
 
@@ -101,7 +102,7 @@ class RunRow(NamedTuple):
 
 
 class HostRow(NamedTuple):
-    """A row of `proscribe_host`; times are "" where there is none."""
+    """A row of `proscribe_host`. A missing time is ""."""
 
     name: str
     inventory: str = ""
@@ -114,7 +115,7 @@ class HostRow(NamedTuple):
     dns: str = ""
 
 
-# Of INCIDENTS_JOIN, the incidents that are drift, where the history has NEW_PLANS_TABLE.
+# For INCIDENTS_JOIN: the incidents that are drift, if the history has NEW_PLANS_TABLE.
 DRIFT_CONDITION = f"""NOT EXISTS (SELECT 1 FROM {NEW_PLANS_TABLE} n WHERE n.host = e.host AND n.run = e.opened_run
     AND substr(b.rule, 1, length(n.control) + 1) = n.control || '/')"""
 
@@ -136,32 +137,32 @@ ADD_INCIDENT = make_insert_statement(
     "proscribe_episode", ("host", "bundle", "state", "opened", "opened_run", "closed", "closed_run", "ended")
 )
 
-# For an incident that goes on for none or only some of its rules; what becomes of them is added anew.
+# For an incident that continues for none or some of its rules. Its parts are added again.
 DROP_INCIDENT = """DELETE FROM proscribe_episode
     WHERE host = :host AND bundle = :bundle AND state = :state AND closed IS NULL"""
 
 
 def make_hosts_query(count: int) -> str:
-    """The query for so many hosts, by the parameters of `make_parameters`."""
+    """Make the query for `count` hosts, with the parameters of `make_parameters`."""
     return f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host WHERE name IN ({make_placeholders(count)})"
 
 
 def make_open_incidents_query(count: int) -> str:
-    """The query for the open incidents (host, bundle, state, opened, opened_run) of so many hosts."""
+    """Make the query for the open incidents (host, bundle, state, opened, opened_run) of `count` hosts."""
     columns = "host, bundle, state, opened, opened_run"
     return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({make_placeholders(count)})"
 
 
 def make_bundles_query(count: int) -> str:
-    """The query for the rules (id, rule, evidence) of so many bundles."""
+    """Make the query for the rules (id, rule, evidence) of `count` bundles."""
     return f"SELECT id, rule, evidence FROM proscribe_bundle WHERE id IN ({make_placeholders(count)})"
 
 
 def make_parameters(texts: Sequence[str]) -> dict[str, str]:
-    """The parameters for these queries."""
+    """Make the parameters for these queries."""
     return {f"p{index}": text for index, text in enumerate(texts)}
 
 
 def make_placeholders(count: int) -> str:
-    """The places of so many values in a query, for `make_parameters`."""
+    """Make the placeholders of `count` values in a query, for `make_parameters`."""
     return ", ".join(f":p{index}" for index in range(count))

@@ -1,7 +1,7 @@
-"""What one run changed, host by host: the incidents that it saw begin and end, and those that went on beside them.
+"""The changes of a run, host by host: incidents that began or ended, and other incidents of these hosts.
 
-Only hosts on which something changed are here, so a fleet in which nothing does costs nothing. Hosts share the rules of
-their incidents, as in the tables: a great fleet's first audit changes millions of rules.
+Only hosts with a change are here, so a fleet without changes costs nothing. Hosts share the rules of their incidents,
+as in the tables: a great fleet's first audit changes millions of rules.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from .database import HistorySession
 
 
 class IncidentSpan(NamedTuple):
-    """An incident of a host as a run saw it: some rules in one state."""
+    """An incident of a host in a run: some rules in the same state."""
 
     rules: tuple[str, ...]  # "" is the host as a whole
     state: str
     opened: str
     has_begun: bool  # in this run
-    end_state: str  # in this run: how; "" where it went on
+    end_state: str  # state at the end, if it ended in this run; "" otherwise
 
 
-# What was going on when the run ended, or was changed by it. Also of an old run, although later ones ended it since.
-# A lift is no state of a rule, so its end is no change.
+# Incidents that were open when the run ended, or changed in it. For an old run too, although later runs ended them. A
+# lift is no state of a rule, so its end is no change.
 SPANS_QUERY = f"""SELECT e.host, e.bundle, e.state, e.opened, CASE WHEN e.opened_run = :run THEN 1 ELSE 0 END,
         CASE WHEN e.closed_run = :run THEN e.ended ELSE '' END
     FROM proscribe_episode e
@@ -61,19 +61,19 @@ class RunTransitions:
         self._remark_ids = since_last_run.list_changed_ids(session, run_id)
 
     def list_spans(self, host: str) -> Sequence[IncidentSpan]:
-        """What changed on a host and what went on there, oldest first; nothing where nothing changed."""
+        """Return the changes and the continuing incidents of a host, oldest first; nothing without a change."""
         return self._hosts.get(host, ())
 
     def list_new_remark_ids(self, host: str) -> frozenset[str]:
-        """What the run brought of the time before it: identities, as `since_last_run.of` has them."""
+        """Return the ids of the earlier events that the run brought, as `since_last_run.identify_remark` makes them."""
         return self._remark_ids.get(host, frozenset())
 
     def iterate_hosts(self) -> Iterator[str]:
-        """The hosts on which something changed, by name."""
+        """Yield the hosts with a change, by name."""
         return iter(self._hosts)
 
 
 def read_transitions(session: HistorySession, run_id: str) -> RunTransitions | None:
-    """The changes of a run; None for a run that is not in the history, which then knows no changes."""
+    """Read the changes of a run; None for a run that is not in the history."""
     row = next(session.fetch_rows("SELECT finished FROM proscribe_run WHERE id = :run", {"run": run_id}), None)
     return None if row is None else RunTransitions(session, run_id, row[0])

@@ -1,4 +1,4 @@
-"""Counts by state as one bar."""
+"""Counts by state as a bar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BAR_WIDTH = 1000
 
 
 class BarPiece(NamedTuple):
-    """What one state has of a bar, in units of its drawing."""
+    """The piece of a state in a bar, in units of its drawing."""
 
     state: str
     x: float
@@ -19,8 +19,9 @@ class BarPiece(NamedTuple):
 
 
 def make_bar(counts: Mapping[str, int]) -> Sequence[BarPiece]:
-    """The pieces, worst first; a state with a single host in thousands is still to be seen. Decoration for the eye:
-    whoever uses it says the counts in words as well.
+    """Make the pieces of a bar, worst state first. A state with a single host in thousands stays visible.
+
+    The bar is decoration: its caller also writes the counts as text.
     """
     total = sum(counts.values())
     states = [state for state in STATES if counts.get(state)]

@@ -1,4 +1,4 @@
-"""One pass over the records: what the page groups, counts and lists, without holding a record."""
+"""A summary of all records for the page, made in one pass without storing a record."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ....model.types.record import HostRecord, RuleRecord, UserRequest
 from ..evaluation.groups import FindingGroup, Grouping, GroupPart, rank_group
 from ..evaluation.since_last_run import WatchRemark, list_open_requests, list_remarks
 
-# (host, rule) -> since when it has been so, a UTC time such as 2026-11-25T00:31:00Z
+# (host, rule) -> begin of the present state, a UTC time such as 2026-11-25T00:31:00Z
 StartTimes = Mapping[tuple[str, str], str]
 
 StateCounts = Mapping[str, int]
 
-HOST_NUMBER = -1  # stands for a part's number where something is said of a host as a whole: no answer, or a failure
+HOST_NUMBER = -1  # replaces a part's number for a fact about the host as a whole: no answer, or a failure
 
 
 class PageHost(NamedTuple):
-    """What the page keeps of a host: its record without the rules, which are in the parts by number."""
+    """The data of a host on the page: its record without the rules, which are in the parts by number."""
 
     name: str
     state: str
@@ -30,14 +30,14 @@ class PageHost(NamedTuple):
     departments: tuple[str, ...]
     record: HostRecord
     remarks: Sequence[WatchRemark]  # on the time between two runs
-    requests: Sequence[UserRequest]  # of its users, that wait
+    requests: Sequence[UserRequest]  # of its users, waiting
     start_times: Mapping[
         int, str
-    ]  # by number of the part (or HOST_NUMBER), where known: since when the first has been so
+    ]  # by number of the part (or HOST_NUMBER), if known: the earliest begin of its present state
 
 
 class MissingNames(NamedTuple):
-    """Services or settings that the same controls lack on as many hosts: what should block them is not there."""
+    """Services or settings that the same controls lack on the same number of hosts."""
 
     controls: tuple[str, ...]
     names: tuple[str, ...]
@@ -45,24 +45,23 @@ class MissingNames(NamedTuple):
 
 
 class FleetBreakdown(NamedTuple):
-    """A fleet as the page shows it. `groups` are worst first; `Part.group` is a place in them."""
+    """A fleet as the page shows it. `groups` are sorted worst first; `GroupPart.group` is an index of them."""
 
-    hosts: Sequence[PageHost]  # by name, numbers in it counted as numbers
+    hosts: Sequence[PageHost]  # by name, with numbers in names compared as numbers
     parts: Sequence[GroupPart]
     rules: Sequence[RuleRecord]
     groups: Sequence[FindingGroup]
-    group_start_times: Sequence[str]  # for each group, "" if not known
+    group_start_times: Sequence[str]  # for each group, "" if unknown
     department_counts: Mapping[str, StateCounts]  # hosts by state; worst first
-    found_counts: Mapping[
-        str, StateCounts
-    ]  # hosts on which something of a service was found, by the worst state of that
+    found_counts: Mapping[str, StateCounts]  # hosts with a finding of a service, by the worst state of its findings
     unblocked_services: Sequence[
         MissingNames
-    ]  # services that are not blocked, or not known to be; no sign of anybody's use
-    unset_settings: Sequence[MissingNames]  # the same of the rules that are no service's, by their whole names
+    ]  # services that are not blocked, or not known to be blocked; this proves no use of the service
+    # like `unblocked_services`, for rules that belong to no service, by their whole names
+    unset_settings: Sequence[MissingNames]
     setting_rules: Collection[str]  # the names of all such rules
     control_counts: Mapping[str, StateCounts]
-    attempts: Mapping[str, tuple[int, int]]  # by rule: how often it was refused, and on how many hosts; most first
+    attempts: Mapping[str, tuple[int, int]]  # by rule: the number of refusals, and of hosts with refusals; most first
 
 
 def summarise_fleet(
@@ -72,8 +71,9 @@ def summarise_fleet(
     finished: str,
     setting_rules: Collection[str] = (),
 ) -> FleetBreakdown:
-    """Read the records, each once. `setting_rules` are the rules that are about no service. What is known to begin after
-    the run had `finished` is another time's.
+    """Summarise the records, each read once. `setting_rules` are the rules that belong to no service.
+
+    Begin times after `finished`, the end of the run, are ignored.
     """
     departments_by_host: dict[str, list[str]] = {}
     for department, members in departments.items():
@@ -136,14 +136,14 @@ def summarise_fleet(
 
 
 def make_natural_key(name: str) -> tuple[object, ...]:
-    """An order of names in which web2 comes before web10."""
-    pieces = re.split(r"([0-9]+)", name)  # text and digits by turns, so that like is compared with like
+    """Return a sort key of names in which web2 comes before web10."""
+    pieces = re.split(r"([0-9]+)", name)  # text and digits alternate, so that text is compared with text
     pieces[1::2] = [digits.lstrip("0") for digits in pieces[1::2]]
     return (*((len(piece), piece) if position % 2 else piece for position, piece in enumerate(pieces)), (0, name))
 
 
 def _remove_rules(record: HostRecord) -> HostRecord:
-    """What the page and its advice need of a record beside its rules, which the groups have."""
+    """Return the parts of a record beside its rules that the page and its advice need. The groups have the rules."""
     bare_record: HostRecord = {
         "schema": record["schema"],
         "host": record["host"],
@@ -174,7 +174,7 @@ def _find_start_times(
     if host_start and host_start <= finished:
         part_start_times[HOST_NUMBER] = host_start
     for number in parts:
-        rules = grouping.parts[number].rules  # none for an error that no rule reports
+        rules = grouping.parts[number].rules  # empty for an error that no rule reports
         times = [start_times.get((host, grouping.rules[rule]["rule"]), "") for rule in rules] or [host_start]
         valid_times = [time for time in times if time and time <= finished]
         if valid_times:
@@ -195,7 +195,7 @@ def _count_by_department(hosts: Iterable[PageHost], departments: Mapping[str, It
 def _count_by_name(
     hosts: Iterable[PageHost], parts: Sequence[GroupPart], list_part_names: Callable[[GroupPart], Iterable[str]]
 ) -> dict[str, StateCounts]:
-    """Hosts by the worst state of what each lists under a name. Many hosts list the same, which is worked out once."""
+    """Count hosts by the worst state of their rules under a name. Equal lists of many hosts are evaluated once."""
     names = [list(list_part_names(part)) for part in parts]
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for numbers, host_count in Counter(host.parts for host in hosts).items():
@@ -211,8 +211,9 @@ def _count_by_name(
 def _list_missing(
     hosts: Iterable[PageHost], parts: Sequence[GroupPart], list_part_names: Callable[[GroupPart], Iterable[str]]
 ) -> Sequence[MissingNames]:
-    """What is not in effect, with names that have the same controls and hosts put together; those of most names first.
-    What was found is apart: that is what somebody has, and not what is missing.
+    """List the names that are not in effect, merged where they have the same controls and hosts; most names first.
+
+    Findings are excluded: they show a use, not a missing block.
     """
     controls_by_name: defaultdict[str, set[str]] = defaultdict(set)
 

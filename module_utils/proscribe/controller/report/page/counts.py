@@ -1,4 +1,4 @@
-"""Hosts counted by department, by control and by service, where the rows differ; and what is missing."""
+"""Tables of hosts by department, control and service, if the rows differ, and tables of missing blocks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NO_DEPARTMENT = "no department"
 
 
 class CountRow(NamedTuple):
-    """The hosts under one name, by state: as a bar, and in words."""
+    """The hosts under a name, by state: as a bar, and in words."""
 
-    name: str  # "" for hosts of no department
+    name: str  # "" for hosts without a department
     shown: str
     bar: Sequence[BarPiece]
     words: str
@@ -26,7 +26,7 @@ class CountRow(NamedTuple):
 
 
 class CountTable(NamedTuple):
-    """One way to count them. `kind` is what the script filters by: department, control or service."""
+    """A table of counts. `kind` is the script's filter: department, control or service."""
 
     kind: str
     column: str
@@ -36,7 +36,7 @@ class CountTable(NamedTuple):
 
 
 class MissingRow(NamedTuple):
-    """What the same controls lack on as many hosts."""
+    """Names that the same controls lack on the same number of hosts."""
 
     controls: str
     number: str
@@ -45,7 +45,7 @@ class MissingRow(NamedTuple):
 
 
 class MissingTable(NamedTuple):
-    """What is missing, without a bar: it is as much for everything before the first enforcing run."""
+    """A table of missing blocks, without a bar: before the first enforcing run all bars would be equal."""
 
     heading: str
     note: str
@@ -53,8 +53,9 @@ class MissingTable(NamedTuple):
 
 
 def make_count_tables(breakdown: FleetBreakdown, controls: Mapping[str, Mapping[str, object]]) -> Sequence[CountTable]:
-    """The tables whose rows differ, of several hosts. What one host has, and what is the same for all rows, is said
-    above. `controls` are the report's, by mode.
+    """Make the tables whose rows differ, if there are several hosts.
+
+    A single host, and equal rows, are described in other sections. `controls` are the report's, by mode.
     """
     audited_controls = {name for name, modes in controls.items() if modes.keys() == {AUDIT}}
     control_note = "Hosts with a rule that is not compliant."
@@ -82,12 +83,12 @@ def make_count_tables(breakdown: FleetBreakdown, controls: Mapping[str, Mapping[
 
 
 def _has_different_rows(table: CountTable) -> bool:
-    """Whether rows differ; which services were found differs by itself."""
+    """Return whether rows differ. A table of several services always has different rows."""
     return len(table.rows if table.kind == "service" else {(row.words, row.note) for row in table.rows}) > 1
 
 
 def make_missing_tables(breakdown: FleetBreakdown) -> Sequence[MissingTable]:
-    """What is not in effect on some of several hosts: services that are not blocked, and settings."""
+    """Make the tables of missing blocks if there are several hosts: services that are not blocked, and settings."""
     service_note = (
         "What blocks them is missing there, or could not be checked. It does not mean that somebody has them."
     )

@@ -1,15 +1,15 @@
-"""The hosts with their evidence as JSON for the page's script: every text, finding, rule and part once, then numbers.
+"""The hosts with their evidence as JSON for the page's script. Each text, finding, rule and part is stored once.
 
     {"states": [state], "finished": time, "texts": [text], "findings": [[text; one for each field of a finding]],
-     "rules": [[rule, state, waiver, reason, [finding], setting]], "parts": [[control, state, group, [rule], audited]],
-     "groups": [title], "departments": [text], "platforms": [[key, value, ...]], "errors": [[control, message, ...]],
-     "actions": [[control, action, ...]], "controls": [[control, its mode and state, ...]],
-     "hosts": [[name, state, [part], [department], platform, checked_at, reason, rules evaluated, not applicable,
-                plan, milliseconds, errors, actions, {part, or -1 for the host: since}, [rule, attempts, ...],
-                controls, [event between two runs, ...]]]}
+    "rules": [[rule, state, waiver, reason, [finding], setting]], "parts": [[control, state, group, [rule], audited]],
+    "groups": [title], "departments": [text], "platforms": [[key, value, ...]], "errors": [[control, message, ...]],
+    "actions": [[control, action, ...]], "controls": [[control, its mode and state, ...]],
+    "hosts": [[name, state, [part], [department], platform, checked_at, reason, rules evaluated, not applicable,
+               plan, milliseconds, errors, actions, {part, or -1 for the host: since}, [rule, attempts, ...],
+               controls, [event between two runs, ...]]]}
 
-A number stands for a place in the list of its kind; -1 for nothing. Trailing nothings of a host are left out.
-`setting` is 1 for a rule that is no service's. `audited` is 1 for a part that no run corrects.
+A number is an index of the list of its kind; -1 means no value. Missing values at the end of a host are left out.
+`setting` is 1 for a rule that belongs to no service. `audited` is 1 for a part that no run corrects.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from ..text.wording import clean_text, format_key, make_host_label
 from .breakdown import FleetBreakdown, PageHost
 from .since_last_run import describe_remark
 
-# How much evidence the page carries, in characters; beyond it a rule stands there without its findings.
+# The limit of the page's evidence in characters. Rules beyond it have no findings.
 MAX_EVIDENCE_CHARACTERS = 8_000_000
 MODE_TEXTS = {ENFORCE: "enforced", AUDIT: "only audited"}
-MAX_HOST_REMARKS = 50  # between two runs, of one host
-MAX_HOST_ATTEMPTS = 10  # rules of a host of which it says how often they refused something
+MAX_HOST_REMARKS = 50  # events of a host between two runs
+MAX_HOST_ATTEMPTS = 10  # rules of a host whose numbers of refusals are shown
 
 
 class NumberedTexts:
-    """Texts, each once."""
+    """A list of distinct texts."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
 
     def assign_text_number(self, content: object) -> int:
-        """The number of a text, cleaned; -1 for none."""
+        """Return the number of a text, cleaned; -1 for no text."""
         if content is None or content == "":
             return -1
         return self.numbers.setdefault(clean_text(content), len(self.numbers))
 
 
 class NumberedLists:
-    """Lists of numbers, each once."""
+    """A list of distinct lists of numbers."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[int, ...], int] = {}
 
     def assign_list_number(self, numbers: Iterable[int]) -> int:
-        """The number of a list; -1 for an empty one."""
+        """Return the number of a list; -1 for an empty list."""
         key = tuple(numbers)
         return self.numbers.setdefault(key, len(self.numbers)) if key else -1
 
@@ -60,7 +60,7 @@ class NumberedLists:
 def generate_script_data(
     breakdown: FleetBreakdown, finished: str, max_characters: int = MAX_EVIDENCE_CHARACTERS
 ) -> Iterator[str]:
-    """The data, piece by piece, safe inside a `script` element."""
+    """Yield the data in pieces that are safe inside a `script` element."""
     texts, findings = NumberedTexts(), NumberedLists()
     departments: dict[str, int] = {}
     numbered_lists = {
@@ -90,7 +90,7 @@ def generate_script_data(
 
 
 def _encode_script_json(content: object) -> str:
-    """JSON without the characters that end a `script` element or begin a comment in one."""
+    """Encode JSON without the characters that end a `script` element or begin a comment in it."""
     json_text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
     return json_text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -124,7 +124,7 @@ def _encode_part(part: GroupPart, texts: NumberedTexts) -> list[object]:
 
 
 def _make_group_title(group: FindingGroup) -> list[str]:
-    """What a group is about, and why: as it is said of one host."""
+    """Make the title of a group: its subject and its cause, as for a single host."""
     return [
         clean_text(f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject),
         clean_text(group.causes_text),
@@ -136,7 +136,7 @@ def _select_attempts(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _describe_controls(controls: Mapping[str, ControlRecord]) -> Iterator[tuple[str, str]]:
-    """What of each control is done on the host, and how it stands, in words."""
+    """Yield the mode and the state of each control on the host, in words."""
     for name, control in controls.items():
         if mode := control.get("mode"):
             state = format_key(control.get("state") or "not checked in this run")

@@ -1,6 +1,6 @@
-"""The trend of the last 90 days as a picture: a column for each day on which a run ended, and nothing for the others.
+"""The trend of the last 90 days as a drawing: a column for each day on which a run ended.
 
-A day without a run is a gap. It is no zero, and nothing is drawn across it: nobody observed a host then.
+A day without a run is a gap, not a zero. No line crosses it, because no host was observed on that day.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ....wire.replies.shapes import truncate_text
 from ..text.wording import format_count, format_key
 
 TREND_DAYS = 90
-DAY_WIDTH = 8  # units of the drawing that a day has
+DAY_WIDTH = 8  # width of a day, in units of the drawing
 DRAWING_HEIGHT, FOOT_HEIGHT, TOP_MARGIN = (
     120,
     7,
     6,
-)  # of the drawing; of the foot of a day with a run; above the highest column
-MAX_PART_LENGTH = 90  # characters of what runs left out
-MIN_PIECE_HEIGHT = 1.5  # a single host in thousands is still to be seen
-RAN_CLASS, COMPLIANT_CLASS = "ran", "compliant"  # the foot of a day: a run ended; and every host met the ban
+)  # height of the drawing; height of the foot of a day with a run; margin above the highest column
+MAX_PART_LENGTH = 90  # characters of the text about left-out parts
+MIN_PIECE_HEIGHT = 1.5  # keeps a single host in thousands visible
+RAN_CLASS, COMPLIANT_CLASS = "ran", "compliant"  # classes of a day's foot: a run ended; every host met the ban
 
 
 class DayPiece(NamedTuple):
-    """The hosts in one state."""
+    """The hosts in a state."""
 
     state: str
     y: float
@@ -40,27 +40,28 @@ class TrendDay(NamedTuple):
 
     x: int
     words: str
-    pieces: Sequence[DayPiece]  # from the foot upwards, the worst first
+    pieces: Sequence[DayPiece]  # from the foot upwards, worst first
     foot: str
 
 
 class TrendPicture(NamedTuple):
-    """The days, and the same in words."""
+    """The days, and their description in words."""
 
     days: Sequence[TrendDay]
     title: str
-    lines: Sequence[str]  # each short enough for the width of the file
+    lines: Sequence[str]  # each short enough for the width of the drawing
     ends: tuple[str, str]
     width: int = TREND_DAYS * DAY_WIDTH
     height: int = DRAWING_HEIGHT
 
 
 def make_days_picture(runs: Sequence[PastRun], finished: str, left_out_text: str = "") -> TrendPicture | None:
-    """The days up to the one on which a run had `finished`. `runs` are the last one of each day; nothing for less than
-    two of them. `left_out_text` says what these runs left out, "" where they are over the whole.
+    """Make the drawing of the days up to the day on which a run had `finished`; None for fewer than two runs.
+
+    `runs` are the last runs of each day. `left_out_text` describes the parts that they left out, "" for whole runs.
     """
     if len(runs) < 2:
-        return None  # and the time of a run without a history is not read
+        return None  # without a history the time of the run is not parsed
     last_date = parse_moment(finished).date()
     numbered_runs = [(TREND_DAYS - 1 - (last_date - parse_moment(run["finished"]).date()).days, run) for run in runs]
     shown_runs = [(day_number, run) for day_number, run in numbered_runs if 0 <= day_number < TREND_DAYS]
@@ -79,7 +80,7 @@ def make_days_picture(runs: Sequence[PastRun], finished: str, left_out_text: str
 
 
 def render_svg(trend_picture: TrendPicture) -> str:
-    """The picture as a file that needs nothing else."""
+    """Render the drawing as an SVG file without other resources."""
     from .rendering import render_template  # as in document.py
 
     return "".join(render_template("days.svg.j2", picture=trend_picture))
@@ -102,7 +103,7 @@ def _make_day(day_number: int, run: PastRun, max_open: int) -> TrendDay:
 
 
 def _describe_run(run: PastRun) -> tuple[str, bool]:
-    """What a run found, and whether every host met the ban."""
+    """Return a description of a run, and whether every host met the ban."""
     state_counts = {state: count for state, count in run["hosts"].items() if count}
     host_count = sum(state_counts.values())
     open_text = ", ".join(
@@ -110,7 +111,7 @@ def _describe_run(run: PastRun) -> tuple[str, bool]:
     )
     if open_text:
         return f"{open_text}, of {format_count(host_count, 'host')}", False
-    if host_count == state_counts.get(NOT_APPLICABLE, 0):  # nothing evaluated is no success
+    if host_count == state_counts.get(NOT_APPLICABLE, 0):  # a run that evaluated nothing is no success
         return "nothing applied to any host", False
     waived_text = f", {state_counts[WAIVED]:,} by waivers" if WAIVED in state_counts else ""
     return f"every host met the ban ({format_count(host_count, 'host')}{waived_text})", True

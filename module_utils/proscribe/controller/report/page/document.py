@@ -1,8 +1,8 @@
-"""report.html: the report as one file that needs nothing else, neither the network nor, to be read, scripts.
+"""report.html: the report as a single file. It needs no network, and no scripts to be read.
 
-What comes from outside is cleaned and escaped as its template prints it (`page/rendering.py`). The JSON for the script
-is shown as text, never as markup. And even so the page's own policy lets nothing else run, and nothing be fetched or
-sent: a Content-Security-Policy with the hashes of its one style and one script.
+Text from outside is cleaned and escaped when its template prints it (`page/rendering.py`). The JSON for the script is
+shown as text, never as markup. In addition, the page's own policy forbids other scripts and every connection: a
+Content-Security-Policy with the hashes of its style and its script.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def render_page(
     since: StartTimes | None = None,
     directory: str = "",
 ) -> Iterator[str]:
-    """The page, piece by piece. `records` are read once, and none is kept.
+    """Render the page in pieces. `records` are read once, and none is stored.
 
-    `trend` are earlier runs and this one, oldest first, and `days` the last one of each day. `since` says since when a
-    rule has been broken on a host: {(host, rule): UTC time}. `directory` is where the report will be, for commands that
-    name a file of it.
+    `trend` are earlier runs and this run, oldest first. `days` are the last runs of each day. `since` is the begin of
+    the defects: {(host, rule): UTC time}. `directory` is the future directory of the report, for commands with its
+    files.
     """
-    from .rendering import render_template  # Jinja2 costs nothing where no page is written
+    from .rendering import render_template  # Jinja2 is loaded only if a page is written
 
     run, finished = report["run"], str(report["run"]["finished"])
     setting_rules = {rule["rule"] for rule in report["rules"] if rule.get("kind") == "setting"}
@@ -81,19 +81,19 @@ def render_page(
 
 
 def _make_content_policy(style: str, script: str) -> str:
-    """What a browser is to let the page do: nothing but its own style and script."""
+    """Make the page's Content-Security-Policy: only its own style and script are allowed."""
     sources = f"style-src '{_hash_source(style)}'; script-src '{_hash_source(script)}'"
     return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
 
 
 @cache
 def _join_scripts() -> str:
-    """The scripts as one, whose names nobody outside sees."""
+    """Join the scripts in a function, so that their names stay invisible outside."""
     return "(() => {\n" + "".join(_read_static_file(f"script/{name}.js") for name in SCRIPTS) + "})();\n"
 
 
 def _read_static_file(file_name: str) -> str:
-    """A file that goes into the page as it is."""
+    """Read a file that is put into the page as it is."""
     return (Path(__file__).parent / file_name).read_text(encoding="utf-8")
 
 

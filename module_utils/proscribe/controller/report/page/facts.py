@@ -1,4 +1,4 @@
-"""What to do next, what is to come, what else should be known, and the facts of the run."""
+"""The sections with next steps, upcoming restrictions, other remarks, and the facts of the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .listings import TableListing
 
 
 def make_suggestions(report: FleetReport, breakdown: FleetBreakdown, directory: str) -> Sequence[CommandSuggestion]:
-    """What to do, with the commands to type; `directory` is where the report will be, "" if that is not known."""
+    """Make the proposed steps with their commands. `directory` is the future directory of the report, "" if unknown."""
     records: list[HostRecord] = [
         {**host.record, "rules": list(_list_unknown_rules(breakdown, host.parts))} for host in breakdown.hosts
     ]
@@ -27,14 +27,14 @@ def make_suggestions(report: FleetReport, breakdown: FleetBreakdown, directory: 
 
 
 def _list_unknown_rules(breakdown: FleetBreakdown, parts: Sequence[int]) -> Iterator[RuleRecord]:
-    """The rules that could not be seen, of which the advice wants to know why."""
+    """Yield the rules that could not be observed. The advice needs their reasons."""
     for part in (breakdown.parts[number] for number in parts):
         if part.state == UNKNOWN:
             yield from (breakdown.rules[number] for number in part.rules)
 
 
 def make_upcoming_listing(announcements: Sequence[UpcomingRestriction]) -> TableListing | None:
-    """What is announced, by day."""
+    """Make the table of announced restrictions, by day."""
     days: dict[str, set[str]] = {}
     for announcement in announcements:
         days.setdefault(announcement["effective_from"], set()).add(announcement["service"])
@@ -44,7 +44,7 @@ def make_upcoming_listing(announcements: Sequence[UpcomingRestriction]) -> Table
 
 
 def make_points_listing(report: FleetReport) -> TableListing | None:
-    """The exports that enforcement points are fed with, worst first."""
+    """Make the table of the exports to enforcement points, worst first."""
     rows = [
         (
             point["directory"],
@@ -63,7 +63,7 @@ def make_points_listing(report: FleetReport) -> TableListing | None:
 
 
 def make_unknown_rules_listing(report: FleetReport) -> TableListing | None:
-    """The services of which nothing is known to look for, by control."""
+    """Make the table of the services for which nothing is known to search, by control."""
     rows = [
         (control, format_count(len(service_names), "service"), ", ".join(service_names))
         for control, service_names in group_unsearchable_services(report).items()
@@ -75,13 +75,16 @@ def make_unknown_rules_listing(report: FleetReport) -> TableListing | None:
 
 
 def list_run_warnings(report: FleetReport) -> Sequence[str]:
-    """What went wrong beside the hosts, in sentences."""
+    """Return the failures beside the hosts, in sentences."""
     stop_reason = describe_interruption(report)
     return [*([f"this run was {stop_reason}"] if stop_reason else []), *report["warnings"]]
 
 
 def list_run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
-    """The run: what an auditor asks of a record, by name. Over which hosts it was is not a department's to know."""
+    """Return the facts of the run that an auditor needs, by name.
+
+    A department's report does not show the hosts of the run.
+    """
     run, summary, department = report["run"], report["summary"], report.get("department")
     scope_facts = (
         ("Hosts of the runs", run.get("pattern") or "all"),
@@ -108,7 +111,7 @@ def list_run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
 
 
 def _describe_catalogue(run: ReportRun) -> str:
-    """The release of the catalogue, with its day, and the digest of its content."""
+    """Describe the release of the catalogue with its day, and the digest of its content."""
     release = run.get("catalog")
     version = f"{release['version']} of {release['released']}, " if release and release["version"] else ""
     return f"{version}{run['catalog_version']}"

@@ -1,4 +1,4 @@
-"""What was found, by cause, and what else the run has noticed."""
+"""Findings by cause, and other remarks of the run."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from ..text.wording import format_count, format_key, format_readable_time, summa
 from .breakdown import HOST_NUMBER, FleetBreakdown
 from .listings import INITIAL_ROWS, MAX_ROWS, ListingColumn, TableListing, describe_omitted_rows
 
-MAX_NAMED_HOSTS = 10  # hosts that a group shows by name
-MAX_EVIDENCE_HOSTS = 3  # hosts of which it shows the evidence
+MAX_NAMED_HOSTS = 10  # hosts that a group names
+MAX_EVIDENCE_HOSTS = 3  # hosts with evidence in a group
 
 
 class FindingRow(NamedTuple):
-    """One thing to know. `found` are (host, or "" for all of them; what was found there)."""
+    """A group of findings. `found` are pairs: a host, or "" for all hosts, and the evidence."""
 
     state: str
     subject: str
-    group: int | None  # its number for the script; None for hosts that gave no answer
+    group: int | None  # its number for the script; None for hosts without an answer
     hosts: int
     found: Sequence[tuple[str, str]]
     which: str  # the hosts that `found` does not name
-    since: str  # UTC time; "" if that is not known
+    since: str  # UTC time; "" if unknown
     ago: str
     notes: Sequence[str] = ()
 
 
 class FindingTable(NamedTuple):
-    """What was found; `dated` where it is known of some of it since when."""
+    """The table of findings. `dated`: the begin of some findings is known."""
 
     rows: Sequence[FindingRow]
     dated: bool
@@ -41,8 +41,9 @@ class FindingTable(NamedTuple):
 
 
 def make_finding_table(breakdown: FleetBreakdown, finished: str, waivers: Sequence[RunWaiver] = ()) -> FindingTable:
-    """The groups, worst first, and the hosts that gave no answer. `finished` is the end of the run, from which "5 days"
-    is counted. Some of the run's `waivers` may explain a finding by not waiving it.
+    """Make the rows of the groups, worst first, and of the hosts without an answer.
+
+    The ages in the rows end with the run, at `finished`. A waiver of the run that does not waive a finding explains it.
     """
     groups = breakdown.groups
     rows = [
@@ -75,8 +76,9 @@ def _make_group_row(
 
 
 def list_idle_waivers(group: FindingGroup, waivers: Iterable[RunWaiver]) -> list[str]:
-    """The waivers that are for what was found, and do not waive it. Somebody may rely on them, or has to learn that
-    their time is over.
+    """List the waivers that cover a finding without waiving it.
+
+    Their users may rely on them, or have to learn that they ended.
     """
     if group.state != NONCOMPLIANT:
         return []
@@ -105,7 +107,7 @@ def list_idle_waivers(group: FindingGroup, waivers: Iterable[RunWaiver]) -> list
 
 
 def _list_group_evidence(group: FindingGroup) -> tuple[Sequence[tuple[str, str]], str]:
-    """What was found, for each host its own or once for all, and the hosts that this does not name."""
+    """Return the evidence of each host, or the common evidence, and the hosts that this does not name."""
     note = f" ({group.causes_text})" if group.causes and group.evidence else ""
     if len({evidence for _, evidence in group.evidence}) > 1:
         more_hosts = summarise_names([host for host, _ in group.evidence[MAX_EVIDENCE_HOSTS:]], MAX_NAMED_HOSTS)
@@ -119,7 +121,7 @@ def _list_group_evidence(group: FindingGroup) -> tuple[Sequence[tuple[str, str]]
 
 
 def _make_silent_row(silent_hosts: SilentHosts, start_times: Mapping[str, str], finished: str) -> FindingRow:
-    """The hosts without an answer, for one kind of reason."""
+    """Make the row of the hosts without an answer, for the same kind of reason."""
     names = [host for host, _ in silent_hosts.hosts]
     reasons = dict.fromkeys(reason for _, reason in silent_hosts.hosts if reason)
     reasons_text = summarise_names(list(reasons) or [silent_hosts.reason_kind], MAX_EVIDENCE_HOSTS)
@@ -137,7 +139,7 @@ def _make_silent_row(silent_hosts: SilentHosts, start_times: Mapping[str, str], 
 
 
 def format_age(start_time: str, finished: str) -> str:
-    """For how long it has been so: `5 days`; nothing where that is not known."""
+    """Format the age of a finding: `5 days`; "" if its begin is unknown."""
     if not start_time:
         return ""
     try:
@@ -149,7 +151,7 @@ def format_age(start_time: str, finished: str) -> str:
 
 
 def make_new_listing(report: FleetReport) -> TableListing | None:
-    """What is wrong and was not in the baseline, where the run has one."""
+    """Make the table of defects that the baseline lacks; None for a run without a baseline."""
     new_findings = report.get("new")
     if new_findings is None:
         return None
@@ -163,7 +165,7 @@ def make_new_listing(report: FleetReport) -> TableListing | None:
 
 
 def make_attempts_listing(breakdown: FleetBreakdown) -> TableListing | None:
-    """What hosts have refused: no sign of a broken ban, but of what people try."""
+    """Make the table of refused attempts. They show attempted use, not a broken ban."""
     heading = "Attempts that were refused"
     columns = (("what", "Rule"), ("number", "Refused"), ("number", "Hosts"))
     rows = [(rule, attempt_count, hosts) for rule, (attempt_count, hosts) in breakdown.attempts.items()][:MAX_ROWS]
@@ -173,14 +175,14 @@ def make_attempts_listing(breakdown: FleetBreakdown) -> TableListing | None:
 
 
 def make_unserved_listing(report: FleetReport) -> TableListing | None:
-    """The hosts that Proscribe cannot observe, which are counted apart."""
+    """Make the table of the hosts that Proscribe cannot observe. They are counted separately."""
     note = "Proscribe did not connect to these hosts and knows nothing about them."
     hosts = [(unserved_host["host"], unserved_host["why"]) for unserved_host in report.get("not_served") or ()]
     return _make_host_listing("not-served", "Not served", ("", "Why"), hosts, note)
 
 
 def make_lifted_listing(report: FleetReport) -> TableListing | None:
-    """List the hosts that were lifted since the run."""
+    """Make the table of the hosts that were lifted since the run."""
     rows = [
         (lift["host"], ", ".join(lift["controls"]), format_readable_time(lift["at"]), lift["run"])
         for lift in report.get("lifted") or ()
@@ -196,7 +198,7 @@ def make_lifted_listing(report: FleetReport) -> TableListing | None:
 
 
 def make_unexpected_listing(report: FleetReport) -> TableListing | None:
-    """What hosts did that was not expected of them, such as to answer without being asked."""
+    """Make the table of unexpected answers, such as that of a host that the run did not select."""
     hosts = [
         (unexpected_host["host"], unexpected_host["detail"]) for unexpected_host in report.get("unexpected") or ()
     ] or [
@@ -208,7 +210,7 @@ def make_unexpected_listing(report: FleetReport) -> TableListing | None:
 def _make_host_listing(
     section_id: str, heading: str, column: ListingColumn, hosts: Sequence[tuple[str, str]], note: str = ""
 ) -> TableListing | None:
-    """Hosts, each with what there is to say of it."""
+    """Make a table of hosts with a text for each."""
     columns, more_text = (("what", "Host"), column), describe_omitted_rows(hosts, "host", "report.json")
     return (
         TableListing(section_id, heading, heading, columns, hosts[:MAX_ROWS], "host", note=note, more=more_text)

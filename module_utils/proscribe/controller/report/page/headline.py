@@ -1,4 +1,4 @@
-"""The first screenful: is the ban in effect, on how many hosts, and is it getting better."""
+"""The first screen of the page: the effect of the ban, the numbers of hosts, and the trend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .trend import TrendDrawing, make_trend_drawing
 
 
 def format_title(report: FleetReport) -> str:
-    """The verdict in one sentence."""
+    """Format the verdict as a sentence."""
     hosts = report["summary"]["hosts"]
     expected_count = report["run"]["expected_hosts"]
     not_served_count = report["summary"].get("not_served") or 0
@@ -57,7 +57,7 @@ def format_title(report: FleetReport) -> str:
 
 
 def _format_lifted_title(report: FleetReport, noncompliant_count: int) -> str:
-    """Say on how many hosts the ban was lifted since the run, and how the others are."""
+    """Format the title of a report with lifted hosts, and the state of the other hosts."""
     expected_count = report["run"]["expected_hosts"]
     lifted_hosts = {lift["host"] for lift in report["lifted"]}
     wholly_lifted = {lift["host"] for lift in report["lifted"] if set(CONTROLS) <= {*lift["controls"]}}
@@ -80,7 +80,7 @@ def _format_lifted_title(report: FleetReport, noncompliant_count: int) -> str:
 
 
 def _format_scope(report: FleetReport) -> str:
-    """Of which hosts a title speaks, where these are not all."""
+    """Format the scope of a title that does not cover all hosts."""
     if department := report.get("department"):
         is_partial = department["missing"] or department["partial"]
         return f" of {clean_text(department['name'])}" + (" in this run" if is_partial else "")
@@ -90,7 +90,7 @@ def _format_scope(report: FleetReport) -> str:
 
 
 def _format_exceptions(report: FleetReport) -> str:
-    """What a ban that is in effect on all hosts leaves out by waivers, and when it was not in effect."""
+    """Format the exceptions of a ban that is in effect on all hosts: waivers, and open times between two runs."""
     watch, is_single_host = report.get("watch"), report["run"]["expected_hosts"] == 1
     waived_count = report["summary"]["hosts"][WAIVED]
     waiver_texts = [f"for waivers{'' if is_single_host else f' on {waived_count:,}'}"] if waived_count else []
@@ -110,24 +110,24 @@ def _format_verb(count: int) -> str:
 
 
 class PageHeader(NamedTuple):
-    """The first screenful; see templates/header.html.j2."""
+    """The first screen of the page; see templates/header.html.j2."""
 
     mode: str
     finished: str
-    beside: Sequence[str]  # the inventory, the hosts that were meant, what was left out, controls that are not enforced
+    beside: Sequence[str]  # the inventory, its selected hosts, the left-out parts, controls that are not enforced
     title: str
-    hosts: Mapping[str, int]  # by state, worst first, those that some host is in
-    words: str  # the same in words
+    hosts: Mapping[str, int]  # by state, worst first, without states of no host
+    words: str  # the same as text
     bar: Sequence[BarPiece]
     not_served: int
-    figures: Sequence[tuple[str, CountShare, str]]  # name, share, and of what
+    figures: Sequence[tuple[str, CountShare, str]]  # name, share, and unit
     trend: TrendDrawing | None
-    between: Sequence[str]  # what hosts did between two runs
-    waiting: str  # the requests of users
+    between: Sequence[str]  # events on hosts between two runs
+    waiting: str  # waiting requests of users
 
 
 def make_header(report: FleetReport, trend: Sequence[PastRun]) -> PageHeader:
-    """The verdict, the hosts by state, the three numbers, and the trend where there is one."""
+    """Make the header: the verdict, the hosts by state, the three numbers, and the trend if there is any."""
     run, summary = report["run"], report["summary"]
     strict_share, waived_share = summary["compliance_strict"], summary["compliance_with_waivers"]
     figures = (
@@ -161,7 +161,7 @@ def make_header(report: FleetReport, trend: Sequence[PastRun]) -> PageHeader:
 
 
 def _list_scope_texts(run: ReportRun) -> Iterator[str]:
-    """The inventory, and the hosts of it that were meant where these are not all."""
+    """Yield the inventory, and its selected hosts if these are not all."""
     inventory_names = ", ".join(clean_text(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
     if inventory_names:
         yield inventory_names if inventory_names == "inventory" else f"inventory {inventory_names}"

@@ -1,5 +1,6 @@
-"""The hosts as the file has them, for print and for readers without scripts. With scripts, a table that is filled from
-the data stands in their place.
+"""The hosts as text in the page, for print and for readers without scripts.
+
+With scripts, a table that is filled from the data replaces them.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from ..text.wording import format_count, format_key, format_readable_time
 from .breakdown import FleetBreakdown, PageHost
 from .since_last_run import describe_remark
 
-MAX_DETAILED_HOSTS = 400  # hosts that stand in the page with their evidence
-MAX_HOST_REMARKS = 5  # between two runs, of one host
-MAX_NAMED_HOSTS = 2000  # hosts that stand in it by name only
+MAX_DETAILED_HOSTS = 400  # hosts in the page with their evidence
+MAX_HOST_REMARKS = 5  # events of a host between two runs
+MAX_NAMED_HOSTS = 2000  # hosts in the page by name only
 
 
 class DetailedHostRow(NamedTuple):
-    """A host with something to say: why it is so, and what stands beside it."""
+    """A host with findings or remarks: its reasons, and its facts beside them."""
 
     name: str
     state: str
@@ -29,7 +30,7 @@ class DetailedHostRow(NamedTuple):
 
 
 class HostNameList(NamedTuple):
-    """Hosts in one state of which there is nothing to say but their names."""
+    """Hosts in the same state that have only their names on the page."""
 
     state: str
     hosts: int
@@ -38,7 +39,7 @@ class HostNameList(NamedTuple):
 
 
 class HostSection(NamedTuple):
-    """The section of the hosts; `more` is what it does not have."""
+    """The section of the hosts. `more` describes the hosts that it leaves out."""
 
     rows: Sequence[DetailedHostRow]
     more: str
@@ -46,7 +47,7 @@ class HostSection(NamedTuple):
 
 
 def make_host_section(breakdown: FleetBreakdown) -> HostSection:
-    """The worst hosts with their evidence, and the names of those that are as they have to be."""
+    """Make the section: the worst hosts with their evidence, and the names of the compliant hosts."""
     detailed_hosts = sorted(
         (host for host in breakdown.hosts if not _is_unremarkable(host)), key=lambda host: STATES.index(host.state)
     )
@@ -70,7 +71,7 @@ def _format_more(host_count: int) -> str:
 
 
 def _is_unremarkable(host: PageHost) -> bool:
-    """Whether there is nothing to say of a host but its name."""
+    """Return whether only the name of a host is shown."""
     return host.state in SETTLED_STATES and not host.record["errors"] and not host.remarks
 
 
@@ -90,7 +91,7 @@ def _make_host_row(host: PageHost, breakdown: FleetBreakdown) -> DetailedHostRow
 
 
 def describe_host_group(group: FindingGroup, evidence: str) -> str:
-    """A group as it is said of one of its hosts, with what was found there."""
+    """Describe a group for a host of it, with the evidence of that host."""
     description = f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject
     if group.state not in (NONCOMPLIANT, ERROR):
         description += f" ({format_key(group.state)})"

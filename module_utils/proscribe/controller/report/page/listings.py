@@ -1,4 +1,4 @@
-"""A section that is one table of plain texts: what it is called, its columns and its rows."""
+"""A section with a single table of plain texts: its heading, its columns and its rows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from ..text.wording import format_count
 
-INITIAL_ROWS = 16  # rows that are shown without being asked for
+INITIAL_ROWS = 16  # rows that are shown at first
 MAX_ROWS = 300  # rows that the page has
 
-# (class, name) of a column. What a cell holds follows from the class: a state in "status", a number in "number", the
-# name of its row in "what", and text elsewhere.
+# (class, name) of a column. The class decides the content of a cell: a state in "status", a number in "number", the
+# name of the row in its main column, and text otherwise.
 ListingColumn = tuple[str, str]
 
 
@@ -23,14 +23,14 @@ class TableListing(NamedTuple):
     caption: str
     columns: Sequence[ListingColumn]
     rows: Sequence[Sequence[object]]
-    noun: str = ""  # what a row is
+    noun: str = ""  # the noun for a row
     few: int = INITIAL_ROWS  # rows that are shown at first
     kind: str = "story"  # the class of the table
     note: str = ""
-    more: str = ""  # what is not in the table, "" where all is
-    nothing: str = ""  # what to say where there are no rows
+    more: str = ""  # the rows that the table leaves out, "" for none
+    nothing: str = ""  # the text of a table without rows
 
 
 def describe_omitted_rows(rows: Sequence[object], noun: str, file_names: str) -> str:
-    """What a page does not have of a long list; "" where it has all."""
+    """Describe the rows of a long list that a page leaves out; "" for none."""
     return f"{format_count(len(rows) - MAX_ROWS, noun)} more in {file_names}." if len(rows) > MAX_ROWS else ""

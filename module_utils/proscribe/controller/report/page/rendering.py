@@ -1,9 +1,8 @@
-"""The templates of the page, and what every value passes on its way into them.
+"""The templates of the page, and the cleaning and escaping of every value in them.
 
-Nobody has to remember to escape or to clean: the environment escapes what it prints (`autoescape`), and before that
-makes it printable (`finalize`). A name that a template misspells is an error, never an empty place.
-
-This module loads Jinja2, which is there wherever Ansible is; import it where a page is written, and not before.
+No template has to escape or to clean: the environment makes every value printable (`finalize`) and escapes it
+(`autoescape`). A misspelled name in a template is an error, never an empty text. This module loads Jinja2, which
+Ansible needs too. Import it only to write a page.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from .listings import INITIAL_ROWS
 
 PAGE_DIRECTORY = Path(__file__).parent
 
-# What each state means, said where a reader may wonder.
+# Meaning of each state, for readers.
 STATE_MEANINGS = {
     "error": "could not be evaluated, or a correction failed",
     "noncompliant": "is broken, with the findings that show it",
@@ -46,13 +45,13 @@ STATE_MEANINGS = {
 
 
 def render_template(template_name: str, **template_variables: Any) -> Iterator[str]:
-    """A template of the folder `templates`, piece by piece."""
+    """Render a template of the folder `templates` in pieces."""
     yield from make_environment().get_template(template_name).generate(template_variables)
 
 
 @cache
 def make_environment() -> Environment:
-    """Jinja2 as the page uses it."""
+    """Make the Jinja2 environment of the page."""
     jinja_environment = Environment(
         loader=FileSystemLoader(PAGE_DIRECTORY / "templates"),
         autoescape=True,
@@ -82,7 +81,7 @@ def make_environment() -> Environment:
 
 
 class _TemplateCache(FileSystemBytecodeCache):
-    """Compiled templates as files, where that can be."""
+    """A cache of compiled templates as files, where files can be written."""
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         with contextlib.suppress(OSError):  # a checkout may be read-only
@@ -90,9 +89,11 @@ class _TemplateCache(FileSystemBytecodeCache):
 
 
 def _make_template_cache() -> _TemplateCache | None:
-    """The templates as an earlier run compiled them, which takes longer than all else of a page. They are beside this
-    module as Python has compiled it, under the same conditions: whoever can write there has their code run by Python
-    itself. A collection is written by its installer alone.
+    """Return the cache of compiled templates; None if it cannot be used safely.
+
+    Compiling the templates takes longer than all other work on a page. The cache is beside this module as Python has
+    compiled it, under the same conditions: an account that can write there can already run code through Python. Only
+    the installer writes a collection.
     """
     if installation.COLLECTION or sys.dont_write_bytecode:
         return None
@@ -102,14 +103,16 @@ def _make_template_cache() -> _TemplateCache | None:
             return None
     except (NotImplementedError, OSError):
         return None
-    # Jinja2 knows the template again, and not how it was compiled.
+    # Jinja2's own key identifies the template, but not how it was compiled.
     cache_key = hashlib.sha256(Path(__file__).read_bytes() + jinja2.__version__.encode()).hexdigest()[:16]
     return _TemplateCache(str(directory), f"page-{cache_key}-%s.cache")
 
 
 def make_printable(content: object) -> str:
-    """What a template prints: one line of printable text. Markup keeps its lines, and nothing else that is special:
-    it may have been made of a text that was escaped and not yet cleaned.
+    """Format a value for a template as a line of printable text.
+
+    Markup keeps its lines, and loses other special characters: it may come from a text that was escaped but not
+    cleaned.
     """
     if isinstance(content, Markup):
         return content if content.isprintable() else Markup("\n".join(map(clean_text, content.split("\n"))))
@@ -117,7 +120,7 @@ def make_printable(content: object) -> str:
 
 
 def insert_line_breaks(content: object) -> Markup:
-    """Text for an element (not for an attribute) in which long paths and names may go on in the next line."""
+    """Format text for an element (not for an attribute) whose long paths and names may wrap."""
     escaped_text = str(
         escape(clean_text(content))
     )  # the methods of Markup, which `re` uses, would escape the <wbr> too

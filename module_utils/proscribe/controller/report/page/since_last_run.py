@@ -1,4 +1,4 @@
-"""What hosts did between two runs, and what their users request: the page's two sections on it."""
+"""The sections on events between two runs and on requests of users."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ INITIAL_ROW_COUNT = 12
 
 
 def describe_remark(remark: WatchRemark) -> str:
-    """A remark on one host, with what it is about."""
+    """Describe a remark about a host, with its subject."""
     if remark.kind == ENDED:
         return f"{clean_text(remark.rule)}: {clean_text(remark.program)} of {clean_text(remark.user)} {remark.text}"
     return f"{clean_text(remark.rule)}: {remark.text}" if remark.rule else remark.text
 
 
 def make_remark_listing(report: FleetReport, breakdown: FleetBreakdown) -> TableListing | None:
-    """What happened, most often first; then hosts whose watcher is frozen, or holds a plan that no run renews, or has
-    not observed them.
+    """Make the table of events between two runs: the most frequent first, then the state of watchers.
+
+    A watcher is shown if it is frozen, has not observed its host, or has a plan without renewal.
     """
     watch = report.get("watch")
     if not watch:
@@ -70,7 +71,7 @@ def _format_event(remark: WatchRemark) -> str:
 
 
 def make_request_listing(report: FleetReport, breakdown: FleetBreakdown) -> TableListing | None:
-    """The requests that wait, oldest first. What users typed stands here as they typed it."""
+    """Make the table of waiting requests, oldest first, with the texts of the users."""
     if not describe_waiting_requests(report):
         return None
     host_requests = [(request, host.name) for host in breakdown.hosts for request in host.requests]

@@ -1,4 +1,4 @@
-"""The trend: hosts that do not meet the ban, run by run, as a small drawing, in words, and as a table."""
+"""The trend: hosts that do not meet the ban, run by run, as a small drawing, as text, and as a table."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ....model.finding import OPEN_STATES
 from ....model.types.history import PastRun
 from ..text.wording import format_count, format_key
 
-MAX_RUNS = 60  # runs that are drawn
-TABLE_COLUMNS = (  # of the table; see templates/trend.html.j2
+MAX_RUNS = 60  # runs in the drawing
+TABLE_COLUMNS = (  # columns of the table; see templates/trend.html.j2
     ("when", "Finished"),
     ("", "Mode"),
     *(("number", state) for state in OPEN_STATES),
@@ -22,7 +22,7 @@ DRAWING_WIDTH, DRAWING_HEIGHT = 360, 64
 
 
 class RunColumn(NamedTuple):
-    """A run in the drawing: its words, and its pieces from the bottom as (state, x, y, width, height)."""
+    """A run in the drawing: its text, and its pieces from the bottom as (state, x, y, width, height)."""
 
     finished: str
     words: str
@@ -30,7 +30,7 @@ class RunColumn(NamedTuple):
 
 
 class TrendDrawing(NamedTuple):
-    """One column for each run, oldest first, between two times, and what changed in words."""
+    """A column for each run, oldest first, between two times, and the change as text."""
 
     columns: Sequence[RunColumn]
     change: str
@@ -41,8 +41,9 @@ class TrendDrawing(NamedTuple):
 
 
 def make_trend_drawing(trend: Sequence[PastRun], left_out_text: str = "") -> TrendDrawing | None:
-    """The last runs. Nothing for a single run. `left_out_text` says what these runs left out, "" where they are over the
-    whole.
+    """Make the drawing of the last runs; None for a single run.
+
+    `left_out_text` describes the parts that these runs left out, "" for whole runs.
     """
     runs = trend[-MAX_RUNS:]
     if len(runs) < 2:
@@ -64,7 +65,7 @@ def make_trend_drawing(trend: Sequence[PastRun], left_out_text: str = "") -> Tre
 def _make_run_column(run: PastRun, x: float, column_width: float, max_open: int) -> RunColumn:
     counts = {state: count for state in OPEN_STATES if (count := run["hosts"].get(state, 0))}
     y_position, pieces = float(DRAWING_HEIGHT - 1), []
-    for state, count in counts.items():  # drawn from the bottom: the worst stands on the line
+    for state, count in counts.items():  # drawn from the bottom, worst state first
         height = max(count * (DRAWING_HEIGHT - 4) / max_open, 1.5)
         y_position -= height
         pieces.append((state, x, y_position, max(column_width - 1.5, 1), height))
@@ -77,16 +78,14 @@ def _count_open_hosts(run: PastRun) -> int:
 
 
 def select_runs_until(trend: Sequence[PastRun], run_id: object) -> Sequence[PastRun]:
-    """The trend up to a run: the page of an older run, made anew, knows nothing of what came later."""
+    """Select the trend up to a run. The page of an older run, written again, shows no later runs."""
     positions = [position for position, past_run in enumerate(trend) if past_run["run"] == run_id]
     return trend[: positions[-1] + 1] if positions else trend
 
 
 def _describe_change(earlier_run: PastRun, last_run: PastRun) -> str:
     host_count, earlier_host_count = sum(last_run["hosts"].values()), sum(earlier_run["hosts"].values())
-    if (
-        host_count != earlier_host_count
-    ):  # a limited run, or another inventory: the numbers say nothing without the whole
+    if host_count != earlier_host_count:  # a limited run, or another inventory: the numbers need their totals
         earlier_text = f"before, {_count_open_hosts(earlier_run):,} of {earlier_host_count:,}"
         return f"Not meeting the ban: {_count_open_hosts(last_run):,} of {format_count(host_count, 'host')}; {earlier_text}"
     difference = _count_open_hosts(last_run) - _count_open_hosts(earlier_run)
@@ -95,5 +94,5 @@ def _describe_change(earlier_run: PastRun, last_run: PastRun) -> str:
 
 
 def select_table_runs(trend: Sequence[PastRun]) -> Sequence[PastRun]:
-    """The runs of the table, newest first; nothing for a single run."""
+    """Select the runs of the table, newest first; none for a single run."""
     return trend[-MAX_RUNS:][::-1] if len(trend) > 1 else ()

@@ -1,4 +1,4 @@
-"""The waivers, those that waive nothing first, each with all that the report has of it."""
+"""The waivers with all their facts in the report. Waivers that waive nothing come first."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..text.wording import (
     summarise_names,
 )
 
-MAX_SHOWN_NAMES = 6  # hosts and services that a waiver shows by name before it is unfolded
-MAX_HOSTS = 1000  # hosts that it shows at all
+MAX_SHOWN_NAMES = 6  # hosts and services of a waiver that are named before it is unfolded
+MAX_HOSTS = 1000  # hosts of a waiver that are named at all
 
-# What a waiver may say of itself, in the order in which one asks. A key that is not here comes after them, by its name.
+# The labels of a waiver's facts, in the order of a reader's questions. Other keys follow, by their names.
 KEY_LABELS = {
     "why": "Standing",
     "reason": "Reason",
@@ -49,14 +49,14 @@ KEY_LABELS = {
     "request": "Request",
     "file": "File",
 }
-HEAD_KEYS = ("id", "status", "waives", "review_overdue", "days_left")  # in the head of its panel
+HEAD_KEYS = ("id", "status", "waives", "review_overdue", "days_left")  # keys in the head of the panel
 
-# The signs: it waives; it waives, and its review is overdue; it is meant not to; it was meant to, and does not.
+# The signs: active; active with an overdue review; idle as intended; idle against its purpose.
 ACTIVE_SIGN, OVERDUE_SIGN, IDLE_SIGN, WRONG_SIGN = "waived", "unknown", "not_applicable", "noncompliant"
 
 
 class WaiverPanel(NamedTuple):
-    """A waiver: what its head says, and behind it all that is known, by name."""
+    """A waiver: the texts of its head, and all its facts by name."""
 
     id: str
     sign: str
@@ -64,12 +64,15 @@ class WaiverPanel(NamedTuple):
     waives: bool
     scope: str
     until: str
-    left: str  # how long it is still good for, when the run had finished; "" where it never was
+    left: str  # remaining validity at the end of the run; "" if it was never valid
     facts: Sequence[tuple[str, str]]
 
 
 def make_waiver_panels(run_waivers: Sequence[RunWaiver], finished: str) -> Sequence[WaiverPanel]:
-    """The waivers, those first that should waive and do not. Their days are counted from the end of the run."""
+    """Make the panels of the waivers. Those that should waive and do not come first.
+
+    Remaining days are counted from the end of the run.
+    """
     return [
         _make_waiver_panel(waiver, finished)
         for waiver in sorted(run_waivers, key=lambda waiver: (_rank_sign(waiver), waiver["expires"], waiver["id"]))
@@ -112,7 +115,7 @@ def _describe_status(waiver: RunWaiver) -> str:
 
 
 def _format_value(key: str, content: object) -> str:
-    """What stands behind a key, in words; "" for nothing."""
+    """Format the value of a key as text; "" for an empty value."""
     if content is None or content == "" or content == [] or content == {}:
         return ""
     if isinstance(content, Mapping):

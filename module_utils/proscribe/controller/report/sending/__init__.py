@@ -1,7 +1,7 @@
-"""The events of a run, sent to where a SIEM takes them up: a file, the journal, the local syslog.
+"""The sending of a run's events to a SIEM: by a file, the journal or the local syslog.
 
-The lines are those of the export `events`. A transport that fails costs the others nothing, and the run nothing but a
-warning, which names the reason and how many events were sent.
+The lines are those of the export `events`. A transport that fails does not affect the others. The run gets a warning
+with the reason and the number of sent events.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..text.wording import clean_text, format_count
 from . import datagrams, log_file
 from .transport import SEND_CHANGES, SendingError, Transport
 
-# By their keys in `proscribe_events`.
+# Transports by their keys in `proscribe_events`.
 TRANSPORTS: Mapping[str, Callable[[EventSettings], Transport]] = {
     "file": log_file.open_log_file,
     "journald": datagrams.open_journal,
@@ -31,11 +31,11 @@ TRANSPORTS: Mapping[str, Callable[[EventSettings], Transport]] = {
 
 
 class EventSender(EventMaker):
-    """An export that sends: the events of a report to all transports that are set."""
+    """An export that sends the events of a report to all configured transports."""
 
     def __init__(self, report: FleetReport, changes: RunTransitions | None, settings: EventSettings) -> None:
         super().__init__(report, changes, self._send_event, settings["send"] == SEND_CHANGES, settings["limit"])
-        self.failures: dict[str, str] = {}  # by transport: why, and how many events had been sent
+        self.failures: dict[str, str] = {}  # by transport: the reason, and the number of events sent before
         self._transports: dict[str, Transport] = {}
         settings_by_name: Mapping[str, object] = settings
         for name, open_ in TRANSPORTS.items():
@@ -72,8 +72,9 @@ def send_report_events(
     settings: EventSettings,
     directory: str,
 ) -> list[str]:
-    """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences. `directory` is
-    where the report of the run is, or will be.
+    """Send the events of a run by its settings (`proscribe_events`), and return the failures in sentences.
+
+    `directory` is the present or future directory of the report.
     """
     sender = EventSender(report, changes, settings)
     exports.fill_exports([sender], report, records)

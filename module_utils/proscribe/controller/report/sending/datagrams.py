@@ -1,7 +1,7 @@
-"""Events as datagrams to a local socket: of the journal, with fields of its own, or of the local syslog.
+"""Events as datagrams to a local socket: to the journal with fields of its own, or to the local syslog.
 
-A line is short enough for one datagram (exports/event_texts.py, LONGEST), so neither needs a way for long messages. The
-socket is a local one: no datagram is lost on the way, and one that nobody takes is an error.
+A line fits into a datagram (exports/event_texts.py, MAX_LINE_BYTES), so the protocols for long messages are not needed.
+The socket is local: no datagram is lost, and a datagram without a receiver is an error.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .transport import SendingError
 JOURNAL_SOCKET = "/run/systemd/journal/socket"  # as in systemd's native journal protocol
 SYSLOG_SOCKET = "/dev/log"
 TAG = "proscribe"
-SEND_TIMEOUT_SECONDS = 5.0  # seconds in which a daemon has to take a message
+SEND_TIMEOUT_SECONDS = 5.0  # seconds within which a daemon has to take a message
 
 DEFAULT_FACILITY = "daemon"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class DatagramTransport:
-    """A local socket, and how it takes an event."""
+    """A local socket with its encoding of an event."""
 
     def __init__(self, address: str, encode_event: Callable[[EncodedEvent], bytes]) -> None:
         self._address, self._encode_event, self.sent_count = address, encode_event, 0
@@ -58,19 +58,22 @@ class DatagramTransport:
 
 
 def open_journal(settings: EventSettings) -> DatagramTransport:
-    """The journal of systemd. Each event is an entry whose fields can be searched; the message is the whole line."""
+    """Open the journal of systemd.
+
+    Each event is an entry with searchable fields. Its message is the whole line.
+    """
     facility = SYSLOG_FACILITIES[settings["facility"]]
     return DatagramTransport(JOURNAL_SOCKET, lambda event: encode_journal_entry(event, facility))
 
 
 def open_syslog(settings: EventSettings) -> DatagramTransport:
-    """The local syslog, in the form that syslog(3) writes there: what reads /dev/log reads no RFC 5424."""
+    """Open the local syslog, in the format of syslog(3): readers of /dev/log do not read RFC 5424."""
     facility = SYSLOG_FACILITIES[settings["facility"]]
     return DatagramTransport(SYSLOG_SOCKET, lambda event: encode_syslog_message(event, facility, time.localtime()))
 
 
 def encode_journal_entry(event: EncodedEvent, facility: int) -> bytes:
-    """An event in systemd's native protocol, with each value's length before it: so no value can become a field."""
+    """Encode an event in systemd's native protocol, with the length before each value: no value can become a field."""
     fields = {
         "MESSAGE": event.line,
         "PRIORITY": str(event.severity),
@@ -90,7 +93,7 @@ def encode_journal_entry(event: EncodedEvent, facility: int) -> bytes:
 
 
 def encode_syslog_message(event: EncodedEvent, facility: int, now: time.struct_time) -> bytes:
-    """An event as syslog(3) writes it: priority, local time, tag, process, message. Without a line end."""
-    month = MONTHS[now.tm_mon - 1]  # whatever the locale
+    """Encode an event as syslog(3) writes it: priority, local time, tag, process, message. Without a line end."""
+    month = MONTHS[now.tm_mon - 1]  # independent of the locale
     time_text = f"{month} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
     return f"<{facility * 8 + event.severity}>{time_text} {TAG}[{os.getpid()}]: {event.line}".encode()

@@ -1,7 +1,7 @@
-"""Events at the end of a file, which logrotate may rotate: it is opened anew in each run.
+"""Events appended to a file, which logrotate may rotate, because each run opens it anew.
 
-Lines are appended in batches, each whole or not at all, under a lock that other runs wait for. The file has to be out
-of other accounts' reach, with every directory on its way: otherwise it could be led elsewhere.
+Lines are appended in batches, each whole or not at all, under a lock that other runs wait for. Other accounts must not
+be able to change the file or a directory on its path: otherwise they could redirect it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ..exports.event_kinds import EncodedEvent
 from ..storage.files import FILE_MODE
 from .transport import SendingError
 
-BATCH_BYTES = 1 << 20  # bytes that are written at once
-LOCK_TIMEOUT_SECONDS = 10.0  # seconds in which another run has to be done with its batch
+BATCH_BYTES = 1 << 20  # bytes of a batch
+LOCK_TIMEOUT_SECONDS = 10.0  # seconds to wait for the batch of another run
 
 
 class LogFile:
-    """The file of events, open."""
+    """The open file of events."""
 
     def __init__(self, path: str) -> None:
         exposure = find_exposed_below(path, {os.geteuid()})
@@ -78,7 +78,7 @@ class LogFile:
 
 
 def open_log_file(settings: EventSettings) -> LogFile:
-    """The file that `proscribe_events` names."""
+    """Open the file that `proscribe_events` names."""
     return LogFile(settings["file"])
 
 

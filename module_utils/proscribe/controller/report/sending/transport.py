@@ -1,4 +1,4 @@
-"""What a transport of events is, and the values of `proscribe_events` that are not one transport's own."""
+"""The interface of a transport of events, and the common values of `proscribe_events`."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from ..exports.event_kinds import EncodedEvent
 
 SEND_CHANGES, SEND_ALL = SENT_EVENTS
 DEFAULT_EVENT_LIMIT = (
-    10_000  # events of one run; as many as journald takes in 30 seconds (RateLimitBurst in journald.conf(5))
+    10_000  # events of a run; journald takes this number in 30 seconds (RateLimitBurst in journald.conf(5))
 )
 MAX_EVENT_LIMIT = 10_000_000
 
 
 class SendingError(Exception):
-    """Events cannot be sent; the text says why."""
+    """An error: events cannot be sent. Its text has the reason."""
 
 
 class Transport(Protocol):
-    """The shape of a transport. Sending and closing raise Failed or OSError."""
+    """The interface of a transport. Its methods raise SendingError or OSError."""
 
-    sent_count: int  # events that are where they should be
+    sent_count: int  # events that were delivered
 
     def send_event(self, event: EncodedEvent) -> None:
-        """Send one event, now or later."""
+        """Send an event, now or later."""
 
     def close(self) -> None:
-        """Send what is left, and end."""
+        """Send the remaining events, and close."""
 
     def discard_unsent(self) -> None:
-        """End without sending what is left."""
+        """Close without sending the remaining events."""

@@ -1,1 +1,1 @@
-"""Reports on disk: written, found again, pruned. Controller side."""
+"""Reports on disk: written, read and pruned. Controller side."""

@@ -1,4 +1,4 @@
-"""Complete reports on disk, found and read again. `files.py` writes them."""
+"""The complete reports on disk. `files.py` writes them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ HOSTS_FILE, REPORT_FILE = "hosts.jsonl", "report.json"
 
 
 class UnknownRun(LookupError):
-    """There is no complete report of that name; the text says what there is."""
+    """An error: there is no complete report of that name. Its text lists existing reports."""
 
 
 class UnreadableReport(ValueError):
-    """A file of a report is not what this code writes; the text says which, and where."""
+    """An error: a file of a report is not in the format of this code. Its text has the file and the place."""
 
 
 def find_run(reports: Path, name: str = LATEST) -> Path:
-    """The directory of a complete report: `latest`, `newest`, a run's id, or a path (with a slash in it) to such a
-    directory or to a file in it. Raises UnknownRun.
+    """Return the directory of a complete report. Raises UnknownRun.
+
+    `name` is `latest`, `newest`, a run's id, or a path that contains a slash. The path leads to such a directory or to
+    a file in it.
     """
     path = Path(name) if "/" in name else reports / name
     directory = Path(os.path.realpath(path if path.is_dir() else path.parent if "/" in name else path))
@@ -42,7 +44,7 @@ def find_run(reports: Path, name: str = LATEST) -> Path:
 
 
 def list_runs(reports: Path) -> list[str]:
-    """The ids of the complete reports, oldest first."""
+    """Return the ids of the complete reports, oldest first."""
     if not reports.is_dir():
         return []
     with os.scandir(reports) as entries:
@@ -53,13 +55,13 @@ def list_runs(reports: Path) -> list[str]:
 
 
 def describe_newest_runs(reports: Path) -> str:
-    """The newest complete reports, in words."""
+    """Describe the newest complete reports."""
     newest_ids = list_runs(reports)[-3:]
     return f"the newest are {', '.join(newest_ids)}" if newest_ids else "there is none yet"
 
 
 def read_report(directory: Path) -> FleetReport:
-    """The fleet report in a report's directory. Raises UnreadableReport, or OSError."""
+    """Read the fleet report in a report's directory. Raises UnreadableReport, or OSError."""
     path = directory / REPORT_FILE
     with open_report_file(path) as stream:
         report: FleetReport = _parse_object(path, 1, stream.read())
@@ -69,7 +71,7 @@ def read_report(directory: Path) -> FleetReport:
 
 
 def read_records(directory: Path) -> Iterator[HostRecord]:
-    """The host records in a report's directory, one at a time. Raises UnreadableReport, or OSError."""
+    """Yield the host records in a report's directory. Raises UnreadableReport, or OSError."""
     path = directory / HOSTS_FILE
     with open_report_file(path) as lines:
         for number, line in enumerate(lines, 1):
@@ -80,7 +82,7 @@ def read_records(directory: Path) -> Iterator[HostRecord]:
 
 
 def collect_shared_records(records: Iterator[HostRecord]) -> list[HostRecord]:
-    """The records in a list, with one copy of each rule that thousands of hosts list with the same evidence."""
+    """Return the records as a list in which equal rules of thousands of hosts share an object."""
     rules: dict[str, RuleRecord] = {}
     shared_records = []
     for record in records:
@@ -89,7 +91,7 @@ def collect_shared_records(records: Iterator[HostRecord]) -> list[HostRecord]:
     return shared_records
 
 
-def _parse_object(path: Path, line_number: int, text: str) -> Any:  # an object of ours, of some version
+def _parse_object(path: Path, line_number: int, text: str) -> Any:  # an object of ours, of any version
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,7 +1,7 @@
-"""What runs have corrected and could not observe again: `corrected.json` beside the reports, {host: {control: run}}.
+"""Corrections that runs could not observe: `corrected.json` beside the reports, {host: {control: run}}.
 
-The report of that run has the evidence. The first run that observes the control again says what became of it, and takes
-it out. The file is only there as long as something is open. Written in the turn of the fleet state.
+The report of that run has the evidence. The first run that observes the control again reports the result, and removes
+the entry. The file exists only while it has entries. It is written while the fleet state is locked.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ OpenControls = dict[str, dict[str, str]]
 
 
 def list_unobserved_corrections(reports: Path, run: CompiledRun) -> dict[str, list[UnobservedCorrection]]:
-    """What earlier runs have left open of the hosts and the controls of a run, by host. What cannot be read any more is
-    nobody's to say.
+    """Return the open corrections of earlier runs on the hosts and the controls of a run, by host.
+
+    Corrections in a report that cannot be read any more are ignored.
     """
-    needed_controls: dict[str, dict[str, list[str]]] = {}  # the controls by run and host
+    needed_controls: dict[str, dict[str, list[str]]] = {}  # controls by run and host
     for host, controls in read_open_controls(reports).items():
         if host in run["hosts"]:
             for control in filter(_list_covered_controls(run).__contains__, controls):
@@ -50,13 +51,13 @@ def list_unobserved_corrections(reports: Path, run: CompiledRun) -> dict[str, li
 
 
 def _list_covered_controls(run: AnyRun) -> tuple[str, ...]:
-    """The controls that a run observes; with all of them, what is beside them too."""
+    """Return the controls that a run observes; a run over all of them also observes the other rule groups."""
     controls = list_observed_controls(run)
     return (*controls, *EXTRA_RULE_GROUPS) if controls == CONTROLS else controls
 
 
 def read_open_controls(reports: Path) -> OpenControls:
-    """What is open; nothing where there is no file, or none that says it."""
+    """Read the open entries; none without a valid file."""
     try:
         with open_report_file(reports / CORRECTED_FILE) as stream:
             document = json.loads(stream.read(MAX_FILE_BYTES))
@@ -75,7 +76,7 @@ def read_open_controls(reports: Path) -> OpenControls:
 
 
 def update_open_controls(reports: Path, run: ReportRun, records: Sequence[HostRecord]) -> None:
-    """Take what a run has seen, and what it leaves open itself. Raises OSError."""
+    """Remove the entries that a run has observed, and add its own open corrections. Raises OSError."""
     stored_controls = read_open_controls(reports)
     if not stored_controls and not any(UNOBSERVED_KEY in record for record in records):
         return
@@ -84,7 +85,7 @@ def update_open_controls(reports: Path, run: ReportRun, records: Sequence[HostRe
     for record in records:
         host_controls = updated_controls.setdefault(record["host"], {})
         observed_controls = covered_controls if has_answered(record) else ()
-        # A run that was closed late says nothing of what a later one has left open; ids begin with when a run began.
+        # A run that was closed late must not change entries of a later run; ids begin with the start time of the run.
         older_controls = [
             control
             for control in (*covered_controls, *record.get(UNOBSERVED_KEY, ()))
@@ -97,7 +98,7 @@ def update_open_controls(reports: Path, run: ReportRun, records: Sequence[HostRe
 
 
 def forget_lifted_controls(reports: Path, lifted_controls: Mapping[str, Collection[str]]) -> None:
-    """Forget what was corrected of controls that are lifted now, by host. Raises OSError."""
+    """Remove the entries of controls that are lifted now, by host. Raises OSError."""
     stored_controls = read_open_controls(reports)
     updated_controls = {
         host: {control: run_id for control, run_id in controls.items() if control not in lifted_controls.get(host, ())}

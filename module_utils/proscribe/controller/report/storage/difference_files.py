@@ -1,6 +1,6 @@
-"""The whole text of what changes, beside the reports: `reports/diffs/<run-id>/<host>.<module>.diff`.
+"""The whole text of changes, beside the reports: `reports/diffs/<run-id>/<host>.<module>.diff`.
 
-They hold what stood in files of the hosts, so they are for the account alone (0700 and 0600), whatever the umask.
+They contain texts from files of the hosts. So only the account may read them (0700 and 0600), whatever the umask.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from .files import replace_file
 from .pruning import DIFFERENCES_FOLDER
 
 PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE = 0o700, 0o600
-MAX_FILE_CHARACTERS = 16 * 1024 * 1024  # characters of one file
-MAX_RUN_CHARACTERS = 512 * 1024 * 1024  # of all files of a run
-MAX_HOST_NAME_LENGTH = 120  # characters of a host's name in a file's
+MAX_FILE_CHARACTERS = 16 * 1024 * 1024  # characters of a file
+MAX_RUN_CHARACTERS = 512 * 1024 * 1024  # characters of all files of a run
+MAX_HOST_NAME_LENGTH = 120  # characters of a host's name in a file name
 UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]", re.ASCII)
 
 
 class DifferenceLimitError(OSError):
-    """The run has written as much as it may."""
+    """An error: the run has reached its limit of written text."""
 
 
 class DifferenceFiles:
-    """The files of one run, whose folder is made when the first one is written."""
+    """The difference files of a run. Their folder is made with the first file."""
 
     def __init__(self, reports: Path, run_id: str) -> None:
         self.directory = reports / DIFFERENCES_FOLDER / run_id
@@ -33,8 +33,9 @@ class DifferenceFiles:
         self._paths: dict[tuple[str, str], Path] = {}
 
     def write_difference(self, host: str, module: str, digest: str, pieces: Iterable[str]) -> Path:
-        """Write a text, whole or not at all; returns where it is. What is the same by its digest is written once for
-        all hosts, under the name of the first. Raises OSError.
+        """Write a text, whole or not at all, and return its path. Raises OSError.
+
+        Texts with equal digests are written once for all hosts, under the name of the first host.
         """
         if (module, digest) not in self._paths:
             self._paths[module, digest] = self._write_file(host, module, pieces)
@@ -59,7 +60,7 @@ class DifferenceFiles:
         return path
 
     def _find_free_path(self, host: str, module: str) -> Path:
-        """A path that no file has: a module may change a host twice, and two hosts' names may look alike."""
+        """Return a path without a file: a module may change a host twice, and two hosts' names may look alike."""
         for number in itertools.count(1):
             path = self.directory / f"{host}.{module}{f'.{number}' if number > 1 else ''}.diff"
             if not path.exists():

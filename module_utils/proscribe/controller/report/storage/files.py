@@ -1,11 +1,11 @@
-"""A run's report on disk: `<id>.partial/` while hosts come in, `<id>/` when it is complete, and links beside them.
+"""A run's report on disk: `<id>.partial/` during the run, `<id>/` when it is complete, and links beside them.
 
-`newest` points to the last complete report, `latest` to the last one that stands for the whole (latest.py). A run that
-is killed leaves both links as they were, and its `.partial` directory with its journal. From that the next run closes
-it (journal.py).
+`newest` points to the last complete report, `latest` to the last report over the whole (latest.py). A run that is
+killed leaves both links as they were, and its `.partial` directory with its journal. The next run closes it from the
+journal (journal.py).
 
-Reports hold names of users and of what they have installed, so they are for the owner and the group of the controller's
-account only: directories 0750, files 0640, whatever the umask.
+Reports contain names of users and of their installed packages. So only the owner and the group of the controller's
+account may read them: directories 0750, files 0640, whatever the umask.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 
 PARTIAL_SUFFIX = ".partial"
-JOURNAL_FILE = "journal.jsonl"  # what the run has heard so far: journal.py
+JOURNAL_FILE = "journal.jsonl"  # events of the run so far: journal.py
 
 
 class ReportDirectory:
-    """The directory of one run. `path` ends in `.partial`; it must not exist, unless it is a run's that was `left`.
-    Raises OSError.
+    """The directory of a run. `path` ends in `.partial`. Raises OSError.
+
+    It must not exist, unless it belongs to a run that `is_abandoned`.
     """
 
     def __init__(self, path: str | os.PathLike[str], is_abandoned: bool = False) -> None:
@@ -57,9 +58,9 @@ class ReportDirectory:
     ) -> Path:
         """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts).
 
-        This is the newest report then and, if `is_latest`, the one that stands for the whole. Returns its directory.
-        `write_exports` writes more files into the directory that it is given. It goes first, so that the report can say what
-        became of them.
+        Returns the directory of the report, which becomes the newest report and, if `is_latest`, also `latest`.
+        `write_exports` writes more files into a directory. It is called first, so that the report can have its
+        warnings.
         """
         if write_exports:
             write_exports(self.partial)
@@ -77,13 +78,13 @@ class ReportDirectory:
         return self.complete
 
     def _is_newer(self, name: str) -> bool:
-        """Whether a link points to a run that began after this one; their names begin with when that was."""
+        """Return whether a link points to a run that began later. Names of runs begin with their start time."""
         with contextlib.suppress(OSError):
             return os.readlink(self.complete.with_name(name)) > self.complete.name
         return False
 
     def _replace_link(self, name: str) -> None:
-        # A link cannot be rewritten, only replaced; with a relative target the whole folder can be moved.
+        # A link cannot be rewritten, only replaced. With a relative target the whole folder can be moved.
         temporary_path = self.complete.with_name(f".{name}.{os.getpid()}")
         with contextlib.suppress(FileNotFoundError):
             temporary_path.unlink()
@@ -97,7 +98,7 @@ class ReportDirectory:
 
 
 def rewrite_page(directory: Path, page: Iterable[str], host_lists: Mapping[str, Iterable[str]]) -> None:
-    """Write the page and the lists of a complete report anew; each is replaced whole. Raises OSError."""
+    """Rewrite the page and the lists of a complete report; each file is replaced whole. Raises OSError."""
     for name, hosts in host_lists.items():
         _write_file(directory / name, (f"{host}\n" for host in hosts))
     _write_file(directory / "report.html", page)
@@ -108,8 +109,9 @@ def _format_record(record: HostRecord) -> str:
 
 
 def open_report_file(path: Path, access_flags: int = os.O_RDONLY, errors: str = "strict") -> TextIO:
-    """A file that a run wrote, to be read: no link is followed, and no pipe in its place holds whoever reads. Raises
-    OSError.
+    """Open a file of a run for reading. Raises OSError.
+
+    No link is followed, and a pipe in its place cannot block the reader.
     """
     descriptor = os.open(path, access_flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -126,7 +128,7 @@ def _create_file(path: Path, mode: int = FILE_MODE) -> TextIO:
 
 @contextlib.contextmanager
 def replace_file(path: Path, mode: int = FILE_MODE) -> Iterator[TextIO]:
-    """A file that is there, complete, when the block ends well, and else not at all: made beside, synced, renamed."""
+    """Open a file that appears only if the block ends without an error: written beside it, synced, renamed."""
     temporary_path = path.with_name(f".{path.name}~")
     with contextlib.suppress(FileNotFoundError):
         temporary_path.unlink()
@@ -148,7 +150,7 @@ def _write_file(path: Path, pieces: Iterable[str]) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """See to it that the names in a directory are on the disk."""
+    """Write the names in a directory to the disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with name_file_in_errors(directory):

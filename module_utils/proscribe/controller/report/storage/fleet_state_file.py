@@ -1,7 +1,7 @@
-"""The fleet state on disk: `whole.jsonl` beside the reports, read, brought up to date and replaced whole by each run.
+"""The fleet state on disk: `whole.jsonl` beside the reports. Each run reads, updates and replaces it.
 
-Runs that end at once take their turns. What is written there is ours. If the file cannot be read any more, the report
-warns of it, and a new fleet state begins. There, what no run has observed since is unknown.
+Runs that end at once take turns. The content of the file is trusted. If the file cannot be read any more, the report
+has a warning, and a new fleet state begins. In it, hosts and controls are unknown until a run observes them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ LOCK_TIMEOUT_SECONDS = 300  # seconds that a run waits for its turn
 
 
 class FleetStateBusyError(OSError):
-    """Another run has had the fleet state for too long."""
+    """An error: another run has locked the fleet state for too long."""
 
 
 @contextlib.contextmanager
 def lock_fleet_state(reports: Path, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
-    """The fleet state for this run alone; a run that is killed lets go. Raises OSError."""
+    """Lock the fleet state for this run. The lock of a killed run is released. Raises OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(reports / LOCK_FILE, flags, FILE_MODE)
     try:
@@ -45,7 +45,7 @@ def lock_fleet_state(reports: Path, timeout: float = LOCK_TIMEOUT_SECONDS) -> It
 
 
 def read_fleet_state(reports: Path) -> tuple[FleetState, str]:
-    """The fleet state, and what was wrong with the file ("" for nothing); an empty one where there is none."""
+    """Read the fleet state, and return it with the defect of its file ("" for none). Without a file it is empty."""
     fleet_state = FleetState()
     line_number = 0
     try:
@@ -62,7 +62,7 @@ def read_fleet_state(reports: Path) -> tuple[FleetState, str]:
 
 
 def read_lifts(reports: Path) -> dict[str, dict[str, Lift]]:
-    """Return the lifted controls of each host; nothing where the file cannot be read. Other hosts cost no time."""
+    """Return the lifted controls of each host; none if the file cannot be read. Lines of other hosts are not parsed."""
     lifts: dict[str, dict[str, Lift]] = {}
     lift_mark = f'"{LIFTED}"'
     with (

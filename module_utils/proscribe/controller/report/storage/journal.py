@@ -1,10 +1,11 @@
-"""What a run has heard so far, on disk: `journal.jsonl` in the directory of its report in the making. From it the next
-run closes one that was killed, or whose machine went down.
+"""The journal of a run: `journal.jsonl` in the directory of its unfinished report, with the events so far.
 
-The first line is the run, with the machine that it runs on. Then comes one line for each event of its hosts. The run
-holds a lock on the file for as long as it, or a worker of its, lives. Where that lock can be had, the run is over if it
-ran under this kernel, or on this machine before it was started again. Locks do not reach through every shared
-directory, so a run of another machine is over only when it has written nothing for a day.
+The next run uses it to close a run that was killed, or whose machine went down. The first line is the run, with its
+machine. Then comes a line for each event of its hosts. The run locks the file while the run, or a worker of it, lives.
+
+A free lock shows that a run is over in two cases: it ran under this kernel, or on this machine before its last start.
+Some shared directories do not pass locks to other machines. So a run of another machine is over only after a day
+without a write.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from .files import FILE_MODE, PARTIAL_SUFFIX, open_report_file, sync_directory
 from .files import JOURNAL_FILE as FILE
 
 MAX_SILENT_SECONDS = 86_400  # seconds
-# The mode of a journal that lacks events, or whose report could not be written: a mark needs no room on a full disk.
+# The mode of a journal that lacks events, or whose report could not be written: a mark needs no space on a full disk.
 UNWRITTEN_MODE = FILE_MODE | stat.S_ISVTX
-LOCK_TIMEOUT_SECONDS = 5.0  # seconds that a new run waits for one that checks whether it is over
-SYNC_INTERVAL_SECONDS = 1.0  # seconds between two moments at which what was changed is made sure to be on the disk
-ENFORCE_MODE = "enforce"  # the mode of a run of which a machine that goes down should lose little
-SYNCED_EVENTS = ("changed", "decided", "stopped")  # the events that it should not lose
+LOCK_TIMEOUT_SECONDS = 5.0  # seconds that a new run waits for a run that checks its lock
+SYNC_INTERVAL_SECONDS = 1.0  # seconds between two synchronisations of the file
+ENFORCE_MODE = "enforce"  # a run in this mode should lose little if its machine goes down
+SYNCED_EVENTS = ("changed", "decided", "stopped")  # events that such a run should not lose
 MAX_RUN_CHARACTERS = 512 * 1024 * 1024  # characters of the first line; a run over 100,000 hosts has some 20 million
-MAX_EVENT_CHARACTERS = 64 * 1024 * 1024  # of the others; an answer has at most 16 MiB
-# What a run says of itself to its own tasks, and no report needs.
+MAX_EVENT_CHARACTERS = 64 * 1024 * 1024  # characters of the other lines; an answer has at most 16 MiB
+# Values of a run that only its own tasks need, and no report.
 UNSTORED_KEYS = ("given", "packed", "selected", "task", "play")
 BOOT_ID_PATH, MACHINE_ID_PATH = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 
 
 class RunJournal:
-    """The journal of the run that goes on in this process. Raises OSError."""
+    """The journal of the run in this process. Raises OSError."""
 
     def __init__(self, directory: Path, run: CompiledRun) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -67,7 +68,7 @@ class RunJournal:
             sync_directory(self._path.parent.parent)
 
     def write_event(self, event: str, *event_values: Any) -> None:
-        """Write down an event; it is on its way to the disk when this returns. Raises OSError."""
+        """Write an event, and pass it to the system before returning. Raises OSError."""
         if self._stream.closed:
             return
         try:
@@ -81,12 +82,12 @@ class RunJournal:
             raise
 
     def mark_unwritten(self) -> None:
-        """Mark the journal as one that lacks events, or whose report could not be written."""
+        """Mark the journal as incomplete, or its report as not written."""
         with contextlib.suppress(OSError):
             os.fchmod(self._stream.fileno(), UNWRITTEN_MODE)
 
     def close(self) -> None:
-        """Let go of the file; what is written stays."""
+        """Close the file. Its content stays."""
         self._stream.close()
 
     def _write_line(self, *line_values: Any) -> None:
@@ -95,9 +96,9 @@ class RunJournal:
 
 
 def identify_machine() -> dict[str, str]:
-    """The identity of this machine, and of this start of it.
+    """Return the identity of this machine, and of its last start.
 
-    Where the system has no id for the start, the host name replaces it. Copies of a machine may have its id.
+    A host name replaces a missing id of the start. Copies of a machine may have its id.
     """
     name, machine_id = os.uname().nodename, _read_text(MACHINE_ID_PATH)
     return {"kernel": _read_text(BOOT_ID_PATH) or name, "machine": machine_id and f"{machine_id} {name}"}
@@ -112,14 +113,15 @@ def _read_text(path: Path) -> str:
 def _try_lock(descriptor: int, timeout: float) -> bool:
     try:
         return lock_file(descriptor, timeout)
-    except OSError:  # there are shared directories that know no locks
+    except OSError:  # some shared directories have no locks
         return False
 
 
 class AbandonedRun:
-    """The journal of a run that has ended and has closed no report, locked for this process. `run` is what its first
-    line says (None where that could not be written), `ended_at` when it last wrote, in seconds since the epoch.
-    `is_unwritten`: the journal lacks events, or the report could not be written.
+    """The journal of a run that ended without a report, locked for this process.
+
+    `run` is the first line (None if it could not be written). `ended_at` is the time of the last write, in seconds
+    since the epoch. `is_unwritten`: the journal lacks events, or the report could not be written.
     """
 
     def __init__(self, directory: Path, stream: TextIO, run: CompiledRun | None) -> None:
@@ -130,20 +132,20 @@ class AbandonedRun:
         self._stream = stream
 
     def iterate_events(self) -> Iterator[list[Any]]:
-        """Each event, up to the first line that was not written whole."""
+        """Yield each event up to the first incomplete line."""
         while (line := _read_line(self._stream, MAX_EVENT_CHARACTERS)) is not None:
             yield line
 
     def close(self) -> None:
-        """Let go of the run."""
+        """Close the file, which releases the run."""
         self._stream.close()
 
 
 def list_abandoned_runs(reports: Path) -> Iterator[AbandonedRun]:
-    """The runs in a directory of reports that have ended and closed no report, oldest first.
+    """Yield the runs in a directory of reports that ended without a report, oldest first.
 
-    Each is held until the next one is asked for. What has no journal that says which run it is touched no host, unless
-    a mark says that the journal could not be written.
+    Each run stays locked until the next run is requested. A run without a readable first line touched no host, and is
+    left out. It is yielded if its mark shows that the journal could not be written.
     """
     for name in _list_partial_reports(reports):
         if abandoned_run := _open_abandoned_run(reports / name):
@@ -163,7 +165,8 @@ def _list_partial_reports(reports: Path) -> list[str]:
 
 def _open_abandoned_run(directory: Path) -> AbandonedRun | None:
     try:
-        stream = open_report_file(directory / FILE, os.O_RDWR, "replace")  # NFS locks only what can be written
+        # NFS locks only files that are open for writing
+        stream = open_report_file(directory / FILE, os.O_RDWR, "replace")
     except OSError:
         return None
     descriptor = stream.fileno()
@@ -193,7 +196,7 @@ def _is_unwritten(mode: int) -> bool:
 
 
 def _is_lock_free(descriptor: int) -> bool:
-    """Whether nobody holds the file; it is then locked for this process, where that can be."""
+    """Return whether no process has locked the file. It is then locked for this process, where locks work."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -204,7 +207,7 @@ def _is_lock_free(descriptor: int) -> bool:
 
 
 def _is_in_place(directory: Path, descriptor: int) -> bool:
-    """Whether the file that was locked is still in its place: another run may just have closed it."""
+    """Return whether the locked file is still in its place: another run may just have closed it."""
     try:
         return os.path.samestat(os.stat(directory / FILE, follow_symlinks=False), os.fstat(descriptor))
     except OSError:
@@ -212,7 +215,10 @@ def _is_in_place(directory: Path, descriptor: int) -> bool:
 
 
 def _is_run_over(machine_facts: Mapping[str, object], silent_seconds: float) -> bool:
-    """Whether the run that wrote that of itself, and nobody holds, is over. `silent_seconds`: seconds since it wrote."""
+    """Return whether the run of an unlocked journal is over.
+
+    `machine_facts` are from its first line. `silent_seconds` are the seconds since its last write.
+    """
     present_machine = identify_machine()
     if machine_facts.get("kernel") == present_machine["kernel"]:
         return machine_facts.get("locked") is True or silent_seconds > MAX_SILENT_SECONDS
@@ -223,7 +229,7 @@ def _is_run_over(machine_facts: Mapping[str, object], silent_seconds: float) -> 
 
 
 def _read_line(stream: TextIO, max_characters: int) -> list[Any] | None:
-    """The next line; None at the end, and for one that was not written whole."""
+    """Read the next line; None at the end, and for an incomplete line."""
     text = stream.readline(max_characters + 1)
     if not text.endswith("\n"):
         return None

@@ -1,7 +1,7 @@
-"""Which earlier run `latest` is as a baseline: one that passed. A run that failed never becomes what is accepted.
+"""The earlier run that `latest` means as a baseline: a run that passed. A failed run never becomes accepted.
 
-Each report keeps the verdict of its gate. As long as no run was judged, the newest one is what a gate begins with.
-From then on only a run that passed takes its place, and one without a gate does not.
+Each report has the verdict of its gate. While no run has a gate, the newest run is the baseline. Later, only a run that
+passed its gate replaces it. A run without a gate does not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .complete import UnknownRun, UnreadableReport, describe_newest_runs, list_r
 
 
 def find_latest_passed(reports: Path, scope: RunScope) -> Path:
-    """The directory of the run that a run over this scope is compared with. Raises UnknownRun."""
+    """Return the directory of the baseline for a run with this scope. Raises UnknownRun."""
     accepted_id, failed_id = _select_accepted_run(_iterate_newest_first(reports), scope)
     if accepted_id:
         return reports / accepted_id
@@ -25,7 +25,7 @@ def find_latest_passed(reports: Path, scope: RunScope) -> Path:
 
 
 def _select_accepted_run(runs: Iterable[tuple[str, ReportRun]], scope: RunScope) -> tuple[str, str]:
-    """Of runs, the newest first: which is the baseline, and the newest that failed its gate; "" for none."""
+    """Select the baseline, and the newest run that failed its gate; "" for none. `runs` are newest first."""
     failed_id = first_id = ""
     for name, run in runs:
         if not is_scope_covered(run, scope):
@@ -35,13 +35,13 @@ def _select_accepted_run(runs: Iterable[tuple[str, ReportRun]], scope: RunScope)
             return name, failed_id
         if verdict and verdict["gate"]:
             failed_id, first_id = failed_id or name, ""
-        elif not verdict or verdict["passed"]:  # a run that was stopped, or evaluated nothing, is no beginning
+        elif not verdict or verdict["passed"]:  # a run that was stopped, or evaluated nothing, is no first baseline
             first_id = first_id or name
     return first_id, failed_id
 
 
 def list_baselines(reports: Path) -> list[Path]:
-    """The runs that some gate may still ask for: for each scope that stands in `reports`, its baseline."""
+    """Return the baselines that a gate may still need: a baseline for each scope in `reports`."""
     runs = list(_iterate_newest_first(reports))
     scopes = {
         RunScope(tuple(run.get("inventory") or ()), str(run.get("limit") or ""), list_observed_controls(run))
@@ -55,4 +55,4 @@ def _iterate_newest_first(reports: Path) -> Iterable[tuple[str, ReportRun]]:
         try:
             yield name, read_report(reports / name)["run"]
         except (OSError, UnreadableReport):
-            continue  # what cannot be read was accepted by nobody
+            continue  # a report that cannot be read is no baseline

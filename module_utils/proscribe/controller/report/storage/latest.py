@@ -1,7 +1,7 @@
-"""Which report `reports/latest` is: the newest one over the whole. A run over a part never takes its place.
+"""The target of `reports/latest`: the newest report over the whole. A run over a part never replaces it.
 
-A run over another inventory stands for the whole only if it asked every host that the present one stands for. The
-controller's own `localhost`, which a first audit without an inventory observes, counts for nothing there.
+A run over another inventory replaces it only if it covers every host of the present report. The controller's own
+`localhost`, which a first audit without an inventory observes, is ignored here.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ LOCALHOST = "localhost"
 
 
 def explain_unchanged_latest(reports: Path, run: ReportRun, hosts: Collection[str]) -> str:
-    """Why `latest` does not come to point to the report of this run, which asked `hosts`; "" where it does."""
+    """Explain why `latest` will not point to the report of this run over `hosts`; "" if it will."""
     try:
         directory = find_run(reports, LATEST)
         present_run = read_report(directory)["run"]
-        if not is_whole_run(present_run):  # no run over the whole has been yet
+        if not is_whole_run(present_run):  # no run over the whole yet
             return ""
         unchanged_text = f"{LATEST} stays {directory.name}"
         if not is_whole_run(run):

@@ -1,6 +1,7 @@
-"""What a lift did, on disk: `reports/lifts/<run>/lift.json`. It observes nothing, so it writes no report.
+"""The actions of a lift on disk: `reports/lifts/<run>/lift.json`. A lift observes nothing, so it has no report.
 
-A host forgets with the lift what was removed from it. So this file has it, with the command that brings it back.
+With the lift a host forgets the packages that were removed from it. So this file has them, with the command that
+installs them again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ LIFT_FILE = "lift.json"
 def write_lift(
     reports: Path, run: CompiledRun, host_states: Mapping[str, HostRunState], lifted_hosts: Sequence[str]
 ) -> Path:
-    """Write what a run lifted; returns the file. Raises OSError."""
+    """Write the actions of a lift, and return the file. Raises OSError."""
     lift_directory = reports / LIFTS_FOLDER / run["id"]
     for directory in (reports, lift_directory.parent, lift_directory):
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
-"""Takes away folders of old reports, where the inventory says for how long they are kept.
+"""The removal of old report folders, if the inventory limits their age.
 
-Reports hold names of users and of what they have installed, so an organisation may have to be rid of them. These stay:
+Reports contain names of users and of their installed packages, so an organisation may have to delete them. These stay:
 
-- What is not plainly a report of ours: a real directory, by the name that a run gives it.
-- The reports that `latest` and `newest` point to, and the baselines of this run and of later ones.
-- A run that is under way.
-- The plans in `plans/`: they name no user but those of waivers, and the history still asks what a host had to keep.
+    - Entries that are not clearly reports: a report is a real directory with a run's id as its name.
+    - The reports that `latest` and `newest` point to, and the baselines of this run and of later runs.
+    - A run in progress.
+    - The plans in `plans/`: they name no users but those of waivers, and the history still needs them.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from .complete import LATEST, NEWEST
 from .files import JOURNAL_FILE, PARTIAL_SUFFIX
 from .last_passed import list_baselines as baselines
 
-# A run's id (compile/plans/run.py), of a report that is complete or in the making.
+# A run's id (compile/plans/run.py), of a complete or an unfinished report.
 RUN_ID_PATTERN = re.compile(rf"(\d{{8}}T\d{{6}}Z)-[a-z]+-[0-9a-f]{{4}}({re.escape(PARTIAL_SUFFIX)})?", re.ASCII)
-# Where the whole texts of what changed are (difference_files.py): a folder for each run, by the run's id.
+# The folder of the whole texts of changes (difference_files.py), with a folder for each run by its id.
 DIFFERENCES_FOLDER = "diffs"
-LIFTS_FOLDER = "lifts"  # what runs have lifted (lift_file.py), as well
-# What is taken away gets another name first, so that half a report is never taken for one.
+LIFTS_FOLDER = "lifts"  # the folder of lifts (lift_file.py), with the same structure
+# A folder is renamed before its removal, so that half a report is never read as a report.
 REMOVAL_PREFIX = ".going-"
 
 
 def prune_reports(reports: Path, now: str, keep_seconds: int, needed_directories: Iterable[Path] = ()) -> list[str]:
-    """Take away the folders of the runs that began more than `keep_seconds` seconds before `now` (2026-11-25T08:00:00Z), but
-    for those `needed_directories` and the latest. Returns what could not be taken away, in sentences; raises nothing.
+    """Delete the folders of runs that began more than `keep_seconds` before `now` (2026-11-25T08:00:00Z).
+
+    `needed_directories` and the latest reports stay. Returns the failures, in sentences; raises nothing.
     """
     oldest_time = parse_moment(now) - datetime.timedelta(seconds=keep_seconds)
     try:
@@ -53,14 +54,14 @@ def prune_reports(reports: Path, now: str, keep_seconds: int, needed_directories
 
 
 def _prune_folder(folder: Path, oldest_time: datetime.datetime, retained: Collection[Path]) -> list[str]:
-    """Take away folders of runs that began before `oldest_time`; what could not be, in sentences. Raises OSError."""
+    """Delete the folders of runs that began before `oldest_time`. Returns the failures. Raises OSError."""
     problems: list[str] = []
     with os.scandir(folder) as entries:
         folder_names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     for name in folder_names:
         path = folder / name
         try:
-            if name.startswith(REMOVAL_PREFIX):  # a run that took it away was killed
+            if name.startswith(REMOVAL_PREFIX):  # a run was killed during the removal
                 shutil.rmtree(path)
             elif (
                 (began_at := _read_start_time(path)) is not None
@@ -69,7 +70,7 @@ def _prune_folder(folder: Path, oldest_time: datetime.datetime, retained: Collec
             ):
                 path.rename(path.with_name(f"{REMOVAL_PREFIX}{name}"))
                 shutil.rmtree(path.with_name(f"{REMOVAL_PREFIX}{name}"))
-        except FileNotFoundError:  # another run that ends now is at it
+        except FileNotFoundError:  # another run that ends now removes it
             continue
         except OSError as error:
             problems.append(f"the old report {name} could not be removed: {error}")
@@ -77,18 +78,18 @@ def _prune_folder(folder: Path, oldest_time: datetime.datetime, retained: Collec
 
 
 def _resolve_links(path: Path) -> Path:
-    """Where links lead; Path.resolve raises for one that leads to itself."""
+    """Resolve the links of a path. Path.resolve raises for a link to itself."""
     return Path(os.path.realpath(path))
 
 
 def _read_start_time(path: Path) -> datetime.datetime | None:
-    """When the run of a folder began, or was last heard of if it has no complete report; None for other folders."""
+    """Return when the run of a folder began; for an unfinished report, when it last wrote. None for other folders."""
     name_match = RUN_ID_PATTERN.fullmatch(path.name)
     if name_match is None:
         return None
     try:
         began_at = datetime.datetime.strptime(name_match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
-    except ValueError:  # the thirteenth month
+    except ValueError:  # a thirteenth month, for example
         return None
     if not name_match[2]:
         return began_at

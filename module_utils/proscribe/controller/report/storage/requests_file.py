@@ -1,7 +1,8 @@
-"""The requests of users on disk: `requests.jsonl` beside the reports, as the last record of every host has them.
+"""The requests of users on disk: `requests.jsonl` beside the reports, by the last record of every host.
 
-A run brings what it has seen, and takes away what is no longer on a host that it has seen. It says of each request
-which run brought it first, so that nobody is notified of it twice. Written in the turn of the fleet state.
+A run adds the requests that it observed. It removes requests that are no longer on a host that it observed. Each
+request names the run that brought it first, so that it is notified only once. The file is written while the fleet state
+is locked.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ class StoredRequest(NamedTuple):
     service: str
     reason: str
     at: str
-    inventory: str = ""  # the sources, as one text
-    run: str = ""  # which brought it first
+    inventory: str = ""  # the sources, as a single text
+    run: str = ""  # the run that brought it first
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What names it in a fleet: a host can make up ids, and only its own."""
+        """The identity of the request in a fleet: a host can invent ids, but only its own."""
         return self.host, self.user, self.id
 
 
 def read_requests(reports: Path) -> list[StoredRequest]:
-    """The requests of all hosts, the oldest first; none where there is no file. Raises OSError, ValueError."""
+    """Read the requests of all hosts, oldest first; none without a file. Raises OSError, ValueError."""
     try:
         with open_report_file(reports / REQUESTS_FILE) as lines:
             header, *entries = map(json.loads, lines)
@@ -55,8 +56,9 @@ def read_requests(reports: Path) -> list[StoredRequest]:
 
 
 def store_requests(reports: Path, report: FleetReport, records: Sequence[HostRecord]) -> str:
-    """Take what a run has seen. Nothing is written where nothing has changed. Returns what was wrong with the file (""
-    for nothing); then a new one begins. Raises OSError.
+    """Update the stored requests from a run, and return the defect of the file ("" for none). Raises OSError.
+
+    A new file replaces a defective file. Without a change nothing is written.
     """
     run = report["run"]
     stored_requests: list[StoredRequest] = []
@@ -87,8 +89,8 @@ def _merge_requests(
         if is_whole_run(run)
         else set()
     )
-    departed_hosts -= {record["host"] for record in records}  # those are in the inventory, and did not answer
-    settled_hosts = observed_hosts | departed_hosts  # what these hosts request is in their records, or nothing any more
+    departed_hosts -= {record["host"] for record in records}  # these hosts are in the inventory, and did not answer
+    settled_hosts = observed_hosts | departed_hosts  # their records have all their requests; a departed host has none
     merged_requests = {key: request for key, request in requests_by_key.items() if request.host not in settled_hosts}
     for record in records:
         for request in record.get("requests") or () if record["host"] in observed_hosts else ():

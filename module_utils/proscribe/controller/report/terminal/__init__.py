@@ -1,1 +1,1 @@
-"""What a run prints on the terminal: the report, differences, what was lifted, and what the history says."""
+"""The output of a run on the terminal: the report, differences, lifts, and answers of the history."""

@@ -1,7 +1,7 @@
-"""What a change comes to, for people: of each list how much is added and removed, with the first few. Pure.
+"""Summaries of changes for readers: the numbers of added and removed items of each list, and the first items.
 
-A policy file has a thousand entries. Whoever is asked whether it may be written wants to know what it blocks more or
-less, and where the whole text is. Texts come from hosts: each is looked through once, whatever it holds.
+Pure. A policy file has a thousand entries. An operator who approves it needs its new and its removed blocks, and the
+place of the whole text. Texts come from hosts, so each is read only once, whatever it contains.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from ....base.patterns import compile_pattern
 from ..text.layout import clip_text
 from ..text.wording import clean_text, format_count, summarise_names
 
-MAX_PLAIN_LINES = 6  # changed lines that are shown as they are
-MAX_NAMED_ITEMS = 3  # items that are named of a list
-ITEM_COLUMNS = 60  # columns of one of them
-MAX_CHANGE_KINDS = 40  # kinds of changes of one answer whose differences are summed up
+MAX_PLAIN_LINES = 6  # changed lines that are shown unchanged
+MAX_NAMED_ITEMS = 3  # items of a list that are named
+ITEM_COLUMNS = 60  # columns of a named item
+MAX_CHANGE_KINDS = 40  # kinds of changes of an answer that are summarised
 MAX_JSON_DEPTH = 20  # levels of a JSON text
 MAX_COMPARED_LINE_PAIRS = (
-    1_000_000  # lines of one text times lines of the other, up to which the shortest difference is looked for
+    1_000_000  # limit of the product of both texts' lines, up to which the shortest difference is computed
 )
 
 DNS_NAME = compile_pattern(r"(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*", re.ASCII)
-SET_PROPERTY = compile_pattern("(?:type|flags) ")  # what a set is, and no element of it
+SET_PROPERTY = compile_pattern("(?:type|flags) ")  # a property of a set, and no element of it
 COMMENT_PREFIXES = ("#", "//")
-MIN_NAME_SHARE = 0.8  # the share of the changed lines with a name in them that makes a text a list of names
+MIN_NAME_SHARE = 0.8  # share of changed lines with a name that makes a text a list of names
 
 
 class ModuleChange(NamedTuple):
-    """One change: what it is called (its action), its difference in lines, and whether these are all of it."""
+    """A change: its heading (its action), its difference in lines, and whether these lines are complete."""
 
     heading: str
     lines: tuple[str, ...] = ()
@@ -43,8 +43,9 @@ class ModuleChange(NamedTuple):
 def summarise_differences(
     differences: Sequence[Mapping[str, object]], actions: Sequence[object] = ()
 ) -> list[ModuleChange]:
-    """What a module's answer has changed: its `actions`, each with what its differences say of it ({before_header,
-    before, after}), and those that no action is called by.
+    """Summarise the changes of a module's answer: its `actions`, and differences that belong to no action.
+
+    A difference is {before_header, before, after}. Its header is the action to which it belongs.
     """
     changes_by_heading: dict[str, ModuleChange] = {
         clean_text(action): ModuleChange(clean_text(action)) for action in actions
@@ -76,7 +77,7 @@ def summarise_differences(
 
 
 def format_changes(module_changes: Iterable[ModuleChange]) -> list[str]:
-    """Changes in lines, in their order; of those that are alike the difference is shown once, below their headings."""
+    """Format changes in lines, in their order. Equal differences are shown once, below all their headings."""
     changes_by_lines: dict[tuple[str, ...], list[ModuleChange]] = {}
     for change in module_changes:
         changes_by_lines.setdefault(change.lines or ("", change.heading), []).append(change)
@@ -90,7 +91,7 @@ def format_changes(module_changes: Iterable[ModuleChange]) -> list[str]:
 
 
 def format_full_differences(differences: Sequence[Mapping[str, object]]) -> Iterator[str]:
-    """The differences whole, as `diff -u` has them; printable lines with their ends."""
+    """Yield the complete differences as `diff -u` formats them, in printable lines with their ends."""
     for difference in differences:
         lines_before, lines_after = (
             _split_lines(_get_text(difference.get("before"))),
@@ -108,7 +109,7 @@ def format_full_differences(differences: Sequence[Mapping[str, object]]) -> Iter
 
 
 def _summarise_change(text_before: str, text_after: str) -> tuple[Sequence[str], bool]:
-    """One change in lines, and whether that is all of it."""
+    """Summarise a change in lines, and return whether they are complete."""
     old_lines, new_lines = _split_lines(text_before), _split_lines(text_after)
     removed, added = (
         list((Counter(old_lines) - Counter(new_lines)).elements()),
@@ -125,7 +126,7 @@ def _summarise_change(text_before: str, text_after: str) -> tuple[Sequence[str],
 
 
 def _format_items(noun: str, removed: Sequence[str], added: Sequence[str], heading: str = "") -> list[str]:
-    """`URLBlocklist: 2 added: a.example, b.example`, `1 line removed: x`."""
+    """Format items as `URLBlocklist: 2 added: a.example, b.example`, or `1 line removed: x`."""
     texts = []
     for verb, entries in (("added", added), ("removed", removed)):
         if entries:
@@ -142,7 +143,7 @@ def _format_items(noun: str, removed: Sequence[str], added: Sequence[str], headi
 def _summarise_names(
     text_before: str, text_after: str, removed: Sequence[str], added: Sequence[str]
 ) -> list[str] | None:
-    """A text with a name of a host in nearly every line, such as a hosts file; one name may have two lines."""
+    """Summarise a text with a host name in nearly every line, such as a hosts file. A name may have two lines."""
     matches = [DNS_NAME.search(line) for line in (*removed, *added)]
     if sum(match is not None for match in matches) < MIN_NAME_SHARE * len(matches):
         return None
@@ -159,7 +160,7 @@ def _summarise_names(
 def _summarise_sections(
     text_before: str, text_after: str, removed: Sequence[str], added: Sequence[str]
 ) -> list[str] | None:
-    """A firewall's table: of each set what is in it, and the other parts by their headings."""
+    """Summarise a firewall's table: the elements of each set, and the other parts by their headings."""
     old_sections, new_sections = _parse_sections(text_before), _parse_sections(text_after)
     headings = list(dict.fromkeys([*new_sections, *old_sections]))
     set_headings = [
@@ -221,7 +222,7 @@ def _parse_sections(text: str) -> dict[str, list[str]]:
 def _summarise_json(
     text_before: str, text_after: str, removed: Sequence[str], added: Sequence[str]
 ) -> list[str] | None:
-    """A JSON object: each of its lists, and the settings that are none."""
+    """Summarise a JSON object: each of its lists, and its other settings."""
     flat_settings: list[dict[str, list[str] | str]] = []
     for text in (text_before, text_after):
         try:
@@ -264,12 +265,12 @@ def _summarise_json(
 
 
 def _flatten_json(node: object, path: str) -> Iterator[tuple[str, list[str] | str]]:
-    """Each list of a JSON value with its path, and each other value that holds none."""
+    """Yield each list of a JSON value with its path, and each other value without children."""
     if path.count(".") > MAX_JSON_DEPTH:
         raise ValueError("too deep")
     if isinstance(node, dict):
         for key, child in node.items():
-            # All of Firefox's settings are below this one.
+            # All of Firefox's settings are below this key.
             yield from _flatten_json(child, f"{path}.{key}" if path and path != "policies" else str(key))
     elif isinstance(node, list):
         yield path, [child if isinstance(child, str) else json.dumps(child) for child in node]
@@ -281,8 +282,10 @@ def _flatten_json(node: object, path: str) -> Iterator[tuple[str, list[str] | st
 
 
 def _make_unified_difference(lines_before: Sequence[str], lines_after: Sequence[str]) -> Iterator[str]:
-    """The lines of a unified difference, without its two headings. Large texts are compared from both ends only, since
-    looking for the shortest difference takes the square of their length.
+    """Yield the lines of a unified difference, without its two headings.
+
+    Large texts are compared only from both ends, because the shortest difference takes time with the square of their
+    length.
     """
     if len(lines_before) * len(lines_after) <= MAX_COMPARED_LINE_PAIRS:
         yield from list(difflib.unified_diff(lines_before, lines_after, lineterm=""))[2:]

@@ -1,6 +1,7 @@
-"""What a dry run would change, each change once with the hosts that would have it.
+"""The changes that a dry run would make, each once with its hosts.
 
-Ten thousand equal hosts have one list of changes; and of hosts that differ in one app, what they share is said once.
+Ten thousand equal hosts have a single list of changes. Hosts that differ in an app share the list of their common
+changes.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import NamedTuple
 from ..text.wording import clean_text, format_count, summarise_names
 from .differences import ModuleChange, format_changes
 
-MAX_NAMED_HOSTS = 8  # hosts of a block
+MAX_NAMED_HOSTS = 8  # hosts named in a block
 NOTE_PREFIX = "note: "
 
 
 class _ModuleEntry(NamedTuple):
-    """Something that hosts would have in common: a change, or a note, of a module."""
+    """A change, or a note, of a module that several hosts may share."""
 
     module: str
     change: ModuleChange
@@ -37,14 +38,14 @@ class DryRunChanges:
         notes: Iterable[str] = (),
         difference_file: str = "",
     ) -> None:
-        """A host's answer; `difference_file` has all of its differences, "" where they are shown whole."""
+        """Add the answer of a host. `difference_file` has all of its differences, "" if they are shown whole."""
         for change in (*module_changes, *(ModuleChange(f"{NOTE_PREFIX}{clean_text(note)}") for note in notes)):
             self._hosts_by_entry.setdefault(_ModuleEntry(module, change), {})[host] = None
         if difference_file:
             self._difference_files[module, host] = difference_file
 
     def take_blocks(self) -> Iterator[list[str]]:
-        """The blocks, those of most hosts first, in lines; they are then no longer here."""
+        """Yield the blocks in lines, those of most hosts first, and forget them."""
         blocks: dict[tuple[str, ...], list[_ModuleEntry]] = {}
         for entry, hosts in self._hosts_by_entry.items():
             blocks.setdefault(tuple(sorted(hosts)), []).append(entry)

@@ -1,7 +1,7 @@
-"""All exceptions of a period, each with its chain, for auditors: requested, approved, opened, used, ended.
+"""The exceptions of a period for auditors, each with its history: requested, approved, opened, used, ended.
 
-From what runs have stored of the waivers (history/exceptions.py): a waiver that no run has had yet is not here, and
-what nobody observed is empty.
+The data is that of the runs (history/exceptions.py). A waiver that no run has had is missing, and a fact that no run
+observed is empty.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .summary import TerminalScreen
 EXCEPTIONS_SCHEMA = "proscribe/exceptions/1"
 ACTIVE_STATUS, EXPIRED_STATUS, REVOKED_STATUS = "active", "expired", "revoked"
 MAX_NAMED_ENTRIES = 8
-LIMITATION_KEYS = ("users", "posix_groups", "hours", "versions", "paths")  # what a waiver may be limited to
+LIMITATION_KEYS = ("users", "posix_groups", "hours", "versions", "paths")  # the keys by which a waiver may be limited
 CSV_COLUMNS = (
     "waiver", "inventory", "status", "services", "controls", "hosts", *LIMITATION_KEYS, "reason", "risk", "ticket",
     "requested_by", "requested_on", "request", "request_host", "request_user", "request_reason", "request_at",
@@ -35,7 +35,7 @@ CSV_COLUMNS = (
 
 
 class WaiverRequester(NamedTuple):
-    """Who requested an exception: by what the waiver says, and by the request that it names."""
+    """The request of an exception: the facts of the waiver, and those of the request that it names."""
 
     by: str
     on: str
@@ -47,7 +47,7 @@ class WaiverRequester(NamedTuple):
 
 
 class WaiverApproval(NamedTuple):
-    """Who approved it."""
+    """The approval of an exception."""
 
     by: str
     on: str
@@ -55,14 +55,14 @@ class WaiverApproval(NamedTuple):
 
 
 class WaiverOpening(NamedTuple):
-    """From when it is valid, and the first run in which it was in effect."""
+    """The begin of the waiver's validity, and the first run in which it was in effect."""
 
     begin: str
     observed: str
 
 
 class WaiverUsage(NamedTuple):
-    """What runs have found under it."""
+    """The findings of runs under the waiver."""
 
     hosts: list[str]
     first: str
@@ -73,7 +73,7 @@ class WaiverUsage(NamedTuple):
 
 
 class WaiverEnd(NamedTuple):
-    """When and how it ended; "" while it has not."""
+    """The time and the kind of its end; "" before it ended."""
 
     on: str
     how: str
@@ -98,10 +98,10 @@ class ExceptionChain(NamedTuple):
     used: WaiverUsage
     expires: str
     ended: WaiverEnd
-    changes: list[tuple[str, str]]  # when it came to have which status
+    changes: list[tuple[str, str]]  # (time, status) of each change of its status
 
     def make_document(self) -> dict[str, object]:
-        """It for machines."""
+        """Return the exception for machines."""
         return {
             "waiver": self.waiver,
             "inventory": self.inventory,
@@ -124,7 +124,7 @@ class ExceptionChain(NamedTuple):
 
 
 class ExceptionHistory(NamedTuple):
-    """All exceptions of a period, by inventory and name, and the requests that no waiver names."""
+    """The exceptions of a period, by inventory and name, and the requests that no waiver names."""
 
     now: str
     since: str
@@ -132,7 +132,7 @@ class ExceptionHistory(NamedTuple):
     requests: list[dict[str, str]]
 
     def make_document(self) -> dict[str, object]:
-        """The answer for machines."""
+        """Return the answer for machines."""
         return {
             "schema": EXCEPTIONS_SCHEMA,
             **self._asdict(),
@@ -141,7 +141,7 @@ class ExceptionHistory(NamedTuple):
 
 
 def gather_exceptions(history: History, since: str, now: datetime.datetime) -> ExceptionHistory:
-    """The exceptions that some run had since then. Raises HistoryError."""
+    """Gather the exceptions that a run had since a time. Raises HistoryError."""
     with history.database.open_for_reading() as session:
         by_waiver: dict[tuple[str, str], list[WaiverPeriod]] = {}
         for stretch in exceptions.list_waiver_periods(session, since):
@@ -149,7 +149,7 @@ def gather_exceptions(history: History, since: str, now: datetime.datetime) -> E
         uses: dict[tuple[str, str], list[WaiverUse]] = {}
         for use in exceptions.list_waiver_uses(session, since):
             uses.setdefault((use.inventory, use.waiver), []).append(use)
-        # Without the keys of exceptions.PASSING.
+        # Without the keys of exceptions.VOLATILE_KEYS.
         waivers: dict[tuple[str, str], RunWaiver] = {
             key: json.loads(stretches[-1].facts) for key, stretches in by_waiver.items()
         }
@@ -244,7 +244,7 @@ def _summarise_usage(uses: Sequence[WaiverUse], starts_ended: int) -> WaiverUsag
 
 
 def _find_end(last_stretch: WaiverPeriod, waiver: RunWaiver, now: str) -> tuple[str, str]:
-    """The status now, and when the waiver ended ("" while it has not): also of one that no run has had since."""
+    """Return the present status, and the end of the waiver ("" before it ended), also without a later run."""
     revoked = waiver.get("revoked")
     end_time = find_waiver_end(waiver.get("expires") or "9999", revoked)
     if last_stretch.status == REMOVED_STATUS and last_stretch.opened < end_time:
@@ -255,7 +255,7 @@ def _find_end(last_stretch: WaiverPeriod, waiver: RunWaiver, now: str) -> tuple[
 
 
 def format_exceptions_csv(exception_history: ExceptionHistory) -> str:
-    """The exceptions as CSV, a row each."""
+    """Format the exceptions as CSV, a row each."""
     stream = io.StringIO(newline="")
     stream.write(format_row(*CSV_COLUMNS) + LINE_END)
     for chain in exception_history.exceptions:
@@ -280,7 +280,7 @@ def format_exceptions_csv(exception_history: ExceptionHistory) -> str:
 
 
 def render_exceptions(exception_history: ExceptionHistory, screen: TerminalScreen) -> str:
-    """The exceptions as text, all of them: an auditor prints it."""
+    """Render all exceptions as text, for an auditor to print."""
     width = max(screen.width, MIN_COLUMNS)
     chains, waiting_requests = exception_history.exceptions, exception_history.requests
     period = (

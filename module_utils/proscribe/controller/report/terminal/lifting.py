@@ -1,4 +1,4 @@
-"""What a run that lifts the ban has to say. It observes nothing, so it writes no report."""
+"""The output of a run that lifts the ban. It observes nothing, so it writes no report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..text.layout import wrap_text
 from ..text.reinstalling import build_reinstall_command, list_without_command
 from ..text.wording import clean_text, format_count, summarise_names
 
-MAX_LISTED = 10  # hosts that are listed one by one
+MAX_LISTED = 10  # hosts that are listed singly
 MAX_NAMED_HOSTS = 3  # hosts that are named before a command
 
 
@@ -40,9 +40,11 @@ def render_lifting(
     controls: Sequence[str] = CONTROLS,
     difference_file: str = "",
 ) -> str:
-    """What was lifted, and on which hosts it was not and why; `is_check` for a run that only said what it would do.
-    `restore_command` is the command line that enforces the ban again (`Command.line`). `unserved_hosts` are hosts that are not served,
-    each with why. `controls` are those that the run was about. `difference_file` has all of it.
+    """Render the lifted hosts, and the other hosts with the reasons.
+
+    `is_check`: a dry run. `restore_command` is the line that enforces the ban again (`ShellCommand.line`).
+    `unserved_hosts` are the hosts that are not served, each with its reason. `controls` are the controls of the run.
+    `difference_file` has the complete changes.
     """
     lifted = list_lifted_hosts(expected_hosts, host_results)
     action_count = sum(len(host_results[host].actions) for host in lifted)
@@ -74,7 +76,7 @@ def render_lifting(
 
 
 def _format_removed_packages(host_results: Mapping[str, HostRunState], is_check: bool, width: int) -> list[str]:
-    """What is not installed again, and the line that does it, once for all hosts that have the same."""
+    """Format the packages that are not installed again, with the command for it, once for equal hosts."""
     groups: dict[tuple[str, str], list[str]] = {}
     for host, host_result in host_results.items():
         if host_result.removed:

@@ -1,4 +1,4 @@
-"""What the history says, as one answer for machines and as one screenful for people."""
+"""The answer of the history, as a document for machines and as a screen of text."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ from ..text.wording import (
 from .summary import STATE_COLOURS, TerminalScreen
 
 HISTORY_SCHEMA = "proscribe/history/1"
-HOST_SUBJECT = "(the host)"  # instead of a rule, for an incident of the host as a whole
-MAX_SINGLE_RUNS = 10  # with more than this the trend has one line a day
-MAX_INCIDENTS = 1000  # in the answer for machines too: a host or a rule with more has a story nobody reads
+HOST_SUBJECT = "(the host)"  # replaces the rule of an incident of the host as a whole
+MAX_SINGLE_RUNS = 10  # above this number, the trend has a line for each day
+MAX_INCIDENTS = 1000  # limit of the document too, because readers cannot use more incidents of a host or a rule
 
 
 class HistorySummary(NamedTuple):
-    """What the history says of a period: of everything, or of one host, or of one rule, or of both."""
+    """The history of a period: of everything, of a host, of a rule, or of both."""
 
     now: str
     scope: QueryScope
-    run_counts: tuple[int, str, str]  # how many, and the end of the first and of the last
-    host_count: int  # that runs ask
-    never_observed: Mapping[str, int]  # by control: on how many hosts no run has checked it
+    run_counts: tuple[int, str, str]  # the number, and the ends of the first and the last run
+    host_count: int  # hosts that runs expect
+    never_observed: Mapping[str, int]  # by control: the number of hosts on which no run has checked it
     open_rules: Sequence[OpenRule]
     waived_rules: Sequence[OpenRule]
     lifted_hosts: Sequence[LiftSummary]  # no run has observed it since
     repair_times: RepairTimes
     flapping_rules: Sequence[FlappingRule]
     unseen_hosts: Sequence[UnseenHost]
-    between_entries: Sequence[since_last_run.BetweenEntry]  # the newest first
+    between_entries: Sequence[since_last_run.BetweenEntry]  # newest first
     past_runs: Sequence[PastRun]
-    incidents: Sequence[RuleIncident]  # of the host or the rule that is asked for
+    incidents: Sequence[RuleIncident]  # of the selected host or rule
 
     def make_document(self) -> dict[str, object]:
-        """The answer for machines."""
+        """Return the answer for machines."""
         return {
             "schema": HISTORY_SCHEMA,
             "now": self.now,
@@ -75,10 +75,7 @@ class HistorySummary(NamedTuple):
 def gather_history_summary(
     history: History, scope: QueryScope, now: datetime.datetime, stale_after: int
 ) -> HistorySummary:
-    """The answer. A host that no run has seen for `stale_after` seconds is unseen.
-
-    Raises HistoryError, and UnknownName for a host or a rule that no run knows.
-    """
+    """Gather the answer. A host that no run has observed for `stale_after` seconds is unseen."""
     oldest_observation = format_moment(now - datetime.timedelta(seconds=stale_after))
     with history.database.open_for_reading() as session:
         names.check_names(session, history.plans, scope)
@@ -104,7 +101,7 @@ def gather_history_summary(
 
 
 def render_history_summary(summary: HistorySummary, screen: TerminalScreen) -> str:
-    """The answer as text that fits the screen, without the last line break."""
+    """Render the answer as text that fits the screen, without the last line break."""
     width = max(screen.width, MIN_COLUMNS)
     lines: list[str] = []
     for max_rows in (24, 16, 12, 8, 5, 3):
@@ -170,7 +167,7 @@ def _format_open_rules(summary: HistorySummary, width: int, max_rows: int, colou
 
 
 def _make_open_rule_rows(open_rules: Iterable[OpenRule], now: str) -> list[tuple[str, str, str]]:
-    """What is wrong or waived: its rule, its state, and on which hosts since when."""
+    """Make the rows of open or waived rules: the rule, its state, its hosts and its begin."""
     rows = []
     for group in _group_open_rules(open_rules):
         first_rule = group[0]
@@ -192,7 +189,7 @@ def _make_open_rule_rows(open_rules: Iterable[OpenRule], now: str) -> list[tuple
 
 
 def _make_lifted_rows(summary: HistorySummary) -> list[tuple[str, str, str]]:
-    """Return a row for each lift: the controls, the state, and where it was lifted, since when and by which run."""
+    """Make a row for each lift: its controls, the state, and its hosts, time and run."""
     rows = []
     for lift in summary.lifted_hosts:
         hosts_text = clean_text(lift.host) if lift.hosts == 1 else format_count(lift.hosts, "host")
@@ -209,11 +206,14 @@ def _make_lifted_rows(summary: HistorySummary) -> list[tuple[str, str, str]]:
 
 
 def _group_open_rules(open_rules: Iterable[OpenRule]) -> list[list[OpenRule]]:
-    """Rules of one control in one state on as many hosts since the same time: one missing file is one thing."""
+    """Group rules of a control with the same state, the same number of hosts and the same begin.
+
+    A missing file, for example, makes a single group.
+    """
     groups: dict[tuple[str, str, str, int, str, str], list[OpenRule]] = {}
     for open_rule in open_rules:
         control = open_rule.rule.partition("/")[0]
-        separate_rule = open_rule.rule if control == "apps" else ""  # an app is a thing of its own
+        separate_rule = open_rule.rule if control == "apps" else ""  # an app is a finding of its own
         groups.setdefault(
             (control, separate_rule, open_rule.state, open_rule.hosts, open_rule.oldest, open_rule.newest), []
         ).append(open_rule)
@@ -224,7 +224,7 @@ def _describe_repairs(repair_times: RepairTimes) -> str:
     if not repair_times.number:
         return "nothing"
     extent_text = ""
-    if repair_times.rules != repair_times.number:  # rules of a control that came back into line together are one time
+    if repair_times.rules != repair_times.number:  # rules of a control that became compliant together count once
         extent_text = f" ({format_count(repair_times.rules, 'rule')} on {format_count(repair_times.hosts, 'host')})"
     if repair_times.number == 1:
         return f"once{extent_text}, after {format_duration(repair_times.longest)}"
@@ -233,7 +233,7 @@ def _describe_repairs(repair_times: RepairTimes) -> str:
 
 
 def _describe_between_entry(entry: since_last_run.BetweenEntry) -> str:
-    """What a host did between two runs, or what a user of it requests."""
+    """Describe an event between two runs, or a request of a user."""
     host, rule, user_name = clean_text(entry.host), clean_text(entry.rule), clean_text(entry.who)
     count_text = "once" if entry.times == 1 else f"{entry.times:,} times"
     first_text, last_text = format_readable_time(entry.first), format_readable_time(entry.last)
@@ -299,7 +299,7 @@ def _format_trend(past_runs: Sequence[PastRun], width: int, max_rows: int) -> li
         open_count, host_count = sum(host_counts[state] for state in OPEN_STATES), sum(host_counts.values())
         start_text = f"{format_readable_time(past_run['finished'])}  {open_count:,} of"
         line = f"{start_text} {format_count(host_count, 'host')} not meeting the ban   compliant {format_ratio(strict_share)}   {past_run['mode']}"
-        if measure_columns(line) > width:  # the share is what people compare, so it is not what is cut off
+        if measure_columns(line) > width:  # readers compare the share, so other parts are cut
             line = f"{start_text} {host_count:,} not meeting the ban, {format_percent(strict_share)} compliant"
         lines += wrap_text(line, width) if measure_columns(line) > width else [line]
     return lines
@@ -317,7 +317,7 @@ def _format_rows(
     )
     lines: list[str] = []
     for subject, state, text in shown_rows:
-        is_whole = state in (ERROR, UNKNOWN)  # it is the reason
+        is_whole = state in (ERROR, UNKNOWN)  # its text is the reason
         row_lines = format_table_row(subject, state, text, widths, width, 0 if is_whole else 2)
         row_lines[0] = row_lines[0].replace(
             f"  {state}", "  " + apply_styles(state, STATE_COLOURS.get(state, ""), colours=colours), 1
@@ -332,7 +332,7 @@ def _format_rows(
 
 
 def _limit_texts(all_texts: Iterable[str], width: int, max_texts: int, noun: str) -> list[str]:
-    """The first of some texts in lines, and how many more there are."""
+    """Format the first texts in lines, and the number of the others."""
     texts = list(all_texts)
     omitted_text = [f"and {len(texts) - max_texts:,} {noun}; --json has them all"] if len(texts) > max_texts else []
     return [line for text in (*texts[:max_texts], *omitted_text) for line in wrap_text(text, width)]

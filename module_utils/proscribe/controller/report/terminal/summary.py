@@ -1,6 +1,6 @@
-"""The report on the terminal: one screenful, worst first, and what to do next.
+"""The report on the terminal: a screen of text, worst first, with the next steps.
 
-Nothing that came from a host reaches the terminal without `wording.clean`.
+No text of a host reaches the terminal without `wording.clean_text`.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ from ..text.wording import (
     summarise_names,
 )
 
-MAX_TABLE_ROWS = 200  # rows of each kind in a file, a pipe or a journal, where nothing else is cut
-SUB_DOMAINS_RULE = "dns/sub-domains"  # what a host reports that has no resolver of its own (host/controls/dns)
-HOSTS_FILE_RULE = "dns/hosts-file"  # whether its /etc/hosts blocks names at all
+MAX_TABLE_ROWS = 200  # rows of each kind in a file, a pipe or a journal, in which nothing else is cut
+SUB_DOMAINS_RULE = "dns/sub-domains"  # the rule of a host without a resolver of its own (host/controls/dns)
+HOSTS_FILE_RULE = "dns/hosts-file"  # the rule of names that /etc/hosts blocks
 AUDIT_MODE = "audit"
-MAX_NAMED_SERVICES = 3  # services with nothing to look for that are named
+MAX_NAMED_SERVICES = 3  # services without identifiers that are named
 NOT_SERVED_TEXT = "not served"
 REMARK_KIND_TEXTS = {
     FROZEN: "frozen",
@@ -84,7 +84,7 @@ STATE_COLOURS = {
 
 
 class TerminalScreen(NamedTuple):
-    """The terminal: its size in characters, whether it shows colours, and the directory that commands are typed in."""
+    """The terminal: its size in characters, its colours, and the directory in which commands are typed."""
 
     width: int = DEFAULT_COLUMNS
     height: int = 40
@@ -93,7 +93,7 @@ class TerminalScreen(NamedTuple):
 
 
 class SummaryRow(NamedTuple):
-    """One line of the table: what it is about, its state, and the text, of which nothing is cut where it is `is_whole`."""
+    """A line of the table: its subject, its state and its text. If it `is_whole`, the text is not cut."""
 
     subject: str
     state: str
@@ -105,7 +105,7 @@ class SummaryRow(NamedTuple):
 def render_summary(
     report: FleetReport, records: Sequence[HostRecord], screen: TerminalScreen, directory: str = ""
 ) -> str:
-    """The report as text, without the last line break. `directory` is where its files are, "" if they are nowhere."""
+    """Render the report as text, without the last line break. `directory` has its files, "" if there are none."""
     width = max(screen.width, MIN_COLUMNS)
     headline = _format_headline(report, records, width, screen.colours)
     next_steps = _format_next_steps(
@@ -116,7 +116,7 @@ def render_summary(
     )
     groups, silent_groups, remark_groups = group_records(records), group_silent_hosts(records), group_remarks(records)
     lines: list[str] = []
-    # A fleet of thousands has to fit a screen too: show less of each thing until it does.
+    # A fleet of thousands has to fit a screen too, so each kind of row shrinks until the text fits.
     for max_rows, max_lines in ((MAX_TABLE_ROWS, 0), (16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
         if not max_lines and screen.height < sys.maxsize:
             continue
@@ -216,7 +216,7 @@ def _format_table(
 def _limit_rows(
     row_sources: Sequence[RowSource], max_rows: int, noun: str, make_row: Callable[[RowSource], SummaryRow]
 ) -> list[SummaryRow]:
-    """The rows of the first of some things, and how many more there are: a row is only made to be shown."""
+    """Make the rows of the first sources, and a row with the number of the others. Hidden rows are never made."""
     return [*map(make_row, row_sources[:max_rows]), *_make_omission_rows(len(row_sources) - max_rows, noun)]
 
 
@@ -233,7 +233,7 @@ def _make_omission_rows(omitted_count: int, noun: str) -> list[SummaryRow]:
 
 
 def _make_group_row(group: FindingGroup) -> SummaryRow:
-    """A group; the reason of what failed, or was left as it is, is whole."""
+    """Make the row of a group. The reason of a failure or of a refusal is never cut."""
     is_whole = group.state in (ERROR, UNKNOWN) or not group.rules
     return SummaryRow(
         group.subject, format_key(group.state), group.describe_group(), STATE_COLOURS[group.state], is_whole
@@ -241,7 +241,7 @@ def _make_group_row(group: FindingGroup) -> SummaryRow:
 
 
 def _make_silent_rows(silent_hosts: SilentHosts, max_rows: int) -> Iterable[SummaryRow]:
-    """The hosts without an answer; a reason that several have is said once, whatever each is called in it."""
+    """Yield the rows of hosts without an answer. A reason of several hosts is shown once, without their names."""
     reasons: dict[str, list[tuple[str, str]]] = {}
     for host, host_reason in silent_hosts.hosts:
         reasons.setdefault(replace_name(host_reason, host), []).append((host, host_reason))
@@ -266,7 +266,7 @@ def _make_silent_rows(silent_hosts: SilentHosts, max_rows: int) -> Iterable[Summ
 
 
 def _make_remark_row(remark_group: RemarkGroup) -> SummaryRow:
-    """What happened between two runs, and what is to be known of a host's watcher."""
+    """Make the row of an event between two runs, or of a watcher's state."""
     kind_text = OPEN_AGAIN_TEXT if remark_group.open_now else REMARK_KIND_TEXTS[remark_group.kind]
     place = (
         clean_text(remark_group.hosts[0])
@@ -284,7 +284,7 @@ def _make_unexpected_row(host: str) -> SummaryRow:
 
 
 def _make_point_row(point: ReportedExport) -> SummaryRow:
-    """An export that an enforcement point is fed with."""
+    """Make the row of an export to an enforcement point."""
     text = "; ".join(map(clean_text, point["why"])) or f"written {points.describe_writing(point)}"
     subject, state = f"export {clean_text(point['directory'])}", format_key(point["state"])
     return SummaryRow(
@@ -296,7 +296,7 @@ def _make_point_row(point: ReportedExport) -> SummaryRow:
 
 
 def _make_waiver_rows(waivers: Iterable[RunWaiver], finished: str) -> list[SummaryRow]:
-    """Waivers that waive nothing come first: somebody may rely on them."""
+    """Make the rows of waivers. Idle waivers come first, because their users may rely on them."""
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
         scope = f"{summarise_names(waiver.get('services', ()), 3)} on {summarise_names(waiver['hosts'], 3) or 'no host of this run'}"
@@ -343,7 +343,7 @@ def _make_unsearchable_rows(report: FleetReport) -> list[SummaryRow]:
 
 
 def _make_hosts_file_rows(records: Iterable[HostRecord]) -> list[SummaryRow]:
-    """The hosts whose /etc/hosts blocks exact names, and nothing below them, in one row."""
+    """Make a row of the hosts whose /etc/hosts blocks exact names without their sub-domains."""
     hosts = [
         record["host"]
         for record in records
@@ -388,7 +388,7 @@ def _make_upcoming_rows(upcoming: Iterable[UpcomingRestriction]) -> list[Summary
 def _format_next_steps(
     steps: Sequence[CommandSuggestion], working_directory: str, width: int, directory: str
 ) -> list[str]:
-    """What to do next. A command has a line to itself and is never wrapped: see command.py."""
+    """Format the next steps. A command has a line of its own and is never wrapped: see command.py."""
     lines: list[str] = []
     for step in steps:
         lines += wrap_text(step.text, width - 6)

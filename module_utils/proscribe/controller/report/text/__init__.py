@@ -1,3 +1,1 @@
-"""Text for people: how things are worded, how lines are laid out on a terminal, how a command is printed. Pure, but for
-the width of the screen.
-"""
+"""Text for readers: wording, layout on a terminal, and commands. Pure, but for the width of the screen."""

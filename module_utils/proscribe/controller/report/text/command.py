@@ -1,9 +1,9 @@
-"""A command that is printed: data until it is shown, and then one line that can be pasted into a shell.
+"""Commands in the output: data until they are shown, and then a single line for a shell.
 
-This is the one place where a command becomes text. Nothing wraps or shortens that text, whatever the width: a command
-that is cut in two runs as two, and the first half of a dry run enforces. For the same reason what narrows a command
-(`--check --diff`, `--limit`) stands right behind what it does: no beginning of it reaches further than all of it. No
-comment follows it on its line: an interactive zsh takes a `#` for an argument.
+Only this module makes text from commands. No other code wraps or shortens that text, whatever the width: half of a
+command is another command, and the first half of a dry run enforces. For the same reason, options that narrow a command
+(`--check --diff`, `--limit`) follow directly behind it. So no beginning of a command has more effect than the whole. No
+comment follows on its line: an interactive zsh reads `#` as an argument.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ....model.types.run import Run
 from ....model.types.run import RunCommand as RunCommand
 from ....wire import installation
 
-# Where values that must not be repeated on a command line go. Until the file is there, the command ends before any
-# host is touched.
+# The file for values that must not be repeated on a command line. Without the file the command ends before it touches a
+# host.
 SECRETS_FILE = "proscribe-secret-vars.yml"
 
 DRY_RUN_OPTIONS = ("--check", "--diff")
@@ -29,13 +29,13 @@ CHECK_MODE = "check"  # the mode of a dry run (report.json)
 
 
 class ShellCommand(NamedTuple):
-    """The words of a command, and the directory that it is typed in ("" for any)."""
+    """The words of a command, and the directory in which it is typed ("" for any)."""
 
     argv: tuple[str, ...]
     cwd: str = ""
 
     def line(self, working_directory: str = "") -> str:
-        """The command for somebody who is in the directory `working_directory` ("" if that is not known): one line, printable."""
+        """Return the command as a printable line, for a user in `working_directory` ("" if unknown)."""
         words = " ".join(map(quote_word, self.argv))
         return (
             f"cd {quote_word(self.cwd)} && {words}"
@@ -45,19 +45,20 @@ class ShellCommand(NamedTuple):
 
 
 class LauncherSubcommand(NamedTuple):
-    """A subcommand with its own options, and with values that have no option. In a playbook, each of them is a variable
-    of that name.
+    """A subcommand with its options, and with values that have no option.
+
+    In a playbook, each of them is a variable of that name.
     """
 
     name: str = ""
-    options: Mapping[str, str | Sequence[str]] = {}  # by the name without its hyphens: max-age
+    options: Mapping[str, str | Sequence[str]] = {}  # by the option's name without its leading hyphens: max-age
     positional_values: Mapping[str, str | Sequence[str]] = {}
 
     def list_words(self, inventory: Sequence[str]) -> tuple[str, ...]:
-        """As they are typed after the command of the launcher; `inventory` are the options of the inventory."""
+        """Return the words after the launcher's command. `inventory` are the options of the inventory."""
         option_pairs = [(f"--{name}", text) for name, content in self.options.items() for text in _list_texts(content)]
         value_texts = [text for content in self.positional_values.values() for text in _list_texts(content)]
-        # What begins with a hyphen would be an option.
+        # A value that begins with a hyphen would be read as an option.
         option_end = ["--"] if any(text.startswith("-") for text in value_texts) else []
         name_words = [self.name] if self.name else []
         return (
@@ -69,7 +70,7 @@ class LauncherSubcommand(NamedTuple):
         )
 
     def make_variables(self, command: str) -> dict[str, str | list[str]]:
-        """As variables of the command's playbook."""
+        """Return the subcommand as variables of the command's playbook."""
         named_values = {"do": self.name, **self.options, **self.positional_values}
         play_variables = {
             f"{command}_{name.replace('-', '_')}": content for name, content in named_values.items() if content
@@ -84,19 +85,19 @@ def _list_texts(content: str | Sequence[str]) -> Sequence[str]:
 
 
 class CommandSuggestion(NamedTuple):
-    """What somebody may do next: in words, and the command that does it, if there is one."""
+    """A proposed step: its text, and its command if there is any."""
 
     text: str
     command: ShellCommand | None = None
 
 
 class RunCall(NamedTuple):
-    """How a run was called, as `report/collection/invocation.py` reads it; report.json has it as `run.command`.
+    """The call of a run, as `report/collection/invocation.py` reads it, and as `run.command` in report.json.
 
-    `launcher_command` is the launcher's (audit), or "" for plain ansible-playbook, of which `playbook` is the file as typed.
-    `options` are all others than --limit, --check and --diff; `withheld` names the variables whose values are not
-    repeated, because they look like secrets. `is_dry_run` says that the run was a dry one: then so is each command that is
-    made of it, unless the words before the command say otherwise.
+    `launcher_command` is the launcher's command (audit), or "" for plain ansible-playbook. In that case `playbook` is
+    the file as typed. `options` are all options except --limit, --check and --diff. `withheld` names the variables
+    whose values may be secrets, and are not repeated. `is_dry_run`: the run was dry. Then each derived command is dry
+    too, unless its text states otherwise.
     """
 
     program: tuple[str, ...] = (installation.LAUNCHER_PATH,)
@@ -109,8 +110,10 @@ class RunCall(NamedTuple):
 
     @classmethod
     def read_run_call(cls, run: Run) -> RunCall:
-        """The call of a run of report.json. What older reports, and merged ones, do not say is made up from the rest:
-        the launcher of this checkout, the inventory and the controls.
+        """Read the call of a run of report.json.
+
+        Older and merged reports lack facts. Defaults replace them: the launcher of this checkout, the inventory and the
+        controls.
         """
         command, is_dry_run = run.get("command"), run.get("mode") == CHECK_MODE
         if isinstance(command, Mapping) and command.get("program"):
@@ -138,7 +141,7 @@ class RunCall(NamedTuple):
         return cls(launcher_command=launcher_command, options=options, is_dry_run=is_dry_run)
 
     def make_document(self) -> RunCommand:
-        """As it stands in report.json, which has `is_dry_run` as the mode of the run."""
+        """Return the call as report.json has it. There the mode of the run replaces `is_dry_run`."""
         return {
             "program": list(self.program),
             "word": self.launcher_command,
@@ -151,8 +154,9 @@ class RunCall(NamedTuple):
     def repeat_run(
         self, limit: str = "", more_options: Sequence[str] = (), *, is_dry_run: bool | None = None
     ) -> ShellCommand:
-        """The same once more, on the hosts of `limit` ("" for all) and with `more_options` options. `is_dry_run`: only to see what it
-        would do, or for real; None is as the run was.
+        """Return the command that repeats the run on the hosts of `limit` ("" for all), with `more_options`.
+
+        `is_dry_run`: whether the command is dry; None is as the run was.
         """
         return self._make_command(
             self.launcher_command,
@@ -165,8 +169,9 @@ class RunCall(NamedTuple):
     def make_other_playbook_command(
         self, other_command: str, limit: str = "", *, is_dry_run: bool = True
     ) -> ShellCommand | None:
-        """Another of the playbooks with the same options, dry or for real. None for a run of somebody's own playbook:
-        its hosts and variables are said in there, and a playbook of ours has neither.
+        """Return the command of another playbook with the same options; None for a run of the user's own playbook.
+
+        That playbook contains its hosts and variables, and a playbook of ours has neither.
         """
         playbook = ""
         if self.playbook:
@@ -183,15 +188,17 @@ class RunCall(NamedTuple):
     def make_inventory_command(
         self, launcher_command: str, inventory: Sequence[str] = (), subcommand: LauncherSubcommand | None = None
     ) -> ShellCommand:
-        """A command that is about an inventory, or about none, and touches no host."""
+        """Return a command that touches no host, for an inventory or for none."""
         sources = tuple(part for source in inventory for part in ("-i", str(source)))
         return self.make_subcommand(launcher_command, sources, subcommand or LauncherSubcommand())
 
     def make_subcommand(
         self, launcher_command: str, options: Sequence[str], subcommand: LauncherSubcommand
     ) -> ShellCommand:
-        """The same, where `options` say how to read the inventory. A collection, and whoever started a playbook, has no
-        launcher: there the words of the subcommand are variables of the playbook.
+        """Return a command that touches no host. `options` are those of the inventory.
+
+        A collection has no launcher, and neither has a user who started a playbook. There the words of the subcommand
+        are variables of the playbook.
         """
         if not (self.playbook or installation.COLLECTION):
             return ShellCommand((*self.program, launcher_command, *subcommand.list_words(options)), self.cwd)
@@ -210,7 +217,7 @@ class RunCall(NamedTuple):
         return ShellCommand(tuple(arguments), self.cwd)
 
     def list_secret_suggestions(self) -> list[CommandSuggestion]:
-        """What has to be done before a command of this call works: nothing, where it repeats everything."""
+        """Return the steps before a command of this call works. There are none if the command repeats everything."""
         if not self.withheld:
             return []
         return [
@@ -221,16 +228,18 @@ class RunCall(NamedTuple):
         ]
 
 
-SAFE_WORD = re.compile(r"[A-Za-z0-9@%+:,./_-][A-Za-z0-9@%+=:,./_-]*", re.ASCII)  # zsh looks up what a leading = names
+# zsh looks up the name after a leading =
+SAFE_WORD = re.compile(r"[A-Za-z0-9@%+:,./_-][A-Za-z0-9@%+=:,./_-]*", re.ASCII)
 
 
 def quote_word(word: str) -> str:
-    """A word as a shell takes it for itself, in printable characters only."""
+    """Quote a word for a shell, in printable characters only."""
     if SAFE_WORD.fullmatch(word):
         return word
     if word.isprintable():
         return shlex.quote(word) if word[:1] != "=" else f"'{word[:1]}'{quote_word(word[1:]) if word[1:] else ''}"
-    # What does not print would steer the terminal or end the line: as octal escapes, which bash, zsh and ksh read.
+    # Other characters would control the terminal or end the line. They become octal escapes, which bash, zsh and ksh
+    # read.
     return "$'" + "".join(map(_escape_character, word)) + "'"
 
 

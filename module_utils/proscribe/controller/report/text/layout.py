@@ -1,4 +1,4 @@
-"""Text on a terminal: how wide it is, how it wraps, how it is coloured. Knows nothing of compliance."""
+"""Text on a terminal: its width, its line breaks and its colours. Knows nothing of compliance."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-DEFAULT_COLUMNS, MIN_COLUMNS = 80, 40  # columns where there is no terminal; and the fewest that text is laid out for
+DEFAULT_COLUMNS, MIN_COLUMNS = 80, 40  # columns without a terminal, and the least columns of a layout
 
-# SGR codes; the sixteen colours that every theme of a terminal defines for itself, so they fit dark and light.
+# SGR codes of the sixteen colours that every theme of a terminal defines, so they fit dark and light themes.
 SGR_CODES = {"red": "31", "yellow": "33", "green": "32", "blue": "34", "grey": "90", "bold": "1"}
-MAX_MARKS_PER_COLUMN = (
-    8  # characters for each column that are shown at the most: letters with marks upon marks are no words
-)
+MAX_MARKS_PER_COLUMN = 8  # most characters for each column; letters with many combining marks are no words
 
 
 def get_screen_width() -> int:
-    """The columns that COLUMNS says, or that the terminal has; 80 in a pipe, a file, a journal or a mail."""
+    """Return the columns of COLUMNS or of the terminal; 80 in a pipe, a file, a journal or a mail."""
     return max(MIN_COLUMNS, shutil.get_terminal_size((DEFAULT_COLUMNS, 24)).columns)
 
 
 def measure_columns(text: str) -> int:
-    """How many columns a text takes: two for the wide characters of East Asia, none for combining marks."""
+    """Count the columns of a text: two for the wide characters of East Asia, none for combining marks."""
     return len(text) if text.isascii() else sum(map(_measure_character, text))
 
 
@@ -32,8 +30,9 @@ def _measure_character(character: str) -> int:
 
 
 def _count_fitting_characters(text: str, width: int) -> int:
-    """How many characters from the beginning of a text fit in so many columns; of marks that take none, a few for
-    each column. It reads no more of the text than that.
+    """Count the characters from the beginning of a text that fit into some columns, with few marks in each column.
+
+    It reads no more of the text than that.
     """
     max_characters = MAX_MARKS_PER_COLUMN * width
     if text[: width + 1].isascii():
@@ -47,18 +46,18 @@ def _count_fitting_characters(text: str, width: int) -> int:
 
 
 def apply_styles(text: str, *styles: str, colours: bool) -> str:
-    """The text in those styles, or as it is."""
+    """Return the text with these styles, or unchanged without colours."""
     codes = ";".join(SGR_CODES[style] for style in styles if style)
     return f"\x1b[{codes}m{text}\x1b[0m" if colours and codes else text
 
 
 def clip_text(text: str, width: int) -> str:
-    """The beginning of a text that fits, with `...` where something was cut off."""
+    """Return the beginning of a text that fits, with `...` after a cut."""
     return text if _count_fitting_characters(text, width) == len(text) else _cut_text(text, width)
 
 
 def _cut_text(text: str, width: int) -> str:
-    """What fits of a text that does not, with the mark: words, or the beginning of the only one."""
+    """Cut a text that does not fit: after a word, or within its only word."""
     words, separator, _ = text[: _count_fitting_characters(text, width - 4) + 1].rpartition(" ")
     if separator and words.strip():
         return words.rstrip(" ,;") + " ..."
@@ -66,13 +65,13 @@ def _cut_text(text: str, width: int) -> str:
 
 
 def wrap_text(text: str, width: int, max_lines: int = 0) -> list[str]:
-    """The text in lines of that width, broken at blanks alone: a word that is wider (a path, an identifier) has a line
-    of its own, whole, so that it can be copied. Where they take more than `max_lines` lines of the screen, the last one is
-    cut; 0 is for all of the text.
+    """Wrap a text at blanks. A wider word (a path, an identifier) has a line of its own, whole, to be copied.
+
+    If the lines take more than `max_lines` lines of the screen, the last line is cut; 0 is for the whole text.
     """
     if not max_lines:
         return list(_fill_lines(text.split(), width)) or [""]
-    # What cannot be shown in so many lines is not laid out: text of a host's may be long, and is mostly not shown.
+    # Text beyond these lines is not laid out: a host's text may be long, and most of it is not shown.
     clipped = clip_text(
         " ".join(text[: 2 * MAX_MARKS_PER_COLUMN * (max_lines + 1) * (width + 1)].split()),
         (max_lines + 1) * (width + 1),
@@ -90,12 +89,12 @@ def wrap_text(text: str, width: int, max_lines: int = 0) -> list[str]:
 
 
 def wrap_indented_text(text: str, width: int) -> list[str]:
-    """The lines of a text that lies below another one; none of an empty text."""
+    """Wrap a text below another text; no lines for an empty text."""
     return [f"  {line}" for line in wrap_text(text, width - 2)] if text else []
 
 
 def _count_screen_lines(line: str, width: int) -> int:
-    """The lines of a screen that a line takes."""
+    """Count the lines of a screen that a line takes."""
     return max(1, -(-measure_columns(line) // width))
 
 
@@ -117,7 +116,10 @@ def _fill_lines(words: Iterable[str], width: int) -> Iterator[str]:
 
 
 def _split_word(word: str, width: int) -> Iterator[str]:
-    """A word, or what of it may go on in the next line: a Chinese sentence has no blanks, and is broken anywhere."""
+    """Yield the parts of a word that may be in different lines.
+
+    A Chinese sentence has no blanks, and may break anywhere.
+    """
     if word.isascii() or "/" in word or measure_columns(word) <= width:
         yield word
         return
@@ -130,19 +132,20 @@ def _split_word(word: str, width: int) -> Iterator[str]:
 
 
 def fit_lines(text: str, width: int) -> str:
-    """Lines for that width: what is wider goes on in the next ones, two columns further in. No command passes here,
-    which would be two.
+    """Fit lines into a width: a wider line continues two columns further in.
+
+    No command may pass here, because it would become two commands.
     """
     return "\n".join(output_line for line in text.split("\n") for output_line in _wrap_hanging_line(line, width))
 
 
 def fit_message(text: str, width: int) -> str:
-    """A message for that width. A line of it that begins with two blanks is something to copy, and stays whole."""
+    """Fit a message into a width. A line that begins with two blanks is for copying, and stays whole."""
     return "\n".join(line if line.startswith("  ") else fit_lines(line, width) for line in text.split("\n"))
 
 
 def fit_warning(text: str) -> str:
-    """A text that Ansible prints behind its label for warnings, in lines that fit the screen with it."""
+    """Fit a text that Ansible prints behind its label for warnings into the screen."""
     label = "[WARNING]:"
     return fit_message(f"{label} {text}", get_screen_width()).removeprefix(label).removeprefix(" ")
 
@@ -156,7 +159,7 @@ def _wrap_hanging_line(line: str, width: int) -> list[str]:
 
 
 def pack_parts(parts: Iterable[str], width: int, separator: str = "   ") -> list[str]:
-    """Parts side by side, as many on a line as fit; a part that is too long for a line is wrapped."""
+    """Pack parts side by side, as many in a line as fit. A part that is too long for a line is wrapped."""
     lines: list[str] = []
     for part in parts:
         if lines and measure_columns(lines[-1]) + len(separator) + measure_columns(part) <= width:
@@ -169,8 +172,10 @@ def pack_parts(parts: Iterable[str], width: int, separator: str = "   ") -> list
 def format_table_row(
     left_cell: str, middle_cell: str, text: str, widths: Sequence[int], width: int, max_lines: int = 0
 ) -> list[str]:
-    """One row of a table with two narrow columns and a wide one, of which `max_lines` lines are shown (0: all). On a narrow
-    terminal, and where a word needs more than the wide column, the text is below, four columns in.
+    """Format a row of a table with two narrow columns and a wide column of `max_lines` lines (0: all).
+
+    On a narrow terminal the text is below, four columns in. A word that is wider than the wide column has the same
+    effect.
     """
     left_width, middle_width = widths
     indent = left_width + middle_width + 4
@@ -193,8 +198,10 @@ def format_table_row(
 
 
 def format_table(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
-    """Rows of texts in columns, of which the first row has the headings. Where that is too wide, each row by itself:
-    its first cell, and the others each behind its heading, without those that are empty or `-`.
+    """Yield rows of texts in columns; the first row has the headings.
+
+    If that is too wide, each row is shown by itself: its first cell, and the others with their headings. Cells that are
+    empty or `-` are left out.
     """
     widths = [max(measure_columns(table_row[index]) for table_row in rows) for index in range(len(rows[0]) - 1)]
     lines = ["  ".join([*map(_fill_column, table_row, widths), table_row[-1]]).rstrip() for table_row in rows]

@@ -1,8 +1,8 @@
 """The line that runs a program as another account, for root to paste on a host with systemd.
 
 The account controls its program. A program on root's terminal can type into that terminal (TIOCSTI), or stay there and
-ask for a password. So the program gets a transient service: no terminal, no file of root's but a pipe, and an end of
-all that it starts. `cat -v` shows control characters as text.
+request a password. So the program runs in a transient service. The service has no terminal, no file of root's but a
+pipe, and an end of all its processes. `cat -v` shows control characters as text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NO_TERMINAL_SUFFIX = "</dev/null 2>&1 | cat -v"
 
 def build_line_for_account(account: str, words: Sequence[str]) -> str:
     """Return the line that runs a program with its arguments as an account of the host."""
-    # systemd replaces variables in the words. SELinux lets it start env, and nothing in a home.
+    # systemd replaces variables in the words. SELinux lets systemd start env, but no program in a home directory.
     program = words if words[:1] == ["env"] else ["env", *words]
     escaped_words = [word.replace("$", "$$") for word in program]
     return f"{' '.join(map(quote_word, [*TRANSIENT_SERVICE, f'--uid={account}', '--', *escaped_words]))} {NO_TERMINAL_SUFFIX}"

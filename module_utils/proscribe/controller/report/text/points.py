@@ -1,4 +1,4 @@
-"""The exports of a report in words, for the terminal and the page."""
+"""The exports of a report as text, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from ....model.words import POINT_STATES
 from .wording import clean_text, format_readable_time
 
 CURRENT_STATE, UNKNOWN_STATE = POINT_STATES[-1], POINT_STATES[-2]
-MAX_NAMED_ADDRESSES = 3  # addresses that fetched an export
-# Their colours and signs are those of a host's states.
+MAX_NAMED_ADDRESSES = 3  # addresses that are named for an export
+# The host states that have the same colours and signs.
 HOST_STATE_OF_POINT = {
     **dict.fromkeys(POINT_STATES, "noncompliant"),
     UNKNOWN_STATE: UNKNOWN_STATE,
@@ -17,19 +17,19 @@ HOST_STATE_OF_POINT = {
 
 
 def sort_points(report: FleetReport) -> list[ReportedExport]:
-    """The exports of a report, worst first."""
+    """Sort the exports of a report, worst first."""
     return sorted(
         report.get("points") or (), key=lambda point: (POINT_STATES.index(point["state"]), point["directory"])
     )
 
 
 def format_point_name(point: ReportedExport) -> str:
-    """The format, and the group that it is for."""
+    """Format the export's format, and its group."""
     return f"{point['format']} of group {point['group']}" if point["group"] else point["format"]
 
 
 def describe_writing(point: ReportedExport) -> str:
-    """When it was written, by which plan, signed by which key."""
+    """Describe the export's time, plan and signature."""
     if point["written"] is None:
         return "not known"
     texts = [format_readable_time(point["written"]), f"plan {clean_text(point['plan'])[:19]}"]
@@ -39,7 +39,7 @@ def describe_writing(point: ReportedExport) -> str:
 
 
 def describe_fetches(point: ReportedExport) -> str:
-    """Who fetched it last."""
+    """Describe the last fetches of the export."""
     fetches = point["fetched_by"]
     if fetches is None:
         return f"not known: {clean_text(point['fetched_by_unknown'])}"

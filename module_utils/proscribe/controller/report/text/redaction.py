@@ -1,4 +1,4 @@
-"""Names that a reader is not to learn, taken out of the texts that hosts and people wrote."""
+"""Removal of names that a reader may not see from texts of hosts and users."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ....base.patterns import compile_pattern
 
 OMISSION_TEXT = "(left out)"
 WORD_PATTERN = compile_pattern(r"[^\W_]+")
-ORDINARY_WORD = "it"  # a department's name, and a word of every other sentence: alone it gives nothing away
+ORDINARY_WORD = "it"  # a possible name of a department, and a frequent word of English: alone it reveals nothing
 
 
 class _NameNode:
-    """The names that go on from here, by their next word; and whether one of them ends here: to stay, or not."""
+    """A node of names by their words. A name that ends here is either removed or left."""
 
     def __init__(self) -> None:
         self.next_nodes: dict[str, _NameNode] = {}
@@ -20,8 +20,10 @@ class _NameNode:
 
 
 class NameRedaction:
-    """Takes the `hidden` names out of texts. A name is found by its words, whatever is between them and in whatever
-    case: `db_07`, `/srv/DB-07/x`. The longest name at a place counts, so that a longer one of `own` stays.
+    """A filter that removes hidden names from texts.
+
+    A name is matched by its words, whatever their case and the characters between them: `db_07`, `/srv/DB-07/x`. The
+    longest name at a place counts, so that a longer name of `own_names` stays.
     """
 
     def __init__(self, hidden_names: Iterable[str], own_names: Iterable[str]) -> None:
@@ -44,7 +46,7 @@ class NameRedaction:
         node.is_own = is_own
 
     def redact_text(self, text: str) -> str:
-        """A text without these names."""
+        """Return a text without the hidden names."""
         words = [(match.start(), match.end()) for match in WORD_PATTERN.finditer(text)]
         parts: list[str] = []
         copied_until = word_index = 0
@@ -60,7 +62,7 @@ class NameRedaction:
         return redacted_text
 
     def _find_longest_name(self, text: str, words: list[tuple[int, int]], word_index: int) -> tuple[int, bool]:
-        """How many words the longest name at a place has (0: there is none), and whether it stays."""
+        """Return the number of words of the longest name at a place (0: no name), and whether it stays."""
         node, word_count, is_own = self._root_node, 0, False
         for length in range(1, len(words) - word_index + 1):
             start, end = words[word_index + length - 1]

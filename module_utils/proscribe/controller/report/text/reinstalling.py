@@ -1,7 +1,7 @@
-"""The command that installs again what was removed from a host, out of the fields that the host has given.
+"""The command that installs removed packages again, built from fields that the host reported.
 
-A host may be in hostile hands, and somebody pastes what is printed. So the words of a command are ours
-(package_commands.py). What a host says is a name or a path in it, spelled as the package system spells it, and quoted.
+A host may be compromised, and an operator pastes the printed line. So the words of a command are ours
+(package_commands.py). A host provides only a name or a path, in the spelling of the package system, and quoted.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from .other_account import build_line_for_account
 from .package_commands import COMMANDS
 
 NAMES_FIELD, NAME_FIELD = "{names}", "{name}"
-# Neither an option nor an address; a version that a package index takes.
+# Neither an option nor an address; a version in the form of package indexes.
 FIELD_PATTERNS: Mapping[str, re.Pattern[str]] = {
     "tool": re.compile(r"(?:/[^/]+)*/?[a-z][a-z0-9.-]*"),
     "place": re.compile(r"/.+|[A-Za-z0-9][A-Za-z0-9._-]*|"),
     "source": re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._/-]*)?"),
 }
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_~-]{0,99}")
-PYTHON_PIN = "=="  # of those to whom X_y and x-y are one name
-DEFAULT_INSTALLATION = "default"  # what flatpak calls the installation that every host has
+PYTHON_PIN = "=="  # the pin of Python's indexes, for which X_y and x-y are the same name
+DEFAULT_INSTALLATION = "default"  # flatpak's name of the installation that every host has
 
 
 def build_reinstall_command(packages: Sequence[RemovedPackage]) -> str:
-    """One line for root on the host that brings back as many of the packages as have a command; "" for none."""
+    """Build the line for root that installs all packages with a command again; "" for none."""
     lines: list[str] = []
     groups: dict[tuple[str, ...], list[RemovedPackage]] = {}
     ordered = sorted(packages, key=lambda package: (bool(package.user), package.user, package.manager, package.name))
@@ -45,7 +45,7 @@ def build_reinstall_command(packages: Sequence[RemovedPackage]) -> str:
 
 
 def has_command(package: RemovedPackage) -> bool:
-    """Whether the package system can install a package again by its name, and the package is spelled as it spells."""
+    """Return whether the package system can install a package again by its name, and the name has its spelling."""
     reinstall_spec = COMMANDS.get(package.manager)
     if reinstall_spec is None or package.how not in reinstall_spec[3]:
         return False
@@ -62,7 +62,7 @@ def has_command(package: RemovedPackage) -> bool:
 
 
 def list_without_command(packages: Sequence[RemovedPackage]) -> list[RemovedPackage]:
-    """What has to be installed from its file, by hand."""
+    """Return the packages that an operator has to install from their files."""
     return [package for package in packages if not has_command(package)]
 
 
@@ -75,7 +75,7 @@ def _normalise_name(name: str) -> str:
 
 
 def _list_command_words(package: RemovedPackage) -> Iterator[str]:
-    """The words of its command but for its name. One that needs what is not known is left out."""
+    """Yield the words of a package's command without its name. Words with an unknown field are left out."""
     installation_option = "--user" if package.user else f"--installation={package.place or DEFAULT_INSTALLATION}"
     fields = {"tool": package.tool, "place": package.place, "source": package.source, "where": installation_option}
     for word in COMMANDS[package.manager][3][package.how].split():

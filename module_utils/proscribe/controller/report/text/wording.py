@@ -1,7 +1,7 @@
-"""How things are said, on the terminal and in the page alike: counts, lists, evidence, causes.
+"""The wording of the terminal and of the page: counts, lists, evidence, causes.
 
-Everything that came from a host passes through `clean_text`: it may hold escape sequences, line breaks, or text that is
-written from right to left to look like something else.
+Every text of a host passes through `clean_text`. It may contain escape sequences, line breaks, or text from right to
+left that imitates another text.
 """
 
 from __future__ import annotations
@@ -18,21 +18,19 @@ from ....model.types.report import CountShare, FleetReport
 from ....model.types.run import RunWaiver, WaiverRevocation
 from ....wire.replies.shapes import MAX_LINE_LENGTH, truncate_text
 
-MAX_TEXT_LENGTH = (
-    10 * MAX_LINE_LENGTH
-)  # characters of evidence, or of causes, that are said in one place; the rest is in hosts.jsonl
+MAX_TEXT_LENGTH = 10 * MAX_LINE_LENGTH  # characters of evidence, or of causes, in a place; the rest is in hosts.jsonl
 
-MAX_NAMED_PLACES = 3  # places of one thing that are named
+MAX_NAMED_PLACES = 3  # places of a finding that are named
 
-# The statuses of waivers whose days count. Any other waives nothing for another reason than its time.
+# The statuses of waivers with remaining days. Waivers of other statuses are idle for another reason than time.
 DATED_STATUSES = ("active", "not_yet_valid", "expired", "revoked")
 
-# What `ansible` puts before a message; it does not help an operator.
+# Ansible's prefixes of messages, which do not help an operator.
 ANSIBLE_PREFIXES = compile_pattern(
     r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+"
 )
 
-# What `ssh` says where sshd closes a new connection before anybody logs in. Who logs in sees none of it.
+# Messages of `ssh` if sshd closes a new connection before any login. A user who logs in never gets such a message.
 CLOSED_BY_SSHD = compile_pattern(
     r"kex_exchange_identification|ssh_exchange_identification|banner exchange"
     r"|Exceeded MaxStartups|Not allowed at this time|Connection (?:closed|reset) by \S+ port \d+"
@@ -42,18 +40,18 @@ SSHD_HINT = (
     "See it on the host: ps -C sshd -o args="
 )
 
-# What a host reports of a place that an ordinary user cannot read. There are many of them, for one cause.
+# A host's message about a place that an ordinary user cannot read. Many such places have the same cause.
 ROOT_ONLY_MESSAGE = compile_pattern(r"(/.+) can only be read by root(?: \(and \d+ more\))?")
 
-# What a name goes on with, to the left and to the right; a full stop may end a sentence.
+# The characters that continue a name, to the left and to the right. A full stop may end a sentence.
 WORD_BEFORE, WORD_AFTER = compile_pattern(r"[\w.-]"), compile_pattern(r"[\w-]")
 
-# What a finding says when it stands for several names of one service; how many they are is no part of the cause.
+# The text of a finding that represents several names of a service. Their number does not belong to the cause.
 OTHER_NAMES_COUNT = compile_pattern(r"(?:, )?and \d+ more(?: of \d+ \w+)?(?:: )?")
 
 
 def clean_text(content: object) -> str:
-    """One line of printable text: any space becomes a blank, a character that does not print a replacement sign."""
+    """Clean a text to a printable line: each space becomes a blank, other characters a replacement sign."""
     text = str(content)
     if text.isprintable():
         return text
@@ -64,8 +62,10 @@ def clean_text(content: object) -> str:
 
 
 def make_host_label(name: str) -> str:
-    """Return a host's name as a printable text that no other name has. `clean_text` makes one text of many names, and a
-    reader that knows hosts by their names would then take two for one.
+    """Return a host's name as a printable text that no other name has.
+
+    `clean_text` makes the same text of several names. A reader that identifies hosts by their names would then merge
+    two hosts.
     """
     replacement = "\N{REPLACEMENT CHARACTER}"
     if name.isprintable() and replacement not in name:
@@ -77,7 +77,7 @@ def make_host_label(name: str) -> str:
 
 
 def clean_message(text: object) -> str:
-    """What Ansible says of a failure, in one line and without its standing prefixes."""
+    """Clean Ansible's message of a failure: a line without Ansible's prefixes."""
     return (
         ANSIBLE_PREFIXES.sub("", " ".join(clean_text(truncate_text(str(text), MAX_LINE_LENGTH)).split()))
         or "no message"
@@ -85,42 +85,42 @@ def clean_message(text: object) -> str:
 
 
 def describe_unreachable(text: object) -> str:
-    """What Ansible says of a host that it cannot reach, and the likely cause where sshd closed the connection."""
+    """Describe Ansible's message about an unreachable host, with the likely cause if sshd closed the connection."""
     ansible_message = clean_message(text)
     return f"{ansible_message}. {SSHD_HINT}" if CLOSED_BY_SSHD.search(str(text)[:MAX_TEXT_LENGTH]) else ansible_message
 
 
 def format_key(key: object) -> str:
-    """A state, a status or a key in words: `not applicable`."""
+    """Format a state, a status or a key as text: `not applicable`."""
     return str(key).replace("_", " ")
 
 
 def format_readable_time(time: object) -> str:
-    """A UTC time as people read it, to the minute: `2026-11-25 08:00 UTC`; anything else as it is."""
+    """Format a UTC time for readers, to the minute: `2026-11-25 08:00 UTC`. Other values stay as they are."""
     parts = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z", str(time))
     return f"{parts[1]} {parts[2]} UTC" if parts else clean_text(time)
 
 
 def format_count(number: int, noun: str) -> str:
-    """`1 host`, `2,000 hosts`."""
+    """Format a number with its noun: `1 host`, `2,000 hosts`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def summarise_names(names: Sequence[str], max_names: int) -> str:
-    """The first names of a list, and how many more there are."""
+    """Format the first names of a list, and the number of the others."""
     shown_names = ", ".join(clean_text(name) for name in names[:max_names])
     return f"{shown_names} and {len(names) - max_names:,} more" if len(names) > max_names else shown_names
 
 
 def find_waiver_end(expires: str, revoked: WaiverRevocation | None = None) -> str:
-    """When a waiver of a report ends, a UTC time: with its revocation, where that comes before its end."""
+    """Return the end of a waiver (UTC): its expiry, or its revocation if that is earlier."""
     return min(expires, (revoked and revoked.get("on")) or expires)
 
 
 def count_days_left(waiver: RunWaiver, now: str) -> int | None:
-    """How many days a waiver is still good for at a UTC time: from that day to the day of its last second, both UTC.
+    """Count the remaining days of a waiver at a UTC time, up to the UTC day of its last second.
 
-    0 for one that ends on that day, None for one that has ended. Raises ValueError for what is no time of ours.
+    0 for a waiver that ends on that day, None for a waiver that has ended. Raises ValueError for an invalid time.
     """
     end_moment, current_moment = (
         parse_moment(find_waiver_end(waiver["expires"], waiver.get("revoked"))),
@@ -130,7 +130,7 @@ def count_days_left(waiver: RunWaiver, now: str) -> int | None:
 
 
 def describe_time_left(waiver: RunWaiver, now: str) -> str:
-    """Return `count_days_left` in words; "" for a waiver that never was good for anything."""
+    """Describe `count_days_left` as text; "" for a waiver that was never valid."""
     if waiver["status"] not in DATED_STATUSES:
         return ""
     try:
@@ -142,23 +142,23 @@ def describe_time_left(waiver: RunWaiver, now: str) -> str:
 
 
 def format_percent(share: CountShare) -> str:
-    """`50 %`, `99.9 %`; `nothing` where there is nothing to take a part of."""
+    """Format a percentage: `50 %`, `99.9 %`; `nothing` if the whole is empty."""
     percentage = share["percent"]
     return "nothing" if percentage is None else f"{percentage:g} %"
 
 
 def format_ratio(share: CountShare) -> str:
-    """`1 of 2 (50 %)`."""
+    """Format a ratio: `1 of 2 (50 %)`."""
     return f"{share['numerator']:,} of {share['denominator']:,} ({format_percent(share)})"
 
 
 def find_finding_user(finding: FindingRecord) -> str:
-    """The user a finding belongs to; "" for the system."""
+    """Return the user of a finding; "" for the system."""
     return str(finding["scope"] or "").partition("user:")[2]
 
 
 def describe_finding(finding: FindingRecord) -> str:
-    """One finding in a few words: `dpkg wechat 4.0`, `process /opt/wechat/wechat (alice)`."""
+    """Describe a finding in a few words: `dpkg wechat 4.0`, `process /opt/wechat/wechat (alice)`."""
     if finding["kind"] == "process":
         words: Sequence[str | None] = ("process", finding["path"] or finding["id"])
     else:
@@ -172,8 +172,9 @@ def describe_finding(finding: FindingRecord) -> str:
 
 
 def describe_findings(findings: Iterable[FindingRecord]) -> list[str]:
-    """Findings in a few words each; those that are alike but for their place are one, with the places:
-    `file dropbox: ... (2 places: /srv/dropbox, /opt/dropbox)`.
+    """Describe findings in a few words each. Findings that differ only in their place are merged.
+
+    The merged text has the places: `file dropbox: ... (2 places: /srv/dropbox, /opt/dropbox)`.
     """
     paths_by_text: dict[str, list[str]] = {}
     for finding in findings:
@@ -189,7 +190,10 @@ def _describe_places(paths: Sequence[str]) -> str:
 
 
 def describe_idle_ban(report: FleetReport) -> str:
-    """What to say where no rule applies to any host, which is not the same as a ban that holds; "" elsewhere."""
+    """Describe a ban without an applicable rule on any host; "" for other bans.
+
+    Such a ban is not the same as a ban that is in effect.
+    """
     host_counts, expected_count = report["summary"]["hosts"], report["run"]["expected_hosts"]
     if not expected_count or host_counts[NOT_APPLICABLE] < expected_count:
         return ""
@@ -198,7 +202,7 @@ def describe_idle_ban(report: FleetReport) -> str:
 
 
 def group_unsearchable_services(report: FleetReport) -> dict[str, list[str]]:
-    """By control: the services of which nothing is known to look for, on some host."""
+    """Group by control the services for which nothing is known to search on a host."""
     services_by_control: dict[str, list[str]] = {}
     for unsearchable in report.get("nothing_known") or ():
         control, _, service = unsearchable["rule"].partition("/")
@@ -207,7 +211,7 @@ def group_unsearchable_services(report: FleetReport) -> dict[str, list[str]]:
 
 
 class SharedCause(NamedTuple):
-    """Why a policy does not hold, and where, without the one name that a finding is about."""
+    """The cause of a defect and its place, without the name in the finding."""
 
     text: str
     manager: str = ""
@@ -215,7 +219,7 @@ class SharedCause(NamedTuple):
 
 
 def extract_cause(finding: FindingRecord) -> SharedCause:
-    """The cause that a finding shares with those of other rules: all of it but the name that it is about."""
+    """Extract the cause that a finding shares with other rules: all of it but its own name."""
     detail, finding_name = OTHER_NAMES_COUNT.sub("", str(finding["detail"] or "")), str(finding["id"] or "")
     text = replace_name(detail, finding_name) if finding_name else detail
     return SharedCause(
@@ -224,8 +228,9 @@ def extract_cause(finding: FindingRecord) -> SharedCause:
 
 
 def replace_name(text: str, name: str) -> str:
-    """The text with `(name)` for that name, where it stands as a word of its own. An expression that looks for both
-    would try each place of the text with all of the name.
+    """Replace a name in a text by `(name)` where it is a whole word.
+
+    A regular expression for the name and its neighbours would compare the whole name at each place of the text.
     """
     parts: list[str] = []
     copied_until = 0
@@ -240,7 +245,7 @@ def replace_name(text: str, name: str) -> str:
 
 
 def describe_causes(all_causes: Sequence[SharedCause]) -> str:
-    """Causes in words, each clause once: `no such file (chromium, firefox)`, `not valid in /etc/a.json (chromium)`."""
+    """Describe causes, each clause once: `no such file (chromium, firefox)`, `not valid in /etc/a.json (chromium)`."""
     causes_by_text: dict[str, list[SharedCause]] = {}
     for shared_cause in all_causes:
         causes_by_text.setdefault(shared_cause.text, []).append(shared_cause)
@@ -253,7 +258,7 @@ def describe_causes(all_causes: Sequence[SharedCause]) -> str:
 
 
 def _merge_places(clauses: Sequence[str]) -> list[str]:
-    """Return clauses with one for all places that only root can read. It names the first places."""
+    """Merge the clauses about places that only root can read. The merged clause names the first places."""
     places = {clause: match[1] for clause in clauses if (match := ROOT_ONLY_MESSAGE.fullmatch(clause))}
     if len(places) < 2:
         return list(clauses)
