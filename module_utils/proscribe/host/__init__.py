@@ -1,1 +1,1 @@
-"""What runs on a managed host, and nothing else: standard library only, Python 3.9."""
+"""Code that runs on a managed host, and no other code. Standard library only, Python 3.9."""

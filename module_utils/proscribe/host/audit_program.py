@@ -1,6 +1,6 @@
-"""The host's side of the program for audits without root (stored_audit.py): installed, and removed.
+"""Installation and removal of the program for audits without root (stored_audit.py), on the host's side.
 
-It is part of the observing code of all hosts, so it is short.
+This module is short because it is part of the observing code of all hosts.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import sys
 from .system import WRITTEN_BY, ControlError, Host
 
 PROGRAM_PATH = "/usr/libexec/proscribe/observe"
-PROGRAM_MODE = 0o700  # sudo runs it as root; who cannot read it cannot lock it either
+PROGRAM_MODE = 0o700  # sudo runs the program as root; a user without read permission cannot lock it
 
 
 def format_program(text: str) -> str:
-    """The program as `install_program` takes it. UTF-8 whatever the caller's locale is: else names of files would be others."""
+    """Return the program as `install_program` takes it.
+
+    The interpreter runs in UTF-8 mode whatever the caller's locale is. Otherwise names of files would differ.
+    """
     return f" -ISXutf8\n# {WRITTEN_BY}\n{text}"
 
 
 def install_program(host: Host, text: str) -> None:
-    """Have the program on the host; with an empty text, none. Raises ControlError, Unseen."""
+    """Install the program on the host, or remove it if the text is empty. Raises ControlError, ObservationError."""
     status = host.find_entry(PROGRAM_PATH)
     if text:
         program = f"#!{find_interpreter()}{text}"
@@ -31,8 +34,10 @@ def install_program(host: Host, text: str) -> None:
 
 
 def find_interpreter() -> str:
-    """The path of the Python that runs this, for which the stored code is compiled. Root will run it for a caller that
-    may do nothing else. Raises ControlError where others could change it, or the kernel would read another path.
+    """Return the path of the running Python, for which the stored code is compiled.
+
+    Root will run that Python for a caller that may do nothing else. Raises ControlError if others can change a part of
+    the path. A path with blanks or over 100 characters is refused too: the kernel would read another path.
     """
     path = part = os.path.realpath(sys.executable)
     while part:

@@ -1,8 +1,8 @@
-"""A host's cache of the stream, so that it is neither sent nor computed again: the observing code, compiled for
-its own Python, and the plan with what follows from it (plan.Known).
+"""Host's cache of the stream, so that the stream is neither sent nor computed again.
 
-Only an enforcing run caches them; an audit writes nothing. They are named for the hashes of code and plan and for the
-Python. So older ones are never used, and are removed when new ones come.
+The cache holds the observing code, compiled for the host's Python, and the plan with its derived data (plan.Known).
+Only an enforcing run fills the cache; an audit writes nothing. The file names contain the Python and the hashes of code
+and plan. So older files are never used, and new files replace them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ CACHE_DIRECTORY = "/var/lib/proscribe/observe"
 
 
 def keep(host: Host, parts: Mapping[str, bytes | None]) -> bool:
-    """Cache these files, by name, and no other; None is one that stays as it is. Returns whether they are cached now: a
-    host where that cannot be only loses time.
+    """Cache these files, by name, and no other files. Return whether they are cached now.
+
+    A content of None leaves the file as it is. A host without a working cache only loses time.
     """
     try:
         if not host.privileged:
@@ -33,7 +34,7 @@ def keep(host: Host, parts: Mapping[str, bytes | None]) -> bool:
 
 
 def clear_cache(host: Host) -> None:
-    """Empty the cache."""
+    """Delete all files of the cache."""
     with contextlib.suppress(ControlError, ObservationError):
         for name in host.list_directory(CACHE_DIRECTORY):
             host.delete_file(f"{CACHE_DIRECTORY}/{name}")

@@ -1,7 +1,6 @@
-"""A plan on a host now: which waivers are open at this hour, and who is in the groups that they name, or for whose
-members alone something is restricted.
+"""Plan of a host at this hour: open waivers, and the members of the groups that waivers or restrictions name.
 
-Loaded only for a plan with such a waiver, or such a restriction.
+Loaded only for a plan with hours or groups in a waiver, or with groups in a restriction.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class UnresolvedGroup(NamedTuple):
-    """A group whose members are not known."""
+    """Group with unknown members."""
 
     control: str
     service: str
-    waiver: str  # that names it; "" where a restriction does
+    waiver: str  # the waiver that names the group; "" if a restriction names it
     group: str
     reason: str
 
@@ -36,18 +35,20 @@ class UnresolvedGroup(NamedTuple):
 
 
 def resolve_here_and_now(host: Host, plan: Plan) -> tuple[Plan, list[UnresolvedGroup]]:
-    """The plan as it is on a host at this hour of its zone, by the host's clock; and the groups of nobody. The same
-    object where nothing in it has hours or groups.
+    """Return the plan at this hour of the host's zone, by the host's clock, and the groups with unknown members.
+
+    Returns the same object if the plan has neither hours nor groups.
     """
-    time.tzset()  # the zone may have changed since a process that stays began
+    time.tzset()  # the zone may have changed since a long-running process started
     return resolve_groups(host, resolve_hours(plan, time.localtime(host.clock())))
 
 
 def resolve_groups(host: Host, plan: Plan) -> tuple[Plan, list[UnresolvedGroup]]:
-    """The plan with the members of its groups, and the groups of nobody. The same object where it names none.
+    """Return the plan with the members of its groups, and the groups with unknown members.
 
-    Members become `users` of exceptions and of waivers, and of what is restricted for some only. An entry with a group
-    of nobody says so in `unresolved`, or its `only` does.
+    Members become `users` of exceptions and of waivers, and of services that are restricted for some users only. An
+    entry with an unknown group has the reason in `unresolved`; a restriction has it in its `only`. Returns the same
+    object if the plan names no group.
     """
     groups = _GroupMembers(host)
     problems: list[UnresolvedGroup] = []
@@ -77,7 +78,7 @@ def resolve_groups(host: Host, plan: Plan) -> tuple[Plan, list[UnresolvedGroup]]
 
 
 class _GroupMembers:
-    """The members of the groups that a plan names, each looked up once."""
+    """Members of the groups that a plan names, each group resolved once."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -85,7 +86,7 @@ class _GroupMembers:
         self.restricted_users: dict[str, set[str]] = {}
 
     def find_members(self, group: str) -> tuple[list[str], str]:
-        """Who is in a group, or why nobody knows."""
+        """Return the members of a group, and the reason if they are unknown."""
         if group not in self.members:
             try:
                 self.members[group] = list_members(self.host, group), ""
@@ -96,14 +97,18 @@ class _GroupMembers:
         return self.members[group]
 
     def add_members(self, users: Iterable[str], groups: Iterable[str]) -> list[str]:
-        """Some users and the members of some groups."""
+        """Return these users and the members of these groups, sorted."""
         return sorted({*users, *(name for group in groups for name in self.find_members(group)[0])})
 
     def find_restricted_users(self, group: str) -> set[str]:
-        """For whom a group restricts something: nobody gets out of it because a service lists the group in part."""
+        """Return the users that a group restricts.
+
+        The group lists of accounts count too. So no user escapes a restriction because a name service lists the group
+        only in part.
+        """
         if group not in self.restricted_users:
             self.restricted_users[group] = _resolve_account_names(self.host, self.find_members(group)[0])
-            with contextlib.suppress(ControlError, ObservationError):  # then `find_members` says why
+            with contextlib.suppress(ControlError, ObservationError):  # `find_members` reports the reason then
                 self.restricted_users[group] |= _resolve_account_names(
                     self.host, list_members_by_account(self.host, group)
                 )
@@ -112,7 +117,7 @@ class _GroupMembers:
     def make_restricted_entry(
         self, control: str, service_id: str, entry: PlanEntry, groups: Sequence[str], problems: list[UnresolvedGroup]
     ) -> PlanEntry:
-        """An entry that is for the members of groups alone, with these."""
+        """Return an entry that restricts groups alone, with the members of these groups."""
         unknown = [
             UnresolvedGroup(control, service_id, "", group, self.find_members(group)[1])
             for group in groups
@@ -127,7 +132,7 @@ class _GroupMembers:
     def make_excepted_entry(
         self, control: str, service_id: str, entry: PlanEntry, problems: list[UnresolvedGroup]
     ) -> PlanEntry:
-        """An entry with exceptions for the members of groups, with these."""
+        """Return an entry with exceptions for groups, with the members of these groups."""
         exceptions: list[PartialWaiver] = []
         unresolved: list[UnresolvedGroup] = []
         for exception in entry["exceptions"]:
@@ -150,7 +155,7 @@ class _GroupMembers:
 
 
 def _resolve_account_names(host: Host, names: Iterable[str]) -> set[str]:
-    """Accounts by all names that they may be found under. Root is none of them: what it runs serves everybody."""
+    """Return accounts by all their names, without root: the programs of root serve all users."""
     uids = {name: host.find_user_id(name) for name in names}
     account_names = {name for name, uid in uids.items() if uid}
     return account_names.union(host.find_account(uid).name for uid in uids.values() if uid)

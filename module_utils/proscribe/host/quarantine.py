@@ -1,4 +1,4 @@
-"""What an operator does with a host's quarantine: list what it holds, restore it, or prune it."""
+"""Operations of an operator on a host's quarantine: list its items, restore them, or prune them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     Seen = TypeVar("Seen")
 
-MAX_NAMED_ITEMS = 5  # items that a message names
+MAX_NAMED_ITEMS = 5  # failed items that a message names
 
 
 def run_quarantine_operation(host: Host, do: str, ids: Sequence[str], dry_run: bool = False) -> QuarantineAnswer:
-    """List what a host's quarantine holds, or restore or prune what it has under these ids, and nothing else.
+    """List the items of a host's quarantine, or restore or prune exactly the items with these ids.
 
-    Where something was not done, the answer says so as a failure. Raises ControlError.
+    The answer reports a failure if an item was not processed. Raises ControlError.
     """
     from .controls.apps.quarantine import operator
 
@@ -52,7 +52,7 @@ def run_quarantine_operation(host: Host, do: str, ids: Sequence[str], dry_run: b
 
 
 def _observe_or_fail(observe: Callable[[], Seen]) -> Seen:
-    """What an observation says that a change needs. Raises ControlError where it cannot be seen."""
+    """Return the result of an observation that a change needs. Raises ControlError instead of ObservationError."""
     try:
         return observe()
     except ObservationError as unseen:

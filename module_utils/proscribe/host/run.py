@@ -1,4 +1,4 @@
-"""The two operations on a host: observe it, and change one control of it."""
+"""Two operations on a host: observe the host, and change one control of it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 CONTROLS = plans.CONTROLS
 ALL_CONTROLS = (*CONTROLS, *EXTRA_RULE_GROUPS)
 
-# The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
+# The answer of a Mac that received code for other systems: the Mac lacks its code (loader.LACKING).
 MACOS_CODE_LACKING: ObservationAnswer = {"lacking": True, "system": DARWIN}
 
 
 def control(name: str) -> Control:
-    """A control's code, which is loaded on demand: an audit of one does not compile the others."""
+    """Import a control and return its module.
+
+    An audit of one control does not compile the others.
+    """
     if name == "apps":
         from .controls import apps
 
@@ -62,14 +65,14 @@ def control(name: str) -> Control:
 
 
 class _ControlResults:
-    """What controls say of a host, and what they could not."""
+    """Verdicts of the controls about a host, and their errors."""
 
     def __init__(self) -> None:
         self.verdicts: list[RuleVerdict] = []
         self.errors: list[RecordError] = []
 
     def add_verdicts(self, name: str, rules: Iterable[str], observe_control: Callable[[], list[RuleVerdict]]) -> None:
-        """Have a control say what is so."""
+        """Add the verdicts of a control, or one verdict with the reason for each rule if the observation fails."""
         try:
             self.verdicts += observe_control()
         except ObservationError as unseen:
@@ -86,11 +89,11 @@ def observe(
     probe: bool = False,
     watch: ExpectedWatch | None = None,
 ) -> tuple[ObservedRecord, list[str]]:
-    """Observe a host: its record, and the names of the controls that enforcing would correct.
+    """Observe a host: return its record, and the names of the controls that enforcing would correct.
 
-    `only` names the controls to observe; empty means all that the plan has. `probe` has the browsers themselves started
-    too. `watch` is what the controller knows of a host's own watcher, which is observed with all controls. Raises
-    ValueError for an unusable plan.
+    `only` names the controls to observe; empty means all controls of the plan. `probe` also starts the browsers
+    themselves. `watch` is the controller's knowledge of the host's own watcher. The watcher is observed with all
+    controls only. Raises ValueError for an unusable plan.
     """
     plans.compute_once(plan, "checked", lambda: plans.check_plan(plan))
     plan, _ = resolve_plan_here(host, plan)
@@ -139,7 +142,7 @@ def observe(
 
 
 def _add_fields(record: ObservedRecord, host: Host, plan: Plan, drifted: bool, watched: bool) -> None:
-    """What a record has beside its rules. Only a host that needs the code for it pays for that."""
+    """Add the fields of a record beside its rules. Only a host with such a field loads the code for it."""
     record.update(host.record_fields)  # type: ignore[typeddict-item] # each control has its own
     if "catalog" in plan:
         record["catalog"] = plan["catalog"]
@@ -155,18 +158,26 @@ def _add_fields(record: ObservedRecord, host: Host, plan: Plan, drifted: bool, w
 
 
 def has_watch(host: Host, plan: Plan, only: Iterable[str]) -> bool:
-    """Whether an observation of these controls (none: of all) is about a host that has a watcher, or should have."""
+    """Return whether an observation covers a host that has a watcher, or should have a watcher.
+
+    `only` names the controls to observe; empty means all.
+    """
     return _is_part_observed(host, plan, only, WATCH, "watch")
 
 
 def has_group_policy(host: Host, plan: Plan, only: Iterable[str]) -> bool:
-    """Whether an observation of these controls (none: of all) is about a domain controller with objects of ours."""
+    """Return whether an observation covers a domain controller with objects of Proscribe.
+
+    `only` names the controls to observe; empty means all.
+    """
     return _is_part_observed(host, plan, only, GROUP_POLICY, "group_policy/state.json")
 
 
 def _is_part_observed(host: Host, plan: Plan, only: Iterable[str], name: str, state: str) -> bool:
-    """Whether an observation of these controls is about what the plan has beside them under a name, or what the host
-    still has of it: its `state`, below our directory.
+    """Return whether the plan has a section beside the controls, or the host still has its `state`.
+
+    `state` is a path below the state directory of Proscribe. An observation of only some controls never covers such a
+    section.
     """
     if set(CONTROLS) - (set(only) or set(CONTROLS)):
         return False
@@ -177,8 +188,9 @@ def _is_part_observed(host: Host, plan: Plan, only: Iterable[str], name: str, st
 
 
 def resolve_plan_here(host: Host, plan: Plan) -> tuple[Plan, list[ChangeRefusal]]:
-    """The plan with what only the host can say of it: which waivers are open at this hour, and who is in its groups;
-    and the groups whose members are not known. The same object where nothing of it has hours or groups.
+    """Return the plan with its open waivers and group members on this host, and the groups with unknown members.
+
+    Returns the same object if the plan has neither hours nor groups.
     """
     if not plans.compute_once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
         return plan, []
@@ -191,21 +203,24 @@ def resolve_plan_here(host: Host, plan: Plan) -> tuple[Plan, list[ChangeRefusal]
 
 
 def _observe_control(host: Host, plan: Plan, name: str) -> list[RuleVerdict]:
-    """The verdicts of a control on a host."""
+    """Return the verdicts of a control on a host."""
     if host.kernel_name != "Linux":
         raise ObservationError(f"{host.kernel_name} is not supported yet")
     return control(name).observe(host, plan)
 
 
 def probed(host: Host, plan: Plan) -> RuleVerdict:
-    """What the browsers themselves do, on request only: no other audit gets the code for it (see stream.py)."""
+    """Return the verdict about the behaviour of the browsers themselves, on request only.
+
+    No other audit receives the code of the probe (see stream.py).
+    """
     from .controls.browser.probe import probe_browsers
 
     return probe_browsers(host, plan)
 
 
 def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> ObservationAnswer:
-    """What a Mac answers. Only Macs get the code for it (see stream.py), and nothing is changed there."""
+    """Return the answer of a Mac. Only Macs receive the code for it (see stream.py), and a Mac is never changed."""
     from .macos.observing import make_mac_record
 
     try:
@@ -216,7 +231,7 @@ def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> Obse
 
 
 def apply_gate(answer: ObservationAnswer, gate: str) -> ObservationAnswer:
-    """An answer, with {failed, msg} where the gate makes the host fail."""
+    """Return an answer, with {failed, msg} if the exit gate makes the host fail."""
     state = answer["record"]["state"]
     if state not in GATES[gate]:
         return answer
@@ -239,12 +254,14 @@ def compliance_state(
     watch: ExpectedWatch | None = None,
     macos: bool = False,
 ) -> ObservationAnswer:
-    """The answer of the module `compliance_state`, however its code came to the host: {changed, record, drifted,
-    privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
+    """Return the answer of the module `compliance_state`: {changed, record, drifted, privileged}.
 
-    `program` is the text of the program for audits without root that the host has from now on; an empty one removes
-    it. Where that cannot be, the answer has the reason as {not_installed}. `watch` is as for `observe`; a run that
-    remembers is also what renews the plan that a watcher holds. `macos`: this code was made for a Mac.
+    The answer also has {failed, msg} if the exit gate makes the host fail, or if the plan is unusable. The answer is
+    independent of the transport of the code.
+
+    `program` is the text of the program for audits without root, which is installed. An empty text removes the program.
+    If the installation fails, the answer has the reason in {not_installed}. `watch` is as for `observe`. A run with
+    `remember` also renews the plan that a watcher holds. `macos` is true for code that was made for a Mac.
     """
     if host.kernel_name == DARWIN:
         return on_macos(host, plan, controls, gate) if macos else MACOS_CODE_LACKING
@@ -252,7 +269,7 @@ def compliance_state(
     if remember and host.privileged and has_watch(host, plan, controls):
         from .watch.installed import confirm_plan
 
-        with contextlib.suppress(ControlError, ObservationError):  # it is then seen to be stale
+        with contextlib.suppress(ControlError, ObservationError):  # the observation then reports the plan as stale
             confirm_plan(host, plan, watch)
     try:
         record, drifted = observe(host, plan, controls, probe, watch)
@@ -260,7 +277,7 @@ def compliance_state(
         return {"changed": False, "failed": True, "msg": str(error)}
     if remember and host.privileged:
         for save_state in host.state_savers:
-            with contextlib.suppress(ControlError, ObservationError):  # a host where that cannot be only loses time
+            with contextlib.suppress(ControlError, ObservationError):  # a host without saved state only loses time
                 save_state(will_correct)
     answer: ObservationAnswer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
     if remember and host.privileged and has_watch(host, plan, ()):
@@ -282,7 +299,7 @@ def compliance_state(
 
 
 def _try_changes(changes: Changes, doing: Callable[[Changes], ChangeResult]) -> tuple[ChangeResult, str]:
-    """Carry changes out; what they came to, and what failed of the host's ("" for nothing). Raises ControlError."""
+    """Carry changes out. Return the result, and the failures on the host itself ("" for none). Raises ControlError."""
     try:
         return doing(changes), ""
     except ChangesFailedError as error:
@@ -299,12 +316,12 @@ def change(
     doing: Callable[[Changes], ChangeResult] = apply_changes,
     begin: Callable[[], None] | None = None,
 ) -> ChangeAnswer:
-    """Remediate a control (or lift it), and report what was done: the result of the enforcing modules.
+    """Remediate a control, or lift it, and report the changes: the result of the enforcing modules.
 
-    `doing` carries the changes out, and returns what the result says beyond them. Actions that run a user's tool come
-    last, when other runs may change the host again (controls/users_tools.py). `begin` is called in this call's turn
-    before anything is observed. A run reserves the control there (watch/state/reservations.py). Raises ControlError,
-    which then names in `done` the actions that were carried out before it.
+    `doing` carries the changes out, and returns the additional fields of the result. Actions that run a user's tool
+    come last, after this run has released the host's lock (controls/users_tools.py). `begin` is called under this
+    call's lock, before any observation. A run without `begin` reserves the control there (watch/state/reservations.py).
+    Raises ControlError, whose `done` names the actions that were already carried out.
     """
     from .audit_program import PROGRAM_PATH
     from .cache import clear_cache
@@ -312,7 +329,7 @@ def change(
 
     plans.check_plan(plan)
     host.require_root()
-    if host.kernel_name == DARWIN and lift:  # nothing was ever changed there
+    if host.kernel_name == DARWIN and lift:  # a Mac is never changed
         return {"changed": False, "actions": [], "diff": [], "refused": [], "findings": []}
     if host.kernel_name != "Linux":
         raise ControlError(f"{host.kernel_name} cannot be enforced yet; see docs/coverage.md")
@@ -323,7 +340,7 @@ def change(
             begin()
         elif not dry_run:
             reservation_note = reserve_control(host, name, LIFTED_DIGEST if lift else plan["digest"])
-        # What is beside the controls has its mode in each of its parts, and is also about what the plan has no longer.
+        # Group policy has its mode in each of its objects. It also covers objects that the plan no longer has.
         section = {"mode": "enforce"} if name == GROUP_POLICY else plan["controls"].get(name)
         findings: list[Finding] = []
         changes = Changes()
@@ -336,7 +353,7 @@ def change(
             findings = [
                 finding for verdict in verdicts if verdict.state == NONCOMPLIANT for finding in verdict.findings
             ]
-            if section["mode"] == "enforce":  # an audited control is only observed
+            if section["mode"] == "enforce":  # an audited control is not changed
                 changes = control(name).enforce(host, plan)
         carried, failure = ({}, "") if dry_run else _try_changes(changes, doing)
         if not dry_run and not failure:

@@ -1,4 +1,4 @@
-"""What the program of the watch does: `observe`, `launches`, `freeze`, `thaw`, `status`."""
+"""Commands of the watch's program: `observe`, `launches`, `freeze`, `thaw`, `status`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ proscribe-watch freeze 2h "reason"  correct nothing for a while, at most 7d; the
 proscribe-watch thaw                end that now
 proscribe-watch status              what the watch does, and what it saw last
 """
-CHECKSUM_DIGITS = 8  # hexadecimal digits, which a cached file begins with, against damage (stored_watch.py)
+CHECKSUM_DIGITS = 8  # hexadecimal digits at the start of a cached file, against damage (stored_watch.py)
 NOT_INSTALLED = "the watch is not installed: an enforcing run with proscribe_watch installs it"
 
 
 def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: Callable[[], bytes | None]) -> int:
-    """Do what the words ask for; the exit code. `caller` is who calls, and `starting_unit` the unit that had systemd do so (""
-    for none). `marshalled` gives the compiled code where it did not come out of the cache.
+    """Run the command that `arguments` name, and return the exit code.
+
+    `caller` names the caller. `starting_unit` is the unit for which systemd started this process; "" for none.
+    `marshalled` returns the compiled code, or None if the code came from the cache.
     """
     host = Host()
     host.starting_unit = starting_unit
@@ -55,13 +57,13 @@ def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: 
             return 0
     except files.DamagedFileError as damaged:
         if is_being_installed(host):
-            return 0  # its files do not fit its settings for a moment
+            return 0  # the files and the settings differ during an installation
         with contextlib.suppress(ControlError, ObservationError):
             last_lines = journal.read_journal(host)[0][-1:]
             if not last_lines or (last_lines[0]["event"], last_lines[0].get("file")) != (
                 "damaged",
                 damaged.file,
-            ):  # once
+            ):  # the same damage is logged once
                 journal.append_event(host, "damaged", file=damaged.file)
         print(
             f"proscribe-watch: {damaged}: nothing was run; the next run of the controller repairs it", file=sys.stderr
@@ -97,7 +99,7 @@ def _run_observation(host: Host, settings: files.WatchSettings, marshalled: Call
     if compiled := marshalled():
         cache_files[code_name] = compiled
     if cache_files:
-        with contextlib.suppress(ControlError, ObservationError):  # a host where that cannot be only loses time
+        with contextlib.suppress(ControlError, ObservationError):  # a host without a working cache only loses time
             for name in {*host.list_directory(files.CACHE_DIRECTORY)} - used_names:
                 host.delete_file(f"{files.CACHE_DIRECTORY}/{name}")
             for name, content in cache_files.items():
@@ -108,7 +110,7 @@ def _run_observation(host: Host, settings: files.WatchSettings, marshalled: Call
 
 
 def _read_cached(host: Host, name: str) -> Any:
-    """What an earlier observation cached under a name; None for nothing, and for what is not what it cached."""
+    """Return the cached content of a name. Return None if the file is missing or damaged."""
     with contextlib.suppress(files.DamagedFileError, ObservationError, ValueError, EOFError, TypeError):
         content = files.read_watch_file(host, f"{files.CACHE_DIRECTORY}/{name}") or b""
         if content and b"%08x" % binascii.crc32(content[CHECKSUM_DIGITS:]) == content[:CHECKSUM_DIGITS]:

@@ -1,4 +1,4 @@
-"""Macs, which are observed and never changed. Host side: only Macs get this code (see stream.py).
+"""Macs, which are observed and never changed. Only Macs receive this code (see stream.py).
 
-The paths are those without links, since none is followed here: `/etc` is `/private/etc`.
+The paths contain no link, because no link is followed here: `/etc` is `/private/etc`.
 """

@@ -1,8 +1,8 @@
-"""The applications of a Mac: bundles by their own identifier, and what Homebrew installed.
+"""Applications of a Mac: bundles by their identifier, and packages of Homebrew.
 
-An application is a directory that ends with .app; what it calls itself is in its Info.plist. They are looked for in
-/Applications, in that of every home, and in the directories below. What is deeper than these are read, or cannot be
-read, is unknown. Wherever else one lies, it is found while it runs.
+An application is a directory whose name ends with .app. Its Info.plist has its identifier. The search covers
+/Applications, the Applications folder of every home, and the directories below them. Directories that are too deep or
+unreadable are reported as unknown. An application elsewhere is observed only while it runs.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ INFO_FILE = "Contents/Info.plist"
 IDENTIFIER_KEY, VERSION_KEY = "CFBundleIdentifier", "CFBundleShortVersionString"
 HOMEBREW_PREFIXES = ("/opt/homebrew", "/usr/local")
 MAX_APPLICATIONS = 5000  # applications of one folder
-MAX_DEPTH = 6  # directories below each other in a folder
-MAX_DIRECTORIES = 5000  # of one folder
-HOME_TIMEOUT_SECONDS = 10.0  # for a home
+MAX_DEPTH = 6  # levels of directories in a folder
+MAX_DIRECTORIES = 5000  # directories of one folder
+HOME_TIMEOUT_SECONDS = 10.0  # seconds for reading a home
 
 
 class MacApplication(NamedTuple):
-    """An application that is there."""
+    """Application in a folder of the Mac."""
 
-    bundle_id: str  # what it calls itself
+    bundle_id: str  # the identifier in its Info.plist
     path: str
-    version: str = ""  # where root alone can have written it
-    user: str = ""  # in whose home it is; "" for all users
+    version: str = ""  # only if root alone can have written it
+    user: str = ""  # the user whose home it is in; "" for all users
 
     def make_finding(self) -> Finding:
         scope = f"user:{self.user}" if self.user else "system"
@@ -45,14 +45,14 @@ class MacApplication(NamedTuple):
 
 
 class ApplicationScan(NamedTuple):
-    """The applications that were found, and why these may not be all."""
+    """Applications of the Mac, and the reasons why the list may be incomplete."""
 
     applications: list[MacApplication]
     unseen_reasons: list[str]
 
 
 def find_applications(host: Host) -> ApplicationScan:
-    """The applications of all users, and of each."""
+    """Return the applications of all users together, and of each user."""
     scan = _scan_folder(host, APPLICATIONS_FOLDER, "")
     for home, name in list_homes(host, scan.unseen_reasons):
         host.budget = ReadBudget(seconds=HOME_TIMEOUT_SECONDS)
@@ -66,7 +66,7 @@ def find_applications(host: Host) -> ApplicationScan:
 
 
 def list_homes(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str, str]]:
-    """The homes of users, each with the name of its account, which is that of the directory."""
+    """Yield each home of a user, with the name of its account. The name is that of the directory."""
     try:
         names = host.list_directory(HOMES_DIRECTORY)
         if not names:
@@ -91,7 +91,7 @@ def _scan_folder(host: Host, folder: str, user: str) -> ApplicationScan:
         for path in _find_bundles(host, folder, scan.unseen_reasons):
             if len(scan.applications) >= MAX_APPLICATIONS:
                 raise ObservationError(f"{folder} has more than {MAX_APPLICATIONS:,} applications")
-            # A bundle that says nothing of itself cannot be started as an application either.
+            # A bundle without an identifier cannot be started as an application either.
             with contextlib.suppress(ControlError):
                 if found_application := read_application(host, path, user):
                     scan.applications.append(found_application)
@@ -101,8 +101,9 @@ def _scan_folder(host: Host, folder: str, user: str) -> ApplicationScan:
 
 
 def _find_bundles(host: Host, folder: str, unseen_reasons: list[str]) -> Iterator[str]:
-    """The applications in a folder and below. What cannot be read, or is too deep or too much, is noted; all else is
-    read.
+    """Yield the applications in a folder and below it.
+
+    Directories that are unreadable, too deep or too many are noted. All others are read.
     """
     failures = []
     pending = [(folder, 0)]
@@ -129,7 +130,7 @@ def _find_bundles(host: Host, folder: str, unseen_reasons: list[str]) -> Iterato
 
 
 def _list_directories(host: Host, directory: str) -> Iterator[str]:
-    """The directories in one; a link is followed nowhere."""
+    """Yield the directories in a directory. No link is followed."""
     for name in host.list_directory(directory):
         status = host.find_entry(f"{directory}/{name}")
         if status is not None and stat.S_ISDIR(status.st_mode):
@@ -137,7 +138,10 @@ def _list_directories(host: Host, directory: str) -> Iterator[str]:
 
 
 def read_application(host: Host, path: str, user: str = "") -> MacApplication | None:
-    """The application at a path; None where there is none. Raises Unseen, and ControlError for what is none."""
+    """Return the application at a path; None if it has no identifier.
+
+    Raises ObservationError, and ControlError for a bad Info.plist.
+    """
     properties = read_property_list(host, f"{path}/{INFO_FILE}") or {}
     bundle_id, version = properties.get(IDENTIFIER_KEY), properties.get(VERSION_KEY)
     if not isinstance(bundle_id, str) or not bundle_id:
@@ -147,7 +151,7 @@ def read_application(host: Host, path: str, user: str = "") -> MacApplication | 
 
 
 def _is_root_only(host: Host, path: str) -> bool:
-    """Whether root alone can write what an application says of itself."""
+    """Return whether root alone can write the Info.plist of an application."""
     for part_path in (path, f"{path}/Contents", f"{path}/{INFO_FILE}"):
         status = host.find_entry(part_path)
         if status is None or host.describe_write_access(part_path, status):
@@ -158,8 +162,9 @@ def _is_root_only(host: Host, path: str) -> bool:
 def find_homebrew_packages(
     host: Host, packages: Mapping[str, Mapping[str, Sequence[str]]]
 ) -> tuple[list[tuple[str, Finding]], list[str]]:
-    """What Homebrew installed of some packages, which are by its kinds, then by name, with the services that each is
-    of: (service, finding), and why these may not be all.
+    """Return the packages of Homebrew as (service, finding), and the reasons for gaps in the list.
+
+    `packages` has the services by the kind of package and by its name.
     """
     findings: list[tuple[str, Finding]] = []
     unseen_reasons: list[str] = []

@@ -1,5 +1,6 @@
-"""The rules of `apps` on a Mac: the plan's applications by their bundle identifiers, its packages of Homebrew, and what
-runs of either. A program that is known by its name alone is reported as such.
+"""Rules of `apps` on a Mac: applications by bundle identifier, packages of Homebrew, and running programs.
+
+The report marks a program that is known by its name alone.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     from ...model.types.plan import PlanEntry, PlanSection
 
 NAME_ONLY_DOUBT = "known by its name alone"
-MAX_READ_BUNDLES = 2000  # that programs run from, of which the identifiers are read
+MAX_READ_BUNDLES = 2000  # bundles of running programs whose identifiers are read
 
 
 def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[RuleVerdict]:
-    """A verdict for every service of the plan."""
+    """Return a verdict for every service of the plan."""
     services = section["services"]
     services_by_bundle_id = _index_services(
         services, lambda entry: [bundle.casefold() for bundle in entry.get("bundle_ids", ())]
@@ -72,7 +73,7 @@ def _find_running(
     services_by_program: Mapping[str, list[str]],
     packages: Mapping[str, Mapping[str, list[str]]],
 ) -> list[tuple[str, Finding]]:
-    """What runs of the services: (service, finding), once for each program of a user."""
+    """Return the running programs of the services: (service, finding), once for each program of a user."""
     bundle_ids = {mac_application.path: mac_application.bundle_id for mac_application in applications}
     programs_by_key: dict[tuple[str, int, str], list[MacProgram]] = {}
     doubts: dict[tuple[str, int, str], str] = {}
@@ -101,7 +102,7 @@ def _find_services(
     services_by_bundle_id: Mapping[str, list[str]],
     packages: Mapping[str, Mapping[str, list[str]]],
 ) -> list[str]:
-    """The services whose application or package a program runs from. What the application is called is read once."""
+    """Return the services whose application or package a program runs from. Each identifier is read once."""
     if bundle := program.bundle:
         if bundle not in bundle_ids and len(bundle_ids) < MAX_READ_BUNDLES:
             bundle_ids[bundle] = _read_bundle_id(host, bundle)
@@ -118,7 +119,7 @@ def _find_services(
 def _read_bundle_id(host: Host, bundle: str) -> str:
     try:
         mac_application = read_application(host, bundle)
-    except (ControlError, ObservationError):  # it may lie where nobody but its user can read
+    except (ControlError, ObservationError):  # the bundle may be in a place that only its user can read
         return ""
     return mac_application.bundle_id if mac_application else ""
 

@@ -1,4 +1,4 @@
-"""The rules of `dns` on a Mac: whether /etc/hosts has the names. Any other filter there is not observed."""
+"""Rules of `dns` on a Mac: names that /etc/hosts blocks. Other DNS filters of a Mac are not observed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNOBSERVED_REASON = "not all of its names are in /etc/hosts, and other filters a
 
 
 def judge_dns(host: Host, section: PlanSection) -> list[RuleVerdict]:
-    """A verdict for every service of the plan."""
+    """Return a verdict for every service of the plan."""
     services = section["services"]
     try:
         blocked_names, unseen_reason = _parse_blocked_names(host.read_text(HOSTS_PATH) or ""), ""
@@ -30,7 +30,7 @@ def judge_dns(host: Host, section: PlanSection) -> list[RuleVerdict]:
 
 
 def _parse_blocked_names(text: str) -> frozenset[str]:
-    """The names that lead nowhere."""
+    """Return the names that lead nowhere."""
     blocked_names: set[str] = set()
     resolved_names: set[str] = set()
     for line in text.splitlines():

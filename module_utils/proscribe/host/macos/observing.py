@@ -1,4 +1,4 @@
-"""The record of a Mac: the same rules as of any other host, out of what macOS has. Nothing is changed there."""
+"""Record of a Mac: the rules of every other host, judged by the data of macOS. A Mac is never changed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ RELEASE_PATH = "/System/Library/CoreServices/SystemVersion.plist"
 
 
 def make_mac_record(host: Host, plan: Plan, control_names: Iterable[str]) -> ObservedRecord:
-    """The host's record. `control_names` names the controls to observe; empty means all that the plan has. Groups of a waiver
-    are not resolved, so nobody is in them. Raises ValueError for an unusable plan.
+    """Return the host's record.
+
+    `control_names` names the controls to observe; empty means all controls of the plan. Groups in waivers are not
+    resolved, so they have no members. Raises ValueError for an unusable plan.
     """
     check_plan(plan)
     plan = resolve_hours(plan, time.localtime())
@@ -55,7 +57,7 @@ def make_mac_record(host: Host, plan: Plan, control_names: Iterable[str]) -> Obs
 
 
 def _describe_platform(host: Host) -> dict[str, str]:
-    """The release of macOS in a few words."""
+    """Return the release of macOS for the record."""
     try:
         properties = read_property_list(host, RELEASE_PATH) or {}
     except (ObservationError, ControlError):

@@ -1,8 +1,8 @@
-"""The rules of `browser` on a Mac: the managed preferences of the installed browsers, as an MDM has set them.
+"""Rules of `browser` on a Mac: the managed preferences of the installed browsers, as an MDM has set them.
 
-macOS writes them, for all users and for each, where root alone can: what lies there for one user comes first. Chromium
-and its relatives read them as they are. Firefox reads them only where they say that it has policies, and tables also
-from names that are joined with two underscores.
+macOS writes these preferences for all users and for each user, in files that root alone can write. The file of a user
+has priority. Chromium and its relatives read the preferences as they are. Firefox reads them only if they enable
+policies. Firefox also reads tables from names that are joined with two underscores.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ if TYPE_CHECKING:
     from ..controls.policy_tables import Policies
 
 PREFERENCES_DIRECTORY = "/Library/Managed Preferences"
-ENABLED_KEY = "EnterprisePoliciesEnabled"  # of Firefox
+ENABLED_KEY = "EnterprisePoliciesEnabled"  # Firefox's switch for policies
 NAME_SEPARATOR = "__"
-MAX_JOINED_NAMES = 8  # names joined in one
-# Where a browser calls itself otherwise than its preferences are called.
+MAX_JOINED_NAMES = 8  # names joined in a single key
+# Browsers whose bundle identifier differs from the name of their preferences.
 BUNDLE_BY_BROWSER = {"microsoft_edge": "com.microsoft.edgemac"}
 SAFARI_UNOBSERVED = "what Safari opens is not observed"
 
 
 def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) -> tuple[list[RuleVerdict], list[str]]:
-    """The verdicts of `browser` (managed.verdicts), and the ids of the installed browsers. Raises ControlError for a
-    plan that no browser could follow.
+    """Return the verdicts of `browser` (managed.judge_managed_policies), and the ids of the installed browsers.
+
+    Raises ControlError for a plan that no browser could follow.
     """
     desired = DesiredPolicies(plan)
     policies_by_program = collect_program_policies(plan)
@@ -69,7 +70,7 @@ def _make_preferences_path(program: PolicyProgram, user: str = "") -> str:
 def _observe_preferences(
     host: Host, program: PolicyProgram, desired: DesiredPolicies, due_policies: Policies
 ) -> PolicyObservation:
-    """The worst of what is in effect for all users, and for those that have preferences of their own."""
+    """Return the worst of the states in effect: for all users, and for each user with own preferences."""
     try:
         common_policies = _read_preferences(host, _make_preferences_path(program))
         users = [
@@ -97,7 +98,7 @@ def _read_preferences(host: Host, path: str) -> Policies | None:
 
 
 def _convert_to_policies(program: PolicyProgram, preferences: Policies | None) -> Policies | None:
-    """The policies that a program takes from a table of preferences; None for none."""
+    """Return the policies that a program takes from a table of preferences; None for none."""
     if preferences is None or program.family == CHROMIUM_FAMILY:
         return preferences
     if preferences.get(ENABLED_KEY) not in (True, 1):
@@ -110,7 +111,7 @@ def _convert_to_policies(program: PolicyProgram, preferences: Policies | None) -
 
 
 def _set_nested(table: dict[str, object], names: Sequence[str], policy_value: object) -> None:
-    """Set a value in tables within each other."""
+    """Set a value in nested tables."""
     *parent_names, last = names
     for name in parent_names:
         inner_table = table.setdefault(name, {})

@@ -1,4 +1,4 @@
-"""The programs that run on a Mac, as `ps` lists them: each with the path of its executable (ps(1), `comm`)."""
+"""Running programs of a Mac as `ps` lists them, each with the path of its executable (ps(1), `comm`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LINE_PATTERN = compile_pattern(r" *([0-9]{1,9}) +(-?[0-9]{1,10}) +(/.*)")
 
 
 class MacProgram(NamedTuple):
-    """A program that runs."""
+    """Running program."""
 
     pid: int
     uid: int
@@ -21,13 +21,13 @@ class MacProgram(NamedTuple):
 
     @property
     def bundle(self) -> str:
-        """The outermost application that it belongs to; "" for none."""
+        """The outermost application that contains the program; "" for none."""
         start, separator, _ = self.path.partition(".app/")
         return f"{start}.app" if separator else ""
 
 
 def list_programs(host: Host) -> list[MacProgram]:
-    """The programs that run. Raises ControlError where they cannot be listed."""
+    """Return the running programs. Raises ControlError if they cannot be listed."""
     programs = []
     for line in host.read_command_output(PS_COMMAND, timeout=30).splitlines():
         parts = _LINE_PATTERN.fullmatch(line)
@@ -36,5 +36,5 @@ def list_programs(host: Host) -> list[MacProgram]:
         if len(programs) > MAX_PROGRAMS:
             raise ControlError(f"more than {MAX_PROGRAMS:,} programs run")
     if not programs:
-        raise ControlError("ps lists no program")  # it runs itself
+        raise ControlError("ps lists no program")  # ps itself runs, so an empty list is an error
     return programs

@@ -1,4 +1,7 @@
-"""Property lists, which anybody may have written: of limited size, and without what only serves to exhaust a reader."""
+"""Property lists, which any user may have written.
+
+The reader limits their size, and refuses constructs that only exhaust a reader.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,16 @@ import plistlib
 
 from ..system import ControlError, Host
 
-MAX_FILE_BYTES = 1024 * 1024  # bytes; the largest Info.plist has some 100 KB, and all policies of a plan some 200
-MAX_DEPTH = 16  # tables and lists within each other
+MAX_FILE_BYTES = 1024 * 1024  # bytes; the largest Info.plist has about 100 KB, and all policies of a plan about 200 KB
+MAX_DEPTH = 16  # levels of nested tables and lists
 FILE_BEGINNINGS = (b"bplist00", b"<?xml", b"<!DOCTYPE plist", b"<plist")
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # that some editors put before UTF-8
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors put this mark before UTF-8
 
 
 def read_property_list(host: Host, path: str) -> dict[str, object] | None:
-    """What a file says, with the types of JSON; None where it is not there. Raises Unseen, and ControlError for a link
-    and for what is no property list.
+    """Return the content of a property list with the types of JSON; None if the file is missing.
+
+    Raises ObservationError. Raises ControlError for a link, and for a file that is no property list.
     """
     content = host.read_file(path, MAX_FILE_BYTES)
     if content is None:
@@ -22,11 +26,11 @@ def read_property_list(host: Host, path: str) -> dict[str, object] | None:
     content = content.removeprefix(BYTE_ORDER_MARK)
     if not content.startswith(FILE_BEGINNINGS) or b"<!ENTITY" in content:
         raise ControlError(f"{path} is no property list")
-    # Which form it has is said: plistlib itself does not know one that begins with its document type.
+    # The form is passed: plistlib itself does not recognise a list that begins with its document type.
     file_format = plistlib.FMT_BINARY if content.startswith(FILE_BEGINNINGS[0]) else plistlib.FMT_XML
     try:
         properties = plistlib.loads(content, fmt=file_format)
-    except Exception:  # the parsers of both forms raise many kinds
+    except Exception:  # the parsers of both forms raise many kinds of errors
         raise ControlError(f"{path} is no property list") from None
     if not isinstance(properties, dict):
         raise ControlError(f"{path} is no table of properties")
@@ -34,7 +38,7 @@ def read_property_list(host: Host, path: str) -> dict[str, object] | None:
 
 
 def _convert_to_json(property_value: object, depth_left: int) -> object:
-    """A value as JSON has it; None for dates, data, and what is nested too deeply."""
+    """Return a value with the types of JSON; None for dates, data, and values nested too deeply."""
     if isinstance(property_value, dict) and depth_left:
         return {str(key): _convert_to_json(inner_value, depth_left - 1) for key, inner_value in property_value.items()}
     if isinstance(property_value, list) and depth_left:

@@ -1,7 +1,7 @@
-"""Loads a ruleset from standard input and lists the table: what the kernel makes of it, spelled by the host's own nft.
+"""Load a ruleset from standard input, and list the kernel's table in the spelling of the host's nft.
 
-Arguments: nft, and the table's name. One nft cannot do both, because a listing within a file is answered before the
-file is committed.
+Arguments: nft, and the table's name. One call of nft cannot do both, because nft answers a listing in a file before it
+commits the file.
 """
 
 import subprocess

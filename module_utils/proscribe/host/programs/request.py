@@ -1,9 +1,9 @@
-"""`proscribe-request SERVICE "reason"`: how a refused user requests an exception.
+"""Command `proscribe-request SERVICE "reason"`, by which a refused user requests an exception.
 
-It runs as its user, without any right. It writes one small file into the user's own home, whole or not at all; root
-reads it as what a stranger wrote (controls/apps/requests/reading.py). `-I -S` and names below the home as the user
-database has it: nothing of the environment has a say. It has to run on Python 3.6, which is /usr/bin/python3 of some
-hosts whose Ansible has a newer one.
+The command runs as its user, without any special right. It writes one small file below the user's home, in one step.
+Root reads that file as untrusted data (controls/apps/requests/reading.py). Python runs with `-I -S`, and the home comes
+from the user database. So the environment has no influence. The command has to run on Python 3.6: some hosts have that
+as /usr/bin/python3, beside a newer Python of Ansible.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ SERVICE_LIST_PATH = "/etc/proscribe/requests.json"
 ANSWERS_PATH = "/etc/proscribe/answers.json"
 REQUESTS_DIRECTORY = (".local", "state", "proscribe", "requests")
 REQUEST_SCHEMA = "proscribe/request/1"
-MAX_REQUESTS = 20  # requests of one user; as many as root reads
-MAX_REQUEST_BYTES = 4096  # bytes of one
-MAX_REASON_CHARACTERS = 300  # characters of a reason
+MAX_REQUESTS = 20  # requests of a user; root reads no more
+MAX_REQUEST_BYTES = 4096  # bytes of a request
+MAX_REASON_CHARACTERS = 300
 FORGET_SECONDS = 90 * 86400  # seconds after which an answered request is deleted
 USAGE = (
     'proscribe-request SERVICE "reason"    request an exception for yourself on this host\n'
@@ -95,7 +95,7 @@ def list_services(service_list: Dict[str, Any]) -> List[Tuple[str, List[str]]]:
 
 
 def find_service(word: str, service_list: Dict[str, Any]) -> str:
-    # The id of a service, by its id or by a name of it.
+    # Returns the id of the service with this id or name.
     id_by_name: Dict[str, str] = {}
     for service_id, names in list_services(service_list):
         for name in [service_id, *names]:
@@ -196,12 +196,13 @@ def read_answers() -> Dict[str, Any]:
 
 
 def make_request_id(name: str) -> str:
-    # The id of a request, as the record of its host has it: another user's file of the same name has another one.
+    # Returns the id of a request in the host's record. The id depends on the user: equal file names of two users give
+    # different ids.
     return hashlib.sha256(b"%d %s" % (os.getuid(), name[:16].encode())).hexdigest()[:16]
 
 
 def open_requests_directory(is_created: bool) -> Optional[int]:
-    # The directory of the requests, step by step: root follows no link there, so none counts here.
+    # Opens the directory of the requests step by step. Root follows no link there, so links are refused here too.
     home = pwd.getpwuid(os.getuid()).pw_dir
     try:
         descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
@@ -231,7 +232,7 @@ def open_requests_directory(is_created: bool) -> Optional[int]:
 
 
 def read_requests(directory: int) -> List[Tuple[str, str, Dict[str, Any]]]:
-    # (name of the file, id, content) of what is one.
+    # Returns (name of the file, id, content) of each valid request.
     own_requests = []
     for name in sorted(os.listdir(directory))[: 10 * MAX_REQUESTS]:
         if len(name) != 21 or not name.endswith(".json") or name[:16].strip("0123456789abcdef"):
@@ -240,7 +241,7 @@ def read_requests(directory: int) -> List[Tuple[str, str, Dict[str, Any]]]:
             descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=directory)
         except OSError:
             continue
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # of a directory, Python makes no stream
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # Python cannot open a directory as a stream
             os.close(descriptor)
             continue
         with os.fdopen(descriptor, "rb") as stream:

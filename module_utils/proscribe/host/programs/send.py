@@ -1,7 +1,7 @@
-"""Sends an empty datagram to each "address port" of its arguments, and prints those that the kernel took.
+"""Send an empty datagram to each "address port" in the arguments, and print those that the kernel accepted.
 
-"address port user" sends as the user of that number. What a table of this host refuses fails at once; whether anybody
-hears it does not matter.
+"address port user" sends as the user with that number. A table of this host that refuses a packet makes the call fail
+at once. No listener at the address is needed.
 """
 
 import os

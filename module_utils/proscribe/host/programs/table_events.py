@@ -1,4 +1,7 @@
-"""Prints a line when the kernel deletes our table, and when it lost events: the watcher in firewall.sh reads them."""
+"""Print a line when the kernel deletes Proscribe's table, and when events are lost.
+
+The watcher in firewall.sh reads these lines.
+"""
 
 import errno
 import socket

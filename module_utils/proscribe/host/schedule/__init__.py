@@ -1,1 +1,1 @@
-"""How runs start automatically on a machine: its units, and what they can see and reach."""
+"""Units that start runs automatically on a machine, and checks of the files of these runs."""

@@ -1,6 +1,6 @@
-"""The refusal of a schedule whose runs others could change. Standard library only.
+"""Refusal of a schedule whose runs others could change. Standard library only.
 
-Every run checks the same again before it starts anything (`host/programs/`).
+Every run repeats this check before it starts anything (`host/programs/`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from ..system import ControlError
 
 
 def require_exclusive_access(account: str, paths: Iterable[str]) -> None:
-    """Raises ControlError, with the first thing that others can change, unless only root and an account can change the
-    files named and all below them.
+    """Raise ControlError unless only root and the account can change the paths and all files below them.
+
+    The error names the first file that others can change.
     """
     try:
         uid = pwd.getpwnam(account).pw_uid

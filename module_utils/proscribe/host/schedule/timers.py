@@ -1,4 +1,4 @@
-"""The host's side of a schedule: units and what they run, installed or removed. Standard library only."""
+"""Units of a schedule and their programs, installed or removed on the host. Standard library only."""
 
 from __future__ import annotations
 
@@ -18,34 +18,32 @@ if TYPE_CHECKING:
     from ...model.types.schedule import GuardSettings, ScheduledRuns
 
 DRIFT_UNIT = "proscribe-drift"  # the controller's units
-CATALOGUE_UNIT = "proscribe-catalogue"  # the controller's too, where it refreshes the catalogue
-PULL_UNIT = "proscribe-pull"  # a host's own
+CATALOGUE_UNIT = "proscribe-catalogue"  # a unit of the controller too, if the controller refreshes the catalogue
+PULL_UNIT = "proscribe-pull"  # the unit of a host that pulls
 UNIT_DIRECTORY = "/etc/systemd/system"
 PYTHON_PATH = "/usr/bin/python3"
-ENABLED_TIMERS_DIRECTORY = f"{UNIT_DIRECTORY}/timers.target.wants"  # links to timers that are enabled
-TIMER_STAMP_DIRECTORY = "/var/lib/systemd/timers"  # when a persistent timer last fired
+ENABLED_TIMERS_DIRECTORY = f"{UNIT_DIRECTORY}/timers.target.wants"  # links to the enabled timers
+TIMER_STAMP_DIRECTORY = "/var/lib/systemd/timers"  # files whose times record when persistent timers last fired
 PROGRAM_DIRECTORY = "/usr/libexec/proscribe"
 PULL_PROGRAM_PATH = f"{PROGRAM_DIRECTORY}/pull"
-COMMITS_PATH = f"{PROGRAM_DIRECTORY}/commits.py"  # which it imports
-GUARD_PATH = f"{PROGRAM_DIRECTORY}/schedule/guard"  # what runs before each run of the controller
+COMMITS_PATH = f"{PROGRAM_DIRECTORY}/commits.py"  # PROGRAM imports this module
+GUARD_PATH = f"{PROGRAM_DIRECTORY}/schedule/guard"  # runs before each run of the controller
 BASE_MODULES = (
     "others",
     "ownership",
     "run_files",
     "tuples",
-)  # modules of base/ that both import, from beside themselves
+)  # modules of base/ that both programs import from their own directory
 PULL_BASE_FILES = {name: f"{PROGRAM_DIRECTORY}/base/{name}.py" for name in BASE_MODULES}
 GUARD_BASE_FILES = {name: f"{PROGRAM_DIRECTORY}/schedule/base/{name}.py" for name in (*BASE_MODULES, "chat_text")}
 PULL_SETTINGS_PATH = "/etc/proscribe/pull.json"
 SIGNERS_PATH = "/etc/proscribe/pull_signers"
 GUARD_SETTINGS_PATH = "/etc/proscribe/schedule.json"
-PULL_STATE_DIRECTORY = (
-    "/var/lib/proscribe/pull"  # what the program stores there: a checkout, its Ansible's files, reports
-)
+PULL_STATE_DIRECTORY = "/var/lib/proscribe/pull"  # holds the program's checkout, the files of its Ansible, and reports
 ABOUT_PATH = f"{PULL_STATE_DIRECTORY}/about"
 RECORD_PATH = "/var/lib/proscribe/record.json"
 
-# All that a schedule can put on a machine: the file, and its mode.
+# All files that a schedule can put on a machine, with their modes.
 DRIFT_FILES = {
     **{f"{UNIT_DIRECTORY}/{DRIFT_UNIT}{kind}": 0o644 for kind in (".service", ".timer", "-failed.service")},
     **{f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}{kind}": 0o644 for kind in (".service", ".timer")},
@@ -60,9 +58,10 @@ PULL_FILES = {
     **dict.fromkeys(PULL_BASE_FILES.values(), 0o644),
     PULL_SETTINGS_PATH: 0o600,
     SIGNERS_PATH: 0o644,
-    ABOUT_PATH: 0o644,  # also the reason that its directories are known as ours, and go when they are empty
+    # Proscribe writes this file, so its directories are in the ledger and are removed when they are empty
+    ABOUT_PATH: 0o644,
 }
-HIDDEN_PATHS = (RECORD_PATH, GUARD_SETTINGS_PATH)  # whose content no difference shows
+HIDDEN_PATHS = (RECORD_PATH, GUARD_SETTINGS_PATH)  # their content never appears in a diff
 ABOUT_TEXT = f"Where this host keeps what it pulled, and the reports of its runs.\n{WRITTEN_BY}\n"
 
 
@@ -74,10 +73,14 @@ def plan_schedule(
     runs: ScheduledRuns | None = None,
     alerts: Mapping[str, str] | None = None,
 ) -> Changes:
-    """What brings one part (DRIFT_UNIT or PULL_UNIT) of a schedule in place: `files` are texts by path, `settings` (with the
-    host's own name in them) what its program reads, {} for none, `runs` {account, paths, needs, starts, writes} what it
-    runs, by account, and `alerts` the channels of the controller's alerts. Raises ControlError for a host without
-    systemd, where others could change what is run, where the units would not see it, and where it is not there.
+    """Return the changes that install one part (`DRIFT_UNIT` or `PULL_UNIT`) of a schedule.
+
+    `files` are texts by path. `settings` are the settings of the program, with the host's own name; {} for none. `runs`
+    {account, paths, needs, starts, writes} describes the files of the run and its account. `alerts` are the channels of
+    the controller's alerts.
+
+    Raises ControlError for a host without systemd. Raises it too if files of the run are missing, changeable by others,
+    or hidden from the units.
     """
     _require_systemd(host)
     if runs:
@@ -136,11 +139,14 @@ def _find_stamps(host: Host, timers: Iterable[str]) -> list[str]:
 
 
 def plan_lift(host: Host, parts: Iterable[str] = (DRIFT_UNIT, PULL_UNIT)) -> Changes:
-    """What removes the parts of a schedule. A run of the controller's that goes on comes to its own end. A host's own
-    is ended, since it would enforce again what is lifted next.
+    """Return the changes that remove the parts of a schedule.
+
+    A run of the controller in progress continues to its end. A host's own run is ended, because it would enforce again
+    the controls that are lifted next.
     """
     actions: list[ControlAction] = []
-    for schedule_part in () if host.kernel_name == DARWIN else parts:  # it has no systemd, and so nothing of ours
+    # a Mac has no systemd, and so no units of Proscribe
+    for schedule_part in () if host.kernel_name == DARWIN else parts:
         known_files = DRIFT_FILES if schedule_part == DRIFT_UNIT else PULL_FILES
         present_paths = [path for path in known_files if host.find_entry(path)]
         timers = _find_timers(known_files)
@@ -168,7 +174,7 @@ def plan_lift(host: Host, parts: Iterable[str] = (DRIFT_UNIT, PULL_UNIT)) -> Cha
 
 
 def apply_schedule(host: Host, plan_changes: Callable[[], Changes], dry_run: bool) -> ChangeAnswer:
-    """Do what is planned and say what was done. Raises ControlError."""
+    """Carry out the planned changes and report them. Raises ControlError."""
     host.require_root()
     with host.lock_host() if host.kernel_name != DARWIN else contextlib.nullcontext():
         actions = plan_changes().actions
@@ -198,12 +204,12 @@ def _read_text(host: Host, path: str) -> str | None:
 
 
 def _delete_tree(host: Host, path: str) -> None:
-    # Only root can write there, so no link in it is somebody else's.
+    # Only root can write there, so no other user made a link in it.
     host.read_command_output(["rm", "-rf", "--one-file-system", "--", path], timeout=300)
 
 
 def _stop_unit(host: Host, unit: str) -> None:
-    # It may never have been loaded, so that it is not there to be stopped is no failure.
+    # The unit may never have been loaded, so a failure to stop it is no error.
     if unit.endswith(".timer"):
         host.run_command(["systemctl", "disable", "--quiet", unit])
     host.run_command(["systemctl", "stop", unit], timeout=120)
@@ -218,7 +224,7 @@ def _run_systemctl(host: Host, *argv: str) -> None:
 
 
 def _require_python(host: Host) -> None:
-    """Raise ControlError unless the machine has the Python that the installed programs start with."""
+    """Raise ControlError unless the machine has the Python that starts the installed programs."""
     if host.run_command([PYTHON_PATH, "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).rc:
         raise ControlError(f"scheduled runs are checked by {PYTHON_PATH}, and it is not there or older than Python 3.9")
 

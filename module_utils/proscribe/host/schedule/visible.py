@@ -1,7 +1,7 @@
-"""What scheduled runs are made of, as their units see it. Standard library only.
+"""Files of scheduled runs, as the units of these runs see them. Standard library only.
 
-A unit sees another machine than whoever sets it up: its own /tmp, homes that may be hidden, file systems on which
-nothing may be run. So what it needs is tried in a unit of the same kind, before anything is written.
+A unit sees another machine than the operator: its own /tmp, hidden homes, file systems that forbid execution. So each
+path is checked in a unit of the same kind, before anything is written.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ..system.units import list_drop_ins, read_unit_text
 if TYPE_CHECKING:
     from ...model.types.schedule import ScheduledRuns
 
-# What does not stay: emptied at a boot, by age, or at a log-out (file-hierarchy(7)).
+# Directories that lose their content at a boot, by age, or at a log-out (file-hierarchy(7)).
 TEMPORARY_DIRECTORIES = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys")
-# Settings of a unit that decide what it sees and may do (systemd.exec(5)).
+# Settings that decide the view and the permissions of a unit (systemd.exec(5)).
 VISIBILITY_SETTINGS = (
     *("Private", "Protect", "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "TemporaryFileSystem"),
     *(
@@ -35,13 +35,13 @@ VISIBILITY_SETTINGS = (
     ),
     *("SystemCall", "Restrict", "LockPersonality"),
 )
-TRIAL_TIMEOUT_SECONDS = 60  # seconds
+TRIAL_TIMEOUT_SECONDS = 60
 UNTOUCHED_NOTE = "Nothing was touched."
 EXPECTED_PLACES = (
     f"{UNTOUCHED_NOTE} Expected: the checkout, its inventory, its Ansible and the reports in places that stay and"
     " that the unit sees, such as /opt/proscribe and /var/lib/proscribe-reports (docs/scheduling.md)"
 )
-# Runs in the unit: what is wrong with each path, in words.
+# Runs in the unit, and prints the fault of each path in words.
 TRIAL_PROGRAM = """
 import json, os, sys
 same, starts, writes = json.load(sys.stdin)
@@ -65,7 +65,7 @@ print(json.dumps(found + [[path, unwritable(path)] for path in writes]))
 
 
 def require_present(runs: ScheduledRuns) -> None:
-    """Raise ControlError with the first path that runs need and that is not on this machine."""
+    """Raise ControlError for the first path that runs need and that is missing on this machine."""
     for path in runs.get("needs", ()):
         if not os.path.exists(path):
             raise ControlError(
@@ -76,15 +76,16 @@ def require_present(runs: ScheduledRuns) -> None:
 
 
 def require_visible(host: Host, units: Mapping[str, str], runs: ScheduledRuns) -> None:
-    """Raises ControlError, with the first path and what is wrong with it, unless the services see all that `runs`
-    names. The services are among the `units` (texts by path). What is named are `paths`, of which they run `starts` and
-    write to `writes`, as its `account`.
+    """Raise ControlError unless the services see all paths that `runs` names. The error names the first bad path.
+
+    The services are among the `units` (texts by path). The `account` of `runs` reads the `paths`, executes the
+    `starts`, and writes to the `writes`.
     """
     named_paths = [*runs["paths"], *runs.get("starts", ()), *runs.get("writes", ())]
     if not named_paths:
         return
     _require_lasting(named_paths)
-    path_by_settings: dict[tuple[str, ...], str] = {}  # a service of each kind, by its settings
+    path_by_settings: dict[tuple[str, ...], str] = {}  # one service of each kind, by its settings
     for path, text in units.items():
         if path.endswith(".service"):
             path_by_settings.setdefault((*_parse_settings(text), *_read_drop_in_settings(host, path)), path)
@@ -99,7 +100,7 @@ def require_visible(host: Host, units: Mapping[str, str], runs: ScheduledRuns) -
 
 
 def _require_lasting(paths: Iterable[str]) -> None:
-    """Raises ControlError for the first path that is below a place that is not kept, whatever links lead there."""
+    """Raise ControlError for the first path below a directory that loses its content. Links are followed."""
     for path in paths:
         for real_path in dict.fromkeys((os.path.normpath(path), os.path.realpath(path))):
             if temporary_directory := next(
@@ -112,7 +113,7 @@ def _require_lasting(paths: Iterable[str]) -> None:
 
 
 def _parse_settings(text: str) -> Iterator[str]:
-    """The settings of a unit's text that decide what it sees."""
+    """Yield the settings in a unit's text that decide the view of the unit."""
     for line in text.splitlines():
         name, sign, setting_value = map(str.strip, line.partition("="))
         if sign and name.startswith(VISIBILITY_SETTINGS):
@@ -120,13 +121,13 @@ def _parse_settings(text: str) -> Iterator[str]:
 
 
 def _read_drop_in_settings(host: Host, path: str) -> Iterator[str]:
-    """What an administrator has added to a unit."""
+    """Yield the settings that an administrator has added to a unit."""
     for drop_in in list_drop_ins(host, os.path.basename(path)):
         yield from _parse_settings(read_unit_text(host, drop_in) or "")
 
 
 def _try_paths(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iterable[Sequence[str]]:
-    """Each path, and what is wrong with it in a unit with these settings; "" for nothing."""
+    """Return each path with its fault in a unit with these settings; "" for no fault."""
     starts, writes = list(runs.get("starts", ())), list(runs.get("writes", ()))
     trial_input = json.dumps([_read_identities([*runs["paths"], *starts]), starts, writes])
     properties = [
@@ -148,6 +149,6 @@ def _try_paths(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iter
 
 
 def _read_identities(paths: Collection[str]) -> dict[str, list[int]]:
-    """The paths that exist now, each with its device and inode; one that does not exist yet does not matter."""
+    """Return the device and inode of each existing path. A path that does not exist yet is left out."""
     status_by_path = {path: os.stat(path) for path in paths if os.path.exists(path)}
     return {path: [status.st_dev, status.st_ino] for path, status in status_by_path.items()}

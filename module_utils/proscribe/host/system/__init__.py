@@ -1,8 +1,8 @@
-"""The only interface to the operating system: files, processes, users and tools of the host.
+"""Only interface to the operating system: files, processes, users and tools of the host.
 
-Every control goes through it, so each can be tested on a fixture and on recorded answers (`root`, `run`), and again
-on the real thing. Root code meets hostile users here: nothing is run through a shell, no link that a user could have
-made is followed, and a file appears whole or not at all. Standard library only, Python 3.9 and newer.
+Every control uses this interface, so each can be tested on a fixture with recorded answers (`root`, `run`), and on a
+real host. Root's code meets hostile users here. So nothing is run through a shell. No link that a user could have made
+is followed. A file appears whole or not at all. Standard library only, Python 3.9 and newer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .file_scan import RememberedDirectory, ScanResult
     from .names import NameResolution
 
-DARWIN = "Darwin"  # the kernel of macOS, where nothing is ever changed
+DARWIN = "Darwin"  # the kernel of macOS; a Mac is never changed
 
 __all__ = [
     "DARWIN",
@@ -59,14 +59,16 @@ __all__ = [
 
 
 class Host(Processes):
-    """A host, seen from `root` ("/" but in tests) and through `run_command`, the runner of its tools.
+    """Host as seen from `root` ("/" except in tests), with `run` as the runner of its tools.
 
-    `record_fields` go into the record as they are. `state_savers` save for later runs what a run that may write has
-    learnt; each takes whether its run begins with this observation. Where nothing will be saved, `saves_state` is false, and
-    observing costs less. `starting_unit` is the unit that had systemd start this process, and so runs; "" for none. `changed_by`
-    is who changes it, for others that wait `lock_timeout` seconds for their turn. `other_runs` are those with whom this run
-    had to share it (file_lock.py). `clock` says what time it is, in seconds since 1970: on a watched host one that does
-    not go back (watch/state/clock.py).
+    `record_fields` are copied into the record. `state_savers` save data for later runs, in a run that may write. Each
+    takes a flag: true if the run begins with this observation. If nothing will be saved, `saves_state` is false, and
+    observing costs less.
+
+    `starting_unit` is the unit for which systemd started this process; "" for none. `changed_by` names this run for
+    other runs that wait for the host. This run waits `lock_timeout` seconds for its turn. `other_runs` are the runs
+    that shared the host with this one (file_lock.py). `clock` returns the seconds since 1970. On a watched host it
+    never goes back (watch/state/clock.py).
     """
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
@@ -86,12 +88,14 @@ class Host(Processes):
         return os.uname().sysname
 
     def read_ruleset_generation(self) -> RulesetGeneration | None:
-        """The state of the packet filter's tables, which changes with every change to any of them; None if unknown."""
+        """Return the generation of the packet filter, which every change to a table changes; None if unknown."""
         return read_ruleset_generation() if self.root == "/" else None  # a fixture has no kernel of its own
 
     def try_execution(self, path: str) -> int:
-        """Try to execute a file that the caller has seen to be no program: the kernel reports the start to whoever
-        listens, refuses it, and this process goes on. The number of the kernel's error.
+        """Try to execute a file that is no program, and return the number of the kernel's error.
+
+        The caller has checked that the file is no program. The kernel reports the start to its listeners and refuses
+        it. So this process continues.
         """
         try:
             os.execve(self._make_real_path(path), [path], {})
@@ -99,18 +103,18 @@ class Host(Processes):
             return error.errno or 0
 
     def is_destination_refused(self, address: str, port: int) -> bool | None:
-        """Whether the packet filter refuses what goes to an address; None where that cannot be tried."""
+        """Return whether the packet filter refuses packets to an address; None if that cannot be tried."""
         return is_destination_refused(address, port) if self.root == "/" else None
 
     def require_root(self) -> None:
-        """Raises ControlError for an ordinary user: nothing on a host is changed half."""
+        """Raise ControlError for an ordinary user: a host is never changed only in part."""
         if not self.privileged:
             raise ControlError("this needs root: run it as root, or let Ansible become root (-b, and -K if sudo asks)")
 
     @contextlib.contextmanager
     def lock_host(self, timeout: float | None = None) -> Iterator[HostLock]:
-        """Keep a second run of Proscribe off this host. Raises ControlError when another one has it for too long."""
-        from .file_lock import HostLock  # an audit takes none
+        """Keep other runs of Proscribe off this host. Raises ControlError if another run has the host for too long."""
+        from .file_lock import HostLock  # an audit takes no lock
 
         host_lock = HostLock(self._make_real_path, self.changed_by, self.lock_timeout if timeout is None else timeout)
         try:
@@ -121,7 +125,7 @@ class Host(Processes):
 
     @contextlib.contextmanager
     def lock_users_tools(self, timeout: float) -> Iterator[None]:
-        """Keep a second run from running tools of users. Raises Busy when another one does for too long."""
+        """Keep other runs from running tools of users. Raises HostBusyError if another run does so for too long."""
         from .file_lock import USERS_TOOLS_LOCK_PATH, HostLock
 
         with HostLock(self._make_real_path, self.changed_by, timeout, USERS_TOOLS_LOCK_PATH).obtain_lock():
@@ -136,22 +140,23 @@ class Host(Processes):
         separates_owned: bool = False,
     ) -> ScanResult:
         """Scan below some directories; see system/file_scan.py."""
-        from .file_scan import scan_directories  # only a plan that names programs pays for it
+        from .file_scan import scan_directories  # imported only for a plan that names programs
 
         return scan_directories(
             self, roots, choose_names, remembered, excluded, remember=self.saves_state, separates_owned=separates_owned
         )
 
     def send_datagram(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
-        """Send one datagram and return the answer; None if none comes within `timeout` seconds. Raises OSError where
-        there is nobody to come from: nothing listens there (ConnectionRefusedError), or no packet gets there.
+        """Send one datagram and return the answer; None if no answer comes within `timeout` seconds.
+
+        Raises OSError if no answer can come: nothing listens there (ConnectionRefusedError), or no packet gets there.
         """
-        import _socket  # only a host with a resolver of its own pays for it, and not for the larger module socket
+        import _socket  # imported only on a host with its own resolver; the module socket is larger
 
         channel = _socket.socket(_socket.AF_INET6 if ":" in address else _socket.AF_INET, _socket.SOCK_DGRAM)
         try:
             channel.settimeout(timeout)
-            channel.connect((address, port))  # so only that address and port can answer
+            channel.connect((address, port))  # the connection restricts answers to that address and port
             channel.send(message)
             return channel.recv(65535)
         except _socket.timeout:
@@ -160,18 +165,20 @@ class Host(Processes):
             channel.close()
 
     def resolve_name(self, name: str, family: int, timeout: float) -> NameResolution | None:
-        """Resolve a name as programs do; see system/names.py. None for a fixture, which has no C library of its own."""
+        """Resolve a name as programs do; see system/names.py. Return None for a fixture, which has no C library."""
         if self.root != "/":
             return None
-        from .names import resolve_name  # only a host where names are blocked pays for it
+        from .names import resolve_name  # imported only on a host where names are blocked
 
         return resolve_name(name, family, timeout)
 
     def request_resource(self, path: str, resource: str, timeout: float) -> bytes | None:
-        """The answer of a service of the host about a resource, over its local socket (HTTP). None if it does not
-        answer with 200 within `timeout` seconds, or with more than a file may hold.
+        """Return a resource of a local service of the host, over its socket by HTTP.
+
+        Returns None if the service does not answer with 200 within `timeout` seconds. Returns None too if the answer is
+        larger than a file may be.
         """
-        import http.client  # only a host that has something to ask about pays for it
+        import http.client  # imported only on a host with such a service
         import socket
 
         parent, _, name = path.rpartition("/")
@@ -194,7 +201,7 @@ class Host(Processes):
         return content if answer.status == 200 and len(content) <= MAX_FILE_BYTES else None
 
     def describe_platform(self) -> dict[str, str]:
-        """The operating system in a few words, for the record."""
+        """Return the operating system of the host, for the record."""
         text = (self.read_text("/etc/os-release") or "") if self.kernel_name == "Linux" else ""
         release = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         return {

@@ -1,7 +1,7 @@
-"""Files and whole directories by descriptors: distinguished, summed up, copied, removed. No link is ever followed.
+"""Files and whole directories by descriptors: hashed, measured, copied, removed. No link is ever followed.
 
-Only what moves things needs this, so an audit never imports it. Every function takes the descriptor of the directory
-that has the entry, and its name there: what users do to the path meanwhile changes nothing.
+Only code that moves files needs this module, so an audit never imports it. Every function takes the descriptor of the
+directory that has the entry, and the entry's name. So changes by users to the path have no effect.
 """
 
 from __future__ import annotations
@@ -18,47 +18,47 @@ from .file_attributes import ignore_unsupported, read_attributes, set_attributes
 from .types import ControlError
 
 MAX_DEPTH = 200  # levels of directories; each holds descriptors open
-# Bytes of data that one thing may have on a disk to be copied or read whole: a minute's work. Holes are no data.
+# Largest amount of data, in bytes, that is copied or read whole: a minute's work. Holes are no data.
 MAX_DATA_BYTES = 4 * 1024**3
 _PIECE_BYTES = 1024 * 1024
 _ZEROS = bytes(_PIECE_BYTES)
-_BLOCK_BYTES = 4096  # the smallest hole that counts as one
+_BLOCK_BYTES = 4096  # the smallest hole that counts as a hole
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class ContentSum(NamedTuple):
-    """The sum of a file or a directory: equal sums, equal names, kinds and contents."""
+    """Checksum of a file or a directory. Equal checksums mean equal names, kinds and contents."""
 
-    sha256: str  # of one file the plain one, unless it has more than 1 GiB of holes
-    files: int  # regular ones
-    size: int  # bytes in them, with their holes
-    shared: int  # of them, those that have names outside the directory as well (hard links)
+    sha256: str  # of a single file its plain SHA-256, unless it has more than 1 GiB of holes
+    files: int  # number of regular files
+    size: int  # bytes in these files, with their holes
+    shared: int  # number of these files that also have names outside the directory (hard links)
 
 
 class DiskUsage(NamedTuple):
-    """What a file or a directory takes on a disk."""
+    """Space that a file or a directory takes on a disk."""
 
     size: int  # bytes
     entries: int
 
 
 class ReadAllowance:
-    """How many bytes of data may still be read: whoever holds a file open can make it grow while it is read."""
+    """Bytes of data that may still be read. A process that holds a file open can make it grow during the read."""
 
     def __init__(self, size: int = MAX_DATA_BYTES) -> None:
         self.size = self.remaining = size
-        self.zeros_remaining = 1024**3  # bytes of holes that are still hashed as what they read as
+        self.zeros_remaining = 1024**3  # bytes of holes that may still be hashed as zeros
 
     def consume_bytes(self, size: int) -> None:
-        """Raises ControlError once there is no more."""
+        """Count bytes as read. Raises ControlError when the allowance is spent."""
         self.remaining -= size
         if self.remaining < 0:
             raise ControlError(f"it has more than {self.size // 1024**2} MiB of data")
 
 
 def open_entry(directory: int, name: str) -> int:
-    """The descriptor of a regular file or a directory. Raises OSError, and ControlError for anything else."""
+    """Return the descriptor of a regular file or a directory. Raises OSError, and ControlError for other entries."""
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise ControlError(f"{name} is neither a file nor a directory")
@@ -66,7 +66,10 @@ def open_entry(directory: int, name: str) -> int:
 
 
 def measure_disk_usage(directory: int, name: str, limit: int = 1_000_000) -> DiskUsage:
-    """What a file or a directory takes, without reading it. Raises OSError, and ControlError for more entries."""
+    """Return the space of a file or a directory, without reading it.
+
+    Raises OSError, and ControlError for more than `limit` entries.
+    """
     disk = entries = 0
     counted: set[tuple[int, int]] = set()
     for _, _, _, status in list_contents(directory, name):
@@ -75,13 +78,14 @@ def measure_disk_usage(directory: int, name: str, limit: int = 1_000_000) -> Dis
             raise ControlError(f"it has more than {limit} files")
         if (status.st_dev, status.st_ino) not in counted:
             counted.add((status.st_dev, status.st_ino))
-            disk += status.st_blocks * 512  # whatever the block size (stat(2))
+            disk += status.st_blocks * 512  # st_blocks counts units of 512 bytes whatever the block size (stat(2))
     return DiskUsage(disk, entries)
 
 
 def sum_content(directory: int, name: str, allowance: ReadAllowance | None = None) -> ContentSum:
-    """Read a file or a directory. Raises OSError, and ControlError where another file system is mounted in it, or for
-    more data than is allowed.
+    """Read a file or a directory, and return its checksum.
+
+    Raises OSError. Raises ControlError if another file system is mounted in the directory, or for too much data.
     """
     allowance = allowance or ReadAllowance()
     links: dict[tuple[int, int], int] = {}
@@ -113,8 +117,10 @@ def sum_content(directory: int, name: str, allowance: ReadAllowance | None = Non
 
 
 def list_contents(directory: int, name: str) -> Iterator[tuple[str, int, str, os.stat_result]]:
-    """Everything in a directory, each directory before its content: the path below the top ("" is the top), the
-    descriptor of the directory and the name in it, and the entry itself.
+    """Yield an entry and all entries below it, each directory before its content.
+
+    Each item has the path below the top ("" is the top) and the descriptor of the directory. It also has the name in
+    that directory and the status of the entry.
     """
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     yield "", directory, name, status
@@ -140,11 +146,10 @@ def _list_below(directory: int, name: str, path: str, depth: int) -> Iterator[tu
 def copy_entry(
     directory: int, name: str, target: int, target_name: str, allowance: ReadAllowance | None = None
 ) -> None:
-    """Copy a file or a directory, synced, with everything that it has. `target` is a directory that only root can
-    enter.
+    """Copy a file or a directory with all its attributes, and sync the copy.
 
-    Raises OSError (a full disk), and ControlError where another file system is mounted in it, or for more data than is
-    allowed.
+    `target` is a directory that only root can enter. Raises OSError (a full disk). Raises ControlError if another file
+    system is mounted in the directory, or for too much data.
     """
     top_status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     _copy_entry(
@@ -159,7 +164,7 @@ def copy_entry(
 
 
 class _CopyContext:
-    """One copying: the file system it stays on, where it goes, what is left to it, and files by their inode."""
+    """State of one copy: its file system, its target, its allowance, and the copied files by inode."""
 
     def __init__(self, device: int, root: int, allowance: ReadAllowance) -> None:
         self.device, self.root, self.allowance = device, root, allowance
@@ -222,7 +227,7 @@ def _copy_file(directory: int, name: str, target: int, target_name: str, allowan
         target_file = os.open(target_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=target)
         try:
             size = os.fstat(source_file).st_size
-            os.ftruncate(target_file, size)  # what is not written into it is a hole, as in the original
+            os.ftruncate(target_file, size)  # unwritten parts are holes, as in the original
             for offset, piece in _read_data(source_file, size, allowance):
                 while piece:
                     written = os.pwrite(target_file, piece, offset)
@@ -236,8 +241,9 @@ def _copy_file(directory: int, name: str, target: int, target_name: str, allowan
 
 
 def remove_entry(directory: int, name: str) -> None:
-    """Remove a file or a directory, where only root can reach it, however deep it is; nothing happens if it is gone.
-    Never leaves its file system. Raises OSError.
+    """Remove a file or a directory of any depth, in a place that only root can reach. Raises OSError.
+
+    A missing entry is no error. The removal never leaves the file system of the entry.
     """
     with contextlib.suppress(FileNotFoundError):
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -245,7 +251,7 @@ def remove_entry(directory: int, name: str) -> None:
 
 
 def _remove_entry(directory: int, name: str, device: int, top: int = -1, depth: int = 0) -> None:
-    """Remove an entry. What is too deep below the directory `top` moves into it first; -1: this one is the top."""
+    """Remove an entry. A directory that is too deep below `top` is first moved into `top`; -1 marks the top itself."""
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode):
         os.unlink(name, dir_fd=directory)
@@ -268,8 +274,10 @@ def _remove_entry(directory: int, name: str, device: int, top: int = -1, depth: 
 
 
 def _hash_file(directory: int, name: str, allowance: ReadAllowance) -> str:
-    """The SHA-256 of a file. Where there is nothing but zeros for longer than anybody would wait, only how many there
-    are counts. That goes by the content: a copy may have zeros where the original has a hole.
+    """Return the SHA-256 of a file.
+
+    For a run of zeros that would take too long to hash, only its length is hashed. That depends on the content alone: a
+    copy may have zeros where the original has a hole.
     """
     digest = hashlib.sha256()
     descriptor = os.open(name, _FILE_FLAGS, dir_fd=directory)
@@ -297,8 +305,9 @@ def _hash_zeros(update: Callable[[bytes], None], count: int, allowance: ReadAllo
 
 
 def _read_data(descriptor: int, size: int, allowance: ReadAllowance) -> Iterator[tuple[int, bytes]]:
-    """What a file has in its first `size` bytes: pieces, each with where it begins, without the blocks that are nothing
-    but zeros. Holes are not read. Raises ControlError.
+    """Yield the first `size` bytes of a file as (offset, piece), without the blocks of zeros.
+
+    Holes are not read. Raises ControlError.
     """
     offset = 0
     while offset < size:
@@ -306,14 +315,14 @@ def _read_data(descriptor: int, size: int, allowance: ReadAllowance) -> Iterator
             start = max(offset, os.lseek(descriptor, offset, os.SEEK_DATA) // _BLOCK_BYTES * _BLOCK_BYTES)
             end = -(-os.lseek(descriptor, start, os.SEEK_HOLE) // _BLOCK_BYTES) * _BLOCK_BYTES
         except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole up to the end (lseek(2))
+            if error.errno == errno.ENXIO:  # only a hole up to the end (lseek(2))
                 return
             raise
         offset = start
-        if end <= start:  # the hole begins where the block does
+        if end <= start:  # the hole begins at the start of the block
             end = start + _BLOCK_BYTES
         piece = os.pread(descriptor, min(_PIECE_BYTES, end - offset, size - offset), offset)
-        if not piece:  # it was cut short meanwhile
+        if not piece:  # the file was truncated meanwhile
             return
         allowance.consume_bytes(len(piece))
         if _ZEROS[:_BLOCK_BYTES] not in piece and piece != _ZEROS[: len(piece)]:

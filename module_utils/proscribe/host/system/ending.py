@@ -1,4 +1,4 @@
-"""The end of programs: all of one user's together, so that those who do not listen, hang or fork hold up nobody."""
+"""Termination of programs: all programs of a user together, so that unresponsive or forking programs delay nobody."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class ProcessReader(Protocol):
-        """What ending a program asks of a host (processes.py)."""
+        """Interface of a host that ending a program needs (processes.py)."""
 
         def find_process(self, pid: int) -> Process | None: ...
 
         def read_process_file(self, pid: int, name: str) -> str: ...
 
 
-HEAD_START_SECONDS = (
-    1.0  # seconds that the first process of a program has before the others: it mostly takes them along
-)
-KILL_TIMEOUT_SECONDS = 5.0  # seconds after KILL; then the process waits for something in the kernel
-FORKS_TIMEOUT_SECONDS = 5.0  # seconds in which programs that fork all the time are stopped
+HEAD_START_SECONDS = 1.0  # seconds between TERM to the first process and to the others: most of them end with the first
+KILL_TIMEOUT_SECONDS = 5.0  # seconds after KILL; a process that is left then waits in the kernel
+FORKS_TIMEOUT_SECONDS = 5.0  # seconds for stopping programs that fork all the time
 POLL_INTERVAL_SECONDS = 0.02  # seconds between two checks
-PENDING_KILL = 1 << (signal.SIGKILL - 1)  # in a set of signals (proc_pid_status(5))
+PENDING_KILL = 1 << (signal.SIGKILL - 1)  # its bit in a set of signals (proc_pid_status(5))
 
 
 def end_programs(
@@ -40,8 +38,9 @@ def end_programs(
 ) -> None:
     """End a program: TERM, and KILL after `grace` seconds. Raises ControlError if a process survives.
 
-    `user_programs` are all programs of its user, which end with it: a user with many takes no more time than another one.
-    `list_running` lists what runs of them by now. What was forked meanwhile is stopped first, and ended as a whole.
+    `user_programs` are all programs of the user, which end with the program. So a user with many programs takes no more
+    time than others. `list_running` lists the processes of these programs that run now. Processes that were forked
+    meanwhile are stopped first, and then killed together.
     """
     if all(map(has_ended, program.processes)):
         return
@@ -65,7 +64,7 @@ def end_programs(
 
 
 def has_ended(process: Process) -> bool:
-    """Whether a process has ended, with all of its threads."""
+    """Return whether a process has ended, with all of its threads."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError as error:
@@ -79,7 +78,7 @@ def has_ended(process: Process) -> bool:
 
 
 class _Termination:
-    """The end of some processes, and why it failed."""
+    """Termination of some processes, with the reasons of failures."""
 
     def __init__(self, host: ProcessReader) -> None:
         self.host = host
@@ -88,7 +87,7 @@ class _Termination:
     def send_signal(
         self, processes: Iterable[tuple[Process, TerminationTarget]], signal_number: int
     ) -> list[tuple[Process, TerminationTarget]]:
-        """Send a signal to those that are still to be ended, and return them."""
+        """Send a signal to the processes that are still to be ended, and return these processes."""
         return [
             (process, program)
             for process, program in processes
@@ -112,7 +111,7 @@ class _Termination:
                 return False
             signal.pidfd_send_signal(descriptor, signal_number)
             return True
-        except ProcessLookupError:  # it ended by itself
+        except ProcessLookupError:  # the process ended by itself
             return False
         except OSError as error:
             self._note_failure(process, error)
@@ -129,7 +128,7 @@ class _Termination:
         self.failures[process.pid] = process, reason
 
     def _has_pending_kill(self, process: Process) -> bool:
-        """Whether KILL was sent to a process before: another one ends nothing, so nobody waits for it again."""
+        """Return whether KILL was sent to a process before. A second KILL has no effect, so the wait is not repeated."""
         lines = self.host.read_process_file(process.pid, "status").splitlines()
         pending = [line.split()[1] for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
         return any(int(signals, 16) & PENDING_KILL for signals in pending)
@@ -137,7 +136,7 @@ class _Termination:
     def wait_for_end(
         self, processes: Sequence[tuple[Process, TerminationTarget]], seconds: float
     ) -> list[tuple[Process, TerminationTarget]]:
-        """Wait until all have ended; those that have not."""
+        """Wait until all processes have ended, and return those that have not."""
         deadline = time.monotonic() + seconds
         running = [entry for entry in processes if not has_ended(entry[0])]
         while running and time.monotonic() < deadline:
@@ -146,7 +145,10 @@ class _Termination:
         return running
 
     def end_forks(self, list_running: Callable[[], Iterable[tuple[Process, TerminationTarget]]]) -> None:
-        """End what was forked meanwhile. One that is stopped forks no more, so KILL comes when all are."""
+        """End the processes that were forked meanwhile.
+
+        A stopped process forks no more, so KILL follows when all are stopped.
+        """
         deadline = time.monotonic() + FORKS_TIMEOUT_SECONDS
         stopped: dict[int, tuple[Process, TerminationTarget]] = {}
         while True:
@@ -160,6 +162,6 @@ class _Termination:
         self.kill_processes(stopped.values())
 
     def kill_processes(self, processes: Iterable[tuple[Process, TerminationTarget]]) -> None:
-        """Send KILL to some processes, and note those that survive it."""
+        """Send KILL to some processes, and note the processes that survive it."""
         for process, _ in self.wait_for_end(self.send_signal(processes, signal.SIGKILL), KILL_TIMEOUT_SECONDS):
             self._note_survivor(process)

@@ -1,4 +1,4 @@
-"""What a file has beside its content: owner, mode, times, access lists and other extended attributes."""
+"""Attributes of a file beside its content: owner, mode, times, access lists and other extended attributes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Iterator
 
 from ...base.tuples import NamedTuple
 
-# Bytes of a file's `user.` attributes that are read. Their owner may set hundreds of MiB (tmpfs, xfs).
+# Bytes of a file's `user.` attributes that are read. The file's owner may set hundreds of MiB (tmpfs, xfs).
 MAX_USER_ATTRIBUTE_BYTES = 256 * 1024
-# What a file system that has no owners, modes or extended attributes answers (vfat).
+# Errors of a file system without owners, modes or extended attributes (vfat).
 _UNSUPPORTED_ERRORS = (errno.ENOTSUP, errno.EPERM, errno.ENODATA)
 _ACL_NAMES = {"system.posix_acl_access", "system.posix_acl_default"}
-# What one answers that has no room for so many attributes; ext4 has a block of a file for all of them.
+# Errors of a file system without room for so many attributes; ext4 has one block of a file for all of them.
 _NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE)
 _USER_PREFIX = "user."
 
 
 class FileAttributes(NamedTuple):
-    """What a file has beside its content."""
+    """Attributes of a file beside its content."""
 
     mode: int  # as in st_mode, with the kind of file
     uid: int
@@ -33,16 +33,16 @@ class FileAttributes(NamedTuple):
 
 
 def read_attributes(descriptor: int) -> FileAttributes:
-    """Read what an open entry has beside its content; it may be open as a place (O_PATH)."""
+    """Return the attributes of an open entry, which may be open with O_PATH."""
     status = os.fstat(descriptor)
     link = f"/proc/self/fd/{descriptor}"
     xattrs: dict[str, str] = {}
     remaining = MAX_USER_ATTRIBUTE_BYTES
-    with contextlib.suppress(OSError):  # a file system without them
+    with contextlib.suppress(OSError):  # a file system without extended attributes
         for name in os.listxattr(link):
             if name.startswith(_USER_PREFIX) and remaining <= 0:
                 continue
-            with contextlib.suppress(OSError):  # gone meanwhile
+            with contextlib.suppress(OSError):  # the attribute was removed meanwhile
                 content = os.getxattr(link, name)
                 remaining -= len(name) + len(content) if name.startswith(_USER_PREFIX) else 0
                 xattrs[name] = base64.b64encode(content).decode()
@@ -50,10 +50,14 @@ def read_attributes(descriptor: int) -> FileAttributes:
 
 
 def set_attributes(descriptor: int, desired: FileAttributes) -> None:
-    """Owner first, since a change of it takes set-user-id bits and capabilities away; times last."""
+    """Set the attributes of an open entry.
+
+    The owner comes first, because a change of owner clears set-user-id bits and capabilities. The times come last.
+    """
     with ignore_unsupported():
         os.chown(descriptor, desired.uid, desired.gid)
-    for name in _ACL_NAMES - desired.xattrs.keys():  # a new file has its directory's, which its mode would open
+    # a new file inherits the access lists of its directory, and the new mode would widen them
+    for name in _ACL_NAMES - desired.xattrs.keys():
         with ignore_unsupported():
             os.removexattr(descriptor, name)
     with ignore_unsupported():
@@ -66,7 +70,7 @@ def set_attributes(descriptor: int, desired: FileAttributes) -> None:
 
 @contextlib.contextmanager
 def ignore_unsupported(also_ignored: tuple[int, ...] = ()) -> Iterator[None]:
-    """Go on where a file system does not have such a thing, or answers one of these codes."""
+    """Ignore the errors of a file system that lacks a feature, and these error codes."""
     try:
         yield
     except OSError as error:

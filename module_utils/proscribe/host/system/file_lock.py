@@ -1,8 +1,9 @@
-"""Runs that change a host take turns, each knows who had the turn before it, and whoever waits knows for whom.
+"""Turns of the runs that change a host. Each run knows the earlier turns, and the run that it waits for.
 
-The lock is the kernel's (flock), so it ends with its holder, however that ends. What stands in the file says who has
-it, and counts only while it is locked. The file is root's: one that users could open they could hold as well, and keep
-the ban off for good. It goes with the turn, so whoever has waited checks whether what it locked is still the file.
+The lock is the kernel's (flock), so it ends with its holder, however that ends. The content of the file names the
+holder, and counts only while the file is locked. The file is root's: a user who could open it could hold the lock, and
+so prevent the ban for good. The file is removed with the turn. So a run that has waited checks that the locked file is
+still the file at the path.
 """
 
 from __future__ import annotations
@@ -21,32 +22,32 @@ if TYPE_CHECKING:
     from ...model.types.record import OtherHostTurn
 
 HOST_LOCK_PATH = "/run/proscribe.lock"
-USERS_TOOLS_LOCK_PATH = "/run/proscribe-users-tools.lock"  # of the run that has users' tools run
-TURNS_PATH = "/run/proscribe.turns"  # who has changed this host since it was started, the last one last
+USERS_TOOLS_LOCK_PATH = "/run/proscribe-users-tools.lock"  # of the run that runs tools of users
+TURNS_PATH = "/run/proscribe.turns"  # the runs that have changed this host since its start, the latest last
 UNKNOWN_HOLDER = "another run"
-RETRY_INTERVAL_SECONDS = 0.2  # seconds until a lock is tried again
+RETRY_INTERVAL_SECONDS = 0.2  # seconds between two tries of a lock
 MAX_FILE_BYTES = 4096  # bytes that are read of either file
-MAX_REMEMBERED_TURNS = 8  # turns that are remembered
+MAX_REMEMBERED_TURNS = 8  # number of remembered turns
 CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 class HostTurn(NamedTuple):
-    """Who changes a host, or did, and since when (UTC)."""
+    """Turn of a run that changes a host or has changed it, with its start (UTC)."""
 
     by: str
     since: str
 
     def format_line(self) -> str:
-        """As it stands in the files."""
+        """Return the turn as a line of the files."""
         return f"{self.since} {self.by}\n"
 
     def make_other_turn(self) -> OtherHostTurn:
-        """The turn, before anybody has waited for it."""
+        """Return the turn with a waiting time of zero."""
         return {"by": self.by, "since": self.since, "waited": 0}
 
 
 class HostBusyError(ControlError):
-    """Another run had the host for as long as this one would wait."""
+    """Error of a run that has waited too long for another run on the host."""
 
     def __init__(self, turn: HostTurn, until: str) -> None:
         super().__init__(f"this host is being changed by {turn.by}, since {turn.since}; waited for it until {until}")
@@ -54,7 +55,10 @@ class HostBusyError(ControlError):
 
 
 class HostLock:
-    """The turns of one process on a host, of a `lock`. `real_path` makes a path of the host one of this machine's."""
+    """Lock of a process on a host, with its turns.
+
+    `real_path` converts a path of the host to a path of this machine.
+    """
 
     def __init__(self, real_path: Callable[[str], str], by: str, timeout: float, lock: str = HOST_LOCK_PATH) -> None:
         self.real_path, self.by, self.timeout, self.lock = (
@@ -63,11 +67,11 @@ class HostLock:
             timeout,
             lock,
         )
-        self.other_turns: list[OtherHostTurn] = []  # who was waited for, or came in between
+        self.other_turns: list[OtherHostTurn] = []  # runs that this run waited for, or that came in between
 
     @contextlib.contextmanager
     def obtain_lock(self) -> Iterator[None]:
-        """Have the turn. Raises Busy, and ControlError where the lock cannot be made."""
+        """Take the turn for the block. Raises HostBusyError, and ControlError if the lock file cannot be made."""
         descriptor = self._wait_for_lock()
         try:
             os.truncate(descriptor, 0)
@@ -79,7 +83,7 @@ class HostLock:
             os.close(descriptor)
 
     def note_change(self) -> None:
-        """Remember that this run has changed the host, for the others."""
+        """Record for other runs that this run has changed the host."""
         turns = [*_read_turns(self.real_path(TURNS_PATH)), HostTurn(self.by, _format_now())][-MAX_REMEMBERED_TURNS:]
         with contextlib.suppress(OSError):
             descriptor = os.open(self.real_path(TURNS_PATH), CREATE_FLAGS, 0o600)
@@ -90,7 +94,7 @@ class HostLock:
                 os.close(descriptor)
 
     def forget_changes(self) -> None:
-        """Leave nothing behind."""
+        """Delete the record of turns."""
         with contextlib.suppress(OSError):
             os.unlink(self.real_path(TURNS_PATH))
 
@@ -108,7 +112,7 @@ class HostLock:
         return descriptor
 
     def _try_lock(self) -> int | None:
-        """The descriptor of the lock file, locked; None while another run has it."""
+        """Return the descriptor of the locked lock file; None while another run has the lock."""
         path = self.real_path(self.lock)
         try:
             descriptor = os.open(path, CREATE_FLAGS, 0o600)
@@ -122,7 +126,7 @@ class HostLock:
         return None
 
     def _note_turns_between(self) -> None:
-        """Who has changed this host since this run did."""
+        """Add the runs that have changed this host since this run last did."""
         turns = _read_turns(self.real_path(TURNS_PATH))
         own_indexes = [index for index, turn in enumerate(turns) if turn.by == self.by]
         for turn in turns[own_indexes[-1] + 1 :] if own_indexes else ():
@@ -134,7 +138,7 @@ def _format_now(delay: float = 0) -> str:
 
 
 def _read_turns(path: str) -> list[HostTurn]:
-    """The turns in a file; none where it is not there, or another one is written at this moment."""
+    """Return the turns in a file; none if the file is missing, or is being written now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:

@@ -1,13 +1,14 @@
-"""A scan of directories that others fill: bounded, never through a link, and read anew only where they changed.
+"""Scan of directories that others fill: bounded, never through a link, and read again only after a change.
 
-What is remembered of a directory is its inode, the time of its last change (ctime), and the names in it that matter.
-The kernel sets that time at every change of its entries, and no user can set it back. A directory whose two numbers are
-the same has the same entries. Of the files in it that says nothing, so these are checked each time. On btrfs every user
-makes subvolumes, whose inodes have the same numbers. So a directory in one has the number of its subvolume, too.
+The scan remembers the inode of a directory, the time of its last change (ctime), and its relevant names. The kernel
+sets that time at every change of the entries, and no user can set it back. So a directory with the same two numbers has
+the same entries. The numbers do not cover the files in the directory, so the files are checked each time. On btrfs
+every user can make subvolumes, whose inodes have the same numbers. So a directory in a subvolume also has the number of
+its subvolume.
 
-A scan of the host's own places enters what is root's alone. What belongs to somebody else there is handed over
-to be scanned on his behalf (`Scanned.others`): his directories, and in directories that others may write to also his
-files.
+A scan of the host's own places enters only directories of root. Entries of other users there are handed over, to be
+scanned on their behalf (`ScanResult.foreign_entries`). These are the directories of a user. In directories that others
+may write to, they are also the user's files.
 """
 
 from __future__ import annotations
@@ -35,38 +36,39 @@ from .types import ControlError, ObservationError, summarise_reasons
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 SHARED_MODE = stat.S_IWGRP | stat.S_IWOTH
-PIECE_ENTRIES = 20_000  # entries taken at a time: a directory may have millions
-CLOCK_INTERVAL = 16  # directories after which the clock is read
-MAX_SHARED_ENTRIES = 100_000  # entries of a directory that others may write to, of which each one's owner is checked
-MAX_HITS = 10_000  # names that matter, on a user's behalf
-MAX_USER_MEMORY_BYTES = 8 * 1024 * 1024  # bytes of what is remembered of one user's directories
-NODE_BYTES = 60  # bytes of it beside names
-SETTLED_NANOSECONDS = 2 * 10**9  # nanoseconds: what changed later may change again without another time, as clocks tick
+PIECE_ENTRIES = 20_000  # entries read at a time: a directory may have millions
+CLOCK_INTERVAL = 16  # directories between two reads of the clock
+MAX_SHARED_ENTRIES = 100_000  # entries whose owners are checked, in a directory that others may write to
+MAX_HITS = 10_000  # relevant names, on a user's behalf
+MAX_USER_MEMORY_BYTES = 8 * 1024 * 1024  # bytes that are remembered of a user's directories
+NODE_BYTES = 60  # bytes for each remembered directory beside its names
+# nanoseconds: a later change may be followed by another with the same time, as clocks tick
+SETTLED_NANOSECONDS = 2 * 10**9
 
-if TYPE_CHECKING:  # a host that had to make an alias would load `typing` for it
-    # What is remembered of a directory: inode, ctime in nanoseconds, its directories, and the names that matter.
+if TYPE_CHECKING:  # an alias at run time would need `typing`
+    # Remembered data of a directory: inode, ctime in nanoseconds, its directories, and the relevant names.
     RememberedDirectory = tuple[int, int, Sequence[str], Sequence[str]]
 
 
 class ScanLimits(NamedTuple):
-    """The limits of a scan. What it remembers costs nothing of it, so the next one gets further."""
+    """Limits of a scan. Remembered directories cost no entries, so the next scan gets further."""
 
     entries: int = 3_000_000
     seconds: float = 120
-    depth: int = 128  # levels, each an open file
+    depth: int = 128  # levels of directories, each an open file
 
 
 DEFAULT_LIMITS = ScanLimits()
 
 
 class ScanResult(NamedTuple):
-    """The result of a scan."""
+    """Result of a scan."""
 
-    hits: list[tuple[str, Sequence[str]]]  # a directory, and the names in it that matter
+    hits: list[tuple[str, Sequence[str]]]  # a directory, and the relevant names in it
     remembered: dict[str, RememberedDirectory]  # for the next scan, by the path of the directory
-    unseen: list[str]  # what was not scanned, in words
-    # What is somebody else's, by the number of its owner: a directory and the names of files in it that matter; no
-    # names mean all that is in it.
+    unseen: list[str]  # reasons why places were not scanned
+    # Entries of other users by the number of the owner: a directory, and the relevant names of files in it. No names
+    # mean the whole directory.
     foreign_entries: Mapping[int, list[tuple[str, Sequence[str]]]] = {}
 
 
@@ -80,11 +82,13 @@ def scan_directories(
     remember: bool = True,
     separates_owned: bool = False,
 ) -> ScanResult:
-    """Scan below some directories; `choose_names` takes a directory's path and the names in it and says which matter.
+    """Scan below some directories.
 
-    `remembered` is what an earlier scan remembered, with the same `choose_names`. `excluded` are directories that are left out. A
-    mount point below a root is left out too, unless it is a whole disk. Only with `remember` there is something to
-    remember of what was read: it takes a tenth of the time. `separates_owned`: what is not root's is handed over to its owner.
+    `choose_names` takes the path of a directory and the names in it, and returns the relevant names. `remembered` is
+    the memory of an earlier scan with the same `choose_names`. `excluded` are directories that are left out. A mount
+    point below a root is left out too, unless it is a whole disk. Without `remember` the result has nothing to
+    remember; remembering takes a tenth of the time. With `separates_owned`, entries of other users are handed over to
+    their owners.
     """
     mount_table = read_mounts(host)
     disks = [
@@ -92,7 +96,7 @@ def scan_directories(
     ]
     file_scan = _FileScan(host, choose_names, remembered, {*excluded}, mount_table, limits, remember, separates_owned)
     collecting = gc.isenabled()
-    gc.disable()  # nothing of a scan is in a cycle, and the search for cycles takes a tenth of its time
+    gc.disable()  # a scan makes no reference cycles, and the search for them takes a tenth of its time
     try:
         for root in sorted({*roots, *disks}):
             if root in disks or not _is_within(root, roots):
@@ -108,7 +112,7 @@ def _is_within(path: str, roots: Sequence[str]) -> bool:
 
 
 class _LazyDirectory:
-    """A directory of the current path, opened when something below it has to be read."""
+    """Directory of the current path, opened when something below it has to be read."""
 
     __slots__ = ("parent", "descriptor", "name")
 
@@ -147,16 +151,14 @@ class _FileScan:
         self.trusted_uids = (0, os.geteuid())
         self.hits: list[tuple[str, Sequence[str]]] = []
         self.foreign_entries: dict[int, list[tuple[str, Sequence[str]]]] = {}
-        self.hit_count = 0  # how many names
-        self.remaining_memory = (
-            MAX_USER_MEMORY_BYTES  # bytes, for a user; the host's own places are as large as root made them
-        )
+        self.hit_count = 0  # number of relevant names
+        self.remaining_memory = MAX_USER_MEMORY_BYTES  # bytes left for a user; the host's own places have no such limit
         self.scanned: dict[str, RememberedDirectory] = {}
         self.subvolumes: dict[int, int] = {}  # by device
         self.entry_count = self.directories_read = 0
         self.deadline = time.monotonic() + limits.seconds
         self.settled_before = time.time_ns() - SETTLED_NANOSECONDS
-        self.stop_reason = ""  # why no more directories are read below this root
+        self.stop_reason = ""  # the reason why no more directories are read below this root
         self.unseen: list[str] = []
 
     def list_reasons(self) -> list[str]:
@@ -168,7 +170,7 @@ class _FileScan:
             self.unseen.append(explain_not_entered(path, type_))
             return
         if self.budget is None:
-            self.stop_reason, self.entry_count = "", 0  # what fills one place hides nothing in the others
+            self.stop_reason, self.entry_count = "", 0  # a full place hides nothing in the others
         try:
             start = host._open_directory_path(path)
         except FileNotFoundError:
@@ -180,7 +182,7 @@ class _FileScan:
             self._note_unreadable(path, error)
             return
         try:
-            # A process that has become a user may not ask where it stands (PR_SET_DUMPABLE in prctl(2)).
+            # A process that has changed its user may not read this link (PR_SET_DUMPABLE in prctl(2)).
             opened_path = "" if host.enters_remote else os.readlink(f"/proc/self/fd/{start}")
             host_path = opened_path[len(host.root.rstrip("/")) :]
             if type_ := find_remote_type(host_path, mount_table):
@@ -205,7 +207,7 @@ class _FileScan:
             os.close(start)
 
     def _note_unreadable(self, path: str, error: OSError) -> None:
-        # What went away meanwhile, or became a link, is not there.
+        # An entry that was removed meanwhile, or became a link, counts as missing.
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             self.unseen.append(f"{path} cannot be read: {error.strerror}")
 
@@ -231,7 +233,7 @@ class _FileScan:
                 os.close(directory.descriptor)
 
     def _find_closed_type(self, path: str) -> str:
-        """The type of the file system of a closed directory, if it is one that is not entered and may have anything."""
+        """Return the type of the file system of a closed directory, if it may hide files and is not entered; else ""."""
         if path not in self.mount_table or self.mount_table[path].is_whole_disk:
             return ""
         type_ = find_remote_type(path, self.mount_table)
@@ -240,7 +242,7 @@ class _FileScan:
     def _read_unchanged(self, path: str) -> RememberedDirectory | None:
         node = self.remembered[path]
         try:
-            # By its path: a link that somebody put into the path leads to another inode, or to this very directory.
+            # By its path: a link in the path leads to another inode, or to this very directory.
             status = os.stat(path[self.prefix_length :] or ".", dir_fd=self.root_descriptor, follow_symlinks=False)
             node_number = self._make_node_number(status, path[self.prefix_length :], self.root_descriptor)
         except OSError:
@@ -252,7 +254,7 @@ class _FileScan:
         return node
 
     def _make_node_number(self, status: os.stat_result, path: str, base_descriptor: int) -> int:
-        """Return the number that no other directory below this root has; 0 where there is none. Raises OSError."""
+        """Return the number that no other directory below this root has; 0 without such a number. Raises OSError."""
         if status.st_dev == self.device:
             return status.st_ino
         if status.st_dev not in self.subvolumes:
@@ -263,7 +265,7 @@ class _FileScan:
         return subvolume and subvolume << 64 | status.st_ino
 
     def _consume_budget(self, files: int, names: int) -> None:
-        """Raises Unseen when a user's budget is spent."""
+        """Charge the user's budget. Raises ObservationError when it is spent."""
         if self.budget is not None:
             self.budget.consume_amount("files", files)
             self.hit_count += names
@@ -271,7 +273,7 @@ class _FileScan:
                 raise ObservationError(f"over budget: more than {MAX_HITS:,} files that are named like restricted apps")
 
     def _remember_directory(self, path: str, node: RememberedDirectory) -> None:
-        """Remember the content of a directory, as far as there is room; the rest is read again."""
+        """Remember the content of a directory if there is room. Otherwise the next scan reads it again."""
         if self.budget is not None:
             self.remaining_memory -= NODE_BYTES + len(path) + sum(map(len, node[2])) + sum(map(len, node[3]))
             if self.remaining_memory < 0:
@@ -327,7 +329,7 @@ class _FileScan:
     def _separate_owned(
         self, directory: int, path: str, directories: Sequence[str], matching_names: Sequence[str]
     ) -> tuple[list[str], list[str]]:
-        """What is root's in a directory that others may write to; all else is handed over to its owner."""
+        """Return root's entries of a directory that others may write to, and hand over the others to their owners."""
         trusted_names: tuple[list[str], list[str]] = ([], [])
         for index, names in enumerate((directories, matching_names)):
             if len(names) > MAX_SHARED_ENTRIES:
@@ -335,7 +337,7 @@ class _FileScan:
             for name in names[:MAX_SHARED_ENTRIES]:
                 try:
                     status = find_entry_on_mount(directory, name)
-                except OSError:  # it went away meanwhile
+                except OSError:  # the entry was removed meanwhile
                     continue
                 child = f"{path}/{name}"
                 if status is None or status.st_uid in self.trusted_uids:

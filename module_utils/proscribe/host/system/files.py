@@ -1,11 +1,11 @@
-"""Files of the host: written whole or not at all, and taken away with the directories that were made for them."""
+"""Files of the host: written in one step, and deleted with the directories that were made for them."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-from typing import Iterator, List, Sequence, Set  # List: Files has a method `list`
+from typing import Iterator, List, Sequence, Set
 
 from .reading import MAX_FILE_BYTES as MAX_FILE_BYTES
 from .reading import FileReader
@@ -14,17 +14,18 @@ from .types import ControlError
 STATE_DIRECTORY = "/var/lib/proscribe"
 LEDGER_PATH = STATE_DIRECTORY + "/directories"
 
-# What every file that Proscribe writes says about itself; the comment marks differ by format. A host does not know what
-# the inventory calls it: pasted as it is, the command matches no host, and without --limit it would lift from all.
+# Note in every file that Proscribe writes; the comment marks differ by format. A host does not know its name in the
+# inventory. So the command as it is matches no host. Without --limit it would lift all hosts.
 SIGNATURE = (
-    "Written by Proscribe, rewritten at its next run."  # of every version: files of an earlier one are ours, too
+    # the same in every version: files of an earlier version are recognised too
+    "Written by Proscribe, rewritten at its next run."
 )
 LIFT_COMMAND = "./proscribe lift --limit THIS_HOST"
 WRITTEN_BY = f"{SIGNATURE} To lift it, on the controller: {LIFT_COMMAND}"
 
 
 class Files(FileReader):
-    """The files below a root, to be changed."""
+    """Files below a root, which may be changed."""
 
     def write_file(
         self,
@@ -34,10 +35,10 @@ class Files(FileReader):
         owner: Sequence[int] | None = None,
         modified_ns: int | None = None,
     ) -> None:
-        """Put a file in place, whole or not at all: written beside, synced, renamed. Raises ControlError.
+        """Write a file in one step: written beside, synced, renamed. Raises ControlError.
 
-        Missing directories are made (0755), and remembered so that `delete_file` can take them away again. `owner` (user and
-        group) and `modified_ns` (nanoseconds) are for a file that is given back as it was.
+        Missing directories are made (0755), and recorded so that `delete_file` can remove them again. `owner` (user and
+        group) and `modified_ns` (nanoseconds) are for a file that is restored as it was.
         """
         data = content.encode() if isinstance(content, str) else content
         parent, _, name = path.rpartition("/")
@@ -58,8 +59,8 @@ class Files(FileReader):
         owner: Sequence[int] | None = None,
         modified_ns: int | None = None,
     ) -> None:
-        # A leading dot and a tilde keep the half-written file out of every folder of drop-ins but Chromium's. There a
-        # file that is not JSON yet is skipped.
+        # A leading dot and a tilde keep the half-written file out of every folder of drop-ins except Chromium's.
+        # Chromium skips a file that is not JSON yet.
         temporary_name = self._make_temporary_name(name)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary_name, dir_fd=directory)
@@ -70,7 +71,7 @@ class Files(FileReader):
                 with open(descriptor, "wb", closefd=False) as stream:
                     stream.write(data)
                 if owner is not None:
-                    os.fchown(descriptor, *owner)  # before the mode, since it clears the set-id bits
+                    os.fchown(descriptor, *owner)  # before the mode, because a change of owner clears the set-id bits
                 os.fchmod(descriptor, mode)
                 if modified_ns is not None:
                     os.utime(descriptor, ns=(modified_ns, modified_ns))
@@ -97,7 +98,7 @@ class Files(FileReader):
             os.close(descriptor)
 
     def take_ownership(self, path: str) -> None:
-        """Make a directory root's, and let nobody else change it. Raises ControlError."""
+        """Make root the owner of a directory, and let no other user change it. Raises ControlError."""
         try:
             with self._use_directory(path) as path_descriptor:
                 directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=path_descriptor)
@@ -110,7 +111,7 @@ class Files(FileReader):
             raise ControlError(f"cannot change {path}: {error.strerror}") from None
 
     def rename_file(self, path: str, name: str) -> bool:
-        """Give a file another name in its directory. False if it is not there: of several who try, one succeeds."""
+        """Rename a file in its directory. Return False if the file is missing: of several callers, one succeeds."""
         parent, _, old_name = path.rpartition("/")
         try:
             with self._use_directory(parent) as directory:
@@ -122,9 +123,10 @@ class Files(FileReader):
         return True
 
     def delete_file(self, path: str) -> None:
-        """Take a file away (nothing happens if it is gone), with what a killed `write_file` of it left. The directories that
-        only Proscribe made and that are empty now go, too. Never follows a link, never takes a directory with something
-        in it.
+        """Delete a file, and the remains of a killed `write_file` of it. A missing file is no error.
+
+        Empty directories that Proscribe alone made are removed too. No link is ever followed, and no directory with
+        content is removed.
         """
         parent, _, name = path.rpartition("/")
         try:
@@ -140,18 +142,22 @@ class Files(FileReader):
         self._remove_directories(parent)
 
     def clear_unfinished_write(self, path: str) -> None:
-        """Take away what a killed `write_file` left around a path: as `delete_file`, but for the entry at the path itself."""
+        """Delete the remains of a killed `write_file` of a path, but not the entry at the path itself.
+
+        Empty directories are removed as by `delete_file`.
+        """
         parent, _, name = path.rpartition("/")
         self.delete_file(f"{parent}/{self._make_temporary_name(name)}")
 
     def has_unfinished_write(self, path: str) -> bool:
-        """Whether a killed `write_file` of a path left its beginning beside it."""
+        """Return whether a killed `write_file` of a path left a partial file beside it."""
         parent, _, name = path.rpartition("/")
         return self.find_entry(f"{parent}/{self._make_temporary_name(name)}") is not None
 
     def has_traces(self, path: str) -> bool:
-        """Whether `delete_file` would find something to take away: the file, what a killed `write_file` left of it, or the empty
-        directories that were made for it.
+        """Return whether `delete_file` would remove anything of a path.
+
+        That is the file, the remains of a killed `write_file`, or the empty directories that were made for the file.
         """
         if self.find_entry(path) or self.has_unfinished_write(path):
             return True
@@ -162,20 +168,22 @@ class Files(FileReader):
             parent = parent.rpartition("/")[0]
         if parent in ledger and parent != STATE_DIRECTORY:
             return not self.list_directory(parent)
-        if path.rpartition("/")[0] == STATE_DIRECTORY:  # where the ledger lies, which stays as long as it is needed
+        if path.rpartition("/")[0] == STATE_DIRECTORY:  # the ledger is here, and stays as long as it is needed
             return (
                 is_parent_made
                 and self.list_directory(parent) == ["directories"]
                 and not any(map(self.find_entry, {*ledger} - {parent}))
             )
-        return is_parent_made  # only the ledger is left of them
+        return is_parent_made  # only the ledger still names them
 
     def _read_ledger(self) -> Set[str]:
         return set((self.read_text(LEDGER_PATH) or "").splitlines())
 
     def make_directories(self, path: str) -> None:
-        """Make the missing directories of a path (0755; below ours root's alone). Each is in the ledger before it is on
-        the disk, so that `delete_file` can take it away again. Raises ControlError and Unseen.
+        """Make the missing directories of a path (0755; below the state directory only for root).
+
+        The ledger names each directory before it is on the disk, so that `delete_file` can remove it again. Raises
+        ControlError and ObservationError.
         """
         missing: List[str] = []
         while path and self.find_entry(path) is None:
@@ -183,7 +191,7 @@ class Files(FileReader):
             path = path.rpartition("/")[0]
         if not missing:
             return
-        if STATE_DIRECTORY in missing:  # the ledger's own home comes first
+        if STATE_DIRECTORY in missing:  # the directory of the ledger comes first
             self._make_directory(STATE_DIRECTORY)
         else:
             self.make_directories(STATE_DIRECTORY)
@@ -196,8 +204,9 @@ class Files(FileReader):
 
     @contextlib.contextmanager
     def _lock_ledger(self) -> Iterator[None]:
-        """Only one process at a time changes the ledger: it would write what another one has just remembered away."""
-        from .locking import lock_file, make_deadline  # a host is changed seldom, and observed often
+        """Lock the ledger for the block. Otherwise two processes could overwrite each other's entries."""
+        # imported here because hosts are observed often and changed seldom
+        from .locking import lock_file, make_deadline
 
         lock_deadline = make_deadline()
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -222,7 +231,7 @@ class Files(FileReader):
             with self._use_directory(parent) as directory, contextlib.suppress(FileExistsError):
                 mode = 0o700 if path.startswith(f"{STATE_DIRECTORY}/") else 0o755
                 os.mkdir(name, mode, dir_fd=directory)
-                os.chmod(name, mode, dir_fd=directory)  # whatever the umask
+                os.chmod(name, mode, dir_fd=directory)  # independent of the umask
         except OSError as error:
             raise ControlError(f"cannot make the directory {path}: {error.strerror}") from None
 
@@ -241,7 +250,7 @@ class Files(FileReader):
             ledger = self._read_ledger()
             remaining = set(ledger)
             while path and path not in remaining and self.find_entry(path) is None:
-                path = path.rpartition("/")[0]  # a kill came before it was made
+                path = path.rpartition("/")[0]  # a kill came before the directory was made
             while path in remaining and path != STATE_DIRECTORY:
                 if not self._remove_directory(path):
                     break
@@ -249,7 +258,7 @@ class Files(FileReader):
                 path = path.rpartition("/")[0]
             remaining = {
                 directory for directory in remaining if self.find_entry(directory)
-            }  # those below /run go with a reboot
+            }  # a reboot removes the directories below /run
             temporary_name = self._make_temporary_name("directories")
             if remaining <= {STATE_DIRECTORY} and set(self.list_directory(STATE_DIRECTORY)) - {temporary_name} == {
                 "directories"

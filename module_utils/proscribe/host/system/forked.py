@@ -1,9 +1,8 @@
-"""What a user can make hang, grow or never end is done in a forked process, under hard limits.
+"""Work in a forked process under hard limits, for data that a user can make hang, grow or never end.
 
-A file system that a user's own program answers for (FUSE) may make its reader wait for ever, where no
-signal ends it. So that process is abandoned, and this one goes on. Its result comes back as JSON.
-
-The child holds none of this process's output: whoever waits for that to end would wait for the child too.
+A file system that a user's own program serves (FUSE) may block its reader for ever, where no signal ends it. So that
+process is abandoned, and this process continues. The result comes back as JSON. The child holds none of this process's
+output: a reader that waits for the end of that output would wait for the child too.
 """
 
 from __future__ import annotations
@@ -27,16 +26,17 @@ MEGABYTE = 1024 * 1024
 KILL_SIGNAL, CPU_LIMIT_SIGNAL = (
     9,
     24,
-)  # numbers of signals on Linux; the module `signal` takes longer to load than a child to start
-MAX_GROWTH_BYTES = 32 * MEGABYTE  # after an item for which it grew by that much, a child makes room for a new one
-HEADER_BYTES = 8  # bytes: how long the answer is that follows; 0 says that the child is done with an item and goes on
+)  # numbers of signals on Linux; loading the module `signal` takes longer than starting a child
+MAX_GROWTH_BYTES = 32 * MEGABYTE  # a child that has grown by that much after an item is replaced by a new child
+# bytes that hold the length of the next answer; 0 means that the child has finished an item and continues
+HEADER_BYTES = 8
 
 
 class WorkLimits(NamedTuple):
-    """What one item of work may cost."""
+    """Limits of one item of work."""
 
     seconds: float = 20.0
-    memory: int = 128 * MEGABYTE  # beyond what this process has; 0 is no limit
+    memory: int = 128 * MEGABYTE  # bytes beyond the memory of this process; 0 is no limit
     answer: int = 32 * MEGABYTE
 
 
@@ -49,11 +49,12 @@ def run_each_apart(
     limits: WorkLimits | None = None,
     user: User | None = None,
 ) -> Iterator[tuple[Item, list[Any], str]]:
-    """Do some work for each of some items: (the item, what it yielded as JSON gives it back, why that is not all).
+    """Process each item in a child. Yield the item, its results, and the reason if they are incomplete.
 
-    One child goes from item to item; where it ends, or has to be ended, the next one goes on with those that are left.
-    Whatever `work` raises is why nothing more came of that item, and of no other. With `user`, the child becomes that
-    user.
+    The results have the form that JSON returns.
+
+    One child processes item after item. If it ends, or has to be ended, the next child continues with the remaining
+    items. An error that `work` raises ends only its own item. With `user`, the child runs as that user.
     """
     remaining_items = list(items)
     while remaining_items:
@@ -75,8 +76,9 @@ def run_each_apart(
 
 
 def run_apart(work: Callable[[], Any], limits: WorkLimits | None = None, user: User | None = None) -> Any:
-    """Do one piece of work apart, and return what came of it, as JSON gives it back. Raises Unseen or ControlError as
-    the work does, and Unseen where it did not come to an end.
+    """Run one piece of work in a child, and return its result as JSON returns it.
+
+    Raises ObservationError or ControlError as the work does. Raises ObservationError too if the work does not end.
     """
     try:
         child = _ForkedChild([work], lambda work: [work()], limits or DEFAULT_LIMITS, user)
@@ -94,13 +96,13 @@ def run_apart(work: Callable[[], Any], limits: WorkLimits | None = None, user: U
 
 
 class _ForkedChild:
-    """The forked process, seen from this one."""
+    """Forked process, as seen from its parent."""
 
     def __init__(
         self, items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: WorkLimits, user: User | None
     ) -> None:
         self.limits = limits
-        self.exit_status: int | None = None  # the status that waitpid gave
+        self.exit_status: int | None = None  # the status from waitpid
         self.read_descriptor, write_descriptor = os.pipe()
         try:
             self.pid = os.fork()
@@ -119,7 +121,7 @@ class _ForkedChild:
         self.poll.register(self.read_descriptor, select.POLLIN)
 
     def read_answer(self) -> tuple[list[Any], dict[str, str], bool]:
-        """What came of the next item, why that is not all, and whether the child goes on to another one."""
+        """Return the results of the next item, the reason if they are incomplete, and whether the child continues."""
         deadline = time.monotonic() + self.limits.seconds
         remaining_bytes = self.limits.answer
         results: list[Any] = []
@@ -152,9 +154,9 @@ class _ForkedChild:
         return bytes(content)
 
     def _explain_end(self) -> str:
-        """Why a child has ended without an answer."""
+        """Return the reason why a child has ended without an answer."""
         self._wait_for_end(5.0)
-        signal_number = os.WTERMSIG(self.exit_status or 0)  # 0 for a child that was not ended by one
+        signal_number = os.WTERMSIG(self.exit_status or 0)  # 0 for a child that no signal ended
         if signal_number == CPU_LIMIT_SIGNAL:
             return f"over budget: more than {self.limits.seconds:g} s of processor time"
         return (
@@ -164,13 +166,13 @@ class _ForkedChild:
         )
 
     def _wait_for_end(self, timeout: float) -> None:
-        """Wait a while for the child's end. What does not end, by KILL_SIGNAL neither, is left to the kernel."""
+        """Wait up to `timeout` seconds for the child's end. A child that survives KILL is left to the kernel."""
         deadline = time.monotonic() + timeout
         pause = 0.0005
         while self.exit_status is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else has waited for it
+            except ChildProcessError:  # other code has waited for the child
                 self.exit_status = 0
                 return
             if pid:
@@ -196,14 +198,14 @@ def _run_child(
     user: User | None,
     write_descriptor: int,
 ) -> None:
-    """All that the child does."""
+    """Run all work of the child."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as stream:
-        stream.write(b"1000")  # where memory is out, the kernel ends this process, and no program of the host
+        stream.write(b"1000")  # when memory runs out, the kernel ends this process, and no program of the host
     null_descriptor = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null_descriptor, descriptor)
     if user is not None:
-        # What is else loaded where it is needed: the user may not be able to read the directory of this Python.
+        # These modules are usually imported on use. The user may be unable to read the directory of this Python.
         import json  # noqa: F401
         import re  # noqa: F401
         import resource  # noqa: F401
@@ -227,7 +229,7 @@ def _run_child(
             outcome = {"error": str(error)}
         except MemoryError:
             outcome = {"unseen": f"over budget: more than {limits.memory // MEGABYTE} MB of memory"}
-        except Exception as error:  # whatever it is, it is about this item and no other
+        except Exception as error:  # any error concerns this item only
             outcome = {"unseen": f"cannot be observed: {type(error).__name__}: {error}"}
         goes_on = _read_memory_size() - initial_size < MAX_GROWTH_BYTES
         _send_outcome(write_descriptor, {**outcome, "more": goes_on} if outcome or not goes_on else {})
@@ -244,13 +246,13 @@ def _send_outcome(descriptor: int, outcome: Mapping[str, object]) -> None:
 
 
 def _read_memory_size() -> int:
-    """How much memory this process has mapped, in bytes (statm in proc(5))."""
+    """Return the mapped memory of this process in bytes (statm in proc(5))."""
     with open("/proc/self/statm", "rb") as stream:
         return int(stream.read().split()[0]) * os.sysconf("SC_PAGESIZE")
 
 
 def _limit_resources(limits: WorkLimits) -> None:
-    """The kernel's own limits for the next item. They are soft, so that root can lift them for a tool that it runs."""
+    """Set the kernel's limits for the next item. They are soft, so that root can lift them for a tool that it runs."""
     import resource
 
     for resource_id, soft_limit in (

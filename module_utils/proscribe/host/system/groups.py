@@ -1,4 +1,4 @@
-"""Who is in a group of the host's users, as its name service says. Loaded only where a plan names a group."""
+"""Members of a group on the host, by its name service. Loaded only for a plan that names a group."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAX_MEMBERS = 1000  # members of one group
 
 
 def list_members(host: Host, name: str) -> list[str]:
-    """The accounts that a group lists, and those of this host whose own group it is, by name.
+    """Return the members of a group: the accounts that it lists, and local accounts that have it as primary group.
 
-    Raises LookupError with the reason for a group that is not on the host, has too many members, or has another group
-    among them. Nobody would expect the members of that one to count, and not all name services resolve them.
+    Raises LookupError with the reason for a missing group, for too many members, and for a group among the members.
+    Operators would not expect nested members to count, and not all name services resolve them.
     """
     group = _find_group(host, name)
     if group is None:
@@ -35,8 +35,9 @@ def list_members(host: Host, name: str) -> list[str]:
 
 
 def list_members_by_account(host: Host, name: str) -> list[str]:
-    """The accounts with something on this host that have a group by their own lists of groups: also whom it does not
-    list itself, as a directory service may have it, and who is in it by another group.
+    """Return the accounts with data on this host whose own group lists contain a group.
+
+    A directory service may omit such accounts from the group's own list. Membership through another group counts too.
     """
     group = _find_group(host, name) if host.root == "/" else None
     if group is None:
@@ -45,8 +46,8 @@ def list_members_by_account(host: Host, name: str) -> list[str]:
 
 
 def _find_group(host: Host, name: str) -> tuple[int, list[str]] | None:
-    """A group's number, and the members that it lists."""
-    if host.root == "/":  # the name service knows more than the file: LDAP, SSSD
+    """Return a group's number and the members that it lists; None for a missing group."""
+    if host.root == "/":  # the name service has more groups than the file: LDAP, SSSD
         import grp
 
         with contextlib.suppress(KeyError, ValueError):

@@ -1,7 +1,7 @@
-"""A path resolved step by step by descriptors; of its links, only those that root made are followed.
+"""Resolution of a path step by step by descriptors. Only links that root made are followed.
 
-The kernel follows a link by its name, and a user may replace it after its owner was checked. So a link is opened
-itself, and asked whose it is and what it says. What it says is gone along in the same way.
+The kernel follows a link by its name, and a user may replace it after a check of its owner. So the link itself is
+opened, and its owner and target are read from the descriptor. The target is resolved in the same way.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import stat
 
 from .types import ControlError
 
-MAX_LINKS = 32  # links in the path of one file; the kernel follows 40
+MAX_LINKS = 32  # links in the path of a file; the kernel follows 40
 PATH_FLAG = getattr(
     os, "O_PATH", 0
-)  # macOS has no such flag: there no link is followed, and places are opened for reading
+)  # macOS has no such flag: no link is followed there, and directories are opened for reading
 PLACE_FLAGS = PATH_FLAG | os.O_DIRECTORY
 FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class PathTraversal:
-    """The resolution of one path. `root` is where an absolute link begins."""
+    """Resolution of one path. Absolute links begin at `root`."""
 
     __slots__ = ("links_left", "root")
 
@@ -29,14 +29,14 @@ class PathTraversal:
         self.root, self.links_left = root, MAX_LINKS
 
     def open_directory(self, directory: int, name: str, path: str) -> int:
-        """Open the directory of that name in a directory, as a place (O_PATH). `path` is what it is called in errors.
+        """Open the directory of that name in a directory, with O_PATH. `path` is its name in errors.
 
         Raises OSError, and ControlError for a link that a user made.
         """
         try:
             return os.open(name, PLACE_FLAGS | os.O_NOFOLLOW, dir_fd=directory)
         except OSError as error:
-            # ENOTDIR of a link too, with O_PATH; without it, ELOOP.
+            # With O_PATH a link gives ENOTDIR too; without it ELOOP.
             target = (
                 read_link_target(directory, name, path)
                 if error.errno == (errno.ENOTDIR if PATH_FLAG else errno.ELOOP)
@@ -47,7 +47,10 @@ class PathTraversal:
         return self._follow_link(directory, target, path)
 
     def open_file(self, directory: int, name: str, path: str) -> int:
-        """Open the file of that name in a directory for reading. Raises as `open_directory`."""
+        """Open the file of that name in a directory for reading. `path` is its name in errors.
+
+        Raises OSError, and ControlError for a link that a user made.
+        """
         try:
             return os.open(name, FILE_FLAGS, dir_fd=directory)
         except OSError as error:
@@ -80,7 +83,10 @@ class PathTraversal:
 
 
 def read_link_target(directory: int, name: str, path: str) -> str:
-    """What a link of root's says; "" for what is none. Raises OSError, and ControlError for a link that a user made."""
+    """Return the target of a link of root; "" if the entry is no link.
+
+    Raises OSError, and ControlError for a link that a user made.
+    """
     if not PATH_FLAG:
         raise ControlError(f"{path} is a link: not followed")
     link = os.open(name, PATH_FLAG | os.O_NOFOLLOW, dir_fd=directory)
@@ -90,6 +96,6 @@ def read_link_target(directory: int, name: str, path: str) -> str:
             return ""
         if status.st_uid != 0:
             raise ControlError(f"{path} is a link that uid {status.st_uid} made: not followed")
-        return os.readlink("", dir_fd=link)  # of the link that is open, whatever its name leads to by now (readlink(2))
+        return os.readlink("", dir_fd=link)  # reads the open link, whatever its name leads to by now (readlink(2))
     finally:
         os.close(link)

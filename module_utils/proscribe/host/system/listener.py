@@ -1,8 +1,7 @@
-"""A TCP listener that says which names a browser tried to reach: by the server name in a TLS hello, or by an HTTP Host
-line.
+"""TCP listener that counts the names that a browser tries to reach, by TLS server name or HTTP Host line.
 
-It answers nothing and closes, which is all that counting takes: a name that a policy blocks is never connected to.
-It imports nothing of Proscribe, so that this file alone can be taken to a host as well.
+The listener answers nothing and closes. That is enough for counting: a browser never connects to a name that a policy
+blocks. The module imports nothing of Proscribe, so that this file alone can be copied to a host.
 """
 
 from __future__ import annotations
@@ -16,11 +15,14 @@ from typing import Counter, Tuple
 
 HANDSHAKE, CLIENT_HELLO, SERVER_NAME = 22, 1, 0
 TIMEOUT_SECONDS = 5  # seconds for a client to name its server
-MAX_REQUEST_BYTES = 65536  # bytes of what a client says
+MAX_REQUEST_BYTES = 65536  # bytes that are read from a client
 
 
 def parse_server_name(hello: bytes) -> str:
-    """The name in a whole TLS client hello (RFC 8446 section 4.1.2, RFC 6066 section 3); "" if there is none."""
+    """Return the name in a whole TLS client hello; "" if there is none.
+
+    RFC 8446 section 4.1.2, RFC 6066 section 3.
+    """
     if hello[:1] != bytes([HANDSHAKE]) or hello[5:6] != bytes([CLIENT_HELLO]):
         return ""
     offset = 5 + 4 + 2 + 32  # record header, handshake header, version, random
@@ -43,7 +45,7 @@ def _parse_number(data: bytes, offset: int, size: int) -> int:
 
 
 def parse_http_host(request: bytes) -> str:
-    """The name in the Host line of an HTTP request, without the port; "" if there is none."""
+    """Return the name in the Host line of an HTTP request, without the port; "" if there is none."""
     for line in request.split(b"\r\n")[1:]:
         key, _, host_name = line.partition(b":")
         if key.strip().lower() == b"host":
@@ -52,7 +54,7 @@ def parse_http_host(request: bytes) -> str:
 
 
 class Listener:
-    """Listens on a free port of an address while its block runs; `count_hits` counts the connections for a name."""
+    """Listener on a free port of an address while its block runs. `count_hits` counts the connections for a name."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self._hits: Counter[str] = collections.Counter()
@@ -62,11 +64,11 @@ class Listener:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
 
     def count_hits(self, name: str) -> int:
-        """How often somebody connected for exactly that name (a dot at its end does not count)."""
+        """Return the number of connections for exactly that name. A dot at its end does not count."""
         return self._hits[_normalise_name(name)]
 
     def note_request(self, request: bytes) -> bytes:
-        """Count what a client said first, and return what it is answered."""
+        """Count the first message of a client, and return the answer."""
         name = parse_server_name(request) if request[:1] == bytes([HANDSHAKE]) else parse_http_host(request)
         if name:
             with self._lock:
@@ -91,11 +93,11 @@ class _ListenerHandler(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         self.request.settimeout(TIMEOUT_SECONDS)
-        with contextlib.suppress(OSError):  # it said nothing in time, or is gone
+        with contextlib.suppress(OSError):  # the client sent nothing in time, or has disconnected
             self.request.sendall(self.server.listener.note_request(self._read_request()))
 
     def _read_request(self) -> bytes:
-        """A whole TLS record, or what came of a request at once."""
+        """Return a whole TLS record, or the first received piece of another request."""
         request: bytes = self.request.recv(MAX_REQUEST_BYTES)
         while request[:1] == bytes([HANDSHAKE]) and len(request) < 5 + _parse_number(request, 3, 2):
             piece = self.request.recv(MAX_REQUEST_BYTES)
@@ -115,6 +117,6 @@ class _ListenerServer(socketserver.ThreadingTCPServer):
         super().__init__(address, _ListenerHandler)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        # Closed without the polite half-close: the browser then knows at once that nothing will come.
+        # Closed without the usual half-close: the browser then knows at once that nothing will come.
         if isinstance(request, socket.socket):
             self.close_request(request)

@@ -1,5 +1,6 @@
-"""A lock on a file that root alone can open, so that nobody else can hold it: several processes of ours change one file
-(a run, the timer's observation, the daemon), one after another.
+"""Lock on a file that only root can open, so that no user can hold the lock.
+
+Several processes of Proscribe change such a file in turn: a run, the timer's observation, the daemon.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ LOCK_TIMEOUT_SECONDS = 5.0  # seconds to wait for a lock
 
 
 def make_deadline() -> float:
-    """Until when a lock is waited for (time.monotonic)."""
+    """Return the end of the wait for a lock (time.monotonic)."""
     return time.monotonic() + LOCK_TIMEOUT_SECONDS
 
 
 def lock_file(files: FileReader, path: str, descriptor: int, deadline: float) -> bool:
-    """Whether the open file is locked, and still the one at its path: another process may have put a new one there.
-    Raises ControlError where another process holds it until `deadline` (a `make_deadline`), and Unseen.
+    """Lock an open file, and return whether it is still the file at its path.
+
+    Another process may have put a new file there. Raises ControlError if another process holds the lock until
+    `deadline` (`make_deadline`), and ObservationError.
     """
     while True:
         try:

@@ -1,7 +1,7 @@
-"""The files that a process runs: its executable and what it has mapped, by the kernel's own links to them.
+"""Files that a process runs: its executable and its mapped files, by the kernel's own links to them.
 
-A path may lead elsewhere by now, or nowhere; these links lead to the file itself. Its user may have made a file system
-that never answers. So a file is only opened on file systems of this machine, and in a process of its own
+A path may lead to another file by now, or nowhere; these links lead to the file itself. The user may have made a file
+system that never answers. So a file is opened only on file systems of this machine, and in a separate process
 (system/forked.py).
 """
 
@@ -19,45 +19,47 @@ from .mounts import find_remote_type, is_remote_type, read_mount_id, read_mounts
 from .processes import Processes
 from .types import ControlError, ObservationError, Process
 
-MAX_MAPS_BYTES = 32 * 1024 * 1024  # bytes of a list of mappings; large programs have a hundred thousand
+MAX_MAPS_BYTES = 32 * 1024 * 1024  # bytes of a list of mappings; large programs have a hundred thousand mappings
 MAX_MOUNTS_BYTES = 4 * 1024 * 1024  # bytes of a list of mounts
-MAX_FILES = 256  # that are mapped; programs have some dozens
+MAX_FILES = 256  # mapped files; programs have some dozens
 PIECE_BYTES = 256 * 1024
 PLACE_FLAGS = os.O_PATH | os.O_CLOEXEC
 READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class MappedFile(NamedTuple):
-    """A file that a process runs."""
+    """File that a process runs."""
 
-    link: str  # the kernel's link to it
-    path: str  # as the kernel shows it, without " (deleted)"
+    link: str  # the kernel's link to the file
+    path: str  # the path as the kernel shows it, without " (deleted)"
     is_deleted: bool
-    inode: int = 0  # its number, where it is mapped; 0 for an executable
+    inode: int = 0  # the inode of a mapped file; 0 for an executable
 
 
 class OpenMappedFile(NamedTuple):
-    """Such a file, open."""
+    """Open file of a process."""
 
-    identity: tuple[int, ...]  # which file it is, and its last change
+    identity: tuple[int, ...]  # device, inode, last change and size
     read_content: Callable[[int, int], bytes]  # reads a piece: offset, size
 
 
 class MappedFiles:
-    """Reads what processes of a host run. It remembers the types of mounts."""
+    """Reader of the files that processes of a host run. It remembers the types of mounts."""
 
     def __init__(self, host: Processes) -> None:
         self._host = host
         self._types: dict[bytes, str] = {}
 
     def find_executable(self, process: Process) -> MappedFile:
-        """Return the executable of a process. Raises OSError where it has ended."""
+        """Return the executable of a process. Raises OSError if the process has ended."""
         link = f"/proc/{process.pid}/exe"
         return _make_mapped_file(link, os.readlink(self._host._make_real_path(link)))
 
     def list_mapped(self, process: Process, includes_data: bool = False) -> list[MappedFile]:
-        """Return the files that a process has mapped to be executed, or with `includes_data` in any way, last ones first: a
-        loader maps the program above the libraries. Raises Unseen where there are too many.
+        """Return the files that a process has mapped for execution, or with `includes_data` in any mode.
+
+        The last mapped files come first: a loader maps the program above the libraries. Raises ObservationError for too
+        many files.
         """
         mapped: dict[tuple[str, str], MappedFile] = {}
         for line in self._read_lines(f"/proc/{process.pid}/maps", MAX_MAPS_BYTES):
@@ -73,8 +75,8 @@ class MappedFiles:
 
     @contextlib.contextmanager
     def open_mapped(self, process: Process, file: MappedFile) -> Iterator[OpenMappedFile | None]:
-        """Open such a file; None where it cannot be, or another machine or a user's program would answer for it."""
-        if self._host.root != "/":  # on a fixture, the links of processes lead out of it
+        """Open a file of a process. Yields None if another machine or a user's program serves it, or if opening fails."""
+        if self._host.root != "/":  # the links of a fixture's processes lead out of the fixture
             status = self._host.find_entry(file.path)
             is_file = status is not None and stat.S_ISREG(status.st_mode)
             yield (
@@ -96,8 +98,8 @@ class MappedFiles:
 
     def _open_descriptor(self, process: Process, file: MappedFile) -> int | None:
         try:
-            link_descriptor = os.open(file.link, PLACE_FLAGS)  # which asks no file system anything
-        except PermissionError:  # in a container, nobody may follow the links of what is mapped
+            link_descriptor = os.open(file.link, PLACE_FLAGS)  # O_PATH does not access the file system
+        except PermissionError:  # in a container, no process may follow the links to mapped files
             return self._open_by_path(file)
         except OSError:
             return None
@@ -111,7 +113,7 @@ class MappedFiles:
             os.close(link_descriptor)
 
     def _open_by_path(self, file: MappedFile) -> int | None:
-        """Open what is mapped by its path, if the same file is still there."""
+        """Open a mapped file by its path, if the same file is still there."""
         if file.is_deleted or find_remote_type(file.path, read_mounts(self._host)):
             return None
         try:
@@ -124,7 +126,7 @@ class MappedFiles:
         return descriptor
 
     def _find_mount_type(self, process: Process, mount: bytes) -> str:
-        """Return the type of a mount, by the kernel's own lists; "" for one that is in none, as those of memory are."""
+        """Return the type of a mount by the kernel's lists; "" for a mount in none of them, such as those of memory."""
         mount_id = mount.partition(b"\t")[2].strip()
         for table in ("/proc/self/mountinfo", f"/proc/{process.pid}/mountinfo"):
             if mount_id not in self._types:
@@ -135,7 +137,7 @@ class MappedFiles:
         return self._types.setdefault(mount_id, "")
 
     def _read_lines(self, path: str, limit: int) -> Iterator[bytes]:
-        """Read a list of the kernel's line by line. Raises Unseen where it is too long."""
+        """Yield the lines of a list of the kernel. Raises ObservationError if the list is too long."""
         rest, size = b"", 0
         try:
             with open(self._host._make_real_path(path), "rb", buffering=0) as stream:
@@ -145,7 +147,7 @@ class MappedFiles:
                         raise ObservationError(f"{path} has more than {limit // 1024 // 1024} MB")
                     *lines, rest = (rest + piece).split(b"\n")
                     yield from lines
-        except OSError:  # the process has ended
+        except OSError:  # the process has ended meanwhile
             return
 
 
@@ -162,7 +164,7 @@ def _make_mapped_file(link: str, shown_path: str) -> MappedFile:
 
 
 def _parse_mapped_path(field: bytes) -> str:
-    """Return a path out of a list of mappings, where only the end of a line is escaped (proc_pid_maps(5))."""
+    """Return a path from a list of mappings, where only line ends are escaped (proc_pid_maps(5))."""
     return os.fsdecode(field.replace(b"\\012", b"\n"))
 
 

@@ -1,7 +1,7 @@
-"""Names as a program of an ordinary user looks them up: by the C library, with all that this is configured to ask.
+"""Resolution of names as in a program of an ordinary user: by the C library, with its configured sources.
 
-A module of the C library may wait for as long as it likes. So a thread asks, and nobody waits for that longer than
-agreed: a child instead would cost thirty times as much.
+A module of the C library may wait without limit. So a thread resolves the name, and the caller waits only for the
+agreed time. A child process would cost thirty times as much.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ _NO_SUCH_NAME_ERRORS = (_socket.EAI_NONAME, getattr(_socket, "EAI_NODATA", _sock
 
 
 class NameResolution(NamedTuple):
-    """What became of one name."""
+    """Result of the resolution of a name."""
 
     addresses: tuple[str, ...] = ()
-    failure: str = ""  # why it is not known whether it has addresses
+    failure: str = ""  # the reason why its addresses are unknown
 
 
 def resolve_name(name: str, family: int, timeout: float) -> NameResolution:
-    """Resolve a name; `family` 0 is both. Raises Unseen if that takes longer than `timeout` seconds."""
+    """Resolve a name; `family` 0 means IPv4 and IPv6.
+
+    Raises ObservationError if the resolution takes longer than `timeout` seconds.
+    """
     resolutions: list[NameResolution] = []
     done = _thread.allocate_lock()
     done.acquire()
@@ -48,7 +51,8 @@ def resolve_name(name: str, family: int, timeout: float) -> NameResolution:
 
 def _query_resolver(name: str, family: int) -> NameResolution:
     try:
-        answers = _socket.getaddrinfo(name.encode("ascii"), None, family, _socket.SOCK_DGRAM)  # a str loads much more
+        # bytes, because a str loads many more modules
+        answers = _socket.getaddrinfo(name.encode("ascii"), None, family, _socket.SOCK_DGRAM)
     except _socket.gaierror as error:
         return NameResolution() if error.errno in _NO_SUCH_NAME_ERRORS else NameResolution(failure=str(error.strerror))
     except OSError as error:
@@ -58,15 +62,17 @@ def _query_resolver(name: str, family: int) -> NameResolution:
 
 @contextlib.contextmanager
 def _drop_privileges() -> Iterator[None]:
-    """With the rights of nobody in particular, where this process can give its own up: root reads files that others
-    may not. A thread that is started meanwhile has them, too.
+    """Run the block as user and group 65534, if this process can drop its own rights.
+
+    Root reads files that other users may not read. A thread that starts in the block has the dropped rights too.
     """
     if os.geteuid():
         yield
         return
     group, groups = os.getegid(), os.getgroups()
     try:
-        with contextlib.suppress(OSError):  # without that capability, or without that number (user_namespaces(7))
+        # the process lacks the capability, or its namespace lacks that number (user_namespaces(7))
+        with contextlib.suppress(OSError):
             os.setgroups([])
             os.setegid(NOBODY_UID)
             os.seteuid(NOBODY_UID)
@@ -74,5 +80,5 @@ def _drop_privileges() -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(group)
-        with contextlib.suppress(OSError):  # where none could be given up
+        with contextlib.suppress(OSError):  # in case no rights could be dropped
             os.setgroups(groups)

@@ -1,4 +1,4 @@
-"""What the kernel itself says of the packet filter: whether any table has changed, and whether it refuses a packet."""
+"""Kernel's own data about the packet filter: changes of its tables, and refusals of packets."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from ...base.tuples import NamedTuple
 _NETLINK_NETFILTER, _NFNL_SUBSYS_NFTABLES, _NFT_MSG_GETGEN, _NFTA_GEN_ID = 12, 10, 16, 1
 _NLM_F_REQUEST = 1
 _HEADER_FORMAT = "=IHHII"  # nlmsghdr: length, type, flags, sequence, port
-_ANSWER_OFFSET = 16 + 4  # behind it and nfgenmsg
+_ANSWER_OFFSET = 16 + 4  # the attributes follow the header and nfgenmsg
 
 
 class RulesetGeneration(NamedTuple):
-    """A state of all tables of one network namespace: equal generations, equal tables."""
+    """State of all tables of a network namespace. Equal generations mean equal tables."""
 
-    number: int  # one more with each transaction that was committed, whoever made it
-    namespace: str  # the boot and the network namespace in which the number counts
+    number: int  # increases by 1 with each committed transaction of any program
+    namespace: str  # the boot and the network namespace that the number belongs to
 
     def make_next(self) -> RulesetGeneration:
-        """The state after one more transaction."""
-        return self._replace(number=(self.number + 1) % 2**32 or 1)  # the kernel leaves out 0 when it wraps
+        """Return the state after one more transaction."""
+        return self._replace(number=(self.number + 1) % 2**32 or 1)  # the kernel skips 0 when the number overflows
 
 
 def is_destination_refused(address: str, port: int) -> bool | None:
-    """Whether the kernel refuses an empty datagram to an address of another host; None where it has no way there."""
+    """Return whether the kernel refuses an empty datagram to another host's address; None without a route."""
     import _socket
 
     probe_socket = _socket.socket(_socket.AF_INET6 if ":" in address else _socket.AF_INET, _socket.SOCK_DGRAM)
     try:
         probe_socket.connect((address, port))
-        if probe_socket.getsockname()[0] in ("127.0.0.1", "::1"):  # the way there leads to this host itself
+        if probe_socket.getsockname()[0] in ("127.0.0.1", "::1"):  # the route leads to this host itself
             return None
         probe_socket.send(b"")
-    except PermissionError:  # the packet filter's answer to who sends (NF_DROP in the kernel's nf_hook_slow)
+    except PermissionError:  # the packet filter's answer to the sender (NF_DROP in the kernel's nf_hook_slow)
         return True
     except OSError:
         return None
@@ -44,8 +44,8 @@ def is_destination_refused(address: str, port: int) -> bool | None:
 
 
 def read_ruleset_generation() -> RulesetGeneration | None:
-    """The state in which the tables are now; None where the kernel does not say it. Any user may ask."""
-    import _socket  # the part in C: the module around it takes longer to load than to use
+    """Return the current state of the tables; None if the kernel does not report it. Any user may call this."""
+    import _socket  # the part in C: loading the module around it takes longer than using it
     import struct
 
     try:

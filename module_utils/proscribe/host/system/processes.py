@@ -1,4 +1,4 @@
-"""Users and processes of the host: who has a home, what runs, and how a program is ended."""
+"""Users and processes of the host: accounts with a home, running programs, and the termination of programs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .mounts import find_entry_on_mount, read_mount_id
 from .tools import Runner, Tools, run_tool
 from .types import ControlError, ObservationError, Process, TerminationTarget, User
 
-NOBODY_UID = 65534  # the number of an account that is not known
-ROOT_READ_LIMITS = WorkLimits(seconds=5)  # for a view from within a process
-SINGLE_THREAD_LINKS = 3  # links of the directory of threads of a process with one thread
+NOBODY_UID = 65534  # the number that stands for an unknown account
+ROOT_READ_LIMITS = WorkLimits(seconds=5)  # limits of a read in the root of a process
+SINGLE_THREAD_LINKS = 3  # links of the directory of threads of a single-threaded process
 
 
 def _make_identity(status: os.stat_result | None) -> tuple[int, int] | None:
@@ -26,24 +26,32 @@ def _make_identity(status: os.stat_result | None) -> tuple[int, int] | None:
 
 
 class ProcessRootUnread(Exception):
-    """A question to the root directory of a process, which somebody may have made who answers when he likes."""
+    """Error of an observation that may not read the root directory of a process.
+
+    A user may have made that root, and may delay each answer.
+    """
 
 
 class Processes(Tools):
-    """The accounts and the running programs of a host. It reads the roots of processes only where it `reads_process_roots`."""
+    """Accounts and running programs of a host.
+
+    Roots of processes are read only if `reads_process_roots` is true.
+    """
 
     reads_process_roots = True
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root, run)
         self._users: List[User] | None = None
-        self._mount_namespace = ""  # which this process has
+        self._mount_namespace = ""  # the mount namespace of this process
         self._user_namespace = ""  # the user namespace of this process
-        self._boot_time: int | None = None  # when the host booted, in seconds since the epoch; 0 if unknown
+        self._boot_time: int | None = None  # time of the host's boot, in seconds since the epoch; 0 if unknown
 
     def list_users(self) -> List[User]:
-        """The accounts that may have a home directory, each home once. Those of directories below /home that no list of
-        accounts names are among them, since a directory service (SSSD by default) lists none. Read once for each run.
+        """Return the accounts that may have a home directory, each home once.
+
+        Owners of directories below /home count too, even if no list of accounts has them. A directory service lists
+        none of its accounts (the default of SSSD). The accounts are read once for each run.
         """
         if self._users is None:
             self._users = self._find_users()
@@ -64,9 +72,9 @@ class Processes(Tools):
         return list(homes.values())
 
     def _list_directories_with_uids(self, path: str) -> dict[str, int]:
-        """The directories in a directory, each with the number of its owner: -1 for one that something is mounted on.
+        """Return the directories in a directory, each with the number of its owner; -1 for a mount point.
 
-        That is not read: its server may be the user's own program, or another machine.
+        A mounted file system is not read: its server may be the user's own program, or another machine.
         """
         uids: dict[str, int] = {}
         # The reader of a home reports that it cannot be read.
@@ -81,13 +89,13 @@ class Processes(Tools):
         return uids
 
     def _find_owner_by_name(self, path: str) -> User:
-        """The account of a home whose owner is not read: the one of that name, as everywhere."""
+        """Return the account with the name of a home, for a home whose owner is not read."""
         name = path.rpartition("/")[2]
         uid = self.find_user_id(name)
         return self.find_account(uid) if uid else User(name, NOBODY_UID, NOBODY_UID, path)
 
     def _list_accounts(self) -> List[User]:
-        if self.root == "/":  # the name service knows more than the file: LDAP, SSSD, systemd-homed
+        if self.root == "/":  # the name service has more accounts than the file: LDAP, SSSD, systemd-homed
             return [User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir) for entry in pwd.getpwall()]
         fields = [
             line.split(":") for line in (self.read_text("/etc/passwd") or "").splitlines() if line.count(":") == 6
@@ -98,24 +106,24 @@ class Processes(Tools):
         ]
 
     def find_account(self, uid: int) -> User:
-        """The account that has a number; one named by the number itself, without a home, if there is none."""
+        """Return the account with this number. Without such an account, the number is its name, and it has no home."""
         if self.root == "/":
             with contextlib.suppress(KeyError):
-                entry = pwd.getpwuid(uid)  # also finds whom the directory service does not list
+                entry = pwd.getpwuid(uid)  # also finds accounts that the directory service does not list
                 return User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
         accounts = [user for user in self._list_accounts() if user.uid == uid]
         return accounts[0] if accounts else User(str(uid), uid, uid, "/nonexistent")
 
     def find_user_id(self, name: str) -> int | None:
-        """The number of the account that has a name; None if the host knows none."""
+        """Return the number of the account with this name; None if the host has no such account."""
         if self.root == "/":
             with contextlib.suppress(KeyError):
-                return pwd.getpwnam(name).pw_uid  # also finds whom the directory service does not list
+                return pwd.getpwnam(name).pw_uid  # also finds accounts that the directory service does not list
             return None
         return next((user.uid for user in self._list_accounts() if user.name == name), None)
 
     def list_processes(self) -> tuple[List[Process], int]:
-        """The running programs, and how many more there are whose executable this user may not see."""
+        """Return the running programs, and the number of programs whose executables this user may not read."""
         return self._read_once(self._list_processes, "/proc")
 
     def _list_processes(self, path: str) -> tuple[List[Process], int]:
@@ -127,12 +135,12 @@ class Processes(Tools):
                     processes.append(Process(int(name), self._read_executable(int(name))))
                 except PermissionError:
                     hidden += name != "1"  # the init of a container's own kernel hides itself even from root
-                except OSError:  # it ended meanwhile, or is a kernel thread
+                except OSError:  # the process ended meanwhile, or is a kernel thread
                     pass
         return processes, hidden
 
     def find_process(self, pid: int) -> Process | None:
-        """A running program by its number; None if it has ended, or hides its executable."""
+        """Return a running program by its number; None if it has ended, or hides its executable."""
         try:
             return Process(pid, self._read_executable(pid))
         except OSError:
@@ -143,15 +151,17 @@ class Processes(Tools):
         return exe[: -len(" (deleted)")] if exe.endswith(" (deleted)") else exe
 
     def _read_process_link(self, pid: int, name: str) -> str:
-        """Read a link of a process in /proc. Raises OSError."""
+        """Return the target of a link of a process in /proc. Raises OSError."""
         try:
             return os.readlink(self._make_real_path(f"/proc/{pid}/{name}"))
         except FileNotFoundError:
             return os.readlink(f"{self._find_living_thread(pid)}/{name}")
 
     def _find_living_thread(self, pid: int) -> str:
-        """The directory in /proc of a thread that lives on in a process whose first thread has ended. Then the links of
-        the process itself lead nowhere. Raises FileNotFoundError where no thread lives, as in the kernel's own.
+        """Return the directory in /proc of a living thread, for a process whose first thread has ended.
+
+        The links of such a process itself lead nowhere. Raises FileNotFoundError if no thread lives, as with threads of
+        the kernel.
         """
         threads = self._make_real_path(f"/proc/{pid}/task")
         if os.stat(threads).st_nlink > SINGLE_THREAD_LINKS:
@@ -162,19 +172,22 @@ class Processes(Tools):
         raise FileNotFoundError(threads)
 
     def _find_root_link(self, process: Process) -> str:
-        """Where the root that a process has can be opened; its path in /proc alone where the process has ended."""
+        """Return the path of a link that opens the root of a process.
+
+        If the process has ended, the path in /proc leads nowhere.
+        """
         root = self._make_real_path(f"/proc/{process.pid}/root")
         try:
             os.readlink(root)
         except FileNotFoundError:
             with contextlib.suppress(OSError):
                 return f"{self._find_living_thread(process.pid)}/root"
-        except OSError:  # whoever opens it says so
+        except OSError:  # a later open of the link reports the error
             pass
         return root
 
     def find_process_owner(self, process: Process) -> User | None:
-        """The account that a process runs for (its real user id); None if it has ended."""
+        """Return the account that a process runs for (its real user id); None if it has ended."""
         uid = self._read_real_uid(process)
         return None if uid is None else self.find_account(uid)
 
@@ -183,22 +196,25 @@ class Processes(Tools):
         return int(ids[0]) if ids else None
 
     def find_process_uid(self, process: Process) -> int:
-        """The number of the user that a process belongs to; 0 for root's own, and for one that has ended."""
+        """Return the number of a process's user; 0 for a process of root, and for an ended process."""
         with contextlib.suppress(OSError):
             uid = os.stat(self._make_real_path(f"/proc/{process.pid}")).st_uid
             if uid not in (0, os.geteuid()):
                 return uid
         return (
             self._read_real_uid(process) or 0
-        )  # a process that hides its memory belongs to root there, whoever runs it
+        )  # in /proc a process that hides its memory belongs to root, whatever its user is
 
     def format_start_time(self, process: Process) -> str:
-        """When a process started (UTC, to the second, as the system clock is set now); "" if it has ended."""
+        """Return the start time of a process (UTC, in seconds, by the current system clock); "" if it has ended."""
         seconds = self.read_start_time(process)
         return "" if seconds is None else format_timestamp(seconds)
 
     def read_start_time(self, process: Process) -> float | None:
-        """When a process started, in seconds since the epoch, exact to about a second; None if it has ended."""
+        """Return the start time of a process in seconds since the epoch; None if it has ended.
+
+        The time is exact to about a second.
+        """
         fields = self._read_stat_fields(process)
         if self._boot_time is None:
             lines = (self.read_text("/proc/stat") or "").splitlines()
@@ -208,29 +224,29 @@ class Processes(Tools):
         return self._boot_time + int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
     def read_parent_pid(self, process: Process) -> int:
-        """The number of the process that a process descends from; 0 if it has ended."""
+        """Return the number of a process's parent; 0 if the process has ended."""
         fields = self._read_stat_fields(process)
         return int(fields[1]) if len(fields) > 1 else 0
 
     def is_forked(self, process: Process) -> bool:
-        """Whether a process was forked by its program and has not become another (PF_FORKNOEXEC, linux/sched.h)."""
+        """Return whether a process was forked and has not executed another program (PF_FORKNOEXEC, linux/sched.h)."""
         fields = self._read_stat_fields(process)
         return len(fields) > 6 and bool(int(fields[6]) & 0x40)
 
     def read_process_state(self, process: Process) -> str:
-        """The state of a process as proc_pid_stat(5) has it; "" if it has ended."""
+        """Return the state of a process in the letters of proc_pid_stat(5); "" if it has ended."""
         return next(iter(self._read_stat_fields(process)), "")
 
     def _read_stat_fields(self, process: Process) -> List[str]:
-        """What /proc/PID/stat has behind the name of the program, from the state on."""
+        """Return the fields of /proc/PID/stat after the name of the program, from the state on."""
         return self.read_process_file(process.pid, "stat").rpartition(")")[2].split()
 
     def can_see_host_file(self, process: Process, path: str) -> bool | None:
-        """Whether a process that opens a path gets the very file that the host has there; None if nobody can tell.
+        """Return whether a path leads a process to the very file of the host; None if that is unknown.
 
-        A user may give a program a view of its own (user namespaces, sandboxes, containers). What lies there is the
-        user's word. So it is only asked which file it is, and a link is followed only if root made it. Raises
-        ProcessRootUnread.
+        A user may give a program its own view of the file system (user namespaces, sandboxes, containers). The user
+        controls the content of that view. So only the identity of the file is read, and only links of root are
+        followed. Raises ProcessRootUnread.
         """
         host_status = self.find_entry(path)
         root = self._find_root_link(process)
@@ -246,7 +262,10 @@ class Processes(Tools):
         return process_identity is not None and tuple(process_identity) == _make_identity(host_status)
 
     def _has_host_mounts(self, process: Process) -> bool:
-        """Whether a process has this one's root and mounts, by two links of /proc that the kernel alone answers for."""
+        """Return whether a process has the root and the mounts of this process.
+
+        Two links of /proc show that, and the kernel alone answers for them.
+        """
         try:
             if not self._mount_namespace:
                 self._mount_namespace = os.readlink(self._make_real_path("/proc/self/ns/mnt"))
@@ -258,8 +277,9 @@ class Processes(Tools):
             return False
 
     def has_own_user_namespace(self, process: Process) -> bool:
-        """Return whether a process is in a user namespace that is not this one's. There a user mounts what he likes at
-        any path.
+        """Return whether a process is in another user namespace than this process.
+
+        In such a namespace a user can mount any file system at any path.
         """
         try:
             if not self._user_namespace:
@@ -273,7 +293,7 @@ class Processes(Tools):
             raise ProcessRootUnread
 
     def _is_host_root(self, root: str) -> bool:
-        """Whether a process has the very root that this one has, without asking what is mounted there."""
+        """Return whether a process has the very root of this process. The mounted file system is not accessed."""
         try:
             process_root, host_root = (os.open(root_path, PLACE_FLAGS) for root_path in (root, self.root))
         except OSError:
@@ -286,7 +306,7 @@ class Processes(Tools):
             os.close(host_root)
 
     def list_ancestor_pids(self) -> set[int]:
-        """This process, all that it descends from and the first one of all: ending one of them would end this run."""
+        """Return this process, its ancestors, and the first process of all. Ending any of them would end this run."""
         pids = {1}
         pid = os.getpid()
         while pid > 0 and pid not in pids:
@@ -295,7 +315,7 @@ class Processes(Tools):
         return pids
 
     def read_process_file(self, pid: int, name: str) -> str:
-        """What the kernel says of a process in one of its files in /proc; "" if it has ended."""
+        """Return the content of a process's file in /proc; "" if the process has ended."""
         try:
             with open(self._make_real_path(f"/proc/{pid}/{name}"), encoding="utf-8", errors="replace") as stream:
                 return stream.read()
@@ -303,8 +323,10 @@ class Processes(Tools):
             return ""
 
     def has_host_root(self, process: Process) -> bool:
-        """Whether a process has the host's own file system as its root. In a container or a sandbox it has another.
-        Then the path of its executable says nothing about the file of that path on the host. Raises ProcessRootUnread.
+        """Return whether a process has the host's own file system as its root.
+
+        In a container or a sandbox a process has another root. Its executable's path then says nothing about the host's
+        file of that path. Raises ProcessRootUnread.
         """
         if self._has_host_mounts(process):
             return True
@@ -315,11 +337,10 @@ class Processes(Tools):
             return False
 
     def read_file_in_root(self, process: Process, name: str, limit: int = 65536) -> bytes:
-        """A regular file at the top of the root that a process has for itself, at most `limit` bytes. b"" if there is
-        none, or it has the host's root.
+        """Return a regular file at the top of a process's own root, at most `limit` bytes; b"" for none.
 
-        What a sandbox's root holds is the user's word: no link is followed there, nothing but a regular file is read.
-        Raises ProcessRootUnread.
+        Returns b"" too if the process has the host's root. The user controls the root of a sandbox. So no link is
+        followed there, and only a regular file is read. Raises ProcessRootUnread.
         """
         if self._has_host_mounts(process):
             return b""
@@ -348,7 +369,7 @@ class Processes(Tools):
         list_running: Callable[[], Iterable[tuple[Process, TerminationTarget]]] = tuple,
         grace: float = 5,
     ) -> None:
-        """See end_programs in ending.py, which only enforcing needs."""
+        """End a program; see end_programs in ending.py. Only enforcing runs load that module."""
         from .ending import end_programs
 
         end_programs(self, program, user_programs or [program], list_running, grace)

@@ -1,4 +1,4 @@
-"""Reading files of the host, without following a link that a user could have made."""
+"""Reader for files of the host. Links that a user could have made are not followed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import itertools
 import os
 import stat
 
-# List: FileReader has a method `list`
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, List, Pattern
 
 from ...base.others import ACL_ATTRIBUTE, BY_ACL, describe_rights, find_write_right
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
-MAX_FILE_BYTES = 64 * 1024 * 1024  # bytes; more than any file that a control has a reason to read whole
+MAX_FILE_BYTES = 64 * 1024 * 1024  # bytes; larger than any file that a control needs to read whole
 PIECE_BYTES = 256 * 1024  # bytes read at a time
-SEARCH_PIECE_BYTES = 4 * 1024 * 1024  # and searched at a time
-NAMES_PIECE = 20_000  # entries of a directory taken at a time: it may have millions
-MAX_OPEN_DIRECTORIES = 128  # directories; a process may have some hundred files open
+SEARCH_PIECE_BYTES = 4 * 1024 * 1024  # bytes searched at a time
+NAMES_PIECE = 20_000  # entries read at a time: a directory may have millions
+MAX_OPEN_DIRECTORIES = 128  # directories that stay open; a process may have some hundred files open
 
 
 class _OpenDescriptor:
-    """A descriptor for a `with` block, which closes it unless it is kept for later."""
+    """Descriptor for a `with` block, which closes it unless the descriptor stays open for later reads."""
 
     __slots__ = ("descriptor", "stays_open")
 
@@ -46,13 +45,13 @@ class _OpenDescriptor:
 
 
 class FileReader:
-    """The files below `root` ("/" but in tests). While there is a `budget`, all that is read is paid from it."""
+    """Reader for files below `root` ("/" except in tests). While there is a `budget`, all reads count against it."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = root
         self.budget: ReadBudget | None = None
-        self.enters_remote = False  # whether what starts on a network or FUSE file system is scanned: as its user only
-        self._cached_answers: dict[tuple[str, str], Any] | None = None  # while all is `cache_reads`
+        self.enters_remote = False  # true if scans may start on a network or FUSE file system: only as its user
+        self._cached_answers: dict[tuple[str, str], Any] | None = None  # None outside of `cache_reads`
         self._open_directories: dict[str, int | FileNotFoundError] = {}
 
     @property
@@ -63,10 +62,10 @@ class FileReader:
         return self.root.rstrip("/") + path
 
     def _open_directory_path(self, path: str) -> int:
-        """Open a directory of the host step by step; a link in the path counts only if root made it.
+        """Open a directory of the host step by step. Only links that root made are followed.
 
-        The descriptor is a place to start from (O_PATH): an ordinary user may pass through directories that he may not
-        list. Raises OSError, or ControlError for a link that a user made.
+        The descriptor is opened with O_PATH, because an ordinary user may pass through directories that he may not
+        list. Raises OSError. Raises ControlError for a link that a user made.
         """
         descriptor = os.open(self.root, PLACE_FLAGS)
         passed_path, traversal = "", PathTraversal(self.root)
@@ -88,7 +87,7 @@ class FileReader:
         return self._use_cached_directory(path.rstrip("/"))
 
     def _use_cached_directory(self, path: str) -> _OpenDescriptor:
-        """A directory, left open for the next reads, as long as these are not too many."""
+        """Open a directory, and leave it open for the next reads unless too many directories are open."""
         cached = self._open_directories.get(path)
         if cached is None:
             try:
@@ -111,8 +110,9 @@ class FileReader:
 
     @contextlib.contextmanager
     def cache_reads(self) -> Iterator[None]:
-        """For an observation that changes nothing: what was read once is not read again, so that all of it goes
-        by one and the same answer, and directories stay open.
+        """Cache reads for the block, for an observation that changes nothing.
+
+        No path is read twice, so the whole observation uses the same answer. Directories stay open.
         """
         self._cached_answers = {}
         try:
@@ -125,26 +125,29 @@ class FileReader:
             self._open_directories = {}
 
     def _read_once(self, read: Callable[[str], Answer], path: str) -> Answer:
-        """The result of a read of a path; the same again while all is `cache_reads`."""
+        """Return the result of a read of a path, within `cache_reads` from the cache."""
         if self._cached_answers is None:
             return read(path)
         key = read.__name__, path
         if key not in self._cached_answers:
-            if self.budget is not None:  # a user's places may be as many as he likes
+            if self.budget is not None:  # a user may have any number of places
                 return read(path)
             self._cached_answers[key] = read(path)
         answer: Answer = self._cached_answers[key]
         return answer
 
     def open_directory(self, path: str) -> contextlib.AbstractContextManager[int]:
-        """The descriptor of a directory (O_PATH), for what is done by name in it whatever users do to its path.
+        """Open a directory with O_PATH, for access to its entries by name whatever users do to its path.
 
-        Raises OSError, and ControlError for a link in the path that a user made.
+        Raises OSError. Raises ControlError for a link in the path that a user made.
         """
         return self._use_directory(path)
 
     def find_entry(self, path: str) -> os.stat_result | None:
-        """The entry at a path (a link is itself, never its target); None if there is none. Raises Unseen."""
+        """Return the status of the entry at a path; None for a missing entry. Raises ObservationError.
+
+        A link at the end of the path is not followed.
+        """
         return self._read_once(self._find_entry, path)
 
     def _find_entry(self, path: str) -> os.stat_result | None:
@@ -162,15 +165,17 @@ class FileReader:
             return ObservationError(f"{path} can only be read by root")
         return ObservationError(
             f"{path} cannot be read: {error.strerror}"
-        )  # root too: a dead network mount, a user's own FUSE
+        )  # root may fail too: a dead network mount, a user's own FUSE
 
     def list_directory(self, path: str) -> List[str]:
-        """The names in a directory, sorted; none if it is not there. Raises Unseen."""
+        """Return the names in a directory, sorted; none for a missing directory. Raises ObservationError."""
         return [*self._read_once(self._list_directory, path)]
 
     def list_first_names(self, path: str, limit: int) -> List[str]:
-        """At most so many names in a directory, as the file system gives them, sorted: whoever fills it makes nobody
-        wait. Empty if it is not there. Raises Unseen.
+        """Return at most `limit` names in a directory, sorted. Raises ObservationError.
+
+        The names are the first in the order of the file system. So a full directory causes no delay. Returns none for a
+        missing directory.
         """
         return self._sort_names(path, lambda directory: self._read_first_names(directory, limit))
 
@@ -178,7 +183,10 @@ class FileReader:
         return self._sort_names(path, self._read_names)
 
     def _sort_names(self, path: str, list_names: Callable[[int], Iterable[str]]) -> List[str]:
-        """What is read of a directory's names, sorted; empty if it is not there. Raises Unseen."""
+        """Return the names that `list_names` reads in a directory, sorted; none for a missing directory.
+
+        Raises ObservationError.
+        """
         try:
             with self._use_directory(path) as directory:
                 descriptor = os.open(".", os.O_RDONLY, dir_fd=directory)
@@ -208,10 +216,11 @@ class FileReader:
                 yield from piece
 
     def read_file(self, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
-        """A regular file's content; None if there is none. Raises Unseen, or ControlError: not regular, or too big.
+        """Return the content of a regular file; None for a missing file.
 
-        Of a file that is not root's, or is read on a user's behalf, no more than 1 MiB is read. A larger one is unseen.
-        A link at the end counts only if root made it (/etc/resolv.conf and /etc/os-release are such).
+        Raises ObservationError, and ControlError for a file that is not regular or too large. A file of a user, or on a
+        user's behalf, is read up to 1 MiB; a larger file raises ObservationError. A link at the end is followed only if
+        root made it. /etc/resolv.conf and /etc/os-release are such links.
         """
         if limit == MAX_FILE_BYTES and self.budget is None:
             return self._read_once(self._read_file, path)
@@ -221,7 +230,7 @@ class FileReader:
         descriptor = self._open_file(path)
         if descriptor is None:
             return None
-        # In pieces: some files of /proc cannot be read into a buffer as large as the limit.
+        # Read in pieces: some files of /proc cannot be read into a buffer as large as the limit.
         with _OpenDescriptor(descriptor):
             max_bytes = min(limit, MAX_USER_FILE_BYTES) if self._is_user_file(descriptor) else limit
             content = b""
@@ -235,7 +244,7 @@ class FileReader:
         return content
 
     def _is_user_file(self, descriptor: int) -> bool:
-        """Whether an open file is read on a user's behalf, or is an ordinary user's own."""
+        """Return whether an open file is read on a user's behalf, or belongs to an ordinary user."""
         return self.budget is not None or os.fstat(descriptor).st_uid not in (0, os.geteuid())
 
     def _consume_budget(self, size: int) -> None:
@@ -243,13 +252,17 @@ class FileReader:
             self.budget.consume_amount("bytes read", size)
 
     def read_head(self, path: str, size: int) -> bytes:
-        """The first bytes of a regular file of any size, as many as it has of `size`; b"" if there is none. Raises as
-        `read_file`.
+        """Return at most the first `size` bytes of a regular file of any size; b"" for a missing file.
+
+        Raises as `read_file` does.
         """
         return self.read_range(path, 0, size)
 
     def read_range(self, path: str, offset: int, size: int) -> bytes:
-        """As many bytes from `offset` on as a regular file of any size has of `size`. Raises as `read_file`."""
+        """Return at most `size` bytes from `offset` on of a regular file of any size; b"" for a missing file.
+
+        Raises as `read_file` does.
+        """
         descriptor = self._open_file(path)
         if descriptor is None:
             return b""
@@ -259,7 +272,10 @@ class FileReader:
         return content
 
     def _open_file(self, path: str) -> int | None:
-        """The descriptor of a regular file, opened for reading; None if there is none."""
+        """Open a regular file for reading, and return its descriptor; None for a missing file.
+
+        Raises as `read_file` does.
+        """
         parent, _, name = path.rpartition("/")
         try:
             with self._use_directory(parent) as directory:
@@ -276,8 +292,9 @@ class FileReader:
         return descriptor
 
     def read_attribute(self, path: str, name: str) -> bytes | None:
-        """An extended attribute of the entry at a path (a link is itself); None where it has none. Raises ControlError
-        for a link in the path that a user made.
+        """Return an extended attribute of the entry at a path; None if the entry has none.
+
+        A link at the end of the path is not followed. Raises ControlError for a link in the path that a user made.
         """
         parent, _, entry_name = path.rpartition("/")
         try:
@@ -287,24 +304,27 @@ class FileReader:
             return None
 
     def read_acl(self, path: str) -> bytes:
-        """The access ACL of the entry at a path, as the kernel has it (acl(5)); b"" where only its mode counts."""
+        """Return the access ACL of an entry in the kernel's format (acl(5)); b"" if only its mode counts."""
         return self._read_once(self._read_acl, path)
 
     def _read_acl(self, path: str) -> bytes:
         return self.read_attribute(path, ACL_ATTRIBUTE) or b"" if hasattr(os, "getxattr") else b""
 
     def describe_write_access(self, path: str, status: os.stat_result, trusted_uids: Collection[int] = ()) -> str:
-        """What lets others than root change the entry that was seen at a path: its owner and mode, or an ACL; "" for
-        nothing. A link counts as open to all, since it is not asked what it leads to. `trusted_uids` are others who may.
+        """Return the right by which others than root can change an entry; "" for none.
+
+        The right is the owner and mode, or an ACL. `status` is the entry as it was read at the path. A link counts as
+        open to all, because its target is not read. `trusted_uids` are other users that may change the entry.
         """
         fixture_uids = () if self.root == "/" else (os.stat(self.root).st_uid,)
         reason = find_write_right(status, (0, *trusted_uids, *fixture_uids), acl=self.read_acl(path))
         return describe_rights(status) if reason and reason != BY_ACL else reason
 
     def search_file(self, path: str, pattern: Pattern[bytes], max_match_bytes: int = 256) -> List[bytes]:
-        """What a pattern finds in a file of any size, each match once. A match is at most `max_match_bytes` bytes long.
+        """Return the matches of a pattern in a file of any size, each match once.
 
-        Raises as `read_file`. Nothing is mapped into memory: a file that shrinks meanwhile would end the run.
+        A match has at most `max_match_bytes` bytes. Raises as `read_file` does. The file is not mapped into memory: a
+        file that shrinks meanwhile would end the run.
         """
         descriptor = self._open_file(path)
         if descriptor is None:
@@ -319,16 +339,19 @@ class FileReader:
         return list(matches)
 
     def resolve_link(self, path: str) -> str:
-        """Where the links at a path lead that root made, as a path of the host; the path itself if it is no link.
+        """Return the path of the host that the links of root at a path lead to; the path itself if it is no link.
 
-        Raises Unseen, and ControlError for a link that a user made.
+        Raises ObservationError. Raises ControlError for a link that a user made.
         """
         return [*self.follow_links(path)][-1]
 
     def follow_links(self, path: str) -> Iterator[str]:
-        """A path of the host, and where the links at it lead that root made, step by step. Raises as `resolve_link`."""
+        """Yield a path of the host, and each path that the links of root at it lead to.
+
+        Raises as `resolve_link` does.
+        """
         yield path
-        for _ in range(16):  # alternatives are chains of three; more than this is a loop
+        for _ in range(16):  # alternatives are chains of three links; a longer chain than 16 is a loop
             status = self.find_entry(path)
             if status is None or not stat.S_ISLNK(status.st_mode):
                 return
@@ -338,12 +361,15 @@ class FileReader:
                     target = read_link_target(directory, name, path)
             except OSError as error:
                 raise self._make_observation_error(path, error) from None
-            if not target:  # it has become something else
+            if not target:  # the entry is no link any more
                 return
             path = os.path.normpath(os.path.join(parent, target))
             yield path
 
     def read_text(self, path: str) -> str | None:
-        """A file as text (UTF-8, what is not replaced by U+FFFD); None if it is not there."""
+        """Return a file as text; None for a missing file. Bytes that are no UTF-8 become U+FFFD.
+
+        Raises as `read_file` does.
+        """
         content = self.read_file(path)
         return None if content is None else content.decode("utf-8", "replace")

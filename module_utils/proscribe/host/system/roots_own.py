@@ -1,4 +1,4 @@
-"""What root may run: nothing that somebody else can change, or put another file in place of."""
+"""Check of the programs that root may run: no other user can change or replace them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import stat
 
 from ...base.others import find_write_right, read_acl, walk_path
 
-# What the distribution's packages bring is trusted, as they are.
+# Files of the distribution's packages are trusted as the packages are.
 DISTRIBUTION_PREFIXES = ("/usr/", "/bin/", "/sbin/")
 LOCAL_PREFIX = "/usr/local/"
 
 
 def find_changeable_part(path: str) -> str:
-    """The first part of a path, links included, that others than root can change. "" for none, for what does not exist,
-    and where root does not ask. Of a directory, also who can put something into it.
+    """Return the first part of a path, links included, that others than root can change; "" for none.
+
+    Returns "" too for a missing path, for files of the distribution, and if this process is not root. A directory also
+    counts as changeable if others can add entries to it.
     """
     if os.geteuid() or (_is_from_distribution(path) and _is_from_distribution(os.path.realpath(path))):
         return ""

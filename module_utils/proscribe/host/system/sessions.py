@@ -1,4 +1,4 @@
-"""Who is logged in, as systemd-logind has it in its files. Read only where something has drifted."""
+"""Logged-in users by the files of systemd-logind. They are read only if a rule has drifted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ MAX_NAMES = 50  # names
 
 
 def list_logged_in_users(host: Host) -> list[str]:
-    """The names of those with a session, but for the session that this run itself came over; [] where nobody knows."""
+    """Return the names of the users with a session; [] if the sessions are unknown.
+
+    The session that started this run does not count.
+    """
     ancestor_pids = host.list_ancestor_pids()
     names: set[str] = set()
     try:
         for session_name in host.list_directory(SESSIONS_DIRECTORY):
-            if session_name.endswith(".ref"):  # a pipe that belongs to the session of that name
+            if session_name.endswith(".ref"):  # a pipe of the session with that name
                 continue
             lines = (host.read_text(f"{SESSIONS_DIRECTORY}/{session_name}") or "").splitlines()
             session = dict(line.split("=", 1) for line in lines if "=" in line)

@@ -1,4 +1,4 @@
-"""Numbers that users have besides their own (subuid(5)): what a user owns as one of them is that user's."""
+"""Subordinate numbers of users (subuid(5)): a file with such a number as owner belongs to that user."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ MAX_RANGES = 10_000
 
 
 def read_subordinate_ids(host: Processes) -> Callable[[int], int]:
-    """Return the function that gives the number of the user to whom a subordinate number belongs; the number itself
-    where it is none, or root's.
+    """Return a function that maps a subordinate number to the number of its user.
+
+    The function returns any other number unchanged. Ranges of root are ignored.
     """
     text = ""
     with contextlib.suppress(ControlError, ObservationError):

@@ -1,4 +1,7 @@
-"""The end of a tool: what it has started and left running is ended with it, and nothing that has its number by now."""
+"""Termination of a tool and of the processes that it has left running.
+
+Another process that has reused a number is spared.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,20 @@ import contextlib
 import os
 from typing import Callable
 
-MAX_ROUNDS = 5  # of ending what a tool has started: it may start more meanwhile
+MAX_ROUNDS = 5  # rounds of ending the processes of a tool: it may start more meanwhile
 KILL_SIGNAL, STOP_SIGNAL = 9, 19  # signals on Linux
-START_TIME_FIELD = 19  # in what `_read_stat_fields` gives
+START_TIME_FIELD = 19  # index in the result of `_read_stat_fields`
 
 
 def end_session(leader: int) -> None:
-    """End what runs in the session of a tool, and what descends from it although it has begun a session of its own. The
-    tool itself has not been waited for.
+    """End the processes in the session of a tool, and its descendants in other sessions.
+
+    The caller has not waited for the tool yet, so no other process can have its number.
     """
     with contextlib.suppress(OSError):
         os.kill(
             leader, STOP_SIGNAL
-        )  # nothing is started, and nobody is an orphan, while its descendants are looked for
+        )  # a stopped tool starts nothing, and leaves no orphans, while its descendants are listed
     for _ in range(MAX_ROUNDS):
         running = find_descendants(leader)
         for pid, started in running.items():
@@ -31,8 +35,10 @@ def end_session(leader: int) -> None:
 
 
 def kill_process(pid: int, identify: Callable[[int], object], identity: object) -> None:
-    """Kill a process of which `identify` says what it said when it was `identity`. That is asked again once it is held by a
-    descriptor: it may have ended, and its number be another's.
+    """Kill a process, if `identify` still returns `identity` for it.
+
+    The check is made while a descriptor holds the process. Before that, the process may have ended, and another may
+    have its number.
     """
     with contextlib.suppress(OSError):
         descriptor = os.pidfd_open(pid)
@@ -44,7 +50,7 @@ def kill_process(pid: int, identify: Callable[[int], object], identity: object) 
 
 
 def find_descendants(leader: int) -> dict[int, str]:
-    """The living processes of a session, and those that descend from one of them, each with when it started."""
+    """Return the living processes of a session and their descendants, each with its start time in ticks."""
     parents: dict[int, int] = {}
     started: dict[int, str] = {}
     members: set[int] = set()
@@ -66,11 +72,11 @@ def find_descendants(leader: int) -> dict[int, str]:
 
 
 def read_start_ticks(pid: int) -> str:
-    """When a process started, in ticks since the host did. Raises OSError."""
+    """Return the start time of a process, in ticks since the start of the host. Raises OSError."""
     return "".join(_read_stat_fields(pid)[START_TIME_FIELD:][:1])
 
 
 def _read_stat_fields(pid: int) -> list[str]:
-    """What /proc/PID/stat has behind the name of the program, from the state on. Raises OSError."""
+    """Return the fields of /proc/PID/stat after the name of the program, from the state on. Raises OSError."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
         return stream.read().rpartition(")")[2].split()

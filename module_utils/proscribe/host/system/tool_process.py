@@ -1,4 +1,7 @@
-"""A tool of root's as a process: started without the module subprocess, which takes longer to load than most tools."""
+"""Process of a tool that runs as root.
+
+The module subprocess is not used: loading it takes longer than most tools.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,34 @@ from typing import Any, Mapping
 
 
 class ChildProcess:
-    """A process that this one has started."""
+    """Process that this process has started."""
 
     pid: int
     returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Return how it ended, as subprocess says it; None while it runs."""
+        """Return the exit code in the form of subprocess; None while the process runs."""
         if self.returncode is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # a caller that ignores the ends of its children
+            except ChildProcessError:  # the caller ignores the ends of its children
                 pid, status = self.pid, 0
             if pid:
                 self.returncode = self.read_exit_code(os.waitstatus_to_exitcode(status))
         return self.returncode
 
     def read_exit_code(self, code: int) -> int:
-        """Return how the tool ended, of which this is the process, or which this process keeps."""
+        """Return the exit code of the tool. `code` is the exit code of this child process.
+
+        The child process is the tool itself, or its keeper.
+        """
         return code
 
 
 class ToolProcess(ChildProcess):
-    """A tool that runs as root, as subprocess.Popen would run it. Loading that takes longer than most tools, and most
-    observations run some.
+    """Tool that runs as root, as subprocess.Popen would run it.
+
+    Loading subprocess takes longer than most tools, and most observations run some tools.
     """
 
     def __init__(self, path: str, argv: list[str], env: Mapping[str, str], has_input: bool) -> None:
@@ -53,7 +60,7 @@ class ToolProcess(ChildProcess):
             if descriptor > 2 and _is_inherited(descriptor)
         ]
         try:
-            default_signals = (_signal.SIGPIPE, _signal.SIGXFSZ)  # which Python ignores
+            default_signals = (_signal.SIGPIPE, _signal.SIGXFSZ)  # Python ignores these signals
             self.pid = os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigdef=default_signals)
         except BaseException:
             for descriptor_end in own_ends:
@@ -67,7 +74,7 @@ class ToolProcess(ChildProcess):
 
 
 def make_pipe() -> tuple[int, int]:
-    """Make a pipe of which no end is a standard file, also for a caller whose own are closed."""
+    """Make a pipe whose ends are no standard files, even for a caller with closed standard files."""
     ends = os.pipe()
     if min(ends) > 2:
         return ends
@@ -80,8 +87,11 @@ def make_pipe() -> tuple[int, int]:
 
 
 def _is_inherited(descriptor: int) -> bool:
-    """Whether programs that this process starts have a descriptor, too. Those that Python opens they have not."""
+    """Return whether programs that this process starts inherit a descriptor.
+
+    Descriptors that Python opens are not inherited.
+    """
     try:
         return os.get_inheritable(descriptor)
-    except OSError:  # that of the listing itself
+    except OSError:  # the descriptor of the listing itself
         return False

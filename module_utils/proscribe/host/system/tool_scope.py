@@ -1,9 +1,9 @@
-"""The scope in which a tool runs as a user of the host: it shares no session with root, and ends as a whole.
+"""Scope in which a tool runs as a user of the host. It shares no session with root, and ends as a whole.
 
-Where systemd runs, the scope is a transient service: systemd starts it from its own clean state, and in its own control
-group. Elsewhere it is a process-id namespace below a keeper, a process of root's that is forked here. The kernel ends
-all processes of a namespace with its first one. Where no namespace can be made, the keeper adopts what the tool leaves
-behind (PR_SET_CHILD_SUBREAPER) and ends that.
+If systemd runs, the scope is a transient service: systemd starts it from its own clean state, in its own control group.
+Otherwise it is a process-id namespace below a keeper. The keeper is a process of root that is forked here. The kernel
+ends all processes of a namespace with its first process. If no namespace can be made, the keeper adopts the processes
+that the tool leaves behind (PR_SET_CHILD_SUBREAPER) and ends them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     Scope = Union["TransientUnit", "NamespacedTool"]
 
-ENDING_SECONDS = 5.0  # in which all of a scope has ended
+ENDING_SECONDS = 5.0  # seconds for the end of all processes of a scope
 PAUSE_SECONDS = 0.005
-NOT_EMPTY_EXIT_CODE = 1  # how a keeper ends that could not end all
+NOT_EMPTY_EXIT_CODE = 1  # exit code of a keeper that could not end all processes
 KILL_SIGNAL = 9
 # linux/prctl.h, linux/sched.h
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -42,8 +42,9 @@ def start_in_scope(
     timeout: float,
     find_tool: Callable[[str], str],
 ) -> Scope:
-    """Start a tool as a user, in a scope of its own; `has_input` where it gets an input. `find_tool` gives the path of a tool of
-    root's. Raises OSError.
+    """Start a tool as a user, in its own scope. Raises OSError.
+
+    `has_input` is true if the tool gets an input. `find_tool` returns the path of a tool of root.
     """
     env = {**env, "HOME": user.home, "USER": user.name, "LOGNAME": user.name}
     if is_systemd_in_charge():
@@ -53,7 +54,7 @@ def start_in_scope(
 
 
 def is_systemd_in_charge() -> bool:
-    """Return whether systemd and its bus serve this process's own root directory, and no other one around it."""
+    """Return whether systemd and its bus serve this process's own root directory, and no directory around it."""
     try:
         has_same_root = os.path.samestat(os.stat("/proc/1/root"), os.stat("/"))
     except OSError:
@@ -62,7 +63,7 @@ def is_systemd_in_charge() -> bool:
 
 
 class TransientUnit(ToolProcess):
-    """A tool that runs as a transient service of systemd. The process of this object is systemd-run, run by root."""
+    """Tool that runs as a transient service of systemd. The process of this object is systemd-run, run by root."""
 
     def __init__(
         self, path: str, argv: Sequence[str], env: Mapping[str, str], user: User, has_input: bool, timeout: float
@@ -73,7 +74,7 @@ class TransientUnit(ToolProcess):
             *(path, "--quiet", "--pipe", "--wait", "--collect", "--slice=system.slice", f"--unit={self.name}"),
             *(f"--description=Proscribe: a tool of user {user.uid}", f"--uid={user.uid}", f"--gid={user.gid}"),
             *(f"--property={setting}" for setting in properties),
-            # The service would get variables of systemd's own. SELinux lets systemd start env, and nothing in a home.
+            # env clears the variables that systemd adds. SELinux lets systemd start env, and no program in a home.
             *("--", "/usr/bin/env", "-i"),
             *(
                 argument.replace("$", "$$")
@@ -83,7 +84,7 @@ class TransientUnit(ToolProcess):
         super().__init__(path, command, {"PATH": env["PATH"], "LC_ALL": "C.UTF-8"}, has_input)
 
     def end_scope(self) -> bool:
-        """End what still runs of the service, and return whether nothing does."""
+        """End the remaining processes of the service, and return whether all have ended."""
         deadline = time.monotonic() + ENDING_SECONDS
         while members := self._list_members():
             for pid in members:
@@ -95,7 +96,7 @@ class TransientUnit(ToolProcess):
         return True
 
     def _list_members(self) -> list[int]:
-        """List the processes of the service, wherever the tree of control groups is mounted."""
+        """List the processes of the service, wherever the control groups are mounted."""
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
         return [pid for pid in pids if self._has_process(pid)]
 
@@ -106,7 +107,7 @@ class TransientUnit(ToolProcess):
 
 
 class NamespacedTool(ChildProcess):
-    """A tool that runs in a process-id namespace below a keeper. The process of this object is the keeper."""
+    """Tool that runs in a process-id namespace below a keeper. The process of this object is the keeper."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], user: User, has_input: bool) -> None:
         import ctypes
@@ -138,14 +139,17 @@ class NamespacedTool(ChildProcess):
         self._require_start(started[0])
 
     def read_exit_code(self, code: int) -> int:
-        """Return how the tool ended; `code` is how its keeper did."""
+        """Return the exit code of the tool. `code` is the exit code of its keeper."""
         self.is_empty = code == 0
         with self.ended:
             message = self.ended.read(16)
         return os.waitstatus_to_exitcode(int(message)) if message else -KILL_SIGNAL
 
     def end_scope(self) -> bool:
-        """End what still runs below the keeper, and return whether nothing does. The keeper ends by itself then."""
+        """End the remaining processes below the keeper, and return whether all have ended.
+
+        The keeper then ends by itself.
+        """
         deadline = time.monotonic() + 2 * ENDING_SECONDS
         while self.poll() is None:
             if time.monotonic() > deadline:
@@ -157,7 +161,7 @@ class NamespacedTool(ChildProcess):
         return self.is_empty
 
     def _require_start(self, started: int) -> None:
-        """Wait until the tool has been started. Raises OSError where it cannot be."""
+        """Wait until the tool has started. Raises OSError if it cannot start."""
         with os.fdopen(started, "rb", 0) as stream:
             message = stream.read(16)
         if message:
@@ -168,7 +172,7 @@ class NamespacedTool(ChildProcess):
             error_number = int(message)
             raise OSError(error_number, os.strerror(error_number))
 
-    # -- in the keeper, and below it
+    # -- code of the keeper, and of the processes below it
 
     def _run_keeper(
         self,
@@ -179,7 +183,7 @@ class NamespacedTool(ChildProcess):
         started: int,
         ended: int,
     ) -> NoReturn:
-        """Be the keeper: run the tool, and end when nothing runs below it."""
+        """Run the tool as its keeper, and exit when no process runs below the keeper."""
         os.setsid()
         self._reset_process(standard, (started, ended))
         self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -194,14 +198,14 @@ class NamespacedTool(ChildProcess):
             os.write(ended, b"%d" % _wait_for_child(tool_pid))
             os._exit(0)
         _close_descriptors((0, 1, 2, started, ended))
-        _wait_for_child(init_pid)  # the kernel has ended all of the namespace before this returns
+        _wait_for_child(init_pid)  # the kernel has ended all processes of the namespace before this returns
         os._exit(0 if _end_children() else NOT_EMPTY_EXIT_CODE)
 
     def _reset_process(self, standard: Sequence[int], open_descriptors: Sequence[int]) -> None:
-        """Leave behind what root's process has open, ignores and handles."""
+        """Drop the open files, ignored signals and signal handlers of root's process."""
         self.libc.prctl(PR_SET_PDEATHSIG, KILL_SIGNAL, 0, 0, 0)
         for signal_number in range(1, _signal.NSIG):
-            with contextlib.suppress(OSError, ValueError):  # KILL_SIGNAL, STOP, and those of the C library
+            with contextlib.suppress(OSError, ValueError):  # KILL, STOP, and the signals of the C library
                 _signal.signal(signal_number, _signal.SIG_DFL)
         for descriptor, source in enumerate(standard):
             os.dup2(source, descriptor)
@@ -211,12 +215,12 @@ class NamespacedTool(ChildProcess):
 
 
 def make_namespace(libc: Any) -> None:
-    """Have the next child of this process be the first of a process-id namespace, where that can be."""
+    """Make the next child of this process the first of a process-id namespace, if the kernel permits."""
     libc.unshare(CLONE_NEWPID)
 
 
 def _execute_tool(user: User, argv: Sequence[str], env: Mapping[str, str], started: int) -> NoReturn:
-    """Be the tool. `started` gets the number of the error where that fails, and is closed where it does not."""
+    """Become the tool. On failure the number of the error is written to `started`; on success `started` is closed."""
     try:
         os.setsid()
         os.setgroups([user.gid])
@@ -232,7 +236,7 @@ def _execute_tool(user: User, argv: Sequence[str], env: Mapping[str, str], start
 
 
 def _wait_for_child(pid: int) -> int:
-    """Wait for a child, and for others that end before it; return its status."""
+    """Wait for a child, and for others that end before it. Return its status."""
     while True:
         ended, status = os.wait()
         if ended == pid:
@@ -240,13 +244,14 @@ def _wait_for_child(pid: int) -> int:
 
 
 def _end_children() -> bool:
-    """End all that this process has adopted, and return whether nothing of it runs."""
+    """End all processes that this process has adopted, and return whether all have ended."""
     deadline = time.monotonic() + ENDING_SECONDS
     while time.monotonic() < deadline:
         for pid in find_descendants(os.getpid()):
             if pid != os.getpid():
                 with contextlib.suppress(OSError):
-                    os.kill(pid, KILL_SIGNAL)  # nobody else has its number before this process has waited for it
+                    # no other process can have its number before this process has waited for it
+                    os.kill(pid, KILL_SIGNAL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

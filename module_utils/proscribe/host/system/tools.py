@@ -1,4 +1,4 @@
-"""Tools of the host: found in the system's own directories, run with an argument list and never through a shell."""
+"""Tools of the host, from the system's own directories, run with an argument list and never by a shell."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     ToolHandle = Union[ToolProcess, Scope, subprocess.Popen[bytes]]
 
 NOT_ENDED_CODE = -9  # the code of a tool that does not end, not even by KILL
-# The distribution's own come first: a tool of the same name in /usr/local, which no package brought, is not asked.
+# The distribution's directories come first. So a tool of the same name in /usr/local, from no package, is not run.
 TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 TOOL_ENVIRONMENT = {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
 
 MAX_OUTPUT_BYTES = 16 * 1024 * 1024  # bytes that a tool of the host may print
-MAX_USER_OUTPUT_BYTES = 256 * 1024  # and one that is run as a user, who may have put anything in its place
+MAX_USER_OUTPUT_BYTES = 256 * 1024  # bytes that a user's tool may print; the user may have replaced the tool
 TIMEOUT_SECONDS = 60.0
 POLL_INTERVAL_SECONDS = (
-    0.05  # seconds after which it is seen that a tool has ended although its output is still held open
+    0.05  # seconds between two checks whether a tool has ended, for tools whose output is still held open
 )
 
 Runner = Callable[..., ToolResult]
@@ -46,11 +46,13 @@ def run_tool(
     environment: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT_SECONDS,
 ) -> ToolResult:
-    """Run a tool with an argument list, as root or as a user of the host, and return what it answered. Root runs
-    nothing that others can change, and its tools look for programs only where nobody else can put one.
+    """Run a tool with an argument list, as root or as a user of the host, and return its result.
 
-    A user's tool runs in a scope of its own (tool_scope.py), and all of it ends with the tool. Raises ControlError when
-    the tool is missing, does not end within `timeout` seconds, or prints more than `MAX_OUTPUT_BYTES` (`MAX_USER_OUTPUT_BYTES`) bytes.
+    Root runs no file that others can change. Root's tools search for programs only in directories where no other user
+    can put files. A user's tool runs in its own scope (tool_scope.py), and all its processes end with it.
+
+    Raises ControlError if the tool is missing, does not end within `timeout` seconds, or prints too much. The limit is
+    `MAX_OUTPUT_BYTES`, for a user's tool `MAX_USER_OUTPUT_BYTES`.
     """
     env = {**TOOL_ENVIRONMENT, **(environment or {})}
     scope: Scope | None = None
@@ -60,7 +62,7 @@ def run_tool(
             env["PATH"] = ":".join(_list_safe_directories(env["PATH"]))
             process = _start_tool(_find_tool(argv[0], env["PATH"]), list(argv), env, stdin is not None)
         else:
-            from .tool_scope import start_in_scope  # a host that runs no tool as a user does not pay for it
+            from .tool_scope import start_in_scope  # imported only on a host that runs a tool as a user
 
             find = partial(_find_tool, search_path=TOOL_PATH)
             process = scope = start_in_scope(
@@ -94,11 +96,14 @@ def run_tool(
 
 
 def _start_tool(path: str, argv: list[str], env: Mapping[str, str], has_input: bool) -> ToolHandle:
-    """A tool of root's that runs, in a session of its own; `has_input` where it gets an input. Raises OSError."""
+    """Start a tool as root, in its own session. Raises OSError.
+
+    `has_input` is true if the tool gets an input.
+    """
     if hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
-        with contextlib.suppress(NotImplementedError):  # a C library that does not begin a session for it
+        with contextlib.suppress(NotImplementedError):  # the C library cannot start a session for a new process
             return ToolProcess(path, argv, env, has_input)
-    import subprocess  # hosts that have the other way do not pay for it
+    import subprocess  # imported only on hosts without the faster method
 
     return subprocess.Popen(
         argv,
@@ -112,12 +117,16 @@ def _start_tool(path: str, argv: list[str], env: Mapping[str, str], has_input: b
 
 
 def _list_safe_directories(search_path: str) -> list[str]:
-    """The directories in which root looks for tools: those into which nobody else can put one."""
+    """Return the directories of a search path where only root can put tools."""
     return [directory for directory in search_path.split(":") if not find_changeable_part(directory)]
 
 
 def _find_tool(name: str, search_path: str) -> str:
-    """The path of a tool for root. Raises FileNotFoundError, and ControlError for one that others can change."""
+    """Return the path of a tool for root.
+
+    Raises FileNotFoundError. Raises ControlError if `name` is a path and others can change a part of it. A search by a
+    plain name skips tools that others can change.
+    """
     if "/" in name:
         if directory_or_part := find_changeable_part(name):
             raise ControlError(f"{name} is not run by root: others can change {directory_or_part}")
@@ -129,27 +138,31 @@ def _find_tool(name: str, search_path: str) -> str:
 
 
 def _has_tool_ended(process: ToolHandle) -> bool:
-    """Whether a tool has ended. Nobody has waited for it yet, so its number, and its session's, is no other's."""
+    """Return whether a tool has ended.
+
+    The tool is not waited for. So no other process can have its number, or the number of its session.
+    """
     try:
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except (AttributeError, ChildProcessError):  # not on macOS; a caller that ignores the ends of its children
+    except (AttributeError, ChildProcessError):  # macOS lacks waitid; a caller may ignore the ends of its children
         return process.poll() is not None
 
 
 def _wait_for_tool(process: ToolHandle) -> None:
-    """Wait a little for a tool that has ended, or was ended."""
+    """Wait up to five seconds for a tool that has ended or is ending."""
     deadline = time.monotonic() + 5
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
 
 
 class _ToolLimitExceeded(Exception):
-    """A tool that takes too long or says too much."""
+    """Error of a tool that takes too long or prints too much."""
 
 
 def _collect_output(process: ToolHandle, tool_input: bytes, max_bytes: int, timeout: float) -> tuple[bytes, bytes]:
-    """Give a tool its input and take its output, until it ends. Nobody waits for what it has started and left behind,
-    which may hold its output open. Raises _ToolLimitExceeded.
+    """Write a tool's input and read its output until the tool ends. Raises _ToolLimitExceeded.
+
+    Processes that the tool leaves behind may hold its output open. They are not waited for.
     """
     outputs = {stream.fileno(): bytearray() for stream in (process.stdout, process.stderr) if stream}
     out, err = outputs
@@ -175,12 +188,12 @@ def _collect_output(process: ToolHandle, tool_input: bytes, max_bytes: int, time
                 if not remaining_input:
                     poll.unregister(descriptor)
                     process.stdin.close()
-    while not _has_tool_ended(process):  # it has closed its output and works on
+    while not _has_tool_ended(process):  # the tool has closed its output and still runs
         if time.monotonic() > deadline:
             raise _ToolLimitExceeded(f"did not end within {timeout:g} s")
         time.sleep(pause)
         pause = min(2 * pause, 0.05)
-    for descriptor in list(open_ends):  # what it said last
+    for descriptor in list(open_ends):  # the last output
         os.set_blocking(descriptor, False)
         with contextlib.suppress(BlockingIOError):
             while descriptor in open_ends:
@@ -199,7 +212,10 @@ def _read_output(descriptor: int, output: bytearray, max_bytes: int, open_ends: 
 
 
 def _write_input(descriptor: int, remaining_input: memoryview) -> int:
-    """How much of its input a tool took; all of it, if it wants no more."""
+    """Write input to a tool, and return the number of bytes that count as written.
+
+    All bytes count if the tool accepts no more input.
+    """
     try:
         return os.write(descriptor, remaining_input)
     except BlockingIOError:
@@ -213,7 +229,7 @@ def _decode_output(output: bytes) -> str:
 
 
 def _explain_failure(result: ToolResult) -> str:
-    """Why a tool failed: the end of what it said, and before that the first line of the rest about an error."""
+    """Return the reason of a tool's failure: the end of its message, after the first line about an error."""
     message = result.err.strip() or result.out.strip()
     message_end = " ".join(message.split())[-400:]
     error_line = next((line for line in message.splitlines() if "error" in line.lower()), "")
@@ -222,16 +238,18 @@ def _explain_failure(result: ToolResult) -> str:
 
 
 class Tools(Files):
-    """The tools of a host, run by `run_command`, which tests replace."""
+    """Tools of a host, run by `run_command`, which tests replace."""
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root)
         self._run = run
-        self.users_tools_until: float | None = None  # when the time of users' tools ends (time.monotonic)
+        # end of the time for users' tools (time.monotonic); None for no limit
+        self.users_tools_until: float | None = None
 
     def find_tool(self, name: str) -> str | None:
-        """The path of a tool on this host, searched in the system's own directories only; None if it is not there. One
-        that others than root can change is none.
+        """Return the path of a tool on this host; None if it is missing.
+
+        Only the system's own directories are searched. A tool that others than root can change counts as missing.
         """
         for directory in TOOL_PATH.split(":"):
             path = f"{directory}/{name}"
@@ -242,18 +260,18 @@ class Tools(Files):
         return None
 
     def find_changeable_part(self, path: str) -> str:
-        """The first part of a path that others than root can change; "" for none, and for an ordinary user."""
+        """Return the first part of a path that others than root can change; "" for none, and for an ordinary user."""
         return find_changeable_part(self._make_real_path(path)).removeprefix(self.root.rstrip("/"))
 
     def run_command(self, argv: Sequence[str], **options: Any) -> ToolResult:
-        """Run a tool of the host; options as for `run_tool`. A non-zero end is the caller's to judge."""
+        """Run a tool of the host. The options are those of `run_tool`. The caller judges a non-zero exit code."""
         if self.users_tools_until is not None and options.get("user"):
             seconds_left = max(self.users_tools_until - time.monotonic(), 0)
             options["timeout"] = min(options.get("timeout", TIMEOUT_SECONDS), seconds_left)
         return self._run(argv, **options)
 
     def read_command_output(self, argv: Sequence[str], **options: Any) -> str:
-        """Run a tool that has to succeed, and return its output. Raises ControlError with what it said."""
+        """Run a tool that has to succeed, and return its output. Raises ControlError with the tool's message."""
         result = self.run_command(argv, **options)
         if result.rc:
             raise ControlError(f"{' '.join(argv)} ended with {result.rc}: {_explain_failure(result)}")

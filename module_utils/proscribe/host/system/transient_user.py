@@ -1,7 +1,7 @@
-"""A transient user: an account that nobody has, with a home of its own, both gone when its block ends.
+"""Transient user: an unused user number with its own home, which exists only during the block.
 
-In it runs what must be neither root nor any of the host's users, and may leave traces in its home only: nothing else
-on the host belongs to it. Everything that carries its number is ended with it.
+The user runs programs that must run neither as root nor as a user of the host. They may leave traces only in their
+home. Nothing else on the host belongs to the user. All processes with its number are ended with it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from . import Host
 from .tool_ending import kill_process
 from .types import ControlError
 
-# systemd gives numbers of this range to services with DynamicUser=, which are as short-lived and looked up in the same
-# way: https://systemd.io/UIDS-GIDS/. No account of a distribution or a directory is in it.
+# systemd gives numbers of this range to services with DynamicUser=, which are as short-lived. systemd finds a free
+# number in the same way: https://systemd.io/UIDS-GIDS/. No account of a distribution or a directory service is in this
+# range.
 UID_RANGE = range(61184, 65520)
-HOME_PARENT, HOME_PREFIX = "/run", "proscribe-guest-"  # gone with the next boot, whatever happens
+HOME_PARENT, HOME_PREFIX = "/run", "proscribe-guest-"  # the next boot empties it in any case
 
 
 class TransientUser:
-    """The account, and its home."""
+    """Account of a transient user, and its home."""
 
     def __init__(self, uid: int, home: str) -> None:
         self.uid, self.home = uid, home
 
     def write_file(self, path: str, text: str) -> None:
-        """Write a file of the transient user's, below its home; before it runs anything."""
+        """Write a file for the transient user, below its home. Only for use before the user runs a program."""
         full_path = os.path.join(self.home, path)
         os.makedirs(os.path.dirname(full_path), mode=0o700, exist_ok=True)
         with open(full_path, "x", encoding="utf-8") as stream:
@@ -47,12 +48,14 @@ class TransientUser:
     def run_program(
         self, argv: Sequence[str], seconds: int, environment: Mapping[str, str]
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a program while the block does, for some seconds at most. What it says on standard error goes into
-        its home, see `log`. Raises ControlError if it cannot be run.
+        """Run a program while the block runs, for at most `seconds` seconds.
+
+        Its standard error goes into a file in the home, which `read_last_error` reads. Raises ControlError if the
+        program cannot be run.
         """
         with open(os.path.join(self.home, "said"), "wb") as log:
             try:
-                # The limit holds even if this process is killed, since it is another one that keeps it.
+                # The limit applies even if this process is killed, because another process enforces it.
                 process = subprocess.Popen(
                     ["timeout", "--signal=KILL", str(seconds), *argv],
                     stdin=subprocess.DEVNULL,
@@ -74,8 +77,9 @@ class TransientUser:
             process.wait()
 
     def read_last_error(self, noise: str = "") -> str:
-        """The last line that the program wrote on standard error, without a time and place in brackets before it. Lines
-        without `noise` are preferred.
+        """Return the last line of the program's standard error, without a time and place in brackets before it.
+
+        Lines without `noise` are preferred.
         """
         with open(os.path.join(self.home, "said"), encoding="utf-8", errors="replace") as stream:
             lines = [line.strip() for line in stream.read(65536).splitlines() if line.strip()]
@@ -85,10 +89,13 @@ class TransientUser:
 
 @contextlib.contextmanager
 def make_transient_user(host: Host) -> Iterator[TransientUser]:
-    """A transient user while the block runs. Raises ControlError for an ordinary user, or if there is no room."""
+    """Yield a transient user while the block runs.
+
+    Raises ControlError for an ordinary user, if no number is free, or if the home cannot be made.
+    """
     host.require_root()
     _remove_leftovers()
-    first_index = os.getpid() % len(UID_RANGE)  # two runs at a time take different ones
+    first_index = os.getpid() % len(UID_RANGE)  # two simultaneous runs begin with different numbers
     uid = next(
         (
             candidate
@@ -118,7 +125,7 @@ def make_transient_user(host: Host) -> Iterator[TransientUser]:
 
 
 def end_user_processes(uid: int) -> None:
-    """End everything that runs under a transient user's number. Raises ControlError if something survives."""
+    """End all processes with a transient user's number. Raises ControlError if a process survives."""
     for _ in range(100):
         pids = _list_user_processes(uid)
         if not pids:
@@ -140,8 +147,9 @@ def _list_user_processes(uid: int) -> list[int]:
 
 
 def _read_process_uid(pid: int) -> int:
-    """The user of a process (the real one); -1 for a dead one that nobody has waited for: it holds nothing any more.
-    Raises OSError.
+    """Return the real user id of a process; -1 for a zombie. Raises OSError.
+
+    A zombie is dead, but its parent has not waited for it. It holds no resources any more.
     """
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
         fields = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
@@ -156,8 +164,10 @@ def _is_uid_used(uid: int) -> bool:
 
 
 def _lock_directory(directory: str) -> int | None:
-    """A lock on a room, which ends with its maker; None for a room that is in use. A number of a process says less:
-    where /run is shared and the processes are not, as in a container, another one has it, or none.
+    """Lock the directory of a transient user, and return the descriptor; None for a directory in use.
+
+    The lock ends with its maker. The process number in the name is less reliable. If containers share /run but not
+    their processes, another process may have that number, or none.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -169,11 +179,11 @@ def _lock_directory(directory: str) -> int | None:
 
 
 def _remove_leftovers() -> None:
-    """Take away what a run left that was killed half way."""
+    """Remove the directories that killed runs left behind, and end their users' processes."""
     for name in os.listdir(HOME_PARENT):
         maker = name[len(HOME_PREFIX) :].partition("-")[0]
         if name.startswith(HOME_PREFIX) and maker.isdigit() and not os.path.exists(f"/proc/{maker}"):
-            with contextlib.suppress(FileNotFoundError):  # another run takes it away
+            with contextlib.suppress(FileNotFoundError):  # another run removes it
                 _remove_leftover(os.path.join(HOME_PARENT, name))
 
 
@@ -193,6 +203,5 @@ def _remove_leftover(directory: str) -> None:
 
 
 def _remove_directory(directory: str) -> None:
-    # rmtree follows no link that the transient user may have made (shutil.rmtree.avoids_symlink_attacks, on every
-    # Linux).
+    # rmtree follows no link of the transient user (shutil.rmtree.avoids_symlink_attacks, on every Linux).
     shutil.rmtree(directory, ignore_errors=True)

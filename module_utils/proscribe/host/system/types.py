@@ -1,4 +1,4 @@
-"""What the door to the operating system speaks of: two errors, tools' answers, accounts, processes, names in print."""
+"""Types of the interface to the operating system: errors, tool results, accounts, processes, printable names."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from ...base.tuples import NamedTuple
 
 
 class ControlError(Exception):
-    """Something on the host that a control cannot go on with: what was tried, and what the host answered."""
+    """Error on the host that stops a control. The message has the attempted action and the host's answer."""
 
     def __init__(self, message: str, *, done: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.done = done  # the actions that were carried out all the same, when changing a host
+        self.done = done  # actions that were carried out before the error, in a change of a host
 
 
 class ObservationError(Exception):
-    """Something that could not be observed, and why: the rules that need it are `unknown`."""
+    """Error of an observation, with its reason. The rules that need the observation are `unknown`."""
 
 
 def escape_text(text: str) -> str:
-    """A path or a name as it can be printed: bytes that are no text, and what does not print, as escapes."""
+    """Return a path or a name in printable form.
+
+    Invalid bytes and unprintable characters become escapes.
+    """
 
     def escape_character(character: str) -> str:
         code_point = ord(character)
@@ -34,18 +37,18 @@ def escape_text(text: str) -> str:
 
 
 def format_one_line(text: str) -> str:
-    """A text as one printable line, fit for a log, a comment or a message."""
+    """Return a text as one printable line for a log, a comment or a message."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def summarise_reasons(reasons: Sequence[str]) -> str:
-    """The first reason, and how many there are beside it; "" for none."""
+    """Return the first reason, and the number of the others; "" for none."""
     suffix = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return reasons[0] + suffix if reasons else ""
 
 
 class ToolResult(NamedTuple):
-    """What a tool answered."""
+    """Result of a tool: exit code, standard output and standard error."""
 
     rc: int
     out: str
@@ -53,7 +56,7 @@ class ToolResult(NamedTuple):
 
 
 class User(NamedTuple):
-    """An account with a home directory."""
+    """Account with a home directory."""
 
     name: str
     uid: int
@@ -62,16 +65,16 @@ class User(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A running program, known by its executable and never by the name it gives itself."""
+    """Running program, identified by its executable and never by the name that it gives itself."""
 
     pid: int
     exe: str  # as /proc/PID/exe shows it, without " (deleted)"
 
 
 class TerminationTarget(NamedTuple):
-    """Processes of one program that are to be ended, in this order."""
+    """Processes of a program that are to be ended, in this order."""
 
     processes: Sequence[Process]
-    # Whether a process is to be ended. It is asked while a descriptor holds the process. So no signal reaches another
-    # program that has the number by now, or that the process has turned into.
+    # Returns whether a process is to be ended. It is called while a descriptor holds the process. So no signal reaches
+    # another program with the same number: a new process, or a program that the process executed meanwhile.
     is_target: Callable[[Process], bool]

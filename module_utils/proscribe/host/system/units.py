@@ -1,4 +1,4 @@
-"""What systemd's files say of a unit. A call of systemctl costs as much as Python's start."""
+"""State of systemd units by the files of systemd. A call of systemctl costs as much as a start of Python."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from .types import Process
 
 MASK_TARGET = "/dev/null"
 SYSTEMD_RUNS_PATH = "/run/systemd/system"  # sd_booted(3)
-INVOCATIONS_PREFIX = "/run/systemd/units/invocation"  # for journald: a link for each unit that has started processes
-# Where systemd loads units from: what is in the first counts (systemd.unit(5), `systemd-analyze unit-paths`).
+INVOCATIONS_PREFIX = "/run/systemd/units/invocation"  # links for journald, for each unit that has started processes
+# Directories that systemd loads units from. An earlier directory has priority (systemd.unit(5), `systemd-analyze
+# unit-paths`).
 UNIT_DIRECTORIES = (
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
@@ -28,7 +29,7 @@ UNIT_DIRECTORIES = (
     "/run/systemd/generator.late",
 )
 
-# What no unit needs that runs all the time, or at the start of the host: each may do what it names beside this.
+# Confinement of all units that run permanently, or at the start of the host. Each unit adds its own permissions.
 CONFINEMENT = """\
 NoNewPrivileges=yes
 RestrictNamespaces=yes
@@ -40,39 +41,42 @@ SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 IPAddressDeny=any
 """
-UNIT_DIRECTORY = "/etc/systemd/system"  # Where units of ours are.
-# Where somebody could put a unit of the same name, or a part of one, in front of ours or beside it (systemd.unit(5)).
+UNIT_DIRECTORY = "/etc/systemd/system"  # directory of Proscribe's units
+# Directories where another unit of the same name, or a drop-in, would override or extend a unit of Proscribe
+# (systemd.unit(5)).
 DIRECTORIES_BEFORE_OURS = (
     *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient"),
     "/run/systemd/system",
 )
 DIRECTORIES_BESIDE_OURS = (UNIT_DIRECTORY, *DIRECTORIES_BEFORE_OURS)
-DIRECTORIES_BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")  # hundreds of units, of packages
-UNIT_PREFIX = "proscribe-"  # what is in `proscribe-.timer.d` is part of every timer whose name begins so.
-# The directory of all control groups, and that of systemd's own hierarchy beside others (cgroups(7)).
+# packages have hundreds of units there
+DIRECTORIES_BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+UNIT_PREFIX = "proscribe-"  # drop-ins in `proscribe-.timer.d` apply to every timer whose name begins with this prefix
+# The directory of all control groups, and the directories of systemd's own hierarchy beside others (cgroups(7)).
 CONTROL_GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
-_STOPPED_STATES = ("T", "t")  # states in proc_pid_stat(5): by a signal, by a tracer
+_STOPPED_STATES = ("T", "t")  # states in proc_pid_stat(5): stopped by a signal, stopped by a tracer
 
 
 def is_masked(host: Files, path: str) -> bool:
-    """Whether a unit's file is a mask."""
+    """Return whether a unit's file is a mask."""
     return host.resolve_link(path) == MASK_TARGET
 
 
 def is_evidently_active(host: Files, name: str) -> bool:
-    """Whether it shows without systemctl that a service is active. Only for a host that systemd runs.
+    """Return whether a service is active, as far as files show it. Only for a host that systemd runs.
 
-    systemd notes the invocation of what it starts, and deletes that once the unit is inactive or has failed
-    (unit_notify in systemd's src/core/unit.c). Of a unit without processes, a timer, it notes none.
+    systemd records the invocation of each unit that it starts. It deletes the record once the unit is inactive or has
+    failed (unit_notify in systemd's src/core/unit.c). There is no record for a unit without processes, such as a timer.
     """
     return host.find_entry(f"{INVOCATIONS_PREFIX}:{name}") is not None
 
 
 def find_main_process(host: Processes, name: str) -> int:
-    """The number of the main process of a service that is active, where that shows without systemctl; else 0.
+    """Return the number of an active service's main process, as far as files show it; else 0.
 
-    It is the process that has the service's name, was started by systemd, and is in the service's own control group.
-    Nobody but root can put one there. Who is not root does not see all of that.
+    The executable of the process has the service's name. systemd started the process, and the process is in the
+    service's own control group. Only root can put a process there. An ordinary user cannot read all of these files, and
+    gets 0.
     """
     if not host.privileged or host.find_entry(SYSTEMD_RUNS_PATH) is None or not is_evidently_active(host, name):
         return 0
@@ -89,20 +93,23 @@ def find_main_process(host: Processes, name: str) -> int:
 
 
 def _read_control_group(host: Processes, pid: int) -> str:
-    """The control group of a process in the unified hierarchy (cgroups(7)); "" where there is none."""
+    """Return the control group of a process in the unified hierarchy (cgroups(7)); "" for none."""
     lines = host.read_process_file(pid, "cgroup").split("\n")
     return next((line[3:] for line in lines if line.startswith("0::")), "")
 
 
 def is_evidently_absent(host: Files, name: str) -> bool:
-    """Whether it shows without systemctl that a unit neither runs nor is to be started."""
+    """Return whether files show that a unit neither runs nor exists.
+
+    Always false for an ordinary user, and on a host without systemd.
+    """
     if not host.privileged or host.find_entry(SYSTEMD_RUNS_PATH) is None or is_evidently_active(host, name):
         return False
     return not any(host.find_entry(f"{folder}/{name}") for folder in UNIT_DIRECTORIES)
 
 
 def find_foreign_files(host: Files, names: Iterable[str]) -> dict[str, list[str]]:
-    """Files that somebody put before or beside units, by the unit."""
+    """Return the files that override or extend units of Proscribe, by unit."""
     foreign_files: dict[str, list[str]] = {}
     drop_ins_by_unit = {name: (f"{name}.d", f"{UNIT_PREFIX}.{name.rpartition('.')[2]}.d") for name in names}
     for folder in (*DIRECTORIES_BESIDE_OURS, *DIRECTORIES_BEHIND_OURS):
@@ -130,8 +137,12 @@ def find_foreign_files(host: Files, names: Iterable[str]) -> dict[str, list[str]
 
 
 def is_suspended(host: Processes, name: str) -> bool:
-    """Whether a process of a service is stopped, or all of them are frozen: then it is active, and does nothing."""
-    own_group = _read_control_group(host, 1).removesuffix("/init.scope")  # a container's, or ""
+    """Return whether a process of a service is stopped, or the whole service is frozen.
+
+    systemd still reports such a service as active, but it does nothing.
+    """
+    # the control group of a container; "" outside of containers
+    own_group = _read_control_group(host, 1).removesuffix("/init.scope")
     for hierarchy in CONTROL_GROUPS:
         group = f"{hierarchy}{own_group}/system.slice/{name}"
         pids = (host.read_text(f"{group}/cgroup.procs") or "").split()
@@ -142,8 +153,9 @@ def is_suspended(host: Processes, name: str) -> bool:
 
 
 def list_drop_ins(host: Files, name: str) -> list[str]:
-    """The drop-ins of a unit in the order in which they are read: by their names, each from the first place that has
-    it, masks among them.
+    """Return the drop-ins of a unit in the order in which systemd reads them: by their names.
+
+    Each drop-in comes from the first directory that has its name. Masks are included.
     """
     stem, _, unit_type = name.rpartition(".")
     drop_in_names = [
@@ -159,7 +171,9 @@ def list_drop_ins(host: Files, name: str) -> list[str]:
 
 
 def read_unit_text(host: Files, path: str) -> str | None:
-    """The text of a unit's file, "" for a unit that is masked (systemctl(1): a link to nowhere; an empty file is the
-    same), None where there is none. Raises as `Files.read`.
+    """Return the text of a unit's file; "" for a masked unit, None for a missing file.
+
+    A mask is a link to /dev/null; an empty file has the same effect (systemctl(1)). Raises as `FileReader.read_file`
+    does.
     """
     return "" if is_masked(host, path) else host.read_text(path)

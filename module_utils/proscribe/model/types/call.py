@@ -20,7 +20,7 @@ class ExpectedWatch(TypedDict, total=False):
 
 
 class ObservationCall(TypedDict):
-    """The arguments of `run.compliance_state`."""
+    """Arguments of `run.compliance_state`."""
 
     controls: list[str]
     gate: str
@@ -33,7 +33,7 @@ class ObservationCall(TypedDict):
 
 
 class StreamHead(TypedDict):
-    """The head of a stream: the names of code and plan, the call, and the seconds that the host has for it."""
+    """Head of a stream: the names of code and plan, the call, and the host's time limit in seconds."""
 
     code: str
     plan: str

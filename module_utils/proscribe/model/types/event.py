@@ -48,7 +48,7 @@ class EventLine(TypedDict):
 
 
 class EventError(TypedDict):
-    """An error of a host."""
+    """Error of a host."""
 
     control: str | None
     message: str | None
@@ -56,7 +56,7 @@ class EventError(TypedDict):
 
 
 class EventFinding(TypedDict):
-    """A finding of a rule."""
+    """Finding of a rule."""
 
     kind: str | None
     id: str | None
@@ -68,7 +68,7 @@ class EventFinding(TypedDict):
 
 
 class HostEvent(EventLine):
-    """The state of a host."""
+    """State of a host."""
 
     state: Annotated[EventState, "The worst state of the rules that the run observed; gone: left the inventory"]
     previous: PreviousState
@@ -81,7 +81,7 @@ class HostEvent(EventLine):
 
 
 class RuleEvent(EventLine):
-    """A rule that a host lists."""
+    """Rule in the list of a host."""
 
     rule: RuleName
     same_cause: Annotated[list[RuleName], "More rules that changed in the same way by the same files"]
@@ -160,7 +160,7 @@ class EventCounts(TypedDict):
 
 
 class RunEvent(EventLine):
-    """A run as a whole."""
+    """Run as a whole."""
 
     playbook: str
     started: Moment

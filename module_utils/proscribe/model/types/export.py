@@ -22,7 +22,7 @@ class NotExported(TypedDict):
 
 
 class ExportedFile(TypedDict):
-    """A file of an export."""
+    """File of an export."""
 
     path: Annotated[str, "Relative to the directory of the export"]
     bytes: Count

@@ -157,7 +157,7 @@ class PlanEntry(ServicePolicy, ControlIdentifiers):
 
 
 class OrganisationRule(TypedDict):
-    """A firewall rule of the organisation (host/controls/firewall/organisation_rules.py)."""
+    """Firewall rule of the organisation (host/controls/firewall/organisation_rules.py)."""
 
     direction: str
     protocol: str
@@ -168,14 +168,14 @@ class OrganisationRule(TypedDict):
 
 
 class TenantEntry(TypedDict, total=False):
-    """A tenant of Microsoft Entra (tenants.py)."""
+    """Tenant of Microsoft Entra (tenants.py)."""
 
     id: str
     domains: list[str]
 
 
 class ControlSettings(TypedDict, total=False):
-    """The settings of a control. Each control has its own."""
+    """Settings of a control. Each control has its own keys."""
 
     user_notice: str
     refusal_notice: str
@@ -204,7 +204,7 @@ class ControlSettings(TypedDict, total=False):
 
 
 class PlanSection(TypedDict):
-    """A control in a plan."""
+    """Section of a control in a plan."""
 
     mode: PlanMode
     services: dict[str, Annotated[PlanEntry, SchemaKeywords(required=("name", "mode"))]]
@@ -248,7 +248,7 @@ class LaterPlan(TypedDict):
 
 
 class PlanWaiver(TypedDict):
-    """A waiver that a plan names."""
+    """Waiver that a plan names."""
 
     expires: Moment
     users: list[str]
@@ -261,7 +261,7 @@ class PlanWaiver(TypedDict):
 
 
 class GroupPolicyObject(TypedDict):
-    """A Group Policy object of a domain controller."""
+    """Group Policy object of a domain controller."""
 
     name: Annotated[str, "What administrators see"]
     group: Annotated[str, "Of the inventory: whose hosts' policy it has"]
@@ -279,7 +279,7 @@ class GroupPolicy(TypedDict):
 
 
 class Plan(TypedDict):
-    """The compiled policy of the hosts that share it."""
+    """Compiled policy of the hosts that share it."""
 
     schema: Annotated[str, SchemaKeywords(const=PLAN_SCHEMA)]
     digest: NotRequired[Annotated[PlanDigest, "SHA-256 of the canonical JSON of all the rest"]]

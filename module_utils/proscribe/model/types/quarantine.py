@@ -58,7 +58,7 @@ class NextRunOutlook(TypedDict):
 
 
 class ChosenItem(TypedDict):
-    """An item that fits the selectors."""
+    """Item that matches the selectors."""
 
     host: Annotated[str, "The inventory name"]
     id: Annotated[QuarantineId, "What it is restored or pruned by"]

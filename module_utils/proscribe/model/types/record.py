@@ -148,7 +148,7 @@ class WatchIncident(TypedDict):
 
 
 class EndedProgram(TypedDict):
-    """A program that the watch ended at its start."""
+    """Program that the watch ended at its start."""
 
     rule: str
     program: Annotated[str, "Its path"]

@@ -78,7 +78,7 @@ class CountShare(TypedDict):
 
 
 class ReportSummary(TypedDict):
-    """The counts of a report."""
+    """Counts of a report."""
 
     hosts: Annotated[dict[State, Count], "Expected hosts by state"]
     rules: Annotated[dict[State, Count], "Evaluated rules by state"]

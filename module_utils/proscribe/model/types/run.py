@@ -20,7 +20,7 @@ ActionResult = dict[str, Any]  # the result of a task in Ansible
 
 
 class ReleaseFacts(TypedDict):
-    """The release of the catalogue."""
+    """Release of the catalogue."""
 
     version: Annotated[str, "As its release.yml has it; empty where it has none"]
     released: Annotated[str, "The day of the release; empty where it has none"]
@@ -106,7 +106,7 @@ class WaiverRevocation(TypedDict):
 
 
 class RunWaiver(TypedDict):
-    """A waiver as a run judged it (controller/compile/waivers/reading.py)."""
+    """Waiver with its status in a run (controller/compile/waivers/reading.py)."""
 
     id: str
     status: WaiverStatus

@@ -38,17 +38,18 @@ else:  # on a controller
 
 SETTINGS_PATH = "/etc/proscribe/schedule.json"
 REFUSED_EXIT_CODE = 77
-UNREPORTED_EXIT_CODE = 78  # refused, and no channel took the alert: the unit that reports failed runs tries again
+# the run was refused and no channel took the alert; the unit that reports failed runs sends it again
+UNREPORTED_EXIT_CODE = 78
 NOTICE_SCHEMA = "proscribe/notice/1"
 NOBODY_ID = 65534
 SENDMAIL_PATH = "/usr/sbin/sendmail"
 SEND_TIMEOUT_SECONDS = 15
 MAX_TRIES, PAUSE_SECONDS = 3, 5
-LOG_LINES, LOG_LENGTH = 15, 4000  # of each unit, in lines and in characters
+LOG_LINES, LOG_LENGTH = 15, 4000  # limits of each unit's log, in lines and in characters
 
 
 def find_refusal(settings: GuardSettings) -> str:
-    """Return why the run must not start; "" if only root and its account can change its files."""
+    """Return the reason why the run must not start; "" if only root and the account can change its files."""
     account = settings["account"]
     try:
         exposed = find_exposed(settings["paths"], {pwd.getpwnam(account).pw_uid})
@@ -63,7 +64,7 @@ def find_refusal(settings: GuardSettings) -> str:
 
 
 def check_run_files(settings: GuardSettings, sends_alert: bool) -> int:
-    """Refuse a run whose files others can change; the exit code."""
+    """Refuse a run whose files others can change, and return the exit code."""
     reason = find_refusal(settings)
     if not reason:
         return 0
@@ -76,7 +77,10 @@ def check_run_files(settings: GuardSettings, sends_alert: bool) -> int:
 def report_failure(
     settings: GuardSettings, unit: str, reported_codes: Sequence[str], environment: Mapping[str, str]
 ) -> int:
-    """Send the alert of a run that failed, where the run and its own alert could not."""
+    """Send the alert of a failed run, if neither the run nor a refusal has sent its own alert. Return the exit code.
+
+    `reported_codes` are the exit codes with which a run has sent its alert.
+    """
     result, code = environment.get("SERVICE_RESULT", ""), environment.get("EXIT_STATUS", "")
     if result == "success" or code in reported_codes or _has_refused_run(unit):  # a refusal has sent its alert
         return 0
@@ -96,7 +100,10 @@ def report_failure(
 
 
 def _has_refused_run(unit: str) -> bool:
-    """Tell whether the check before the last run of a unit has refused it. Its files may be others by now."""
+    """Return whether the check before the last run of a unit refused it.
+
+    The files may have changed since then.
+    """
     shown = _read_output(["systemctl", "show", "--value", "--property=ExecStartPre", unit])
     return f"; code=exited ; status={REFUSED_EXIT_CODE} " in shown
 
@@ -107,7 +114,7 @@ def _read_unit_log(invocation: str) -> str:
 
 
 def _read_output(argv: Sequence[str]) -> str:
-    """Return what a program prints, without what a terminal would obey; "" if it cannot be run."""
+    """Return the output of a program without control characters; "" if the program cannot be run."""
     try:
         result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -117,7 +124,10 @@ def _read_output(argv: Sequence[str]) -> str:
 
 
 def send_alert(settings: GuardSettings, subject: str, text: str, **facts: object) -> bool:
-    """Send an alert by each channel that is set, as the account of the run. Tell if one took it, or none is set."""
+    """Send an alert by each configured channel, as the account of the run.
+
+    Return whether a channel took the alert, or none is configured.
+    """
     mail = _make_mail_message(settings["alerts"].get("mail", ""), subject, text)
     _drop_rights(settings["account"])
     escaped_facts = {key: escape_facts(fact) for key, fact in facts.items()}
@@ -146,7 +156,7 @@ def send_alert(settings: GuardSettings, subject: str, text: str, **facts: object
 
 
 def _drop_rights(account: str) -> None:
-    """Give root's rights away for good: what follows reads answers from the network."""
+    """Drop root's rights permanently: the following code reads answers from the network."""
     if os.geteuid():
         return
     try:
@@ -167,7 +177,7 @@ def _make_mail_message(address: str, subject: str, text: str) -> bytes:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is an error: the alert goes to the configured place or nowhere."""
+    """Handler that makes a redirect an error: an alert goes to the configured address or nowhere."""
 
     def redirect_request(self, *_: object, **__: object) -> None:
         return None
@@ -193,7 +203,7 @@ def log_message(text: str) -> None:
 
 
 def run_guard(arguments: Sequence[str], settings_file: str = SETTINGS_PATH) -> int:
-    """Do what the words say; the exit code."""
+    """Run the command that `arguments` name, and return the exit code."""
     with open(settings_file, encoding="utf-8") as stream:
         settings: GuardSettings = json.load(stream)
     if arguments[0] == "alert":

@@ -1,1 +1,1 @@
-"""What a host runs that pulls the project by itself: two files, which it installs beside each other."""
+"""Program of a host that pulls the project by itself: two files, installed in the same directory."""

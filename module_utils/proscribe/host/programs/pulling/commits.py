@@ -1,6 +1,6 @@
-"""The commits that a host may run: fetched from one repository, signed by one of the signers, and only ever newer.
+"""Commits that a host may run: from one repository, signed by a listed signer, and never older than before.
 
-Goes to the host with `pull`, which imports it from beside itself, so it imports nothing of the project.
+This file is installed beside `pull`, which imports it, so it imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 SIGNERS_PATH = "/etc/proscribe/pull_signers"
 
-FETCH_TIMEOUT_SECONDS = 600  # seconds
-MAX_FILE_BYTES = 512 * 1024 * 1024  # bytes of any file that fetching writes: all of a fetch is one pack
-MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # bytes that each program of a fetch may map
+FETCH_TIMEOUT_SECONDS = 600
+MAX_FILE_BYTES = 512 * 1024 * 1024  # bytes of any file that a fetch writes: a whole fetch is one pack
+MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # bytes of memory that each program of a fetch may map
 GOOD_REF = "refs/proscribe/good"
 FETCHED_REF = "refs/proscribe/fetched"
 
-# The whole configuration of git, whatever was in the repository's own file: of the repository nothing is run but what
-# is checked out, and what came over the network is checked and bounded (git-config(1)).
+# The whole configuration of git replaces the repository's own file. So only the checked-out files of the repository
+# run. Data from the network is checked and bounded (git-config(1)).
 GIT_CONFIG = """\
 [core]
 	repositoryFormatVersion = 0
@@ -60,14 +60,16 @@ SSH_SIGNATURE_PATTERN = re.compile(
 
 
 class PullError(Exception):
-    """Something that keeps this run from being as it should, in words."""
+    """Problem that prevents a correct run, in words."""
 
 
 def run_program(
     argv: Sequence[str], timeout: float, stdin: str = os.devnull, is_limited: bool = False
 ) -> tuple[int, str, bytes]:
-    """Run a program to its end: its code, what it said, and what it printed. Raises Problem for one that is not there
-    or does not end; then nothing that it has started goes on. `is_limited`: as it talks to somebody that nobody knows yet.
+    """Run a program to its end. Return its exit code, its messages, and its output.
+
+    Raises PullError if the program is missing or does not end; then all its descendants are ended too. `is_limited`
+    limits memory and file sizes, for a program that talks to an unverified peer.
     """
     environment = {
         name: setting for name, setting in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))
@@ -96,8 +98,8 @@ def run_program(
                 stdin=input_file,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # so that it can be ended with all that it has started
-                preexec_fn=set_limits if is_limited else None,  # this program has one thread
+                start_new_session=True,  # so that the program can be ended with all its descendants
+                preexec_fn=set_limits if is_limited else None,  # safe, because this program has only one thread
             ) as process,
         ):
             try:
@@ -114,7 +116,7 @@ def run_program(
 
 
 class Checkout:
-    """The repository as this host has it, and the files of one of its commits, in two directories."""
+    """Repository of this host, and the files of one of its commits, in two directories."""
 
     def __init__(self, state_directory: str, settings: PullSettings, signers_path: str = SIGNERS_PATH) -> None:
         self.repository_directory = os.path.join(state_directory, "repository")
@@ -125,7 +127,7 @@ class Checkout:
         self.signers_path = signers_path if settings.get("signed") else ""
 
     def run_git(self, *arguments: str, timeout: float = 120, is_limited: bool = False) -> bytes:
-        """What git prints. Raises Problem."""
+        """Run git and return its output. Raises PullError."""
         argv = ["git", f"--git-dir={self.repository_directory}", f"--work-tree={self.directory}", *arguments]
         code, message, output = run_program(argv, timeout, is_limited=is_limited)
         if code:
@@ -140,7 +142,7 @@ class Checkout:
         return True
 
     def find_good_commit(self) -> str:
-        """The last good commit; "" for none yet."""
+        """Return the last good commit; "" if there is none yet."""
         return self._find_commit(GOOD_REF)
 
     def _find_commit(self, name: str) -> str:
@@ -150,9 +152,9 @@ class Checkout:
             return ""
 
     def prepare_repository(self) -> None:
-        """Make the repository as it has to be, whatever stood there. Raises Problem."""
+        """Bring the repository into its expected form, whatever was there before. Raises PullError."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        # Where earlier versions had it, and where git would look for one.
+        # Earlier versions had the repository here, and git would search for one here.
         shutil.rmtree(os.path.join(self.directory, ".git"), ignore_errors=True)
         if not os.path.isdir(os.path.join(self.repository_directory, "objects")):
             shutil.rmtree(self.repository_directory, ignore_errors=True)
@@ -171,11 +173,13 @@ class Checkout:
         )
 
     def fetch_commit(self) -> str:
-        """The newest commit of the branch, if it may be run. Nothing is checked out yet. Raises Problem."""
+        """Fetch the branch and return its newest commit, if it may be run. Nothing is checked out yet. Raises
+        PullError.
+        """
         self.prepare_repository()
         options = ("--quiet", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
-        branch = f"refs/heads/{self.branch}:{FETCHED_REF}"  # a tag may have the branch's name
-        with contextlib.suppress(PullError):  # git leaves what it was where it does not take what is there
+        branch = f"refs/heads/{self.branch}:{FETCHED_REF}"  # a tag may have the same name as the branch
+        with contextlib.suppress(PullError):  # git keeps the old reference if it refuses the fetched commit
             self.run_git("update-ref", "-d", FETCHED_REF)
         try:
             try:
@@ -192,7 +196,7 @@ class Checkout:
         return commit
 
     def _check_commit(self, commit: str) -> None:
-        """Raises Problem for a commit that may not be run."""
+        """Raise PullError for a commit that may not be run."""
         short_id = commit[:12]
         if not commit:
             raise PullError("what was fetched is no commit, or the repository has no whole history (a shallow clone)")
@@ -205,7 +209,7 @@ class Checkout:
             reason = f"is not, and does not come after, {self.first_commit[:12]}, the first commit that is named for this host"
             raise PullError(f"commit {short_id} {reason}")
         good_commit = self.find_good_commit()
-        # A first commit that is named anew, which the last good one does not come after, begins another history.
+        # If the last good commit does not descend from a newly named first commit, another history begins.
         if (
             good_commit
             and self._is_after_first(good_commit)
@@ -219,7 +223,7 @@ class Checkout:
         return not self.first_commit or self._is_git_success("merge-base", "--is-ancestor", self.first_commit, commit)
 
     def _forget_fetched(self) -> None:
-        """Keep nothing of what was refused, or every night more of it would fill the disk."""
+        """Delete the refused objects. Otherwise repeated fetches would fill the disk."""
         if not self._find_commit(GOOD_REF):
             shutil.rmtree(self.repository_directory, ignore_errors=True)
             return
@@ -228,33 +232,33 @@ class Checkout:
                 self.run_git(*arguments)
 
     def check_out_commit(self, commit: str) -> None:
-        """Lay out exactly the files of a commit, whatever lay there. Raises Problem."""
+        """Check out exactly the files of a commit, whatever was there before. Raises PullError."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.repository_directory, "index.lock"))  # a run that was killed
+            os.unlink(os.path.join(self.repository_directory, "index.lock"))  # left by a killed run
         self.run_git("checkout", "--quiet", "--force", "--detach", commit)
         self.run_git("clean", "--quiet", "-ffdx", "--exclude=/.venv", "--exclude=/.venv-extras")
 
     def keep_good_commit(self, commit: str) -> None:
-        """From now on this is the last good commit."""
+        """Record a commit as the last good commit."""
         self.run_git("update-ref", GOOD_REF, commit)
 
 
 def find_git_scheme(repository: str) -> str:
-    """The only way by which git may fetch it, as protocol.<name>.allow has it. Raises Problem."""
+    """Return the only protocol by which git may fetch a repository, as in protocol.<name>.allow. Raises PullError."""
     if repository.startswith("/"):
         return "file"
-    scheme = repository.partition("://")[0] if "://" in repository else "ssh"  # user@host:path
+    scheme = repository.partition("://")[0] if "://" in repository else "ssh"  # the form user@host:path is SSH
     if scheme not in ("https", "ssh", "file"):
         raise PullError(f"the repository {repository!r} is fetched by none of https, ssh and file")
     return scheme
 
 
 def verify_signature(raw: bytes, commit: str, signers: str) -> None:
-    """Raises Problem unless a commit was signed by one of the signers, with a key that is good now.
+    """Raise PullError unless a listed signer signed the commit, with a key that is valid now.
 
-    Not left to git: it takes OpenPGP and X.509 as well, of whoever is in root's key ring. It judges an SSH key by the
-    time that the commit itself gives (`-Overify-time` in git's gpg-interface.c), which whoever holds an expired key may
-    choose. So the signature is taken out here and given to ssh-keygen, which judges by the time that it is.
+    git itself is not used for this check. git also accepts OpenPGP and X.509 signatures by root's key ring. git judges
+    an SSH key by the time in the commit (`-Overify-time` in git's gpg-interface.c). The holder of an expired key may
+    choose that time. So the signature is extracted here and passed to ssh-keygen, which judges by the current time.
     """
     algorithm = hashlib.sha1 if len(commit) == 40 else hashlib.sha256
     if algorithm(b"commit %d\0" % len(raw) + raw).hexdigest() != commit:
@@ -299,7 +303,7 @@ def verify_signature(raw: bytes, commit: str, signers: str) -> None:
 
 
 def write_private_file(path: str, content: bytes) -> None:
-    """A file of this account's only, whole or not at all."""
+    """Write a file that only this account can read, in one step: another program sees the old or the new content."""
     temporary_path = f"{path}~"
     remove_path(temporary_path)
     descriptor = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -311,7 +315,7 @@ def write_private_file(path: str, content: bytes) -> None:
 
 
 def remove_path(path: str) -> None:
-    """Take away a file, a link or a directory with all in it, if it is there."""
+    """Remove a file, a link, or a directory with its content, if it exists."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
         return

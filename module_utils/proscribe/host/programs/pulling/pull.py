@@ -1,15 +1,15 @@
-"""Bring this host in line by itself: fetch the policy, see who signed it, run it, and keep the host's record.
+"""Enforcement of a host by itself: fetch the policy, verify its signature, run it, and store the host's record.
 
-Stands alone, with `commits` beside it: they are what brings the project, so they cannot be part of what is fetched.
-Reads /etc/proscribe/pull.json. What the network or the repository does wrong costs nothing but freshness: the last good
-commit goes on being enforced.
+This program and `commits` bring the project to the host, so they are not part of the fetched files. The program reads
+/etc/proscribe/pull.json. Failures of the network or the repository cost nothing but freshness: the last good commit
+stays enforced.
 
-A commit is good once a run with it has come to a report. One of the signers has to have signed it, where there are any.
-It comes after the last good one; or it is the first one that is named, or comes after that.
+A commit is good once a run with it has produced a report. If signers are configured, a signer must have signed the
+commit. The commit descends from the last good one, or it is the named first commit or descends from that.
 
-Ends with the run's own code, and with 75 where another run is under way. It ends with 78 where no run came to a report:
-the record then grows old, and the controller says `unknown`. It ends with 77 where others can change what it would run:
-nothing is run, and the record says so, which the controller reports.
+The exit code is that of the run. It is 75 if another run is in progress. It is 78 if no run produced a report: the
+record then grows old, and the controller reports `unknown`. It is 77 if others can change the files of the run: nothing
+is run, and the record has the reason, which the controller reports.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ RECORD_PATH = "/var/lib/proscribe/record.json"
 BUSY_EXIT_CODE = 75
 REFUSED_EXIT_CODE = 77
 NO_REPORT_EXIT_CODE = 78
-MAX_REPORTS = 14  # reports; the controller has the history
+MAX_REPORTS = 14  # reports to keep; the controller has the history
 
 
 def run_drift(checkout: str, settings: PullSettings, reports: str) -> tuple[int, HostRecord | None]:
-    """Run the drift playbook on this host: its exit code, and the host's record; None where it came to no report."""
+    """Run the drift playbook on this host. Return its exit code and the host's record; None if there is no report."""
     earlier_links = _read_report_links(reports)
     inventory = os.path.join(checkout, settings["inventory"])
     extra_variables = {"ansible_connection": "local", "proscribe_history": "sqlite", "proscribe_exports": []}
@@ -55,7 +55,7 @@ def run_drift(checkout: str, settings: PullSettings, reports: str) -> tuple[int,
     environment = {**os.environ, "HOME": STATE_DIRECTORY, "PROSCRIBE_REPORTS": reports, "LC_ALL": "C.UTF-8"}
     if settings.get("ansible_playbook"):
         environment["PROSCRIBE_ANSIBLE_PLAYBOOK"] = settings["ansible_playbook"]
-    # Its own session would outlive a run that systemd ends; so it stays in this one.
+    # A separate session would outlive a run that systemd ends, so the run stays in this session.
     code = subprocess.call(
         [*argv, *settings["options"], "-e", json.dumps(extra_variables)], env=environment, stdin=subprocess.DEVNULL
     )
@@ -68,18 +68,21 @@ def run_drift(checkout: str, settings: PullSettings, reports: str) -> tuple[int,
 
 
 def _read_report_links(reports: str) -> list[str]:
-    """The reports that a run may have come to; a commit of before there was `newest` points only `latest` to them."""
+    """Return the reports that a run may have produced.
+
+    A commit from before the link `newest` updates only `latest`.
+    """
     links = [os.path.join(reports, name) for name in ("newest", "latest")]
     return [os.readlink(link) for link in links if os.path.islink(link)]
 
 
 def store_record(record: HostRecord, path: str) -> None:
-    """Keep the host's record, whole or not at all."""
+    """Write the host's record in one step: another program sees the old or the new content."""
     write(path, json.dumps(record, separators=(",", ":")).encode())
 
 
 def prune_reports(reports: str) -> None:
-    """Take away all but the newest reports."""
+    """Remove all reports but the newest."""
     names = sorted(name for name in os.listdir(reports) if os.path.isdir(os.path.join(reports, name)))
     runs = [name for name in names if name[:8].isdigit()]
     for name in runs[:-MAX_REPORTS]:
@@ -87,7 +90,7 @@ def prune_reports(reports: str) -> None:
 
 
 def explain_foreign_access(path: str) -> str:
-    """What is wrong with a directory that somebody else could change; "" if nobody can."""
+    """Return the fault of a directory that others could change; "" if only this account can change it."""
     status = os.lstat(path)
     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022:
         return ""
@@ -100,11 +103,13 @@ def log_message(text: str) -> None:
 
 
 def refuse_run(reason: str) -> int:
-    """Report that nothing was run; the exit code. The host's record keeps its age and gets the reason as an error, so
-    the host is `error` when the record is collected.
+    """Report that nothing was run, and return the exit code.
+
+    The host's record keeps its age and gets the reason as an error. So the host is `error` when the record is
+    collected.
     """
     log_message(reason)
-    with contextlib.suppress(OSError, ValueError, KeyError):  # a host that has not reported yet is unknown
+    with contextlib.suppress(OSError, ValueError, KeyError):  # a host without a record is unknown
         with open(RECORD_PATH, encoding="utf-8") as stream:
             record: HostRecord = json.load(stream)
         error: RecordError = {"control": "run", "message": reason}
@@ -114,7 +119,7 @@ def refuse_run(reason: str) -> int:
 
 
 def describe_exposure(settings: PullSettings) -> str:
-    """Return which file of the run others can change, in words; "" for none."""
+    """Return a message about the file of the run that others can change; "" for none."""
     try:
         exposed = find_exposed(settings.get("paths", ()), {os.geteuid()})
     except Unreadable as error:
@@ -125,7 +130,7 @@ def describe_exposure(settings: PullSettings) -> str:
 
 
 def list_commits_to_try(checkout: Checkout) -> tuple[list[str], list[str]]:
-    """The commits to try, in this order, and what was wrong on the way to them."""
+    """Return the commits to try, in this order, and the problems so far."""
     problems: list[str] = []
     fetched = ""
     try:
@@ -136,7 +141,7 @@ def list_commits_to_try(checkout: Checkout) -> tuple[list[str], list[str]]:
 
 
 def run_newest_commit(settings: PullSettings, reports: str) -> tuple[int, HostRecord | None]:
-    """Run the newest good commit; the code and the record, in which stands what was wrong on the way."""
+    """Run the newest good commit. Return the exit code, and the record with the problems on the way."""
     checkout = Checkout(STATE_DIRECTORY, settings)
     commits, problems = list_commits_to_try(checkout)
     is_first_use = bool(commits) and not checkout.find_good_commit() and not checkout.first_commit
@@ -172,7 +177,7 @@ def run_newest_commit(settings: PullSettings, reports: str) -> tuple[int, HostRe
 
 
 def run_pull(settings_file: str = SETTINGS_PATH) -> int:
-    """One run; its exit code."""
+    """Run once, and return the exit code."""
     with open(settings_file, encoding="utf-8") as stream:
         settings = json.load(stream)
     os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
