@@ -1,6 +1,6 @@
-"""The programs that were ended, on their way into the journal: the first of a kind at once, then one line a minute.
+"""Journal lines about ended programs: the first of a kind at once, then one line a minute.
 
-A loop that starts a thousand programs costs a line a minute with their number. Users are notified in the same measure.
+A loop that starts a thousand programs costs one line a minute, with their number. Users are notified at the same rate.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from typing import Callable
 
 from ..system import ControlError
 
-WRITE_INTERVAL_SECONDS = 60.0  # seconds
-MAX_KINDS = 200  # kinds that are counted by themselves: users give their programs any names
-MAX_USER_KINDS = 20  # of these: who starts many kinds leaves the journal to others
+WRITE_INTERVAL_SECONDS = 60.0
+MAX_KINDS = 200  # kinds that are counted separately; users can give their programs any names
+MAX_USER_KINDS = 20  # of these, for each user: a user with many kinds leaves room in the journal for others
 OTHER_PROGRAMS = "(others)"
 
 
 class AttemptCounter:
-    """Counts by rule, program and user. `write` takes these three and a number, and may raise ControlError."""
+    """Counter of attempts by rule, program and user.
+
+    `write` takes these three and a number, and may raise ControlError.
+    """
 
     def __init__(self, write: Callable[[str, str, str, int], None]) -> None:
         self._write = write
@@ -25,7 +28,7 @@ class AttemptCounter:
         self._next_times: dict[tuple[str, str, str], float] = {}
 
     def count_attempt(self, rule: str, program: str, user: str, now: float) -> bool:
-        """Count an attempt; whether it is the first one of its kind in this minute."""
+        """Count an attempt. Return whether it is the first of its kind in this minute."""
         key = (rule, program, user)
         user_kinds = sum(key_user == user for _, _, key_user in self._next_times)
         if key not in self._next_times and user_kinds >= MAX_USER_KINDS:
@@ -43,11 +46,11 @@ class AttemptCounter:
         return is_first
 
     def get_due_time(self) -> float | None:
-        """When there is something to write (time.monotonic); None for never."""
+        """Return the time of the next write (time.monotonic); None if no count waits."""
         return min((self._next_times[key] for key in self._counts), default=None)
 
     def write_due_counts(self, now: float, writes_all: bool = False) -> None:
-        """Write what is due."""
+        """Write the counts that are due; all counts if `writes_all`."""
         for key in list(self._counts):
             if writes_all or self._next_times[key] <= now:
                 self._write_count(key, now)
@@ -57,6 +60,6 @@ class AttemptCounter:
 
     def _write_count(self, key: tuple[str, str, str], now: float) -> None:
         self._next_times[key] = now + WRITE_INTERVAL_SECONDS
-        with contextlib.suppress(ControlError):  # it counts until it can be written
+        with contextlib.suppress(ControlError):  # the count goes on until the journal can be written
             self._write(*key, self._counts[key])
             del self._counts[key]

@@ -1,4 +1,4 @@
-"""What rules were wrong by: one deleted file of policies is one cause, however many rules it was for. Pure."""
+"""Causes of wrong rules: one deleted policy file is one cause, however many rules need the file. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 def group_by_cause(record: ObservedRecord, rules: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """Some rules of a record by what was found of them: [(the cause in words, its rules)]. Each rule is there once."""
+    """Return the chosen rules of a record by their evidence: [(the cause in words, its rules)].
+
+    Each rule occurs once.
+    """
     rules_by_evidence: dict[tuple[str, ...], list[RuleRecord]] = {}
     chosen = set(rules)
     for rule in record["rules"]:
@@ -25,12 +28,12 @@ def group_by_cause(record: ObservedRecord, rules: Iterable[str]) -> list[tuple[s
 
 
 def describe_evidence(finding: FindingRecord) -> str:
-    """A finding in a few words."""
+    """Return the kind of a finding with its path or id."""
     return f"{finding['kind']} {finding['path'] or finding['id']}"
 
 
 def describe_findings(findings: Sequence[FindingRecord], details: bool = True) -> str:
-    """What was found, in a line; with the details of the first finding on request."""
+    """Return findings in one line; with the detail of the first finding if `details`."""
     if not findings:
         return ""
     detail = findings[0].get("detail")

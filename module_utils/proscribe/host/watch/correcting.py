@@ -1,4 +1,4 @@
-"""Correction of one control by the host itself, as a run does it, within the limits of the host."""
+"""Correction of one control by the host itself, as in a run, within the limits of the host."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
     Change = Callable[..., ChangeAnswer]
 
-MAX_REMOVALS = 25  # packages of the host, and of each user, that one observation removes
-MAX_REASON_LENGTH = 300  # characters of a reason
-MAX_NAMED_USERS = 20  # users of a control that are named
-LOAD_TIMEOUT_SECONDS = 20.0  # seconds for a new table of the firewall to be loaded
+MAX_REMOVALS = 25  # packages that one observation removes, for the host and for each user
+MAX_REASON_LENGTH = 300  # characters
+MAX_NAMED_USERS = 20  # users of a control that are named; the others are counted
+LOAD_TIMEOUT_SECONDS = 20.0  # for a new firewall table to be loaded
 
 
 def correct_control(
     host: Host, plan: Plan, name: str, change: Change, doing: Callable[[Changes], ChangeResult]
 ) -> ChangeAnswer:
-    """Correct one control as a run does; the result of run.change. `doing` carries changes out, but not those of the
-    firewall. Raises ControlError, Unseen and ValueError.
+    """Correct one control as a run does. Return the result of `change` (run.change).
+
+    `doing` carries out all changes except those of the firewall. Raises ControlError, ObservationError and ValueError.
     """
     if name == "firewall":
         return _correct_firewall(host, plan, change)
@@ -35,19 +36,22 @@ def correct_control(
 
 
 class LimitedChanges:
-    """Carries changes out, but no removals of an owner who would lose more packages than one observation removes.
+    """Application of changes without the removals of an owner that would lose too many packages.
 
-    The host and each user are owners of their own: the many packages of one keep no other from being corrected. Of such
-    an owner all packages stay, since a mistake of the policy may be why there are so many. `unchanged` has what was not
-    changed of users' things, with the reasons. What users' tools leave is added to it when they have run.
+    The host and each user are separate owners, so the many packages of one owner block no correction of another. Such
+    an owner loses no package at all: a mistake of the policy may be the cause of the number. `unchanged` has the
+    unchanged things of users, with the reasons. It also has the rest that users' own tools leave, once the tools have
+    run.
     """
 
     def __init__(self) -> None:
         self.unchanged: list[tuple[ControlAction, str]] = []
 
     def __call__(self, changes: Changes) -> ChangeResult:
-        """Carry changes out within the limit. Raises ChangesFailedError as `apply_changes` does, and for the host's own packages
-        once everything else is done.
+        """Carry out changes within the limit.
+
+        Raises ChangesFailedError as `apply_changes` does. Too many packages of the host itself raise it too, after all
+        other changes.
         """
         counts: dict[str, int] = {}
         for action in filter(_is_removal, changes.actions):
@@ -88,9 +92,7 @@ def _explain_removal_limit(user: str) -> str:
 
 
 def list_uncorrected_by_user(control: str, unchanged: Iterable[tuple[ControlAction, str]]) -> list[UncorrectedControl]:
-    """Return why changes of users' things were not made: the first reason of each user, and the number of users that
-    are not named.
-    """
+    """Return the first reason of each user for changes not made, and the number of users not named."""
     reasons: dict[str, str] = {}
     for action, reason in unchanged:
         reasons.setdefault(action.user, reason)
@@ -101,14 +103,16 @@ def list_uncorrected_by_user(control: str, unchanged: Iterable[tuple[ControlActi
 
 
 def make_uncorrected(control: str, user: str, reason: str) -> UncorrectedControl:
-    """Describe what was not corrected of a control; `user` is "" for what is the host's."""
+    """Describe an uncorrected part of a control; `user` is "" for a part of the host itself."""
     return {"control": control, "user": user, "reason": format_one_line(reason)[:MAX_REASON_LENGTH]}
 
 
 def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
-    """Correct the firewall. A table that was confirmed before is loaded at once. Another one is tried out as a run does
-    it, with the timer that takes it back. No controller connects anew, so only what the host can see by itself confirms
-    it: it still reaches the gateways and resolvers that it reached before.
+    """Correct the firewall.
+
+    A table that was confirmed before is loaded at once. Another table is tried out as in a run, with the timer that
+    restores the old one. No controller reconnects, so only the host's own observation confirms the table. The host must
+    still reach the gateways and resolvers that it reached before.
     """
     from ..controls.firewall import confirm, program
     from ..system.forked import WorkLimits, run_apart
@@ -116,7 +120,7 @@ def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
     def try_candidate() -> ChangeAnswer:
         return change(host, plan, "firewall", doing=confirm.make_trial_application(host, plan))
 
-    # The candidate is loaded once the process that began it has ended, so that is not this one.
+    # The candidate is loaded only after the process that began the trial has ended, so a separate process begins it.
     answer: ChangeAnswer = run_apart(
         lambda: confirm.run_without_pending_change(host, try_candidate), WorkLimits(seconds=600, memory=0)
     )

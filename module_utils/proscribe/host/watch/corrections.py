@@ -1,4 +1,4 @@
-"""The rule `watch/corrections`: whether the watch corrects what has drifted, and why not."""
+"""Rule `watch/corrections`: the watch corrects drift, or reports the reason if it does not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def judge_corrections(host: Host, drifted: Sequence[RuleVerdict]) -> RuleVerdict:
-    """Judge the corrections of the last own observation, as far as they are about what has `drifted` still."""
+    """Judge the corrections of the last own observation.
+
+    A correction counts only while the verdicts in `drifted` still concern it.
+    """
     findings = tuple(_list_uncorrected(host, drifted))
     return RuleVerdict(WATCH_CORRECTIONS, NONCOMPLIANT if findings else COMPLIANT, findings)
 

@@ -1,4 +1,4 @@
-"""Programs are ended side by side: TERM, a third of a second, KILL. Whoever does not listen holds up nobody else."""
+"""Termination of programs in parallel: TERM, 0.3 seconds, KILL. A program that ignores TERM delays no other."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Callable
 from ...base.tuples import NamedTuple
 from ..system import Process
 
-GRACE_SECONDS = 0.3  # seconds between TERM and KILL; with all that comes before it, a program is ended within one
+GRACE_SECONDS = 0.3  # between TERM and KILL; including all earlier steps, a program is ended within one second
 KILL_TIMEOUT_SECONDS = (
-    5.0  # seconds after KILL; then something is wrong with the kernel, or with what the process waits for
+    5.0  # after KILL; a longer time means a fault of the kernel, or of the thing that the process waits for
 )
 
 
 class EndingProcess(NamedTuple):
-    """A process that was sent a signal, held by a descriptor: nothing else can get it."""
+    """Process that was sent a signal, held by a descriptor: no other process can receive the next signal."""
 
     descriptor: int
     kill_at: float
@@ -37,7 +37,10 @@ class ProcessTerminations:
         return bool(self._ending)
 
     def begin_termination(self, process: Process, is_target: Callable[[], bool]) -> bool:
-        """Send TERM to a process, if it still is what it was once it is held; whether it was sent."""
+        """Send TERM to a process. Return whether TERM was sent.
+
+        `is_target` must confirm the process once the descriptor holds it.
+        """
         try:
             descriptor = os.pidfd_open(process.pid)
         except OSError:
@@ -48,17 +51,17 @@ class ProcessTerminations:
                 name = f"process {process.pid} ({process.exe})"
                 self._ending.append(EndingProcess(descriptor, time.monotonic() + GRACE_SECONDS, False, name))
                 return True
-        except OSError:  # it has ended by itself
+        except OSError:  # the process has ended by itself
             pass
         os.close(descriptor)
         return False
 
     def get_due_time(self) -> float | None:
-        """When something is to be done (time.monotonic); None for never."""
+        """Return the time of the next task (time.monotonic); None for never."""
         return min((process.kill_at for process in self._ending), default=None)
 
     def process_due(self, now: float) -> list[str]:
-        """Do what is due, and return those that do not end, not even by KILL."""
+        """Do the tasks that are due. Return the names of processes that do not end, not even by KILL."""
         remaining, survivors = [], []
         for process in self._ending:
             if _has_ended(process.descriptor):

@@ -1,9 +1,10 @@
-"""A heartbeat: whether a start of a program is noticed now, tried by an observation itself.
+"""Heartbeat: a test by an observation whether the start of a program is noticed now.
 
-It tries to execute a file of root's that is no program. The kernel opens that as a program, reports it to whoever
-listens (fanotify), and then refuses it: nothing is started. The daemon notes the process and the moment in its own
-file. An ordinary user can neither open the one file nor write the other. The observation begins with its heartbeat and
-ends with the answer, which is there by then: it waits only for a daemon that does not answer.
+The observation tries to execute a file of root's that is no program. The kernel opens the file as a program, reports
+that to its listeners (fanotify), and then refuses. So nothing is started. The daemon notes the process and the moment
+in its report. An ordinary user can neither open the executed file nor write the report. The observation begins with its
+heartbeat and ends with the answer. The answer is there by then, so the observation waits only for a daemon that does
+not answer.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from .state import files
 
 LAUNCHES_RULE = "watch/launches"
 HEARTBEAT_TEXT = f"# {WRITTEN_BY}\n# No program. The watch tries to execute it, to see whether starts are noticed.\n"
-ANSWER_TIMEOUT_SECONDS = 10.0  # seconds for an answer
-REPEAT_SECONDS = 0.5  # seconds after which another heartbeat is made: in a flood of starts the kernel drops events
+ANSWER_TIMEOUT_SECONDS = 10.0
+REPEAT_SECONDS = 0.5  # between two heartbeats: in a flood of starts the kernel drops events
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.005, 0.1
-STOPPED_STATES = ("T", "t")  # proc_pid_stat(5): by a signal, by a debugger
+STOPPED_STATES = ("T", "t")  # proc_pid_stat(5): stopped by a signal, stopped by a debugger
 NOT_RUNNING = "does not run"
 IS_STOPPED = "is stopped by a signal, and notices no start"
 
@@ -34,7 +35,7 @@ NOTICED, UNABLE, UNTRIED, DEAF, LATE = "noticed", "unable", "untried", "deaf", "
 
 
 class HeartbeatResult(NamedTuple):
-    """What came of a heartbeat: `state` is one of the five above, `detail` says why starts are not noticed."""
+    """Result of a heartbeat: `state` is a state above, `detail` is the reason for starts that are not noticed."""
 
     state: str
     detail: str
@@ -42,12 +43,12 @@ class HeartbeatResult(NamedTuple):
 
     @property
     def is_wrong(self) -> bool:
-        """Whether starts are not noticed that could be."""
+        """Return whether the host could notice starts and does not."""
         return self.state in (DEAF, LATE)
 
 
 class Heartbeat:
-    """One heartbeat, which begins at once."""
+    """Heartbeat that is sent at once."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -61,7 +62,7 @@ class Heartbeat:
         except (files.DamagedFileError, ObservationError) as error:
             self.untried_reason = str(error)
             return
-        if content != HEARTBEAT_TEXT.encode():  # what is another program is never executed
+        if content != HEARTBEAT_TEXT.encode():  # another program at this path is never executed
             self.untried_reason = (
                 f"{reported.HEARTBEAT_PATH}: {'is missing' if content is None else 'is not what was installed'}"
             )
@@ -71,7 +72,10 @@ class Heartbeat:
             self.untried_reason = f"cannot execute {reported.HEARTBEAT_PATH}: {os.strerror(error_number)}"
 
     def wait_for_result(self, settings: files.WatchSettings) -> HeartbeatResult:
-        """What came of it, once the daemon has noted it and has read the plans of now. Waits where it has not."""
+        """Return the result once the daemon has noted the heartbeat and has read the current plans.
+
+        Waits for at most ANSWER_TIMEOUT_SECONDS, and not at all if waiting cannot help.
+        """
         desired = files.identify_settings(settings)
         deadline = time.monotonic() + ANSWER_TIMEOUT_SECONDS
         repeat_at, pause = time.monotonic() + REPEAT_SECONDS, FIRST_PAUSE_SECONDS
@@ -87,7 +91,10 @@ class Heartbeat:
                 repeat_at = now + REPEAT_SECONDS
 
     def _is_final(self, result: HeartbeatResult) -> bool:
-        """Whether no waiting helps: a daemon that has not started yet is one that systemd has begun to start."""
+        """Return whether waiting is useless.
+
+        A daemon that does not run yet may still start if systemd has begun to start it.
+        """
         will_not_start = result.detail == NOT_RUNNING and not is_evidently_active(self.host, units.LAUNCHES_UNIT)
         return will_not_start or result.detail == IS_STOPPED
 
@@ -100,7 +107,7 @@ class Heartbeat:
             return HeartbeatResult(DEAF, IS_STOPPED, fields)
         if not fields.get("by"):
             reason = escape_text(fields.get("refused", ""))
-            limited = fields.get("limited")  # what a setting of the host takes, and the kernel has
+            limited = fields.get("limited")  # set if the kernel has the source, and a limit of the host refuses it
             return HeartbeatResult(DEAF if limited else UNABLE, f"starts cannot be noticed here ({reason})", fields)
         if self.untried_reason:
             return HeartbeatResult(
@@ -121,7 +128,7 @@ class Heartbeat:
 
 
 def read_daemon_fields(host: Host) -> dict[str, str]:
-    """What the daemon reports of itself; {} where none does. Raises Unseen."""
+    """Return the fields of the daemon's report; {} without a report of root's. Raises ObservationError."""
     try:
         status = host.find_entry(reported.REPORT_PATH)
         return reported.parse_report(host.read_text(reported.REPORT_PATH) or "") if status and not status.st_uid else {}
@@ -130,7 +137,7 @@ def read_daemon_fields(host: Host) -> dict[str, str]:
 
 
 def _describe_lost_marks(host: Host, pid: int, fields: Mapping[str, str]) -> str:
-    """By the kernel's own list of what the daemon's fanotify group listens to."""
+    """Return a defect if marks of the daemon's fanotify group are lost, by the kernel's own list; else ""."""
     marked_count = reported.parse_number_field(fields, "marked")
     if not marked_count:
         return ""
@@ -140,7 +147,7 @@ def _describe_lost_marks(host: Host, pid: int, fields: Mapping[str, str]) -> str
 
 
 def judge_launches(host: Host, settings: files.WatchSettings, heartbeat: Heartbeat) -> RuleVerdict:
-    """Whether starts are noticed, as a rule. Raises Unseen."""
+    """Judge whether starts of programs are noticed (`watch/launches`). Raises ObservationError."""
     result = heartbeat.wait_for_result(settings)
     if result.state == NOTICED:
         return RuleVerdict(LAUNCHES_RULE, COMPLIANT)

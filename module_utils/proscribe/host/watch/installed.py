@@ -1,8 +1,8 @@
-"""The watcher itself, as an observed state; installing.py brings it in line.
+"""Observed state of the watcher itself; installing.py brings the watcher in line.
 
-Rules: `watch/watcher`, whether all of it is there, is what the run would install, and runs. `watch/launches` and
-`watch/corrections`, whether it notices starts, and corrects what has drifted. And `watch/plan`, whether a run has
-confirmed its plan in time.
+Rule `watch/watcher`: the watcher is complete, is as the run would install it, and runs. Rules `watch/launches` and
+`watch/corrections`: the watcher notices starts, and corrects drift. Rule `watch/plan`: a run has confirmed the plan in
+time.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 RULE_NAMES = ("watcher", "launches", "corrections", "plan")
 RUNNING_STATES = ("active", "activating", "reloading")
-SLACK_SECONDS = 300  # seconds that an own observation may be late by
-INTERPRETER_OPTIONS = " -ISXutf8\n"  # of the program, behind its interpreter
+SLACK_SECONDS = 300  # tolerated delay of an own observation
+INTERPRETER_OPTIONS = " -ISXutf8\n"  # follow the interpreter in the first line of the program
 
 
 def observe_watch(
@@ -39,9 +39,11 @@ def observe_watch(
     heartbeat: Heartbeat | None = None,
     drifted: Sequence[RuleVerdict] = (),
 ) -> list[RuleVerdict]:
-    """The verdicts of the watch, of a host that has one or should have. `controller` is what a run knows;
-    None where nobody but the host itself says what is right. `heartbeat` is this observation's, which it began
-    with. `drifted` are the verdicts of the controls that a correction would change. Raises Unseen and ControlError.
+    """Return the verdicts of the watch, for a host that has a watch or should have one.
+
+    `controller` is the knowledge of a run; None if only the host itself decides. `heartbeat` is the heartbeat with
+    which this observation began. `drifted` are the verdicts of the controls that a correction would change. Raises
+    ObservationError and ControlError.
     """
     if not host.privileged:
         raise ObservationError("what keeps this host in line can only be read by root")
@@ -72,8 +74,10 @@ def observe_watch(
 
 
 def _judge_plan(host: Host, settings: files.WatchSettings, digest: str) -> RuleVerdict:
-    """The plan that the host holds. That a run has another one is no fault of the host's: what is open by that, its
-    controls say, and an enforcing run brings it.
+    """Judge the plan that the host holds (`watch/plan`).
+
+    A run with another plan is no fault of the host. Controls report the rules that the new plan leaves open. An
+    enforcing run brings the new plan.
     """
     if digest not in settings.list_digests():
         finding = Finding(
@@ -92,7 +96,7 @@ def _judge_plan(host: Host, settings: files.WatchSettings, digest: str) -> RuleV
 def _list_watch_findings(
     host: Host, plan: Plan, settings: files.WatchSettings, controller: ExpectedWatch | None
 ) -> Iterator[Finding]:
-    """What is wrong with an installed watch."""
+    """Yield the defects of an installed watch."""
     desired = plan["watch"]
     if plan["digest"] in settings.list_digests() and (settings.every, settings.max_age) != (
         desired["every"],
@@ -108,7 +112,7 @@ def _list_watch_findings(
     yield from list_wrong_units(host, units.make_unit_texts(settings.every))
     if controller and (silent_seconds := _measure_silence(host, settings)):
         yield Finding("unit", units.SERVICE_UNIT, detail=f"has not observed this host for {silent_seconds} s")
-    # The watch itself cannot correct it, and would count it as drift at each observation.
+    # Only a run reports this. The watch cannot correct it, and would count it as drift at each observation.
     if controller and host.find_entry(files.RESERVATIONS_PATH):
         from .state.reservations import describe_lasting
 
@@ -117,7 +121,7 @@ def _list_watch_findings(
 
 
 def _measure_silence(host: Host, settings: files.WatchSettings) -> int:
-    """Return the seconds awake since the last own observation, or the watcher's start; 0 while that is no fault."""
+    """Return the seconds awake since the last own observation or the watcher's start; 0 if that is no fault."""
     last_observation = files.read_last_observation(host)
     last_awake = (
         int(last_observation["up"])
@@ -130,8 +134,10 @@ def _measure_silence(host: Host, settings: files.WatchSettings) -> int:
 
 
 def _list_damaged_files(host: Host, settings: files.WatchSettings, digest: str) -> Iterator[Finding]:
-    """Files that are not what was installed. Of the plans, the one in effect and its successor are read; each other
-    one is read before it takes effect.
+    """Yield the files that differ from the installed ones.
+
+    Only two plans are read: the plan in effect and its successor. Later plans are read before they take effect, so here
+    they must only exist.
     """
     plans = settings.list_digests()
     index = plans.index(digest) if digest in plans else 0
@@ -151,7 +157,10 @@ def _list_damaged_files(host: Host, settings: files.WatchSettings, digest: str) 
 
 
 def list_wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
-    """What is wrong with units, and with the timer, which has no process: whether the daemon answers shows more."""
+    """Yield the defects of units, and of a timer that does not run.
+
+    The timer has no process, so systemd reports its state. For the daemon, a heartbeat shows more.
+    """
     foreign_files = find_foreign_files(host, texts)
     is_timer_intact = True
     for name, text in texts.items():
@@ -179,16 +188,16 @@ def read_unit_or_marker(host: Host, path: str) -> str | None:
     try:
         return read_unit_text(host, path)
     except ControlError:
-        return "\0"  # no file: what is never the text of a unit
+        return "\0"  # no file: this is never the text of a unit
 
 
 def make_release_name(program: bytes, code: bytes) -> str:
-    """The name of a program (`audit_program.installable`) with its code."""
+    """Return the name of a program (`audit_program.format_program`) with its code."""
     return files.hash_content(f"{files.hash_content(program)} {files.hash_content(code)}".encode())
 
 
 def read_release(host: Host) -> str:
-    """The name of the program and the code that the host has; "" for none. Raises Unseen and Damaged."""
+    """Return the name of the program and the code on the host. Raises ObservationError and DamagedFileError."""
     program = files.read_watch_file(host, files.PROGRAM_PATH) or b""
     code = files.read_watch_file(host, files.CODE_PATH) or b""
     _, head, text = program.partition(INTERPRETER_OPTIONS.encode())
@@ -196,7 +205,7 @@ def read_release(host: Host) -> str:
 
 
 def confirm_plan(host: Host, plan: Plan, controller: ExpectedWatch | None) -> None:
-    """A run has confirmed the plan: note it where this is a plan that the watch holds. Raises ControlError."""
+    """Note that a run has confirmed the plan, if the watch holds this plan. Raises ControlError."""
     try:
         settings = files.read_settings(host)
     except (files.DamagedFileError, ObservationError):

@@ -1,4 +1,4 @@
-"""The watcher brought in line: what an enforcing run installs, and what a lift removes."""
+"""Installation of the watcher by an enforcing run, and its removal by a lift."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from ...model.types.plan import Plan
     from ...model.types.watch import LastObservation
 
-REPORT_PATHS = (reported.REPORT_PATH, f"{reported.REPORT_PATH}.new")  # what the daemon reports of itself
+REPORT_PATHS = (reported.REPORT_PATH, f"{reported.REPORT_PATH}.new")  # the daemon's report of itself
 PULL_PROGRAM = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs
-SYSTEMCTL_TIMEOUT_SECONDS = 120  # seconds for a call of systemctl
-READY_TIMEOUT_SECONDS = 120.0  # seconds in which a daemon that was started has read what is restricted, on a busy host
+SYSTEMCTL_TIMEOUT_SECONDS = 120
+READY_TIMEOUT_SECONDS = 120.0  # for a started daemon to read the restrictions, on a busy host
 
 
 def enforce(host: Host, plan: Plan, sent: WatchInput) -> Changes:
-    """What installs the watch. `sent` is what the controller sent. Raises ControlError."""
+    """Return the changes that install the watch. `sent` is the controller's input. Raises ControlError."""
     if host.find_entry(SYSTEMD_RUNS_PATH) is None:
         raise ControlError("this host does not run systemd, whose timers the watch needs: set proscribe_watch to off")
     chain = _make_chain(plan, sent["plans"])
@@ -73,7 +73,10 @@ def enforce(host: Host, plan: Plan, sent: WatchInput) -> Changes:
 
 
 def make_programs(program: bytes) -> dict[str, bytes]:
-    """What is executed on a host, by path. `program` is the watch's without its first line."""
+    """Return the files that are executed on a host, by path.
+
+    `program` is the program of the watch without `#!` and the interpreter.
+    """
     return {
         files.PROGRAM_PATH: b"#!" + find_interpreter().encode() + program,
         reported.HEARTBEAT_PATH: HEARTBEAT_TEXT.encode(),
@@ -81,7 +84,7 @@ def make_programs(program: bytes) -> dict[str, bytes]:
 
 
 def make_write_actions(host: Host, contents: Mapping[str, bytes]) -> list[ControlAction]:
-    """What puts files in place that are not there like that."""
+    """Return the actions that write the missing and the different files."""
     modes = {
         path: files.PROGRAM_MODE if path in (files.PROGRAM_PATH, reported.HEARTBEAT_PATH) else files.PRIVATE_MODE
         for path in contents
@@ -94,14 +97,17 @@ def make_write_actions(host: Host, contents: Mapping[str, bytes]) -> list[Contro
 
 
 def make_link_actions(host: Host) -> list[ControlAction]:
-    """What has people find the program, where they do not."""
+    """Return the action that links the command to the program; [] if the link is correct."""
     if _read_command_link(host) == files.PROGRAM_PATH:
         return []
     return [ControlAction("link", files.COMMAND_PATH, partial(_link_command, host), "", f"{files.PROGRAM_PATH}\n")]
 
 
 def _note_renewal(host: Host, now: object) -> None:
-    """Store when the run brought the plan, and when a new watcher starts, so that a silent one is noticed."""
+    """Store the renewal time of the plan.
+
+    For a new watcher, store the start too, so that a silent watcher is noticed.
+    """
     clock.set_by_controller(host, now)
     if not files.read_last_observation(host):
         start: LastObservation = {"up": clock.read_awake_seconds(), "boot": clock.read_boot_id(host)}
@@ -114,7 +120,10 @@ def _note_renewal(host: Host, now: object) -> None:
 
 
 def _make_chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
-    """The successors of a plan, by their moments. Raises ControlError for plans that do not belong together."""
+    """Return the successors of a plan, in order: [(moment, digest)].
+
+    Raises ControlError for plans that do not belong together.
+    """
     chain: list[tuple[str, str]] = []
     reference = plan.get("later")
     if not plans or plans[0].get("digest") != plan["digest"] or len(plans) > files.MAX_PLANS:
@@ -132,8 +141,10 @@ def _make_chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
 def make_start_actions(
     host: Host, settings: files.WatchSettings, names: Collection[str], timeout: float, has_changed: bool = False
 ) -> list[ControlAction]:
-    """What has systemd run these units; `has_changed` where what they run has changed. The daemon is then waited for, for
-    `timeout` seconds.
+    """Return the actions that make systemd run these units.
+
+    `has_changed` means that the files behind the units have changed. The actions wait for the daemon for `timeout`
+    seconds.
     """
     actions: list[ControlAction] = []
     texts = {name: text for name, text in units.make_unit_texts(settings.every).items() if name in names}
@@ -164,23 +175,26 @@ def make_start_actions(
 
 
 def _start_unit(host: Host, settings: files.WatchSettings, name: str, timeout: float) -> None:
-    """Start a unit anew, and wait for the daemon to notice starts: what a run reports next is so."""
+    """Restart a unit. Wait until the daemon notices starts, so that the run's next report is correct."""
     _run_systemctl(host, "restart", name)
     if name == units.LAUNCHES_UNIT:
         _wait_until_ready(host, settings, timeout)
 
 
 def _restart_daemon(host: Host, settings: files.WatchSettings, state: str, timeout: float) -> None:
-    """Start a daemon anew that runs and notices no start; one that only reads the plan is waited for."""
+    """Restart a daemon that runs and notices no start. A daemon that is only late with the plan gets time first."""
     if state == LATE and _wait_until_ready(host, settings, timeout):
         return
-    for verb in (["thaw"], ["kill", "--signal=KILL"]):  # one that is frozen or stopped does not end by itself
+    for verb in (["thaw"], ["kill", "--signal=KILL"]):  # a frozen or stopped daemon does not end by itself
         host.run_command(["systemctl", *verb, units.LAUNCHES_UNIT], timeout=SYSTEMCTL_TIMEOUT_SECONDS)
     _start_unit(host, settings, units.LAUNCHES_UNIT, timeout)
 
 
 def _wait_until_ready(host: Host, settings: files.WatchSettings, timeout: float) -> bool:
-    """Wait for the daemon to notice starts by the plan of now; whether it does. Else the next observation says so."""
+    """Wait until the daemon notices starts by the current plan. Return whether it does.
+
+    The next observation reports a failure.
+    """
     deadline = time.monotonic() + timeout
     while Heartbeat(host).wait_for_result(settings).is_wrong:
         if time.monotonic() > deadline:
@@ -191,15 +205,15 @@ def _wait_until_ready(host: Host, settings: files.WatchSettings, timeout: float)
 def change(
     host: Host, plan: Plan, sent: WatchInput | None, lift_it: bool = False, dry_run: bool = False
 ) -> ChangeAnswer:
-    """Install the watch, or remove it, and report what was done, as run.change does. Raises ControlError."""
+    """Install or remove the watch, and report the actions as run.change does. Raises ControlError."""
     host.require_root()
-    if host.kernel_name == DARWIN and lift_it:  # nothing was ever changed there
+    if host.kernel_name == DARWIN and lift_it:  # no run installs the watch there
         return {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
     with host.lock_host():
         is_lift = lift_it or sent is None or "watch" not in plan
         changes = lift(host) if is_lift or sent is None else enforce(host, plan, sent)
         if changes.actions and not is_lift and not dry_run:
-            # Meanwhile its files do not fit its settings.
+            # Until the end of the installation, the files of the watch do not match its settings.
             reservations.reserve_control(host, WATCH, plan["digest"])
         done_actions = [] if dry_run else list(apply_changes(changes)["done"])
         if sent is not None and not is_lift and not dry_run:
@@ -210,7 +224,10 @@ def change(
 
 
 def lift(host: Host) -> Changes:
-    """What removes the watch with all that it noted, itself first, since it would enforce again what is lifted next."""
+    """Return the changes that remove the watch with all its notes.
+
+    The units of the watch are stopped first: a running watch would enforce again the controls that are lifted next.
+    """
     names = [units.TIMER_UNIT, units.LAUNCHES_UNIT, units.SERVICE_UNIT]
     present_units = [name for name in names if _has_traces_of_unit(host, name)]
     actions = _make_stop_actions(host, present_units)
@@ -222,7 +239,8 @@ def lift(host: Host) -> Changes:
         journal.OLDER_JOURNAL,
         *REPORT_PATHS,
     ]
-    if host.find_entry(files.WATCH_DIRECTORY) and host.find_entry(PULL_PROGRAM) is None:  # whose record it is too
+    # scheduled runs write the same record
+    if host.find_entry(files.WATCH_DIRECTORY) and host.find_entry(PULL_PROGRAM) is None:
         outside_paths.append(files.RECORD_PATH)
     inner_paths = [
         f"{folder}/{name}"
@@ -265,7 +283,10 @@ def _has_traces_of_unit(host: Host, name: str) -> bool:
 
 
 def _make_stop_actions(host: Host, names: Iterable[str]) -> list[ControlAction]:
-    """What stops units for good. An observation that goes on is ended: it would enforce what is lifted next."""
+    """Return the actions that stop and delete units.
+
+    A running observation is ended too: it would enforce again the controls that are lifted next.
+    """
     names = list(names)
     actions = [ControlAction("stop", name, partial(_stop_unit, host, name)) for name in names]
     for name in names:
@@ -286,7 +307,7 @@ def _make_stop_actions(host: Host, names: Iterable[str]) -> list[ControlAction]:
 def _stop_unit(host: Host, name: str) -> None:
     if host.find_entry(
         SYSTEMD_RUNS_PATH
-    ):  # it may never have been loaded: that it is not there to be stopped is no failure
+    ):  # the unit may never have been loaded: a failed stop is no failure of the removal
         host.run_command(["systemctl", "stop", name], timeout=SYSTEMCTL_TIMEOUT_SECONDS)
 
 
@@ -313,7 +334,10 @@ def _is_different(host: Host, path: str, content: bytes, mode: int) -> bool:
 
 
 def _list_old_plans(host: Host, settings: files.WatchSettings) -> list[str]:
-    """Plans that are no more. (What is compiled for the cache is deleted where it is written.)"""
+    """Return the paths of plans that the settings do not name.
+
+    The code that writes the cache deletes the old compiled plans there.
+    """
     names = {path.rpartition("/")[2] for path in map(files.make_plan_path, settings.list_digests())}
     return [
         f"{files.PLANS_DIRECTORY}/{name}" for name in host.list_directory(files.PLANS_DIRECTORY) if name not in names
@@ -327,7 +351,7 @@ def _read_command_link(host: Host) -> str:
 
 
 def _link_command(host: Host) -> None:
-    """Have people find the program. A link of another's there is replaced, what is no link is deleted."""
+    """Link the command to the program, for people. A foreign link or file at this path is replaced."""
     parent, _, name = files.COMMAND_PATH.rpartition("/")
     temporary_name = f".{name}.proscribe~"
     try:
@@ -341,7 +365,7 @@ def _link_command(host: Host) -> None:
 
 
 def _make_write_action(host: Host, path: str, content: bytes, mode: int) -> ControlAction:
-    # Code, plans and hashes are nothing to read: the difference has their digests.
+    # Nobody reads code, plans or hashes, so the diff has their digests.
     old_digest = _describe_digest(host, path)
     return ControlAction(
         "write", path, lambda: host.write_file(path, content, mode), old_digest, f"{files.hash_content(content)}\n"

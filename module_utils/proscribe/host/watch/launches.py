@@ -1,8 +1,8 @@
-"""Noticing programs when they start, and ending the restricted ones: what `watch launches` runs (docs/watch.md).
+"""Detection of program starts, and termination of restricted programs: `watch launches` (docs/watch.md).
 
-It is two processes of one program. The daemon (starts/daemon.py) is always there, and so small that nobody minds: it is
-Python with a few modules, and replaces the process that has loaded all of the watch's code. The verifier (verifying.py)
-is that process, started again by the daemon with a socket as its standard input; each start checks the code anew.
+Two processes of one program do the work. The daemon (starts/daemon.py) always runs and is very small: Python with a few
+modules. The daemon replaces the process that has loaded all of the watch's code. The verifier (verifying.py) is such a
+full process. The daemon starts it again, with a socket as standard input. Each start checks the code anew.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..system import Host, escape_text
 from .heartbeat import NOTICED, UNABLE, Heartbeat
 from .state import files
 
-# What the daemon consists of, each after those that it needs.
+# The modules of the daemon, each after the modules that it needs.
 DAEMON_MODULES = (
     *("fanotify", "inotify", "mounts", "prefilter", "marks", "proc_events", "process_users"),
     *("programs", "reported", "sources", "verifier", "waiting"),
@@ -26,7 +26,7 @@ BASE_MODULES = ("base.tuples", "base.elf", "base.program_places")
 LIGHT_MODULES = (*BASE_MODULES, *(f"host.watch.starts.{name}" for name in DAEMON_MODULES))
 DAEMON_MODULE = "host.watch.starts.daemon"
 PACKAGES = ("base", "host", "host.watch", "host.watch.starts")
-# Loads these modules out of an unnamed file, and runs the last one: what its process needs, and nothing else.
+# Loads these modules from an unnamed file and runs the last one. The process loads nothing else.
 LOADER = """\
 import marshal, sys
 def load(name, code, package):
@@ -50,7 +50,10 @@ last.run(sys.argv[2:])
 
 
 def run_launches(host: Host) -> None:
-    """Notice starts and end what is restricted, until a signal ends this process."""
+    """Notice starts and end restricted programs, until a signal ends this process.
+
+    With a socket as standard input, this process is the verifier instead, and answers requests.
+    """
     if stat.S_ISSOCK(os.fstat(0).st_mode):
         from .serving import serve_requests
         from .verifying import LaunchVerifier
@@ -62,14 +65,17 @@ def run_launches(host: Host) -> None:
     if modules:
         _execute_daemon(modules, command)
     from .starts.daemon import (
-        run_daemon,  # where the code is not to be had as code, this process does it, with more memory
+        run_daemon,  # without code objects of the modules, this process becomes the daemon, with more memory
     )
 
     run_daemon(command)
 
 
 def describe_status(host: Host, settings: files.WatchSettings) -> str:
-    """By what starts of programs are seen on a host, in words: tried now. Raises Unseen."""
+    """Return the sources by which starts are noticed on a host, in words. Raises ObservationError.
+
+    A heartbeat tests this now. Without success, the text has the reason.
+    """
     result = Heartbeat(host).wait_for_result(settings)
     if result.state == NOTICED:
         unseen_types = escape_text(result.fields.get("unseen", ""))
@@ -82,14 +88,14 @@ def describe_status(host: Host, settings: files.WatchSettings) -> str:
 
 
 def _read_command() -> list[str]:
-    """The command that this process was started by, with the very Python that runs it."""
+    """Return the command line of this process, with the running Python."""
     with open("/proc/self/cmdline", "rb") as stream:
         words = stream.read().split(b"\0")[:-1]
     return [sys.executable, *map(os.fsdecode, words[1:])]
 
 
 def _list_module_codes() -> list[tuple[str, Any, bool]]:
-    """The code of the daemon's modules: (name, code, whether it is a package); [] where their loader has none."""
+    """Return the modules of the daemon: [(name, code, is a package)]; [] if a loader has no code."""
     top_package = __name__.rpartition(".host.watch.")[0]
     parent_packages = (top_package.rsplit(".", count)[0] for count in range(top_package.count("."), 0, -1))
     packages = [*parent_packages, top_package, *(f"{top_package}.{name}" for name in PACKAGES)]
@@ -108,14 +114,14 @@ def _find_module_code(name: str) -> Any:
 
     spec = importlib.import_module(name).__spec__
     loader: Any = spec.loader if spec else None
-    if hasattr(loader, "compile_module"):  # the watch's own (loader.py)
+    if hasattr(loader, "compile_module"):  # the watch's own loader (loader.py)
         code = loader.compile_module(name)[0]
         return marshal.loads(code) if isinstance(code, bytes) else code
     return loader.get_code(name) if hasattr(loader, "get_code") else None
 
 
 def _execute_daemon(modules: list[tuple[str, Any, bool]], command: list[str]) -> None:
-    """Replace this process by the daemon alone. Returns only where that is not possible."""
+    """Replace this process by the daemon alone. Returns only if that is not possible."""
     try:
         descriptor = os.memfd_create("proscribe-launches", 0)
         view = memoryview(marshal.dumps(modules))

@@ -1,7 +1,7 @@
-"""One own observation: what the plan in effect calls for is compared with what is so, corrected, and written down.
+"""Own observation of a host: comparison with the plan in effect, correction, and record.
 
-It has the limits of a run: the budgets of users, the lock, the firewall's take-back; and one of its own, since nobody
-reads along: of whoever would lose very many packages at once, none is removed, and the next run decides.
+The limits of a run apply: the budgets of users, the lock, the firewall's take-back. A further limit applies because no
+operator watches. If an owner would lose very many packages at once, none is removed and the next run decides.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
     Change = Callable[..., ChangeAnswer]
 
-MAX_UNWRITTEN_LINES = 50  # lines of the journal that wait for it to be writable
+MAX_UNWRITTEN_LINES = 50  # journal lines that wait until the journal can be written
 
 
 class HostOperations(NamedTuple):
-    """The two operations on a host, as run.py has them: what uses them is below it."""
+    """Operations on a host, as in run.py: the code that uses them is below run.py, and cannot import it."""
 
     observe: Callable[..., tuple[ObservedRecord, list[str]]]
     change: Change
 
 
 class OwnObservation:
-    """One observation of a host by itself. `follows` is what is cached of the plan of this digest; `keep` caches it."""
+    """Observation of a host by the host itself."""
 
     def __init__(self, host: Host, settings: files.WatchSettings, operations: HostOperations) -> None:
         self.host, self.settings, self.operations = host, settings, operations
@@ -53,13 +53,16 @@ class OwnObservation:
         self.reservations = reservations.read_reservations(host)
         self.reserved_controls = self.reservations.list_in_force(host)
         self.unmet_rules = {*self.last_observation.get("unmet", ()), *self.reservations.unmet}
-        self.reported_defects: list[str] = []  # what is wrong and need not be written down again
-        self.unwritten_lines: list[JournalLine] = []  # lines that the journal could not take
-        self.save_failures: list[str] = []  # why the record and the state of this observation are not on the disk
-        self.lines_since_last: list[JournalLine] | None = None  # lines of one that did not come to its end
+        self.reported_defects: list[str] = []  # current defects, which the next observation does not write down again
+        self.unwritten_lines: list[JournalLine] = []  # lines that could not be written to the journal
+        self.save_failures: list[str] = []  # reasons if the record or the state of this observation is not on the disk
+        self.lines_since_last: list[JournalLine] | None = None  # lines of an observation that did not finish
 
     def observe_and_correct(self, plan: Plan) -> ObservedRecord:
-        """Observe and correct; the record. Raises ValueError for an unusable plan."""
+        """Observe and correct the host. Return the record.
+
+        Raises ValueError for an unusable plan, SupersededError if a run changes the host meanwhile.
+        """
         digest = str(plan["digest"])
         self._write_lines(self.last_observation.get("unwritten", []))
         self._note_time()
@@ -67,8 +70,8 @@ class OwnObservation:
         earlier_plan = self._note_plan_change(plan, digest)
         record, drifted = self._observe(plan)
         for save_state in self.host.state_savers:
-            with contextlib.suppress(ControlError, ObservationError):  # a host where that cannot be only loses time
-                save_state(False)  # no run: homes are read whole once in so many runs of the controller
+            with contextlib.suppress(ControlError, ObservationError):  # a host that cannot save state only loses time
+                save_state(False)  # this is no run: homes are read completely once in a number of controller runs
         rules_in_error = list_correctable_rules(record, drifted)
         if rules_in_error:
             self._require_current()
@@ -78,7 +81,7 @@ class OwnObservation:
             for rule in rules_in_error
             if rule not in self.last_observation.get("drifted", ()) and rule not in self.unmet_rules
         ]
-        # What only the plan forbids that has just taken effect has not drifted: it was as the one before had it.
+        # Things that only the new plan forbids have not drifted: they complied with the plan before.
         newly_forbidden = set(new_rules) - self._filter_by_earlier_plan(earlier_plan, new_rules)
         self._note_drift(record, [rule for rule in new_rules if rule not in newly_forbidden])
         uncorrected: list[UncorrectedControl] = []
@@ -105,12 +108,12 @@ class OwnObservation:
         self._note_full_sshd()
         self._notify_users(plan)
         self._store_result(record, digest, rules_in_error, uncorrected)
-        with contextlib.suppress(ControlError, ObservationError):  # the next observation does it
+        with contextlib.suppress(ControlError, ObservationError):  # the next observation tries again
             reservations.forget_expired(self.host, self.generation)
         return record
 
     def _observe(self, plan: Plan) -> tuple[ObservedRecord, list[str]]:
-        """Observe the host; of controls that a run has reserved, nothing is known and nothing has drifted."""
+        """Observe the host. Rules of controls that a run has reserved are unknown, and have not drifted."""
         record, drifted = self.operations.observe(self.host, plan)
         if not self.reserved_controls:
             return record, drifted
@@ -118,7 +121,7 @@ class OwnObservation:
         return reservations.mark_reserved(record, self.reserved_controls), drifted
 
     def _require_current(self) -> None:
-        """Raise Superseded where a run has begun or ended to change this host since this observation began."""
+        """Raise SupersededError if a run has begun or ended a change of the host since this observation began."""
         if (
             reservations.read_generation(self.host) != self.generation
             or files.read_settings(self.host) != self.settings
@@ -126,13 +129,18 @@ class OwnObservation:
             raise reservations.SupersededError
 
     def _add_expired(self, rules_in_error: list[str]) -> None:
-        """Count rules as unmet that a run left as they are by another plan, and did not come to its end."""
+        """Count the wrong rules of expired reservations as unmet.
+
+        The run of such a reservation had another plan and did not finish.
+        """
         expired = self.reservations.controls.keys() - self.reserved_controls.keys()
         self.unmet_rules |= {rule for rule in rules_in_error if rule.partition("/")[0] in expired}
 
     def _note_plan_change(self, plan: Plan, digest: str) -> Plan | None:
-        """Write down that since the last own observation another plan has taken effect, or an hour of a waiver has
-        begun or ended. Returns the plan as it was then, None where it was the same.
+        """Write down a change of the plan since the last own observation. Return the earlier plan.
+
+        A change is another plan in effect, or a waiver's hour that has begun or ended. Returns None without a change,
+        or if the earlier plan is not known.
         """
         earlier_digest, last_moment = self.last_observation.get("plan", digest), self.last_observation.get("clock")
         if earlier_digest != digest:
@@ -153,20 +161,18 @@ class OwnObservation:
         return earlier_plan
 
     def _read_earlier_plan(self, digest: str, earlier_digest: str) -> Plan | None:
-        """The plan that was in effect before another one followed it; None where a run has brought that, or nobody
-        knows.
-        """
+        """Return the plan in effect before `digest`; None if a run has brought `digest`, or if the plan is unknown."""
         plans = self.settings.list_digests()
         if digest == self.settings.plan:
             return None
-        if earlier_digest not in plans:  # a run has brought others since the last own observation
+        if earlier_digest not in plans:  # a run has brought other plans since the last own observation
             earlier_digest = plans[plans.index(digest) - 1]
         with contextlib.suppress(files.DamagedFileError, ObservationError):
             return known_plan(effective.read_stored_plan(self.host, self.settings, earlier_digest), {})
         return None
 
     def _filter_by_earlier_plan(self, earlier_plan: Plan | None, rules_in_error: list[str]) -> set[str]:
-        """Of rules that are wrong, those that are so by the earlier plan, too; all of them where there is none."""
+        """Return the rules that are wrong by the earlier plan, too; all of them without a usable earlier plan."""
         if not rules_in_error or earlier_plan is None:
             return set(rules_in_error)
         try:
@@ -179,7 +185,7 @@ class OwnObservation:
             self._write_event("drift", rules=cause_rules, users=record.get("logged_in", []), cause=cause)
 
     def _note_lost_lines(self) -> None:
-        """Write down that the journal has lost lines that the last own observation saw in it."""
+        """Write down that the journal has lost lines since the last own observation."""
         if journal.has_lost_lines(
             self.host, self.last_observation.get("journal", []), self.last_observation.get("last", "")
         ):
@@ -200,7 +206,10 @@ class OwnObservation:
             self._write_event("renewed")
 
     def _note_damage(self, record: ObservedRecord) -> None:
-        """Of the watcher itself, what is still wrong: a run repairs it, as it is not on the host a second time."""
+        """Write down the remaining defects of the watcher itself.
+
+        A run repairs them: the host has no second copy of the watcher.
+        """
         for rule in record["rules"]:
             if rule["rule"] == WATCHER and rule["state"] == NONCOMPLIANT:
                 for finding in rule["findings"]:
@@ -208,7 +217,7 @@ class OwnObservation:
                         self._write_event("damaged", file=finding["path"] or finding["id"])
 
     def _note_full_sshd(self) -> None:
-        """Write down that sshd refuses connections, and that it takes them again: no run gets through to see it."""
+        """Write down that sshd refuses connections, or accepts them again. No run gets through to observe that."""
         message = ""
         users: list[str] = []
         with contextlib.suppress(ControlError, ObservationError):
@@ -219,12 +228,12 @@ class OwnObservation:
             self._write_event("corrected", rules=[ssh_startups.SSH_RULE])
 
     def _note_if_new(self, defect: str) -> bool:
-        """Whether something that is so was not so the last time."""
+        """Note a defect. Return whether it is new since the last observation."""
         self.reported_defects.append(defect)
         return defect not in self.last_observation.get("reported", ())
 
     def _write_event(self, event: str, **fields: Any) -> None:
-        """Write an event down, once: an observation that was killed may have done so before its end."""
+        """Write an event down once: a killed observation may have written it already."""
         if event == "drift":
             fields["rules"] = [rule for rule in fields["rules"] if not self._is_drift_open(rule)]
             if not fields["rules"]:
@@ -235,13 +244,13 @@ class OwnObservation:
             )
             if last_line and (
                 event == "clock" or {**last_line, **fields} == last_line
-            ):  # the clock is behind by less by now
+            ):  # the clock may be less far behind by now
                 return
         line: Any = {"at": format_timestamp(time.time()), "event": event, **fields}
         self._write_lines([line])
 
     def _is_drift_open(self, rule: str) -> bool:
-        """Whether an observation that was killed wrote down that a rule drifted, and not that it was corrected."""
+        """Return whether a killed observation wrote down the drift of a rule, but no correction."""
         lines = [
             line
             for line in self._read_lines_since_last()
@@ -250,7 +259,7 @@ class OwnObservation:
         return bool(lines) and lines[-1]["event"] == "drift"
 
     def _read_lines_since_last(self) -> list[JournalLine]:
-        """The lines that were written since the last observation that came to its end."""
+        """Return the journal lines since the last observation that finished."""
         if self.lines_since_last is None:
             last_moment = self.last_observation.get("last", "")
             lines: list[JournalLine] = []
@@ -260,18 +269,18 @@ class OwnObservation:
         return self.lines_since_last
 
     def _write_lines(self, lines: Sequence[JournalLine]) -> None:
-        """Have lines in the journal. A full disk does not keep a host from being corrected: they wait."""
+        """Write lines to the journal. If the disk is full, the lines wait, and the host is still corrected."""
         for line in lines:
             fields = {name: content for name, content in line.items() if name not in ("at", "event")}
             try:
                 journal.write_down(self.host, str(line.get("event")), fields, str(line.get("at")))
             except (ControlError, ObservationError):
                 self.unwritten_lines.append(line)
-            except (ValueError, TypeError):  # no line, in what an earlier observation left
+            except (ValueError, TypeError):  # an invalid line of an earlier observation
                 continue
 
     def _correct_controls(self, plan: Plan, names: list[str]) -> list[UncorrectedControl]:
-        """Correct controls, each by itself. Return what was not corrected, with the reasons."""
+        """Correct controls, each separately. Return the uncorrected parts with the reasons."""
         uncorrected: list[UncorrectedControl] = []
         for name in names:
             limited_changes = LimitedChanges()
@@ -284,17 +293,20 @@ class OwnObservation:
                     change = partial(self.operations.change, begin=self._require_current)
                     correct_control(self.host, plan, name, change, limited_changes)
             except (ControlError, ObservationError, ValueError, OSError) as error:
-                self._require_current()  # it was refused for that, if so
+                self._require_current()  # a run in between may be the cause of the error
                 uncorrected.append(make_uncorrected(name, "", str(error)))
             uncorrected += list_uncorrected_by_user(name, limited_changes.unchanged)
         return uncorrected
 
     def _report_uncorrected(self, uncorrected: list[UncorrectedControl]) -> None:
-        """Write down what is not corrected and was so far, once. The rule watch/corrections has it until it is."""
+        """Write down each newly uncorrected part once.
+
+        The rule watch/corrections reports the part until it is corrected.
+        """
         earlier_uncorrected = self.last_observation.get("uncorrected", [])
         users = {(entry["control"], entry["user"]) for entry in earlier_uncorrected if entry["user"]}
         for entry in uncorrected:
-            # What a user's own tool prints may differ each time.
+            # The output of a user's own tool may differ each time.
             if entry not in earlier_uncorrected and (entry["control"], entry["user"]) not in users:
                 message = f"{entry['user']}: {entry['reason']}" if entry["user"] else entry["reason"]
                 self._write_event("failed", control=entry["control"], message=message)
@@ -318,7 +330,7 @@ class OwnObservation:
         self, record: ObservedRecord, digest: str, rules_in_error: list[str], uncorrected: list[UncorrectedControl]
     ) -> None:
         waiting_lines, self.unwritten_lines = self.unwritten_lines, []
-        self._write_lines(waiting_lines)  # what was corrected may have made room
+        self._write_lines(waiting_lines)  # the corrections may have freed disk space
         state: LastObservation = {
             "last": format_timestamp(time.time()),
             "plan": digest,
@@ -364,8 +376,10 @@ def observe_host(
     read_cached: Callable[[str], Any],
     cache_plan: Callable[[str, Any], None],
 ) -> list[str]:
-    """Observe and correct by the plan in effect; why what was seen is not all on the disk. `read_cached` gives (plan,
-    follows) of a digest, or None; `cache_plan` caches such. Raises Damaged, Unseen and ValueError.
+    """Observe and correct the host by the plan in effect. Return the reasons for results not on the disk.
+
+    `read_cached` returns (plan, data derived from the plan) for a digest, or None. `cache_plan` caches such a pair.
+    Raises DamagedFileError, ObservationError and ValueError.
     """
     digest = settings.find_digest_in_effect(format_timestamp(clock.use_monotonic_clock(host).clock()))
     plan, follows = read_cached(digest) or (effective.read_stored_plan(host, settings, digest), {})

@@ -1,5 +1,7 @@
-"""What a host restores of its own watcher without a run: the programs, the units, and that they run. It is all made of
-the code, which the watch has verified. The code, the plans and the settings are not on the host a second time.
+"""Restoration of the watcher by its host without a run: the programs, the units, and their running state.
+
+All of this is made from the code, which the watch has verified. The host has no second copy of the code, the plans and
+the settings.
 """
 
 from __future__ import annotations
@@ -21,14 +23,18 @@ from .program_text import WATCH_TEXT
 from .state import files, journal
 from .state.reservations import SupersededError, is_being_installed
 
-READY_TIMEOUT_SECONDS = 20.0  # seconds in which the daemon has read the plan; a run waits longer, and this comes again
+# for the daemon to read the plan; a run waits longer, and the next observation tries again
+READY_TIMEOUT_SECONDS = 20.0
 
 
 def restore(host: Host, settings: files.WatchSettings, names: Collection[str] = units.ALL_UNITS) -> list[str]:
-    """Restore the watcher, of its units these; what was done. Raises ControlError, Unseen and Damaged."""
+    """Restore the watcher and its units in `names`. Return the completed actions.
+
+    Raises ControlError, ObservationError and DamagedFileError.
+    """
     with host.lock_host():
         if files.read_settings(host) != settings:
-            raise SupersededError  # a run has installed another watch while this one waited for its turn
+            raise SupersededError  # a run has installed another watch while this process waited for the lock
         actions = [
             *_make_program_actions(host, settings),
             *make_link_actions(host),
@@ -38,7 +44,7 @@ def restore(host: Host, settings: files.WatchSettings, names: Collection[str] = 
 
 
 def _make_program_actions(host: Host, settings: files.WatchSettings) -> list[ControlAction]:
-    """What puts the programs in place, as far as they are those that were installed."""
+    """Return the actions that write the programs whose texts have the hashes of the installed ones."""
     programs = make_programs(format_program(WATCH_TEXT).encode())
     return make_write_actions(
         host, {path: text for path, text in programs.items() if files.hash_content(text) == settings.files.get(path)}
@@ -46,11 +52,11 @@ def _make_program_actions(host: Host, settings: files.WatchSettings) -> list[Con
 
 
 def restore_units(host: Host, settings: files.WatchSettings, names: Collection[str]) -> None:
-    """Restore units that are found wrong, and write that down: for who observes nothing else. Raises as `restore`."""
+    """Restore wrong units and write that down, for a caller that observes nothing else. Raises as `restore`."""
     texts = {name: text for name, text in units.make_unit_texts(settings.every).items() if name in names}
     findings = list(list_wrong_units(host, texts))
     if not findings or is_being_installed(host) or files.read_settings(host) != settings:
-        return  # a run that is installing the watch is no tampering
+        return  # an installation by a run is no tampering
     journal.append_event(
         host,
         "drift",

@@ -1,7 +1,7 @@
-"""What is restricted on a host now, and whether a program is that: by the code that enforces, for single processes.
+"""Restricted programs of a host at one moment: the enforcing code, applied to single processes.
 
-What counts as certain is decided there (controls/apps), and nowhere else. A user may have made something hang, or made
-it up in a view of his own. That is looked into in a process of its own (system/forked.py), one start at a time.
+Only controls/apps decides about certainty. A user may make an access hang, or fake files in a view of his own. So a
+separate process (system/forked.py) verifies such starts, one at a time.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from ...model.types.watch import VerifierSets
 
 APART_LIMITS = WorkLimits(seconds=1.0)  # for one start
-READ_SECONDS = 0.4  # of it for what lies around a program, and as many for what its user has installed
-TOTAL_SECONDS = 3.0  # for all starts that are verified together: whoever asks waits for an answer
-MAX_PROGRAMS = 8  # of one process, around which is looked
+READ_SECONDS = 0.4  # of these, for the files around a program; and as many for the packages of its user
+TOTAL_SECONDS = 3.0  # for all starts of one request: the daemon waits for an answer
+MAX_PROGRAMS = 8  # programs of one process whose surroundings are scanned
 NIX_MANAGERS = ("nix", "guix")
 FLATPAK = "flatpak"
-BWRAP = "bwrap"  # begins a sandbox of flatpak's; what is in it becomes known a moment later
-# Names of directories that say nothing of an app.
+BWRAP = "bwrap"  # starts a flatpak sandbox; the program inside is known a moment later
+# Names of directories that identify no app.
 COMMON_DIRECTORIES = SHARED_FOLDERS | {
     "usr",
     "var",
@@ -59,24 +59,27 @@ COMMON_DIRECTORIES = SHARED_FOLDERS | {
 
 
 class VerificationResult(NamedTuple):
-    """What some processes are."""
+    """Verdicts on some processes."""
 
-    restricted: list[RunningProgram]  # to be ended: known with certainty, and open to nobody by a waiver
-    innocent_pids: list[int]  # the numbers of those that are not, with the host's own view of its files
-    unclear_pids: list[int]  # and of those that could not be verified now
-    remaining_pids: list[int]  # and of those for which there was no time
-    durations: list[tuple[int, float]]  # how many seconds each of those took that were looked into apart
+    restricted: list[RunningProgram]  # to be ended: certain, and not open by a waiver
+    innocent_pids: list[int]  # processes that are not restricted and have the host's own view of its files
+    unclear_pids: list[int]  # processes that could not be verified now
+    remaining_pids: list[int]  # processes without time left for them
+    durations: list[tuple[int, float]]  # (process id, seconds) of each verification in a separate process
 
 
 class RestrictedPrograms:
-    """The state of a host at one moment. `section` is the plan's on apps, None where nothing is enforced."""
+    """Restricted programs of a host at one moment.
+
+    `section` is the plan's section on apps; None if nothing is enforced.
+    """
 
     def __init__(self, host: Host, section: PlanSection | None) -> None:
         self.host = host
         self.section = section
         settings = section["settings"] if section else {}
         self.notification_text: str = settings.get("user_notice", "")
-        self.has_requests = bool(settings.get("requests"))  # whether hosts have the command for requests
+        self.has_requests = bool(settings.get("requests"))  # whether the host has the command for requests
         if section is None:
             return
         self.desired = DesiredApps(section)
@@ -90,12 +93,12 @@ class RestrictedPrograms:
         self.identifier = ProcessIdentifier(host, self.desired, self.packages, self.homes, {})
 
     def _list_packages(self) -> Iterator[Package]:
-        """What is installed for the host, and for root."""
+        """Yield the packages that are installed for the host, and for root."""
         roots = [user for user in self.users if user.uid == 0]
         memory = read_scan_memory(self.host, extend_names_stamp(self.desired.make_names_stamp(self.names), ()), 0)
         for system in SYSTEMS:
             ids = self.desired.packages[system.MANAGER].keys()
-            with contextlib.suppress(ObservationError, ControlError):  # the next observation says so
+            with contextlib.suppress(ObservationError, ControlError):  # the next observation reports it
                 yield from find_installed_packages(self.host, system, ids, memory.query_results, {})[0] if ids else ()
                 for user in roots:
                     yield from system.find_user_packages(self.host, user, ids)[0] if ids else ()
@@ -103,8 +106,10 @@ class RestrictedPrograms:
     def verify_processes(
         self, processes: Sequence[Process], later_pids: Collection[int] = ()
     ) -> Iterator[VerificationResult]:
-        """What some processes are, in parts: first what the kernel's word alone decides, then one by one what has to be
-        observed apart. For that there is so much time in all. Of those of these numbers only the first is done.
+        """Yield verdicts on processes, in parts.
+
+        The first part needs only the kernel's word. Each further part is one process, observed by a separate process.
+        All of these have TOTAL_SECONDS together. The processes in `later_pids` get the first part only.
         """
         result = VerificationResult([], [], [], [], [])
         apart_processes: list[Process] = []
@@ -139,7 +144,7 @@ class RestrictedPrograms:
             yield verified
 
     def _identify_by_kernel(self, process: Process) -> list[RunningProgram] | None:
-        """What a process is by what the kernel alone says of it; None where that is not enough."""
+        """Return the programs of a process by the kernel's word alone; None if that is not enough."""
         self.host.reads_process_roots = False
         try:
             programs = group_running_programs(self.host, self.identifier, [process])
@@ -173,7 +178,7 @@ class RestrictedPrograms:
         return [(self.desired.packages[package.manager][package.id], package) for package in packages]
 
     def _has_host_root(self, process: Process) -> bool:
-        """Whether a process sees the host's files as the host does: elsewhere, its path says nothing of a file."""
+        """Return whether a process sees the host's files as the host does. Otherwise its path identifies no file."""
         self.host.reads_process_roots = False
         try:
             return self.host.has_host_root(process)
@@ -182,10 +187,10 @@ class RestrictedPrograms:
         finally:
             self.host.reads_process_roots = True
 
-    # -- apart
+    # -- in a separate process
 
     def _identify_apart(self, process: Process) -> Iterator[tuple[list[RunningProgram], list[Package]]]:
-        """What a process is, by what lies around its program: (what it is, packages that say so)."""
+        """Yield (programs of a process, packages that prove them), by the files around its program."""
         programs = group_running_programs(self.host, self.identifier, [process])
         own_packages: list[Package] = []
         unseen: list[str] = []
@@ -206,7 +211,10 @@ class RestrictedPrograms:
         yield programs, own_packages
 
     def _list_program_paths(self, process: Process) -> list[str]:
-        """Return the paths of a process's programs. Raises Unseen for a dynamic loader that has not mapped one yet."""
+        """Return the paths of a process's programs.
+
+        Raises ObservationError for a dynamic loader that has not mapped a program yet.
+        """
         if not self.identifier.is_content_needed(process):
             return [process.exe]
         paths = [program.path for program in self.identifier.contents.list_programs(process)]
@@ -220,7 +228,7 @@ class RestrictedPrograms:
 
     @contextlib.contextmanager
     def _open_budget(self, unseen: list[str]) -> Iterator[None]:
-        """A block that reads what users have made, as far as a budget goes; why it did not come to its end is noted."""
+        """Limit a block that reads files of users by a budget. Append an error of the block to `unseen`."""
         self.host.budget = ReadBudget(seconds=READ_SECONDS)
         try:
             yield
@@ -238,7 +246,7 @@ class RestrictedPrograms:
         )
 
     def _identify_portable_app(self, process: Process, paths: Sequence[str]) -> list[RunningProgram]:
-        """What a process is by its files and what lies beside them."""
+        """Return the programs of a process by their files and by the files beside them."""
         apps = [app for path in paths[:MAX_PROGRAMS] for app in self._find_portable_apps(path)]
         certain = {app.path: app.services for app in apps if not app.doubt and app.kind in RUNNABLE_KINDS}
         return self._identify_process(process, (), certain)
@@ -283,7 +291,10 @@ class RestrictedPrograms:
         return packages
 
     def _list_owned_directories(self, user: User | None) -> list[str]:
-        """The directories of package systems: what is in them is theirs to remove, and no portable app."""
+        """Return the directories of package systems.
+
+        The systems themselves remove the files there, which are no portable apps.
+        """
         directories: list[str] = []
         for system in SYSTEMS:
             with contextlib.suppress(ObservationError, ControlError, OSError):
@@ -292,12 +303,15 @@ class RestrictedPrograms:
 
 
 def _is_uncertain(programs: Sequence[RunningProgram]) -> bool:
-    """Whether it is not certain yet what a process is."""
+    """Return whether the identity of a process is not certain yet."""
     return not programs or bool(programs[0].identity.doubt)
 
 
 def make_prefilter_sets(host: Host, sections: Sequence[PlanSection], restricted: RestrictedPrograms) -> VerifierSets:
-    """What the prefilter lets through (prefilter.py): all that plans enforce at any hour, and that can be certain."""
+    """Return the sets of the prefilter (prefilter.py).
+
+    They cover everything that plans enforce at any hour and that can be certain.
+    """
     names_in_paths: set[str] = set()
     exact: set[str] = set()
     stems: set[str] = set()

@@ -1,4 +1,4 @@
-"""The verifier's end of the socket to the daemon (starts/verifier.py is the other one)."""
+"""The verifier's end of the socket to the daemon. The daemon's end is starts/verifier.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .ending import ProcessTerminations
 
     class RequestHandler(Protocol):
-        """What answers (verifying.py)."""
+        """Object that answers requests (verifying.py)."""
 
         attempts: AttemptCounter
         endings: ProcessTerminations
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
         def process_due(self, now: float) -> None: ...
 
 
-IDLE_TIMEOUT_SECONDS = 70.0  # seconds without a request; longer than what is counted waits to be written
+IDLE_TIMEOUT_SECONDS = 70.0  # without a request; longer than counted attempts wait to be written
 
 
 def serve_requests(verifier: RequestHandler, descriptor: int) -> None:
-    """Answer requests on a socket until nobody is there, or nobody wanted anything for a while."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service ends with the daemon; what was counted is written first
+    """Answer requests on a socket until the other end closes, or until no request has come for a while."""
+    # systemd ends the whole service with the daemon; the counts are written first
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     channel = _socket.socket(fileno=descriptor)
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -60,7 +61,7 @@ def serve_requests(verifier: RequestHandler, descriptor: int) -> None:
 
 
 def _receive_request(channel: Any) -> Any:
-    """The next request; None at the end."""
+    """Return the next request; None at the end."""
     head = _receive_bytes(channel, 4)
     body = _receive_bytes(channel, int.from_bytes(head, "little")) if head else b""
     return marshal.loads(body) if body else None

@@ -1,4 +1,4 @@
-"""sshd that refuses new connections, since too many others have not logged in yet (MaxStartups, sshd_config(5)).
+"""Detection of an sshd that refuses new connections: too many are not logged in (MaxStartups, sshd_config(5)).
 
 Every account of a host can fill these places with idle connections. Then no run reaches the host. sshd's listener has
 their number in its title: "sshd: /usr/sbin/sshd -D [listener] 67 of 10-100 startups".
@@ -11,15 +11,16 @@ from ..system import Host, Process
 SSH_RULE = "watch/ssh"
 SSHD = "/sshd"
 PID_FILE = "/run/sshd.pid"
-MAX_CONNECTION_LINES = 20_000  # of a table of connections
+MAX_CONNECTION_LINES = 20_000  # lines that are read of a table of connections
 LISTENER = "[listener] "
 MAX_DIGITS = 6
 _ESTABLISHED = "01"
 
 
 def find_full_sshd(host: Host) -> tuple[str, list[str]]:
-    """Return what sshd's full places are about, and which of this host's users have connections to it. "" where sshd
-    takes every connection.
+    """Return a message about a full sshd, and the users of this host with connections to it.
+
+    The message is "" if sshd accepts every connection.
     """
     for process in _list_candidates(host):
         # Only root's processes count: a user can give any title to a program.
@@ -35,8 +36,10 @@ def find_full_sshd(host: Host) -> tuple[str, list[str]]:
 
 
 def _parse_title(title: str) -> tuple[int, int, int]:
-    """Return how many connections have not logged in, and from which numbers on some and all others are refused. Zeros
-    for another title. Regular expressions would cost more than all else here.
+    """Return the number of connections not logged in, and two limits. Zeros for another title.
+
+    From the first limit on, sshd refuses some of the other connections; from the second limit on, all of them. Regular
+    expressions would cost more than all else here.
     """
     words = title.partition(LISTENER)[2].rstrip("\0").split()
     if not title.startswith("sshd: ") or len(words) != 4 or words[1::2] != ["of", "startups"]:
@@ -49,15 +52,15 @@ def _parse_title(title: str) -> tuple[int, int, int]:
 
 
 def _list_candidates(host: Host) -> list[Process]:
-    """List sshd by its file in /run; where that does not lead to it, all processes, which costs more."""
+    """Return sshd by its file in /run. If that file does not lead to sshd, return all processes, which costs more."""
     pid_text = (host.read_text(PID_FILE) or "").strip()
     process = host.find_process(int(pid_text)) if pid_text.isdecimal() and len(pid_text) < 10 else None
     return [process] if process and process.exe.endswith(SSHD) else host.list_processes()[0]
 
 
 def _count_by_user(host: Host) -> dict[str, int]:
-    """Return how many connections to sshd each user of this host has open from it, most first; root's left out."""
-    from ..controls import management_exemptions  # only a host whose sshd is full pays for it
+    """Return the number of open connections to sshd from this host, by user: the three largest, without root."""
+    from ..controls import management_exemptions  # imported only on a host whose sshd is full
 
     ports = {f"{port:04X}" for port in management_exemptions.read_ssh_ports(host)}
     counts: dict[int, int] = {}
@@ -66,7 +69,7 @@ def _count_by_user(host: Host) -> dict[str, int]:
         entries = [fields for fields in lines if len(fields) > 7 and fields[3] == _ESTABLISHED]
         endpoints = {(fields[1], fields[2]) for fields in entries}
         for fields in entries:
-            is_local = (fields[2], fields[1]) in endpoints  # the other end is on this host, too
+            is_local = (fields[2], fields[1]) in endpoints  # the other end is on this host too
             if fields[2].rpartition(":")[2] in ports and is_local and fields[7].isdecimal() and int(fields[7]):
                 counts[int(fields[7])] = counts.get(int(fields[7]), 0) + 1
     counted = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:3]

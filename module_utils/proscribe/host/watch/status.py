@@ -1,4 +1,4 @@
-"""What the watch says of itself to who calls `proscribe-watch status`."""
+"""Output of `proscribe-watch status`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .state import effective, files
 from .state.reservations import explain_reservation, read_reservations
 from .state.summary import summarise_watch
 
-MAX_SHOWN_INCIDENTS = 5  # incidents that are shown
+MAX_SHOWN_INCIDENTS = 5  # incidents, and as many ended programs
 
 
 def format_status(host: Host, settings: files.WatchSettings) -> str:
-    """A few lines for people. Raises Damaged, Unseen and ControlError."""
+    """Return the status in a few lines for people. Raises DamagedFileError, ObservationError and ControlError."""
     return "".join(f"{escape_text(line)}\n" for line in _list_status_lines(host, settings))
 
 

@@ -1,4 +1,4 @@
-"""The units of the watch, as texts. Pure."""
+"""Texts of the watch's systemd units. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ UNIT_DIRECTORY = "/etc/systemd/system"
 TIMER_UNIT = "proscribe-watch.timer"
 SERVICE_UNIT = "proscribe-watch.service"
 LAUNCHES_UNIT = "proscribe-launches.service"
-ENABLING_LINKS = {  # the link that enables a unit
+ENABLING_LINKS = {  # a unit, and the link that enables it
     TIMER_UNIT: f"{UNIT_DIRECTORY}/timers.target.wants/{TIMER_UNIT}",
     LAUNCHES_UNIT: f"{UNIT_DIRECTORY}/multi-user.target.wants/{LAUNCHES_UNIT}",
 }
 ALL_UNITS = (TIMER_UNIT, SERVICE_UNIT, LAUNCHES_UNIT)
-OBSERVATION_TIMEOUT_SECONDS = 3600  # seconds that one observation with its corrections may take
+OBSERVATION_TIMEOUT_SECONDS = 3600  # for one observation with its corrections
 
-# It corrects what a run corrects: packages, files below /etc, firewalls, services. So this takes only what no run does.
+# The service corrects everything that a run corrects: packages, files below /etc, firewalls, services. So the hardening
+# forbids only operations that no run needs.
 _HARDENING = """\
 RestrictRealtime=yes
 LockPersonality=yes
@@ -29,8 +30,8 @@ CapabilityBoundingSet=~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_
 CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
 """
 
-# The daemon that notices starts reads programs and ends them, and changes nothing of the host. A view of the file
-# system of its own would hide starts on the mounts of others, so it has none.
+# The launches daemon reads and ends programs, and changes nothing on the host. It has no file system view of its own,
+# which would hide starts on the mounts of others.
 _CONFINEMENT = f"""\
 CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_KILL CAP_NET_ADMIN CAP_SETGID
 CapabilityBoundingSet=CAP_SETUID CAP_SYS_ADMIN CAP_SYS_NICE CAP_SYS_PTRACE CAP_SYS_RESOURCE
@@ -40,12 +41,12 @@ SystemCallFilter=@system-service fanotify_init fanotify_mark
 
 
 def make_unit_texts(every: int) -> dict[str, str]:
-    """The texts of the units by name. `every` is in seconds."""
+    """Return the texts of the units by name. `every` is in seconds."""
     return {TIMER_UNIT: _format_timer(every), SERVICE_UNIT: _SERVICE_TEXT, LAUNCHES_UNIT: _LAUNCHES_TEXT}
 
 
 def _format_timer(every: int) -> str:
-    # Hosts that were installed by one run do not all begin at the same moment.
+    # The random delay is for hosts that one run installs: they do not all begin at the same moment.
     return f"""\
 # {WRITTEN_BY}
 [Unit]

@@ -1,9 +1,15 @@
-"""The verifier: it says what a start is, and ends what is restricted. starts/daemon.py starts it when it is needed. It
-ends by itself when there was nothing for a while, so that a quiet host has none of this code in memory.
+"""Verifier of program starts: it identifies each start, and ends restricted programs.
 
-A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]), where a key ends with
-the user; ("timer",): the host has missed an own observation, so have systemd begin them again. Answers are `VerifierVerdicts`
-(model/types/watch.py).
+starts/daemon.py starts the verifier on demand. The verifier ends after an idle time, so that a quiet host has none of
+this code in memory.
+
+A request is one of these:
+
+    ("sets",)                                  return the sets of programs that may be restricted
+    ("starts", [(pid, end of the path, key)])  verify starts; a key ends with the user
+    ("timer",)                                 make systemd start own observations again: the host has missed one
+
+Answers are `VerifierVerdicts` (model/types/watch.py).
 """
 
 from __future__ import annotations
@@ -30,43 +36,47 @@ if TYPE_CHECKING:
     from ...model.types.plan import Plan, PlanSection
     from ...model.types.watch import VerifierSets, VerifierVerdicts
 
-RELOAD_SECONDS = 60.0  # seconds after which the plan is read again: who is in a group follows to the minute
-MAX_SUCCESSORS = 3  # plans after this one that the prefilter knows as well
+RELOAD_SECONDS = 60.0  # between two reads of the plan, so that changes of groups take effect within a minute
+MAX_SUCCESSORS = 3  # successors of the plan that the prefilter covers too
 MAX_NOTIFIERS = 4
-NOTIFY_TIMEOUT_SECONDS = 12.0  # seconds
-FORKED_DELAY_SECONDS = 0.5  # seconds after the end of a program, until what it has forked follows
-MAX_FORKED = 32  # of these at a time
-SLOW_SECONDS = 0.25  # seconds for a start, above which its user's next ones are verified one at a time
-REST_FACTOR = 3  # times as long as such a start took, until his next one: so he has a quarter of the verifier's time
-FORGET_SECONDS = 60.0  # seconds after which a user who was slow is like any other
-RETRY_SECONDS = 0.1  # seconds until what there was no time for is asked again
+NOTIFY_TIMEOUT_SECONDS = 12.0
+FORKED_DELAY_SECONDS = 0.5  # between the end of a program and the end of its forked processes
+MAX_FORKED = 32  # forked processes that are ended at a time
+SLOW_SECONDS = 0.25  # for a start; after a slower start, the next starts of its user are verified one at a time
+REST_FACTOR = 3  # pause after a slow start, in durations of that start: its user has a quarter of the verifier's time
+FORGET_SECONDS = 60.0  # until a slow user is treated like any other
+RETRY_SECONDS = 0.1  # until the daemon asks again for a start without time left
 
 
 class LaunchVerifier:
-    """The verifier's side of the conversation. `make_host` makes a host without what another one has read."""
+    """Verifier of starts, for requests of the daemon.
+
+    `make_host` returns a host without anything that an earlier host has read.
+    """
 
     def __init__(self, make_host: Callable[[], Host]) -> None:
         self.make_host = make_host
         self.host = make_host()
         self.restricted = RestrictedPrograms(self.host, None)
-        self.settings_stamp: object = None  # which file they were read from
+        self.settings_stamp: object = None  # inode and time of the file with these settings
         self.settings: files.WatchSettings | None = None
-        self.digest = ""  # of the plan that was in effect
+        self.digest = ""  # of the plan in effect at the last read
         self.read_at = -RELOAD_SECONDS
         self.endings = ProcessTerminations()
         self.attempts = AttemptCounter(self._write_attempts)
         self.written_at = -RELOAD_SECONDS
-        self.slow_users: dict[int, float] = {}  # by user, when his next start is verified
-        self.ended_programs: dict[tuple[str, int], None] = {}  # programs that were ended lately
-        self.forked_at = 0.0  # when what they have forked is ended too; 0 for never
+        self.slow_users: dict[int, float] = {}  # time of the next verification, by user
+        self.ended_programs: dict[tuple[str, int], None] = {}  # (path, user) of programs that were ended recently
+        self.forked_at = 0.0  # time to end the processes that these have forked; 0 for never
         self.notified: dict[tuple[str, str], float] = {}
         self.notifiers: dict[int, float] = {}
 
-    # -- what is restricted
+    # -- restrictions
 
     def reload_plan(self, now: float) -> None:
-        """Read the plan, where that is due: at the moment from which another one is in effect, too. Raises Damaged,
-        Unseen and ControlError.
+        """Read the plan if that is due, also at the moment when another plan takes effect.
+
+        Raises DamagedFileError, ObservationError and ControlError.
         """
         status = self.host.find_entry(files.SETTINGS_PATH)
         stamp = (status.st_ino, status.st_ctime_ns) if status else None
@@ -79,7 +89,7 @@ class LaunchVerifier:
         self.settings_stamp, self.read_at = (
             stamp,
             -RELOAD_SECONDS,
-        )  # what cannot be read is read again at the next start
+        )  # after an error, the next start reads again
         self.host = clock.use_monotonic_clock(self.make_host())
         self.settings = files.read_settings(self.host)
         self.digest = self._find_digest_in_effect()
@@ -94,11 +104,11 @@ class LaunchVerifier:
         self.read_at = now
 
     def _find_digest_in_effect(self) -> str:
-        """The digest of the plan that is in effect now; "" where none is known."""
+        """Return the digest of the plan in effect now; "" if no plan is known."""
         return effective.find_digest_in_effect(self.host, self.settings) if self.settings else ""
 
     def read_sets(self, now: float) -> VerifierSets:
-        """What the daemon lets through."""
+        """Return the sets of the daemon's prefilter."""
         self.read_at = -RELOAD_SECONDS
         self.reload_plan(now)
         settings = self.settings
@@ -133,7 +143,7 @@ class LaunchVerifier:
     # -- the timer
 
     def restart_timer(self, now: float) -> VerifierVerdicts:
-        """Have systemd observe this host again, where somebody has stopped or changed that."""
+        """Restore the timer of own observations, if somebody has stopped or changed it."""
         from .restoring import restore_units
 
         self.reload_plan(now)
@@ -144,8 +154,10 @@ class LaunchVerifier:
     # -- starts
 
     def verify_starts(self, requests: Sequence[tuple[int, str, tuple[Any, ...]]], now: float) -> VerifierVerdicts:
-        """Verify some starts, and end what is restricted. {innocent: [keys], again: [numbers], later: seconds of each};
-        `pids_to_retry` could not be verified, `delays` was not tried.
+        """Verify some starts, and end restricted programs. Return {innocent, again, later}.
+
+        `innocent` has the keys of unrestricted starts. `again` has the processes that could not be verified. `later`
+        has the processes that were not tried, with the seconds to wait.
         """
         if pause.read_active_pause(self.host):
             return {}
@@ -180,7 +192,7 @@ class LaunchVerifier:
         }
 
     def _schedule_slow_users(self, users: Mapping[int, int], now: float) -> dict[int, float]:
-        """Of some starts with their users, those that have to wait, and for how many seconds."""
+        """Return the starts that have to wait, with the seconds of each. `users` has the user of each start."""
         self.slow_users = {uid: until for uid, until in self.slow_users.items() if until + FORGET_SECONDS > now}
         delays: dict[int, float] = {}
         for pid, uid in users.items():
@@ -188,11 +200,11 @@ class LaunchVerifier:
             if until is not None and until > now:
                 delays[pid] = until - now
             elif until is not None:
-                self.slow_users[uid] = now + REST_FACTOR * SLOW_SECONDS  # one at a time
+                self.slow_users[uid] = now + REST_FACTOR * SLOW_SECONDS  # one start at a time
         return delays
 
     def _note_duration(self, uid: int | None, duration: float) -> None:
-        """Note how long a start of a user took."""
+        """Note the duration of a user's start, in seconds."""
         if uid is not None and duration > SLOW_SECONDS:
             self.slow_users[uid] = time.monotonic() + REST_FACTOR * duration
         elif uid in self.slow_users:
@@ -202,7 +214,7 @@ class LaunchVerifier:
         return self.host.read_start_time(process), process.exe
 
     def _find_processes(self, programs: Collection[tuple[str, int]]) -> list[Process]:
-        """The processes of some programs, each by its path and its user."""
+        """Return the processes of some programs, each given by its path and its user."""
         if not programs:
             return []
         names = {exe for exe, _ in programs}
@@ -212,7 +224,10 @@ class LaunchVerifier:
     def _end_program(
         self, program: RunningProgram, states: Mapping[int, Any], started_pids: Collection[int], now: float
     ) -> None:
-        """End a program, count it, and notify its user; what it has forked follows a moment later."""
+        """End a program, count the attempt, and notify its user.
+
+        Processes that the program has forked are ended a moment later.
+        """
         attempts = sum(process.pid in started_pids for process in program.processes)
         if not self._begin_termination(program.processes, states):
             return
@@ -228,8 +243,9 @@ class LaunchVerifier:
             self.forked_at = self.forked_at or now + FORKED_DELAY_SECONDS
 
     def _end_forked(self, now: float) -> None:
-        """End what ended programs have forked: the same programs of the same users, a few at a time. What was started
-        by itself is verified, and counted, for itself.
+        """End processes that ended programs have forked: the same paths and users, a few at a time.
+
+        Processes that were started by themselves are verified and counted separately.
         """
         forked_processes = [
             process for process in self._find_processes(self.ended_programs) if self.host.is_forked(process)
@@ -252,7 +268,7 @@ class LaunchVerifier:
         return any(sent)
 
     def _is_same_process(self, process: Process, state: Any) -> bool:
-        """Whether a process that is held by now is the one that was verified, and the same program."""
+        """Return whether the process held now is the verified process with the same program."""
         current = self.host.find_process(process.pid)
         return current is not None and state is not None and self._read_state(current) == state and current == process
 
@@ -260,7 +276,7 @@ class LaunchVerifier:
         journal.append_event(self.host, "ended", rule=rule, program=program, user=user, times=times)
 
     def _write_rarely(self, now: float, event: str, **fields: str) -> None:
-        """Have a line in the journal, once in a while: a start a millisecond may find the same."""
+        """Write an event to the journal, but not often: a start each millisecond may have the same result."""
         if now >= self.written_at + RELOAD_SECONDS:
             self.written_at = now
             with contextlib.suppress(ControlError):
@@ -269,7 +285,7 @@ class LaunchVerifier:
     # -- the user
 
     def _notify_user(self, running: RunningProgram, program: str, now: float) -> None:
-        """Notify a program's user in a process of its own: nobody waits for a desktop."""
+        """Notify a program's user in a separate process, so that nothing waits for a desktop."""
         self.notified = {key: until for key, until in self.notified.items() if until > now}
         text = "\n".join(filter(None, map(clean_line, self.restricted.notification_text.split("\n"))))
         key = (running.user, program)
@@ -296,10 +312,10 @@ class LaunchVerifier:
                 elif until <= now:
                     os.kill(pid, signal.SIGKILL)
 
-    # -- what is due
+    # -- due tasks
 
     def get_due_time(self) -> float | None:
-        """When there is something to do by itself; None for never."""
+        """Return the time of the next task without a request; None for never."""
         moments = [
             self.endings.get_due_time(),
             self.attempts.get_due_time(),
@@ -309,7 +325,7 @@ class LaunchVerifier:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def process_due(self, now: float) -> None:
-        """Do what is due."""
+        """Do the tasks that are due."""
         for name in self.endings.process_due(now):
             with contextlib.suppress(ControlError):
                 journal.append_event(
@@ -323,7 +339,7 @@ class LaunchVerifier:
                 self._end_forked(now)
 
     def process_request(self, request: Any) -> VerifierVerdicts:
-        """The answer to a request."""
+        """Return the answer to a request."""
         now = time.monotonic()
         verdicts: VerifierVerdicts
         try:
@@ -331,7 +347,7 @@ class LaunchVerifier:
                 verdicts = {"sets": self.read_sets(now)}
             else:
                 verdicts = self.restart_timer(now) if request[0] == "timer" else self.verify_starts(request[1], now)
-        except files.DamagedFileError as damaged:  # by what is not what was installed, nothing is ended
+        except files.DamagedFileError as damaged:  # a damaged installation ends no program
             self._write_rarely(now, "damaged", file=damaged.file)
             verdicts = {"failed": str(damaged)}
         except (ControlError, ObservationError) as error:
@@ -342,6 +358,6 @@ class LaunchVerifier:
 
 
 def _find_apps_section(plan: Plan) -> PlanSection | None:
-    """A plan's section on apps, where it is enforced."""
+    """Return the plan's section on apps if it is enforced; else None."""
     section = plan["controls"].get("apps")
     return section if section and section["mode"] == "enforce" else None

@@ -1,1 +1,1 @@
-"""Noticing that a program starts: the daemon, and what it reads."""
+"""Detection of program starts: the daemon and its sources."""

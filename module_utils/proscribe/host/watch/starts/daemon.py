@@ -1,12 +1,13 @@
-"""The daemon that notices starts: it waits for the kernel, compares paths, and leaves every judgement to another
-process.
+"""Daemon that notices starts: it waits for the kernel and compares paths. Another process decides.
 
-It is to cost nothing while nothing happens, and little while very much does. So it imports next to nothing, waits in
-one poll without a timeout, and takes events in bundles. It pays for what is verified out of a budget of processor time
-(`VerificationBudget`). What may be restricted goes to the verifier (verifying.py). It is a process with the enforcing code that is
-started when it is needed and ends by itself. Whoever floods it with starts waits in a queue of his own.
+The daemon must cost nothing while nothing happens, and little while very much happens. So it imports next to nothing,
+waits in one poll without a timeout, and takes events in batches. A budget of processor time pays for verification
+(`VerificationBudget`). Starts of programs that may be restricted go to the verifier (verifying.py). The verifier is a
+process with the enforcing code, which starts on demand and ends by itself. A user who floods it with starts waits in a
+queue of his own.
 
-Nothing that a user starts, mounts or names can end it: what the kernel reports is data, and what fails is left out.
+Nothing that a user starts, mounts or names can end the daemon. Reports of the kernel are data, and failures are left
+out.
 """
 
 from __future__ import annotations
@@ -33,51 +34,49 @@ if TYPE_CHECKING:
 
     from ....model.types.watch import VerifierSets
 
-SETTLE_SECONDS = 0.01  # seconds after the first event: then its process is the new program
-BATCH_PAUSE_SECONDS = 0.04  # seconds between two bundles: a thousand events cost one wake-up
-MAX_PATH_LENGTH = 500  # characters of the path of each: its end
-SCAN_INTERVAL_SECONDS = 5.0  # seconds between two scans of /proc, which follow lost events
+SETTLE_SECONDS = 0.01  # after the first event; then its process runs the new program
+BATCH_PAUSE_SECONDS = 0.04  # between two batches: a thousand events cost one wake-up
+MAX_PATH_LENGTH = 500  # characters of the end of each path
+SCAN_INTERVAL_SECONDS = 5.0  # between two scans of /proc, which follow lost events
 REGULAR_SCAN_SECONDS = (
-    30.0  # and where no kernel reports processes: a program that a loader starts is no file that is run
+    30.0  # if no kernel reports processes: a program that a loader starts is not seen as an executed file
 )
 MOUNTS_INTERVAL_SECONDS = 0.5
-CHANGE_DELAY_SECONDS = 2.0  # seconds after a change of the plan or of what is installed, until it is read
-READ_INTERVAL_SECONDS = 10.0  # and between two of these
-REGULAR_READ_SECONDS = (
-    6 * 3600.0
-)  # so often what is restricted is read although nothing has changed: it shows that it can be
-RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 60.0  # after a verifier that could not say what is restricted
-READ_TIMEOUT_SECONDS = 90.0  # seconds in which a busy host starts a verifier that reads everything
-MISSED_AFTER_SECONDS = 30.0  # seconds that an own observation of the host may be late by
-MISSED_RETRY_SECONDS = 600.0  # and until it is looked after again, where that did not help
-FAILURE_COST_SECONDS = 0.2  # seconds of processor time that a verifier counts which ended without an answer
+CHANGE_DELAY_SECONDS = 2.0  # between a change of the plan or of the packages and the next read
+READ_INTERVAL_SECONDS = 10.0  # between two such reads
+REGULAR_READ_SECONDS = 6 * 3600.0  # between two reads without a change, which show that the restrictions can be read
+RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 60.0  # after a verifier that failed to read the restrictions
+READ_TIMEOUT_SECONDS = 90.0  # for a busy host to start a verifier that reads everything
+MISSED_AFTER_SECONDS = 30.0  # tolerated delay of an own observation of the host
+MISSED_RETRY_SECONDS = 600.0  # until the next attempt to restore the timer, if the first did not help
+FAILURE_COST_SECONDS = 0.2  # of processor time, charged for a verifier that ends without an answer
 
 
 class LaunchDaemon:
-    """The daemon."""
+    """Daemon that notices starts of programs."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.command = command
         self.prefilter: Prefilter | None = None
-        self.source_files: set[str] = set()  # what the prefilter follows from
-        self.watched_names: set[str] = set()  # their names
+        self.source_files: set[str] = set()  # files on which the prefilter depends
+        self.watched_names: set[str] = set()  # the names of these files
         self.programs = ProgramCache()
         self.queue = StartQueue()
         self.verifier: VerifierProcess | None = None
         now = time.monotonic()
         self.budget = VerificationBudget(now)
-        self.read_due: float | None = now  # when the prefilter is to be made anew
+        self.read_due: float | None = now  # time of the next read of the prefilter's sets
         self.read_at = now - READ_INTERVAL_SECONDS
         self.scan_due: float | None = None
         self.scanned_at = now - SCAN_INTERVAL_SECONDS
         self.mounts_due: float | None = None
         self.lost_count = 0
-        self.failure = ""  # why what starts cannot be verified
+        self.failure = ""  # reason why starts cannot be verified
         self.retry_seconds = RETRY_SECONDS
-        self.settings_identity = ""  # which settings the prefilter follows (files.identity)
+        self.settings_identity = ""  # settings behind the prefilter (files.identify_settings)
         self.beats: list[str] = []
-        self.observation_interval = 0.0  # seconds between two own observations of the host; 0 while that is not known
-        self.missed_due: float | None = None  # when the next one is missed
+        self.observation_interval = 0.0  # seconds between two own observations of the host; 0 while unknown
+        self.missed_due: float | None = None  # time when the next observation counts as missed
         self.poll = select.poll()
         self.inotify = Inotify()
         self.poll.register(self.inotify, select.POLLIN)
@@ -86,12 +85,12 @@ class LaunchDaemon:
 
     def _open_sources(self) -> None:
         self.sources.open_sources(self.poll)
-        if not self.sources.fanotify:  # nobody reports whose heartbeat it is, but that there was one
+        if not self.sources.fanotify:  # inotify reports a heartbeat without its process
             self.inotify.watch_directory(HEARTBEAT_PATH.rpartition("/")[0], OPEN_MASK)
         self._write_report()
 
     def _write_report(self) -> None:
-        """Write down what starts are seen by, and what was noted, for who observes this host."""
+        """Write the report of the sources and the noted heartbeats, for observations of this host."""
         fields = {
             "pid": str(os.getpid()),
             **self.sources.describe_sources(),
@@ -110,12 +109,12 @@ class LaunchDaemon:
     # -- the loop
 
     def run_forever(self) -> None:
-        """Notice starts, for ever."""
+        """Notice starts forever."""
         while True:
             self.wait_and_process(self.compute_timeout(time.monotonic()))
 
     def compute_timeout(self, now: float) -> float | None:
-        """Seconds until there is something to do by itself; None for never."""
+        """Return the seconds until the next task without an event; None for never."""
         self.budget.fill_budget(now)
         times = [self.mounts_due, self.scan_due]
         if self.verifier and self.verifier.busy_until:
@@ -128,7 +127,7 @@ class LaunchDaemon:
         return max(0.0, min(moments) - now) if moments else None
 
     def wait_and_process(self, timeout: float | None) -> None:
-        """Wait for what comes next, and do what is due."""
+        """Wait for the next event, and do the tasks that are due."""
         ready = {fd for fd, _ in self.poll.poll(None if timeout is None else timeout * 1000 + 1)}
         if self.verifier and self.verifier.fileno() in ready:
             self._take_answer(self.verifier)
@@ -181,7 +180,7 @@ class LaunchDaemon:
     # -- starts
 
     def take_starts(self) -> None:
-        """Take all events that are there."""
+        """Take all events that wait."""
         paths: dict[int, str] = {}
         beats = self.beats
         now = time.monotonic()
@@ -203,13 +202,19 @@ class LaunchDaemon:
             self._write_report()
 
     def _note_heartbeat(self, pid: int | str) -> None:
-        """Note the heartbeat of an observation (heartbeat.py), and when this host's own next one is missed."""
+        """Note the heartbeat of an observation (heartbeat.py).
+
+        After a heartbeat of this host's own observation, set the time when the next one counts as missed.
+        """
         self.beats = [*self.beats[1 - reported.MAX_BEATS :], reported.format_beat(pid, time.monotonic_ns())]
         if self.observation_interval and is_own_observation(pid):
             self.missed_due = time.monotonic() + self.observation_interval + MISSED_AFTER_SECONDS
 
     def _take_file_start(self, descriptor: int, pid: int, now: float) -> str:
-        """Take the start of a file; its path as the kernel shows it, "" for what is no program of the process."""
+        """Take the start of a file. Return its path as the kernel shows it.
+
+        Returns "" for a heartbeat and for a dynamic loader, which are no programs of the process.
+        """
         shown_path = read_link(f"/proc/self/fd/{descriptor}")
         if shown_path == HEARTBEAT_PATH and (status := os.fstat(descriptor)).st_uid == 0 and not status.st_mode & 0o077:
             self._note_heartbeat(pid)
@@ -228,7 +233,10 @@ class LaunchDaemon:
         return shown_path
 
     def take_process(self, pid: int, now: float, started_path: str | None = None, is_running: bool = False) -> None:
-        """Take a process of which only its number is known, beside the path of a file that it was seen to start."""
+        """Take a process of which only the number is known.
+
+        `started_path` is the path of a file that the process was seen to start.
+        """
         shown_path = read_link(f"/proc/{pid}/exe")
         if shown_path and shown_path != started_path:
             relevance = self.programs.judge_path(shown_path, self.prefilter)
@@ -239,7 +247,7 @@ class LaunchDaemon:
 
     def _add_start(self, pid: int, path: str, file: tuple[Any, ...], now: float) -> None:
         uid = find_real_uid(pid)
-        if uid is None:  # it has ended
+        if uid is None:  # the process has ended
             return
         key = (*file, uid)
         is_innocent = self.programs.is_innocent(key, now)
@@ -249,7 +257,7 @@ class LaunchDaemon:
             self._schedule_scan(now)
 
     def _schedule_scan(self, now: float) -> None:
-        """Something was not seen: /proc has all that runs."""
+        """Schedule a scan of /proc, since a start was missed. /proc lists everything that runs."""
         self.lost_count += 1
         due = max(now, self.scanned_at + SCAN_INTERVAL_SECONDS)
         self.scan_due = due if self.scan_due is None else min(due, self.scan_due)
@@ -257,7 +265,7 @@ class LaunchDaemon:
     def _scan_processes(self, now: float) -> None:
         try:
             names = os.listdir("/proc")
-        except OSError as error:  # a daemon that ended would not be heard saying so
+        except OSError as error:  # a daemon that ended here could not report the error
             self._note_failure(f"no list of processes: {error.strerror}", now)
             return
         for name in names:
@@ -276,7 +284,7 @@ class LaunchDaemon:
                 request, now, READ_TIMEOUT_SECONDS if request[0] != "starts" else ANSWER_TIMEOUT_SECONDS
             )
             if request == ("sets",):
-                self.read_at, self.read_due = now, now + MAX_RETRY_SECONDS  # until there is an answer
+                self.read_at, self.read_due = now, now + MAX_RETRY_SECONDS  # until an answer comes
         except OSError as error:
             if self.verifier:
                 self._discard_verifier(self.verifier, now)
@@ -284,7 +292,7 @@ class LaunchDaemon:
                 self._note_failure(f"no process for it: {error.strerror}", now)
 
     def _note_failure(self, reason: str, now: float) -> None:
-        """What starts could not be verified: it is scanned for, and tried again soon."""
+        """Note that starts could not be verified. A scan and a new attempt follow soon."""
         self.budget.consume_time(FAILURE_COST_SECONDS)
         self._schedule_scan(now)
         self.read_due, self.retry_seconds = now + self.retry_seconds, min(2 * self.retry_seconds, MAX_RETRY_SECONDS)
@@ -316,7 +324,7 @@ class LaunchDaemon:
         self.programs.note_innocent(answer.get("innocent", ()), now)
 
     def _discard_verifier(self, verifier: VerifierProcess, now: float) -> None:
-        """The verifier has ended, or hangs. One that had nothing to do has only become unnecessary."""
+        """Discard a verifier that has ended or hangs. The end of an idle verifier is no failure."""
         is_hanging = bool(verifier.busy_until) and verifier.busy_until <= now
         has_failed = bool(verifier.busy_until or verifier.starts)
         self.poll.unregister(verifier)
@@ -325,10 +333,13 @@ class LaunchDaemon:
         if has_failed:
             self._note_failure("it hangs" if is_hanging else "it ends without an answer", now)
 
-    # -- what is restricted
+    # -- restrictions
 
     def _process_file_changes(self) -> None:
-        """A file that the prefilter follows from has changed: to be read once it has come to rest."""
+        """Process changes of files on which the prefilter depends.
+
+        The files are read a little later, when their changes have come to rest.
+        """
         names, has_more = self.inotify.read_changes()
         if not self.sources.fanotify and HEARTBEAT_PATH.rpartition("/")[2] in names:
             self._note_heartbeat(reported.UNKNOWN_PROCESS)
@@ -349,7 +360,7 @@ class LaunchDaemon:
         self.watched_names = {path.rpartition("/")[2] for path in files}
         for directory in {path.rpartition("/")[0] for path in files}:
             self.inotify.watch_directory(directory)
-        if not files <= self.source_files:  # what changed before they were watched is read once more
+        if not files <= self.source_files:  # one more read, for changes before these files were watched
             self.source_files = files
             self.read_due = now + READ_INTERVAL_SECONDS
         self.scan_due = now
@@ -360,7 +371,7 @@ def _exit_on_signal(signal_number: int, frame: object) -> None:
 
 
 def run_daemon(command: Sequence[str]) -> None:
-    """Notice starts until TERM. `command` starts the same program once more, which then is the verifier."""
+    """Notice starts until SIGTERM. `command` starts the same program again, as the verifier."""
     _signal.signal(_signal.SIGTERM, _exit_on_signal)
     try:
         LaunchDaemon(command).run_forever()

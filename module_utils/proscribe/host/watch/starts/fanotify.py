@@ -1,11 +1,11 @@
-"""Starts of programs as fanotify(7) reports them: `FAN_OPEN_EXEC` on whole file systems.
+"""Starts of programs from fanotify(7): `FAN_OPEN_EXEC` on whole file systems.
 
-Only notification (FAN_CLASS_NOTIF): nobody waits for an answer, so whatever becomes of this process, no program of the
-host hangs. The permission classes are for who wants to deny, and can freeze a host. Python has no function for these
-two calls of the kernel, so they go through ctypes.
+Only notification is used (FAN_CLASS_NOTIF). Nothing waits for an answer, so no program of the host hangs, whatever
+becomes of this process. The permission classes are for programs that deny access, and can freeze a host. Python has no
+functions for these two system calls, so ctypes calls them.
 
-An event carries an open descriptor of the file. On a file system that another machine or a user's own program answers
-for, opening may never end. So such ones are not marked (mounts.py).
+An event carries an open descriptor of the file. If another machine or a user's own program answers for the file system,
+opening may never end. So such file systems are not marked (mounts.py).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from ....base.program_places import is_loader_name
 CLOEXEC, NONBLOCK, CLASS_NOTIF = 0x1, 0x2, 0x0
 ADD, IGNORED, IGNORED_SURVIVES, FILESYSTEM = 0x1, 0x20, 0x40, 0x100
 OPEN_EXEC, OVERFLOW = 0x1000, 0x4000
-FORMAT_VERSION = 3  # of the events' format
+FORMAT_VERSION = 3  # FANOTIFY_METADATA_VERSION
 EVENT_HEADER = struct.Struct("=IBBHQii")  # length, version, reserved, length of the head, mask, descriptor, process
-LARGE_FILE_FLAG = 0o100000  # O_LARGEFILE, which Python has as 0 where it is the default
-BUFFER_BYTES = 4096  # bytes: at most 170 events, each with a descriptor, of the 1,024 that a process has by default
+LARGE_FILE_FLAG = 0o100000  # O_LARGEFILE; Python's constant is 0 on systems where this is the default
+BUFFER_BYTES = 4096  # at most 170 events, each with a descriptor; a process has 1,024 descriptors by default
 AT_FDCWD = -100
 
 
 def parse_events(content: bytes) -> tuple[list[tuple[int, int]], bool]:
-    """The events in what was read: (descriptor, process) of each start, and whether events were lost."""
+    """Return the starts in `content` as [(descriptor, process)], and whether events were lost."""
     starts: list[tuple[int, int]] = []
     has_lost = False
     offset, end = 0, len(content)
@@ -44,7 +44,10 @@ def parse_events(content: bytes) -> tuple[list[tuple[int, int]], bool]:
 
 
 class Fanotify:
-    """A group of marks. Raises OSError where the kernel refuses it: too old, or in a container without the rights."""
+    """Group of fanotify marks.
+
+    Raises OSError if the kernel refuses the group: too old, or in a container without the rights.
+    """
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -66,11 +69,11 @@ class Fanotify:
         return OSError(error_number, os.strerror(error_number))
 
     def mark_file_system(self, path: str) -> None:
-        """Have starts from the file system reported that a path is on. Raises OSError."""
+        """Report starts from the file system of a path. Raises OSError."""
         self._add_mark(ADD | FILESYSTEM, path)
 
     def ignore_file(self, path: str) -> None:
-        """Have the file of a path no more reported. Raises OSError."""
+        """Stop the reports of the file at a path. Raises OSError."""
         self._add_mark(ADD | IGNORED | IGNORED_SURVIVES, path)
 
     def _add_mark(self, flags: int, path: str) -> None:
@@ -78,8 +81,9 @@ class Fanotify:
             raise self._make_error()
 
     def read_events(self) -> tuple[list[tuple[int, int]], bool] | None:
-        """The next events; None if there are none now. Whoever calls closes the descriptors. Raises OSError for one
-        event that the kernel could not open the file of; the next ones are there all the same.
+        """Return the next events; None if there are none now. The caller closes the descriptors.
+
+        Raises OSError for an event whose file the kernel could not open. The next events can be read all the same.
         """
         try:
             return parse_events(os.read(self.descriptor, BUFFER_BYTES))
@@ -88,7 +92,8 @@ class Fanotify:
 
 
 def is_system_loader(path: str) -> bool:
-    """Whether a path is a dynamic loader's, where nobody but root can have put it. Each start opens the loader, so the
-    kernel leaves it out.
+    """Return whether a path is a dynamic loader's, in a directory that only root can write.
+
+    Each start opens the loader, so the kernel is asked to leave it out.
     """
     return is_loader_name(path.rpartition("/")[2]) and path.startswith(("/lib", "/usr/lib"))

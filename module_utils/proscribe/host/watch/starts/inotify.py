@@ -1,4 +1,4 @@
-"""Changes of a few files of root's, by the directories that they are in, as inotify(7) reports them."""
+"""Changes of a few files of root's, by their directories, from inotify(7)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import struct
 
 CLOEXEC, NONBLOCK = 0o2000000, 0o4000
-# Written and closed, moved in, out, deleted; only a directory, and never through a link.
+# Written and closed, moved out, moved in, deleted; only in a directory, never through a link.
 CHANGE_MASK = 0x8 | 0x40 | 0x80 | 0x200 | 0x01000000 | 0x02000000
 OPEN_MASK = 0x20 | 0x01000000 | 0x02000000
 OVERFLOW, GONE = 0x4000, 0x8000  # events were lost; a directory is no longer watched
@@ -17,7 +17,7 @@ MAX_READS = 64
 
 
 def parse_events(content: bytes) -> tuple[set[str], bool]:
-    """The names in what was read, and whether something else may have changed too."""
+    """Return the names in `content`, and whether something else may have changed too."""
     names: set[str] = set()
     has_more = False
     offset, end = 0, len(content)
@@ -35,7 +35,7 @@ def parse_events(content: bytes) -> tuple[set[str], bool]:
 
 
 class Inotify:
-    """Raises OSError where root has no more of them (fs.inotify.max_user_instances)."""
+    """Inotify instance. Raises OSError if root has no more of them (fs.inotify.max_user_instances)."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -48,11 +48,11 @@ class Inotify:
         return self.descriptor
 
     def watch_directory(self, path: str, mask: int = CHANGE_MASK) -> bool:
-        """Watch a directory, once however often this is called; whether that is possible."""
+        """Watch a directory. Further calls for it change nothing. Return whether the directory is watched."""
         return bool(self._libc.inotify_add_watch(self.descriptor, os.fsencode(path), mask) >= 0)
 
     def read_changes(self) -> tuple[set[str], bool]:
-        """The names that something happened to, and whether something else may have changed too."""
+        """Return the names of changed files, and whether something else may have changed too."""
         changed_names: set[str] = set()
         for _ in range(MAX_READS):
             try:

@@ -1,8 +1,8 @@
-"""A first check of the content of a started file, for programs outside of the places of packages: under any name, a
-program has its maker's mark in it.
+"""First check of the content of started files, for programs outside of the directories of packages.
 
-The daemon never waits for a disk, which may be a user's own making. It reads what is in memory already, as a program is
-that has just been written or started. All else is left to the verifier.
+Under any name, a program contains the mark of its maker. The daemon never waits for a disk, which a user may have made.
+It reads only content that is in memory already, as of a program that was just written or started. The verifier does the
+rest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NO_WAIT_FLAG = getattr(os, "RWF_NOWAIT", 0)
 
 
 def may_be_restricted(descriptor: int, prefilter: Prefilter) -> bool:
-    """Return whether an open file has a mark of the catalogue, or starts other programs; also where nobody can tell."""
+    """Return whether an open file has a mark of the catalogue, or starts other programs; True if unknown."""
 
     def read_content(offset: int, size: int) -> bytes:
         piece = bytearray(max(0, min(size, elf.MAX_NAMES_BYTES)))

@@ -1,4 +1,4 @@
-"""Which file systems starts of programs can be seen on, from /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+"""File systems on which starts can be noticed, from /proc/self/mountinfo (proc_pid_mountinfo(5))."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import os
 from ....base.tuples import NamedTuple
 
 MOUNTINFO_PATH = "/proc/self/mountinfo"
-# From which nothing is started.
+# File systems from which no program is started.
 VIRTUAL_TYPES = frozenset(
     (
         *("proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "debugfs", "tracefs", "securityfs", "pstore"),
         *("bpf", "configfs", "hugetlbfs", "fusectl", "rpc_pipefs", "binfmt_misc", "nsfs", "efivarfs", "selinuxfs"),
-        "autofs",  # what it stands for is a mount of its own, once somebody needs it
+        "autofs",  # the real file system becomes a separate mount at its first use
     )
 )
-# Those that another machine or a user's program answers for, as in system/mounts.py: opening a file may never end.
+# File systems for which another machine or a user's program answers, as in system/mounts.py. Opening a file there may
+# never end.
 REMOTE_TYPES = frozenset(
     (
         *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "coda"),
@@ -26,10 +27,10 @@ PLACE_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class MountEntry(NamedTuple):
-    """A place where a file system is mounted."""
+    """Mount of a file system."""
 
     id: str
-    device: str  # major:minor, which all mounts of a file system have in common
+    device: str  # major:minor, the same for all mounts of a file system
     point: str
     type: str
 
@@ -39,7 +40,7 @@ class MountEntry(NamedTuple):
 
 
 def parse_mounts(content: bytes) -> list[MountEntry]:
-    """The mounts in a mountinfo; lines that are none are left out."""
+    """Return the mounts in the content of a mountinfo. Invalid lines are left out."""
     entries = []
     for line in os.fsdecode(content).split("\n"):
         fields = line.split(" ")
@@ -50,7 +51,7 @@ def parse_mounts(content: bytes) -> list[MountEntry]:
 
 
 def _unescape_path(escaped: str) -> str:
-    """A path without the escapes of spaces and line ends in it."""
+    """Return a path without its escapes of spaces and line ends."""
     path, *pieces = escaped.split("\\")
     for piece in pieces:
         digits = piece[:3]
@@ -60,8 +61,9 @@ def _unescape_path(escaped: str) -> str:
 
 
 def split_by_origin(entries: list[MountEntry]) -> tuple[list[MountEntry], list[MountEntry]]:
-    """The mounts by which each file system can be marked, those that hang below no other's word; and the remote ones,
-    which cannot.
+    """Return the local mounts, by which file systems can be marked, and the remote mounts, which cannot.
+
+    Mounts below a remote mount are left out of the local ones.
     """
     remote_entries = [entry for entry in entries if entry.is_remote]
     remote_prefixes = tuple(f"{entry.point}/" for entry in remote_entries if entry.point != "/")
@@ -74,8 +76,9 @@ def split_by_origin(entries: list[MountEntry]) -> tuple[list[MountEntry], list[M
 
 
 def open_mount_point(entry: MountEntry) -> int:
-    """A descriptor of the directory that a file system is mounted on. Raises OSError, also where something else is
-    there by now: then nobody knows who answers.
+    """Return a descriptor of the directory on which a file system is mounted. Raises OSError.
+
+    The error also means that another mount is there by now, so that the answering side is unknown.
     """
     descriptor = os.open(entry.point, PLACE_FLAGS)
     with open(f"/proc/self/fdinfo/{descriptor}", "rb") as stream:

@@ -1,7 +1,7 @@
-"""A cheap first answer to every start: nearly all are nothing, and cost nothing more.
+"""Cheap first answer to every start: nearly all starts are harmless, and cost nothing more.
 
-It lets through all that the apps control may know for certain, and some that it does not: what a start really is says
-that control (verifying.py). The sets come from there as well; this side only compares texts.
+The prefilter passes on everything that the apps control may know for certain, and some starts that it does not. The
+apps control decides about a start (verifying.py), and supplies the sets. This side only compares texts.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ....model.types.watch import VerifierSets
 
 STORE_PREFIXES = ("/nix/store/", "/gnu/store/")
-SANDBOX_PREFIX = "/app/"  # where an app of flatpak's is, as it sees itself
-BWRAP = "bwrap"  # which begins every sandbox of flatpak's
+SANDBOX_PREFIX = "/app/"  # path of a flatpak app, in its own view
+BWRAP = "bwrap"  # starts every flatpak sandbox
 MAX_STEM_LENGTH = 64  # characters
-STORE_DIGEST_LENGTH = 33  # characters before the name in a path of a store
+STORE_DIGEST_LENGTH = 33  # characters before the name in a store path
 
 
 class Prefilter:
-    """What may be restricted, by its path alone."""
+    """Filter of programs that may be restricted, by path alone."""
 
     def __init__(self, sets: VerifierSets) -> None:
         self.parts = frozenset(sets.get("parts", ()))
@@ -36,7 +36,7 @@ class Prefilter:
         self.shortest_stem = min(map(len, self.stems), default=MAX_STEM_LENGTH + 1)
 
     def may_be_restricted(self, path: str) -> bool:
-        """Whether a program of that path may be restricted. It costs about a microsecond."""
+        """Return whether a program of this path may be restricted. A call costs about a microsecond."""
         if path in self.exact_paths or not self.parts.isdisjoint(path.split("/")):
             return True
         if is_system_place(path):
@@ -48,25 +48,25 @@ class Prefilter:
         return self._has_restricted_stem(path.rpartition("/")[2])
 
     def is_marked(self, package: str) -> bool:
-        """Whether a program that was built from a Go package is restricted."""
+        """Return whether a program that was built from this Go package is restricted."""
         return is_built_from(package, self.modules)
 
     def _has_restricted_stem(self, name: str) -> bool:
         if not self.stems:
             return False
         if not name.isascii():
-            return True  # in how many ways letters of other scripts can be written is not decided here
+            return True  # letters of other scripts have several spellings, so the verifier decides
         name = name.lower()[:MAX_STEM_LENGTH]
         return any(name[:end] in self.stems for end in range(self.shortest_stem, len(name) + 1))
 
 
 def strip_deleted_mark(path: str) -> str:
-    """A path of /proc as the file had it, also where that is gone by now."""
+    """Return a path of /proc without the mark of a deleted file."""
     return path[: -len(DELETED_SUFFIX)] if path.endswith(DELETED_SUFFIX) else path
 
 
 def read_link(path: str) -> str:
-    """Where a link of /proc leads, by the kernel's own word, with its " (deleted)"; "" if it is gone."""
+    """Return the kernel's target of a link of /proc, with its " (deleted)"; "" if the link is gone."""
     try:
         return os.readlink(path)
     except OSError:

@@ -1,8 +1,8 @@
-"""Starts of programs as the kernel's proc connector reports them over netlink (drivers/connector/cn_proc.c).
+"""Starts of programs from the kernel's proc connector, over netlink (drivers/connector/cn_proc.c).
 
-It needs no file system and opens nothing. It is there on a machine (CONFIG_PROC_EVENTS), for root in the first
-namespaces; in a container nobody answers. A filter in the kernel leaves out what is no start of a program: a host that
-forks a lot costs nothing.
+The connector needs no file system and opens nothing. It exists on a machine (CONFIG_PROC_EVENTS), for root in the first
+namespaces. In a container nothing answers. A filter in the kernel drops all other events. So a host that forks a lot
+costs nothing.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ import os
 import select
 import struct
 
-# `socket` is this one with enumerations, which take more memory than all that this daemon has.
+# `socket` adds enumerations to `_socket`, and they take more memory than the whole daemon.
 
 FAMILY, PROTOCOL, GROUP = 16, 11, 1  # AF_NETLINK, NETLINK_CONNECTOR, CN_IDX_PROC
 SOCKET, ATTACH_FILTER, RECEIVE_BUFFER = 1, 26, 33  # SOL_SOCKET, SO_ATTACH_FILTER, SO_RCVBUFFORCE
 LISTEN, IGNORE = 1, 2
-NOTHING, EXEC = 0, 2  # kinds of events; the first is also the answer to what was said to the kernel
+NOTHING, EXEC = 0, 2  # event types; the first is also the type of the kernel's answer
 DONE = 3  # NLMSG_DONE
 MESSAGE_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, number, sender
 CONNECTOR_HEADER = struct.Struct("=IIIIHH")  # cn_msg: index, value, number, acknowledged, length, flags
 EVENT_HEADER = struct.Struct("=IIQ")  # kind, processor, time
 PIDS_STRUCT = struct.Struct("=ii")  # of an exec: thread, process
-SINGLE_EXEC_STRUCT = struct.Struct("=IHHIIIIIIHHIIQii")  # all of that, of an exec: as the kernel sends each start
-EVENT_OFFSET = MESSAGE_HEADER.size + CONNECTOR_HEADER.size  # where the event begins
+SINGLE_EXEC_STRUCT = struct.Struct("=IHHIIIIIIHHIIQii")  # all of these together: the kernel sends each start so
+EVENT_OFFSET = MESSAGE_HEADER.size + CONNECTOR_HEADER.size  # offset of the event in a message
 BUFFER_BYTES = 8192
-SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # bytes for events that are not yet read
-ANSWER_TIMEOUT_MS = 500  # milliseconds for the kernel to answer
-MAX_MESSAGES = 4096  # messages of one read of all
+SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # for unread events
+ANSWER_TIMEOUT_MS = 500  # for the kernel's answer
+MAX_MESSAGES = 4096  # messages that are read until the kernel's answer
 
 
 def parse_events(content: bytes) -> list[tuple[int, bytes]]:
-    """The events in what was read: (kind, what is particular to that kind) of each."""
+    """Return the events in `content`: [(event type, data of this type)]."""
     events: list[tuple[int, bytes]] = []
     offset, end = 0, len(content)
     while end - offset >= EVENT_OFFSET + EVENT_HEADER.size:
@@ -50,7 +50,7 @@ def parse_events(content: bytes) -> list[tuple[int, bytes]]:
 
 
 def parse_started_pids(content: bytes) -> list[int]:
-    """The numbers of the processes that became another program, in what was read."""
+    """Return the processes in `content` that have executed another program."""
     if len(content) >= SINGLE_EXEC_STRUCT.size:
         length, _, _, _, _, group_index, group_value, _, _, _, _, event_type, _, _, _, pid = (
             SINGLE_EXEC_STRUCT.unpack_from(content)
@@ -62,7 +62,7 @@ def parse_started_pids(content: bytes) -> list[int]:
 
 
 def parse_answer(content: bytes) -> int | None:
-    """The error in the kernel's answer to LISTEN, 0 for none; None for what is no answer."""
+    """Return the error in the kernel's answer to LISTEN, 0 for none; None for another message."""
     for event_type, body in parse_events(content):
         if event_type == NOTHING and len(body) >= 4:
             return int(struct.unpack_from("=I", body)[0])
@@ -70,15 +70,16 @@ def parse_answer(content: bytes) -> int | None:
 
 
 def make_message(operation: int) -> bytes:
-    """What is said to the kernel."""
+    """Return the message for an operation of the connector (LISTEN, IGNORE)."""
     body = struct.pack("=I", operation)
     head = MESSAGE_HEADER.pack(EVENT_OFFSET + len(body), DONE, 0, 0, 0)
     return head + CONNECTOR_HEADER.pack(GROUP, GROUP, 0, 0, len(body), 0) + body
 
 
 def make_start_filter() -> list[tuple[int, int, int, int]]:
-    """A filter (BPF, classic) that lets a start pass, and nothing else: the kind is a word at a fixed place. Such a
-    program takes what it loads as big-endian.
+    """Return a classic BPF filter that passes only starts of programs.
+
+    The event type is a word at a fixed place. A BPF program loads words as big-endian.
     """
     exec_value = int.from_bytes(struct.pack("=I", EXEC), "big")
     load, equal, end = 0x20, 0x15, 0x06  # BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K
@@ -86,7 +87,7 @@ def make_start_filter() -> list[tuple[int, int, int, int]]:
 
 
 class ProcEvents:
-    """A listener. Raises OSError where the kernel has no such events for this process."""
+    """Listener for process events. Raises OSError if the kernel has no such events for this process."""
 
     def __init__(self) -> None:
         socket_type = _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
@@ -106,7 +107,7 @@ class ProcEvents:
         return number
 
     def _wait_for_answer(self) -> None:
-        """Wait for the kernel's answer: in a namespace of its own, a process gets none."""
+        """Wait for the kernel's answer. A process in its own namespace gets no answer. Raises OSError."""
         poll = select.poll()
         poll.register(self._socket.fileno(), select.POLLIN)
         for _ in range(MAX_MESSAGES):
@@ -127,7 +128,7 @@ class ProcEvents:
         self._socket.setsockopt(SOCKET, ATTACH_FILTER, filter_)
 
     def read_pids(self) -> tuple[list[int], bool] | None:
-        """The processes of the next event, and whether events were lost; None if there are none now."""
+        """Return the processes of the next event, and whether events were lost; None if there are none now."""
         try:
             content, sender = self._socket.recvfrom(BUFFER_BYTES)
         except BlockingIOError:
@@ -138,7 +139,7 @@ class ProcEvents:
             raise
         return (
             (parse_started_pids(content), False) if sender[0] == 0 else ([], False)
-        )  # only the kernel's own word counts
+        )  # only messages of the kernel itself count
 
     def close(self) -> None:
         self._socket.close()

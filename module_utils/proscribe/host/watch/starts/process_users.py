@@ -1,7 +1,7 @@
-"""Whose a process is: by the kernel's word, and for whoever has made the user namespace that it runs in.
+"""User of a process, by the kernel's word. For a process in a user namespace, this is its maker.
 
-A user who may use subordinate ids (subuid(5)) has 65,536 of them, and starts programs as each. They are his: the kernel
-knows who has made a namespace (ioctl_ns(2)), whatever is mapped into it.
+A user with subordinate ids (subuid(5)) has 65,536 of them, and can start programs under each. All of these processes
+count as that user's. The kernel knows the maker of a namespace (ioctl_ns(2)), whatever is mapped into it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import os
 
 OWN_NAMESPACE = "/proc/self/ns/user"
 GET_PARENT, GET_OWNER = 0xB702, 0xB704  # NS_GET_PARENT, NS_GET_OWNER_UID (linux/nsfs.h)
-MAX_NAMESPACES = 34  # namespaces in each other; the kernel has 32 at most
-UID_BYTES = 4  # bytes
+MAX_NAMESPACES = 34  # nested namespaces; the kernel allows 32
+UID_BYTES = 4
 OBSERVE_COMMAND = b"/libexec/proscribe/watch\0observe\0"  # in the command line of an own observation
 
 
 def find_accountable_uid(pid: int, uid: int) -> int:
-    """The number of the user that a process counts for, which runs for a user."""
+    """Return the id of the user to whom a process of the user `uid` is charged."""
     try:
         if os.readlink(f"/proc/{pid}/ns/user") == os.readlink(OWN_NAMESPACE):
             return uid
@@ -29,8 +29,10 @@ def find_accountable_uid(pid: int, uid: int) -> int:
 
 
 def find_real_uid(pid: int) -> int | None:
-    """The number of the user that a process runs for (the real one); None if it has ended. One that hides its memory,
-    as it does where the effective user is another, belongs to root in /proc: there the kernel says it in words.
+    """Return the real user id of a process; None if the process has ended.
+
+    A process that hides its memory belongs to root in /proc, for example if its effective user is another. For such a
+    process the kernel's status file has the id.
     """
     try:
         if uid := os.stat(f"/proc/{pid}").st_uid:
@@ -43,8 +45,9 @@ def find_real_uid(pid: int) -> int | None:
 
 
 def _find_namespace_owner(descriptor: int, own_inode: int) -> int:
-    """Who has made the outermost namespace around one, below our own (by its inode); closes the descriptor. Raises
-    OSError.
+    """Return the maker of the outermost namespace around the given one, below our own (by its inode).
+
+    Closes the descriptor. Raises OSError.
     """
     try:
         for _ in range(MAX_NAMESPACES):
@@ -60,7 +63,7 @@ def _find_namespace_owner(descriptor: int, own_inode: int) -> int:
 
 
 def is_own_observation(pid: int | str) -> bool:
-    """Whether a process is an own observation of the host."""
+    """Return whether a process is an own observation of the host."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as stream:
             return OBSERVE_COMMAND in stream.read()

@@ -1,4 +1,4 @@
-"""What is remembered of programs that were started: whether their paths matter, and which are innocent."""
+"""Cache of started programs: the relevance of their paths, and the innocent programs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ if TYPE_CHECKING:
 
     from .prefilter import Prefilter
 
-MAX_PATHS = 2048  # of which it is remembered whether they matter
-MAX_INNOCENT = 2048  # programs that were verified
+MAX_PATHS = 2048  # paths whose relevance is cached
+MAX_INNOCENT = 2048  # verified programs
 MAX_UNMARKED = 2048  # files without a mark
-INNOCENT_SECONDS = 30.0  # seconds that a verdict counts: a waiver may end
-INNOCENT_PATH_SECONDS = 5.0  # where only the path is known, under which another file may be put
-INNOCENT_PROCESS_SECONDS = 600.0  # where one process is known, which runs what has no path
-# How a path matters: not at all, as it is, by the content of the file, or not since it says nothing of the program.
+INNOCENT_SECONDS = 30.0  # validity of a verdict: a waiver may end
+INNOCENT_PATH_SECONDS = 5.0  # if only the path is known: another file may replace the verified one
+INNOCENT_PROCESS_SECONDS = 600.0  # if only the process is known: its program has no path
+# Relevance of a path: none, by the path itself, by the content of the file, or unknown. An unknown path does not
+# identify the program.
 PASSES, MATTERS, CONTENT, HIDDEN = range(4)
 
 
 class ProgramCache:
-    """It is forgotten with the prefilter that it follows from."""
+    """Cache of verdicts on programs, valid for one prefilter only."""
 
     def __init__(self) -> None:
         self.relevance_by_path: dict[str, int] = {}
@@ -32,10 +33,10 @@ class ProgramCache:
         self.unmarked_files: set[tuple[int, ...]] = set()
 
     def judge_path(self, shown_path: str, prefilter: Prefilter | None) -> int:
-        """How the path of a program matters, as the kernel shows it."""
+        """Return the relevance of a program's path, as the kernel shows the path."""
         relevance = self.relevance_by_path.get(shown_path)
         if relevance is None:
-            # What is started before anybody has said what is restricted is found by the first scan.
+            # The first scan finds programs that were started before the prefilter was known.
             relevance = PASSES if prefilter is None else _judge_path(shown_path, prefilter)
             if len(self.relevance_by_path) >= MAX_PATHS:
                 self.relevance_by_path.clear()
@@ -43,7 +44,7 @@ class ProgramCache:
         return relevance
 
     def is_unmarked(self, file: tuple[int, ...], descriptor: int, prefilter: Prefilter) -> bool:
-        """Whether an open file has no mark in it: read once."""
+        """Return whether an open file contains no mark. A file without a mark is read once."""
         if file in self.unmarked_files:
             return True
         if may_be_restricted(descriptor, prefilter):
@@ -54,12 +55,12 @@ class ProgramCache:
         return True
 
     def is_innocent(self, key: tuple[Any, ...], now: float) -> bool:
-        """Whether a program was verified lately."""
+        """Return whether a program was verified recently."""
         until = self.innocent_until.get(key)
         return until is not None and until > now
 
     def note_innocent(self, keys: Iterable[Iterable[int | str]], now: float) -> None:
-        """Remember programs that were verified."""
+        """Remember verified programs."""
         if len(self.innocent_until) >= MAX_INNOCENT:
             self.innocent_until.clear()
         for key in map(tuple, keys):
@@ -68,8 +69,10 @@ class ProgramCache:
 
 
 def make_program_key(shown_path: str, pid: int, relevance: int, is_running: bool) -> tuple[Any, ...]:
-    """By what a program is remembered of which no file is known: by its path, and where this says nothing by its
-    process, which may start another one. So at its start nothing is remembered of that.
+    """Return the cache key of a program without a known file.
+
+    The key has the path, or the process if the path does not identify the program. Such a process may start another
+    program, so no verdict on it is remembered at a start.
     """
     if relevance != HIDDEN:
         return (shown_path,)

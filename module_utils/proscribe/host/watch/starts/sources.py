@@ -1,4 +1,4 @@
-"""What starts of programs are seen by: fanotify for the files that are run, and the proc connector for processes."""
+"""Sources of starts: fanotify for executed files, and the proc connector for processes."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
     Read = TypeVar("Read")
 
-# Limits that somebody has set, where the kernel has what was refused.
+# Errors of limits that somebody has set, although the kernel has the source.
 LIMIT_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN)
-MAX_READS = 256  # of a bundle; what is left comes with the next one
+MAX_READS = 256  # of one batch; the rest comes with the next batch
 
 
 class StartSources:
-    """The two, as far as the kernel permits them."""
+    """Sources of starts, as far as the kernel permits them."""
 
     def __init__(self) -> None:
         self.mountinfo = os.open(mounts.MOUNTINFO_PATH, os.O_RDONLY | os.O_CLOEXEC)
         self.fanotify: Fanotify | None = None
         self.proc_events: ProcEvents | None = None
         self.refused: list[str] = []
-        self.is_limited = False  # whether that is for want of something that the kernel has
+        self.is_limited = False  # whether a limit is the cause of a refusal
         self.marked_count = 0  # file systems
-        self.remote_types: list[str] = []  # the types of those that are not marked
+        self.remote_types: list[str] = []  # types of the file systems that are not marked
 
     def open_sources(self, poll: select.poll) -> None:
-        """Begin, and have a poll wait for what they report."""
+        """Open the sources, and register them in a poll."""
         try:
             self.fanotify = Fanotify()
         except OSError as error:
@@ -57,7 +57,7 @@ class StartSources:
         self.is_limited = self.is_limited or error.errno in LIMIT_ERRORS
 
     def mark_file_systems(self) -> None:
-        """Mark the file systems that are mounted now; those that are marked already stay so."""
+        """Mark the file systems that are mounted now. Earlier marks stay."""
         os.lseek(self.mountinfo, 0, os.SEEK_SET)
         content = b""
         while piece := os.read(self.mountinfo, 65536):
@@ -76,9 +76,7 @@ class StartSources:
             self.refused.append(f"fanotify: {reason}")
             os.close(self.fanotify.descriptor)
             self.fanotify = None
-        self.marked_count = (
-            len(marked) or self.marked_count
-        )  # what is marked stays so, even where it cannot be opened again
+        self.marked_count = len(marked) or self.marked_count  # marks stay, even if a file system cannot be opened again
         self.remote_types = sorted({entry.type for entry in remote})
 
     def _mark_file_system(self, entry: MountEntry) -> None:
@@ -90,7 +88,7 @@ class StartSources:
             os.close(descriptor)
 
     def ignore_file(self, descriptor: int) -> None:
-        """Have an open file no more reported, where the kernel permits that."""
+        """Stop the reports of an open file, if the kernel permits that."""
         try:
             if self.fanotify:
                 self.fanotify.ignore_file(f"/proc/self/fd/{descriptor}")
@@ -98,15 +96,15 @@ class StartSources:
             pass
 
     def read_file_starts(self) -> Iterator[tuple[list[tuple[int, int]], bool]]:
-        """The files that were run, open, each with its process; and whether something was lost."""
+        """Yield ([(descriptor of an executed file, process)], whether events were lost)."""
         yield from _read_repeatedly(self.fanotify.read_events, MAX_READS) if self.fanotify else ()
 
     def read_process_starts(self) -> Iterator[tuple[list[int], bool]]:
-        """The processes that have run something; and whether something was lost."""
+        """Yield (processes that have executed a file, whether events were lost)."""
         yield from _read_repeatedly(self.proc_events.read_pids, MAX_READS * 16) if self.proc_events else ()
 
     def describe_sources(self) -> dict[str, str]:
-        """What is reported of them (reported.py)."""
+        """Return the fields about the sources for the report (reported.py)."""
         sources = [f"fanotify on {self.marked_count} file systems"] if self.fanotify else []
         sources += ["the proc connector"] if self.proc_events else []
         return {
@@ -120,11 +118,11 @@ class StartSources:
 
 
 def _read_repeatedly(read: Callable[[], Read | None], limit: int) -> Iterator[Read]:
-    """What there is to read, at most so many times."""
+    """Yield the results of `read` until None, in at most `limit` calls."""
     for _ in range(limit):
         try:
             batch = read()
-        except OSError:  # of one file, which is gone or cannot be opened
+        except OSError:  # an event whose file is gone or cannot be opened
             continue
         if batch is None:
             return

@@ -1,4 +1,4 @@
-"""The process that verifies starts (verifying.py), as the daemon sees it."""
+"""The verifier process (verifying.py), as the daemon sees it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from ....model.types.watch import VerifierVerdicts
     from .waiting import ProgramStart
 
-ANSWER_TIMEOUT_SECONDS = 15.0  # seconds
+ANSWER_TIMEOUT_SECONDS = 15.0
 
 
 class VerifierProcess:
-    """It is started by the command that started the daemon."""
+    """Verifier process, started by the command that started the daemon."""
 
     def __init__(self, command: Sequence[str]) -> None:
         own_socket, verifier_socket = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -32,22 +32,22 @@ class VerifierProcess:
         self._socket = own_socket
         self._socket.setblocking(False)
         self._received = bytearray()
-        self.busy_until = 0.0  # 0 while it has nothing to do
+        self.busy_until = 0.0  # 0 while the verifier is idle
         self.starts: list[ProgramStart] = []
-        self.used_seconds = 0.0  # processor time that is accounted for
+        self.used_seconds = 0.0  # processor time that is already charged
 
     def fileno(self) -> int:
         number: int = self._socket.fileno()
         return number
 
     def send_request(self, request: tuple[Any, ...], now: float, timeout: float = ANSWER_TIMEOUT_SECONDS) -> None:
-        """Send a request: at most a few kilobytes, which a socket takes. Raises OSError."""
+        """Send a request of at most a few kilobytes, which fit into the socket. Raises OSError."""
         content = marshal.dumps(request)
         self._socket.send(len(content).to_bytes(4, "little") + content)
         self.busy_until = now + timeout
 
     def read_answer(self) -> VerifierVerdicts | None:
-        """The answer, None while it is not whole. Raises OSError where there will be none."""
+        """Return the answer; None while it is incomplete. Raises OSError if no answer will come."""
         while True:
             try:
                 piece = self._socket.recv(65536)
@@ -64,7 +64,7 @@ class VerifierProcess:
                 return verdicts
 
     def end_verifier(self) -> None:
-        """Be done with it: it ends once nobody is there, and at once where it hangs."""
+        """Close the socket, so that the verifier ends. Kill a verifier that hangs."""
         self._socket.close()
         try:
             if self.busy_until:

@@ -1,5 +1,7 @@
-"""Starts that wait to be verified, and what verifying them may cost. Whoever floods waits in a queue of his own, and
-what is too much is taken from the longest one. Pure, but that what has ended is dropped.
+"""Queues of starts that wait for verification, and the budget of verification.
+
+A user who floods the daemon waits in a queue of his own. Too many starts are removed from the longest queue. Pure,
+except that starts of ended processes are dropped.
 """
 
 from __future__ import annotations
@@ -12,23 +14,24 @@ if TYPE_CHECKING:
 
     from ....model.types.watch import VerifierVerdicts
 
-MAX_USER_STARTS = 128  # starts
-MAX_STARTS = 512  # what has no room is found in /proc later
-RETRY_DELAYS_SECONDS = (0.1, 0.2, 0.4)  # seconds until a process that is not yet what it will be is verified again
-MAX_BATCH = 32  # that the verifier gets
+MAX_USER_STARTS = 128
+MAX_STARTS = 512  # starts without room are found in /proc later
+# until the next verification of a process that does not run its final program yet
+RETRY_DELAYS_SECONDS = (0.1, 0.2, 0.4)
+MAX_BATCH = 32  # starts of one request to the verifier
 
 
 class VerificationBudget:
-    """Processor time that verifying may take: a bucket that fills slowly, and is emptied by what was used."""
+    """Budget of processor time for verification: a bucket that fills slowly, and that use empties."""
 
     PROCESSOR_SHARE = 0.0125  # of a processor
-    MAX_SECONDS = 0.3  # seconds
-    MAX_DEBT_SECONDS = -0.008  # so that nobody waits longer than two thirds of a second for it to fill
+    MAX_SECONDS = 0.3
+    MAX_DEBT_SECONDS = -0.008  # so that the debt is paid after two thirds of a second
 
     def __init__(self, now: float) -> None:
         self.seconds_left = self.MAX_SECONDS
         self.filled_at = now
-        self.seconds_per_start = 0.01  # seconds that a start took, lately
+        self.seconds_per_start = 0.01  # recent average of a start
 
     def fill_budget(self, now: float) -> None:
         self.seconds_left = min(
@@ -42,16 +45,16 @@ class VerificationBudget:
             self.seconds_per_start += (max(0.0005, seconds / starts) - self.seconds_per_start) / 4
 
     def count_affordable(self) -> int:
-        """How many starts can be verified now."""
+        """Return the number of starts that can be verified now."""
         return 0 if self.seconds_left < 0 else min(MAX_BATCH, 1 + int(self.seconds_left / self.seconds_per_start))
 
     def compute_wait(self) -> float:
-        """Seconds until one can be."""
+        """Return the seconds until a start can be verified."""
         return max(0.0, -self.seconds_left / self.PROCESSOR_SHARE)
 
 
 class ProgramStart:
-    """A process that may have become a restricted program."""
+    """Process that may have become a restricted program."""
 
     __slots__ = ("due", "key", "path", "pid", "tries", "user")
 
@@ -61,13 +64,13 @@ class ProgramStart:
 
 
 class StartQueue:
-    """Starts to be verified, by user: each is served in turn, who was served last comes last."""
+    """Queues of starts by user. Users are served in turn; the user served last comes last."""
 
     def __init__(self) -> None:
         self.starts_by_user: dict[int, dict[int, ProgramStart]] = {}
 
     def add_start(self, start: ProgramStart) -> bool:
-        """Take a start; False where that or another one has no room."""
+        """Add a start. Return False if this start or another has no room."""
         user_starts = self.starts_by_user.get(start.user, {})
         has_room = True
         if start.pid not in user_starts:
@@ -83,7 +86,7 @@ class StartQueue:
         return has_room
 
     def return_start(self, start: ProgramStart, verdicts: VerifierVerdicts, now: float) -> bool:
-        """Take a start again that could not be verified; False where that or another one has no room."""
+        """Add a start again that could not be verified. Return False if this start or another has no room."""
         if (seconds := verdicts.get("later", {}).get(start.pid)) is not None:
             start.due = now + seconds
         elif start.pid in verdicts.get("again", ()) and start.tries < len(RETRY_DELAYS_SECONDS):
@@ -94,7 +97,7 @@ class StartQueue:
         return self.add_start(start)
 
     def take_due_starts(self, limit: int, now: float) -> list[ProgramStart]:
-        """At most so many that are due, one of each user after the other; those that have ended are dropped."""
+        """Take at most `limit` due starts, from each user in turn. Starts of ended processes are dropped."""
         starts: list[ProgramStart] = []
         queues = [(user, self._list_due_starts(user, now)) for user in self.starts_by_user]
         while queues and len(starts) < limit:
@@ -123,7 +126,7 @@ class StartQueue:
             del self.starts_by_user[user]
 
     def get_due_time(self) -> float | None:
-        """When the first one is due; None for none."""
+        """Return the time when the first start is due; None without starts."""
         return min(
             (start.due for user_starts in self.starts_by_user.values() for start in user_starts.values()), default=None
         )

@@ -1,1 +1,1 @@
-"""What the watch stores on its host, and what is derived from it."""
+"""State of the watch on its host, and data derived from the state."""

@@ -1,7 +1,7 @@
-"""The watch's time: a clock that goes back does not reopen a waiver.
+"""Clock of the watch: a clock that goes back does not reopen a waiver.
 
-The latest time that this host has seen is stored. Where its clock is behind that, the stored time counts, until a run
-of the controller brings the true time.
+The host stores the latest time that it has seen. While its clock is behind, the stored time counts, until a run of the
+controller brings the true time.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ if TYPE_CHECKING:
     from typing import Mapping
 
 BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id"
-SLACK_SECONDS = 60  # seconds that a clock may be set back by, as time synchronisation does
+SLACK_SECONDS = 60  # tolerated step back of a clock, as by time synchronisation
 
 
 def read_effective_time(host: Host) -> int:
-    """The moment that counts now, in seconds since 1970. Writes nothing."""
+    """Return the time that counts now, in seconds since 1970. Writes nothing."""
     now = int(time.time())
     mark = files.read_clock_mark(host)
     return max(now, parse_timestamp(mark)) if mark else now
 
 
 def use_monotonic_clock(host: Host) -> Host:
-    """The host, with this clock for what depends on the hour."""
+    """Give the host this clock, for everything that depends on the hour. Return the host."""
     host.clock = partial(read_effective_time, host)
     return host
 
 
 def update_clock(host: Host) -> int:
-    """Remember the present time; by how many seconds the clock is behind the latest time seen, 0 for a sound one."""
+    """Store the present time. Return the seconds that the clock is behind the latest time seen.
+
+    Returns 0 for a sound clock; a step back of at most SLACK_SECONDS is sound.
+    """
     now = int(time.time())
     mark = files.read_clock_mark(host)
     if mark and parse_timestamp(mark) > now:
@@ -46,7 +49,7 @@ def update_clock(host: Host) -> int:
 
 
 def make_deadline(host: Host, length: int) -> dict[str, object]:
-    """Return the moment in `length` seconds as a file has it: {until, boot, uptime}."""
+    """Return the moment in `length` seconds, in the form of the files: {until, boot, uptime}."""
     return {
         "until": format_timestamp(read_effective_time(host) + length),
         "boot": read_boot_id(host),
@@ -55,8 +58,9 @@ def make_deadline(host: Host, length: int) -> dict[str, object]:
 
 
 def is_ahead(host: Host, deadline: Mapping[str, object], max_seconds: int) -> bool:
-    """Return whether a stored deadline lies ahead, by at most `max_seconds` seconds. A clock that was set back does not
-    move it, as long as the host does not start anew.
+    """Return whether a stored deadline lies ahead, by at most `max_seconds` seconds.
+
+    A clock that is set back does not move the deadline, as long as the host does not restart.
     """
     until, uptime = deadline.get("until"), deadline.get("uptime")
     now = read_effective_time(host)
@@ -66,14 +70,14 @@ def is_ahead(host: Host, deadline: Mapping[str, object], max_seconds: int) -> bo
 
 
 def set_by_controller(host: Host, now: object) -> None:
-    """Have the stored time be the controller's, which also corrects a host that has seen a time too far ahead."""
+    """Set the stored time to the controller's. This also corrects a host that has seen a time too far ahead."""
     moment = now if is_timestamp(now) else format_timestamp(time.time())
     if files.read_clock_mark(host) != moment:
         host.write_file(files.CLOCK_PATH, f"{moment}\n", 0o600)
 
 
 def read_boot_id(host: Host) -> str:
-    """What names this start of the host; "" where nobody says."""
+    """Return the id of the host's current boot; "" if unknown."""
     try:
         return (host.read_text(BOOT_ID_PATH) or "").strip()
     except (ControlError, ObservationError):
@@ -81,7 +85,7 @@ def read_boot_id(host: Host) -> str:
 
 
 def read_awake_seconds() -> int:
-    """For how many seconds the host has run since its start, without those that it slept: as its timers count."""
+    """Return the seconds since the host's start without its sleep, as its timers count."""
     return int(time.clock_gettime(time.CLOCK_MONOTONIC))
 
 

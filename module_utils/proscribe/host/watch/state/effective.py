@@ -1,4 +1,4 @@
-"""The plan that is in effect on a host now: of those that a run left there, the last one whose moment has come."""
+"""Plan in effect on a host now: the last plan of a run whose moment has come."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ if TYPE_CHECKING:
 
 
 def read_plan_in_effect(host: Host, settings: files.WatchSettings) -> Plan:
-    """The plan in effect, which is what a run installed, without what its hours say. Raises Damaged and Unseen."""
+    """Return the plan in effect as a run installed it. Raises DamagedFileError and ObservationError.
+
+    The hours of the plan are not resolved.
+    """
     return read_stored_plan(host, settings, find_digest_in_effect(host, settings))
 
 
 def find_digest_in_effect(host: Host, settings: files.WatchSettings) -> str:
-    """The digest of the plan in effect, by the clock that does not go back. Raises Damaged and Unseen."""
+    """Return the digest of the plan in effect, by the clock that does not go back.
+
+    Raises DamagedFileError and ObservationError.
+    """
     return settings.find_digest_in_effect(format_timestamp(clock.read_effective_time(host)))
 
 
 def read_stored_plan(host: Host, settings: files.WatchSettings, digest: str) -> Plan:
-    """A plan that is stored under its digest. Raises Damaged and Unseen."""
+    """Return the plan that is stored under a digest. Raises DamagedFileError and ObservationError."""
     path = files.make_plan_path(digest)
     content = files.require_intact_file(host, settings, path)
     try:

@@ -1,7 +1,7 @@
-"""What the watch has on a host, and the hashes by which each start knows that it is what a run installed.
+"""Files of the watch on a host, with hashes that prove at each start that a run installed them.
 
-`settings.json` names them, and is written last. The hashes are against damage, half-written files and careless edits;
-whoever is root can write new ones. That is why a run compares the program and the code with its own (`release`).
+`settings.json` names the files, and is written last. The hashes protect against damage, half-written files and careless
+edits. Root can write new hashes. That is why a run compares the program and the code with its own (`release`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WATCH_DIRECTORY = f"{STATE_DIRECTORY}/watch"
 PROGRAM_PATH = "/usr/libexec/proscribe/watch"
-COMMAND_PATH = "/usr/sbin/proscribe-watch"  # the program's name for people: a link
+COMMAND_PATH = "/usr/sbin/proscribe-watch"  # link to the program, for people
 CODE_PATH = f"{WATCH_DIRECTORY}/code"
 PLANS_DIRECTORY = f"{WATCH_DIRECTORY}/plans"
 CACHE_DIRECTORY = f"{WATCH_DIRECTORY}/cache"
@@ -29,16 +29,16 @@ CLOCK_PATH = f"{WATCH_DIRECTORY}/clock"
 FROZEN_PATH = f"{WATCH_DIRECTORY}/frozen"
 RESERVATIONS_PATH = f"{WATCH_DIRECTORY}/reservations.json"
 STATE_PATH = f"{WATCH_DIRECTORY}/state.json"
-RECORD_PATH = f"{STATE_DIRECTORY}/record.json"  # as the pull schedule writes it, for `./proscribe collect`
+RECORD_PATH = f"{STATE_DIRECTORY}/record.json"  # the pull schedule writes it too, for `./proscribe collect`
 
-PROGRAM_MODE, PRIVATE_MODE = 0o700, 0o600  # of the program, and of all else
-MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes of the code, or of a plan
-MAX_OWN_FILE_BYTES = 256 * 1024  # bytes of the other files
+PROGRAM_MODE, PRIVATE_MODE = 0o700, 0o600  # of programs, and of all other files
+MAX_FILE_BYTES = 16 * 1024 * 1024  # of the code, or of a plan
+MAX_OWN_FILE_BYTES = 256 * 1024  # of the other files
 MAX_PLANS = 64  # the plan and its successors; the controller compiles at most half as many
 
 
 class DamagedFileError(Exception):
-    """A file of the watch that is not what was installed: its path, and what is wrong."""
+    """Defect of a file of the watch, which is not as installed: the path, and the defect in words."""
 
     def __init__(self, file: str, defect: str) -> None:
         super().__init__(f"{file}: {defect}")
@@ -46,26 +46,29 @@ class DamagedFileError(Exception):
 
 
 class WatchSettings(NamedTuple):
-    """What `settings.json` says."""
+    """Content of `settings.json`."""
 
-    release: str  # of the program and the code, as the controller names them
+    release: str  # name of the program and the code, as the controller computes it
     every: int  # seconds
     max_age: int  # seconds
     plan: str  # the digest of the first plan
-    chain: tuple[tuple[str, str], ...]  # (moment, digest) of its successors, in their order
+    chain: tuple[tuple[str, str], ...]  # (moment, digest) of the successors, in order
     files: Mapping[str, str]  # SHA-256 by path
 
     def find_digest_in_effect(self, now: str) -> str:
-        """The digest of the plan that is in effect at a moment."""
+        """Return the digest of the plan that is in effect at the moment `now`."""
         return [self.plan, *(plan for moment, plan in self.chain if moment <= now)][-1]
 
     def list_digests(self) -> list[str]:
-        """The digests of all plans."""
+        """Return the digests of all plans."""
         return [self.plan, *(plan for _, plan in self.chain)]
 
 
 def read_settings(host: Host) -> WatchSettings | None:
-    """The settings; None where the watch is not installed. Raises Damaged, and Unseen for who may not read them."""
+    """Return the settings; None if the watch is not installed.
+
+    Raises DamagedFileError, and ObservationError without the right to read them.
+    """
     content = read_watch_file(host, SETTINGS_PATH, MAX_OWN_FILE_BYTES)
     if content is None:
         return None
@@ -92,7 +95,7 @@ def read_settings(host: Host) -> WatchSettings | None:
 
 
 def format_settings(settings: WatchSettings) -> str:
-    """The file of some settings."""
+    """Return the text of `settings.json`."""
     entries = {
         **settings._asdict(),
         "chain": [{"at": moment, "plan": plan} for moment, plan in settings.chain],
@@ -102,12 +105,12 @@ def format_settings(settings: WatchSettings) -> str:
 
 
 def identify_settings(settings: WatchSettings) -> str:
-    """What names settings, with the plans and the files that they name: for who follows them, and who compares."""
+    """Return a hash of the settings with their plans and files, so that the daemon's can be compared."""
     return hash_content(format_json([*settings[:-1], sorted(settings.files.items())]).encode())
 
 
 def parse_mapping(content: bytes) -> Any:
-    """A mapping out of JSON that root alone can have written; {} for what is none."""
+    """Return the mapping in JSON that only root can have written; {} for any other content."""
     try:
         mapping = parse_json(content.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -116,8 +119,9 @@ def parse_mapping(content: bytes) -> Any:
 
 
 def read_watch_file(host: Host, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
-    """A file of the watch; None where there is none. Raises Damaged for one that others than root can write, for what
-    is no file, and for one that is too large; and Unseen.
+    """Return the content of a file of the watch; None if there is none. Raises DamagedFileError, ObservationError.
+
+    A damaged file is writable by others than root, no regular file, or too large.
     """
     try:
         status = host.find_entry(path)
@@ -131,12 +135,12 @@ def read_watch_file(host: Host, path: str, limit: int = MAX_FILE_BYTES) -> bytes
 
 
 def hash_content(content: bytes) -> str:
-    """The SHA-256 of a content, as the settings have it."""
+    """Return the SHA-256 of a content, as in the settings."""
     return str(sha256(content).hexdigest())
 
 
 def require_intact_file(host: Host, settings: WatchSettings, path: str) -> bytes:
-    """The content of a file that is what was installed. Raises Damaged and Unseen."""
+    """Return the content of a file that is as installed. Raises DamagedFileError and ObservationError."""
     content = read_watch_file(host, path)
     if content is None:
         raise DamagedFileError(path, "is missing")
@@ -146,17 +150,17 @@ def require_intact_file(host: Host, settings: WatchSettings, path: str) -> bytes
 
 
 def make_plan_path(digest: str) -> str:
-    """The path of a plan."""
+    """Return the path of the plan with this digest."""
     return f"{PLANS_DIRECTORY}/{digest.rpartition(':')[2]}.json"
 
 
 def read_renewal_time(host: Host) -> str | None:
-    """When a run last confirmed the plan; None where nobody knows."""
+    """Return the time when a run last confirmed the plan; None if unknown."""
     return _read_moment(host, RENEWED_PATH)
 
 
 def read_clock_mark(host: Host) -> str | None:
-    """The latest time that this host has seen; None where nobody knows."""
+    """Return the latest time that this host has seen; None if unknown."""
     return _read_moment(host, CLOCK_PATH)
 
 
@@ -170,7 +174,7 @@ def _read_moment(host: Host, path: str) -> str | None:
 
 
 def read_last_observation(host: Host) -> LastObservation:
-    """What the last own observation left for the next one, by key; a key of another type is not there."""
+    """Return the state that the last own observation left, by key. Values of another type are left out."""
     try:
         entries = parse_mapping(read_watch_file(host, STATE_PATH, MAX_OWN_FILE_BYTES) or b"{}")
     except (DamagedFileError, ObservationError):
@@ -209,7 +213,7 @@ def _is_extent(content: object) -> bool:
     return type(content) is list and len(content) == 2 and all(map(_is_count, content))
 
 
-# What each key of the state may hold.
+# Checks of the values in the state, by key.
 _STATE_CHECKS = {
     "last": is_timestamp,
     "plan": _is_text,

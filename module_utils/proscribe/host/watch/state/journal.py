@@ -1,8 +1,8 @@
-"""What happened on a host between two runs: an append-only file of JSON lines, bounded, root's alone.
+"""Journal of a host between two runs: an append-only, bounded file of JSON lines, for root alone.
 
-Several processes append (the timer's observation, the launches daemon, a run), so each takes the file's lock, and
-writes one line with one call. A line that a kill or a full disk left half is ended by the next one, and is then only
-counted. What is read is data again: typed, known keys, texts of one line.
+Several processes append: the timer's observation, the launches daemon, a run. So each locks the file, and writes one
+line with one call. A kill or a full disk may leave half a line. The next write ends this line, and readers only count
+it. Lines are data when they are read: typed, with known keys and texts of one line.
 """
 
 from __future__ import annotations
@@ -27,41 +27,47 @@ OLDER_FILE_NAME = FILE_NAME + ".1"
 JOURNAL = f"{STATE_DIRECTORY}/{FILE_NAME}"
 OLDER_JOURNAL = f"{STATE_DIRECTORY}/{OLDER_FILE_NAME}"
 
-MAX_LINE_BYTES = 4096  # bytes, with its end
-MAX_JOURNAL_BYTES = 512 * 1024  # bytes of the file; then it becomes the older one
-MAX_NAMES = 20  # rules or users of one line; more rules are more lines
+MAX_LINE_BYTES = 4096  # with the line end
+MAX_JOURNAL_BYTES = 512 * 1024  # of the file; a full file becomes the older journal
+MAX_NAMES = 20  # rules or users of one line; more rules need more lines
 MAX_TEXT_LENGTH = 300  # characters of a text
 MAX_NAME_LENGTH = 100  # characters of the name of a rule or a user
-MAX_COUNT = 1 << 53  # of a number: what every reader of JSON has exactly
+MAX_COUNT = 1 << 53  # the largest number that every JSON reader has exactly
 
 TEXT, NAMES, COUNT, MOMENT = "text", "names", "count", "moment"
 # The events, and the type of each of their fields.
 EVENTS: Mapping[str, Mapping[str, str]] = {
-    "drift": {"rules": NAMES, "users": NAMES, "cause": TEXT},  # found wrong; who was logged in; what was found
+    # the wrong rules; the users who were logged in; the findings
+    "drift": {"rules": NAMES, "users": NAMES, "cause": TEXT},
     "corrected": {"rules": NAMES},
     "failed": {"control": TEXT, "message": TEXT},
     "ended": {"rule": TEXT, "program": TEXT, "user": TEXT, "times": COUNT},  # a program that was ended at its start
     "frozen": {"until": MOMENT, "reason": TEXT, "by": TEXT},
     "thawed": {},
-    "stale": {"renewed": MOMENT},  # since when no run has renewed the plan
+    "stale": {"renewed": MOMENT},  # last renewal of the plan by a run
     "renewed": {},
     "clock": {"back": COUNT},  # seconds
-    "plan": {"plan": TEXT},  # another one took effect
-    "hours": {"opened": NAMES, "closed": NAMES},  # rules that the hours of a waiver, or their end, have changed
+    "plan": {"plan": TEXT},  # another plan took effect
+    "hours": {"opened": NAMES, "closed": NAMES},  # rules changed by the begin or the end of a waiver's hours
     "damaged": {"file": TEXT},
     "notified": {"user": TEXT, "waiver": TEXT, "about": TEXT},
 }
 
 
 def append_event(host: Host, event: str, **fields: object) -> None:
-    """Write one event down, now. `fields` are those of EVENTS; texts that are too long are cut, and many rules become
-    several lines. Raises ControlError where nothing can be written, ValueError for an event that there is not.
+    """Write one event to the journal, now.
+
+    `fields` are those of EVENTS. Too long texts are cut, and many rules become several lines. Raises ControlError if
+    nothing can be written, ValueError for an unknown event.
     """
     write_down(host, event, fields)
 
 
 def write_down(host: Host, event: str, fields: Mapping[str, Any], moment: str = "") -> None:
-    """As `append_event`, of a moment. No stream has it: an audit reads the journal, and writes nothing."""
+    """Write one event to the journal, with the time `moment`; "" is now. Raises as `append_event`.
+
+    The stream of an audit omits this function: an audit reads the journal, and writes nothing.
+    """
     moment = moment or format_timestamp(time.time())
     if not is_timestamp(moment) or event not in EVENTS or fields.keys() != EVENTS[event].keys():
         raise ValueError(f"no event of the journal: {event} with {', '.join(sorted(fields)) or 'nothing'}")
@@ -74,8 +80,9 @@ def write_down(host: Host, event: str, fields: Mapping[str, Any], moment: str = 
 
 
 def read_journal(host: Host) -> tuple[list[JournalLine], int]:
-    """The journal's lines, the newest last, and how many were left out because they are none. What is no file is left
-    out as one. Raises Unseen where the files cannot be read.
+    """Return the lines of the journal, the newest last, and the number of invalid lines left out.
+
+    A path that is no file counts as one line left out. Raises ObservationError if the files cannot be read.
     """
     lines: list[JournalLine] = []
     left_out_count = 0
@@ -83,7 +90,8 @@ def read_journal(host: Host) -> tuple[list[JournalLine], int]:
         status = host.find_entry(path)
         if status is None:
             continue
-        start = max(0, status.st_size - MAX_JOURNAL_BYTES)  # of a file that somebody else has let grow, the end
+        # only the end of a file that another program has made larger
+        start = max(0, status.st_size - MAX_JOURNAL_BYTES)
         try:
             content = host.read_range(path, start, MAX_JOURNAL_BYTES)
         except ControlError:
@@ -101,7 +109,7 @@ def read_journal(host: Host) -> tuple[list[JournalLine], int]:
 
 
 def measure_journal(host: Host) -> list[int]:
-    """What names the journal as it is now: [inode, size]; [] where there is none. For `has_lost_lines`."""
+    """Return the identity of the journal now, for `has_lost_lines`: [inode, size]; [] if there is none."""
     try:
         status = host.find_entry(JOURNAL)
     except (ControlError, ObservationError):
@@ -110,7 +118,10 @@ def measure_journal(host: Host) -> list[int]:
 
 
 def has_lost_lines(host: Host, earlier_extent: Sequence[int], since: str) -> bool:
-    """Whether the journal has fewer lines than it had (`measure_journal`) at a moment. One that became the older one has not."""
+    """Return whether the journal has fewer lines than at an earlier moment (`measure_journal`).
+
+    A journal that became the older one has lost no lines.
+    """
     if not earlier_extent:
         return False
     try:
@@ -123,7 +134,7 @@ def has_lost_lines(host: Host, earlier_extent: Sequence[int], since: str) -> boo
 
 
 def parse_line(text: bytes) -> JournalLine | None:
-    """A line of the journal; None for what is none."""
+    """Return a line of the journal; None for an invalid line."""
     if len(text) >= MAX_LINE_BYTES:
         return None
     try:
@@ -164,7 +175,7 @@ def _is_text(content: Any, max_length: int) -> bool:
 
 
 def _shorten_fields(event: str, fields: Mapping[str, Any]) -> dict[str, object]:
-    """The fields as a line may have them. Raises ValueError for one of another type."""
+    """Return the fields, cut to the limits of a line. Raises ValueError for a field of another type."""
     shortened: dict[str, object] = {}
     for name, field_type in EVENTS[event].items():
         content = fields[name]
@@ -179,14 +190,14 @@ def _shorten_fields(event: str, fields: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _make_printable(text: str, max_length: int) -> str:
-    """One line that a reader can print, and no half of a pair that is no character."""
+    """Return one printable line. Other characters are replaced, also half of a surrogate pair."""
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:max_length]
     )
 
 
 def _format_line(fields: Mapping[str, object]) -> bytes:
-    """A line that is short enough: users go first, then the ends of what is longest."""
+    """Return a line within MAX_LINE_BYTES: users are cut first, then the ends of the longest fields."""
     line: Any = dict(fields)
     while True:
         text = dump_json(line, separators=(",", ":")).encode() + b"\n"
@@ -214,7 +225,10 @@ def _write_line(host: Host, line: bytes) -> None:
 
 
 def _open_journal(host: Host) -> int:
-    """The journal, made where it is missing. What is no file there (root alone can have put it) is taken away."""
+    """Open the journal, and create it if it is missing. Return the descriptor.
+
+    Anything else at this path is removed: only root can have put it there.
+    """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     for _ in range(3):
         host.make_directories(STATE_DIRECTORY)
@@ -235,10 +249,10 @@ def _open_journal(host: Host) -> int:
 
 
 def _remove_obstacle(directory: int, name: str) -> None:
-    """Take away what is no file in place of a journal. A directory that is not empty stays, under another name."""
+    """Remove an entry at the path of a journal that is no file. A directory with content is renamed."""
     try:
         os.unlink(name, dir_fd=directory)
-    except (IsADirectoryError, PermissionError):  # Linux says the first of a directory, POSIX_SHELLS the second
+    except (IsADirectoryError, PermissionError):  # the error for a directory: the first on Linux, the second by POSIX
         try:
             os.rmdir(name, dir_fd=directory)
         except OSError:
@@ -246,7 +260,7 @@ def _remove_obstacle(directory: int, name: str) -> None:
 
 
 def _try_write(host: Host, descriptor: int, line: bytes) -> bool:
-    """Whether the line is in the file; False where this has become the older one. All of the line, or nothing."""
+    """Write all of the line, or nothing. Return False if the file has become the older journal."""
     size = os.fstat(descriptor).st_size
     if size and size + len(line) + 1 > MAX_JOURNAL_BYTES:
         status = host.find_entry(OLDER_JOURNAL)
@@ -269,8 +283,9 @@ def _try_write(host: Host, descriptor: int, line: bytes) -> bool:
 
 
 def _rotate_journal(host: Host) -> None:
-    """Have the journal be the older one. Of both what is newest of each is kept, in turns: whoever fills the journal
-    pushes out only what is his own.
+    """Make the journal the older one, with the newest lines of both.
+
+    Owners of lines take turns (`_find_line_owner`). So an owner who fills the journal pushes out only his own lines.
     """
     raw: list[bytes] = []
     with contextlib.suppress(ControlError):
@@ -282,12 +297,12 @@ def _rotate_journal(host: Host) -> None:
     newest = select_in_turns(
         lines, lambda entry: _find_line_owner(entry[1]), MAX_JOURNAL_BYTES, lambda entry: len(entry[0]) + 1
     )
-    with contextlib.suppress(ControlError, ObservationError):  # then only what was the older one is gone
+    with contextlib.suppress(ControlError, ObservationError):  # only the lines of the older journal are lost then
         host.write_file(OLDER_JOURNAL, b"".join(text + b"\n" for text, _ in newest), 0o600)
 
 
 def _find_line_owner(line: JournalLine) -> tuple[str, str]:
-    """What a line is about, of those that take turns: a user's programs, a control, an event."""
+    """Return the owner of a line, for the turns: a user's programs, a control, or an event."""
     if line["event"] == "ended":
         return "ended", line["user"]
     rules = line.get("rules") or line.get("opened") or line.get("closed")

@@ -1,6 +1,6 @@
-"""A pause of the watch on one host, by root, with a reason, for a bounded time.
+"""Pause of the watch on one host, by root, with a reason, for a bounded time.
 
-Meanwhile the host is still observed, and what drifts is written down; nothing is corrected and no program ended.
+During a pause the host is still observed, and drift is written down. Nothing is corrected and no program is ended.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from . import clock, files, journal
 if TYPE_CHECKING:
     from ....model.types.record import WatchPause
 
-MAX_PAUSE_SECONDS = 7 * 24 * 3600  # seconds
+MAX_PAUSE_SECONDS = 7 * 24 * 3600
 MAX_REASON_LENGTH = 300  # characters
 
 
 def read_active_pause(host: Host) -> WatchPause | None:
-    """The pause that is in force; None for none. What is no pause, or too long a one, is none."""
+    """Return the pause in force; None if there is none. An invalid or too long pause does not count."""
     try:
         entries = files.parse_mapping(files.read_watch_file(host, files.FROZEN_PATH, files.MAX_OWN_FILE_BYTES) or b"{}")
     except (files.DamagedFileError, ObservationError):
@@ -34,7 +34,7 @@ def read_active_pause(host: Host) -> WatchPause | None:
 
 
 def freeze_watch(host: Host, duration: str, reason: str, author: str) -> str:
-    """Begin a pause of a duration such as `2h`, and return when it ends. Raises ValueError and ControlError."""
+    """Begin a pause of a duration such as `2h`. Return the time of its end. Raises ValueError and ControlError."""
     seconds = _parse_length(duration)
     reason = format_one_line(reason)
     if not reason or len(reason) > MAX_REASON_LENGTH:
@@ -50,7 +50,7 @@ def freeze_watch(host: Host, duration: str, reason: str, author: str) -> str:
 
 
 def end_pause(host: Host) -> bool:
-    """End a pause. Whether there was one. Raises ControlError."""
+    """End a pause. Return whether there was one. Raises ControlError."""
     was_active = read_active_pause(host) is not None
     if host.find_entry(files.FROZEN_PATH):
         host.delete_file(files.FROZEN_PATH)
@@ -60,7 +60,7 @@ def end_pause(host: Host) -> bool:
 
 
 def _parse_length(duration: str) -> int:
-    from ....base.duration import parse_duration  # only who begins a pause pays for it
+    from ....base.duration import parse_duration  # imported only at the begin of a pause
 
     seconds = parse_duration(duration)
     if seconds > MAX_PAUSE_SECONDS:

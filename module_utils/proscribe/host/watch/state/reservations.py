@@ -1,8 +1,8 @@
-"""Controls that runs have changed, or change now: the host's own watch leaves them alone.
+"""Controls that runs have changed or are changing: the host's own watch leaves them alone.
 
-A run reserves a control before its first change, until the end of the run. Where the watch does not get the plan of
-that run (`--tags`, a lift of one control), the reservation stays until a run brings one. The reservation of a run that
-is killed ends after MAX_RESERVATION_SECONDS seconds.
+A run reserves a control before its first change, until the end of the run. If the watch does not get the plan of that
+run (`--tags`, a lift of one control), the reservation stays. A later run that brings a plan ends it. The reservation of
+a killed run ends after MAX_RESERVATION_SECONDS.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ if TYPE_CHECKING:
 
 MAX_RESERVATION_SECONDS = (
     2 * 3600
-)  # seconds: one change of a host may take an hour, and the hosts of a batch wait for each other
-LOCK_TIMEOUT_SECONDS = 60.0  # seconds that the end of a reservation waits for another run's change
-MAX_UNMET_RULES = 5000  # that a run leaves unmet
+)  # one change of a host may take an hour, and the hosts of a batch wait for each other
+LOCK_TIMEOUT_SECONDS = 60.0  # for the end of a reservation to wait for another run's change
+MAX_UNMET_RULES = 5000  # rules that a run leaves unmet
 LIFTED_DIGEST = ""  # instead of a plan's digest
 
 
 class SupersededError(ControlError):
-    """A run has changed this host, or its plan, since an own observation began."""
+    """Change of this host or its plan by a run, since an own observation began."""
 
     def __init__(self) -> None:
         super().__init__("a run is changing this host: nothing more was corrected, and the next observation goes on")
 
 
 class Reservation(NamedTuple):
-    """A control that a run has reserved. A `deadline` (clock.make_deadline) of None is none."""
+    """Control that a run has reserved. `deadline` (clock.make_deadline) is None without a deadline."""
 
     by: str
-    plan: str  # its digest; LIFTED_DIGEST where the run has lifted the control
+    plan: str  # digest of the run's plan; LIFTED_DIGEST if the run has lifted the control
     deadline: Mapping[str, object] | None
 
     def as_dict(self) -> dict[str, object]:
-        """Return the reservation as the file has it."""
+        """Return the reservation in the form of the file."""
         return {"by": self.by, "plan": self.plan, **(self.deadline or {})}
 
 
 class Reservations(NamedTuple):
-    """All reservations of a host by control, and the rules that its last enforcing run could not bring in line."""
+    """Reservations of a host by control, and the rules that its last enforcing run could not bring in line."""
 
     controls: Mapping[str, Reservation] = {}
     unmet: tuple[str, ...] = ()
 
     def list_in_force(self, host: Host) -> dict[str, Reservation]:
-        """Return the reservations whose deadline lies ahead, or that have none."""
+        """Return the reservations without a deadline, or with a deadline that lies ahead."""
         return {
             name: reservation
             for name, reservation in self.controls.items()
@@ -63,7 +63,7 @@ class Reservations(NamedTuple):
 
 
 def read_reservations(host: Host) -> Reservations:
-    """Return the reservations of a host; none for a file that is broken, or that others than root can write."""
+    """Return the reservations of a host; none if the file is broken, or if others than root can write it."""
     try:
         content = files.read_watch_file(host, files.RESERVATIONS_PATH, files.MAX_OWN_FILE_BYTES)
     except (files.DamagedFileError, ObservationError):
@@ -89,10 +89,10 @@ def _parse_reservation(entry: Any) -> Reservation | None:
 
 
 def reserve_control(host: Host, name: str, digest: str) -> str:
-    """Reserve a control for the run that has its turn, on a host with a watch. That of a lift has no deadline. Return
-    why the watch leaves the control alone from now on; "" where it does not.
+    """Reserve a control for the run that has its turn, on a host with a watch. The one of a lift has no deadline.
 
-    A reservation that cannot be written (a full disk) does not keep a run from correcting the host.
+    Returns why the watch leaves the control alone from now on; "" if it does not. A reservation that cannot be written
+    (a full disk) does not stop a run from correcting the host.
     """
     if host.find_entry(files.SETTINGS_PATH) is None:
         return ""
@@ -105,7 +105,7 @@ def reserve_control(host: Host, name: str, digest: str) -> str:
 
 
 def note_received_plans(host: Host, plans: Collection[str]) -> None:
-    """End the reservations of runs that have ended, and of those whose plan the watch has received in this turn."""
+    """End the reservations of ended runs, and of runs whose plan the watch has just received."""
     reservations = read_reservations(host)
     continuing = {
         name: reservation
@@ -118,11 +118,12 @@ def note_received_plans(host: Host, plans: Collection[str]) -> None:
 def note_observation(
     host: Host, observed: Collection[str], record: ObservedRecord, drifted: Collection[str], is_last: bool
 ) -> list[str]:
-    """Take in what an enforcing run has observed of some controls, of which some have drifted.
+    """Update the reservations after an observation by an enforcing run. Raises ControlError and ObservationError.
 
-    The last observation of a run ends its reservations where the watch has its plan. Else they lose their deadline. The
-    first observation ends those of earlier runs, for controls that are in line by the plan that the watch has.
-    Return the controls of a run that has ended which the watch leaves alone. Raises ControlError and Unseen.
+    `observed` are the controls of the observation, `drifted` are those that have drifted. The last observation of a run
+    ends its reservations if the watch has its plan. Otherwise they lose their deadline. An observation by the watch's
+    plan also ends the reservations of ended runs, for observed controls in line. Returns the controls of an ended run
+    that the watch leaves alone.
     """
     if host.find_entry(files.RESERVATIONS_PATH) is None:
         return []
@@ -139,7 +140,7 @@ def note_observation(
         controls: dict[str, Reservation] = {}
         for name, reservation in reservations.controls.items():
             if is_last and reservation.plan == digest:
-                if not has_plan and name != WATCH:  # an installation that failed is over
+                if not has_plan and name != WATCH:  # a failed installation of the watch reserves nothing
                     controls[name] = reservation._replace(deadline=None)
             elif not (has_plan and name in observed and name not in broken and _has_ended(name, reservation, in_force)):
                 controls[name] = reservation
@@ -156,8 +157,10 @@ def _has_ended(name: str, reservation: Reservation, in_force: Collection[str]) -
 
 
 def forget_expired(host: Host, since: tuple[object, ...]) -> None:
-    """Forget what the watch has taken into account: reservations past their deadline, and unmet rules. A run that has
-    written since then (`generation`) leaves it to the next observation. Raises ControlError and Unseen.
+    """Delete reservations past their deadline, and unmet rules: the watch has taken them into account.
+
+    If a run has written since `since` (`read_generation`), the next observation does this. Raises ControlError and
+    ObservationError.
     """
     if not since:
         return
@@ -171,19 +174,19 @@ def forget_expired(host: Host, since: tuple[object, ...]) -> None:
 
 
 def read_generation(host: Host) -> tuple[object, ...]:
-    """Return what changes when a run begins or ends a reservation."""
+    """Return a value that changes when a run begins or ends a reservation."""
     status = host.find_entry(files.RESERVATIONS_PATH)
     return (status.st_ino, status.st_ctime_ns) if status else ()
 
 
 def is_changed_by_run(host: Host, name: str, settings: files.WatchSettings) -> bool:
-    """Return whether a run has changed a control by a plan that the watch does not have, or has lifted it."""
+    """Return whether a run has lifted a control, or changed it by a plan that the watch does not have."""
     reservation = read_reservations(host).list_in_force(host).get(name)
     return reservation is not None and reservation.plan not in settings.list_digests()
 
 
 def describe_lasting(host: Host, names: Collection[str]) -> list[str]:
-    """Say of each of these controls that the watch leaves alone until another run why it does."""
+    """Return the reasons of those controls in `names` that the watch leaves alone until another run."""
     controls = read_reservations(host).controls
     return [
         explain_reservation(name, controls[name])
@@ -193,12 +196,12 @@ def describe_lasting(host: Host, names: Collection[str]) -> list[str]:
 
 
 def is_being_installed(host: Host) -> bool:
-    """Return whether a run is installing the watch now: its files do not fit its settings meanwhile."""
+    """Return whether a run is installing the watch now. Its files do not match its settings meanwhile."""
     return WATCH in read_reservations(host).list_in_force(host)
 
 
 def mark_reserved(record: ObservedRecord, reserved: Mapping[str, Reservation]) -> ObservedRecord:
-    """Return a record in which the rules of reserved controls are unknown: nobody has observed them by that plan."""
+    """Return a record with unknown rules for reserved controls: no observation used the plan of their run."""
     rules: list[RuleRecord] = []
     for rule in record["rules"]:
         name = rule["rule"].partition("/")[0]
@@ -217,7 +220,7 @@ def mark_reserved(record: ObservedRecord, reserved: Mapping[str, Reservation]) -
 
 
 def explain_reservation(name: str, reservation: Reservation) -> str:
-    """Say why the watch leaves a control alone, for people."""
+    """Return the reason why the watch leaves a control alone, for people."""
     if reservation.plan == LIFTED_DIGEST:
         return f"{reservation.by} has lifted {name}; the watch leaves it alone until a run enforces it again"
     if reservation.deadline is None:

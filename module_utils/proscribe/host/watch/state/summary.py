@@ -1,4 +1,4 @@
-"""What the journal comes to, for the record: how often what drifted, since when, and what was done."""
+"""Summary of the journal for the record: the number of drifts, their first time, and the corrections."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 
 def is_stale(host: Host, max_age: int, renewed: str | None) -> bool:
-    """Whether no run has renewed the plan for too long. Where nobody knows when one did, it has."""
+    """Return whether no run has renewed the plan for `max_age` seconds. A plan without a known renewal is stale."""
     return renewed is None or read_effective_time(host) - parse_timestamp(renewed) > max_age
 
 
 def summarise_watch(host: Host, plan: Plan) -> WatchRecord:
-    """The record's part about the watch (docs/watch.md). Raises Unseen for who may not read the journal."""
+    """Return the part of the record about the watch (docs/watch.md).
+
+    Raises ObservationError without the right to read the journal.
+    """
     try:
         settings = files.read_settings(host)
     except files.DamagedFileError:
@@ -77,7 +80,7 @@ def _choose_entries(
     get_control: Callable[[One], str],
     left_out: dict[str, int],
 ) -> list[One]:
-    """At most so many, of each control or user in turn; those that are left out are counted by their control."""
+    """Return at most `limit` entries, of each owner in turn. Count the others by control in `left_out`."""
     chosen = select_in_turns(entries, get_owner, limit, lambda entry: 1)
     if len(chosen) < len(entries):
         chosen_ids = set(map(id, chosen))
@@ -89,8 +92,10 @@ def _choose_entries(
 
 
 def _list_incidents(lines: Iterable[JournalLine]) -> list[WatchIncident]:
-    """By what rules drifted by, the one that drifted last at the end. One rule alone is one incident, by whatever it
-    drifted. What was corrected belongs to the incident that its rule drifted in last.
+    """Return the incidents by the cause of their drift, the latest drift last.
+
+    A single rule is one incident, whatever the causes. A correction belongs to the incident in which its rule drifted
+    last.
     """
     incidents: dict[tuple[str, ...], GatheredIncident] = {}
     open_incidents: dict[str, tuple[str, ...]] = {}
@@ -98,7 +103,7 @@ def _list_incidents(lines: Iterable[JournalLine]) -> list[WatchIncident]:
         if line["event"] == "drift":
             key: tuple[str, ...] = line["rules"][0].partition("/")[0] if line["rules"] else "", line["cause"]
             incident = incidents.setdefault(key, _make_incident(line))
-            incident["times"] += incident["seen"] != line["at"]  # many rules are several lines
+            incident["times"] += incident["seen"] != line["at"]  # a drift of many rules has several lines
             incident["seen"] = incident["last"] = line["at"]
             incident["rules"].update(dict.fromkeys(line["rules"]))
             incident["users"].update(dict.fromkeys(line["users"]))
@@ -130,7 +135,7 @@ def _make_incident(line: JournalLine) -> GatheredIncident:
 
 
 def _join_single_rules(incidents: Iterable[GatheredIncident]) -> Iterable[GatheredIncident]:
-    """The incidents of one rule alone as one; the others as they are."""
+    """Yield the incidents, with all incidents of the same single rule joined."""
     single_rule_incidents: dict[str, GatheredIncident] = {}
     for incident in incidents:
         if len(incident["rules"]) != 1:
@@ -149,7 +154,10 @@ def _join_single_rules(incidents: Iterable[GatheredIncident]) -> Iterable[Gather
 
 
 def _format_incident(incident: GatheredIncident) -> WatchIncident:
-    """An incident as the record has it. What was corrected, and of whose drift the line is gone, happened once."""
+    """Return an incident in the form of the record.
+
+    A correction whose drift line is gone still counts as a drift.
+    """
     rules = list(incident["rules"])
     return {
         "control": rules[0].partition("/")[0] if rules else "",
@@ -165,7 +173,7 @@ def _format_incident(incident: GatheredIncident) -> WatchIncident:
 
 
 def _list_ended_programs(lines: Iterable[JournalLine]) -> list[EndedProgram]:
-    """By rule, program and user, the one that was ended last at the end."""
+    """Return the ended programs by rule, program and user, the latest last."""
     programs: dict[tuple[str, str, str], EndedProgram] = {}
     for line in lines:
         if line["event"] == "ended":

@@ -1,4 +1,4 @@
-"""What is too much is cut so that none pushes out another: each in its turn, the newest first. Pure."""
+"""Selection from a list that is too long. Owners take turns, newest first, so none pushes out another. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 def select_in_turns(
     entries: Sequence[Item], get_owner: Callable[[Item], Hashable], limit: int, measure: Callable[[Item], int]
 ) -> List[Item]:
-    """The newest items of each in turn, as long as their sizes come to at most `limit`; in the order that they had.
-    `entries` has the oldest first.
+    """Return the newest items of each owner in turn, with a total size of at most `limit`.
+
+    `entries` has the oldest item first. The result has the same order.
     """
     queues: Dict[Hashable, List[int]] = {}
     for index, entry in enumerate(entries):
