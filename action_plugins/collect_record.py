@@ -21,7 +21,7 @@ from proscribe.wire.replies.parsing import parse_answer_json
 from proscribe.wire.stored_audit import RECORD_REQUEST, STORED_KEY
 from proscribe_ansible.action import HostAction, format_printable, get_observe_timeout, results
 
-# the beginning of the record's line; a login shell may print any text before that line
+# The beginning of the record's line; a login shell may print any text before that line.
 RECORD_MARK = "proscribe-record:"
 MISSING_EXIT_CODE, FORBIDDEN_EXIT_CODE = 3, 4
 
@@ -55,9 +55,11 @@ class ActionModule(HostAction[ModuleAnswer]):
             f"{readable}; printf '\\n{RECORD_MARK}'; head -c {self.max_answer_bytes + 1} {path}"
         )
         reasons = {
-            MISSING_EXIT_CODE: "it has no stored record yet (or this account may not read it): its own scheduled run has not "
+            MISSING_EXIT_CODE: "it has no stored record yet (or this account may not read it): its own scheduled run "
+            "has not "
             "come to a report",
-            FORBIDDEN_EXIT_CODE: "its record can only be read as root: run it with -b (and -K if sudo asks for a password)",
+            FORBIDDEN_EXIT_CODE: "its record can only be read as root: run it with -b (and -K if sudo asks for a "
+            "password)",
         }
         if result["rc"]:
             answer = format_printable((result.get("stderr") or result.get("stdout") or "").strip())

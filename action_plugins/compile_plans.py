@@ -116,7 +116,7 @@ class ActionModule(ActionBase):
                 "task": identify_task(self._task),
                 "play": identify_task(self._task.get_play()),
                 "given": hash_task_variables(self._task),
-                # the hosts of the following plays; "all" if no host is left out
+                # The hosts of the following plays; "all" if no host is left out.
                 "selected": ["all"] if len(selection.hosts) == len(names) else selection.names,
             }
         except PolicyErrors as error:
@@ -190,7 +190,8 @@ class ActionModule(ActionBase):
         if missing or differing:
             difference = f"is for {', '.join(sorted(missing))}" if missing else f"has its own {', '.join(differing)}"
             raise AnsibleError(
-                f"{role.get_role_path() if role else self._task.get_path()}: this role {difference}, which the plans of "
+                f"{role.get_role_path() if role else self._task.get_path()}: this role {difference}, which the plans "
+                f"of "
                 "this play were compiled without: expected all roles of Proscribe's in the play itself (roles, "
                 "import_role, or include_role by its name), with one policy, or a play for each"
             )

@@ -90,7 +90,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         if host in handover.outcomes:
             observation, outcome = handover.outcomes.pop(host)
             return self._finish_result(observation, outcome(self.limiter))
-        observation = self.observation(run, host, get_observe_timeout(variables))
+        observation = self.make_observation(run, host, get_observe_timeout(variables))
         if run.get("mode") == "audit" and host in run.get("audit_stored", ()):
             return self._ask_stored_program(observation)
         if handover.capturing:
@@ -141,7 +141,7 @@ class ActionModule(HostAction[ObservationAnswer]):
             result["set_aside"] = True
         return result
 
-    def observation(self, run: CompiledRun, host: str, seconds: int) -> HostObservation:
+    def make_observation(self, run: CompiledRun, host: str, seconds: int) -> HostObservation:
         """Return the data that a host of this task is sent."""
         text, call = self._prepare_arguments(run, host)
         return make_observation(run, host, text, call, seconds)
@@ -206,10 +206,11 @@ class ActionModule(HostAction[ObservationAnswer]):
 
     def _check_arguments(self, call_arguments: Mapping[str, object]) -> ObservationCall:
         """Check the call against the arguments of the module. Raises AnsibleActionFail."""
+        # The check would copy the whole plan.
         arguments, self._task.args = (
             self._task.args,
             {**call_arguments, "plan": {}},
-        )  # the check would copy the whole plan
+        )
         try:
             _, call = self.validate_argument_spec(ARGUMENTS)
         finally:

@@ -32,7 +32,7 @@ from proscribe.controller.schedule.rendered import ScheduleController, plan_sche
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire import installation
 
-# the group with the machine that runs the schedule, if it is not this machine
+# The group with the machine that runs the schedule, if it is not this machine.
 CONTROLLER_GROUP = "proscribe_controller"
 EXTRA_VARIABLE_OPTIONS = {"-e", "--extra-vars"}
 VARIABLES_IN_UNITS = {VARIABLE, *(PREFIX + name for name in RESTRICTIONS if name.startswith("schedule"))}

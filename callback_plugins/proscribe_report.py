@@ -166,7 +166,7 @@ class CallbackModule(CallbackBase):
                     self._display.error(clean_text(mistake))
                     self.exit_code.add_code(verdict.MISTAKE_EXIT)
 
-    def joins(self, play: Any, manager: Any) -> None:
+    def join_playbook(self, play: Any, manager: Any) -> None:
         """Begin within a play, after a task has included a role that was unknown before."""
         active.register_playbook(play, [play], _is_linear_strategy, self)
         self._reset_state()

@@ -65,11 +65,12 @@ from proscribe.controller.report.text.wording import ANSIBLE_PREFIXES, clean_mes
 ReportedDifference = Mapping[str, Any]  # the difference of a file in the report of its module
 
 MAX_REMEMBERED_ANSWERS = 256  # answers whose changes are cached
+# The modules that report each change as an action.
 CHANGING_ACTIONS = (
     *CONTROL_BY_ACTION,
     *SCHEDULE_ACTIONS,
     QUARANTINE_ACTION,
-)  # the modules that report each change as an action
+)
 
 
 def _suppress_when_quiet(event: Callable[..., None]) -> Callable[..., None]:
@@ -98,12 +99,13 @@ class CallbackModule(Default):
         self._mistakes: set[str] = set()
         self._files: DifferenceFiles | None = None
         self._dry_run = DryRunChanges()
-        # by the digest of the differences and actions
+        # By the digest of the differences and actions.
         self._changes_by_digest: dict[str, list[differences.ModuleChange]] = {}
+        # A result, and its differences that are not shown yet.
         self._pending_differences: tuple[object, list[ReportedDifference]] = (
             None,
             [],
-        )  # a result, and its differences that are not shown yet
+        )
 
     # -- which plays are ours ------------------------------------------------------------------------------------------
 
@@ -271,7 +273,7 @@ class CallbackModule(Default):
         return clean_text(self.host_label(result))
 
     def _show_warnings(self, result: Any) -> None:
-        # the test avoids a copy of the whole result, which costs more than the rest
+        # The test avoids a copy of the whole result, which costs more than the rest.
         if result.warnings or result.deprecations:
             self._remove_progress_line()
             if hasattr(self, "_handle_warnings"):

@@ -1,4 +1,4 @@
-"""Starts a command that needs no playbook, where there is no launcher, as in a collection:
+"""Start of a command that needs no playbook, where there is no launcher, as in a collection.
 
 python3 .../plugins/module_utils/proscribe_command.py explain whatsapp -i inventory
 """

@@ -44,8 +44,8 @@ controls = {name: {"mode": "audit", "services": {"made": {**service, **part}}, "
             for name, part in identifiers.items()}
 paths = {"chromium": "/etc/chromium/policies/managed/proscribe.json", "firefox": "/etc/firefox/policies/policies.json"}
 browsers = [{"id": id_, "family": id_, "path": path, "browsers": [id_]} for id_, path in paths.items()]
-body = {"schema": plan.SCHEMA, "contact": "", "browsers": browsers, "controls": controls}
-record, _ = run.observe(Host(), plan.sealed(body))
+body = {"schema": plan.PLAN_SCHEMA, "contact": "", "browsers": browsers, "controls": controls}
+record, _ = run.observe(Host(), plan.add_digest(body))
 assert record["rules_evaluated"] >= 4 and not record["errors"], record
 print(f"Python {record['platform']['python']}: {len(sys.argv) - 2} modules, {record['rules_evaluated']} rules")
 """

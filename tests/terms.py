@@ -144,12 +144,13 @@ def list_paragraphs(content, tree):
     for first, text in list_docstrings(tree):
         yield from ((first, paragraph) for paragraph in re.split(r"\n\s*\n", text))
     paragraphs = []
-    last = -1
+    last = -1  # the line of a comment that the next line may continue
     for token in list_comments(content):
-        if token.start[0] != last + 1 or not token.line.lstrip().startswith("#"):
+        is_alone = token.line.lstrip().startswith("#")
+        if token.start[0] != last + 1 or not is_alone:
             paragraphs.append((token.start[0], []))
         paragraphs[-1][1].append(token.string.lstrip("#: "))
-        last = token.start[0]
+        last = token.start[0] if is_alone else -1
     yield from ((first, " ".join(lines)) for first, lines in paragraphs)
 
 

@@ -6,7 +6,7 @@ import sys
 from proscribe.wire import installation
 
 NOT_LOADED = {
-    "re": "2.3 ms, with enum: patterns.pattern compiles at the first use",
+    "re": "2.3 ms, with enum: patterns.compile_pattern compiles at the first use",
     "enum": "within re, signal, socket and subprocess",
     "json": "0.9 ms, and re: json_text writes what is plain, marshal is for what root alone writes",
     "typing": "tuples.NamedTuple, and annotations that are not sent",

@@ -56,7 +56,8 @@ TURN_TIMEOUT_SECONDS = 300.0  # seconds that a module then waits, unless the tas
 PAUSE_SECONDS = 2.0  # seconds before a busy audit program is called again
 NO_PYTHON = "it has no Python that Ansible finds: install Python 3.9 or newer, or name it in ansible_python_interpreter"
 NO_PROGRAM = (
-    f"{PROGRAM_PATH} did not answer: an enforcing run with proscribe_audit_with: stored installs it, and the account needs"
+    f"{PROGRAM_PATH} did not answer: an enforcing run with proscribe_audit_with: stored installs it, and the account "
+    f"needs"
     " the sudoers rule of docs/least-privilege.md"
 )
 AUDIT_FAILURES = {
@@ -86,7 +87,7 @@ class HostAction(ActionBase, Generic[Read]):
     TRANSFERS_FILES = False
     _supports_async = False
 
-    # the answer counts for the task's own host; if false, `delegate_to` and `run_once` are permitted
+    # The answer counts for the task's own host; if false, `delegate_to` and `run_once` are permitted.
     counts_for_own_host = True
     changes_host = True  # by a module of the project, which takes turns with other runs
     reader: Callable[[object], Read]
@@ -266,7 +267,7 @@ class HostAction(ActionBase, Generic[Read]):
     def cleanup(self, force: bool = False) -> None:
         """Remove the module's files on the host, with a time limit, because this may never end either."""
         if self.limiter.reason:
-            # the host is given up, so its temporary directory stays
+            # The host is given up, so its temporary directory stays.
             find_part(self._connection, "_shell", ShellBase).tmpdir = None
             return
         limiter = OutputLimiter(MAX_ERROR_BYTES, GRACE_SECONDS)
@@ -315,7 +316,10 @@ def describe_run(run: CompiledRun) -> str:
 def describe_other_run(shared_turn: SharedTurn) -> str:
     """Describe a run that shared a host with this run."""
     if shared_turn["waited"]:
-        return f"waited {shared_turn['waited']} s for {shared_turn['by']}, which had been changing it since {shared_turn['since']}"
+        return (
+            f"waited {shared_turn['waited']} s for {shared_turn['by']}, which had been changing it since "
+            f"{shared_turn['since']}"
+        )
     return f"{shared_turn['by']} changed it at {shared_turn['since']}, between two changes of this run"
 
 

@@ -186,7 +186,7 @@ def _make_question(route: _HostRoute, member: TaskMember, model: TaskMember) -> 
         return None
     run = get_compiled_run(variables)
     try:
-        observation = route.action.observation(run, member.name, get_observe_timeout(variables))
+        observation = route.action.make_observation(run, member.name, get_observe_timeout(variables))
     except AnsibleError:
         return None
     address = str(

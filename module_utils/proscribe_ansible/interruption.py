@@ -86,7 +86,7 @@ class RunInterrupter:
             self._pass_to_ansible(number, frame)
             return
         self._reason = f"by {signal.Signals(number).name}"
-        # systemd and terminals send a signal to all processes of a run, and the launcher passes on its own signal. So a
+        # Systemd and terminals send a signal to all processes of a run, and the launcher passes on its own signal. So a
         # single interruption comes as several signals.
         for taken_signal in self._earlier_handlers:
             signal.signal(taken_signal, signal.SIG_DFL if taken_signal == signal.SIGINT else signal.SIG_IGN)

@@ -27,7 +27,7 @@ def load_shared_plugins() -> None:
     """Load the plugins in this process (docs/speed.md)."""
     filter_loader.get("default")
     test_loader.get("defined")
-    # the first expression of a process costs most
+    # The first expression of a process costs most.
     Templar(DataLoader()).template(trust_as_template("{{ '' | default('') }}"))
     for loader, name in (
         (action_loader, installation.qualify_name(OBSERVE_ACTIONS[0])),

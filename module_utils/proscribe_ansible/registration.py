@@ -51,7 +51,7 @@ def register_report(action: str, directory: Path) -> None:
             has_names = has_all_names(JOINING, {"CallbackBase": CallbackBase}) and has_names
             if play is not None and has_names and (callback := _load_callback(action, directory)):
                 manager._callback_plugins.append(callback)
-                callback.joins(play, manager)
+                callback.join_playbook(play, manager)
             return
 
 
@@ -115,7 +115,7 @@ def _wrap_shortened(
     @functools.wraps(print_event)
     def print_shortened(result: Any, *arguments: Any, **named: Any) -> Any:
         if is_concerned(result):
-            # a loop has a result for each item
+            # A loop has a result for each item.
             for shown_result in (result.result, *(result.result.get("results") or ())):
                 if key in shown_result:
                     shown_result[key] = LEFT_OUT_TEXT

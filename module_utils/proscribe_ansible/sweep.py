@@ -79,7 +79,7 @@ _ansible_methods: dict[str, Callable[..., Any]] = {}  # the methods of a strateg
 _starting_batches: list[_HostBatch] = []
 _processes: list[WorkerProcess] = []
 _batch_numbers = itertools.count()
-# the number of a batch, with the names of the hosts that it has given up
+# The number of a batch, with the names of the hosts that it has given up.
 _given_up_hosts: list[tuple[int, list[str]]] = []
 _strategies: weakref.WeakValueDictionary[int, StrategyBase] = weakref.WeakValueDictionary()  # by the number of a batch
 _news_event = threading.Event()  # a batch has sent something
@@ -232,7 +232,7 @@ def _take_answers(number: int, wire: Any, answers: HostAnswers) -> None:
         return
     try:
         rehydrate = next(getattr(strategy, name) for name in REHYDRATE_METHODS if hasattr(strategy, name))
-        # the original host of the message is unknown here
+        # The original host of the message is unknown here.
         model = rehydrate(replace(wire, host_name=next(iter(hosts))))
         results = [_copy_result(model, hosts[name], answer) for name, answer in answers if name in hosts]
     except Exception as error:  # the separate workers may not have this error

@@ -28,8 +28,8 @@ HEAD = '''\
 """
 
 '''
-OF_MODULES = HEAD.format("What finds and loads the project's modules on a host: a part of loader.py, as a text.")
-OF_BOOTSTRAP = HEAD.format("The text of loader.py that goes with every call, which is not packed.")
+OF_MODULES = HEAD.format("Text of the part of loader.py that finds and loads the project's modules on a host.")
+OF_BOOTSTRAP = HEAD.format("Text of the part of loader.py that every call carries unpacked.")
 
 
 def text():

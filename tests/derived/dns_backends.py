@@ -28,11 +28,11 @@ def registry():
     lines += ["from typing import TYPE_CHECKING, Mapping", "", "if TYPE_CHECKING:"]
     lines += ["    from .declaration import Backend", ""]
     lines += ["# By name: the kind, the service that it lives with, and the files by which what it has left is known."]
-    lines += ["FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {"]
+    lines += ["FILTER_BACKENDS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {"]
     for one in declared():
         lines += as_entry(f'"{one.name}": ', one.kind, one.unit, one.files)
-    lines += ["}", "", "", "def backend(name: str) -> Backend:"]
-    lines += ['    """The module of a filter, compiled on a host only where it is needed. Raises KeyError."""']
+    lines += ["}", "", "", "def load_backend(name: str) -> Backend:"]
+    lines += ['    """Return the module of a filter, compiled on a host only where it is needed. Raises KeyError."""']
     for name in [one.name for one in declared()]:
         lines += [f'    if name == "{name}":', f"        from . import {name}", "", f"        return {name}"]
     return "\n".join([*lines, "    raise KeyError(name)", ""])
@@ -41,11 +41,11 @@ def registry():
 def forwarders():
     """Where the firewall finds the servers that resolvers ask: outside of the control dns, which few need for that."""
     lines = begin_module(
-        "Where the configurations of resolvers name the servers that they ask.",
+        "Places in the configurations of resolvers that name the servers they ask.",
         "the backends of dns",
         *("from typing import Sequence", ""),
         "# Files, and folders of files; and how a line begins that names some, with its mark.",
-        "FORWARDERS: Sequence[tuple[Sequence[str], Sequence[str]]] = (",
+        "FORWARDER_SETTINGS: Sequence[tuple[Sequence[str], Sequence[str]]] = (",
     )
     for one in (each for backend in declared() for each in backend.forwarders):
         lines += as_entry("", one.files, one.options)
@@ -63,7 +63,7 @@ def chosen():
 
 def hits():
     documented = [(f"`{one.name}`", one.documentation) for one in declared()]
-    rows = [(name, about.hit_line or "none", about.journal_unit and f"`{about.journal}`") for name, about in documented]
+    rows = [(name, row.hit_line or "none", row.journal_unit and f"`{row.journal_unit}`") for name, row in documented]
     return table(("backend", "line", "`journalctl -u`"), [*rows, ("`hosts`", "none: a file logs nothing", "")])
 
 

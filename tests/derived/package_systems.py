@@ -31,7 +31,7 @@ def declared():
 
 
 def _answers(one):
-    return f"{one.file}.{one.declared.answers}" if one.declared.implementation else one.file
+    return f"{one.file}.{one.declared.implementation}" if one.declared.implementation else one.file
 
 
 def _listed(name, kind, items):
@@ -51,21 +51,23 @@ def registry():
     always = [one for one in declared() if not one.declared.traces]
     traced = [one for one in declared() if one.declared.traces]
     lines = _begin("All package systems.", f"from . import {', '.join(sorted({one.file for one in always}))}")
-    lines += ["from .on_demand import Inner, OnDemand", "from .package import PackageSystem"]
+    lines += ["from .on_demand import OnDemandSystem, PackageSystemCore", "from .package import PackageSystem"]
     for one in traced:
-        lines += ["", "", f"def _{one.declared.name}() -> Inner:", f"    from . import {one.file}", ""]
+        lines += ["", "", f"def _load_{one.declared.name}() -> PackageSystemCore:", f"    from . import {one.file}", ""]
         lines += [f"    return {_answers(one)}"]
-    lines += ["", "", "ON_DEMAND: tuple[OnDemand, ...] = ("]
+    lines += ["", "", "ON_DEMAND: tuple[OnDemandSystem, ...] = ("]
     for one in traced:
         system = one.declared
-        lines += ["    OnDemand(", f"        {as_text(system.name)},", f"        {as_text(system.key)},"]
-        lines += [f"        _{system.name},", *as_tuple(system.traces)]
-        lines += [*["        by_name=True,"] * bool(system.has_named_directories), "    ),"]
+        texts = (as_text(system.name), as_text(system.catalogue_key))
+        lines += ["    OnDemandSystem(", *(f"        {text}," for text in texts)]
+        lines += [f"        _load_{system.name},", *as_tuple(system.traces)]
+        lines += [*["        has_named_directories=True,"] * bool(system.has_named_directories), "    ),"]
     lines += [")", "# Of these also an account without a home may have something."]
-    lines += ["BY_NAME = tuple(system for system in ON_DEMAND if system.by_name)"]
-    lines += _listed("OF_THE_HOST", "PackageSystem", [_answers(one) for one in always if one.declared.is_host_wide])
+    lines += ["NAMED_DIRECTORY_SYSTEMS = tuple(system for system in ON_DEMAND if system.has_named_directories)"]
+    host_wide = [_answers(one) for one in always if one.declared.is_host_wide]
+    lines += _listed("HOST_WIDE_SYSTEMS", "PackageSystem", host_wide)
     others = [_answers(one) for one in always if not one.declared.is_host_wide]
-    lines += _listed("SYSTEMS", "PackageSystem", ["*OF_THE_HOST", *others, "*ON_DEMAND"])
+    lines += _listed("SYSTEMS", "PackageSystem", ["*HOST_WIDE_SYSTEMS", *others, "*ON_DEMAND"])
     return "\n".join(lines) + "\n"
 
 
@@ -75,13 +77,13 @@ def names():
         raise ValueError(f"no package system declares how {', '.join(sorted(lacking))} spells its names")
     guarded = sorted({one.declared.catalogue_key for one in declared() if one.declared.is_guarded})
     lines = _begin(
-        "How package systems spell names, by their key in the catalogue.",
+        "Spelling of names in package systems, by their key in the catalogue.",
         "# A regular expression of the whole name, and the same for people.",
         "NAMES: dict[str, tuple[str, str]] = {",
     )
     for key, ids in spelled.items():
         assert ids
-        raw = f'r"{ids.pattern}"' if '"' not in ids.id_pattern else f"r'{ids.pattern}'"
+        raw = f'r"{ids.id_pattern}"' if '"' not in ids.id_pattern else f"r'{ids.id_pattern}'"
         lines += [f"    {as_text(key)}: (", f"        {raw},", f"        {as_text(ids.meaning)},", "    ),"]
     lines += ["}", "# Those whose packages are checked against the guard list."]
     lines += _listed("GUARDED", "str", [as_text(key) for key in guarded])
@@ -105,7 +107,7 @@ def reinstalls():
     """How what was removed is installed again, by package system."""
     spelled = {one.declared.catalogue_key: one.declared.id_format for one in declared() if one.declared.id_format}
     lines = _begin(
-        "How package systems install again what was removed, by their name in findings.",
+        "Commands of package systems that install removed packages again, by their name in findings.",
         "# The spelling of ids, a package by its id, what stands before a version; commands by front and by mark.",
         "COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {",
     )

@@ -10,14 +10,14 @@ from proscribe.host.system import Host, RulesetGeneration
 _ASK = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.host.system.netfilter import generation
-print(*(generation() or ()), sep=chr(10))
+from proscribe.host.system.netfilter import read_ruleset_generation
+print(*(read_ruleset_generation() or ()), sep=chr(10))
 """
 _TRY = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.host.system.netfilter import refuses
-print(refuses(sys.argv[2], int(sys.argv[3])))
+from proscribe.host.system.netfilter import is_destination_refused
+print(is_destination_refused(sys.argv[2], int(sys.argv[3])))
 """
 _CODE = str(Path(proscribe.__file__).parents[1])
 

@@ -12,11 +12,11 @@ debs, machine = real.debs, real.machine  # the fixtures
 RUN = """
 import json, sys
 sys.path.insert(0, "/source")
-from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.desired import DesiredApps
 from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.host.system import Host
 host, section = Host(), json.load(sys.stdin)
-wanted = Desired(section)
+wanted = DesiredApps(section)
 actions = fapolicyd_changes.lift(host) if sys.argv[1] == "lift" else fapolicyd_changes.enforce(host, section, wanted)
 for action in actions:
     action.apply()

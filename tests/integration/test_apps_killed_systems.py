@@ -34,7 +34,7 @@ def dying(method):
             if steps == asked["at"]:
                 os.kill(os.getpid(), signal.SIGKILL)
     return wrapped
-for name in ("run", "write", "delete"):
+for name in ("run_command", "write_file", "delete_file"):
     setattr(host, name, dying(getattr(host, name)))
 for action in changes.actions:
     action.apply()

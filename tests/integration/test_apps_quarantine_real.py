@@ -48,10 +48,10 @@ for path in (f"{tree}/wechat", f"{tree}/bin", tree):
     os.utime(path, ns=(1_500_000_000_111_222_333, 1_600_000_000_444_555_666))
 before = picture()
 host = Host(root)
-moving.take(host, moving.Taking("/home/alice/opt/wechat", ["wechat"], "tree")).apply()
+moving.make_move_action(host, moving.MoveRequest("/home/alice/opt/wechat", ["wechat"], "tree")).apply()
 gone = not os.path.exists(tree) and not [name for name in os.listdir(f"{root}/home") if name.startswith(".")]
-kept = host.list("/var/lib/proscribe/quarantine")
-for action in restoring.given_back(host).actions:
+kept = host.list_directory("/var/lib/proscribe/quarantine")
+for action in restoring.make_restore_changes(host).actions:
     action.apply()
 print(json.dumps({"before": before, "after": picture(), "gone": gone, "kept": kept}))
 """

@@ -24,23 +24,23 @@ sys.path.insert(0, "/source")
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.systems import dpkg_removal
 from proscribe.host.system import ControlError, Host
-from proscribe.host.controls.applying import carry_out
-from proscribe.host.controls.users_tools import run_users_tools
-from proscribe.host.run import refusals
-dpkg_removal.PATIENCE = 1
+from proscribe.host.controls.applying import apply_changes
+from proscribe.host.controls.users_tools import run_user_tools
+from proscribe.host.run import make_refusals
+dpkg_removal.LOCK_TIMEOUT_SECONDS = 1
 host, plan, error = Host(), json.load(sys.stdin), None
 if sys.argv[1] in ("observe", "keep"):
-    print(json.dumps({v.rule: dict(v.as_dict(), drifted=v.drifted) for v in apps.observe(host, plan)}))
+    print(json.dumps({v.rule: dict(v.convert_to_dict(), drifted=v.drifted) for v in apps.observe(host, plan)}))
     for keep in host.state_savers if sys.argv[1] == "keep" else ():
         keep(True)
 else:
     changes = getattr(apps, sys.argv[1])(host, plan)
-    refused = list(changes.refused)
+    refused = list(changes.refusals)
     try:
-        refused += refusals(run_users_tools(host, carry_out(changes)).get("left", ()))
+        refused += make_refusals(run_user_tools(host, apply_changes(changes)).get("left", ()))
     except ControlError as failed:
         error = str(failed)
-    removed = [one._asdict() for one in changes.removed]
+    removed = [one._asdict() for one in changes.removed_packages]
     actions = list(map(str, changes.actions))
     print(json.dumps({"actions": actions, "refused": refused, "error": error, "removed": removed}))
 """

@@ -14,7 +14,7 @@ sys.path.insert(0, sys.argv[1])
 from proscribe.host.controls.browser import probe
 from proscribe.host.system import Host
 with open(sys.argv[2]) as stream:
-    print(json.dumps(probe.check_by_probe(Host(), json.load(stream)).as_dict()))
+    print(json.dumps(probe.probe_browsers(Host(), json.load(stream)).convert_to_dict()))
 """
 NOTHING = "nothing was opened, not even a name that no list has"
 

@@ -30,18 +30,18 @@ import json, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, "/proscribe")
 from proscribe.host.controls import dns
-from proscribe.host.controls.dns.choice import choose, resolver_users
+from proscribe.host.controls.dns.choice import choose_backend, list_resolver_users
 from proscribe.host.system import Host
-from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.applying import apply_changes
 
 call = json.loads(%r)
 host, plan, answer = Host(), call["plan"], {}
 if call["verb"] != "observe":
     changes = getattr(dns, call["verb"])(host, plan)
-    carry_out(changes)
+    apply_changes(changes)
     answer["actions"] = [str(action) for action in changes.actions]
-answer["backend"] = choose(host, plan["controls"]["dns"]["settings"]).name
-answer["users"] = resolver_users(host, plan)
+answer["backend"] = choose_backend(host, plan["controls"]["dns"]["settings"]).backend_name
+answer["users"] = list_resolver_users(host, plan)
 verdicts = [verdict for verdict in dns.observe(host, plan) if verdict.rule != "dns/private-view"]
 answer["states"] = sorted({verdict.state for verdict in verdicts})
 answer["hits"] = {verdict.rule: verdict.attempts for verdict in verdicts if verdict.attempts}

@@ -29,7 +29,7 @@ def test_a_restricted_address_is_refused_at_once_and_counted(world, address):
     world.enforce(BAN)
     assert connect(world, "local", (address, 443)) == [REFUSED]
     assert world.refused() == 1, "the first packet is answered: nobody sends it again and waits"
-    assert world.send_command("local", "send", address, 443) == "EPERM"  # QUIC_RULE fails at once too
+    assert world.send_command("local", "send", address, 443) == "EPERM"  # QUIC fails at once too
     assert world.refused() >= 2
 
 

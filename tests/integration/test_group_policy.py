@@ -291,7 +291,7 @@ def test_an_object_of_the_same_name_is_not_taken(world):
     world.controller.samba("gpo", "del", f"{{{theirs}}}")
 
 
-@pytest.mark.parametrize("actions", [9, 11])  # before GPT.GPT_INI_PATH is there, and before the object is linked
+@pytest.mark.parametrize("actions", [9, 11])  # before GPT.INI is there, and before the object is linked
 def test_the_next_run_goes_on_where_one_was_ended(world, actions):
     controller = world.controller
     controller.proscribe("lift", world.reports, **OBJECTS)

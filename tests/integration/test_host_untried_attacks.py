@@ -49,12 +49,12 @@ while True:
 GROWING = """\
 import json, os, sys, time
 sys.path.insert(0, sys.argv[1])
-from proscribe.host.system.forked import Limits, each
+from proscribe.host.system.forked import WorkLimits, run_each_apart
 with open(sys.argv[2], "w") as stream:
     stream.write(str(os.getpid()))
 def work(item):
     yield bytes([1]) * (80 << 20 if item == "mallory" else 1) and item
-found = [[item, parts, why] for item, parts, why in each(["mallory", "bob"], work, Limits(memory=0))]
+found = [[item, parts, why] for item, parts, why in run_each_apart(["mallory", "bob"], work, WorkLimits(memory=0))]
 print(json.dumps(found))
 """
 

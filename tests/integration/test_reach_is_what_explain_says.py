@@ -13,7 +13,7 @@ from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OP
 from reach_cases import ADDRESSES, CLOSED_TO_HOST, CLOSED_TO_NESTED, NAMES, RESOLVER, V4, V6
 from reach_world import BACKENDS, HOST, NESTED, TLS_PORT, World, at, connections, lookups, lost, split
 
-FORCED = "forced"  # a host with an unbound, on which nobody else may ask name servers, and QUIC_RULE is refused
+FORCED = "forced"  # a host with an unbound, on which nobody else may ask name servers, and QUIC is refused
 BEFORE, ENFORCED, LIFTED = "before", "enforced", "lifted"
 OF_NAMES = [connections(address, TLS_PORT, name) for name, pair in NAMES.items() for address in pair]
 OF_ADDRESSES = [connections(*split(text)) for text in ADDRESSES]

@@ -14,8 +14,8 @@ NO_EXEC = "mkdir -p /srv/noexec; mount -t tmpfs -o noexec,mode=755 tmpfs /srv/no
 OF_A_UNIT = """
 import sys
 from proscribe.host.system import Host
-from proscribe.host.system.units import drop_ins
-print(*drop_ins(Host(), sys.argv[1]))
+from proscribe.host.system.units import list_drop_ins
+print(*list_drop_ins(Host(), sys.argv[1]))
 """
 
 

@@ -53,7 +53,7 @@ held = int(attack.stdout.readline())
 from proscribe.host.system import Host
 from proscribe.host.controls import management_exemptions
 from proscribe.host.watch.ssh_startups import find_full_sshd
-management_exemptions.ssh_ports = lambda host: [int(port)]
+management_exemptions.read_ssh_ports = lambda host: [int(port)]
 message, users = find_full_sshd(Host())
 said = tries(8)
 attack.kill(), attack.wait()

@@ -74,7 +74,7 @@ RUN = """
 import json, sys
 sys.path.insert(0, "/root/modules")
 from proscribe.host.system import ControlError, Host, run_tool
-alice = next(user for user in Host().users() if user.name == "alice")
+alice = next(user for user in Host().list_users() if user.name == "alice")
 try:
     print(json.dumps(run_tool(sys.argv[2:], user=alice, stdin="given", timeout=float(sys.argv[1]),
         environment={"MORE": "$HOME ${X} $$ %n"})))

@@ -40,9 +40,9 @@ import argparse, datetime, json
 from proscribe.controller.cli import inventory
 from proscribe.controller.compile.plans.hosts import compile_hosts
 parser = argparse.ArgumentParser()
-inventory.add_options(parser)
-question = inventory.question(parser.parse_args())
-print(json.dumps(compile_hosts(question, datetime.datetime.now(datetime.timezone.utc)).hosts))
+inventory.add_inventory_options(parser)
+compile_input = inventory.read_compile_input(parser.parse_args())
+print(json.dumps(compile_hosts(compile_input, datetime.datetime.now(datetime.timezone.utc)).hosts))
 """
 BESIDE = "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
 

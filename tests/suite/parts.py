@@ -68,6 +68,7 @@ def lint(tools):
     contracts = [tools.tool("lint-imports"), "--no-cache"]
     yield part("imports run one way", contracts, {"PYTHONPATH": "module_utils", "NO_COLOR": "1"}, tail=6)
     yield part("derived files", [tools.tool("python"), "tests/derived", "--check"])
+    yield part("names", [tools.tool("python"), "tests/names.py"], tail=10)
     yield part("terms of the glossary", [tools.tool("python"), "tests/terms.py"], tail=10)
     missing = "" if which("shellcheck") else "shellcheck is not installed"
     yield Part("shellcheck", ["shellcheck", "--severity=warning", *scripts], missing=missing, isolated=False)

@@ -133,8 +133,8 @@ def test_lazy_pattern_matches_as_re_does():
 def test_module_re_is_loaded_with_the_first_use_of_a_pattern():
     code = (
         "sys.modules['typing'] = type(sys)('typing'); sys.modules['typing'].__getattr__ = lambda name: None\n"
-        "from proscribe.base.patterns import pattern\n"
-        "made = pattern('a'); before = 're' in sys.modules; made.match('a'); print(before, 're' in sys.modules)\n"
+        "from proscribe.base.patterns import compile_pattern\n"
+        "made = compile_pattern('a'); before = 're' in sys.modules; made.match('a'); print(before, 're' in sys.modules)\n"
     )
     assert printed(code) == ["False True"]
 
@@ -234,8 +234,8 @@ VALUES = st.recursive(
 LOADED = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.base.json_text import written
-written({value})
+from proscribe.base.json_text import format_json
+format_json({value})
 print("json" in sys.modules)
 """
 

@@ -246,7 +246,7 @@ def test_versions_rise_with_time_as_ansible_galaxy_orders_them():
     assert all(one < two for one, two in itertools.pairwise(parsed)), order
 
 
-def run_git(root, *words):
+def run_local_git(root, *words):
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_COMMITTER_DATE": "2026-11-30T12:00:00Z"}
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
     subprocess.run(["git", *who, *words], cwd=root, env={**os.environ, **own}, check=True, capture_output=True)
@@ -262,9 +262,9 @@ def checkout(tmp_path):
     ):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
-    run_git(tmp_path, "init", "--quiet")
-    run_git(tmp_path, "add", "--all")
-    run_git(tmp_path, "commit", "--quiet", "--message", "one")
+    run_local_git(tmp_path, "init", "--quiet")
+    run_local_git(tmp_path, "add", "--all")
+    run_local_git(tmp_path, "commit", "--quiet", "--message", "one")
     return tmp_path
 
 
@@ -276,19 +276,19 @@ def test_checkout_has_a_version_from_commit_to_release(checkout):
     assert find_version(checkout) == between
     (checkout / "library/one.py").write_text("2")
     assert find_version(checkout) == f"{between}.changed"
-    run_git(checkout, "checkout", "--quiet", "library")
-    run_git(checkout, "tag", "collection-v9.9.9")
+    run_local_git(checkout, "checkout", "--quiet", "library")
+    run_local_git(checkout, "tag", "collection-v9.9.9")
     assert find_version(checkout) == between, "a tag of something else"
-    run_git(checkout, "tag", "--annotate", "v0.2.0", "--message", "0.2.0")
-    run_git(checkout, "tag", "v0.2.0-rc.1")
+    run_local_git(checkout, "tag", "--annotate", "v0.2.0", "--message", "0.2.0")
+    run_local_git(checkout, "tag", "v0.2.0-rc.1")
     assert find_version(checkout) == "0.2.0", "of several tags the one that pyproject.toml names"
-    run_git(checkout, "commit", "--quiet", "--allow-empty", "--message", "two")
+    run_local_git(checkout, "commit", "--quiet", "--allow-empty", "--message", "two")
     assert find_version(checkout).startswith("0.2.1-dev.20261130120000+g")
 
 
 def test_a_branch_without_a_commit_has_no_version_of_another_one(checkout):
-    run_git(checkout, "tag", "v0.2.0")
-    run_git(checkout, "checkout", "--quiet", "--orphan", "empty")
+    run_local_git(checkout, "tag", "v0.2.0")
+    run_local_git(checkout, "checkout", "--quiet", "--orphan", "empty")
     assert find_version(checkout) == "0.2.0-dev"
 
 
@@ -302,7 +302,7 @@ def test_git_is_asked_two_questions_and_reads_no_history(checkout, monkeypatch):
 
 
 def test_checkout_without_git_tool_is_no_release(checkout, monkeypatch):
-    run_git(checkout, "tag", "v0.2.0")
+    run_local_git(checkout, "tag", "v0.2.0")
     monkeypatch.setenv("PATH", "/nonexistent")
     assert find_version(checkout) == "0.2.0-dev"
 

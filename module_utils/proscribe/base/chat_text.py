@@ -14,9 +14,8 @@ HOSTS_HEADING = "Hosts and their users report:"
 OUTPUT_HEADING = "The run printed, also names of others:"
 MAX_LINE_LENGTH = 400  # characters of a line in a quoted block
 _MARKUP_PATTERN = re.compile(r"[<>`]|&(?=[#\w])|@(?=\w)|\](?=[(\[:])|:(?=//)|(?<=\*)\*|(?<=~)~|(?<=\|)\|")
-_WEB_NAME_PATTERN = re.compile(
-    r"(?<=\b[wW]{3})\."
-)  # a chat makes a link of such a name, and names of hosts and restricted sites contain some
+# A chat makes a link of such a name, and names of hosts and restricted sites contain some.
+_WEB_NAME_PATTERN = re.compile(r"(?<=\b[wW]{3})\.")
 _WIDE_OFFSET = 0xFEE0  # from an ASCII character to its fullwidth form
 
 

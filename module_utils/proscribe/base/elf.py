@@ -11,7 +11,7 @@ from typing import Callable, Iterable, Mapping, Sequence
 
 from .tuples import NamedTuple
 
-# takes offset and size; returns the bytes there, fewer or none at the end of the file
+# Takes offset and size; returns the bytes there, fewer or none at the end of the file.
 ReadContent = Callable[[int, int], bytes]
 
 HEADER_BYTES = 64  # bytes of the file header

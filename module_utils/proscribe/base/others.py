@@ -83,7 +83,7 @@ class PathStep(NamedTuple):
     is_last: bool  # nothing follows: the path ends here
 
 
-def walk_path(path: str) -> Iterator[PathStep]:
+def list_path_steps(path: str) -> Iterator[PathStep]:
     """Yield each step from the root, itself left out, to a file. Links are followed.
 
     Raises OSError; its `filename` is the missing file, or the link that is one too many.

@@ -14,7 +14,7 @@ import shlex
 import stat
 from typing import Collection, Iterable, Iterator
 
-from .others import BY_GROUP, BY_OWNER, find_write_right, read_acl, walk_path
+from .others import BY_GROUP, BY_OWNER, find_write_right, read_acl, list_path_steps
 from .tuples import NamedTuple
 
 MAX_ENTRIES = 500_000  # of a directory and all below it; a checkout with its virtual environment has some ten thousand
@@ -27,7 +27,7 @@ class ExposedFile(NamedTuple):
     owner: str
     mode: int
     others: str  # the accounts that can change it
-    # how to close it, as a sentence; "" for a link, and for a directory of another account in the path
+    # How to close it, as a sentence; "" for a link, and for a directory of another account in the path.
     remedy: str = ""
 
     def __str__(self) -> str:
@@ -94,7 +94,10 @@ def _describe_remedy(
         return "It is a hard link, as in a clone of a local repository: clone that anew with git clone --no-hardlinks."
     option = "-R" if stat.S_ISDIR(status.st_mode) and not is_passed else ""
     owner = next(iter(trusted_uids)) if len(trusted_uids) == 1 else 0
-    return f"To close it, check its content and run: {make_closing_command(path, status, trusted_uids, owner, read_acl(path), option)}"
+    return (
+        f"To close it, check its content and run: "
+        f"{make_closing_command(path, status, trusted_uids, owner, read_acl(path), option)}"
+    )
 
 
 def _is_private_group(gid: int, trusted_uids: Collection[int]) -> bool:
@@ -109,12 +112,12 @@ def _is_private_group(gid: int, trusted_uids: Collection[int]) -> bool:
         group = grp.getgrgid(gid)
     except KeyError:
         return False
-    group_owners = [
+    group_accounts = [
         account
         for account in _list_accounts(trusted_uids)
         if account.pw_gid == gid and account.pw_name == group.gr_name
     ]
-    return bool(group_owners) and set(group.gr_mem) <= {"root", group_owners[0].pw_name}
+    return bool(group_accounts) and set(group.gr_mem) <= {"root", group_accounts[0].pw_name}
 
 
 def _list_accounts(uids: Iterable[int]) -> Iterator[pwd.struct_passwd]:
@@ -144,7 +147,7 @@ def find_exposed_below(path: str, trusted_uids: Collection[int]) -> ExposedFile 
 def _find_exposed_in_path(path: str, trusted_uids: Collection[int]) -> ExposedFile | None:
     """Return the first directory, link or file of a path that others can change; None if there is none."""
     exposed_file = _judge_entry("/", os.lstat("/"), trusted_uids, is_passed=True)
-    path_steps = walk_path(os.path.abspath(path))
+    path_steps = list_path_steps(os.path.abspath(path))
     while exposed_file is None:
         try:
             entry, status, is_last = next(path_steps)

@@ -45,4 +45,5 @@ if not MYPY:
             return tuple(self)
 
         def __repr__(self):
-            return f"{type(self).__name__}({', '.join(f'{field}={content!r}' for field, content in self._asdict().items())})"
+            fields = ", ".join(f"{field}={content!r}" for field, content in self._asdict().items())
+            return f"{type(self).__name__}({fields})"

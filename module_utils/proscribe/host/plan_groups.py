@@ -108,7 +108,7 @@ class _GroupMembers:
         """
         if group not in self.restricted_users:
             self.restricted_users[group] = _resolve_account_names(self.host, self.find_members(group)[0])
-            with contextlib.suppress(ControlError, ObservationError):  # `find_members` reports the reason then
+            with contextlib.suppress(ControlError, ObservationError):  # `of` reports the reason then
                 self.restricted_users[group] |= _resolve_account_names(
                     self.host, list_members_by_account(self.host, group)
                 )

@@ -367,7 +367,7 @@ def mark_repaired_rules(before: ObservedRecord, after: ObservedRecord) -> Observ
     }
     rules = [rule for rule in after["rules"] if rule["rule"] not in repaired_rules]
     rules += [{**rule, "state": REPAIRED} for rule in repaired_rules.values()]
-    # each of the two records had as many as the limit permits
+    # Each of the two records had as many as the limit permits.
     if sum(len(rule["findings"]) for rule in rules) > MAX_FINDINGS:
         rules = limit_evidence(rules)
     state = min([after["state"], *(REPAIRED for _ in repaired_rules)], key=STATES.index)

@@ -88,7 +88,8 @@ def explain_missing_domains(tenants: Sequence[Tenant], needed_for: str) -> str:
     for tenant in tenants:
         if not tenant.domains:
             return (
-                f"{TENANTS_VARIABLE} has {tenant.id!r} without the domains of its accounts, and {needed_for} takes domains"
+                f"{TENANTS_VARIABLE} has {tenant.id!r} without the domains of its accounts, and {needed_for} takes "
+                f"domains"
                 f" only. Write {{id: {tenant.id}, domains: [<all domains of its accounts>]}} there."
             )
     return ""

@@ -30,10 +30,11 @@ EXTRA_RULE_GROUPS = ("group_policy", "watch")
 
 RUN_MODES = ("audit", "enforce", "check")
 CONTROL_MODES = ("enforce", "audit", "off")
+# Modes of a control in a plan, and of a service that has to be blocked.
 RESTRICTED_MODES = (
     "enforce",
     "audit",
-)  # modes of a control in a plan, and of a service that has to be blocked
+)
 SERVICE_MODES = (*RESTRICTED_MODES, "waived", "upcoming", "report")
 
 DIGEST_PATTERN = compile_pattern("sha256:[0-9a-f]{64}")
@@ -100,10 +101,11 @@ EVENT_STATES = (*STATES, *EXTRA_STATES)
 BETWEEN_RUN_EVENTS = ("frozen", "stale", "unobserved", "incident", "ended")
 # Facilities of syslog(3), without those for the kernel, mail systems and the like.
 SYSLOG_FACILITIES = {"user": 1, "daemon": 3, "auth": 4, "authpriv": 10, **{f"local{n}": 16 + n for n in range(8)}}
+# Changes since the previous observation in the history, or all events of every run.
 SENT_EVENTS = (
     "changes",
     "all",
-)  # changes since the previous observation in the history, or all events of every run
+)
 
 # -- quarantines -------------------------------------------------------------------------------------------------------
 

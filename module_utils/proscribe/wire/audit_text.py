@@ -11,95 +11,101 @@ import fcntl
 import json
 import os
 import sys
-PROGRAM = "/usr/libexec/proscribe/observe"
-STATE = "/var/lib/proscribe"
-RECORD = "record.json"
-BUSY = "busy"
-REFUSED = "refused"
-STORED = "stored"
+PROGRAM_PATH = "/usr/libexec/proscribe/observe"
+STATE_DIRECTORY = "/var/lib/proscribe"
+RECORD_FILE = "record.json"
+BUSY_KEY = "busy"
+REFUSED_KEY = "refused"
+STORED_KEY = "stored"
 CONTROLS = ("apps", "browser", "firewall", "dns")
 GATES = ("never", "noncompliant", "incomplete")
-KEYS = {"code", "plan", "controls", "gate", "seconds"}
-WANTS_RECORD = {"record": True}
-MOST = 4096
-MOST_RECORD = 16 * 1024 * 1024
-PATIENCE = 10
-LONGEST = 6 * 3600 + 60
+REQUEST_KEYS = {"code", "plan", "controls", "gate", "seconds"}
+RECORD_REQUEST = {"record": True}
+MAX_REQUEST_BYTES = 4096
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+REQUEST_TIMEOUT_SECONDS = 10
+MAX_AUDIT_SECONDS = 6 * 3600 + 60
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
-def request(text):
-    if len(text) > MOST:
-        raise ValueError(f"it is longer than {MOST} bytes")
-    line, _, more = text.partition(b"\n")
-    if more:
+def parse_request(text):
+    if len(text) > MAX_REQUEST_BYTES:
+        raise ValueError(f"it is longer than {MAX_REQUEST_BYTES} bytes")
+    line, _, following = text.partition(b"\n")
+    if following:
         raise ValueError("it is more than a line")
     try:
-        given = json.loads(line.decode("ascii"))
+        request = json.loads(line.decode("ascii"))
     except (ValueError, RecursionError):
         raise ValueError("it is no JSON") from None
-    if type(given) is not dict or given.keys() != KEYS and (given.keys() != {"record"} or given["record"] is not True):
+    if (
+        type(request) is not dict
+        or request.keys() != REQUEST_KEYS
+        and (request.keys() != {"record"} or request["record"] is not True)
+    ):
         raise ValueError("it has other keys than a request")
-    if "record" in given:
-        return given
+    if "record" in request:
+        return request
     for key in ("code", "plan"):
-        name = given[key]
+        name = request[key]
         if type(name) is not str or len(name) != 64 or name.strip("0123456789abcdef"):
             raise ValueError(f"{key} is no name of what is stored")
-    controls, seconds = given["controls"], given["seconds"]
-    known = type(controls) is list and all(type(one) is str and one in CONTROLS for one in controls)
-    if not known or len(controls) > len(CONTROLS):
+    controls, seconds = request["controls"], request["seconds"]
+    are_controls = type(controls) is list and all(type(control) is str and control in CONTROLS for control in controls)
+    if not are_controls or len(controls) > len(CONTROLS):
         raise ValueError("controls are none that there are")
-    if type(given["gate"]) is not str or given["gate"] not in GATES:
+    if type(request["gate"]) is not str or request["gate"] not in GATES:
         raise ValueError("gate is none that there is")
-    if type(seconds) is not int or not 0 < seconds <= LONGEST:
-        raise ValueError(f"seconds are no number from 1 to {LONGEST}")
-    return given
-def received():
+    if type(seconds) is not int or not 0 < seconds <= MAX_AUDIT_SECONDS:
+        raise ValueError(f"seconds are no number from 1 to {MAX_AUDIT_SECONDS}")
+    return request
+def read_request():
     text = b""
-    while len(text) <= MOST and b"\n" not in text:
-        piece = os.read(0, MOST + 1 - len(text))
+    while len(text) <= MAX_REQUEST_BYTES and b"\n" not in text:
+        piece = os.read(0, MAX_REQUEST_BYTES + 1 - len(text))
         if not piece:
             break
         text += piece
     return text
-def stored_record():
+def read_stored_record():
     try:
-        with open(opened(RECORD, os.O_NONBLOCK, opened(STATE, os.O_DIRECTORY)), "rb") as stream:
-            return {STORED: json.loads(stream.read(MOST_RECORD))}
+        with open(
+            open_root_file(RECORD_FILE, os.O_NONBLOCK, open_root_file(STATE_DIRECTORY, os.O_DIRECTORY)), "rb"
+        ) as stream:
+            return {STORED_KEY: json.loads(stream.read(MAX_RECORD_BYTES))}
     except (OSError, ValueError, RecursionError):
         return {LACKING: True}
-def observed(given):
+def observe_host(request):
     call = {
-        "controls": given["controls"],
-        "gate": given["gate"],
+        "controls": request["controls"],
+        "gate": request["gate"],
         "will_correct": False,
         "probe": False,
         "remember": False,
     }
-    return answer_to({"code": given["code"], "plan": given["plan"], "call": call}, b"", b"")
-def audited():
+    return execute_call({"code": request["code"], "plan": request["plan"], "call": call}, b"", b"")
+def serve_request():
     try:
-        fcntl.flock(os.open(PROGRAM, os.O_RDONLY | os.O_NOFOLLOW), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(os.open(PROGRAM_PATH, os.O_RDONLY | os.O_NOFOLLOW), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return {BUSY: True}
+        return {BUSY_KEY: True}
     try:
-        given = request(received())
-    except ValueError as wrong:
-        return {REFUSED: str(wrong)}
-    if given == WANTS_RECORD:
-        return stored_record()
-    _signal.alarm(given["seconds"])
-    return observed(given)
+        audit_request = parse_request(read_request())
+    except ValueError as error:
+        return {REFUSED_KEY: str(error)}
+    if audit_request == RECORD_REQUEST:
+        return read_stored_record()
+    _signal.alarm(audit_request["seconds"])
+    return observe_host(audit_request)
 def main():
     if os.getuid() or os.geteuid() or len(sys.argv) > 1:
         sys.exit("this program is run by root, without arguments")
     _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
-    _signal.alarm(PATIENCE)
+    _signal.alarm(REQUEST_TIMEOUT_SECONDS)
     os.chdir("/")
     os.umask(0o077)
     os.environ.clear()
     os.environ.update(ENVIRONMENT)
-    print("\n" + MARK + json.dumps(audited()), flush=True)
+    print("\n" + MARK + json.dumps(serve_request()), flush=True)
     os._exit(0)
 if __name__ == "__main__":
     main()

@@ -34,18 +34,18 @@ def select_reached(
 
     `left_out` are functions that are never called.
     """
-    syntax_trees = {name: ast.parse(text) for name, text in all_sources.texts.items()}
+    parsed_modules = {name: ast.parse(text) for name, text in all_sources.texts.items()}
     used_names, reached_modules, sizes = {*names}, {*entries}, (0, 0)
     while sizes != (sizes := (len(used_names), len(reached_modules))):
         for name in sorted(reached_modules):
             package = name if name in all_sources.packages else name.rpartition(".")[0]
-            for node in _list_used_nodes(syntax_trees[name].body, used_names, left_out):
+            for node in _list_used_nodes(parsed_modules[name].body, used_names, left_out):
                 used_names |= _collect_names(node, used_names)
                 origins = {
                     origin for child in ast.walk(node) for origin in _list_import_origins(child, package, used_names)
                 }
                 reached_modules |= {
-                    part for origin in origins for part in _list_with_parents(origin) if part in syntax_trees
+                    part for origin in origins for part in _list_with_parents(origin) if part in parsed_modules
                 }
     return {name: shrink_source(all_sources.texts[name], used_names, left_out) for name in sorted(reached_modules)}
 

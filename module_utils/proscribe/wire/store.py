@@ -88,7 +88,7 @@ class PlanStore:
             return
         reports = self.directory.parent
         try:
-            # reports have names of users, and the programs that they installed
+            # Reports have names of users, and the programs that they installed.
             reports.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._refuse_writable(str(reports), reports)
             with contextlib.suppress(FileExistsError):
@@ -276,7 +276,10 @@ class PlanStore:
 
     @contextlib.contextmanager
     def _open_directory(self, subdirectory: str = "", create: bool = False) -> Iterator[int]:
-        """Open the directory of the store, or a directory in it. Raises UntrustedStore, and OSError if it is missing."""
+        """Open the directory of the store, or a directory in it.
+
+        Raises UntrustedStore, and OSError if it is missing.
+        """
         if self.directory is None:
             raise FileNotFoundError("nothing is kept")
         path = self.directory / subdirectory
@@ -304,10 +307,13 @@ class PlanStore:
         if others := describe_others(status, self._trusted, acl):
             raise UntrustedStore(
                 path,
-                f"a directory of {find_account_name(status.st_uid)}'s (mode {stat.S_IMODE(status.st_mode):04o}) that can be changed"
+                f"a directory of {find_account_name(status.st_uid)}'s (mode {stat.S_IMODE(status.st_mode):04o}) that "
+                f"can be changed"
                 f" by {others}",
-                f"one that only {find_account_name(os.geteuid())} or root can change, since root on the hosts runs what is kept"
-                f" there: `{make_closing_command(path, status, self._trusted, os.geteuid(), acl)}`, or name another place in"
+                f"one that only {find_account_name(os.geteuid())} or root can change, since root on the hosts runs "
+                f"what is kept"
+                f" there: `{make_closing_command(path, status, self._trusted, os.geteuid(), acl)}`, or name another "
+                f"place in"
                 " PROSCRIBE_REPORTS or proscribe_reports",
             )
 

@@ -78,7 +78,8 @@ def report_damaged_file(name: str) -> NoReturn:
             begin = "\n" if end and not end.endswith(b"\n") else ""  # the last line was cut short
             os.write(journal, f'{begin}{{"at": "{moment}", {event}\n'.encode())
     sys.exit(
-        f"{WATCH_DIRECTORY}/{name} is not what was installed: nothing was run; the next run of the controller repairs it"
+        f"{WATCH_DIRECTORY}/{name} is not what was installed: nothing was run; the next run of the controller repairs "
+        f"it"
     )
 
 

@@ -47,12 +47,19 @@ ENTRY_MODULES = tuple(
     f"{PACKAGE_NAME}.{module}"
     for module in ("host.run", "host.audit_program", "host.cache", "base.json_text", "model.plan_text")
 )
-# the names that the loader calls
+# The names that the loader calls.
 ENTRY_NAMES = ("compliance_state", "Host", "keep", "add_cache", "expand_plan", "format_json")
 PROGRAMS_DIRECTORY = os.path.join("host", "programs")
 HOST_PACKAGES = ("base", "model", "host")  # the packages whose modules hosts can get; only the used parts are sent
 # Functions that change a host, which a stream never does.
-CHANGE_FUNCTIONS = frozenset({"enforce", "lift", "restore", "plan_removal", "change", "apply_changes", "write_down"})
+CHANGE_FUNCTIONS = frozenset(
+    {
+        *("enforce", "enforce_firewall", "enforce_group_policy", "enforce_hosts_file"),
+        *("lift", "lift_firewall", "lift_group_policy", "lift_hosts_file"),
+        *("change", "apply_changes", "apply_schedule", "change_directory"),
+        *("restore", "restore_entry", "plan_removal", "write_down"),
+    }
+)
 PROBE_FUNCTIONS = frozenset({"probed"})  # functions for checks on request only
 MACOS_FUNCTIONS = frozenset({"on_macos"})  # functions only for a host that reports that it is a Mac
 LINUX_FUNCTIONS = frozenset({"observe", "control"})  # functions of the module `run`, only for Linux

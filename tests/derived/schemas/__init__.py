@@ -27,7 +27,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # The name of a schema, what its documents are called, and what they are.
 ABOUT = read_rows(
     f"""
-event | Event | A line of events.jsonl: ASCII, at most {MAX_LINE_BYTES:,} bytes; what is cut ends with ... or has a count
+event | Event | A line of events.jsonl: ASCII, at most {MAX_LINE_BYTES:,} bytes; a cut text ends with ... or has a count
 export | Export | manifest.json of ./proscribe export: what is in it, and what not
 host-record | Host record | A line of hosts.jsonl: what is known of one expected host
 plan | Plan | The compiled policy of the hosts that share it, in reports/plans/<digest>.json

@@ -479,9 +479,9 @@ def test_reports_are_where_the_inventory_says_unless_the_environment_does(ask, t
 # Ansible has the secrets once for a process.
 CONTACT = """
 import sys
-from proscribe.controller.cli.inventory import question
-from proscribe.controller.cli.scheduled.sending import inventory_arguments
-(host,) = question(inventory_arguments(sys.argv[1:])).hosts
+from proscribe.controller.cli.inventory import read_compile_input
+from proscribe.controller.cli.scheduled.sending import parse_inventory_arguments
+(host,) = read_compile_input(parse_inventory_arguments(sys.argv[1:])).hosts
 print(host.values["proscribe_contact"])
 """
 

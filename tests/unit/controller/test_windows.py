@@ -65,7 +65,8 @@ def test_installed_and_started_programs_are_read_whole():
         **started_lately("D:\\system.exe", "S-1-5-18"),
     }
     seen = find_software(answered(values))
-    lines = [f"{kind}: {one}" for kind in ("programs", "paths", "started") for one in getattr(seen, kind)]
+    lists = {"programs": seen.programs, "paths": seen.path_programs, "started": seen.started_programs}
+    lines = [f"{kind}: {program}" for kind, programs in lists.items() for program in programs]
     compare(RECORDED / "found_programs.txt", fold("\n".join(lines)))
     assert (seen.packages.apps, seen.unseen_reasons) == ([], [])
 

@@ -41,9 +41,9 @@ def package_system(**parts):
     nothing = {
         "MANAGER": "npm",
         "DATABASE_FILES": (),
-        "query": lambda host, ids: ([], ""),
-        "query_of": lambda host, user, ids: ([], ""),
-        "owned_directories": lambda host, user: (),
-        "there": lambda host, user: True,
+        "find_packages": lambda host, ids: ([], ""),
+        "find_user_packages": lambda host, user, ids: ([], ""),
+        "list_owned_directories": lambda host, user: (),
+        "is_present": lambda host, user: True,
     }
     return SimpleNamespace(**{**nothing, **parts})

@@ -75,8 +75,8 @@ class Past:
     def ask(self, name, **scope):
         with self.history.database.open_for_reading() as session:
             result = getattr(queries, name)(session, QueryScope(**scope))
-            return list(result) if name == "incidents" else result
+            return list(result) if name == "list_incidents" else result
 
     def story(self, host="web01", rule="apps/wechat"):
-        result = [e for e in self.ask("incidents", host=host) if e.rule == rule]
+        result = [e for e in self.ask("list_incidents", host=host) if e.rule == rule]
         return [(e.state, e.opened[8:13], e.closed[8:13], e.ended) for e in reversed(result)]

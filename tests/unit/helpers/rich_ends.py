@@ -5,6 +5,7 @@ import re
 import stat
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from fleets import WAIVERS, WECHAT, answer, clean_answer, run, wechat
 from proscribe.base.duration import parse_moment
@@ -141,7 +142,10 @@ def lifted(ends: Ends):
     lift_file.write_lift(ends.reports, collector.run, heard, lifting.list_lifted_hosts(expected, heard))
     results = collect_lift_results(collector.run, expected, heard)
     ends.broken += publish_lift(collector.run, "2026-11-10T00:31:00Z", results)
-    facts = {"back": "./proscribe enforce", "apart": {"sw1": "is a network device"}, "file": "lift.json"}
+    facts: Any = {
+        "restore_command": "./proscribe enforce", "unserved_hosts": {"sw1": "is a network device"},
+        "difference_file": "lift.json",
+    }  # fmt: skip
     real, checked = (
         lifting.render_lifting(expected, heard, is_check=check, width=100, **facts) for check in (False, True)
     )
@@ -157,7 +161,7 @@ def lifted_on_many():
         refused = [{"rule": "dns/x", "subject": "a line", "reason": f"{host} has it"}]
         collector.changed(host, "dns", {"actions": ["delete block"], "removed": [package], "refused": refused})
     apart = {f"switch{number:02}": "is a switch" for number in range(11)}
-    facts = {"check": False, "width": 100, "apart": apart, "controls": ["dns"]}
+    facts = {"is_check": False, "width": 100, "unserved_hosts": apart, "controls": ["dns"]}
     text = lifting.render_lifting(collector.expected, collector.host_states, **facts)
     return "\n".join(line for line in text.splitlines() if not re.search(r"\d[2-8]\b", line))
 

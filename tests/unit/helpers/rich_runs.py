@@ -242,9 +242,8 @@ def screens(result):
     if "department" not in result[0]:
         shown.append(render_summary(*result, TerminalScreen(72, 24, True, "/srv/ban"), "/srv/ban/reports/r1"))
     heights = (sys.maxsize, *range(70, 24, -3))
-    shown.append(
-        f"lines: {' '.join(str(render_summary(*result, TerminalScreen(100, height)).count(chr(10))) for height in heights)}"
-    )
+    summaries = (render_summary(*result, TerminalScreen(100, height)) for height in heights)
+    shown.append(f"lines: {' '.join(str(summary.count(chr(10))) for summary in summaries)}")
     return "\n\n====\n".join(shown)
 
 

@@ -170,7 +170,10 @@ def decisions():
         yield f"worst of {first.exit_code} and each: {' '.join(worst)}"
     kinds: Any = (([], ["never", "incomplete"], ["noncompliant", "never"]), (False, True), (False, True))
     for item, (levels, compared, failed) in product([decided[4], *decided[-2:]], product(*kinds)):
-        yield f"{item.exit_code} {levels} {compared} {failed}: {[*item.make_report_verdict(levels, compared, failed).values()]}"
+        yield (
+            f"{item.exit_code} {levels} {compared} {failed}: "
+            f"{[*item.make_report_verdict(levels, compared, failed).values()]}"
+        )
     yield f"interrupted: {tuple(verdict.judge_interrupted_run('by SIGINT'))} {verdict.select_worst_exit([])}"
     yield from ("", "scope of a run (is it whole, what it leaves out, what it can say; what it covers)")
     scopes = [RunScope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]

@@ -39,7 +39,7 @@ def test_ordinary_user_caches_nothing(host, monkeypatch):
 @pytest.mark.parametrize("error", [ControlError("no"), ObservationError("no")])
 def test_cache_that_cannot_be_written_is_left(host, monkeypatch, error):
     assert cache.keep(host, {"code-1": b"code"})
-    for name in ("write", "delete"):
+    for name in ("write_file", "delete_file"):
         monkeypatch.setattr(Host, name, make_refusal(error))
     assert not cache.keep(host, {"code-1": b"code"})
     cache.clear_cache(host)

@@ -38,7 +38,7 @@ def mac(tmp_path):
 class ClosedHost(Host):
     closed: tuple[str, ...] = ()
 
-    def list_directory(self, path: str) -> list_directory[str]:
+    def list_directory(self, path: str) -> list[str]:
         if path in self.closed:
             raise ObservationError(f"{path} cannot be read")
         return super().list_directory(path)
@@ -183,8 +183,8 @@ def test_firefox_joins_nested_names_of_its_preferences(content, policies):
     ("below", "limits", "reason"),
     [
         ("a/b/c/d/e/f/g/x.app", {}, "is too deep to be read"),
-        ("a/x.app", {"MOST_DIRECTORIES": 1}, "has more than 1 directories"),
-        ("x.app", {"MOST": 0}, "has more than 0 applications"),
+        ("a/x.app", {"MAX_DIRECTORIES": 1}, "has more than 1 directories"),
+        ("x.app", {"MAX_APPLICATIONS": 0}, "has more than 0 applications"),
     ],
 )
 def test_application_beyond_a_limit_is_unknown_and_not_absent(mac, monkeypatch, folder, below, limits, reason):

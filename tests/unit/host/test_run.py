@@ -216,7 +216,7 @@ def test_change_reports_actions_refusals_findings_and_notes(scripted):
     done = ControlAction("remove", "owl", lambda: after.append("removed"), "owl 1\n")
     left = ControlAction("remove", "elk", lambda: None, "elk 1\n", user="ann", rules=["apps/a", "apps/b"])
     scripted.seen = {"apps": [RuleVerdict("apps/a", NONCOMPLIANT, (FOUND,) * 4001), RuleVerdict("apps/b", ERROR)]}
-    more = {"notes": ["a note"], "afterwards": lambda: after.append("saved"), "removed": [OWL]}
+    more = {"notes": ["a note"], "save_after": lambda: after.append("saved"), "removed_packages": [OWL]}
     scripted.changes = Changes([done, left], [ChangeRefusal("apps/a", "yak", "on hold")], **more)
     busy = {"subject": "elk", "reason": "ann's, could not be changed: it is busy"}
     header = dict.fromkeys(("before_header", "after_header"), "remove owl")

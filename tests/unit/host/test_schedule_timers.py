@@ -270,7 +270,7 @@ def test_commands_have_their_timeouts(machine):
 
 def test_files_that_are_run_have_to_be_the_accounts_own_and_visible_to_the_units(machine, monkeypatch):
     called, runs = [], {"account": "ban", "paths": ["/srv/x"], "starts": [], "writes": []}
-    for name in ("require_own", "require_visible"):
+    for name in ("require_exclusive_access", "require_visible"):
         monkeypatch.setattr(timers, name, lambda *words: called.append(words))
     timers.plan_schedule(machine.host, timers.PULL_UNIT, PULL_FILES, {}, runs)
     assert called == [("ban", ["/srv/x"]), (machine.host, PULL_FILES, runs)]

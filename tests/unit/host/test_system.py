@@ -206,16 +206,16 @@ def test_directory_as_a_host_has_no_kernel_and_no_library(tmp_path, monkeypatch)
 
 @ROOT
 @pytest.mark.parametrize("mode", [0o000, 0o711])
-@pytest.mark.parametrize("read", ["read", "list", "stat"])
+@pytest.mark.parametrize("read", ["read_file", "list_directory", "find_entry"])
 def test_directory_of_another_user_is_unseen_or_passed(host, read, mode):
     def ask():
-        return bool(getattr(host, read)("/home/bob" if read == "list" else "/home/bob/a"))
+        return bool(getattr(host, read)("/home/bob" if read == "list_directory" else "/home/bob/a"))
 
     host.write_file("/home/bob/a", "text")
     for place in (Path(host.root), *Path(host.root).parents):
         place.chmod(place.stat().st_mode | 0o011)
     os.chmod(host.root + "/home/bob", mode)
-    if mode and read != "list":
+    if mode and read != "list_directory":
         assert run_apart(ask, user=NOBODY)
     else:
         with pytest.raises(ObservationError, match="can only be read by root$"):
@@ -437,8 +437,8 @@ def test_real_c_library_answers_as_for_an_ordinary_user(tmp_path, order, mode, a
     (tmp_path / "hosts").chmod(mode)
     files = ("hosts", "nsswitch.conf", "resolv.conf")
     mounts = "".join(f"mount --bind {tmp_path}/{name} /etc/{name}; " for name in files)
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.names import resolve; "
-    asks = code + "print(*resolve('A.EXAMPLE', 0, 20).addresses)"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.names import resolve_name; "
+    asks = code + "print(*resolve_name('A.EXAMPLE', 0, 20).addresses)"
     script = f'{mounts} exec "$0" -I -S -c "$1" "$2"'
     argv = ["unshare", "--mount", "--net", "sh", "-c", script, sys.executable, asks, str(installation.CODE_DIRECTORY)]
     assert sorted(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()) == addresses

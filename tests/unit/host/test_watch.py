@@ -49,7 +49,9 @@ class Installed:
         self.place = root / "state/watch"
         (self.place / "cache").mkdir(parents=True)
         self.code, self.program = self.place / "code", root / "watch"
-        text = WATCH_TEXT.replace(files.WATCH_DIRECTORY, str(self.place)).replace("PATIENCE = 5", "PATIENCE = 0")
+        text = WATCH_TEXT.replace(files.WATCH_DIRECTORY, str(self.place)).replace(
+            "INSTALL_WAIT_SECONDS = 5", "INSTALL_WAIT_SECONDS = 0"
+        )
         self.program.write_text(text)
         self.settings, self.journal = self.place / "settings.json", root / "state" / journal.FILE_NAME
         code = {"packages": ["proscribe", "proscribe.host"], "texts": TEXTS}
@@ -229,7 +231,7 @@ def test_sets_have_all_that_plans_enforce_and_no_common_name(tmp_path, entries, 
 
 
 def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
-    def query_of(host, user, ids):
+    def find_user_packages(host, user, ids):
         queried.append((user.name, [*ids]))
         return [packages[user.name]], ""
 
@@ -237,8 +239,10 @@ def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
     packages = {user: Package("flatpak", "owl", path=f"/opt/{user}") for user in ("root", "ann", "all")}
     queried = []
-    system = SimpleNamespace(MANAGER="flatpak", DATABASE_FILES=(), query_of=query_of)
-    none = SimpleNamespace(MANAGER="snap", DATABASE_FILES=(), query_of=lambda *_: pytest.fail("nothing is looked for"))
+    system = SimpleNamespace(MANAGER="flatpak", DATABASE_FILES=(), find_user_packages=find_user_packages)
+    none = SimpleNamespace(
+        MANAGER="snap", DATABASE_FILES=(), find_user_packages=lambda *_: pytest.fail("nothing is looked for")
+    )
     monkeypatch.setattr(restricted_module, "SYSTEMS", (system, none))
     monkeypatch.setattr(
         restricted_module, "find_installed_packages", lambda host, restricted, ids, *_: ([packages["all"]], "")
@@ -335,15 +339,15 @@ def test_timer_begins_soon_and_spreads_hosts(every, first, spread):
 LIGHT = """\
 import json, os, sys
 from proscribe.host.watch import launches
-parts = launches._parts()
+parts = launches._list_module_codes()
 assert [name for name, _, _ in parts][-1] == "proscribe.host.watch.starts.daemon"
 said = '''import json, sys
-def run(words):
+def run_daemon(words):
     flags = sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode
     print(json.dumps([words, flags, sorted(n for n in sys.modules if n.startswith("proscribe"))]))
 '''
 parts.append(("proscribe.host.watch.last", compile(said, "x", "exec"), False))
-launches._become_light(parts, ["/usr/bin/python3", "the program", "launches"])
+launches._execute_daemon(parts, ["/usr/bin/python3", "the program", "launches"])
 """
 
 
@@ -361,12 +365,12 @@ def test_daemon_has_its_own_modules_and_no_others(project):
 
 @pytest.mark.parametrize("code", [marshal.dumps(compile("5", "x", "eval")), compile("5", "x", "eval")])
 def test_loader_of_a_host_gives_code(monkeypatch, code):
-    loader = SimpleNamespace(compiled=lambda name: {"proscribe.x": (code, False)}[name])
+    loader = SimpleNamespace(compile_module=lambda name: {"proscribe.x": (code, False)}[name])
     monkeypatch.setattr(importlib, "import_module", lambda _: SimpleNamespace(__spec__=SimpleNamespace(loader=loader)))
     assert launches._find_module_code("proscribe.x") == compile("5", "x", "eval")
 
 
-@pytest.mark.parametrize("loader", [None, SimpleNamespace(), SimpleNamespace(compiled=lambda _: [None])])
+@pytest.mark.parametrize("loader", [None, SimpleNamespace(), SimpleNamespace(compile_module=lambda _: [None])])
 def test_loader_without_code_gives_no_parts(monkeypatch, loader):
     module = SimpleNamespace(__spec__=loader and SimpleNamespace(loader=loader))
     monkeypatch.setattr(importlib, "import_module", lambda _: module)
@@ -374,7 +378,7 @@ def test_loader_without_code_gives_no_parts(monkeypatch, loader):
 
 
 def test_command_of_the_daemon_is_that_of_its_start(project):
-    code = "import sys; from proscribe.host.watch import launches; print(launches._command(), [sys.executable])"
+    code = "import sys; from proscribe.host.watch import launches; print(launches._read_command(), [sys.executable])"
     environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
     done = subprocess.run([sys.executable, "-c", code, "a b", "ü", ""], capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == f"{[sys.executable, '-c', code, 'a b', 'ü', '']} {[sys.executable]}"
@@ -424,7 +428,7 @@ def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
 )
 def test_status_shows_whether_starts_are_noticed(monkeypatch, heard, said):
     settings, queried = files.WatchSettings("r", 1, 1, "p", (), {}), []
-    heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
+    heartbeat = SimpleNamespace(wait_for_result=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
     assert re.search(said, launches.describe_status(Host("/nowhere"), settings)) and queried == [settings]
 

@@ -238,7 +238,7 @@ def test_program_that_gives_no_record_names_the_reason(answer, message):
 def test_program_without_an_answer_was_cut_ran_out_of_time_or_ended_silently(monkeypatch):
     assert "longer than" in ask(Low("nothing"), 0.0)["msg"]
     cut = Low({"is": 1})
-    cut.limiter = SimpleNamespace(why="too long")  # type: ignore[assignment]
+    cut.limiter = SimpleNamespace(reason="too long")  # type: ignore[assignment]
     assert ask(cut) == {}
     silent = {"rc": 3, "stdout": "nothing", "stderr": ""}
     monkeypatch.setattr(Low, "_low_level_execute_command", lambda *_, **__: silent)
@@ -271,7 +271,7 @@ def test_login_shell_that_runs_nothing_is_refused_by_its_name(printed, user, she
 @pytest.mark.parametrize(("output", "cut"), [("hello\nproscribe-shell\n", ""), ("nope", "it took too long")])
 def test_login_shell_that_runs_its_command_or_is_cut_off_is_not_refused(output, cut):
     asking = Low(output)
-    asking.limiter = SimpleNamespace(why=cut)  # type: ignore[assignment]
+    asking.limiter = SimpleNamespace(reason=cut)  # type: ignore[assignment]
     asking.require_login_shell("h1")
     assert asking._connection.ran == []
 
@@ -322,7 +322,7 @@ class Shell(ShellBase):
 
 
 def clean(cleaning, cut=""):
-    cleaning.limiter = SimpleNamespace(why=cut)  # type: ignore[assignment]
+    cleaning.limiter = SimpleNamespace(reason=cut)  # type: ignore[assignment]
     cleaning._connection._shell = Shell()
     cleaning.cleanup(force=True)
     return cleaning._connection._shell

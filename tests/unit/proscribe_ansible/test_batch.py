@@ -27,12 +27,12 @@ class Observed:
     def __init__(self, *streams, seconds=60):
         self._streams, self.seconds = streams, seconds
 
-    def streams(self):
+    def list_streams(self):
         yield from (stream.encode() for stream in self._streams)
 
 
 def question(*streams, seconds=60, path="", client="/bin/sh", **more):
-    route = {"remote": "x", "password": None, "login": False, "retries": False, **more}
+    route = {"remote_command": "x", "password": None, "needs_login_password": False, "has_retries": False, **more}
     return proscribe_batch._HostQuestion(
         Observed(*streams, seconds=seconds),  # type: ignore[arg-type]
         SimpleNamespace(**route),  # type: ignore[arg-type]
@@ -58,12 +58,12 @@ def read(monkeypatch):
     monkeypatch.setattr(proscribe_batch, "parse_observation", answered)
 
 
-class Leash:
+class Limiter:
     def __init__(self):
-        self.why = ""
+        self.reason = ""
 
-    def cut(self, why):
-        self.why = why
+    def end_processes(self, reason):
+        self.reason = reason
 
 
 def aside():
@@ -83,15 +83,15 @@ class TestAnswers:
     def test_host_answers_to_the_first_stream_that_suffices(self, streams, found):
         outcome = proscribe_batch._ask_host(question(*streams), aside)
         assert outcome is not None and proscribe_batch._get_answer(outcome) == found
-        assert outcome(Leash()) == found  # type: ignore[arg-type]
+        assert outcome(Limiter()) == found  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
         ("streams", "more"),
         [
             (["", ""], {}),
             ([said({LACKING: "x"})], {}),
-            ([f"exit {LOST}"], {"retries": True}),
-            ([said({"record": 1})], {"login": True}),  # a new connection would need a password
+            ([f"exit {LOST}"], {"has_retries": True}),
+            ([said({"record": 1})], {"needs_login_password": True}),  # a new connection would need a password
             ([said({"record": 1})], {"client": "/nonexistent/ssh"}),
         ],
     )
@@ -110,14 +110,14 @@ class TestAnswers:
         outcome = proscribe_batch._ask_host(question(stream), aside)
         assert outcome is not None and proscribe_batch._get_answer(outcome) is None
         with pytest.raises(raised, match=why):
-            outcome(Leash())  # type: ignore[arg-type]
+            outcome(Limiter())  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("stream", ["", "echo unusable", said({LACKING: "x"})])
     def test_host_that_has_used_up_its_time_is_not_asked_again(self, stream):
         outcome = proscribe_batch._ask_host(question(stream, said({"record": 2}), seconds=0), aside)
-        leash = Leash()
-        assert outcome is not None and outcome(leash) == {}  # type: ignore[arg-type]
-        assert leash.why.startswith("it took longer than")
+        limiter = Limiter()
+        assert outcome is not None and outcome(limiter) == {}  # type: ignore[arg-type]
+        assert limiter.reason.startswith("it took longer than")
 
     @pytest.mark.parametrize(
         ("ended", "raised", "why"),
@@ -133,12 +133,12 @@ class TestAnswers:
             assert outcome is None
             return
         assert outcome is not None
-        leash = Leash()
+        limiter = Limiter()
         if raised is None:
-            assert outcome(leash) == {} and leash.why == why  # type: ignore[arg-type]
+            assert outcome(limiter) == {} and limiter.reason == why  # type: ignore[arg-type]
             return
         with pytest.raises(raised, match=why):
-            outcome(leash)  # type: ignore[arg-type]
+            outcome(limiter)  # type: ignore[arg-type]
 
     def test_socket_that_serves_nobody_is_not_used(self, tmp_path):
         path = tmp_path / "left"
@@ -157,7 +157,7 @@ class TestAnswers:
             return proscribe_batch.start_by_client((b"/bin/sh", b"-c", f"{said({'record': 1})}; exit {code}".encode()))
 
         monkeypatch.setattr(proscribe_batch, "start_over_connection", over)
-        outcome = proscribe_batch._ask_host(question("", path=str(path), login=True), aside)
+        outcome = proscribe_batch._ask_host(question("", path=str(path), needs_login_password=True), aside)
         assert opened == [(str(path), "x")]
         assert (None if outcome is None else proscribe_batch._get_answer(outcome)) == found
 
@@ -192,7 +192,7 @@ def route(become="", client=(), refuses=""):
         _shell=SimpleNamespace(_load_name="sh"),
         become=SimpleNamespace(_load_name=become) if become else None,
     )
-    action = SimpleNamespace(observation=observation)
+    action = SimpleNamespace(make_observation=observation)
     make_client = lambda address: (b"ssh", *client, address.encode())  # noqa: E731
     return proscribe_batch._HostRoute(action, connection, "x", make_client, None, False, False)
 

@@ -27,7 +27,9 @@ def task(**keywords):
 
 
 def question(route):
-    return SimpleNamespace(route=route, observation=SimpleNamespace(noted=lambda answer: {**answer, "changed": False}))
+    return SimpleNamespace(
+        route=route, observation=SimpleNamespace(note_cached=lambda answer: {**answer, "changed": False})
+    )
 
 
 @pytest.fixture

@@ -130,23 +130,28 @@ SHARED = [{**OTHER, "waited": 3}]
 @pytest.mark.parametrize("shared", [[], SHARED])
 @pytest.mark.parametrize(
     ("kind", "done"),
-    [("ControlError", []), ("ControlError", ["removed wechat", "closed ports"]), ("ValueError", []), ("Busy", [])],
+    [
+        ("ControlError", []),
+        ("ControlError", ["removed wechat", "closed ports"]),
+        ("ValueError", []),
+        ("HostBusyError", []),
+    ],
 )
 def test_error_is_answered_with_the_actions_before_it(host, kind, done, shared):
     def work(call):
         call.host.other_runs = shared
         if kind == "ValueError":
             raise ValueError("the disk is full")
-        if kind == "Busy":
-            turn = sys.modules[host.module.HostBusyError.__module__].Turn
+        if kind == "HostBusyError":
+            turn = sys.modules[host.module.HostBusyError.__module__].HostTurn
             raise host.module.HostBusyError(turn(**OTHER), "2026-11-25T00:35:00Z")
         raise host.module.ControlError("the disk is full", done=done)
 
     answer = host.call(work)
     busy = "this host is being changed by run 8 of bob on ctl, since 2026-11-25T00:30:00Z"
     busy += "; waited for it until 2026-11-25T00:35:00Z"
-    others = {"busy": OTHER} if kind == "Busy" else {"other_runs": shared} if shared else {}
+    others = {"busy": OTHER} if kind == "HostBusyError" else {"other_runs": shared} if shared else {}
     answer.pop("invocation", None)
-    expected = {"failed": True, "msg": busy if kind == "Busy" else "the disk is full", "changed": bool(done)}
+    expected = {"failed": True, "msg": busy if kind == "HostBusyError" else "the disk is full", "changed": bool(done)}
     assert answer == {**expected, "actions": done, "refused": [], **others}
     assert host.log[1:] == (["Did removed wechat; closed ports"] if done else [])

@@ -34,7 +34,7 @@ def test_plugins_of_every_worker_are_loaded():
 import sys
 sys.path.insert(0, {str(PROJECT / "module_utils")!r})
 from proscribe_ansible import preloading
-preloading.load_once()
+preloading.load_shared_plugins()
 print(*sys.modules)
 """
     environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}

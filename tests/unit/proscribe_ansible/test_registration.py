@@ -30,7 +30,7 @@ class Callback:
     def set_options(self):
         self.done.append("options")
 
-    def joins(self, play, manager):
+    def join_playbook(self, play, manager):
         self.done.append((play, manager))
 
 

@@ -189,7 +189,7 @@ def test_host_without_a_result_of_its_batch_has_a_worker_and_no_second_start(ans
 @pytest.mark.parametrize(
     ("before", "installed"),
     [
-        ("", "Worker"),
+        ("", "BatchWorker"),
         ("os.environ['PROSCRIBE_SWEEP'] = 'off'", "WorkerProcess"),
         ("del WorkerProcess._detach", "WorkerProcess"),
         ("del StrategyBase._wait_on_pending_results", "WorkerProcess"),
@@ -206,8 +206,8 @@ from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
 from proscribe_ansible import sweep
 {before}
-sweep.install()
-sweep.install()
+sweep.install_gathering()
+sweep.install_gathering()
 print(strategies.WorkerProcess.__name__, StrategyBase._queue_task.__module__)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -52,21 +52,21 @@ def test_paths_of_a_checkout_are_below_it(monkeypatch, tmp_path):
 
 def test_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(monkeypatch, tmp_path):
     here = load_from(tmp_path / "checkout/module_utils/proscribe/wire")
-    assert here.reports({}) == here.ROOT / "reports" == tmp_path / "checkout/reports"
-    assert here.reports({}, tmp_path / "named") == tmp_path / "named"
-    assert here.reports({"PROSCRIBE_REPORTS": "/mnt"}, tmp_path / "named") == Path("/mnt")
+    assert here.locate_reports({}) == here.PROJECT_DIRECTORY / "reports" == tmp_path / "checkout/reports"
+    assert here.locate_reports({}, tmp_path / "named") == tmp_path / "named"
+    assert here.locate_reports({"PROSCRIBE_REPORTS": "/mnt"}, tmp_path / "named") == Path("/mnt")
     seen = []
     monkeypatch.setattr(here.os, "access", lambda *words: seen.append(words))  # says None
-    assert here.reports({"XDG_STATE_HOME": "/state", "HOME": "/home/a"}) == Path("/state/proscribe/reports")
-    assert here.reports({"HOME": "/home/a"}) == Path("/home/a/.local/state/proscribe/reports")
+    assert here.locate_reports({"XDG_STATE_HOME": "/state", "HOME": "/home/a"}) == Path("/state/proscribe/reports")
+    assert here.locate_reports({"HOME": "/home/a"}) == Path("/home/a/.local/state/proscribe/reports")
     for home in ("/home/b", ""):
         accounts = {os.getuid(): SimpleNamespace(pw_dir=home)} if home else {}
         monkeypatch.setattr(here, "pwd", SimpleNamespace(getpwuid=accounts.__getitem__))
-        assert here.reports({}) == Path(f"{home or '/'}/.local/state/proscribe/reports")
-    (here.ROOT / "reports").symlink_to("nowhere")
-    here.reports({"HOME": "/home/a"})
-    assert seen == [(here.ROOT, os.W_OK)] * 4 + [(here.ROOT / "reports", os.W_OK)]
-    assert here.reports({}, tmp_path / "named") == tmp_path / "named"
+        assert here.locate_reports({}) == Path(f"{home or '/'}/.local/state/proscribe/reports")
+    (here.PROJECT_DIRECTORY / "reports").symlink_to("nowhere")
+    here.locate_reports({"HOME": "/home/a"})
+    assert seen == [(here.PROJECT_DIRECTORY, os.W_OK)] * 4 + [(here.PROJECT_DIRECTORY / "reports", os.W_OK)]
+    assert here.locate_reports({}, tmp_path / "named") == tmp_path / "named"
 
 
 def test_paths_of_a_collection_are_below_it_and_reports_are_not(monkeypatch, tmp_path):
@@ -74,12 +74,12 @@ def test_paths_of_a_collection_are_below_it_and_reports_are_not(monkeypatch, tmp
     root, user = tmp_path / "ansible_collections/acme/no_chat", tmp_path / "team"
     user.mkdir()
     monkeypatch.chdir(user)
-    assert ("acme.no_chat", root, root / "catalog") == (here.COLLECTION, here.ROOT, here.CATALOGUE)
-    assert here.reports({}) == user / "reports" and here.user_project() == user, "never in the collection"
-    assert here.reports({"PROSCRIBE_REPORTS": "elsewhere"}) == user / "elsewhere"
-    assert here.called("dns_filter") == "acme.no_chat.dns_filter"
-    assert here.playbook("audit") == "acme.no_chat.audit"
-    assert here.launcher("python3") == ("python3", f"{root}/plugins/module_utils/proscribe_command.py")
+    assert ("acme.no_chat", root, root / "catalog") == (here.COLLECTION, here.PROJECT_DIRECTORY, here.CATALOGUE)
+    assert here.locate_reports({}) == user / "reports" and here.locate_user_project() == user, "never in the collection"
+    assert here.locate_reports({"PROSCRIBE_REPORTS": "elsewhere"}) == user / "elsewhere"
+    assert here.qualify_name("dns_filter") == "acme.no_chat.dns_filter"
+    assert here.name_playbook("audit") == "acme.no_chat.audit"
+    assert here.make_launcher_command("python3") == ("python3", f"{root}/plugins/module_utils/proscribe_command.py")
     assert here.is_playbook("acme.no_chat.audit.yaml") and here.is_playbook(f"{root}/playbooks/own.yml")
     assert here.is_playbook("acme.no_chat.audit") and here.is_playbook("acme.no_chat.audit.yml")
     assert not here.is_playbook("acme.other.audit") and not here.is_playbook("site.yml", str(user))
@@ -91,7 +91,7 @@ def test_collection_that_is_a_link_has_the_name_of_the_link(tmp_path):
     place = tmp_path / "ansible_collections/acme"
     place.mkdir(parents=True)
     (place / "ban").symlink_to(tmp_path / "checkout")
-    assert source.collection_of(str(place / "ban/plugins/module_utils/proscribe/wire/installation.py")) == "acme.ban"
+    assert source.find_collection(str(place / "ban/plugins/module_utils/proscribe/wire/installation.py")) == "acme.ban"
 
 
 def test_path_behind_a_link_is_below_the_directory_of_the_link(tmp_path):

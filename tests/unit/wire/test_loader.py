@@ -93,9 +93,9 @@ PACKAGES = ["proscribe", "proscribe.base", "proscribe.host", "proscribe.model"]
 CODE = {
     **dict.fromkeys(PACKAGES, ""),
     "proscribe.host.system": "class Host: pass",
-    "proscribe.model.plan": "def known(plan, follows): return plan, follows",
-    "proscribe.base.json_text": "from json import dumps as written",
-    "proscribe.model.plan_text": "def whole(plan): return plan",
+    "proscribe.model.plan": "def add_cache(plan, follows): return plan, follows",
+    "proscribe.base.json_text": "from json import dumps as format_json",
+    "proscribe.model.plan_text": "def expand_plan(plan): return plan",
     "proscribe.host.run": (
         "import _signal, os\n"
         "from proscribe.host.system import Host\n"
@@ -238,7 +238,7 @@ def test_caller_of_the_loader_has_no_alarm_afterwards():
     calling = (
         "import signal\nfrom proscribe.wire import loader\n"
         "head = {'code': 'x', 'plan': 'x', 'call': {}, 'seconds': 300}\n"
-        "print(loader.answered(head, b'', b''), signal.alarm(0))\n"
+        "print(loader.run_call(head, b'', b''), signal.alarm(0))\n"
     )
     package = str(Path(proscribe.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", calling], env={"PYTHONPATH": package}, capture_output=True, check=True)

@@ -31,7 +31,7 @@ STORED = {
     "proscribe.host": "",
     "proscribe.model": "",
     "proscribe.host.system": "class Host: pass",
-    "proscribe.model.plan": "def known(plan, follows): return plan, follows",
+    "proscribe.model.plan": "def add_cache(plan, follows): return plan, follows",
     "proscribe.host.run": (
         "import os, sys, time\n"
         "def compliance_state(host, known, **call):\n"
@@ -54,7 +54,9 @@ class Installed:
         self.place = self.state / "observe"
         self.place.mkdir(parents=True)
         text = AUDIT_TEXT.replace(CACHE_DIRECTORY, str(self.place)).replace(audit_program.PROGRAM_PATH, str(self.path))
-        text = text.replace(f'"{STATE_DIRECTORY}"', f'"{self.state}"').replace("PATIENCE = 10", "PATIENCE = 2")
+        text = text.replace(f'"{STATE_DIRECTORY}"', f'"{self.state}"').replace(
+            "REQUEST_TIMEOUT_SECONDS = 10", "REQUEST_TIMEOUT_SECONDS = 2"
+        )
         self.path.write_text(f"#!{os.path.realpath(sys.executable)} -ISXutf8\n{text}")
         self.path.chmod(audit_program.PROGRAM_MODE)
         code = {name: (marshal.dumps(compile(text, name, "exec")), name in PACKAGES) for name, text in STORED.items()}
@@ -84,7 +86,11 @@ def test_program_is_of_a_host_with_an_old_python_and_has_the_paths_of_the_host()
     ast.parse(AUDIT_TEXT, feature_version=(3, 9))
     assert "@" not in AUDIT_TEXT
     assert (stored_audit.CONTROLS, set(stored_audit.GATES)) == (tuple(CONTROLS), set(finding.GATES))
-    paths = {"PLACE": CACHE_DIRECTORY, "PROGRAM": audit_program.PROGRAM_PATH, "STATE": STATE_DIRECTORY}
+    paths = {
+        "CACHE_DIRECTORY": CACHE_DIRECTORY,
+        "PROGRAM_PATH": audit_program.PROGRAM_PATH,
+        "STATE_DIRECTORY": STATE_DIRECTORY,
+    }
     assert [name for name, path in paths.items() if f'\n{name} = "{path}"' not in AUDIT_TEXT] == []
 
 

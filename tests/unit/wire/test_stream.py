@@ -78,13 +78,17 @@ def test_observation_that_takes_too_long_is_ended_by_the_host_itself(work):
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 
 
-CHANGES = {"carry_out", "change", "enforce", "lift", "removal", "restore", "write_down"}
-CALLED = {"compliance_state", "Host", "keep", "known", "whole", "written"}  # by the loader
+CHANGES = {
+    *("apply_changes", "change", "change_directory", "plan_removal", "restore", "restore_entry", "write_down"),
+    *("enforce", "enforce_firewall", "enforce_group_policy", "enforce_hosts_file"),
+    *("lift", "lift_firewall", "lift_group_policy", "lift_hosts_file"),
+}
+CALLED = {"add_cache", "compliance_state", "expand_plan", "format_json", "Host", "keep"}  # by the loader
 CODE = [
     (lambda: pack_observing_code(False), {*CALLED, "control", "observe"}, 22),
     (lambda: pack_observing_code(True), {*CALLED, "control", "observe", "probed"}, 22),
-    (pack_macos_code, {*CALLED, "on_macos"}, 16),
-    (pack_watch_code, {*CHANGES, "control", "observe", "Host", "keep", "known", "main", "written"}, 22),
+    (pack_macos_code, {*CALLED, "on_macos"}, 14),
+    (pack_watch_code, {*CHANGES, "control", "observe", "add_cache", "format_json", "Host", "main"}, 22),
 ]
 
 
@@ -147,10 +151,10 @@ def test_code_is_put_together_once_unless_others_can_have_written_it(cache, prob
 
 
 def test_collection_is_built_with_all_kinds_of_code(cache, monkeypatch):
-    for name in ("packed_watch", "packed_macos"):
+    for name in ("pack_watch_code", "pack_macos_code"):
         monkeypatch.setattr(stream, name, name.encode)
     prepared = {kind: content[32:] for kind, content in stream.prepare_variants().items()}
-    both = {"watch": b"packed_watch", "macos": b"packed_macos"}
+    both = {"watch": b"pack_watch_code", "macos": b"pack_macos_code"}
     assert prepared == {"observe": b"packed", "probe": b"packed", **both} and cache[1] == [False, True]
 
 

@@ -129,7 +129,7 @@ def test_command_that_prints_too_much_is_gone_once_its_pipe_is_closed(script, go
 )
 def test_password_is_written_at_its_prompt_and_the_data_once_it_is_accepted(script, word, expected):
     ended = shell(script, b"data", ExchangeLimits(1 << 20, 30 if not expected.cut_reason else 0.5), make_password(word))
-    assert ended._replace(cut=ended.cut_reason[: len(expected.cut_reason)]) == expected
+    assert ended._replace(cut_reason=ended.cut_reason[: len(expected.cut_reason)]) == expected
 
 
 def test_prompt_that_does_not_come_is_not_waited_for_long(monkeypatch):

@@ -28,7 +28,7 @@ def make_plan(number, last):
 
 @pytest.mark.parametrize(("last", "sent"), [(1, [1]), (3, [1, 2, 3]), (64, None), (999, None)])
 def test_host_is_sent_the_following_plans_up_to_a_limit(last, sent):
-    store = SimpleNamespace(stored=lambda digest: make_plan(int(digest.removeprefix("sha256:")), last))
+    store = SimpleNamespace(read_stored_plan=lambda digest: make_plan(int(digest.removeprefix("sha256:")), last))
     packed = watch_sent.pack_watch(store, make_plan(1, last))  # type: ignore[arg-type]
     numbers = sent or range(1, 65)
     assert json.loads(lzma.decompress(base64.b64decode(packed))) == {

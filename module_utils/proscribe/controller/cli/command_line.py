@@ -70,7 +70,7 @@ def parse_command(
     module = importlib.import_module(f".{command}", __package__)
     launcher_command = get_launcher_command()
     launcher_line = " ".join(map(quote_word, launcher_command))
-    # argparse prints options beside the name, even if they do not fit there.
+    # Argparse prints options beside the name, even if they do not fit there.
     name = launcher_line if len(launcher_line) <= MAX_NAME_WIDTH else os.path.basename(launcher_command[-1])
     parser = argparse.ArgumentParser(
         prog=f"{name} {command}", formatter_class=LauncherHelpFormatter, allow_abbrev=False

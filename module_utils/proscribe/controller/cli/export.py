@@ -105,7 +105,7 @@ def _export_format(
     earlier_export = _read_earlier_export(format_, arguments.group, directory, replace=arguments.replace)
     if arguments.check:
         if earlier_export is None:
-            # raises ExportError if there is nothing to export: then no export is missing
+            # Raises ExportError if there is nothing to export: then no export is missing.
             _decide_export(format_, compiled, now, arguments.group)
         return _check_export(format_, compiled, now, directory, earlier_export)
     decision, rendered = _write_export(format_, compiled, now, arguments.group, directory)
@@ -206,7 +206,10 @@ def _check_export(
         raise ExportError(f"{directory} has no export to check")
     signature_problems = _find_signature_problems(directory, compiled, now)
     differences = _list_differences(format_, compiled, now, directory, earlier_export, earlier_export.compiled_at)
-    up_to_date_note = f"up to date, export {earlier_export.format} as of {format_moment(earlier_export.compiled_at)}, plan {earlier_export.plan[:19]}"
+    up_to_date_note = (
+        f"up to date, export {earlier_export.format} as of {format_moment(earlier_export.compiled_at)}, "
+        f"plan {earlier_export.plan[:19]}"
+    )
     for line in [*signature_problems, *differences] or [up_to_date_note]:
         print_message(clean_text(f"{directory}: {line}"))
     if signature_problems:

@@ -104,7 +104,10 @@ def _select_directories(arguments: argparse.Namespace, reports: Path, expected: 
 def _select_slices(
     reports: Path, free_runs: Mapping[str, ReportRun], chosen_round: str, expected: Collection[str] | None
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the runs that are slices of a round, and the reason for each other run. The default is the newest round."""
+    """Return the runs that are slices of a round, and the reason for each other run.
+
+    The default is the newest round.
+    """
     skipped_runs: dict[str, str] = {}
     slices: list[str] = []
     for name in free_runs:

@@ -66,7 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replace the process by ansible-playbook. Raises CommandError for invalid options, before any host is contacted."""
+    """Replace the process by ansible-playbook.
+
+    Raises CommandError for invalid options, before any host is contacted.
+    """
     passed_options = arguments.passed_on
     if bare_arguments := _list_bare_arguments(passed_options):
         raise CommandError(

@@ -59,7 +59,7 @@ def render_page(
     """Return the page of a report, or the picture of the trend. Raises CommandError."""
     if format_ == SVG:
         return _render_trend(report, page_history)
-    # the trend counts all hosts; the `since` times are used for the department's own hosts only
+    # The trend counts all hosts; the `since` times are used for the department's own hosts only.
     if report.get("department"):
         page_history, directory = ({"since": page_history["since"]} if "since" in page_history else {}), ""
     return "".join(document.render_page(report, records, directory=directory, **page_history))

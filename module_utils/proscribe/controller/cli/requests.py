@@ -103,7 +103,8 @@ def _refuse_request(arguments: argparse.Namespace, now: datetime.datetime) -> in
             f"; to end it, revoke the waiver {request_status.waiver_id}" if request_status.waiver_id else ""
         )
         raise CommandError(
-            f"request {request_status.request.id} is {request_status.state} already: {request_status.answer}{revocation_hint}"
+            f"request {request_status.request.id} is {request_status.state} already: "
+            f"{request_status.answer}{revocation_hint}"
         )
     request = request_status.request
     refusal = RequestRefusal(
@@ -173,6 +174,7 @@ def describe_request(request_status: RequestStatus, now: datetime.datetime) -> s
     age_text = format_duration(max(0.0, (now - request_status.time).total_seconds()))
     answer_note = f"{request_status.answer}. " if request_status.answer else ""
     return (
-        f"{answer_note}{request.user} on {request.host} ({department_text}) requests {request.service}, {age_text} ago: {request.reason}. "
+        f"{answer_note}{request.user} on {request.host} ({department_text}) requests {request.service}, {age_text} "
+        f"ago: {request.reason}. "
         f"{request_status.effect}"
     )

@@ -12,7 +12,7 @@ from ..policy_errors import list_variable_mistakes, propose_similar_names
 OPERATIONS = (LIST, RESTORE, PRUNE)
 TABLE_FORMAT, JSON_FORMAT = "table", "json"
 OUTPUT_FORMATS = (TABLE_FORMAT, JSON_FORMAT)
-# prefix of the variables of playbooks/quarantine.yml, with a variable for each option below
+# Prefix of the variables of playbooks/quarantine.yml, with a variable for each option below.
 VARIABLE_PREFIX = "quarantine_"
 
 
@@ -117,7 +117,8 @@ def list_requested_hosts(
     for host in request.hosts:
         if host not in inventory_hosts:
             mistakes.append(
-                f"--host: found {host!r}, expected a host of the inventory{propose_similar_names(host, inventory_hosts)}"
+                f"--host: found {host!r}, expected a host of the "
+                f"inventory{propose_similar_names(host, inventory_hosts)}"
             )
         elif host not in run_hosts:
             mistakes.append(f"--host: found {host!r}, expected a host that --limit leaves")

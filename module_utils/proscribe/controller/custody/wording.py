@@ -48,7 +48,8 @@ def describe_unaccepted_losses(rows: QuarantineRows) -> str:
     lost_rows, ids = list_losses(rows), ", ".join(row["id"] for row in list_losses(rows)[:MAX_LISTED])
     more_text = f" and {len(lost_rows) - MAX_LISTED:,} more" if len(lost_rows) > MAX_LISTED else ""
     return (
-        f"nothing was restored: the next enforcing run takes {ids}{more_text} again. Have a waiver approved that covers them"
+        f"nothing was restored: the next enforcing run takes {ids}{more_text} again. Have a waiver approved that "
+        f"covers them"
         " (docs/waivers.md), or give --accept-loss as well (quarantine_accept_loss=true) to restore them all the same"
     )
 

@@ -86,7 +86,10 @@ def _read_log_lines(log: Path) -> io.BytesIO:
 
 
 def _read_log_end(log: Path, max_bytes: int) -> bytes:
-    """Return the last whole lines of a file. Raises UnreadableLogError unless it is a plain file; no link is followed."""
+    """Return the last whole lines of a file.
+
+    Raises UnreadableLogError unless it is a plain file; no link is followed.
+    """
     try:
         descriptor = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

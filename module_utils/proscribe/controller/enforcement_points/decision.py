@@ -89,7 +89,8 @@ def join_plans(
             _extract_policy(first_plan, needed_controls), _extract_policy(other_plan, needed_controls)
         ):
             raise ExportError(
-                f"the hosts {host_groups[0][0]} and {other_hosts[0]} have different policies: {difference} differs. An export is one"
+                f"the hosts {host_groups[0][0]} and {other_hosts[0]} have different policies: {difference} differs. "
+                f"An export is one"
                 " decision for all of its hosts: choose hosts that have one policy, with --group or --limit"
             )
     left_out: list[ExportOmission] = []

@@ -112,13 +112,12 @@ class ExportFormat(NamedTuple):
     name: str  # as typed by users: "rpz"
     purpose: str  # a line for docs and --help
     controls: tuple[str, ...]  # needed sections of the plan: ("dns",)
-    render_export: Callable[
-        [ExportDecision], RenderedExport
-    ]  # pure, deterministic; raises ExportError and ControlError
+    # Pure, deterministic; raises ExportError and ControlError.
+    render_export: Callable[[ExportDecision], RenderedExport]
     tested_with: str = ""  # program that reads the export in a test: "named-checkzone (BIND 9.20)"
     main_files: str = ""  # names of its files, for docs
     # For `explain`: test whether the plan makes the point block a host name or an address; None if undecided.
     is_blocked: BlockTest | None = None
-    # addresses whose path the point sees; `is_blocked` gets them with the path, as "proton.me/drive"
+    # Addresses whose path the point sees; `is_blocked` gets them with the path, as "proton.me/drive".
     visible_paths: str = NO_PATHS
     device: DeviceDocumentation | None = None  # for a device that cannot be tested here

@@ -23,9 +23,8 @@ from .declaration import ExportDecision, ExportFormat, RenderedExport
 from .header import encode_json
 
 MANIFEST_NAME = "manifest.json"
-SIGNATURE_NAME = (
-    MANIFEST_NAME + ".sig"
-)  # signature over the exact bytes of the manifest (signature.py), if the organisation signs its exports
+# Signature over the exact bytes of the manifest (signature.py), if the organisation signs its exports.
+SIGNATURE_NAME = MANIFEST_NAME + ".sig"
 MAX_MANIFEST_BYTES = 64 << 20  # a fleet of 100,000 hosts with all rules needs a tenth
 # A part of a path without special meaning in any file system or shell. GPO backups have braces.
 _PATH_PART_PATTERN = re.compile(r"(?!\.)[A-Za-z0-9._{}-]{1,100}", re.ASCII)

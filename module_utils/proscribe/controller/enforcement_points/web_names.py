@@ -1,4 +1,7 @@
-"""Common parts of the formats for proxies: the sites of a plan's browser section. The rest of it is for browsers alone."""
+"""Common parts of the formats for proxies: the sites of a plan's browser section.
+
+The rest of it is for browsers alone.
+"""
 
 from __future__ import annotations
 

@@ -77,14 +77,16 @@ def _list_earlier_files(directory: Path) -> frozenset[str] | None:
     earlier_export = read_earlier_export(directory)
     if earlier_export is None:
         raise ExportError(
-            f"{directory} is not empty, and no earlier export: it has no {manifest.MANIFEST_NAME} of one. Name another directory"
+            f"{directory} is not empty, and no earlier export: it has no {manifest.MANIFEST_NAME} of one. Name "
+            f"another directory"
         )
     file_names = frozenset(_iterate_files(directory))
     if foreign_names := sorted(
         file_names - earlier_export.files.keys() - {manifest.MANIFEST_NAME, manifest.SIGNATURE_NAME}
     ):
         raise ExportError(
-            f"{directory} has a file that the earlier export does not name: {ascii(foreign_names[0])}. Move it away, since an"
+            f"{directory} has a file that the earlier export does not name: {ascii(foreign_names[0])}. Move it away, "
+            f"since an"
             " export replaces the whole directory"
         )
     return file_names

@@ -118,7 +118,7 @@ class RunHistory(NamedTuple):
     is_first_run: bool = False
     new_plans: frozenset[tuple[str, str]] = frozenset()  # (host, control): a defect under a new plan is no drift
     no_longer_waived: frozenset[tuple[str, str]] = frozenset()  # (host, rule)
-    # ids of the events before this run that it reports first, by host
+    # Ids of the events before this run that it reports first, by host.
     new_remark_ids: Mapping[str, frozenset[str]] = {}
 
 
@@ -240,7 +240,7 @@ def _list_rule_changes(
     for rule in record["rules"]:
         name, state = rule["rule"], rule["state"]
         change = incident_changes.get((host, name))
-        # the rule was in this state before
+        # The rule was in this state before.
         if state not in (*OPEN_STATES, REPAIRED) or (run_history is not None and change is None):
             continue
         first_evidence = describe_finding(rule["findings"][0]) if rule["findings"] else clean_text(rule["reason"] or "")
@@ -388,7 +388,9 @@ def _format_host_lines(host_news: HostNews) -> Iterable[str]:
     for group in list(changes_by_cause.values())[:MAX_LISTED_RULES]:
         yield f"  {_format_change_group(group)}"
     if len(changes_by_cause) > MAX_LISTED_RULES:
-        yield f"  ... and more: {format_count(sum(map(len, list(changes_by_cause.values())[MAX_LISTED_RULES:])), 'rule')}"
+        yield (
+            f"  ... and more: {format_count(sum(map(len, list(changes_by_cause.values())[MAX_LISTED_RULES:])), 'rule')}"
+        )
     for remark in remarks[:MAX_LISTED_RULES]:
         program_of_user = f"{remark.rule}, {remark.program} of {remark.user}"
         yield f"  {program_of_user if remark.kind == ENDED else remark.rule or 'the watcher'}: {remark.text}"
@@ -397,7 +399,10 @@ def _format_host_lines(host_news: HostNews) -> Iterable[str]:
     if unchanged_rules := _list_unchanged_rules(host_news):
         controls = {rule.partition("/")[0] for rule in unchanged_rules}
         error_messages = [error["message"] for error in record["errors"] if error["control"] in controls][:1]
-        yield f"  still not compliant: {': '.join([_summarise_rules(unchanged_rules), *map(_shorten_text, error_messages)])}"
+        yield (
+            f"  still not compliant: "
+            f"{': '.join([_summarise_rules(unchanged_rules), *map(_shorten_text, error_messages)])}"
+        )
 
 
 def _summarise_rules(rules: Sequence[str]) -> str:
@@ -416,7 +421,10 @@ def _format_change_group(group: Sequence[RuleChange]) -> str:
     time_text = f"since {format_readable_time(first_change.since)}" if first_change.since else ""
     if first_change.state == REPAIRED:
         since_text = f", {time_text}" if _has_begun_earlier(first_change) else ""
-        time_text = f"found {_format_instant(first_change.found)}, corrected {_format_instant(first_change.repaired)}{since_text}"
+        time_text = (
+            f"found {_format_instant(first_change.found)}, corrected "
+            f"{_format_instant(first_change.repaired)}{since_text}"
+        )
     count_text = f" (time {first_change.times} in {PERIOD_DAYS} days)" if first_change.times > 1 else ""
     detail = "; ".join(part for part in (_shorten_text(first_change.what), time_text) if part)
     return f"{name or 'the host'}: {state}{count_text}{f': {detail}' if detail else ''}"

@@ -37,7 +37,8 @@ def make_request_notification(
     for request in requests[:MAX_LISTED_REQUESTS]:
         department_names = summarise_names(_find_departments(request, departments), 3) or "no department"
         quoted_lines.append(
-            f"{request.user} on {request.host} ({department_names}) requests {request.service} since {format_readable_time(request.at)}. The reason:"
+            f"{request.user} on {request.host} ({department_names}) requests {request.service} since "
+            f"{format_readable_time(request.at)}. The reason:"
         )
         quoted_lines += [f"  | {request.reason}", f"  its id: {request.id}"]
     lines: list[str | QuotedLines] = [QuotedLines(quoted_lines)]

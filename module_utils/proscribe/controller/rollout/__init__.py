@@ -78,7 +78,7 @@ class RolloutDecision(NamedTuple):
     changes: Mapping[str, int]  # the extent of the whole: hosts, removals, and hosts by control
     stop: str  # why it stops, as text (see `find_objection`); "" if it does not
     max_failures: str  # share of the hosts tried so far that may fail
-    # values of proscribe_max_change that allow all changes; empty if the present values do
+    # Values of proscribe_max_change that allow all changes; empty if the present values do.
     allow: Mapping[str, int | str]
     set_aside: Mapping[str, str]  # hosts that a real run leaves as they are: host -> reason
 
@@ -220,7 +220,8 @@ def _list_set_aside_reasons(
     """
     removal_counts = {host.name: host.removal_count for host in changing_hosts}
     return {
-        name: f"set aside and left as found: it has {format_count(removal_counts[name], 'removal')}, and with it the whole is more "
+        name: f"set aside and left as found: it has {format_count(removal_counts[name], 'removal')}, and with it the "
+        f"whole is more "
         f"than proscribe_max_change allows ({_describe_limits(exceeded_limits)})"
         for name in select_set_aside(removal_counts, limits["max_change"], answered_count)
     }
@@ -241,10 +242,16 @@ def _describe_stop(
     by_control = ", ".join(
         f"{control} on {change_counts[control]:,}" for control in CONTROLS if control in change_counts
     )
-    change_text = f"would change {format_count(change_counts['hosts'], 'host')} of the {answered_count:,} that answered ({by_control})"
+    change_text = (
+        f"would change {format_count(change_counts['hosts'], 'host')} of the {answered_count:,} that "
+        f"answered ({by_control})"
+    )
     if change_counts["removals"]:
         change_text += f" and remove {format_count(change_counts['removals'], 'program')}"
     message = f"the whole {change_text}, and proscribe_max_change allows {_describe_limits(exceeded_limits)}"
     if previous_run is not None:
-        message += f"; in the previous run ({previous_run.run_id}), {previous_run.compliant_count:,} of these hosts were compliant"
+        message += (
+            f"; in the previous run ({previous_run.run_id}), {previous_run.compliant_count:,} of these hosts "
+            f"were compliant"
+        )
     return message

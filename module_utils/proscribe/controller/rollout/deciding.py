@@ -100,11 +100,13 @@ def decide_for_fleet(
         )
         if is_dry_run:
             warn(
-                f"a run without --check would stop {describe_stop_place(rollout_decision.reach)}: {rollout_decision.stop}"
+                f"a run without --check would stop {describe_stop_place(rollout_decision.reach)}: "
+                f"{rollout_decision.stop}"
             )
     if is_dry_run and rollout_decision.set_aside:
         reason = next(iter(rollout_decision.set_aside.values()))
         warn(
-            f"a run without --check would leave out {summarise_names(list(rollout_decision.set_aside), MAX_NAMED_HOSTS)}: {reason}"
+            f"a run without --check would leave out "
+            f"{summarise_names(list(rollout_decision.set_aside), MAX_NAMED_HOSTS)}: {reason}"
         )
     return rollout_decision

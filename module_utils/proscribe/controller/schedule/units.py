@@ -47,7 +47,7 @@ RestrictSUIDSGID=yes
 """
 
 
-# exit code of the catalogue's refresh: a publisher's list was wrong, and a notification has reported it
+# Exit code of the catalogue's refresh: a publisher's list was wrong, and a notification has reported it.
 LIST_REFUSED_CODE = 1
 
 
@@ -129,7 +129,8 @@ def format_failed_service(
 [Unit]
 Description=Proscribe: report a scheduled run that failed
 
-{_format_service(f"{DRIFT_UNIT}-failed", checkout, account, command, environment)}{_format_alert(DRIFT_UNIT)}TimeoutStartSec=300
+{_format_service(f"{DRIFT_UNIT}-failed", checkout, account, command, environment)}\
+{_format_alert(DRIFT_UNIT)}TimeoutStartSec=300
 {hardening}"""
 
 

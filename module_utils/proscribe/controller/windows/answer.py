@@ -87,9 +87,8 @@ def parse_answer(output: bytes, token: str) -> WindowsAnswer:
             tasks = _parse_tasks(part.lines) or None  # an empty list is invalid: the listing program itself runs
         elif part.kind == SERVICE_PART and part.is_complete:
             processes = {task.image.casefold() for task in _parse_tasks(part.lines)}
-            is_applier_running = (
-                bool(processes) if processes <= {SERVICES_IMAGE} else None
-            )  # other images: the filter for the service had no effect
+            # Other images: the filter for the service had no effect.
+            is_applier_running = bool(processes) if processes <= {SERVICES_IMAGE} else None
     version = _VERSION_PATTERN.search(" ".join(parts[0].lines)[:1000])
     settings = dict(line.partition("=")[::2] for part in parts if part.kind == ARCHITECTURE_PART for line in part.lines)
     host_architecture = settings.get("PROCESSOR_ARCHITEW6432", "")

@@ -43,7 +43,7 @@ class WindowsCatalogue:
         self.services_by_key: dict[str, list[str]] = {}  # by uninstall key
         self.services_by_script_name: dict[str, list[str]] = {}  # by name in the service's own script
         self.publishers_by_name: dict[str, list[tuple[str, str]]] = {}  # by name: publisher and service
-        # services without an app package, by likely names of such a package
+        # Services without an app package, by likely names of such a package.
         self.services_by_app_name: dict[str, list[str]] = {}
         for service_id, entry in services.items():
             packages, registered_programs = entry.get("windows_packages", {}), entry.get("windows_registered", {})

@@ -121,7 +121,8 @@ def make_command_line(token: str) -> str:
         # Only users' keys: they have a sixth part (S-1-5-21-..), and no tenth (.._Classes). A line without a sixth part
         # does not enter the inner loop.
         f'(for /f %u in (\'reg query {USERS_HIVE}\') do @for /f "tokens=6,10 delims=-_" %s in ("%u") do @if "%t"=="" ('
-        f"{make_query_loop(LIST_PART, LISTED_USER_KEYS, user_key)}& {make_query_loop(TREE_PART, WHOLE_USER_KEYS, user_key, ' /s')}))",
+        f"{make_query_loop(LIST_PART, LISTED_USER_KEYS, user_key)}& "
+        f"{make_query_loop(TREE_PART, WHOLE_USER_KEYS, user_key, ' /s')}))",
         f"echo %m {END_PART}",
     ]
     return f"for %m in ({token}) do @({'& '.join(parts)})"

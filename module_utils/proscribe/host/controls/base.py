@@ -48,7 +48,7 @@ class ControlAction(NamedTuple):
     # user's finding for `rules`. The control does not fail: no user can stop the enforcement for others.
     user: str = ""
     rules: Sequence[str] = ()
-    # packages that the action removes; a lift does not install them again
+    # Packages that the action removes; a lift does not install them again.
     removed_packages: Sequence[RemovedPackage] = ()
     # True if the action runs a program that its user controls. Such an action runs without the host's lock
     # (users_tools.py).

@@ -1,4 +1,4 @@
-"""Where the configurations of resolvers name the servers that they ask.
+"""Places in the configurations of resolvers that name the servers they ask.
 
 `tests/tool python tests/derived` writes this file from what the backends of dns declare (declaration.py).
 """

@@ -46,7 +46,7 @@ def read_gateways(host: Host) -> list[str]:
             and fields[7] == "00000000"
             and int(fields[3], 16) & _GATEWAY_FLAG
         ):
-            # the kernel prints the address as a number in the byte order of the host
+            # The kernel prints the address as a number in the byte order of the host.
             packed = int(fields[2], 16).to_bytes(4, sys.byteorder)
             addresses.append(".".join(map(str, packed)))
     for line in _read_lines(host, "/proc/net/ipv6_route"):

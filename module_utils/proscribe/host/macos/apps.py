@@ -28,8 +28,9 @@ def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[
     )
     services_by_program = _index_services(services, lambda entry: entry["processes"])
     packages = {
-        kind: _index_services(services, lambda entry: entry["packages"].get(kind, ())) for kind in PACKAGE_DIRECTORIES
-    }  # noqa: B023
+        kind: _index_services(services, lambda entry: entry["packages"].get(kind, ()))  # noqa: B023
+        for kind in PACKAGE_DIRECTORIES
+    }
     findings_by_service: dict[str, list[Finding]] = {service_id: [] for service_id in services}
     unseen_reasons = list(scan.unseen_reasons)
     for bundle in scan.applications:

@@ -129,7 +129,8 @@ def write_request(word: str, reason: str) -> None:
     for _, request_id, request_content in own_requests:
         if request_content["service"] == service_id and request_id not in answered:
             raise RequestError(
-                f"You requested {service_id} on {request_content['at'][:10]} already ({request_id}). It is not answered yet."
+                f"You requested {service_id} on {request_content['at'][:10]} already ({request_id}). It is not "
+                f"answered yet."
             )
     if len(own_requests) >= MAX_REQUESTS:
         raise RequestError(

@@ -28,12 +28,13 @@ PROGRAM_DIRECTORY = "/usr/libexec/proscribe"
 PULL_PROGRAM_PATH = f"{PROGRAM_DIRECTORY}/pull"
 COMMITS_PATH = f"{PROGRAM_DIRECTORY}/commits.py"  # PROGRAM imports this module
 GUARD_PATH = f"{PROGRAM_DIRECTORY}/schedule/guard"  # runs before each run of the controller
+# Modules of base/ that both programs import from their own directory.
 BASE_MODULES = (
     "others",
     "ownership",
     "run_files",
     "tuples",
-)  # modules of base/ that both programs import from their own directory
+)
 PULL_BASE_FILES = {name: f"{PROGRAM_DIRECTORY}/base/{name}.py" for name in BASE_MODULES}
 GUARD_BASE_FILES = {name: f"{PROGRAM_DIRECTORY}/schedule/base/{name}.py" for name in (*BASE_MODULES, "chat_text")}
 PULL_SETTINGS_PATH = "/etc/proscribe/pull.json"
@@ -145,7 +146,7 @@ def plan_lift(host: Host, parts: Iterable[str] = (DRIFT_UNIT, PULL_UNIT)) -> Cha
     the controls that are lifted next.
     """
     actions: list[ControlAction] = []
-    # a Mac has no systemd, and so no units of Proscribe
+    # A Mac has no systemd, and so no units of Proscribe.
     for schedule_part in () if host.kernel_name == DARWIN else parts:
         known_files = DRIFT_FILES if schedule_part == DRIFT_UNIT else PULL_FILES
         present_paths = [path for path in known_files if host.find_entry(path)]

@@ -69,7 +69,8 @@ def require_present(runs: ScheduledRuns) -> None:
     for path in runs.get("needs", ()):
         if not os.path.exists(path):
             raise ControlError(
-                f"{path} is not on {os.uname().nodename}, where scheduled runs need it. {UNTOUCHED_NOTE} Expected on that"
+                f"{path} is not on {os.uname().nodename}, where scheduled runs need it. {UNTOUCHED_NOTE} Expected on "
+                f"that"
                 " machine, at these paths: the checkout, its inventory, its Ansible and the files that"
                 " proscribe_schedule_options name (docs/scheduling.md)"
             )
@@ -142,7 +143,8 @@ def _try_paths(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iter
     except ValueError:
         message = " ".join((result.err or result.out).split())[-300:]
         raise ControlError(
-            f"it cannot be tried what a unit sees ({message or f'exit code {result.rc}'}): {' '.join(properties[1::2])}."
+            f"it cannot be tried what a unit sees ({message or f'exit code {result.rc}'}): "
+            f"{' '.join(properties[1::2])}."
             f" {EXPECTED_PLACES}"
         ) from None
     return path_problems

@@ -128,7 +128,10 @@ class _Termination:
         self.failures[process.pid] = process, reason
 
     def _has_pending_kill(self, process: Process) -> bool:
-        """Return whether KILL was sent to a process before. A second KILL has no effect, so the wait is not repeated."""
+        """Return whether KILL was sent to a process before.
+
+        A second KILL has no effect, so the wait is not repeated.
+        """
         lines = self.host.read_process_file(process.pid, "status").splitlines()
         pending = [line.split()[1] for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
         return any(int(signals, 16) & PENDING_KILL for signals in pending)

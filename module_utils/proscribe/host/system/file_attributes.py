@@ -56,7 +56,7 @@ def set_attributes(descriptor: int, desired: FileAttributes) -> None:
     """
     with ignore_unsupported():
         os.chown(descriptor, desired.uid, desired.gid)
-    # a new file inherits the access lists of its directory, and the new mode would widen them
+    # A new file inherits the access lists of its directory, and the new mode would widen them.
     for name in _ACL_NAMES - desired.xattrs.keys():
         with ignore_unsupported():
             os.removexattr(descriptor, name)

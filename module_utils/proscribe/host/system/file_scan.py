@@ -42,7 +42,7 @@ MAX_SHARED_ENTRIES = 100_000  # entries whose owners are checked, in a directory
 MAX_HITS = 10_000  # relevant names, on a user's behalf
 MAX_USER_MEMORY_BYTES = 8 * 1024 * 1024  # bytes that are remembered of a user's directories
 NODE_BYTES = 60  # bytes for each remembered directory beside its names
-# nanoseconds: a later change may be followed by another with the same time, as clocks tick
+# Nanoseconds: a later change may be followed by another with the same time, as clocks tick.
 SETTLED_NANOSECONDS = 2 * 10**9
 
 if TYPE_CHECKING:  # an alias at run time would need `typing`
@@ -233,7 +233,7 @@ class _FileScan:
                 os.close(directory.descriptor)
 
     def _find_closed_type(self, path: str) -> str:
-        """Return the type of the file system of a closed directory, if it may hide files and is not entered; else ""."""
+        """Return the file system's type of a closed directory that may hide files and is not entered; else ""."""
         if path not in self.mount_table or self.mount_table[path].is_whole_disk:
             return ""
         type_ = find_remote_type(path, self.mount_table)

@@ -17,7 +17,7 @@ LEDGER_PATH = STATE_DIRECTORY + "/directories"
 # Note in every file that Proscribe writes; the comment marks differ by format. A host does not know its name in the
 # inventory. So the command as it is matches no host. Without --limit it would lift all hosts.
 SIGNATURE = (
-    # the same in every version: files of an earlier version are recognised too
+    # The same in every version: files of an earlier version are recognised too.
     "Written by Proscribe, rewritten at its next run."
 )
 LIFT_COMMAND = "./proscribe lift --limit THIS_HOST"
@@ -205,7 +205,7 @@ class Files(FileReader):
     @contextlib.contextmanager
     def _lock_ledger(self) -> Iterator[None]:
         """Lock the ledger for the block. Otherwise two processes could overwrite each other's entries."""
-        # imported here because hosts are observed often and changed seldom
+        # Imported here because hosts are observed often and changed seldom.
         from .locking import lock_file, make_deadline
 
         lock_deadline = make_deadline()
@@ -256,9 +256,8 @@ class Files(FileReader):
                     break
                 remaining.remove(path)
                 path = path.rpartition("/")[0]
-            remaining = {
-                directory for directory in remaining if self.find_entry(directory)
-            }  # a reboot removes the directories below /run
+            # A reboot removes the directories below /run.
+            remaining = {directory for directory in remaining if self.find_entry(directory)}
             temporary_name = self._make_temporary_name("directories")
             if remaining <= {STATE_DIRECTORY} and set(self.list_directory(STATE_DIRECTORY)) - {temporary_name} == {
                 "directories"

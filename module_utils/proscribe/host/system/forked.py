@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
 
 MEGABYTE = 1024 * 1024
+# Numbers of signals on Linux; loading the module `signal` takes longer than starting a child.
 KILL_SIGNAL, CPU_LIMIT_SIGNAL = (
     9,
     24,
-)  # numbers of signals on Linux; loading the module `signal` takes longer than starting a child
+)
 MAX_GROWTH_BYTES = 32 * MEGABYTE  # a child that has grown by that much after an item is replaced by a new child
-# bytes that hold the length of the next answer; 0 means that the child has finished an item and continues
+# Bytes that hold the length of the next answer; 0 means that the child has finished an item and continues.
 HEADER_BYTES = 8
 
 

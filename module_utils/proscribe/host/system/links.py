@@ -13,9 +13,8 @@ import stat
 from .types import ControlError
 
 MAX_LINKS = 32  # links in the path of a file; the kernel follows 40
-PATH_FLAG = getattr(
-    os, "O_PATH", 0
-)  # macOS has no such flag: no link is followed there, and directories are opened for reading
+# macOS has no such flag: no link is followed there, and directories are opened for reading
+PATH_FLAG = getattr(os, "O_PATH", 0)
 PLACE_FLAGS = PATH_FLAG | os.O_DIRECTORY
 FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 

@@ -58,8 +58,9 @@ class MappedFiles:
     def list_mapped(self, process: Process, includes_data: bool = False) -> list[MappedFile]:
         """Return the files that a process has mapped for execution, or with `includes_data` in any mode.
 
-        The last mapped files come first: a loader maps the program above the libraries. Raises ObservationError for too
-        many files.
+        The last mapped files come first.
+
+        A loader maps the program above the libraries. Raises ObservationError for too many files.
         """
         mapped: dict[tuple[str, str], MappedFile] = {}
         for line in self._read_lines(f"/proc/{process.pid}/maps", MAX_MAPS_BYTES):
@@ -75,7 +76,7 @@ class MappedFiles:
 
     @contextlib.contextmanager
     def open_mapped(self, process: Process, file: MappedFile) -> Iterator[OpenMappedFile | None]:
-        """Open a file of a process. Yields None if another machine or a user's program serves it, or if opening fails."""
+        """Open a file of a process. Yields None if that fails, or another machine or a user's program serves it."""
         if self._host.root != "/":  # the links of a fixture's processes lead out of the fixture
             status = self._host.find_entry(file.path)
             is_file = status is not None and stat.S_ISREG(status.st_mode)

@@ -51,7 +51,7 @@ def resolve_name(name: str, family: int, timeout: float) -> NameResolution:
 
 def _query_resolver(name: str, family: int) -> NameResolution:
     try:
-        # bytes, because a str loads many more modules
+        # Bytes, because a str loads many more modules.
         answers = _socket.getaddrinfo(name.encode("ascii"), None, family, _socket.SOCK_DGRAM)
     except _socket.gaierror as error:
         return NameResolution() if error.errno in _NO_SUCH_NAME_ERRORS else NameResolution(failure=str(error.strerror))
@@ -71,7 +71,7 @@ def _drop_privileges() -> Iterator[None]:
         return
     group, groups = os.getegid(), os.getgroups()
     try:
-        # the process lacks the capability, or its namespace lacks that number (user_namespaces(7))
+        # The process lacks the capability, or its namespace lacks that number (user_namespaces(7)).
         with contextlib.suppress(OSError):
             os.setgroups([])
             os.setegid(NOBODY_UID)

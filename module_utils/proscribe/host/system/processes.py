@@ -201,9 +201,8 @@ class Processes(Tools):
             uid = os.stat(self._make_real_path(f"/proc/{process.pid}")).st_uid
             if uid not in (0, os.geteuid()):
                 return uid
-        return (
-            self._read_real_uid(process) or 0
-        )  # in /proc a process that hides its memory belongs to root, whatever its user is
+        # In /proc a process that hides its memory belongs to root, whatever its user is.
+        return self._read_real_uid(process) or 0
 
     def format_start_time(self, process: Process) -> str:
         """Return the start time of a process (UTC, in seconds, by the current system clock); "" if it has ended."""

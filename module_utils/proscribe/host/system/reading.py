@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import stat
-
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, List, Pattern
 
 from ...base.others import ACL_ATTRIBUTE, BY_ACL, describe_rights, find_write_right
@@ -163,9 +162,8 @@ class FileReader:
     def _make_observation_error(self, path: str, error: OSError) -> ObservationError:
         if isinstance(error, PermissionError) and not self.privileged:
             return ObservationError(f"{path} can only be read by root")
-        return ObservationError(
-            f"{path} cannot be read: {error.strerror}"
-        )  # root may fail too: a dead network mount, a user's own FUSE
+        # Root may fail too: a dead network mount, a user's own FUSE.
+        return ObservationError(f"{path} cannot be read: {error.strerror}")
 
     def list_directory(self, path: str) -> List[str]:
         """Return the names in a directory, sorted; none for a missing directory. Raises ObservationError."""

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from ...base.others import find_write_right, read_acl, walk_path
+from ...base.others import find_write_right, read_acl, list_path_steps
 
 # Files of the distribution's packages are trusted as the packages are.
 DISTRIBUTION_PREFIXES = ("/usr/", "/bin/", "/sbin/")
@@ -22,7 +22,7 @@ def find_changeable_part(path: str) -> str:
     if os.geteuid() or (_is_from_distribution(path) and _is_from_distribution(os.path.realpath(path))):
         return ""
     try:
-        for entry, status, is_last in walk_path(path):
+        for entry, status, is_last in list_path_steps(path):
             is_link = stat.S_ISLNK(status.st_mode)
             if (
                 status.st_uid

@@ -21,9 +21,8 @@ def end_session(leader: int) -> None:
     The caller has not waited for the tool yet, so no other process can have its number.
     """
     with contextlib.suppress(OSError):
-        os.kill(
-            leader, STOP_SIGNAL
-        )  # a stopped tool starts nothing, and leaves no orphans, while its descendants are listed
+        # A stopped tool starts nothing, and leaves no orphans, while its descendants are listed.
+        os.kill(leader, STOP_SIGNAL)
     for _ in range(MAX_ROUNDS):
         running = find_descendants(leader)
         for pid, started in running.items():

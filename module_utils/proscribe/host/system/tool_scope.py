@@ -74,7 +74,7 @@ class TransientUnit(ToolProcess):
             *(path, "--quiet", "--pipe", "--wait", "--collect", "--slice=system.slice", f"--unit={self.name}"),
             *(f"--description=Proscribe: a tool of user {user.uid}", f"--uid={user.uid}", f"--gid={user.gid}"),
             *(f"--property={setting}" for setting in properties),
-            # env clears the variables that systemd adds. SELinux lets systemd start env, and no program in a home.
+            # Env clears the variables that systemd adds. SELinux lets systemd start env, and no program in a home.
             *("--", "/usr/bin/env", "-i"),
             *(
                 argument.replace("$", "$$")
@@ -250,7 +250,7 @@ def _end_children() -> bool:
         for pid in find_descendants(os.getpid()):
             if pid != os.getpid():
                 with contextlib.suppress(OSError):
-                    # no other process can have its number before this process has waited for it
+                    # No other process can have its number before this process has waited for it.
                     os.kill(pid, KILL_SIGNAL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:

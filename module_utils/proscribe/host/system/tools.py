@@ -243,7 +243,7 @@ class Tools(Files):
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root)
         self._run = run
-        # end of the time for users' tools (time.monotonic); None for no limit
+        # End of the time for users' tools (time.monotonic); None for no limit.
         self.users_tools_until: float | None = None
 
     def find_tool(self, name: str) -> str | None:

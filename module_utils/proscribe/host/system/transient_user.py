@@ -22,7 +22,7 @@ from . import Host
 from .tool_ending import kill_process
 from .types import ControlError
 
-# systemd gives numbers of this range to services with DynamicUser=, which are as short-lived. systemd finds a free
+# Systemd gives numbers of this range to services with DynamicUser=, which are as short-lived. systemd finds a free
 # number in the same way: https://systemd.io/UIDS-GIDS/. No account of a distribution or a directory service is in this
 # range.
 UID_RANGE = range(61184, 65520)
@@ -203,5 +203,5 @@ def _remove_leftover(directory: str) -> None:
 
 
 def _remove_directory(directory: str) -> None:
-    # rmtree follows no link of the transient user (shutil.rmtree.avoids_symlink_attacks, on every Linux).
+    # Rmtree follows no link of the transient user (shutil.rmtree.avoids_symlink_attacks, on every Linux).
     shutil.rmtree(directory, ignore_errors=True)

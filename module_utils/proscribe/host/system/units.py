@@ -49,7 +49,7 @@ DIRECTORIES_BEFORE_OURS = (
     "/run/systemd/system",
 )
 DIRECTORIES_BESIDE_OURS = (UNIT_DIRECTORY, *DIRECTORIES_BEFORE_OURS)
-# packages have hundreds of units there
+# Packages have hundreds of units there.
 DIRECTORIES_BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 UNIT_PREFIX = "proscribe-"  # drop-ins in `proscribe-.timer.d` apply to every timer whose name begins with this prefix
 # The directory of all control groups, and the directories of systemd's own hierarchy beside others (cgroups(7)).
@@ -141,7 +141,7 @@ def is_suspended(host: Processes, name: str) -> bool:
 
     systemd still reports such a service as active, but it does nothing.
     """
-    # the control group of a container; "" outside of containers
+    # The control group of a container; "" outside of containers.
     own_group = _read_control_group(host, 1).removesuffix("/init.scope")
     for hierarchy in CONTROL_GROUPS:
         group = f"{hierarchy}{own_group}/system.slice/{name}"

@@ -39,9 +39,9 @@ class LimitedChanges:
     """Application of changes without the removals of an owner that would lose too many packages.
 
     The host and each user are separate owners, so the many packages of one owner block no correction of another. Such
-    an owner loses no package at all: a mistake of the policy may be the cause of the number. `unchanged` has the
-    unchanged things of users, with the reasons. It also has the rest that users' own tools leave, once the tools have
-    run.
+    an owner loses no package at all, since a mistake of the policy may be the cause of the high number. `unchanged` has
+    the unchanged things of users, with the reasons. It also has the rest that users' own tools leave, once the tools
+    have run.
     """
 
     def __init__(self) -> None:

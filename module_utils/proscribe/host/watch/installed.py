@@ -136,8 +136,8 @@ def _measure_silence(host: Host, settings: files.WatchSettings) -> int:
 def _list_damaged_files(host: Host, settings: files.WatchSettings, digest: str) -> Iterator[Finding]:
     """Yield the files that differ from the installed ones.
 
-    Only two plans are read: the plan in effect and its successor. Later plans are read before they take effect, so here
-    they must only exist.
+    Of the plans, only the plan in effect and its successor are read. Later plans are read before they take effect, so
+    here they must only exist.
     """
     plans = settings.list_digests()
     index = plans.index(digest) if digest in plans else 0

@@ -114,9 +114,9 @@ def _note_renewal(host: Host, now: object) -> None:
         host.write_file(files.STATE_PATH, format_json(start), files.PRIVATE_MODE)
     host.write_file(
         files.RENEWED_PATH,
-        (now if is_timestamp(now) else format_timestamp(clock.read_effective_time(host))) + "\n",
+        (now if is_timestamp(now) else format_timestamp(clock.read_effective_time(host))) + "\n",  # type: ignore[operator]
         files.PRIVATE_MODE,
-    )  # type: ignore[operator]
+    )
 
 
 def _make_chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
@@ -239,7 +239,7 @@ def lift(host: Host) -> Changes:
         journal.OLDER_JOURNAL,
         *REPORT_PATHS,
     ]
-    # scheduled runs write the same record
+    # Scheduled runs write the same record.
     if host.find_entry(files.WATCH_DIRECTORY) and host.find_entry(PULL_PROGRAM) is None:
         outside_paths.append(files.RECORD_PATH)
     inner_paths = [

@@ -45,7 +45,7 @@ with open(int(sys.argv[1]), "rb") as stream:
 for part in parts:
     last = load(*part)
 del parts, part, stream
-last.run(sys.argv[2:])
+last.run_daemon(sys.argv[2:])
 """
 
 

@@ -23,7 +23,7 @@ from .program_text import WATCH_TEXT
 from .state import files, journal
 from .state.reservations import SupersededError, is_being_installed
 
-# for the daemon to read the plan; a run waits longer, and the next observation tries again
+# For the daemon to read the plan; a run waits longer, and the next observation tries again.
 READY_TIMEOUT_SECONDS = 20.0
 
 

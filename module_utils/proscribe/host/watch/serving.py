@@ -34,7 +34,7 @@ IDLE_TIMEOUT_SECONDS = 70.0  # without a request; longer than counted attempts w
 
 def serve_requests(verifier: RequestHandler, descriptor: int) -> None:
     """Answer requests on a socket until the other end closes, or until no request has come for a while."""
-    # systemd ends the whole service with the daemon; the counts are written first
+    # Systemd ends the whole service with the daemon; the counts are written first.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     channel = _socket.socket(fileno=descriptor)
     poll = select.poll()

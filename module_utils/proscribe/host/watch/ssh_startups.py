@@ -30,7 +30,10 @@ def find_full_sshd(host: Host) -> tuple[str, list[str]]:
                 refused = "all others" if waiting >= last_limit else "some of the others"
                 users = _count_by_user(host)
                 user_text = "; ".join(f"{user_count} from this host by {name}" for name, user_count in users.items())
-                message = f"sshd refuses {refused}: {waiting} connections have not logged in (MaxStartups {first_limit}-{last_limit})"
+                message = (
+                    f"sshd refuses {refused}: {waiting} connections have not logged in (MaxStartups "
+                    f"{first_limit}-{last_limit})"
+                )
                 return f"{message}{user_text and '; '}{user_text}", list(users)
     return "", []
 

@@ -25,7 +25,10 @@ def _list_status_lines(host: Host, settings: files.WatchSettings) -> Iterator[st
     yield f"observes this host every {format_duration(settings.every)}; last {watch_summary['last'] or 'never'}"
     yield f"plan {plan['digest']}"
     stale_prefix = "stale: " if watch_summary["stale"] else ""
-    yield f"{stale_prefix}renewed by a run {watch_summary['renewed'] or 'at an unknown time'}, to be renewed every {format_duration(settings.max_age)}"
+    yield (
+        f"{stale_prefix}renewed by a run {watch_summary['renewed'] or 'at an unknown time'}, to be renewed every "
+        f"{format_duration(settings.max_age)}"
+    )
     if settings.chain:
         yield f"other plans take effect {', '.join(moment for moment, _ in settings.chain)}"
     yield str(launches.describe_status(host, settings))

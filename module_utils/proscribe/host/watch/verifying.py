@@ -1,7 +1,7 @@
 """Verifier of program starts: it identifies each start, and ends restricted programs.
 
-starts/daemon.py starts the verifier on demand. The verifier ends after an idle time, so that a quiet host has none of
-this code in memory.
+starts/daemon.py starts the verifier on demand. The verifier ends by itself after an idle time, so that a quiet host has
+none of this code in memory.
 
 A request is one of these:
 
@@ -86,10 +86,11 @@ class LaunchVerifier:
             and self._find_digest_in_effect() == self.digest
         ):
             return
+        # After an error, the next start reads again.
         self.settings_stamp, self.read_at = (
             stamp,
             -RELOAD_SECONDS,
-        )  # after an error, the next start reads again
+        )
         self.host = clock.use_monotonic_clock(self.make_host())
         self.settings = files.read_settings(self.host)
         self.digest = self._find_digest_in_effect()

@@ -37,7 +37,7 @@ class SchemaKeywords:
 
 
 CLOSED_MAPPING = SchemaKeywords(additionalProperties=False)  # a mapping that forbids other keys
-# a key without an entry in the schema: only a host adds it, or its part has no schema of its own
+# A key without an entry in the schema: only a host adds it, or its part has no schema of its own.
 UNDOCUMENTED_KEY = object()
 
 Count = Annotated[int, SchemaKeywords(minimum=0)]
@@ -77,7 +77,8 @@ OpeningHours = Annotated[
 ]
 LeftOutCounts = Annotated[
     dict[str, Count],
-    f"How much more there was, of each of {', '.join((*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL))}: incidents and ended programs, or "
+    f"How much more there was, of each of {', '.join((*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL))}: incidents and ended "
+    f"programs, or "
     "lines",
     SchemaKeywords(maxProperties=len((*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL))),
 ]

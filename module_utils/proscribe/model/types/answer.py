@@ -41,7 +41,7 @@ class ObservationAnswer(ModuleAnswer, total=False):
     unwatched: list[str]  # controls that the host's own watch does not correct after this run
     lacking: bool  # whether the host lacks code or a plan that was sent only by name
     system: str  # the system of a Mac that received code for Linux
-    # whether only users cause the gate to fail; set by the controller, which then does not fail the host
+    # Whether only users cause the gate to fail; set by the controller, which then does not fail the host.
     set_aside: bool
     cached: bool  # whether the host has code and plan in its cache now; only in the answer to a stream
 

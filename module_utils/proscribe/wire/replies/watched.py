@@ -214,7 +214,8 @@ def _read_moment(content: object, label: str) -> str:
     except ValueError:
         pass
     raise UnusableAnswer(
-        f"{label} is {truncate_text(quote_content(content), MAX_TOKEN_LENGTH)}, no UTC time such as 2026-11-25T08:00:00Z"
+        f"{label} is {truncate_text(quote_content(content), MAX_TOKEN_LENGTH)}, no UTC time such as "
+        f"2026-11-25T08:00:00Z"
     )
 
 

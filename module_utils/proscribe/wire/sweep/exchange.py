@@ -12,7 +12,7 @@ import selectors
 import time
 from collections.abc import Callable, Sequence
 
-# imported by name: an output limiter of another thread replaces `subprocess.Popen`
+# Imported by name: an output limiter of another thread replaces `subprocess.Popen`.
 from subprocess import Popen, TimeoutExpired
 from typing import NamedTuple, Protocol
 
@@ -26,7 +26,7 @@ END_TIMEOUT_SECONDS = 1.0  # seconds for a command to end after reading has stop
 LOCAL_TIMEOUT_SECONDS = 10.0  # seconds for an answer of the local process that keeps the connection open
 # Limits until the password is accepted:
 MAX_BANNER_BYTES = 64 * 1024  # bytes of output, more than any banner has
-# bytes of an unfinished line that are matched again with its continuation; more than any prompt has
+# Bytes of an unfinished line that are matched again with its continuation; more than any prompt has.
 MAX_PROMPT_BYTES = 512
 
 # The first reads follow the output at once. A host that prints ever more small pieces is then read after pauses.

@@ -70,11 +70,10 @@ class MultiplexSession:
         self._socket.close()
 
     def _open_session(self, command: str, descriptors: tuple[int, int, int]) -> None:
-        # no terminal, no X11, no agent, no subsystem
+        # No terminal, no X11, no agent, no subsystem.
         flags = struct.pack(">IIII", 0, 0, 0, 0)
-        texts = _pack_text(b"") + _pack_text(
-            command.encode("utf-8", "surrogateescape")
-        )  # the terminal type, the command
+        # The terminal type, the command.
+        texts = _pack_text(b"") + _pack_text(command.encode("utf-8", "surrogateescape"))
         session = (
             struct.pack(">II", NEW_SESSION, REQUEST_NUMBER)
             + _pack_text(b"")

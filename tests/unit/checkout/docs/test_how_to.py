@@ -36,10 +36,10 @@ READ = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "module_utils")
-from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.restrictions.channels import channels
-load([Path("catalog")])
-channels()
+from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.restrictions.channels import read_channels
+read_catalogue([Path("catalog")])
+read_channels()
 """
 
 
@@ -51,14 +51,19 @@ def test_a_guide_shows_one_file_and_its_test(path):
 
 
 def test_the_guide_to_exports_has_all_that_an_export_gets():
-    of_answer = {*HostEntry._fields, "rows", "summary"}
-    of_line = {*(name for name in RuleLine.__slots__ if not name.startswith("_")), "control", "text", "once"}
+    of_host_entry = {*HostEntry._fields, "rows", "summary"}
+    of_line = {
+        *(name for name in RuleLine.__slots__ if not name.startswith("_")),
+        "control",
+        "text",
+        "cache_derived_form",
+    }
     text = (PROJECT / "docs/how-to/add-an-export.md").read_text()
     described = {
         kind: set(re.findall(rf"`{kind}\.(\w+)", "".join(re.findall(rf"^\| `{kind}\..*", text, re.MULTILINE))))
-        for kind in ("answer", "line")
+        for kind in ("host_entry", "line")
     }
-    assert described == {"answer": of_answer, "line": of_line}
+    assert described == {"host_entry": of_host_entry, "line": of_line}
 
 
 def test_the_guide_to_channels_has_all_keys_of_a_notification():
@@ -70,7 +75,7 @@ def test_the_guide_to_channels_has_all_keys_of_a_notification():
     }
     for module in (exports, notification, request_news):
         calls = [one for one in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(one, ast.Call)]
-        named = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "made"]
+        named = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "build_notification"]
         assert named
         keys |= {keyword.arg for one in named for keyword in one.keywords if keyword.arg}
     text = (PROJECT / "docs/how-to/add-a-notification-channel.md").read_text()

@@ -93,8 +93,9 @@ def test_a_filter_of_names(checkout):
 import sys
 sys.path.insert(0, "module_utils")
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.host.controls.dns.backends.registry import FILTERS, backend
-print(read_restrictions({"proscribe_dns_backend": "knot"}, str).dns_backend, FILTERS["knot"][:2], backend("knot").UNIT)
+from proscribe.host.controls.dns.backends.registry import FILTER_BACKENDS, load_backend
+chosen = read_restrictions({"proscribe_dns_backend": "knot"}, str).dns_backend
+print(chosen, FILTER_BACKENDS["knot"][:2], load_backend("knot").UNBOUND_UNIT)
 """
     assert run(checkout, "-c", script) == "knot ('server', 'kresd.service') kresd.service\n"
 
@@ -103,11 +104,11 @@ def test_a_channel_of_notifications(checkout):
     script = """
 import sys
 sys.path.insert(0, "module_utils")
-from proscribe.controller.compile.restrictions.channels import needs_setgid
+from proscribe.controller.compile.restrictions.channels import is_setgid_needed
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 read = read_restrictions({"proscribe_notify": {"pager": "ops@example.org"}}, str).notify
-print(dict(read), needs_setgid(read))
+print(dict(read), is_setgid_needed(read))
 try:
     read_restrictions({"proscribe_notify": {"pagr": "ops@example.org"}}, str)
 except PolicyErrors as errors:
@@ -123,11 +124,11 @@ def test_a_format_for_enforcement_points(checkout, tmp_path):
     script = """
 import sys
 sys.path.insert(0, "module_utils")
-from proscribe.controller.cli.command_line import main, read
+from proscribe.controller.cli.command_line import parse_command
 from proscribe.controller.compile.restrictions import read_restrictions
 print(read_restrictions({"proscribe_exports_fed": ["carrier"]}, str).exports_fed[0].format)
-run, arguments = read("export", ["carrier", "-o", sys.argv[1]])
-from proscribe.controller.enforcement_points.registry import FORMATS
-print(arguments.format, FORMATS["carrier"].meant_for)
+run, arguments = parse_command("export", ["carrier", "-o", sys.argv[1]])
+from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
+print(arguments.format, EXPORT_FORMATS["carrier"].purpose)
 """
     assert run(checkout, "-c", script, str(tmp_path)) == "carrier\ncarrier pigeons\n"

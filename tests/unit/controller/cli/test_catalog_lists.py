@@ -333,7 +333,8 @@ def test_record_of_a_comparison_names_list_day_and_digest(version):
             MAX_SMALL_CHANGE + 1,
             0,
             25,
-            f"x: {MAX_SMALL_CHANGE + 1} values are new, {(MAX_SMALL_CHANGE + 1) * 100} % of 0: more than --max-change 25",
+            f"x: {MAX_SMALL_CHANGE + 1} values are new, {(MAX_SMALL_CHANGE + 1) * 100} % of 0: more than --max-change "
+            f"25",
         ),
     ],
 )

@@ -43,11 +43,12 @@ class Checkout:
         self.made = {}
         patch.setattr(installation, "PROJECT_DIRECTORY", self.root)
         for name, answer in (
-            ("source_files", "source"), ("build", "built"), ("packed", b"packed"), ("file_name", "p-b.tar.gz"),
-            ("collection_files", "files"), ("target_of", "target"), ("place", None), ("version", "1.2.0+5"),
+            ("read_source_files", "source"), ("build_collection", "built"), ("pack_collection", b"packed"),
+            ("make_file_name", "p-b.tar.gz"), ("make_collection_files", "files"), ("find_target", "target"),
+            ("install_collection", None), ("find_version", "1.2.0+5"),
         ):  # fmt: skip
             patch.setattr(collection, name, self.noting(name, answer))
-        patch.setattr(collection, "CollectionNames", SimpleNamespace(of=lambda source, *names: names))
+        patch.setattr(collection, "CollectionNames", SimpleNamespace(collect_names=lambda source, *names: names))
         patch.setattr(collection, "read_commit", lambda root, declared: self.commit if declared == "1.2.0" else None)
         patch.setattr(collection.sources, "find_repository_url", lambda root: "")
 
@@ -67,18 +68,18 @@ def checkout(tmp_path, monkeypatch):
 
 def test_collection_is_placed_in_a_collections_path(checkout, capsys):
     checkout.run("--directory", "collections")
-    assert checkout.made["target_of"] == (Path("collections"), USUAL)
-    assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5")
-    assert checkout.made["place"] == (b"packed", "target") and "build" not in checkout.made
+    assert checkout.made["find_target"] == (Path("collections"), USUAL)
+    assert checkout.made["pack_collection"] == ("files", USUAL, "1.2.0+5")
+    assert checkout.made["install_collection"] == (b"packed", "target") and "build_collection" not in checkout.made
     assert capsys.readouterr() == ("target\n", f"{collection.NO_REPOSITORY_NOTE}\n") and os.listdir() == ["root"]
 
 
 def test_collection_is_packed_for_a_new_repository(checkout, capsys):
     assert collection.build_archive() == ("p-b.tar.gz", b"packed")
-    assert checkout.made["source_files"] == (checkout.root,) and checkout.made["file_name"] == (USUAL, "1.2.0+5")
-    source, names, release = checkout.made["collection_files"]
+    assert checkout.made["read_source_files"] == (checkout.root,) and checkout.made["make_file_name"] == (USUAL, "1.2.0+5")
+    source, names, release = checkout.made["make_collection_files"]
     assert (source, names, release.repository) == ("source", USUAL, "")
-    assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5") and capsys.readouterr() == ("", "")
+    assert checkout.made["pack_collection"] == ("files", USUAL, "1.2.0+5") and capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(("tag", "refused"), [("", ""), ("v1.2.0", ""), ("v1.3.0", "expected 1.3.0 as the tag")])
@@ -87,7 +88,7 @@ def test_version_of_a_collection_is_that_of_the_tag(checkout, tag, refused):
     if refused:
         with pytest.raises(CommandError, match=f"pyproject.toml: version: found '1.2.0', {refused}"):
             checkout.run()
-        assert "build" not in checkout.made
+        assert "build_collection" not in checkout.made
     else:
         checkout.run()
 
@@ -95,7 +96,7 @@ def test_version_of_a_collection_is_that_of_the_tag(checkout, tag, refused):
 def test_without_a_commit_its_day_is_not_known(checkout):
     checkout.commit = None
     checkout.run()
-    assert checkout.made["collection_files"][2].commit_day == ""
+    assert checkout.made["make_collection_files"][2].commit_day == ""
 
 
 def test_collection_is_not_built_from_a_collection(checkout, monkeypatch):

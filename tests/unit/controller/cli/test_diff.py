@@ -175,12 +175,12 @@ def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp
     assert [group.hosts for group in found.groups] == [("a", "b"), ("0",)]  # the largest group first
     assert {change.service for change in found.groups[0].changes} == {"owl"}
     assert found == PlanComparison(found.groups, ("fresh",), ("gone",), 4) and found.is_different
-    for part in ({"fresh": ("x",)}, {"gone": ("x",)}, {"groups": found.groups}, {"exceptions": ("x",)}):
+    for part in ({"new_hosts": ("x",)}, {"gone_hosts": ("x",)}, {"groups": found.groups}, {"exceptions": ("x",)}):
         assert (
             PlanComparison((), (), (), 4)._replace(**part).is_different
             and not PlanComparison((), (), (), 4).is_different
         )
-    assert compared(tmp_path, old, new, whole=False) == found._replace(gone=())
+    assert compared(tmp_path, old, new, whole=False) == found._replace(gone_hosts=())
 
 
 @pytest.fixture

@@ -49,8 +49,8 @@ def test_hosts_that_no_run_serves_are_answered_for_as_an_audience(tmp_path, monk
     printed = []
     for is_served in (True, False):
 
-        def ask(_, served=True, is_served=is_served):
-            if served > is_served:
+        def ask(_, only_served=True, is_served=is_served):
+            if only_served > is_served:
                 raise inventory.NoServedHosts("none of the 1 hosts is served")
             return made
 
@@ -178,7 +178,7 @@ def test_fact_comes_from_the_newest_record_that_has_it(tmp_path):
     report(tmp_path, "20261101", {"host": "a", "platform": DEBIAN, **old})
     report(tmp_path, "20261125", {"host": "a", "platform": DEBIAN, "package_systems": ["dpkg"]}, {"host": "b"})
     found = read_facts(tmp_path, ["a", "b", "c"])
-    last = {"state": "unknown", "observed": "2026-11-25T08:00:00Z"}
+    last = {"state": "unknown", "observed_at": "2026-11-25T08:00:00Z"}
     assert found == {
         "a": HostFacts("debian", frozenset({"dpkg"}), None, frozenset({"firefox"}), "2026-11-01T08:00:00Z", **last),
         "b": HostFacts(**last),
@@ -186,14 +186,14 @@ def test_fact_comes_from_the_newest_record_that_has_it(tmp_path):
 
 
 ALL_LIFTED = dict.fromkeys(("apps", "browser", "firewall", "dns"), Lift("2026-11-26T08:00:00Z", "run2"))
-LIFT = {"state": "lifted", "observed": "2026-11-26T08:00:00Z"}
+LIFT = {"state": "lifted", "observed_at": "2026-11-26T08:00:00Z"}
 
 
 @pytest.mark.parametrize(
     ("state", "controls", "expected"),
     [
         ("compliant", ("dns",), LIFT),
-        *((state, ("dns",), {"state": state, "observed": AT}) for state in ("noncompliant", "error")),
+        *((state, ("dns",), {"state": state, "observed_at": AT}) for state in ("noncompliant", "error")),
         ("noncompliant", ("apps", "browser", "firewall", "dns"), LIFT),
         ("", ("dns",), LIFT),  # of a host that no report knows
     ],

@@ -106,7 +106,7 @@ DAY = datetime.timedelta(days=1)
 def test_export_is_valid_until_something_of_it_begins_or_ends(waives, starts, ends, changes, days):
     controls, hosts = changes.get("controls", ("dns", "firewall")), changes.get("hosts", ("a", "other"))
     waiver = SimpleNamespace(starts=NOW + starts * DAY, ends=NOW + ends * DAY, controls=controls)
-    worth = SimpleNamespace(waives=waives, hosts=hosts)
+    worth = SimpleNamespace(is_waiving=waives, hosts=hosts)
     begins = {"a": SimpleNamespace(effective_from=changes.get("effective_from", datetime.date(2024, 1, 1)))}
     compiled = SimpleNamespace(waivers=[(waiver, worth)], hosts={"a": "digest"}, restrictions=begins)
     until = export._find_valid_until(compiled, SimpleNamespace(controls=("dns",)), NOW)
@@ -120,7 +120,7 @@ def test_summary_names_the_first_few_of_each_reason():
     names = [ExportOmission("dns/owl", f"n{number}\x1b", "it is long") for number in range(5)]
     other = ExportOmission("", "all", "it takes no paths")
     decision = SimpleNamespace(group="office", hosts=["a", "b"], digest=f"sha256:{'a' * 64}", left_out=[*names, other])
-    rendered = SimpleNamespace(included=["dns/owl", "dns/owl", "dns/wren"], left_out=[other])
+    rendered = SimpleNamespace(included_rules=["dns/owl", "dns/owl", "dns/wren"], left_out=[other])
     assert export._format_summary(decision, rendered, "/srv/x") == [
         "/srv/x: 2 rules for 2 hosts of group office, plan sha256:aaaaaaaaaaaa",
         "Not as on hosts (manifest.json has all of it):",

@@ -95,8 +95,8 @@ class Story:
         patch.setattr(inventory, "read_compile_input", lambda arguments: self.question)
         patch.setattr(inventory, "locate_reports", lambda arguments: ReportsPlace(self.reports, ""))
         root = self.host.root
-        patch.setattr(program, "KNOWN", root + command.SERVICE_LIST_PATH)
-        patch.setattr(program, "ANSWERS", root + answers.ANSWERS_PATH)
+        patch.setattr(program, "SERVICE_LIST_PATH", root + command.SERVICE_LIST_PATH)
+        patch.setattr(program, "ANSWERS_PATH", root + answers.ANSWERS_PATH)
         entry = SimpleNamespace(pw_dir=root + "/home/wong", pw_name="wong")
         patch.setattr(program, "pwd", SimpleNamespace(getpwuid=lambda uid: entry))
         real = {name: getattr(os, name) for name in dir(os) if not name.startswith("__")}

@@ -41,7 +41,7 @@ HALF_PAST_NOON = datetime.datetime(2026, 11, 25, 12, 30, 5, 7, tzinfo=datetime.t
 NOON = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 END = NOON + datetime.timedelta(days=36, hours=6)
 RECORDED = Path(__file__).parents[2] / "recorded/cli"
-WORTH = {"waives": True, "status": "active", "why": "", "hosts": ("h1", "h2"), "review_overdue": False}
+WORTH = {"is_waiving": True, "status": "active", "why": "", "hosts": ("h1", "h2"), "is_review_overdue": False}
 
 
 class Words:
@@ -385,7 +385,7 @@ def judged(**changes):
     worth = SimpleNamespace(**{**WORTH, **{key: value for key, value in changes.items() if key in WORTH}})
 
     class Judged(tuple[Any, Any]):
-        waiver, standing = property(lambda self: self[0]), property(lambda self: self[1])
+        waiver, judgement = property(lambda self: self[0]), property(lambda self: self[1])
 
     return Judged((waiver, worth))
 
@@ -413,10 +413,10 @@ def test_list_and_report_count_the_same_days(now, end, remaining):
         ({}, 36, False),
         ({}, 37, True),
         ({"ends": NOON + datetime.timedelta(days=36)}, 36, True),
-        ({"waives": False, "status": "not_yet_valid"}, 37, True),
-        *(({"waives": False, "status": status}, 37, False) for status in ("expired", "revoked")),
-        ({"review_overdue": True}, 1, True),
-        ({"review_overdue": True, "waives": False, "status": "expired"}, 37, False),
+        ({"is_waiving": False, "status": "not_yet_valid"}, 37, True),
+        *(({"is_waiving": False, "status": status}, 37, False) for status in ("expired", "revoked")),
+        ({"is_review_overdue": True}, 1, True),
+        ({"is_review_overdue": True, "is_waiving": False, "status": "expired"}, 37, False),
     ],
 )
 def test_waiver_near_its_end_or_review_is_due(changes, days, due):
@@ -424,9 +424,9 @@ def test_waiver_near_its_end_or_review_is_due(changes, days, due):
 
 
 LISTED = (
-    {"id": "press-\x1b[2J", "waives": False, "status": "bad_signature", "why": "x may not approve", "hosts": ()},
+    {"id": "press-\x1b[2J", "is_waiving": False, "status": "bad_signature", "why": "x may not approve", "hosts": ()},
     {"ticket": "T-1", "users": ("a", "b", "c", "d"), "ends": NOON + datetime.timedelta(days=30)},
-    {"posix_groups": ("g",), "review_overdue": True, "ends": NOON + datetime.timedelta(days=30, seconds=1)},
+    {"posix_groups": ("g",), "is_review_overdue": True, "ends": NOON + datetime.timedelta(days=30, seconds=1)},
     {"users": ("a",), "posix_groups": ("g", "h"), "services": tuple("abcde"), "hosts": tuple("abcd")},
     {"versions": ("4", "5"), "paths": ("/x",), "hours": ("mon 09:00-18:00",), "controls": ("apps", "dns")},
 )

@@ -495,7 +495,7 @@ def ask_four(organisation):
         groups = {**question.groups, "all": frozenset([*OWN_VALUES, "sw1", "lab01"])}
         hosts = [HostVariables(name, own[name], {}, str(organisation.inventory)) for name in own]
         question = dataclasses.replace(question, mode="enforce", playbook="enforce", limit="web*", groups=groups)
-        question = dataclasses.replace(question, pattern="all:!lab", windows=("desk01",), hosts=hosts, round="7")
+        question = dataclasses.replace(question, pattern="all:!lab", windows_hosts=("desk01",), hosts=hosts, round="7")
         not_served = {"sw1": "a network device"}
         return dataclasses.replace(question, not_served=not_served, controls=["apps", "firewall"])
 

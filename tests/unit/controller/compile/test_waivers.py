@@ -296,8 +296,8 @@ GOOD_WAIVERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"valid_from": "2026-10-01T00:00:00Z"}, {"starts": APPROVED}),
     ({"valid_from": "2026-11-03T00:00Z"}, {"starts": at("2026-11-03T00:00:00+00:00")}),
     ({"reason": "x" * 1000}, {"reason": "x" * 1000}),
-    ({"hours": "mon 09:00-10:00", **DNS_ALONE}, {"hours": ("mon 09:00-10:00",), "windows": [(0, 540, 600)]}),
-    ({"hours": HOURS_OF_A_DAY, **DNS_ALONE}, {"hours": tuple(HOURS_OF_A_DAY), "partial": {}}),
+    ({"hours": "mon 09:00-10:00", **DNS_ALONE}, {"hours": ("mon 09:00-10:00",), "weekly_windows": [(0, 540, 600)]}),
+    ({"hours": HOURS_OF_A_DAY, **DNS_ALONE}, {"hours": tuple(HOURS_OF_A_DAY), "narrowing": {}}),
     ({"users": ["EX\\bob", "a", "a"], "controls": ["apps"]}, {"users": ("EX\\bob", "a"), "controls": ("apps",)}),
     ({"posix_groups": [f"g{n}" for n in range(20)], "controls": ["apps", "firewall"]}, {"users": ()}),
 ]

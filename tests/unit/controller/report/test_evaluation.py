@@ -503,7 +503,10 @@ def test_an_observation_is_never_later_than_its_run(at, when):
 @pytest.mark.parametrize(("control_", "expected"), [
     (make_control(None, 0, 0, mode="off"), SWITCHED_OFF),
     # Nothing says that the plan has it.
-    (make_control(None, 0, 0, mode=None), ControlObservation(state="not_applicable", observed_at=T1, run_id="r-02", is_valid=True)),
+    (
+        make_control(None, 0, 0, mode=None),
+        ControlObservation(state="not_applicable", observed_at=T1, run_id="r-02", is_valid=True),
+    ),
     ({}, ControlObservation(state="not_applicable", observed_at=T1, run_id="r-02", is_valid=True)),
     # It did not answer for it.
     (make_control(None, 0, 0), ControlObservation("enforce")),
@@ -525,7 +528,10 @@ DNS = make_run(T3, controls=["dns"])
     ({}, DNS, make_record(apps=make_control(None, policy="q")), DOUBTED),
     ({}, DNS, make_record(apps=make_control(None, mode=None, policy="")), EARLIER_OBSERVATION),
     ({}, DNS, make_record(apps=make_control(None, mode="off")), SWITCHED_OFF),
-    ({"mode": "off"}, DNS, make_record(apps=make_control(None, mode="audit", policy="q")), ControlObservation("audit", "q")),
+    (
+        {"mode": "off"}, DNS, make_record(apps=make_control(None, mode="audit", policy="q")),
+        ControlObservation("audit", "q"),
+    ),
     # A run that includes the control, but gets no answer for it, leaves what was wrong.
     ({}, make_run(T3), make_record(apps=make_control(None)), DOUBTED),
     ({}, make_run(T3), {**make_record(apps=make_control(None)), "rules_evaluated": 0}, DOUBTED),
@@ -533,7 +539,10 @@ DNS = make_run(T3, controls=["dns"])
     ({}, make_run(T3), make_record(at="2026-11-24T00:00:00Z"), EARLIER_OBSERVATION),
     ({}, make_run(T3), make_record(at=T2), ControlObservation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
     # A host is worse than its controls where a task failed that is no control's.
-    ({}, make_run(T3), make_record(state="error", at=T2), ControlObservation("enforce", "p", "error", T2, "r-03", 3, 1, True)),
+    (
+        {}, make_run(T3), make_record(state="error", at=T2),
+        ControlObservation("enforce", "p", "error", T2, "r-03", 3, 1, True),
+    ),
     ({}, make_run(T3), make_record(state="waived", at=T2),
      ControlObservation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
 ])  # fmt: skip

@@ -60,7 +60,7 @@ def test_no_text_is_sql(past, text):
     past.run({"web01": bad(), text: good()})
     assert past.story(host=text) == [("noncompliant", "25T01", "25T02", "compliant")]
     assert past.story() == [("noncompliant", "25T01", "", "")], "of another host nothing has changed"
-    (incident,) = [item for item in past.ask("incidents", host=text) if item.rule == "apps/wechat"]
+    (incident,) = [item for item in past.ask("list_incidents", host=text) if item.rule == "apps/wechat"]
     assert text in str(incident)
 
 
@@ -120,14 +120,14 @@ def test_incidents_of_many_hosts_are_kept_once_and_end_by_rule(past):
     assert (rows("bundle"), rows("episode")) == (118 + 50 + 68, 21)
     assert past.story("host7", "browser/service007") == [("noncompliant", "25T01", "", "")]
     assert past.story("host7", "browser/service099") == [("noncompliant", "25T01", "25T02", "compliant")]
-    result = {item.rule: (item.hosts, item.host) for item in past.ask("wrong")}
+    result = {item.rule: (item.hosts, item.host) for item in past.ask("list_open_rules")}
     assert (result["browser/service007"], result["browser/service099"]) == ((20, "host0"), (19, "host0"))
     since = past.history.read_incident_starts()
     assert (len(since), len(set(since))) == (20 * 118 - 68, 20 * 118 - 68)
     assert ("host7", "browser/service099") not in since
     assert since["host7", "browser/service007"] == "2026-11-25T01:00:30Z"
     assert past.run(dict.fromkeys(hosts, answer(evaluated=["browser/x"]))) == (0, 20 * 118 - 68)
-    repairs = past.ask("repairs")
+    repairs = past.ask("measure_repairs")
     # host7 in two goes: what came back into line together is one time, however many rules it is
     assert (repairs.number, repairs.rules, repairs.hosts) == (21, 20 * 118, 20)
 
@@ -138,9 +138,9 @@ def test_pruning_forgets_what_ended_and_hosts_that_nobody_asks_and_keeps_what_go
     now = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
     with past.history.database.open_for_writing() as session:
         prune_history(session, format_moment(now - datetime.timedelta(days=23, hours=2)))  # after the 2nd, 8 o'clock
-    assert past.ask("wrong") == []  # nobody asked any of them since
+    assert past.ask("list_open_rules") == []  # nobody asked any of them since
     past.run({"b": bad()}, day=25, hour=9, limit="b", keep=400 * DAY)
-    assert [item.host for item in past.ask("wrong")] == ["b"]
+    assert [item.host for item in past.ask("list_open_rules")] == ["b"]
 
 
 hostile = st.text(max_size=40)
@@ -155,7 +155,7 @@ def test_whatever_a_host_says_can_be_kept(tmp_path_factory, id_, path, rule, rea
     ]
     past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))
     past.run({"web01": answer(*verdicts)})
-    incidents = list(past.ask("incidents"))
+    incidents = list(past.ask("list_incidents"))
     assert sorted(incident.state for incident in incidents) == ["noncompliant", "unknown"]
     assert all(text.isprintable() for incident in incidents for text in incident)
 
@@ -166,7 +166,7 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
     past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))
     for first, second in runs:
         past.run({"a": first and first(), "b": second and second()})
-    open_incidents = {(e.host, e.rule, e.state) for e in past.ask("incidents") if not e.closed}
+    open_incidents = {(e.host, e.rule, e.state) for e in past.ask("list_incidents") if not e.closed}
     for host, make_answer in zip("ab", runs[-1]):
         mine = {(rule, state) for name, rule, state in open_incidents if name == host}
         if make_answer is None:
@@ -180,7 +180,7 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
             assert ("apps/wechat", "unknown") in mine
         else:
             assert not mine
-    for incident in past.ask("incidents"):
+    for incident in past.ask("list_incidents"):
         assert not incident.closed or incident.opened <= incident.closed
 
 
@@ -492,8 +492,8 @@ def test_every_rule_that_a_control_makes_of_its_own_is_known():
     result = set()
     for path in CONTROLS_OF_THE_HOST.rglob("*.py"):
         text = path.read_text()
-        result |= set(re.findall(r'(?:judge|Verdict)\(\s*"((?:apps|browser|firewall|dns)/[a-z-]+)"', text))
-        result |= set(re.findall(r'^(?:RULE) = "((?:apps|browser|firewall|dns)/[a-z-]+)"', text, re.MULTILINE))
+        for before in (r"(?:judge_rule|RuleVerdict)\(\s*", r"^\w*RULE(?:_NAME)? = "):
+            result |= set(re.findall(before + r'"((?:apps|browser|firewall|dns)/[a-z-]+)"', text, re.MULTILINE))
     assert len(result) > 8
     known_names = {f"{control}/{name}" for control, names in OWN_RULES_BY_CONTROL.items() for name in names}
     assert result - known_names == set()

@@ -105,7 +105,8 @@ def test_a_name_is_left_out_where_it_is_a_word_of_its_own(text, name, output):
 
 @pytest.mark.parametrize(("shared", "text"), [
     ([], ""),
-    ([SharedCause("x", "firefox,librewolf", "/a"), SharedCause("x", "librewolf", "/a")], "x in /a (firefox, librewolf)"),
+    ([SharedCause("x", "firefox,librewolf", "/a"), SharedCause("x", "librewolf", "/a")], "x in /a (firefox, "
+        "librewolf)"),
     ([SharedCause("firefox says x", "firefox", "")], "firefox says x"),
     ([SharedCause("x", "", "/a"), SharedCause("x", "", "/b")], "x"),
     # As several rules of a host report them that an ordinary user observed.

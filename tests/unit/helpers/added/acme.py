@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from ...base import Action
-from .declaration import Claim, Declared, Ids, Reinstall, Route
+from ...base import ControlAction
+from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
 from .package import Package
 
 MANAGER = "acme"
@@ -11,7 +11,8 @@ PLACE = "/opt/acme"
 
 
 def find_packages(host, ids):
-    return [Package(MANAGER, name, "1", path=f"{PLACE}/{name}") for name in host.list(PLACE) if name in ids], ""
+    names = [name for name in host.list_directory(PLACE) if name in ids]
+    return [Package(MANAGER, name, "1", path=f"{PLACE}/{name}") for name in names], ""
 
 
 def find_user_packages(host, user, ids):
@@ -27,31 +28,35 @@ def make_program_matcher(host, ids, packages):
 
 
 def plan_removal(host, packages):
-    return [Action("remove", package.id, partial(host.delete, f"{package.path}/app")) for package in packages], []
+    return [
+        ControlAction("remove", package.id, partial(host.delete_file, f"{package.path}/app")) for package in packages
+    ], []
 
 
 DECLARED = (
-    Declared(
+    SystemDeclaration(
         name=MANAGER,
-        key="acme_store",
-        ids=Ids(
-            pattern=r"[a-z]{2,20}",
+        catalogue_key="acme_store",
+        id_format=PackageIdFormat(
+            id_pattern=r"[a-z]{2,20}",
             meaning="an Acme name: 2 to 20 lower case letters",
             source="its test",
-            good="telegram",
-            bad=("Telegram", "-x"),
+            valid_example="telegram",
+            invalid_examples=("Telegram", "-x"),
         ),
-        reinstall=Reinstall({"": "{tool} install {names}"}),
+        reinstall=ReinstallCommands({"": "{tool} install {names}"}),
         routes=(
-            Route(
+            InstallRoute(
                 route="acme: packages of the Acme store",
-                seen=Claim(
+                detection=CoverageClaim(
                     "its directories in `/opt/acme`",
                     "unit/checkout/docs/test_how_to_one_file_each::test_a_package_system",
                 ),
-                removed=Claim("Acme itself", "unit/checkout/docs/test_how_to_one_file_each::test_a_package_system"),
-                prevented=None,
-                left="Acme asks nobody",
+                removal=CoverageClaim(
+                    "Acme itself", "unit/checkout/docs/test_how_to_one_file_each::test_a_package_system"
+                ),
+                prevention=None,
+                remaining_gap="Acme asks nobody",
             ),
         ),
         traces=(PLACE,),

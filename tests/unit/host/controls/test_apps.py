@@ -408,12 +408,12 @@ def identify(host, monkeypatch):
     """On a host with these package systems: what lies below the name of one is a program of its package."""
 
     def system(manager: str) -> Any:
-        def programs(of: Host, ids: Collection[str], result: Sequence[Package]) -> Callable[[Process], str]:
+        def make_program_matcher(of: Host, ids: Collection[str], result: Sequence[Package]) -> Callable[[Process], str]:
             assert (of, [*ids]) == (host, [IDS[manager]])
             assert [*result] == [package for _, package in IDENTIFIED if package.manager == manager]
             return lambda process: IDS[manager] if process.exe.startswith(f"/{manager}/") else ""
 
-        return package_system(MANAGER=manager, programs=programs)
+        return package_system(MANAGER=manager, make_program_matcher=make_program_matcher)
 
     monkeypatch.setattr(running, "SYSTEMS", [*map(system, IDS)])
     monkeypatch.setattr(host, "has_host_root", lambda process: process.pid < 100)

@@ -128,14 +128,14 @@ def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path):
 def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path):
     journal = "config photos.wechat.com is NXDOMAIN\nconfig wx.qq.com is NXDOMAIN\nconfig other.org is NXDOMAIN\n"
     for answers, logs, count in (("", "made.service", 1), ("", "", 0), ("another", "made.service", 0)):
-        assert observed(Machine(tmp_path, answers, journal), made(logs=logs))[0].attempts == count
+        assert observed(Machine(tmp_path, answers, journal), made(log_unit=logs))[0].attempts == count
 
 
 @pytest.mark.parametrize(
     ("name", "opens"), [("photos.wechat.com", True), ("open.wechat.com", False), ("wx.qq.com", False)]
 )
 def test_foreign_line_that_opens_a_blocked_name_is_reported(tmp_path, name, opens):
-    wechat, whole = observed(Machine(tmp_path), made(openers=[("/etc/made/own.conf", f"server=/{name}/", name)]))
+    wechat, whole = observed(Machine(tmp_path), made(opening_lines=[("/etc/made/own.conf", f"server=/{name}/", name)]))
     detail = f"the organisation's own line opens it: server=/{name}/"
     finding = Finding("line", name, "made", path="/etc/made/own.conf", detail=detail)
     assert wechat.findings == ((LEFT, finding) if opens else (LEFT,))
@@ -146,7 +146,7 @@ def test_foreign_line_that_opens_a_blocked_name_is_reported(tmp_path, name, open
     ("domain", "counts"), [("wechat.com", True), ("web.wechat.com", True), ("com", True), ("corp.example", False)]
 )
 def test_a_link_whose_servers_are_asked_for_a_blocked_name_is_named(tmp_path, domain, counts):
-    _, whole = observed(Machine(tmp_path), made(routed=[("tun0", domain)]))
+    _, whole = observed(Machine(tmp_path), made(routed_domains=[("tun0", domain)]))
     said = [(finding.id, finding.detail) for finding in whole.findings]
     assert (said, whole.drifted) == ([("tun0", f"its own name servers are asked for {domain}")] * counts, False)
 
@@ -155,14 +155,14 @@ def test_a_link_whose_servers_are_asked_for_a_blocked_name_is_named(tmp_path, do
     ("domain", "opens"), [("wechat.com", True), ("open.wechat.com", False), ("wx.qq.com", False), ("com", False)]
 )
 def test_domain_for_which_the_filter_asks_a_link_opens_its_names(tmp_path, domain, opens):
-    wechat, whole = observed(Machine(tmp_path), made(lent=[("link0", domain)]))
+    wechat, whole = observed(Machine(tmp_path), made(link_domains=[("link0", domain)]))
     said = [(finding.id, finding.detail) for finding in wechat.findings if finding != LEFT]
     assert said == [("link0", f"its own name servers are asked for {domain}")] * opens
     assert (wechat.drifted, whole.state) == (False, "compliant")
 
 
 def test_a_filter_that_does_not_say_for_which_domains_it_asks_a_link_is_unknown(tmp_path):
-    _, whole = observed(Machine(tmp_path), made(unseen="NetworkManager does not say"))
+    _, whole = observed(Machine(tmp_path), made(unseen_reason="NetworkManager does not say"))
     assert (whole.state, whole.reason) == ("unknown", "NetworkManager does not say")
 
 
@@ -206,7 +206,9 @@ def test_unreadable_journal_has_no_hits(tmp_path, monkeypatch):
 @given(st.text(max_size=300))
 def test_reading_a_log_never_fails(text):
     assert all(
-        name for language in (dnsmasq, unbound) for name in hits.list_hit_names(text, language.LANGUAGE.hit_pattern)
+        name
+        for language in (dnsmasq.DNSMASQ_LANGUAGE, unbound.UNBOUND_LANGUAGE)
+        for name in hits.list_hit_names(text, language.hit_pattern)
     )
 
 
@@ -260,7 +262,7 @@ def test_a_datagram_goes_to_the_address_and_back(tmp_path):
 
 
 def observed_servers(*servers: str, **more: Any) -> DnsObservation:
-    return DnsObservation(**{"servers": servers, "uplinks": (), "written_by": "", "units": {}, **more})
+    return DnsObservation(**{"servers": servers, "uplinks": (), "conf_writer": "", "pids_by_unit": {}, **more})
 
 
 @pytest.mark.parametrize(
@@ -286,7 +288,7 @@ def test_filter_answers_at_the_first_name_server(tmp_path, server, address, past
 )
 def test_files_of_earlier_runs_go_and_a_running_resolver_restarts(unit, stop):
     stages = drop_in.list_drop_in_stages(
-        observed_servers(units={unit: 0}), DNSMASQ_UNIT, ["/etc/a", "/etc/b", "/etc/a"]
+        observed_servers(pids_by_unit={unit: 0}), DNSMASQ_UNIT, ["/etc/a", "/etc/b", "/etc/a"]
     )
     assert stages == [({path: ""}, (), (), (), stop, ()) for path in ("/etc/a", "/etc/b")]
 

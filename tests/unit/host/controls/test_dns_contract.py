@@ -27,7 +27,9 @@ def described(host: Host, name: str) -> DnsFilter:
 
 def language(name: str) -> ResolverLanguage:
     """The language of a backend, which may be another one's."""
-    return importlib.import_module(registry.load_backend(name).__name__).LANGUAGE
+    backend = importlib.import_module(registry.load_backend(name).__name__)
+    (found,) = (content for content in vars(backend).values() if isinstance(content, ResolverLanguage))
+    return found
 
 
 def declaration(name: str) -> BackendDeclaration:

@@ -109,7 +109,7 @@ def refusing(error: Exception, concerns: Callable[[str], bool], otherwise: Calla
 
 
 @pytest.mark.parametrize("error", [ObservationError("not yours"), ControlError("a device")])
-@pytest.mark.parametrize("what", ["list", "text"])
+@pytest.mark.parametrize("what", ["list_directory", "read_text"])
 def test_unreadable_file_or_folder_names_no_source(tmp_path, monkeypatch, what, error):
     files = {"etc/apt/sources.list.d/a": "http://a.example", "etc/yum.repos.d/b": "http://b.example"}
     made = make_host(tmp_path, files)

@@ -17,8 +17,8 @@ CALL = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from proscribe.host.programs.guarding import guard
-guard.PAUSE_SECONDS, guard.SENDMAIL = 0, sys.argv[2] + "/sendmail"
-sys.exit(guard.main(sys.argv[3:], sys.argv[2] + "/schedule.json"))
+guard.PAUSE_SECONDS, guard.SENDMAIL_PATH = 0, sys.argv[2] + "/sendmail"
+sys.exit(guard.run_guard(sys.argv[3:], sys.argv[2] + "/schedule.json"))
 """
 SENDMAIL = "#!/bin/sh\nid -un >{0}/mailed-by\n{{ echo to: $3; cat; }} >{0}/mail\n"
 SYSTEMCTL = """#!/bin/sh

@@ -25,8 +25,8 @@ NAME = "0123456789abcdef.json"
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """The home of a user on a host with two restricted services."""
-    for name in ("KNOWN", "ANSWERS"):
-        monkeypatch.setattr(program, name, str(tmp_path / name))
+    for name, file in (("SERVICE_LIST_PATH", "KNOWN"), ("ANSWERS_PATH", "ANSWERS")):
+        monkeypatch.setattr(program, name, str(tmp_path / file))
     (tmp_path / "KNOWN").write_text(json.dumps(KNOWN))
     (tmp_path / "home").mkdir()
     entry = SimpleNamespace(pw_dir=str(tmp_path / "home"))
@@ -42,11 +42,11 @@ def make_place(home: Path) -> Path:
 
 def write_request(home: Path, name: str = NAME, **change: Any) -> str:
     (make_place(home) / name).write_text(json.dumps({"service": "owl", "reason": "x", "at": AT, **change}))
-    return str(program.number_of(name))
+    return str(program.make_request_id(name))
 
 
 def read_refusal(work: Callable[[], object]) -> str:
-    with pytest.raises(program.Refused) as raised:
+    with pytest.raises(program.RequestError) as raised:
         work()
     return str(raised.value)
 
@@ -54,41 +54,43 @@ def read_refusal(work: Callable[[], object]) -> str:
 @pytest.mark.parametrize(
     ("words", "called", "code"),
     [
-        (["--list"], ["listing"], 0),
-        (["--withdraw", "x"], ["withdraw", "x"], 0),
-        (["owl", "because", " of\x1b it "], ["request", "owl", "because of it"], 0),
-        (["owl", ""], ["request", "owl", ""], 0),
-        *(([word], ["say"], 0) for word in ("--help", "-h")),
-        *((words, ["say"], 2) for words in ([], ["owl"], ["--other", "x"], ["--withdraw"], ["--list", "x"])),
+        (["--list"], ["print_requests"], 0),
+        (["--withdraw", "x"], ["delete_request", "x"], 0),
+        (["owl", "because", " of\x1b it "], ["write_request", "owl", "because of it"], 0),
+        (["owl", ""], ["write_request", "owl", ""], 0),
+        *(([word], ["print_message"], 0) for word in ("--help", "-h")),
+        *((words, ["print_message"], 2) for words in ([], ["owl"], ["--other", "x"], ["--withdraw"], ["--list", "x"])),
     ],
 )
 def test_words_call_a_command_or_print_the_usage(monkeypatch, words, called, code):
     calls = []
     monkeypatch.setattr(program.os, "getuid", lambda: 1000)
-    for name in ("listing", "withdraw", "request"):
+    for name in ("print_requests", "delete_request", "write_request"):
         monkeypatch.setattr(program, name, lambda *given, name=name: calls.append([name, *given]))
-    monkeypatch.setattr(program, "say", lambda text: calls.append(["say"] if text == program.USAGE else [text]))
-    assert program.main(words) == code and calls == [called]
+    monkeypatch.setattr(
+        program, "print_message", lambda text: calls.append(["print_message"] if text == program.USAGE else [text])
+    )
+    assert program.run_command(words) == code and calls == [called]
 
 
 def test_services_are_listed_with_their_names(home, monkeypatch, capfd):
     monkeypatch.setattr(program.os, "getuid", lambda: 1000)
-    assert program.main(["--services"]) == 0 and capfd.readouterr() == ("elf  Elf\nowl  Owl, Night Bird\n", "")
+    assert program.run_command(["--services"]) == 0 and capfd.readouterr() == ("elf  Elf\nowl  Owl, Night Bird\n", "")
 
 
 @pytest.mark.parametrize(
     ("uid", "error", "message"),
     [
         (0, None, "Root cannot request anything."),
-        (1000, program.Refused("not\x1bso"), "not?so\n"),
+        (1000, program.RequestError("not\x1bso"), "not?so\n"),
         (1000, OSError(28, "No space left on device"), "This did not work: No space left on device.\n"),
         (1000, OSError("odd"), "This did not work: odd.\n"),
     ],
 )
 def test_refusal_is_printed_to_the_error_stream(monkeypatch, capfd, uid, error, message):
     monkeypatch.setattr(program.os, "getuid", lambda: uid)
-    monkeypatch.setattr(program, "listing", make_refusal(error))
-    assert program.main(["--list"]) == 1
+    monkeypatch.setattr(program, "print_requests", make_refusal(error))
+    assert program.run_command(["--list"]) == 1
     printed = capfd.readouterr()
     assert printed.out == "" and printed.err.startswith(message)
 
@@ -96,22 +98,22 @@ def test_refusal_is_printed_to_the_error_stream(monkeypatch, capfd, uid, error, 
 def test_closed_output_ends_the_program_quietly(monkeypatch):
     monkeypatch.setattr(program.os, "write", make_refusal(BrokenPipeError))
     with pytest.raises(SystemExit) as ended:
-        program.say("x")
+        program.print_message("x")
     assert ended.value.code == 0
 
 
 def test_unknown_service_is_refused_with_similar_names():
-    assert read_refusal(lambda: program.named("owll\x1b", KNOWN)).endswith("Did you mean: owl?")
-    message = read_refusal(lambda: program.named("x" * 70, KNOWN))
+    assert read_refusal(lambda: program.find_service("owll\x1b", KNOWN)).endswith("Did you mean: owl?")
+    message = read_refusal(lambda: program.find_service("x" * 70, KNOWN))
     assert message.startswith(f"{'x' * 60} is not restricted") and "proscribe-request --services" in message
-    assert read_refusal(lambda: program.named(" ", KNOWN)).startswith("That is not restricted")
+    assert read_refusal(lambda: program.find_service(" ", KNOWN)).startswith("That is not restricted")
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "Nothing is restr"), (b"{", "damaged"), (b"\xff", "damaged")])
 def test_missing_or_damaged_list_of_services_is_reported(home, content, message):
     path = home.parent / "KNOWN"
     path.unlink() if content is None else path.write_bytes(content)
-    assert message in read_refusal(program.known)
+    assert message in read_refusal(program.read_service_list)
 
 
 @pytest.mark.parametrize(("words", "reads"), [(["--services"], ["/etc/proscribe/requests.json"]), (["--help"], [])])
@@ -133,54 +135,58 @@ def test_program_reads_the_list_that_the_host_wrote(monkeypatch, capfd, words, r
 
 def test_program_and_host_agree_on_places_and_limits():
     """A request that one takes and the other does not would never be answered."""
-    names = ("SCHEMA", "MOST", "LARGEST", "LONGEST")
+    names = ("REQUEST_SCHEMA", "MAX_REQUEST_BYTES", "MAX_REASON_CHARACTERS")
     assert [getattr(program, name) for name in names] == [getattr(reading, name) for name in names]
-    assert (program.ANSWERS, "/".join(program.PLACE)) == (answers.ANSWERS_PATH, reading.REQUESTS_DIRECTORY)
+    assert program.MAX_REQUESTS == reading.MAX_USER_REQUESTS
+    assert (program.ANSWERS_PATH, "/".join(program.REQUESTS_DIRECTORY)) == (
+        answers.ANSWERS_PATH,
+        reading.REQUESTS_DIRECTORY,
+    )
 
 
 def test_request_is_written_for_its_user_alone(home, capfd):
-    program.request("Owl", "r" * 300)
+    program.write_request("Owl", "r" * 300)
     (path,) = make_place(home).iterdir()
     assert len(path.name) == 21 and path.stat().st_mode & 0o777 == 0o600
     request = json.loads(path.read_text())
     assert {**request, "at": AT} == {"schema": "proscribe/request/1", "service": "owl", "reason": "r" * 300, "at": AT}
     assert abs(time.time() - time.mktime(time.strptime(request["at"], "%Y-%m-%dT%H:%M:%SZ")) + time.timezone) < 100
     first, second = capfd.readouterr().out.splitlines()
-    assert "owl" in first and program.number_of(path.name) in first and "proscribe-request --list" in second
+    assert "owl" in first and program.make_request_id(path.name) in first and "proscribe-request --list" in second
     for step in (home / ".local", home / ".local/state", path.parent):
         assert step.stat().st_mode & 0o777 == 0o700
-    assert program.number_of(path.name) in read_refusal(lambda: program.request("night bird", "again"))
+    assert program.make_request_id(path.name) in read_refusal(lambda: program.write_request("night bird", "again"))
     (home.parent / "KNOWN").write_text(json.dumps({**KNOWN, "request_url": "https://x", "contact": "it@x"}))
-    program.request("elf", "y")
+    program.write_request("elf", "y")
     page, contact = capfd.readouterr().out.splitlines()[2:]
     assert page.endswith(": https://x") and contact == "Questions: it@x"
 
 
 def test_reason_has_1_to_300_characters(home):
-    assert read_refusal(lambda: program.request("owl", "")).startswith("Give the reason, in quotes")
-    assert read_refusal(lambda: program.request("owl", "r" * 301)).startswith("The reason has 301 characters")
+    assert read_refusal(lambda: program.write_request("owl", "")).startswith("Give the reason, in quotes")
+    assert read_refusal(lambda: program.write_request("owl", "r" * 301)).startswith("The reason has 301 characters")
     wide = "\N{PILE OF POO}" * 300
-    program.request("owl", wide)
+    program.write_request("owl", wide)
     assert json.loads(next(make_place(home).iterdir()).read_text())["reason"] == wide
 
 
 def test_user_has_20_requests_and_the_oldest_answered_one_is_dropped(home):
     numbers = [write_request(home, f"{number:016x}.json", service="elf" if number else "owl") for number in range(20)]
-    assert "not answered yet" in read_refusal(lambda: program.request("owl", "x"))
+    assert "not answered yet" in read_refusal(lambda: program.write_request("owl", "x"))
     answered = [*numbers[:5], *numbers[6:]]
     (home.parent / "ANSWERS").write_text(json.dumps({"answers": {number: {} for number in answered}}))
-    assert read_refusal(lambda: program.request("owl", "x")).startswith("You have 20 requests")
+    assert read_refusal(lambda: program.write_request("owl", "x")).startswith("You have 20 requests")
     for number, days in ((3, 91), (4, 89), (5, 91)):
         then = time.time() - days * 86400
         os.utime(make_place(home) / f"{number:016x}.json", (then, then))
-    program.request("owl", "x")
+    program.write_request("owl", "x")
     names = {path.name for path in make_place(home).iterdir()}
     assert len(names) == 20 and f"{3:016x}.json" not in names
     assert {f"{4:016x}.json", f"{5:016x}.json"} <= names, "a new or an unanswered request stays"
 
 
 def test_list_has_each_request_with_its_answer_the_newest_first(home, capfd):
-    program.listing()
+    program.print_requests()
     assert capfd.readouterr().out == "You have no requests on this host.\n" and list(home.iterdir()) == []
     rows = [
         (None, "not answered yet"),
@@ -195,17 +201,17 @@ def test_list_has_each_request_with_its_answer_the_newest_first(home, capfd):
     numbers = [write_request(home, f"{n:016x}.json", at=f"2026-11-{n + 10}T03:00:00Z") for n in range(len(rows))]
     given = {number: answer for number, (answer, _) in zip(numbers, rows) if answer}
     (home.parent / "ANSWERS").write_text(json.dumps({"answers": given}))
-    program.listing()
+    program.print_requests()
     lines = [f"{number}  2026-11-{n + 10}  owl: {rows[n][1]}" for n, number in enumerate(numbers)]
     assert capfd.readouterr().out.splitlines() == lines[::-1]
 
 
 def test_request_is_withdrawn_by_its_id(home, capfd):
-    assert read_refusal(lambda: program.withdraw("z" * 50)).startswith(f"You have no request {'z' * 40}.")
+    assert read_refusal(lambda: program.delete_request("z" * 50)).startswith(f"You have no request {'z' * 40}.")
     first, second = write_request(home), write_request(home, "f" * 16 + ".json", service="elf")
-    program.withdraw(second)
+    program.delete_request(second)
     assert capfd.readouterr().out == "Your request for elf is deleted.\n"
-    assert read_refusal(lambda: program.withdraw(second)).startswith(f"You have no request {second}.")
+    assert read_refusal(lambda: program.delete_request(second)).startswith(f"You have no request {second}.")
     assert [path.name for path in make_place(home).iterdir()] == [NAME] and first != second
 
 
@@ -223,12 +229,12 @@ def test_file_that_is_no_request_is_passed_over(home):
     os.mkfifo(place / f"{10:016x}.json")
     directory = os.open(place, os.O_RDONLY)
     try:
-        before, requests = len(os.listdir("/proc/self/fd")), program.requests(directory)
+        before, requests = len(os.listdir("/proc/self/fd")), program.read_requests(directory)
         assert len(os.listdir("/proc/self/fd")) == before
     finally:
         os.close(directory)
     seven = f"{7:016x}.json"
-    assert [(name, number) for name, number, _ in requests] == [(seven, program.number_of(seven)), (NAME, good)]
+    assert [(name, number) for name, number, _ in requests] == [(seven, program.make_request_id(seven)), (NAME, good)]
 
 
 @pytest.mark.parametrize("step", [".local", ".local/state", ".local/state/proscribe/requests"])
@@ -236,31 +242,33 @@ def test_file_that_is_no_request_is_passed_over(home):
 def test_link_or_file_on_the_way_is_reported(home, step, kind):
     (home / step).parent.mkdir(parents=True, exist_ok=True)
     (home / step).symlink_to(home.parent) if kind == "link" else (home / step).write_text("")
-    message = read_refusal(lambda: program.place(True))
-    assert message == read_refusal(lambda: program.place(False))
+    message = read_refusal(lambda: program.open_requests_directory(True))
+    assert message == read_refusal(lambda: program.open_requests_directory(False))
     assert message.startswith(f"{home}/{step} is a link or a file.")
 
 
 def test_home_that_is_missing_is_reported(home):
-    assert program.place(False) is None and list(home.iterdir()) == []
+    assert program.open_requests_directory(False) is None and list(home.iterdir()) == []
     home.rmdir()
-    assert read_refusal(lambda: program.place(True)).endswith(f"{home}, cannot be opened: No such file or directory.")
+    assert read_refusal(lambda: program.open_requests_directory(True)).endswith(
+        f"{home}, cannot be opened: No such file or directory."
+    )
 
 
 def test_request_that_cannot_be_written_leaves_no_file(home, monkeypatch):
     monkeypatch.setattr(program.os, "rename", make_refusal(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        program.request("owl", "x")
+        program.write_request("owl", "x")
     assert list(make_place(home).iterdir()) == []
 
 
 @pytest.mark.parametrize("word", ["owl", "OWL", " night\tbird ", "Night Bird"])
 def test_service_is_known_by_its_id_or_a_name(word):
-    assert program.named(word, KNOWN) == "owl"
+    assert program.find_service(word, KNOWN) == "owl"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff"])
 def test_broken_answers_are_none(home, content):
-    assert program.answers() == {}
+    assert program.read_answers() == {}
     (home.parent / "ANSWERS").write_bytes(content)
-    assert program.answers() == {}
+    assert program.read_answers() == {}

@@ -17,8 +17,8 @@ HOLDING = """
 import sys, time
 from proscribe.host.system import Host
 host = Host(sys.argv[1])
-host.by = sys.argv[2]
-with host.exclusive():
+host.changed_by = sys.argv[2]
+with host.lock_host():
     print("has it", flush=True)
     time.sleep(600)
 """

@@ -125,7 +125,7 @@ def test_mount_that_is_newer_than_the_list_is_reported_and_not_scanned(
     monkeypatch.setattr(
         file_scan, "find_entry_on_mount", lambda directory, of: None if of == name else real(directory, of)
     )
-    scanned = scan_home(shared, roots=["/tmp"], skipped=skipped, apart=True)
+    scanned = scan_home(shared, roots=["/tmp"], excluded=skipped, separates_owned=True)
     assert (list_hits(scanned), scanned.unseen) == (OURS, unseen)
 
 
@@ -135,7 +135,7 @@ def test_entry_that_vanishes_hides_nothing_else_of_a_shared_place(shared, monkey
     monkeypatch.setattr(
         file_scan, "find_entry_on_mount", lambda directory, name: (gone if name == "a" else real)(directory, name)
     )
-    scanned = scan_home(shared, roots=["/tmp"], apart=True)
+    scanned = scan_home(shared, roots=["/tmp"], separates_owned=True)
     assert (list_hits(scanned), scanned.foreign_entries, scanned.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
 
 
@@ -143,7 +143,7 @@ def test_entry_that_vanishes_hides_nothing_else_of_a_shared_place(shared, monkey
 @pytest.mark.parametrize(("most", "found"), [(2, 4), (1, 2)])
 def test_owners_in_a_shared_place_are_checked_up_to_a_limit(shared, monkeypatch, most, found):
     monkeypatch.setattr(file_scan, "MAX_SHARED_ENTRIES", most)
-    scanned = scan_home(shared, roots=["/tmp"], apart=True)
+    scanned = scan_home(shared, roots=["/tmp"], separates_owned=True)
     reason = "/tmp has more than 1 entries that others may have made (and 1 more)"  # of directories, and of names
     assert scanned.unseen == [reason] * (most == 1)
     assert sum(len(names) for _, names in scanned.hits) + sum(map(len, scanned.foreign_entries.values())) == found
@@ -223,7 +223,7 @@ def test_home_that_its_user_made_a_link_is_reported(tmp_path):
     assert scanned.unseen == ["/home/a is a link that uid 1000 made: not followed"]
 
 
-@pytest.mark.parametrize("place", ["_open_directory", "readlink", "scandir"])
+@pytest.mark.parametrize("place", ["_open_directory_path", "readlink", "scandir"])
 @pytest.mark.parametrize(
     ("number", "reason"),  # an entry that went away or has become something else is not there
     [(errno.EACCES, "Permission denied"), (errno.ENOENT, ""), (errno.ENOTDIR, ""), (errno.ELOOP, "")],
@@ -233,11 +233,11 @@ def test_directory_that_cannot_be_read_is_reported_whichever_call_fails(tmp_path
     host, real = make_files(tmp_path, "home/a/wechat"), Host._open_directory_path
 
     def fail(*given):
-        if place == "_open_directory" and not given[1].startswith("/home"):
+        if place == "_open_directory_path" and not given[1].startswith("/home"):
             return real(*given)
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Host if place == "_open_directory" else os, place, fail)
+    monkeypatch.setattr(Host if place == "_open_directory_path" else os, place, fail)
     scanned = scan_home(host)
     assert (list_hits(scanned), scanned.unseen) == ([], [f"/home/a cannot be read: {reason}"] if reason else [])
 
@@ -248,7 +248,7 @@ def test_scan_by_an_ordinary_user_takes_files_of_root_and_of_this_user(tmp_path,
     for uid in (1000, 1001):
         os.chown(tmp_path / f"srv/{uid}", uid, uid)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    scanned = scan_home(host, roots=["/srv"], apart=True)
+    scanned = scan_home(host, roots=["/srv"], separates_owned=True)
     assert list_hits(scanned) == ["/srv/0/wechat", "/srv/1000/wechat"]
     assert scanned.foreign_entries == {1001: [("/srv/1001", ())]}
 
@@ -380,7 +380,7 @@ def test_remembered_directories_are_paid_for_too(tmp_path, settled, remembered):
 )
 def test_entries_of_others_are_handed_over_to_be_scanned_on_their_behalf(tmp_path, shared, mode, skipped, ours, others):
     (tmp_path / "tmp").chmod(mode)
-    scanned = scan_home(shared, roots=["/tmp"], skipped=skipped, apart=True)
+    scanned = scan_home(shared, roots=["/tmp"], excluded=skipped, separates_owned=True)
     assert (list_hits(scanned), scanned.foreign_entries, scanned.unseen) == (ours, others, [])
     assert "/tmp" not in scanned.remembered, "the owner of an entry may change without the directory"
     scanned = scan_home(shared, roots=["/tmp"])

@@ -92,7 +92,7 @@ def test_directories_of_concurrent_processes_are_all_in_the_ledger(host):
         pid = os.fork()
         if not pid:
             for number in range(10):
-                host.write(f"/etc/{child}/{number}/file", "text")
+                host.write_file(f"/etc/{child}/{number}/file", "text")
             os._exit(0)
         children.append(pid)
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0, 0]
@@ -256,9 +256,9 @@ for name in ("mkdir", "rename", "fsync", "unlink", "rmdir", "open", "fchmod"):
         return real(*args, **kwargs)
     setattr(os, name, counted)
 here = host.Host(sys.argv[1])
-here.write("/etc/one/two/a", "all of it")
+here.write_file("/etc/one/two/a", "all of it")
 if sys.argv[3] == "delete":
-    here.delete("/etc/one/two/a")
+    here.delete_file("/etc/one/two/a")
 """
 
 

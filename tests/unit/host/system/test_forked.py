@@ -46,7 +46,7 @@ def test_answer_may_have_as_many_bytes_as_there_is_room_for(room, parts, why):
     assert list(run_each_apart([1], lambda item: ["x"], WorkLimits(answer=room))) == [(1, parts, why)]
 
 
-@pytest.mark.parametrize(("method", "seconds"), [("end", 1), ("_why", 5)])
+@pytest.mark.parametrize(("method", "seconds"), [("end_child", 1), ("_explain_end", 5)])
 def test_child_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, method, seconds):
     """The work of all other users waits meanwhile."""
     now, child, killed = [100.0], object.__new__(forked._ForkedChild), []
@@ -62,7 +62,7 @@ def test_child_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypat
     monkeypatch.setattr(forked, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     outcome = getattr(child, method)()
     assert seconds <= now[0] - 100 < seconds + 0.1 and child.exit_status is None
-    if method == "end":
+    if method == "end_child":
         assert killed == [(7, signal.SIGKILL)]
     else:
         assert outcome == "the observation ended without an answer"
@@ -101,10 +101,10 @@ def test_failed_fork_is_unseen(monkeypatch):
 def test_work_without_parts_imports_no_json():
     """Neither here nor in the child, unless that becomes a user, who may not be able to read Python's own modules."""
     code = (
-        "from proscribe.host.system.forked import each, run_apart\n"
+        "from proscribe.host.system.forked import run_each_apart, run_apart\n"
         "from proscribe.host.system.types import User\n"
         "for name in [n for n in sys.modules if n.partition('.')[0] in ('json', 're')]: del sys.modules[name]\n"
-        "print([*each([1, 2], lambda item: [])], 'json' in sys.modules, 're' in sys.modules)\n"
+        "print([*run_each_apart([1, 2], lambda item: [])], 'json' in sys.modules, 're' in sys.modules)\n"
         "loaded = lambda: [name in sys.modules for name in ('json', 're')]\n"
         "print(run_apart(loaded), run_apart(loaded, user=User('daemon', 1, 1, '/usr/sbin')))\n"
     )

@@ -50,7 +50,7 @@ def test_files_of_a_process_are_listed_from_the_last_one(tmp_path, fixture, monk
 
 @pytest.mark.parametrize(
     ("name", "fits", "exceeded"),
-    [("MOST_FILES", 3, "more than 2 files"), ("LARGEST_MAPS", len(MAPS), "more than 0 MB")],
+    [("MAX_FILES", 3, "more than 2 files"), ("MAX_MAPS_BYTES", len(MAPS), "more than 0 MB")],
 )
 def test_more_mapped_files_than_are_read_are_unseen(fixture, monkeypatch, name, fits, exceeded):
     monkeypatch.setattr(mapped_files, name, fits)

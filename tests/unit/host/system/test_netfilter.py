@@ -34,13 +34,13 @@ for line in (
 nft("table inet x { chain out { type filter hook output priority 0; udp dport 5 drop; }; }")
 asked = [("10.9.0.2", 5), ("10.9.0.2", 6), ("fd09::2", 5), ("fd09::2", 6)]
 asked += [("10.8.0.1", 5), ("127.0.0.1", 6), ("::1", 6)]
-print(json.dumps([netfilter.refuses(*channel) for channel in asked]))
+print(json.dumps([netfilter.is_destination_refused(*channel) for channel in asked]))
 """
 CHANGED = """
-seen = [netfilter.generation(), netfilter.generation()]
+seen = [netfilter.read_ruleset_generation(), netfilter.read_ruleset_generation()]
 for text in ("table inet one {}", "table inet two {}; table inet three {}"):
     nft(text)
-    seen.append(netfilter.generation())
+    seen.append(netfilter.read_ruleset_generation())
 print(json.dumps(seen))
 """
 

@@ -379,7 +379,7 @@ def test_file_and_root_are_the_hosts_by_device_and_number(contained, monkeypatch
     """A file system of a user's own may give its files the numbers that the host's have."""
     ours, root, real = os.stat(f"{contained.root}/etc/hosts"), os.stat(contained.root), os.stat
     its = SimpleNamespace(st_dev=ours.st_dev + device, st_ino=ours.st_ino + number)
-    monkeypatch.setattr(processes, "Files", lambda root: SimpleNamespace(stat=lambda path: its))
+    monkeypatch.setattr(processes, "Files", lambda root: SimpleNamespace(find_entry=lambda path: its))
     assert contained.can_see_host_file(SEVEN, "/etc/hosts") is same
     numbers = SimpleNamespace(st_dev=root.st_dev + device, st_ino=root.st_ino + number)
     monkeypatch.setattr(os, "stat", lambda path, **_: numbers if str(path).endswith("7/root") else real(path))

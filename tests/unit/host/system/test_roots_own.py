@@ -109,11 +109,11 @@ from proscribe.host.controls.apps.systems.registry import SYSTEMS
 host, said = Host(), {}
 for name in json.loads(sys.argv[2]):
     try:
-        said[name] = [host.tool(name) or "", host.run([name, "--version"], timeout=1).rc]
+        said[name] = [host.find_tool(name) or "", host.run_command([name, "--version"], timeout=1).rc]
     except ControlError as error:
-        said[name] = [host.tool(name) or "", str(error)]
+        said[name] = [host.find_tool(name) or "", str(error)]
 for system in SYSTEMS:
-    system.there(host, None), system.query(host, {"wechat", "com.tencent.WeChat"})
+    system.is_present(host, None), system.find_packages(host, {"wechat", "com.tencent.WeChat"})
 print(json.dumps([said, os.path.exists("/usr/local/ran")]))
 """
 

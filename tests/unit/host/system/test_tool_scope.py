@@ -155,7 +155,7 @@ def unit(monkeypatch):
     monkeypatch.setattr(tool_scope.ToolProcess, "__init__", lambda self, *words: calls.append(words))
     times = {"monotonic_ns": lambda: 5, "monotonic": lambda: 2.0 * next(clock), "sleep": calls.append}
     monkeypatch.setattr(tool_scope, "time", SimpleNamespace(**times))
-    for name in ("kill", "end_session"):
+    for name in ("kill_process", "end_session"):
         monkeypatch.setattr(tool_scope, name, lambda *words: calls.append(words))
     alice, environment = User("alice", 1000, 1001, "/home/alice"), {"PATH": "/usr/bin", "LC_ALL": "C"}
     unit = start_in_scope(

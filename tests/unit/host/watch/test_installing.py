@@ -163,7 +163,7 @@ def test_files_of_the_watch_have_their_modes_and_links(made):
     done = installing.change(made, MINE, given(MINE))
     assert ran(made) == [*QUERIED, "daemon-reload", *TIMER_ANEW, *DAEMON_ANEW]
     assert done["actions"] == tried["actions"] and done["diff"] == tried["diff"]
-    assert done["diff"][0]["after"] == f"{files.hash_content(made.read(files.PROGRAM_PATH) or b'')}\n"
+    assert done["diff"][0]["after"] == f"{files.hash_content(made.read_file(files.PROGRAM_PATH) or b'')}\n"
     modes = {path: made.find_entry(path).st_mode & 0o7777 for path in files.read_settings(made).files}
     assert sorted(modes.values()) == [0o600, 0o600, 0o700, 0o700]
     assert modes[files.PROGRAM_PATH] == modes[reported.HEARTBEAT_PATH] == 0o700

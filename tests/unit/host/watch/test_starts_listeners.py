@@ -402,7 +402,7 @@ def run(*names):
 
 def heard():
     found = []
-    while (read := one.read()) is not None:
+    while (read := one.read_events()) is not None:
         assert read[1] is False
         for descriptor, pid in read[0]:
             path = os.readlink(f"/proc/self/fd/{descriptor}")
@@ -415,17 +415,17 @@ def heard():
 modes, inherited, answers = set(), {os.get_inheritable(one.fileno())}, {}
 run("a")
 answers["before"] = heard()
-one.mark(place)
+one.mark_file_system(place)
 expected = run("a", "b")
 answers["both"] = heard() == expected
 open(f"{place}/a", "rb").read()
 answers["read"] = heard()
-one.leave_out(f"{place}/a")
+one.ignore_file(f"{place}/a")
 with open(f"{place}/a", "ab") as file:
     file.write(b"x")
 expected = run("a", "b")
 answers["one"] = heard() == expected[1:]
-for call in (one.mark, one.leave_out):
+for call in (one.mark_file_system, one.ignore_file):
     try:
         call(f"{place}/gone")
     except OSError as error:
@@ -459,7 +459,7 @@ def test_file_that_is_left_out_stays_so_after_a_write(answers):
 
 
 def test_path_that_cannot_be_marked_is_an_error_with_the_reason(answers):
-    assert answers["mark"] == answers["leave_out"] == [True, "No such file or directory"]
+    assert answers["mark_file_system"] == answers["ignore_file"] == [True, "No such file or directory"]
 
 
 def test_descriptors_are_for_reading_and_not_inherited(answers):
@@ -483,7 +483,7 @@ def reading(*fields: Any) -> Any:
             raise next_
         return next_
 
-    return SimpleNamespace(read=read, descriptor=5)
+    return SimpleNamespace(read_events=read, read_pids=read, descriptor=5)
 
 
 def test_flood_is_read_in_portions(sources_):
@@ -523,7 +523,7 @@ def test_marked_mount_is_not_kept_open(sources_):
     sources_.mountinfo = os.memfd_create("mountinfo")
     os.write(sources_.mountinfo, f"{fields} - ext4 x rw\n".encode())
     marked = []
-    sources_.fanotify = SimpleNamespace(descriptor=5, mark=lambda path: marked.append(os.readlink(path)))
+    sources_.fanotify = SimpleNamespace(descriptor=5, mark_file_system=lambda path: marked.append(os.readlink(path)))
     before = len(os.listdir("/proc/self/fd"))
     sources_.mark_file_systems()
     assert (marked, sources_.marked_count, len(os.listdir("/proc/self/fd"))) == (["/proc"], 1, before)

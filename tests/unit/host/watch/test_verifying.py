@@ -71,7 +71,7 @@ def test_start_is_not_verified_after_a_run_of_another_plan(made, monkeypatch, by
     class Counting:
         def __init__(self, *_): ...
 
-        def verify(self, *starts):
+        def verify_processes(self, *starts):
             verified.append(starts)
             return []
 
@@ -98,13 +98,13 @@ class Seen(Host):
 
     def __init__(self, processes: Sequence[Process], users: Mapping[int, str] = {}) -> None:
         super().__init__("/nowhere")
-        self.seen, self.list_users, self.sent = [*processes], users, []
+        self.seen, self.user_names, self.sent = [*processes], users, []
 
     def list_processes(self) -> Any:
         return list(self.seen), []
 
     def find_process_uid(self, process: Process) -> int:
-        return self.find_user_id(self.list_users.get(process.pid, "alice"))
+        return self.find_user_id(self.user_names.get(process.pid, "alice"))
 
     def find_user_id(self, name: str) -> int | None:
         return {"alice": 1000, "bob": 1001}.get(name)
@@ -124,7 +124,7 @@ class Seen(Host):
         return verifier
 
     def _verify(self, processes: Sequence[Process]) -> list[VerificationResult]:
-        running = [make_running(self.list_users.get(process.pid, "alice"), process) for process in processes]
+        running = [make_running(self.user_names.get(process.pid, "alice"), process) for process in processes]
         return [VerificationResult(running, [], [], [], [])]
 
     def _begin(self, processes: Sequence[Process], held: Mapping[int, Any]) -> bool:
@@ -330,10 +330,11 @@ class Stub:
     def get_due_time(self) -> float | None:
         return time.monotonic() if self.work else None
 
-    def process_due(self, now: float, all_of_it: bool = False) -> None:
-        if all_of_it:
-            self.written.append(self.work == 0)
-            return
+    def write_due_counts(self, now: float, writes_all: bool) -> None:
+        assert writes_all
+        self.written.append(self.work == 0)
+
+    def process_due(self, now: float) -> None:
         self.at.append(now)
         self.work = max(0, self.work - 1)
 

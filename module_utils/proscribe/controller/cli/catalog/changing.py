@@ -160,9 +160,8 @@ def _make_date_changes(data: Mapping[str, object], key: str, lists: Sequence[Che
         raise EditError(FORM_ERROR)
     for comparison in (*compared, *(checked_list.comparison for checked_list in lists)):
         records[comparison["with"]] = comparison
-    day = max(
-        str(data.get(key, "")), min(comparison.fetched.day for comparison in lists).isoformat()
-    )  # another list may be newer
+    # Another list may be newer.
+    day = max(str(data.get(key, "")), min(comparison.fetched.day for comparison in lists).isoformat())
     return {key: day, "compared": list(records.values())}
 
 

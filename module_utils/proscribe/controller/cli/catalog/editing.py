@@ -13,9 +13,8 @@ import yaml
 
 _KEY_PATTERN = re.compile(r"[a-z_]+:")
 _PLAIN_SCALAR_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*(?<!:)")
-_NON_TEXT_PATTERN = re.compile(
-    r"[0-9][0-9.]*(?:e[0-9]+)?|true|false|yes|no|on|off|y|n|null", re.IGNORECASE
-)  # YAML does not read these as text
+# YAML does not read these as text
+_NON_TEXT_PATTERN = re.compile(r"[0-9][0-9.]*(?:e[0-9]+)?|true|false|yes|no|on|off|y|n|null", re.IGNORECASE)
 FORM_ERROR = "its form cannot be edited by a program; write the change by hand"
 # The new content of a key: a text, a list of texts or mappings, or a mapping. Empty content removes the key.
 KeyContent = str | Sequence[object] | Mapping[str, object]

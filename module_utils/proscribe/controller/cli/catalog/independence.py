@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 MIN_FAMILIES = 2
+# A list of at least so many names counts as copied if another list has this share of them.
 COPY_SHARE, MIN_COPIED_NAMES = (
     0.8,
     25,
-)  # a list of at least so many names counts as copied if another list has this share of them
+)
 
 
 class Witness(NamedTuple):

@@ -26,11 +26,12 @@ from .publishers import read_all_publishers, select_publisher_ids
 
 LIST_SCHEMA, SERVICE_SCHEMA, STALE_SCHEMA = "proscribe/catalog-list/1", "proscribe/service/1", "proscribe/stale/1"
 STALE_CODE = 1  # exit code of `stale` if an entry is stale
+# Kinds of lists that refresh each kind of stale entry.
 _PUBLISHED_KINDS = {
     ENTRY: ("domains",),
     NETWORKS: ("networks",),
     FEED: ("feed",),
-}  # kinds of lists that refresh each kind of stale entry
+}
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +133,8 @@ def show_service(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     for service_feed in feeds:
         agreement = f", an agreement of {service_feed.agreement}" if service_feed.agreement else ""
         lines.append(
-            f"  feed {service_feed.id}: {len(service_feed.values):,} {service_feed.kind}{agreement}, checked {service_feed.checked}"
+            f"  feed {service_feed.id}: {len(service_feed.values):,} {service_feed.kind}{agreement}, checked "
+            f"{service_feed.checked}"
         )
         lines += [f"  {line}" for line in _format_comparisons(service_feed.compared)]
     print(fit_lines("\n".join(map(clean_text, lines)), get_screen_width()))
@@ -141,8 +143,8 @@ def show_service(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 def _format_comparisons(records: Iterable[Compared]) -> list[str]:
     return [
-        f"  compared with {comparison['with']} on {comparison['day']}: {comparison['values']} values, sha256 {comparison['sha256']}"
-        + (f", {comparison['version']}" if "version" in comparison else "")
+        f"  compared with {comparison['with']} on {comparison['day']}: {comparison['values']} values, sha256 "
+        f"{comparison['sha256']}" + (f", {comparison['version']}" if "version" in comparison else "")
         for comparison in records
     ]
 
@@ -219,7 +221,8 @@ def list_stale(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     if not stale_entries:
         accepted_note = " or is accepted" if accepted_entries else ""
         print_message(
-            f"everything that is enforced was checked within {format_duration(arguments.max_age * 86400)}{accepted_note}"
+            f"everything that is enforced was checked within "
+            f"{format_duration(arguments.max_age * 86400)}{accepted_note}"
         )
     return STALE_CODE if stale_entries else 0
 

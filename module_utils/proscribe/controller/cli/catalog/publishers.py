@@ -63,7 +63,7 @@ class Publisher(NamedTuple):
 
 def read_all_publishers(directories: Sequence[Path]) -> list[Publisher]:
     """Return the publishers of the catalogue's directories. Raises PolicyErrors, also for duplicate ids."""
-    # by id, and by feed for lists of recall.yml: such a list may serve several feeds
+    # By id, and by feed for lists of recall.yml: such a list may serve several feeds.
     places: dict[tuple[str, str], str] = {}
     publishers: list[Publisher] = []
     errors: list[PolicyError] = []

@@ -151,13 +151,15 @@ def run_jobs(
     max_change_percent: int,
     dry_run: bool = False,
 ) -> Iterator[RefreshOutcome]:
-    """Run some jobs and yield the outcome of each. Raises CommandError if the catalogue does not load with new dates."""
+    """Run some jobs and yield the outcome of each.
+
+    Raises CommandError if the catalogue does not load with new dates.
+    """
     files = _CatalogueFiles(loaded)
     for job in jobs:
         try:
-            change, absence_note = compute_change(
-                job, files.loaded, fetch_publisher, max_change_percent
-            )  # an earlier job may have changed the same entry
+            # An earlier job may have changed the same entry.
+            change, absence_note = compute_change(job, files.loaded, fetch_publisher, max_change_percent)
             if not dry_run:
                 files.apply_change(change)
         except (FetchError, ListFormatError, EditError) as error:

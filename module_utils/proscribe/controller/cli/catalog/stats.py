@@ -107,6 +107,7 @@ def run_stats(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     rows.append(("total", *(f"{count:,}" for count in total.values())))
     print("\n".join(format_table([("service", *IdentifierCounts._fields), *rows], get_screen_width())))
     print_message(
-        f"\nnothing is known of {len(unknown_services)} enforced services{': ' if unknown_services else ''}{', '.join(unknown_services)}"
+        f"\nnothing is known of {len(unknown_services)} enforced "
+        f"services{': ' if unknown_services else ''}{', '.join(unknown_services)}"
     )
     return 0

@@ -30,11 +30,12 @@ DIRECTORY_OPTION = "--directory"
 MAX_LISTING_BYTES = 16 << 20
 CACHE_DIRECTORY = "__pycache__"  # Python creates it again
 AT_FDCWD, EXCHANGE_FLAG = -100, 2  # arguments of renameat2(2)
+# Raised by the kernel, the file system, or a filter of system calls.
 UNSUPPORTED_ERRORS = (
     errno.ENOSYS,
     errno.EINVAL,
     errno.EPERM,
-)  # raised by the kernel, the file system, or a filter of system calls
+)
 
 
 def find_target(directory: Path, names: CollectionNames) -> Path:

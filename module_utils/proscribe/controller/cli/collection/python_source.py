@@ -22,9 +22,8 @@ LICENSE = "# SPDX-License-Identifier: GPL-3.0-or-later\n"
 # Ansible's checks require the licence as text, and an author's account on GitHub or this mark.
 LICENSE_TEXT = "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
 UNKNOWN_AUTHOR = " (!UNKNOWN)"
-LINK_PATTERN = re.compile(
-    r"\b(?P<kind>[MP])\((?P<name>\w+)(?P<rest>#\w+)?\)"
-)  # a link to a module or plugin in Ansible's markup
+# A link to a module or plugin in Ansible's markup.
+LINK_PATTERN = re.compile(r"\b(?P<kind>[MP])\((?P<name>\w+)(?P<rest>#\w+)?\)")
 
 
 def convert_plugin(text: str, names: CollectionNames, source_name: str) -> str:

@@ -57,7 +57,8 @@ class FilesAtRevision:
         if earlier_path is None:
             commit = self.commits[top][:12]
             raise CommandError(
-                f"{description} {current_path} is not in {clean_text(self.name)} ({commit}) of {top}; --as-now {current_path} takes it as it is now"
+                f"{description} {current_path} is not in {clean_text(self.name)} ({commit}) of {top}; --as-now "
+                f"{current_path} takes it as it is now"
             )
         if real_path.is_dir():
             self._link_inner_repositories(real_path, earlier_path)

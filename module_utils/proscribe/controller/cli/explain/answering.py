@@ -18,7 +18,7 @@ from .reasons.reason import STATUSES, ControlAnswer, EffectivePolicy
 from .relations import Subject, find_subject
 
 MAX_NAMED_HOSTS = 5
-# relations that make a service a subject of the question
+# Relations that make a service a subject of the question.
 CONCERNED_KINDS = ("is", "blocks", "program", "file", "address")
 
 

@@ -23,7 +23,7 @@ from .reasons.reason import OFF, STATUSES
 
 SCHEMA = "proscribe/expectations/1"
 EVERY_HOST = "all"
-# a name is never off, because another control answers
+# A name is never off, because another control answers.
 EXPECTED_ANSWERS = tuple(status for status in STATUSES if status != OFF)
 MAX_NAMED_HOSTS = 3  # per differing answer
 

@@ -56,7 +56,7 @@ class HostFacts(NamedTuple):
         managers = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
         traced_managers = {system.MANAGER for system in ON_DEMAND}
         if not managers <= {system.MANAGER for system in HOST_WIDE_SYSTEMS} | traced_managers:
-            # pip and similar tools leave no trace before their first use, so they are checked on every host
+            # Pip and similar tools leave no trace before their first use, so they are checked on every host.
             return True
         if managers & ((self.package_managers or frozenset()) | (self.user_package_managers or frozenset())):
             return True

@@ -16,9 +16,8 @@ from .reasons.reason import BLOCKED, OPEN, EffectivePolicy
 from .relations import ADDRESS, NAME, SERVICE, Subject
 
 PLAIN_HTTP_PORT = 80  # unencrypted HTTP, in which a proxy sees paths
-FIXED_MOMENT = datetime.datetime(
-    1970, 1, 1, tzinfo=datetime.timezone.utc
-)  # used only in headers, which are discarded here
+# Used only in headers, which are discarded here.
+FIXED_MOMENT = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 class PointAnswer(NamedTuple):
@@ -37,7 +36,7 @@ def list_point_answers(subject: Subject, policy: EffectivePolicy) -> tuple[Point
     """Return the answer of each fed enforcement point."""
     if not policy.restrictions.exports_fed:
         return ()
-    # few organisations feed any, and the formats take time to load
+    # Few organisations feed any, and the formats take time to load.
     from ...enforcement_points.registry import EXPORT_FORMATS
 
     formats = dict.fromkeys(fed.format for fed in policy.restrictions.exports_fed)

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("directory", metavar="DIR", help="the new repository, or one with other files in it")
     for question in list_questions(_get_today()):
-        # the attribute `inventory` has another meaning for runs, so this option has another attribute
+        # The attribute `inventory` has another meaning for runs, so this option has another attribute.
         parser.add_argument(
             f"--{question.option}",
             dest=question.option.replace("-", "_").replace("inventory", "existing"),

@@ -33,9 +33,8 @@ DEFAULT_ORGANISATION = "our organisation"  # used without a terminal
 PIPELINE_KINDS = ("github", "gitlab", "none")
 GROUP_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 HOST_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-PRINCIPAL_PATTERN = re.compile(
-    r"""(?!-)[^\s"'`,*?!:=#\\$<>|&;(){}\[\]]{1,64}"""
-)  # without characters that are special in patterns of ssh-keygen(1) and in a shell
+# Without characters that are special in patterns of ssh-keygen(1) and in a shell.
+PRINCIPAL_PATTERN = re.compile(r"""(?!-)[^\s"'`,*?!:=#\\$<>|&;(){}\[\]]{1,64}""")
 PUBLIC_KEY_PATTERN = re.compile(
     r"((?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]{3,60}) ([A-Za-z0-9+/]{20,8000}={0,2})(?: [^\n]*)?\n?"
 )
@@ -272,7 +271,10 @@ def read_answers(arguments: argparse.Namespace, today: datetime.date) -> SetupAn
 def _order_questions(
     arguments: argparse.Namespace, today: datetime.date, earlier_answers: Mapping[str, Any]
 ) -> Iterator[SetupQuestion]:
-    """Yield the questions in their order. `earlier_answers` are the answers so far, and some decide the next question."""
+    """Yield the questions in their order.
+
+    `earlier_answers` are the answers so far, and some decide the next question.
+    """
     by_option = {question.option: question for question in list_questions(today)}
     directory = Path(arguments.directory).absolute()
     default = existing.find_default_source(directory)

@@ -16,11 +16,10 @@ from .. import inventory
 POLICY_FOLDER = "inventory/prod"  # of the policy, as in the example
 FALLBACK_FOLDER = "proscribe"  # used if an inventory is in POLICY_FOLDER
 DEFAULT_SOURCES = (f"{POLICY_FOLDER}/hosts.yml", POLICY_FOLDER, "inventory")
-# an element of a comma-separated list in ansible.cfg
+# An element of a comma-separated list in ansible.cfg.
 SOURCE_PATTERN = re.compile(r"[^\x00-\x1f\x7f,;#$%{}\"'`\\]{1,1000}")
-GROUP_PATTERN = re.compile(
-    r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
-)  # as Ansible accepts it; the rule for new groups is stricter
+# As Ansible accepts it; the rule for new groups is stricter.
+GROUP_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 def find_default_source(directory: Path) -> str:

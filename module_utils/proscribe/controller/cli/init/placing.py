@@ -27,7 +27,8 @@ def refuse_existing(directory: Path, names: Iterable[str]) -> None:
                 raise CommandError(f"{parent}: found a link or a file, expected a directory, or nothing")
     if existing_paths:
         raise CommandError(
-            f"{summarise_names(existing_paths, MAX_NAMED_FILES)}: there already; nothing was written, since no file is overwritten"
+            f"{summarise_names(existing_paths, MAX_NAMED_FILES)}: there already; nothing was written, since no file "
+            f"is overwritten"
         )
 
 

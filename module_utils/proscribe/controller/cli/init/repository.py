@@ -42,7 +42,7 @@ VARIABLES_FILE = "inventory/prod/group_vars/all.yml"
 APPROVERS_FILE = "inventory/prod/approvers.yml"
 TABLE_FILES = ("expectations.yml", "exceptions.yml")
 MOLECULE_FILE = "molecule/default/molecule.yml"
-# with controls that only audit, the pipeline would fail every morning
+# With controls that only audit, the pipeline would fail every morning.
 GATE_OPTION = " -e proscribe_compliance_gate=incomplete"
 MAX_PLATFORMS = 2  # number of throw-away hosts, as in the example
 LOCAL_INVENTORY = {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
@@ -115,7 +115,7 @@ def make_files(
         )
         texts[name] = text
     texts = {name.replace(POLICY_FOLDER, folder): text for name, text in texts.items()}
-    # it is in no revision of this repository
+    # It is in no revision of this repository.
     if pipeline and (inventory_path := Path(answers.inventory)).is_absolute():
         inventory_folder = inventory_path if inventory_path.is_dir() else inventory_path.parent
         texts[DIFF_SCRIPT] = texts[DIFF_SCRIPT].replace(

@@ -125,7 +125,7 @@ def refresh_catalogue(options: Sequence[str]) -> int:
 
     try:
         message, is_complete = catalogue.refresh_on_branch(options)
-    # a notification reports the error, because nobody reads the journal of a timer
+    # A notification reports the error, because nobody reads the journal of a timer.
     except (CommandError, PolicyErrors) as error:
         lines: list[str | QuotedLines] = [QuotedLines(str(error).splitlines(), OUTPUT_HEADING), ""]
         lines.append("No list was read, and the catalogue stays as it is.")

@@ -70,7 +70,8 @@ def make_export_notification(
                 f", and {renewed_export['differences'] - 1} more" if renewed_export.get("differences", 1) > 1 else ""
             )
             lines.append(
-                f"  {renewed_export['directory']} ({renewed_export['format']}{group_note}): {renewed_export['why']}{more_note}"
+                f"  {renewed_export['directory']} ({renewed_export['format']}{group_note}): "
+                f"{renewed_export['why']}{more_note}"
             )
     subject_parts = [f"{format_count(len(failed_exports), 'export')} not written"] if failed_exports else []
     subject_parts += [f"{format_count(len(written_exports), 'export')} written again"] if written_exports else []

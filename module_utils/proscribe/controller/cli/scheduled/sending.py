@@ -36,7 +36,7 @@ def send_notification(
             installation.name_playbook("notify"),
             *_list_inventory_options(options),
             "-e",
-            # never the text itself, because hosts and their users wrote it
+            # Never the text itself, because hosts and their users wrote it.
             json.dumps({"proscribe_notice_file": file.name}),
         ]
         environment = {**os.environ, "ANSIBLE_NO_TARGET_SYSLOG": "1"}  # Ansible would log the whole notification again

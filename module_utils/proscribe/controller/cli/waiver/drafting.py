@@ -55,7 +55,8 @@ def fill_in_options(arguments: argparse.Namespace, request_status: RequestStatus
     if arguments.whole_host:
         return [f"{closed_note}, because --control leaves {'it' if len(closed_controls) == 1 else 'them'} out"]
     return [
-        f"{closed_note} for {request.user}, because what they refuse they refuse to a whole host; --whole-host opens them for"
+        f"{closed_note} for {request.user}, because what they refuse they refuse to a whole host; --whole-host opens "
+        f"them for"
         " everybody there"
     ]
 

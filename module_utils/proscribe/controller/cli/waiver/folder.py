@@ -1,4 +1,7 @@
-"""Search, checks and writing of waiver files. A file is written completely or not at all, and only if it can be read."""
+"""Search, checks and writing of waiver files.
+
+A file is written completely or not at all, and only if it can be read.
+"""
 
 from __future__ import annotations
 

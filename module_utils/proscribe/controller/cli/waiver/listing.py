@@ -171,7 +171,8 @@ def format_waiver_table(
     ending_count = sum(_is_ending_soon(judged_waiver, now, SOON_PERIOD) for judged_waiver in judged_waivers)
     header += [f"{overdue_count:,} to be reviewed"] * bool(overdue_count)
     header += [
-        f"{ending_count:,} {'ends' if ending_count == 1 else 'end'} within {format_duration(SOON_PERIOD.total_seconds())}"
+        f"{ending_count:,} {'ends' if ending_count == 1 else 'end'} within "
+        f"{format_duration(SOON_PERIOD.total_seconds())}"
     ] * bool(ending_count)
     lines = [apply_styles(": ".join([header[0], ", ".join(header[1:])]), "bold", colours=colours), ""]
     status_texts = [format_key(judged_waiver.judgement.status) for judged_waiver in judged_waivers]

@@ -56,7 +56,7 @@ TEXT_OPTIONS: Mapping[str, str] = {
     "risk": "what may come of it, in a sentence",
     "ticket": "where the request was filed",
 }
-# the correct key of a name, in the notation of the file
+# The correct key of a name, in the notation of the file.
 OTHER_KEY_PATTERN = re.compile(r"\b(hosts|groups|services): \[(.*)\]")
 TIME_HELP = "a day, a time with its zone, or now"
 END_HELP = "a day (included), a time with its zone, or a length from now such as 90d"
@@ -243,7 +243,10 @@ def _split_option(key: str, option_texts: Sequence[str]) -> list[str]:
 
 
 def _propose_id(values: Mapping[str, str | Sequence[str]]) -> str:
-    """Return an id made from the scope and the service, such as press01-whatsapp. At a terminal the user can change it."""
+    """Return an id made from the scope and the service, such as press01-whatsapp.
+
+    At a terminal the user can change it.
+    """
     places = [name for key in SCOPE_KEYS for name in values[key]]
     id_text = "-".join([places[0], values["services"][0]]) if places and values["services"] else "waiver"
     proposed_id = re.sub(r"[^A-Za-z0-9._-]+", "-", id_text).strip("-._")

@@ -118,7 +118,8 @@ def find_request(request_id: str, statuses: Sequence[RequestStatus]) -> RequestS
     matching_statuses = [status for status in statuses if status.request.id == request_id]
     if not matching_statuses:
         raise CommandError(
-            f"there is no request {request_id!r} in this inventory{propose_similar_names(request_id, [status.request.id for status in statuses])}"
+            f"there is no request {request_id!r} in this "
+            f"inventory{propose_similar_names(request_id, [status.request.id for status in statuses])}"
         )
     if len(matching_statuses) > 1:
         places = ", ".join(sorted(f"{status.request.user} on {status.request.host}" for status in matching_statuses))

@@ -77,7 +77,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         verification = verify_signature(waiver.document.content, candidate, signers, waiver.approved_by, now)
     if verification.problem:
         raise CommandError(
-            f"that signature would not count, so nothing was written: {verification.problem}{_propose_signer_line(waiver, key, signers)}"
+            f"that signature would not count, so nothing was written: "
+            f"{verification.problem}{_propose_signer_line(waiver, key, signers)}"
         )
     is_changed = waiver.request or not covers_all
     if is_changed:

@@ -45,7 +45,10 @@ def format_waiver(values: Mapping[str, str | Sequence[str]]) -> str:
 
 def format_revocation(revoked_on: str, revoked_by: str, reason: str) -> str:
     """Return the lines that revoke a waiver."""
-    return f"revoked:\n  on: {format_scalar(revoked_on)}\n  by: {format_scalar(revoked_by)}\n  why: {format_scalar(reason)}\n"
+    return (
+        f"revoked:\n  on: {format_scalar(revoked_on)}\n  by: {format_scalar(revoked_by)}\n  why: "
+        f"{format_scalar(reason)}\n"
+    )
 
 
 def append_lines(content: bytes, lines: str) -> bytes:

@@ -57,7 +57,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     else:
         for verification_result in results:
             print_message(
-                f"{verification_result['id']}: {verification_result['signature']}; {format_key(verification_result['status'])}{_format_reason(verification_result['why'])}"
+                f"{verification_result['id']}: {verification_result['signature']}; "
+                f"{format_key(verification_result['status'])}{_format_reason(verification_result['why'])}"
             )
         if not results:
             print("no waivers in this inventory")

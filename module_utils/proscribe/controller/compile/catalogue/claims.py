@@ -193,7 +193,10 @@ def _check_blocked_shared_domains(
                 if blocker.id == claimant.id:
                     # A mail host may be shared: the entry has it for mail clients, and nothing blocks it.
                     if key != "mail_hosts" or name != shared_domain:
-                        explanation = f"shared_domains[{index}] says that {shared_domain} is shared (or except that in allow_domains)"
+                        explanation = (
+                            f"shared_domains[{index}] says that {shared_domain} is shared (or except that "
+                            f"in allow_domains)"
+                        )
                         yield blocker.id, ((key, position), name, f"a name of this service alone: {explanation}")
                 elif _is_overlap_agreed(claimant, blocker):
                     continue

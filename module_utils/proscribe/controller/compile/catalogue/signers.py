@@ -86,5 +86,6 @@ def _check_shared_teams(team: str, claims: list[_SigningClaim]) -> Iterator[tupl
                 later_claim = max(team_claim, other_claim, key=lambda claim: (claim.signer.rank, claim.signer.id))
                 earlier_claim = other_claim if later_claim is team_claim else team_claim
                 yield later_claim.make_mistake(
-                    f"no team that {earlier_claim.signer.id} has in {earlier_claim.key}: one of them takes it as a whole"
+                    f"no team that {earlier_claim.signer.id} has in {earlier_claim.key}: one of them takes it as a "
+                    f"whole"
                 )

@@ -130,7 +130,8 @@ def _warn_of_outer_folders(
         if variables := _read_policy_variables(folder, entities, loader):
             variable_names = ", ".join(list(variables)[:MAX_NAMES_SHOWN])
             yield (
-                f"Ansible does not read {variable_names} in {folder}: for the inventory {source} it reads group_vars and"
+                f"Ansible does not read {variable_names} in {folder}: for the inventory {source} it reads group_vars "
+                f"and"
                 " host_vars inside that folder. Move them there"
             )
 
@@ -151,7 +152,10 @@ def _warn_of_missing_names(files: Sequence[IgnoredFile]) -> str:
         for file in files[:MAX_NAMES_SHOWN]
     ]
     more = f" and {len(files) - MAX_NAMES_SHOWN} more" if len(files) > MAX_NAMES_SHOWN else ""
-    return f"variables of Proscribe count for no host, because the inventory does not have: {', '.join(descriptions)}{more}"
+    return (
+        f"variables of Proscribe count for no host, because the inventory does not have: "
+        f"{', '.join(descriptions)}{more}"
+    )
 
 
 def _list_inventory_folders(inventory: Any) -> Iterator[Path]:

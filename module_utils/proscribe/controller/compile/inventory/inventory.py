@@ -39,7 +39,7 @@ class HostVariables:
     ssh_port: int = 22
     unserved_reason: str = ""  # the reason, by its connection, that Proscribe cannot serve it; "" if it can
     is_windows: bool = False  # a Windows host is not served, but it can be observed
-    # variables that cannot be templated or are misspelled; `values` has none of them
+    # Variables that cannot be templated or are misspelled; `values` has none of them.
     errors: tuple[PolicyError, ...] = ()
 
     # Returns the place of a part of a variable: (variable, steps to the part, wrong value).
@@ -131,9 +131,8 @@ class CompileInput:
     not_served: Mapping[str, str] = field(default_factory=dict)
     windows_hosts: tuple[str, ...] = ()  # the Windows hosts among `hosts`, which are only observed
     pattern: str = "all"  # proscribe_hosts
-    chosen_hosts: frozenset[str] = (
-        frozenset()
-    )  # all hosts of the inventory that `pattern` selects; empty if it selects every host
+    # All hosts of the inventory that `pattern` selects; empty if it selects every host.
+    chosen_hosts: frozenset[str] = frozenset()
 
     # Returns any host's variables, for decisions that depend on hosts outside the run (group_policy.py).
     variables_of: Callable[[str], HostVariables] | None = None

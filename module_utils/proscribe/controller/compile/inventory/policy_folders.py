@@ -18,7 +18,7 @@ from ...policy_errors import PolicyError, PolicyErrors
 from ..restrictions import PREFIX, Restrictions
 from .inventory import CompileInput, HostVariables, list_inventory_folders, list_waiver_folders
 
-# persons who may approve waivers; beside the waivers' folder, like SIGNERS_FILE, which has their keys
+# Persons who may approve waivers; beside the waivers' folder, like SIGNERS_FILE, which has their keys.
 APPROVERS_FILE = "approvers.yml"
 SIGNERS_FILE = "allowed_signers"
 CATALOGUE_FOLDER = "catalog"  # the project's own catalogue, which is always read
@@ -143,7 +143,8 @@ def _find_named_folder(
     expected = f"a directory with {files} files: {searched}"
     if existing_folders:
         expected = (
-            f"a path that is one folder, not both {existing_folders[0]} and {existing_folders[1]}: rename one of them, or name the one that"
+            f"a path that is one folder, not both {existing_folders[0]} and {existing_folders[1]}: rename one of "
+            f"them, or name the one that"
             " is meant by its absolute path"
         )
     raise PolicyErrors([PolicyError(host.locate_variable(variable), variable, folder_name, expected)])

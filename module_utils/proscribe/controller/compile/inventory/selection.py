@@ -28,9 +28,8 @@ class HostSelection(NamedTuple):
     hosts: list[HostVariables]  # to observe, in the inventory's order
     not_served: dict[str, str]  # the reason, by name
     pattern: str  # proscribe_hosts
-    chosen_hosts: frozenset[str] = (
-        frozenset()
-    )  # all hosts of the inventory that `pattern` selects; empty if it selects every host
+    # All hosts of the inventory that `pattern` selects; empty if it selects every host.
+    chosen_hosts: frozenset[str] = frozenset()
     windows_hosts: tuple[str, ...] = ()  # the Windows hosts among `hosts`
 
     @property
@@ -101,5 +100,8 @@ def _find_common_pattern(hosts: Sequence[HostVariables]) -> str:
     if len(hosts_by_pattern) < 2:
         return next(iter(hosts_by_pattern), ALL_HOSTS)
     (first_pattern, first_host), (second_pattern, second_host) = list(hosts_by_pattern.items())[:2]
-    expected = f"the same for all hosts; {first_host.name} has {first_pattern!r}. It selects the hosts of a run: set it for all"
+    expected = (
+        f"the same for all hosts; {first_host.name} has {first_pattern!r}. It selects the hosts of a run: set "
+        f"it for all"
+    )
     raise PolicyErrors([PolicyError(second_host.locate_variable(VARIABLE), VARIABLE, second_pattern, expected)])

@@ -44,7 +44,10 @@ def compile_group_policy(
                 if has_none
                 else f"a group of the inventory{propose_similar_names(policy_object.group, groups)}"
             )
-            hint = f"; its machines count although Proscribe does not serve them: add [{policy_object.group}] with one of them"
+            hint = (
+                f"; its machines count although Proscribe does not serve them: add [{policy_object.group}] with "
+                f"one of them"
+            )
             errors.append(PolicyError("", key, policy_object.group, expected + hint))
             continue
         plans = compile_plans(policy_object.group)

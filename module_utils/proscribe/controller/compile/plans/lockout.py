@@ -51,7 +51,7 @@ class ReachableAddresses(NamedTuple):
         return cls({version: sorted(listed) for version, listed in numbers_by_version.items()})
 
     def find_inside(self, network: Network, exempt_networks: Sequence[Network]) -> str:
-        """Return the first address in a network that no exempt network contains, with its owner; "" if there is none."""
+        """Return the first address of a network outside all exempt networks, with its owner; "" if there is none."""
         listed = self.addresses[network.version]
         index = bisect.bisect_left(listed, (int(network.network_address), ""))
         last_address = int(network.broadcast_address)
@@ -170,7 +170,10 @@ def _check_own_rules(
             if not _is_ssh_affected(rule, host.ssh_port):
                 continue
             if not rule["addresses"] and not exempt_networks:
-                expected = f"{_MANAGEMENT_VARIABLE} to name where the hosts are managed from: this rule refuses SSH from everywhere"
+                expected = (
+                    f"{_MANAGEMENT_VARIABLE} to name where the hosts are managed from: this rule refuses SSH "
+                    f"from everywhere"
+                )
                 yield PolicyError(
                     host.locate_variable(_RULES_VARIABLE), f"{_RULES_VARIABLE}[{index}]", rule["verdict"], expected
                 )
@@ -197,7 +200,10 @@ def _describe_exemptions(section: PlanSection, exempt_networks: Sequence[Network
     for id_, text, network in _iterate_restricted_networks(section) if exempt_networks else ():
         for narrower in exempt_networks:
             if narrower.version == network.version and _is_subnetwork(narrower, network):
-                yield f"{_MANAGEMENT_VARIABLE} {narrower} lies in {text} of {id_}: it stays reachable on the hosts that name it"
+                yield (
+                    f"{_MANAGEMENT_VARIABLE} {narrower} lies in {text} of {id_}: it stays reachable on the hosts "
+                    f"that name it"
+                )
 
 
 def _iterate_restricted_networks(section: PlanSection) -> Iterator[tuple[str, str, Network]]:

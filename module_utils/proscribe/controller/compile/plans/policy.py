@@ -51,7 +51,7 @@ def read_policy(compile_input: CompileInput, mistakes: MistakeCollector, catalog
     mistakes.add_mistakes(*find_nested_inventories(compile_input.inventory))
     restrictions: dict[str, Restrictions] = {}
     folders_by_host: dict[str, tuple[Path, ...]] = {}
-    # by id() of a host's values, and its folder
+    # By id() of a host's values, and its folder.
     sound_policies: dict[tuple[int, str], tuple[Restrictions, tuple[Path, ...]]] = {}
     for host in compile_input.hosts:
         shared_key = (id(host.values), host.folder)

@@ -101,7 +101,8 @@ def _warn_unseparated_tenants(restrictions: Mapping[str, Restrictions]) -> Itera
     )
     if hosts:
         yield (
-            f"proscribe_tenants keeps what private and business accounts share open on {_describe_hosts(hosts)}, and with the"
+            f"proscribe_tenants keeps what private and business accounts share open on {_describe_hosts(hosts)}, and "
+            f"with the"
             " control browser off nothing there distinguishes these accounts: enforce browser, or remove the tenants"
         )
 

@@ -179,7 +179,7 @@ def check_prose(text: str) -> str:
 
 
 def check_day(text: str) -> str:
-    """A day of the calendar (ISO_27001 8601), not in the future by more than a day: clocks differ."""
+    """A day of the calendar (ISO 8601), not in the future by more than a day: clocks differ."""
     tomorrow = datetime.datetime.now(datetime.timezone.utc).date() + datetime.timedelta(days=1)
     with contextlib.suppress(ValueError):
         if datetime.date.fromisoformat(text) <= tomorrow:

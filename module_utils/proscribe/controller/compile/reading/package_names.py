@@ -1,4 +1,4 @@
-"""How package systems spell names, by their key in the catalogue.
+"""Spelling of names in package systems, by their key in the catalogue.
 
 `tests/tool python tests/derived` writes this file from what the package systems declare (declaration.py).
 """

@@ -26,9 +26,8 @@ class ChoiceReader:
         self.allowed = tuple(allowed)
 
     def __call__(self, setting: object) -> str:
-        setting = (
-            "off" if setting is False and "off" in self.allowed else setting
-        )  # YAML 1.1 reads an unquoted off as false
+        # YAML 1.1 reads an unquoted off as false
+        setting = "off" if setting is False and "off" in self.allowed else setting
         return str(require_one_of(setting, self.allowed))
 
 
@@ -89,9 +88,8 @@ def make_number_reader(minimum: int, maximum: int, unit: str) -> Callable[[objec
 
 def read_flag(setting: object) -> bool:
     """Return true or false. The texts `true` and `false` are accepted, too."""
-    setting = (
-        {"true": True, "false": False}.get(setting, setting) if isinstance(setting, str) else setting
-    )  # the option -e gives texts
+    # The option -e gives texts.
+    setting = {"true": True, "false": False}.get(setting, setting) if isinstance(setting, str) else setting
     if not isinstance(setting, bool):
         raise UnexpectedValue("", setting, "true or false")
     return bool(setting)

@@ -22,7 +22,7 @@ from .runs import RolloutSettings, ScheduleSettings
 from .selection import SelectionSettings, WaiverSettings
 from .unquoted import explain_quoting
 from .variable import Variable, get_variable
-from .watching import WatchSettings
+from .watching import WatchVariables
 
 PREFIX = "proscribe_"
 ALL_WAIVERS = "all"  # value of proscribe_waivers_removed
@@ -52,7 +52,7 @@ class Restrictions(
     ScheduleSettings,
     RolloutSettings,
     PointSettings,
-    WatchSettings,
+    WatchVariables,
     DirectorySettings,
     NetworkSettings,
     BrowserSettings,

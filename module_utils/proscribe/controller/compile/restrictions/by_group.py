@@ -134,4 +134,7 @@ def describe_open_services(entries: Iterable[GroupRestriction], modes: Mapping[s
     blind_controls = [control for control in REASONS_AGAINST if modes[control] != "off"]
     for entry in entries if blind_controls else ():
         services, groups = ", ".join(entry.services), ", ".join(entry.groups)
-        yield f"{' and '.join(blind_controls)} cannot tell users apart, and let the members of {groups} reach {services} too"
+        yield (
+            f"{' and '.join(blind_controls)} cannot tell users apart, and let the members of {groups} reach "
+            f"{services} too"
+        )

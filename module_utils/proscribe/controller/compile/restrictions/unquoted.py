@@ -29,7 +29,8 @@ def explain_quoting(variable: str, error: UnexpectedValue, place: str) -> str:
     if place.startswith(COMMAND_LINE):
         return f"; -e key=value gives texts only: write -e '{as_json}'"
     return (
-        f"; an INI inventory gives a text where words are without quotes: write {variable}={intended!r} (in double quotes"
+        f"; an INI inventory gives a text where words are without quotes: write {variable}={intended!r} (in double "
+        f"quotes"
         ' as a whole, "...", where it stands on the line of a host), or put it into group_vars/*.yml'
     )
 

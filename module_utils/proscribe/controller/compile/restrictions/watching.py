@@ -10,7 +10,7 @@ DAY_MINUTES = 24 * 60  # minutes
 
 
 @declare_settings
-class WatchSettings:
+class WatchVariables:
     """The watch of a host, and the page on which a refused user can request an exception."""
 
     watch: int = declare_variable(  # seconds; 0 for off

@@ -99,14 +99,20 @@ def explain_objection(
     authority for both. For a host without a department, no person can approve. Without hosts, any approver may decide.
     """
     if not approver_list:
-        return f"nobody is registered to approve: name the departments' heads in {APPROVERS_FILE}, beside the folder of waivers"
+        return (
+            f"nobody is registered to approve: name the departments' heads in {APPROVERS_FILE}, beside the folder "
+            f"of waivers"
+        )
     owned_hosts: set[str] = set()
     for department in sorted(approver_list):
         department_hosts = hosts & groups.get(department, frozenset())
         if department_hosts and approver not in approver_list[department]:
             authority = approver_list[department]
             hint = propose_similar_names(approver, [authority.head, *authority.deputies])
-            return f"{approver} may not approve for {department} ({authority}), which owns {_describe_hosts(department_hosts)}{hint}"
+            return (
+                f"{approver} may not approve for {department} ({authority}), which owns "
+                f"{_describe_hosts(department_hosts)}{hint}"
+            )
         owned_hosts |= department_hosts
     if not hosts and not any(approver in authority for authority in approver_list.values()):
         return f"{approver} may not approve for any department of {APPROVERS_FILE}"

@@ -22,7 +22,8 @@ _DAY_EXPRESSION = "(?:" + "|".join(DAYS) + ")"
 _DAYS_EXPRESSION = f"{_DAY_EXPRESSION}(?:-{_DAY_EXPRESSION})?"
 _TIME_EXPRESSION = r"(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)"
 HOURS_PATTERN = compile_pattern(
-    rf"(?:{'|'.join(NAMED_DAYS)}|{_DAYS_EXPRESSION}(?:,{_DAYS_EXPRESSION}){{0,6}}) {_TIME_EXPRESSION}-{_TIME_EXPRESSION}",
+    rf"(?:{'|'.join(NAMED_DAYS)}|{_DAYS_EXPRESSION}(?:,{_DAYS_EXPRESSION}){{0,6}}) "
+    rf"{_TIME_EXPRESSION}-{_TIME_EXPRESSION}",
     re.ASCII,
 )
 HOURS_DESCRIPTION = "days and times of the host's own zone, such as mon-fri 09:00-18:00"

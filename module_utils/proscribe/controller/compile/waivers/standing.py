@@ -111,8 +111,14 @@ def _describe_growth(waiver: Waiver, covered_hosts: Set[str], grown_hosts: Set[s
         signed_count = format_count(len({*waiver.signed_hosts, *waiver.hosts}), "host")
         text = f"it was signed for {signed_count}, now {len(covered_hosts)}: "
         if closed_hosts:
-            return f"{text}it does not open {summarise_names(sorted(grown_hosts), MAX_NAMES_SHOWN)} (proscribe_waiver_groups: {FROZEN})"
-        return f"{text}{summarise_names(sorted(grown_hosts), MAX_NAMES_SHOWN)} {'is' if len(grown_hosts) == 1 else 'are'} new"
+            return (
+                f"{text}it does not open {summarise_names(sorted(grown_hosts), MAX_NAMES_SHOWN)} "
+                f"(proscribe_waiver_groups: {FROZEN})"
+            )
+        return (
+            f"{text}{summarise_names(sorted(grown_hosts), MAX_NAMES_SHOWN)} "
+            f"{'is' if len(grown_hosts) == 1 else 'are'} new"
+        )
     unknown = "its file does not say for which hosts of its groups and zones it was signed"
     if not closed_hosts:
         return ""

@@ -123,7 +123,10 @@ def _warn_of_growth(judged: JudgedWaiver, seen: SeenWaiver, notes: WaiverNotes) 
     new_hosts = sorted({*judgement.hosts} - seen.hosts - {*waiver.hosts})
     if waiver.signed_hosts or not new_hosts:
         return ""
-    more = f"opens {format_count(len(new_hosts), 'host')} more than in run {notes.run}: {summarise_names(new_hosts, MAX_IDS_SHOWN)}"
+    more = (
+        f"opens {format_count(len(new_hosts), 'host')} more than in run {notes.run}: "
+        f"{summarise_names(new_hosts, MAX_IDS_SHOWN)}"
+    )
     explanation = "The file does not say for which hosts it was signed; sign it again, if these are meant"
     return f"waiver {waiver.id} {more}. {explanation} [{waiver.file}]"
 

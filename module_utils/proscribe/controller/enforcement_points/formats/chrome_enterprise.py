@@ -17,7 +17,7 @@ from ..header import encode_json
 REQUEST_FILE = "chrome_policy_api.json"
 POLICY_SCHEMA = "chrome.users.UrlBlocking"
 POLICIES_BY_FIELD = {"urlBlocklist": chromium.BLOCK_LIST, "urlAllowlist": chromium.ALLOW_LIST}
-CHROMIUM_PROGRAMS = tuple(one for one in policies.POLICY_PROGRAMS if one.family == policies.CHROMIUM_FAMILY)
+CHROMIUM_PROGRAMS = tuple(program for program in policies.POLICY_PROGRAMS if program.family == policies.CHROMIUM_FAMILY)
 UNIT_PLACEHOLDER = "orgunits/ORGANISATIONAL_UNIT_ID"
 
 

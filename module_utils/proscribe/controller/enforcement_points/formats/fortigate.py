@@ -10,7 +10,7 @@ from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, Expo
 from ..header import encode_json, encode_lines, make_about_file
 from ..two_lists import is_host_blocked, make_two_lists
 
-# an organisation with a filter of this number passes another number to the module
+# An organisation with a filter of this number passes another number to the module.
 FILTER_NAME, FILTER_ID = "proscribe", 8053
 ENTRY_KINDS = (("simple", ""), ("wildcard", "*."))
 # Lines of a file before FortiOS 7.4.4, which drops further lines without a message.

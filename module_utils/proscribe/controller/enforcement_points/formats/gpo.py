@@ -33,9 +33,8 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     if not machine_entries:
         raise ExportError("nothing to export: the plan has no site, no extension and no setting for a browser")
     object_folder = f"sysvol/{make_export_guid(decision)}"
-    combined_version = compute_gpo_version(decision) * (
-        0x10001 if user_entries else 1
-    )  # the upper half is the version of the users' part
+    # The upper half is the version of the users' part.
+    combined_version = compute_gpo_version(decision) * (0x10001 if user_entries else 1)
     ini = f"[General]\r\nVersion={combined_version}\r\ndisplayName={make_display_name(decision)}\r\n"
     comment = make_header(decision, "gpo")
     files = {

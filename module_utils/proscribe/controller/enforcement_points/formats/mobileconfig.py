@@ -26,7 +26,10 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     if "apps" in decision.plan["controls"]:
         if ids_by_service := apple.list_bundle_ids(decision):
             files[LIST_FILE] = render_bundle_ids(decision, ids_by_service)
-            reason = f"A profile cannot deny a program. {LIST_FILE} is for management that restricts programs by such a list."
+            reason = (
+                f"A profile cannot deny a program. {LIST_FILE} is for management that restricts programs by such "
+                f"a list."
+            )
             omissions += [ExportOmission(f"apps/{service_id}", "the programs", reason) for service_id in ids_by_service]
         omissions += apple.list_missing_bundle_ids(decision)
     if not files:

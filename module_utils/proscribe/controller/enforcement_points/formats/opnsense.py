@@ -19,7 +19,10 @@ BLOCKLIST_FILE, ALLOWLIST_FILE, DROP_IN_FILE = "blocklist.txt", "allowlist.txt",
 _NAME_PATTERN = re.compile(
     r"(?:[a-z0-9_][a-z0-9_-]{0,62}\.)*[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\.(?:xn--[a-z0-9]+|[a-z0-9]{2,})", re.ASCII
 )
-OPEN_NAMES_REASON = f"{DROP_IN_FILE} leaves them open. With {BLOCKLIST_FILE}, somebody has to enter the lines of {ALLOWLIST_FILE} on the router."
+OPEN_NAMES_REASON = (
+    f"{DROP_IN_FILE} leaves them open. With {BLOCKLIST_FILE}, somebody has to enter the lines of "
+    f"{ALLOWLIST_FILE} on the router."
+)
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
@@ -54,7 +57,8 @@ FORMAT = ExportFormat(
     device=DeviceDocumentation(
         wildcard_form="`*.example.com`",
         exception_form=f"`{ALLOWLIST_FILE}`: expressions for the field Allowlist Domains; the drop-in has them",
-        fetch_method=f"`{BLOCKLIST_FILE}` by the router, from a web server, by a task of its cron (daily); the others by hand",
+        fetch_method=f"`{BLOCKLIST_FILE}` by the router, from a web server, by a task of its cron (daily); the others "
+        f"by hand",
         vendor_pages=(
             "https://docs.opnsense.org/manual/unbound.html",
             "https://github.com/opnsense/core/blob/master/src/opnsense/scripts/unbound/blocklists/default_bl.py",

@@ -67,8 +67,10 @@ def describe_objections(configuration_path: str, project_directory: str) -> str:
         configuration_text = configuration_path or "Ansible's configuration"
         return (
             "this Ansible does not let the report register itself, so the run would succeed whatever the hosts answer; "
-            f"no host was touched\n{configuration_text}: callbacks_enabled, in [defaults], expected proscribe_report among them, "
-            f"and callback_plugins with {project_directory}/callback_plugins; or run it by {project_directory}/proscribe, or with "
+            f"no host was touched\n{configuration_text}: callbacks_enabled, in [defaults], expected proscribe_report "
+            f"among them, "
+            f"and callback_plugins with {project_directory}/callback_plugins; or run it by "
+            f"{project_directory}/proscribe, or with "
             f"ANSIBLE_CONFIG={project_directory}/ansible.cfg"
         )
     objections = list(

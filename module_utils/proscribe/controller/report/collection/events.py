@@ -53,7 +53,7 @@ class RolloutProgress(NamedTuple):
     batches: tuple[int, ...]  # sizes of the batches, as decided
     not_reached: tuple[str, ...]  # hosts that needed correction and were not reached
     reason: str  # reason in words; "" if every host was reached
-    # values of proscribe_max_change that would allow all changes, if that limit stopped the run
+    # Values of proscribe_max_change that would allow all changes, if that limit stopped the run.
     allow: Mapping[str, int | str]
     set_aside: Mapping[str, str]  # hosts left as found so that the others could be corrected: host -> reason
 
@@ -80,8 +80,8 @@ class HostRunState:
     has_failed: bool = False  # an error occurred after the host had answered
     reason: str = ""  # why there is no record
     is_touched: bool = False  # an enforcing module was started
-    # since the last record: {control: CORRECTED_REASON, BEGUN_REASON or LIFTED}, and the rules that were left as they
-    # are
+    # Since the last record: {control: CORRECTED_REASON, BEGUN_REASON or LIFTED}, and the rules that were left as they
+    # are.
     changes: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     removed: list[RemovedPackage] = field(default_factory=list)  # packages that a lift does not install again
@@ -99,7 +99,7 @@ class Collector:
         self.store_event: Callable[..., None] = lambda event, *values: None
         self.interruption_reason = ""  # why the run ended early, in words
         self.lacks_events = False  # the journal of the run could not be written
-        # corrections that earlier runs have left open, by host
+        # Corrections that earlier runs have left open, by host.
         self.corrections: Mapping[str, Sequence[UnobservedCorrection]] = {}
         self.host_states: dict[str, HostRunState] = {}
         self._notes: list[RecordNote] = []
@@ -288,7 +288,7 @@ class Collector:
         )
 
     def count_progress(self) -> tuple[int, int]:
-        """Return the number of expected hosts that reported, and how many of these are noncompliant or failed by now."""
+        """Count the expected hosts that reported, and those of them that are noncompliant or failed by now."""
         for host in (host for host in self._new_hosts if host in self.expected):
             host_state = self.host_states[host]
             self._answered_hosts.add(host)

@@ -52,9 +52,8 @@ SECRET_VALUE_PATTERN = compile_pattern(
     r"\$ANSIBLE_VAULT|-----BEGIN|sshpass|\b(?:gh[opsu]_|github_pat_|glpat-|xox[a-z]-|AKIA|eyJ)\w"
     r"|://[^/\s@:]*:[^/\s@]*@|\b[0-9a-fA-F]{32,}\b"
 )
-LONG_TOKEN_PATTERN = compile_pattern(
-    r"\w{24,}", re.ASCII
-)  # a word with lower-case and capital letters and digits is made for machines
+# A word with lower-case and capital letters and digits is made for machines.
+LONG_TOKEN_PATTERN = compile_pattern(r"\w{24,}", re.ASCII)
 MAX_VALUE_DEPTH = 20  # levels of a value that are searched
 
 
@@ -141,9 +140,8 @@ def _list_command_prefix(environment: Mapping[str, str], program: str) -> tuple[
     """Return the words before the program: sudo, if it started the program, and the variables of the scope."""
     sudo_program = os.path.basename(environment.get("SUDO_COMMAND", "").partition(" ")[0])
     sudo = ("sudo",) if sudo_program and sudo_program == os.path.basename(program) and os.geteuid() == 0 else ()
-    default_values = {
-        "ANSIBLE_CONFIG": installation.CONFIGURATION_PATH
-    }  # the launcher sets this value, unless the user set another
+    # The launcher sets this value, unless the user set another.
+    default_values = {"ANSIBLE_CONFIG": installation.CONFIGURATION_PATH}
     assignments = [
         f"{name}={setting}"
         for name in SCOPE_VARIABLES

@@ -21,9 +21,8 @@ def collect_lift_results(
         changes = host_states[host].changes if host in host_states else {}
         planned_controls = policies.get(run["hosts"][host]) or {}
         removing_controls = {action["control"] for action in host_states[host].actions} if changes else set()
-        absent_controls = {*EXTRA_RULE_GROUPS}.difference(
-            planned_controls, removing_controls
-        )  # a lift searches every host for both
+        # A lift searches every host for both.
+        absent_controls = {*EXTRA_RULE_GROUPS}.difference(planned_controls, removing_controls)
         result = LiftResult(
             tuple(
                 control for control, change in changes.items() if change == LIFTED and control not in absent_controls

@@ -19,7 +19,7 @@ ROLLOUT_ACTION = "rollout"  # the task that sets the reach of the run, and stops
 
 QUARANTINE_ACTION = "quarantine"  # the task that lists, restores or prunes the entries of a host's quarantine
 CHOICE_ACTION = (
-    # the task that selects entries of the quarantine, and stops the run at a mistake in the selection
+    # The task that selects entries of the quarantine, and stops the run at a mistake in the selection.
     "quarantine_choice"
 )
 

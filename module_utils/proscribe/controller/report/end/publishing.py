@@ -42,7 +42,7 @@ class ReportExtras(NamedTuple):
     """The data that is published beside a report."""
 
     left_out: Sequence[str] = ()  # the hosts that the run left out
-    # seconds for which an observation of a host is valid, where they differ from the default
+    # Seconds for which an observation of a host is valid, where they differ from the default.
     stale_after: Mapping[str, int] = {}
     page_history: PageHistory = {}
     host_lists: Mapping[str, Iterable[str]] = {}  # the lists of hosts, by the names of their files

@@ -25,9 +25,8 @@ SET_ASIDE_FILE = "set_aside.txt"  # the hosts that were left as found so that th
 NOT_DONE_FILE = "not_done.txt"  # the hosts that an interrupted run did not reach or observe
 NONCOMPLIANT_FILE, UNKNOWN_FILE = HOST_LIST_FILES = ("noncompliant.txt", "unknown.txt")  # of any run
 ENFORCING = "enforce"
-PLAIN_HOST_NAME = compile_pattern(
-    r"[A-Za-z0-9_.-]+"
-)  # a host name without special meaning for the shell and for a host pattern
+# A host name without special meaning for the shell and for a host pattern.
+PLAIN_HOST_NAME = compile_pattern(r"[A-Za-z0-9_.-]+")
 
 
 def list_unfinished_hosts(run: ReportRun, records: Sequence[HostRecord]) -> list[str]:
@@ -52,7 +51,7 @@ def propose_next_steps(
     report: FleetReport, records: Sequence[HostRecord], directory: str = ""
 ) -> list[CommandSuggestion]:
     """Propose at most eight next steps for the operator. `directory` is the report's directory, "" if there is none."""
-    # a reader in a department cannot run commands, and no command limits itself to the department's hosts
+    # A reader in a department cannot run commands, and no command limits itself to the department's hosts.
     if report.get("department"):
         return []
     run, call = report["run"], RunCall.read_run_call(report["run"])

@@ -209,7 +209,10 @@ class FleetState:
         results: Mapping[str, LiftResult],
         policies: Mapping[str, Mapping[str, ControlPolicy]],
     ) -> None:
-        """Add the lifts of a run at a time (UTC). `policies` has the policies of each host's plan, by host and control."""
+        """Add the lifts of a run at a time (UTC).
+
+        `policies` has the policies of each host's plan, by host and control.
+        """
         for name, result in results.items():
             host = self.hosts.get(name) or FleetHost(name, name_run_inventory(run))
             observations = dict(host.observations)

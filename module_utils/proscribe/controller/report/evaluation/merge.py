@@ -114,7 +114,8 @@ def require_one_round(parts: Sequence[ReportPart], expected_hosts: Collection[st
     for run, run_hosts in zip(runs, hosts):
         if expected_hosts is not None and (foreign_hosts := sorted(run_hosts.difference(expected_hosts))):
             raise UnmergeableReports(
-                f"{run['id']} is of another inventory: {summarise_names(foreign_hosts, MAX_NAMED_HOSTS)} is no host of this one"
+                f"{run['id']} is of another inventory: {summarise_names(foreign_hosts, MAX_NAMED_HOSTS)} is no host "
+                f"of this one"
             )
         if (
             has_all_hosts(run_hosts, expected_hosts)

@@ -66,10 +66,11 @@ class ControlModes:
         mode = policy["mode"] if policy else None
         key = (id(rule), mode)
         if key not in self._rules_with_mode:
+            # With the rule, so that its id is not reused.
             self._rules_with_mode[key] = (
                 rule,
                 {**rule, "mode": mode},
-            )  # with the rule, so that its id is not reused
+            )
         return self._rules_with_mode[key][1]
 
     def _summarise_control(

@@ -124,7 +124,8 @@ def reconcile_records(
         notes += [note] if note else []
     if leading_clocks := [f"{note.host} by {note.detail}" for note in notes if note.kind == CLOCK_AHEAD]:
         warnings.append(
-            f"clocks are ahead of the controller's: {summarise_names(leading_clocks, 3)}; their times cannot be relied on"
+            f"clocks are ahead of the controller's: {summarise_names(leading_clocks, 3)}; their times cannot be "
+            f"relied on"
         )
     return Fleet(settled_records, unexpected_hosts, warnings, notes)
 

@@ -197,7 +197,10 @@ def _describe_remarks(group: Sequence[WatchRemark]) -> str:
     if first_remark.kind == ENDED:
         times, oldest_time = sum(entry.times for entry in group), min(entry.first for entry in group)
         programs = list(dict.fromkeys(entry.program for entry in group))
-        return f"{summarise_names(programs, 1)} of {clean_text(first_remark.user)} ended {_format_frequency(times, oldest_time)}"
+        return (
+            f"{summarise_names(programs, 1)} of {clean_text(first_remark.user)} ended "
+            f"{_format_frequency(times, oldest_time)}"
+        )
     if len(group) == 1 or first_remark.kind == UNOBSERVED:
         return first_remark.text
     if first_remark.kind == STALE:

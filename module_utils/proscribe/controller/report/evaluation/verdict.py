@@ -143,7 +143,10 @@ def judge_set_aside_hosts(decided_verdict: RunVerdict, hosts: Sequence[str]) -> 
 
 def describe_set_aside_hosts(hosts: Sequence[str]) -> str:
     """Describe the hosts that were set aside."""
-    return f"{summarise_names(hosts, 5)} set aside and left as found: the whole would be more than proscribe_max_change allows"
+    return (
+        f"{summarise_names(hosts, 5)} set aside and left as found: the whole would be more than "
+        f"proscribe_max_change allows"
+    )
 
 
 def judge_interrupted_run(reason: str) -> RunVerdict:

@@ -76,7 +76,8 @@ class CsvExport:
     def add_unserved_host(self, host: str, reason: str) -> None:
         cells = _format_line_cells(RuleLine(HOST_RULE, NOT_SERVED, reason=reason))[0]
         self._stream.write(
-            f"{format_row(self._run_id, make_host_label(host), NOT_SERVED)},{cells},{format_row(0, 0, 0, *[None] * 4)}{LINE_END}"
+            f"{format_row(self._run_id, make_host_label(host), NOT_SERVED)},{cells},"
+            f"{format_row(0, 0, 0, *[None] * 4)}{LINE_END}"
         )
 
     def finish_export(self) -> None:

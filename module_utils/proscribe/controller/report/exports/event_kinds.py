@@ -13,7 +13,7 @@ HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN = KINDS = EVENT_KINDS
 # The severity of an event in syslog's numbers: 3 is an error, 4 a warning, 5 a notice, 6 an information. A state that
 # is not listed is an information.
 SYSLOG_SEVERITIES = {ERROR: 3, NONCOMPLIANT: 4, UNKNOWN: 4, WAIVED: 5, REPAIRED: 5, GONE: 5}
-NOTICE_SEVERITY, INFORMATION_SEVERITY = 5, 6
+NORMAL_SEVERITY, INFORMATION_SEVERITY = 5, 6
 
 
 class EncodedEvent(NamedTuple):

@@ -247,7 +247,7 @@ class EventMaker:
             "quarantine_id": truncate_optional_text(action.get("quarantine_id"), MAX_SHORT_BYTES),
             "plan": host_context.plan,
         }
-        self._emit_encoded(event, kinds.NOTICE_SEVERITY, host_context.host)
+        self._emit_encoded(event, kinds.NORMAL_SEVERITY, host_context.host)
 
     def _emit_remark_event(self, host_context: EventContext, remark: WatchRemark, new_ids: frozenset[str]) -> None:
         remark_id = identity_of(remark)
@@ -273,7 +273,7 @@ class EventMaker:
         }
         self._emit_encoded(
             event,
-            kinds.NOTICE_SEVERITY if remark.kind == ENDED else kinds.SYSLOG_SEVERITIES[NONCOMPLIANT],
+            kinds.NORMAL_SEVERITY if remark.kind == ENDED else kinds.SYSLOG_SEVERITIES[NONCOMPLIANT],
             host_context.host,
         )
 
@@ -291,7 +291,7 @@ class EventMaker:
             "requested": request["at"],
             "plan": host_context.plan,
         }
-        self._emit_encoded(event, kinds.NOTICE_SEVERITY, host_context.host)
+        self._emit_encoded(event, kinds.NORMAL_SEVERITY, host_context.host)
 
     def _emit_gate_event(self) -> None:
         verdict = self._run.get("verdict")

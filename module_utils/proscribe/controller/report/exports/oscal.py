@@ -28,11 +28,12 @@ from .format import ReportFormat, encode_compact_json
 from .record_lines import HostEntry, RuleLine
 
 OSCAL_VERSION = "1.1.2"
-# namespace of our own properties; a name, not an address to fetch
+# Namespace of our own properties; a name, not an address to fetch.
 PROPERTY_NAMESPACE = "https://proscribe.example/ns/oscal"
 UUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, PROPERTY_NAMESPACE)
 
 # OSCAL's state of a finding, and its reason, for each of our states.
+# a rule that is not applicable has an observation and no finding
 OSCAL_STATUSES = {
     ERROR: ("not-satisfied", "other"),
     NONCOMPLIANT: ("not-satisfied", "fail"),
@@ -40,7 +41,7 @@ OSCAL_STATUSES = {
     WAIVED: ("not-satisfied", "other"),
     REPAIRED: ("satisfied", "pass"),
     COMPLIANT: ("satisfied", "pass"),
-}  # a rule that is not applicable has an observation and no finding
+}
 
 MAX_EVIDENCE = 10  # findings that an observation names; hosts.jsonl has all of them
 
@@ -290,7 +291,10 @@ def _describe_report(report: FleetReport) -> str:
     hosts = ", ".join(f"{count:,} {format_key(state)}" for state, count in summary["hosts"].items() if count)
     left_out_text = "".join(f"; {left_out_part}" for left_out_part in describe_restrictions(report["run"]))
     not_served_text = f"; {format_count(summary['not_served'], 'host')} not served" if summary.get("not_served") else ""
-    return f"{format_count(report['run']['expected_hosts'], 'expected host')}: {hosts or 'none'}{left_out_text}{not_served_text}"
+    return (
+        f"{format_count(report['run']['expected_hosts'], 'expected host')}: "
+        f"{hosts or 'none'}{left_out_text}{not_served_text}"
+    )
 
 
 def _write_json_list(stream: TextIO, pieces: Iterable[str]) -> None:

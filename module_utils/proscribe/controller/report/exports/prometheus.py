@@ -78,7 +78,8 @@ def write_metrics(stream: TextIO, report: FleetReport, fleet_state: FleetState) 
     unserved_hosts = report.get("not_served") or ()
     for unserved_host in unserved_hosts:
         spools["host_state"].add_piece(
-            f'proscribe_host_state{{host="{_escape_label(make_host_label(unserved_host["host"]))}",state="{NOT_SERVED}"}} 1\n'
+            f'proscribe_host_state{{host="{_escape_label(make_host_label(unserved_host["host"]))}",'
+            f'state="{NOT_SERVED}"}} 1\n'
         )
     stream.writelines(_format_run_gauges(report["run"], fleet_state))
     meaning = "Hosts of the newest run that Proscribe does not serve; they are no expected hosts."
@@ -366,6 +367,7 @@ FORMATS = (
         "Prometheus, by way of node_exporter's textfile collector",
         PrometheusExport,
         write_metrics,
-        verification="promtool; the parser of prometheus-client; Prometheus, with the alerts and the dashboard's queries",
+        verification="promtool; the parser of prometheus-client; Prometheus, with the alerts and the dashboard's "
+        "queries",
     ),
 )

@@ -110,7 +110,10 @@ class HostEntry(NamedTuple):
         compliant_text = (
             f"{format_count(self.compliant_count, 'rule')} {'holds' if self.compliant_count == 1 else 'hold'}"
         )
-        not_applicable_text = f"{format_count(self.not_applicable_count, 'rule')} {'does' if self.not_applicable_count == 1 else 'do'} not apply"
+        not_applicable_text = (
+            f"{format_count(self.not_applicable_count, 'rule')} "
+            f"{'does' if self.not_applicable_count == 1 else 'do'} not apply"
+        )
         return ", ".join(
             [compliant_text] * bool(self.compliant_count or not self.not_applicable_count)
             + [not_applicable_text] * bool(self.not_applicable_count)

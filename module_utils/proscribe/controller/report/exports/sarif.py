@@ -65,7 +65,8 @@ class SarifExport:
         for line in host_entry.rows:
             if line.state not in NOTIFICATION_STATES and (line.state != WAIVED or self.includes_waived):
                 self._stream.write(
-                    f'{"," if self._result_count else ""}\n{{{line.cache_derived_form("sarif", self._format_result)},"locations":[{host_location}],'
+                    f"{',' if self._result_count else ''}\n{{{line.cache_derived_form('sarif', self._format_result)},"
+                    f'"locations":[{host_location}],'
                     f'"partialFingerprints":{{"proscribe/v1":"{_compute_fingerprint(host_entry.host, line.rule)}"}}}}'
                 )
                 self._result_count += 1

@@ -21,6 +21,7 @@ from .since_last_run import REQUEST_KIND, hash_names
 from .tables import BETWEEN_TABLE, USES_TABLE, WAIVERS_TABLE, make_insert_statement
 
 REMOVED_STATUS = "removed"  # the status of a waiver that a run over its whole inventory did not have any more
+# Keys that change without a change of the terms.
 VOLATILE_KEYS = (
     "hosts",
     "status",
@@ -28,11 +29,11 @@ VOLATILE_KEYS = (
     "why",
     "review_overdue",
     "days_left",
-)  # keys that change without a change of the terms
+)
 MAX_WAIVER_HOSTS = 1000  # names of hosts of a waiver
 MAX_RULE_USES = 20  # findings for a rule of a host
 MAX_FINDING_LENGTH = 300  # characters of a finding
-# bytes of an inventory's name in a key; PostgreSQL allows 2,704 bytes for all columns of a key
+# Bytes of an inventory's name in a key; PostgreSQL allows 2,704 bytes for all columns of a key.
 MAX_INVENTORY_KEY_BYTES = 400
 
 
@@ -67,9 +68,11 @@ ADD_WAIVER = (
 )
 UPDATE_WAIVER = f"""UPDATE {WAIVERS_TABLE} SET seen = :seen, hosts = :hosts
     WHERE inventory = :inventory AND id = :id AND opened = :opened"""
-ADD_USE = f"""{make_insert_statement(USES_TABLE, ("id", *WaiverUse._fields))} ON CONFLICT (inventory, waiver, host, rule, id) DO UPDATE SET
+ADD_USE = f"""{make_insert_statement(USES_TABLE, ("id", *WaiverUse._fields))}
+    ON CONFLICT (inventory, waiver, host, rule, id) DO UPDATE SET
     last = CASE WHEN excluded.last > {USES_TABLE}.last THEN excluded.last ELSE {USES_TABLE}.last END,
-    attempts = CASE WHEN excluded.attempts > {USES_TABLE}.attempts THEN excluded.attempts ELSE {USES_TABLE}.attempts END"""
+    attempts = CASE WHEN excluded.attempts > {USES_TABLE}.attempts
+        THEN excluded.attempts ELSE {USES_TABLE}.attempts END"""
 
 
 def store_waivers(session: HistorySession, report: FleetReport) -> None:
@@ -206,7 +209,10 @@ def find_requests(session: HistorySession, ids: Iterable[str]) -> dict[str, dict
     if not session.has_table(BETWEEN_TABLE):
         return {}
     expected_ids = set(ids)
-    query = f"SELECT program, host, who, rule, detail, first FROM {BETWEEN_TABLE} WHERE kind = '{REQUEST_KIND}' ORDER BY first"
+    query = (
+        f"SELECT program, host, who, rule, detail, first FROM {BETWEEN_TABLE} WHERE kind = '{REQUEST_KIND}' ORDER "
+        f"BY first"
+    )
     names = ("host", "user", "service", "reason", "at")
     return {row[0]: dict(zip(names, row[1:])) for row in session.fetch_rows(query) if row[0] in expected_ids}
 

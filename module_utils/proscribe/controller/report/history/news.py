@@ -38,7 +38,8 @@ def count_drifts(session: HistorySession, run: str, since: str) -> Mapping[tuple
     """Count the drifts since a time on the hosts whose rules changed in a run, by (host, rule)."""
     drift_condition = f" AND {DRIFT_CONDITION}" if session.has_table(NEW_PLANS_TABLE) else ""
     hosts_query = "SELECT host FROM proscribe_episode WHERE opened_run = :run OR closed_run = :run"
-    query = f"""SELECT e.host, b.rule, COUNT(*) FROM {INCIDENTS_JOIN} WHERE e.state = '{NONCOMPLIANT}' AND e.opened >= :since
+    query = f"""SELECT e.host, b.rule, COUNT(*) FROM {INCIDENTS_JOIN}
+        WHERE e.state = '{NONCOMPLIANT}' AND e.opened >= :since
         AND e.host IN ({hosts_query}){drift_condition} GROUP BY e.host, b.rule"""
     return {(host, rule): int(count) for host, rule, count in session.fetch_rows(query, {"run": run, "since": since})}
 

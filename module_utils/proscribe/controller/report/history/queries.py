@@ -172,7 +172,8 @@ def list_incidents(session: HistorySession, scope: QueryScope) -> Iterator[RuleI
     query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.closed, ''), COALESCE(e.ended, ''),
             COALESCE({LAST_SEEN_SQL}, '')
         FROM {INCIDENTS_JOIN} LEFT JOIN proscribe_host h ON h.name = e.host
-        WHERE (e.closed IS NULL OR e.closed >= :since){scope.build_conditions()} ORDER BY e.opened DESC, e.host, b.rule"""
+        WHERE (e.closed IS NULL OR e.closed >= :since){scope.build_conditions()}
+        ORDER BY e.opened DESC, e.host, b.rule"""
     return (RuleIncident(*row) for row in session.fetch_rows(query, scope.build_parameters()))
 
 
@@ -262,7 +263,8 @@ def list_flapping_rules(session: HistorySession, scope: QueryScope, limit: int =
         f"SELECT host FROM proscribe_episode WHERE {period_condition} GROUP BY host HAVING COUNT(*) >= {FLAP_THRESHOLD}"
     )
     query = f"""SELECT e.host, b.rule, COUNT(*) AS times, MAX(e.opened) FROM {INCIDENTS_JOIN}
-        WHERE e.host IN ({hosts_query}) AND {period_condition}{drift_condition}{scope.build_conditions()} GROUP BY e.host, b.rule
+        WHERE e.host IN ({hosts_query}) AND {period_condition}{drift_condition}{scope.build_conditions()}
+        GROUP BY e.host, b.rule
         HAVING COUNT(*) >= {FLAP_THRESHOLD} ORDER BY times DESC, e.host, b.rule LIMIT {limit:d}"""
     return [FlappingRule(*row) for row in session.fetch_rows(query, scope.build_parameters())]
 
@@ -308,9 +310,8 @@ def list_daily_runs(session: HistorySession, until: str, day_count: int, like_ru
             FROM proscribe_run WHERE inventory = :inventory AND scope = :scope AND controls = :controls
                 AND finished >= :since AND finished <= :until
         ) AS of_day WHERE place = 1 ORDER BY finished"""
-    since = (
-        (parse_moment(until) - datetime.timedelta(days=day_count - 1)).date().isoformat()
-    )  # sorts before all times of its day
+    # Sorts before all times of its day.
+    since = (parse_moment(until) - datetime.timedelta(days=day_count - 1)).date().isoformat()
     return [
         _make_past_run(*row) for row in session.fetch_rows(query, {**comparable_scope, "since": since, "until": until})
     ]
@@ -319,7 +320,8 @@ def list_daily_runs(session: HistorySession, until: str, day_count: int, like_ru
 def _find_comparable_scope(session: HistorySession, like_run: str) -> dict[str, str] | None:
     """Return the values that a run shares with comparable runs; None if there is no such run."""
     newest = f"""SELECT inventory, scope, controls FROM proscribe_run
-        WHERE id = :like OR (scope = '' AND controls IN ({", ".join(f"'{controls_text}'" for controls_text in WHOLE_SCOPES)}))
+        WHERE id = :like
+        OR (scope = '' AND controls IN ({", ".join(f"'{controls_text}'" for controls_text in WHOLE_SCOPES)}))
         ORDER BY CASE WHEN id = :like THEN 0 ELSE 1 END, finished DESC, id DESC LIMIT 1"""
     scope_row = next(session.fetch_rows(newest, {"like": like_run}), None)
     return None if scope_row is None else dict(zip(("inventory", "scope", "controls"), scope_row))

@@ -109,7 +109,8 @@ def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
     )
     session.execute_statement(
         f"""INSERT INTO {DEPARTED_TABLE} (name, inventory, asked) SELECT name, inventory, asked FROM proscribe_host
-        WHERE {departed_condition} ON CONFLICT (name) DO UPDATE SET inventory = excluded.inventory, asked = excluded.asked""",
+        WHERE {departed_condition}
+        ON CONFLICT (name) DO UPDATE SET inventory = excluded.inventory, asked = excluded.asked""",
         parameters,
     )
     session.execute_statement(f"DELETE FROM proscribe_host WHERE {departed_condition}", parameters)

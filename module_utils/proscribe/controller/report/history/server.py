@@ -30,7 +30,7 @@ class PostgresDatabase:
             requirement = "needs SQLAlchemy and psycopg beside Ansible; docs/history.md says how to install them"
             raise HistoryError(f"a history at a URL {requirement}") from None
         self._sql = sqlalchemy
-        # psycopg 3 unless the URL names a driver; SQLAlchemy's default is psycopg 2.
+        # Psycopg 3 unless the URL names a driver; SQLAlchemy's default is psycopg 2.
         address = url.replace("postgresql://", "postgresql+psycopg://", 1)
         try:
             has_timeout = "+psycopg" in address.partition(":")[0]

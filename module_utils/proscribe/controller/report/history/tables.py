@@ -62,7 +62,8 @@ TABLES = (
         what TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, attempts BIGINT NOT NULL,
         PRIMARY KEY (inventory, waiver, host, rule, id))""",
     # A row for each host that has left its inventory, with the time when a run last expected it.
-    f"CREATE TABLE IF NOT EXISTS {DEPARTED_TABLE} (name TEXT PRIMARY KEY, inventory TEXT NOT NULL, asked TEXT NOT NULL)",
+    f"CREATE TABLE IF NOT EXISTS {DEPARTED_TABLE} (name TEXT PRIMARY KEY, inventory TEXT NOT NULL, asked TEXT NOT "
+    f"NULL)",
     # A row for each run that opened incidents of a control on a host under a new plan. A defect in such a run is no
     # drift: no run observed the host as compliant under that plan.
     """CREATE TABLE IF NOT EXISTS proscribe_new_plan (

@@ -31,9 +31,8 @@ class PageHost(NamedTuple):
     record: HostRecord
     remarks: Sequence[WatchRemark]  # on the time between two runs
     requests: Sequence[UserRequest]  # of its users, waiting
-    start_times: Mapping[
-        int, str
-    ]  # by number of the part (or HOST_NUMBER), if known: the earliest begin of its present state
+    # By number of the part (or HOST_NUMBER), if known: the earliest begin of its present state.
+    start_times: Mapping[int, str]
 
 
 class MissingNames(NamedTuple):
@@ -54,10 +53,9 @@ class FleetBreakdown(NamedTuple):
     group_start_times: Sequence[str]  # for each group, "" if unknown
     department_counts: Mapping[str, StateCounts]  # hosts by state; worst first
     found_counts: Mapping[str, StateCounts]  # hosts with a finding of a service, by the worst state of its findings
-    unblocked_services: Sequence[
-        MissingNames
-    ]  # services that are not blocked, or not known to be blocked; this proves no use of the service
-    # like `unblocked_services`, for rules that belong to no service, by their whole names
+    # Services that are not blocked, or not known to be blocked; this proves no use of the service.
+    unblocked_services: Sequence[MissingNames]
+    # Like `unblocked_services`, for rules that belong to no service, by their whole names.
     unset_settings: Sequence[MissingNames]
     setting_rules: Collection[str]  # the names of all such rules
     control_counts: Mapping[str, StateCounts]

@@ -17,11 +17,12 @@ from ..text.wording import format_count, format_key
 
 TREND_DAYS = 90
 DAY_WIDTH = 8  # width of a day, in units of the drawing
+# Height of the drawing; height of the foot of a day with a run; margin above the highest column.
 DRAWING_HEIGHT, FOOT_HEIGHT, TOP_MARGIN = (
     120,
     7,
     6,
-)  # height of the drawing; height of the foot of a day with a run; margin above the highest column
+)
 MAX_PART_LENGTH = 90  # characters of the text about left-out parts
 MIN_PIECE_HEIGHT = 1.5  # keeps a single host in thousands visible
 RAN_CLASS, COMPLIANT_CLASS = "ran", "compliant"  # classes of a day's foot: a run ended; every host met the ban

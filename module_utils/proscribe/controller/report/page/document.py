@@ -54,7 +54,7 @@ def render_page(
         style=style,
         script=script,
         header=headline.make_header(report, runs),
-        found=findings.make_finding_table(breakdown, finished, report["waivers"]),
+        finding_table=findings.make_finding_table(breakdown, finished, report["waivers"]),
         new=findings.make_new_listing(report),
         steps=facts.make_suggestions(report, breakdown, directory),
         tables=counts.make_count_tables(breakdown, report["summary"].get("controls") or {}),

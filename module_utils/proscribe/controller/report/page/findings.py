@@ -25,8 +25,8 @@ class FindingRow(NamedTuple):
     subject: str
     group: int | None  # its number for the script; None for hosts without an answer
     hosts: int
-    found: Sequence[tuple[str, str]]
-    which: str  # the hosts that `found` does not name
+    evidence: Sequence[tuple[str, str]]
+    other_hosts: str  # the hosts that `evidence` does not name
     since: str  # UTC time; "" if unknown
     ago: str
     notes: Sequence[str] = ()

@@ -38,9 +38,15 @@ def format_title(report: FleetReport) -> str:
     scope_text = _format_scope(report)
     if noncompliant_count:
         unknown_text = f", and {hosts[UNKNOWN]:,} {_format_verb(hosts[UNKNOWN])} unknown" if hosts[UNKNOWN] else ""
-        return f"{noncompliant_count:,} of {format_count(expected_count, 'host')}{scope_text} {_format_verb(noncompliant_count)} not compliant{unknown_text}"
+        return (
+            f"{noncompliant_count:,} of {format_count(expected_count, 'host')}{scope_text} "
+            f"{_format_verb(noncompliant_count)} not compliant{unknown_text}"
+        )
     if hosts[UNKNOWN]:
-        return f"Whether the ban is in effect is unknown for {hosts[UNKNOWN]:,} of {format_count(expected_count, 'host')}{scope_text}"
+        return (
+            f"Whether the ban is in effect is unknown for {hosts[UNKNOWN]:,} of "
+            f"{format_count(expected_count, 'host')}{scope_text}"
+        )
     if idle_reason := describe_idle_ban(report):
         return idle_reason[0].upper() + idle_reason[1:]
     effect_text = describe_ban_effect(report["run"])
@@ -50,7 +56,10 @@ def format_title(report: FleetReport) -> str:
         served_text = (
             f"the {format_count(expected_count, 'host')}{scope_text} that {_format_verb(expected_count)} served"
         )
-        return f"{effect_start} {served_text}{exceptions_text}; {format_count(not_served_count, 'host')} {_format_verb(not_served_count)} not"
+        return (
+            f"{effect_start} {served_text}{exceptions_text}; {format_count(not_served_count, 'host')} "
+            f"{_format_verb(not_served_count)} not"
+        )
     if scope_text:
         return f"{effect_start} the {format_count(expected_count, 'host')}{scope_text}{exceptions_text}"
     return f"{effect_start} {'this host' if expected_count == 1 else f'all {expected_count:,} hosts'}{exceptions_text}"

@@ -121,7 +121,6 @@ def make_printable(content: object) -> str:
 
 def insert_line_breaks(content: object) -> Markup:
     """Format text for an element (not for an attribute) whose long paths and names may wrap."""
-    escaped_text = str(
-        escape(clean_text(content))
-    )  # the methods of Markup, which `re` uses, would escape the <wbr> too
+    # The methods of Markup, which `re` uses, would escape the <wbr> too.
+    escaped_text = str(escape(clean_text(content)))
     return Markup(re.sub("[/_]", r"\g<0><wbr>", escaped_text))

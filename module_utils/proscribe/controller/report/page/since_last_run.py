@@ -88,7 +88,10 @@ def make_request_listing(report: FleetReport, breakdown: FleetBreakdown) -> Tabl
         for request, host in host_requests[:MAX_ROWS]
     ]
     columns = (("what", "Host"), ("", "User"), ("", "Service"), ("", "Reason"), ("", "Since"), ("", "Request"))
-    note = f"{describe_waiting_requests(report)}. The command below, under Next, lists them; a waiver is made of one, or it is refused."
+    note = (
+        f"{describe_waiting_requests(report)}. The command below, under Next, lists them; a waiver is made of one, "
+        f"or it is refused."
+    )
     more_text = describe_omitted_rows(host_requests, "request", "hosts.jsonl")
     return TableListing(
         "requests", "Requests", "Requests", columns, rows, "request", INITIAL_ROW_COUNT, note=note, more=more_text

@@ -34,7 +34,7 @@ class TrendDrawing(NamedTuple):
 
     columns: Sequence[RunColumn]
     change: str
-    said: str
+    summary: str
     ends: tuple[str, str]
     width: int = DRAWING_WIDTH
     height: int = DRAWING_HEIGHT
@@ -55,7 +55,10 @@ def make_trend_drawing(trend: Sequence[PastRun], left_out_text: str = "") -> Tre
         for index, run in enumerate(runs, max(0, 12 - len(runs)))
     ]
     first_run, last_run = runs[0], runs[-1]
-    summary = f"Hosts that do not meet the ban in {len(runs)} runs: at most {max_open:,}, in the last one {_count_open_hosts(last_run):,}"
+    summary = (
+        f"Hosts that do not meet the ban in {len(runs)} runs: at most {max_open:,}, in the last one "
+        f"{_count_open_hosts(last_run):,}"
+    )
     change_text = _describe_change(runs[-2], last_run) + (
         f" (in runs like this one: {left_out_text})" if left_out_text else ""
     )
@@ -87,7 +90,10 @@ def _describe_change(earlier_run: PastRun, last_run: PastRun) -> str:
     host_count, earlier_host_count = sum(last_run["hosts"].values()), sum(earlier_run["hosts"].values())
     if host_count != earlier_host_count:  # a limited run, or another inventory: the numbers need their totals
         earlier_text = f"before, {_count_open_hosts(earlier_run):,} of {earlier_host_count:,}"
-        return f"Not meeting the ban: {_count_open_hosts(last_run):,} of {format_count(host_count, 'host')}; {earlier_text}"
+        return (
+            f"Not meeting the ban: {_count_open_hosts(last_run):,} of {format_count(host_count, 'host')}; "
+            f"{earlier_text}"
+        )
     difference = _count_open_hosts(last_run) - _count_open_hosts(earlier_run)
     comparison = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than" if difference else "as many as"
     return f"Not meeting the ban: {format_count(_count_open_hosts(last_run), 'host')}, {comparison} before"

@@ -64,7 +64,7 @@ class WaiverPanel(NamedTuple):
     waives: bool
     scope: str
     until: str
-    left: str  # remaining validity at the end of the run; "" if it was never valid
+    time_left: str  # remaining validity at the end of the run; "" if it was never valid
     facts: Sequence[tuple[str, str]]
 
 
@@ -92,9 +92,10 @@ def _make_waiver_panel(waiver: RunWaiver, finished: str) -> WaiverPanel:
         sign=_select_sign(waiver),
         standing=_describe_status(waiver),
         waives=waiver["status"] == "active",
-        scope=f"{summarise_names(services, MAX_SHOWN_NAMES)} on {summarise_names(hosts, MAX_SHOWN_NAMES) or 'no host of this run'}",
+        scope=f"{summarise_names(services, MAX_SHOWN_NAMES)} on "
+        f"{summarise_names(hosts, MAX_SHOWN_NAMES) or 'no host of this run'}",
         until=format_readable_time(find_waiver_end(waiver["expires"], waiver.get("revoked"))),
-        left=describe_time_left(waiver, finished),
+        time_left=describe_time_left(waiver, finished),
         facts=[(name, fact_value) for name, fact_value in facts if fact_value],
     )
 

@@ -37,5 +37,6 @@ def explain_unchanged_latest(reports: Path, run: ReportRun, hosts: Collection[st
         return ""
     return (
         f"{unchanged_text}: this run is over another inventory, which lacks {summarise_names(missing_hosts, 3)} of"
-        f" {clean_text(', '.join(present_run.get('inventory') or ()))} (if that no longer exists, delete {reports / LATEST})"
+        f" {clean_text(', '.join(present_run.get('inventory') or ()))} (if that no longer exists, delete "
+        f"{reports / LATEST})"
     )

@@ -131,12 +131,10 @@ def _format_items(noun: str, removed: Sequence[str], added: Sequence[str], headi
     for verb, entries in (("added", added), ("removed", removed)):
         if entries:
             count = f"{heading}: {len(entries):,}" if heading else format_count(len(entries), noun)
-            ordered_entries = sorted(
-                entries, key=lambda entry: not entry.strip() or entry.startswith(COMMENT_PREFIXES)
-            )  # comments last
-            texts.append(
-                f"{count} {verb}: {summarise_names([clip_text(clean_text(entry.strip()), ITEM_COLUMNS) for entry in ordered_entries], MAX_NAMED_ITEMS)}"
-            )
+            # Comments come last.
+            ordered_entries = sorted(entries, key=lambda entry: not entry.strip() or entry.startswith(COMMENT_PREFIXES))
+            clipped_entries = [clip_text(clean_text(entry.strip()), ITEM_COLUMNS) for entry in ordered_entries]
+            texts.append(f"{count} {verb}: {summarise_names(clipped_entries, MAX_NAMED_ITEMS)}")
     return texts
 
 
@@ -200,7 +198,8 @@ def _summarise_sections(
     ):
         texts += (
             [
-                f"{format_count(len(changed_headings), 'other part')} {verb}: {summarise_names(changed_headings, MAX_NAMED_ITEMS)}"
+                f"{format_count(len(changed_headings), 'other part')} {verb}: "
+                f"{summarise_names(changed_headings, MAX_NAMED_ITEMS)}"
             ]
             if changed_headings
             else []
@@ -258,9 +257,9 @@ def _summarise_json(
         [path for path in values_after if path not in values_before],
     )
     if changed_settings:
-        texts.append(
-            f"{format_count(len(changed_settings), 'setting')} changed: {summarise_names([clip_text(clean_text(change), ITEM_COLUMNS) for change in changed_settings], MAX_NAMED_ITEMS)}"
-        )
+        clipped_changes = [clip_text(clean_text(change), ITEM_COLUMNS) for change in changed_settings]
+        count = format_count(len(changed_settings), "setting")
+        texts.append(f"{count} changed: {summarise_names(clipped_changes, MAX_NAMED_ITEMS)}")
     return texts or ["the same settings in another form"]
 
 

@@ -288,7 +288,10 @@ def render_exceptions(exception_history: ExceptionHistory, screen: TerminalScree
         if exception_history.since
         else "since the history began"
     )
-    headline = f"{format_count(len(chains), 'exception')} {period}, {format_count(len(waiting_requests), 'request')} without one"
+    headline = (
+        f"{format_count(len(chains), 'exception')} {period}, {format_count(len(waiting_requests), 'request')} "
+        f"without one"
+    )
     lines = ["", *(apply_styles(line, "bold", colours=screen.colours) for line in wrap_text(headline, width))]
     for chain in chains:
         title = f"{clean_text(chain.waiver)}  {format_key(chain.status)}"
@@ -299,7 +302,10 @@ def render_exceptions(exception_history: ExceptionHistory, screen: TerminalScree
     if waiting_requests:
         lines += ["", apply_styles("requests without an exception", "bold", colours=screen.colours)]
     for request in waiting_requests:
-        text = f"{request['id']}, {format_readable_time(request['at'])}, {clean_text(request['user'])} on {clean_text(request['host'])}: "
+        text = (
+            f"{request['id']}, {format_readable_time(request['at'])}, {clean_text(request['user'])} on "
+            f"{clean_text(request['host'])}: "
+        )
         lines += wrap_text(f"{text}{clean_text(request['service'])}; {clean_text(request['reason'])}", width)
     return "\n".join(lines)
 
@@ -315,7 +321,8 @@ def _describe_chain(chain: ExceptionChain) -> Iterable[tuple[str, str]]:
     hosts_text = summarise_names(chain.hosts, MAX_NAMED_ENTRIES) or "no host of the last run"
     yield (
         "for",
-        f"{summarise_names(chain.services, MAX_NAMED_ENTRIES)} ({', '.join(chain.controls)}) on {hosts_text}{limitations_text}: {clean_text(chain.reason)}",
+        f"{summarise_names(chain.services, MAX_NAMED_ENTRIES)} ({', '.join(chain.controls)}) on "
+        f"{hosts_text}{limitations_text}: {clean_text(chain.reason)}",
     )
     requester_text = clean_text(requested.by or "not recorded") + (
         f" on {format_readable_time(requested.on)}" if requested.on else ""
@@ -347,5 +354,8 @@ def _describe_usage(usage: WaiverUsage) -> str:
     refused_texts += [f"{format_count(usage.starts_ended, 'start')} ended"] * bool(usage.starts_ended)
     if not usage.hosts:
         return "; ".join(["no run has found anything that it covers", *refused_texts])
-    period = f"{format_readable_time(usage.first)} to {format_readable_time(usage.last)} on {summarise_names(usage.hosts, MAX_NAMED_ENTRIES)}"
+    period = (
+        f"{format_readable_time(usage.first)} to {format_readable_time(usage.last)} on "
+        f"{summarise_names(usage.hosts, MAX_NAMED_ENTRIES)}"
+    )
     return "; ".join([f"{period}: {summarise_names(usage.found, MAX_NAMED_ENTRIES)}", *refused_texts])

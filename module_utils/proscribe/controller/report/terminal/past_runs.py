@@ -229,7 +229,10 @@ def _describe_repairs(repair_times: RepairTimes) -> str:
     if repair_times.number == 1:
         return f"once{extent_text}, after {format_duration(repair_times.longest)}"
     count_text = f"{repair_times.number:,} times{extent_text}"
-    return f"{count_text}, half of them within {format_duration(repair_times.median)}, the slowest after {format_duration(repair_times.longest)}"
+    return (
+        f"{count_text}, half of them within {format_duration(repair_times.median)}, the slowest after "
+        f"{format_duration(repair_times.longest)}"
+    )
 
 
 def _describe_between_entry(entry: since_last_run.BetweenEntry) -> str:
@@ -256,7 +259,10 @@ def _describe_between_entry(entry: since_last_run.BetweenEntry) -> str:
 
 
 def _describe_flapping_rule(flapping_rule: FlappingRule) -> str:
-    return f"{clean_text(flapping_rule.host)} {clean_text(flapping_rule.rule)}: drifted {flapping_rule.times} times, last {format_readable_time(flapping_rule.last)}"
+    return (
+        f"{clean_text(flapping_rule.host)} {clean_text(flapping_rule.rule)}: drifted {flapping_rule.times} times, "
+        f"last {format_readable_time(flapping_rule.last)}"
+    )
 
 
 def _format_unseen_hosts(summary: HistorySummary, width: int, max_rows: int) -> list[str]:
@@ -298,7 +304,10 @@ def _format_trend(past_runs: Sequence[PastRun], width: int, max_rows: int) -> li
         host_counts, strict_share = past_run["hosts"], past_run["compliance_strict"]
         open_count, host_count = sum(host_counts[state] for state in OPEN_STATES), sum(host_counts.values())
         start_text = f"{format_readable_time(past_run['finished'])}  {open_count:,} of"
-        line = f"{start_text} {format_count(host_count, 'host')} not meeting the ban   compliant {format_ratio(strict_share)}   {past_run['mode']}"
+        line = (
+            f"{start_text} {format_count(host_count, 'host')} not meeting the ban   compliant "
+            f"{format_ratio(strict_share)}   {past_run['mode']}"
+        )
         if measure_columns(line) > width:  # readers compare the share, so other parts are cut
             line = f"{start_text} {host_count:,} not meeting the ban, {format_percent(strict_share)} compliant"
         lines += wrap_text(line, width) if measure_columns(line) > width else [line]

@@ -299,7 +299,10 @@ def _make_waiver_rows(waivers: Iterable[RunWaiver], finished: str) -> list[Summa
     """Make the rows of waivers. Idle waivers come first, because their users may rely on them."""
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
-        scope = f"{summarise_names(waiver.get('services', ()), 3)} on {summarise_names(waiver['hosts'], 3) or 'no host of this run'}"
+        scope = (
+            f"{summarise_names(waiver.get('services', ()), 3)} on "
+            f"{summarise_names(waiver['hosts'], 3) or 'no host of this run'}"
+        )
         end_text, approver = (
             format_readable_time(find_waiver_end(waiver["expires"], waiver.get("revoked"))),
             clean_text(waiver.get("approved_by", "")),
@@ -333,10 +336,11 @@ def _make_unsearchable_rows(report: FleetReport) -> list[SummaryRow]:
     unsearchable_services = group_unsearchable_services(report)
     if not unsearchable_services:
         return []
-    parts = [
-        f"{control}: {summarise_names(names, MAX_NAMED_SERVICES) if len(names) <= MAX_NAMED_SERVICES else format_count(len(names), 'service')}"
-        for control, names in sorted(unsearchable_services.items(), key=lambda entry: len(entry[1]))
-    ]
+    parts = []
+    for control, names in sorted(unsearchable_services.items(), key=lambda entry: len(entry[1])):
+        is_short = len(names) <= MAX_NAMED_SERVICES
+        text = summarise_names(names, MAX_NAMED_SERVICES) if is_short else format_count(len(names), "service")
+        parts.append(f"{control}: {text}")
     return [
         SummaryRow(NO_IDENTIFIERS_REASON.partition(" to ")[0], format_key(NOT_APPLICABLE), "; ".join(parts), "grey")
     ]

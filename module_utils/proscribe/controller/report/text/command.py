@@ -228,7 +228,7 @@ class RunCall(NamedTuple):
         ]
 
 
-# zsh looks up the name after a leading =
+# Zsh looks up the name after a leading =.
 SAFE_WORD = re.compile(r"[A-Za-z0-9@%+:,./_-][A-Za-z0-9@%+=:,./_-]*", re.ASCII)
 
 

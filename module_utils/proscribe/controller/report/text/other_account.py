@@ -20,7 +20,10 @@ NO_TERMINAL_SUFFIX = "</dev/null 2>&1 | cat -v"
 
 def build_line_for_account(account: str, words: Sequence[str]) -> str:
     """Return the line that runs a program with its arguments as an account of the host."""
-    # systemd replaces variables in the words. SELinux lets systemd start env, but no program in a home directory.
+    # Systemd replaces variables in the words. SELinux lets systemd start env, but no program in a home directory.
     program = words if words[:1] == ["env"] else ["env", *words]
     escaped_words = [word.replace("$", "$$") for word in program]
-    return f"{' '.join(map(quote_word, [*TRANSIENT_SERVICE, f'--uid={account}', '--', *escaped_words]))} {NO_TERMINAL_SUFFIX}"
+    return (
+        f"{' '.join(map(quote_word, [*TRANSIENT_SERVICE, f'--uid={account}', '--', *escaped_words]))} "
+        f"{NO_TERMINAL_SUFFIX}"
+    )

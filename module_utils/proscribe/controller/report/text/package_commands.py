@@ -1,4 +1,4 @@
-"""How package systems install again what was removed, by their name in findings.
+"""Commands of package systems that install removed packages again, by their name in findings.
 
 `tests/tool python tests/derived` writes this file from what the package systems declare (declaration.py).
 """

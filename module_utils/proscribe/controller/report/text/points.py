@@ -48,7 +48,8 @@ def describe_fetches(point: ReportedExport) -> str:
         return f"nobody{since_text}, by the access log"
     written_at = point["written"] or ""
     fetch_texts = [
-        f"{fetch['address']} on {format_readable_time(fetch['at'])}{' (an earlier export)' if fetch['at'] < written_at else ''}"
+        f"{fetch['address']} on "
+        f"{format_readable_time(fetch['at'])}{' (an earlier export)' if fetch['at'] < written_at else ''}"
         for fetch in fetches["last"][:MAX_NAMED_ADDRESSES]
     ]
     omitted_count = fetches["addresses"] - len(fetch_texts)

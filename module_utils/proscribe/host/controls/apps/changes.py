@@ -54,7 +54,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
         ),
         *fapolicyd_changes.enforce(host, section, observation.desired),
     ]
-    kept_until, has_requests = capacity.format_kept_until(keep_seconds), bool(command.find_command_digest(plan))
+    kept_until, has_requests = capacity.format_end_of_keeping(keep_seconds), bool(command.find_command_digest(plan))
     notify_actions = user_notice.make_notify_actions(
         host, settings.get("user_notice", ""), user_visible_actions, kept_until, has_requests
     )
@@ -207,19 +207,19 @@ def _make_removal_actions(
             for package, protection in guarded
             for service in services_by_package[package]
         ]
-        kept_ids: set[str] = set()
+        refused_ids: set[str] = set()
         for user, rules, packages in _group_by_user(removable, services_by_package):
-            removal_actions, kept = system.plan_removal(host, packages)
+            removal_actions, refused = system.plan_removal(host, packages)
             actions += [
                 action._replace(user=user, rules=rules, has_users_tool=bool(user)) for action in removal_actions
             ]
             refusals += [
                 ChangeRefusal(f"apps/{service}", package.id, reason)
-                for package, reason in kept
+                for package, reason in refused
                 for service in services_by_package[package]
             ]
-            kept_ids |= {package.id for package, _ in kept}
-        removed_ids[system.MANAGER] = {package.id for package in removable} - kept_ids
+            refused_ids |= {package.id for package, _ in refused}
+        removed_ids[system.MANAGER] = {package.id for package in removable} - refused_ids
     return actions, refusals, removed_ids
 
 

@@ -104,10 +104,10 @@ def list_expected_parts(host: Host, plan: Plan, desired: DesiredApps) -> Iterato
     A block with nothing left to refuse must go, so that permitted packages can be installed.
     """
     paths = desired.find_closed_paths()
-    notice = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))
+    refusal_notice = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))
     messages = (
-        *list_language_lines(notice),
-        *(list_request_hints(notice) if command.find_command_digest(plan) else ()),
+        *list_language_lines(refusal_notice),
+        *(list_request_hints(refusal_notice) if command.find_command_digest(plan) else ()),
     )
     for system in SYSTEMS:
         package_ids = desired.find_restricted_packages(system.MANAGER)

@@ -24,10 +24,10 @@ MAX_FILE_BYTES = 2 * 1024 * 1024
 def note_removed_packages(host: Host, packages: Sequence[RemovedPackage]) -> None:
     """Add packages that are about to be removed to the memory. Raises ControlError and ObservationError."""
     packages_by_key = {package.identity: package for package in (*read_removed_packages(host), *packages)}
-    kept = limit_packages(
+    limited_packages = limit_packages(
         sorted(packages_by_key.values(), key=lambda package: (package.at, package.identity), reverse=True)
     )
-    content = {"schema": REMOVED_PACKAGES_SCHEMA, "packages": [package._asdict() for package in kept]}
+    content = {"schema": REMOVED_PACKAGES_SCHEMA, "packages": [package._asdict() for package in limited_packages]}
     host.write_file(REMOVED_PACKAGES_PATH, json.dumps(content, indent=1) + "\n", 0o600)
 
 
@@ -37,12 +37,12 @@ def limit_packages(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
     No user's many packages can hide those of the host or of another user.
     """
     count_by_user: dict[str, int] = {}
-    kept = []
+    limited_packages = []
     for package in packages:
         count_by_user[package.user] = count_by_user.get(package.user, 0) + 1
         if not package.user or count_by_user[package.user] <= MAX_USER_PACKAGES:
-            kept.append(package)
-    return sorted(kept, key=lambda package: bool(package.user))[:MAX_PACKAGES]
+            limited_packages.append(package)
+    return sorted(limited_packages, key=lambda package: bool(package.user))[:MAX_PACKAGES]
 
 
 def read_removed_packages(host: Host) -> list[RemovedPackage]:

@@ -60,10 +60,11 @@ class RunningProgram(NamedTuple):
         ]
         detail = ", ".join(filter(None, details))
         scope = f"user:{self.user}"
+        # Its user may have chosen the name.
         program_id, path = (
             escape_text(self.identity.id),
             escape_text(self.identity.path or first_process.exe),
-        )  # its user may have chosen the name
+        )
         return Finding("process", program_id, self.identity.manager, self.version, scope, path, detail)
 
 

@@ -77,7 +77,7 @@ def notify_users(host: Host, text: str, uid: int | None = None) -> None:
     with contextlib.suppress(ObservationError, ControlError):
         for name in host.list_directory("/run/user"):
             if name.isdigit() and uid in (None, int(name)) and time.monotonic() < deadline:
-                # the user controls the content of this directory
+                # The user controls the content of this directory.
                 with contextlib.suppress(ObservationError, ControlError):
                     run_apart(partial(_notify_desktop, host, int(name), f"/run/user/{name}/bus", text), DESKTOP_LIMITS)
 

@@ -83,7 +83,8 @@ def judge_user_shares(mode: str, cut_counts: Mapping[str, int]) -> list[RuleVerd
             "user",
             user,
             scope=f"user:{user}",
-            detail=f"{count:,} more findings of restricted apps: {MAX_USER_FINDINGS:,} are listed, and of each rule one more",
+            detail=f"{count:,} more findings of restricted apps: {MAX_USER_FINDINGS:,} are listed, and of each rule "
+            f"one more",
         )
         for user, count in sorted(cut_counts.items())
     ]

@@ -34,7 +34,8 @@ def explain_unsandboxed_script(host: Host, places: Sequence[PolicyPlace]) -> str
     files = (f"{folder}/{name}" for folder in folders for name in host.list_directory(folder) if name.endswith(".js"))
     script_paths = [path for path in files if _has_unsandboxed_script(host, path)]
     return (
-        f"{script_paths[0]} has Firefox run a script without a sandbox ({SANDBOX_PREFERENCE}), which may undo any policy"
+        f"{script_paths[0]} has Firefox run a script without a sandbox ({SANDBOX_PREFERENCE}), which may undo any "
+        f"policy"
         if script_paths
         else ""
     )

@@ -55,7 +55,7 @@ def _list_deletions(host: Host, folder: ChromiumPolicyFolder, include_own: bool)
         and host.find_entry(folder.place.path) is None
         and host.has_traces(folder.place.path)
     ):
-        # a kill interrupted the write: its directories exist, but the file does not
+        # A kill interrupted the write: its directories exist, but the file does not.
         deleted_files.append((folder.own_name, ""))
     paths = [(f"{folder.directory}/{name}", before) for name, before in deleted_files]
     return [ControlAction("delete", path, functools.partial(host.delete_file, path), before) for path, before in paths]

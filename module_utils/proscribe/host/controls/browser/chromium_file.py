@@ -33,9 +33,8 @@ def check_policy_file(host: Host, path: str, status: os.stat_result) -> tuple[Ch
         foreign_access = explain_foreign_access(host, path, status)
         content = host.read_file(path)
     except ObservationError as unseen_error:
-        unclear_reason = (
-            "" if is_secret(host, path, status) else str(unseen_error)
-        )  # other users may be able to read the file
+        # Other users may be able to read the file.
+        unclear_reason = "" if is_secret(host, path, status) else str(unseen_error)
         return ChromiumPolicyFile(
             name, {}, "not readable for users", is_hidden=True, unclear_reason=unclear_reason
         ), None

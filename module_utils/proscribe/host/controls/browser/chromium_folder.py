@@ -49,9 +49,8 @@ if TYPE_CHECKING:
 
 # Browsers that accept MAX_CHROMIUM_ENTRIES: Chromium was tried. The limit of browsers by other makers is unknown.
 TRIED_BROWSERS = frozenset({"chromium", "google_chrome"})
-ENTRY_DESCRIPTIONS = {
-    TENANT_HEADERS: "complete header rules"
-}  # required entries of the lists whose entries are not texts
+# Required entries of the lists whose entries are not texts.
+ENTRY_DESCRIPTIONS = {TENANT_HEADERS: "complete header rules"}
 CLOUD_FIRST_POLICY = "CloudPolicyOverridesPlatformPolicy"
 # Every key that Proscribe may have written. These keys distinguish a backup of its file from an organisation's file.
 _OWN_POLICY_NAMES = {
@@ -207,7 +206,8 @@ class ChromiumPolicyFolder:
                 if setting == MERGE_LISTS:
                     if not joined_lists <= set(map(str, read_list(file.policy_table, MERGE_LISTS))):
                         reasons.append(
-                            f"{file.name} sets {MERGE_LISTS} without {', '.join(sorted(joined_lists))}, after {self.own_name}"
+                            f"{file.name} sets {MERGE_LISTS} without {', '.join(sorted(joined_lists))}, after "
+                            f"{self.own_name}"
                         )
                 elif not is_same_json(foreign_value, self.expected_policies[setting]):
                     reasons.append(f"{file.name} overrides {setting} of {self.own_name}")
@@ -273,7 +273,8 @@ class ChromiumPolicyFolder:
         limit_text = f"Chromium takes {MAX_CHROMIUM_ENTRIES}"
         return (
             f"{len(entries)} entries in {setting} of all files together{f' ({by_file})' if by_file else ''},"
-            f" {limit_text if is_tried else f'{limit_text}, and of its relatives only {MAX_LIST_ENTRIES} are known'}: shorten the"
+            f" {limit_text if is_tried else f'{limit_text}, and of its relatives only {MAX_LIST_ENTRIES} are known'}: "
+            f"shorten the"
             " organisation's, or restrict fewer services"
         )
 
@@ -416,11 +417,17 @@ class ChromiumPolicyFolder:
         remainder = f", and {len(open_ids) - 1} more" if len(open_ids) > 1 else ""
         source_name = name or "a list of the organisation's"
         allowed = "proscribe_browser_extensions_allowed"
-        return f"{source_name} lets {open_ids[0]}{remainder} have the permission {PERMISSION_NAMES}: refuse it there, or name it in {allowed}"
+        return (
+            f"{source_name} lets {open_ids[0]}{remainder} have the permission {PERMISSION_NAMES}: refuse it there, "
+            f"or name it in {allowed}"
+        )
 
     def _explain_undecided(self, files: list[ChromiumPolicyFile]) -> str:
         if key := find_flawed_entry(join_settings(files)):
-            return f'{find_deciding_file(files, key)}: the entry "{key}" is not valid, and costs all {EXTENSION_SETTINGS} its effect'
+            return (
+                f'{find_deciding_file(files, key)}: the entry "{key}" is not valid, and costs all '
+                f"{EXTENSION_SETTINGS} its effect"
+            )
         name = find_deciding_file(files, EVERY_EXTENSION)
         return (
             f'{name or self.own_name} does not block the permission {PERMISSION_NAMES} in "*" of {EXTENSION_SETTINGS}'

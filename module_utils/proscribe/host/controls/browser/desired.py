@@ -111,6 +111,6 @@ class DesiredPolicies:
         return f" beside dns {self._other_controls.highest_degree}" if self._other_controls and self._is_cut() else ""
 
     def _render_alone(self, place: PolicyPlace) -> bytes | None:
-        content = FAMILY_MODULES[place.family].alone(self.choose_rules(place), place)
+        content = FAMILY_MODULES[place.family].render_alone(self.choose_rules(place), place)
         # Most browsers of a family get the same policy. One object serves them all.
         return None if content is None else self._files.setdefault(content, content)

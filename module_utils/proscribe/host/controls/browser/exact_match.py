@@ -45,7 +45,8 @@ def _check_policy(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> P
     except ControlError as error:
         rules = desired.choose_rules(place)
         extensions = rules.chrome_extensions if is_chromium else rules.firefox_extensions
-        return make_lost_observation(error, FAMILY_MODULES[place.family].closing(rules, place), extensions)
+        lost_policies = FAMILY_MODULES[place.family].list_closing_policies(rules, place)
+        return make_lost_observation(error, lost_policies, extensions)
     if is_chromium:
         from .chromium_folder import ChromiumPolicyFolder
 

@@ -36,7 +36,7 @@ class WebsiteFilterLists(NamedTuple):
 
     blocked_patterns: list[str]
     exception_patterns: list[str]
-    # permitted names that stay closed, each with the blocked name that would open with it
+    # Permitted names that stay closed, each with the blocked name that would open with it.
     closed_names: list[tuple[SiteName, SiteName]]
 
 

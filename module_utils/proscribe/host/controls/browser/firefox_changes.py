@@ -71,7 +71,7 @@ def lift(host: Host, place: PolicyPlace) -> Changes:
 
 def _write_policy(host: Host, policy_file: FirefoxPolicyFile) -> None:
     # This order leaves enough after a kill at any point: the next run, or a lift, can still separate the two parts.
-    original = policy_file.make_kept_original()
+    original = policy_file.make_stored_original()
     interim_note, final_note = policy_file.make_merge_notes()
     if original is not None and original != policy_file.original:
         host.write_file(policy_file.original_path, original, PRIVATE_MODE)
@@ -92,7 +92,7 @@ def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[
     A file without Proscribe's part stays as it is; Proscribe's stored files are deleted.
     """
     path = policy_file.place.path
-    original = policy_file.make_kept_original()
+    original = policy_file.make_stored_original()
     stored_paths = [
         stored_path
         for stored_path in (policy_file.original_path, policy_file.note_path)

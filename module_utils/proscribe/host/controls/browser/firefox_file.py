@@ -172,7 +172,7 @@ class FirefoxPolicyFile:
         """True if Proscribe may change the file at the path: the merged file, or the remainder of it."""
         return not self.blocker and (self.is_marked or (self.note is not None and self.is_empty))
 
-    def make_kept_original(self) -> bytes | None:
+    def make_stored_original(self) -> bytes | None:
         """Return the content that a lift restores; None if it restores nothing.
 
         The content is the organisation's file byte for byte, or with its later edits.
@@ -220,7 +220,8 @@ class FirefoxPolicyFile:
         }
         faults = [*([self.blocker] if self.blocker else []), *self.faults.file_faults, *self.faults.directory_faults]
         faults += [
-            f"{len(patterns)} entries in {WEBSITE_FILTER}, {len(_read_filter_list(foreign_policies, name))} of them the organisation's; Firefox"
+            f"{len(patterns)} entries in {WEBSITE_FILTER}, {len(_read_filter_list(foreign_policies, name))} of them "
+            f"the organisation's; Firefox"
             f" takes {MAX_LIST_ENTRIES}, doubles counted ({len(set(map(str, patterns)))} are distinct): shorten the"
             " organisation's, or restrict fewer services"
             for name, patterns in (("Block", block_patterns), ("Exceptions", exception_patterns))
@@ -292,7 +293,8 @@ class FirefoxPolicyFile:
         remainder = f", and {len(open_ids) - 1} more," if len(open_ids) > 1 else ""
         allowed = "proscribe_browser_extensions_allowed"
         return (
-            f"the organisation's {EXTENSION_SETTINGS} let {open_ids[0]}{remainder} have the permission {PERMISSION_NAMES}: refuse it"
+            f"the organisation's {EXTENSION_SETTINGS} let {open_ids[0]}{remainder} have the permission "
+            f"{PERMISSION_NAMES}: refuse it"
             f" there, or name it in {allowed}"
         )
 

@@ -268,7 +268,7 @@ def _restore_filter(current: Policies, base: Policies, written_filters: Sequence
             elif not restored_filter[name] and not isinstance(base.get(name), list):
                 restored_filter[name] = base[
                     name
-                    # Firefox would have ignored the organisation's value, which is no list, so Proscribe's list replaced it
+                    # Firefox ignores a value of the organisation that is no list, so Proscribe's list replaced it
                 ]
     return restored_filter
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
     from ..policy_tables import Policies
 
-# sorted so that the plan's file comes last
+# Sorted so that the plan's file comes last.
 DIRECTORY, OWN_FILE, OTHER_FILE = "/managed", "the policy", "another policy"
 NO_POLICY = "no policy is set"
 NO_KNOWN_BROWSER = "no browser of which policies are known is installed"

@@ -194,9 +194,8 @@ def apply_overrides(granted: dict[str, bool], text: str) -> dict[str, bool]:
             group = line
         elif group == "[Context]" and line.partition("=")[0].strip() == "filesystems":
             entries = [entry.strip() for entry in line.partition("=")[2].split(";")]
-    new_grants = (
-        {} if "!host:reset" in entries else dict(granted)
-    )  # the reset revokes earlier grants, and none of the following
+    # The reset revokes earlier grants, and none of the following.
+    new_grants = {} if "!host:reset" in entries else dict(granted)
     for entry in entries:
         new_grants[entry.lstrip("!").partition(":")[0]] = not entry.startswith("!")
     return new_grants
@@ -210,9 +209,10 @@ def has_etc(granted: dict[str, bool]) -> bool:
 def _check_extensions(host: Host, place: PolicyPlace, id_: str, installation: FlatpakInstallation) -> Iterator[Finding]:
     """Yield findings for a user's own extensions at the place's extension point: flatpak searches there first."""
     own_extension = place.path[len(SYSTEM_FLATPAKS) :].split("/")[2]
+    # Any other extension point accepts a single extension.
     extension_point = (
         own_extension[: -len(OWN_EXTENSION_SUFFIX)] if own_extension.endswith(OWN_EXTENSION_SUFFIX) else ""
-    )  # any other extension point accepts a single extension
+    )
     for kind in ("extension", "runtime"):
         for name in host.list_directory(f"{installation.folder}/{kind}"):
             path = f"{installation.folder}/{kind}/{name}"

@@ -42,7 +42,7 @@ TOOLS_POLICY, TOOLS_BLOCKLIST_POLICY, TOOLS_LOCKED = (
 )
 # Chromium's message for each of its internal connections that the listener does not answer.
 EXPECTED_NOISE = "handshake failed"
-# only the package system can start these programs
+# Only the package system can start these programs.
 PACKAGED_PREFIXES = ("/snap/", "/var/lib/flatpak/", "/var/lib/snapd/")
 
 

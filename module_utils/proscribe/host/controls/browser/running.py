@@ -74,7 +74,10 @@ def _explain_unmanaged(host: Host, process: Process, places: Sequence[PolicyPlac
         return f"it sees another {hidden_paths[0]} than the host has"
     read_once_path = next((place.path for place in present_places if place.family in READ_ONCE_FAMILIES), "")
     if read_once_path and not is_packaged and host.read_file_in_root(process, FLATPAK_INFO_FILE, 1):
-        return f"its user has given it a {FLATPAK_INFO_FILE}, so that it reads its policies below /app instead of {read_once_path}"
+        return (
+            f"its user has given it a {FLATPAK_INFO_FILE}, so that it reads its policies below /app instead of "
+            f"{read_once_path}"
+        )
     start_time = host.read_start_time(process)
     for place in present_places:
         status = host.find_entry(place.path)

@@ -10,7 +10,7 @@ from typing import Iterable, Iterator, Sequence
 from ....model.finding import Finding
 from ....model.tenants import describe_missing_id
 from ..policy_tables import read_list
-from .chromium import CONTEXT_HEADER, TENANT_DOMAINS, TENANT_HEADERS
+from .chromium import CONTEXT_HEADER, TENANT_HEADERS
 from .firefox import TENANT_DOMAINS, WEBSITE_FILTER
 from .matching import parse_chromium_entry
 from .places import THUNDERBIRD, PolicyPlace

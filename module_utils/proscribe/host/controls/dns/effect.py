@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 # "internal" is reserved for private use (ICANN, 2024). "invalid" is unusable, because systemd-resolved answers it
 # itself.
 WITNESS_NAME = "filter.proscribe.internal"
-# for a network's resolver, which must not answer in place of the host's filter
+# For a network's resolver, which must not answer in place of the host's filter.
 EXPORT_WITNESS_NAME = "export.proscribe.internal"
 WITNESS_ADDRESS = "127.80.82.83"  # no service listens there
 RESOLVE_TIMEOUT_SECONDS = 6.0  # for each of the two questions; an answer of this host takes much less than a second
+# AF_INET, AF_UNSPEC; the witness has no IPv6 address, and a question for its IPv6 address would leave the host
 _IPV4_FAMILY, _ANY_FAMILY = (
     2,
     0,
-)  # AF_INET, AF_UNSPEC; the witness has no IPv6 address, and a question for its IPv6 address would leave the host
+)
 _SINK_ADDRESSES = {"0.0.0.0", "::"}
 
 

@@ -168,9 +168,10 @@ def _group_known_uids(uids_by_user: Mapping[tuple[str, str], int | None]) -> dic
 
 def list_exempted_users(entry: PlanEntry) -> list[str]:
     """Return the names of the users with a waiver in a service's part of the plan."""
+    # An exception for a version does not count, because packets have none.
     whole_exceptions = (
         exception for exception in entry.get("exceptions", ()) if exception.keys() <= {"waiver", "users"}
-    )  # an exception for a version does not count, because packets have none
+    )
     return [name for exception in whole_exceptions for name in exception.get("users", ())]
 
 
@@ -203,9 +204,8 @@ class _RememberedExemptions(NamedTuple):
 
     @classmethod
     def parse_boot_file(cls, text: str) -> _RememberedExemptions:
-        sources = (
-            _REMEMBERED_SOURCE_PATTERN.findall(text) if SOURCE_REASON in text else []
-        )  # the pattern is slow on large sets
+        # The pattern is slow on large sets.
+        sources = _REMEMBERED_SOURCE_PATTERN.findall(text) if SOURCE_REASON in text else []
         port_list, mark, _ = text.partition("\n\t\ttcp sport ")[2].partition("\n")[0].partition(" tcp flags")
         ports = [port.strip() for port in port_list.strip("{ }").split(",")] if mark else []
         peers = _REMEMBERED_PEER_PATTERN.findall(text) if _CONTROL_MARK in text else []

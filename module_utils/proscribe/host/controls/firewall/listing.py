@@ -174,12 +174,11 @@ def parse_table(text: str) -> TableParts:
 
     The result is cached: callers must not change it.
     """
-    element_lists = _ELEMENTS_PATTERN.findall(
-        text
-    )  # the elements of each set are not compared line by line, because they may be many
+    # The elements of each set are not compared line by line, because they may be many.
+    element_lists = _ELEMENTS_PATTERN.findall(text)
     numbers = iter(range(len(element_lists)))
     text = _ELEMENTS_PATTERN.sub(lambda _: f"elements {next(numbers)}", text)
-    # nft 0.9.8 ends a counter on the line of its state
+    # Nft 0.9.8 ends a counter on the line of its state.
     lines = map(str.strip, text.replace("\t}\n", "\n}\n").splitlines())
     if f"table inet {TABLE_NAME} {{" not in lines:  # this test consumes the lines up to the table
         return {}

@@ -65,9 +65,8 @@ def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[i
         actions.append(_make_write_action(host, program.PROGRAM_PATH, boot.render_program(), program.PROGRAM_MODE))
         watch_unit = boot.make_units(nft)[-1]
         if host.find_entry(boot.SYSTEMD_RUNS_PATH) is not None and boot.is_unit_active(host, watch_unit.name):
-            actions.append(
-                _make_systemctl_action(host, True, "restart", watch_unit)
-            )  # the unit still runs the old program
+            # The unit still runs the old program.
+            actions.append(_make_systemctl_action(host, True, "restart", watch_unit))
     if not observation.is_right:
         # A table is confirmed if a reboot would load it too.
         load = TableLoad(host, nft, observation, text, is_confirmed=text == boot_text, resolver_uids=resolver_uids)
@@ -122,7 +121,7 @@ def lift_firewall(host: Host) -> Changes:
     refusals = []
     if host.list_directory(program.CHANGE_DIRECTORY) or host.has_traces(program.REVERT_LOG_PATH):
         actions.append(ControlAction("forget", "unconfirmed changes", lambda: pending.drop_pending_changes(host)))
-    # the watcher comes first: otherwise it would restore the table
+    # The watcher comes first: otherwise it would restore the table.
     for unit in reversed(boot.make_units(nft or "nft")):
         if host.find_entry(unit.path) is not None or host.find_entry(unit.enabled_link) is not None:
             unit_content = read_unit_text(host, unit.path) or ""

@@ -24,9 +24,8 @@ _OWN_PRIORITY = -10  # filter - 10
 _TABLE_PATTERN = compile_pattern(r"table (\S+ \S+) \{$")
 _PART_PATTERN = compile_pattern(r"(chain|flowtable) (\S+) \{$")
 _HOOK_PATTERN = compile_pattern(r"type (\S+) hook (\S+) .*?priority (-?\d+);")
-_REDIRECTION_PATTERN = compile_pattern(
-    r"(?:\bdaddr|@nh,\S+) set |\bfwd (?:ip6? )?to "
-)  # in nft's notation, which includes addresses without a name
+# In nft's notation, which includes addresses without a name.
+_REDIRECTION_PATTERN = compile_pattern(r"(?:\bdaddr|@nh,\S+) set |\bfwd (?:ip6? )?to ")
 _MAX_RULE_LENGTH = 120  # longer rules are cut in messages
 
 

@@ -4,7 +4,7 @@ Its functions must not depend on a controller, a connection, or the Python of th
 answer is sent, and reverts the change unless it is confirmed. It restores the table after another program has deleted
 it. All its inputs are files:
 
-    RUN/pending-TOKEN    a change waits for its confirmation; the first process that renames this file decides its outcome
+    RUN/pending-TOKEN    a change waits for its confirmation; who renames this file first decides its outcome
     RUN/candidate.nft    the transaction of the change; RUN/wanted.nft is the whole table, for the boot file
     RUN/previous.nft     the table that a revert loads
     RUN/loaded-TOKEN     the kernel accepted the candidate; otherwise failed-TOKEN has nft's message

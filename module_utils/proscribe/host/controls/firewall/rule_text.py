@@ -10,9 +10,9 @@ from ....base.tuples import NamedTuple
 
 OWN_RULES = "own-rules"
 RESTRICTED_SET_PREFIX = "only_"  # prefix of the set of users to whom alone a service is refused
-# reason of the exemption for the networks from which the organisation manages its hosts
+# Reason of the exemption for the networks from which the organisation manages its hosts.
 MANAGEMENT_REASON = "management"
-# from the direction of the organisation's own rules to the hook
+# From the direction of the organisation's own rules to the hook.
 HOOKS_BY_DIRECTION = {"in": "input", "out": "output", "forward": "forward"}
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 

@@ -134,7 +134,7 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
     hooks = {"output": output_lines, "forward": ["jump restricted"]}
     if get_own_rules(section):
         from . import (
-            # most organisations have no rules, and an audit pays for every line that a host compiles
+            # Most organisations have no rules, and an audit pays for every line that a host compiles.
             organisation_rules,
         )
 
@@ -147,11 +147,12 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
     passing_lines = list(_make_passing_rules(exemptions, blocks, forced_dns_lines, carriers))
     blocks.append(format_block("chain restricted", [*passing_lines, *rules, *_make_witness_rules(exemptions)]))
     blocks += _make_base_chains(hooks)
+    # `destroy` needs Linux 6.3
     header_lines = [
         f"# {WRITTEN_BY}",
         f"table inet {TABLE_NAME}",
         f"delete table inet {TABLE_NAME}",
-    ]  # `destroy` needs Linux 6.3
+    ]
     return "\n".join([*header_lines, f"table inet {TABLE_NAME} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EXE_COLLECTION, MSI_COLLECTION, APPX_COLLECTION = RULE_COLLECTIONS = ("Exe", "Msi", "Appx")
 APPLOCKER_KEY = "Software\\Policies\\Microsoft\\Windows\\SrpV2"
 OFF_MODE, AUDIT_MODE, ENFORCE_MODE = APPLOCKER_MODES = ("off", "audit", "enforce")
-# value in XML, value in the registry
+# Value in XML, value in the registry.
 ENFORCEMENT_VALUES: Final = {AUDIT_MODE: ("AuditOnly", 0), ENFORCE_MODE: ("Enabled", 1)}
 EVERYONE_SID = "S-1-1-0"
 ANY_VALUE = "*"
@@ -155,7 +155,8 @@ def render_policy(section: PlanSection, comment: Iterable[str]) -> bytes:
     lines.append('<AppLockerPolicy Version="1">')
     for collection, collection_rules in make_applocker_rules(section).items():
         lines.append(
-            f'<RuleCollection Type="{collection}" EnforcementMode="{ENFORCEMENT_VALUES[get_applocker_mode(section)][0]}">'
+            f'<RuleCollection Type="{collection}" '
+            f'EnforcementMode="{ENFORCEMENT_VALUES[get_applocker_mode(section)][0]}">'
         )
         lines += [*(rule.xml for rule in collection_rules), "</RuleCollection>"]
     return "\n".join([*lines, "</AppLockerPolicy>", ""]).encode()

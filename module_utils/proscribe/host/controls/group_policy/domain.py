@@ -16,9 +16,8 @@ from .ldif import LdifEntry, parse_ldif
 TOOL_TIMEOUT_SECONDS = 120  # a directory may be large, and samba-tool is slow to start
 WHOLE_FOREST_CONTROL = "search_options:1:2"  # control of a search that includes other naming contexts
 LINKING_CLASSES = ("organizationalUnit", "domainDNS", "site", "container")  # classes of objects that can have links
-LINK_PATTERN = re.compile(
-    r"\[LDAP://([^;\[\]]*);(\d{1,9})\]", re.IGNORECASE
-)  # an item of gPLink: an object, and the flags of its link
+# An item of gPLink: an object, and the flags of its link.
+LINK_PATTERN = re.compile(r"\[LDAP://([^;\[\]]*);(\d{1,9})\]", re.IGNORECASE)
 MISSING_TOOL_ADVICE = "the packages samba-ad-dc and ldb-tools have what this control needs on a domain controller"
 _NAME_PART_PATTERN = re.compile(r"(?:[^,\\]|\\.)+")
 _DOMAIN_PATTERN = re.compile(r"DC=[A-Za-z0-9-]{1,63}(?:,DC=[A-Za-z0-9-]{1,63})*", re.IGNORECASE)

@@ -35,13 +35,14 @@ POLICY_PATH, GPT_INI_PATH = "Machine/Registry.pol", "GPT.INI"
 GPO_FOLDERS = ("", "Machine", "User")
 # Folders of the security template, which only an object with AppLocker's rules has.
 SECURITY_FOLDERS = tuple("/".join(TEMPLATE_PATH.split("/")[:count]) for count in (2, 3, 4))
+# Paths of Proscribe's objects in SYSVOL; "" is the folder.
 OWN_PATHS = (
     *GPO_FOLDERS,
     *SECURITY_FOLDERS,
     GPT_INI_PATH,
     TEMPLATE_PATH,
     POLICY_PATH,
-)  # paths of Proscribe's objects in SYSVOL; "" is the folder
+)
 NEW_FILE_SUFFIX = ".new"  # suffix of the new file during a replacement
 # Files that an interrupted run may have left.
 UNFINISHED_PATHS = frozenset(
@@ -126,9 +127,8 @@ class GroupPolicyObservation(NamedTuple):
     units: Mapping[str, LdifEntry]  # entries with links, or named by the plan, by normalised name
     inheritance_blocking_units: Sequence[LdifEntry]  # these block the inheritance of objects
     guids_of_taken_names: Mapping[str, str]  # names of the plan that a foreign object has, with its id
-    conflicting_guids: Mapping[
-        str, Sequence[str]
-    ]  # by name of an object with AppLocker's rules: ids of foreign objects with such rules
+    # By name of an object with AppLocker's rules: ids of foreign objects with such rules.
+    conflicting_guids: Mapping[str, Sequence[str]]
 
 
 def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyObservation:
@@ -138,7 +138,8 @@ def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyO
     names = {make_gpo_guid(domain.name, desired_gpo.name): desired_gpo.name for desired_gpo in desired_gpos}
     name_conditions = "".join(f"(displayName={escape_condition(desired_gpo.name)})" for desired_gpo in desired_gpos)
     guid_conditions = "".join(f"(cn={escape_condition(gpo_guid)})" for gpo_guid in {**names, **state.names})
-    condition = f"(&(objectClass=groupPolicyContainer)(|{guid_conditions}{name_conditions}(description={escape_condition(MARK_PREFIX)}*)))"
+    mark_condition = f"(description={escape_condition(MARK_PREFIX)}*)"
+    condition = f"(&(objectClass=groupPolicyContainer)(|{guid_conditions}{name_conditions}{mark_condition}))"
     entries = search_directory(host, domain.database, domain.container, condition, _GPO_ATTRIBUTES, scope="one")
     entries_by_guid = {entry.get_value("cn").upper(): entry for entry in entries}
     marked_names = {

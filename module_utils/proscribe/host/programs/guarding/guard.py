@@ -33,14 +33,21 @@ if __package__:
     from ....base.run_files import UnreadableRunFile, find_exposed_file
 else:  # on a controller
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from base.chat_text import PRINTED, escape_facts, make_block  # type: ignore[import-not-found]
-    from base.run_files import Unreadable, find_exposed  # type: ignore[import-not-found]
+    from base.chat_text import (  # type: ignore[import-not-found, no-redef]
+        OUTPUT_HEADING,
+        escape_json_texts,
+        make_quoted_block,
+    )
+    from base.run_files import (  # type: ignore[import-not-found, no-redef]
+        UnreadableRunFile,
+        find_exposed_file,
+    )
 
 SETTINGS_PATH = "/etc/proscribe/schedule.json"
 REFUSED_EXIT_CODE = 77
-# the run was refused and no channel took the alert; the unit that reports failed runs sends it again
+# The run was refused and no channel took the alert; the unit that reports failed runs sends it again.
 UNREPORTED_EXIT_CODE = 78
-NOTICE_SCHEMA = "proscribe/notice/1"
+ALERT_SCHEMA = "proscribe/notice/1"
 NOBODY_ID = 65534
 SENDMAIL_PATH = "/usr/sbin/sendmail"
 SEND_TIMEOUT_SECONDS = 15
@@ -52,10 +59,10 @@ def find_refusal(settings: GuardSettings) -> str:
     """Return the reason why the run must not start; "" if only root and the account can change its files."""
     account = settings["account"]
     try:
-        exposed = find_exposed(settings["paths"], {pwd.getpwnam(account).pw_uid})
+        exposed = find_exposed_file(settings["paths"], {pwd.getpwnam(account).pw_uid})
     except KeyError:
         return f"There is no account {account}, as which the run is to be started. Nothing was started."
-    except Unreadable as error:
+    except UnreadableRunFile as error:
         return f"The files of the run cannot be checked: {error}. Nothing was started."
     if not exposed:
         return ""
@@ -130,12 +137,12 @@ def send_alert(settings: GuardSettings, subject: str, text: str, **facts: object
     """
     mail = _make_mail_message(settings["alerts"].get("mail", ""), subject, text)
     _drop_rights(settings["account"])
-    escaped_facts = {key: escape_facts(fact) for key, fact in facts.items()}
+    escaped_facts = {key: escape_json_texts(fact) for key, fact in facts.items()}
     content = {
-        "schema": NOTICE_SCHEMA,
+        "schema": ALERT_SCHEMA,
         "subject": subject,
         **escaped_facts,
-        "text": f"{subject}\n\n{make_block(PRINTED, text.splitlines())}",
+        "text": f"{subject}\n\n{make_quoted_block(OUTPUT_HEADING, text.splitlines())}",
     }
     is_sent = not settings["alerts"]
     for channel, channel_address in settings["alerts"].items():

@@ -206,7 +206,10 @@ class Checkout:
             except PullError as problem:
                 raise PullError(f"commit {short_id} has no good signature ({problem})") from None
         if not self._is_after_first(commit):
-            reason = f"is not, and does not come after, {self.first_commit[:12]}, the first commit that is named for this host"
+            reason = (
+                f"is not, and does not come after, {self.first_commit[:12]}, the first commit that is named for "
+                f"this host"
+            )
             raise PullError(f"commit {short_id} {reason}")
         good_commit = self.find_good_commit()
         # If the last good commit does not descend from a newly named first commit, another history begins.
@@ -216,7 +219,8 @@ class Checkout:
             and not self._is_git_success("merge-base", "--is-ancestor", good_commit, commit)
         ):
             raise PullError(
-                f"commit {short_id} goes back behind the last good one, {good_commit[:12]}, or comes from another branch"
+                f"commit {short_id} goes back behind the last good one, {good_commit[:12]}, or comes from another "
+                f"branch"
             )
 
     def _is_after_first(self, commit: str) -> bool:

@@ -33,8 +33,11 @@ if __package__:
     from .commits import Checkout, PullError, write_private_file
 else:  # on a host
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from base.run_files import Unreadable, find_exposed  # type: ignore[import-not-found]
-    from commits import Checkout, Problem, write  # type: ignore[import-not-found, no-redef]
+    from base.run_files import (  # type: ignore[import-not-found, no-redef]
+        UnreadableRunFile,
+        find_exposed_file,
+    )
+    from commits import Checkout, PullError, write_private_file  # type: ignore[import-not-found, no-redef]
 
 SETTINGS_PATH = "/etc/proscribe/pull.json"
 STATE_DIRECTORY = "/var/lib/proscribe/pull"
@@ -78,7 +81,7 @@ def _read_report_links(reports: str) -> list[str]:
 
 def store_record(record: HostRecord, path: str) -> None:
     """Write the host's record in one step: another program sees the old or the new content."""
-    write(path, json.dumps(record, separators=(",", ":")).encode())
+    write_private_file(path, json.dumps(record, separators=(",", ":")).encode())
 
 
 def prune_reports(reports: str) -> None:
@@ -95,7 +98,10 @@ def explain_foreign_access(path: str) -> str:
     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022:
         return ""
     ownership = f"of account {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"
-    return f"{path} ({ownership}) is no directory that only root can change; nothing was run. Delete it, and it is made anew"
+    return (
+        f"{path} ({ownership}) is no directory that only root can change; nothing was run. Delete it, and it is "
+        f"made anew"
+    )
 
 
 def log_message(text: str) -> None:
@@ -121,8 +127,8 @@ def refuse_run(reason: str) -> int:
 def describe_exposure(settings: PullSettings) -> str:
     """Return a message about the file of the run that others can change; "" for none."""
     try:
-        exposed = find_exposed(settings.get("paths", ()), {os.geteuid()})
-    except Unreadable as error:
+        exposed = find_exposed_file(settings.get("paths", ()), {os.geteuid()})
+    except UnreadableRunFile as error:
         return f"the files of the run cannot be checked: {error}; nothing was run"
     return (
         f"{exposed}; nothing was run, because root would run or follow it. {exposed.remedy}".rstrip() if exposed else ""
@@ -135,7 +141,7 @@ def list_commits_to_try(checkout: Checkout) -> tuple[list[str], list[str]]:
     fetched = ""
     try:
         fetched = checkout.fetch_commit()
-    except Problem as problem:
+    except PullError as problem:
         problems.append(str(problem))
     return [commit for commit in dict.fromkeys((fetched, checkout.find_good_commit())) if commit], problems
 
@@ -158,7 +164,7 @@ def run_newest_commit(settings: PullSettings, reports: str) -> tuple[int, HostRe
             checkout.check_out_commit(commit)
             log_message(f"going on with commit {commit[:12]}")
             code, record = run_drift(checkout.directory, settings, reports)
-        except Problem as problem:
+        except PullError as problem:
             code, record = NO_REPORT_EXIT_CODE, None
             log_message(str(problem))
         if record is not None:

@@ -75,7 +75,7 @@ class LaunchDaemon:
         self.retry_seconds = RETRY_SECONDS
         self.settings_identity = ""  # settings behind the prefilter (files.identify_settings)
         self.beats: list[str] = []
-        self.observation_interval = 0.0  # seconds between two own observations of the host; 0 while unknown
+        self.observation_interval = 0.0  # between two own observations of the host; 0 while unknown
         self.missed_due: float | None = None  # time when the next observation counts as missed
         self.poll = select.poll()
         self.inotify = Inotify()

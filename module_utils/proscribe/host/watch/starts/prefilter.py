@@ -66,7 +66,7 @@ def strip_deleted_mark(path: str) -> str:
 
 
 def read_link(path: str) -> str:
-    """Return the kernel's target of a link of /proc, with its " (deleted)"; "" if the link is gone."""
+    """Return the target of a link of /proc, by the kernel's word, with its " (deleted)"; "" if the link is gone."""
     try:
         return os.readlink(path)
     except OSError:

@@ -1,8 +1,8 @@
 """Starts of programs from the kernel's proc connector, over netlink (drivers/connector/cn_proc.c).
 
 The connector needs no file system and opens nothing. It exists on a machine (CONFIG_PROC_EVENTS), for root in the first
-namespaces. In a container nothing answers. A filter in the kernel drops all other events. So a host that forks a lot
-costs nothing.
+namespaces. In a container nothing answers. A filter in the kernel drops all events but starts of programs, so a host
+that forks a lot costs nothing.
 """
 
 from __future__ import annotations
@@ -137,9 +137,8 @@ class ProcEvents:
             if error.errno == errno.ENOBUFS:
                 return [], True
             raise
-        return (
-            (parse_started_pids(content), False) if sender[0] == 0 else ([], False)
-        )  # only messages of the kernel itself count
+        # Only messages of the kernel itself count.
+        return (parse_started_pids(content), False) if sender[0] == 0 else ([], False)
 
     def close(self) -> None:
         self._socket.close()

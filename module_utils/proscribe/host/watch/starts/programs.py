@@ -19,7 +19,7 @@ MAX_UNMARKED = 2048  # files without a mark
 INNOCENT_SECONDS = 30.0  # validity of a verdict: a waiver may end
 INNOCENT_PATH_SECONDS = 5.0  # if only the path is known: another file may replace the verified one
 INNOCENT_PROCESS_SECONDS = 600.0  # if only the process is known: its program has no path
-# Relevance of a path: none, by the path itself, by the content of the file, or unknown. An unknown path does not
+# Relevance of a path: none, by the path itself, by the content of the file, or unknown because the path does not
 # identify the program.
 PASSES, MATTERS, CONTENT, HIDDEN = range(4)
 

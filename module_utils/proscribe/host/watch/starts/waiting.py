@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_USER_STARTS = 128
 MAX_STARTS = 512  # starts without room are found in /proc later
-# until the next verification of a process that does not run its final program yet
+# Until the next verification of a process that does not run its final program yet.
 RETRY_DELAYS_SECONDS = (0.1, 0.2, 0.4)
 MAX_BATCH = 32  # starts of one request to the verifier
 

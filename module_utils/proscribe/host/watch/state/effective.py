@@ -1,4 +1,4 @@
-"""Plan in effect on a host now: the last plan of a run whose moment has come."""
+"""Plan in effect on a host now: of the plans that a run left, the last plan whose moment has come."""
 
 from __future__ import annotations
 

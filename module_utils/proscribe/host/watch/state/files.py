@@ -121,7 +121,7 @@ def parse_mapping(content: bytes) -> Any:
 def read_watch_file(host: Host, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
     """Return the content of a file of the watch; None if there is none. Raises DamagedFileError, ObservationError.
 
-    A damaged file is writable by others than root, no regular file, or too large.
+    A file is damaged if others than root can write it, if it is no regular file, or if it is too large.
     """
     try:
         status = host.find_entry(path)
@@ -205,8 +205,9 @@ def _is_mapping_list(content: object) -> bool:
 def _is_uncorrected_list(content: object) -> bool:
     keys = {"control", "user", "reason"}
     return _is_mapping_list(content) and all(
-        entry.keys() == keys and _is_text_list([*entry.values()]) for entry in content
-    )  # type: ignore[attr-defined]
+        entry.keys() == keys and _is_text_list([*entry.values()])
+        for entry in content  # type: ignore[attr-defined]
+    )
 
 
 def _is_extent(content: object) -> bool:

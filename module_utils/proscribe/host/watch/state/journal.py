@@ -37,7 +37,7 @@ MAX_COUNT = 1 << 53  # the largest number that every JSON reader has exactly
 TEXT, NAMES, COUNT, MOMENT = "text", "names", "count", "moment"
 # The events, and the type of each of their fields.
 EVENTS: Mapping[str, Mapping[str, str]] = {
-    # the wrong rules; the users who were logged in; the findings
+    # The wrong rules; the users who were logged in; the findings.
     "drift": {"rules": NAMES, "users": NAMES, "cause": TEXT},
     "corrected": {"rules": NAMES},
     "failed": {"control": TEXT, "message": TEXT},
@@ -90,7 +90,7 @@ def read_journal(host: Host) -> tuple[list[JournalLine], int]:
         status = host.find_entry(path)
         if status is None:
             continue
-        # only the end of a file that another program has made larger
+        # Only the end of a file that another program has made larger.
         start = max(0, status.st_size - MAX_JOURNAL_BYTES)
         try:
             content = host.read_range(path, start, MAX_JOURNAL_BYTES)

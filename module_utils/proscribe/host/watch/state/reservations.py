@@ -20,9 +20,8 @@ from . import clock, files
 if TYPE_CHECKING:
     from ....model.types.record import ObservedRecord, RuleRecord
 
-MAX_RESERVATION_SECONDS = (
-    2 * 3600
-)  # one change of a host may take an hour, and the hosts of a batch wait for each other
+# One change of a host may take an hour, and the hosts of a batch wait for each other.
+MAX_RESERVATION_SECONDS = 2 * 3600
 LOCK_TIMEOUT_SECONDS = 60.0  # for the end of a reservation to wait for another run's change
 MAX_UNMET_RULES = 5000  # rules that a run leaves unmet
 LIFTED_DIGEST = ""  # instead of a plan's digest
@@ -121,8 +120,8 @@ def note_observation(
     """Update the reservations after an observation by an enforcing run. Raises ControlError and ObservationError.
 
     `observed` are the controls of the observation, `drifted` are those that have drifted. The last observation of a run
-    ends its reservations if the watch has its plan. Otherwise they lose their deadline. An observation by the watch's
-    plan also ends the reservations of ended runs, for observed controls in line. Returns the controls of an ended run
+    ends its reservations if the watch has its plan. Otherwise they lose their deadline. The first observation ends the
+    reservations of earlier runs for controls that comply with the watch's plan. Returns the controls of an ended run
     that the watch leaves alone.
     """
     if host.find_entry(files.RESERVATIONS_PATH) is None:

@@ -1,4 +1,6 @@
-"""Selection from a list that is too long. Owners take turns, newest first, so none pushes out another. Pure."""
+"""Selection from a list that is too long: owners take turns and the newest comes first, so none pushes out another.
+Pure.
+"""
 
 from __future__ import annotations
 

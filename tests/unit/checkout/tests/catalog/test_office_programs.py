@@ -84,7 +84,8 @@ def test_no_policy_denies_what_offices_depend_on(project, own_catalogue, restric
             for key, programs in office.items():
                 assert not folded(programs) & folded(named.get(key, ())), (id_, key)
     decided = make_decision({"host": plan}, NOW, "", ("apps", "browser"))
-    files = [file for export in (ddm, intune, mobileconfig, santa) for file in export.render(decided).files.values()]
+    exports = [export.render_export(decided) for export in (ddm, intune, mobileconfig, santa)]
+    files = [file for export in exports for file in export.files.values()]
     exported = json.dumps([file.decode(errors="replace") for file in files]).replace("\\", "")
     assert not [id_ for id_ in (*office["bundle_ids"], *office["signing_ids"]) if f'"{id_}"' in exported]
 

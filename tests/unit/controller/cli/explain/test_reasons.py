@@ -69,7 +69,7 @@ def catalogue(tmp_path_factory):
 
 def waiver(id_="w1", services=("parrot",), controls=CONTROLS, hours=(), **partial):
     windows_ = merge_windows(hours)
-    return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial, hours=hours, windows=windows_)
+    return SimpleNamespace(id=id_, services=services, controls=controls, narrowing=partial, hours=hours, weekly_windows=windows_)
 
 
 def said(catalogue, text, waivers=None, facts=EVERYTHING, **values):
@@ -221,7 +221,7 @@ def test_which_names_have_room_may_depend_on_the_dns_backend(host, backend, stat
         "dns": control(["first.example", "second.example"]),
     }
     made, chosen = {"controls": controls, "browsers": []}, SimpleNamespace(dns_backend=backend)
-    policy = SimpleNamespace(plan=made, restrictions=chosen, section=controls.get, facts=HostFacts(), waivers={})
+    policy = SimpleNamespace(plan=made, restrictions=chosen, find_section=controls.get, facts=HostFacts(), waivers={})
     question = SimpleNamespace(host=host, path="")
     about = SimpleNamespace(kind="name", relations=(), services=lambda _: (), question=question)
     (reason,) = browser.find_reasons(about, policy)
@@ -397,7 +397,7 @@ def test_why_a_service_has_no_entry(control, restrictions, status, text):
     usual = {"services_include": (), "services_exclude": (), "categories": ["webmail"], "categories_reported": ()}
     usual |= {"audiences": ["consumer"], "tenants": {"google": []}, "groups_restricted": ()}
     sections = {"apps": {"nothing_known": ["owl"]}, "browser": {}, "firewall": {"nothing_known": ["wren"]}}
-    policy = SimpleNamespace(restrictions=SimpleNamespace(**{**usual, **restrictions}), section=sections.get)
+    policy = SimpleNamespace(restrictions=SimpleNamespace(**{**usual, **restrictions}), find_section=sections.get)
     owl = {"id": "owl", "name": "Owl", "category": "webmail", "audience": "consumer", "tenants": "google"}
     reason = explain_missing_entry(policy, control, SimpleNamespace(**owl), "no domain")
     assert (reason.status, reason.service, text in reason.text) == (status, "owl", True)

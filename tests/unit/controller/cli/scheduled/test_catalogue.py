@@ -249,7 +249,7 @@ def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path, monkeypatch):
     outcomes = {"rpz": ["a", "b"], "nft": [], "pac": CommandError("no"), "hosts": OSError("full")}
 
     def question(arguments, **how):
-        calls.append((arguments.inventory, arguments.limit, how["group"], how["served"]))
+        calls.append((arguments.inventory, arguments.limit, how["group"], how["only_served"]))
         if how["group"] == "guests":
             raise PolicyErrors([PolicyError("a.yml:1", "b", "c", "d")])
         return "question"

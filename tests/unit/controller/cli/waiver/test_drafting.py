@@ -33,15 +33,15 @@ ONE_CLOSED, TWO_CLOSED = (
 )
 PARTLY_OPEN = WaiverEffect("wong", ("apps", "firewall"), ("apps", "browser", "dns"), ("browser",), True)
 NO = RequestRefusal(ID, "press01", "wong", "parrot", "use the desk", "head", "2026-11-25T04:00:00Z")
-UNSIGNED = {"waives": False, "status": "bad_signature", "why": "no key"}
-REVOKED = {"waives": False, "status": "revoked", "why": "over"}
+UNSIGNED = {"is_waiving": False, "status": "bad_signature", "why": "no key"}
+REVOKED = {"is_waiving": False, "status": "revoked", "why": "over"}
 FOR_ALL = "A waiver would open apps and dns for everybody on the host. One for wong alone would leave it out of reach"
 STAYS = "would stay closed, being for a whole host"
 
 
-def standing(opens=OPENS, **changed):
+def standing(effect=OPENS, **changed):
     own = {name: changed.pop(name) for name in tuple(changed) if name in RequestStatus._fields}
-    made = RequestStatus(REQUEST._replace(**changed), ("press",), ("head", "other"), "open", "", "", opens, 365)
+    made = RequestStatus(REQUEST._replace(**changed), ("press",), ("head", "other"), "open", "", "", effect, 365)
     return made._replace(**own)
 
 
@@ -98,13 +98,13 @@ def test_draft_shows_its_approver_which_controls_stay_closed(opens, given, remar
 @pytest.mark.parametrize(
     ("changed", "given", "said"),
     [
-        *(({"state": state, "why": "W-1"}, {}, "has a waiver already: W-1") for state in ("drafted", "waived")),
+        *(({"state": state, "answer": "W-1"}, {}, "has a waiver already: W-1") for state in ("drafted", "waived")),
         *(({}, {name: ["x"]}, "names the service, the host and the user") for name in LISTS[:-1]),
         ({"user": "a,b"}, {}, "found the user 'a,b', expected one user"),
-        ({"opens": WaiverEffect("wong", (), ())}, {}, "nothing restricts parrot on press01"),
-        ({"opens": ONE_CLOSED}, {}, f"browser closes parrot on press01, and it does so for a {ALONE}"),
-        ({"opens": TWO_CLOSED}, {}, f"browser and dns close parrot on press01, and they do so for a {ALONE}"),
-        ({"opens": PARTLY_OPEN}, {}, f"{ALONE}; --control apps,firewall drafts what can be opened for wong alone"),
+        ({"effect": WaiverEffect("wong", (), ())}, {}, "nothing restricts parrot on press01"),
+        ({"effect": ONE_CLOSED}, {}, f"browser closes parrot on press01, and it does so for a {ALONE}"),
+        ({"effect": TWO_CLOSED}, {}, f"browser and dns close parrot on press01, and they do so for a {ALONE}"),
+        ({"effect": PARTLY_OPEN}, {}, f"{ALONE}; --control apps,firewall drafts what can be opened for wong alone"),
     ],
 )
 def test_request_that_is_not_drafted_is_refused_with_a_reason(changed, given, said):
@@ -115,7 +115,7 @@ def test_request_that_is_not_drafted_is_refused_with_a_reason(changed, given, sa
 def judged(id_="W-1", **changed):
     """A waiver that answers the request, and what it is worth, but for what differs."""
     waiver = {"id": id_, "request": ID, "services": ("parrot",), "users": ("wong",), "posix_groups": (), "ends": NOW}
-    worth = {"waives": True, "status": "active", "why": "so it is", "hosts": ("press01",)}
+    worth = {"is_waiving": True, "status": "active", "why": "so it is", "hosts": ("press01",)}
     for key, value in changed.items():
         (waiver if key in waiver else worth)[key] = value
     return SimpleNamespace(**waiver), SimpleNamespace(**worth)

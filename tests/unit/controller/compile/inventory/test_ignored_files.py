@@ -175,8 +175,8 @@ def test_encrypted_file_is_read_with_its_password(fleet, password, mistakes):
 
 @pytest.mark.parametrize(
     ("limit", "least", "file"),
-    [("MOST_FILES", 2, "group_vars/all.yml"), ("MOST_VAULTS", 1, "vault"), ("DEEPEST", 1, "group_vars/all.yml/a/b.yml")]
-    + [("LARGEST", len("proscribe_watch: 5m\n"), "group_vars/all.yml")],
+    [("MAX_FILES", 2, "group_vars/all.yml"), ("MAX_VAULTS", 1, "vault"), ("MAX_DEPTH", 1, "group_vars/all.yml/a/b.yml")]
+    + [("MAX_FILE_BYTES", len("proscribe_watch: 5m\n"), "group_vars/all.yml")],
 )
 def test_no_more_files_are_looked_into_than_the_limit(fleet, limit, least, file, monkeypatch):
     content: Any = "proscribe_watch: 5m\n"

@@ -429,9 +429,9 @@ def test_commits_are_read_since_the_last_one_and_up_to_a_limit(signed, monkeypat
     for since in (head, signed.git("rev-parse", "HEAD~1").strip()):
         assert committed.read_committed(folder, since) == (folder, head, (), "")
     for name, most, what in (("COMMITS", 3, "commits"), ("VERSIONS", 4, "versions of files")):
-        monkeypatch.setattr(committed, f"MOST_{name}", most)
+        monkeypatch.setattr(committed, f"MAX_{name}", most)
         assert committed.read_committed(folder, "").revocations
-        monkeypatch.setattr(committed, f"MOST_{name}", most - 1)
+        monkeypatch.setattr(committed, f"MAX_{name}", most - 1)
         with pytest.raises(ValueError, match=f"more than {most - 1} {what}"):
             committed.read_committed(folder, "")
         monkeypatch.undo()

@@ -86,7 +86,7 @@ def test_a_reader_sees_one_moment_and_changes_nothing(monkeypatch):
         pass
 
 
-@pytest.mark.parametrize("access", ["reading", "writing"])
+@pytest.mark.parametrize("access", ["open_for_reading", "open_for_writing"])
 def test_a_server_that_is_not_there_is_named_without_the_password(access):
     server = PostgresDatabase(NOBODY)
     with pytest.raises(HistoryError) as error, getattr(server, access)():

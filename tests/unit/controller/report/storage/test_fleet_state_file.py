@@ -123,7 +123,8 @@ class Fleet:
             hosts, id=id_, started=began, inventory=[inventory],
             limit=",".join(hosts) if hosts != everyone else "",
             left_out=[host for host in everyone if host not in hosts], controls=list(controls),
-            policies={DIGEST: modes}, services=["wechat"], exports=list(list_default_names()), gate=dict.fromkeys(hosts, gate),
+            policies={DIGEST: modes}, services=["wechat"], exports=list(list_default_names()),
+            gate=dict.fromkeys(hosts, gate),
         )  # fmt: skip
         collector = Collector(result)
         for host in hosts:
@@ -199,7 +200,7 @@ def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, 
     before = fleet.latest()
     turn = fleet_state_file.lock_fleet_state
     with turn(fleet.reports):
-        monkeypatch.setattr(fleet_state_file, "lock_fleet_state", lambda reports: turn(reports, patience=0.2))
+        monkeypatch.setattr(fleet_state_file, "lock_fleet_state", lambda reports: turn(reports, timeout=0.2))
         report, _ = fleet.run(make_states("compliant"), hosts=["ops1"])
     assert any("not in the fleet state" in warning for warning in report["warnings"])
     assert fleet.latest() == before

@@ -170,11 +170,13 @@ def test_part_without_text_is_never_deleted(host, part):
 
 
 class Ruled:
-    def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch, *own: Any, gated: bool = True) -> None:
+    def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch, *own: Any, is_applicable: bool = True) -> None:
         self.host, self.patch = host, patch
         names = {"MANAGER": "dpkg", "CATALOGUE_KEY": "apt"}
-        system = package_system(**names, gated=lambda _: gated, block_parts=lambda block: own)
-        other = package_system(gated=lambda _: True, block_parts=lambda _: ())
+        system = package_system(
+            **names, is_block_applicable=lambda _: is_applicable, make_block_parts=lambda block: own
+        )
+        other = package_system(is_block_applicable=lambda _: True, make_block_parts=lambda _: ())
         patch.setattr(install_block, "SYSTEMS", [system, other])
 
     def observed(self, mode: str = "enforce") -> list[Any]:
@@ -199,7 +201,7 @@ def test_block_that_is_missing_whole_is_one_finding(host, monkeypatch):
 
 def test_unseen_part_is_unknown_where_no_block_is_due(host, monkeypatch):
     monkeypatch.setattr(BlockFile, "find_problem", mock.Mock(side_effect=ObservationError("a dead mount")))
-    here = Ruled(host, monkeypatch, FILE, FILE, gated=False)
+    here = Ruled(host, monkeypatch, FILE, FILE, is_applicable=False)
     assert here.observed() == [("unknown", False, "a dead mount", [])]
 
 
@@ -207,25 +209,27 @@ def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
     names: list[str] = []
     answers: dict[str, Any] = {}
 
-    def answer(name: str, depends: Any, trial: Any) -> str:
+    def run_cached_trial(name: str, depends: Any, trial: Any) -> str:
         names.append(name)
         if isinstance(answers.get(name), Exception):
             raise answers[name]
         return str(answers.get(name, ""))
 
-    tries = mock.Mock(**{"return_value.answer": answer})
+    tries = mock.Mock(**{"return_value.run_cached_trial": run_cached_trial})
     rule = BlockFile(f"{polkit.RULES_DIRECTORY}/00-proscribe-x.rules", "")
     monkeypatch.setattr(install_block, "TrialCache", tries)
     monkeypatch.setattr(BlockFile, "find_problem", lambda *_: "")
     monkeypatch.setattr(BlockFile, "is_applicable", lambda *_: True)
     monkeypatch.setattr(host, "root", "/")  # trials are made on no other root
-    assert Ruled(host, monkeypatch, FILE, rule, TRIAL, gated=False).observed() == [] == names, "none is called for"
+    assert Ruled(host, monkeypatch, FILE, rule, TRIAL, is_applicable=False).observed() == [] == names, (
+        "none is called for"
+    )
     here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
     assert here.observed() == [("compliant", False, "", [])]
     assert names == [f"dpkg {rule.path}", f"dpkg {PLACE}"]
-    for keep in host.state_savers:
-        keep(True)
-    assert tries.return_value.keep.called and {call.args for call in tries.call_args_list} == {(host, True)}
+    for save in host.state_savers:
+        save(True)
+    assert tries.return_value.save_trials.called and {call.args for call in tries.call_args_list} == {(host, True)}
     answers[names[1]] = "all is open"
     assert here.observed() == [("noncompliant", False, "", [("effect", PLACE, "all is open")])]
     why = "whether the block of dpkg is in effect could not be tried: "

@@ -115,7 +115,7 @@ def test_waiver_or_group_changes_the_rules(host, service, rules):
 
 @given(st.lists(st.text(min_size=1).map(lambda text: "/opt/" + text)))
 def test_no_path_makes_a_rule_of_its_own(paths):
-    for line in fapolicyd.make_rules(mock.Mock(users=list), DesiredApps(section(made={"paths": paths}))):
+    for line in fapolicyd.make_rules(mock.Mock(list_users=list), DesiredApps(section(made={"paths": paths}))):
         assert "\n" not in line and line.isascii()
         words = line.split()
         assert line[0] == "#" or (words[:4] == ["deny_syslog", "perm=execute", "all", ":"] and len(words) == 5)
@@ -206,10 +206,12 @@ def stop(host: Fapolicyd) -> None:
         ([], []),
         ([stop], [NOT_RUNNING]),
         ([write(CONF, "# x\n  permissive = 1\n")], [(CONF, "fapolicyd only watches (permissive = 1)")]),
-        ([write(OLD_RULES_PATH)], [(OLD_RULES_PATH, "an old rules file is beside rules.d, so fagenrules does nothing")]),
+        ([write(OLD_RULES_PATH)], [(OLD_RULES_PATH, "an old rules file is beside rules.d, so fagenrules does "
+            "nothing")]),
         ([delete("/usr/sbin/fagenrules")], NOT_INSTALLED),
         ([lambda host: shutil.rmtree(host.root + RULES_DIRECTORY)], NOT_INSTALLED),
-        ([write(COMPILED_RULES_PATH, OURS.splitlines(True)[0])], [(COMPILED_RULES_PATH, "was compiled without these rules")]),
+        ([write(COMPILED_RULES_PATH, OURS.splitlines(True)[0])], [(COMPILED_RULES_PATH, "was compiled without these "
+            "rules")]),
         ([write(RULES_PATH, ALL)], [(RULES_PATH, DIFFERS)]),
         ([delete(FALLBACK_RULES_PATH), stop], [(FALLBACK_RULES_PATH, "missing"), NOT_RUNNING]),
         ([write(COMPILED_RULES_PATH, f"{HEAD}\n%x=a\ndeny perm=any all : all\n{ALL}{OURS}")],

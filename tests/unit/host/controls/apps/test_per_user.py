@@ -86,7 +86,7 @@ def test_answer_of_a_users_process_is_not_remembered(host, monkeypatch):
 
 @pytest.mark.parametrize(("has", "is_sole"), [(True, True), (True, False), (False, True)])
 def test_package_system_is_there_where_it_alone_identifies_a_service(host, has, is_sole, monkeypatch):
-    monkeypatch.setattr(per_user, "SYSTEMS", [package_system(there=lambda host, user: has)])
+    monkeypatch.setattr(per_user, "SYSTEMS", [package_system(is_present=lambda host, user: has)])
     host.has_accounts(ALICE)
     entry = {"packages": {"npm": ["parrot"]}, **({} if is_sole else {"processes": ["parrot"]})}
     desired = DesiredApps(plan(parrot=entry)["controls"]["apps"])
@@ -120,7 +120,7 @@ def test_service_is_unknown_where_programs_do_not_show_themselves(host, monkeypa
 def test_process_that_only_its_root_directory_identifies_is_a_candidate(host):
     """A container's program: to read that may hang, so it is not done where the whole run would."""
 
-    def by_path(process: Process) -> Any:
+    def identify_by_path(process: Process) -> Any:
         assert not host.reads_process_roots
         if process.pid == 8:
             raise observed.ProcessRootUnread
@@ -128,7 +128,9 @@ def test_process_that_only_its_root_directory_identifies_is_a_candidate(host):
             raise OSError
         return "something" if process.pid == 7 else None
 
-    identify: Any = mock.Mock(by_path=by_path, says_enough=lambda *_: True, needs_content=lambda _: False)
+    identify: Any = mock.Mock(
+        identify_by_path=identify_by_path, is_identity_enough=lambda *_: True, is_content_needed=lambda _: False
+    )
     candidates = observed._choose_candidates(host, identify, [Process(pid, "/x") for pid in (7, 8, 9)])
     assert [process.pid for listed in candidates.values() for process in listed] == [7, 8] and host.reads_process_roots
     with pytest.raises(OSError, match="^$"):
@@ -140,11 +142,13 @@ def test_process_that_only_its_root_directory_identifies_is_a_candidate(host):
 def test_silent_package_system_is_unknown_for_its_services_alone(host, monkeypatch, silent):
     host.has_accounts(User("root", 0, 0, "/root"), ALICE)
     odd, known = ([], "its list is odd"), ([], "")
-    query = mock.Mock(return_value=odd if silent == "the host" else known)
-    query_of = mock.Mock(return_value=odd if silent == "root" else known)
-    monkeypatch.setattr(observed, "SYSTEMS", [package_system(query=query, query_of=query_of)])
+    find_packages = mock.Mock(return_value=odd if silent == "the host" else known)
+    find_user_packages = mock.Mock(return_value=odd if silent == "root" else known)
+    monkeypatch.setattr(
+        observed, "SYSTEMS", [package_system(find_packages=find_packages, find_user_packages=find_user_packages)]
+    )
     assert observed.observe_apps(host, NPM_PLAN).unseen_reasons == {"wechat": "its list is odd"}
-    assert query.called and {call.args[1].name for call in query_of.call_args_list} == {"root"}
+    assert find_packages.called and {call.args[1].name for call in find_user_packages.call_args_list} == {"root"}
 
 
 @pytest.mark.parametrize(
@@ -292,6 +296,6 @@ def test_home_is_a_directory_of_the_user(host, home, has):
 @pytest.mark.parametrize("error", [ObservationError("closed"), ControlError("a link"), OSError(5, "x")])
 def test_unseen_home_may_be_there(host, monkeypatch, error):
     refuse = mock.Mock(side_effect=error)
-    assert per_user._has_package_system(host, package_system(there=refuse), ALICE)
+    assert per_user._has_package_system(host, package_system(is_present=refuse), ALICE)
     monkeypatch.setattr(host, "find_entry", refuse)
     assert per_user._has_home_directory(host, ALICE)

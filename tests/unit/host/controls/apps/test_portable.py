@@ -153,10 +153,11 @@ def test_damaged_archive_is_read_as_none(content):
     assert asar.read_asar(Read(content)) is None
 
 
-@pytest.mark.parametrize("limit", ["LARGEST", "MANIFEST"])
+@pytest.mark.parametrize("limit", ["MAX_HEADER_BYTES", "MAX_MANIFEST_BYTES"])
 def test_header_or_package_is_read_up_to_the_limit(monkeypatch, limit):
     content = fake.asar({"name": "owl"})
-    size = {"LARGEST": struct.unpack_from("<I", content, 12)[0], "MANIFEST": len('{"name": "owl"}')}[limit]
+    header_size, manifest_size = struct.unpack_from("<I", content, 12)[0], len('{"name": "owl"}')
+    size = {"MAX_HEADER_BYTES": header_size, "MAX_MANIFEST_BYTES": manifest_size}[limit]
     for most, is_read in ((size, True), (size - 1, False)):
         monkeypatch.setattr(asar, limit, most)
         assert (asar.read_asar(Read(content)) is not None) is is_read
@@ -308,8 +309,8 @@ def test_an_archive_that_is_cut_short_anywhere_is_unreadable():
 @pytest.mark.parametrize(
     ("limit", "tree", "most", "why"),
     [  # for `a` one of inodes, one of names, three of its own, one of fragments, and its end
-        ("MOST_BLOCKS", {"a": filled(3 * BLOCK + 1)}, 7, "too much in it to search"),
-        ("MOST_NAMES", {"a": b"", **{f"a{number}": b"" for number in range(9)}}, 10, "directory of its archive is too"),
+        ("MAX_BLOCKS", {"a": filled(3 * BLOCK + 1)}, 7, "too much in it to search"),
+        ("MAX_NAMES", {"a": b"", **{f"a{number}": b"" for number in range(9)}}, 10, "directory of its archive is too"),
     ],
 )
 def test_blocks_and_names_are_read_up_to_the_limit(monkeypatch, limit, tree, most, why):

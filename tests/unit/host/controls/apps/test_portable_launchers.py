@@ -94,7 +94,8 @@ def test_desktop_and_service_are_reported_once(tmp_path):
         (f"{MENU}/a.desktop", f"{ENTRY}Exec=x --app-id={APP}", "wechat", "web_app", f"it opens the web app {APP}", ""),
         (f"{MENU}/a.desktop", f"{ENTRY}Exec=x --app-id={'a' * 32}", "", "", "", ""),
         (f"{MENU}/a.desktop", f"{ENTRY}Name=微信", "wechat", "launcher", "it is called 微信", evidence.NAME_ONLY_DOUBT),
-        (f"{AUTOSTART}/a.desktop", f"{ENTRY}Name=微信", "wechat", "autostart", "it is called 微信", evidence.NAME_ONLY_DOUBT),
+        (f"{AUTOSTART}/a.desktop", f"{ENTRY}Name=微信", "wechat", "autostart", "it is called 微信",
+         evidence.NAME_ONLY_DOUBT),
         (f"{MENU}/a.desktop", f"{ENTRY}Exec=wechat", "", "", "", ""),  # its package or its file says so
         (f"{AUTOSTART}/a.desktop", f"{ENTRY}Exec=env A=b /opt/wechat %U", "wechat", "autostart",
          "it starts /opt/wechat with the session", ""),
@@ -119,12 +120,12 @@ def test_launcher_service(tmp_path, path, text, service, kind, why, doubt):
 @pytest.mark.parametrize(
     ("method", "closed", "error", "names", "unseen"),
     [
-        ("list", MENU, ObservationError("no"), [], ["no"]),
-        ("list", MENU, ControlError("no"), [], ["no"]),
-        ("read", f"{MENU}/a.desktop", ObservationError("no"), ["b.desktop"], ["no"]),
-        ("read", f"{MENU}/a.desktop", ControlError("no"), ["b.desktop"], []),  # a pipe or a link is no launcher
+        ("list_directory", MENU, ObservationError("no"), [], ["no"]),
+        ("list_directory", MENU, ControlError("no"), [], ["no"]),
+        ("read_file", f"{MENU}/a.desktop", ObservationError("no"), ["b.desktop"], ["no"]),
+        ("read_file", f"{MENU}/a.desktop", ControlError("no"), ["b.desktop"], []),  # a pipe or a link is no launcher
         (
-            "list",
+            "list_directory",
             "/home/alice/.local/bin",
             ObservationError("no"),
             ["a.desktop", "b.desktop"],

@@ -123,7 +123,7 @@ def test_odd_file_hides_no_program_behind_it(host, make):
 def test_unread_directory_is_reported_and_hides_no_other(host, monkeypatch):
     for name in ("a", "b", "c"):
         put(host, f"/home/alice/{name}/wechat")
-    refuse(monkeypatch, "list", {"/home/alice/a": ObservationError("a"), "/home/alice/b": ControlError("b")})
+    refuse(monkeypatch, "list_directory", {"/home/alice/a": ObservationError("a"), "/home/alice/b": ControlError("b")})
     results = scan_region(host, OF_ALICE)
     assert (paths(results), sorted(results.unseen)) == ([("program", "/home/alice/c/wechat")], ["a", "b"])
 
@@ -234,7 +234,7 @@ def test_memory_of_same_names_is_used(host, names, every, begins, runs):
 
 @pytest.mark.parametrize(
     ("change", "results"),
-    [({}, {"/home/alice": [1]}), ({"stamp": "t"}, {}), ({"full_at": "later"}, {}), ({"fresh": True}, {})],
+    [({}, {"/home/alice": [1]}), ({"names_stamp": "t"}, {}), ({"full_scan_at": "later"}, {}), ({"is_fresh": True}, {})],
 )
 def test_users_file_counts_with_its_own_scan(host, change, results):
     memory = ScanMemory({}, "s", "now", 0)
@@ -248,7 +248,7 @@ def test_users_text_is_made_for_news_and_dropped_beyond_the_limit(monkeypatch):
     match: Any = {"/a": [1]}
     text = scan_cache.format_user_memory(memory, {}, match)
     assert text and scan_cache.format_user_memory(memory, match, match) is None
-    assert scan_cache.format_user_memory(memory._replace(fresh=True), match, match) == text
+    assert scan_cache.format_user_memory(memory._replace(is_fresh=True), match, match) == text
     for room, result in ((len(text), text), (len(text) - 1, "")):
         monkeypatch.setattr(scan_cache, "MAX_MEMORY_BYTES", room)
         assert scan_cache.format_user_memory(memory, {}, match) == result

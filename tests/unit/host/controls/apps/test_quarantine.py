@@ -159,7 +159,7 @@ def test_file_that_fails_its_second_check_is_restored(host, tmp_path, two, answe
         return answer
 
     with pytest.raises(ControlError, match=f"{answer}; the next run checks again"):
-        take(host, doubt=doubt)
+        take(host, check_moved=doubt)
     assert checked == [(content, FILE)] and (tmp_path / FILE[1:]).read_bytes() == content
     assert list(folders(host)) == [] and not list(tmp_path.glob("**/.proscribe-quarantine-*"))
 
@@ -378,7 +378,7 @@ def test_restoring_a_doubtful_file_is_a_step_too(host, tmp_path, monkeypatch):
 
     def take_doubtful() -> None:
         with pytest.raises(ControlError, match="it is a thesis; the next run checks again"):
-            take(host, doubt=lambda *_: "it is a thesis")
+            take(host, check_moved=lambda *_: "it is a thesis")
 
     names = ["folder made", *WRITTEN, "moved", "linked", "returned", "manifest gone", "dropped"]
     assert steps(take_doubtful) == names

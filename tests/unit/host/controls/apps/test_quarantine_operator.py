@@ -250,7 +250,7 @@ def test_answer_of_the_module_has_outcomes_and_a_dry_run_changes_nothing(host, t
 def test_unseen_quarantine_is_an_error(host, tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     assert run_quarantine_operation(host, "list", [])["changed"] is False
-    for name in ("listed", "chosen"):
+    for name in ("make_quarantine_answer", "choose_entries"):
         monkeypatch.setattr(operator, name, mock.Mock(side_effect=ObservationError("it is on another machine")))
     for do in ("list", "restore", "prune"):
         with pytest.raises(ControlError, match="^it is on another machine$"):
@@ -383,8 +383,8 @@ def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypat
 
 
 def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
-    take_item(host, FILE, keep=DAY)
-    item = take_item(host, TREE, keep=DAY)
+    take_item(host, FILE, keep_seconds=DAY)
+    item = take_item(host, TREE, keep_seconds=DAY)
     assert capacity.make_prune_actions(host, DAY) == []
     place = tmp_path / ITEMS[1:] / item.id
     change_manifest(place, taken_at="2026-01-01T00:00:00Z", kept_until="2026-01-02T00:00:00Z")
@@ -393,7 +393,7 @@ def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
     assert len(list(folders(host))) == 2, "check mode only shows it"
     action.apply()
     assert not place.exists() and [item.path for item in manifest.list_entries(host)] == [FILE]
-    assert take_item(host, "/home/alice/bin/notes", keep=0).kept_until == ""
+    assert take_item(host, "/home/alice/bin/notes", keep_seconds=0).kept_until == ""
 
 
 TAKEN, LONGEST = 1_767_225_600, 40 * 366 * DAY  # 2026-01-01T00:00:00Z
@@ -434,7 +434,7 @@ def test_record_has_owners_with_the_most_of_what_was_read(host, tmp_path, monkey
     assert [verdict.state for verdict in unfinished.observe(host, "enforce")] == ["noncompliant"]
     result = {"items": 6, "bytes": 22, "oldest": "2026-11-21T08:00:00Z", "owners": {"alice": 12, "bob": 5, "carol": 5}}
     assert host.record_fields["quarantine"] == result
-    monkeypatch.setattr(unfinished, "MAX_NAMED_OWNERS", 2)
+    monkeypatch.setattr(unfinished, "MAX_NAMED_ACCOUNTS", 2)
     assert list(unfinished.summarise_quarantine(host, ["README", *sizes])[0]["owners"]) == ["alice", "bob"]
     monkeypatch.setattr(unfinished, "MAX_COUNTED_ENTRIES", 2)
     assert unfinished.summarise_quarantine(host, ["README", *sizes, "d"]) == (
@@ -481,7 +481,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path):
 @pytest.mark.parametrize("error", [ObservationError("closed"), ControlError("a link")])
 def test_unread_manifest_hides_no_other(host, monkeypatch, error):
     item, other = take_item(host), take_item(host, TREE)
-    refuse(monkeypatch, "read", {f"{ITEMS}/{item.id}/manifest.json": error})
+    refuse(monkeypatch, "read_file", {f"{ITEMS}/{item.id}/manifest.json": error})
     assert unfinished.summarise_quarantine(host, [item.id, other.id])[0]["owners"].keys() == {other.owner}
 
 

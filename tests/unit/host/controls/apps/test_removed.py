@@ -59,13 +59,16 @@ def package_manager(*packages: Package, manager: str = "dpkg", fails: Exception 
     """Return a package system that has these packages and notes its queries; or one that cannot be asked."""
     queries: list[Any] = []
 
-    def query_of(host: Host, user: User | None, ids: Collection[str]) -> tuple[list[Package], str]:
+    def find_user_packages(host: Host, user: User | None, ids: Collection[str]) -> tuple[list[Package], str]:
         queries.append((user.name if user else "", sorted(ids)))
         if fails:
             raise fails
         return [item for item in packages if item.owner == user and item.id in ids], ""
 
-    parts = {"query": lambda host, ids: query_of(host, None, ids), "query_of": query_of}
+    parts = {
+        "find_packages": lambda host, ids: find_user_packages(host, None, ids),
+        "find_user_packages": find_user_packages,
+    }
     return package_system(MANAGER=manager, queries=queries, **parts)
 
 

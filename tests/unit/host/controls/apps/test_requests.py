@@ -221,7 +221,7 @@ def test_request_has_the_answer_to_its_user_and_service(answer, fields):
 
 
 def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
-    methods = {name: mock.Mock(side_effect=getattr(host, name)) for name in ("write", "delete")}
+    methods = {name: mock.Mock(side_effect=getattr(host, name)) for name in ("write_file", "delete_file")}
     for method, spy in methods.items():
         monkeypatch.setattr(host, method, spy)
     both = {"f0": REFUSED, "a1": GRANTED}

@@ -56,7 +56,7 @@ class NotingHost(Host):
     def __init__(self, root: str) -> None:
         super().__init__(root)
         self.paths: list[str] = []
-        for name in ("list", "stat", "read"):
+        for name in ("list_directory", "find_entry", "read_file"):
             setattr(self, name, functools.partial(self.note, getattr(self, name)))
 
     def note(self, real: Any, path: str, *limit: int) -> Any:
@@ -155,7 +155,7 @@ def test_tables_and_documents_have_what_a_system_declares(project, item):
     assert (row.load_system() if row in ON_DEMAND else row) is answers
     assert getattr(answers, "MANAGER", getattr(answers, "manager", "")) == row.MANAGER == system.name
     assert (row.CATALOGUE_KEY, row in HOST_WIDE_SYSTEMS) == (system.catalogue_key, system.is_host_wide)
-    assert (getattr(row, "traces", ()), getattr(row, "by_name", False)) == (
+    assert (getattr(row, "traces", ()), getattr(row, "has_named_directories", False)) == (
         tuple(system.traces),
         system.has_named_directories,
     )
@@ -231,19 +231,19 @@ def test_file_of_a_system_is_asked_for_wanted_traces_alone(root, ids, present):
     for path in ("/trace/x", f"{ALICE.home}/trace/x") if present else ():
         put(root, path)
     host, inner = Host(str(root)), mock.Mock()
-    inner.query.return_value = inner.query_of.return_value = ["p"], "b"
-    inner.programs.return_value = lambda process: "p"
-    inner.owned_directories.return_value = ["t"]
+    inner.find_packages.return_value = inner.find_user_packages.return_value = ["p"], "b"
+    inner.make_program_matcher.return_value = lambda process: "p"
+    inner.list_owned_directories.return_value = ["t"]
     system = OnDemandSystem("x", "x", lambda: inner, ["/trace", "~/trace"])
     is_queried = bool(ids and present)
     answer = (["p"], "b") if is_queried else ([], "")
     assert system.find_packages(host, ids) == system.find_user_packages(host, ALICE, ids) == answer
-    assert inner.query.call_count == inner.query_of.call_count == is_queried
+    assert inner.find_packages.call_count == inner.find_user_packages.call_count == is_queried
     assert system.make_program_matcher(host, ids, [])(Process(1, "/x")) == ("p" if is_queried else "")
     assert system.make_program_matcher(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), (
         "of a user's, there is one"
     )
-    assert system.plan_removal(host, ["p"]) is inner.removal.return_value
+    assert system.plan_removal(host, ["p"]) is inner.plan_removal.return_value
     assert [system.list_owned_directories(host, user) for user in (None, ALICE)] == (
         [["t"], ["t"]] if present else [(), ()]
     )
@@ -321,7 +321,7 @@ def test_system_behind_a_users_link_does_not_count_as_absent(root, system):
 
 def test_present_systems_are_those_of_the_host_or_of_a_user(host, monkeypatch):
     def named(name: str, *present: Any) -> Any:
-        return package_system(MANAGER=name, there=lambda on, user: on is host and user in present)
+        return package_system(MANAGER=name, is_present=lambda on, user: on is host and user in present)
 
     monkeypatch.setattr(installed, "HOST_WIDE_SYSTEMS", [named("a", None), named("b", ALICE)])
     monkeypatch.setattr(installed, "ON_DEMAND", [named("c", None), named("d", ALICE), named("e", None, ALICE)])
@@ -470,9 +470,9 @@ def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
     tools = OwnedTools()
     of = PackageTools(Host(str(root), tools)).find_tool
     put(root, "/opt/npm", mode=0o755)
-    assert [of(OF_ALICE, "npm", own=["/gone", *OWN_TOOLS]) for _ in range(2)] == ["/opt/npm", "/opt/npm"]
+    assert [of(OF_ALICE, "npm", user_paths=["/gone", *OWN_TOOLS]) for _ in range(2)] == ["/opt/npm", "/opt/npm"]
     put_link(root, "home/alice/profile", "/nix")
-    assert of(OF_ALICE, "npm", own=["~/profile/bin/npm"]) == "/home/alice/profile/bin/npm"  # of nix and guix
+    assert of(OF_ALICE, "npm", user_paths=["~/profile/bin/npm"]) == "/home/alice/profile/bin/npm"  # of nix and guix
     assert of(OF_ALICE, "npm") == "" and tools.ran == []
 
 

@@ -86,7 +86,7 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path):
     os.chmod(name, 0o620)
 
     class Two(Terminals):
-        def list_directory(self, path: str) -> list_directory[str]:
+        def list_directory(self, path: str) -> list[str]:
             return [os.path.basename(os.ttyname(fd)) for fd in (clogged, theirs)] if path == "/dev/pts" else []
 
     host = Two(Path("/"))
@@ -182,7 +182,7 @@ class Devices(Host):
     def list_ancestor_pids(self) -> set[int]:
         return {40, 41, 42}
 
-    def list_directory(self, path: str) -> list_directory[str]:
+    def list_directory(self, path: str) -> list[str]:
         names = [name for folder, _, name in (item.rpartition("/") for item in DEVICES) if folder == path]
         return names + ["gone"] * (path == "/dev/pts")
 

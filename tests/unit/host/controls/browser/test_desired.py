@@ -60,7 +60,9 @@ def tree(tmp_path, monkeypatch):
     """A host on which policies are as they should be; what is looked into says by whose code."""
     tree = Tree(tmp_path, SECTION)
     tree.enforce()
-    folder, file = (SimpleNamespace(observed=lambda family=family: family) for family in ("chromium", "firefox"))
+    folder, file = (
+        SimpleNamespace(make_observation=lambda family=family: family) for family in ("chromium", "firefox")
+    )
     monkeypatch.setattr(chromium_folder, "ChromiumPolicyFolder", lambda *_: folder)
     monkeypatch.setattr(firefox_file, "FirefoxPolicyFile", lambda *_: file)
     return tree

@@ -84,7 +84,7 @@ class Blocking:
     def __init__(self, *hosts: str) -> None:
         self.hosts = hosts
 
-    def blocked(self, address: SiteName) -> bool:
+    def is_blocked(self, address: SiteName) -> bool:
         return address.host in self.hosts
 
 

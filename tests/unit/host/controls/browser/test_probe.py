@@ -86,7 +86,7 @@ class Started:
         self.calls: list[tuple[Any, ...]] = []
         self.opened: set[str] = set()
         self.files: dict[str, str] = {}
-        self.write = self.files.__setitem__
+        self.write_file = self.files.__setitem__
 
     def monotonic(self) -> float:
         return self.now
@@ -100,18 +100,18 @@ class Started:
         names = {host for host, after in self.opens.items() if after <= seconds}
         self.opened |= {host for host in names if any(f"//{host}/" in word for word in self.calls[-1][0])}
 
-    def hits(self, host: str) -> int:
+    def count_hits(self, host: str) -> int:
         return int(host in self.opened)
 
     @contextlib.contextmanager
-    def running(self, argv: Sequence[str], limit: float, more: Mapping[str, str]) -> Iterator[SimpleNamespace]:
+    def run_program(self, argv: Sequence[str], limit: float, more: Mapping[str, str]) -> Iterator[SimpleNamespace]:
         self.calls.append((list(argv), limit, dict(more)))
         self.began = self.now
         yield SimpleNamespace(
             poll=lambda: 0 if self.now - self.began >= self.ends else None, wait=lambda: self.sleep(self.ends)
         )
 
-    def said(self, noise: str = "") -> str:
+    def read_last_error(self, noise: str = "") -> str:
         return "no room" if noise in ("", probe.EXPECTED_NOISE) else noise
 
 

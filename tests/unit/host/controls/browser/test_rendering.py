@@ -29,7 +29,9 @@ def lists(services: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
     return said.get("URLBlocklist", []), said.get("URLAllowlist", [])
 
 
-@pytest.mark.parametrize("key", ["block", "settings", "google_domains", "microsoft_tenants", "chrome_extensions"])
+@pytest.mark.parametrize(
+    "key", ["blocked_names", "settings", "google_domains", "microsoft_tenants", "chrome_extensions"]
+)
 def test_closed_settings_have_their_rule_ids(key):
     ids = {"settings": "proxy", "google_domains": "google_tenants", "microsoft_tenants": "microsoft_tenants"}
     assert EVERYTHING.closed_settings == list(ids.values())

@@ -26,15 +26,15 @@ OBSERVED = DnsObservation((), (), "", {})
 
 
 class Resolver(Host):
-    """`is_destination_refused` is the command that fails, `gone` the command after which other names do not resolve any more. `silent`
-    are the addresses that do not answer in time, `closed` those where nothing listens. `deaf` go on with what they read
-    before.
+    """`refused_command` is the command that fails, `gone` the command after which other names do not resolve any more.
+    `silent` are the addresses that do not answer in time, `closed` those where nothing listens. `deaf` go on with what
+    they read before.
     """
 
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self.answer)
         self.ran: list[str] = []
-        self.is_destination_refused = self.gone = ""
+        self.refused_command = self.gone = ""
         self.silent, self.closed, self.deaf = (set[tuple[str, int]]() for _ in range(3))
         self.resolves = True
         self.queried: list[tuple[str, float]] = []
@@ -49,9 +49,7 @@ class Resolver(Host):
         if self.gone and self.gone in line:
             self.resolves = False
         return (
-            ToolResult(1, "", "no")
-            if self.is_destination_refused and self.is_destination_refused in line
-            else ToolResult(0, "", "")
+            ToolResult(1, "", "no") if self.refused_command and self.refused_command in line else ToolResult(0, "", "")
         )
 
     def send_datagram(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
@@ -65,7 +63,7 @@ class Resolver(Host):
             return make_reply(message, code=0 if self.resolves else 2)
         return make_reply(message, "old" if where in self.deaf else rendering.find_digest(self.read_text(NAMES) or ""))
 
-    def format_start_time(self) -> list[str]:
+    def list_service_commands(self) -> list[str]:
         return [line for line in self.ran if "check" not in line]
 
 
@@ -103,7 +101,7 @@ def test_stages_after_a_change_are_done_again(host, path, text, started):
     host.write_file(path, text)
     (action,) = put(host)
     action.apply()
-    assert host.format_start_time() == started
+    assert host.list_service_commands() == started
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -129,7 +127,7 @@ def test_tool_may_want_the_file_before_its_options_and_none_is_needed(host):
 def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host, answers):
     host.write_file(NAMES, "old\n")
     (action,) = put(host, FilterStage({NAMES: TEXT}, [("start", "names")], []))
-    host.is_destination_refused, host.gone = "start names", "" if answers else "start names"
+    host.refused_command, host.gone = "start names", "" if answers else "start names"
     works = "works, but its old state " if answers else ""
     with pytest.raises(ControlError, match=rf"; name resolution {works}cannot be restored \(start names ended"):
         action.apply()
@@ -144,7 +142,7 @@ def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host, a
         ({UNIT_FILE: "theirs\n", NAMES: "old\n"}, ["start unit", "start names", "start names", "start unit"]),
     ],
 )
-@pytest.mark.parametrize("wrong", ["deaf", "closed", "silent", "refuses", "gone"])
+@pytest.mark.parametrize("wrong", ["deaf", "closed", "silent", "refused_command", "gone"])
 def test_a_change_that_fails_is_taken_back(host, before, ran, wrong):
     for path, text in before.items():
         host.write_file(path, text)
@@ -155,21 +153,23 @@ def test_a_change_that_fails_is_taken_back(host, before, ran, wrong):
     said = str(failed.value)
     if wrong == "gone":
         assert "other names do not resolve any more" in said
-    elif wrong != "refuses":
+    elif wrong != "refused_command":
         assert "127.0.0.1 port 5353 does not answer with the new names" in said
-    cannot = wrong == "refuses" and bool(before)  # what starts it does not work any more
+    cannot = wrong == "refused_command" and bool(before)  # what starts it does not work any more
     assert ("name resolution is restored" in said) is not cannot
     assert ("cannot be restored (start names ended with 1: no)" in said) is cannot
     assert {path: host.read_text(path) for path in (UNIT_FILE, NAMES)} == {UNIT_FILE: None, NAMES: None, **before}
-    assert host.format_start_time() == ran
+    assert host.list_service_commands() == ran
 
 
 def test_a_stage_that_was_not_begun_is_not_taken_back(host):
-    host.is_destination_refused = "start unit"
+    host.refused_command = "start unit"
     host.write_file(NAMES, "old\n")
     with pytest.raises(ControlError):
         put(host)[0].apply()
-    assert host.format_start_time() == ["start unit", "leave unit", "left unit"] and host.read_text(NAMES) == "old\n"
+    assert (
+        host.list_service_commands() == ["start unit", "leave unit", "left unit"] and host.read_text(NAMES) == "old\n"
+    )
 
 
 def test_a_resolver_has_a_while_to_answer(host, monkeypatch):
@@ -211,7 +211,7 @@ def filtered(host, monkeypatch):
         FilterStage({UNIT_FILE: ""}, (), (), [("leave", "unit")], [("left", "unit")], required_paths=[LINK]),
         FilterStage({NAMES: "", "/etc/resolver/none.conf": ""}, (), (), [("leave", "names")], [("left", "names")]),
     ]
-    backends = {"made": SimpleNamespace(standing=lambda host, observed: stages)}
+    backends = {"made": SimpleNamespace(list_possible_stages=lambda host, observed: stages)}
     monkeypatch.setattr(switching, "load_backend", backends.__getitem__)
     for path, text in ((NAMES, TEXT), (UNIT_FILE, "[Service]\n"), (LINK, "")):
         host.write_file(path, text)
@@ -219,7 +219,7 @@ def filtered(host, monkeypatch):
 
 
 def test_removal_goes_on_after_a_failed_stop(filtered):
-    filtered.is_destination_refused = "leave"
+    filtered.refused_command = "leave"
     for action in switching.remove_filters(filtered, OBSERVED, ["made"]):
         action.apply()
     assert filtered.read_text(NAMES) is None

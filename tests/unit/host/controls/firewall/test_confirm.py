@@ -188,7 +188,7 @@ def test_lifting_forgets_what_was_pending(host):
 
 
 def test_without_a_gateway_nobody_is_asked(host, monkeypatch):
-    for name in ("gateways", "resolvers"):
+    for name in ("read_gateways", "read_resolvers"):
         monkeypatch.setattr(confirm.management_exemptions, name, lambda host: [])
     begin(host)
     assert host.read_text(pending.ROUTES_PATH) == "" and commands(host, sys.executable) == []

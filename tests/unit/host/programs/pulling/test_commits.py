@@ -38,7 +38,7 @@ class Ran:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, state: Path, *answers: tuple[str, int, bytes]) -> None:
         self.state, self.answers = state, answers
-        self.lines, self.bounded = [], []
+        self.lines, self.limited = [], []
         self.files: list[tuple[bytes, bytes]] = []
         monkeypatch.setattr(commits, "run_program", self)
 
@@ -50,7 +50,7 @@ class Ran:
             self.files.append((signature.read_bytes(), signed.read_bytes()))
             line = line.replace(str(signature), "SIGNATURE")
         self.lines.append((line, timeout))
-        self.bounded += [line.split()[0]] * bool(more.get("bounded"))
+        self.limited += [line.split()[0]] * bool(more.get("is_limited"))
         code, printed = next(((code, out) for words, code, out in self.answers if words in line), (0, b""))
         return code, f"said {code}" if code else "", printed
 
@@ -220,7 +220,7 @@ def history(monkeypatch):
     def make(good, signed=True, first=""):
         settings = {"repository": "/r", "branch": "main", "signed": signed, "first_commit": first}
         checkout = Judged("/nowhere", settings)
-        monkeypatch.setattr(checkout, "good", lambda: good)
+        monkeypatch.setattr(checkout, "find_good_commit", lambda: good)
         return checkout
 
     monkeypatch.setattr(commits, "verify_signature", verify)
@@ -246,31 +246,31 @@ def history(monkeypatch):
 )
 def test_commit_is_run_or_refused(history, commit, good, more, refused):
     with pytest.raises(PullError, match=re.escape(refused)) if refused else contextlib.nullcontext():
-        history(good, **more)._judge(commit)
+        history(good, **more)._check_commit(commit)
 
 
 def test_refused_commit_is_not_kept(history, monkeypatch):
     """Every night more of it would fill the disk."""
     checkout, forgotten = history("two"), []
-    monkeypatch.setattr(checkout, "prepare", lambda: None)
-    monkeypatch.setattr(checkout, "_commit", lambda name: "one")
+    monkeypatch.setattr(checkout, "prepare_repository", lambda: None)
+    monkeypatch.setattr(checkout, "_find_commit", lambda name: "one")
     monkeypatch.setattr(checkout, "_forget_fetched", lambda: forgotten.append("fetched"))
     with pytest.raises(PullError, match="goes back"):
-        checkout.fetch()
+        checkout.fetch_commit()
     assert forgotten == ["fetched"]
-    monkeypatch.setattr(checkout, "_commit", lambda name: "two")
-    assert checkout.fetch() == "two" and forgotten == ["fetched"]
+    monkeypatch.setattr(checkout, "_find_commit", lambda name: "two")
+    assert checkout.fetch_commit() == "two" and forgotten == ["fetched"]
 
 
-@pytest.mark.parametrize("bounded", [False, True])
-def test_program_has_no_variable_of_the_caller_and_limits_where_it_talks_to_strangers(monkeypatch, bounded):
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_program_has_no_variable_of_the_caller_and_limits_where_it_talks_to_strangers(monkeypatch, is_limited):
     for name in ("GIT_DIR", "GIT_EXEC_PATH", "GIT_SSH", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "LC_ALL"):
         monkeypatch.setenv(name, "a caller's")
-    more = {"bounded": True} if bounded else {}
+    more = {"is_limited": True} if is_limited else {}
     code, message, printed = commits.run_program([sys.executable, "-I", "-S", "-c", PRINT_SELF], 60, **more)
     limits, environment = json.loads(printed)
     plain = [resource.getrlimit(which)[0] for which in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)]
-    assert (code, message, limits) == (0, "", [512 << 20, 2 << 30] if bounded else plain)
+    assert (code, message, limits) == (0, "", [512 << 20, 2 << 30] if is_limited else plain)
     assert {name: value for name, value in environment.items() if name.startswith(("GIT_", "SSH_ASK", "LC_ALL"))} == {
         "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_ATTR_NOSYSTEM": "1",
         "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null", "GIT_TERMINAL_PROMPT": "0",
@@ -313,7 +313,7 @@ def test_fetch_begins_a_repository_and_names_the_commit(tmp_path, monkeypatch):
         (PARSED.format("fetched"), 120),
         (PARSED.format("good"), 120),
     ]
-    assert ran.bounded == ["fetch"], "it alone talks to somebody that nobody knows"
+    assert ran.limited == ["fetch"], "it alone talks to somebody that nobody knows"
 
 
 def test_written_file_is_of_this_account_alone_and_replaces_links(tmp_path):
@@ -335,7 +335,7 @@ def test_written_file_is_of_this_account_alone_and_replaces_links(tmp_path):
 def test_failure_of_git_is_a_problem(monkeypatch, ended, message):
     calls, checkout = [], make_checkout(Path("/nowhere"))
     monkeypatch.setattr(
-        commits, "run_program", lambda argv, timeout, bounded: calls.append((timeout, bounded)) or ended
+        commits, "run_program", lambda argv, timeout, is_limited: calls.append((timeout, is_limited)) or ended
     )
     if message is None:
         assert (

@@ -77,22 +77,22 @@ class Repository:
     """A repository whose newest commit is `fetched` ("" where it cannot be fetched)."""
 
     def __init__(self, fetched: str, good: str, broken: str = "", first: str = "") -> None:
-        self.fetched, self.last, self.first, self.directory = fetched, good, first, "/checkout"
+        self.fetched, self.last, self.first_commit, self.directory = fetched, good, first, "/checkout"
         self.broken = broken  # the commit whose run has no report
         self.laid_out: list[str] = []
-        self.good = lambda: self.last
+        self.find_good_commit = lambda: self.last
 
-    def fetch(self) -> str:
+    def fetch_commit(self) -> str:
         if not self.fetched:
             raise PullError("the repository could not be fetched")
         return self.fetched
 
-    def have(self, commit: str) -> None:
+    def check_out_commit(self, commit: str) -> None:
         self.laid_out.append(commit)
         if commit == NEW:
             raise PullError("it cannot be laid out")
 
-    def keep(self, commit: str) -> None:
+    def keep_good_commit(self, commit: str) -> None:
         self.last = commit
 
     def run(self, directory: str, settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:

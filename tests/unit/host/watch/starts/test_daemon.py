@@ -40,19 +40,21 @@ class Listener:
     def fileno(self) -> int:
         return self.descriptor
 
-    def mark(self, path: str) -> None:
+    def mark_file_system(self, path: str) -> None:
         if self.refuses:
             raise OSError(self.refuses, os.strerror(self.refuses))
         self.marks.append(os.readlink(path))
 
-    def leave_out(self, path: str) -> None:
+    def ignore_file(self, path: str) -> None:
         self.left_out.append(os.readlink(path))
 
-    def read(self) -> Any:
+    def read_events(self) -> Any:
         value = self.events.pop(0) if self.events else None
         if isinstance(value, OSError):
             raise value
         return value
+
+    read_pids = read_events
 
 
 class Machine:
@@ -193,7 +195,7 @@ def test_dynamic_loader_of_root_is_left_out(machine, monkeypatch, tmp_path, refu
     loader, other, of_a_user = tmp_path / "ld-linux.so", tmp_path / "other", tmp_path / "ld-linux-of-a-user.so"
     monkeypatch.setattr(noticing, "is_system_loader", lambda path: path != str(other))
     if refuses:
-        monkeypatch.setattr(Listener, "leave_out", make_refusal(refused(errno.ENOSPC)))
+        monkeypatch.setattr(Listener, "ignore_file", make_refusal(refused(errno.ENOSPC)))
     for path in (other, loader, of_a_user):
         path.write_text("")
         os.chown(path, *[65534 if path == of_a_user else 0] * 2)
@@ -350,12 +352,12 @@ def test_daemon_reads_the_restrictions_and_scans(quiet, program, tmp_path):
 def test_cost_of_verifying_is_taken_from_the_budget_once(quiet):
     daemon, _ = quiet
     starts = [ProgramStart(2**22 + number, "/x", ("/x", 1), 1, 0.0) for number in (1, 2)]
-    verifier = SimpleNamespace(answer=lambda: {"used": 0.15}, used=0.05, starts=starts)
+    verifier = SimpleNamespace(read_answer=lambda: {"used": 0.15}, used_seconds=0.05, starts=starts)
     budget_left, each = daemon.budget.seconds_left, daemon.budget.seconds_per_start
     daemon._take_answer(verifier)
     assert daemon.budget.seconds_left == pytest.approx(budget_left - 0.1)
     assert daemon.budget.seconds_per_start == pytest.approx(each + (0.05 - each) / 4)
-    assert (verifier.used, verifier.starts, daemon.lost_count) == (0.15, [], 0)
+    assert (verifier.used_seconds, verifier.starts, daemon.lost_count) == (0.15, [], 0)
     daemon._take_answer(verifier)  # which has used nothing since
     assert daemon.budget.seconds_left == pytest.approx(budget_left - 0.1)
 

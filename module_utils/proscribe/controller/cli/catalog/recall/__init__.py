@@ -53,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "The lists are those of recall.yml, in FOLDER: a clone or a download of each, under the name of its folder\n"
         "there. A name counts if two or more independent lists have it. Lists that are not in FOLDER are named. A\n"
-        f"category with lists of fewer than {MIN_FAMILIES} publishers is not measured. Exit code {BELOW_GOAL_CODE} where a\n"
+        f"category with lists of fewer than {MIN_FAMILIES} publishers is not measured. Exit code {BELOW_GOAL_CODE} "
+        f"where a\n"
         "goal is not reached."
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of public lists")
@@ -164,9 +165,15 @@ def _describe_missed_goals(goals: Iterable[RecallGoal], recall: RecallReport) ->
     for goal in goals:
         handled_share = results[goal.category].compute_share(goal.covers_all_names)
         if handled_share is None or handled_share.fraction is None:
-            yield f"{goal}: not reached, nothing was measured: {_explain_missing_share(results[goal.category], goal.covers_all_names)}"
+            yield (
+                f"{goal}: not reached, nothing was measured: "
+                f"{_explain_missing_share(results[goal.category], goal.covers_all_names)}"
+            )
         elif handled_share.fraction < goal.min_share:
-            yield f"{goal}: not reached, {handled_share.handled} of {handled_share.of} names are handled ({handled_share.fraction:.3f})"
+            yield (
+                f"{goal}: not reached, {handled_share.handled} of {handled_share.of} names are handled "
+                f"({handled_share.fraction:.3f})"
+            )
 
 
 def _explain_missing_share(result: CategoryResult, covers_all_names: bool) -> str:

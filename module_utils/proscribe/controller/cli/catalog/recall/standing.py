@@ -46,9 +46,8 @@ def _map_names_and_children(catalogue: Catalogue) -> dict[str, NameStatus]:
     A status that blocks a name takes precedence over a status that leaves it open.
     """
     statuses: dict[str, NameStatus] = {}
-    services = sorted(
-        catalogue.services.values(), key=lambda service: not service.enforce
-    )  # enforced services take precedence
+    # Enforced services take precedence.
+    services = sorted(catalogue.services.values(), key=lambda service: not service.enforce)
     for service in services:
         _add_status(
             statuses,

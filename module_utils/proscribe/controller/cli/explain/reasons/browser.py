@@ -72,9 +72,8 @@ def _list_families(policy: EffectivePolicy) -> frozenset[str]:
     if policy.facts.browsers is None:
         return frozenset(BROWSER_FAMILIES)
     family_by_id = {place["id"]: place["family"] for place in policy.plan["browsers"]}
-    return frozenset(
-        family_by_id.get(browser_id, "chromium") for browser_id in policy.facts.browsers
-    )  # other browsers derive from Chromium
+    # Other browsers derive from Chromium.
+    return frozenset(family_by_id.get(browser_id, "chromium") for browser_id in policy.facts.browsers)
 
 
 def _find_all_reasons(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:

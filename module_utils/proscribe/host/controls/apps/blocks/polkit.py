@@ -85,7 +85,8 @@ def _check_rule_order(path: str, host: Host) -> str:
         is_ours = folder == RULES_DIRECTORY and name.startswith("00-proscribe-")  # other parts of the block check these
         if name < own_name and not is_ours:
             raise ObservationError(
-                f"polkit asks {folder}/{name} before {own_name}, and may permit to users what that refuses: name it 01-..."
+                f"polkit asks {folder}/{name} before {own_name}, and may permit to users what that refuses: name it "
+                f"01-..."
             )
         if folder != RULES_DIRECTORY and (
             changeable_part := host.find_changeable_part(f"{folder}/{name}")

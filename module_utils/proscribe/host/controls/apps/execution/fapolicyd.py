@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 EXECUTION_CONTROL_RULE = "apps/execution-control"
 RULES_DIRECTORY = "/etc/fapolicyd/rules.d"
 RULES_PATH = RULES_DIRECTORY + "/15-proscribe.rules"
-FALLBACK_RULES_PATH = (
-    RULES_DIRECTORY + "/99-proscribe.rules"
-)  # permits everything else; written only if the host has no rules of its own
+# Permits everything else; written only if the host has no rules of its own.
+FALLBACK_RULES_PATH = RULES_DIRECTORY + "/99-proscribe.rules"
 OLD_RULES_PATH = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this file exists
 COMPILED_RULES_PATH = "/etc/fapolicyd/compiled.rules"
 _PERMISSIVE_PATTERN = compile_pattern(r"^\s*permissive\s*=\s*1", MULTILINE)

@@ -22,7 +22,7 @@ ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 # Parts of an argument. A text can be split in a single way only, so the time is linear in its length.
 _ARGUMENT_PATTERN = compile_pattern(r'"|\\.?|\s+|[^"\\\s]+', DOTALL)
 _ESCAPE_PATTERN = compile_pattern(r"\\([sntr\\])")
-# the characters that end the authority and the path
+# The characters that end the authority and the path.
 _AUTHORITY_END_PATTERN, _PATH_END_PATTERN = compile_pattern(r"[/?#\\]"), compile_pattern(r"[?#]")
 MAX_TITLE_CHARACTERS = 80  # longest name that is compared; the names of the catalogue are shorter
 MAX_HOST_CHARACTERS = 253  # limit of RFC 1035

@@ -28,6 +28,7 @@ SYSTEM_AUTOSTART_DIRECTORY = "/etc/xdg/autostart"
 SYSTEM_UNIT_DIRECTORY = "/etc/systemd/user"
 MAX_ENTRY_BYTES = 1024 * 1024
 PROGRAM_DIRECTORY = "/.local/bin"  # below a home: `distrobox-export --bin` puts its scripts there
+# Commands that start a program in a container.
 CONTAINER_RUNNERS = (
     "waydroid",
     "distrobox",
@@ -36,7 +37,7 @@ CONTAINER_RUNNERS = (
     "docker",
     "lxc",
     "incus",
-)  # commands that start a program in a container
+)
 MAX_SHOWN_CHARACTERS = 200  # characters of an address or a command in a finding
 
 

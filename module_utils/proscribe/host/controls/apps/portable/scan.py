@@ -68,9 +68,8 @@ class PortableAppScan(NamedTuple):
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, of any service
     remembered: Mapping[str, RememberedDirectory]  # by directory: data that the next scan need not read again
-    foreign_entries: Mapping[
-        int, list[tuple[str, Sequence[str]]]
-    ]  # by uid: entries to scan on behalf of a user (system/file_scan.py)
+    # By uid: entries to scan on behalf of a user (system/file_scan.py).
+    foreign_entries: Mapping[int, list[tuple[str, Sequence[str]]]]
 
 
 class ScanRegion(NamedTuple):

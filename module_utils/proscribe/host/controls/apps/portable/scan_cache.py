@@ -117,12 +117,12 @@ def save_scan_memory(host: Host, memory: ScanMemory | None, is_first: bool = Fal
         "directories": memory.remembered,
     }
     write_memory(host, MEMORY_PATH, format_memory(stored))
-    kept_names = {USER_MEMORY_NAME.format(uid) for uid, text in memory.texts_by_uid.items() if text != DROPPED_TEXT}
+    current_names = {USER_MEMORY_NAME.format(uid) for uid, text in memory.texts_by_uid.items() if text != DROPPED_TEXT}
     for uid, text in memory.texts_by_uid.items():
         if text:
             write_memory(host, f"{MEMORY_DIRECTORY}/{USER_MEMORY_NAME.format(uid)}", text)
     for path in list_memory_files(host):
-        if path != MEMORY_PATH and path.rpartition("/")[2] not in kept_names:
+        if path != MEMORY_PATH and path.rpartition("/")[2] not in current_names:
             host.delete_file(path)
 
 

@@ -123,7 +123,7 @@ class SquashfsArchive:
         """Yield the names in a directory, each with the reference of its node (squashfs.rst, 3.4)."""
         if directory.kind not in _DIRECTORY_KINDS or directory.size <= 3:
             return
-        # the size counts 3 bytes for `.` and `..`, which are not stored
+        # The size counts 3 bytes for `.` and `..`, which are not stored.
         size, position, count = directory.size - 3, 0, 0
         if size > 64 * MAX_NAMES:
             raise UnreadableArchive("a directory of its archive is too large")

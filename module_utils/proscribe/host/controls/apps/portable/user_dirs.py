@@ -1,8 +1,8 @@
 """User directories such as desktop and downloads, which have names in the user's language (`~/桌面`, `~/下載`).
 
-`~/.config/user-dirs.dirs` has them in lines such as `XDG_DESKTOP_DIR="$HOME/桌面"` (user-dirs.dirs(5)). The user controls
-this file. So it only adds places below that user's own home. They are scanned as any other place, and nothing is
-spared, followed or moved because of them.
+`~/.config/user-dirs.dirs` has them in lines such as `XDG_DESKTOP_DIR="$HOME/桌面"` (user-dirs.dirs(5)). The user
+controls this file. So it only adds places below that user's own home. They are scanned as any other place, and nothing
+is spared, followed or moved because of them.
 """
 
 from __future__ import annotations

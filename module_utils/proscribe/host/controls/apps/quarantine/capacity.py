@@ -27,9 +27,8 @@ from .manifest import (
 )
 from .unfinished import QUARANTINE_DIRECTORY, QUARANTINE_RULE
 
-MIN_RESERVE_BYTES = (
-    1024**3
-)  # this much stays free on the file system of the quarantine, or a twentieth of it if that is more
+# This much stays free on the file system of the quarantine, or a twentieth of it if that is more.
+MIN_RESERVE_BYTES = 1024**3
 USER_SHARE_DIVISOR = 4  # a user may fill at most a quarter of that file system
 MAX_USER_ENTRIES = 2_000  # a user may have at most this many items in the quarantine
 MAX_FILES = 100_000  # in an item: its files are read a few times while no other run can change the host
@@ -88,9 +87,15 @@ def explain_too_large(usage: DiskUsage, file_system: os.statvfs_result) -> str:
     if usage.size > MAX_DATA_BYTES:
         return f"it has more than {MAX_DATA_BYTES // 1024**3} GiB of data, too much to be copied to another file system"
     if usage.size > count_free_bytes(file_system):
-        return f"there is no room for it in {QUARANTINE_DIRECTORY}: {_count_reserve_bytes(file_system) // 1024**2} MiB stay free on that file system"
+        return (
+            f"there is no room for it in {QUARANTINE_DIRECTORY}: {_count_reserve_bytes(file_system) // 1024**2} "
+            f"MiB stay free on that file system"
+        )
     if file_system.f_files and file_system.f_favail - usage.entries < file_system.f_files // 20:
-        return f"there is no room for it in {QUARANTINE_DIRECTORY}: of the inodes on that file system a twentieth stays free"
+        return (
+            f"there is no room for it in {QUARANTINE_DIRECTORY}: of the inodes on that file system a twentieth "
+            f"stays free"
+        )
     return ""
 
 
@@ -112,7 +117,7 @@ def _find_existing_directory(host: Host) -> str:
     return "/"
 
 
-def format_kept_until(keep_seconds: int) -> str:
+def format_end_of_keeping(keep_seconds: int) -> str:
     """Return the end of the retention of an item that is taken now, or "" for no end (0)."""
     return moments.format_timestamp(time.time() + keep_seconds) if keep_seconds else ""
 

@@ -236,7 +236,7 @@ def restore_content_access(entry_directory: int, source: int, entry: QuarantineE
     try:
         if is_sealed or not _has_other_names(content):
             with ignore_unsupported():
-                # the file may have had several names, and still belong to its user
+                # The file may have had several names, and still belong to its user.
                 _take_over_file(descriptor, content.st_mode)
             set_attributes(descriptor, privileges.make_returned_attributes(descriptor, entry))
         os.fsync(descriptor)
@@ -249,7 +249,7 @@ def rename_without_replacing(source: int, name: str, target: int, new: str) -> N
     if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
         if is_present(target, new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
-        # it refuses an existing file, and a directory with content
+        # It refuses an existing file, and a directory with content.
         os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
         return
     try:

@@ -1,4 +1,4 @@
-"""Manifest of an item of the quarantine: its folder, and perhaps a second folder on the file system that it came from."""
+"""Manifest of a quarantined item: its folder, and perhaps a second folder on the file system of its origin."""
 
 from __future__ import annotations
 

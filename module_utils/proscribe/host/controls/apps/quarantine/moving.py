@@ -154,7 +154,7 @@ def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str
                 identity=[status.st_dev, status.st_ino],
                 attributes=read_attributes(descriptor),
                 group=group_id or (entry_id if request.part_paths else ""),
-                kept_until=capacity.format_kept_until(request.keep_seconds),
+                kept_until=capacity.format_end_of_keeping(request.keep_seconds),
                 whole=request.path if request.part_paths else "",
                 parent_owner=os.fstat(directory).st_uid,
                 privileged=privileged_sum,

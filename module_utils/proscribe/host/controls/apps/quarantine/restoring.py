@@ -106,14 +106,20 @@ def _explain_foreign_directory(host: Host, uid: int, entry: QuarantineEntry) -> 
         return ""
     parent = escape_text(entry.path.rpartition("/")[0])
     earlier_owner, current_owner = host.find_account(entry.parent_owner).name, host.find_account(uid).name
-    return f"{parent} belongs to {current_owner}, and belonged to {earlier_owner} when it was taken; give it to {earlier_owner}, and restore again"
+    return (
+        f"{parent} belongs to {current_owner}, and belonged to {earlier_owner} when it was taken; give it to "
+        f"{earlier_owner}, and restore again"
+    )
 
 
 def explain_superseded(host: Host, entry: QuarantineEntry, latest_id: str) -> str:
     """Explain why an item is not restored although its path is free: a later item goes there. Otherwise return ""."""
     if not entry.at_rest or entry.id == latest_id or is_restored(host, entry):
         return ""
-    return f"not restored: a later copy, {latest_id}, goes to that path; this one stays as {entry.id} in {QUARANTINE_DIRECTORY}"
+    return (
+        f"not restored: a later copy, {latest_id}, goes to that path; this one stays as {entry.id} in "
+        f"{QUARANTINE_DIRECTORY}"
+    )
 
 
 def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:

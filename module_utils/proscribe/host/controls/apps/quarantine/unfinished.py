@@ -1,4 +1,4 @@
-"""Summary of the quarantine for every record, and the rule `apps/quarantine`: an interrupted move has to be completed."""
+"""Summary of the quarantine for each record, and the rule `apps/quarantine`: interrupted moves are completed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNFINISHED_SUFFIX = ".unfinished"  # suffix of an item's folder until everything
 QUARANTINE_RULE = "apps/quarantine"
 MAX_COUNTED_ENTRIES = 2_000  # manifests that an observation reads
 MAX_NAMED_ENTRIES = 3  # unreadable items that a reason names
-MAX_NAMED_OWNERS = 20  # accounts that the record names, those with the most bytes
+MAX_NAMED_ACCOUNTS = 20  # accounts that the record names, those with the most bytes
 _TIME_PATTERN = compile_pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -46,7 +46,8 @@ def observe(host: Host, mode: str) -> list[RuleVerdict]:
     if not (findings or broken):
         return []
     unread_reason = (
-        f"in {QUARANTINE_DIRECTORY}, look into it and delete it by hand: {', '.join(broken[:MAX_NAMED_ENTRIES])} cannot be read"
+        f"in {QUARANTINE_DIRECTORY}, look into it and delete it by hand: {', '.join(broken[:MAX_NAMED_ENTRIES])} "
+        f"cannot be read"
         if broken
         else ""
     )
@@ -84,7 +85,7 @@ def summarise_quarantine(host: Host, names: list[str]) -> tuple[QuarantineTotals
             continue
         by_owner[owner] = by_owner.get(owner, 0) + size
         taken_times += [taken_at] * is_dated
-    largest = sorted(by_owner.items(), key=lambda row: (-row[1], row[0]))[:MAX_NAMED_OWNERS]
+    largest = sorted(by_owner.items(), key=lambda row: (-row[1], row[0]))[:MAX_NAMED_ACCOUNTS]
     summary: QuarantineTotals = {
         "items": len(folders),
         "bytes": sum(by_owner.values()),

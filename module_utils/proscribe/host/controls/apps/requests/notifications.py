@@ -72,7 +72,7 @@ def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str
         notified = {} if is_prolonged else dict([*notified_before.items()][-MAX_SUBJECTS:])
         for user in present_users:
             if notified.get(user) != step and (not subject["users"] or user in subject["users"]):
-                # a user who was never notified of the waiver is not notified of its end
+                # A user who was never notified of the waiver is not notified of its end.
                 if step != ENDED or user in notified_before:
                     fields = {
                         "user": user,

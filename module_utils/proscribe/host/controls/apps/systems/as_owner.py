@@ -72,7 +72,7 @@ class PackageTools:
         if key not in self.tool_presence:
             try:
                 self.tool_presence[key] = ask_for_user(user, lambda: self.host.find_entry(path) is not None)
-            # the path is behind the user's own link, and the tool runs with the rights of that user
+            # The path is behind the user's own link, and the tool runs with the rights of that user.
             except (ControlError, ObservationError):
                 self.tool_presence[key] = True
         return self.tool_presence[key]

@@ -88,7 +88,7 @@ def _list_prefixes(host: Host, user: User | None) -> list[str]:
 
     The common directory belongs to its owner, and counts for the first home of that owner.
     """
-    statuses = check_each([COMMON_PREFIX], lambda path: [one] if (one := host.find_entry(path)) else [])[0]
+    statuses = check_each([COMMON_PREFIX], lambda path: [status] if (status := host.find_entry(path)) else [])[0]
     uid = statuses[0].st_uid if statuses else -1
     homes = [user.home for user in host.list_users() if user.uid == uid]
     has_common_prefix = user is None and uid == 0 or user is not None and uid > 0 and homes[:1] == [user.home]

@@ -48,7 +48,7 @@ class ReinstallCommands(NamedTuple):
     """
 
     commands: Mapping[str, str]  # by `RemovedPackage.how`
-    # regular expression for the system's own name of a package, with its id in the catalogue
+    # Regular expression for the system's own name of a package, with its id in the catalogue.
     name_pattern: str = "{id}"
     version_separator: str = ""  # separator of name and version, if any version can be installed
     mark_commands: Mapping[str, str] = {}  # by `RemovedPackage.mark`: a command that must follow

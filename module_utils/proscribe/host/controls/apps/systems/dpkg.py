@@ -77,7 +77,7 @@ RESTRICTED_PACKAGES_PATH = "/etc/proscribe/restricted-packages"
 RESTRICTED_PATHS_PATH = "/etc/proscribe/restricted-paths"
 CONTACT_PATH = "/etc/proscribe/contact"
 BLOCK_SCRIPT_PATH = "/usr/libexec/proscribe/dpkg-gate"
-# dpkg reads only files here with names of letters, digits, "-" and "_", and silently ignores others.
+# Dpkg reads only files here with names of letters, digits, "-" and "_", and silently ignores others.
 HOOK_CONFIGURATION_PATH = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
@@ -137,7 +137,7 @@ def _find_open_routes(restricted: str, host: Host) -> str:
     return dpkg_trial.find_open_routes(host, restricted)
 
 
-# dpkg runs a hook through `sh -c`, so the parent of that shell is dpkg. A failing hook stops dpkg for every package of
+# Dpkg runs a hook through `sh -c`, so the parent of that shell is dpkg. A failing hook stops dpkg for every package of
 # the host. Only the block's own exit code 9 may do that, not a missing or broken block.
 HOOK_TEXT = f"""\
 # {WRITTEN_BY}

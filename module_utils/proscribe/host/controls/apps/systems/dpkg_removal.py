@@ -142,7 +142,7 @@ def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
     names = [package.handles[0] for package in packages]
     if reason := _find_objection(host, packages, packages):  # the host may have changed since the observation
         raise ControlError(f"not removed: {reason}")
-    # dpkg itself completes a removal of ours that was killed. An interrupted operation of others is left, and apt
+    # Dpkg itself completes a removal of ours that was killed. An interrupted operation of others is left, and apt
     # reports it.
     is_interrupted = bool(host.list_directory(JOURNAL_DIRECTORY))
     is_own_removal = is_interrupted and host.find_entry(REMOVAL_MARK_PATH) is not None

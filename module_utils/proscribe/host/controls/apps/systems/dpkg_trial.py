@@ -26,10 +26,11 @@ REFUSAL_TEXT = f"does not allow {TRIAL_PACKAGE_NAME} "
 # A shell of root searches these before the system's own directories.
 LOCAL_PROGRAM_DIRECTORIES = ("/usr/local/sbin", "/usr/local/bin")
 CONFIGURATION_DIRECTORIES = ("/etc/dpkg", "/etc/dpkg/dpkg.cfg.d")
+# Directories of the distribution that hold files of the block.
 SHARED_DIRECTORIES = (
     *CONFIGURATION_DIRECTORIES,
     "/usr/libexec",
-)  # directories of the distribution that hold files of the block
+)
 APT_CONFIGURATION = ("/etc/apt/apt.conf.d",)
 # Programs that the block's script runs, and programs that run the script.
 USED_TOOLS = (

@@ -37,9 +37,8 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     def check_profiles(directory: str) -> Iterator[Package]:
         for profile, target in store_paths.list_profiles(host, directory, STORE):
-            home_profile = read_link(
-                host, f"{target}/profile"
-            )  # the profile of a whole home (`guix home`) has its packages in there
+            # The profile of a whole home (`guix home`) has its packages in there.
+            home_profile = read_link(host, f"{target}/profile")
             profile_path = home_profile if store_paths.is_in_store(home_profile, STORE) else target
             manifest = store_paths.read_store_file(host, f"{profile_path}/manifest", STORE)
             if manifest and not manifest.lstrip().startswith(b"(manifest"):

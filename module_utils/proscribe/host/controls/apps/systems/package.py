@@ -32,7 +32,7 @@ class Package(NamedTuple):
         return f"user:{self.owner.name}" if self.owner else "system"
 
     def make_finding(self) -> Finding:
-        # a user controls them in the user's own package
+        # A user controls them in the user's own package.
         version, path = escape_text(self.version), escape_text(self.path)
         return Finding("package", self.id, self.manager, version, self.scope, path)
 

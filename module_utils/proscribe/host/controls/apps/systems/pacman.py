@@ -61,7 +61,7 @@ def is_block_applicable(host: Host) -> bool:
 
 
 BLOCK_SCRIPT_PATH = "/usr/libexec/proscribe/pacman-gate"
-# pacman reads hooks from this directory with any HookDir in pacman.conf.
+# Pacman reads hooks from this directory with any HookDir in pacman.conf.
 HOOK_PATH = "/usr/share/libalpm/hooks/00-proscribe.hook"
 HIDING_HOOK_PATH = "/etc/pacman.d/hooks/00-proscribe.hook"
 CONFIGURATION_PATH = "/etc/pacman.conf"

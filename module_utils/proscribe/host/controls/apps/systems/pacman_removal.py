@@ -35,7 +35,7 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
         if package.id in held_names
     ]
     chosen = [package for package in packages if package.id not in held_names]
-    # pacman refuses all packages for a reason against a single one. A package that stays may need another package.
+    # Pacman refuses all packages for a reason against a single one. A package that stays may need another package.
     while reasons := _find_objections(host, chosen):
         refusals += reasons.items()
         chosen = [package for package in chosen if package not in reasons]
@@ -96,7 +96,8 @@ def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
     while host.find_entry(LOCK_PATH):
         if time.monotonic() > deadline:
             raise ControlError(
-                f"not removed: another pacman has been at work for {LOCK_TIMEOUT_SECONDS} s; if none runs, one was interrupted and"
+                f"not removed: another pacman has been at work for {LOCK_TIMEOUT_SECONDS} s; if none runs, one was "
+                f"interrupted and"
                 f" left {LOCK_PATH}, which is for you to look into and delete"
             )
         time.sleep(0.5)

@@ -26,7 +26,7 @@ PIP_ENVIRONMENT = {
     "PIP_NO_INPUT": "1",
     "PIP_REQUIRE_VIRTUALENV": "0",
 }
-# installers that write their name into INSTALLER, and a RECORD that pip can use for a removal
+# Installers that write their name into INSTALLER, and a RECORD that pip can use for a removal.
 PIP_INSTALLERS = ("pip", "uv")
 PYTHON_NAME_PATTERN = re.compile(r"python3(?:\.\d+)?")
 

@@ -144,7 +144,7 @@ def _read_main_section(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
 # -- locks of zypper ---------------------------------------------------------------------------------------------------
 
 LOCK_TEMPLATE = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\ncomment: {comment}\n\n"
-# zypper rewrites the whole file in its own order, and drops everything unknown. It preserves the comment of a lock.
+# Zypper rewrites the whole file in its own order, and drops everything unknown. It preserves the comment of a lock.
 OWN_LOCK_PATTERN = compile_pattern(r"(?m)(?:^\n)?(?:^\w+: .*\n)+?comment: Written by Proscribe.*\n(?:^\n)?")
 STANZA_PATTERN = compile_pattern(r"(?m)(?:^\w+: .*(?:\n|\Z))+")
 
@@ -162,7 +162,7 @@ def merge_locks(names: Sequence[str], policy: str, text: str) -> str:
     ]
     if sorted(own_stanzas) == sorted(stanza.strip("\n") + "\n" for stanza in desired_stanzas):
         return text
-    # at the beginning, because the last line of the rest may lack a line break
+    # At the beginning, because the last line of the rest may lack a line break.
     return "".join(desired_stanzas) + foreign_text
 
 
@@ -190,13 +190,13 @@ def list_locked_names(text: str) -> set[str]:
 
 
 class GuardPackage(NamedTuple):
-    """Guard package, without conflicts with packages that are installed at its installation: rpm would refuse it then."""
+    """Guard package without conflicts with packages that are installed already: rpm would refuse it then."""
 
     conflicts: tuple[PackageConflict, ...]
     policy: str
     path: str = f"package {GUARD_PACKAGE}"
     removed_packages: AbstractSet[str] = frozenset()  # packages that are removed before the guard is installed.
-    # for its description; its version, which every refusal shows, allows only Latin letters
+    # For its description; its version, which every refusal shows, allows only Latin letters.
     messages: tuple[str, ...] = ()
 
     def exclude_packages(self, removed_packages: AbstractSet[str]) -> BlockPart:

@@ -19,7 +19,7 @@ SIMULATION_TIMEOUT_SECONDS = 120  # dnf may wait for another dnf before it simul
 # Libraries that only the removed package needed stay, with any configuration of the administrator. dnf cannot remove
 # names that [main] excludes, and our install block is there.
 DNF_OPTIONS = ["--disablerepo=*", "--setopt=clean_requirements_on_remove=False", "--setopt=disable_excludes=main"]
-# the first available front end is recorded for a new installation
+# The first available front end is recorded for a new installation.
 FRONT_ENDS = ("dnf5", "dnf", "zypper", "yum", "microdnf")
 ZYPPER_OPTIONS = ["--non-interactive", "--no-refresh"]
 

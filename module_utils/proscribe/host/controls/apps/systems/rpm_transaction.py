@@ -14,13 +14,14 @@ TRANSACTION_TIMEOUT_SECONDS = (
 
 # Output of dnf5 (5.4) if rpm's lock is taken: it has no reason and no steps, so nothing has begun.
 NOT_BEGUN_TEXT = "Running transaction\nTransaction failed: Rpm transaction failed."
+# Beginnings of error lines of all tools.
 ERROR_PREFIXES = (
     "error:",
     " problem",
     "problem",
     ">>> [rpm] ",
     "transaction failed:",
-)  # beginnings of error lines of all tools
+)
 
 
 def run_transaction(host: Host, argv: Sequence[str]) -> None:

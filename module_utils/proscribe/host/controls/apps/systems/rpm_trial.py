@@ -15,7 +15,7 @@ from .rpm_conflicts import GUARD_PACKAGE
 from .rpm_database import DATABASE_FILES
 
 DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
-# directories of dnf5's further configuration
+# Directories of dnf5's further configuration.
 DNF5_DIRECTORIES = ("/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d")
 ZYPP_CONFIGURATION = "/etc/zypp/zypp.conf"
 # Settings of [main] by key, with the files that count: if an administrator has set one, the block may be incomplete.

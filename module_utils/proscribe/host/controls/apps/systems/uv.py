@@ -83,7 +83,7 @@ def list_owned_directories(host: Host, user: User | None) -> list[str]:
 
 # -- removal
 
-# uv must read no configuration of a project and use no network.
+# Uv must read no configuration of a project and use no network.
 UV_ENVIRONMENT = {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 
 

@@ -107,9 +107,8 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
     ]
     is_installed = host.find_entry(FILTER_PATH) is not None
     link_domains, unseen_reason = _list_link_domains(host) if is_installed else ([], "")
-    is_queried = is_switched_on or any(
-        map(is_loopback, observation.servers)
-    )  # otherwise resolv.conf leads to the filter as soon as dnsmasq is switched on
+    # Otherwise resolv.conf leads to the filter as soon as dnsmasq is switched on.
+    is_queried = is_switched_on or any(map(is_loopback, observation.servers))
     return DnsFilter(
         manager=BACKEND_NAME,
         file_path=FILTER_PATH,

@@ -43,7 +43,7 @@ FILTER_BACKENDS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 def load_backend(name: str) -> Backend:
-    """The module of a filter, compiled on a host only where it is needed. Raises KeyError."""
+    """Return the module of a filter, compiled on a host only where it is needed. Raises KeyError."""
     if name == "dnsmasq":
         from . import dnsmasq
 

@@ -50,7 +50,8 @@ DECLARED = BackendDeclaration(
             (
                 "systemd-resolved",
                 "dnsmasq installed",
-                f"Proscribe's own dnsmasq (`{FILTER_UNIT}` on {FILTER_ADDRESS}, port {FILTER_PORT}), and a drop-in that makes "
+                f"Proscribe's own dnsmasq (`{FILTER_UNIT}` on {FILTER_ADDRESS}, port {FILTER_PORT}), and a drop-in "
+                f"that makes "
                 "systemd-resolved ask it",
             ),
         ),
@@ -62,7 +63,7 @@ DECLARED = BackendDeclaration(
 _SERVER_PATTERN = compile_pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
 _LINK_PATTERN = compile_pattern(r".*\((.*)\).*")
 
-# dnsmasq can log all queries of all users, or none. sed passes only the refused names and dnsmasq's own messages to the
+# Dnsmasq can log all queries of all users, or none. sed passes only the refused names and dnsmasq's own messages to the
 # journal. If either of the two ends, both are restarted.
 _UNIT_TEMPLATE = """\
 # {written_by}

@@ -149,7 +149,7 @@ def test_one_refused_package_does_not_keep_the_others(tmp_path):
     [(True, "no no ", "unhold"), *((False, words, "Essential") for words in ("yes no ", "no yes ", "no no yes"))],
 )
 def test_held_or_essential_package_stays(tmp_path, held, answer, reason):
-    item = package("wechat", held=held)
+    item = package("wechat", is_held=held)
     here = host(tmp_path, ("dpkg-query", ToolResult(0, answer, "")))
     (actions, ((refused, why),)) = dpkg_removal.plan_removal(here, [item])
     assert (actions, refused) == ([], item) and reason in why

@@ -311,7 +311,7 @@ def test_block_has_settings_of_each_front_end_and_the_guard(root):
     )
     lines = "Conflicts: elk < 1\nConflicts: elk > 1\nConflicts: owl\n"
     assert (
-        guard.make_desired_text(here) == f"proscribe-guard {guard.release(set())}\n{lines}"
+        guard.make_desired_text(here) == f"proscribe-guard {guard.make_release(set())}\n{lines}"
         and guard.read_current_text(here) == ""
     )
     paths = ["/etc/dnf/dnf.conf", "/etc/dnf/protected.d/proscribe.conf", "/etc/zypp/locks", "a made package"]

@@ -42,19 +42,19 @@ def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path):
     compare(RECORDED, own.files[UNIT_FILE].replace(" 2>&1 ", " 2>&1\n"))
     assert own._replace(files=[*own.files.items()][:1])._asdict() == {
         "files": [(FILE, "text")],
-        "start": [("systemctl", "daemon-reload"), ("systemctl", "enable", OWN), ("systemctl", "restart", OWN)],
-        "answers": [("127.0.0.153", 153)],
-        "leave": [("systemctl", "disable", "--now", OWN)],
-        "left": [("systemctl", "daemon-reload")],
-        "exists": [f"/etc/systemd/system/multi-user.target.wants/{OWN}"],
+        "start_commands": [("systemctl", "daemon-reload"), ("systemctl", "enable", OWN), ("systemctl", "restart", OWN)],
+        "answer_addresses": [("127.0.0.153", 153)],
+        "leave_commands": [("systemctl", "disable", "--now", OWN)],
+        "removed_commands": [("systemctl", "daemon-reload")],
+        "required_paths": [f"/etc/systemd/system/multi-user.target.wants/{OWN}"],
     }
     assert front._asdict() == {
         "files": {DROP_IN: f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS=127.0.0.153:153\nDomains=~.\n"},
-        "start": RESTART,
-        "answers": [("127.0.0.53", 53)],
-        "leave": (),
-        "left": [RESTART[0], ("systemctl", "try-restart", resolved.RESOLVED_UNIT)],
-        "exists": (),
+        "start_commands": RESTART,
+        "answer_addresses": [("127.0.0.53", 53)],
+        "leave_commands": (),
+        "removed_commands": [RESTART[0], ("systemctl", "try-restart", resolved.RESOLVED_UNIT)],
+        "required_paths": (),
     }
     assert (found.manager, found.file_path, found.log_unit, found.units) == (
         "resolved",
