@@ -15,7 +15,7 @@ description:
   - Needs no configuration. Ansible loads it beside the playbooks and with the roles, and C(compile_plans) registers it
     where that was not so.
   - Does nothing in a playbook that does not compile plans, and leaves other plays alone.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The Proscribe developers
 """
 

@@ -12,7 +12,7 @@ description:
     shows every change, with its difference where C(--diff) asks for it, every failure and every host that is not
     reachable. In check mode it shows at the end what would change, once for all hosts that have it in common.
   - With C(-v), and for every other play, it is Ansible's C(default) callback.
-version_added: "0.1.0"
+version_added: "1.0.0"
 extends_documentation_fragment:
   - default_callback
   - result_format_callback

@@ -14,7 +14,7 @@ description:
     connects to the others.
   - Where Ansible only lists or checks the playbook, it is all hosts. Where it runs the playbook without that task, as
     with C(--start-at-task), it is none.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The Proscribe developers
 positional: expected
 options:

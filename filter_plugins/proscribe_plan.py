@@ -19,7 +19,7 @@ DOCUMENTATION = r"""
 name: proscribe_plan
 short_description: The plan of a host, out of what compile_plans registered
 description: Gives a module that takes a plan the plan of the host it runs for.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The Proscribe developers
 positional: host
 options:

@@ -21,7 +21,7 @@ description:
   - Gives C(hosts) and C(serial) of a play which hosts are corrected, in what order, and in batches of what size
     (C(proscribe_batches)). It is decided once in a run, from what its hosts answered, before any of them is changed.
   - Where no host answered, or none has to be corrected, it is a pattern that matches no host, without a warning.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The Proscribe developers
 positional: part
 options:

@@ -10,7 +10,7 @@ short_description: Block restricted sites by the browsers' managed policies
 description:
   - Writes the managed policies of Chromium, Google Chrome and Firefox, beside the organisation's own, never over them.
   - Observes first and changes only what differs.
-version_added: "0.1.0"
+version_added: "1.0.0"
 extends_documentation_fragment:
   - proscribe_enforcing
   - proscribe_turns

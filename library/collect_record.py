@@ -10,7 +10,7 @@ short_description: Fetch the record that a host's own scheduled run has kept
 description:
   - Reads C(/var/lib/proscribe/record.json) of a host that runs by itself (C(proscribe_schedule=pull)), in one exec and
     without Python on the host. The report then treats it as an answer, by its age and for its plan.
-version_added: "0.1.0"
+version_added: "1.0.0"
 options: {}
 attributes:
   check_mode:

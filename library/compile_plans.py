@@ -12,7 +12,7 @@ description:
     inventory, and compiles one plan for each host; hosts with the same restrictions and waivers share one.
   - A mistake in any of them fails the play here, with the file, the key, the value and what was expected.
   - Runs on the controller, once; no host is connected to.
-version_added: "0.1.0"
+version_added: "1.0.0"
 options:
   mode:
     description: What the play is going to do.

@@ -9,7 +9,7 @@ description:
   - Checks a host and reports for every rule of its plan whether it is compliant, with the evidence.
   - Writes nothing, but for what O(probe) asks for, and needs no facts. As an ordinary user it reports V(unknown), with
     the reason, for what it could not observe.
-version_added: "0.1.0"
+version_added: "1.0.0"
 options:
   plan:
     description: The host's plan, as C(compile_plans) made it; the one that is registered as C(proscribe_compiled) if

@@ -13,7 +13,7 @@ description:
     in C(/etc/hosts), which covers no sub-domains.
   - Observes first and changes only what differs. A resolver that does not come back with the new names gets its old
     files back.
-version_added: "0.1.0"
+version_added: "1.0.0"
 extends_documentation_fragment:
   - proscribe_enforcing
   - proscribe_turns

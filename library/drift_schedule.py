@@ -10,7 +10,7 @@ short_description: Put the units of scheduled runs in place, or take them away
 description:
   - Writes the systemd units of one part of a schedule, C(proscribe-drift) on a controller or C(proscribe-pull) on a
     host, with what they run, and starts the timer. Changes only what differs.
-version_added: "0.1.0"
+version_added: "1.0.0"
 extends_documentation_fragment: proscribe_turns
 options:
   part:

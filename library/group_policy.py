@@ -12,7 +12,7 @@ description:
     in SYSVOL, linked where the plan says.
   - Observes first and changes only what differs. Objects of others are never changed.
   - Needs C(ldbsearch), C(ldbmodify) and C(ldbdel) (package C(ldb-tools)), and C(samba-tool), on the host.
-version_added: "0.1.0"
+version_added: "1.0.0"
 extends_documentation_fragment:
   - proscribe_enforcing
   - proscribe_turns

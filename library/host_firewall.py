@@ -15,7 +15,7 @@ description:
     second call with O(confirm) reaches it in time over a new connection. The action plugin of the same name makes that
     call; how long the host waits is the restriction C(proscribe_firewall_confirm_within).
   - Rules that were confirmed before, and taking the table away, need no confirmation.
-version_added: "0.1.0"
+version_added: "1.0.0"
 options:
   plan:
     description: The host's plan, as C(compile_plans) made it. Required unless O(confirm) is given.

@@ -13,7 +13,7 @@ description:
     removed.
   - Changes only what differs.
   - An action plugin of the same name adds the code and the plans to the arguments.
-version_added: "0.1.0"
+version_added: "1.0.0"
 extends_documentation_fragment:
   - proscribe_enforcing
   - proscribe_turns

@@ -11,7 +11,7 @@ description:
   - What M(restricted_apps) has moved below C(/var/lib/proscribe/quarantine) is listed, restored to its place as it was,
     or removed for good. Nothing of the ban is lifted, and nothing else of the host is changed.
   - What is restored never replaces what stands at its place by now, and no link that a user made is followed.
-version_added: "0.1.0"
+version_added: "1.0.0"
 extends_documentation_fragment: proscribe_turns
 options:
   do:

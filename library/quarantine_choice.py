@@ -15,7 +15,7 @@ description:
   - An unknown host, user, service or id is an error, as is a run that restores or prunes and names none of them
     without O(all).
   - Runs on the controller, once; no host is connected to.
-version_added: "0.1.0"
+version_added: "1.0.0"
 options:
   step:
     description: What is asked.

@@ -12,7 +12,7 @@ description:
     quarantine, and installs an install block. Lifting removes the install block and restores what is in the quarantine;
     it installs no package.
   - Observes first and changes only what differs.
-version_added: "0.1.0"
+version_added: "1.0.0"
 extends_documentation_fragment:
   - proscribe_enforcing
   - proscribe_turns

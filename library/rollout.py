@@ -16,7 +16,7 @@ description:
     that correct all their hosts at once, or in batches of their own (C(serial)), each of which is decided by itself.
     The play leaves the hosts of C(set_aside) as they are.
   - Runs on the controller, once; no host is connected to. C(docs/operations.md) has the rules.
-version_added: "0.1.0"
+version_added: "1.0.0"
 options:
   step:
     description: What is asked.

@@ -11,7 +11,7 @@ description:
   - Runs C(explain), C(diff), C(waiver), C(catalog) or C(init) with the inventory of this run. The options of the
     command are variables, by the command and the option, such as C(explain_name) and C(waiver_do).
   - Runs on the controller, once; no host is connected to. C(docs/collection.md) has the table.
-version_added: "0.1.0"
+version_added: "1.0.0"
 options:
   command:
     description: The command.

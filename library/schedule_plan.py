@@ -11,7 +11,7 @@ description:
   - Reads the restrictions of all hosts of the play, and says from C(proscribe_schedule) and its relatives which units
     the controller gets and which the hosts get. A mistake in them stops the run before any machine is touched.
   - Runs on the controller, once; no host is connected to. C(docs/scheduling.md) has the ways.
-version_added: "0.1.0"
+version_added: "1.0.0"
 options: {}
 attributes:
   check_mode:

@@ -11,7 +11,7 @@ description:
   - Without O(since), O(host) or O(rule) it shows the report of one run. With one of them it answers from the history of
     all runs; see C(docs/history.md).
   - Runs on the controller, once; no host is connected to.
-version_added: "0.1.0"
+version_added: "1.0.0"
 options:
   since:
     description: How far back to look, as V(30d), V(12h), V(2w), a day or a UTC time.

@@ -21,7 +21,7 @@ description:
   - What says nothing is V(unknown), so it has failed where O(states) has V(unknown). That is a task that was skipped or
     failed, a host that did not answer, and a record without a rule that was evaluated.
   - Of a task with a C(loop) it is true where it is true of one of its results.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The Proscribe developers
 positional: states
 options:

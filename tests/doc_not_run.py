@@ -26,7 +26,7 @@ REASONS = {
     "ssh-keygen -Y *": "test_release_a_version.py follows the page, with a key of its own",
     "git init ../proscribe-ban": "test_vendored.py makes such a repository, as by the lines below it",
     **dict.fromkeys(("tar -xzf dist/*", "cd ../proscribe-ban", "git add --all"), "test_vendored.py"),
-    **dict.fromkeys(("git commit --message *", "git tag v0.1.0"), "test_vendored.py"),
+    **dict.fromkeys(("git commit --message *", "git tag v1.0.0"), "test_vendored.py"),
     "ansible-playbook -i inventory/hosts.yml *": "test_vendored.py runs it from a team's repository",
     "git submodule add *": "test_vendored.py adds a clone of this checkout",
     **dict.fromkeys(

@@ -36,7 +36,10 @@ PROSCRIBES = re.compile(r"(?:^|[;&|] *)\./proscribe ")
 # What ansible-core itself says, in one line, of a limit that matches no host.
 ANSIBLES = "[ERROR]: Specified inventory, host pattern and/or --limit leaves us with no hosts to target."
 # What a reader's own hands do: the rest of the working day passes for the controller alone, and at once.
-LATER = "export FAKETIME=+8h LD_PRELOAD='/usr/$LIB/faketime/libfaketime.so.1'"
+FAKETIME = "LD_PRELOAD='/usr/$LIB/faketime/libfaketime.so.1' FAKETIME"
+LATER = f"export {FAKETIME}=+8h"
+YESTERDAY = f"export {FAKETIME}=-1d"  # when the history begins: a trend needs two days
+TODAY = "unset FAKETIME LD_PRELOAD"
 DONE_OTHERWISE = {"<this repository>": REPOSITORY, "sleep 8h": LATER}
 CHECKOUT = "/srv/docs/proscribe"
 PRISTINE = "/srv/docs/pristine"  # the same; runs know an inventory by its path, so the checkout is restored in place
@@ -59,7 +62,10 @@ approved_on: 2026-11-02T10:00:00+08:00
 expires: 2027-04-30T18:00:00+08:00
 """
 # sudo drops what names the Ansible that is here; without it the launcher would fetch one.
-SUDO = "echo 'Defaults env_keep += \"PROSCRIBE_ANSIBLE_PLAYBOOK\"' >/etc/sudoers.d/ansible"
+SUDO = """\
+echo 'Defaults env_keep += "PROSCRIBE_ANSIBLE_PLAYBOOK"' >/etc/sudoers.d/ansible
+echo 'alice ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/alice
+"""
 COMMITTED = f"""\
 cd {CHECKOUT}
 dated() {{ GIT_COMMITTER_DATE=$1 GIT_AUTHOR_DATE=$1 git commit --quiet --message "$2"; }}
@@ -69,15 +75,22 @@ git add --all && dated 2026-11-20T00:00:00Z 'Catalogue: Signal'
 cp -r inventory/prod /srv/inventory && cd /srv/inventory && git init --quiet && git add --all
 dated 2026-10-01T00:00:00Z 'The policy'
 """
+SLICES = ("web01", "'!web01'")
 # Commands that the text says are typed on a host.
 FIREWALL, LOG, SEARCH = "systemctl stop proscribe-firewall-watch *", "journalctl -t ansible-*", "find / -xdev *"
 ON_HOSTS = dict.fromkeys((FIREWALL, LOG, SEARCH), "fin01")
+# A command that the text says alice types: git lets sudo read what belongs to the account that typed it.
+ALICES = "sudo git clone --no-hardlinks *"
 # What the documents say for something that is called otherwise here: a repository, a thing in the quarantine, runs.
 PLACEHOLDERS = ("<this repository>", "wechat-3fa4b2c1", "20261125T003000Z-audit-1a2b", "RUN RUN")
 # The exit codes that are not 0: what is explained is blocked, something changes, or it is said.
 CODES = {
     "./proscribe explain -i inventory/prod mail.google.com": 1,
     "./proscribe explain -i inventory/prod web.whatsapp.com": 1,
+    "./proscribe explain web.whatsapp.com -i inventory/prod --limit guests-devices": 1,
+    "./proscribe explain web.whatsapp.com -i inventory/prod --limit phone-standard": 1,
+    "./proscribe explain https://web.whatsapp.com/ -i inventory/prod --limit mac-standard": 1,
+    "./proscribe explain https://web.whatsapp.com/ -i inventory/prod --limit desktop-standard": 1,
     "./proscribe diff -i inventory/prod HEAD~1": 1,
     "./proscribe diff HEAD~1 -i inventory/prod": 1,
     "./proscribe diff 2026-11-01 -i /srv/inventory": 1,
@@ -108,26 +121,29 @@ class Prepared:
         self._waiver("press01", "whatsapp", "head.of.press", "press-whatsapp")
         fleet.hosts["fin01"].script(PORTABLE)
         with self.shell(CHECKOUT) as typed:
-            for options in ("enforce --limit web01,pc17", "audit --limit web01", "audit --limit '!web01'"):
-                word, _, rest = options.partition(" ")
-                done = typed.run(f"./proscribe {word} -i inventory/prod {rest}")
-                assert done.code == 0, done.printed
+            typed.run(YESTERDAY)
+            succeed(typed, "./proscribe audit -i inventory/prod")
+            typed.run(TODAY)
+            succeed(typed, "./proscribe enforce -i inventory/prod --limit web01,pc17")
+            for limit in SLICES:
+                succeed(typed, f"./proscribe audit -i inventory/prod -e proscribe_round=1 --limit {limit}")
             controller.script(f"rm -r {CHECKOUT}/reports/*-enforce-*")  # it is no slice of an audit
             # What is restored is then nothing that the next run takes again.
             self._waiver("pc17", "telegram", "head.of.finance")
             controller.script(COMMITTED)
-            done = typed.run("./proscribe audit -i inventory/prod")
-            assert done.code == 0, done.printed
+            succeed(typed, "./proscribe audit -i inventory/prod")
             listed = typed.run("./proscribe quarantine list -i inventory/prod --format json 2>/dev/null").printed
-            slices = typed.run("ls reports | grep -- -audit-").printed.split()
+            slices = typed.run("ls reports | grep -- -audit-").printed.split()[1:]  # without yesterday's
         controller.script(f"mkdir -p /srv/ci && cp -r {CHECKOUT}/reports/latest/ /srv/ci/baseline")
         controller.script(f"mv {CHECKOUT} {PRISTINE} && cp -a {PRISTINE} {HERS} && chown -R alice: {HERS}")
         item_id = json.loads(listed)["items"][0]["id"]
         self._values = dict(zip(PLACEHOLDERS, (REPOSITORY, item_id, slices[-1], " ".join(slices[:2])), strict=True))
 
-    def afresh(self):
-        """Restore the checkout as it was made, and delete what a block makes elsewhere."""
-        self.fleet.controller.script(f"rm -rf {CHECKOUT} /opt/proscribe && cp -a {PRISTINE} {CHECKOUT}")
+    def afresh(self, files):
+        """Restore the checkout as it was made, add new files, and delete what a block makes elsewhere."""
+        add = [f"test -e {shlex.quote(file.name)} || {{ {written(file)}; }}" for file in files]
+        restore = f"rm -rf {CHECKOUT} /opt/proscribe && cp -a {PRISTINE} {CHECKOUT} && cd {CHECKOUT}"
+        self.fleet.controller.script("\n".join((restore, *add)))
 
     def shell(self, directory):
         return shell(self.fleet, directory, PROSCRIBE_ANSIBLE_PLAYBOOK="/usr/bin/ansible-playbook")
@@ -137,6 +153,8 @@ class Prepared:
         host = next((host for pattern, host in ON_HOSTS.items() if fnmatchcase(text, pattern)), "")
         for placeholder, meant in self._values.items():
             text = text.replace(placeholder, meant)
+        if fnmatchcase(text, ALICES):
+            return f"su alice --command {shlex.quote(text)}"
         return f"ssh {host} {shlex.quote(text)}" if host else text
 
     def _file(self, name, content):
@@ -146,6 +164,11 @@ class Prepared:
         text = WAIVER.format(host=host, service=service, approver=approver)
         id_ = id_ or f"{host}-{service}"
         self._file(f"waivers/{id_}.yml", text.replace(f"id: {host}-{service}", f"id: {id_}"))
+
+
+def succeed(typed, text):
+    done = typed.run(text)
+    assert done.code == 0, (text, done.printed)
 
 
 @pytest.fixture(scope="module")
@@ -195,14 +218,15 @@ def reasons(fleet, path):
 
 @pytest.mark.parametrize("path", OTHERS)
 def test_every_command_of_a_document_ends_as_it_says(path, prepared):
+    files = [part for part in parts(path, DOCUMENTS[path]) if isinstance(part, File)]
     for block in blocks(path, DOCUMENTS[path]):
         if block.language == CONSOLE:
-            run_block(list(commands_of(block)), prepared)
+            run_block(list(commands_of(block)), files, prepared)
 
 
-def run_block(commands, prepared):
+def run_block(commands, files, prepared):
     """Run a block in a shell of its own; one that begins with a clone begins in an empty directory."""
-    prepared.afresh()
+    prepared.afresh(files)
     place = CHECKOUT
     if "git clone" in commands[0].text:
         place = prepared.fleet.controller.run("mktemp", "--directory").strip()
@@ -217,7 +241,7 @@ def test_no_table_names_what_no_document_has_any_more():
     every = {path: [p.text for p in parts(path, DOCUMENTS[path]) if isinstance(p, Command)] for path in DOCUMENTS}
     others = [without_comment(text) for path in OTHERS for text in every[path]]
     assert [command for command in CODES if command not in others] == []
-    assert [pattern for pattern in ON_HOSTS if not any(fnmatchcase(text, pattern) for text in others)] == []
+    assert [pattern for pattern in (ALICES, *ON_HOSTS) if not any(fnmatchcase(text, pattern) for text in others)] == []
     assert [placeholder for placeholder in PLACEHOLDERS if not any(placeholder in text for text in others)] == []
     assert [
         placeholder for placeholder in DONE_OTHERWISE if not any(placeholder in text for text in every[TUTORIAL])

@@ -69,7 +69,7 @@ def test_a_marked_program_goes_to_the_verifier_however_it_is_started(daemon, att
     def is_waiting(pid):
         daemon.take_starts()
         if daemon.scan_due is None and not daemon.sources.proc_events:
-            daemon._scan(0.0)  # which the daemon does each half minute there
+            daemon._scan_processes(0.0)  # which the daemon does each half minute there
         return any(pid in own for own in daemon.waiting.of.values())
 
     with starts.place_of_user() as place, starts.started(place, starts.ATTACKS[attack]) as process:

@@ -37,7 +37,7 @@ def installed(bin_directory, collection_repository, tmp_path_factory):
     shutil.copytree(EXAMPLE, repository.directory, dirs_exist_ok=True)
     podman = collection_of_pypi("containers", "podman")
     for file, entry in (
-        ("requirements.yml", f"{{name: '{collection_repository}', type: git, version: v0.1.0}}"),
+        ("requirements.yml", f"{{name: '{collection_repository}', type: git, version: v1.0.0}}"),
         ("molecule/default/collections.yml", f"{{name: {podman}, type: dir}}"),
     ):
         repository.write({file: f"---\ncollections:\n  - {entry}\n"})

@@ -66,7 +66,7 @@ def test_a_submodule_runs_by_its_launcher_without_any_setting(team):
 
 @pytest.mark.parametrize("source", ["git", "file"])
 def test_requirements_name_a_repository_or_a_file(team, source, collection, collection_repository):
-    entry = {"git": f"{{name: '{collection_repository}', type: git, version: v0.1.0}}", "file": f"name: {collection}"}
+    entry = {"git": f"{{name: '{collection_repository}', type: git, version: v1.0.0}}", "file": f"name: {collection}"}
     team.write({"requirements.yml": f"collections:\n  - {entry[source]}\n", "ansible.cfg": CONFIGURATION})
     said = team.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
     version = collection.name.removeprefix("proscribe-ban-").removesuffix(".tar.gz")
@@ -86,7 +86,7 @@ def test_ansible_navigator_runs_it_without_an_image(team, collection):
 
 def test_a_controllers_job_runs_the_project_with_its_collections(team, tmp_path, collection_repository):
     """AWX syncs a project and its collections into two directories, and the inventory is a script elsewhere."""
-    entry = f"collections:\n  - {{name: '{collection_repository}', type: git, version: v0.1.0}}\n"
+    entry = f"collections:\n  - {{name: '{collection_repository}', type: git, version: v1.0.0}}\n"
     team.write({"requirements.yml": entry})
     team.commit("with requirements")
     runner = tmp_path / "runner"

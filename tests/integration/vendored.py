@@ -134,6 +134,6 @@ def collection_repository(collection, bin_directory, tmp_path_factory):
     place = tmp_path_factory.mktemp("git")
     repository = Repository(place / "proscribe-ban", bin_directory, place / "home")
     repository.run("tar", "-xzf", str(collection))
-    repository.commit("0.1.0")
-    repository.git("tag", "v0.1.0")
+    repository.commit("1.0.0")
+    repository.git("tag", "v1.0.0")
     return repository.directory.as_uri()

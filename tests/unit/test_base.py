@@ -134,7 +134,8 @@ def test_module_re_is_loaded_with_the_first_use_of_a_pattern():
     code = (
         "sys.modules['typing'] = type(sys)('typing'); sys.modules['typing'].__getattr__ = lambda name: None\n"
         "from proscribe.base.patterns import compile_pattern\n"
-        "made = compile_pattern('a'); before = 're' in sys.modules; made.match('a'); print(before, 're' in sys.modules)\n"
+        "made = compile_pattern('a'); before = 're' in sys.modules; made.match('a')\n"
+        "print(before, 're' in sys.modules)\n"
     )
     assert printed(code) == ["False True"]
 

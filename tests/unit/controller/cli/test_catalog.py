@@ -360,7 +360,8 @@ def recalled(command, monkeypatch):
     calls = []
     services = {"owl": OWL_PROPOSING, "gull": SimpleNamespace(**{**vars(OWL_PROPOSING), "id": "gull", "decided": []})}
     command.chosen = LoadedCatalogue([command.folder], SimpleNamespace(services=services))
-    found = SimpleNamespace(popularity=("top",), lists=SimpleNamespace(reasons_by_list={"four": "it is gone"}), results="all")
+    lists = SimpleNamespace(reasons_by_list={"four": "it is gone"})
+    found = SimpleNamespace(popularity=("top",), lists=lists, results="all")
     clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: DAY.astimezone(zone)), timezone=datetime.timezone)
     monkeypatch.setattr(proposing, "datetime", clock)
     monkeypatch.setattr(proposing, "compare_catalogue", lambda *given: calls.append(given) or found)

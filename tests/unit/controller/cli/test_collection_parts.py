@@ -76,7 +76,8 @@ def test_collection_is_placed_in_a_collections_path(checkout, capsys):
 
 def test_collection_is_packed_for_a_new_repository(checkout, capsys):
     assert collection.build_archive() == ("p-b.tar.gz", b"packed")
-    assert checkout.made["read_source_files"] == (checkout.root,) and checkout.made["make_file_name"] == (USUAL, "1.2.0+5")
+    assert checkout.made["read_source_files"] == (checkout.root,)
+    assert checkout.made["make_file_name"] == (USUAL, "1.2.0+5")
     source, names, release = checkout.made["make_collection_files"]
     assert (source, names, release.repository) == ("source", USUAL, "")
     assert checkout.made["pack_collection"] == ("files", USUAL, "1.2.0+5") and capsys.readouterr() == ("", "")

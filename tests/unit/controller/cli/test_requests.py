@@ -102,7 +102,7 @@ class Story:
         real = {name: getattr(os, name) for name in dir(os) if not name.startswith("__")}
         patch.setattr(program, "os", SimpleNamespace(**{**real, "getuid": lambda: WONG}))
         self.spoken = []
-        patch.setattr(program, "say", lambda text, where=1: self.spoken.append(text))
+        patch.setattr(program, "print_message", lambda text, descriptor=1: self.spoken.append(text))
         self.shown = []
         patch.setattr(notifications, "notify_users", lambda host, text, uid=None: self.shown.append((text, uid)))
         patch.setattr(notifications, "logged_in", lambda host: sorted(host.list_directory("/run/systemd/sessions")))
@@ -116,7 +116,7 @@ class Story:
     def types(self, *words):
         self.spoken.clear()
         with as_user():
-            program.main(list(words))
+            program.run_command(list(words))
         return "\n".join(self.spoken)
 
     def run(self):

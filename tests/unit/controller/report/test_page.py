@@ -190,7 +190,8 @@ def test_evidence_beyond_what_the_page_has_room_for_is_left_out_and_no_rule():
     rules = [make_rule(f"apps/x{item}", "noncompliant", None, {**WECHAT_FOUND, "id": f"x{item}"}) for item in range(3)]
     size = sum(len(str(value)) for value in WECHAT_FOUND.values() if value) - len("wechat") + len("x0")
     for most, remaining in ((0, 0), (size - 1, 0), (size, 1), (2 * size, 2), (10**6, 3)):
-        result = script_data_of(break_down_records(make_record("web01", "noncompliant", *rules)), max_characters=most)["rules"]
+        broken_down = break_down_records(make_record("web01", "noncompliant", *rules))
+        result = script_data_of(broken_down, max_characters=most)["rules"]
         assert [entry[4] is not None for entry in result] == [True] * remaining + [False] * (3 - remaining)
     assert len(script_data_of(break_down_records(make_record("web01", "noncompliant", *rules)))["findings"]) == 3
 

@@ -3,6 +3,7 @@
 import ipaddress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,8 +69,8 @@ def catalogue(tmp_path_factory):
 
 
 def waiver(id_="w1", services=("parrot",), controls=CONTROLS, hours=(), **partial):
-    windows_ = merge_windows(hours)
-    return SimpleNamespace(id=id_, services=services, controls=controls, narrowing=partial, hours=hours, weekly_windows=windows_)
+    scope: dict[str, Any] = {"services": services, "controls": controls, "narrowing": partial}
+    return SimpleNamespace(id=id_, **scope, hours=hours, weekly_windows=merge_windows(hours))
 
 
 def said(catalogue, text, waivers=None, facts=EVERYTHING, **values):
@@ -223,7 +224,7 @@ def test_which_names_have_room_may_depend_on_the_dns_backend(host, backend, stat
     made, chosen = {"controls": controls, "browsers": []}, SimpleNamespace(dns_backend=backend)
     policy = SimpleNamespace(plan=made, restrictions=chosen, find_section=controls.get, facts=HostFacts(), waivers={})
     question = SimpleNamespace(host=host, path="")
-    about = SimpleNamespace(kind="name", relations=(), services=lambda _: (), question=question)
+    about = SimpleNamespace(kind="name", relations=(), list_services=lambda _: (), question=question)
     (reason,) = browser.find_reasons(about, policy)
     assert (reason.status, reason.text.endswith(where)) == (status, True)
 
