@@ -16,9 +16,9 @@ from proscribe.host.schedule.timers import RECORD_PATH
 from proscribe.model.finding import MAX_ANSWER_BYTES
 from proscribe.model.types.answer import ModuleAnswer
 from proscribe.model.types.run import Variables
+from proscribe.wire.answers.parsing import parse_answer_json
+from proscribe.wire.audit_installer import RECORD_REQUEST, STORED_KEY
 from proscribe.wire.observation import get_compiled_run
-from proscribe.wire.replies.parsing import parse_answer_json
-from proscribe.wire.stored_audit import RECORD_REQUEST, STORED_KEY
 from proscribe_ansible.action import HostAction, format_printable, get_observe_timeout, results
 
 # The beginning of the record's line; a login shell may print any text before that line.

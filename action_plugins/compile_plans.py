@@ -18,34 +18,34 @@ from ansible.plugins.loader import connection_loader
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.ansible_parts import find_part, identify_task
-from proscribe.controller.compile.inventory.ignored_variables import find_ignored_policy
-from proscribe.controller.compile.inventory.in_play import (
-    PlayVariables,
-    find_role_mistakes,
-    hash_task_variables,
-    list_differing_names,
-)
-from proscribe.controller.compile.inventory.inventory import (
+from proscribe.controller.ansible_objects import find_part, identify_task
+from proscribe.controller.compile.inventory.host_selection import HostSelection, select_hosts
+from proscribe.controller.compile.inventory.host_variables import (
     CompileInput,
     make_variables_reader,
     make_zone_finder,
     strip_tags,
 )
-from proscribe.controller.compile.inventory.places import TAGS_MODULE
-from proscribe.controller.compile.inventory.selection import HostSelection, select_hosts
+from proscribe.controller.compile.inventory.ignored_variables import find_ignored_policy
+from proscribe.controller.compile.inventory.play_variables import (
+    PlayVariables,
+    find_role_mistakes,
+    hash_task_variables,
+    list_differing_names,
+)
 from proscribe.controller.compile.inventory.tags import describe_unknown_tags
+from proscribe.controller.compile.inventory.variable_origins import TAGS_MODULE
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
-from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.compile.plans.run_compiler import compile_run
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
-from proscribe.controller.report.collection.active import describe_objections
+from proscribe.controller.report.collection.callback_state import describe_objections
 from proscribe.controller.report.collection.plays import (
     CONTROL_BY_ACTION,
     is_compiling_task,
     iterate_included_roles,
     iterate_tasks,
 )
-from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.report.text.terminal_layout import fit_warning as in_lines
 from proscribe.model.finding import EXTRA_RULE_GROUPS
 from proscribe.model.plan import CONTROLS
 from proscribe.model.types.run import RegisteredRun

@@ -18,8 +18,8 @@ from ansible.plugins.shell import ShellBase
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.base.duration import format_duration
-from proscribe.controller.ansible_parts import find_part
-from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.ansible_objects import find_part
+from proscribe.controller.report.text.terminal_layout import fit_warning as in_lines
 from proscribe.controller.rollout.shares import has_only_user_problems
 from proscribe.model.finding import GATES, MAX_ANSWER_BYTES
 from proscribe.model.plan import CONTROLS, format_canonical
@@ -27,6 +27,7 @@ from proscribe.model.types.answer import ObservationAnswer
 from proscribe.model.types.call import ObservationCall
 from proscribe.model.types.run import ActionResult, CompiledRun, Variables
 from proscribe.wire import installation
+from proscribe.wire.answers.value_readers import MAX_LINE_LENGTH, UnusableAnswer
 from proscribe.wire.observation import (
     FIND_PYTHON_COMMAND,
     HostObservation,
@@ -36,12 +37,11 @@ from proscribe.wire.observation import (
     make_observation,
     parse_observation,
 )
-from proscribe.wire.replies.shapes import MAX_LINE_LENGTH, UnusableAnswer
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 from proscribe.wire.stream import REPLYING_PROGRAM
 from proscribe_ansible.action import HostAction, describe_result, format_printable, get_observe_timeout, results
-from proscribe_ansible.handover import CapturedAction, handover
 from proscribe_ansible.private_names import STREAM, has_all_names
+from proscribe_ansible.result_transfer import CapturedAction, handover
 
 # The text names no host, so Ansible prints it only once for a whole fleet.
 NO_PIPELINING_WARNING = (
@@ -102,26 +102,30 @@ class ActionModule(HostAction[ObservationAnswer]):
 
         A single command runs Windows' own programs on the host.
         """
-        from proscribe.controller.windows import answer, command, observing  # few inventories have a Windows host
+        from proscribe.controller.windows import (  # few inventories have a Windows host
+            answer_reader,
+            command_line,
+            host_record,
+        )
 
         text, call = self._prepare_arguments(run, host)
         plan = json.loads(text) if text else PlanStore(Path(run["plans"])).read_stored_plan(run["hosts"][host])
-        mark, began = command.make_token(), time.monotonic()
-        line, connection = command.make_command_line(mark), self._connection
+        mark, began = command_line.make_token(), time.monotonic()
+        line, connection = command_line.make_command_line(mark), self._connection
         family = find_part(connection, "_shell", ShellBase).SHELL_FAMILY
-        typed = command.wrap_command(line, family, connection.transport)
+        typed = command_line.wrap_command(line, family, connection.transport)
         result = self._low_level_execute_command(typed, sudoable=False)
         if self.limiter.reason:
             return {}
         try:
-            windows_answer = answer.parse_answer(result["stdout"].encode("utf-8", "surrogateescape"), mark)
+            windows_answer = answer_reader.parse_answer(result["stdout"].encode("utf-8", "surrogateescape"), mark)
         except UnusableAnswer as error:
             output = " ".join((result["stderr"] or result["stdout"])[-MAX_LINE_LENGTH:].split())
             raise UnusableAnswer(
                 f"{error} (exit code {result['rc']}){output and f': {format_printable(output)}'}"
             ) from None
-        record = observing.observe_windows_host(plan, windows_answer, call["controls"], began)
-        return results.read_observation(observing.make_module_result(record, call["gate"]))
+        record = host_record.observe_windows_host(plan, windows_answer, call["controls"], began)
+        return results.read_observation(host_record.make_module_result(record, call["gate"]))
 
     def _finish_result(self, observation: HostObservation, result: ObservationAnswer) -> ObservationAnswer:
         """Note whether the host stores code and plan now, print warnings, and return the result of the task."""

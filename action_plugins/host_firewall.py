@@ -18,7 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.host.controls.firewall.confirm import CONFIRM_TIMEOUT_SECONDS
+from proscribe.host.controls.firewall.change_trial import CONFIRM_TIMEOUT_SECONDS
 from proscribe.host.controls.firewall.program import CHANGE_DIRECTORY
 from proscribe.model.types.answer import ChangeAnswer
 from proscribe.model.types.run import Variables

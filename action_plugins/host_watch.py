@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from proscribe.model.types.answer import ChangeAnswer
 from proscribe.model.types.run import Variables
 from proscribe.wire.observation import get_compiled_run
-from proscribe.wire.store import PlanStore
-from proscribe.wire.watch_sent import pack_watch
+from proscribe.wire.plan_store import PlanStore
+from proscribe.wire.watch_payload import pack_watch
 from proscribe_ansible.action import HostAction, results
 
 

@@ -15,8 +15,9 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.cli.variables import list_typed_variables
-from proscribe.controller.custody.request import (
+from proscribe.controller.cli.option_variables import list_typed_variables
+from proscribe.controller.quarantine.quarantine_texts import describe_operation, describe_unaccepted_losses, list_losses
+from proscribe.controller.quarantine.request import (
     ARGUMENTS,
     InvalidQuarantineRequest,
     QuarantineRequest,
@@ -24,14 +25,13 @@ from proscribe.controller.custody.request import (
     list_requested_hosts,
     parse_request,
 )
-from proscribe.controller.custody.selection import select_rows
-from proscribe.controller.custody.wording import describe_operation, describe_unaccepted_losses, list_losses
-from proscribe.controller.report.text.layout import fit_lines, get_screen_width
+from proscribe.controller.quarantine.selection import select_rows
+from proscribe.controller.report.text.terminal_layout import fit_lines, get_screen_width
 from proscribe.controller.report.text.wording import clean_text, find_waiver_end
-from proscribe.model.quarantined import LIST, RESTORE
+from proscribe.model.quarantine_ids import LIST, RESTORE
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire.observation import get_registered
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 
 
 class ActionModule(ActionBase):

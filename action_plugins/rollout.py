@@ -13,9 +13,9 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.report.text.terminal_layout import fit_warning as in_lines
 from proscribe.controller.rollout import RolloutHost, describe_stop_place, evaluate_host, find_objection
-from proscribe.controller.rollout.deciding import decide_for_fleet, get_decision, list_set_aside_hosts
+from proscribe.controller.rollout.current_rollout import decide_for_fleet, get_decision, list_set_aside_hosts
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire.observation import get_registered
 

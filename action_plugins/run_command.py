@@ -16,11 +16,11 @@ from ansible.plugins.action import ActionBase
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.controller.cli import CommandError
-from proscribe.controller.cli.variables import COMMANDS, list_typed_variables, make_arguments
+from proscribe.controller.cli.option_variables import COMMANDS, list_typed_variables, make_arguments
 from proscribe.controller.compile.inventory.ignored_variables import find_policy_mistakes
-from proscribe.controller.compile.inventory.in_play import find_play_only_variables
+from proscribe.controller.compile.inventory.play_variables import find_play_only_variables
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.controller.report.text.layout import get_screen_width
+from proscribe.controller.report.text.terminal_layout import get_screen_width
 from proscribe.controller.report.text.wording import clean_text
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire import installation

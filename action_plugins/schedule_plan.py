@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: decide which units a schedule needs on which machine. proscribe.controller.schedule.rendered decides."""
+"""Action: decide which units a schedule needs on which machine. proscribe.controller.schedule.schedule_plan decides."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ansible.utils.vars import load_extra_vars
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.controller.compile.inventory.host_selection import select_hosts
 from proscribe.controller.compile.inventory.ignored_variables import find_policy_mistakes
-from proscribe.controller.compile.inventory.in_play import (
+from proscribe.controller.compile.inventory.play_variables import (
     PlayVariables,
     find_play_only_variables,
     select_policy_variables,
 )
-from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT_VARIABLE, VARIABLE, find_reports_folder
-from proscribe.controller.compile.inventory.selection import select_hosts
-from proscribe.controller.compile.plans.policy import read_all_restrictions
+from proscribe.controller.compile.inventory.reports_folder import ENVIRONMENT_VARIABLE, VARIABLE, find_reports_folder
+from proscribe.controller.compile.plans.host_policies import read_all_restrictions
 from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Restrictions
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
-from proscribe.controller.report.text.layout import fit_warning as in_lines
-from proscribe.controller.schedule.rendered import ScheduleController, plan_schedule
+from proscribe.controller.report.text.terminal_layout import fit_warning as in_lines
+from proscribe.controller.schedule.schedule_plan import ScheduleController, plan_schedule
 from proscribe.model.types.run import ActionResult, Variables
 from proscribe.wire import installation
 

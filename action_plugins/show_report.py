@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.controller.cli import CommandError
 from proscribe.controller.cli import report as word
-from proscribe.controller.cli.variables import list_typed_variables
-from proscribe.controller.compile.inventory.in_play import PlayVariables
-from proscribe.controller.compile.inventory.reports_place import find_reports_place
-from proscribe.controller.compile.inventory.selection import select_hosts
+from proscribe.controller.cli.option_variables import list_typed_variables
+from proscribe.controller.compile.inventory.host_selection import select_hosts
+from proscribe.controller.compile.inventory.play_variables import PlayVariables
+from proscribe.controller.compile.inventory.reports_folder import find_reports_place
 from proscribe.controller.policy_errors import PolicyErrors, list_variable_mistakes
 from proscribe.controller.report.terminal.summary import TerminalScreen
-from proscribe.controller.report.text.layout import get_screen_width
+from proscribe.controller.report.text.terminal_layout import get_screen_width
 from proscribe.model.types.run import ActionResult, Variables
 
 VARIABLE_PREFIX = "report_"  # the prefix of the variables of playbooks/report.yml, one for each option

@@ -37,7 +37,7 @@ if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.controller.compile.inventory.tags import describe_unknown_tags
-from proscribe.controller.report.collection import active
+from proscribe.controller.report.collection import callback_state
 from proscribe.controller.report.collection.invocation import get_working_directory, read_call
 from proscribe.controller.report.collection.plays import (
     CHOICE_ACTION,
@@ -55,14 +55,14 @@ from proscribe.controller.report.collection.plays import (
 )
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.text.wording import clean_text
-from proscribe.controller.rollout import deciding
+from proscribe.controller.rollout import current_rollout
 from proscribe.model.types.run import CompiledRun, RunCommand
 from proscribe_ansible.exit_code import PlaybookExitCode
 from proscribe_ansible.interruption import RunInterrupter
+from proscribe_ansible.parallel_run import install_gathering as gather_hosts
 from proscribe_ansible.preloading import load_shared_plugins
 from proscribe_ansible.registration import count_failures, find_manager, move_to_end, shorten_failures
 from proscribe_ansible.reported_run import ReportedPlaybookRun
-from proscribe_ansible.sweep import install_gathering as gather_hosts
 from proscribe_ansible.terminal import RunTerminal
 
 OWN_ACTIONS = {COMPILE_ACTION, *OBSERVE_ACTIONS, *CONTROL_BY_ACTION, ROLLOUT_ACTION, QUARANTINE_ACTION, CHOICE_ACTION}
@@ -142,14 +142,14 @@ class CallbackModule(CallbackBase):
         self._run: ReportedPlaybookRun | None = None  # the current run
         self._mistake = ""
         self.exit_code = PlaybookExitCode(self.terminal)
-        deciding.begin_rollout(None)
+        current_rollout.begin_rollout(None)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
     @guard_event
     def v2_playbook_on_start(self, playbook: Any) -> None:
         plays = playbook.get_plays()
-        if not active.register_playbook(playbook, plays, _is_linear_strategy, self):
+        if not callback_state.register_playbook(playbook, plays, _is_linear_strategy, self):
             self.disabled = True  # another instance of this callback, with another name, collects
             return
         self._reset_state()
@@ -168,7 +168,7 @@ class CallbackModule(CallbackBase):
 
     def join_playbook(self, play: Any, manager: Any) -> None:
         """Begin within a play, after a task has included a role that was unknown before."""
-        active.register_playbook(play, [play], _is_linear_strategy, self)
+        callback_state.register_playbook(play, [play], _is_linear_strategy, self)
         self._reset_state()
         self._has_own_plays = True
         self._use_manager(manager)
@@ -245,9 +245,9 @@ class CallbackModule(CallbackBase):
     def _begin_play(self, play: Any, is_own: bool) -> None:
         """Begin a play, which ends the play before it."""
         self._count_play_failures()
-        active.register_play(play, _is_linear_strategy)
+        callback_state.register_play(play, _is_linear_strategy)
         self._is_own_play_running = is_own
-        decision = deciding.get_decision() if has_task(play, ROLLOUT_ACTION) else None
+        decision = current_rollout.get_decision() if has_task(play, ROLLOUT_ACTION) else None
         if decision is not None and self._run is not None:
             self._run.take_decision(decision)
 

@@ -38,7 +38,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.controller.ansible_parts import identify_task
+from proscribe.controller.ansible_objects import identify_task
 from proscribe.controller.report.collection.invocation import get_working_directory
 from proscribe.controller.report.collection.plays import (
     CHOICE_ACTION,
@@ -59,7 +59,7 @@ from proscribe.controller.report.evaluation.advice import shorten_path
 from proscribe.controller.report.storage.difference_files import DifferenceFiles
 from proscribe.controller.report.terminal import differences
 from proscribe.controller.report.terminal.dry_run import DryRunChanges
-from proscribe.controller.report.text.layout import fit_lines, get_screen_width
+from proscribe.controller.report.text.terminal_layout import fit_lines, get_screen_width
 from proscribe.controller.report.text.wording import ANSIBLE_PREFIXES, clean_message, clean_text, describe_unreachable
 
 ReportedDifference = Mapping[str, Any]  # the difference of a file in the report of its module

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.model.plan import format_canonical
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 
 DOCUMENTATION = r"""
 name: proscribe_plan

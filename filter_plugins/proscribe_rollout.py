@@ -12,7 +12,7 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.controller.rollout.deciding import make_decision
+from proscribe.controller.rollout.current_rollout import make_decision
 
 DOCUMENTATION = r"""
 name: proscribe_rollout

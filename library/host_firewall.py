@@ -74,8 +74,8 @@ findings:
 
 from typing import Any
 
-from ansible.module_utils.proscribe.host.controls.firewall import confirm
-from ansible.module_utils.proscribe.host.run import change
+from ansible.module_utils.proscribe.host.controls.firewall import change_trial
+from ansible.module_utils.proscribe.host.host_operations import change
 from ansible.module_utils.proscribe_ansible.module import PLAN_ARGUMENTS, ModuleCall, serve_call, take_plan
 
 
@@ -91,12 +91,12 @@ def main() -> None:
 
     def do_work() -> Any:
         if module.params["confirm"]:
-            return confirm.confirm_trial(host, module.params["confirm"])
+            return change_trial.confirm_trial(host, module.params["confirm"])
         lift = module.params["state"] == "absent"
         if lift or module.check_mode:
             return change(host, plan, "firewall", lift=lift, dry_run=module.check_mode)
-        return confirm.run_without_pending_change(
-            host, lambda: change(host, plan, "firewall", doing=confirm.make_trial_application(host, plan))
+        return change_trial.run_without_pending_change(
+            host, lambda: change(host, plan, "firewall", doing=change_trial.make_trial_application(host, plan))
         )
 
     serve_call(module, do_work)

@@ -63,7 +63,7 @@ import json
 import lzma
 from typing import Any
 
-from ansible.module_utils.proscribe.host.watch.installing import change
+from ansible.module_utils.proscribe.host.watch.installation import change
 from ansible.module_utils.proscribe.model.plan import check_plan
 from ansible.module_utils.proscribe_ansible.module import PLAN_ARGUMENTS, ModuleCall, serve_call, take_plan
 

@@ -78,7 +78,7 @@ actions:
 """
 
 from ansible.module_utils.proscribe.host.quarantine import run_quarantine_operation
-from ansible.module_utils.proscribe.model.quarantined import LIST, PRUNE, RESTORE
+from ansible.module_utils.proscribe.model.quarantine_ids import LIST, PRUNE, RESTORE
 from ansible.module_utils.proscribe_ansible.module import ModuleCall, serve_call
 
 ARGUMENTS = {

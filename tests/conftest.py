@@ -7,7 +7,7 @@ from pathlib import Path
 
 import properties
 import pytest
-from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
 
 RESULTS = "PROSCRIBE_TESTS_RESULTS"  # names the file for failures and skips (suite/running.py)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(MODULE_UTILS))
 
 from proscribe.model.plan import PLAN_SCHEMA, add_digest, format_canonical
 from proscribe.wire import stream
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 from proscribe.wire.stream import REPLYING_PROGRAM, make_payload, parse_answer
 
 ON_THE_HOST = """

@@ -25,11 +25,11 @@ SCRIPTS = ("tests/run",)  # Python without the suffix
 NAMING_TESTS = (*SCRIPTS, "tests/suite/", "tests/imports.py")
 # Texts that `tests/tool python tests/derived` writes from programs: who runs the text runs the program.
 DERIVED = {
-    f"{UTILS}/proscribe/wire/audit_text.py": ("wire/loader.py", "wire/stored_audit.py"),
+    f"{UTILS}/proscribe/wire/audit_text.py": ("wire/loader.py", "wire/audit_installer.py"),
     f"{UTILS}/proscribe/wire/bootstrap.py": ("wire/loader.py",),
     f"{UTILS}/proscribe/host/loader_text.py": ("wire/loader.py",),
     f"{UTILS}/proscribe/host/programs/__init__.py": ("host/programs/*",),
-    f"{UTILS}/proscribe/host/watch/program_text.py": ("wire/loader.py", "base/hashing.py", "wire/stored_watch.py"),
+    f"{UTILS}/proscribe/host/watch/program_text.py": ("wire/loader.py", "base/hashing.py", "wire/watch_installer.py"),
 }
 DYNAMIC = ("import_module", "__import__", "run_module")
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "module_utils"))
 
-from proscribe.host.run import CONTROLS, observe
+from proscribe.host.host_operations import CONTROLS, observe
 from proscribe.host.system import Host
 
 

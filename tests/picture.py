@@ -9,9 +9,9 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "module_utils"), str(HERE / "unit/helpers")]
 
 from fleets import PROCESS, WAIVERS, WECHAT, answer, clean_answer, no_policy, run, wechat  # noqa: E402
-from proscribe.controller.report.collection.events import Collector  # noqa: E402
-from proscribe.controller.report.evaluation.reconcile import make_run_report  # noqa: E402
-from proscribe.controller.report.page.document import render_page  # noqa: E402
+from proscribe.controller.report.collection.collector import Collector  # noqa: E402
+from proscribe.controller.report.evaluation.reconciliation import make_run_report  # noqa: E402
+from proscribe.controller.report.page.html_page import render_page  # noqa: E402
 
 PICTURE = HERE.parent / "docs/pictures/report-page.png"
 DEPARTMENTS = {"press": ["web02", "pc17"], "finance": ["web01", "db01"], "it": ["build01", "build02"]}

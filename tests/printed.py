@@ -2,9 +2,9 @@
 
 import re
 
-from proscribe.controller.report.text.layout import measure_columns
+from proscribe.controller.report.text.terminal_layout import measure_columns
 
-# A command is one line, however wide the screen is (controller/report/text/command.py).
+# A command is one line, however wide the screen is (controller/report/text/shell_commands.py).
 # A path with a blank is in quotes.
 COMMAND = re.compile(
     r"\s*(?:next: )?(?:cd (?:\S+|'[^']+') && )?(?:env (?:\S+=\S+ )+)?(?:\S+/|'[^']+/)?(?:proscribe|ansible-\w+)'?\s"

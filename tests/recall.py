@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.controller.cli import command_line  # noqa: E402
-from proscribe.controller.compile.catalogue.loading import read_catalogue  # noqa: E402
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue  # noqa: E402
 
 # The shares that have to be handled: of the most asked-for names, and of all.
 GOALS = {

@@ -25,23 +25,23 @@ from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.action import ActionBase
 from ansible.plugins.shell import ShellBase
 from proscribe.base.duration import format_duration
-from proscribe.base.moments import format_timestamp
 from proscribe.base.ownership import find_account_name
-from proscribe.controller.ansible_parts import find_part
-from proscribe.controller.report.text.layout import fit_message, get_screen_width
-from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.base.timestamps import format_timestamp
+from proscribe.controller.ansible_objects import find_part
+from proscribe.controller.report.text.terminal_layout import fit_message, get_screen_width
+from proscribe.controller.report.text.terminal_layout import fit_warning as in_lines
 from proscribe.host.audit_program import PROGRAM_PATH
 from proscribe.model.types.answer import ModuleAnswer, SharedTurn, TurnEntry
 from proscribe.model.types.run import ActionResult, CompiledRun, Variables
-from proscribe.wire import stored_audit
+from proscribe.wire import audit_installer
+from proscribe.wire.answers import results
+from proscribe.wire.answers.output_limits import OutputLimiter
+from proscribe.wire.answers.parsing import parse_last_object
+from proscribe.wire.answers.value_readers import MAX_LINE_LENGTH, UnusableAnswer, read_line, read_lines
 from proscribe.wire.loader import LACKING
 from proscribe.wire.observation import get_compiled_run
-from proscribe.wire.replies import results
-from proscribe.wire.replies.output_limits import OutputLimiter
-from proscribe.wire.replies.parsing import parse_last_object
-from proscribe.wire.replies.shapes import MAX_LINE_LENGTH, UnusableAnswer, read_line, read_lines
+from proscribe.wire.parallel.multiplexing import end_connection, find_control_path
 from proscribe.wire.stream import RECEIVER_PROGRAM, SHELL_EXIT_LINE, pack_for_pipe, parse_answer
-from proscribe.wire.sweep.multiplexing import end_connection, find_control_path
 
 # The answer of an honest host with every rule violated has some 0.4 MB. With all differences it has some 3 MB
 # (docs/speed.md).
@@ -62,8 +62,8 @@ NO_PROGRAM = (
 )
 AUDIT_FAILURES = {
     LACKING: "the host does not store what this run needs: an enforcing run with the same release and policy stores it",
-    stored_audit.BUSY_KEY: "another audit of this host has not ended",
-    stored_audit.REFUSED_KEY: "its audit program refused the request",
+    audit_installer.BUSY_KEY: "another audit of this host has not ended",
+    audit_installer.REFUSED_KEY: "its audit program refused the request",
 }
 SCRIPT_PREFIX = b"#!"  # the beginning of a module that Ansible pipes
 SHELL_PROBE = "proscribe-shell"  # the text that a login shell has to print
@@ -207,7 +207,7 @@ class HostAction(ActionBase, Generic[Read]):
             if program_answer is None:
                 output = read_line(" ".join(result["stderr"].split()) or f"exit code {result['rc']}", "stderr")
                 return {"failed": True, "msg": f"{NO_PROGRAM} ({output})"}
-            if stored_audit.BUSY_KEY in program_answer and time.monotonic() + PAUSE_SECONDS < end:
+            if audit_installer.BUSY_KEY in program_answer and time.monotonic() + PAUSE_SECONDS < end:
                 time.sleep(PAUSE_SECONDS)
                 continue
             for key, message in AUDIT_FAILURES.items():

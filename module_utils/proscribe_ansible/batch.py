@@ -18,14 +18,14 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.utils.display import Display
 from proscribe.base.duration import format_duration
-from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.report.text.terminal_layout import fit_warning as in_lines
 from proscribe.model.finding import MAX_ANSWER_BYTES
 from proscribe.model.types.answer import ObservationAnswer
+from proscribe.wire.answers.output_limits import OutputLimiter
+from proscribe.wire.answers.value_readers import UnusableAnswer
 from proscribe.wire.observation import HostObservation, get_compiled_run, has_no_answer, parse_observation
-from proscribe.wire.replies.output_limits import OutputLimiter
-from proscribe.wire.replies.shapes import UnusableAnswer
-from proscribe.wire.sweep import thread_pool
-from proscribe.wire.sweep.exchange import (
+from proscribe.wire.parallel import thread_pool
+from proscribe.wire.parallel.exchange import (
     BecomePassword,
     ExchangeLimits,
     ExchangeResult,
@@ -33,7 +33,7 @@ from proscribe.wire.sweep.exchange import (
     start_by_client,
     start_over_connection,
 )
-from proscribe.wire.sweep.multiplexing import LOST_EXIT_CODE, NoMultiplexSession, find_control_path
+from proscribe.wire.parallel.multiplexing import LOST_EXIT_CODE, NoMultiplexSession, find_control_path
 
 from proscribe_ansible.action import GRACE_SECONDS, get_observe_timeout
 from proscribe_ansible.connection_groups import (
@@ -45,8 +45,8 @@ from proscribe_ansible.connection_groups import (
     list_plugin_variables,
 )
 from proscribe_ansible.executor import MemberResults, run_executor
-from proscribe_ansible.handover import CapturedAction, HostOutcome, TaskMember, handover
 from proscribe_ansible.private_names import SWEEP, has_all_names
+from proscribe_ansible.result_transfer import CapturedAction, HostOutcome, TaskMember, handover
 
 MAX_SILENT_HOSTS = 64  # silent hosts of a batch, beside the hosts that `forks` allows
 MAX_SHELL_OUTPUT_BYTES = 64 * 1024  # bytes; no login shell prints more around an answer

@@ -17,7 +17,7 @@ from ansible.template import Templar
 from proscribe.model.types.run import Variables
 from proscribe.wire import installation
 
-from proscribe_ansible.handover import TaskMember
+from proscribe_ansible.result_transfer import TaskMember
 
 ADDRESS_VARIABLES = ("ansible_ssh_host", "ansible_host")  # the first that is set counts
 USUAL_PLUGINS = (("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))  # kind and name of each plugin

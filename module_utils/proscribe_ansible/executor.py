@@ -17,7 +17,7 @@ from ansible.executor.task_executor import TaskExecutor
 from proscribe.model.types.answer import ObservationAnswer
 
 from proscribe_ansible.connection_groups import TASK_KEYWORDS
-from proscribe_ansible.handover import ANSWER_KEYS, TaskMember, handover
+from proscribe_ansible.result_transfer import ANSWER_KEYS, TaskMember, handover
 
 # Keywords that change the result of the action.
 JUDGING_KEYWORDS = ("changed_when", "failed_when", "notify", "no_log")

@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from proscribe.controller.files import name_file_in_errors
+from proscribe.controller.named_files import name_file_in_errors
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.text.wording import clean_text
 

@@ -3,7 +3,7 @@
 Ansible does not report this to its callbacks. On SIGINT it raises KeyboardInterrupt and prints "User interrupted
 execution" (exit code 99); SIGTERM and SIGHUP just end it. So this module takes the signals while a run goes on: it ends
 the workers as Ansible does, and the run unwinds, with the exit code of the report. A second SIGINT ends the process at
-once, and the next run closes this run (controller/report/end/closing.py).
+once, and the next run closes this run (controller/report/run_end/unfinished_runs.py).
 
 This needs names that ansible-core does not promise (CUT_SHORT in private_names.py). It also needs that Ansible always
 calls `cleanup` of the task queue manager last. Where some of it is missing, nothing is changed, and the next run closes

@@ -1,13 +1,13 @@
-"""The Ansible side of the modules that change hosts. proscribe.host.run.change does the work."""
+"""The Ansible side of the modules that change hosts. proscribe.host.host_operations.change does the work."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.proscribe.host.run import change
+from ansible.module_utils.proscribe.host.host_operations import change
 from ansible.module_utils.proscribe.host.system import ControlError, Host, format_one_line
-from ansible.module_utils.proscribe.host.system.file_lock import HostBusyError
+from ansible.module_utils.proscribe.host.system.host_lock import HostBusyError
 
 if TYPE_CHECKING:
     from proscribe.model.types.answer import ChangeAnswer, QuarantineAnswer
@@ -18,7 +18,7 @@ PLAN_ARGUMENTS = {
 }
 
 
-# The description of this run, which other runs show while they wait (host/system/file_lock.py).
+# The description of this run, which other runs show while they wait (host/system/host_lock.py).
 RUN_ARGUMENT = {"run": {"type": "dict", "options": {"by": {"type": "str"}, "wait": {"type": "float"}}}}
 
 

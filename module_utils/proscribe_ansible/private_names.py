@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ansible.release import __version__
 from ansible.utils.display import Display
-from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.report.text.terminal_layout import fit_warning as in_lines
 
 NAME_SEPARATOR = "|"  # between the names of the same attribute in different releases
 
@@ -107,7 +107,7 @@ ACTIONS = PrivateNames(
         )
     },
 )
-# These have an equal fallback: a part can be found by its type (proscribe/controller/ansible_parts.py).
+# These have an equal fallback: a part can be found by its type (proscribe/controller/ansible_objects.py).
 FOUND = PrivateNames(
     "parts of objects",
     "they are found by their type, or elsewhere, and nothing is left out",

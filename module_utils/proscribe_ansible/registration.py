@@ -25,8 +25,8 @@ from ansible.playbook.play import Play
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import callback_loader
 from ansible.plugins.strategy import StrategyBase
-from proscribe.controller.ansible_parts import find_part
-from proscribe.controller.report.collection import active
+from proscribe.controller.ansible_objects import find_part
+from proscribe.controller.report.collection import callback_state
 
 from proscribe_ansible.private_names import ENDING, JOINING, has_all_names
 
@@ -41,7 +41,7 @@ def register_report(action: str, directory: Path) -> None:
 
     `action` is the module name of the calling action. `directory` has the callback where it is not in a collection.
     """
-    if active.has_collector():
+    if callback_state.has_collector():
         return
     for frame in _list_callers():
         strategy, iterator = frame.f_locals.get("self"), frame.f_locals.get("iterator")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible import context
-from proscribe.base.moments import format_timestamp
-from proscribe.controller.custody import request, wording
-from proscribe.controller.custody.outcome import QuarantineRun
-from proscribe.controller.enforcement_points.observed import observe_points
-from proscribe.controller.report.collection.events import Collector
+from proscribe.base.timestamps import format_timestamp
+from proscribe.controller.enforcement_points.point_observation import observe_points
+from proscribe.controller.quarantine import quarantine_texts, request
+from proscribe.controller.quarantine.quarantine_run import QuarantineRun
+from proscribe.controller.report.collection.collector import Collector
 from proscribe.controller.report.collection.lift_results import collect_lift_results
 from proscribe.controller.report.collection.plays import (
     CHOICE_ACTION,
@@ -25,18 +25,18 @@ from proscribe.controller.report.collection.plays import (
     get_action_name,
 )
 from proscribe.controller.report.collection.progress import RunProgress
-from proscribe.controller.report.end import closing
-from proscribe.controller.report.end.ending import end_run
-from proscribe.controller.report.end.lifting import publish_lift
 from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.run_end import unfinished_runs
+from proscribe.controller.report.run_end.lift_publication import publish_lift
+from proscribe.controller.report.run_end.verdict_and_report import end_run
 from proscribe.controller.report.storage import lift_file
-from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import RunJournal
-from proscribe.controller.report.terminal import lifting, summary
-from proscribe.controller.report.text.command import RunCall
+from proscribe.controller.report.storage.report_directory import ReportDirectory
+from proscribe.controller.report.terminal import lift_summary, summary
+from proscribe.controller.report.text.shell_commands import RunCall
 from proscribe.controller.report.text.wording import clean_message, clean_text, describe_unreachable
-from proscribe.controller.rollout import RolloutDecision, deciding
-from proscribe.model.quarantined import LIST
+from proscribe.controller.rollout import RolloutDecision, current_rollout
+from proscribe.model.quarantine_ids import LIST
 from proscribe.model.types.answer import ObservationAnswer
 from proscribe.model.types.run import CompiledRun
 
@@ -54,13 +54,15 @@ class ReportedPlaybookRun:
 
     def __init__(self, run: CompiledRun, terminal: RunTerminal, exit_code: PlaybookExitCode) -> None:
         self._terminal, self._exit_code = terminal, exit_code
-        for closed in closing.close_unfinished_runs(Path(run["directory"]).parent, run["id"], terminal.show_warning):
+        for closed in unfinished_runs.close_unfinished_runs(
+            Path(run["directory"]).parent, run["id"], terminal.show_warning
+        ):
             terminal.show_warning(closed.text)
         self.collector = Collector(run)
         self.course = QuarantineRun(list(run["hosts"])) if run["mode"] == QUARANTINE else None
         self._directory: ReportDirectory | None = None
         self._journal: RunJournal | None = None
-        deciding.begin_rollout(run if self.collector.is_changing else None)
+        current_rollout.begin_rollout(run if self.collector.is_changing else None)
         unreported = run["mode"] in (LIFT, QUARANTINE)
         name = run["mode"] if unreported else run["playbook"]
         self._progress = RunProgress(name, len(run["hosts"]), terminal.can_rewrite_line(), time.monotonic)
@@ -94,9 +96,9 @@ class ReportedPlaybookRun:
             record = self.collector.answered(host, host_answer.get("record"))
             self.show_progress()
             if record:
-                deciding.record_host_answer(host, {"drifted": host_answer.get("drifted", []), "record": record})
+                current_rollout.record_host_answer(host, {"drifted": host_answer.get("drifted", []), "record": record})
             if host_answer.get("set_aside"):
-                deciding.record_set_aside(host)
+                current_rollout.record_set_aside(host)
         elif action in CONTROL_BY_ACTION:
             self.collector.changed(host, CONTROL_BY_ACTION[action], result.result, is_dry_run=result.task.check_mode)
             self.show_progress()
@@ -123,7 +125,7 @@ class ReportedPlaybookRun:
             self.collector.changed(host, CONTROL_BY_ACTION[action], result.result, is_dry_run=result.task.check_mode)
             self.collector.failed(host, CONTROL_BY_ACTION[action], reason)
             if result.result.get("busy"):
-                deciding.record_set_aside(host)
+                current_rollout.record_set_aside(host)
         elif action in OBSERVE_ACTIONS or not is_ignored:
             repeats = bool(getattr(result.task, "vars", {}).get(REPEATS_FAILURES_VARIABLE))
             if not (repeats and self.collector.has_failed_control(host)):
@@ -201,14 +203,14 @@ class ReportedPlaybookRun:
         enforce_call = RunCall.read_run_call(run).make_other_playbook_command(
             "enforce", run["limit"] or "", is_dry_run=False
         )
-        lifted_hosts = lifting.list_lifted_hosts(collector.expected, collector.host_states)
+        lifted_hosts = lift_summary.list_lifted_hosts(collector.expected, collector.host_states)
         lift_path = "" if check else self._write_lift_file(lifted_hosts)
         if not check:
             results = collect_lift_results(run, collector.expected, collector.host_states)
             for warning in publish_lift(run, format_timestamp(time.time()), results):
                 self._terminal.show_warning(warning)
         self._terminal.print_rendered(
-            lambda screen: lifting.render_lifting(
+            lambda screen: lift_summary.render_lifting(
                 collector.expected,
                 collector.host_states,
                 is_check=check,
@@ -236,12 +238,12 @@ class ReportedPlaybookRun:
         check = bool(context.CLIARGS.get("check"))
         if course.do != LIST:
             self._terminal.print_rendered(
-                lambda screen: wording.describe_result(course, is_check=check, width=screen.width)
+                lambda screen: quarantine_texts.describe_result(course, is_check=check, width=screen.width)
             )
         elif course.format == request.JSON_FORMAT:
             self._terminal.give_answer(json.dumps(course.make_document(), indent=2))
         else:
-            self._terminal.print_rendered(lambda screen: wording.format_quarantine_table(course, screen.width))
+            self._terminal.print_rendered(lambda screen: quarantine_texts.format_quarantine_table(course, screen.width))
         broken_count = (
             sum(len(host_list["broken"]) for host_list in course.listed_quarantines.values())
             if course.do == LIST

@@ -15,8 +15,8 @@ from ansible.utils.display import Display
 from proscribe.controller.report.collection.invocation import get_working_directory
 from proscribe.controller.report.collection.progress import ProgressLine
 from proscribe.controller.report.terminal.summary import TerminalScreen
-from proscribe.controller.report.text.layout import fit_lines, get_screen_width
-from proscribe.controller.report.text.layout import fit_warning as in_lines
+from proscribe.controller.report.text.terminal_layout import fit_lines, get_screen_width
+from proscribe.controller.report.text.terminal_layout import fit_warning as in_lines
 from proscribe.controller.report.text.wording import ANSIBLE_PREFIXES, clean_text
 
 STDOUT_CALLBACK = "proscribe_stdout"

@@ -20,14 +20,14 @@ from pathlib import Path
 
 from common import PROJECT, make_parser, measure  # isort: split
 
-from proscribe.controller.compile.catalogue.loading import read_catalogue
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.portable.scan_cache import MEMORY_PATH
 from proscribe.host.system import Host, run_tool
 from proscribe.model.plan import format_canonical
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 from proscribe.wire.stream import BOOTSTRAP, REPLYING_PROGRAM, make_payload
 from streams import with_program
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from common import make_parser, measure  # isort: split
 
-from proscribe.host import run
+from proscribe.host import host_operations
 from proscribe.host.controls import firewall
-from proscribe.host.controls.firewall import carried
+from proscribe.host.controls.firewall import carried_addresses
 from proscribe.host.system import Host, netfilter
 from proscribe.model import plan as plans
 
@@ -87,7 +87,7 @@ def make_host(directory):
 
 
 def observe(host, desired):
-    record, _ = run.observe(host, desired, ["firewall"])
+    record, _ = host_operations.observe(host, desired, ["firewall"])
     wrong = [rule for rule in record["rules"] if rule["rule"] != "firewall/boot"]  # units are not enabled here
     if wrong or record["errors"]:
         raise SystemExit(f"not as wanted: {wrong}")
@@ -138,7 +138,7 @@ def make_file(members):
         plain = [member for member in members if ("/" in member) is has_slash]
         sets.append((name, f"ipv4_addr;{flags}", plain))
         for bits in (96, 16):
-            mapped = [carried.convert_to_carried(member, bytes(bits // 8)) for member in plain]
+            mapped = [carried_addresses.convert_to_carried(member, bytes(bits // 8)) for member in plain]
             sets.append((f"{name}{bits}", f"ipv6_addr;{flags}", mapped))
     lines = [f"set {name} {{ type {kind} elements = {{ {', '.join(texts)} }}\n\t}}" for name, kind, texts in sets]
     return BARE.replace("SETS", "\n\t".join(lines))

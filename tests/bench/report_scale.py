@@ -19,13 +19,13 @@ from common import make_parser, measure, peak_memory  # isort: split
 
 import fleets
 from fleets import ENFORCED, WAIVERS
-from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import make_run_report
+from proscribe.controller.report.collection.collector import Collector
+from proscribe.controller.report.evaluation.reconciliation import make_run_report
 from proscribe.controller.report.exports import list_default_names, list_export_formats, write_exports
 from proscribe.controller.report.history import open_history
-from proscribe.controller.report.page.document import render_page
-from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.page.html_page import render_page
 from proscribe.controller.report.storage.journal import RunJournal
+from proscribe.controller.report.storage.report_directory import ReportDirectory
 from proscribe.model.finding import Finding, judge_rule
 
 WAIVER = {**WAIVERS[0], "hosts": [], "services": ["service007"]}

@@ -16,7 +16,7 @@ from common import make_parser  # isort: split
 
 from proscribe.host.cache import CACHE_DIRECTORY
 from proscribe.host.watch import units
-from proscribe.host.watch.state import files
+from proscribe.host.watch.state import watch_files
 from proscribe.wire.stream import REPLYING_PROGRAM, StreamPart, make_payload
 from scheduled_machine import Scheduled, scheduled_machine
 
@@ -64,13 +64,13 @@ def measure_host(host, rounds):
     call = {"controls": [], "gate": "never", "will_correct": False, "watch": None}
     named = [StreamPart(name, bytes) for name in (code.split()[0], plan)]
     stream = make_payload(*named, call, with_content=False).decode("ascii")
-    python = host.run("head", "-n1", files.PROGRAM_PATH).split()[0].removeprefix("#!")
+    python = host.run("head", "-n1", watch_files.PROGRAM_PATH).split()[0].removeprefix("#!")
     assert '"record"' in host.run(python, "-I", "-S", "-c", REPLYING_PROGRAM, stdin=stream)
-    host.run(files.PROGRAM_PATH, "observe")
+    host.run(watch_files.PROGRAM_PATH, "observe")
     commands = {
         "Python's start": [[python, "-I", "-S", "-c", "pass"], ""],
         "streamed audit": [[python, "-I", "-S", "-c", REPLYING_PROGRAM], stream],
-        OBSERVATION: [["env", f"TRIGGER_UNIT={units.TIMER_UNIT}", files.PROGRAM_PATH, "observe"], ""],
+        OBSERVATION: [["env", f"TRIGGER_UNIT={units.TIMER_UNIT}", watch_files.PROGRAM_PATH, "observe"], ""],
     }
     printed = host.run("python3", "-c", MEASURED, stdin=json.dumps([commands, rounds]), timeout=600)
     return dict(json.loads(printed))

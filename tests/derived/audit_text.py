@@ -1,16 +1,16 @@
-"""The program for audits without root: stored_audit.py behind a part of loader.py, without what only people need."""
+"""The program for audits without root: audit_installer.py behind a part of loader.py, without what only people need."""
 
 import ast
 import re
 
 from proscribe.host.audit_program import PROGRAM_PATH
 from proscribe.host.system import STATE_DIRECTORY
-from proscribe.wire.sources import ModuleSources, select_reached
+from proscribe.wire.source_selection import ModuleSources, select_reached
 
 from .bootstrap import CALLED_BY_PYTHON, HEAD, LOADER
 from .part import Part
 
-SOURCE = LOADER.with_name("stored_audit.py")
+SOURCE = LOADER.with_name("audit_installer.py")
 NAMES = {"@PROGRAM@": PROGRAM_PATH, "@STATE@": STATE_DIRECTORY}
 OF_AUDIT = HEAD.format("The program for audits without root, which an enforcing run installs.")
 MAIN = re.compile(r'^if __name__ == "__main__":\n(?: .*\n)+', re.MULTILINE)

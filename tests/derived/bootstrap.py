@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from proscribe.host.cache import CACHE_DIRECTORY
-from proscribe.wire.sources import ModuleSources, select_reached
+from proscribe.wire.source_selection import ModuleSources, select_reached
 
 from .part import Part
 

@@ -3,9 +3,9 @@
 import textwrap
 from pathlib import Path
 
-from proscribe.controller.compile.catalogue.kinds import TextSchema
-from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, PRIVATE, SERVICE
+from proscribe.controller.compile.catalogue.value_schemas import TextSchema
 from proscribe.controller.compile.plans.identifiers import IDENTIFIER_READERS, WINDOWS_PACKAGE_SYSTEMS
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, PatternCheck, WordCheck
 from proscribe.controller.windows.apps import find_catalogue_gaps

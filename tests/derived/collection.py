@@ -6,7 +6,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from proscribe.controller.cli import variables
+from proscribe.controller.cli import option_variables
 from proscribe.controller.cli.collection import DEFAULT_NAME, DEFAULT_NAMESPACE
 from proscribe.controller.cli.collection.layout import read_source_files
 from proscribe.controller.cli.collection.metadata import list_group_modules
@@ -38,7 +38,7 @@ def _row(command):
     if command in ABSENT:
         return f"`{command}`", "-", ABSENT[command]
     assert (PROJECT / f"playbooks/{command}.yml").exists(), f"{command} is neither a playbook nor in ABSENT"
-    own = " with the variables below" if command in (*variables.COMMANDS, "report") else ""
+    own = " with the variables below" if command in (*option_variables.COMMANDS, "report") else ""
     return f"`{command}`", f"`ansible-playbook {COLLECTION}.{command}`{own}", LIMITED.get(command, "")
 
 
@@ -47,14 +47,14 @@ def options():
 
 
 def _variables():
-    for command in (*variables.COMMANDS, "report"):
+    for command in (*option_variables.COMMANDS, "report"):
         parser = argparse.ArgumentParser(add_help=False)
         importlib.import_module(f"proscribe.controller.cli.{command}").add_arguments(parser)
         nested = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
         chosen = {name: one for choices in nested for name, one in choices.items()} or {"": parser}
         for name, one in chosen.items():
-            named = variables.map_variables(command, one)
-            do = f" with `{command}_{variables.SUBCOMMAND_VARIABLE}={name}`" if name else ""
+            named = option_variables.map_variables(command, one)
+            do = f" with `{command}_{option_variables.SUBCOMMAND_VARIABLE}={name}`" if name else ""
             yield f"`{command}`{do}", ", ".join(f"`{name_}`" for name_ in named)
 
 

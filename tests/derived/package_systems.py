@@ -51,7 +51,7 @@ def registry():
     always = [one for one in declared() if not one.declared.traces]
     traced = [one for one in declared() if one.declared.traces]
     lines = _begin("All package systems.", f"from . import {', '.join(sorted({one.file for one in always}))}")
-    lines += ["from .on_demand import OnDemandSystem, PackageSystemCore", "from .package import PackageSystem"]
+    lines += ["from .on_demand_system import OnDemandSystem, PackageSystemCore", "from .package import PackageSystem"]
     for one in traced:
         lines += ["", "", f"def _load_{one.declared.name}() -> PackageSystemCore:", f"    from . import {one.file}", ""]
         lines += [f"    return {_answers(one)}"]

@@ -3,7 +3,7 @@
 import argparse
 
 from proscribe.controller.cli.quarantine import add_arguments
-from proscribe.controller.custody.request import VARIABLE_NAMES
+from proscribe.controller.quarantine.request import VARIABLE_NAMES
 
 from .part import Part, table
 

@@ -4,7 +4,7 @@ import json
 import textwrap
 from collections.abc import Mapping
 
-from proscribe.controller.compile.reading.values import ChoiceReader, NamesReader
+from proscribe.controller.compile.reading.value_readers import ChoiceReader, NamesReader
 from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.policy_errors import UnexpectedValue
 from proscribe.controller.report.collection.plays import CONTROL_BY_ACTION

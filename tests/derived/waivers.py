@@ -1,8 +1,8 @@
 """The tables of docs/waivers.md: the keys of a waiver, and what it can be worth."""
 
 from proscribe.controller.compile.waivers.document import REQUIRED_KEYS, WAIVER_KEYS
-from proscribe.controller.compile.waivers.standing import STATUSES
 from proscribe.controller.compile.waivers.waiver import NARROWING_KEYS
+from proscribe.controller.compile.waivers.waiver_status import STATUSES
 
 from .part import described, parts_of, read_rows, table
 

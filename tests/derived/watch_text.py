@@ -1,15 +1,15 @@
-"""The program of the watch: stored_watch.py behind a part of loader.py, hashing.py and json_text.py."""
+"""The program of the watch: watch_installer.py behind a part of loader.py, hashing.py and json_text.py."""
 
 import re
 
-from proscribe.host.watch.state.files import WATCH_DIRECTORY
+from proscribe.host.watch.state.watch_files import WATCH_DIRECTORY
 
 from .audit_text import MAIN, own, source
 from .bootstrap import HEAD, LOADER
 from .part import Part
 
 BASE = LOADER.parents[1] / "base"
-SOURCES = [BASE / "hashing.py", BASE / "json_text.py", LOADER.with_name("stored_watch.py")]
+SOURCES = [BASE / "hashing.py", BASE / "json_text.py", LOADER.with_name("watch_installer.py")]
 OF_WATCH = HEAD.format("The program of the watch, which an enforcing run installs.")
 OWN = re.compile(r"^from \.(?:loader|\.base\.hashing|\.base\.json_text) import .*\n", re.MULTILINE)
 

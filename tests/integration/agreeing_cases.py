@@ -3,7 +3,7 @@
 import ipaddress
 from typing import NamedTuple
 
-from proscribe.host.controls.browser.rendering import list_covering_hosts
+from proscribe.host.controls.browser.site_rules import list_covering_hosts
 from proscribe.model.plan import RESTRICTED_MODES
 
 NUMBER = 300

@@ -11,7 +11,7 @@ import yaml
 from explained import Explained
 from proscribe.controller.cli import export
 from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS, OPEN, STATUSES
-from proscribe.host.controls.browser.rendering import SiteName, is_covering, parse_site_name
+from proscribe.host.controls.browser.site_rules import SiteName, is_covering, parse_site_name
 from reach_cases import VARIABLES, WAIVED
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from patience import BUSY
-from proscribe.controller.compile.catalogue.loading import read_catalogue
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 
 HERE = Path(__file__).resolve().parent

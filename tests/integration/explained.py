@@ -4,10 +4,10 @@ import argparse
 import json
 
 from proscribe.controller.cli import explain, inventory
-from proscribe.controller.cli.explain import answering, printing
+from proscribe.controller.cli.explain import answer_texts, output
 from proscribe.controller.cli.explain.question import parse_question
 from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DEPENDS
-from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.host_plans import compile_hosts
 
 
 class Explained:
@@ -42,7 +42,9 @@ class Explained:
         if word not in self._answers:
             answers = json.loads(
                 json.dumps(
-                    printing.make_explanation_document(*answering.explain_question(parse_question(word), self.compiled))
+                    output.make_explanation_document(
+                        *answer_texts.explain_question(parse_question(word), self.compiled)
+                    )
                 )
             )
             self._answers[word] = answers["answers"]

@@ -12,8 +12,8 @@ from patience import until
 from proscribe.host.audit_program import format_program
 from proscribe.host.watch import heartbeat, units
 from proscribe.host.watch.program_text import WATCH_TEXT
-from proscribe.host.watch.starts import reported
-from proscribe.host.watch.state import files
+from proscribe.host.watch.starts import daemon_report
+from proscribe.host.watch.state import watch_files
 from proscribe.host.watch.state.journal import JOURNAL
 from proscribe.model import plan as plans
 from proscribe.wire.stream import pack_watch_code
@@ -90,11 +90,11 @@ def plan(exceptions=(), mode="enforce"):
 def install(host, made):
     """Have the daemon run on a host, by a plan. The timer is not there: nothing else ends a program."""
     host.run("sh", "-c", SETUP)
-    host.run("mkdir", "-p", "-m", "700", files.PLANS_DIRECTORY, "/usr/libexec/proscribe")
-    _write(host, files.PROGRAM_PATH, f"#!/usr/bin/python3{format_program(WATCH_TEXT)}", "700")
-    argv = ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{files.CODE_PATH}"]
+    host.run("mkdir", "-p", "-m", "700", watch_files.PLANS_DIRECTORY, "/usr/libexec/proscribe")
+    _write(host, watch_files.PROGRAM_PATH, f"#!/usr/bin/python3{format_program(WATCH_TEXT)}", "700")
+    argv = ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{watch_files.CODE_PATH}"]
     subprocess.run(argv, input=_code(), capture_output=True, check=True)
-    _write(host, reported.HEARTBEAT_PATH, heartbeat.HEARTBEAT_TEXT, "700")
+    _write(host, daemon_report.HEARTBEAT_PATH, heartbeat.HEARTBEAT_TEXT, "700")
     _write(host, f"/etc/systemd/system/{units.LAUNCHES_UNIT}", units.make_unit_texts(86400)[units.LAUNCHES_UNIT], "644")
     write_plan(host, made)
     host.run("systemctl", "daemon-reload")
@@ -108,11 +108,11 @@ def install(host, made):
 def write_plan(host, made):
     """Put a plan in effect; the settings come last."""
     text = plans.format_canonical(made)
-    path = files.make_plan_path(made["digest"])
-    hashes = {path: files.hash_content(text.encode()), files.CODE_PATH: files.hash_content(_code())}
-    settings = files.WatchSettings("release", 86400, 1209600, made["digest"], (), hashes)
+    path = watch_files.make_plan_path(made["digest"])
+    hashes = {path: watch_files.hash_content(text.encode()), watch_files.CODE_PATH: watch_files.hash_content(_code())}
+    settings = watch_files.WatchSettings("release", 86400, 1209600, made["digest"], (), hashes)
     _write(host, path, text, "600")
-    _write(host, files.SETTINGS_PATH, files.format_settings(settings), "600")
+    _write(host, watch_files.SETTINGS_PATH, watch_files.format_settings(settings), "600")
 
 
 def _write(host, path, text, mode):
@@ -126,7 +126,7 @@ def is_ready(host):
 
 
 def _reported(host):
-    return reported.parse_report(host.run("cat", reported.REPORT_PATH, check=False))
+    return daemon_report.parse_report(host.run("cat", daemon_report.REPORT_PATH, check=False))
 
 
 def _refused(host):
@@ -136,7 +136,7 @@ def _refused(host):
 
 
 def status(host):
-    return host.run(files.PROGRAM_PATH, "status", check=False)
+    return host.run(watch_files.PROGRAM_PATH, "status", check=False)
 
 
 def pids(host):

@@ -12,8 +12,8 @@ from dns_samples import MADE, UNITS, sample
 from name_server import NameServer
 from patience import until
 from proscribe.host.controls import dns
+from proscribe.host.controls.dns.backend_choice import choose_backend
 from proscribe.host.controls.dns.backends import registry
-from proscribe.host.controls.dns.choice import choose_backend
 from proscribe.host.system import Host, ToolResult, run_tool
 
 OWN = f"127.53.{os.getpid() % 250}"  # of this run: another checkout may be tested at the same time

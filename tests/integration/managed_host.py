@@ -18,8 +18,8 @@ from pathlib import Path
 
 import reaching
 from patience import LONGEST, until
-from proscribe.host import run
-from proscribe.host.controls.firewall import confirm, program
+from proscribe.host import host_operations
+from proscribe.host.controls.firewall import change_trial, program
 from proscribe.host.system import Host, ToolResult, run_tool
 from three_namespaces import INWARD, INWARD_6
 
@@ -116,10 +116,10 @@ def stop():
 
 def enforce(plan, control):
     if control != "firewall":
-        return list(run.change(HOST, plan, control)["actions"])
+        return list(host_operations.change(HOST, plan, control)["actions"])
     token = begun(plan)
     until(lambda: Path(f"{program.CHANGE_DIRECTORY}/loaded-{token}").exists())
-    return list(confirm.confirm_trial(HOST, token)["actions"])
+    return list(change_trial.confirm_trial(HOST, token)["actions"])
 
 
 def begun(plan):
@@ -128,7 +128,9 @@ def begun(plan):
     child = os.fork()
     if child == 0:
         try:
-            result = run.change(HOST, plan, "firewall", doing=confirm.make_trial_application(HOST, plan))
+            result = host_operations.change(
+                HOST, plan, "firewall", doing=change_trial.make_trial_application(HOST, plan)
+            )
             os.write(writing, result["pending"]["token"].encode())
         finally:
             os._exit(0)
@@ -140,11 +142,11 @@ def begun(plan):
 
 
 def lift(plan, control):
-    return list(run.change(HOST, plan, control, lift=True)["actions"])
+    return list(host_operations.change(HOST, plan, control, lift=True)["actions"])
 
 
 def observe(plan):
-    return run.observe(HOST, plan, ["firewall", "dns"])[0]
+    return host_operations.observe(HOST, plan, ["firewall", "dns"])[0]
 
 
 if __name__ == "__main__":

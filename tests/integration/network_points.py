@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import reaching
 from name_server import NameServer, ask
 from network_appliances import UPSTREAM, Appliance, refused
-from proscribe.controller.enforcement_points.declaration import RenderedExport
+from proscribe.controller.enforcement_points.format_declaration import RenderedExport
 
 NO_SUCH_NAME, FOUND = (3, 0), (0, 1)
 # As docs/enforcement_points.md has it: one rule, with the set of all.

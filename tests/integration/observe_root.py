@@ -25,18 +25,18 @@ def own_peak():
 def main():
     modules, root, path = sys.argv[1:4]
     sys.path.insert(0, modules)
-    from proscribe.host import run
+    from proscribe.host import host_operations
     from proscribe.host.system import Host
 
     with open(path, encoding="utf-8") as stream:
         plan = json.load(stream)
     if "--hurry" in sys.argv:
-        from proscribe.host.system import forked
+        from proscribe.host.system import forked_work
 
-        forked.DEFAULT_LIMITS = forked.DEFAULT_LIMITS._replace(seconds=3.0)
+        forked_work.DEFAULT_LIMITS = forked_work.DEFAULT_LIMITS._replace(seconds=3.0)
     began, started = own_peak(), time.monotonic()
     host = Host(root)
-    record, _ = run.observe(host, plan, ["apps"])
+    record, _ = host_operations.observe(host, plan, ["apps"])
     seconds = time.monotonic() - started
     if host.privileged and "--keep" in sys.argv:
         for keep in host.state_savers:

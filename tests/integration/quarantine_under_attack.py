@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving, restoring
+from proscribe.host.controls.apps.quarantine import capacity, manifest, move_completion, move_in, restoration
 from proscribe.host.system import ControlError, Host
 
 MALLORY = 12345
@@ -157,28 +157,28 @@ def defend(root, tries):
     # On a busy machine longer, until enough has happened.
     while not enough(done, tries) and time.monotonic() - begun < LONGEST:
         for _ in range(20):
-            before = len(host.list_directory(moving.QUARANTINE_DIRECTORY))
+            before = len(host.list_directory(move_in.QUARANTINE_DIRECTORY))
             done["tries"] += 1
             try:
-                moving.make_move_action(host, moving.MoveRequest(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
-                done["taken"] += len(host.list_directory(moving.QUARANTINE_DIRECTORY)) > before
+                move_in.make_move_action(host, move_in.MoveRequest(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
+                done["taken"] += len(host.list_directory(move_in.QUARANTINE_DIRECTORY)) > before
             except ControlError:
                 done["refused"] += 1
-        done["not_restored"] += len(restoring.make_restore_changes(host).refusals)
+        done["not_restored"] += len(restoration.make_restore_changes(host).refusals)
         for item in manifest.list_entries(host)[-20:]:  # also where something was there a moment ago
             done["tries"] += 1
             try:
-                done["restored"] += restoring.restore_entry(host, item) is not None
+                done["restored"] += restoration.restore_entry(host, item) is not None
             except ControlError:
                 done["not_restored"] += 1
-        for action in completing.make_complete_actions(host):  # what could not go back
+        for action in move_completion.make_complete_actions(host):  # what could not go back
             with contextlib.suppress(ControlError):
                 action.apply()
         for item in manifest.list_entries(host)[:-20]:
             with contextlib.suppress(ControlError):
                 capacity.prune_entry(host, item)
                 done["pruned"] += 1
-    for action in completing.make_complete_actions(host):
+    for action in move_completion.make_complete_actions(host):
         action.apply()
     return done
 
@@ -191,7 +191,7 @@ def given_back_in_peace(host, root):
     shutil.rmtree(apps, ignore_errors=True)
     apps.mkdir()
     os.chown(apps, MALLORY, MALLORY)
-    restoring.restore_entry(host, manifest.list_entries(host)[-1])
+    restoration.restore_entry(host, manifest.list_entries(host)[-1])
     back = apps / NAME
     if back.is_symlink():
         return ["a link"]

@@ -88,7 +88,7 @@ def count(uid):
 def main():
     sys.path.insert(0, sys.argv[1])
     from proscribe.host.controls import apps
-    from proscribe.host.controls.applying import apply_changes
+    from proscribe.host.controls.change_execution import apply_changes
     from proscribe.host.system import Host
     from proscribe.model import plan as plans
 

@@ -12,7 +12,7 @@ debs, machine = real.debs, real.machine  # the fixtures
 RUN = """
 import json, sys
 sys.path.insert(0, "/source")
-from proscribe.host.controls.apps.desired import DesiredApps
+from proscribe.host.controls.apps.desired_apps import DesiredApps
 from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.host.system import Host
 host, section = Host(), json.load(sys.stdin)

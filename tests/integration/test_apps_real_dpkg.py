@@ -13,8 +13,8 @@ import proscribe
 import pytest
 from conftest import layers, require_tool
 from patience import LONGEST
-from proscribe.controller.report.text.reinstalling import build_reinstall_command
-from proscribe.model import removed
+from proscribe.controller.report.text.reinstall_commands import build_reinstall_command
+from proscribe.model import removal_record
 
 SOURCE = Path(proscribe.__file__).parents[1]  # what has to be on sys.path for `import proscribe`
 # What runs inside: one verb of the control, over the plan on standard input; the answer as JSON.
@@ -24,9 +24,9 @@ sys.path.insert(0, "/source")
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.systems import dpkg_removal
 from proscribe.host.system import ControlError, Host
-from proscribe.host.controls.applying import apply_changes
-from proscribe.host.controls.users_tools import run_user_tools
-from proscribe.host.run import make_refusals
+from proscribe.host.controls.change_execution import apply_changes
+from proscribe.host.controls.user_tools import run_user_tools
+from proscribe.host.host_operations import make_refusals
 dpkg_removal.LOCK_TIMEOUT_SECONDS = 1
 host, plan, error = Host(), json.load(sys.stdin), None
 if sys.argv[1] in ("observe", "keep"):
@@ -234,7 +234,7 @@ def test_line_of_a_lift_reinstalls_packages_with_their_marks(machine):
     machine.verb("enforce", plan(wechat=["wechat"]))
     machine.install("tim")  # permitted by now
     done = machine.verb("lift", plan(wechat=["wechat"]))
-    line = build_reinstall_command([removed.read_removed_package(entry) for entry in done["removed"]])
+    line = build_reinstall_command([removal_record.read_removed_package(entry) for entry in done["removed"]])
     assert line == "apt-get install linuxqq wechat && apt-mark auto linuxqq"
     machine.sh(line)
     assert machine.installed() == before

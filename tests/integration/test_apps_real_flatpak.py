@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 from conftest import require_root, require_tool
 from patience import LONGEST, until
-from proscribe.controller.report.text import reinstalling
-from proscribe.model import removed
+from proscribe.controller.report.text import reinstall_commands
+from proscribe.model import removal_record
 from test_apps_real_dpkg import DRIVER, SOURCE, start_apart
 from throwaway import pasted
 
@@ -171,8 +171,8 @@ def test_line_of_a_lift_reinstalls_apps_of_the_system_and_of_users(machine):
     machine.verb("enforce")
     machine.run("root", "sed", "-i", "/^carol:/d", "/etc/passwd")
     machine.run("root", "rm", "-r", "/home/carol")
-    line = reinstalling.build_reinstall_command(
-        [removed.read_removed_package(entry) for entry in machine.verb("lift")["removed"]]
+    line = reinstall_commands.build_reinstall_command(
+        [removal_record.read_removed_package(entry) for entry in machine.verb("lift")["removed"]]
     )
     of_the_system, *of_users = line.split("; ")
     assert of_the_system == f"flatpak install --assumeyes --installation=default made app/{WECHAT}/{arch}/stable"

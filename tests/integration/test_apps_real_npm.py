@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from proscribe.host.controls.apps import removed
+from proscribe.host.controls.apps import removed_packages
 from test_apps_real_dpkg import TREE
 from throwaway import archive, plan, seen, two_users
 
@@ -57,7 +57,7 @@ def test_npm_packages_of_host_and_users_are_seen_and_removed(machine):
     machine.as_user("alice", f"{NPM} --prefix ~/.npm-packages /debs/wechaty.tgz")  # no install block
     assert machine.verb("observe", PLAN)["apps/wechat"]["findings"][0]["scope"] == "user:alice"
     machine.verb("enforce", PLAN)
-    lifted = [f"delete {removed.REMOVED_PACKAGES_PATH}", "delete /var/lib/proscribe/users_tools.json"]
+    lifted = [f"delete {removed_packages.REMOVED_PACKAGES_PATH}", "delete /var/lib/proscribe/users_tools.json"]
     assert machine.verb("lift", PLAN)["actions"] == lifted
     machine.sh("npm uninstall --global --offline weechat-js >/dev/null; rmdir /usr/local/lib/node_modules")
     assert machine.sh(TREE).stdout == before

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from patience import LONGEST
-from proscribe.controller.report.text.reinstalling import build_reinstall_command
+from proscribe.controller.report.text.reinstall_commands import build_reinstall_command
 from proscribe.host.controls.apps.systems import pacman
-from proscribe.model import removed
+from proscribe.model import removal_record
 from test_apps_real_dpkg import TREE
 from throwaway import archive, pasted, plan, seen, two_users
 
@@ -113,7 +113,7 @@ def test_seen_ended_removed_refused_and_let_in_again(machine):
             *machine.enter,
             "sh",
             "-c",
-            build_reinstall_command([removed.read_removed_package(row) for row in done["removed"]]),
+            build_reinstall_command([removal_record.read_removed_package(row) for row in done["removed"]]),
         ]
     )
     assert installed(machine) == {"weechat", *(row["name"] for row in done["removed"])}

@@ -3,7 +3,7 @@
 import zipfile
 
 import pytest
-from proscribe.host.controls.apps import removed
+from proscribe.host.controls.apps import removed_packages
 from test_apps_real_dpkg import TREE
 from throwaway import plan, seen, two_users
 
@@ -71,7 +71,7 @@ def test_pip_packages_of_host_and_user_are_seen_and_removed(machine):
     machine.as_user("bob", f"{PIP} /tmp/telethon-1.40-py3-none-any.whl")
     assert machine.verb("observe", PLAN)["apps/telegram"]["findings"][0]["scope"] == "user:bob"
     machine.verb("enforce", PLAN)
-    lifted = [f"delete {removed.REMOVED_PACKAGES_PATH}", "delete /var/lib/proscribe/users_tools.json"]
+    lifted = [f"delete {removed_packages.REMOVED_PACKAGES_PATH}", "delete /var/lib/proscribe/users_tools.json"]
     assert machine.verb("lift", PLAN)["actions"] == lifted
     machine.sh("python3 -m pip uninstall --quiet --yes --break-system-packages notifier 2>/dev/null")
     machine.sh("find /usr -name __pycache__ -newer /etc/passwd -prune -exec rm -r {} +; rm -rf /tmp/t*")

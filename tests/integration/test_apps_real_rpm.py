@@ -5,8 +5,8 @@ import subprocess
 import pytest
 from conftest import layers, require_tool
 from patience import LONGEST
-from proscribe.controller.report.text.reinstalling import build_reinstall_command
-from proscribe.model import removed
+from proscribe.controller.report.text.reinstall_commands import build_reinstall_command
+from proscribe.model import removal_record
 from test_apps_real_dpkg import SOURCE, TREE
 from throwaway import TwoUsers, pasted, plan, seen
 
@@ -162,7 +162,7 @@ def test_seen_removed_refused_on_every_road_and_let_in_again(machine, request):
     assert done["error"] is None
     again = machine.verb("lift", PLAN)
     assert (again["actions"], again["removed"]) == ([], [])
-    line = build_reinstall_command([removed.read_removed_package(entry) for entry in done["removed"]])
+    line = build_reinstall_command([removal_record.read_removed_package(entry) for entry in done["removed"]])
     assert line == f"{front} install viber.noarch wechat.noarch"
     pasted([*machine.enter, "sh", "-c", line])
     assert machine.installed() == {"wechat", "weechat", "viber", "viber-library"}

@@ -10,10 +10,10 @@ from attacked_host import compile_catalogue
 from conftest import require_root, require_tool
 from proscribe.base import elf
 from proscribe.host.controls import apps
-from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.apps.portable import evidence
 from proscribe.host.controls.apps.quarantine import manifest, operator
 from proscribe.host.controls.base import Changes
+from proscribe.host.controls.change_execution import apply_changes
 from proscribe.host.system import Host
 
 ALICE, BOB, MALLORY = 61234, 61235, 61236  # accounts that no other process has
@@ -191,7 +191,7 @@ def test_appimages_by_what_is_in_them(machine, plan, name, files, compression, m
     appimage(home, name, files, compression)
     os.chown(home / name, ALICE, ALICE)
     changes = enforce(machine, plan)
-    assert (home / name).exists() is not moves, [refusal.reason for refusal in changes.refused]
+    assert (home / name).exists() is not moves, [refusal.reason for refusal in changes.refusals]
 
 
 def test_no_name_of_a_file_brings_it_under_a_waiver_for_a_version(machine, plan):

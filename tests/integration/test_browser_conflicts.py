@@ -6,10 +6,10 @@ import subprocess
 import pytest
 from browser_setup import enforce, put, read_policies, real_plan
 from conftest import require_tool
-from proscribe.host.controls.browser import packaged
+from proscribe.host.controls.browser import packaged_browsers
 from proscribe.host.controls.browser.chromium_folder import ChromiumPolicyFolder
-from proscribe.host.controls.browser.places import PolicyPlace
-from proscribe.host.controls.browser.rendering import make_rules
+from proscribe.host.controls.browser.policy_places import PolicyPlace
+from proscribe.host.controls.browser.site_rules import make_rules
 from proscribe.host.system import Host
 
 MANAGED = "/etc/chromium/policies/managed"
@@ -96,7 +96,9 @@ def test_our_reading_of_overrides_is_that_of_flatpak(arguments, request):
     printed = subprocess.run(show, check=True, capture_output=True, text=True, env=of(place)).stdout
     override = place / "user/overrides" / APP
     own = (place / "user/app" / APP / "current/active/metadata").read_text()
-    ours = packaged.apply_overrides(
-        packaged.apply_overrides({}, own), override.read_text() if override.exists() else ""
+    ours = packaged_browsers.apply_overrides(
+        packaged_browsers.apply_overrides({}, own), override.read_text() if override.exists() else ""
     )
-    assert packaged.has_etc(ours) is packaged.has_etc(packaged.apply_overrides({}, printed)), printed
+    assert packaged_browsers.has_etc(ours) is packaged_browsers.has_etc(
+        packaged_browsers.apply_overrides({}, printed)
+    ), printed

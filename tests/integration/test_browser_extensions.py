@@ -6,11 +6,11 @@ import json
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, plan_of, put, read_policies, unmet
 from conftest import require_tool
+from proscribe.host.controls.browser.browser_settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 from proscribe.host.controls.browser.chromium import MERGE_DICTIONARIES
 from proscribe.host.controls.browser.chromium_extensions import read_effective_settings
 from proscribe.host.controls.browser.chromium_file import ChromiumPolicyFile
 from proscribe.host.controls.browser.extension_settings import EXTENSION_SETTINGS
-from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 
 FILES = {"chromium": "/etc/chromium/policies/managed/proscribe.json", "firefox": "/etc/firefox/policies/policies.json"}
 VPN, NOTES = "vpn@made.example", "notes@made.example"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, lift, put, read_policies, real_plan, unmet, visits
 from conftest import missing, require_tool
-from proscribe.host.controls.browser import chromium, firefox, probe
-from proscribe.host.controls.browser.observed import POLICY_MARK
-from proscribe.host.controls.browser.places import PolicyPlace
-from proscribe.host.controls.browser.rendering import make_rules
-from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
+from proscribe.host.controls.browser import browser_probe, chromium, firefox
+from proscribe.host.controls.browser.browser_settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
+from proscribe.host.controls.browser.policy_observation import POLICY_MARK
+from proscribe.host.controls.browser.policy_places import PolicyPlace
+from proscribe.host.controls.browser.site_rules import make_rules
 from proscribe.host.system import Host
 
 CHROMIUM = PolicyPlace("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
@@ -171,7 +171,9 @@ def test_an_unknown_relative_of_chromium_gets_its_policy_and_obeys_it(tree):
     file = tree / "etc/nightowl/policies/managed/proscribe.json"
     enforce(tree, plan)
     assert file.is_file() and unmet(tree, plan) == []
-    assert "/usr/lib/nightowl/nightowl" in [program.binary for program in probe.list_candidates(Host(str(tree)), plan)]
+    assert "/usr/lib/nightowl/nightowl" in [
+        program.binary for program in browser_probe.list_candidates(Host(str(tree)), plan)
+    ]
     # Chromium's own folder is taken away, so that it is the found one that counts.
     (tree / "etc/chromium/policies/managed/proscribe.json").unlink()
     opened = visits(tree, "chromium", URLS, "--executable", str(binary))

@@ -8,8 +8,8 @@ import pytest
 from browser_probe import host_of, target
 from browser_setup import enforce, real_plan, visits
 from proscribe.host.controls.browser import firefox
-from proscribe.host.controls.browser.matching import ClosestMatch, FilterMatch
-from proscribe.host.controls.browser.rendering import SiteName, make_rules
+from proscribe.host.controls.browser.list_matching import ClosestMatch, FilterMatch
+from proscribe.host.controls.browser.site_rules import SiteName, make_rules
 
 BLOCKED, OPEN = "blocked", "open"
 # What each browser says of an address that its policy blocks.

@@ -13,7 +13,7 @@ from conftest import require_tool
 from hostile_lists import HOSTILE
 from list_publisher import NAMES, PUBLISHED, certificate, published
 from proscribe.controller.cli import command_line as launcher
-from proscribe.controller.cli.catalog import fetching
+from proscribe.controller.cli.catalog import download
 
 ENTRY = """\
 ---
@@ -201,9 +201,9 @@ def test_a_wrong_list_changes_nothing_and_says_why(refresh, catalog, publisher, 
     (catalog / "known_good.txt").write_text("www.gov.example\n")
     if used:
         assert refresh(id_)[0] == 0 or id_ == "tor"
-    monkeypatch.setattr(fetching, "MAX_LIST_BYTES", 4 << 20)
+    monkeypatch.setattr(download, "MAX_LIST_BYTES", 4 << 20)
     if "drips" in name:
-        monkeypatch.setattr(fetching, "FETCH_TIMEOUT_SECONDS", 2)
+        monkeypatch.setattr(download, "FETCH_TIMEOUT_SECONDS", 2)
     publisher.answers[id_] = answer
     before = content(catalog)
     code, printed = refresh(id_)

@@ -21,16 +21,16 @@ import watched_hosts
 from conftest import missing
 from prometheus_client.parser import text_string_to_metric_families
 from proscribe.controller.cli import CommandError, inventory
+from proscribe.controller.cli.atomic_file import write_file_atomically
 from proscribe.controller.cli.command_line import main
-from proscribe.controller.cli.scheduled import proposing
-from proscribe.controller.cli.whole_file import write_file_atomically
+from proscribe.controller.cli.scheduled import branch_commit
 from proscribe.controller.compile.waivers.document import read_waiver
-from proscribe.controller.enforcement_points import manifest, writing
+from proscribe.controller.enforcement_points import export_directory, manifest
 from proscribe.controller.report import exports
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.storage import fleet_state_file, requests_file
-from proscribe.controller.rollout import deciding
-from proscribe.model.words import EXPORT_SCHEMA
+from proscribe.controller.rollout import current_rollout
+from proscribe.model.vocabulary import EXPORT_SCHEMA
 from proscribe_ansible.exit_code import PlaybookExitCode
 from proscribe_ansible.reported_run import ReportedPlaybookRun
 from unit.controller.cli.test_waiver import NEW, Words
@@ -134,7 +134,7 @@ def enforce(reports, day):
         run.take_success(result("restricted_apps", host, actions=["remove wechat"], refused=[]))
         run.take_success(result("compliance_state", host, record=fleets.clean_answer()))
     run.end_run(failed=False)
-    deciding.begin_rollout(None)
+    current_rollout.begin_rollout(None)
     return screen, codes.compute_exit_code(), id_
 
 
@@ -279,13 +279,13 @@ def test_an_export_is_the_earlier_one_or_the_new_one(make_disk, kind, room):
             manifest.MANIFEST_NAME: MANIFEST,
         }
 
-    writing.write_export(directory, files("a"))
+    export_directory.write_export(directory, files("a"))
     with with_room(disk, kind, room), pytest.raises(OSError, match=REASON.pattern) as error:
-        writing.write_export(directory, files("b"))
+        export_directory.write_export(directory, files("b"))
     assert str(disk.place) in str(error.value)
     found = {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     assert found == files("a") and os.listdir(disk.place) == ["export"]
-    writing.write_export(directory, files("b"))
+    export_directory.write_export(directory, files("b"))
     assert (directory / "list.txt").read_bytes() == files("b")["list.txt"]
 
 
@@ -314,15 +314,15 @@ def test_a_refreshed_catalogue_is_a_whole_commit_or_none(make_disk, kind):
         git(top, "init", "-q")
         git(top, "commit", "-q", "--allow-empty", "-m", "x")
         base, files = (
-            proposing.find_head_commit(top),
+            branch_commit.find_head_commit(top),
             {f"catalog/{number}.yml": os.urandom(9_000) for number in range(5)},
         )
         with with_room(disk, kind, room), pytest.raises(CommandError, match=REASON.pattern) as error:
-            proposing.create_commit(top, base, files, "Catalogue", "proscribe/catalogue")
+            branch_commit.create_commit(top, base, files, "Catalogue", "proscribe/catalogue")
         assert str(top) in str(error.value)
-        assert git(top, "branch", "--list", "proscribe/*") == "" and proposing.find_head_commit(top) == base
+        assert git(top, "branch", "--list", "proscribe/*") == "" and branch_commit.find_head_commit(top) == base
         git(top, "fsck", "--strict")
-        proposing.create_commit(top, base, files, "Catalogue", "proscribe/catalogue")
+        branch_commit.create_commit(top, base, files, "Catalogue", "proscribe/catalogue")
         assert len(git(top, "ls-tree", "-r", "--name-only", "proscribe/catalogue").split()) == 5
 
 

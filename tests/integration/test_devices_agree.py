@@ -6,8 +6,8 @@ from agreeing_policy import OF_OTHER_NAME, OTHER, STRICT, WITH_HOURS_NAME, Answe
 from browser_setup import PROJECT
 from device_readers import DEVICES
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, OPEN
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.compile.catalogue.known_good import read_known_good_lists
-from proscribe.controller.compile.catalogue.loading import read_catalogue
 from published_lists import blocked_on_purpose
 
 

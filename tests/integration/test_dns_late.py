@@ -35,13 +35,13 @@ def stopped(host):
 
 def test_a_silent_resolver_is_unknown_and_is_not_started_anew(host, monkeypatch):
     patience = []
-    exchange = host.host.exchange
+    send_datagram = host.host.send_datagram
 
     def count(address, port, message, timeout):
         patience.append(timeout)
-        return exchange(address, port, message, timeout)
+        return send_datagram(address, port, message, timeout)
 
-    monkeypatch.setattr(host.host, "exchange", count)
+    monkeypatch.setattr(host.host, "send_datagram", count)
     stopped(host)
     # No resolver has a part in what programs see of files.
     verdicts = [verdict for verdict in dns.observe(host.host, WECHAT) if verdict.rule != "dns/private-view"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import open_to_others, require_root, require_tool
-from proscribe.host.controls.dns import other_files, private_view
+from proscribe.host.controls.dns import private_files, private_mounts
 from proscribe.host.system import Host
 
 UID = 71003  # nobody's account here, so that it goes by its number
@@ -54,7 +54,7 @@ class Observed:
             process.stdout.close()
 
     def findings(self):
-        verdict = private_view.observe_private_views(Host(), {"mode": "enforce"})
+        verdict = private_mounts.observe_private_views(Host(), {"mode": "enforce"})
         assert not verdict.drifted
         return [f"{f.id} {f.detail.partition(' ')[2]}" for f in verdict.findings if f.scope == f"user:{UID}"]
 
@@ -69,7 +69,7 @@ def observed(tmp_path):
     programs.stop()
 
 
-@pytest.mark.parametrize("path", other_files.RESOLUTION_FILES)
+@pytest.mark.parametrize("path", private_files.RESOLUTION_FILES)
 def test_a_file_mounted_over_the_hosts_own_is_reported(observed, path):
     observed.over(path)
     (finding,) = observed.findings()
@@ -96,5 +96,5 @@ def test_view_with_the_same_files_is_no_finding(observed, command):
 @pytest.mark.parametrize("uid", [0, 999])
 def test_roots_and_services_own_mounts_are_left_out(observed, uid):
     observed.over("/etc/hosts", uid=uid)
-    verdict = private_view.observe_private_views(Host(), {"mode": "enforce"})
+    verdict = private_mounts.observe_private_views(Host(), {"mode": "enforce"})
     assert [finding for finding in verdict.findings if str(observed.started[0].pid) in finding.detail] == []

@@ -10,11 +10,11 @@ from dns_samples import MADE
 from made_resolver import KINDS, UPSTREAM, WECHAT, MadeHost, apply, plan, upstream
 from name_server import ADDRESS, ask
 from patience import processor
-from proscribe.controller.compile.catalogue.loading import read_catalogue
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import dns
-from proscribe.host.controls.dns import desired, rendering, switching
+from proscribe.host.controls.dns import filter_changes, filter_text, names_to_block
 from proscribe.host.system import ControlError, Host
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 
@@ -69,8 +69,8 @@ def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected
     host.enforce()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
     host.file.write_text(
-        rendering.render_filter(
-            host.language, desired.collect_section_names(more["controls"]["dns"], {}, canaries=True)
+        filter_text.render_filter(
+            host.language, names_to_block.collect_section_names(more["controls"]["dns"], {}, canaries=True)
         )
     )
     assert set(host.states(more).values()) == {NONCOMPLIANT}
@@ -80,7 +80,7 @@ def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected
 
 
 def test_a_file_that_cuts_other_names_is_taken_back(host, upstream, monkeypatch):
-    monkeypatch.setattr(switching, "START_TIMEOUT_SECONDS", 1.5)
+    monkeypatch.setattr(filter_changes, "START_TIMEOUT_SECONDS", 1.5)
     host.enforce()
     before = host.tree()
     changes = dns.enforce(host.host, plan(wechat=["wechat.com"], signal=["signal.org"]))
@@ -118,7 +118,7 @@ def test_every_name_of_the_catalogue(host):
     whole = compile_plan(read_catalogue([PROJECT / "catalog"]), restrictions, [], restrictions.effective_from)
     host.enforce(whole)
     assert {verdict.state for verdict in dns.observe(host.host, whole)} == {COMPLIANT, NOT_APPLICABLE}
-    blocked = {*host.language.blocked.findall(host.file.read_text())}
+    blocked = {*host.language.blocked_pattern.findall(host.file.read_text())}
     assert len(blocked) > 700 and {"mask.icloud.com", "use-application-dns.net", "wechat.com"} < blocked
     sample = sorted(blocked)[:: len(blocked) // 40]
     assert {ask(host.address, f"x.{name}") for name in sample} == {NO_SUCH_NAME}

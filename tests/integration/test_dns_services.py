@@ -30,9 +30,9 @@ import json, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, "/proscribe")
 from proscribe.host.controls import dns
-from proscribe.host.controls.dns.choice import choose_backend, list_resolver_users
+from proscribe.host.controls.dns.backend_choice import choose_backend, list_resolver_users
 from proscribe.host.system import Host
-from proscribe.host.controls.applying import apply_changes
+from proscribe.host.controls.change_execution import apply_changes
 
 call = json.loads(%r)
 host, plan, answer = Host(), call["plan"], {}

@@ -10,11 +10,11 @@ import pytest
 from conftest import layers, require_root, require_tool
 from name_server import NameServer, ask
 from network_appliances import PLACES, Appliance, Origin, pac_answers, rendered, visit
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
-from proscribe.host.controls.browser.rendering import NameVerdicts, SiteName
-from proscribe.host.controls.dns.desired import collect_section_names, find_covering_name
+from proscribe.host.controls.browser.site_rules import NameVerdicts, SiteName
+from proscribe.host.controls.dns.names_to_block import collect_section_names, find_covering_name
 from proscribe.model.plan import add_digest
 from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, world_in
 
@@ -238,7 +238,7 @@ def test_adguards_own_engine_answers_as_the_plan_says(own_plan, tmp_path, format
         del shallow["controls"]["dns"]["services"][number]
     for plan in (add_digest(shallow), own_plan):
         export = rendered(plan, format_)
-        assert not [item for item in export.left_out if "open below" in item.what]
+        assert not [item for item in export.left_out if "open below" in item.subject]
         (tmp_path / "proscribe.txt").write_bytes(b"".join(export.files.values()))
         canaries = {name for item in plan["controls"]["dns"]["services"].values() for name in item.get("canaries", ())}
         # Pi-hole does not answer NXDOMAIN.

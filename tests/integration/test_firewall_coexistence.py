@@ -6,7 +6,7 @@ import re
 import pytest
 from machines import played
 from patience import until
-from proscribe.host.controls.firewall import boot
+from proscribe.host.controls.firewall import boot_units
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
@@ -137,14 +137,14 @@ def dockerd(host):
 
 def the_watcher_starts_again_and_does_not_fight(host):
     ban(host)
-    host.run("systemctl", "kill", "--signal", "KILL", boot.WATCH_UNIT)
+    host.run("systemctl", "kill", "--signal", "KILL", boot_units.WATCH_UNIT)
     host.run("nft", "flush", "ruleset")  # while nobody watches
     until(lambda: refused(host))
     # A program that deletes it again and again is answered twenty times, and then twice a minute.
     host.run("sh", "-c", "for i in $(seq 40); do nft delete table inet proscribe 2>/dev/null; sleep 0.1; done")
-    log = host.run("journalctl", "--quiet", "--unit", boot.WATCH_UNIT, "--output", "cat")
+    log = host.run("journalctl", "--quiet", "--unit", boot_units.WATCH_UNIT, "--output", "cat")
     assert "something keeps deleting the table inet proscribe" in log
-    host.run("systemctl", "restart", boot.WATCH_UNIT)
+    host.run("systemctl", "restart", boot_units.WATCH_UNIT)
     until(lambda: refused(host), WITHIN)
 
 

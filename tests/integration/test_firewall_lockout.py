@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from machines import PROJECT, played
 from patience import BUSY, LONGEST, until
-from proscribe.host.controls.firewall import boot, program
+from proscribe.host.controls.firewall import boot_units, program
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
@@ -74,14 +74,16 @@ def boot_rule(host, of, checkout=PROJECT):
 def rules_stay_once_a_new_connection_confirmed_them(host):
     answer = host.call("host_firewall", {"plan": GOOD})
     assert (answer["failed"], answer["changed"], "pending" in answer) == (False, True, False)
-    assert "203.0.113.0/24" in table(host) and "203.0.113.0/24" in host.run("cat", boot.BOOT_FILE_PATH)
-    for unit in (boot.LOAD_UNIT, boot.WATCH_UNIT):
+    assert "203.0.113.0/24" in table(host) and "203.0.113.0/24" in host.run("cat", boot_units.BOOT_FILE_PATH)
+    for unit in (boot_units.LOAD_UNIT, boot_units.WATCH_UNIT):
         assert host.run("systemctl", "is-active", unit).strip() == "active"
         assert host.run("systemctl", "is-enabled", unit).strip() == "enabled"
     assert not host.there(program.CHANGE_DIRECTORY)
     assert "proscribe-rollback" not in host.run("systemctl", "list-timers", "--all")
     assert host.call("host_firewall", {"plan": GOOD})["changed"] is False and boot_rule(host, GOOD) == []
-    assert host.run("systemd-analyze", "verify", "--man=no", boot.LOAD_UNIT_PATH, boot.WATCH_UNIT_PATH) == ""
+    assert (
+        host.run("systemd-analyze", "verify", "--man=no", boot_units.LOAD_UNIT_PATH, boot_units.WATCH_UNIT_PATH) == ""
+    )
 
 
 def rules_that_cut_the_controller_off_take_themselves_back(host):
@@ -99,7 +101,7 @@ def rules_that_cut_the_controller_off_take_themselves_back(host):
         assert answer["failed"], answer
         assert "taken back at" in answer["msg"]
         assert host.run("nft", "list", "table", "inet", "proscribe") == before
-        assert "203.0.113.0/24" in host.run("cat", boot.BOOT_FILE_PATH)
+        assert "203.0.113.0/24" in host.run("cat", boot_units.BOOT_FILE_PATH)
         details = boot_rule(host, plan(host.subnet), mistaken)
         assert [detail for detail in details if detail.startswith("the last change was taken back at")], details
     # What is in force is what this plan calls for, so nothing is wrong with it.
@@ -112,7 +114,10 @@ def a_controller_that_dies_leaves_nothing_loaded(host):
     host.run("timeout", str(LONGEST), "sh", "-c", waiting)
     controller.kill()
     until(lambda: "203.0.113.0/24" in table(host))
-    assert not host.there(boot.BOOT_FILE_PATH) and "waits until its controller confirms it" in boot_rule(host, GOOD)[0]
+    assert (
+        not host.there(boot_units.BOOT_FILE_PATH)
+        and "waits until its controller confirms it" in boot_rule(host, GOOD)[0]
+    )
     seconds = until(lambda: table(host) == "")
     assert seconds < WITHIN + BUSY
     answer = host.call("host_firewall", {"plan": GOOD})
@@ -131,7 +136,7 @@ def a_reboot_before_the_confirmation_brings_back_what_was_confirmed(host):
     until(lambda: "198.51.100.0/24" in table(host))
     host.reboot()
     assert "203.0.113.0/24" in table(host) and "198.51.100.0/24" not in table(host)
-    assert host.run("systemctl", "is-active", boot.WATCH_UNIT).strip() == "active"
+    assert host.run("systemctl", "is-active", boot_units.WATCH_UNIT).strip() == "active"
     until(host.answers)
     assert boot_rule(host, GOOD) == []
 

@@ -2,7 +2,7 @@
 
 import pytest
 from proscribe.host.controls import firewall
-from proscribe.host.plan_groups import resolve_groups
+from proscribe.host.plan_resolution import resolve_groups
 from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, plan, world_in
 
 

@@ -16,8 +16,8 @@ from patience import processor
 from proscribe.controller.compile.reading.networks import merge_networks, parse_rule_network
 from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules
 from proscribe.host.controls import firewall
-from proscribe.host.controls.firewall import boot, exemptions, listing, loaded_state, program, update
-from proscribe.host.controls.firewall.rule_text import FirewallExemptions
+from proscribe.host.controls.firewall import boot_units, exemptions, loaded_state, program, table_listing, table_update
+from proscribe.host.controls.firewall.rule_syntax import FirewallExemptions
 from proscribe.host.controls.firewall.ruleset import render_ruleset
 from proscribe.host.system import ControlError, run_tool
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT
@@ -96,8 +96,15 @@ def space(tmp_path):
 def test_loaded_once_found_compliant_and_not_touched_again(space):
     assert set(space.states(TELEGRAM).values()) == {NONCOMPLIANT}
     done = space.enforce(TELEGRAM)
-    units = [action for unit in boot.make_units("nft") for action in (f"write {unit.path}", f"enable {unit.name}")]
-    assert done == [f"write {program.PROGRAM_PATH}", "load inet proscribe", f"write {boot.BOOT_FILE_PATH}", *units]
+    units = [
+        action for unit in boot_units.make_units("nft") for action in (f"write {unit.path}", f"enable {unit.name}")
+    ]
+    assert done == [
+        f"write {program.PROGRAM_PATH}",
+        "load inet proscribe",
+        f"write {boot_units.BOOT_FILE_PATH}",
+        *units,
+    ]
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
     before = space.nft("-j", "list", "ruleset")  # handles would change with a reload
     assert space.enforce(TELEGRAM) == [] and space.nft("-j", "list", "ruleset") == before
@@ -106,13 +113,13 @@ def test_loaded_once_found_compliant_and_not_touched_again(space):
 def test_table_of_the_next_boot_loads_and_is_enabled(space):
     require_tool("systemd-analyze")
     space.enforce(TELEGRAM)
-    verify = ["systemd-analyze", "verify", f"{space.root}{boot.LOAD_UNIT_PATH}"]
+    verify = ["systemd-analyze", "verify", f"{space.root}{boot_units.LOAD_UNIT_PATH}"]
     verified = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
-    assert os.readlink(space.root / boot.LOAD_ENABLED_LINK.lstrip("/")).endswith(boot.LOAD_UNIT)
-    assert (space.root / boot.BOOT_FILE_PATH.lstrip("/")).stat().st_mode & 0o777 == 0o600
+    assert os.readlink(space.root / boot_units.LOAD_ENABLED_LINK.lstrip("/")).endswith(boot_units.LOAD_UNIT)
+    assert (space.root / boot_units.BOOT_FILE_PATH.lstrip("/")).stat().st_mode & 0o777 == 0o600
     space.nft("flush", "ruleset")
-    space.nft("-f", str(space.root / boot.BOOT_FILE_PATH.lstrip("/")))
+    space.nft("-f", str(space.root / boot_units.BOOT_FILE_PATH.lstrip("/")))
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
 
 
@@ -121,9 +128,9 @@ def test_lifting_leaves_the_host_as_it_was_and_foreign_tables_alone(space):
     before, tables = space.tree(), space.nft("list", "ruleset")
     space.enforce(TELEGRAM)
     assert space.apply(firewall.lift(space.host, TELEGRAM)) == [
-        *(f"disable {unit.name}" for unit in reversed(boot.make_units("nft"))),
+        *(f"disable {unit.name}" for unit in reversed(boot_units.make_units("nft"))),
         "delete inet proscribe",
-        *(f"delete {path}" for path in (boot.BOOT_FILE_PATH, program.PROGRAM_PATH, loaded_state.STATE_PATH)),
+        *(f"delete {path}" for path in (boot_units.BOOT_FILE_PATH, program.PROGRAM_PATH, loaded_state.STATE_PATH)),
     ]
     assert (space.tree(), space.nft("list", "ruleset")) == (before, tables)
     assert not (space.root / "etc/proscribe").exists()
@@ -206,7 +213,7 @@ def test_kernel_lists_the_table_as_it_was_written(space, networks, near, users):
         section, FirewallExemptions(ssh_ports=[22, 2222], waived_uids={"one": users} if users else {})
     )
     space.nft("-f", "-", stdin=text)
-    assert listing.parse_table(space.nft("list", "table", "inet", "proscribe")) == listing.parse_table(text)
+    assert table_listing.parse_table(space.nft("list", "table", "inet", "proscribe")) == table_listing.parse_table(text)
 
 
 PORT = st.integers(1, 65535)
@@ -235,7 +242,7 @@ def test_the_kernel_lists_own_rules_as_they_were_written(space, rules):
     )
     text = render_ruleset(section, lets)
     space.nft("-f", "-", stdin=text)
-    assert listing.parse_table(space.nft("list", "table", "inet", "proscribe")) == listing.parse_table(text)
+    assert table_listing.parse_table(space.nft("list", "table", "inet", "proscribe")) == table_listing.parse_table(text)
 
 
 def counted(space):
@@ -275,11 +282,11 @@ NETS = st.sets(st.integers(1, 40), min_size=1).map(lambda numbers: [f"203.0.{3 *
 @settings(EXAMPLES, max_examples=6)
 @given(st.lists(st.tuples(SETS, NETS), min_size=2, max_size=4))
 def test_the_sets_are_as_wanted_whatever_was_there_before(space, steps):
-    nft = str(space.host.tool("nft"))
+    nft = str(space.host.find_tool("nft"))
     for hosts, nets in steps:
         text = render_ruleset(plan(telegram=[*hosts, *nets])["controls"]["firewall"], FirewallExemptions())
-        update.load_table(space.host, nft, listing.observe_table(space.host, nft, text), text)
-        assert listing.list_table_parts(space.host, nft) == listing.parse_table(text)
+        table_update.load_table(space.host, nft, table_listing.observe_table(space.host, nft, text), text)
+        assert table_listing.list_table_parts(space.host, nft) == table_listing.parse_table(text)
 
 
 NAT = "table inet own {{ chain late {{ type nat hook output priority {}; dnat ip to 203.0.113.9; }}; }}\n"
@@ -324,7 +331,7 @@ def test_a_table_that_refuses_nothing_is_found_whatever_the_host_remembers(space
     space.enforce(TELEGRAM)
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
     space.nft(*command.split(" "))
-    text = (space.root / boot.BOOT_FILE_PATH.lstrip("/")).read_text()
+    text = (space.root / boot_units.BOOT_FILE_PATH.lstrip("/")).read_text()
     loaded_state.save_loaded_state(
         space.host, text, space.host.read_ruleset_generation(), is_alone=True
     )  # root's word for it
@@ -339,4 +346,7 @@ def test_a_device_that_has_taken_the_name_of_loopback_is_none(space):
     for command in ("lo down", "lo name l0", "out down", "out name lo", "lo up", "l0 up"):
         space.ip(f"link set {command}")
     space.ip("route add default dev lo")
-    assert space.host.refuses("203.0.113.7", 9) is True and space.host.refuses("192.0.2.99", 9) is False
+    assert (
+        space.host.is_destination_refused("203.0.113.7", 9) is True
+        and space.host.is_destination_refused("192.0.2.99", 9) is False
+    )

@@ -15,8 +15,8 @@ from machines import PROJECT, Machine, read_records
 from made_domain import ADMINISTRATOR, DATABASE, DN, OU, SYSVOL, Controller, domain, refreshed, visits
 from proscribe.host.controls.group_policy import applocker
 from proscribe.host.controls.group_policy.applocker import TEMPLATE_PATH
+from proscribe.host.controls.group_policy.gpo_observation import GPT_INI_PATH, POLICY_PATH
 from proscribe.host.controls.group_policy.identity import APPLOCKER_EXTENSIONS, make_gpo_guid
-from proscribe.host.controls.group_policy.observed import GPT_INI_PATH, POLICY_PATH
 from proscribe.host.controls.group_policy.registry_pol import decode_entry, parse_entries
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
@@ -47,7 +47,7 @@ KILLED = """
 import json, os, sys
 sys.path.insert(0, "/opt/checkout")
 from proscribe.host.system import Host
-from proscribe.host.run import change
+from proscribe.host.host_operations import change
 
 def some(changes):
     for action in changes.actions[:int(sys.argv[1])]:

@@ -9,7 +9,7 @@ import pytest
 from browser_setup import HERE, in_place_of_etc, put, real_plan
 from conftest import missing, require_tool
 from machine import outside
-from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
+from proscribe.host.controls.browser.browser_settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
 from proscribe.host.controls.group_policy import applocker
 from proscribe.host.controls.group_policy.policies import POLICY_PROGRAMS, collect_program_policies, list_policy_entries
 from proscribe.host.controls.group_policy.registry_pol import RegistryEntry, decode_entry, parse_entries, render_entries

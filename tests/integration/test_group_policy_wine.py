@@ -10,7 +10,7 @@ from conftest import layers
 from proscribe.controller.enforcement_points.decision import make_decision
 from proscribe.controller.enforcement_points.formats.gpo import render_export
 from proscribe.controller.enforcement_points.group_policy import registry_file
-from proscribe.host.controls.browser.settings import BLOCKED, SETTINGS
+from proscribe.host.controls.browser.browser_settings import BLOCKED, SETTINGS
 from proscribe.host.controls.group_policy.policies import list_policy_entries
 from proscribe.host.controls.group_policy.registry_pol import (
     DWORD_TYPE,

@@ -19,7 +19,7 @@ from conftest import missing
 from fleets import WAIVERS, answer
 from pasts import Past, bad, good
 from proscribe.controller.report.history import HistoryError, open_history
-from proscribe.controller.report.history import server as server_of_history
+from proscribe.controller.report.history import postgres as server_of_history
 from proscribe.model.finding import Finding, judge_rule
 from unit.controller.report import test_history
 
@@ -129,11 +129,13 @@ def test_no_text_of_a_host_is_too_long_for_a_key(past, waiver):
         past.run({"h" * 250: largest(waiver), "web01": bad()}, inventory=SOURCES, waivers=WAIVERS)
     past.run({"h" * 250: good(), "web01": bad()}, inventory=SOURCES, waivers=WAIVERS)
     assert past.story() == [("noncompliant", "25T01", "", "")]
-    with past.history.database.reading() as session:
+    with past.history.database.open_for_reading() as session:
         uses = {row[0] for row in session.rows("SELECT waiver FROM proscribe_use")}
         assert uses == ({waiver} if waiver == "press-office" else set()), "no run has the other one"
     with pytest.raises(HistoryError, match="index row size"), past.history.database.open_for_writing() as session:
-        session.run("INSERT INTO proscribe_host VALUES (:n, '', '', '', '', '', '', '', '')", {"n": dense(2000, 1)})
+        session.execute_statement(
+            "INSERT INTO proscribe_host VALUES (:n, '', '', '', '', '', '', '', '')", {"n": dense(2000, 1)}
+        )
 
 
 NAMES = ["WEB", "web", "web ", *(f"we{text}" for text in ("b\x00", "b\x00x", "b\ud800", "\u0301b"))]
@@ -147,7 +149,7 @@ def test_names_of_hosts_are_apart_and_none_ends_the_history(server, where, tmp_p
     past = Past(open_history(make_database(server, "icu", ICU) if provider == "icu" else where, tmp_path))
     past.run({name: bad() for name in NAMES})
     past.run({name: good() if name == "web" else bad() for name in NAMES})
-    with past.history.database.reading() as session:
+    with past.history.database.open_for_reading() as session:
         rows = list(session.rows("SELECT host, closed FROM proscribe_episode"))
     assert len({host for host, _ in rows}) == len(rows) == len(NAMES)
     assert [host for host, closed in rows if closed] == ["web"]
@@ -166,7 +168,7 @@ def test_a_lock_that_somebody_holds_ends_no_run(where, tmp_path, monkeypatch):
         answers = []
 
         def ask():
-            for question in (past.history.trend, past.history.read_incident_starts):
+            for question in (past.history.read_trend, past.history.read_incident_starts):
                 try:
                     question()
                 except HistoryError as error:

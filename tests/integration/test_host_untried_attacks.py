@@ -14,12 +14,12 @@ import restricted_programs
 from attacked_host import BOB, MALLORY, MODULES, SECONDS, fuse, made_host, mounts_in, observe_root, running, whole_plan
 from conftest import open_to_others, require_tool
 from patience import BUSY, LONGEST
-from proscribe.host.controls import applying, apps
-from proscribe.host.controls.applying import apply_changes
-from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving
+from proscribe.host.controls import apps, change_execution
+from proscribe.host.controls.apps.quarantine import capacity, manifest, move_completion, move_in
 from proscribe.host.controls.base import Changes
+from proscribe.host.controls.change_execution import apply_changes
 from proscribe.host.system import Host
-from proscribe.host.system.forked import WorkLimits, run_apart
+from proscribe.host.system.forked_work import WorkLimits, run_apart
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own")
 needs_fuse = pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
@@ -49,7 +49,7 @@ while True:
 GROWING = """\
 import json, os, sys, time
 sys.path.insert(0, sys.argv[1])
-from proscribe.host.system.forked import WorkLimits, run_each_apart
+from proscribe.host.system.forked_work import WorkLimits, run_each_apart
 with open(sys.argv[2], "w") as stream:
     stream.write(str(os.getpid()))
 def work(item):
@@ -117,8 +117,8 @@ def images(root):
 def taking(root):
     """The moves of both into the quarantine, planned but not done."""
     return [
-        moving.make_move_action(
-            Host(str(root)), moving.MoveRequest(f"/home/{name}/apps/{IMAGE}", ["wechat"], "appimage")
+        move_in.make_move_action(
+            Host(str(root)), move_in.MoveRequest(f"/home/{name}/apps/{IMAGE}", ["wechat"], "appimage")
         )._replace(user=name, rules=["apps/wechat"])
         for name in ("mallory", "bob")
     ]
@@ -175,7 +175,7 @@ def test_a_lease_on_what_has_moved_fails_no_later_run(root, monkeypatch):
     with leased(descriptor, pass_fds=(descriptor,)):
         os.close(descriptor)
         host = Host(str(root))
-        done, left, _ = change(completing.make_complete_actions(host))
+        done, left, _ = change(move_completion.make_complete_actions(host))
         assert (len(done), left) == (1, [])
     (item,) = manifest.list_entries(host)
     assert item.doing == "" and item.owner == "mallory" and item.attributes.uid == MALLORY
@@ -213,7 +213,7 @@ def test_a_file_system_mounted_after_the_observation_holds_no_run(root, monkeypa
     if of == "its completion":
         monkeypatch.setattr(capacity, "MIN_RESERVE_BYTES", 0)
         kill_when_moved(actions[0], monkeypatch)
-        actions = [*completing.make_complete_actions(Host(str(root))), *actions]
+        actions = [*move_completion.make_complete_actions(Host(str(root))), *actions]
     with fuse("hanging_fuse.py", root / "home/mallory" if of == "its completion" else path.parent, "0"):
         list_mounts(root)
         done, left, seconds = change(actions)
@@ -278,7 +278,7 @@ def test_a_disk_that_a_user_has_filled_loses_nothing_and_the_next_run_goes_on(tm
         paths = images(root)
         fill(root / "tmp", what)
         for _ in range(2):
-            with contextlib.suppress(applying.ControlError):
+            with contextlib.suppress(change_execution.ControlError):
                 apply_changes(apps.enforce(Host(str(root)), everything))
             assert all(path.read_bytes() == made.image("wechat") for path in paths.values())
             assert [path for path in root.rglob("*") if path.name.endswith("~")] == []

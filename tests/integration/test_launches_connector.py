@@ -11,7 +11,7 @@ from conftest import require_root
 from made_host import plan
 from patience import BUSY, until
 from proscribe.host.system import Host
-from proscribe.host.watch.restricted import RestrictedPrograms, make_prefilter_sets
+from proscribe.host.watch.restricted_programs import RestrictedPrograms, make_prefilter_sets
 from proscribe.host.watch.starts import daemon as noticing
 from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.proc_events import ProcEvents
@@ -70,7 +70,7 @@ def test_a_marked_program_goes_to_the_verifier_however_it_is_started(daemon, att
         daemon.take_starts()
         if daemon.scan_due is None and not daemon.sources.proc_events:
             daemon._scan_processes(0.0)  # which the daemon does each half minute there
-        return any(pid in own for own in daemon.waiting.of.values())
+        return any(pid in own for own in daemon.queue.starts_by_user.values())
 
     with starts.place_of_user() as place, starts.started(place, starts.ATTACKS[attack]) as process:
         until(lambda: is_waiting(process.pid), BUSY)

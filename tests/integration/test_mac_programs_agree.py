@@ -8,10 +8,10 @@ import santa
 from agreeing_policy import NOW, export_into, waiver, write_inventory
 from explained import Explained
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
-from proscribe.host.macos.observing import make_mac_record
+from proscribe.host.macos.mac_record import make_mac_record
 from proscribe.host.system import Host, ToolResult
 from proscribe.model.finding import NONCOMPLIANT
-from proscribe.wire.replies import record as replies
+from proscribe.wire.answers import record as replies
 
 GROUP, ONE, OTHER = "macs", "mac1", "mac2"
 WAIVED, OF_OTHER, FOR_USERS = "signal", "discord", "viber"

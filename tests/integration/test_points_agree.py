@@ -11,8 +11,8 @@ from browser_setup import PROJECT, enforce, lift, made_tree, put, visits
 from conftest import layers, require_root, require_tool
 from patience import LONGEST
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, OPEN
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.compile.catalogue.known_good import read_known_good_lists
-from proscribe.controller.compile.catalogue.loading import read_catalogue
 from published_lists import blocked_on_purpose
 from reach_cases import RESOLVER
 from reach_world import HOST, NESTED, World, connections, split

@@ -11,9 +11,9 @@ import rich_runs
 import watched_hosts
 from chromium import Chromium
 from conftest import missing, require_tool
-from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import make_run_report
-from proscribe.controller.report.page.document import render_page as report_page
+from proscribe.controller.report.collection.collector import Collector
+from proscribe.controller.report.evaluation.reconciliation import make_run_report
+from proscribe.controller.report.page.html_page import render_page as report_page
 from proscribe.model.finding import Finding, RuleVerdict, judge_rule, make_host_record
 from proscribe.model.plan import CONTROLS
 

@@ -8,7 +8,7 @@ import pytest
 from patience import BUSY, until
 from proscribe.base.duration import format_moment
 from proscribe.host.watch import units
-from proscribe.host.watch.state import files, journal
+from proscribe.host.watch.state import journal, watch_files
 from scheduled_fleet import REPORTS, scheduled_fleet
 from scheduled_machine import CHECKOUT, RESTRICTIONS
 
@@ -203,7 +203,7 @@ class Story:
 
     def move_clock(self, to):
         """A's own time goes on: the mark of the latest time that it has seen counts."""
-        self.fleet.hosts[A].write(files.CLOCK_PATH, f"{format_moment(to)}\n", "0600")
+        self.fleet.hosts[A].write(watch_files.CLOCK_PATH, f"{format_moment(to)}\n", "0600")
 
 
 def utc():
@@ -282,7 +282,7 @@ def test_from_refused_to_granted_to_closed_again(fleet):
         if utc() < end:
             break
         ahead *= 2
-    assert reaches and abs((moment(host.read(files.CLOCK_PATH).strip()) - utc()).total_seconds()) < 120
+    assert reaches and abs((moment(host.read(watch_files.CLOCK_PATH).strip()) - utc()).total_seconds()) < 120
 
     # It ends, with nobody's doing: the host closes it by itself, and that is no drift.
     until(lambda: utc() > end)

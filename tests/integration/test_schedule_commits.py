@@ -92,9 +92,9 @@ class Repository:
     def takes(self, **settings):
         """The commit that the host fetches, which is then its last good one. Raises Problem."""
         host = self.host(**settings)
-        commit = host.fetch()
-        host.have(commit)
-        host.keep(commit)
+        commit = host.fetch_commit()
+        host.check_out_commit(commit)
+        host.keep_good_commit(commit)
         return commit
 
     def size(self):
@@ -103,10 +103,10 @@ class Repository:
     def refuses(self, **settings):
         """Why it does not take what is there; what it had stays."""
         host = self.host(**settings)
-        before = host.good()
+        before = host.find_good_commit()
         with pytest.raises(PullError) as raised:
-            host.fetch()
-        assert host.good() == before
+            host.fetch_commit()
+        assert host.find_good_commit() == before
         return str(raised.value)
 
 
@@ -125,7 +125,7 @@ def begun(repository):
 def test_a_signed_commit_is_taken_and_its_files_laid_out(repository):
     commit = begun(repository)
     assert (repository.state / "checkout" / "policy").read_text() == (repository.tree / "policy").read_text()
-    assert repository.host().good() == commit == repository.takes()
+    assert repository.host().find_good_commit() == commit == repository.takes()
     assert repository.publish() == repository.takes()
 
 
@@ -244,7 +244,7 @@ def test_a_branch_that_is_no_commit_is_refused(repository):
     subprocess.run(["cp", "-r", f"{repository.tree}/.git/objects", str(repository.bare)], check=True)
     (repository.bare / "refs/heads/main").write_text(f"{blob}\n")
     repository.refuses()
-    assert repository.host().good() == good
+    assert repository.host().find_good_commit() == good
 
 
 def test_a_fresh_host_takes_nothing_but_what_comes_after_the_first_commit_that_is_named(repository):
@@ -278,7 +278,7 @@ def planted(repository, evil):
         (store / "hooks" / hook).chmod(0o755)
     (store / "info").mkdir(exist_ok=True)
     (store / "info" / "attributes").write_text("* filter=x\n")
-    (store / "info" / "grafts").write_text(f"{evil} {repository.host().good()}\n")
+    (store / "info" / "grafts").write_text(f"{evil} {repository.host().find_good_commit()}\n")
     (store / "shallow").write_text(f"{evil}\n")
     (store / "objects" / "info").mkdir(exist_ok=True)
     (store / "objects" / "info" / "alternates").write_text(f"{repository.tree}/.git/objects\n")
@@ -299,7 +299,7 @@ def test_settings_planted_in_the_hosts_own_copy_run_and_change_nothing(repositor
     planted(repository, evil)
     repository.push(evil)
     repository.refuses()
-    assert repository.host().good() == newer != good
+    assert repository.host().find_good_commit() == newer != good
 
 
 def test_a_commit_that_another_replaces_is_itself(repository):
@@ -405,7 +405,7 @@ def test_a_branch_of_an_odd_name_leads_to_nothing(repository, branch, monkeypatc
     good = begun(repository)
     repository.publish("stranger")
     monkeypatch.chdir(repository.directory)
-    assert "could not be fetched" in repository.refuses(branch=branch) and repository.host().good() == good
+    assert "could not be fetched" in repository.refuses(branch=branch) and repository.host().find_good_commit() == good
     assert not (repository.directory / "was-here").exists()
 
 
@@ -425,7 +425,7 @@ def test_a_repository_without_its_history_gives_nothing_that_cannot_be_judged(re
     shallow = repository.directory / "shallow.git"
     repository._run("git", "clone", "--quiet", "--bare", "--depth=1", f"file://{repository.bare}", str(shallow))
     assert "no whole history" in repository.refuses(repository=str(shallow))
-    assert repository.host().good() == good
+    assert repository.host().find_good_commit() == good
     assert repository.takes() == newer, "nothing of it keeps the next run from the whole one"
 
 
@@ -435,7 +435,7 @@ def test_too_much_is_refused_and_nothing_of_it_stays(repository, monkeypatch):
     (repository.tree / "large").write_bytes(os.urandom(16 * 1024 * 1024))
     repository.publish()
     assert "could not be fetched" in repository.refuses()
-    assert repository.size() < 1024 * 1024 and repository.host().good() == good
+    assert repository.size() < 1024 * 1024 and repository.host().find_good_commit() == good
 
 
 def test_a_repository_that_never_answers_is_ended_with_all_that_it_began(repository, monkeypatch):

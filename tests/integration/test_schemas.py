@@ -16,20 +16,20 @@ from export_fleet import ANSWERS, FINISHED, STATE, exported, hostile_answers
 from made_export import decision
 from pasts import bad, good, repaired, unseen, waived
 from proscribe.controller.compile.catalogue import schema as catalogue_keys
-from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.compile.catalogue.schema import CATEGORIES
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import PREFIX, read_restrictions
 from proscribe.controller.compile.waivers import document
-from proscribe.controller.enforcement_points import manifest, writing
-from proscribe.controller.enforcement_points.observed import observe_points
+from proscribe.controller.enforcement_points import export_directory, manifest
+from proscribe.controller.enforcement_points.point_observation import observe_points
 from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
-from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.exports.event_kinds import KINDS
 from proscribe.controller.report.history import open_history
 from proscribe.model.finding import STATES
 from proscribe.model.plan import CONTROLS
-from proscribe.wire.replies.record import read_record
+from proscribe.wire.answers.record import read_record
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCHEMAS = {path.name.split(".")[0]: json.loads(path.read_text()) for path in PROJECT.glob("docs/schema/*.json")}
@@ -115,7 +115,7 @@ def test_a_report_with_exports_that_points_are_fed_with_fits(tmp_path):
     absent = observe_points({"points": [point]}, FINISHED)
     rendered = EXPORT_FORMATS["rpz"].render_export(decision())
     text = manifest.encode_manifest(manifest.make_manifest(EXPORT_FORMATS["rpz"], decision(), rendered))
-    writing.write_export(tmp_path / "rpz", {**rendered.files, manifest.MANIFEST_NAME: text})
+    export_directory.write_export(tmp_path / "rpz", {**rendered.files, manifest.MANIFEST_NAME: text})
     written = observe_points({"points": [point]}, FINISHED)
     assert (absent[0]["state"], written[0]["state"]) == ("missing", "older")
     assert written[0]["fetched_by"] == {"since": None, "addresses": 0, "last": []}

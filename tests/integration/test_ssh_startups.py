@@ -10,7 +10,7 @@ import pytest
 from conftest import require_root, require_tool
 from namespaced import made_plan
 from proscribe.controller.report.text.wording import SSHD_HINT, describe_unreachable
-from proscribe.host.controls.firewall.rule_text import FirewallExemptions
+from proscribe.host.controls.firewall.rule_syntax import FirewallExemptions
 from proscribe.host.controls.firewall.ruleset import render_ruleset
 
 PORT = 2222

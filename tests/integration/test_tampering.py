@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 from machines import PROJECT
 from patience import until
-from proscribe.host.watch.state import files, journal
+from proscribe.host.watch.state import journal, watch_files
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TABLE, USER
 
@@ -36,8 +36,8 @@ def alone():
         machine.run("mv", CHECKOUT, f"{CHECKOUT}-away")
 
         def observe():
-            machine.run(files.PROGRAM_PATH, "observe")
-            return dict(machine.json(files.RECORD_PATH))
+            machine.run(watch_files.PROGRAM_PATH, "observe")
+            return dict(machine.json(watch_files.RECORD_PATH))
 
         yield Tried(machine, observe)
 

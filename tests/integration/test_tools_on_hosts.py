@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from machines import booted
 from proscribe.controller.report.text.package_commands import COMMANDS
-from proscribe.controller.report.text.reinstalling import build_reinstall_command
-from proscribe.model.removed import RemovedPackage
+from proscribe.controller.report.text.reinstall_commands import build_reinstall_command
+from proscribe.model.removal_record import RemovedPackage
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for whole hosts")
 HERE = Path(__file__).resolve().parent

@@ -9,7 +9,7 @@ import pytest
 from machines import ANSIBLE, PROJECT, Controller, booted, read_records
 from patience import LONGEST, until
 from processes import MERGED
-from proscribe.host.system.file_lock import HOST_LOCK_PATH
+from proscribe.host.system.host_lock import HOST_LOCK_PATH
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts

@@ -6,7 +6,7 @@ import pytest
 from patience import BUSY, until
 from proscribe.host.system import STATE_DIRECTORY
 from proscribe.host.watch import units
-from proscribe.host.watch.state import files, journal
+from proscribe.host.watch.state import journal, watch_files
 from scheduled_machine import CHECKOUT, scheduled_machine
 from tampering import TEN
 
@@ -19,13 +19,16 @@ LEFT = f"find / -xdev \\( {NOT_OURS} \\) -prune -o -name '*proscribe*' -print"
 DONE_TO_THE_WATCHER = {
     "the timer is masked until a reboot": (f"systemctl mask --runtime {units.TIMER_UNIT}", units.TIMER_UNIT),
     "the unit is edited": (f"sed -i s/observe/status/ {units.UNIT_DIRECTORY}/{units.SERVICE_UNIT}", units.SERVICE_UNIT),
-    "the code is cut": (f"truncate --size 1000 {files.CODE_PATH}", files.CODE_PATH),
-    "all of it is deleted": (f"rm -r {files.WATCH_DIRECTORY} {files.PROGRAM_PATH}", files.SETTINGS_PATH),
+    "the code is cut": (f"truncate --size 1000 {watch_files.CODE_PATH}", watch_files.CODE_PATH),
+    "all of it is deleted": (
+        f"rm -r {watch_files.WATCH_DIRECTORY} {watch_files.PROGRAM_PATH}",
+        watch_files.SETTINGS_PATH,
+    ),
     "program and hashes are edited": (
-        f"sed -i '$a #' {files.PROGRAM_PATH}; python3 -c \"import hashlib, json; p = '{files.SETTINGS_PATH}';"
-        f" s = json.load(open(p)); s['files']['{files.PROGRAM_PATH}'] ="
-        f" hashlib.sha256(open('{files.PROGRAM_PATH}', 'rb').read()).hexdigest(); json.dump(s, open(p, 'w'))\"",
-        files.PROGRAM_PATH,
+        f"sed -i '$a #' {watch_files.PROGRAM_PATH}; python3 -c \"import hashlib, json; p = '{watch_files.SETTINGS_PATH}';"
+        f" s = json.load(open(p)); s['files']['{watch_files.PROGRAM_PATH}'] ="
+        f" hashlib.sha256(open('{watch_files.PROGRAM_PATH}', 'rb').read()).hexdigest(); json.dump(s, open(p, 'w'))\"",
+        watch_files.PROGRAM_PATH,
     ),
 }
 
@@ -44,13 +47,16 @@ def events(machine, *names):
 
 
 def observed(machine):
-    machine.run(files.PROGRAM_PATH, "observe")
+    machine.run(watch_files.PROGRAM_PATH, "observe")
 
 
 def test_an_enforcing_run_leaves_a_watch_that_runs_and_a_second_leaves_it_as_it_is(machine):
     assert machine.record()["state"] == "repaired"
-    assert machine.run("stat", "--format=%a %U", files.PROGRAM_PATH, files.SETTINGS_PATH) == "700 root\n600 root\n"
-    assert machine.run("readlink", files.COMMAND_PATH).strip() == files.PROGRAM_PATH
+    assert (
+        machine.run("stat", "--format=%a %U", watch_files.PROGRAM_PATH, watch_files.SETTINGS_PATH)
+        == "700 root\n600 root\n"
+    )
+    assert machine.run("readlink", watch_files.COMMAND_PATH).strip() == watch_files.PROGRAM_PATH
     for unit in (units.TIMER_UNIT, units.SERVICE_UNIT):
         assert machine.run("systemd-analyze", "verify", f"{units.UNIT_DIRECTORY}/{unit}") == ""
     assert machine.run("systemctl", "is-active", units.TIMER_UNIT) == "active\n"
@@ -58,20 +64,20 @@ def test_an_enforcing_run_leaves_a_watch_that_runs_and_a_second_leaves_it_as_it_
     record = machine.record()
     assert record["state"] == "compliant", record["rules"]
     assert record["watch"]["every"] == EVERY and not record["watch"]["stale"]
-    before = machine.run("stat", "--format=%y", files.SETTINGS_PATH, files.CODE_PATH)
+    before = machine.run("stat", "--format=%y", watch_files.SETTINGS_PATH, watch_files.CODE_PATH)
     machine.proscribe("enforce")
     assert machine.record()["state"] == "compliant"
-    assert machine.run("stat", "--format=%y", files.SETTINGS_PATH, files.CODE_PATH) == before
+    assert machine.run("stat", "--format=%y", watch_files.SETTINGS_PATH, watch_files.CODE_PATH) == before
 
 
 def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine):
     machine.run("mv", CHECKOUT, f"{CHECKOUT}-away")  # there is no controller
     try:
-        machine.run(files.COMMAND_PATH, "freeze", "1h", "while it is tampered with")
+        machine.run(watch_files.COMMAND_PATH, "freeze", "1h", "while it is tampered with")
         for tampering in TEN.values():
             machine.script(tampering.done)
             assert not machine.succeeds("sh", "-c", tampering.right), tampering
-        machine.run(files.COMMAND_PATH, "thaw")
+        machine.run(watch_files.COMMAND_PATH, "thaw")
         until(lambda: all(machine.succeeds("sh", "-c", one.right) for one in TEN.values()), seconds=2 * EVERY + BUSY)
         until(lambda: bool(events(machine, "corrected")))
         drifted = {name for event in events(machine, "drift") for name in event["rules"]}
@@ -79,7 +85,7 @@ def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine):
     finally:
         machine.run("mv", f"{CHECKOUT}-away", CHECKOUT)
     until(lambda: machine.run("systemctl", "is-active", units.SERVICE_UNIT, check=False) == "inactive\n")
-    assert machine.json(files.RECORD_PATH)["state"] in ("repaired", "compliant")
+    assert machine.json(watch_files.RECORD_PATH)["state"] in ("repaired", "compliant")
     machine.proscribe("audit")
     wechat = next(one for one in machine.record()["watch"]["incidents"] if one["rules"] == ["apps/wechat"])
     assert (wechat["times"], wechat["corrected"]) == (1, 1)
@@ -88,16 +94,18 @@ def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine):
 def test_a_frozen_host_is_observed_and_not_corrected(machine):
     tampering = TEN["a policy file is removed"]
     assert (
-        machine.run(files.COMMAND_PATH, "freeze", "8d", "x", check=False).strip().endswith("a pause lasts at most 7d")
+        machine.run(watch_files.COMMAND_PATH, "freeze", "8d", "x", check=False)
+        .strip()
+        .endswith("a pause lasts at most 7d")
     )
-    machine.run(files.COMMAND_PATH, "freeze", "2h", "the printer\x1b[2J")
+    machine.run(watch_files.COMMAND_PATH, "freeze", "2h", "the printer\x1b[2J")
     machine.script(tampering.done)
     observed(machine)
     assert not machine.succeeds("sh", "-c", tampering.right)
-    assert "frozen until" in machine.run(files.COMMAND_PATH, "status")
+    assert "frozen until" in machine.run(watch_files.COMMAND_PATH, "status")
     machine.proscribe("audit")
     assert machine.record()["watch"]["frozen"]["reason"] == "the printer [2J"
-    assert machine.run(files.COMMAND_PATH, "thaw") == "the watch corrects again\n"
+    assert machine.run(watch_files.COMMAND_PATH, "thaw") == "the watch corrects again\n"
     observed(machine)
     assert machine.succeeds("sh", "-c", tampering.right)
 
@@ -105,7 +113,7 @@ def test_a_frozen_host_is_observed_and_not_corrected(machine):
 @pytest.mark.parametrize("how", DONE_TO_THE_WATCHER)
 def test_next_run_names_and_repairs_a_changed_watcher(machine, how):
     done, named = DONE_TO_THE_WATCHER[how]
-    machine.run(files.COMMAND_PATH, "freeze", "1h", "it would restore much of it by itself")
+    machine.run(watch_files.COMMAND_PATH, "freeze", "1h", "it would restore much of it by itself")
     machine.script(done)
     machine.proscribe("drift")
     rules = machine.record()["rules"]
@@ -113,7 +121,7 @@ def test_next_run_names_and_repairs_a_changed_watcher(machine, how):
     assert rule["state"] == "repaired", rules
     assert any(named in str(finding.values()) for finding in rule["findings"]), rule
     assert machine.run("systemctl", "is-active", units.TIMER_UNIT) == "active\n"
-    machine.run(files.COMMAND_PATH, "thaw")
+    machine.run(watch_files.COMMAND_PATH, "thaw")
     observed(machine)
 
 
@@ -121,7 +129,7 @@ def test_a_host_that_is_killed_at_any_moment_goes_on(machine):
     for after in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
         for tampering in TEN.values():  # some of it may still be as the last time
             machine.run("sh", "-c", tampering.done, check=False)
-        machine.run("timeout", "--signal=KILL", str(after), files.PROGRAM_PATH, "observe", check=False)
+        machine.run("timeout", "--signal=KILL", str(after), watch_files.PROGRAM_PATH, "observe", check=False)
     observed(machine)
     assert [how for how, one in TEN.items() if not machine.succeeds("sh", "-c", one.right)] == []
 

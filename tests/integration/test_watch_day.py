@@ -6,9 +6,9 @@ import random
 import time
 
 import pytest
-from proscribe.base.moments import format_timestamp
+from proscribe.base.timestamps import format_timestamp
 from proscribe.host.watch import units
-from proscribe.host.watch.state import files, journal
+from proscribe.host.watch.state import journal, watch_files
 from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, scheduled_machine
 from tampering import TEN
 
@@ -116,8 +116,8 @@ def test_a_day_of_a_laptop_without_a_controller(machine):
     places = {
         "timer": units.TIMER_UNIT,
         "journal": journal.JOURNAL,
-        "program": files.PROGRAM_PATH,
-        "record": files.RECORD_PATH,
+        "program": watch_files.PROGRAM_PATH,
+        "record": watch_files.RECORD_PATH,
     }
     machine.write("/root/play.py", PLAY)
     play = json.dumps({"begin": begin, "moments": moments, **places})

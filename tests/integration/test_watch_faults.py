@@ -7,7 +7,7 @@ from machines import podman
 from patience import until
 from proscribe.host.system import STATE_DIRECTORY
 from proscribe.host.watch import units
-from proscribe.host.watch.state import files, journal
+from proscribe.host.watch.state import journal, watch_files
 from scheduled_machine import scheduled_machine
 from tampering import GATE, TEN
 
@@ -44,13 +44,13 @@ def in_line(machine):
     """Each test begins with a host in line that has observed so, and no journal that the host would miss."""
     assert observed(machine) == (0, "")
     machine.run("rm", "-rf", journal.JOURNAL, journal.OLDER_JOURNAL)
-    machine.write(files.STATE_PATH, json.dumps({**machine.json(files.STATE_PATH), "journal": []}))
-    assert machine.json(files.RECORD_PATH)["state"] in ("compliant", "repaired")
+    machine.write(watch_files.STATE_PATH, json.dumps({**machine.json(watch_files.STATE_PATH), "journal": []}))
+    assert machine.json(watch_files.RECORD_PATH)["state"] in ("compliant", "repaired")
 
 
 def observed(machine):
     """How an own observation ended, and what it said."""
-    done = podman("exec", machine.name, files.PROGRAM_PATH, "observe", check=False)
+    done = podman("exec", machine.name, watch_files.PROGRAM_PATH, "observe", check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -65,17 +65,17 @@ def test_a_full_disk(machine):
     machine.script(SMALL)
     try:
         machine.script(f"cat /dev/zero >{STATE_DIRECTORY}/filler 2>/dev/null || true")
-        before = machine.read(files.RECORD_PATH)
+        before = machine.read(watch_files.RECORD_PATH)
         machine.script(POLICY.done)
         code, said = observed(machine)
         assert code == 1 and "No space left on device" in said, said
         assert machine.succeeds("sh", "-c", POLICY.right), "what lies on another disk is corrected"
-        assert machine.read(files.RECORD_PATH) == before, "the record is a whole one: the last"
+        assert machine.read(watch_files.RECORD_PATH) == before, "the record is a whole one: the last"
         assert observed(machine)[0] == 1
         machine.script(f"rm {STATE_DIRECTORY}/filler")
         machine.script(POLICY.done)
         assert observed(machine) == (0, "") and machine.succeeds("sh", "-c", POLICY.right)
-        assert machine.json(files.RECORD_PATH)["state"] == "repaired"
+        assert machine.json(watch_files.RECORD_PATH)["state"] == "repaired"
         assert len(drifted(machine)) == len(set(drifted(machine))) > 0, "once: the disk had no room for the other"
         assert machine.run("find", STATE_DIRECTORY, "-name", ".*proscribe~") == ""
     finally:
@@ -87,11 +87,11 @@ def test_a_read_only_root(machine):
     machine.script(f"rm {GATE}; {POLICY.done}")
     machine.script("".join(f"mount --bind {place} {place}; mount -o remount,bind,ro {place}\n" for place in places))
     try:
-        before, last = machine.read(files.RECORD_PATH), machine.json(files.STATE_PATH)["last"]
+        before, last = machine.read(watch_files.RECORD_PATH), machine.json(watch_files.STATE_PATH)["last"]
         for _ in range(2):
             code, said = observed(machine)
             assert code == 1 and "Read-only file system" in said, said
-        assert machine.read(files.RECORD_PATH) == before and not machine.succeeds("sh", "-c", POLICY.right)
+        assert machine.read(watch_files.RECORD_PATH) == before and not machine.succeeds("sh", "-c", POLICY.right)
         machine.proscribe("audit")
         record = machine.record()
         assert record["state"] == "noncompliant"

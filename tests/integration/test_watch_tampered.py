@@ -7,8 +7,8 @@ import pytest
 from machines import booted
 from patience import BUSY, until
 from proscribe.host.watch import units
-from proscribe.host.watch.starts.reported import HEARTBEAT_PATH
-from proscribe.host.watch.state import files
+from proscribe.host.watch.starts.daemon_report import HEARTBEAT_PATH
+from proscribe.host.watch.state import watch_files
 from tampering import CHROMIUM
 from watched_host import EVERY, audit, enforce, events, observed, plan
 
@@ -58,7 +58,7 @@ DONE = {
     "the daemon may start no verifier": Done(NO_TASKS, WATCHER, "/run/systemd/system.control"),
     "the daemon listens to nothing": Done(FLUSH, "watch/launches", "does not notice a start"),
     "the heartbeat is another program": Done(f"cp /bin/true {HEARTBEAT_PATH}", WATCHER, HEARTBEAT_PATH),
-    "nobody finds the program": Done(f"rm {files.COMMAND_PATH}", WATCHER, files.COMMAND_PATH),
+    "nobody finds the program": Done(f"rm {watch_files.COMMAND_PATH}", WATCHER, watch_files.COMMAND_PATH),
 }
 # No observation comes any more: the daemon misses it.
 MISSED = {
@@ -75,7 +75,7 @@ def host():
 
 
 def notices(host):
-    return "starts of programs are noticed by" in host.run(files.PROGRAM_PATH, "status")
+    return "starts of programs are noticed by" in host.run(watch_files.PROGRAM_PATH, "status")
 
 
 def test_a_host_that_was_enforced_notices_starts_at_once(host):
@@ -106,8 +106,8 @@ def test_a_daemon_that_misses_the_observation_has_it_come_again(host, how):
     until(lambda: any(line["event"] == "corrected" for line in events(host)[before:]), 2 * EVERY + BUSY)
     drift = next(line for line in events(host)[before:] if line["event"] == "drift")
     assert drift["rules"] == [done.rule] and done.named in drift["cause"]
-    last = json.loads(host.run("cat", files.RECORD_PATH))["checked_at"]
-    until(lambda: json.loads(host.run("cat", files.RECORD_PATH))["checked_at"] > last, 2 * EVERY + BUSY)
+    last = json.loads(host.run("cat", watch_files.RECORD_PATH))["checked_at"]
+    until(lambda: json.loads(host.run("cat", watch_files.RECORD_PATH))["checked_at"] > last, 2 * EVERY + BUSY)
 
 
 def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(host):
@@ -142,7 +142,7 @@ def test_a_run_that_brings_a_waiver_is_not_undone_by_the_watch(host, controls):
     observed(host)
     noted = len(events(host))
     assert "wechat.com" in host.run("cat", CHROMIUM)
-    enforce(host, plan(wechat=WAIVED), controls, between=[files.PROGRAM_PATH, "observe"])
+    enforce(host, plan(wechat=WAIVED), controls, between=[watch_files.PROGRAM_PATH, "observe"])
     opened = [host.run("cat", CHROMIUM)]
     for _ in range(2):
         observed(host)

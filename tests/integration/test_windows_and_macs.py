@@ -9,7 +9,7 @@ import foreign_hosts as foreign
 import pytest
 from machines import booted, read_records, run_ansible
 from patience import LONGEST
-from proscribe.controller.windows.command import APP_PACKAGES_KEY, BROWSERS_KEY
+from proscribe.controller.windows.command_line import APP_PACKAGES_KEY, BROWSERS_KEY
 
 pytestmark = pytest.mark.whole_hosts
 

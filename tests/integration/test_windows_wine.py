@@ -6,11 +6,11 @@ import time
 import foreign_hosts as foreign
 import pytest
 from conftest import layers
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.windows import applocker, command, observing
-from proscribe.controller.windows.answer import parse_answer
-from proscribe.controller.windows.command import (
+from proscribe.controller.windows import applocker, command_line, host_record
+from proscribe.controller.windows.answer_reader import parse_answer
+from proscribe.controller.windows.command_line import (
     APP_PACKAGES_KEY,
     APP_PATHS_KEY,
     DEVICE_PACKAGES_KEY,
@@ -49,8 +49,8 @@ class Windows:
         self.wine("reg", "import", "Z:\\debs\\x.reg")
 
     def answers(self):
-        mark = command.make_token()
-        return parse_answer(self.wine("cmd", "/c", "%LINE%", LINE=command.make_command_line(mark)).encode(), mark)
+        mark = command_line.make_token()
+        return parse_answer(self.wine("cmd", "/c", "%LINE%", LINE=command_line.make_command_line(mark)).encode(), mark)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def plan(own_catalogue):
 
 def rules(plan, answer):
     """The rules of the fourteen that are not plainly compliant."""
-    made = observing.observe_windows_host(plan, answer, ["apps"], time.monotonic())
+    made = host_record.observe_windows_host(plan, answer, ["apps"], time.monotonic())
     found = {rule["rule"].partition("/")[2]: dict(rule) for rule in made["rules"]}
     return {one.service: found[one.service] for one in WELL_KNOWN if one.service in found}
 
@@ -89,7 +89,7 @@ LISTS = (f"{USER}\\{APP_PACKAGES_KEY}", whole(DEVICE_PACKAGES_KEY))
 
 
 def with_keys(one):
-    key = f"{HOST}\\{command.UNINSTALL_KEY}\\{one.key}"
+    key = f"{HOST}\\{command_line.UNINSTALL_KEY}\\{one.key}"
     values = {"DisplayName": one.name, "Publisher": one.publisher, "InstallLocation": one.folder}
     return [(key, name, text) for name, text in values.items()]
 
@@ -118,7 +118,7 @@ def test_without_any_of_them_all_are_compliant(windows, plan):
 @pytest.mark.parametrize(
     ("made", "keys", "state"),
     [
-        (with_keys, [f"{HOST}\\{command.UNINSTALL_KEY}\\{one.key}" for one in WELL_KNOWN], NONCOMPLIANT),
+        (with_keys, [f"{HOST}\\{command_line.UNINSTALL_KEY}\\{one.key}" for one in WELL_KNOWN], NONCOMPLIANT),
         (as_apps, [f"{top}\\{one.package}" for top in LISTS for one in WELL_KNOWN], NONCOMPLIANT),
         (as_paths, [f"{HOST}\\{APP_PATHS_KEY}\\{one.image}" for one in WELL_KNOWN], NONCOMPLIANT),
         (as_notes, [f"{USER}\\{STARTED_KEY}", whole(STARTED_LATELY_KEY)], UNKNOWN),
@@ -136,13 +136,13 @@ def test_well_known_program_is_named(windows, plan, made, keys, state):
 
 def test_a_policy_of_applocker_is_read(windows):
     """Wine's tasklist knows no services, so whether the one that applies the rules runs is not known there."""
-    key = command.APPLOCKER_HOST_KEY.partition("\\")[2] + "\\Exe"
+    key = command_line.APPLOCKER_HOST_KEY.partition("\\")[2] + "\\Exe"
     condition = '<FilePathCondition Path="*\\x.exe"/>'
     xml = f'<FilePathRule Id="1" Name="a &quot;b&quot;" Action="Deny">{condition}</FilePathRule>'
     entries = [make_number_entry(key, "EnforcementMode", 1), make_text_entry(f"{key}\\1", "Value", xml)]
     [before] = applocker.compare_applocker("enforce", entries, "enforce", windows.answers())
     values = [(f"{HOST}\\{key}", "EnforcementMode", 1), (f"{HOST}\\{key}\\1", "Value", xml)]
-    windows.imports([(whole(command.APPLIER_KEY), "Start", 2), *values])
+    windows.imports([(whole(command_line.APPLIER_KEY), "Start", 2), *values])
     [after] = applocker.compare_applocker("enforce", entries, "enforce", windows.answers())
     assert (before.state, before.findings[0].detail) == (NONCOMPLIANT, applocker.NO_RULE_DETAIL)
     assert (after.state, after.reason) == (UNKNOWN, applocker.UNKNOWN_SERVICE_REASON)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from browser_setup import real_plan
 from patience import LONGEST
-from proscribe.host.watch.state import files, journal
+from proscribe.host.watch.state import journal, watch_files
 from proscribe.model import plan as plans
-from proscribe.wire import watch_sent
-from proscribe.wire.store import PlanStore
+from proscribe.wire import watch_payload
+from proscribe.wire.plan_store import PlanStore
 
 PROJECT = Path(__file__).resolve().parents[2]
 CODE = "/root/proscribe.zip"
@@ -25,7 +25,7 @@ import base64, json, lzma, subprocess, sys
 sys.path.insert(0, "{CODE}")
 from proscribe.host import run
 from proscribe.host.system import Host
-from proscribe.host.watch.installing import change
+from proscribe.host.watch.installation import change
 given = json.load(sys.stdin)
 plan = given["plan"]
 found = {{name: run.change(Host(), plan, name)["changed"] for name in given["controls"] or plan["controls"]}}
@@ -42,7 +42,7 @@ AUDIT = f"""\
 import json, sys
 sys.path.insert(0, "{CODE}")
 from proscribe.host.system import Host
-from proscribe.host.run import compliance_state
+from proscribe.host.host_operations import compliance_state
 given = json.load(sys.stdin)
 print(json.dumps(compliance_state(Host(), given["plan"], [], "never", False, watch=given["watch"])))
 """
@@ -70,18 +70,18 @@ def plan(**browser):
 def enforce(host, made, controls=(), between=()):
     """Enforce a plan, or some controls. The host runs `between` after its controls and before its watch."""
     _send(host)
-    sent = watch_sent.pack_watch(PlanStore(), made)
+    sent = watch_payload.pack_watch(PlanStore(), made)
     given = {"plan": made, "sent": sent, "controls": list(controls), "between": list(between)}
     return dict(json.loads(_python(host, ENFORCE, given)))
 
 
 def audit(host, made):
-    return dict(json.loads(_python(host, AUDIT, {"plan": made, "watch": watch_sent.make_expected_watch()})))
+    return dict(json.loads(_python(host, AUDIT, {"plan": made, "watch": watch_payload.make_expected_watch()})))
 
 
 def observed(host):
-    host.run(files.PROGRAM_PATH, "observe")
-    return dict(json.loads(host.run("cat", files.RECORD_PATH)))
+    host.run(watch_files.PROGRAM_PATH, "observe")
+    return dict(json.loads(host.run("cat", watch_files.RECORD_PATH)))
 
 
 def events(host, *names):

@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(PROJECT / "module_utils")]
 
 import archives  # noqa: E402
 import judging  # noqa: E402
-from proscribe.controller.compile.catalogue.loading import read_catalogue  # noqa: E402
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue  # noqa: E402
 from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
 from roots import mirrors  # noqa: E402
 

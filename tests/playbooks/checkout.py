@@ -111,9 +111,9 @@ def made_checkout(where, requirement="made-ansible"):
     launcher = where / "proscribe"
     launcher.write_bytes((PROJECT / "proscribe").read_bytes())
     launcher.chmod(0o755)
-    waiting = where / "module_utils/proscribe/controller/waiting.py"  # by which a second first run waits
+    waiting = where / "module_utils/proscribe/controller/file_lock.py"  # by which a second first run waits
     waiting.parent.mkdir(parents=True)
-    waiting.write_bytes((PROJECT / "module_utils/proscribe/controller/waiting.py").read_bytes())
+    waiting.write_bytes((PROJECT / "module_utils/proscribe/controller/file_lock.py").read_bytes())
     return launcher
 
 

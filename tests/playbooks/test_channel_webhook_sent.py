@@ -5,7 +5,7 @@ import json
 import pytest
 from checkout import PROJECT
 from loopback import Loopback
-from proscribe.controller.cli.scheduled import sending
+from proscribe.controller.cli.scheduled import notification_transport
 from proscribe.controller.report.notification import build_notification
 
 pytestmark = pytest.mark.playbook
@@ -23,13 +23,13 @@ def test_webhook_sends_all_facts_as_json_and_a_refusal_is_printed_without_its_to
     with Loopback() as server:
         values = {"proscribe_notify": {"webhook": f"{server.url}/hook?token=secret"}}
         inventory.write_text(json.dumps({"all": {"vars": values}}))
-        assert sending.send_notification(notification, ["-i", str(inventory)])
+        assert notification_transport.send_notification(notification, ["-i", str(inventory)])
         server.codes = [403]
-        assert not sending.send_notification(notification, ["-i", str(inventory)])
+        assert not notification_transport.send_notification(notification, ["-i", str(inventory)])
     first = server.got[0]
     assert (first.kind, first.facts) == ("application/json", notification.facts)
     printed = capsys.readouterr().err
     assert "Status code was 403" in printed and "token=secret" not in printed
     inventory.unlink()
-    assert not sending.send_notification(notification, ["-i", str(inventory)])
+    assert not notification_transport.send_notification(notification, ["-i", str(inventory)])
     assert str(inventory) in capsys.readouterr().err

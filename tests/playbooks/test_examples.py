@@ -8,7 +8,7 @@ import pytest
 import yaml
 from checkout import PROJECT
 from organisation import PATHS, Organisation
-from proscribe.model.words import STATES
+from proscribe.model.vocabulary import STATES
 
 pytestmark = pytest.mark.playbook
 

@@ -36,7 +36,9 @@ class Controller(Site):
     def evil(self, code):
         """The code that observes, which leaves a mark first."""
         sent = json.loads(lzma.decompress(code))
-        sent["texts"]["proscribe.host.run"] = f"open({str(self.marker)!r}, 'w')\n" + sent["texts"]["proscribe.host.run"]
+        sent["texts"]["proscribe.host.host_operations"] = (
+            f"open({str(self.marker)!r}, 'w')\n" + sent["texts"]["proscribe.host.host_operations"]
+        )
         return lzma.compress(json.dumps(sent).encode(), preset=9)
 
     @property

@@ -5,8 +5,8 @@ import json
 import pytest
 from checkout import PROJECT, Site
 from loopback import Loopback
-from proscribe.controller.cli.scheduled import sending
-from proscribe.controller.report import request_news
+from proscribe.controller.cli.scheduled import notification_transport
+from proscribe.controller.report import request_notification
 from proscribe.controller.report.storage import requests_file
 
 pytestmark = pytest.mark.playbook
@@ -85,13 +85,13 @@ def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(tmp_path, monkeyp
     desk = Desk(tmp_path)
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
     monkeypatch.setenv("HOME", str(tmp_path))  # Ansible keeps files there
-    notification = request_news.make_request_notification(
+    notification = request_notification.make_request_notification(
         [REQUEST._replace(reason=desk.evil, user=desk.evil)], {}, desk.evil
     )
     with Loopback() as chat:
         hook = {"proscribe_notify": {"webhook": f"{chat.url}/"}}
         (tmp_path / "inventory/group_vars/all.yml").write_text(json.dumps(hook))
-        assert sending.send_notification(notification, ["-i", str(tmp_path / "inventory")])
+        assert notification_transport.send_notification(notification, ["-i", str(tmp_path / "inventory")])
     assert not desk.mark.exists(), "it was run"
     ((request,),) = [sent.facts["requests"] for sent in chat.got]
     assert (request["reason"], request["user"]) == (desk.evil, desk.evil)

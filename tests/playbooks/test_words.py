@@ -38,7 +38,7 @@ NEW = [
 COMPILE = """\
 import argparse, datetime, json
 from proscribe.controller.cli import inventory
-from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.host_plans import compile_hosts
 parser = argparse.ArgumentParser()
 inventory.add_inventory_options(parser)
 compile_input = inventory.read_compile_input(parser.parse_args())

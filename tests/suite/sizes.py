@@ -62,19 +62,19 @@ _SCHEDULE = (
     *_CHANNELS,
 )
 _SYSTEM = (f"{_HOST}/system/*",)
-_WATCH = (f"{_HOST}/watch*", "roles/host_watch/*", f"{_PACKAGE}/wire/stored_watch.py")
-_WIRE = _below(f"{_PACKAGE}/wire", "sweep/* replies/* stream.py loader.py store.py")
-_SWEEP = (*_WIRE, "module_utils/proscribe_ansible/*", "action_plugins/*")
+_WATCH = (f"{_HOST}/watch*", "roles/host_watch/*", f"{_PACKAGE}/wire/watch_installer.py")
+_WIRE = _below(f"{_PACKAGE}/wire", "parallel/* answers/* stream.py loader.py plan_store.py")
+_PARALLEL = (*_WIRE, "module_utils/proscribe_ansible/*", "action_plugins/*")
 _PLUGINS = tuple(f"{kind}_plugins/*" for kind in ("action", "callback", "filter", "test"))
 _RUNS = ("playbooks/*", "roles/*", *_PLUGINS, "library/*", "ansible.cfg")
 _LAUNCHER = ("proscribe", "pyproject.toml")
-_CUSTODY = (f"{_CONTROLLER}/custody/*",)
+_QUARANTINES = (f"{_CONTROLLER}/quarantine/*",)
 _COMMANDS = (f"{_CONTROLLER}/cli/*",)
 _COLLECTION = (f"{_CONTROLLER}/cli/collection*", "library/*", "action_plugins/*", "roles/*/meta/*", "doc_fragments/*")
 _DOCUMENTS = ("docs/*", "README.md", "tests/doc_*.py")
 _REQUESTS = (f"{_CONTROLS}apps/requests/*", f"{_PROGRAMS}request.py", f"{_PROGRAMS}send.py")
 _TOOLS = _below(f"{_HOST}/system", "tools.py tool_*.py")
-_PRINTED = _below(f"{_CONTROLLER}/report/text", "reinstalling.py other_account.py")
+_PRINTED = _below(f"{_CONTROLLER}/report/text", "reinstall_commands.py other_account.py")
 
 
 def _system(*names):
@@ -82,7 +82,7 @@ def _system(*names):
     return (*(f"{_SYSTEMS}{name}*" for name in names), *_EVERY_SYSTEM)
 
 
-_OWN_SYSTEMS = _system("uv", "nix", "guix", "brew", "conda", "on_demand")
+_OWN_SYSTEMS = _system("uv", "nix", "guix", "brew", "conda", "on_demand_system")
 _METRICS = ("examples/monitoring/*", f"{_CONTROLLER}/report/exports/prometheus.py")
 TABLE = (
     # apps: the package systems, each with its real tool
@@ -102,7 +102,7 @@ TABLE = (
     Row("integration/test_apps_quarantine_real.py", ALWAYS, (f"{_CONTROLS}apps/quarantine/*",)),
     Row("integration/test_apps_real_launchers.py", CHANGED, _PORTABLE),
     Row("integration/test_apps_under_attack.py", CHANGED, (*_PORTABLE, *_SYSTEM)),
-    Row("integration/test_host_untried_attacks.py", CHANGED, (*_APPS, *_SYSTEM, f"{_CONTROLS}applying.py")),
+    Row("integration/test_host_untried_attacks.py", CHANGED, (*_APPS, *_SYSTEM, f"{_CONTROLS}change_execution.py")),
     Row("integration/test_apps_what_moves.py", ALWAYS, _APPS),
     # browsers
     Row("integration/test_browser_effect.py", ALWAYS, _BROWSER),
@@ -132,21 +132,21 @@ TABLE = (
     Row("integration/test_exports_validated.py", CHANGED, _REPORT),
     Row("integration/test_history_postgres.py", CHANGED, (f"{_PACKAGE}/controller/report/history*",)),
     Row("integration/test_monitoring.py", CHANGED, _METRICS),
-    Row("integration/test_controller_disk.py", CHANGED, (*_REPORT, *_COMMANDS, f"{_CONTROLLER}/files.py")),
+    Row("integration/test_controller_disk.py", CHANGED, (*_REPORT, *_COMMANDS, f"{_CONTROLLER}/named_files.py")),
     Row("integration/test_report_page.py", CHANGED, (f"{_PACKAGE}/controller/report/page/*",)),
     Row("integration/test_report_department_page.py", CHANGED, _REPORT),
     Row("integration/test_schemas.py", ALWAYS, ("docs/schema/*", *_REPORT)),
     # hosts: swept, attacked, watched, on a schedule
-    Row("integration/test_hostile_hosts.py", CHANGED, _SWEEP),
+    Row("integration/test_hostile_hosts.py", CHANGED, _PARALLEL),
     Row("integration/test_least_privilege.py", CHANGED, _RUNS),
-    Row("integration/test_members_on_hosts.py", CHANGED, (f"{_PACKAGE}/host/plan_groups.py", *_RUNS)),
-    Row("integration/test_requests_on_hosts.py", CHANGED, (*_REQUESTS, *_CUSTODY)),
-    Row("integration/test_login_shells.py", CHANGED, _SWEEP),
-    Row("integration/test_stream_connections.py", CHANGED, _SWEEP),
-    Row("integration/test_sweep.py", CHANGED, _SWEEP),
+    Row("integration/test_members_on_hosts.py", CHANGED, (f"{_PACKAGE}/host/plan_resolution.py", *_RUNS)),
+    Row("integration/test_requests_on_hosts.py", CHANGED, (*_REQUESTS, *_QUARANTINES)),
+    Row("integration/test_login_shells.py", CHANGED, _PARALLEL),
+    Row("integration/test_stream_connections.py", CHANGED, _PARALLEL),
+    Row("integration/test_sweep.py", CHANGED, _PARALLEL),
     Row("integration/test_tools_on_hosts.py", CHANGED, (*_TOOLS, *_PRINTED)),
-    Row("integration/test_two_runs.py", CHANGED, (*_SWEEP, f"{_PACKAGE}/host/system/file_lock.py")),
-    Row("integration/test_unchanged_audit.py", ALWAYS, _SWEEP),
+    Row("integration/test_two_runs.py", CHANGED, (*_PARALLEL, f"{_PACKAGE}/host/system/host_lock.py")),
+    Row("integration/test_unchanged_audit.py", ALWAYS, _PARALLEL),
     Row("integration/test_launches.py", CHANGED, _WATCH),
     Row("integration/test_launches_connector.py", ALWAYS, _WATCH),
     Row("integration/test_tampering.py", NIGHTLY, (*_WATCH, *_APPS, *_BROWSER, *_FIREWALL, *_DNS)),
@@ -169,7 +169,7 @@ TABLE = (
     Row("integration/test_collection.py", NIGHTLY, _COLLECTION),
     Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),
     Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),
-    Row("integration/test_upgrade.py", NIGHTLY, (*_RUNS, *_SWEEP)),
+    Row("integration/test_upgrade.py", NIGHTLY, (*_RUNS, *_PARALLEL)),
     Row("integration/test_first_hour.py", NIGHTLY, ("docs/first-hour.md", f"{_COMMANDS[0][:-1]}init/*")),
     Row("integration/test_init.py", CHANGED, ("examples/*", f"{_COMMANDS[0][:-1]}init/*")),
     Row("integration/test_vendored.py", NIGHTLY, _COLLECTION),
@@ -187,7 +187,7 @@ TABLE = (
     Row("playbooks/test_second_observation.py", CHANGED, (*_REPORT, *_RUNS)),
     Row("playbooks/test_own_configuration.py", CHANGED, _RUNS),
     Row("playbooks/test_words.py", ALWAYS, _COMMANDS),
-    Row("playbooks/test_apps_restored.py", CHANGED, (f"{_CONTROLS}apps/quarantine/*", *_CUSTODY)),
+    Row("playbooks/test_apps_restored.py", CHANGED, (f"{_CONTROLS}apps/quarantine/*", *_QUARANTINES)),
     Row("playbooks/test_automation_controller.py", CHANGED, _RUNS),
     Row("playbooks/test_beside_others.py", NIGHTLY, _REPORT),
     Row("playbooks/test_collection_shapes.py", NIGHTLY, (*_COLLECTION, *_RUNS)),
@@ -202,8 +202,8 @@ TABLE = (
     Row("playbooks/test_role_readmes.py", CHANGED, _RUNS),
     Row("playbooks/test_scheduled_word.py", CHANGED, _SCHEDULE),
     Row("playbooks/test_slices.py", CHANGED, _REPORT),
-    Row("playbooks/test_store_attacked.py", CHANGED, _SWEEP),
-    Row("playbooks/test_full_disk.py", CHANGED, (f"{_PACKAGE}/wire/store.py", *_REPORT, *_RUNS)),
+    Row("playbooks/test_store_attacked.py", CHANGED, _PARALLEL),
+    Row("playbooks/test_full_disk.py", CHANGED, (f"{_PACKAGE}/wire/plan_store.py", *_REPORT, *_RUNS)),
     Row("playbooks/test_tags.py", CHANGED, _RUNS),
     Row("playbooks/test_templates_stay_text.py", CHANGED, (f"{_PACKAGE}/controller/compile/*", *_RUNS)),
     Row("playbooks/test_variable_places.py", CHANGED, (f"{_PACKAGE}/controller/compile/*", *_RUNS)),

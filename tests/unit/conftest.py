@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.controller.compile.catalogue import loading
+from proscribe.controller.compile.catalogue import catalogue_loader
 from proscribe.controller.compile.catalogue.files import CatalogueEntry
 from proscribe.controller.policy_errors import PolicyError
 
@@ -17,7 +17,7 @@ def own_files_read_once():
     """No test changes a file of the project's own catalogue. To read and check them all takes a third of a second, and
     hundreds of tests load it, alone or with others. `catalogue.read_entries` is what they have of it.
     """
-    read = loading.read_entries
+    read = catalogue_loader.read_entries
 
     @functools.cache
     def known() -> tuple[list[CatalogueEntry], list[PolicyError]]:
@@ -32,5 +32,5 @@ def own_files_read_once():
         yield from known()[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "read_entries", read_entries)
+        patch.setattr(catalogue_loader, "read_entries", read_entries)
         yield

@@ -22,10 +22,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from made_apps import Read
-from proscribe.base import duration, elf, folding, hashing, json_text, patterns
-from proscribe.base.mappings import TypedDict
-from proscribe.base.moments import format_timestamp, is_timestamp, parse_timestamp
-from proscribe.base.tuples import NamedTuple
+from proscribe.base import duration, elf, hashing, json_text, lazy_patterns, name_folding
+from proscribe.base.named_tuple import NamedTuple
+from proscribe.base.timestamps import format_timestamp, is_timestamp, parse_timestamp
+from proscribe.base.typed_dict import TypedDict
 from unchanged_audit import printed
 
 FORM = "%Y-%m-%dT%H:%M:%SZ"
@@ -116,24 +116,24 @@ def test_value_that_is_no_stamp_is_refused(value):
     ],
 )
 def test_names_that_look_alike_are_folded_to_one(name, same):
-    assert folding.fold_name(name) == same == folding.fold_name(same)
+    assert name_folding.fold_name(name) == same == name_folding.fold_name(same)
 
 
 def test_lazy_pattern_matches_as_re_does():
-    flags = (patterns.IGNORECASE, patterns.MULTILINE, patterns.DOTALL, patterns.ASCII)
+    flags = (lazy_patterns.IGNORECASE, lazy_patterns.MULTILINE, lazy_patterns.DOTALL, lazy_patterns.ASCII)
     assert flags == (re.IGNORECASE, re.MULTILINE, re.DOTALL, re.ASCII)
-    lines = patterns.compile_pattern(r"^a(.)$", patterns.MULTILINE | patterns.IGNORECASE)
+    lines = lazy_patterns.compile_pattern(r"^a(.)$", lazy_patterns.MULTILINE | lazy_patterns.IGNORECASE)
     assert lines.findall("ab\nAc\nd") == ["b", "c"]
     assert lines.sub(r"\1", "ab") == "b" and lines.fullmatch("x") is None
-    assert patterns.compile_pattern("a").flags == re.compile("a").flags
+    assert lazy_patterns.compile_pattern("a").flags == re.compile("a").flags
     assert lines.findall is lines.findall, "it is looked up once"
-    assert patterns.compile_pattern(rb"\d").search(b"a1")[0] == b"1"  # type: ignore[index]
+    assert lazy_patterns.compile_pattern(rb"\d").search(b"a1")[0] == b"1"  # type: ignore[index]
 
 
 def test_module_re_is_loaded_with_the_first_use_of_a_pattern():
     code = (
         "sys.modules['typing'] = type(sys)('typing'); sys.modules['typing'].__getattr__ = lambda name: None\n"
-        "from proscribe.base.patterns import compile_pattern\n"
+        "from proscribe.base.lazy_patterns import compile_pattern\n"
         "made = compile_pattern('a'); before = 're' in sys.modules; made.match('a')\n"
         "print(before, 're' in sys.modules)\n"
     )

@@ -11,9 +11,9 @@ import pytest
 from ansible.utils.version import SemanticVersion
 from proscribe.controller import policy_errors, ssh_signatures
 from proscribe.controller import version as versions
-from proscribe.controller.ansible_parts import find_part, identify_task
-from proscribe.controller.files import open_named_file
+from proscribe.controller.ansible_objects import find_part, identify_task
 from proscribe.controller.git import run_git
+from proscribe.controller.named_files import open_named_file
 from proscribe.controller.policy_errors import (
     DescribedValue,
     MistakeCollector,

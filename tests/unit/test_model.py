@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from proscribe.model import quarantined, words
-from proscribe.model.removed import RemovedPackage, read_removed_package
+from proscribe.model import quarantine_ids, vocabulary
+from proscribe.model.removal_record import RemovedPackage, read_removed_package
 
 LEAST = {"manager": "dpkg", "id": "owl", "scope": "system", "name": "owl:i386"}
 MORE = {"version": "1.0", "how": "apt-get", "tool": "/t", "place": "/p", "source": "main", "mark": "auto", "at": "now"}
@@ -15,9 +15,11 @@ MORE = {"version": "1.0", "how": "apt-get", "tool": "/t", "place": "/p", "source
 # -- ids of a quarantine
 @pytest.mark.parametrize("id_", ["owl_2-0123abcd", "a-00000000", f"{'a' * 64}-ffffffff"])
 def test_id_of_a_quarantined_item_is_read_from_the_end_of_its_action(id_):
-    assert quarantined.ITEM_ID.fullmatch(id_)
-    assert quarantined.parse_moved_id(f"quarantine /home/alice/a as b {quarantined.format_moved_suffix(id_)}") == id_
-    assert f"x {quarantined.format_moved_suffix(id_)}" == f"x as {id_}"
+    assert quarantine_ids.ITEM_ID.fullmatch(id_)
+    assert (
+        quarantine_ids.parse_moved_id(f"quarantine /home/alice/a as b {quarantine_ids.format_moved_suffix(id_)}") == id_
+    )
+    assert f"x {quarantine_ids.format_moved_suffix(id_)}" == f"x as {id_}"
 
 
 # -- removed packages
@@ -75,20 +77,20 @@ WORDS += " EVENT_STATES BETWEEN_RUN_EVENTS SYSLOG_FACILITIES SENT_EVENTS OUTLOOK
 
 def test_words_of_a_document_are_listed_or_described_in_a_schema(parts):
     listed = [part["enum"] for part in parts if "enum" in part]
-    assert [name for name in WORDS.split() if [*getattr(words, name)] not in listed] == []
-    assert [*words.CONTROLS, *words.EXTRA_RULE_GROUPS] in listed
-    assert [*words.STATES, *words.EXTRA_STATES] == [*words.EVENT_STATES]
+    assert [name for name in WORDS.split() if [*getattr(vocabulary, name)] not in listed] == []
+    assert [*vocabulary.CONTROLS, *vocabulary.EXTRA_RULE_GROUPS] in listed
+    assert [*vocabulary.STATES, *vocabulary.EXTRA_STATES] == [*vocabulary.EVENT_STATES]
     described = [part["description"] for part in parts if isinstance(part.get("description"), str)]
-    *others, last = words.WAIVER_STATUSES
+    *others, last = vocabulary.WAIVER_STATUSES
     assert f"{last}, or why it waives nothing: {', '.join(others)}" in described
-    assert ", ".join(words.NOTE_KINDS) in described and ", ".join(words.QUARANTINED_KINDS) in described
-    assert [*words.PLATFORM_KEYS] in [[*part["properties"]] for part in parts if "properties" in part]
+    assert ", ".join(vocabulary.NOTE_KINDS) in described and ", ".join(vocabulary.QUARANTINED_KINDS) in described
+    assert [*vocabulary.PLATFORM_KEYS] in [[*part["properties"]] for part in parts if "properties" in part]
 
 
 def test_names_and_limits_of_documents_are_those_of_their_schemas(parts):
     names = {*(part.get("const") for part in parts if isinstance(part.get("const"), str))}
     names |= {value for part in parts for value in part.get("enum", ()) if len(part["enum"]) == 1}
-    assert [name for name, value in vars(words).items() if name.endswith("_SCHEMA") and value not in names] == []
+    assert [name for name, value in vars(vocabulary).items() if name.endswith("_SCHEMA") and value not in names] == []
     bounds = {part[key] for part in parts for key in ("maxItems", "maxLength", "maxProperties") if key in part}
-    limits = {name: value for name, value in vars(words).items() if name.startswith("MAX_")}
+    limits = {name: value for name, value in vars(vocabulary).items() if name.startswith("MAX_")}
     assert limits and [name for name, value in limits.items() if value not in bounds] == []

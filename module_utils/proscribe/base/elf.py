@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Callable, Iterable, Mapping, Sequence
 
-from .tuples import NamedTuple
+from .named_tuple import NamedTuple
 
 # Takes offset and size; returns the bytes there, fewer or none at the end of the file.
 ReadContent = Callable[[int, int], bytes]

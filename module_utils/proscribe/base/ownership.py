@@ -14,8 +14,8 @@ import shlex
 import stat
 from typing import Collection, Iterable, Iterator
 
-from .others import BY_GROUP, BY_OWNER, find_write_right, read_acl, list_path_steps
-from .tuples import NamedTuple
+from .foreign_access import BY_GROUP, BY_OWNER, find_write_right, list_path_steps, read_acl
+from .named_tuple import NamedTuple
 
 MAX_ENTRIES = 500_000  # of a directory and all below it; a checkout with its virtual environment has some ten thousand
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Sequence
 
-from ..model.quarantined import DONE_WORDS, LIST
-from .controls.applying import apply_changes, list_applied_actions
+from ..model.quarantine_ids import DONE_WORDS, LIST
 from .controls.base import Changes, make_diffs
+from .controls.change_execution import apply_changes, list_applied_actions
 from .system import ControlError, Host, ObservationError
 
 if TYPE_CHECKING:

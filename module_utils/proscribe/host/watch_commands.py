@@ -9,9 +9,9 @@ import sys
 from importlib._bootstrap_external import MAGIC_NUMBER
 from typing import Any, Callable, Sequence
 
-from . import run
+from . import host_operations
 from .system import ControlError, Host, ObservationError
-from .watch.state import files, journal, pause
+from .watch.state import journal, pause, watch_files
 from .watch.state.reservations import SupersededError, is_being_installed
 
 USAGE_TEXT = """\
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: 
     host.starting_unit = starting_unit
     host.changed_by = "this host's own observation (proscribe-watch)"
     try:
-        settings = files.read_settings(host)
+        settings = watch_files.read_settings(host)
         if settings is None:
             raise ControlError(NOT_INSTALLED)
         if list(arguments) == ["observe"]:
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: 
 
             print(format_status(host, settings), end="")
             return 0
-    except files.DamagedFileError as damaged:
+    except watch_files.DamagedFileError as damaged:
         if is_being_installed(host):
             return 0  # the files and the settings differ during an installation
         with contextlib.suppress(ControlError, ObservationError):
@@ -76,10 +76,10 @@ def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: 
     return 2
 
 
-def _run_observation(host: Host, settings: files.WatchSettings, marshalled: Callable[[], bytes | None]) -> int:
-    from .watch.observation import HostOperations, observe_host
+def _run_observation(host: Host, settings: watch_files.WatchSettings, marshalled: Callable[[], bytes | None]) -> int:
+    from .watch.own_observation import HostOperations, observe_host
 
-    code_name = f"{settings.files.get(files.CODE_PATH, '')}-{MAGIC_NUMBER.hex()}"
+    code_name = f"{settings.files.get(watch_files.CODE_PATH, '')}-{MAGIC_NUMBER.hex()}"
     cache_files: dict[str, bytes] = {}
     used_names = {code_name}
 
@@ -92,7 +92,13 @@ def _run_observation(host: Host, settings: files.WatchSettings, marshalled: Call
         cache_files[f"{code_name}-{digest.rpartition(':')[2]}"] = marshal.dumps(content)
 
     try:
-        unsaved = observe_host(host, settings, HostOperations(run.observe, run.change), read_cached_plan, cache_plan)
+        unsaved = observe_host(
+            host,
+            settings,
+            HostOperations(host_operations.observe, host_operations.change),
+            read_cached_plan,
+            cache_plan,
+        )
     except SupersededError as superseded:
         print(f"proscribe-watch: {superseded}")
         return 0
@@ -100,10 +106,12 @@ def _run_observation(host: Host, settings: files.WatchSettings, marshalled: Call
         cache_files[code_name] = compiled
     if cache_files:
         with contextlib.suppress(ControlError, ObservationError):  # a host without a working cache only loses time
-            for name in {*host.list_directory(files.CACHE_DIRECTORY)} - used_names:
-                host.delete_file(f"{files.CACHE_DIRECTORY}/{name}")
+            for name in {*host.list_directory(watch_files.CACHE_DIRECTORY)} - used_names:
+                host.delete_file(f"{watch_files.CACHE_DIRECTORY}/{name}")
             for name, content in cache_files.items():
-                host.write_file(f"{files.CACHE_DIRECTORY}/{name}", b"%08x" % binascii.crc32(content) + content, 0o600)
+                host.write_file(
+                    f"{watch_files.CACHE_DIRECTORY}/{name}", b"%08x" % binascii.crc32(content) + content, 0o600
+                )
     for reason in unsaved:
         print(f"proscribe-watch: {reason}", file=sys.stderr)
     return 1 if unsaved else 0
@@ -111,8 +119,8 @@ def _run_observation(host: Host, settings: files.WatchSettings, marshalled: Call
 
 def _read_cached(host: Host, name: str) -> Any:
     """Return the cached content of a name. Return None if the file is missing or damaged."""
-    with contextlib.suppress(files.DamagedFileError, ObservationError, ValueError, EOFError, TypeError):
-        content = files.read_watch_file(host, f"{files.CACHE_DIRECTORY}/{name}") or b""
+    with contextlib.suppress(watch_files.DamagedFileError, ObservationError, ValueError, EOFError, TypeError):
+        content = watch_files.read_watch_file(host, f"{watch_files.CACHE_DIRECTORY}/{name}") or b""
         if content and b"%08x" % binascii.crc32(content[CHECKSUM_DIGITS:]) == content[:CHECKSUM_DIGITS]:
             return marshal.loads(content[CHECKSUM_DIGITS:])
     return None

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Collection, Iterable, Mapping, Sequence
 
 from ..base.json_text import format_json
-from ..base.tuples import NamedTuple
-from . import words
+from ..base.named_tuple import NamedTuple
+from . import vocabulary
 
 if TYPE_CHECKING:
     from typing import Literal, TypeVar
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Field = Literal["kind", "id", "manager", "version", "scope", "path", "detail"]
     Item = TypeVar("Item")
 
-RECORD_SCHEMA = words.RECORD_SCHEMA
+RECORD_SCHEMA = vocabulary.RECORD_SCHEMA
 
 # The limits of an answer. A host obeys them (`limit_evidence`). So a larger answer is not from this code, and the
 # controller refuses it. A host with every rule violated has some 1,100 rules, a finding of each, and 0.4 MB.
@@ -33,7 +33,7 @@ MAX_RULE_FINDINGS = 1_000
 MAX_REASON_LENGTH = 2_000  # characters of a reason
 MORE_FINDINGS = "more"  # the kind of a finding that only counts the findings left out
 
-STATES = words.STATES  # worst first
+STATES = vocabulary.STATES  # worst first
 ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE = STATES
 
 OPEN_STATES = (ERROR, NONCOMPLIANT, UNKNOWN)  # the states in which the ban is not known to be in effect
@@ -47,15 +47,15 @@ SERVES_BOTH_REASON = "serves both: its programs are used with permitted accounts
 RULES_ON_REQUEST = frozenset({"browser/probe"})
 
 # Instead of a state: the ban of a control was lifted, and no run has observed it since.
-_, _, LIFTED, _ = words.EXTRA_STATES
+_, _, LIFTED, _ = vocabulary.EXTRA_STATES
 
-GROUP_POLICY, WATCH = EXTRA_RULE_GROUPS = words.EXTRA_RULE_GROUPS
+GROUP_POLICY, WATCH = EXTRA_RULE_GROUPS = vocabulary.EXTRA_RULE_GROUPS
 WATCHER, WATCH_PLAN, WATCH_CORRECTIONS = "watch/watcher", "watch/plan", "watch/corrections"  # rules of the watch
 # No correction by the watch changes these rules. A run renews a stale plan; uncorrected drift belongs to other rules.
 _RULES_ONLY_REPORTED = (WATCH_PLAN, WATCH_CORRECTIONS)
 
 # The values of proscribe_compliance_gate, mildest first, each with the states that make a host fail.
-GATES = dict(zip(words.GATES, ((), (ERROR, NONCOMPLIANT), OPEN_STATES)))
+GATES = dict(zip(vocabulary.GATES, ((), (ERROR, NONCOMPLIANT), OPEN_STATES)))
 
 
 class Finding(NamedTuple):
@@ -140,7 +140,7 @@ def is_user_restricted(entry: PlanEntry, finding: Finding) -> bool:
 def _has_trusted_version(finding: Finding) -> bool:
     """Return whether root can trust the version of a finding.
 
-    A process has a version only if root can trust it (host/controls/apps/running.py).
+    A process has a version only if root can trust it (host/controls/apps/running_programs.py).
     """
     return bool(finding.version) and (
         finding.kind == "process" or (finding.kind, finding.scope) == ("package", "system")

@@ -29,7 +29,7 @@ groups with unknown members, and the reason. These members are not restricted, a
 `hours` are the openings of a week on the host's own clock. An opening is `[day, from, until]`: 0 is Monday, the others
 are minutes of that day. A waived service with `hours` has `otherwise`, its mode at other times. In browser and dns it
 has `opens` {service: [names]}: the names that other services allow while it is open. `resolve_here_and_now` of
-host/plan_groups.py resolves hours and groups.
+host/plan_resolution.py resolves hours and groups.
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],
@@ -56,12 +56,12 @@ Settings:
                "unknown" | "scan"; requests: the SHA-256 of the command proscribe-request, absent where hosts have
                none; unmanaged_browsers: like a service, with mode "report" | "audit", and copies [portable apps:
                programs that count in homes, with the rest of a browser around them]; absent if not scanned for
-    browser    browsers {<setting>: how it is managed, of host/controls/browser/settings.py}; extensions_allowed [ids];
+    browser    browsers {<setting>: how it is managed, of host/controls/browser/browser_settings.py}; extensions_allowed [ids];
                tenants {google: [domains], microsoft: [of tenants.py, the organisation's own tenant first]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds
                until new rules are taken back unless confirmed; rules: [the organisation's own, of
                organisation_rules.py]; management: [CIDR that must never be cut]; force_dns: whether only the host's
-               filtering resolver (`list_resolver_users` of host/controls/dns/choice.py) may ask name servers
+               filtering resolver (`list_resolver_users` of host/controls/dns/backend_choice.py) may ask name servers
     dns        backend: "auto" | the name of a backend; upstreams: [name servers of the filter behind systemd-resolved]
 """
 
@@ -71,7 +71,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ..base.hashing import sha256
 from ..base.json_text import dump_json
-from . import words
+from . import vocabulary
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -80,11 +80,11 @@ if TYPE_CHECKING:
 
     Part = TypeVar("Part", bound=Mapping[str, object])
 
-PLAN_SCHEMA = words.PLAN_SCHEMA
-CONTROLS = words.CONTROLS
+PLAN_SCHEMA = vocabulary.PLAN_SCHEMA
+CONTROLS = vocabulary.CONTROLS
 
 # The modes in which a service has to be blocked. With `audit` people have to correct it.
-RESTRICTED_MODES = words.RESTRICTED_MODES
+RESTRICTED_MODES = vocabulary.RESTRICTED_MODES
 
 
 def format_canonical(document: Any) -> str:

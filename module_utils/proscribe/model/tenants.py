@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from ..base.patterns import ASCII, IGNORECASE, compile_pattern
-from ..base.tuples import NamedTuple
+from ..base.lazy_patterns import ASCII, IGNORECASE, compile_pattern
+from ..base.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from .types.plan import ControlSettings, TenantEntry

@@ -125,7 +125,7 @@ def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping
     plan, plan_cache = cached_plan or (unpack_plan(packed_plan), {})
     modules = ModuleFinder(code or {}, sources)
     sys.meta_path.insert(0, modules)
-    from proscribe.host.run import compliance_state
+    from proscribe.host.host_operations import compliance_state
     from proscribe.host.system import Host
     from proscribe.model.plan import add_cache
 

@@ -12,16 +12,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..base.moments import format_timestamp
+from ..base.timestamps import format_timestamp
 from ..host.audit_program import format_program
 from ..host.system import DARWIN
 from ..model.types.answer import ObservationAnswer
 from ..model.types.call import ObservationCall
 from ..model.types.run import CompiledRun, Variables
+from .answers import results
 from .audit_text import AUDIT_TEXT
 from .loader import LACKING
-from .replies import results
-from .store import PlanStore
+from .plan_store import PlanStore
 from .stream import StreamPart, make_payload, parse_answer
 
 # For hosts without an interpreter in the inventory. /usr/bin is first, as in Ansible's own discovery. A host without

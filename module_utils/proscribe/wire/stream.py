@@ -32,14 +32,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..base.others import read_acl
+from ..base.foreign_access import read_acl
 from ..base.ownership import describe_others
 from ..model.types.call import ObservationCall
 from . import installation
+from .answers.parsing import find_last_line, parse_answer_json
+from .answers.value_readers import require_mapping
 from .bootstrap import BOOTSTRAP as BOOTSTRAP
 from .loader import MARK
-from .replies.parsing import find_last_line, parse_answer_json
-from .replies.shapes import require_mapping
 
 PACKAGE_NAME = "proscribe"
 CODE_DIRECTORY = os.path.dirname(os.path.dirname(__file__))
@@ -169,7 +169,7 @@ def prepare_variants() -> dict[str, bytes]:
 
 def list_source_files() -> list[str]:
     """List the files of the code for hosts, and the files that select this code."""
-    return [*_list_module_files().values(), __file__, os.path.join(os.path.dirname(__file__), "sources.py")]
+    return [*_list_module_files().values(), __file__, os.path.join(os.path.dirname(__file__), "source_selection.py")]
 
 
 @functools.cache
@@ -217,7 +217,7 @@ def _pack_for_watch() -> bytes:
 
 
 def _pack_modules(entries: Iterable[str], roots: Iterable[str], left_out: Collection[str]) -> bytes:
-    from .sources import ModuleSources, select_reached  # loaded only in the process that packs the code
+    from .source_selection import ModuleSources, select_reached  # loaded only in the process that packs the code
 
     files = _list_module_files()
     packages = {name.removesuffix(".__init__") for name in files if name.endswith(".__init__")}

@@ -10,7 +10,7 @@ from hosts import SILENT  # isort: split
 from common import PING, PROJECT, find_playbook_program  # isort: split
 
 from proscribe.wire import stream
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 
 LONG, IDLE = 3600, 1  # seconds that a connection stays open which nobody uses
 

@@ -10,7 +10,7 @@ from proscribe.model.types.plan import (
     PlanSection,
     ServicePolicy,
 )
-from proscribe.model.words import CONTROLS
+from proscribe.model.vocabulary import CONTROLS
 
 from .shapes import keyed
 from .typed import keys_of, shape_of

@@ -1,8 +1,8 @@
 """A service's file, from the kinds that its reader checks it by (controller/compile/catalogue/schema.py)."""
 
 from proscribe.controller.compile.catalogue import schema
-from proscribe.controller.compile.catalogue.kinds import GroupSchema, ListSchema, TextSchema
 from proscribe.controller.compile.catalogue.schema import SERVICE
+from proscribe.controller.compile.catalogue.value_schemas import GroupSchema, ListSchema, TextSchema
 from proscribe.controller.compile.reading.grammar import PatternCheck, WordCheck
 
 from .shapes import FLAG, TEXT, about, keyed, listed, matching, one_of, shut

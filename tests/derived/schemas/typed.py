@@ -3,14 +3,14 @@
 import types
 from typing import Annotated, NotRequired, Union, get_args, get_origin, get_type_hints
 
-from proscribe.base.mappings import TypedDict
-from proscribe.model import words
+from proscribe.base.typed_dict import TypedDict
+from proscribe.model import vocabulary
 from proscribe.model.types import annotations
 
 from .shapes import by, keyed, listed, matching, maybe
 
 # What the types import for type checkers only.
-NAMES = {"Annotated": Annotated, "NotRequired": NotRequired, **vars(words), **vars(annotations)}
+NAMES = {"Annotated": Annotated, "NotRequired": NotRequired, **vars(vocabulary), **vars(annotations)}
 NULL = {"type": "null"}
 SCALARS = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", type(None): "null"}
 

@@ -1,7 +1,7 @@
 """A waiver's file, from the keys and patterns of its reader (controller/compile/waivers/document.py)."""
 
 from proscribe.controller.compile.waivers import document
-from proscribe.model.words import CONTROLS, REQUEST_ID_PATTERN
+from proscribe.model.vocabulary import CONTROLS, REQUEST_ID_PATTERN
 
 from .shapes import about, keyed, listed, matching, one_of, shut
 

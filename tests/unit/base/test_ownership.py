@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from proscribe.base import run_files
-from proscribe.base.others import list_acl_rights, read_acl
+from proscribe.base.foreign_access import list_acl_rights, read_acl
 from proscribe.base.ownership import describe_others, find_exposed_below
-from proscribe.host.schedule.reach import require_exclusive_access
+from proscribe.host.schedule.file_access import require_exclusive_access
 from proscribe.host.system import ControlError, Host
-from proscribe.host.system.roots_own import find_changeable_part
+from proscribe.host.system.root_only_paths import find_changeable_part
 from refusals import make_refusal
 
 NOBODY = 65534

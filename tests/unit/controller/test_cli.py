@@ -13,13 +13,13 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from patience import LONGEST
 from printed import too_wide
 from proscribe.controller import cli
-from proscribe.controller.cli import CommandError, command_line, inventory, print_message, whole_file
+from proscribe.controller.cli import CommandError, atomic_file, command_line, inventory, print_message
 from proscribe.controller.cli import __main__ as started
-from proscribe.controller.cli.catalog import files
+from proscribe.controller.cli.atomic_file import write_file_atomically
+from proscribe.controller.cli.catalog import catalogue_files
 from proscribe.controller.cli.command_line import parse_command
-from proscribe.controller.cli.variables import COMMANDS, make_arguments
-from proscribe.controller.cli.waiver import folder
-from proscribe.controller.cli.whole_file import write_file_atomically
+from proscribe.controller.cli.option_variables import COMMANDS, make_arguments
+from proscribe.controller.cli.waiver import waiver_files
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
 from recording import compare
@@ -189,7 +189,7 @@ def test_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
         assert new.startswith(".") and os.fstat(descriptor).st_size == len(b"after"), "hidden, and written by now"
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(whole_file.os, "fsync", full)
+    monkeypatch.setattr(atomic_file.os, "fsync", full)
     with pytest.raises(CommandError, match="w1.yml: No space left on device"):
         write_file_atomically(place, b"after")
     with pytest.raises(CommandError, match="nowhere/w1.yml: No such file or directory"):
@@ -201,7 +201,7 @@ def test_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
 def test_waiver_file_is_on_the_disk_before_it_has_its_name_and_the_name_after_it(tmp_path, monkeypatch, before):
     place = tmp_path / "inventory/waivers/w1.yml"
     if before:
-        folder.create_file(place, before)
+        waiver_files.create_file(place, before)
         place.chmod(0o640)
     synced = []
 
@@ -210,7 +210,7 @@ def test_waiver_file_is_on_the_disk_before_it_has_its_name_and_the_name_after_it
         synced.append((status.st_ino, status.st_size, place.read_bytes() if place.exists() else b""))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    (folder.replace_file if before else folder.create_file)(place, b"content")
+    (waiver_files.replace_file if before else waiver_files.create_file)(place, b"content")
     assert synced[0] == (place.stat().st_ino, 7, before) and len(synced) == 2
     assert synced[1] == (place.parent.stat().st_ino, place.parent.stat().st_size, b"content")
     mode = 0o640 if before else 0o644
@@ -223,18 +223,18 @@ def test_a_file_of_a_catalogue_is_written_but_in_a_collection(tmp_path, monkeypa
     monkeypatch.setattr(installation, "PROJECT_DIRECTORY", tmp_path / "root")
     path = tmp_path / place / "catalog/webmail/owl.yml"
     for text in ("first\n", "Zürich\n") if done else ():
-        files.write_catalogue_file(path, text)
+        catalogue_files.write_catalogue_file(path, text)
         assert path.read_text(encoding="utf-8") == text
     if not done:
         with pytest.raises(CommandError, match="owl.yml is in the collection"):
-            files.write_catalogue_file(path, "first\n")
+            catalogue_files.write_catalogue_file(path, "first\n")
         assert os.listdir(tmp_path) == []
 
 
 def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path):
     (tmp_path / "webmail").write_text("")
     with pytest.raises(CommandError, match="webmail/owl.yml: File exists"):
-        files.write_catalogue_file(tmp_path / "webmail/owl.yml", "x")
+        catalogue_files.write_catalogue_file(tmp_path / "webmail/owl.yml", "x")
 
 
 @pytest.mark.parametrize(
@@ -480,7 +480,7 @@ def test_reports_are_where_the_inventory_says_unless_the_environment_does(ask, t
 CONTACT = """
 import sys
 from proscribe.controller.cli.inventory import read_compile_input
-from proscribe.controller.cli.scheduled.sending import parse_inventory_arguments
+from proscribe.controller.cli.scheduled.notification_transport import parse_inventory_arguments
 (host,) = read_compile_input(parse_inventory_arguments(sys.argv[1:])).hosts
 print(host.values["proscribe_contact"])
 """

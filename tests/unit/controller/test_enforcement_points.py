@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_export import AT, HOURS, SETTINGS, decision, plan
 from proscribe.base.duration import format_moment
-from proscribe.controller.enforcement_points import access_log, browsers, manifest, registry, signature, writing
+from proscribe.controller.enforcement_points import (
+    access_log,
+    browsers,
+    export_directory,
+    manifest,
+    registry,
+    signature,
+)
 from proscribe.controller.enforcement_points.access_log import (
     MAX_LINE_BYTES,
     MAX_LOG_BYTES,
@@ -21,13 +28,13 @@ from proscribe.controller.enforcement_points.access_log import (
     summarise_fetches,
 )
 from proscribe.controller.enforcement_points.decision import join_plans, make_decision
-from proscribe.controller.enforcement_points.declaration import ExportError, ExportOmission
+from proscribe.controller.enforcement_points.format_declaration import ExportError, ExportOmission
 from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.controller.enforcement_points.signature import ExportSigning
 from proscribe.controller.ssh_signatures import SignatureCheck
 from proscribe.host.controls.group_policy import policies
 from proscribe.model.plan import RESTRICTED_MODES, add_digest, check_plan
-from proscribe.model.words import EXPORT_SCHEMA
+from proscribe.model.vocabulary import EXPORT_SCHEMA
 
 WAIVED = {"mode": "waived", "waiver": "W-1"}
 AT_NOON = {**WAIVED, "hours": HOURS, "otherwise": "enforce"}
@@ -311,9 +318,9 @@ def test_export_is_written_whole(tmp_path, before):
     if before != "absent":
         directory.mkdir(parents=True)
     if before == "an earlier export":
-        writing.write_export(directory, files())
+        export_directory.write_export(directory, files())
     made = files()
-    writing.write_export(directory, made)
+    export_directory.write_export(directory, made)
     assert within(directory) == made and os.listdir(tmp_path / "there") == ["export"]
     assert oct(directory.stat().st_mode)[-3:] == "755"
     assert {oct(path.stat().st_mode)[-3:] for path in directory.iterdir()} == {"644"}
@@ -321,59 +328,59 @@ def test_export_is_written_whole(tmp_path, before):
 
 def test_links_are_not_followed(tmp_path):
     elsewhere = tmp_path / "elsewhere"
-    writing.write_export(elsewhere, files())
+    export_directory.write_export(elsewhere, files())
     (tmp_path / "export").symlink_to(elsewhere)
     with pytest.raises(ExportError, match="links are not followed"):
-        writing.write_export(tmp_path / "export", files())
+        export_directory.write_export(tmp_path / "export", files())
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / manifest.MANIFEST_NAME).symlink_to(elsewhere / manifest.MANIFEST_NAME)
     with pytest.raises(ExportError, match="no earlier export"):
-        writing.write_export(tmp_path / "other", files())
+        export_directory.write_export(tmp_path / "other", files())
     (elsewhere / "link").symlink_to(tmp_path)
     with pytest.raises(ExportError, match="'link'"):
-        writing.write_export(elsewhere, files())
+        export_directory.write_export(elsewhere, files())
 
 
 def test_a_pipe_in_place_of_a_manifest_is_no_export_and_holds_nobody(tmp_path):
     os.mkfifo(tmp_path / manifest.MANIFEST_NAME)
     with pytest.raises(ExportError, match="no earlier export"):  # waits for ever for a writer, if it is opened
-        writing.write_export(tmp_path, files())
+        export_directory.write_export(tmp_path, files())
 
 
 def test_two_renames_do_where_the_system_call_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(export_directory.ctypes, "CDLL", lambda _: object())
     for _ in range(2):
-        writing.write_export(tmp_path / "export", files())
+        export_directory.write_export(tmp_path / "export", files())
     assert within(tmp_path / "export") == files() and os.listdir(tmp_path) == ["export"]
 
 
 def test_the_earlier_export_is_there_again_where_the_second_rename_fails(tmp_path, monkeypatch):
     directory, rename = tmp_path / "export", os.rename
-    writing.write_export(directory, files())
-    monkeypatch.setattr(writing.ctypes, "CDLL", lambda _: object())
+    export_directory.write_export(directory, files())
+    monkeypatch.setattr(export_directory.ctypes, "CDLL", lambda _: object())
 
     def full(one, other):
         if other == directory and "more.txt" in os.listdir(one):
             raise OSError(28, "No space left on device")
         rename(one, other)
 
-    monkeypatch.setattr(writing.os, "rename", full)
+    monkeypatch.setattr(export_directory.os, "rename", full)
     with pytest.raises(OSError, match="No space"):
-        writing.write_export(directory, {**files(), "more.txt": b"more"})
+        export_directory.write_export(directory, {**files(), "more.txt": b"more"})
     assert within(directory) == files()
 
 
 def test_file_that_somebody_adds_at_the_last_moment_is_not_deleted(tmp_path, monkeypatch):
     directory = tmp_path / "export"
-    writing.write_export(directory, files())
-    exchange = writing._switch_directories
+    export_directory.write_export(directory, files())
+    exchange = export_directory._switch_directories
 
     def add_late(new, old):
         (old / "late.txt").write_bytes(b"mine")
         exchange(new, old)
 
-    monkeypatch.setattr(writing, "_switch_directories", add_late)
-    writing.write_export(directory, files())
+    monkeypatch.setattr(export_directory, "_switch_directories", add_late)
+    export_directory.write_export(directory, files())
     assert within(directory) == files()
     assert [path.read_bytes() for path in tmp_path.rglob("late.txt")] == [b"mine"]
 

@@ -10,18 +10,18 @@ from proscribe.controller.rollout import (
     PreviousRun,
     RolloutDecision,
     RolloutHost,
+    current_rollout,
     decide_rollout,
-    deciding,
     evaluate_host,
     find_objection,
 )
-from proscribe.controller.rollout.before import read_previous_run
 from proscribe.controller.rollout.limits import (
     compute_batch_sizes,
     count_allowed_hosts,
     count_allowed_removals,
     read_max_change,
 )
+from proscribe.controller.rollout.previous_run import read_previous_run
 from proscribe.controller.rollout.shares import has_only_user_problems
 
 DEFAULTS = {"batches": "auto", "max_change": {"hosts": "25%", "removals": "auto"}, "max_failures": "10%"}
@@ -302,30 +302,32 @@ def test_missing_or_broken_earlier_run_is_none(report, tmp_path):
 @pytest.fixture
 def warned():
     yield []
-    deciding.begin_rollout(None)
+    current_rollout.begin_rollout(None)
 
 
 def begins(reports, mode="enforce", hosts=4, most="100%", plans="p" * 11):
     limits = {"batches": [1, "100%"], "max_change": {"hosts": most, "removals": "auto"}, "max_failures": "10%"}
     names = {f"h{number}": plan for number, plan in zip(range(1, hosts + 1), plans)}
-    deciding.begin_rollout({"mode": mode, "hosts": names, "rollout": limits, "directory": str(reports / "run.partial")})
+    current_rollout.begin_rollout(
+        {"mode": mode, "hosts": names, "rollout": limits, "directory": str(reports / "run.partial")}
+    )
 
 
 def test_answer_after_the_decision_changes_nothing(tmp_path, warned):
     begins(tmp_path)
-    deciding.record_host_answer("h1", DRIFTED)
-    before = deciding.make_decision(warned.append)
-    deciding.record_host_answer("h1", {**DRIFTED, "drifted": []})
-    deciding.record_host_answer("h2", DRIFTED)
-    assert deciding.make_decision(warned.append) == before
+    current_rollout.record_host_answer("h1", DRIFTED)
+    before = current_rollout.make_decision(warned.append)
+    current_rollout.record_host_answer("h1", {**DRIFTED, "drifted": []})
+    current_rollout.record_host_answer("h2", DRIFTED)
+    assert current_rollout.make_decision(warned.append) == before
 
 
 def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path, warned):
     begins(tmp_path)
-    deciding.record_set_aside("h1")
-    assert deciding.list_set_aside_hosts() == {"h1"}
+    current_rollout.record_set_aside("h1")
+    assert current_rollout.list_set_aside_hosts() == {"h1"}
     begins(tmp_path)
-    assert deciding.list_set_aside_hosts() == frozenset()
+    assert current_rollout.list_set_aside_hosts() == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -335,19 +337,19 @@ def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path, war
 def test_a_dry_run_says_where_a_real_one_would_stop(tmp_path, warned, mode, batches, says):
     begins(tmp_path, mode, most=1)
     for number in range(1, 5):
-        deciding.record_host_answer(f"h{number}", DRIFTED)
-    decision = deciding.make_decision(warned.append)
+        current_rollout.record_host_answer(f"h{number}", DRIFTED)
+    decision = current_rollout.make_decision(warned.append)
     assert decision is not None and (decision.reach, decision.batches) == (1, batches)
     assert [text.partition(":")[0] for text in warned] == says
-    deciding.make_decision(warned.append)
+    current_rollout.make_decision(warned.append)
     assert len(warned) == len(says), "once"
 
 
 def test_a_dry_run_says_whom_a_real_one_would_leave_out(tmp_path, warned):
     begins(tmp_path, "check", hosts=11, most=10)
     for number in range(1, 12):
-        deciding.record_host_answer(f"h{number}", DRIFTED)
-    decision = deciding.make_decision(warned.append)
+        current_rollout.record_host_answer(f"h{number}", DRIFTED)
+    decision = current_rollout.make_decision(warned.append)
     assert decision is not None and decision.stop == ""
     why = "it has 0 removals, and with it the whole is more than proscribe_max_change allows (10 hosts)"
     assert warned == [f"a run without --check would leave out h11: set aside and left as found: {why}"]

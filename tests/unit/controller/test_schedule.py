@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.inventory.host_variables import HostVariables
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.schedule import units
-from proscribe.controller.schedule.rendered import ScheduleController, plan_schedule
+from proscribe.controller.schedule.schedule_plan import ScheduleController, plan_schedule
 from proscribe.host.schedule.timers import (
     COMMITS_PATH,
     GUARD_BASE_FILES,

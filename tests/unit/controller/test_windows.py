@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import processor
-from proscribe.controller.windows import answer as answer_module
+from proscribe.controller.windows import answer_reader as answer_module
 from proscribe.controller.windows import browsers
-from proscribe.controller.windows import command as keys
+from proscribe.controller.windows import command_line as keys
 from proscribe.controller.windows import registry as registry_module
 from proscribe.controller.windows.accounts import explain_absent_users, list_logged_in_users
-from proscribe.controller.windows.answer import WindowsTask, parse_answer
+from proscribe.controller.windows.answer_reader import WindowsTask, parse_answer
 from proscribe.controller.windows.browsers import find_browsers, read_policy_table
-from proscribe.controller.windows.catalogued import WindowsCatalogue, find_program_folder, iterate_names
-from proscribe.controller.windows.installed import InstalledProgram, find_software
-from proscribe.controller.windows.packages import AppPackage
+from proscribe.controller.windows.installed_programs import InstalledProgram, find_software
 from proscribe.controller.windows.registry import RegistryValue, WindowsRegistry
+from proscribe.controller.windows.store_packages import AppPackage
+from proscribe.controller.windows.windows_catalogue import WindowsCatalogue, find_program_folder, iterate_names
 from proscribe.model.finding import Finding
-from proscribe.wire.replies.shapes import UnusableAnswer
+from proscribe.wire.answers.value_readers import UnusableAnswer
 from recording import compare, fold
 from windows_answers import ALICE, BOB, MARK, answered, app_path, device_package, installed, printed, started_lately
 

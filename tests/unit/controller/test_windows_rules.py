@@ -8,17 +8,17 @@ import pytest
 import windows_answers as answers
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.windows import applocker, observing, registry
-from proscribe.controller.windows import command as keys
-from proscribe.controller.windows.answer import parse_answer
+from proscribe.controller.windows import applocker, host_record, registry
+from proscribe.controller.windows import command_line as keys
+from proscribe.controller.windows.answer_reader import parse_answer
 from proscribe.controller.windows.applocker import APPLOCKER_RULE
 from proscribe.host.controls.group_policy.applocker import list_registry_entries
 from proscribe.host.controls.group_policy.registry_pol import decode_entry, make_number_entry, make_text_entry
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 from proscribe.model.plan import add_digest
-from proscribe.wire.replies import results
+from proscribe.wire.answers import results
 from well_known import WELL_KNOWN
 from windows_answers import ALICE, BOB, MARK, NOTHING, WECHAT, answered, device_package, installed, plan, started
 
@@ -43,8 +43,8 @@ def rules(values=NOTHING, compiled=None, only=(), **named):
 
 
 def record(values=NOTHING, compiled=None, only=(), **named):
-    made = observing.observe_windows_host(compiled or plan(), answered(values, **named), only, time.monotonic())
-    result = results.read_observation(observing.make_module_result(made, "never"))
+    made = host_record.observe_windows_host(compiled or plan(), answered(values, **named), only, time.monotonic())
+    result = results.read_observation(host_record.make_module_result(made, "never"))
     assert result["drifted"] == [] and result["changed"] is False
     return dict(result["record"])
 
@@ -116,17 +116,17 @@ def test_controls_that_are_not_observed_on_windows_are_unknown_rule_by_rule():
 
 @pytest.mark.parametrize(("gate", "failed"), [("never", False), ("noncompliant", True), ("incomplete", True)])
 def test_gate_holds_for_a_windows_host(gate, failed):
-    made = observing.observe_windows_host(
+    made = host_record.observe_windows_host(
         plan(), answered({}, tasks=[("WeChat.exe", 3)], **GOOD), ["apps"], time.monotonic()
     )
-    answer = dict(observing.make_module_result(made, gate))
+    answer = dict(host_record.make_module_result(made, gate))
     assert (bool(answer.pop("failed", False)), bool(answer.pop("msg", ""))) == (failed, failed)
     assert answer == {"changed": False, "record": made, "drifted": [], "privileged": False}
 
 
 def test_plan_that_somebody_changed_is_refused():
     with pytest.raises(ValueError, match="digest"):
-        observing.observe_windows_host({**plan(), "contact": "x"}, answered(), (), time.monotonic())
+        host_record.observe_windows_host({**plan(), "contact": "x"}, answered(), (), time.monotonic())
 
 
 IMAGE, INSTALLER = {"windows_processes": ["Parrot.exe"]}, {"windows_registered": {"keys": ["Parrot"]}}
@@ -252,7 +252,7 @@ def test_change_in_the_registry_is_named(values, rule, words):
 
 def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there():
     answer = WINE.read_bytes().replace(b"MARK", MARK.encode())
-    made = observing.observe_windows_host(plan(), parse_answer(answer, MARK), (), time.monotonic())
+    made = host_record.observe_windows_host(plan(), parse_answer(answer, MARK), (), time.monotonic())
     found = {rule["rule"]: rule for rule in made["rules"]}
     kinds = [finding["kind"] for finding in found["apps/wechat"]["findings"]]
     assert kinds == ["package", "process"] and found["browser/wechat"]["state"] == NONCOMPLIANT
@@ -518,8 +518,8 @@ def made_plan(mode, **entry):
 def recorded(compiled, values):
     """The rule in a host's record, once it has passed the reader of answers; {} where the record does not list it."""
     said = answered(values, code_page=["65001"], **RUNS)
-    made = observing.observe_windows_host(compiled, said, ["apps"], time.monotonic())
-    record = results.read_observation(observing.make_module_result(made, "never"))["record"]
+    made = host_record.observe_windows_host(compiled, said, ["apps"], time.monotonic())
+    record = results.read_observation(host_record.make_module_result(made, "never"))["record"]
     assert record["controls"]["apps"]["evaluated"] == 2
     return next((dict(one) for one in record["rules"] if one["rule"] == APPLOCKER_RULE), {})
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from browser_places import BROWSERS
 from proscribe.host.controls import browser
-from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.base import Changes
+from proscribe.host.controls.change_execution import apply_changes
 from proscribe.host.system import Host
 from proscribe.model.finding import RuleVerdict
 

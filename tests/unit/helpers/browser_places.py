@@ -1,6 +1,6 @@
 """The places of a made plan: two of Chromium's language, one of Firefox's."""
 
-from proscribe.host.controls.browser.places import PolicyPlace
+from proscribe.host.controls.browser.policy_places import PolicyPlace
 
 CHROMIUM = PolicyPlace("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
 FIREFOX = PolicyPlace("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from proscribe.host.controls.dns import rendering
+from proscribe.host.controls.dns import filter_text
 from proscribe.host.controls.dns.backends.registry import FILTER_BACKENDS
-from proscribe.host.controls.dns.question import TXT_TYPE
+from proscribe.host.controls.dns.dns_query import TXT_TYPE
 from proscribe.host.system import Host, ToolResult
 
 UPSTREAM = "192.0.2.77"  # what the resolver asks, by its own configuration
@@ -115,7 +115,7 @@ class Machine(Host):
         return ToolResult(0, "", "")
 
     def send_datagram(self, address, port, message, timeout):
-        text = rendering.find_digest(self.read_text(self.file) or "") if self.file and not self.deaf else ""
+        text = filter_text.find_digest(self.read_text(self.file) or "") if self.file and not self.deaf else ""
         return make_reply(message, text if int.from_bytes(message[-4:-2], "big") == TXT_TYPE else "")
 
     def tree(self):

@@ -4,7 +4,7 @@ import json
 
 from pasts import Past
 from proscribe.controller.report.exports import fill_exports
-from proscribe.controller.report.exports.event_making import EventMaker
+from proscribe.controller.report.exports.event_maker import EventMaker
 
 SETTINGS = {"file": "", "journald": False, "syslog": False, "facility": "daemon", "send": "changes", "limit": 10_000}
 

@@ -2,10 +2,10 @@
 
 import fleets
 from fleets import PROCESS, WAIVERS, WECHAT, wechat
-from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.exports import list_default_names, list_export_formats, write_exports
 from proscribe.model.finding import STATES, Finding, RuleVerdict, judge_rule
-from proscribe.wire.replies.record import read_record
+from proscribe.wire.answers.record import read_record
 
 FINISHED = "2026-11-25T00:31:00Z"
 WAIVED = {"mode": "waived", "waiver": "press-office"}

@@ -1,6 +1,6 @@
 """Made runs, host records and fleets for the tests of the report."""
 
-from proscribe.controller.report.text.command import RunCall
+from proscribe.controller.report.text.shell_commands import RunCall
 from proscribe.model.finding import Finding, RuleVerdict, judge_rule, make_host_record
 
 DIGEST = "sha256:" + "a" * 64

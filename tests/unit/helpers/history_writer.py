@@ -9,9 +9,9 @@ from pathlib import Path
 
 from fleets import DIGEST, run
 from pasts import bad, good
-from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.history import open_history
-from proscribe.wire.replies.record import read_record
+from proscribe.wire.answers.record import read_record
 
 
 def main(where, reports, name, runs, hosts, stop=0):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from proscribe.controller.compile.catalogue.loading import Catalogue, Service
+from proscribe.controller.compile.catalogue.catalogue_loader import Catalogue, Service
 from proscribe.controller.compile.catalogue.release import CatalogueRelease
 
 BLANK = {

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.policy_errors import PolicyErrors
 
 OWN = Path(__file__).resolve().parents[3] / "catalog"

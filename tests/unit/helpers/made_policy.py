@@ -2,9 +2,9 @@
 
 import datetime
 
-from proscribe.controller.compile.catalogue.loading import read_catalogue
-from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
+from proscribe.controller.compile.inventory.host_variables import CompileInput, HostVariables
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 
 NOW = datetime.datetime(2026, 11, 25, 4, tzinfo=datetime.timezone.utc)

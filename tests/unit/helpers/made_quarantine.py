@@ -5,9 +5,9 @@ import os
 import signal
 from pathlib import Path
 
-from proscribe.host.controls.applying import apply_changes
-from proscribe.host.controls.apps.quarantine import completing, manifest, moving, operator, restoring
+from proscribe.host.controls.apps.quarantine import manifest, move_completion, move_in, operator, restoration
 from proscribe.host.controls.base import Changes
+from proscribe.host.controls.change_execution import apply_changes
 from proscribe.host.system import Host
 
 TREE = "/home/alice/Telegram"
@@ -113,9 +113,9 @@ def in_two_file_systems(monkeypatch, root):
 
 def enforced(host, *paths):
     """What an enforcing run does with copies that are still there."""
-    actions = completing.make_complete_actions(host)
+    actions = move_completion.make_complete_actions(host)
     actions += [
-        moving.make_move_action(host, moving.MoveRequest(path, ["telegram"], "tree"))
+        move_in.make_move_action(host, move_in.MoveRequest(path, ["telegram"], "tree"))
         for path in paths
         if host.find_entry(path)
     ]
@@ -124,7 +124,7 @@ def enforced(host, *paths):
 
 
 def lifted(host):
-    changes = restoring.make_restore_changes(host)
+    changes = restoration.make_restore_changes(host)
     apply_changes(changes)
     return changes
 

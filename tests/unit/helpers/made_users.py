@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from proscribe.host.controls.apps.systems.each_place import summarise_reasons
 from proscribe.host.controls.apps.systems.package import Package, PackageSystem
+from proscribe.host.controls.apps.systems.place_checks import summarise_reasons
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host.system import Host, User
 

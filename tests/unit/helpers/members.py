@@ -3,13 +3,13 @@
 from types import SimpleNamespace
 
 from proscribe.wire import installation
-from proscribe_ansible import connection_groups, suiting
-from proscribe_ansible.handover import TaskMember
+from proscribe_ansible import connection_groups, parallel_eligibility
+from proscribe_ansible.result_transfer import TaskMember
 
 
 def make_task(**keywords):
     """Make a task of one of our playbooks that observes."""
-    usual = dict.fromkeys((*suiting.UNUSUAL_KEYWORDS, "when", *connection_groups.TASK_KEYWORDS))
+    usual = dict.fromkeys((*parallel_eligibility.UNUSUAL_KEYWORDS, "when", *connection_groups.TASK_KEYWORDS))
     place = f"{installation.PLAYBOOKS}/audit.yml:28"
     observing = {"action": "compliance_state", "connection": "ssh", "_uuid": "u", "get_path": lambda: place}
     return SimpleNamespace(**{**usual, **observing, **keywords})

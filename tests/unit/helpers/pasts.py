@@ -3,12 +3,12 @@
 import json
 
 from fleets import DIGEST, answer, run, wechat
-from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.history import QueryScope, queries
-from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.storage.report_directory import ReportDirectory
 from proscribe.model.finding import REPAIRED, Finding, RuleVerdict
 from proscribe.model.plan import add_digest
-from proscribe.wire.replies.record import read_record
+from proscribe.wire.answers.record import read_record
 
 PACKAGE = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
 

@@ -9,17 +9,17 @@ from typing import Any
 
 from fleets import WAIVERS, WECHAT, answer, clean_answer, run, wechat
 from proscribe.base.duration import parse_moment
-from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection.collector import Collector
 from proscribe.controller.report.collection.lift_results import collect_lift_results
-from proscribe.controller.report.end import closing
-from proscribe.controller.report.end.ending import EndedRun, end_run
-from proscribe.controller.report.end.lifting import publish_lift
+from proscribe.controller.report.run_end import unfinished_runs
+from proscribe.controller.report.run_end.lift_publication import publish_lift
+from proscribe.controller.report.run_end.verdict_and_report import EndedRun, end_run
 from proscribe.controller.report.storage import lift_file
-from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import FILE, RunJournal
-from proscribe.controller.report.terminal import lifting
+from proscribe.controller.report.storage.report_directory import ReportDirectory
+from proscribe.controller.report.terminal import lift_summary
 from proscribe.model.finding import RuleVerdict
-from proscribe.model.removed import RemovedPackage
+from proscribe.model.removal_record import RemovedPackage
 from recording import outline, read_value
 from rich_runs import POLICIES
 from watched_hosts import REQUEST, asking
@@ -92,7 +92,7 @@ def story(reports):
     for mode in ("enforce", "audit"):
         killed(ends, mode)
     yield from map(
-        str, (item.text for item in closing.close_unfinished_runs(reports, "by-this-run", ends.broken.append))
+        str, (item.text for item in unfinished_runs.close_unfinished_runs(reports, "by-this-run", ends.broken.append))
     )
     yield from said(ends.end(ends.answered(ends.run(("web01", "web02")), web01=GOOD, web02=BAD)))
     yield lifted(ends)
@@ -139,7 +139,7 @@ def lifted(ends: Ends):
     collector.failed("web02", "apps", "it is locked")
     collector.unreachable("web03", "no route")
     expected, heard = collector.expected, collector.host_states
-    lift_file.write_lift(ends.reports, collector.run, heard, lifting.list_lifted_hosts(expected, heard))
+    lift_file.write_lift(ends.reports, collector.run, heard, lift_summary.list_lifted_hosts(expected, heard))
     results = collect_lift_results(collector.run, expected, heard)
     ends.broken += publish_lift(collector.run, "2026-11-10T00:31:00Z", results)
     facts: Any = {
@@ -147,7 +147,7 @@ def lifted(ends: Ends):
         "difference_file": "lift.json",
     }  # fmt: skip
     real, checked = (
-        lifting.render_lifting(expected, heard, is_check=check, width=100, **facts) for check in (False, True)
+        lift_summary.render_lifting(expected, heard, is_check=check, width=100, **facts) for check in (False, True)
     )
     return "\n".join([real, *(line for line in checked.splitlines() if line not in real)])
 
@@ -162,7 +162,7 @@ def lifted_on_many():
         collector.changed(host, "dns", {"actions": ["delete block"], "removed": [package], "refused": refused})
     apart = {f"switch{number:02}": "is a switch" for number in range(11)}
     facts = {"is_check": False, "width": 100, "unserved_hosts": apart, "controls": ["dns"]}
-    text = lifting.render_lifting(collector.expected, collector.host_states, **facts)
+    text = lift_summary.render_lifting(collector.expected, collector.host_states, **facts)
     return "\n".join(line for line in text.splitlines() if not re.search(r"\d[2-8]\b", line))
 
 

@@ -9,12 +9,12 @@ from fleets import PROCESS, WAIVERS, WECHAT, answer, no_policy, wechat
 from pasts import Past, bad, good, made_plan, repaired, unseen
 from proscribe.controller.report import notification
 from proscribe.controller.report.exports import fill_exports
-from proscribe.controller.report.exports.event_making import EventMaker
+from proscribe.controller.report.exports.event_maker import EventMaker
 from proscribe.controller.report.history import QueryScope, open_history
-from proscribe.controller.report.history.names import UnknownName
+from proscribe.controller.report.history.name_check import UnknownName
 from proscribe.controller.report.history.tables import BETWEEN_TABLE, USES_TABLE
 from proscribe.controller.report.history.tables import WAIVERS_TABLE as OF_WAIVERS
-from proscribe.controller.report.terminal import exceptions, past_runs
+from proscribe.controller.report.terminal import exception_history, history_summary
 from proscribe.controller.report.terminal.summary import TerminalScreen
 from proscribe.model.finding import RuleVerdict
 from recording import outline, read_value
@@ -146,30 +146,30 @@ def answers(history):
     for number, scope in enumerate(
         [*scopes, QueryScope(host="watched", rule="apps/wechat"), QueryScope(host="planned")]
     ):
-        result = past_runs.gather_history_summary(history, scope, NOW, STALE)
+        result = history_summary.gather_history_summary(history, scope, NOW, STALE)
         yield (
             "past-screen",
-            past_runs.render_history_summary(
+            history_summary.render_history_summary(
                 result, TerminalScreen(76, 30, True) if number == 1 else TerminalScreen(100, 200)
             ),
         )
         if number == 2:
             yield "past", outline(result.make_document())
         heights = (
-            past_runs.render_history_summary(result, TerminalScreen(100, height)).count("\n")
+            history_summary.render_history_summary(result, TerminalScreen(100, height)).count("\n")
             for height in range(6, 70, 4)
         )
         yield "past-screen", f"lines: {' '.join(map(str, heights))}"
     for host, rule in WRONG:
         try:
-            past_runs.gather_history_summary(history, QueryScope(host=host, rule=rule), NOW, STALE)
+            history_summary.gather_history_summary(history, QueryScope(host=host, rule=rule), NOW, STALE)
         except UnknownName as wrong:
             yield "unknown", f"{host} {rule}: {wrong} {wrong.service}"
-    excused = exceptions.gather_exceptions(history, "2026-11-06T00:00:00Z", NOW)
+    excused = exception_history.gather_exceptions(history, "2026-11-06T00:00:00Z", NOW)
     yield "exceptions", outline(excused.make_document())
-    yield "exceptions", exceptions.format_exceptions_csv(excused)
-    yield "exceptions", exceptions.render_exceptions(excused, TerminalScreen(76))
-    yield "exceptions", exceptions.render_exceptions(excused, TerminalScreen(30, 10, True)).partition("bare")[0]
+    yield "exceptions", exception_history.format_exceptions_csv(excused)
+    yield "exceptions", exception_history.render_exceptions(excused, TerminalScreen(76))
+    yield "exceptions", exception_history.render_exceptions(excused, TerminalScreen(30, 10, True)).partition("bare")[0]
 
 
 def tables(session):

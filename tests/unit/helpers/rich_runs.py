@@ -9,18 +9,18 @@ from typing import Any
 import export_fleet
 import watched_hosts
 from fleets import DIGEST, OTHER_DIGEST, WAIVERS, WECHAT, answer, clean_answer, no_policy, run, wechat
-from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection.collector import Collector
 from proscribe.controller.report.evaluation.baseline import BaselineDeviation
-from proscribe.controller.report.evaluation.department import make_department_report
+from proscribe.controller.report.evaluation.control_modes import ControlModes
+from proscribe.controller.report.evaluation.department_report import make_department_report
 from proscribe.controller.report.evaluation.lifts import Lift, apply_lifts
-from proscribe.controller.report.evaluation.modes import ControlModes
-from proscribe.controller.report.evaluation.reconcile import StaleLimits, make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.reconciliation import StaleLimits, make_run_report, reconcile_records
 from proscribe.controller.report.exports import list_export_formats, write_export
-from proscribe.controller.report.page.document import render_page
+from proscribe.controller.report.page.html_page import render_page
 from proscribe.controller.report.terminal.summary import TerminalScreen, render_summary
 from proscribe.model.finding import Finding, RuleVerdict, judge_rule
 from proscribe.model.plan import CONTROLS
-from proscribe.wire.replies.record import read_record
+from proscribe.wire.answers.record import read_record
 from recording import outline
 from shown_to_heads import past
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from proscribe.controller.report.evaluation import scope, verdict
 from proscribe.controller.report.evaluation.baseline import BaselineDeviation
+from proscribe.controller.report.evaluation.control_modes import has_audited_noncompliance, is_correctable
 from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetHost
-from proscribe.controller.report.evaluation.modes import has_audited_noncompliance, is_correctable
 from proscribe.controller.report.evaluation.scope import RunScope
 from proscribe.controller.report.page.findings import format_age
 from proscribe.controller.report.page.headline import format_title
@@ -17,7 +17,8 @@ from proscribe.controller.report.terminal.differences import (
     summarise_differences,
 )
 from proscribe.controller.report.terminal.dry_run import DryRunChanges
-from proscribe.controller.report.text.layout import (
+from proscribe.controller.report.text.redaction import NameRedaction
+from proscribe.controller.report.text.terminal_layout import (
     clip_text,
     fit_lines,
     fit_message,
@@ -26,7 +27,6 @@ from proscribe.controller.report.text.layout import (
     pack_parts,
     wrap_text,
 )
-from proscribe.controller.report.text.redaction import NameRedaction
 from proscribe.controller.report.text.wording import describe_idle_ban, describe_time_left
 from proscribe.model.finding import STATES
 

@@ -3,11 +3,11 @@
 import datetime
 
 from fleets import WAIVERS, answer, clean_answer, run
-from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.department import make_department_report
-from proscribe.controller.report.evaluation.reconcile import make_run_report
-from proscribe.controller.report.page.days import TREND_DAYS, make_days_picture, render_svg
-from proscribe.controller.report.page.document import render_page
+from proscribe.controller.report.collection.collector import Collector
+from proscribe.controller.report.evaluation.department_report import make_department_report
+from proscribe.controller.report.evaluation.reconciliation import make_run_report
+from proscribe.controller.report.page.days_picture import TREND_DAYS, make_days_picture, render_svg
+from proscribe.controller.report.page.html_page import render_page
 from proscribe.model.finding import Finding, judge_rule
 
 FINISHED = "2026-11-25T00:31:00Z"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
-from proscribe.controller.compile.plans.hosts import compile_hosts
-from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.compile.inventory.host_variables import CompileInput, HostVariables
+from proscribe.controller.compile.plans.host_plans import compile_hosts
+from proscribe.controller.compile.plans.run_compiler import compile_run
 from proscribe.model.plan import CONTROLS
 
 NOW = "2026-11-25T08:00:00+00:00"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from proscribe.host.system import Host, ToolResult
-from proscribe.host.watch import heartbeat, installing, restoring, units
-from proscribe.host.watch.starts import reported
-from proscribe.host.watch.state import files
+from proscribe.host.watch import heartbeat, installation, restoration, units
+from proscribe.host.watch.starts import daemon_report
+from proscribe.host.watch.state import watch_files
 from proscribe.model.plan import add_digest
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what is root's alone")
@@ -31,10 +31,12 @@ class Made(Host):
         """What the daemon does, once the kernel has reported it a start."""
         if self.daemon is not None and units.LAUNCHES_UNIT not in self.stopped:
             self.link_process()
-            known = files.read_settings(self)
-            fields = {"pid": "7", "by": "fanotify", "read": files.identify_settings(known) if known else ""}
-            beats = reported.format_beat(os.getpid(), time.monotonic_ns())
-            self.write_file(reported.REPORT_PATH, reported.format_report({**fields, "beats": beats, **self.daemon}))
+            known = watch_files.read_settings(self)
+            fields = {"pid": "7", "by": "fanotify", "read": watch_files.identify_settings(known) if known else ""}
+            beats = daemon_report.format_beat(os.getpid(), time.monotonic_ns())
+            self.write_file(
+                daemon_report.REPORT_PATH, daemon_report.format_report({**fields, "beats": beats, **self.daemon})
+            )
         return errno.ENOEXEC
 
     def link_process(self):
@@ -62,9 +64,9 @@ class Made(Host):
 def made(tmp_path, monkeypatch):
     for directory in ("var/lib", "etc/systemd/system", "run/systemd/system", "usr/sbin", "usr/libexec"):
         (tmp_path / directory).mkdir(parents=True)
-    monkeypatch.setattr(installing, "find_interpreter", lambda: "/usr/bin/python3")
+    monkeypatch.setattr(installation, "find_interpreter", lambda: "/usr/bin/python3")
     monkeypatch.setattr(heartbeat, "ANSWER_TIMEOUT_SECONDS", 0.02)
-    for module in (installing, restoring):
+    for module in (installation, restoration):
         monkeypatch.setattr(module, "READY_TIMEOUT_SECONDS", 0.02)
     return Made(str(tmp_path))
 
@@ -84,5 +86,5 @@ def given(*plans):
 def watched(made):
     """A host on which the watch is installed, and its plan."""
     mine = plan()
-    installing.change(made, mine, given(mine))
+    installation.change(made, mine, given(mine))
     return made, mine

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from made_mac import SITES
-from proscribe.controller.windows.answer import WindowsAnswer, parse_answer
-from proscribe.controller.windows.command import (
+from proscribe.controller.windows.answer_reader import WindowsAnswer, parse_answer
+from proscribe.controller.windows.command_line import (
     ALL_USERS_PACKAGES_KEY,
     APP_PACKAGES_KEY,
     APP_PATHS_KEY,

@@ -6,14 +6,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host.controls import applying, base
-from proscribe.host.controls.applying import ChangesFailedError, apply_changes, make_change_answer, make_refusals
+from proscribe.host.controls import base, change_execution
 from proscribe.host.controls.base import ChangeRefusal, Changes, ControlAction
-from proscribe.host.controls.observe_only import choose_controls, make_observed_record
-from proscribe.host.controls.policy_tables import find_missing_entries, is_same_json, make_distinct_entries
+from proscribe.host.controls.change_execution import (
+    ChangesFailedError,
+    apply_changes,
+    make_change_answer,
+    make_refusals,
+)
+from proscribe.host.controls.observe_only_record import choose_controls, make_observed_record
+from proscribe.host.controls.policy_values import find_missing_entries, is_same_json, make_distinct_entries
 from proscribe.host.system import ControlError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, RECORD_SCHEMA, Finding, RuleVerdict
-from proscribe.model.removed import RemovedPackage
+from proscribe.model.removal_record import RemovedPackage
 
 
 def nothing() -> None:
@@ -38,7 +43,7 @@ def test_failing_preparation_does_not_stop_actions():
 def test_all_users_together_have_some_time(monkeypatch):
     """Other runs wait for the host meanwhile."""
     moments = iter(range(0, 10_000, 50))
-    monkeypatch.setattr(applying, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    monkeypatch.setattr(change_execution, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     carried = apply_changes(Changes([write(name, user=name) for name in "abcdef"]))
     assert carried["done"] == ["write /a", "write /b", "write /c", "write /d"]
     reason = "over budget: what was changed before of users' took 200 s"
@@ -55,7 +60,7 @@ def test_action_with_a_users_tool_waits_even_after_a_failure():
 
 def test_users_actions_beyond_the_budget_are_left(monkeypatch):
     moments = iter([0, 60.0, 1000, 1000, 1010, 1020, 1030])  # before and after each, but for what is refused
-    monkeypatch.setattr(applying, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    monkeypatch.setattr(change_execution, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     names = [("a", "alice"), ("b", "bob"), ("c", "alice"), ("d", "bob")]
     carried = apply_changes(Changes([write(name, user=user) for name, user in names]))
     assert carried["done"] == ["write /a", "write /b", "write /d"]

@@ -11,14 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_mac import BARE, RUNNING, SITES, WECHAT, Mac, plan
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.host.macos import applications, apps, names, preferences, programs, property_list
-from proscribe.host.macos.observing import make_mac_record
+from proscribe.host.macos import (
+    app_rules,
+    applications,
+    hosts_file_rules,
+    managed_preferences,
+    process_list,
+    property_list,
+)
+from proscribe.host.macos.mac_record import make_mac_record
 from proscribe.host.system import ControlError, Host, ObservationError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 from proscribe.model.plan import add_digest
-from proscribe.wire.replies import record as replies
+from proscribe.wire.answers import record as replies
 from well_known import WELL_KNOWN
 
 SERVICES = {program.service for program in WELL_KNOWN}
@@ -52,11 +59,11 @@ def read_rules(host: Host, compiled: dict[str, Any], *controls: str) -> dict[str
 
 
 def test_more_programs_than_the_limit_are_an_error(mac, monkeypatch):
-    monkeypatch.setattr(programs, "MAX_PROGRAMS", 4)
-    assert len(programs.list_programs(mac.host)) == 4
-    monkeypatch.setattr(programs, "MAX_PROGRAMS", 3)
+    monkeypatch.setattr(process_list, "MAX_PROGRAMS", 4)
+    assert len(process_list.list_programs(mac.host)) == 4
+    monkeypatch.setattr(process_list, "MAX_PROGRAMS", 3)
     with pytest.raises(ControlError, match="more than 3 programs run"):
-        programs.list_programs(mac.host)
+        process_list.list_programs(mac.host)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,7 @@ def test_names_are_compliant_where_all_of_them_lead_nowhere(mac, line, state):
     mac.file("/private/etc/hosts", line.encode())
     domains = {**SITES, "domains": ["a.example", "b.example"]}
     services = {"a": domains, "none": {**SITES, "domains": []}, "open": {**SITES, "mode": "allow"}}
-    blocked, empty, open_ = names.judge_dns(mac.host, {"services": services})
+    blocked, empty, open_ = hosts_file_rules.judge_dns(mac.host, {"services": services})
     assert (blocked.rule, blocked.state, "/etc/hosts" in blocked.reason) == ("dns/a", state, state == UNKNOWN)
     assert (empty.rule, empty.state) == ("dns/none", NOT_APPLICABLE)
     assert open_.rule == "dns/open" and open_.state not in (UNKNOWN, NOT_APPLICABLE)
@@ -81,16 +88,16 @@ def test_names_are_compliant_where_all_of_them_lead_nowhere(mac, line, state):
 def test_names_without_a_readable_hosts_file_are_unknown(mac):
     place = mac.root / "private/etc/hosts"
     place.unlink()
-    (verdict,) = names.judge_dns(mac.host, {"services": {"a": SITES}})
+    (verdict,) = hosts_file_rules.judge_dns(mac.host, {"services": {"a": SITES}})
     assert (verdict.state, "not all of its names" in verdict.reason) == (UNKNOWN, True)
     place.mkdir()
-    for verdict in names.judge_dns(mac.host, {"services": {"a": SITES, "none": {**SITES, "domains": []}}}):
+    for verdict in hosts_file_rules.judge_dns(mac.host, {"services": {"a": SITES, "none": {**SITES, "domains": []}}}):
         assert (verdict.state, "/private/etc/hosts" in verdict.reason) == (UNKNOWN, True)
 
 
 def test_installed_and_running_programs_are_findings(mac):
     def by_name(path, detail):
-        return Finding("process", "wechat", "macos", "", "user:alice", path, f"{detail}, {apps.NAME_ONLY_DOUBT}")
+        return Finding("process", "wechat", "macos", "", "user:alice", path, f"{detail}, {app_rules.NAME_ONLY_DOUBT}")
 
     def running(user, path, detail):
         return Finding("process", "chat", "macos", "", f"user:{user}", path, detail)
@@ -109,7 +116,7 @@ def test_installed_and_running_programs_are_findings(mac):
     chat = {**BARE, "name": "Chat", "mode": "enforce", "packages": {"brew": ["chat"]}, "processes": ["chatter"]}
     services = {"wechat": WECHAT, "chat": {**chat, "bundle_ids": ["EXAMPLE.chat"]}}
     found = applications.find_applications(mac.host)
-    verdicts = apps.judge_apps(mac.host, {"services": services}, found)
+    verdicts = app_rules.judge_apps(mac.host, {"services": services}, found)
     version = "4.0" if os.geteuid() == 0 else found.applications[0].version
     assert {verdict.rule: list(verdict.findings) for verdict in verdicts} == {
         "apps/wechat": [
@@ -173,9 +180,9 @@ def test_record_has_the_release_of_macos(mac, content, version):
     ],
 )
 def test_firefox_joins_nested_names_of_its_preferences(content, policies):
-    browsers = {program.id: program for program in preferences.POLICY_PROGRAMS}
-    assert preferences._convert_to_policies(browsers["firefox"], content) == policies
-    assert preferences._convert_to_policies(browsers["google_chrome"], content) is content
+    browsers = {program.id: program for program in managed_preferences.POLICY_PROGRAMS}
+    assert managed_preferences._convert_to_policies(browsers["firefox"], content) == policies
+    assert managed_preferences._convert_to_policies(browsers["google_chrome"], content) is content
 
 
 @pytest.mark.parametrize("folder", ["/Applications", "/Users/alice/Applications"])
@@ -378,7 +385,7 @@ def test_lines_of_ps_are_programs_with_a_path(mac):
     mac.running = ["  1 0 /sbin/launchd", "601    -2 /usr/libexec/nobodys helper  ", f"702 501 {longest}"]
     mac.running += [f"703 501 {longest}x", "  1234567890 0 /too many digits", "700 501 relative", "x 501 /x"]
     listed = [(1, 0, "/sbin/launchd"), (601, -2, "/usr/libexec/nobodys helper"), (702, 501, longest)]
-    assert programs.list_programs(mac.host) == listed
+    assert process_list.list_programs(mac.host) == listed
     mac.running = []
     assert "ps lists no program" in read_rules(mac.host, plan())["apps/wechat"]["reason"]
 

@@ -16,7 +16,7 @@ from patience import LONGEST
 from proscribe.host import programs
 from proscribe.host.controls.apps.systems import dpkg, pacman
 from proscribe.host.controls.apps.systems.package import InstallBlock
-from proscribe.host.controls.firewall import boot
+from proscribe.host.controls.firewall import boot_units
 
 DELETED, ADDED = 0xA02, 0xA00
 # What /bin/sh is on Debian, on the rpm family and Arch, and on Alpine.
@@ -31,7 +31,7 @@ def pacman_script(contact: str = "it@example.org", messages: Sequence[str] = ())
 
 @shells
 @pytest.mark.parametrize(
-    "text", [dpkg.BLOCK_SCRIPT_TEXT, pacman_script(), boot.render_program()], ids=["dpkg", "pacman", "firewall"]
+    "text", [dpkg.BLOCK_SCRIPT_TEXT, pacman_script(), boot_units.render_program()], ids=["dpkg", "pacman", "firewall"]
 )
 def test_script_of_a_host_is_read_by_every_sh(shell, text):
     done = subprocess.run([*shell, "-n"], input=text, text=True, capture_output=True)
@@ -162,7 +162,7 @@ def test_pacman_is_stopped_with_a_message_that_the_shell_does_not_interpret(shel
 
 @shells
 def test_program_of_the_firewall_prints_its_usage(shell, tmp_path):
-    (tmp_path / "firewall").write_text(boot.render_program())
+    (tmp_path / "firewall").write_text(boot_units.render_program())
     done = subprocess.run([*shell, str(tmp_path / "firewall")], text=True, capture_output=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert [line.split()[1] for line in done.stderr.splitlines() if line] == ["watch", "try", "take-back", "later"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from made_quarantine import ITEMS, enforced, in_two_file_systems
-from proscribe.host.controls.apps.quarantine import completing, manifest, moving, restoring
+from proscribe.host.controls.apps.quarantine import manifest, move_completion, move_in, restoration
 from proscribe.host.quarantine import run_quarantine_operation
 from proscribe.host.system import ControlError, Host
 
@@ -231,7 +231,7 @@ def test_program_cannot_be_written_while_it_is_summed(host, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "pread", write_then)
         restored = manifest.list_entries(host)
-        assert [restoring.restore_entry(host, item) for item in restored] == [""] and tries
+        assert [restoration.restore_entry(host, item) for item in restored] == [""] and tries
     os.close(place)
     assert has_privileges(program) and program.read_bytes() == CONTENT
 
@@ -270,14 +270,14 @@ def test_directory_of_root_is_not_taken_for_the_one_of_a_copy(host, monkeypatch,
     enforced(host, PROGRAM)
     (item,) = manifest.list_entries(host)
     data = root / "home/mallory/apps/data"
-    (data / completing.COPY_NAME).mkdir(parents=True)
-    (data / completing.COPY_NAME / "page").write_text("root's own")
+    (data / move_completion.COPY_NAME).mkdir(parents=True)
+    (data / move_completion.COPY_NAME / "page").write_text("root's own")
     (data / manifest.CONTENT_NAME).write_text("root's own")
     data.chmod(mode)
     hold = root / APPS[1:] / (manifest.HOLD_PREFIX + item.id)
     as_user(MALLORY, lambda: data.rename(hold))
     (why,) = restore_all(host)
-    assert "is somebody else's" in why and (hold / completing.COPY_NAME / "page").read_text() == "root's own"
+    assert "is somebody else's" in why and (hold / move_completion.COPY_NAME / "page").read_text() == "root's own"
     assert (hold / manifest.CONTENT_NAME).read_text() == "root's own"
     as_user(MALLORY, lambda: hold.rename(data))
     enforced(host)  # completes what was begun
@@ -324,22 +324,22 @@ def test_program_that_is_exchanged_while_it_is_taken_stays(host, monkeypatch, tw
         first, second = root / PROGRAM[1:], apps / "other"
         put(second, BOB, 0o755, b"bob's own")
     seen = (root / PROGRAM[1:]).stat()
-    taking = moving.MoveRequest(PROGRAM, ["made"], "file", identity=(seen.st_dev, seen.st_ino))
+    taking = move_in.MoveRequest(PROGRAM, ["made"], "file", identity=(seen.st_dev, seen.st_ino))
     before = sorted((path.name, path.stat().st_ino, *owner_and_mode(path)) for path in root.glob("**/*program*"))
     as_user(MALLORY, lambda: exchange(first, second))
     with pytest.raises(ControlError):
-        moving.make_move_action(host, taking).apply()
+        move_in.make_move_action(host, taking).apply()
     as_user(MALLORY, lambda: exchange(first, second))
     with monkeypatch.context() as patch:
         at(patch, "written", lambda: as_user(MALLORY, lambda: exchange(first, second)))
         if first == apps:
-            moving.make_move_action(host, taking).apply()  # by its directory, which is open: the right one moves
+            move_in.make_move_action(host, taking).apply()  # by its directory, which is open: the right one moves
             (item,) = manifest.list_entries(host)
             as_user(MALLORY, lambda: exchange(first, second))
             assert not host.find_entry(PROGRAM) and restore_all(host) == []
         else:
             with pytest.raises(ControlError, match="exchanged while it was being taken"):
-                moving.make_move_action(host, taking).apply()
+                move_in.make_move_action(host, taking).apply()
             as_user(MALLORY, lambda: exchange(first, second))
     after = sorted((path.name, path.stat().st_ino, *owner_and_mode(path)) for path in root.glob("**/*program*"))
     assert two or after == before
@@ -388,7 +388,7 @@ def test_concurrent_restores_and_runs_lose_and_double_no_program(host):
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0, 0]
     stored = [item for item in manifest.list_entries(host) if item.path == PROGRAM]
     assert len(stored) + (root / PROGRAM[1:]).exists() == 1
-    assert restore_all(host) == [] and not completing.make_complete_actions(host)
+    assert restore_all(host) == [] and not move_completion.make_complete_actions(host)
     assert (root / PROGRAM[1:]).read_bytes() == CONTENT and rest.read_bytes() == b"rest"
 
 

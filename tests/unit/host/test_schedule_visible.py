@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from proscribe.controller.schedule import units
-from proscribe.host.schedule import visible
-from proscribe.host.schedule.visible import EXPECTED_PLACES, require_visible
+from proscribe.host.schedule import unit_visibility
+from proscribe.host.schedule.unit_visibility import EXPECTED_PLACES, require_visible
 from proscribe.host.system import ControlError, Host, ToolResult
 
 TIMES = units.ScheduleTimes("daily", 0, 60)
@@ -57,7 +57,7 @@ class Machine:
 
 
 def test_path_in_a_passing_place_is_refused_by_way_of_a_link_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(visible, "TEMPORARY_DIRECTORIES", (f"{tmp_path}/run",))
+    monkeypatch.setattr(unit_visibility, "TEMPORARY_DIRECTORIES", (f"{tmp_path}/run",))
     link, machine = tmp_path / "link", Machine(tmp_path)
     link.symlink_to(tmp_path / "run/x")
     with pytest.raises(ControlError, match=f"by way of a link: {tmp_path}/run/x"):
@@ -165,7 +165,7 @@ def test_trial_reports_the_paths_that_a_unit_does_not_see(tmp_path, monkeypatch,
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, **options)
         return ToolResult(done.returncode, done.stdout, done.stderr)
 
-    monkeypatch.setattr(visible, "TEMPORARY_DIRECTORIES", ())
+    monkeypatch.setattr(unit_visibility, "TEMPORARY_DIRECTORIES", ())
     for name in ("code", "other", "start"):
         (tmp_path / name).touch(0o700)
     for name in ("reports", "hers"):

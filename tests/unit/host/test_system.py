@@ -26,14 +26,14 @@ from proscribe.host.system import (
     Process,
     User,
     escape_text,
+    file_locks,
     format_one_line,
-    locking,
-    names,
+    name_resolution,
 )
 from proscribe.host.system.budget import ReadBudget
-from proscribe.host.system.forked import run_apart
-from proscribe.host.system.locking import lock_file, make_deadline
-from proscribe.host.system.names import NameResolution, resolve_name
+from proscribe.host.system.file_locks import lock_file, make_deadline
+from proscribe.host.system.forked_work import run_apart
+from proscribe.host.system.name_resolution import NameResolution, resolve_name
 from proscribe.host.system.sessions import SESSIONS_DIRECTORY, list_logged_in_users
 from proscribe.host.system.subordinate_ids import read_subordinate_ids
 from proscribe.host.system.types import summarise_reasons
@@ -194,7 +194,7 @@ def test_file_that_is_no_program_is_refused(tmp_path, text, mode, number):
 def test_directory_as_a_host_has_no_kernel_and_no_library(tmp_path, monkeypatch):
     monkeypatch.setattr(system, "read_ruleset_generation", lambda: "a state")
     monkeypatch.setattr(system, "is_destination_refused", lambda *given: given)
-    monkeypatch.setattr(names, "resolve_name", lambda *given: given)
+    monkeypatch.setattr(name_resolution, "resolve_name", lambda *given: given)
 
     for host, answers in ((Host(str(tmp_path)), [None] * 3), (Host(), ["a state", ("192.0.2.1", 5), ("x", 0, 2.0)])):
         assert [
@@ -378,8 +378,8 @@ def open_file(host: Host) -> Iterator[int]:
 
 def test_lock_is_waited_for_until_its_deadline(tmp_path, monkeypatch):
     host, now = Host(str(tmp_path)), [100.0]
-    monkeypatch.setattr(locking.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(locking.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(file_locks.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(file_locks.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     with open_file(host) as first, open_file(host) as other:
         assert lock_file(host, "/file", first, make_deadline())
         with pytest.raises(ControlError, match="^another process has held /file for 5 s$"):
@@ -397,7 +397,7 @@ def test_lock_is_had_soon_after_it_is_free(tmp_path, monkeypatch):
             if len(pauses) == 3:
                 fcntl.flock(first, fcntl.LOCK_UN)
 
-        monkeypatch.setattr(locking.time, "sleep", wait)
+        monkeypatch.setattr(file_locks.time, "sleep", wait)
         assert lock_file(host, "/file", other, make_deadline()) and len(pauses) == 3 and max(pauses) < 0.1
 
 
@@ -437,7 +437,9 @@ def test_real_c_library_answers_as_for_an_ordinary_user(tmp_path, order, mode, a
     (tmp_path / "hosts").chmod(mode)
     files = ("hosts", "nsswitch.conf", "resolv.conf")
     mounts = "".join(f"mount --bind {tmp_path}/{name} /etc/{name}; " for name in files)
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.names import resolve_name; "
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.name_resolution import resolve_name; "
+    )
     asks = code + "print(*resolve_name('A.EXAMPLE', 0, 20).addresses)"
     script = f'{mounts} exec "$0" -I -S -c "$1" "$2"'
     argv = ["unshare", "--mount", "--net", "sh", "-c", script, sys.executable, asks, str(installation.CODE_DIRECTORY)]
@@ -453,9 +455,9 @@ def test_library_is_asked_for_the_name_and_the_family(monkeypatch):
 
 
 def test_ordinary_user_asks_without_giving_up_rights(monkeypatch):
-    monkeypatch.setattr(names.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(names.os, "setgroups", lambda _: pytest.fail("it is not root"), raising=False)
-    monkeypatch.setattr(names, "_query_resolver", lambda *_: NameResolution(("192.0.2.1",)))
+    monkeypatch.setattr(name_resolution.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(name_resolution.os, "setgroups", lambda _: pytest.fail("it is not root"), raising=False)
+    monkeypatch.setattr(name_resolution, "_query_resolver", lambda *_: NameResolution(("192.0.2.1",)))
     assert resolve_name("a.example", 0, 600).addresses == ("192.0.2.1",)
 
 
@@ -466,7 +468,7 @@ def test_lookup_has_no_rights_of_root_and_gives_none_away(monkeypatch):
         return NameResolution()
 
     rights, groups = [], os.getgroups()
-    monkeypatch.setattr(names, "_query_resolver", note_rights)
+    monkeypatch.setattr(name_resolution, "_query_resolver", note_rights)
     try:
         os.setgroups([0, 7])
         before = os.getresuid(), os.getresgid(), os.getgroups()

@@ -21,14 +21,14 @@ import pytest
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from proscribe.host.system import Host
-from proscribe.host.watch import launches, serving, units, verifying
-from proscribe.host.watch import restricted as restricted_module
-from proscribe.host.watch.causes import group_by_cause
+from proscribe.host.watch import launch_verifier, launches, units, verifier_socket
+from proscribe.host.watch import restricted_programs as restricted_module
+from proscribe.host.watch.drift_causes import group_by_cause
 from proscribe.host.watch.heartbeat import DEAF, NOTICED, UNABLE, HeartbeatResult
 from proscribe.host.watch.program_text import WATCH_TEXT
-from proscribe.host.watch.restricted import RestrictedPrograms, make_prefilter_sets
+from proscribe.host.watch.restricted_programs import RestrictedPrograms, make_prefilter_sets
 from proscribe.host.watch.starts import daemon
-from proscribe.host.watch.state import files, journal
+from proscribe.host.watch.state import journal, watch_files
 from watch_host import ROOT
 
 BLOCKED = (
@@ -49,7 +49,7 @@ class Installed:
         self.place = root / "state/watch"
         (self.place / "cache").mkdir(parents=True)
         self.code, self.program = self.place / "code", root / "watch"
-        text = WATCH_TEXT.replace(files.WATCH_DIRECTORY, str(self.place)).replace(
+        text = WATCH_TEXT.replace(watch_files.WATCH_DIRECTORY, str(self.place)).replace(
             "INSTALL_WAIT_SECONDS = 5", "INSTALL_WAIT_SECONDS = 0"
         )
         self.program.write_text(text)
@@ -57,8 +57,8 @@ class Installed:
         code = {"packages": ["proscribe", "proscribe.host"], "texts": TEXTS}
         content = lzma.compress(json.dumps(code).encode())
         self.code.write_bytes(content)
-        self.settings.write_text(json.dumps({"files": {f"{self.place}/code": files.hash_content(content)}}))
-        self.cached = self.place / f"cache/{files.hash_content(content)}-{MAGIC_NUMBER.hex()}"
+        self.settings.write_text(json.dumps({"files": {f"{self.place}/code": watch_files.hash_content(content)}}))
+        self.cached = self.place / f"cache/{watch_files.hash_content(content)}-{MAGIC_NUMBER.hex()}"
         for path in (root, root / "state", self.place, self.place / "cache"):
             path.chmod(0o755)
 
@@ -357,9 +357,10 @@ def test_daemon_has_its_own_modules_and_no_others(project):
     words, flags, modules = json.loads(done.stdout)
     assert words == ["/usr/bin/python3", "the program", "launches"]
     assert flags == [1, 1, 1], "it loads nothing that lies about, and reads names of any locale"
-    starts = "daemon fanotify inotify marks mounts prefilter proc_events process_users programs reported sources"
-    own = [f"proscribe.host.watch.starts.{name}" for name in (*starts.split(), "verifier", "waiting")]
-    own += [f"proscribe.base.{name}" for name in ("elf", "program_places", "tuples")]
+    starts = "content_check daemon daemon_report fanotify inotify mounts prefilter proc_events process_users"
+    starts += " program_cache start_queue start_sources verifier_process"
+    own = [f"proscribe.host.watch.starts.{name}" for name in starts.split()]
+    own += [f"proscribe.base.{name}" for name in ("elf", "named_tuple", "program_paths")]
     assert modules == sorted([*own, *PACKAGES, "proscribe.host.watch.last"])
 
 
@@ -410,11 +411,11 @@ def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
     ours, other = socket.socketpair()
     with ours, other:
         standard_input_is(monkeypatch, os.fstat(ours.fileno()))
-        monkeypatch.setattr(serving, "serve_requests", lambda *given: served.append(given))
+        monkeypatch.setattr(verifier_socket, "serve_requests", lambda *given: served.append(given))
         monkeypatch.setattr(daemon, "run_daemon", lambda _: pytest.fail("it is no daemon"))
         launches.run_launches(Host("/nowhere"))
     ((verifier, descriptor),) = served
-    assert isinstance(verifier, verifying.LaunchVerifier) and descriptor == 0
+    assert isinstance(verifier, launch_verifier.LaunchVerifier) and descriptor == 0
 
 
 @pytest.mark.parametrize(
@@ -427,7 +428,7 @@ def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
     ],
 )
 def test_status_shows_whether_starts_are_noticed(monkeypatch, heard, said):
-    settings, queried = files.WatchSettings("r", 1, 1, "p", (), {}), []
+    settings, queried = watch_files.WatchSettings("r", 1, 1, "p", (), {}), []
     heartbeat = SimpleNamespace(wait_for_result=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
     assert re.search(said, launches.describe_status(Host("/nowhere"), settings)) and queried == [settings]

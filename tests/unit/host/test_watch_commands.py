@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import run, watch_commands
+from proscribe.host import host_operations, watch_commands
 from proscribe.host.system import ControlError
-from proscribe.host.watch import launches, observation
-from proscribe.host.watch.state import files, journal, pause
+from proscribe.host.watch import launches, own_observation
+from proscribe.host.watch.state import journal, pause, watch_files
 from refusals import make_refusal
 from watch_host import ROOT, Made
 
@@ -25,9 +25,11 @@ class Called:
         self.caches, self.reads = {}, []
         self.found: dict[str, Any] = {}
         monkeypatch.setattr(watch_commands, "Host", lambda: host)
-        monkeypatch.setattr(observation, "observe_host", self.observe)
+        monkeypatch.setattr(own_observation, "observe_host", self.observe)
 
-    def observe(self, host: Made, settings: files.WatchSettings, operations: Any, cached: Any, keep: Any) -> list[str]:
+    def observe(
+        self, host: Made, settings: watch_files.WatchSettings, operations: Any, cached: Any, keep: Any
+    ) -> list[str]:
         self.observed.append((host, settings, operations))
         self.found = {digest: cached(digest) for digest in self.reads}
         for digest, content in self.caches.items():
@@ -38,7 +40,7 @@ class Called:
         return watch_commands.main(words, "ann", "proscribe-watch.timer", lambda: marshalled)
 
     def cached(self) -> dict[str, bytes]:
-        place = Path(self.host.root + files.CACHE_DIRECTORY)
+        place = Path(self.host.root + watch_files.CACHE_DIRECTORY)
         return {path.name: path.read_bytes() for path in place.iterdir()} if place.is_dir() else {}
 
 
@@ -85,19 +87,19 @@ def test_host_without_the_watch_is_reported(made, monkeypatch, capsys):
 
 
 def test_damage_is_written_down_once_until_another_event(call, capsys):
-    Path(call.host.root + files.SETTINGS_PATH).write_text("nonsense")
+    Path(call.host.root + watch_files.SETTINGS_PATH).write_text("nonsense")
     for _ in range(2):
         assert call("observe") == 1
     assert "nothing was run; the next run of the controller repairs it" in capsys.readouterr().err
     assert call.observed == []
     events = [(line["event"], line.get("file")) for line in journal.read_journal(call.host)[0]]
-    assert events[-1] == ("damaged", files.SETTINGS_PATH) and events.count(events[-1]) == 1
+    assert events[-1] == ("damaged", watch_files.SETTINGS_PATH) and events.count(events[-1]) == 1
     journal.append_event(call.host, "damaged", file="/another")
     call("observe")
     journal.append_event(call.host, "thawed")
     call("observe")
     events = [(line["event"], line.get("file")) for line in journal.read_journal(call.host)[0]]
-    assert events.count(("damaged", files.SETTINGS_PATH)) == 3
+    assert events.count(("damaged", watch_files.SETTINGS_PATH)) == 3
 
 
 def test_unsaved_observation_is_printed_and_fails(call, capsys):
@@ -107,13 +109,13 @@ def test_unsaved_observation_is_printed_and_fails(call, capsys):
 
 
 def test_cache_is_read_by_the_next_observation_and_old_entries_are_removed(call):
-    named = f"{files.read_settings(call.host).files[files.CODE_PATH]}-{MAGIC_NUMBER.hex()}"
+    named = f"{watch_files.read_settings(call.host).files[watch_files.CODE_PATH]}-{MAGIC_NUMBER.hex()}"
     call.caches = {"sha256:aa": [1], "sha256:bb": [2]}
     assert call("observe", marshalled=b"code") == 0
     first = call.cached()
     assert set(first) == {named, f"{named}-aa", f"{named}-bb"}
     assert first[named] == b"%08x" % crc32(b"code") + b"code", "as the program itself reads it"
-    place = Path(call.host.root + files.CACHE_DIRECTORY)
+    place = Path(call.host.root + watch_files.CACHE_DIRECTORY)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in place.iterdir())
     call.caches, call.reads = {}, ["sha256:aa", "sha256:cc"]
     (place / "of-an-older-release").write_bytes(b"x")
@@ -137,8 +139,8 @@ def test_refused_pause_is_reported_in_a_line(call, words, reason, capsys):
 def test_observation_is_of_this_host_in_its_own_name(call):
     assert call("observe") == 0
     ((host, settings, operations),) = call.observed
-    assert host is call.host and settings == files.read_settings(call.host)
-    assert (operations.observe, operations.change) == (run.observe, run.change)
+    assert host is call.host and settings == watch_files.read_settings(call.host)
+    assert (operations.observe, operations.change) == (host_operations.observe, host_operations.change)
     assert (host.starting_unit, host.changed_by) == (
         "proscribe-watch.timer",
         "this host's own observation (proscribe-watch)",
@@ -149,7 +151,7 @@ def test_observation_is_of_this_host_in_its_own_name(call):
 def test_cached_content_that_is_broken_or_writable_is_not_read(call, content):
     rows = ((content, 0o600, None), (FIVE, 0o600, 5), (b"x" + FIVE[1:], 0o600, None), (FIVE, 0o666, None))
     for text, mode, value in rows:
-        call.host.write_file(f"{files.CACHE_DIRECTORY}/x", text, mode)
+        call.host.write_file(f"{watch_files.CACHE_DIRECTORY}/x", text, mode)
         assert watch_commands._read_cached(call.host, "x") == value
 
 

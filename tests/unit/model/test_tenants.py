@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controller.compile.catalogue.loading import Catalogue, read_catalogue
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.catalogue.catalogue_loader import Catalogue, read_catalogue
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.enforcement_points import decision, declaration
+from proscribe.controller.enforcement_points import decision, format_declaration
 from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
-from proscribe.host.controls.browser.desired import DesiredPolicies
-from proscribe.host.controls.browser.places import PolicyPlace
+from proscribe.host.controls.browser.desired_policies import DesiredPolicies
+from proscribe.host.controls.browser.policy_places import PolicyPlace
 from proscribe.host.controls.group_policy.registry_pol import decode_entry, parse_entries
 
 CATALOG = Path(__file__).resolve().parents[3] / "catalog"
@@ -62,7 +62,7 @@ def plan_of(name: str) -> Any:
 
 
 @functools.cache
-def export(format_: str, name: str) -> declaration.RenderedExport:
+def export(format_: str, name: str) -> format_declaration.RenderedExport:
     item = EXPORT_FORMATS[format_]
     return item.render_export(decision.make_decision({"fin01": plan_of(name)}, NOW, "", item.controls))
 

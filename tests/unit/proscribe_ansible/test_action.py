@@ -8,7 +8,7 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.shell import ShellBase
-from proscribe.wire.replies.shapes import UnusableAnswer
+from proscribe.wire.answers.value_readers import UnusableAnswer
 from proscribe.wire.stream import RECEIVER_PROGRAM, SHELL_EXIT_LINE
 from proscribe_ansible import action
 from proscribe_ansible.action import HostAction

@@ -11,12 +11,12 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 from members import make_member
+from proscribe.wire.answers.value_readers import UnusableAnswer
 from proscribe.wire.loader import LACKING
-from proscribe.wire.replies.shapes import UnusableAnswer
-from proscribe.wire.sweep.exchange import ExchangeResult
-from proscribe.wire.sweep.multiplexing import find_control_path
+from proscribe.wire.parallel.exchange import ExchangeResult
+from proscribe.wire.parallel.multiplexing import find_control_path
 from proscribe_ansible import batch as proscribe_batch
-from proscribe_ansible.handover import CapturedAction
+from proscribe_ansible.result_transfer import CapturedAction
 
 LOST = 255
 

@@ -9,7 +9,7 @@ from members import make_member
 from proscribe_ansible import executor as proscribe_executor
 from proscribe_ansible.connection_groups import TASK_KEYWORDS
 from proscribe_ansible.executor import MemberResults, run_executor
-from proscribe_ansible.handover import TaskMember, handover
+from proscribe_ansible.result_transfer import TaskMember, handover
 
 
 class Batch:

@@ -8,7 +8,7 @@ from ansible.executor.stats import AggregateStats
 from ansible.executor.task_queue_manager import TaskQueueManager
 from ansible.playbook.play import Play
 from ansible.plugins.strategy import StrategyBase
-from proscribe.controller.report.collection import active
+from proscribe.controller.report.collection import callback_state
 from proscribe_ansible import registration
 from proscribe_ansible.registration import (
     LEFT_OUT_TEXT,
@@ -58,7 +58,7 @@ def loaded(monkeypatch):
         get=lambda name: found.names.append(name) or found.callback, add_directory=found.directories.append
     )
     monkeypatch.setattr(registration, "callback_loader", loader)
-    monkeypatch.setattr(active, "has_collector", lambda: False)
+    monkeypatch.setattr(callback_state, "has_collector", lambda: False)
     return found
 
 
@@ -78,7 +78,7 @@ class TestRegistering:
         assert (loaded.names, loaded.directories) == ([name], directories)
 
     def test_none_where_one_collects_already(self, loaded, monkeypatch):
-        monkeypatch.setattr(active, "has_collector", lambda: True)
+        monkeypatch.setattr(callback_state, "has_collector", lambda: True)
         manager = Manager()
         Strategy(manager).run(SimpleNamespace(_play=Play()), Path("/x"))
         assert manager._callback_plugins == [] and loaded.names == []

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from fleets import WECHAT, answer, clean_answer, run, wechat
-from proscribe.controller.report.text.command import RunCall
-from proscribe.controller.rollout import deciding
+from proscribe.controller.report.text.shell_commands import RunCall
+from proscribe.controller.rollout import current_rollout
 from proscribe_ansible import reported_run
 from proscribe_ansible.exit_code import EXIT_FILE_VARIABLE, PlaybookExitCode
 from proscribe_ansible.reported_run import ReportedPlaybookRun
@@ -28,7 +28,7 @@ def terminal(monkeypatch):
         vvv=lambda text: None,
     )
     yield made
-    deciding.begin_rollout(None)
+    current_rollout.begin_rollout(None)
 
 
 def result(action, host, *, dry=False, task_vars=None, **said):
@@ -122,10 +122,10 @@ def test_change_in_an_audit_is_an_error_unless_it_was_only_announced(terminal, t
 
 def test_correction_is_decided_by_the_answers_of_hosts(terminal, tmp_path):
     enforced(terminal, tmp_path, seen(BAD))
-    decision = deciding.make_decision(terminal.show_warning)
+    decision = current_rollout.make_decision(terminal.show_warning)
     assert decision and list(decision.hosts) == ["web01"] and decision.changes["removals"] == 1
     enforced(terminal, tmp_path / "audit", seen(BAD), mode="audit")
-    assert deciding.make_decision(terminal.show_warning) is None
+    assert current_rollout.make_decision(terminal.show_warning) is None
 
 
 @pytest.mark.parametrize(

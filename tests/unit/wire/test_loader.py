@@ -96,7 +96,7 @@ CODE = {
     "proscribe.model.plan": "def add_cache(plan, follows): return plan, follows",
     "proscribe.base.json_text": "from json import dumps as format_json",
     "proscribe.model.plan_text": "def expand_plan(plan): return plan",
-    "proscribe.host.run": (
+    "proscribe.host.host_operations": (
         "import _signal, os\n"
         "from proscribe.host.system import Host\n"
         "from proscribe.inner import name\n"

@@ -12,8 +12,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from made_mac import plan
-from proscribe.base.moments import format_timestamp
-from proscribe.host.run import compliance_state
+from proscribe.base.timestamps import format_timestamp
+from proscribe.host.host_operations import compliance_state
 from proscribe.host.system import DARWIN, Host
 from proscribe.model.plan import add_digest
 from proscribe.wire import observation
@@ -27,7 +27,7 @@ from proscribe.wire.observation import (
     make_observation,
     parse_observation,
 )
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 from proscribe.wire.stream import MARK, SHELL_EXIT_LINE
 
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": True}
@@ -47,7 +47,9 @@ def read_streams(observed):
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr("proscribe.wire.store.pack_observing_code", lambda probe: b"probing" if probe else b"observing")
+    monkeypatch.setattr(
+        "proscribe.wire.plan_store.pack_observing_code", lambda probe: b"probing" if probe else b"observing"
+    )
     (tmp_path / "plans").mkdir(0o700)
     return PlanStore(tmp_path / "plans")
 

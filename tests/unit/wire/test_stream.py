@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from proscribe.model import plan as plans
 from proscribe.wire import installation, stream
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 from proscribe.wire.stream import (
     BOOTSTRAP,
     RECEIVER_PROGRAM,

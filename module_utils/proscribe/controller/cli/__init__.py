@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ...wire import installation
 from ..report.collection.invocation import format_launcher, get_working_directory
-from ..report.text.command import quote_word
-from ..report.text.layout import fit_lines, fit_message, get_screen_width, measure_columns, wrap_text
+from ..report.text.shell_commands import quote_word
+from ..report.text.terminal_layout import fit_lines, fit_message, get_screen_width, measure_columns, wrap_text
 from ..report.text.wording import clean_text
 
 

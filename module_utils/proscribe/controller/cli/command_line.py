@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from ..policy_errors import PolicyErrors
-from ..report.text.command import quote_word
+from ..report.text.shell_commands import quote_word
 from ..report.text.wording import clean_text
 from . import CommandError, LauncherHelpFormatter, get_launcher_command, print_message
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from ...base.duration import format_moment
 from ...host.system import ControlError
-from ..compile.plans.hosts import CompiledPlans, compile_hosts
-from ..compile.plans.points import add_signing
+from ..compile.plans.due_exports import add_signing
+from ..compile.plans.host_plans import CompiledPlans, compile_hosts
 from ..compile.plans.timeline import find_first_moment
-from ..compile.restrictions.points import FedExport
-from ..enforcement_points import manifest, signature, writing
+from ..compile.restrictions.export_settings import FedExport
+from ..enforcement_points import export_directory, manifest, signature
 from ..enforcement_points.decision import make_decision
-from ..enforcement_points.declaration import ExportDecision, ExportError, ExportFormat, RenderedExport
+from ..enforcement_points.format_declaration import ExportDecision, ExportError, ExportFormat, RenderedExport
 from ..enforcement_points.registry import EXPORT_FORMATS
-from ..report.text.layout import fit_lines, get_screen_width
+from ..report.text.terminal_layout import fit_lines, get_screen_width
 from ..report.text.wording import clean_text, format_count
 from . import CommandError, export_all, inventory, print_message
 from .explain import parse_time_option
@@ -138,7 +138,7 @@ def _read_earlier_export(
     format_: ExportFormat, group: str, directory: Path, replace: bool = False
 ) -> manifest.EarlierExport | None:
     """Return the export in a directory; None for none. Raises CommandError for another format or group."""
-    earlier_export = writing.read_earlier_export(directory)
+    earlier_export = export_directory.read_earlier_export(directory)
     if (
         earlier_export is not None
         and (earlier_export.format, earlier_export.group) != (format_.name, group)
@@ -161,7 +161,9 @@ def _write_export(
     signature_files = signature.sign_manifest(
         manifest_text, compiled.signing, datetime.datetime.now(datetime.timezone.utc)
     )
-    writing.write_export(directory, {**rendered.files, manifest.MANIFEST_NAME: manifest_text, **signature_files})
+    export_directory.write_export(
+        directory, {**rendered.files, manifest.MANIFEST_NAME: manifest_text, **signature_files}
+    )
     return decision, rendered
 
 
@@ -219,7 +221,7 @@ def _check_export(
 
 def _find_signature_problems(directory: Path, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
     """Return the problem of an export's signature; empty if it is valid, or not required and missing."""
-    content = writing.read_export_file(directory / manifest.MANIFEST_NAME) or b""
+    content = export_directory.read_export_file(directory / manifest.MANIFEST_NAME) or b""
     problem = signature.check_signature(directory, content, compiled.signing, now).problem
     return [f"its signature does not count: {problem}"] if problem else []
 
@@ -246,7 +248,7 @@ def _list_differences(
     if earlier_export.valid_until and _is_expired(earlier_export, now):
         differences.append(f"it was valid until {format_moment(earlier_export.valid_until)}")
     for path in sorted({*rendered.files, *earlier_export.files}):
-        expected_content, content = rendered.files.get(path), writing.read_export_file(directory / path)
+        expected_content, content = rendered.files.get(path), export_directory.read_export_file(directory / path)
         if content is None or hashlib.sha256(content).hexdigest() != earlier_export.files.get(path):
             differences.append(f"{path} was changed, or is gone, since it was written")
         elif expected_content is None or hashlib.sha256(expected_content).hexdigest() != earlier_export.files[path]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...host.system import ControlError
-from ..enforcement_points import writing
-from ..enforcement_points.declaration import NOTHING_TO_EXPORT, ExportError, ExportFormat
+from ..enforcement_points import export_directory
+from ..enforcement_points.format_declaration import NOTHING_TO_EXPORT, ExportError, ExportFormat
 from ..enforcement_points.registry import EXPORT_FORMATS
 from ..report.text.wording import format_count
 from . import CommandError, print_message
@@ -29,7 +29,7 @@ def export_all_formats(output: Path, export_format: Callable[[ExportFormat, Path
         try:
             exit_codes.append(export_format(format_, directory))
         except ExportError as error:
-            is_stale = error.is_nothing_to_export and writing.read_earlier_export(directory) is not None
+            is_stale = error.is_nothing_to_export and export_directory.read_earlier_export(directory) is not None
             deletion_hint = f". Delete {directory}, which has an earlier export of it" if is_stale else ""
             reasons = empty_formats if error.is_nothing_to_export and not is_stale else refused_formats
             reasons.setdefault(str(error).removeprefix(f"{NOTHING_TO_EXPORT}: ") + deletion_hint, []).append(

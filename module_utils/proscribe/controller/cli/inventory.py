@@ -28,10 +28,10 @@ from ansible.vars.manager import VariableManager
 
 from ...model.plan import CONTROLS
 from ...wire import installation
+from ..compile.inventory.host_selection import select_audience, select_hosts
+from ..compile.inventory.host_variables import CompileInput, find_error_place, make_variables_reader, make_zone_finder
 from ..compile.inventory.ignored_variables import find_policy_mistakes
-from ..compile.inventory.inventory import CompileInput, find_error_place, make_variables_reader, make_zone_finder
-from ..compile.inventory.reports_place import ENVIRONMENT_VARIABLE, VARIABLE, ReportsPlace, find_reports_place
-from ..compile.inventory.selection import select_audience, select_hosts
+from ..compile.inventory.reports_folder import ENVIRONMENT_VARIABLE, VARIABLE, ReportsPlace, find_reports_place
 from ..policy_errors import PolicyErrors, propose_similar_names
 from ..report.collection.invocation import CallArgument
 from . import CommandError

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ...model.quarantined import LIST
+from ...model.quarantine_ids import LIST
 from ...wire import installation
-from ..custody.request import (
+from ..quarantine.request import (
     ARGUMENTS,
     JSON_FORMAT,
     OPERATIONS,

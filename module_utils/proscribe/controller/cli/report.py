@@ -17,20 +17,21 @@ from ...base.duration import DURATION_GRAMMAR, format_duration, format_moment, p
 from ...model.types.record import HostRecord
 from ...model.types.report import FleetReport, ReportRun
 from ...wire import installation
-from ...wire.store import PLANS_DIRECTORY
-from ..compile.catalogue.loading import read_catalogue
-from ..compile.inventory.reports_place import ReportsPlace
+from ...wire.plan_store import PLANS_DIRECTORY
+from ..compile.catalogue.catalogue_loader import read_catalogue
+from ..compile.inventory.reports_folder import ReportsPlace
 from ..report import exports
-from ..report.end.publishing import read_changes
-from ..report.end.renewing import is_present_report, rewrite_report
 from ..report.evaluation.advice import shorten_path
 from ..report.evaluation.lifts import apply_lifts
-from ..report.evaluation.merge import UnmergeableReports
+from ..report.evaluation.report_merge import UnmergeableReports
 from ..report.evaluation.scope import describe_restrictions
 from ..report.history import OFF, SQLITE, History, HistoryError, QueryScope, RunTransitions, open_history
-from ..report.history.names import UnknownName
+from ..report.history.name_check import UnknownName
+from ..report.run_end.publication import read_changes
+from ..report.run_end.report_rewriting import is_present_report, rewrite_report
 from ..report.storage import fleet_state_file
-from ..report.storage.complete import (
+from ..report.storage.report_directory import PARTIAL_SUFFIX
+from ..report.storage.report_reader import (
     LATEST,
     NEWEST,
     UnknownRun,
@@ -41,11 +42,10 @@ from ..report.storage.complete import (
     read_records,
     read_report,
 )
-from ..report.storage.files import PARTIAL_SUFFIX
-from ..report.terminal import exceptions, past_runs, summary
-from ..report.text.layout import fit_lines, get_screen_width, wrap_text
+from ..report.terminal import exception_history, history_summary, summary
+from ..report.text.terminal_layout import fit_lines, get_screen_width, wrap_text
 from ..report.text.wording import format_count, format_key, summarise_names
-from . import CommandError, merging, print_message, report_pages
+from . import CommandError, print_message, report_merge, report_pages
 from .inventory import add_inventory_options, locate_reports
 from .report_pages import HTML, SVG
 
@@ -167,8 +167,8 @@ def compose_answer(arguments: argparse.Namespace, screen: summary.TerminalScreen
         )
     if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
         raise CommandError("--merge makes a report of its own: only --since, --history and --format go with it")
-    if arguments.round and merging.UNMERGED_RUNS not in arguments.merge:
-        raise CommandError(f"--round goes with --merge {merging.UNMERGED_RUNS}")
+    if arguments.round and report_merge.UNMERGED_RUNS not in arguments.merge:
+        raise CommandError(f"--round goes with --merge {report_merge.UNMERGED_RUNS}")
     if history_options and not arguments.merge and (arguments.run or arguments.write):
         raise CommandError(
             "--run and --write are about one run; --since, --host and --rule ask the history of all runs"
@@ -176,7 +176,9 @@ def compose_answer(arguments: argparse.Namespace, screen: summary.TerminalScreen
     reports = place.directory
     try:
         if arguments.merge:
-            arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge_runs(arguments, reports).name})
+            arguments = argparse.Namespace(
+                **{**vars(arguments), "run": report_merge.merge_runs(arguments, reports).name}
+            )
             history_options = ""
         text = (
             _render_history(arguments, reports, screen) if history_options else _render_run(arguments, reports, screen)
@@ -206,15 +208,15 @@ def _render_exceptions(arguments: argparse.Namespace, screen: summary.TerminalSc
             raise CommandError(f"--exceptions is about all waivers: --{name} does not go with it")
     try:
         history, _ = _open_history(arguments, place.directory)
-        waiver_exceptions = exceptions.gather_exceptions(history, arguments.since or "", _get_current_time())
+        waiver_exceptions = exception_history.gather_exceptions(history, arguments.since or "", _get_current_time())
     except (UnreadableReport, HistoryError, OSError) as error:
         raise CommandError(f"{error} ({_describe_place(place, screen)})") from error
     if output_format == CSV:
-        return exceptions.format_exceptions_csv(waiver_exceptions)
+        return exception_history.format_exceptions_csv(waiver_exceptions)
     return (
         json.dumps(waiver_exceptions.make_document(), indent=2)
         if output_format == JSON
-        else exceptions.render_exceptions(waiver_exceptions, screen)
+        else exception_history.render_exceptions(waiver_exceptions, screen)
     )
 
 
@@ -250,7 +252,7 @@ def _render_history(arguments: argparse.Namespace, reports: Path, screen: summar
     history, stale_after = _open_history(arguments, reports)
     scope = QueryScope(arguments.since or "", arguments.host, arguments.rule)
     try:
-        past_report = past_runs.gather_history_summary(history, scope, _get_current_time(), stale_after)
+        past_report = history_summary.gather_history_summary(history, scope, _get_current_time(), stale_after)
     except UnknownName as error:
         is_known = error.service in read_catalogue([installation.CATALOGUE]).services if error.service else False
         service_note = f"{error.service} is a service of the catalogue, but " if is_known else ""
@@ -258,7 +260,7 @@ def _render_history(arguments: argparse.Namespace, reports: Path, screen: summar
     return (
         json.dumps(past_report.make_document(), indent=2)
         if arguments.format == JSON
-        else past_runs.render_history_summary(past_report, screen)
+        else history_summary.render_history_summary(past_report, screen)
     )
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from ...model.types.record import HostRecord
 from ...model.types.report import FleetReport, ReportRun
 from ..report import exports
-from ..report.end.publishing import PageHistory, read_page_history
-from ..report.evaluation.department import UnknownDepartment, make_department_report
+from ..report.evaluation.department_report import UnknownDepartment, make_department_report
 from ..report.evaluation.scope import describe_restrictions
 from ..report.history import open_history
-from ..report.page import document
-from ..report.page.days import make_days_picture, render_svg
+from ..report.page import html_page
+from ..report.page.days_picture import make_days_picture, render_svg
+from ..report.run_end.publication import PageHistory, read_page_history
 from ..report.text.wording import clean_text, summarise_names
 from . import CommandError
 
@@ -62,7 +62,7 @@ def render_page(
     # The trend counts all hosts; the `since` times are used for the department's own hosts only.
     if report.get("department"):
         page_history, directory = ({"since": page_history["since"]} if "since" in page_history else {}), ""
-    return "".join(document.render_page(report, records, directory=directory, **page_history))
+    return "".join(html_page.render_page(report, records, directory=directory, **page_history))
 
 
 def _render_trend(report: FleetReport, page_history: PageHistory) -> str:

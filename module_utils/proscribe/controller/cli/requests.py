@@ -1,7 +1,7 @@
 """Command `./proscribe requests`: users' requests on their hosts, and the refusal of a request.
 
 A waiver grants a request: `./proscribe waiver new --request ID`. Both commands take a request's state from
-`waiver/requested.py`.
+`waiver/request_status.py`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import sys
 from collections.abc import Sequence
 
 from ...base.duration import format_duration, format_moment
-from ..compile.plans.policy import read_all_restrictions
-from ..compile.waivers.reading import make_judgement_context
+from ..compile.plans.host_policies import read_all_restrictions
+from ..compile.waivers.judged_waivers import make_judgement_context
 from ..compile.waivers.refusals import (
     MAX_REASON_LENGTH,
     REFUSALS_FILE,
@@ -25,11 +25,11 @@ from ..compile.waivers.refusals import (
     explain_invalid_refusal,
     lock_folder,
 )
-from ..report.text.layout import apply_styles, format_table_row, get_screen_width, measure_columns
+from ..report.text.terminal_layout import apply_styles, format_table_row, get_screen_width, measure_columns
 from ..report.text.wording import clean_text, format_count, format_key, summarise_names
 from . import CommandError, inventory, print_message
-from .waiver.folder import find_new_waiver_folder, replace_file
-from .waiver.requested import DRAFTED, ENDED, OPEN, REFUSED, WAIVED, RequestStatus, find_request, list_requests
+from .waiver.request_status import DRAFTED, ENDED, OPEN, REFUSED, WAIVED, RequestStatus, find_request, list_requests
+from .waiver.waiver_files import find_new_waiver_folder, replace_file
 
 SCHEMA = "proscribe/request-list/1"
 LIST_REQUESTS, REFUSE_REQUEST = "list", "refuse"

@@ -13,12 +13,12 @@ import re
 from collections.abc import Iterator, Mapping
 from xml.parsers.expat import ExpatError
 
-from ...host.controls.group_policy import accounts, policies
+from ...host.controls.group_policy import account_restrictions, policies
 from ...model.plan import RESTRICTED_MODES
 from ...model.types.plan import PlanEntry
-from .declaration import ExportDecision, ExportError, ExportOmission
+from .file_header import make_header, sanitise_comment
+from .format_declaration import ExportDecision, ExportError, ExportOmission
 from .group_policy.identity import make_uuid
-from .header import make_header, sanitise_comment
 
 IDENTIFIER_PREFIX = "internal.proscribe"  # "internal" is reserved for private use (ICANN, 2024)
 # Firefox and Thunderbird follow policies in preferences only if this switch is set.
@@ -44,7 +44,7 @@ def render_browser_profile(decision: ExportDecision) -> bytes:
     ]
     payloads += [
         make_managed_payload(decision, "browsers", domain, program_accounts.name, program_accounts.preferences)
-        for program_accounts in accounts.list_account_policies(decision.plan)
+        for program_accounts in account_restrictions.list_account_policies(decision.plan)
         for domain in program_accounts.domains
     ]
     return render_profile(decision, "mobileconfig", "browsers", payloads) if payloads else b""

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...host.controls.browser import firefox
+from ...host.controls.browser.browser_settings import DEVELOPER_TOOLS, REMOTE_DEBUGGING, SIGN_IN, format_rule_name
 from ...host.controls.browser.chromium import CONTEXT_HEADER
-from ...host.controls.browser.rendering import (
+from ...host.controls.browser.sign_in import explain_open_sign_in
+from ...host.controls.browser.site_rules import (
     MAX_LIST_ENTRIES,
     SiteName,
     fit_names,
@@ -17,14 +19,12 @@ from ...host.controls.browser.rendering import (
     list_service_names,
     make_rules,
 )
-from ...host.controls.browser.settings import DEVELOPER_TOOLS, REMOTE_DEBUGGING, SIGN_IN, format_rule_name
-from ...host.controls.browser.sign_in import explain_open_sign_in
 from ...host.controls.group_policy import policies
 from ...model.plan import RESTRICTED_MODES
 from ...model.tenants import explain_missing_id, read_microsoft_tenants
 from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ..report.text.wording import format_count
-from .declaration import ExportDecision, ExportOmission
+from .format_declaration import ExportDecision, ExportOmission
 
 BROWSER_CONTROL = "browser"
 EXTENSION_STORES = ("chrome", "firefox")
@@ -83,7 +83,7 @@ def list_left_out(
 
 
 def list_left_out_accounts(decision: ExportDecision) -> list[ExportOmission]:
-    """Return the omissions of policies for programs that serve both kinds of account (group_policy/accounts.py)."""
+    """Return the omissions of policies for programs that serve both kinds of account (group_policy/account_restrictions.py)."""
     section = decision.plan["controls"][BROWSER_CONTROL]
     tenants = section["settings"].get("tenants", {})
     omissions = []

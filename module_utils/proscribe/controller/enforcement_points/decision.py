@@ -13,7 +13,7 @@ from typing import Literal
 from ...model.plan import CONTROLS, RESTRICTED_MODES, add_digest
 from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ..report.text.wording import summarise_names
-from .declaration import BY_TENANT_REASON, ExportDecision, ExportError, ExportOmission
+from .format_declaration import BY_TENANT_REASON, ExportDecision, ExportError, ExportOmission
 
 # Keys of a host's plan that are no policy, such as later changes and answers to requests.
 HOST_KEYS: tuple[Literal["digest", "later", "waivers", "answers", "group_policy"], ...] = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from ...host.controls.dns.desired import collect_section_names, find_covering_name, sort_valid_names
-from ...host.controls.dns.effect import EXPORT_WITNESS_NAME
-from ...host.controls.dns.rendering import ResolverLanguage
+from ...host.controls.dns.effect_test import EXPORT_WITNESS_NAME
+from ...host.controls.dns.filter_text import ResolverLanguage
+from ...host.controls.dns.names_to_block import collect_section_names, find_covering_name, sort_valid_names
 from ...model.plan import RESTRICTED_MODES
 from ...model.types.plan import Plan, PlanSection
-from .declaration import ExportDecision, ExportOmission, RenderedExport
-from .header import encode_lines, make_comment, make_witness_text
+from .file_header import encode_lines, make_comment, make_witness_text
+from .format_declaration import ExportDecision, ExportOmission, RenderedExport
 
 DNS_CONTROL = "dns"
 

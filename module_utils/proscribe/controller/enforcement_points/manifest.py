@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from ...base.duration import format_moment, parse_moment
 from ...model.types.export import Manifest
-from ...model.words import EXPORT_SCHEMA
+from ...model.vocabulary import EXPORT_SCHEMA
 from .decision import map_waived_rules
-from .declaration import ExportDecision, ExportFormat, RenderedExport
-from .header import encode_json
+from .file_header import encode_json
+from .format_declaration import ExportDecision, ExportFormat, RenderedExport
 
 MANIFEST_NAME = "manifest.json"
 # Signature over the exact bytes of the manifest (signature.py), if the organisation signs its exports.

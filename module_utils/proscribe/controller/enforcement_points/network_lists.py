@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
-from ...host.controls.firewall.carried import list_carrying_networks
-from ...host.controls.firewall.rule_text import Network, format_network
+from ...host.controls.firewall.carried_addresses import list_carrying_networks
+from ...host.controls.firewall.rule_syntax import Network, format_network
 from ...host.controls.firewall.ruleset import DNS_OVER_TLS_RULE, make_general_matches, select_refused_entries
 from ...model.plan import RESTRICTED_MODES
 from ...model.types.plan import Plan, PlanSection
-from .declaration import ExportDecision, ExportError, ExportOmission
+from .format_declaration import ExportDecision, ExportError, ExportOmission
 
 FIREWALL_CONTROL = "firewall"
 DNS_OVER_TLS_PORT = 853  # RFC 7858

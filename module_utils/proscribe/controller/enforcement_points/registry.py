@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from . import formats
-from .declaration import ExportFormat
-from .names import list_format_names
+from .format_declaration import ExportFormat
+from .format_names import list_format_names
 
 
 def _load_formats() -> Mapping[str, ExportFormat]:

@@ -19,8 +19,8 @@ from ..ssh_signatures import (
     sign_content,
     verify_signature,
 )
-from . import manifest, writing
-from .declaration import ExportError
+from . import export_directory, manifest
+from .format_declaration import ExportError
 
 EXPORT_NAMESPACE = "proscribe-export"
 EXPORT_SIGNER = AllowedSigner(EXPORT_NAMESPACE, EXPORT_NAMESPACE, "exports")
@@ -64,7 +64,7 @@ def check_signature(directory: Path, content: bytes, signing: ExportSigning, now
     If the signature is missing and not required, the check has no problem and no key.
     """
     path = directory / manifest.SIGNATURE_NAME
-    signature = writing.read_export_file(path, MAX_SIGNATURE_BYTES)
+    signature = export_directory.read_export_file(path, MAX_SIGNATURE_BYTES)
     if signature is None:
         is_absent = not path.is_symlink() and not path.exists()
         return SignatureCheck(

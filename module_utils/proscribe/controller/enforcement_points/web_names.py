@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ...host.controls.browser.rendering import (
+from ...host.controls.browser.browser_settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
+from ...host.controls.browser.site_rules import (
     NameVerdicts,
     SiteName,
     list_covering_hosts,
@@ -16,11 +17,10 @@ from ...host.controls.browser.rendering import (
     make_minimal_names,
     parse_site_name,
 )
-from ...host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
 from ...model.plan import RESTRICTED_MODES
 from ...model.types.plan import Plan, PlanSection
 from .decision import list_open_for_tenants
-from .declaration import ExportDecision, ExportOmission
+from .format_declaration import ExportDecision, ExportOmission
 
 BROWSER_CONTROL = "browser"
 

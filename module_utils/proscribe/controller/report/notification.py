@@ -17,10 +17,10 @@ from ...model.finding import COMPLIANT, ERROR, OPEN_STATES, REPAIRED
 from ...model.types.record import HostRecord
 from ...model.types.report import FleetReport
 from .evaluation.scope import describe_interruption
-from .evaluation.since_last_run import ENDED, FROZEN, INCIDENT, WatchRemark, list_remarks
+from .evaluation.watch_remark_groups import ENDED, FROZEN, INCIDENT, WatchRemark, list_remarks
 from .history import History
-from .history import news as history_news
-from .history import since_last_run as history_between
+from .history import incident_entries as history_between
+from .history import run_changes as history_news
 from .text.wording import clean_text, describe_finding, format_count, format_readable_time, summarise_names
 
 SCHEMA = "proscribe/notice/1"

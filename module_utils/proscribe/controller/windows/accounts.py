@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .answer import WindowsAnswer
-from .command import PROFILES_KEY, USERS_HIVE
+from .answer_reader import WindowsAnswer
+from .command_line import PROFILES_KEY, USERS_HIVE
 
 # Accounts of users: of this machine or a domain, and of Entra ID. Other accounts belong to the system.
 _ACCOUNT_PATTERN = re.compile(r"s-1-(?:5-21|12-1)(?:-\d{1,10}){1,14}", re.IGNORECASE)

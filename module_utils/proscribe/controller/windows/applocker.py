@@ -17,10 +17,10 @@ from ...host.controls.group_policy.registry_pol import RegistryEntry, decode_ent
 from ...host.system.types import escape_text
 from ...model.finding import NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
 from ...model.types.plan import PlanSection
-from .answer import WindowsAnswer
-from .command import APPLIER_KEY, APPLIER_SERVICE, APPLOCKER_HOST_KEY
-from .packages import WINDOWS_MANAGER
+from .answer_reader import WindowsAnswer
+from .command_line import APPLIER_KEY, APPLIER_SERVICE, APPLOCKER_HOST_KEY
 from .registry import WindowsRegistry
+from .store_packages import WINDOWS_MANAGER
 
 APPLOCKER_RULE = "apps/applocker"
 MODE_VALUE, TEXT_VALUE, START_VALUE = "enforcementmode", "value", "start"

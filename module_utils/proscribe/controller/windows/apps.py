@@ -22,10 +22,10 @@ from ...model.finding import (
     judge_rule,
 )
 from ...model.types.plan import PlanEntry, PlanSection
-from .answer import WindowsAnswer
-from .catalogued import BY_IMAGE_DETAIL, WindowsCatalogue, find_program_folder
-from .installed import InstalledProgram, WindowsSoftware, strip_volume
-from .packages import WINDOWS_MANAGER
+from .answer_reader import WindowsAnswer
+from .installed_programs import InstalledProgram, WindowsSoftware, strip_volume
+from .store_packages import WINDOWS_MANAGER
+from .windows_catalogue import BY_IMAGE_DETAIL, WindowsCatalogue, find_program_folder
 
 NO_IMAGE_REASON = "the catalogue has no image name of it, so nobody knows whether it runs"
 NO_INSTALLER_REASON = "the catalogue does not have what its installer registers"

@@ -11,11 +11,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...host.controls.browser import ObservedPlace
-from ...host.controls.browser.desired import DesiredPolicies
+from ...host.controls.browser.desired_policies import DesiredPolicies
 from ...host.controls.browser.firefox import WEBSITE_FILTER
-from ...host.controls.browser.managed import check_managed_policies, convert_to_due_types, judge_managed_policies
-from ...host.controls.browser.observed import PolicyObservation
-from ...host.controls.browser.places import PolicyPlace
+from ...host.controls.browser.managed_policies import (
+    check_managed_policies,
+    convert_to_due_types,
+    judge_managed_policies,
+)
+from ...host.controls.browser.policy_observation import PolicyObservation
+from ...host.controls.browser.policy_places import PolicyPlace
 from ...host.controls.group_policy.policies import (
     CHROMIUM_FAMILY,
     POLICY_PROGRAMS,
@@ -26,14 +30,14 @@ from ...host.system.types import escape_text
 from ...model.finding import RuleVerdict
 from ...model.types.plan import Plan
 from .accounts import explain_absent_users, list_logged_in_users
-from .answer import WindowsAnswer
-from .catalogued import iterate_names
-from .command import APP_PATHS_KEY, BROWSERS_KEY, MACHINE_HIVE, USERS_HIVE
-from .installed import NARROW_REASON, InstalledProgram
+from .answer_reader import WindowsAnswer
+from .command_line import APP_PATHS_KEY, BROWSERS_KEY, MACHINE_HIVE, USERS_HIVE
+from .installed_programs import NARROW_REASON, InstalledProgram
 from .registry import RegistryValue, WindowsRegistry
+from .windows_catalogue import iterate_names
 
 if TYPE_CHECKING:
-    from ...host.controls.policy_tables import Policies
+    from ...host.controls.policy_values import Policies
 
 MAX_POLICY_DEPTH = 8  # depth of nested keys in a policy
 # Browsers by image. Chromium's own build has the image name of Chrome, in a folder of its own.

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ...wire.replies.shapes import UnusableAnswer
+from ...wire.answers.value_readers import UnusableAnswer
 
 MAX_VALUES = 200_000  # values of a whole answer
 MAX_KEYS = 100_000

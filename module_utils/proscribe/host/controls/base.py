@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Protocol, Sequence
 
-from ...base.tuples import NamedTuple
+from ...base.named_tuple import NamedTuple
 from ...model.finding import MAX_DIFFERENCE_CHARACTERS, RuleVerdict
-from ...model.removed import RemovedPackage
+from ...model.removal_record import RemovedPackage
 from ..system import Host
 
 if TYPE_CHECKING:

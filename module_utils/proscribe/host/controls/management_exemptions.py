@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Iterable, Iterator, Sequence
 
-from ...base.patterns import MULTILINE, compile_pattern
+from ...base.lazy_patterns import MULTILINE, compile_pattern
 from ..system import ControlError, Host, ObservationError
 from .forwarders import FORWARDER_SETTINGS
 

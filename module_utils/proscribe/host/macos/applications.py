@@ -11,7 +11,7 @@ import contextlib
 import stat
 from typing import Iterator, Mapping, Sequence
 
-from ...base.tuples import NamedTuple
+from ...base.named_tuple import NamedTuple
 from ...model.finding import Finding
 from ..controls.apps.systems.brew import PACKAGE_DIRECTORIES
 from ..system import ControlError, Host, ObservationError, escape_text

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Callable, Iterable, Mapping
 from ..controls.base import Changes, ControlAction, make_diffs
 from ..system import DARWIN, WRITTEN_BY, ControlError, Host
 from ..system.units import read_unit_text
-from .reach import require_exclusive_access
-from .visible import require_present, require_visible
+from .file_access import require_exclusive_access
+from .unit_visibility import require_present, require_visible
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer

@@ -30,9 +30,9 @@ from .types import (
 
 if TYPE_CHECKING:
     from ...model.types.record import OtherHostTurn, RecordDetails
-    from .file_lock import HostLock
     from .file_scan import RememberedDirectory, ScanResult
-    from .names import NameResolution
+    from .host_lock import HostLock
+    from .name_resolution import NameResolution
 
 DARWIN = "Darwin"  # the kernel of macOS; a Mac is never changed
 
@@ -114,7 +114,7 @@ class Host(Processes):
     @contextlib.contextmanager
     def lock_host(self, timeout: float | None = None) -> Iterator[HostLock]:
         """Keep other runs of Proscribe off this host. Raises ControlError if another run has the host for too long."""
-        from .file_lock import HostLock  # an audit takes no lock
+        from .host_lock import HostLock  # an audit takes no lock
 
         host_lock = HostLock(self._make_real_path, self.changed_by, self.lock_timeout if timeout is None else timeout)
         try:
@@ -126,7 +126,7 @@ class Host(Processes):
     @contextlib.contextmanager
     def lock_users_tools(self, timeout: float) -> Iterator[None]:
         """Keep other runs from running tools of users. Raises HostBusyError if another run does so for too long."""
-        from .file_lock import USERS_TOOLS_LOCK_PATH, HostLock
+        from .host_lock import USERS_TOOLS_LOCK_PATH, HostLock
 
         with HostLock(self._make_real_path, self.changed_by, timeout, USERS_TOOLS_LOCK_PATH).obtain_lock():
             yield
@@ -165,10 +165,10 @@ class Host(Processes):
             channel.close()
 
     def resolve_name(self, name: str, family: int, timeout: float) -> NameResolution | None:
-        """Resolve a name as programs do; see system/names.py. Return None for a fixture, which has no C library."""
+        """Resolve a name as programs do; see system/name_resolution.py. Return None for a fixture, which has no C library."""
         if self.root != "/":
             return None
-        from .names import resolve_name  # imported only on a host where names are blocked
+        from .name_resolution import resolve_name  # imported only on a host where names are blocked
 
         return resolve_name(name, family, timeout)
 

@@ -13,7 +13,7 @@ import os
 import stat
 from typing import Callable, Iterator
 
-from ...base.tuples import NamedTuple
+from ...base.named_tuple import NamedTuple
 from .file_attributes import ignore_unsupported, read_attributes, set_attributes
 from .types import ControlError
 

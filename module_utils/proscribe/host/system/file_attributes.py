@@ -9,7 +9,7 @@ import os
 import stat
 from typing import Iterator
 
-from ...base.tuples import NamedTuple
+from ...base.named_tuple import NamedTuple
 
 # Bytes of a file's `user.` attributes that are read. The file's owner may set hundreds of MiB (tmpfs, xfs).
 MAX_USER_ATTRIBUTE_BYTES = 256 * 1024

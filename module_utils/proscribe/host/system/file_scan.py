@@ -21,7 +21,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Callable, Collection, Mapping, Sequence
 
-from ...base.tuples import NamedTuple
+from ...base.named_tuple import NamedTuple
 from .files import Files
 from .mounts import (
     Mount,

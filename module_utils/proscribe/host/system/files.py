@@ -7,8 +7,8 @@ import errno
 import os
 from typing import Iterator, List, Sequence, Set
 
-from .reading import MAX_FILE_BYTES as MAX_FILE_BYTES
-from .reading import FileReader
+from .file_reader import MAX_FILE_BYTES as MAX_FILE_BYTES
+from .file_reader import FileReader
 from .types import ControlError
 
 STATE_DIRECTORY = "/var/lib/proscribe"
@@ -206,7 +206,7 @@ class Files(FileReader):
     def _lock_ledger(self) -> Iterator[None]:
         """Lock the ledger for the block. Otherwise two processes could overwrite each other's entries."""
         # Imported here because hosts are observed often and changed seldom.
-        from .locking import lock_file, make_deadline
+        from .file_locks import lock_file, make_deadline
 
         lock_deadline = make_deadline()
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

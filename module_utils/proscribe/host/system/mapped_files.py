@@ -2,7 +2,7 @@
 
 A path may lead to another file by now, or nowhere; these links lead to the file itself. The user may have made a file
 system that never answers. So a file is opened only on file systems of this machine, and in a separate process
-(system/forked.py).
+(system/forked_work.py).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import stat
 from functools import partial
 from typing import Callable, Iterator
 
-from ...base.program_places import DELETED_SUFFIX
-from ...base.tuples import NamedTuple
+from ...base.named_tuple import NamedTuple
+from ...base.program_paths import DELETED_SUFFIX
 from .mounts import find_remote_type, is_remote_type, read_mount_id, read_mounts
 from .processes import Processes
 from .types import ControlError, ObservationError, Process

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Mapping
 
-from ...base.patterns import compile_pattern
-from ...base.tuples import NamedTuple
+from ...base.lazy_patterns import compile_pattern
+from ...base.named_tuple import NamedTuple
 from .files import Files
 
 # File systems that another machine serves: an answer may never come. The names have no version number (nfs4). FUSE,

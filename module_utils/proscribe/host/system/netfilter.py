@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ...base.tuples import NamedTuple
+from ...base.named_tuple import NamedTuple
 
 # linux/netfilter/nfnetlink.h and nf_tables.h: the subsystem, the request, and the attribute of the answer.
 _NETLINK_NETFILTER, _NFNL_SUBSYS_NFTABLES, _NFT_MSG_GETGEN, _NFTA_GEN_ID = 12, 10, 16, 1

@@ -8,11 +8,11 @@ import pwd
 import stat
 from typing import Callable, Iterable, List, Sequence
 
-from ...base.moments import format_timestamp
+from ...base.timestamps import format_timestamp
 from .files import Files
-from .forked import WorkLimits, run_apart
-from .links import PLACE_FLAGS
+from .forked_work import WorkLimits, run_apart
 from .mounts import find_entry_on_mount, read_mount_id
+from .path_traversal import PLACE_FLAGS
 from .tools import Runner, Tools, run_tool
 from .types import ControlError, ObservationError, Process, TerminationTarget, User
 
@@ -369,6 +369,6 @@ class Processes(Tools):
         grace: float = 5,
     ) -> None:
         """End a program; see end_programs in ending.py. Only enforcing runs load that module."""
-        from .ending import end_programs
+        from .process_termination import end_programs
 
         end_programs(self, program, user_programs or [program], list_running, grace)

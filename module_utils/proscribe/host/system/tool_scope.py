@@ -14,8 +14,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NoReturn, Sequence
 
-from .tool_ending import end_session, find_descendants, kill_process, read_start_ticks
 from .tool_process import ChildProcess, ToolProcess, make_pipe
+from .tool_termination import end_session, find_descendants, kill_process, read_start_ticks
 
 if TYPE_CHECKING:
     from typing import Union

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .files import Files
-from .roots_own import find_changeable_part
-from .tool_ending import end_session
+from .root_only_paths import find_changeable_part
 from .tool_process import ToolProcess
+from .tool_termination import end_session
 from .types import ControlError, ToolResult, User
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import time
 from typing import Iterator, Mapping, Sequence
 
 from . import Host
-from .tool_ending import kill_process
+from .tool_termination import kill_process
 from .types import ControlError
 
 # Systemd gives numbers of this range to services with DynamicUser=, which are as short-lived. systemd finds a free

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Sequence
 
-from ...base.tuples import NamedTuple
+from ...base.named_tuple import NamedTuple
 
 
 class ControlError(Exception):

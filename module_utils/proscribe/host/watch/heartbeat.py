@@ -14,13 +14,13 @@ import os
 import time
 from typing import Mapping
 
-from ...base.tuples import NamedTuple
+from ...base.named_tuple import NamedTuple
 from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from ..system import WRITTEN_BY, ControlError, Host, ObservationError, escape_text
 from ..system.units import is_evidently_active
 from . import units
-from .starts import reported
-from .state import files
+from .starts import daemon_report
+from .state import watch_files
 
 LAUNCHES_RULE = "watch/launches"
 HEARTBEAT_TEXT = f"# {WRITTEN_BY}\n# No program. The watch tries to execute it, to see whether starts are noticed.\n"
@@ -58,25 +58,27 @@ class Heartbeat:
 
     def _send_heartbeat(self) -> None:
         try:
-            content = files.read_watch_file(self.host, reported.HEARTBEAT_PATH, files.MAX_OWN_FILE_BYTES)
-        except (files.DamagedFileError, ObservationError) as error:
+            content = watch_files.read_watch_file(
+                self.host, daemon_report.HEARTBEAT_PATH, watch_files.MAX_OWN_FILE_BYTES
+            )
+        except (watch_files.DamagedFileError, ObservationError) as error:
             self.untried_reason = str(error)
             return
         if content != HEARTBEAT_TEXT.encode():  # another program at this path is never executed
             self.untried_reason = (
-                f"{reported.HEARTBEAT_PATH}: {'is missing' if content is None else 'is not what was installed'}"
+                f"{daemon_report.HEARTBEAT_PATH}: {'is missing' if content is None else 'is not what was installed'}"
             )
             return
-        error_number = self.host.try_execution(reported.HEARTBEAT_PATH)
+        error_number = self.host.try_execution(daemon_report.HEARTBEAT_PATH)
         if error_number != errno.ENOEXEC:
-            self.untried_reason = f"cannot execute {reported.HEARTBEAT_PATH}: {os.strerror(error_number)}"
+            self.untried_reason = f"cannot execute {daemon_report.HEARTBEAT_PATH}: {os.strerror(error_number)}"
 
-    def wait_for_result(self, settings: files.WatchSettings) -> HeartbeatResult:
+    def wait_for_result(self, settings: watch_files.WatchSettings) -> HeartbeatResult:
         """Return the result once the daemon has noted the heartbeat and has read the current plans.
 
         Waits for at most ANSWER_TIMEOUT_SECONDS, and not at all if waiting cannot help.
         """
-        desired = files.identify_settings(settings)
+        desired = watch_files.identify_settings(settings)
         deadline = time.monotonic() + ANSWER_TIMEOUT_SECONDS
         repeat_at, pause = time.monotonic() + REPEAT_SECONDS, FIRST_PAUSE_SECONDS
         while True:
@@ -100,7 +102,7 @@ class Heartbeat:
 
     def _read_result(self, desired: str) -> HeartbeatResult:
         fields = read_daemon_fields(self.host)
-        pid = reported.parse_number_field(fields, "pid")
+        pid = daemon_report.parse_number_field(fields, "pid")
         if not pid or self.host.find_process(pid) is None:
             return HeartbeatResult(DEAF, NOT_RUNNING, fields)
         if self.host.read_process_file(pid, "stat").rpartition(") ")[2][:1] in STOPPED_STATES:
@@ -113,7 +115,7 @@ class Heartbeat:
             return HeartbeatResult(
                 UNTRIED, f"whether starts are noticed could not be tried: {self.untried_reason}", fields
             )
-        if not reported.has_noted_beat(fields, os.getpid(), self.started_ns):
+        if not daemon_report.has_noted_beat(fields, os.getpid(), self.started_ns):
             return HeartbeatResult(DEAF, f"does not notice a start within {ANSWER_TIMEOUT_SECONDS:g} s", fields)
         if detail := _describe_lost_marks(self.host, pid, fields):
             return HeartbeatResult(DEAF, detail, fields)
@@ -130,23 +132,27 @@ class Heartbeat:
 def read_daemon_fields(host: Host) -> dict[str, str]:
     """Return the fields of the daemon's report; {} without a report of root's. Raises ObservationError."""
     try:
-        status = host.find_entry(reported.REPORT_PATH)
-        return reported.parse_report(host.read_text(reported.REPORT_PATH) or "") if status and not status.st_uid else {}
+        status = host.find_entry(daemon_report.REPORT_PATH)
+        return (
+            daemon_report.parse_report(host.read_text(daemon_report.REPORT_PATH) or "")
+            if status and not status.st_uid
+            else {}
+        )
     except ControlError:
         return {}
 
 
 def _describe_lost_marks(host: Host, pid: int, fields: Mapping[str, str]) -> str:
     """Return a defect if marks of the daemon's fanotify group are lost, by the kernel's own list; else ""."""
-    marked_count = reported.parse_number_field(fields, "marked")
+    marked_count = daemon_report.parse_number_field(fields, "marked")
     if not marked_count:
         return ""
-    lines = host.read_process_file(pid, f"fdinfo/{reported.parse_number_field(fields, 'fanotify')}").split("\n")
+    lines = host.read_process_file(pid, f"fdinfo/{daemon_report.parse_number_field(fields, 'fanotify')}").split("\n")
     remaining = sum(line.startswith("fanotify sdev:") for line in lines)
     return f"notices starts on {remaining} of {marked_count} file systems" if remaining < marked_count else ""
 
 
-def judge_launches(host: Host, settings: files.WatchSettings, heartbeat: Heartbeat) -> RuleVerdict:
+def judge_launches(host: Host, settings: watch_files.WatchSettings, heartbeat: Heartbeat) -> RuleVerdict:
     """Judge whether starts of programs are noticed (`watch/launches`). Raises ObservationError."""
     result = heartbeat.wait_for_result(settings)
     if result.state == NOTICED:

@@ -15,14 +15,14 @@ from typing import Any
 
 from ..system import Host, escape_text
 from .heartbeat import NOTICED, UNABLE, Heartbeat
-from .state import files
+from .state import watch_files
 
 # The modules of the daemon, each after the modules that it needs.
 DAEMON_MODULES = (
-    *("fanotify", "inotify", "mounts", "prefilter", "marks", "proc_events", "process_users"),
-    *("programs", "reported", "sources", "verifier", "waiting"),
+    *("fanotify", "inotify", "mounts", "prefilter", "content_check", "proc_events", "process_users"),
+    *("program_cache", "daemon_report", "start_sources", "verifier_process", "start_queue"),
 )
-BASE_MODULES = ("base.tuples", "base.elf", "base.program_places")
+BASE_MODULES = ("base.named_tuple", "base.elf", "base.program_paths")
 LIGHT_MODULES = (*BASE_MODULES, *(f"host.watch.starts.{name}" for name in DAEMON_MODULES))
 DAEMON_MODULE = "host.watch.starts.daemon"
 PACKAGES = ("base", "host", "host.watch", "host.watch.starts")
@@ -55,8 +55,8 @@ def run_launches(host: Host) -> None:
     With a socket as standard input, this process is the verifier instead, and answers requests.
     """
     if stat.S_ISSOCK(os.fstat(0).st_mode):
-        from .serving import serve_requests
-        from .verifying import LaunchVerifier
+        from .launch_verifier import LaunchVerifier
+        from .verifier_socket import serve_requests
 
         serve_requests(LaunchVerifier(Host), 0)
         return
@@ -71,7 +71,7 @@ def run_launches(host: Host) -> None:
     run_daemon(command)
 
 
-def describe_status(host: Host, settings: files.WatchSettings) -> str:
+def describe_status(host: Host, settings: watch_files.WatchSettings) -> str:
     """Return the sources by which starts are noticed on a host, in words. Raises ObservationError.
 
     A heartbeat tests this now. Without success, the text has the reason.

@@ -7,20 +7,20 @@ from typing import Iterator
 from ...base.duration import format_duration
 from ..system import Host, escape_text
 from . import launches
-from .state import effective, files
+from .state import plan_in_effect, watch_files
 from .state.reservations import explain_reservation, read_reservations
 from .state.summary import summarise_watch
 
 MAX_SHOWN_INCIDENTS = 5  # incidents, and as many ended programs
 
 
-def format_status(host: Host, settings: files.WatchSettings) -> str:
+def format_status(host: Host, settings: watch_files.WatchSettings) -> str:
     """Return the status in a few lines for people. Raises DamagedFileError, ObservationError and ControlError."""
     return "".join(f"{escape_text(line)}\n" for line in _list_status_lines(host, settings))
 
 
-def _list_status_lines(host: Host, settings: files.WatchSettings) -> Iterator[str]:
-    plan = effective.read_plan_in_effect(host, settings)
+def _list_status_lines(host: Host, settings: watch_files.WatchSettings) -> Iterator[str]:
+    plan = plan_in_effect.read_plan_in_effect(host, settings)
     watch_summary = summarise_watch(host, plan)
     yield f"observes this host every {format_duration(settings.every)}; last {watch_summary['last'] or 'never'}"
     yield f"plan {plan['digest']}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..system import WRITTEN_BY
 from ..system.units import CONFINEMENT
-from .state import files
+from .state import watch_files
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 TIMER_UNIT = "proscribe-watch.timer"
@@ -67,11 +67,11 @@ _SERVICE_TEXT = f"""\
 # {WRITTEN_BY}
 [Unit]
 Description=Proscribe: observe this host, and correct what has drifted
-ConditionPathExists={files.SETTINGS_PATH}
+ConditionPathExists={watch_files.SETTINGS_PATH}
 
 [Service]
 Type=oneshot
-ExecStart={files.PROGRAM_PATH} observe
+ExecStart={watch_files.PROGRAM_PATH} observe
 UMask=0077
 Nice=10
 IOSchedulingClass=idle
@@ -83,11 +83,11 @@ _LAUNCHES_TEXT = f"""\
 # {WRITTEN_BY}
 [Unit]
 Description=Proscribe: end restricted programs when they start
-ConditionPathExists={files.SETTINGS_PATH}
+ConditionPathExists={watch_files.SETTINGS_PATH}
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart={files.PROGRAM_PATH} launches
+ExecStart={watch_files.PROGRAM_PATH} launches
 Restart=always
 RestartSec=5
 UMask=0077

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Optional
 
-from ..quarantined import ITEM_ID
-from ..words import (
+from ..quarantine_ids import ITEM_ID
+from ..vocabulary import (
     CONTROL_MODES,
     CONTROLS,
     DIGEST_PATTERN,

@@ -1,8 +1,8 @@
-"""The answers of the modules on hosts (host/run.py), as wire/replies/results.py returns them."""
+"""The answers of the modules on hosts (host/host_operations.py), as wire/answers/results.py returns them."""
 
 from __future__ import annotations
 
-from ...base.mappings import TypedDict
+from ...base.typed_dict import TypedDict
 from .quarantine import BrokenItem, ItemOutcome, QuarantineItem
 from .record import FindingRecord, ObservedRecord
 
@@ -78,7 +78,7 @@ class ChangeAnswer(ModuleAnswer, total=False):
     findings: list[FindingRecord]
     diff: list[FileDifference]
     notes: list[str]
-    removed: list[dict[str, str]]  # packages that a lift does not install again, in the form of model/removed.py
+    removed: list[dict[str, str]]  # packages that a lift does not install again, in the form of model/removal_record.py
     pending: PendingChange | str  # the controller reads only the token
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...base.mappings import TypedDict
+from ...base.typed_dict import TypedDict
 from .report import CountShare
 
 if TYPE_CHECKING:
     from typing import Annotated
 
-    from ..words import BETWEEN_RUN_EVENTS, EVENT_SCHEMA
+    from ..vocabulary import BETWEEN_RUN_EVENTS, EVENT_SCHEMA
     from .annotations import (
         Control,
         ControlMode,

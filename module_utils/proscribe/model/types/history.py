@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...base.mappings import TypedDict
+from ...base.typed_dict import TypedDict
 from .report import CountShare
 
 

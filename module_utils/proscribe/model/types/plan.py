@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...base.mappings import TypedDict
+from ...base.typed_dict import TypedDict
 
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
-    from ..words import PLAN_SCHEMA, SERVICE_MODES
+    from ..vocabulary import PLAN_SCHEMA, SERVICE_MODES
     from .annotations import (
         UNDOCUMENTED_KEY,
         Day,
@@ -218,7 +218,7 @@ class PlanSection(TypedDict):
 
 
 class BrowserPlace(TypedDict):
-    """The location of a browser's policies (host/controls/browser/places.py)."""
+    """The location of a browser's policies (host/controls/browser/policy_places.py)."""
 
     id: str
     family: str

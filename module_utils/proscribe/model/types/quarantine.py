@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...base.mappings import TypedDict
+from ...base.typed_dict import TypedDict
 
 if TYPE_CHECKING:
     from typing import Annotated
 
-    from ..words import OUTLOOKS, QUARANTINE_LIST_SCHEMA
+    from ..vocabulary import OUTLOOKS, QUARANTINE_LIST_SCHEMA
     from .annotations import Count, QuarantinedKind, QuarantineId, SchemaKeywords
 
 

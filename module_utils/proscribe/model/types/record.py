@@ -1,15 +1,15 @@
-"""A host record: all that is known of a host (model/finding.py, wire/replies/record.py)."""
+"""A host record: all that is known of a host (model/finding.py, wire/answers/record.py)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...base.mappings import TypedDict
+from ...base.typed_dict import TypedDict
 
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
-    from ..words import (
+    from ..vocabulary import (
         MAX_CAUSE_LENGTH,
         MAX_ENDED_PROGRAMS,
         MAX_INCIDENT_RULES,

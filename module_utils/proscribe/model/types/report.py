@@ -1,16 +1,16 @@
-"""The types of a fleet report: report.json (controller/report/evaluation/reconcile.py)."""
+"""The types of a fleet report: report.json (controller/report/evaluation/reconciliation.py)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...base.mappings import TypedDict
+from ...base.typed_dict import TypedDict
 from .run import EventSettings, Run, RunWaiver, ScheduledExport, UpcomingRestriction
 
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
-    from ..words import POINT_STATES, REPORT_SCHEMA
+    from ..vocabulary import POINT_STATES, REPORT_SCHEMA
     from .annotations import (
         CLOSED_MAPPING,
         AnyControl,

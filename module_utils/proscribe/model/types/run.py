@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...base.mappings import TypedDict
+from ...base.typed_dict import TypedDict
 from .call import ExpectedWatch
 
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
-    from ..words import SENT_EVENTS, SYSLOG_FACILITIES
+    from ..vocabulary import SENT_EVENTS, SYSLOG_FACILITIES
     from .annotations import Control, Count, Day, Moment, PositiveCount, RunMode, SchemaKeywords, WaiverStatus
 
 
@@ -106,7 +106,7 @@ class WaiverRevocation(TypedDict):
 
 
 class RunWaiver(TypedDict):
-    """Waiver with its status in a run (controller/compile/waivers/reading.py)."""
+    """Waiver with its status in a run (controller/compile/waivers/judged_waivers.py)."""
 
     id: str
     status: WaiverStatus
@@ -200,7 +200,7 @@ class ReportFacts(TypedDict, total=False):
 
 
 class PreparedPlans(TypedDict):
-    """The names of the code and plans that go to the hosts of a run (wire/store.py)."""
+    """The names of the code and plans that go to the hosts of a run (wire/plan_store.py)."""
 
     code: str  # the SHA-256 of the observing code
     packed: dict[str, str]  # SHA-256 of the packed plan, by the digest of the plan
@@ -222,7 +222,7 @@ class RunReporting(TypedDict):
 
 
 class CompiledRun(Run, ReportFacts, PreparedPlans, RunReporting):
-    """The result of compiling a run: `proscribe_run` of its hosts (controller/compile/plans/run.py)."""
+    """The result of compiling a run: `proscribe_run` of its hosts (controller/compile/plans/run_compiler.py)."""
 
     windows: list[str]
     directory: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...base.mappings import TypedDict
+from ...base.typed_dict import TypedDict
 
 if TYPE_CHECKING:
     from typing import NotRequired

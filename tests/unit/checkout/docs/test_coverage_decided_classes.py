@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.host.controls.browser.rendering import NameVerdicts, parse_site_name
+from proscribe.host.controls.browser.site_rules import NameVerdicts, parse_site_name
 from proscribe.model.plan import RESTRICTED_MODES
 
 COVERAGE = Path(__file__).resolve().parents[4] / "docs/coverage.md"

@@ -9,10 +9,10 @@ import doc_blocks
 import pytest
 from checkouts import FOR_DERIVED, copied, run
 from doc_blocks import Command, File
-from proscribe.controller.cli.scheduled import exports
-from proscribe.controller.cli.scheduled.unended import make_failure_notification
-from proscribe.controller.report import notification, request_news
-from proscribe.controller.report.exports.record_lines import HostEntry, RuleLine
+from proscribe.controller.cli.scheduled import fed_exports
+from proscribe.controller.cli.scheduled.failed_run import make_failure_notification
+from proscribe.controller.report import notification, request_notification
+from proscribe.controller.report.exports.host_entries import HostEntry, RuleLine
 from proscribe.controller.report.notification import NotificationPayload, build_notification
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ READ = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "module_utils")
-from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.compile.restrictions.channels import read_channels
 read_catalogue([Path("catalog")])
 read_channels()
@@ -73,7 +73,7 @@ def test_the_guide_to_channels_has_all_keys_of_a_notification():
         *build_notification("", ()).facts,
         *make_failure_notification({}, "", 0).facts,
     }
-    for module in (exports, notification, request_news):
+    for module in (fed_exports, notification, request_notification):
         calls = [one for one in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(one, ast.Call)]
         named = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "build_notification"]
         assert named

@@ -9,12 +9,12 @@ from derived.schemas import SCHEMAS, schema
 from derived.schemas.service import shape_of as shape_of_kind
 from derived.schemas.shapes import matching
 from derived.schemas.typed import shape_of
-from proscribe.base.mappings import TypedDict
-from proscribe.controller.compile.catalogue.kinds import TextSchema
+from proscribe.base.typed_dict import TypedDict
 from proscribe.controller.compile.catalogue.schema import BROWSERS
+from proscribe.controller.compile.catalogue.value_schemas import TextSchema
 from proscribe.controller.compile.reading.grammar import check_domain
 from proscribe.model.types.annotations import UNDOCUMENTED_KEY, Count, SchemaKeywords, State
-from proscribe.model.words import STATES
+from proscribe.model.vocabulary import STATES
 
 ROWS = Part("docs/page.md", lambda: "| new |\n", "rows")
 MARKED = "# Page\n\n<!-- derived: rows -->\n{}<!-- end of rows -->\nthe rest\n"

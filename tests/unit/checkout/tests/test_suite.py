@@ -316,7 +316,7 @@ def test_newest_core_has_unit_tests_that_reach_ansible(made_parts):
         assert files_of(nightly[f"unit (core {end})"]) == files_of(nightly["unit (core 2.19)"])
 
 
-ROLE, CONTROL = "roles/dns_filter/tasks/main.yml", "module_utils/proscribe/host/controls/dns/observed.py"
+ROLE, CONTROL = "roles/dns_filter/tasks/main.yml", "module_utils/proscribe/host/controls/dns/resolver_observation.py"
 MOLECULE, AGAIN, LINT = "molecule, two hosts over SSH (core 2.19)", "playbooks (core 2.21)", "ansible-lint (production)"
 EXPENSIVE = {MOLECULE, AGAIN, LINT, "collection: sanity"}
 

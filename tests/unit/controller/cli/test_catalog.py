@@ -11,12 +11,17 @@ from types import SimpleNamespace
 
 import pytest
 from proscribe.controller.cli import CommandError, command_line
-from proscribe.controller.cli.catalog import proposing
-from proscribe.controller.cli.catalog.chosen import LoadedCatalogue
-from proscribe.controller.cli.catalog.proposing import AmendmentProposal, format_amendment, parse_names, propose_names
-from proscribe.controller.cli.catalog.recall.measure import ListedName
+from proscribe.controller.cli.catalog import amendment_proposal
+from proscribe.controller.cli.catalog.amendment_proposal import (
+    AmendmentProposal,
+    format_amendment,
+    parse_names,
+    propose_names,
+)
+from proscribe.controller.cli.catalog.loaded_catalogue import LoadedCatalogue
+from proscribe.controller.cli.catalog.recall.measurement import ListedName
+from proscribe.controller.cli.catalog.recall.name_status import NameStatus
 from proscribe.controller.cli.catalog.recall.proposals import ProposedName
-from proscribe.controller.cli.catalog.recall.standing import NameStatus
 from recording import compare, fold, join_files, outline
 
 PARROT = (
@@ -240,7 +245,7 @@ def test_amendment_accepts_unverified_names_and_adds_the_others():
 
 
 def test_a_longer_list_is_a_feed(monkeypatch):
-    monkeypatch.setattr(proposing, "MAX_NAMES", 2)
+    monkeypatch.setattr(amendment_proposal, "MAX_NAMES", 2)
     assert len(parse_names("a.example\nb.example\na.example")) == 2
     with pytest.raises(CommandError, match="^3 names; expected at most 2: a longer list is a feed"):
         parse_names("a.example\nb.example\nc.example")
@@ -335,7 +340,7 @@ def test_a_list_has_a_largest_size(command, name, monkeypatch):
     for size in (len(content), len(content) - 1):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
         Path("list").write_bytes(content)
-        monkeypatch.setattr(proposing, "MAX_LIST_BYTES", size)
+        monkeypatch.setattr(amendment_proposal, "MAX_LIST_BYTES", size)
         if size == len(content):
             command("owl", name, *SOURCE)
         else:
@@ -363,10 +368,12 @@ def recalled(command, monkeypatch):
     lists = SimpleNamespace(reasons_by_list={"four": "it is gone"})
     found = SimpleNamespace(popularity=("top",), lists=lists, results="all")
     clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: DAY.astimezone(zone)), timezone=datetime.timezone)
-    monkeypatch.setattr(proposing, "datetime", clock)
-    monkeypatch.setattr(proposing, "compare_catalogue", lambda *given: calls.append(given) or found)
+    monkeypatch.setattr(amendment_proposal, "datetime", clock)
+    monkeypatch.setattr(amendment_proposal, "compare_catalogue", lambda *given: calls.append(given) or found)
     monkeypatch.setattr(
-        proposing, "propose_missing_names", lambda results, chosen: calls.append((results, chosen)) or list(FOUND)
+        amendment_proposal,
+        "propose_missing_names",
+        lambda results, chosen: calls.append((results, chosen)) or list(FOUND),
     )
     return calls
 
@@ -378,7 +385,7 @@ def test_recall_proposes_an_amendment_for_an_entry(command, recalled, capsys):
     command("owl", "--from-recall", "lists")
     counted = "3 names proposed, 0 of them without an entry\n"
     assert capsys.readouterr() == (OF_OWL, f"{MISSING}{CLOSES}{SAID_SO}{counted}")
-    assert recalled[2] == (command.chosen, Path("lists"), proposing.CATEGORIES, 100_000)
+    assert recalled[2] == (command.chosen, Path("lists"), amendment_proposal.CATEGORIES, 100_000)
 
 
 def test_proposed_amendments_are_written_unless_one_is_there(command, recalled, capsys):

@@ -18,19 +18,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.controller.cli.catalog import believing, fetching, list_files, obtaining
-from proscribe.controller.cli.catalog.believing import (
+from proscribe.controller.cli.catalog import download, list_checks, list_files, list_sources
+from proscribe.controller.cli.catalog.download import MAX_LIST_BYTES, FetchedList, FetchError, fetch_list
+from proscribe.controller.cli.catalog.file_editor import EditError, change_keys, parse_data
+from proscribe.controller.cli.catalog.list_checks import (
     MAX_SMALL_CHANGE,
     MAX_WRONG_PERCENT,
     check_list,
     find_left_out_names,
     require_bounded_change,
 )
-from proscribe.controller.cli.catalog.chosen import LoadedCatalogue
-from proscribe.controller.cli.catalog.editing import EditError, change_keys, parse_data
-from proscribe.controller.cli.catalog.fetching import MAX_LIST_BYTES, FetchedList, FetchError, fetch_list
-from proscribe.controller.cli.catalog.formats import ListFormatError
-from proscribe.controller.cli.catalog.obtaining import fetch_published_list, read_list_from_folder
+from proscribe.controller.cli.catalog.list_formats import ListFormatError
+from proscribe.controller.cli.catalog.list_sources import fetch_published_list, read_list_from_folder
+from proscribe.controller.cli.catalog.loaded_catalogue import LoadedCatalogue
 from proscribe.controller.cli.catalog.public_lists import PublicList, read_public_lists
 from proscribe.controller.cli.catalog.publishers import Publisher, read_publishers
 from proscribe.controller.policy_errors import PolicyErrors
@@ -96,7 +96,7 @@ def test_a_list_as_it_came(serve, headers, version):
     assert found == FetchedList(content.decode(), found.day, hashlib.sha256(content).hexdigest(), version)
     assert given.pop("handlers")[1] is urllib.request.HTTPSHandler
     headers = {"User-agent": "proscribe", "Accept-encoding": "identity"}
-    assert given == {"url": URL, "headers": headers, "timeout": fetching.SILENCE_TIMEOUT_SECONDS, "ca_file": None}
+    assert given == {"url": URL, "headers": headers, "timeout": download.SILENCE_TIMEOUT_SECONDS, "ca_file": None}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_answer_that_is_no_list_is_refused_with_a_reason(serve, answer, why):
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_fetched_list_has_a_largest_size(serve, monkeypatch, more):
-    monkeypatch.setattr(fetching, "MAX_LIST_BYTES", 9)
+    monkeypatch.setattr(download, "MAX_LIST_BYTES", 9)
     serve(Answer(b"x" * (9 + more)))
     assert MAX_LIST_BYTES > 9
     if not more:
@@ -170,7 +170,7 @@ def test_a_list_is_all_of_its_files_and_of_the_day_of_the_oldest(monkeypatch, tm
         assert ca_file == "/ca.pem"
         return FetchedList(content, datetime.date(2026, 1, day), "as it came")
 
-    monkeypatch.setattr(obtaining, "fetch_list", fetch)
+    monkeypatch.setattr(list_sources, "fetch_list", fetch)
     assert fetch_published_list(publisher, "/ca.pem") == FetchedList(text, datetime.date(2026, 1, day), sha256)
     if publisher.public_list:
         (tmp_path / "birds").mkdir()
@@ -225,13 +225,13 @@ def test_files_with_an_ending_are_read_in_their_order_and_whatever_their_bytes(t
 
 def test_a_list_that_includes_what_is_elsewhere_is_not_fetched(monkeypatch):
     outside = FetchedList("include:../x\n", datetime.date(2026, 1, 1))
-    monkeypatch.setattr(obtaining, "fetch_list", lambda *_: outside)
+    monkeypatch.setattr(list_sources, "fetch_list", lambda *_: outside)
     with pytest.raises(FetchError, match="birds/list includes '../x'"):
         fetch_published_list(of_table("list"))
 
 
 def test_endless_answer_is_left_after_a_limit_and_keeps_no_process(serve, monkeypatch):
-    monkeypatch.setattr(fetching, "FETCH_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(download, "FETCH_TIMEOUT_SECONDS", 0.01)
     ended = threading.Event()
     serve(lambda: ended.wait() and Answer(b""))
     before = threading.enumerate()
@@ -309,7 +309,7 @@ def test_a_list_that_is_another_one_is_not_believed(values, how, why):
 @pytest.mark.parametrize(("agreeing", "limit"), [(False, "MOST"), (True, "MOST_NAMES")])
 def test_a_list_has_so_many_values_at_most(agreeing, limit, monkeypatch):
     for name in ("MOST", "MOST_NAMES"):
-        monkeypatch.setattr(believing, name, 3 if name == limit else 99)
+        monkeypatch.setattr(list_checks, name, 3 if name == limit else 99)
     assert len(believed(*BIRDS[:3], BIRDS[0], agreeing=agreeing).values) == 3
     with pytest.raises(ListFormatError, match="it has more than 3 values"):
         believed(*BIRDS[:4], agreeing=agreeing)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from proscribe.controller.cli import CommandError, collection
-from proscribe.controller.cli.collection import building, layout, placing
+from proscribe.controller.cli.collection import archive, layout, placement
 from proscribe.controller.cli.collection.full_names import CollectionNames
 
 PROJECT = Path(__file__).resolve().parents[4]
@@ -100,7 +100,7 @@ def test_checksums_of_a_collection_are_those_of_its_files(here):
 
 def test_no_trace_of_this_machine_is_in_it(here):
     with tarfile.open(here[0]) as tar:
-        assert {(one.uid, one.gid, one.uname, one.mtime) for one in tar} == {(0, 0, "root", building.ARCHIVE_TIME)}
+        assert {(one.uid, one.gid, one.uname, one.mtime) for one in tar} == {(0, 0, "root", archive.ARCHIVE_TIME)}
     assert not any(str(PROJECT).encode() in content for content in here[1].values())
 
 
@@ -141,13 +141,13 @@ def test_collection_changed_on_its_way_is_not_installed(here, tmp_path, change):
 @pytest.mark.parametrize("name", ["plugins/filter/proscribe_hosts.py", "FILES.json", "plugins/action/evil.py"])
 def test_change_of_an_installed_collection_is_found(here, tmp_path, name):
     target = tmp_path / "ansible_collections/proscribe/ban"
-    placing.install_collection(here[0].read_bytes(), target)
+    placement.install_collection(here[0].read_bytes(), target)
     with (target / name).open("ab") as file:
         file.write(b"\n# changed\n")
     code, said = galaxy("verify", "--offline", "-p", str(tmp_path), "proscribe.ban")
     assert code != 0, said
     with pytest.raises(CommandError, match="as it was installed; nothing was written"):
-        placing.find_target(tmp_path, CollectionNames("proscribe.ban", *[frozenset[str]()] * 4))
+        placement.find_target(tmp_path, CollectionNames("proscribe.ban", *[frozenset[str]()] * 4))
 
 
 def test_collection_of_another_name_has_that_name_everywhere(tmp_path):
@@ -212,7 +212,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 def test_collection_that_galaxy_refuses_leaves_no_file(tmp_path):
     names = CollectionNames("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
     with pytest.raises(CommandError, match="ansible-galaxy cannot build the collection"):
-        building.build_collection({"README.md": b"x"}, names, "1.0.0", tmp_path)
+        archive.build_collection({"README.md": b"x"}, names, "1.0.0", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

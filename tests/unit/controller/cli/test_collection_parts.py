@@ -17,7 +17,15 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from proscribe.controller.cli import CommandError, collection, command_line
-from proscribe.controller.cli.collection import documents, full_names, layout, metadata, placing, python_source, sources
+from proscribe.controller.cli.collection import (
+    full_names,
+    layout,
+    markdown_links,
+    metadata,
+    placement,
+    python_source,
+    repository_url,
+)
 from proscribe.controller.cli.collection.full_names import CollectionNames
 from proscribe.controller.cli.collection.metadata import ReleaseMetadata
 from proscribe.wire import installation
@@ -108,11 +116,11 @@ def test_collection_is_not_built_from_a_collection(checkout, monkeypatch):
 
 @pytest.mark.parametrize("remote", ["", "https://alice:secret@git.example.org/it/proscribe.git"])
 def test_a_checkout_says_where_it_was_cloned_from(tmp_path, remote):
-    assert sources.find_repository_url(tmp_path) == "", "an archive without git"
+    assert repository_url.find_repository_url(tmp_path) == "", "an archive without git"
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     if remote:
         subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
-    assert sources.find_repository_url(tmp_path) == ("https://git.example.org/it/proscribe" if remote else "")
+    assert repository_url.find_repository_url(tmp_path) == ("https://git.example.org/it/proscribe" if remote else "")
 
 
 NAMES = CollectionNames("acme.ban", *[frozenset[str]()] * 4)
@@ -316,12 +324,12 @@ def test_a_name_that_galaxy_does_not_take_is_refused(option, wrong):
     ],
 )
 def test_link_of_a_document_leads_to_a_file_of_the_collection(link, expected):
-    assert documents.convert_document(link, ACME_NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
+    assert markdown_links.convert_document(link, ACME_NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
 
 
 def test_document_is_about_the_collection():
     def document(text, path="docs/a.md", place="docs/a.md"):
-        return documents.convert_document(text, ACME_NAMES, path, place, SOURCE)
+        return markdown_links.convert_document(text, ACME_NAMES, path, place, SOURCE)
 
     assert (
         document("[a](page.md)", "docs/o.md", "README.md") == "[a](docs/page.md)" and document("[f](#g)") == "[f](#g)"
@@ -374,7 +382,9 @@ ACME = '{"collection_info": {"namespace": "acme", "name": "ban"}}'
 
 
 def archive(files):
-    listing = [{"name": one, "chksum_sha256": placing.hashlib.sha256(text).hexdigest()} for one, text in files.items()]
+    listing = [
+        {"name": one, "chksum_sha256": placement.hashlib.sha256(text).hexdigest()} for one, text in files.items()
+    ]
     manifest = {"collection_info": {"namespace": "proscribe", "name": "ban"}}
     metadata = {"MANIFEST.json": manifest, "FILES.json": {"files": listing}}
     made = {**{path: json.dumps(content).encode() for path, content in metadata.items()}, **files}
@@ -396,15 +406,15 @@ def contents(target):
 
 
 def place(directory, files):
-    target = placing.find_target(directory, NAMES_PLACING)
-    placing.install_collection(archive(files), target)
+    target = placement.find_target(directory, NAMES_PLACING)
+    placement.install_collection(archive(files), target)
     return target
 
 
 @pytest.mark.parametrize("exchanges", [True, False], ids=["in one step", "where the system cannot exchange"])
 def test_collection_is_placed_and_replaced_whole(tmp_path, monkeypatch, exchanges):
     if not exchanges:
-        monkeypatch.setattr(placing, "_switch_directories", lambda *_: False)
+        monkeypatch.setattr(placement, "_switch_directories", lambda *_: False)
     target = place(tmp_path, FIRST)
     assert target == tmp_path / "ansible_collections/proscribe/ban" and contents(target) == FIRST
     assert (target / "docs").is_dir()
@@ -431,7 +441,7 @@ def test_a_system_that_cannot_exchange_moves_and_one_that_fails_leaves_the_old_o
         return SimpleNamespace(renameat2=renameat2) if number else SimpleNamespace()
 
     target = place(tmp_path, FIRST)
-    monkeypatch.setattr(placing.ctypes, "CDLL", library)
+    monkeypatch.setattr(placement.ctypes, "CDLL", library)
     with contextlib.nullcontext() if there == SECOND else pytest.raises(CommandError, match=f"{target}: Read-only"):
         place(tmp_path, SECOND)
     assert contents(target) == there and os.listdir(target.parent) == ["ban"]
@@ -445,8 +455,8 @@ def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device", str(to))
         rename(source, to)
 
-    monkeypatch.setattr(placing, "_switch_directories", lambda *_: False)
-    monkeypatch.setattr(placing.os, "rename", fails_for_the_new_one)
+    monkeypatch.setattr(placement, "_switch_directories", lambda *_: False)
+    monkeypatch.setattr(placement.os, "rename", fails_for_the_new_one)
     with pytest.raises(CommandError, match="No space left"):
         place(tmp_path, SECOND)
     assert contents(target) == FIRST and os.listdir(target.parent) == ["ban"]
@@ -486,4 +496,4 @@ def test_foreign_files_in_the_place_are_left(tmp_path, change, message):
 
 def test_the_collections_path_has_to_be_there(tmp_path):
     with pytest.raises(CommandError, match="--directory: found '.*nosuch', expected a directory that is there"):
-        placing.find_target(tmp_path / "nosuch", NAMES_PLACING)
+        placement.find_target(tmp_path / "nosuch", NAMES_PLACING)

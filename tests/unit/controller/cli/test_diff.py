@@ -15,12 +15,12 @@ from made_policy import NOW, made_catalogue, plan, question
 from properties import examples
 from proscribe.controller.cli import CommandError, command_line, diff, inventory
 from proscribe.controller.cli.diff import ChangeGroup, PlanComparison, earlier_plans
-from proscribe.controller.cli.diff.at_revision import FilesAtRevision
 from proscribe.controller.cli.diff.earlier_plans import EarlierPlans, read_earlier_plans
+from proscribe.controller.cli.diff.files_at_revision import FilesAtRevision
 from proscribe.controller.cli.diff.revision import find_repository, parse_revision_time
-from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
+from proscribe.controller.compile.inventory.host_variables import CompileInput, HostVariables
 from proscribe.controller.compile.plans.difference import PlanChange, compare_plans
-from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.host_plans import compile_hosts
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.wire import installation

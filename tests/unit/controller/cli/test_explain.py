@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import NOW, WAIVER, made_catalogue, question
 from proscribe.controller.cli import CommandError, explain, inventory
-from proscribe.controller.cli.explain import answering, printing
+from proscribe.controller.cli.explain import answer_texts, output
+from proscribe.controller.cli.explain.collected_facts import MAX_RUNS, NO_FACTS, HostFacts, read_facts
 from proscribe.controller.cli.explain.expectations import AnswerDifference
-from proscribe.controller.cli.explain.facts import MAX_RUNS, NO_FACTS, HostFacts, read_facts
 from proscribe.controller.cli.explain.question import Question, convert_to_ascii_name, parse_question
 from proscribe.controller.cli.explain.relations import find_subject, list_remarks
 from proscribe.controller.compile.catalogue.feeds import Feed
-from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.host_plans import compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.controller.report.storage import fleet_state_file
@@ -97,7 +97,7 @@ def compared(folder, text, only=tuple(THREE_HOSTS)):
     question_ = question(folder, {host: THREE_HOSTS[host] for host in only}, **THREE_GROUPS)
     file = folder / "expectations.yml"
     file.write_text(text)
-    return answering.compare_expectations(file, question_.groups, compile_hosts(question_, NOW))
+    return answer_texts.compare_expectations(file, question_.groups, compile_hosts(question_, NOW))
 
 
 @pytest.mark.parametrize(
@@ -258,13 +258,13 @@ def test_answers_are_printed_as_recorded(tmp_path):
         waiver = {**WAIVER, **change}
         (folder / "waivers" / f"{waiver['id']}.yml").write_text(yaml.safe_dump(waiver))
     compiled = compile_hosts(made, NOW)
-    answers = {word: answering.explain_question(parse_question(word), compiled, KNOWN) for word in PRINTED_QUESTIONS}
-    shown = {word: printing.format_explanation(*answer, 110, False) for word, answer in answers.items()}
+    answers = {word: answer_texts.explain_question(parse_question(word), compiled, KNOWN) for word in PRINTED_QUESTIONS}
+    shown = {word: output.format_explanation(*answer, 110, False) for word, answer in answers.items()}
     about, groups = answers["parrot"]
     for name, group in (("seen", groups[0]), ("never seen", groups[1]._replace(known_count=1, oldest_time=""))):
-        shown[f"one host, {name}"] = printing.format_explanation(about, [group], 110, False)
-    shown["narrow, in colours"] = printing.format_explanation(*answers["example.parrot.Parrot"], 50, True)
-    shown["JSON"] = outline(printing.make_explanation_document(*answers["https://pages.example/parrot/x"]))
+        shown[f"one host, {name}"] = output.format_explanation(about, [group], 110, False)
+    shown["narrow, in colours"] = output.format_explanation(*answers["example.parrot.Parrot"], 50, True)
+    shown["JSON"] = outline(output.make_explanation_document(*answers["https://pages.example/parrot/x"]))
     compare(RECORDED / "explain.printed.txt", join_files(shown))
 
 
@@ -361,5 +361,5 @@ def test_subjects_of_questions_are_as_recorded(tmp_path):
 
 def test_hostile_names_of_hosts_reach_no_terminal(tmp_path):
     hosts = question(tmp_path, {"evil\x1b[2Jhost": {}, "rtl\u202ehost": {}})
-    answer = answering.explain_question(parse_question("parrot.example"), compile_hosts(hosts, NOW))
-    assert all(line.isprintable() for line in printing.format_explanation(*answer, 80, colours=False).splitlines())
+    answer = answer_texts.explain_question(parse_question("parrot.example"), compile_hosts(hosts, NOW))
+    assert all(line.isprintable() for line in output.format_explanation(*answer, 80, colours=False).splitlines())

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.cli import CommandError, collection
 from proscribe.controller.cli.command_line import main
-from proscribe.controller.cli.init import add_arguments, existing, placing, repository
+from proscribe.controller.cli.init import add_arguments, existing_inventory, new_files, repository
 from proscribe.controller.cli.init.answers import read_answers, read_public_key
 from proscribe.controller.cli.init.yaml_text import LiteralText, format_yaml
 from proscribe.controller.compile.reading.yaml_file import read_yaml
@@ -335,10 +335,10 @@ def test_a_tenant_of_microsoft_has_its_id_and_its_domains():
 
 
 def place_new_files(directory, files):
-    placing.refuse_existing(directory, files)
-    with placing.create_staging_directory(directory) as place:
-        placing.write_files(place, files)
-        placing.move_files(place, directory)
+    new_files.refuse_existing(directory, files)
+    with new_files.create_staging_directory(directory) as place:
+        new_files.write_files(place, files)
+        new_files.move_files(place, directory)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_files_are_placed_whole_beside_those_that_are_there(tmp_path, before):
     try:
         if before is not None:
             directory.mkdir(mode=0o755)
-            placing.write_files(directory, before)
+            new_files.write_files(directory, before)
         place_new_files(directory, FILES)
     finally:
         os.umask(umask)
@@ -372,18 +372,18 @@ def test_some_of_many_files_that_are_there_are_named(tmp_path):
     for name in "abcd":
         (tmp_path / name).write_text("mine")
     with pytest.raises(CommandError) as refused:
-        placing.refuse_existing(tmp_path, [*"abcd", "e"])
+        new_files.refuse_existing(tmp_path, [*"abcd", "e"])
     named = ", ".join(f"{tmp_path}/{name}" for name in "abc")
     assert str(refused.value).startswith(f"{named} and 1 more: there already; nothing was written")
 
 
 def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path):
-    with placing.create_staging_directory(tmp_path) as place:
-        placing.write_files(place, FILES)
+    with new_files.create_staging_directory(tmp_path) as place:
+        new_files.write_files(place, FILES)
         (tmp_path / "ci").mkdir()
         (tmp_path / "ci/diff").write_text("theirs")
         with pytest.raises(CommandError, match=f"^{tmp_path}/ci/diff: File exists; nothing was written"):
-            placing.move_files(place, tmp_path)
+            new_files.move_files(place, tmp_path)
     assert inside(tmp_path) == {"ci/diff"} and os.listdir(tmp_path) == ["ci"]
 
 
@@ -399,7 +399,7 @@ def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path):
 def test_a_path_that_cannot_be_an_inventory_is_refused(tmp_path, name, value, expected):
     (tmp_path / name).write_text("x\n")
     with pytest.raises(UnexpectedValue) as wrong:
-        existing.read_source(value, tmp_path)
+        existing_inventory.read_source(value, tmp_path)
     assert wrong.value.expected.startswith(expected)
 
 
@@ -414,7 +414,7 @@ def test_a_path_that_cannot_be_an_inventory_is_refused(tmp_path, name, value, ex
 )
 def test_inventory_is_found_in_its_usual_place(tmp_path, files, source):
     placed(tmp_path, dict.fromkeys(files, "x\n"))
-    assert existing.find_default_source(tmp_path) == source
+    assert existing_inventory.find_default_source(tmp_path) == source
 
 
 @pytest.mark.parametrize(
@@ -432,11 +432,13 @@ def test_path_of_an_inventory_is_one_from_the_repository(tmp_path, monkeypatch, 
     placed(tmp_path, dict.fromkeys(("policy/hosts.ini", "policy/inventory/test", "other.ini", "home.ini"), "x\n"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    found = existing.read_source(value, tmp_path / "policy")
+    found = existing_inventory.read_source(value, tmp_path / "policy")
     assert found == source.format(tmp_path)
-    assert existing.choose_policy_folder(tmp_path / "policy", found) == folder
+    assert existing_inventory.choose_policy_folder(tmp_path / "policy", found) == folder
     placed(tmp_path, {"policy/inventory/prod/x": "x"})
-    assert existing.choose_policy_folder(tmp_path / "policy", found) == ("proscribe" if value else "inventory/prod")
+    assert existing_inventory.choose_policy_folder(tmp_path / "policy", found) == (
+        "proscribe" if value else "inventory/prod"
+    )
 
 
 @pytest.mark.parametrize(
@@ -453,7 +455,7 @@ def test_path_of_an_inventory_is_one_from_the_repository(tmp_path, monkeypatch, 
     ],
 )
 def test_only_groups_that_are_clearly_departments_are_taken(groups, departments):
-    found = existing.find_clear_departments({name: {*hosts} for name, hosts in groups.items()})
+    found = existing_inventory.find_clear_departments({name: {*hosts} for name, hosts in groups.items()})
     assert sorted(found) == departments
 
 

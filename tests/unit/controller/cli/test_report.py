@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from pasts import Past, bad, good, made_plan, waived
 from proscribe.controller.cli import CommandError, command_line, report, report_pages
-from proscribe.controller.compile.inventory.reports_place import ReportsPlace
-from proscribe.controller.report.end import renewing
+from proscribe.controller.compile.inventory.reports_folder import ReportsPlace
 from proscribe.controller.report.history import open_history
+from proscribe.controller.report.run_end import report_rewriting
 from proscribe.controller.report.terminal.summary import TerminalScreen
 
 FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
@@ -174,7 +174,7 @@ def test_merged_report_is_shown_with_the_other_options(ask, reports):
 def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(ask, reports, monkeypatch):
     monkeypatch.setattr(report.report_pages, "read_page_history", lambda history, run: {"days": [run["id"]]})
     monkeypatch.setattr(
-        renewing.document, "render_page", lambda _, records, **given: [json.dumps(given), str(len(records))]
+        report_rewriting.document, "render_page", lambda _, records, **given: [json.dumps(given), str(len(records))]
     )
     ask("--write")
     given = {"directory": str(reports / SECOND), "days": [SECOND]}

@@ -20,20 +20,20 @@ import yaml
 from made_policy import NOW, question
 from proscribe.base.duration import format_moment
 from proscribe.controller.cli import CommandError, inventory, requests, waiver
-from proscribe.controller.cli.waiver.requested import RequestStatus, WaiverEffect
-from proscribe.controller.compile.inventory.reports_place import ReportsPlace
-from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.cli.waiver.request_status import RequestStatus, WaiverEffect
+from proscribe.controller.compile.inventory.reports_folder import ReportsPlace
+from proscribe.controller.compile.plans.host_plans import compile_hosts
 from proscribe.controller.compile.waivers import refusals
 from proscribe.controller.compile.waivers.refusals import read_refusals
-from proscribe.controller.report import request_news
+from proscribe.controller.report import request_notification
 from proscribe.controller.report.storage import requests_file
 from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.host.controls import apps
-from proscribe.host.controls.applying import apply_changes
 from proscribe.host.controls.apps.requests import answers, command, command_text, notifications
 from proscribe.host.controls.apps.requests.notifications import list_due_messages
+from proscribe.host.controls.change_execution import apply_changes
 from proscribe.host.system import Host, ToolResult
-from proscribe.wire.replies import results
+from proscribe.wire.answers import results
 from recording import compare
 
 CLEAN = fleets.clean_answer()
@@ -178,13 +178,13 @@ def test_from_refused_to_granted_to_closed(story):
 
     # The head of the department reads of it, once.
     stored = requests_file.read_requests(story.reports)
-    departments = {"press": request_news.DepartmentContact(frozenset({"press01"}), "head.press@example.org")}
-    assert [one.id for one in request_news.select_new_requests(stored, "run2")] == [id_]
-    (mail,) = request_news.make_head_mails(stored, departments, "./proscribe requests -i inv")
+    departments = {"press": request_notification.DepartmentContact(frozenset({"press01"}), "head.press@example.org")}
+    assert [one.id for one in request_notification.select_new_requests(stored, "run2")] == [id_]
+    (mail,) = request_notification.make_head_mails(stored, departments, "./proscribe requests -i inv")
     assert mail["mail"] == "head.press@example.org" and id_ in mail["message"]
     assert mail["message"].endswith("./proscribe requests -i inv\n")
     story.run()
-    assert request_news.select_new_requests(requests_file.read_requests(story.reports), "run3") == []
+    assert request_notification.select_new_requests(requests_file.read_requests(story.reports), "run3") == []
 
     # The controller lists it, with what a waiver would open.
     one = story.listed()

@@ -11,16 +11,16 @@ from types import SimpleNamespace
 
 import pytest
 from proscribe.controller.cli import CommandError, inventory, scheduled
-from proscribe.controller.cli.scheduled import catalogue, exit_codes, unended
-from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT_VARIABLE
-from proscribe.controller.compile.waivers.authority import Authority
+from proscribe.controller.cli.scheduled import catalogue_refresh, exit_codes, failed_run
+from proscribe.controller.compile.inventory.reports_folder import ENVIRONMENT_VARIABLE
+from proscribe.controller.compile.waivers.approvers import Authority
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.history import HistoryError
 from proscribe.controller.report.notification import build_notification
-from proscribe.controller.report.request_news import DepartmentContact
+from proscribe.controller.report.request_notification import DepartmentContact
 from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.wire import installation
-from proscribe.wire.store import PLANS_DIRECTORY
+from proscribe.wire.plan_store import PLANS_DIRECTORY
 from refusals import make_refusal
 
 ARGUMENTS = ["-i", "/srv/inventory", "--limit", "web", "--ask-vault-pass"]
@@ -277,7 +277,7 @@ def test_why_a_run_failed_is_in_its_notification(place, capsys):
 )
 def test_a_run_has_reported_itself_by_its_code(place, codes, sent):
     calls = []
-    place.monkeypatch.setattr(unended, "send_notification", lambda *given: not calls.append(given))
+    place.monkeypatch.setattr(failed_run, "send_notification", lambda *given: not calls.append(given))
     for code in codes.split():
         systemd(place, f"Result=exit-code\nExecMainStatus={code}")
         calls.clear()
@@ -292,7 +292,7 @@ def test_failure_that_could_not_be_sent_has_a_code(place):
 
 def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place, tmp_path):
     place.monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    place.monkeypatch.setattr(unended, "send_notification", lambda *_: True)
+    place.monkeypatch.setattr(failed_run, "send_notification", lambda *_: True)
     assert place.scheduled("failed") == 0
     assert json.loads((place.reports / "ended.json").read_text())["result"] == ""
 
@@ -311,7 +311,7 @@ def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place, tmp_
 )
 def test_reason_of_a_failed_run_is_in_the_notification(result, status, why):
     unit = {"Result": result, "ExecMainStatus": status, "ExecMainStartTimestamp": "Mon 06:00"}
-    notification = unended.make_failure_notification(unit, "/r/x.partial", 3)
+    notification = failed_run.make_failure_notification(unit, "/r/x.partial", 3)
     assert why in notification.lines[0] and "of Mon 06:00" in notification.lines[0]
     assert any("3 hosts" in line and "/r/x.partial" in line for line in notification.lines)
     facts = [notification.facts[name] for name in ("result", "status", "begun", "report", "answered")]
@@ -319,10 +319,10 @@ def test_reason_of_a_failed_run_is_in_the_notification(result, status, why):
 
 
 def partial(place, name, *lines):
-    directory = place.reports / f"{name}{unended.PARTIAL_SUFFIX}"
+    directory = place.reports / f"{name}{failed_run.PARTIAL_SUFFIX}"
     directory.mkdir()
     if lines:
-        (directory / unended.JOURNAL_FILE).write_text("\n".join(lines))
+        (directory / failed_run.JOURNAL_FILE).write_text("\n".join(lines))
     return directory
 
 
@@ -330,25 +330,25 @@ ANSWERED = ['["begun", 1]', *['["answered", "h1"]'] * 2, '["answered", "h2", {}]
 
 
 def test_the_report_that_a_run_has_begun_is_the_newest_after_the_complete_one(place):
-    assert unended._find_unended_report(place.reports) == ("", 0)
+    assert failed_run._find_unended_report(place.reports) == ("", 0)
     partial(place, "2026-11-01")
     second = partial(place, "2026-11-03", *ANSWERED)
-    assert unended._find_unended_report(place.reports) == (str(second), 2)
+    assert failed_run._find_unended_report(place.reports) == (str(second), 2)
     place.report("2026-11-02")
-    assert unended._find_unended_report(place.reports) == (str(second), 2)
+    assert failed_run._find_unended_report(place.reports) == (str(second), 2)
     place.report("2026-11-04")
-    assert unended._find_unended_report(place.reports) == ("", 0)
+    assert failed_run._find_unended_report(place.reports) == ("", 0)
     (place.reports / "2026-11-04/report.json").write_text("[")
-    assert unended._find_unended_report(place.reports) == ("", 0)
+    assert failed_run._find_unended_report(place.reports) == ("", 0)
     third = partial(place, "2026-11-05")
-    assert unended._find_unended_report(place.reports) == (str(third), 0)
+    assert failed_run._find_unended_report(place.reports) == (str(third), 0)
 
 
 @pytest.mark.parametrize(
     ("run", "age", "named"),
     [
         pytest.param({"interrupted": {"why": "x"}}, 10, True, id="interrupted just now"),
-        pytest.param({"interrupted": {"why": "x"}}, 2 * unended.FAILURE_DELAY_SECONDS, False, id="long ago"),
+        pytest.param({"interrupted": {"why": "x"}}, 2 * failed_run.FAILURE_DELAY_SECONDS, False, id="long ago"),
         pytest.param({"interrupted": {"closed_by": "x"}}, 10, False, id="closed by another"),
         pytest.param({}, 10, False, id="not interrupted"),
     ],
@@ -358,7 +358,7 @@ def test_an_interrupted_run_that_closed_its_own_report_is_reported_with_it(place
     records = [{"host": "h1", "rules": [], "rules_evaluated": 3}, {"host": "h2", "rules": [], "rules_evaluated": 0}]
     (directory / "hosts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
     os.utime(directory, (time.time() - age,) * 2)
-    assert unended._find_unended_report(place.reports) == ((str(directory), 1) if named else ("", 0))
+    assert failed_run._find_unended_report(place.reports) == ((str(directory), 1) if named else ("", 0))
 
 
 def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(place, monkeypatch, capsys):
@@ -391,13 +391,15 @@ class Inventory:
         self.refreshed = []
         patch.setattr(inventory, "read_compile_input", self.calls)
         patch.setattr(
-            catalogue, "read_all_restrictions", lambda hosts: {host.name: f"of {host.name}" for host in hosts}
+            catalogue_refresh, "read_all_restrictions", lambda hosts: {host.name: f"of {host.name}" for host in hosts}
         )
-        patch.setattr(catalogue, "find_catalogue_folders", self.folders)
-        patch.setattr(catalogue, "find_repository", lambda source: self.sources.append(source) or self.repository)
-        patch.setattr(catalogue.proposing, "find_head_commit", lambda top: f"newest of {top}")
-        patch.setattr(catalogue, "_copy_catalogue", lambda *given: self.refreshed.append(given) or {})
-        patch.setattr(catalogue, "_refresh_copy", lambda listed, *_: self.refreshed.append(listed) or [])
+        patch.setattr(catalogue_refresh, "find_catalogue_folders", self.folders)
+        patch.setattr(
+            catalogue_refresh, "find_repository", lambda source: self.sources.append(source) or self.repository
+        )
+        patch.setattr(catalogue_refresh.proposing, "find_head_commit", lambda top: f"newest of {top}")
+        patch.setattr(catalogue_refresh, "_copy_catalogue", lambda *given: self.refreshed.append(given) or {})
+        patch.setattr(catalogue_refresh, "_refresh_copy", lambda listed, *_: self.refreshed.append(listed) or [])
 
     def calls(self, arguments):
         self.arguments = arguments
@@ -409,7 +411,7 @@ class Inventory:
         return self.catalogues[host.name]
 
     def refresh(self):
-        assert catalogue.refresh_on_branch(INVENTORY_OPTIONS, lambda _: CommandError) == (None, True)
+        assert catalogue_refresh.refresh_on_branch(INVENTORY_OPTIONS, lambda _: CommandError) == (None, True)
         assert (self.arguments.inventory, self.arguments.limit) == (["/srv/inventory"], "web")
 
 

@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import NOW, question
 from proscribe.controller.cli import CommandError, inventory, waiver
-from proscribe.controller.cli.waiver import folder as folders
-from proscribe.controller.cli.waiver import text
+from proscribe.controller.cli.waiver import waiver_files as folders
+from proscribe.controller.cli.waiver import waiver_text
 from proscribe.controller.cli.waiver.listing import describe_waiver, format_waiver_table, is_due_soon, list_lifted_hosts
-from proscribe.controller.cli.waiver.times import format_time_option
-from proscribe.controller.compile.plans.waivers import list_judged_waivers
+from proscribe.controller.cli.waiver.time_options import format_time_option
+from proscribe.controller.compile.plans.waiver_queries import list_judged_waivers
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.compile.waivers.document import LIST_FORMS, WAIVER_KEYS, read_waiver
 from proscribe.controller.report.evaluation.lifts import Lift
@@ -152,7 +152,9 @@ def test_at_a_terminal_it_asks_for_what_is_missing(words, monkeypatch, capsys):
 @given(PRINTABLE.filter(bool), st.lists(PRINTABLE.filter(bool), max_size=3))
 def test_any_text_comes_back_as_it_was(tmp_path_factory, line, items):
     file = tmp_path_factory.getbasetemp() / "any.yml"
-    file.write_text(text.format_waiver({"id": "x", "reason": line, "compensating_controls": items}), encoding="utf-8")
+    file.write_text(
+        waiver_text.format_waiver({"id": "x", "reason": line, "compensating_controls": items}), encoding="utf-8"
+    )
     said = read_yaml(file).data
     assert (said["reason"], said.get("compensating_controls", [])) == (line, items)
     general = yaml.safe_load(file.read_text(encoding="utf-8"))  # and to every other reader of YAML
@@ -371,7 +373,9 @@ def test_a_time_as_it_stands_in_the_file(given, end, in_file):
 
 def test_every_key_stands_once():
     values = {key: ["a"] if key in LIST_FORMS else "a" for key in WAIVER_KEYS if key not in ("revoked", "reviewed_on")}
-    assert sorted(line.partition(":")[0] for line in text.format_waiver(values).splitlines()[2:]) == sorted(values)
+    assert sorted(line.partition(":")[0] for line in waiver_text.format_waiver(values).splitlines()[2:]) == sorted(
+        values
+    )
 
 
 FILE = {"id": "w1", "services": ("parrot", "owl"), "controls": ("apps", "browser", "firewall", "dns"), "ticket": ""}

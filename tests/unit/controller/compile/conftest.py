@@ -2,7 +2,7 @@
 
 import pytest
 from made_catalogue import Made
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 from waiver_organisation import Organisation
 
 

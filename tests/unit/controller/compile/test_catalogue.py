@@ -9,8 +9,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made, errors_of
-from proscribe.controller.compile.catalogue import feeds, freshness, guard_list, loading, schema, shared_networks
-from proscribe.controller.compile.catalogue.claims import find_shared_name, list_name_and_parents
+from proscribe.controller.compile.catalogue import (
+    catalogue_loader,
+    feeds,
+    freshness,
+    guard_list,
+    schema,
+    shared_networks,
+)
 from proscribe.controller.compile.catalogue.feeds import (
     MAX_LIST_BYTES,
     make_value_error,
@@ -21,17 +27,18 @@ from proscribe.controller.compile.catalogue.feeds import (
 from proscribe.controller.compile.catalogue.feeds import check_feed_keys as check_feed
 from proscribe.controller.compile.catalogue.feeds import check_feed_value as find_mistake
 from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWORKS, StaleEntry, find_stale_entries
-from proscribe.controller.compile.catalogue.kinds import (
+from proscribe.controller.compile.catalogue.name_conflicts import find_shared_name, list_name_and_parents
+from proscribe.controller.compile.catalogue.signers import ProgramSigner, check_signers
+from proscribe.controller.compile.catalogue.value_schemas import (
     GroupSchema,
     ListSchema,
     TextSchema,
     get_key_list,
     get_key_texts,
 )
-from proscribe.controller.compile.catalogue.signers import ProgramSigner, check_signers
 from proscribe.controller.compile.reading.grammar import make_word_check
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.host.controls.apps import protected
+from proscribe.host.controls.apps import protection
 
 WORD = TextSchema(make_word_check("owl", "crow"))
 WORDS = ListSchema(WORD)
@@ -170,7 +177,7 @@ def test_guarded_package_is_refused_in_every_package_system(system):
     ],
 )
 def test_guarded_packages(why, names):
-    assert {name: protected.explain_package_protection(name) for name in names.split()} == dict.fromkeys(
+    assert {name: protection.explain_package_protection(name) for name in names.split()} == dict.fromkeys(
         names.split(), why
     )
 
@@ -203,7 +210,7 @@ GUARDED_PATHS = [
 
 @pytest.mark.parametrize(("reason", "places"), GUARDED_PATHS)
 def test_guarded_paths(reason, places):
-    assert {place: protected.explain_path_protection(place) for place in places.split()} == dict.fromkeys(
+    assert {place: protection.explain_path_protection(place) for place in places.split()} == dict.fromkeys(
         places.split(), reason
     )
 
@@ -218,7 +225,7 @@ MAY_GO = (
 
 
 def test_paths_may_go_and_names_of_shared_programs_may_not():
-    assert [place for place in MAY_GO.split() if protected.explain_path_protection(place)] == []
+    assert [place for place in MAY_GO.split() if protection.explain_path_protection(place)] == []
     service = {"processes": {"linux": ["wechat", "python3", "sshd", "tor"]}}
     assert [(path, value) for path, value, _ in guard_list.check_guarded_names(service)] == [
         (("processes", "linux", 1), "python3"),
@@ -242,7 +249,7 @@ def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made):
     made(GOOD.replace("parrot", "owl"), "instant_messaging/owl.yml")
     made(OLD_FEED, "feeds/f.yml")
     made("finch.example\n", "feeds/f.txt")
-    catalogue = loading.read_catalogue([made.root / "catalog"])
+    catalogue = catalogue_loader.read_catalogue([made.root / "catalog"])
     assert find_stale_entries(catalogue, {"parrot", "owl"}, TODAY, 180) == [
         StaleEntry(ENTRY, "owl", "", None),
         StaleEntry(NETWORKS, "parrot", "2024-10-21", 766),
@@ -299,7 +306,7 @@ def test_an_age_can_be_accepted_for_a_time(made, file, left, day, counts):
     today = datetime.date.fromisoformat(day)
     for name, text in OLD_TEXTS.items():
         made(text + (ACCEPTED if name == file else ""), name)
-    catalogue = loading.read_catalogue([made.root / "catalog"])
+    catalogue = catalogue_loader.read_catalogue([made.root / "catalog"])
     result = [item.id for item in find_stale_entries(catalogue, {"parrot", "owl"}, today, 180)]
     assert result == (left if counts else ["parrot", "f", "owl"])
     accepted = freshness.find_accepted_entries(catalogue, {"parrot", "owl"}, today, 180)
@@ -324,7 +331,7 @@ def write_entries(directory: Path, *entries: dict[str, object]) -> Path:
 
 def find_mistakes(*directories: Path) -> list[tuple[str, str, object, str]]:
     try:
-        loading.read_catalogue(directories)
+        catalogue_loader.read_catalogue(directories)
     except PolicyErrors as wrong:
         return [(Path(e.location.rpartition(":")[0]).name, e.key, e.found_value, e.expected) for e in wrong.errors]
     return []
@@ -444,7 +451,10 @@ def test_list_is_read_up_to_a_bound_and_placed_by_its_lines(tmp_path, monkeypatc
     assert (error.location, error.key, error.found_value) == (str(tmp_path / "x.txt"), "", "2 values")
     assert error.expected == "at most 1"
     monkeypatch.undo()
-    feed, file = loading.read_catalogue([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
+    feed, file = (
+        catalogue_loader.read_catalogue([birds.root / "catalog"]).feeds["birds"],
+        birds.root / "catalog/feeds/birds.txt",
+    )
     result = [make_value_error(feed, value, "x") for value in ("owl.example", "gone.example")]
     assert [(item.location, item.key, item.found_value, item.expected) for item in result] == [
         (f"{file}:3", "", "owl.example", "x"),

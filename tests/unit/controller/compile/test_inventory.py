@@ -14,28 +14,28 @@ from ansible.vars.hostvars import HostVars
 from ansible_inventory import read_hostvars
 from made_policy import restrictions
 from mistakes import get_mistake
-from proscribe.controller.compile.inventory import nested, policy_folders
-from proscribe.controller.compile.inventory import reporting as module
-from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
-from proscribe.controller.compile.inventory.places import find_setting_place, list_source_paths, locate_part
-from proscribe.controller.compile.inventory.reporting import (
+from proscribe.controller.compile.inventory import nested_inventories, policy_folders
+from proscribe.controller.compile.inventory import report_settings as module
+from proscribe.controller.compile.inventory.host_selection import HostSelection, choose_hosts, select_audience
+from proscribe.controller.compile.inventory.host_selection import select_hosts as select_of_inventory
+from proscribe.controller.compile.inventory.host_variables import CompileInput, HostVariables
+from proscribe.controller.compile.inventory.report_settings import (
     collect_report_settings,
     count_rules,
     get_common_setting,
     list_rules_without_identifiers,
     summarise_policies,
 )
-from proscribe.controller.compile.inventory.reports_place import (
+from proscribe.controller.compile.inventory.reports_folder import (
     VARIABLE,
     find_reports_folder,
     find_reports_place,
     guess_reports_folder,
     require_reports_folder,
 )
-from proscribe.controller.compile.inventory.selection import HostSelection, choose_hosts, select_audience
-from proscribe.controller.compile.inventory.selection import select_hosts as select_of_inventory
 from proscribe.controller.compile.inventory.supported_hosts import explain_unserved_host, is_windows
 from proscribe.controller.compile.inventory.tags import describe_unknown_tags
+from proscribe.controller.compile.inventory.variable_origins import find_setting_place, list_source_paths, locate_part
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
 
@@ -48,7 +48,7 @@ def write_hosts(top: Path, *paths: str) -> Path:
 
 
 def mistakes(*sources: Path) -> list[str]:
-    return [str(mistake) for mistake in nested.find_nested_inventories([str(source) for source in sources])]
+    return [str(mistake) for mistake in nested_inventories.find_nested_inventories([str(source) for source in sources])]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_folder_that_several_paths_lead_to_is_looked_into_once(tmp_path, link, t
     assert len(mistakes(top)) == 1
 
 
-@pytest.mark.parametrize(("deep", "found"), [(nested.MAX_DEPTH, 1), (nested.MAX_DEPTH + 1, 0)])
+@pytest.mark.parametrize(("deep", "found"), [(nested_inventories.MAX_DEPTH, 1), (nested_inventories.MAX_DEPTH + 1, 0)])
 def test_folders_are_looked_into_down_to_a_depth(tmp_path, deep, found):
     top = write_hosts(tmp_path, "hosts.yml", f"{'a/' * deep}approvers.yml")
     assert len(mistakes(top)) == found

@@ -12,25 +12,25 @@ import yaml
 from made import catalogue, service
 from made_policy import restrictions
 from mistakes import get_mistake
+from proscribe.controller.compile.catalogue.catalogue_loader import Browser
 from proscribe.controller.compile.catalogue.feeds import Feed
-from proscribe.controller.compile.catalogue.loading import Browser
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
-from proscribe.controller.compile.inventory.inventory import CompileInput, HostVariables
+from proscribe.controller.compile.inventory.host_variables import CompileInput, HostVariables
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
 from proscribe.controller.compile.plans.browsers import list_policy_places, note_front_doors
 from proscribe.controller.compile.plans.cache import PlanCache
-from proscribe.controller.compile.plans.chosen import select_services
-from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.plans.departments import find_outermost_groups, list_departments
-from proscribe.controller.compile.plans.hosts import CompiledPlans
+from proscribe.controller.compile.plans.host_plans import CompiledPlans
+from proscribe.controller.compile.plans.host_policies import read_sound_policy
 from proscribe.controller.compile.plans.identifiers import (
     IDENTIFIER_READERS,
     get_identifiers,
     list_program_identifiers,
     remove_web_identifiers,
 )
-from proscribe.controller.compile.plans.policy import read_sound_policy
-from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
+from proscribe.controller.compile.plans.run_compiler import compile_run
+from proscribe.controller.compile.plans.service_selection import select_services
 from proscribe.controller.compile.plans.unmanaged_browsers import choose_mode, make_unmanaged_entry
 from proscribe.controller.compile.plans.warnings import (
     iterate_age_warnings,
@@ -41,12 +41,12 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points import decision
 from proscribe.controller.enforcement_points.formats import rpz
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.host.controls.browser.desired import DesiredPolicies
-from proscribe.host.controls.browser.name_closing import NAME_CLOSED_WITH_ALL_BELOW
-from proscribe.host.controls.browser.other_controls import HostControls
-from proscribe.host.controls.browser.rendering import fit_names
+from proscribe.host.controls.browser.closing_degrees import NAME_CLOSED_WITH_ALL_BELOW
+from proscribe.host.controls.browser.desired_policies import DesiredPolicies
+from proscribe.host.controls.browser.host_controls import HostControls
+from proscribe.host.controls.browser.site_rules import fit_names
 from proscribe.model import plan as plans
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 
 BODY = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ("a.example.org",)}}}}}
 READ = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ["a.example.org"]}}}}}

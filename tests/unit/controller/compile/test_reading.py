@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD
 from mistakes import get_mistake
-from proscribe.controller.compile.catalogue import dates, schema
-from proscribe.controller.compile.reading import grammar, plain_file, values, windows_signing, yaml_file
+from proscribe.controller.compile.catalogue import check_dates, schema
+from proscribe.controller.compile.reading import grammar, plain_file, value_readers, windows_signing, yaml_file
 from proscribe.controller.compile.reading.networks import (
     NetworkTable,
     format_network,
@@ -101,14 +101,16 @@ def test_a_group_of_users(name, fits):
 def test_an_age_is_accepted_for_a_year_at_most(until, wrong):
     accepted = {"day": "2026-11-01", "until": until, "why": "x"}
     expected = [(("checked_accepted", "until"), until, "a day from 2026-11-01 to 2027-11-02: a year at most")]
-    assert list(dates.check_dates({"checked_accepted": accepted})) == (expected if wrong else [])
-    assert list(dates.check_dates({"checked_accepted": {**accepted, "day": 7}})) == []
+    assert list(check_dates.check_dates({"checked_accepted": accepted})) == (expected if wrong else [])
+    assert list(check_dates.check_dates({"checked_accepted": {**accepted, "day": 7}})) == []
 
 
 def test_publisher_that_is_recorded_twice_is_a_mistake():
     compared = [{"with": "a"}, {"with": "b"}, "x", {"with": "a"}]
-    assert list(dates.check_dates({"compared": compared})) == [(("compared", 3, "with"), "a", "each publisher once")]
-    assert list(dates.check_dates({"compared": "a", "checked_accepted": "b"})) == []
+    assert list(check_dates.check_dates({"compared": compared})) == [
+        (("compared", 3, "with"), "a", "each publisher once")
+    ]
+    assert list(check_dates.check_dates({"compared": "a", "checked_accepted": "b"})) == []
 
 
 # -- publishers
@@ -213,10 +215,10 @@ def test_line_of_a_path_is_that_of_the_nearest_value(tmp_path):
 
 
 # -- readers of values
-WORD = values.make_choice_reader("audit", "off")
-IDS, SOME = values.make_names_reader(None, "ids"), values.make_names_reader(("a", "b"), "letters")
-NUMBER = values.make_number_reader(2, 4, "hosts")
-SPAN = values.make_duration_reader(1, 60)
+WORD = value_readers.make_choice_reader("audit", "off")
+IDS, SOME = value_readers.make_names_reader(None, "ids"), value_readers.make_names_reader(("a", "b"), "letters")
+NUMBER = value_readers.make_number_reader(2, 4, "hosts")
+SPAN = value_readers.make_duration_reader(1, 60)
 DAY = datetime.date(2024, 10, 31)
 LONG = "x" * 200
 NAME = "x" * 255
@@ -233,20 +235,20 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (WORD, False, "off"),
     (IDS, ["b", "a", "b"], ("b", "a")),
     (NUMBER, 4, 4),
-    (values.read_flag, "true", True),
-    (values.read_line, LONG, LONG),
-    (values.read_directory_path, None, ""),
-    (values.read_directory_path, PATH, PATH),
-    (values.read_pattern, " web*:!web1 ", "web*:!web1"),
-    *((values.read_day, day, DAY) for day in (DAY, "2024-10-31")),
+    (value_readers.read_flag, "true", True),
+    (value_readers.read_line, LONG, LONG),
+    (value_readers.read_directory_path, None, ""),
+    (value_readers.read_directory_path, PATH, PATH),
+    (value_readers.read_pattern, " web*:!web1 ", "web*:!web1"),
+    *((value_readers.read_day, day, DAY) for day in (DAY, "2024-10-31")),
     *((SPAN, text, seconds) for text, seconds in (("1m", 60), ("1h", 3600))),
-    (values.read_duration_or_forever, "forever", 0),
+    (value_readers.read_duration_or_forever, "forever", 0),
     (
-        values.read_networks,
+        value_readers.read_networks,
         ["10.0.0.1", "10.0.0.0/24", "2001:db8::/32"],
         ("10.0.0.1/32", "10.0.0.0/24", "2001:db8::/32"),
     ),
-    (values.read_name_servers, ["10.20.0.53", "2001:DB8::1"], ("10.20.0.53", "2001:db8::1")),
+    (value_readers.read_name_servers, ["10.20.0.53", "2001:DB8::1"], ("10.20.0.53", "2001:db8::1")),
     (readers.read_controls, {}, dict.fromkeys(("apps", "browser", "firewall", "dns"), "enforce")),
     (readers.read_tenants, {}, BOTH),
     (readers.read_tenants, {"microsoft": [TENANT_ID, "Dept.example", TENANT_ID]}, {**BOTH, **TENANTS}),
@@ -302,26 +304,26 @@ SAME_TENANTS = [(name, name, "each tenant once") for name in (TENANT_ID, "dept.e
 # What is refused: the reader, the value, the key and the value of the mistake, and how what was expected begins.
 REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
     (WORD, "audti", "", "audti", "one of audit, off, did you mean 'audit'?"),
-    (values.make_choice_reader("audit", "enforce"), False, "", False, "one of audit, enforce"),
+    (value_readers.make_choice_reader("audit", "enforce"), False, "", False, "one of audit, enforce"),
     (IDS, ["a", 7], "[1]", 7, "ids"),
     (SOME, ["a", "c"], "[1]", "c", "one of a, b"),
     *((NUMBER, value, "", value, "a whole number of hosts, 2 to 4") for value in (1, 5, True, "3", 3.0)),
-    *((values.read_flag, value, "", value, "true or false") for value in ("yes", 1, None, "")),
-    *((values.read_line, value, "", value, LINE) for value in (LONG + "x", "a\nb", None, 7)),
-    *((values.read_directory_path, value, "", value, FOLDER) for value in ("", " ", "a\n", 7, "x/" * 501)),
+    *((value_readers.read_flag, value, "", value, "true or false") for value in ("yes", 1, None, "")),
+    *((value_readers.read_line, value, "", value, LINE) for value in (LONG + "x", "a\nb", None, 7)),
+    *((value_readers.read_directory_path, value, "", value, FOLDER) for value in ("", " ", "a\n", 7, "x/" * 501)),
     (
-        values.read_directory_path,
+        value_readers.read_directory_path,
         f"a/{NAME}x",
         "",
         f"a/{NAME}x",
         "a directory's path, each name in it of at most 255 bytes",
     ),
-    (values.read_pattern, " ", "", " ", "a pattern of hosts such as all:!switches"),
-    (values.read_day, "31.10.2024", "", "31.10.2024", "a day such as 2024-10-31"),
-    *((values.read_duration, value, "", value, LENGTH) for value in ("2", 7200, "", None)),
+    (value_readers.read_pattern, " ", "", " ", "a pattern of hosts such as all:!switches"),
+    (value_readers.read_day, "31.10.2024", "", "31.10.2024", "a day such as 2024-10-31"),
+    *((value_readers.read_duration, value, "", value, LENGTH) for value in ("2", 7200, "", None)),
     *((SPAN, value, "", value, LENGTH) for value in ("59s", "61m", None)),
-    (values.read_networks, ["10.0.0.1", "10.0.0.1/8"], "[1]", "10.0.0.1/8", NETWORK),
-    *((values.read_name_servers, ["10.0.0.1", server], "[1]", server, SERVER) for server in NO_SERVERS),
+    (value_readers.read_networks, ["10.0.0.1", "10.0.0.1/8"], "[1]", "10.0.0.1/8", NETWORK),
+    *((value_readers.read_name_servers, ["10.0.0.1", server], "[1]", server, SERVER) for server in NO_SERVERS),
     (readers.read_controls, "off", "", "off", "a mapping such as {apps: enforce"),
     (readers.read_controls, {"dsn": "off"}, ".dsn", "dsn", "a control, one of apps, browser, firewall, dns"),
     (readers.read_tenants, {"apple": []}, ".apple", "apple", "one of google, microsoft"),
@@ -347,5 +349,8 @@ def test_wrong_value_is_refused_at_its_key(read, value, key, found, expected):
 
 
 def test_forever_is_offered_where_it_may_be_and_off_too():
-    for read, end in ((values.read_duration_or_forever, ", or forever"), (readers.read_watch_interval, ", or off")):
+    for read, end in (
+        (value_readers.read_duration_or_forever, ", or forever"),
+        (readers.read_watch_interval, ", or off"),
+    ):
         assert get_mistake(read, "soon").expected.endswith(end)

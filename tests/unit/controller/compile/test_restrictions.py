@@ -7,14 +7,14 @@ import pytest
 from made_policy import made_catalogue, plan, restrictions
 from mistakes import get_mistake
 from proscribe.controller.compile.restrictions import RESTRICTIONS, channels, read_restrictions, schedule_values
-from proscribe.controller.compile.restrictions.by_group import (
+from proscribe.controller.compile.restrictions.export_settings import FedExport, read_export_key, read_fed_exports
+from proscribe.controller.compile.restrictions.group_restrictions import (
     GroupRestriction,
     describe_open_services,
     find_group_mistakes,
 )
-from proscribe.controller.compile.restrictions.misspelled import guess_intended_variable
-from proscribe.controller.compile.restrictions.points import FedExport, read_export_key, read_fed_exports
-from proscribe.controller.compile.restrictions.unquoted import MAX_TEXT_LENGTH, explain_quoting
+from proscribe.controller.compile.restrictions.quoting_hints import MAX_TEXT_LENGTH, explain_quoting
+from proscribe.controller.compile.restrictions.variable_typos import guess_intended_variable
 from proscribe.controller.policy_errors import PolicyErrors, UnexpectedValue
 
 

@@ -12,24 +12,24 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from mistakes import get_mistake
-from proscribe.controller.compile.plans.hosts import compile_hosts
-from proscribe.controller.compile.plans.waivers import list_judged_waivers
-from proscribe.controller.compile.waivers import authority, departures, refusals, request_answers, standing
+from proscribe.controller.compile.plans.host_plans import compile_hosts
+from proscribe.controller.compile.plans.waiver_queries import list_judged_waivers
+from proscribe.controller.compile.waivers import approvers, departed_names, refusals, request_answers, waiver_status
 from proscribe.controller.compile.waivers.document import MOMENT_PATTERN, WaiverFileError, load_waivers, read_waiver
 from proscribe.controller.compile.waivers.hours import HOURS_PATTERN, merge_windows
-from proscribe.controller.compile.waivers.reading import make_run_waiver, warn_of_waiver
+from proscribe.controller.compile.waivers.judged_waivers import make_run_waiver, warn_of_waiver
 from proscribe.controller.compile.waivers.refusals import MAX_FILE_BYTES, REFUSALS_FILE, RequestRefusal
 from proscribe.controller.compile.waivers.revocations import merge_revocations, note_revocation
-from proscribe.controller.compile.waivers.seen_notes import SeenRevocation, make_waiver_notes, read_waiver_notes
 from proscribe.controller.compile.waivers.waiver import Waiver
+from proscribe.controller.compile.waivers.waiver_notes import SeenRevocation, make_waiver_notes, read_waiver_notes
 from proscribe.controller.policy_errors import PolicyErrors
 from waiver_organisation import GROUPS, NOW, WAIVER, at
 
 
 def test_empty_entry_lets_nobody_approve():
-    register, groups = {"press": authority.Authority("")}, {"press": frozenset({"press01"})}
+    register, groups = {"press": approvers.Authority("")}, {"press": frozenset({"press01"})}
     for approver in ("", "no head is named"):
-        why = authority.explain_objection(approver, frozenset({"press01"}), register, groups)
+        why = approvers.explain_objection(approver, frozenset({"press01"}), register, groups)
         assert why.startswith(f"{approver} may not approve for press (no head is named), which owns press01")
 
 
@@ -62,7 +62,7 @@ def test_groups_without_approver_are_named(organisation, register, warning):
 def test_a_wrong_register_is_named_with_its_place(tmp_path, content, message):
     (tmp_path / "approvers.yml").write_text(content, encoding="utf-8")
     with pytest.raises(PolicyErrors, match=message):
-        authority.read_approver_list([tmp_path], GROUPS)
+        approvers.read_approver_list([tmp_path], GROUPS)
 
 
 def test_a_department_stands_in_one_register(tmp_path):
@@ -70,7 +70,7 @@ def test_a_department_stands_in_one_register(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "approvers.yml").write_text("press: {head: chan}\n", encoding="utf-8")
     with pytest.raises(PolicyErrors, match="each department in one register only"):
-        authority.read_approver_list([tmp_path / "a", tmp_path / "b"], GROUPS)
+        approvers.read_approver_list([tmp_path / "a", tmp_path / "b"], GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_department_stands_in_one_register(tmp_path):
 def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key):
     (tmp_path / "approvers.yml").write_text(f"{entry}\nfinance: {{head: ''}}\n", encoding="utf-8")
     with pytest.raises(PolicyErrors) as wrong:
-        authority.read_approver_list([tmp_path], GROUPS)
+        approvers.read_approver_list([tmp_path], GROUPS)
     assert [error.key for error in wrong.value.errors] == [key, "finance.head"]
 
 
@@ -98,11 +98,11 @@ def test_every_register_is_read_whatever_its_ending(tmp_path):
     ):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(content, encoding="utf-8")
-    register = authority.read_approver_list([tmp_path, tmp_path / "b"], GROUPS)
-    assert register == {"press": authority.Authority("chan", ("lee",), "a@b")}
+    register = approvers.read_approver_list([tmp_path, tmp_path / "b"], GROUPS)
+    assert register == {"press": approvers.Authority("chan", ("lee",), "a@b")}
     (tmp_path / "b/approvers.yaml").write_text("press: {head: chan, mail: a b}", encoding="utf-8")
     with pytest.raises(PolicyErrors) as wrong:
-        authority.read_approver_list([tmp_path / "a", tmp_path / "b"], GROUPS)
+        approvers.read_approver_list([tmp_path / "a", tmp_path / "b"], GROUPS)
     assert [(Path(error.location).parent.name, error.key) for error in wrong.value.errors] == [
         ("a", ""),
         ("b", "press.mail"),
@@ -157,10 +157,10 @@ def test_malformed_hours_do_not_match(text):
 ONE = RequestRefusal("0" * 16, "press01", "wong", "whatsapp", "no", "head.of.press", "2026-11-25T08:00:00Z")
 DEPARTMENTS = {name: GROUPS[name] for name in ("press", "finance")} | {"all": frozenset({"press01", "fin01", "lab01"})}
 REGISTER = {
-    "press": authority.Authority("head.of.press", ("deputy", "head.of.both")),
-    "finance": authority.Authority("head.of.finance", ("head.of.both",)),
+    "press": approvers.Authority("head.of.press", ("deputy", "head.of.both")),
+    "finance": approvers.Authority("head.of.finance", ("head.of.both",)),
 }
-CONTEXT = standing.JudgementContext(DEPARTMENTS, REGISTER, standing.WaiverRules(), lambda host: "")
+CONTEXT = waiver_status.JudgementContext(DEPARTMENTS, REGISTER, waiver_status.WaiverRules(), lambda host: "")
 
 
 def write_line(refusal: RequestRefusal) -> str:
@@ -380,8 +380,10 @@ def test_departed_hosts_and_groups_are_described():
 
     def describe(*hosts: str, groups: tuple[str, ...] = ()) -> str:
         waiver = build_waiver(hosts=hosts, groups=groups)
-        departed = departures.find_departures(waiver, present, lambda _, name: times.get(name, "2026-11-20T08:00:00Z"))
-        return departures.describe_departures(departed)
+        departed = departed_names.find_departures(
+            waiver, present, lambda _, name: times.get(name, "2026-11-20T08:00:00Z")
+        )
+        return departed_names.describe_departures(departed)
 
     assert (describe("h0", "new", groups=("desks",)), describe("h1")) == ("", f"h1 {LEFT} is {GONE}")
     assert describe("old", "h1", groups=("press", "desks")) == f"old, h1 {LEFT} and the group press {LEFT} are {GONE}"

@@ -19,14 +19,14 @@ import santa
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.compile.catalogue.known_good import read_known_good_lists
-from proscribe.controller.compile.catalogue.loading import read_catalogue
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.enforcement_points.decision import make_decision, map_waived_rules
-from proscribe.controller.enforcement_points.declaration import ExportError
+from proscribe.controller.enforcement_points.format_declaration import ExportError
 from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.model.plan import CONTROLS, RESTRICTED_MODES
 

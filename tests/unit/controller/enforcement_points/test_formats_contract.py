@@ -4,7 +4,7 @@ import re
 
 import pytest
 from made_export import decision, plan
-from proscribe.controller.enforcement_points.declaration import BY_TENANT_REASON, ExportError
+from proscribe.controller.enforcement_points.format_declaration import BY_TENANT_REASON, ExportError
 from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.model.plan import RESTRICTED_MODES, add_digest
 

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_export import decision, plan
 from properties import examples
-from proscribe.controller.enforcement_points.declaration import ExportError
+from proscribe.controller.enforcement_points.format_declaration import ExportError
 from proscribe.controller.enforcement_points.formats import applocker, gpo
 from proscribe.controller.enforcement_points.formats import santa as santa_format
 from proscribe.host.controls.group_policy.registry_pol import decode_entry, parse_entries

@@ -13,8 +13,8 @@ import pytest
 from fleets import DIGEST, PROCESS, WECHAT, answer, clean_answer, no_policy, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.report.collection import active, plays, replay
-from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection import callback_state, journal_replay, plays
+from proscribe.controller.report.collection.collector import Collector
 from proscribe.controller.report.collection.invocation import (
     get_working_directory,
     may_be_secret,
@@ -23,9 +23,9 @@ from proscribe.controller.report.collection.invocation import (
     select_repeated_options,
 )
 from proscribe.controller.report.collection.progress import ProgressLine, RunProgress
-from proscribe.controller.report.end import closing
-from proscribe.controller.report.storage import files, journal
-from proscribe.controller.report.text.command import SECRETS_FILE, RunCall
+from proscribe.controller.report.run_end import unfinished_runs
+from proscribe.controller.report.storage import journal, report_directory
+from proscribe.controller.report.text.shell_commands import SECRETS_FILE, RunCall
 from proscribe.model.plan import CONTROLS
 from proscribe.wire import installation
 from proscribe.wire.installation import COLLECTION
@@ -130,10 +130,10 @@ def test_a_dry_run_sets_nobody_aside():
 
 @pytest.fixture(autouse=True)
 def nothing_yet(monkeypatch):
-    monkeypatch.setattr(active, "_callback", active._CallbackState())
+    monkeypatch.setattr(callback_state, "_callback", callback_state._CallbackState())
 
 
-def play_of_strategy(name: str, strategy: str = "linear", action: str = active.COMPILE_ACTION) -> Any:
+def play_of_strategy(name: str, strategy: str = "linear", action: str = callback_state.COMPILE_ACTION) -> Any:
     task = SimpleNamespace(action=f"a.b.{action}")
     return SimpleNamespace(strategy=strategy, get_path=lambda: f"{name}.yml:1", get_tasks=lambda: [task], roles=[])
 
@@ -143,34 +143,34 @@ def is_linear(strategy: str) -> bool:
 
 
 def test_callback_collects_only_after_a_playbook_begins():
-    assert not active.has_collector()
-    text = active.describe_objections("/etc/ansible.cfg", "/srv/proscribe")
+    assert not callback_state.has_collector()
+    text = callback_state.describe_objections("/etc/ansible.cfg", "/srv/proscribe")
     assert "no host was touched" in text and "/etc/ansible.cfg: callbacks_enabled" in text
     assert text.count("/srv/proscribe") == 3
-    assert "Ansible's configuration: callbacks_enabled" in active.describe_objections("", "/srv/proscribe")
+    assert "Ansible's configuration: callbacks_enabled" in callback_state.describe_objections("", "/srv/proscribe")
 
 
 def test_first_of_two_callbacks_collects_a_playbook():
     item, next_one = object(), object()
-    assert active.register_playbook(item, [], is_linear, COLLECTOR) and active.has_collector()
-    assert not active.register_playbook(item, [], is_linear, OTHER)
-    assert active.register_playbook(item, [], is_linear, COLLECTOR), "the same may come again"
-    assert active.register_playbook(next_one, [], is_linear, OTHER)
-    assert active.describe_objections("", "") == ""
+    assert callback_state.register_playbook(item, [], is_linear, COLLECTOR) and callback_state.has_collector()
+    assert not callback_state.register_playbook(item, [], is_linear, OTHER)
+    assert callback_state.register_playbook(item, [], is_linear, COLLECTOR), "the same may come again"
+    assert callback_state.register_playbook(next_one, [], is_linear, OTHER)
+    assert callback_state.describe_objections("", "") == ""
 
 
 def test_the_play_that_runs_is_objected_to_too_and_once():
     bad, worse = play_of_strategy("a", "free"), play_of_strategy("b", "host_pinned", "debug")
-    active.register_playbook(object(), [bad], is_linear, COLLECTOR)
-    active.register_play(bad, is_linear)
-    assert active.describe_objections("", "").count("a.yml:1") == 1
-    active.register_play(worse, is_linear)
-    text = active.describe_objections("", "").split("\n")
+    callback_state.register_playbook(object(), [bad], is_linear, COLLECTOR)
+    callback_state.register_play(bad, is_linear)
+    assert callback_state.describe_objections("", "").count("a.yml:1") == 1
+    callback_state.register_play(worse, is_linear)
+    text = callback_state.describe_objections("", "").split("\n")
     assert [line.partition(":")[0] for line in text[1:]] == ["a.yml", "b.yml"]
-    active.register_play(play_of_strategy("c"), is_linear)
-    assert "b.yml" not in active.describe_objections("", "")
-    active.register_playbook(object(), [], is_linear, COLLECTOR)
-    assert active.describe_objections("", "") == ""
+    callback_state.register_play(play_of_strategy("c"), is_linear)
+    assert "b.yml" not in callback_state.describe_objections("", "")
+    callback_state.register_playbook(object(), [], is_linear, COLLECTOR)
+    assert callback_state.describe_objections("", "") == ""
 
 
 def make_task(action: str, *tags: str, **args: str) -> Any:
@@ -477,7 +477,7 @@ def test_a_journal_is_read_as_the_run_that_wrote_it(events, mode):
         writer.close()
         with (Path(folder) / journal.FILE).open() as lines:
             (run_, _), *noted = map(json.loads, lines)
-    again = replay.rebuild_collector(run_, noted)
+    again = journal_replay.rebuild_collector(run_, noted)
     assert observe(again) == observe(written)
     assert "other" not in again.host_states
 
@@ -490,8 +490,8 @@ def test_half_a_journal_never_makes_a_host_better_than_it_was_said_to_be(events,
     feed(collector, events)
     lines = "".join(json.dumps(event) + "\n" for event in noted)[:cut]
     whole = [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith("\n")]
-    half = replay.rebuild_collector(collector.run, whole)
-    half.interruption_reason = closing.KILLED_REASON
+    half = journal_replay.rebuild_collector(collector.run, whole)
+    half.interruption_reason = unfinished_runs.KILLED_REASON
     for record in half.reconcile_hosts().records:
         if not any(event[:2] == ["answered", record["host"]] for event in whole):
             assert record["state"] == "unknown"
@@ -519,7 +519,7 @@ BROKEN = {
 @pytest.mark.parametrize(("event", "values"), [(event, item) for event, all_ in BROKEN.items() for item in all_])
 def test_reading_ends_with_the_first_event_that_is_none(event, values):
     good = ["unreachable", "web01", "timed out"], ["unreachable", "web02", "timed out"]
-    again = replay.rebuild_collector(
+    again = journal_replay.rebuild_collector(
         run(["web01", "web02"], "enforce", id=ID), [good[0], [], [event, *values], good[1]]
     )
     assert {host: heard.reason for host, heard in again.host_states.items()} == {"web01": "unreachable: timed out"}
@@ -530,7 +530,7 @@ def leave_run(reports: Path) -> Path:
     """Leave a run that began to correct web01 and has not reached web02; return its directory."""
     result = run(["web01", "web02"], "enforce", id=ID)
     collector = Collector(result)
-    writer = journal.RunJournal(files.ReportDirectory(reports / f"{ID}.partial").partial, result)
+    writer = journal.RunJournal(report_directory.ReportDirectory(reports / f"{ID}.partial").partial, result)
     collector.store_event = writer.write_event
     feed(collector, [("answered", "web01", RECORDS[0]), ("began", "web01", "apps")])
     writer.close()
@@ -541,7 +541,7 @@ def leave_run(reports: Path) -> Path:
 def test_run_that_cannot_be_closed_stays_and_is_reported(tmp_path, name):
     WRONG[name](leave_run(tmp_path))
     wrong: list[str] = []
-    list(closing.close_unfinished_runs(tmp_path, BY, wrong.append))
+    list(unfinished_runs.close_unfinished_runs(tmp_path, BY, wrong.append))
     assert any(("cannot be closed" in text or "cannot be written" in text) for text in wrong)
     assert list(tmp_path.glob("*.partial/journal.jsonl"))
 
@@ -552,7 +552,7 @@ def test_run_that_cannot_be_closed_stays_and_is_reported(tmp_path, name):
 ])  # fmt: skip
 def test_closed_run_knows_of_hosts_that_its_journal_lacks_where_it_has_all_events(tmp_path, mode, why, done, reason):
     (leave_run(tmp_path) / journal.FILE).chmod(mode)
-    (closed,) = closing.close_unfinished_runs(tmp_path, BY, [].append)
+    (closed,) = unfinished_runs.close_unfinished_runs(tmp_path, BY, [].append)
     assert f"{ID} came to no end: {why}. {done}" in closed.text
     assert ("Not known whether done: 2 hosts" if mode == 0o1640 else "Not done: 2 hosts") in closed.text
     assert str(closed.run.records[1]["reason"]).startswith(reason)

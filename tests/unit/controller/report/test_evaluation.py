@@ -7,7 +7,7 @@ import pytest
 from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection.collector import Collector
 from proscribe.controller.report.evaluation import scope as scopes
 from proscribe.controller.report.evaluation.arithmetic import (
     compute_share,
@@ -16,22 +16,22 @@ from proscribe.controller.report.evaluation.arithmetic import (
     summarise_records,
 )
 from proscribe.controller.report.evaluation.baseline import Baseline, BaselineDeviation
-from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetState
-from proscribe.controller.report.evaluation.groups import (
+from proscribe.controller.report.evaluation.control_modes import ControlModes
+from proscribe.controller.report.evaluation.finding_groups import (
     FindingGroup,
     Grouping,
     group_records,
     group_silent_hosts,
     list_root_hosts,
 )
-from proscribe.controller.report.evaluation.modes import ControlModes
-from proscribe.controller.report.evaluation.reconcile import StaleLimits, make_run_report, reconcile_records
-from proscribe.controller.report.evaluation.unobserved import UnobservedCorrection, settle_corrections
-from proscribe.controller.report.storage import corrected
+from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetState
+from proscribe.controller.report.evaluation.reconciliation import StaleLimits, make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.unobserved_corrections import UnobservedCorrection, settle_corrections
+from proscribe.controller.report.storage import corrections_file
 from proscribe.controller.report.text.wording import SharedCause
 from proscribe.model.finding import GROUP_POLICY, NO_IDENTIFIERS_REASON, STATES, Finding, RuleVerdict, judge_rule
 from proscribe.model.plan import CONTROLS
-from proscribe.wire.replies.record import make_silent_record, read_record
+from proscribe.wire.answers.record import make_silent_record, read_record
 
 FINISHED = "2026-11-25T00:31:00Z"
 NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
@@ -424,12 +424,12 @@ def test_dry_run_corrects_nothing_and_the_next_run_names_a_begun_correction(tmp_
 
 def publish(reports, collector):
     """Write the records of a run and its open corrections."""
-    collector.corrections = corrected.list_unobserved_corrections(reports, collector.run)
+    collector.corrections = corrections_file.list_unobserved_corrections(reports, collector.run)
     records = collector.reconcile_hosts().records
     directory = reports / collector.run["id"]
     directory.mkdir(parents=True)
     (directory / "hosts.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    corrected.update_open_controls(reports, collector.run, records)
+    corrections_file.update_open_controls(reports, collector.run, records)
     return records[0]
 
 

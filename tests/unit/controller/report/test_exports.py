@@ -23,8 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
-from proscribe.controller.report.evaluation.observed import read_observation_time
-from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.observation_time import read_observation_time
+from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.exports import (
     event_kinds,
     event_texts,
@@ -34,13 +34,13 @@ from proscribe.controller.report.exports import (
 )
 from proscribe.controller.report.exports.csv import COLUMNS
 from proscribe.controller.report.exports.format import encode_compact_json
-from proscribe.controller.report.exports.record_lines import HOST_RULE, RecordReader
-from proscribe.controller.report.exports.spool import MAX_MEMORY_CHARACTERS, TextSpool
+from proscribe.controller.report.exports.host_entries import HOST_RULE, RecordReader
+from proscribe.controller.report.exports.text_spool import MAX_MEMORY_CHARACTERS, TextSpool
 from proscribe.controller.report.text.wording import clean_text
 from proscribe.model.finding import COMPLIANT, STATES, WAIVED, Finding, RuleVerdict
 from proscribe.model.plan import CONTROLS
 from proscribe.model.types.event import EventCounts
-from proscribe.wire.replies.record import read_record
+from proscribe.wire.answers.record import read_record
 from recording import compare, fold
 
 TEXTS = st.text(max_size=12) | st.sampled_from([

@@ -20,19 +20,26 @@ from properties import examples
 from proscribe.base.duration import format_moment
 from proscribe.controller import cli
 from proscribe.controller.cli import report as command
-from proscribe.controller.compile.inventory.reports_place import ReportsPlace
-from proscribe.controller.report.evaluation.rules import OWN_RULES_BY_CONTROL
-from proscribe.controller.report.history import HistoryError, QueryScope, database, open_history, said, since_last_run
+from proscribe.controller.compile.inventory.reports_folder import ReportsPlace
+from proscribe.controller.report.evaluation.control_rules import OWN_RULES_BY_CONTROL
+from proscribe.controller.report.history import (
+    HistoryError,
+    QueryScope,
+    database,
+    incident_entries,
+    open_history,
+    record_evidence,
+)
 from proscribe.controller.report.history.database import SqliteDatabase
-from proscribe.controller.report.history.exceptions import list_waiver_periods
 from proscribe.controller.report.history.plans import PlanServices
 from proscribe.controller.report.history.recording import prune_history
-from proscribe.controller.report.terminal import exceptions as shown
-from proscribe.controller.report.terminal import past_runs
+from proscribe.controller.report.history.waiver_history import list_waiver_periods
+from proscribe.controller.report.terminal import exception_history as shown
+from proscribe.controller.report.terminal import history_summary
 from proscribe.controller.report.terminal.summary import TerminalScreen
 from proscribe.model.finding import Finding, RuleVerdict
 from proscribe.model.plan import CONTROLS, add_digest
-from proscribe.wire.replies.record import read_record
+from proscribe.wire.answers.record import read_record
 from watched_hosts import INCIDENT, POLICY, REQUEST, watched
 
 DAY = 86400
@@ -186,7 +193,7 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
 
 def read_entries(past, **scope):
     with past.history.database.open_for_reading() as session:
-        return since_last_run.list_entries(session, scope.pop("since", ""), **scope)
+        return incident_entries.list_entries(session, scope.pop("since", ""), **scope)
 
 
 def make_incident(first, last, times, corrected=None, users=(), rule="apps/wechat"):
@@ -227,7 +234,7 @@ def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_p
     with sqlite3.connect(tmp_path / "history.db") as database:
         for table in ("proscribe_between", "proscribe_waiver", "proscribe_use"):
             database.execute(f"DROP TABLE {table}")
-    assert past_runs.gather_history_summary(past.history, QueryScope(), NOW, 86400).between_entries == []
+    assert history_summary.gather_history_summary(past.history, QueryScope(), NOW, 86400).between_entries == []
     assert shown.gather_exceptions(past.history, "", NOW).exceptions == []
     assert past.history.read_transitions("run1").list_new_remark_ids("web01") == frozenset()
     past.run({"web01": watched(INCIDENT)})
@@ -386,7 +393,7 @@ def make_rule(name: str, state: str = "noncompliant", reason: str | None = None,
     (make_rule("apps/x", "not_applicable", "no such program"), ""),
 ])  # fmt: skip
 def test_stored_evidence_of_a_rule_is_short(item, stored):
-    assert said.EvidenceReader().read_evidence(make_record(item, make_rule("dns/x")), ["apps"], True) == {
+    assert record_evidence.EvidenceReader().read_evidence(make_record(item, make_rule("dns/x")), ["apps"], True) == {
         "apps/x": (item["state"], stored)
     }
 
@@ -402,7 +409,9 @@ def test_stored_evidence_of_a_rule_is_short(item, stored):
     (make_record(make_rule("apps/x", "error"), state="error"), True, None),
 ])  # fmt: skip
 def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host, about_host, stored):
-    assert said.EvidenceReader().read_evidence(said_of_host, ["dns"], about_host) == ({"": stored} if stored else {})
+    assert record_evidence.EvidenceReader().read_evidence(said_of_host, ["dns"], about_host) == (
+        {"": stored} if stored else {}
+    )
 
 
 CONTROLS_OF_THE_HOST = Path(__file__).parents[4] / "module_utils" / "proscribe/host/controls"

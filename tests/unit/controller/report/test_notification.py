@@ -16,10 +16,10 @@ from markdown_it import MarkdownIt
 from pasts import PACKAGE, Past, bad, good, repaired
 from properties import examples
 from proscribe.base.chat_text import HOSTS_HEADING, OUTPUT_HEADING
-from proscribe.controller.report import notification, request_news
-from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import make_run_report
-from proscribe.controller.report.history import news, open_history
+from proscribe.controller.report import notification, request_notification
+from proscribe.controller.report.collection.collector import Collector
+from proscribe.controller.report.evaluation.reconciliation import make_run_report
+from proscribe.controller.report.history import open_history, run_changes
 from proscribe.controller.report.notification import Notification, QuotedLines, RunHistory, build_notification
 from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.host.programs.guarding import guard
@@ -178,7 +178,9 @@ def test_rules_of_one_cause_and_long_evidence(rules, text):
 
 def test_repeated_drift_is_named_by_host():
     hosts = [f"web{number:02}" for number in range(12)]
-    changes = [news.IncidentChange(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts]
+    changes = [
+        run_changes.IncidentChange(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts
+    ]
     times = {(host, "apps/wechat"): 3 if host < "web11" else 2 for host in hosts}
     sent = notify(
         *(make_record(host, make_rule("apps/wechat")) for host in hosts), known_names=RunHistory(changes, times)
@@ -225,7 +227,7 @@ def remove_blocks(text: str) -> str:
 def make_request_message(text: str) -> Notification:
     user, reason = text or "alice", text or BENIGN
     request = StoredRequest("web01", "0123456789abcdef", user, "whatsapp", reason, "2026-11-25T02:00:00Z", "r")
-    return request_news.make_request_notification([request], {}, "./proscribe requests -i inventory/prod")
+    return request_notification.make_request_notification([request], {}, "./proscribe requests -i inventory/prod")
 
 
 def make_report_message(text: str) -> Notification:

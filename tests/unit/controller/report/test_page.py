@@ -14,20 +14,20 @@ import pytest
 from fleets import WAIVERS, answer, clean_answer, judge_rule, run
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
+from proscribe.controller.report.collection.collector import Collector
+from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.page import rendering
 from proscribe.controller.report.page.breakdown import make_natural_key, summarise_fleet
-from proscribe.controller.report.page.data import generate_script_data
-from proscribe.controller.report.page.days import make_days_picture, render_svg
-from proscribe.controller.report.page.document import render_page
+from proscribe.controller.report.page.days_picture import make_days_picture, render_svg
+from proscribe.controller.report.page.html_page import render_page
+from proscribe.controller.report.page.script_data import generate_script_data
 from proscribe.controller.report.page.trend import make_trend_drawing, select_runs_until, select_table_runs
 from proscribe.controller.report.page.waivers import make_waiver_panels
 from proscribe.controller.report.terminal import summary
 from proscribe.controller.report.text.wording import clean_text, make_host_label
 from proscribe.model.finding import Finding
-from proscribe.wire.replies import shapes
-from proscribe.wire.replies.record import read_record
+from proscribe.wire.answers import value_readers
+from proscribe.wire.answers.record import read_record
 from rich_runs import UNREAD
 from watched_hosts import ENDED, watched
 
@@ -94,7 +94,7 @@ def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(tex
     assert not set("<>&") & set(written)
     data = json.loads(written)
     assert data["hosts"][0][0] == make_host_label(text)
-    assert [data["texts"][place] for place in data["findings"][0]][1] == shapes.read_name(text, "a name", 500)
+    assert [data["texts"][place] for place in data["findings"][0]][1] == value_readers.read_name(text, "a name", 500)
     assert data["departments"] == [clean_text(text)]
 
 
@@ -282,7 +282,7 @@ def test_templates_trust_the_style_the_scripts_and_the_data_only_and_quote_every
 
 
 def test_the_library_is_loaded_where_a_page_is_written_and_not_before():
-    code = "import sys, proscribe.controller.report.end.publishing; print('jinja2' in sys.modules)"
+    code = "import sys, proscribe.controller.report.run_end.publication; print('jinja2' in sys.modules)"
     folder = Path(proscribe.__path__[0]).parent
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

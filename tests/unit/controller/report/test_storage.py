@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 from proscribe.base.duration import parse_moment
 from proscribe.controller.report.evaluation.scope import RunScope
-from proscribe.controller.report.evaluation.unobserved import UnobservedCorrection
-from proscribe.controller.report.storage import complete, journal, pruning, requests_file
-from proscribe.controller.report.storage.corrected import (
+from proscribe.controller.report.evaluation.unobserved_corrections import UnobservedCorrection
+from proscribe.controller.report.storage import journal, pruning, report_reader, requests_file
+from proscribe.controller.report.storage.accepted_baseline import find_latest_passed, list_baselines
+from proscribe.controller.report.storage.corrections_file import (
     list_unobserved_corrections,
     read_open_controls,
     update_open_controls,
 )
-from proscribe.controller.report.storage.files import ReportDirectory, open_report_file, rewrite_page
 from proscribe.controller.report.storage.journal import RunJournal, identify_machine, list_abandoned_runs
-from proscribe.controller.report.storage.last_passed import find_latest_passed, list_baselines
-from proscribe.controller.report.storage.latest import explain_unchanged_latest
+from proscribe.controller.report.storage.latest_link import explain_unchanged_latest
+from proscribe.controller.report.storage.report_directory import ReportDirectory, open_report_file, rewrite_page
 from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.model.plan import CONTROLS
 
@@ -61,24 +61,27 @@ def stored_reports(tmp_path):
 
 
 def test_complete_reports_are_listed_and_found_by_name_or_place(stored_reports):
-    assert complete.list_runs(stored_reports) == ["r1", "r2", "r3", "r4", "r6"]
-    assert complete.describe_newest_runs(stored_reports) == "the newest are r3, r4, r6"
-    assert complete.list_runs(stored_reports / "nosuch") == []
-    assert complete.describe_newest_runs(stored_reports / "plans") == "there is none yet"
-    assert [complete.find_run(stored_reports).name, complete.find_run(stored_reports, "r1").name] == ["r3", "r1"]
-    assert complete.find_run(stored_reports / "nosuch", str(stored_reports / "r2")) == stored_reports / "r2"
+    assert report_reader.list_runs(stored_reports) == ["r1", "r2", "r3", "r4", "r6"]
+    assert report_reader.describe_newest_runs(stored_reports) == "the newest are r3, r4, r6"
+    assert report_reader.list_runs(stored_reports / "nosuch") == []
+    assert report_reader.describe_newest_runs(stored_reports / "plans") == "there is none yet"
+    assert [report_reader.find_run(stored_reports).name, report_reader.find_run(stored_reports, "r1").name] == [
+        "r3",
+        "r1",
+    ]
+    assert report_reader.find_run(stored_reports / "nosuch", str(stored_reports / "r2")) == stored_reports / "r2"
 
 
 @pytest.mark.parametrize("name", ["nosuch", "gone", "r5.partial", "r6", "r7", "r8", "plans"])
 def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports, name):
-    with pytest.raises(complete.UnknownRun) as wrong:
-        complete.find_run(stored_reports, name)
+    with pytest.raises(report_reader.UnknownRun) as wrong:
+        report_reader.find_run(stored_reports, name)
     assert str(wrong.value) == f"no complete report {name} in {stored_reports}; the newest are r3, r4, r6"
-    with pytest.raises(complete.UnknownRun) as wrong:
-        complete.find_run(stored_reports, f"{stored_reports}/{name}")
+    with pytest.raises(report_reader.UnknownRun) as wrong:
+        report_reader.find_run(stored_reports, f"{stored_reports}/{name}")
     assert str(wrong.value) == f"{stored_reports}/{name} is no complete report, which has report.json and hosts.jsonl"
-    with pytest.raises(complete.UnknownRun):
-        complete.find_run(stored_reports / "r1", name)  # that is a report, and no directory of them
+    with pytest.raises(report_reader.UnknownRun):
+        report_reader.find_run(stored_reports / "r1", name)  # that is a report, and no directory of them
 
 
 @pytest.mark.parametrize(("file", "text", "message"), [
@@ -92,9 +95,9 @@ def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports, name)
 def test_unreadable_report_is_named_with_its_line(stored_reports, file, text, message):
     (stored_reports / "r1/report.json").write_text('{"run": {}}')
     (stored_reports / "r1" / file).write_text(text)
-    with pytest.raises(complete.UnreadableReport) as wrong:
-        complete.read_report(stored_reports / "r1")
-        list(complete.read_records(stored_reports / "r1"))
+    with pytest.raises(report_reader.UnreadableReport) as wrong:
+        report_reader.read_report(stored_reports / "r1")
+        list(report_reader.read_records(stored_reports / "r1"))
     assert str(wrong.value).startswith(f"{stored_reports}/r1/{message}")
 
 
@@ -289,16 +292,16 @@ def test_a_report_that_cannot_be_read_was_accepted_by_nobody_and_hides_no_other(
 @pytest.mark.parametrize("later", [[], [{"passed": True, "gate": None}], [None, {"passed": False, "gate": None}]])
 def test_where_every_run_failed_the_message_names_the_one_to_name(stored_verdicts, later):
     reports = stored_verdicts(*((verdict, {}) for verdict in (FAILED, FAILED, *later)))
-    with pytest.raises(complete.UnknownRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
+    with pytest.raises(report_reader.UnknownRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
         find_latest_passed(reports, PROD)
     assert list_baselines(reports) == []
 
 
 def test_baseline_of_each_scope_is_kept_and_a_missing_one_lists_the_newest(stored_verdicts, tmp_path):
-    with pytest.raises(complete.UnknownRun, match=r"no complete report latest in .*; there is none yet"):
+    with pytest.raises(report_reader.UnknownRun, match=r"no complete report latest in .*; there is none yet"):
         find_latest_passed(tmp_path, PROD)
     lab = (PASSED, {"inventory": ["inventory/lab"]})
-    with pytest.raises(complete.UnknownRun, match=r"covers this run; the newest are r1, r2, r3"):
+    with pytest.raises(report_reader.UnknownRun, match=r"covers this run; the newest are r1, r2, r3"):
         find_latest_passed(stored_verdicts(lab, lab, lab, lab), PROD)
 
 

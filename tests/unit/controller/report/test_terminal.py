@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from printed import too_wide
 from properties import examples
-from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.reconcile import make_run_report
+from proscribe.controller.report.collection.collector import Collector
+from proscribe.controller.report.evaluation.reconciliation import make_run_report
 from proscribe.controller.report.storage import difference_files
 from proscribe.controller.report.storage.difference_files import DifferenceFiles
-from proscribe.controller.report.terminal import lifting, summary
+from proscribe.controller.report.terminal import lift_summary, summary
 from proscribe.controller.report.terminal.differences import (
     MAX_CHANGE_KINDS,
     format_changes,
@@ -85,7 +85,7 @@ def test_a_host_that_was_lost_while_it_was_lifted_is_not_lifted():
     collector = Collector(run(["web01"], "lift"))
     collector.changed("web01", "apps", {"changed": True, "actions": ["delete gate", "delete hook"]})
     collector.unreachable("web01", "timed out")
-    text = lifting.render_lifting(
+    text = lift_summary.render_lifting(
         collector.expected, collector.host_states, is_check=False, width=120, restore_command="./proscribe enforce"
     )
     assert text == "\nlifted on 0 of 1 host (0 actions)\nnot lifted on web01: unreachable: timed out"

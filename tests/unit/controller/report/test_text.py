@@ -17,14 +17,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.cli import command_line
-from proscribe.controller.cli.next_command import format_suggestions, propose_command
-from proscribe.controller.cli.variables import make_arguments
+from proscribe.controller.cli.option_variables import make_arguments
+from proscribe.controller.cli.suggestions import format_suggestions, propose_command
 from proscribe.controller.report.collection.invocation import parse_arguments, read_call, select_repeated_options
 from proscribe.controller.report.evaluation.advice import propose_next_steps
-from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records
+from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.text import wording
-from proscribe.controller.report.text.command import LauncherSubcommand, RunCall, quote_word
-from proscribe.controller.report.text.layout import (
+from proscribe.controller.report.text.package_commands import COMMANDS
+from proscribe.controller.report.text.reinstall_commands import (
+    build_reinstall_command,
+    has_command,
+    list_without_command,
+)
+from proscribe.controller.report.text.shell_commands import LauncherSubcommand, RunCall, quote_word
+from proscribe.controller.report.text.terminal_layout import (
     clip_text,
     format_table,
     format_table_row,
@@ -32,8 +38,6 @@ from proscribe.controller.report.text.layout import (
     measure_columns,
     wrap_text,
 )
-from proscribe.controller.report.text.package_commands import COMMANDS
-from proscribe.controller.report.text.reinstalling import build_reinstall_command, has_command, list_without_command
 from proscribe.controller.report.text.wording import (
     SharedCause,
     clean_message,
@@ -41,10 +45,10 @@ from proscribe.controller.report.text.wording import (
     describe_findings,
     replace_name,
 )
-from proscribe.host.controls.apps.quarantine import moving
+from proscribe.host.controls.apps.quarantine import move_in
 from proscribe.host.system import LIFT_COMMAND, WRITTEN_BY
 from proscribe.model.finding import Finding
-from proscribe.model.removed import RemovedPackage, read_removed_package
+from proscribe.model.removal_record import RemovedPackage, read_removed_package
 from proscribe.wire import installation
 from proscribe.wire.installation import LAUNCHER_PATH
 
@@ -327,8 +331,8 @@ def test_a_word_is_quoted_for_every_shell(word, line):
 
 def test_command_in_a_file_of_a_host_reaches_no_other_host():
     assert LIFT_COMMAND.split()[:3] == ["./proscribe", "lift", "--limit"]
-    assert LIFT_COMMAND in WRITTEN_BY and LIFT_COMMAND in moving.README_TEXT
-    assert not re.search(r"proscribe lift(?! --limit)", WRITTEN_BY + moving.README_TEXT)
+    assert LIFT_COMMAND in WRITTEN_BY and LIFT_COMMAND in move_in.README_TEXT
+    assert not re.search(r"proscribe lift(?! --limit)", WRITTEN_BY + move_in.README_TEXT)
     assert len(WRITTEN_BY) < 127  # nft takes no longer comment
 
 

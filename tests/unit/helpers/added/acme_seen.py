@@ -12,17 +12,17 @@ checkout = Path.cwd()
 sys.path[:0] = [str(checkout / "module_utils"), str(checkout / "tests/unit/helpers")]
 
 import fleets  # noqa: E402
-from proscribe.controller.compile.catalogue.loading import read_catalogue  # noqa: E402
-from proscribe.controller.compile.plans.compiling import compile_plan  # noqa: E402
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue  # noqa: E402
+from proscribe.controller.compile.plans.plan_compiler import compile_plan  # noqa: E402
 from proscribe.controller.compile.restrictions import read_restrictions  # noqa: E402
 from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
-from proscribe.controller.report.evaluation.reconcile import make_run_report, reconcile_records  # noqa: E402
+from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records  # noqa: E402
 from proscribe.controller.report.exports import list_default_names, write_exports  # noqa: E402
 from proscribe.host.controls.apps import changes  # noqa: E402
-from proscribe.host.run import compliance_state  # noqa: E402
+from proscribe.host.host_operations import compliance_state  # noqa: E402
 from proscribe.host.system import Host  # noqa: E402
-from proscribe.wire.replies import results  # noqa: E402
-from proscribe.wire.replies.record import read_record  # noqa: E402
+from proscribe.wire.answers import results  # noqa: E402
+from proscribe.wire.answers.record import read_record  # noqa: E402
 
 root, exports, catalog = sys.argv[1:]
 entry = Path(catalog, "instant_messaging/courier.yml")

@@ -14,20 +14,20 @@ from fake_tools import package_system
 from made_host import TOR, WECHAT, MadeHost, carry_out, plan, states
 from made_users import ALICE, BOB, put
 from proscribe.host.controls import apps
-from proscribe.host.controls.apps import changes, removed, running, user_notice
-from proscribe.host.controls.apps.desired import DesiredApps
-from proscribe.host.controls.apps.file_owner import find_owning_package
-from proscribe.host.controls.apps.portable.names import AppNames
+from proscribe.host.controls.apps import changes, removed_packages, running_programs, user_notice
+from proscribe.host.controls.apps.desired_apps import DesiredApps
+from proscribe.host.controls.apps.owning_package import find_owning_package
+from proscribe.host.controls.apps.portable.app_names import AppNames
 from proscribe.host.controls.apps.requests import command_text
 from proscribe.host.controls.apps.requests.command import COMMAND_PATH, SERVICE_LIST_PATH
-from proscribe.host.controls.apps.running import ProgramIdentity, RunningProgram
+from proscribe.host.controls.apps.running_programs import ProgramIdentity, RunningProgram
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.base import ChangeRefusal, ControlAction
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
 from proscribe.host.system.budget import ReadBudget
-from proscribe.host.system.forked import DEFAULT_LIMITS, WorkLimits
-from proscribe.host.watch import restricted
-from proscribe.host.watch.restricted import RestrictedPrograms, VerificationResult, make_prefilter_sets
+from proscribe.host.system.forked_work import DEFAULT_LIMITS, WorkLimits
+from proscribe.host.watch import restricted_programs
+from proscribe.host.watch.restricted_programs import RestrictedPrograms, VerificationResult, make_prefilter_sets
 from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.model.finding import Finding
 
@@ -160,7 +160,7 @@ def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
         return b""
 
     monkeypatch.setattr(host, "read_file_in_root", hang)
-    monkeypatch.setattr(restricted, "APART_LIMITS", WorkLimits(seconds=0.5))
+    monkeypatch.setattr(restricted_programs, "APART_LIMITS", WorkLimits(seconds=0.5))
     service = RestrictedPrograms(host, SECTION)
     exes = {7: "/opt/viber/Viber", 8: "/home/alice/x/Viber", 9: PORTABLE}
     processes = [Process(pid, exe) for pid, exe in exes.items()]
@@ -170,7 +170,7 @@ def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
     assert hung.unclear_pids == [8] and hung.durations[0][1] >= 0.5 and pids(next(parts)) == [9]
     first, *others = service.verify_processes(processes, {8})
     assert first.remaining_pids == [8] and [pid for part in others for pid, _ in part.durations] == [9]
-    monkeypatch.setattr(restricted, "TOTAL_SECONDS", 0.4)
+    monkeypatch.setattr(restricted_programs, "TOTAL_SECONDS", 0.4)
     assert verify(service, exes).remaining_pids == [9], "another request has time for it"
 
 
@@ -181,7 +181,7 @@ def test_many_files_hide_no_program(host_with_apps, monkeypatch, place):
     directory.mkdir(parents=True, exist_ok=True)
     for number in range(5_000):
         (directory / f"{number}.so").touch()
-    monkeypatch.setattr(restricted, "ReadBudget", lambda seconds: ReadBudget(entries=3_000, seconds=600))
+    monkeypatch.setattr(restricted_programs, "ReadBudget", lambda seconds: ReadBudget(entries=3_000, seconds=600))
     assert pids(verify(RestrictedPrograms(host_with_apps, SECTION), {7: PORTABLE})) == [7]
 
 
@@ -190,7 +190,9 @@ def test_program_not_seen_in_time_is_not_innocent(host_with_apps, monkeypatch):
     assert verify(RestrictedPrograms(host_with_apps, None), {7: ALONE}).innocent_pids == [7], (
         "where nothing is restricted"
     )
-    monkeypatch.setattr(restricted.scan, "check_portable_app", mock.Mock(side_effect=ObservationError("over budget")))
+    monkeypatch.setattr(
+        restricted_programs.scan, "check_portable_app", mock.Mock(side_effect=ObservationError("over budget"))
+    )
     verified = verify(RestrictedPrograms(host_with_apps, SECTION), {7: ALONE})
     assert (verified.unclear_pids, verified.innocent_pids) == ([7], [])
 
@@ -325,7 +327,9 @@ def test_actions_have_subjects_users_and_rules(host, monkeypatch):
     assert result.refusals == [ChangeRefusal("apps/telegram", "Telegram of alice (pid 9)", doubt)]
     assert result.is_independent and result.save_before and result.save_after
     result.save_before()
-    assert [(item.id, item.at[:4] > "2025") for item in removed.read_removed_packages(host)] == [("wechat", True)]
+    assert [(item.id, item.at[:4] > "2025") for item in removed_packages.read_removed_packages(host)] == [
+        ("wechat", True)
+    ]
     carry_out(result.actions)
     result.save_after()
     assert host.list_directory("/var/lib/proscribe/apps") == ["walk"]
@@ -415,11 +419,13 @@ def identify(host, monkeypatch):
 
         return package_system(MANAGER=manager, make_program_matcher=make_program_matcher)
 
-    monkeypatch.setattr(running, "SYSTEMS", [*map(system, IDS)])
+    monkeypatch.setattr(running_programs, "SYSTEMS", [*map(system, IDS)])
     monkeypatch.setattr(host, "has_host_root", lambda process: process.pid < 100)
     wechat = {"packages": PACKAGES_OF_X, "processes": ["wx"], "paths": ["/opt/x", "~/x"]}
     desired = DesiredApps(plan(wechat=wechat, qq={"processes": ["qq"]})["controls"]["apps"])
-    return running.ProcessIdentifier(host, desired, IDENTIFIED, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]})
+    return running_programs.ProcessIdentifier(
+        host, desired, IDENTIFIED, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]}
+    )
 
 
 @pytest.mark.parametrize(
@@ -462,7 +468,7 @@ def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
     monkeypatch.setattr(host, "find_process_owner", lambda process: seen[process.pid][2])
     monkeypatch.setattr(host, "format_start_time", lambda process: f"2026-0{seen[process.pid][3]}")
     processes = {pid: Process(pid, exe) for pid, (exe, *_) in seen.items()}
-    result = running.group_running_programs(host, lambda process: seen[process.pid][1], processes.values())
+    result = running_programs.group_running_programs(host, lambda process: seen[process.pid][1], processes.values())
     rows = [(sandboxed, ALICE, (5, 4)), (x, ALICE, (9, 1)), (x, ALICE, (3,)), (x, BOB, (2,)), (doubtful, ALICE, (10,))]
     assert result == [
         RunningProgram(identity, user.name, "2026-01", [processes[pid] for pid in pids])
@@ -481,7 +487,7 @@ def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
     ],
 )
 def test_program_below_a_path_has_its_services(exe, services):
-    assert running.find_services_above(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == services
+    assert running_programs.find_services_above(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == services
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import made_apps as fake
 import pytest
 from made_host import WECHAT, MadeHost, carry_out, plan
 from proscribe.host.controls import apps
-from proscribe.host.controls.apps.desired import DesiredApps
+from proscribe.host.controls.apps.desired_apps import DesiredApps
 from proscribe.host.controls.apps.execution import fapolicyd
 from proscribe.host.controls.apps.systems import flatpak
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.plan_groups import resolve_groups
+from proscribe.host.plan_resolution import resolve_groups
 from proscribe.host.system import Host, Process, User
-from proscribe.host.watch.restricted import RestrictedPrograms, make_prefilter_sets
+from proscribe.host.watch.restricted_programs import RestrictedPrograms, make_prefilter_sets
 from proscribe.model.finding import Finding, find_covering_waiver
 
 ALICE, BOB = User("alice", 51004, 51004, "/home/alice"), User("bob", 51005, 51005, "/home/bob")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kills import is_killed_at
 from properties import examples
 from proscribe.host.controls import browser
-from proscribe.host.controls.browser import chromium_changes, forks
+from proscribe.host.controls.browser import browser_forks, chromium_changes
 from proscribe.host.system import ControlError, Host, ObservationError
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
@@ -308,7 +308,7 @@ def make_tree_with_a_fork(scratch: Path) -> Tree:
 @pytest.mark.slow
 @pytest.mark.parametrize(("act", "again"), [("enforce", True), ("enforce", False), ("lift", False)])
 def test_kill_at_any_change_loses_no_foreign_file(scratch, monkeypatch, act, again):
-    monkeypatch.setattr(forks, "MIN_BINARY_BYTES", 100)
+    monkeypatch.setattr(browser_forks, "MIN_BINARY_BYTES", 100)
     step, killed = 0, True
     first = ("var/lib/proscribe", "var/lib/proscribe/.directories.proscribe~")  # may stay after the very first steps
     while killed:

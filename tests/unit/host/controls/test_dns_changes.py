@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls import dns
 from proscribe.host.controls.base import ChangeRefusal
-from proscribe.host.controls.dns import block, drop_in, filtering, hits, hosts_file, rendering
+from proscribe.host.controls.dns import dns_filter, drop_in, filter_text, hosts_block, hosts_file, refusal_counts
 from proscribe.host.controls.dns.backends import dnsmasq, unbound
 from proscribe.host.controls.dns.backends.dnsmasq import DNSMASQ_LANGUAGE
-from proscribe.host.controls.dns.desired import DesiredNames
-from proscribe.host.controls.dns.filtering import DnsFilter, FilterStage, is_serving_file
-from proscribe.host.controls.dns.observed import DnsObservation
-from proscribe.host.controls.dns.question import TXT_TYPE, query_resolver
+from proscribe.host.controls.dns.dns_filter import DnsFilter, FilterStage, is_serving_file
+from proscribe.host.controls.dns.dns_query import TXT_TYPE, query_resolver
+from proscribe.host.controls.dns.names_to_block import DesiredNames
+from proscribe.host.controls.dns.resolver_observation import DnsObservation
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, ObservationError, ToolResult
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from recording import compare, fold
@@ -33,7 +33,7 @@ SERVICES = {"wechat": ["wechat.com", "wx.qq.com"]}
 DESIRED = DesiredNames(SERVICES, {"wx.qq.com": "it is needed"}, frozenset(["open.wechat.com"]))
 ENTRY = {"name": "WeChat", "mode": "enforce", "domains": SERVICES["wechat"], "allow": []}
 SECTION: dict[str, Any] = {"mode": "enforce", "services": {"wechat": ENTRY}}
-TEXT = rendering.render_filter(DNSMASQ_LANGUAGE, DESIRED)
+TEXT = filter_text.render_filter(DNSMASQ_LANGUAGE, DESIRED)
 LEFT = Finding("name", "wx.qq.com", "made", path=FILE, detail="not blocked: it is needed")
 COUNTED = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
 QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
@@ -49,7 +49,7 @@ class Machine(Host):
 
     def __init__(self, root: Path, answers: str | bytes | None | OSError = "", journal: str = "") -> None:
         super().__init__(str(root), lambda argv, **options: ToolResult(0, journal, ""))
-        self.answers = rendering.find_digest(TEXT) if answers == "" else answers
+        self.answers = filter_text.find_digest(TEXT) if answers == "" else answers
         self.queried: list[float] = []
         write_files(root, {FILE: TEXT, CONF: "conf\n", UNIT: ""}, ["usr/bin/journalctl"])
 
@@ -71,7 +71,7 @@ def made(**other: Any) -> DnsFilter:
 def observed(
     host: Host, filter_: DnsFilter | None = None, desired: DesiredNames = DESIRED, leftovers: Sequence[Finding] = ()
 ) -> tuple[RuleVerdict, RuleVerdict]:
-    wechat, whole = filtering.observe_filter(host, SECTION, desired, filter_ or made(), leftovers)
+    wechat, whole = dns_filter.observe_filter(host, SECTION, desired, filter_ or made(), leftovers)
     assert (wechat.rule, whole.rule) == ("dns/wechat", "dns/resolver")
     return wechat, whole
 
@@ -110,7 +110,7 @@ def test_drop_in_beside_a_unit_of_a_filter_is_named(tmp_path):
     unit, own = "/etc/systemd/system/made.service", "/etc/systemd/system/made.service.d/own.conf"
     host = make_host(tmp_path, {unit: "[Unit]\n", own: ""})
     finding = Finding("unit", "made.service", "systemd", path=own, detail=f"overridden by {own}")
-    assert filtering.find_stage_defects(host, made(), FilterStage({unit: "[Unit]\n"}, [], [])) == [finding]
+    assert dns_filter.find_stage_defects(host, made(), FilterStage({unit: "[Unit]\n"}, [], [])) == [finding]
 
 
 def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path):
@@ -184,7 +184,9 @@ def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path, monkeypat
     monkeypatch.setattr(Host, "privileged", True)
     hosts = "a.wechat.com WeChat.com x.home.work.wechat.com wx.qq.com notwechat.com own.example"
     host, calls = make_journal(tmp_path, "".join(f"config {name} is NXDOMAIN\n" for name in hosts.split()))
-    assert hits.count_service_hits(host, "dnsmasq.service", dnsmasq.DNSMASQ_LANGUAGE.hit_pattern, COUNTED) == {
+    assert refusal_counts.count_service_hits(
+        host, "dnsmasq.service", dnsmasq.DNSMASQ_LANGUAGE.hit_pattern, COUNTED
+    ) == {
         "wechat": 3,
         "personal": 1,
         "also": 1,
@@ -198,7 +200,7 @@ def test_unreadable_journal_has_no_hits(tmp_path, monkeypatch):
     for privileged, of, count in ((True, Host(str(tmp_path)), 0), (True, host, 1), (False, host, 1)):
         monkeypatch.setattr(Host, "privileged", privileged)
         assert (
-            hits.count_service_hits(of, "unbound.service", unbound.UNBOUND_LANGUAGE.hit_pattern, COUNTED),
+            refusal_counts.count_service_hits(of, "unbound.service", unbound.UNBOUND_LANGUAGE.hit_pattern, COUNTED),
             len(calls),
         ) == ({}, count)
 
@@ -208,7 +210,7 @@ def test_reading_a_log_never_fails(text):
     assert all(
         name
         for language in (dnsmasq.DNSMASQ_LANGUAGE, unbound.UNBOUND_LANGUAGE)
-        for name in hits.list_hit_names(text, language.hit_pattern)
+        for name in refusal_counts.list_hit_names(text, language.hit_pattern)
     )
 
 
@@ -295,7 +297,7 @@ def test_files_of_earlier_runs_go_and_a_running_resolver_restarts(unit, stop):
 
 OWN = b"127.0.0.1 localhost\n::1 ip6-localhost\n"
 NAMES = {"wechat.com", "web.wechat.com"}
-BLOCK = block.render_block(NAMES, is_new_file=False)
+BLOCK = hosts_block.render_block(NAMES, is_new_file=False)
 LINES = st.sampled_from([b"127.0.0.1 localhost", b":: wechat.com", b"# note", b"", b"\xff\xfe", b"192.0.2.1 a b # c"])
 CHUNKS = (st.lists(LINES), st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([b"", b"\n", b"\r"]))
 FILES = st.one_of(  # without markers of ours: hypothesis knows every constant of the code
@@ -344,7 +346,7 @@ def states(verdicts: list[RuleVerdict]) -> dict[str, str]:
         (BLOCK.replace(b":: wechat.com\n", b""), "not blocked", "wechat"),
         (BLOCK.replace(b"0.0.0.0 wechat.com", b"0.0.0.0 x.example"), "", "wechat"),
         (BLOCK.replace(b"\n", b"\r\n"), "changed", ""),
-        (BLOCK[: -len(block.END_MARKER) - 1], "a beginning without an end", ""),
+        (BLOCK[: -len(hosts_block.END_MARKER) - 1], "a beginning without an end", ""),
         (BLOCK[BLOCK.index(b"\n") + 1 :], "an end without a beginning", ""),
         (BLOCK + BLOCK, "it is there twice", ""),
         (BLOCK.replace(b":: wechat", b"192.0.2.9 intranet\n:: wechat"), "other lines within it", ""),
@@ -402,20 +404,22 @@ def test_an_unreadable_file_is_unknown(host, monkeypatch):
 
 @given(FILES, DOMAINS)
 def test_lifting_gives_back_every_byte(content, names):
-    enforced = block.render_block(names, is_new_file=False) + content
-    ours = block.render_block(names, is_new_file=False)
-    for likely in (b"", ours, block.render_block({*names, "another.example"}, is_new_file=False)):
-        assert block.split_hosts_file(enforced, lambda: names, likely) == block.HostsFileParts(ours, content)
+    enforced = hosts_block.render_block(names, is_new_file=False) + content
+    ours = hosts_block.render_block(names, is_new_file=False)
+    for likely in (b"", ours, hosts_block.render_block({*names, "another.example"}, is_new_file=False)):
+        assert hosts_block.split_hosts_file(enforced, lambda: names, likely) == hosts_block.HostsFileParts(
+            ours, content
+        )
 
 
 @given(FILES, DOMAINS, st.integers(0, 400))
 def test_damaged_block_loses_no_foreign_line(content, names, cut):
-    rendered = block.render_block(names, is_new_file=False)
+    rendered = hosts_block.render_block(names, is_new_file=False)
     lines = rendered.splitlines(keepends=True)
     del lines[cut % len(lines)]
     damaged = b"".join(lines) + content
-    split = block.split_hosts_file(damaged, lambda: names)
-    assert block.split_hosts_file(damaged, lambda: names, rendered) == split
+    split = hosts_block.split_hosts_file(damaged, lambda: names)
+    assert hosts_block.split_hosts_file(damaged, lambda: names, rendered) == split
     foreign = split.foreign_lines
     assert [line for line in content.split() if line not in foreign.split() and line not in rendered.split()] == []
 
@@ -431,7 +435,7 @@ def make_hosts(root: Path, hosts: bytes = OWN, order: bytes | None = None, mode:
     return Host(str(root))
 
 
-FOREIGN = block.render_block({*NAMES, "a", "b", "c", "d"}, is_new_file=False)
+FOREIGN = hosts_block.render_block({*NAMES, "a", "b", "c", "d"}, is_new_file=False)
 HOSTS_CASES: dict[str, dict[str, Any]] = {
     "without the block": {},
     "with it": {"hosts": BLOCK + OWN},
@@ -495,7 +499,7 @@ def test_link_in_place_of_the_hosts_file_is_refused_and_left(host, hosts):
 def test_block_signed_by_an_earlier_version_is_ours():
     old = b"# Written by Proscribe, rewritten at its next run. To lift the ban on this host: ./proscribe lift"
     parts = [b"# BEGIN proscribe", old, b"0.0.0.0 a.example", b":: a.example", b"# END proscribe", OWN]
-    found = block.split_hosts_file(b"\n".join(parts), set)
+    found = hosts_block.split_hosts_file(b"\n".join(parts), set)
     assert (found.damage, found.foreign_lines) == ("", OWN)
 
 
@@ -505,7 +509,7 @@ def test_names_that_the_host_needs_stay_open(tmp_path, host, hosts):
     )
     changes = dns.enforce(host, plan(signal=["signal.org", "apt.signal.org", "chat.signal.org"]))
     apply(changes)
-    assert block.find_blocked_names(hosts.read_bytes()) == {"signal.org"}
+    assert hosts_block.find_blocked_names(hosts.read_bytes()) == {"signal.org"}
     assert {refusal.subject for refusal in changes.refusals} == {"apt.signal.org", "chat.signal.org"}
 
 

@@ -7,13 +7,13 @@ import pytest
 from dns_contract import Machine, sample
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host.controls.dns import rendering
+from proscribe.host.controls.dns import filter_text
+from proscribe.host.controls.dns.backend_choice import choose_backend
 from proscribe.host.controls.dns.backends import registry
 from proscribe.host.controls.dns.backends.declaration import SERVER_KIND, BackendDeclaration
-from proscribe.host.controls.dns.choice import choose_backend
-from proscribe.host.controls.dns.desired import DesiredNames
-from proscribe.host.controls.dns.filtering import DnsFilter
-from proscribe.host.controls.dns.rendering import ResolverLanguage
+from proscribe.host.controls.dns.dns_filter import DnsFilter
+from proscribe.host.controls.dns.filter_text import ResolverLanguage
+from proscribe.host.controls.dns.names_to_block import DesiredNames
 from proscribe.host.system import Host
 
 PROJECT = Path(__file__).resolve().parents[4]
@@ -72,10 +72,10 @@ def test_accounts_of_a_backend_are_those_of_its_sample(name, host):
 @pytest.mark.slow
 @given(names=NAMES, through=NAMES)
 def test_the_names_come_back_out_of_its_text(name, names, through):
-    text = rendering.render_filter(
+    text = filter_text.render_filter(
         language(name), DesiredNames({"service": sorted(names)}, {}, frozenset(through - names))
     )
-    assert set(language(name).blocked_pattern.findall(text)) == names and len(rendering.find_digest(text)) == 32
+    assert set(language(name).blocked_pattern.findall(text)) == names and len(filter_text.find_digest(text)) == 32
 
 
 @pytest.mark.slow
@@ -83,5 +83,5 @@ def test_the_names_come_back_out_of_its_text(name, names, through):
 def test_two_texts_that_differ_have_different_digests(name, names, more, through):
     first = DesiredNames({"service": sorted(names)}, {}, frozenset(through - names))
     second = DesiredNames({"service": sorted(names | more)}, {}, frozenset(through - names - more))
-    one, other = (rendering.render_filter(language(name), desired) for desired in (first, second))
-    assert (rendering.find_digest(one) == rendering.find_digest(other)) is (one == other)
+    one, other = (filter_text.render_filter(language(name), desired) for desired in (first, second))
+    assert (filter_text.find_digest(one) == filter_text.find_digest(other)) is (one == other)

@@ -17,14 +17,24 @@ from properties import examples
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.host.controls import dns
-from proscribe.host.controls.applying import apply_changes
-from proscribe.host.controls.dns import block, rendering
+from proscribe.host.controls.change_execution import apply_changes
+from proscribe.host.controls.dns import filter_text, hosts_block
+from proscribe.host.controls.dns.backend_choice import choose_backend, list_resolver_users
 from proscribe.host.controls.dns.backends import dnsmasq, resolved, unbound
 from proscribe.host.controls.dns.backends.registry import FILTER_BACKENDS
-from proscribe.host.controls.dns.choice import choose_backend, list_resolver_users
-from proscribe.host.controls.dns.desired import DesiredNames, collect_desired_names, judge_services, sort_valid_names
-from proscribe.host.controls.dns.observed import DnsObservation, find_bypasses, find_running_units, observe_resolution
-from proscribe.host.run import observe
+from proscribe.host.controls.dns.names_to_block import (
+    DesiredNames,
+    collect_desired_names,
+    judge_services,
+    sort_valid_names,
+)
+from proscribe.host.controls.dns.resolver_observation import (
+    DnsObservation,
+    find_bypasses,
+    find_running_units,
+    observe_resolution,
+)
+from proscribe.host.host_operations import observe
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, ToolResult
 from proscribe.model.finding import ERROR, NOT_APPLICABLE, Finding, RuleVerdict
 from proscribe.model.plan import PLAN_SCHEMA, add_digest
@@ -322,7 +332,7 @@ def test_no_name_can_put_a_token_of_its_own_into_a_file(names, through):
     desired = DesiredNames({"service": sorted(names)}, {}, frozenset(through))
     for language, pattern in ((dnsmasq.DNSMASQ_LANGUAGE, DNSMASQ_LINE), (unbound.UNBOUND_LANGUAGE, UNBOUND_LINE)):
         try:
-            text = rendering.render_filter(language, desired)
+            text = filter_text.render_filter(language, desired)
         except ControlError:
             continue
         lines = text.split("\n")
@@ -332,7 +342,9 @@ def test_no_name_can_put_a_token_of_its_own_into_a_file(names, through):
         blocked = sort_valid_names(names)
     except ControlError:
         return
-    assert all(HOSTS_LINE.fullmatch(line) for line in block.render_block(blocked, is_new_file=False).split(b"\n")[:-1])
+    assert all(
+        HOSTS_LINE.fullmatch(line) for line in hosts_block.render_block(blocked, is_new_file=False).split(b"\n")[:-1]
+    )
 
 
 ADDRESS = st.ip_addresses().map(str)
@@ -400,7 +412,7 @@ def test_reading_the_organisations_files_never_fails(text):
 
 
 def test_the_file_of_a_resolver_begins_with_its_notice_and_ends_with_the_witness():
-    language = rendering.ResolverLanguage(
+    language = filter_text.ResolverLanguage(
         make_lines=lambda blocked, through: [
             *(f"block {name}" for name in blocked),
             *(f"pass {name}" for name in through),
@@ -414,9 +426,9 @@ def test_the_file_of_a_resolver_begins_with_its_notice_and_ends_with_the_witness
     body = ["block a.org", "block b.org", "pass ok.a.org", "pass ok.b.org"]
     digest = hashlib.sha256("\n".join(body).encode()).hexdigest()[:32]
     witness = [f'txt filter.proscribe.internal "{digest}"', "host filter.proscribe.internal 127.80.82.83"]
-    text = rendering.render_filter(language, desired)
+    text = filter_text.render_filter(language, desired)
     assert text.split("\n") == [f"# {WRITTEN_BY}", "head", "log", *body, *witness, ""]
-    assert rendering.render_filter(language._replace(comment_mark=";"), desired) == f";{text[1:]}"
-    assert rendering.find_digest(text) == digest
+    assert filter_text.render_filter(language._replace(comment_mark=";"), desired) == f";{text[1:]}"
+    assert filter_text.find_digest(text) == digest
     for line in (f'"{digest}', f'"{digest}" x "', f'"{digest}x"', ""):
-        assert rendering.find_digest(f"filter.proscribe.internal {line}\n") == ""
+        assert filter_text.find_digest(f"filter.proscribe.internal {line}\n") == ""

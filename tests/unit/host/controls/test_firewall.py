@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.compile.reading.networks import merge_networks
 from proscribe.host.controls import firewall
-from proscribe.host.controls.dns import choice
-from proscribe.host.controls.firewall import boot, loaded_state, other_tables
+from proscribe.host.controls.dns import backend_choice
+from proscribe.host.controls.firewall import boot_units, loaded_state, other_tables
 from proscribe.host.controls.firewall.forced_dns import find_resolver_uids
-from proscribe.host.controls.firewall.listing import compare_parts, parse_table
-from proscribe.host.controls.firewall.rule_text import ExemptNetwork, FirewallExemptions
+from proscribe.host.controls.firewall.rule_syntax import ExemptNetwork, FirewallExemptions
 from proscribe.host.controls.firewall.ruleset import render_ruleset
+from proscribe.host.controls.firewall.table_listing import compare_parts, parse_table
 from proscribe.host.system import ControlError, Host, ToolResult
 from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, RuleVerdict
 from recording import compare
@@ -173,7 +173,7 @@ def test_package_source_in_a_refused_network_is_reported(tmp_path, source, files
 
 
 def test_lift_without_nft_deletes_stored_files_and_says_what_may_be_loaded(tmp_path):
-    host, units = FirewallHost(tmp_path), boot.make_units("/usr/sbin/nft")
+    host, units = FirewallHost(tmp_path), boot_units.make_units("/usr/sbin/nft")
     ours = (BOOT_FILE, loaded_state.STATE_PATH, *(unit.path for unit in units))
     host.path("/run/systemd/system").rmdir()
     for path in ours:
@@ -191,7 +191,7 @@ def test_lift_without_nft_deletes_stored_files_and_says_what_may_be_loaded(tmp_p
 
 
 def test_lift_disables_a_masked_unit_all_the_same(tmp_path):
-    host, unit = FirewallHost(tmp_path, "systemctl"), boot.make_units("nft")[0]
+    host, unit = FirewallHost(tmp_path, "systemctl"), boot_units.make_units("nft")[0]
     host.path("/run/systemd/system").rmdir()
     host.lay(unit.path).unlink()
     host.path(unit.path).symlink_to("/dev/null")
@@ -378,7 +378,7 @@ def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
     def resolver_users(host: Host, plan: Any) -> list[str]:
         return list(users) if plan["controls"]["dns"]["mode"] == "enforce" else []
 
-    monkeypatch.setattr(choice, "list_resolver_users", resolver_users)
+    monkeypatch.setattr(backend_choice, "list_resolver_users", resolver_users)
 
 
 @pytest.mark.parametrize(
@@ -387,15 +387,15 @@ def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
         ("unbound", [], [101, 953], [101, 953]),
         ("unbound", [], None, []),
         ("unbound", ["resolve"], [953], [101]),
-        (choice.HOSTS_BACKEND, [], [101, 953], []),
+        (backend_choice.HOSTS_BACKEND, [], [101, 953], []),
     ],
 )
 def test_stopped_resolver_keeps_its_account(host, monkeypatch, backend, users, before, numbers):
-    def choose(host: Host, settings: Any) -> choice.BackendChoice:
-        return choice.BackendChoice(settings["backend"], choice.observe_resolution(host, ()), ())
+    def choose(host: Host, settings: Any) -> backend_choice.BackendChoice:
+        return backend_choice.BackendChoice(settings["backend"], backend_choice.observe_resolution(host, ()), ())
 
     filtered_by(monkeypatch, *users)
-    monkeypatch.setattr(choice, "choose_backend", choose)
+    monkeypatch.setattr(backend_choice, "choose_backend", choose)
     of = forced_plan()
     of["controls"]["dns"]["settings"]["backend"] = backend
     if before:
@@ -407,7 +407,7 @@ def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(h
     def refuse(host: Host, plan: Any) -> list[str]:
         raise ControlError("proscribe_dns_backend is unbound, which this host cannot have")
 
-    monkeypatch.setattr(choice, "list_resolver_users", refuse)
+    monkeypatch.setattr(backend_choice, "list_resolver_users", refuse)
     assert find_resolver_uids(host, forced_plan()) == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from domain_controllers import plan
 from proscribe.host.controls.group_policy import domain
-from proscribe.host.controls.group_policy.desired import (
+from proscribe.host.controls.group_policy.desired_gpos import (
     DesiredGpo,
     collect_desired_gpos,
     make_gpo_attributes,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from proscribe.host.controls import management_exemptions
 from proscribe.host.controls.apps.portable import desktop_entries
 from proscribe.host.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
-from proscribe.host.controls.dns import desired
-from proscribe.host.controls.firewall import listing
+from proscribe.host.controls.dns import names_to_block
+from proscribe.host.controls.firewall import table_listing
 from proscribe.host.controls.management_exemptions import (
     find_control_connections,
     read_gateways,
@@ -150,10 +150,10 @@ def test_the_one_spelling_of_a_distribution(name):
 @given(st.lists(st.lists(LABELS, max_size=5).map(".".join), max_size=3))
 def test_names_match_the_pattern(names):
     if all(map(NAME.fullmatch, names)):
-        assert desired.sort_valid_names(names) == sorted(names)
+        assert names_to_block.sort_valid_names(names) == sorted(names)
     else:
         with pytest.raises(ControlError, match="for a name"):
-            desired.sort_valid_names(names)
+            names_to_block.sort_valid_names(names)
 
 
 @given(st.lists(COUNTERS, unique_by=lambda counter: counter[0]))
@@ -164,7 +164,7 @@ def test_refused_packets_match_the_pattern(counters):
     )
     text += "\tcounter refused_none {\n\t}\n\tchain out {\n\t\tcounter name refused_telegram jump refuse\n\t}\n}\n"
     found = {name: (int(packets), int(size)) for name, packets, size in COUNTED.findall(text) if packets != "0"}
-    assert listing.parse_refusal_counts(text) == found
+    assert table_listing.parse_refusal_counts(text) == found
 
 
 @given(st.text("a %U@=/\t\u3000-", max_size=20))

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host.controls.apps.requests import answers, reading
+from proscribe.host.controls.apps.requests import answers, request_files
 from refusals import make_refusal
 
 program = importlib.import_module("proscribe.host.programs.request")
@@ -136,11 +136,11 @@ def test_program_reads_the_list_that_the_host_wrote(monkeypatch, capfd, words, r
 def test_program_and_host_agree_on_places_and_limits():
     """A request that one takes and the other does not would never be answered."""
     names = ("REQUEST_SCHEMA", "MAX_REQUEST_BYTES", "MAX_REASON_CHARACTERS")
-    assert [getattr(program, name) for name in names] == [getattr(reading, name) for name in names]
-    assert program.MAX_REQUESTS == reading.MAX_USER_REQUESTS
+    assert [getattr(program, name) for name in names] == [getattr(request_files, name) for name in names]
+    assert program.MAX_REQUESTS == request_files.MAX_USER_REQUESTS
     assert (program.ANSWERS_PATH, "/".join(program.REQUESTS_DIRECTORY)) == (
         answers.ANSWERS_PATH,
-        reading.REQUESTS_DIRECTORY,
+        request_files.REQUESTS_DIRECTORY,
     )
 
 

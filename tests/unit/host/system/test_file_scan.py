@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host.system import Host, file_scan, forked
+from proscribe.host.system import Host, file_scan, forked_work
 from proscribe.host.system.budget import ReadBudget
 from proscribe.host.system.file_scan import ScanLimits, ScanResult, scan_directories
-from proscribe.host.system.forked import run_apart
+from proscribe.host.system.forked_work import run_apart
 from proscribe.host.system.mounts import explain_not_entered
 from refusals import make_refusal
 
@@ -277,7 +277,7 @@ def test_directory_that_is_exchanged_after_it_was_listed_is_not_entered(tmp_path
         scanned = scan_home(host, choose=exchange)
         return [list_hits(scanned), scanned.unseen]
 
-    assert run_apart(work, forked.WorkLimits(seconds=20)) == [["/home/a/y/wechat"], []]
+    assert run_apart(work, forked_work.WorkLimits(seconds=20)) == [["/home/a/y/wechat"], []]
 
 
 def test_directory_that_vanishes_meanwhile_is_not_there(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from proscribe.host.system import (
     Process,
     TerminationTarget,
     User,
-    ending,
+    process_termination,
     processes,
 )
 from proscribe.host.system.processes import ProcessRootUnread
@@ -426,8 +426,8 @@ class Machine:
 
         monkeypatch.setattr(os, "pidfd_open", hold)
         monkeypatch.setattr(signal, "pidfd_send_signal", send)
-        monkeypatch.setattr(ending.select, "poll", Poll)
-        monkeypatch.setattr(ending, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=sleep))
+        monkeypatch.setattr(process_termination.select, "poll", Poll)
+        monkeypatch.setattr(process_termination, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=sleep))
 
     def has_ended(self, pid: int) -> bool:
         return sum(number == pid for number, _, _ in self.done) >= self.ends_after[pid]

@@ -26,12 +26,12 @@ from proscribe.host.system import (
     ToolResult,
     User,
     run_tool,
-    tool_ending,
     tool_scope,
+    tool_termination,
     transient_user,
 )
 from proscribe.host.system.tool_scope import start_in_scope
-from proscribe.host.watch.verifying import LaunchVerifier
+from proscribe.host.watch.launch_verifier import LaunchVerifier
 from refusals import make_refusal
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
@@ -241,7 +241,10 @@ def is_unharmed(pid: int) -> bool:
 def end_process(argv: Sequence[str] = ("cat",)) -> tuple[Process, str, object]:
     """Return a process that has ended, the time of its start some ticks ago, and the notes of a watch about it."""
     child = subprocess.Popen(argv, stdin=subprocess.PIPE)
-    seen, started = Process(child.pid, os.readlink(f"/proc/{child.pid}/exe")), tool_ending.read_start_ticks(child.pid)
+    seen, started = (
+        Process(child.pid, os.readlink(f"/proc/{child.pid}/exe")),
+        tool_termination.read_start_ticks(child.pid),
+    )
     noted = LaunchVerifier(Host)._read_state(seen)
     time.sleep(3 / os.sysconf("SC_CLK_TCK"))
     child.kill()
@@ -280,9 +283,11 @@ def test_number_of_a_users_tool_is_free_only_after_all_of_it_has_ended(monkeypat
 @NUMBERS
 def test_descendant_of_a_users_tool_is_ended_and_not_a_process_with_its_number(given_away):
     seen, started, _ = given_away()
-    tool_ending.kill_process(seen.pid, tool_ending.read_start_ticks, started)
+    tool_termination.kill_process(seen.pid, tool_termination.read_start_ticks, started)
     assert is_unharmed(seen.pid)
-    tool_ending.kill_process(seen.pid, tool_ending.read_start_ticks, tool_ending.read_start_ticks(seen.pid))
+    tool_termination.kill_process(
+        seen.pid, tool_termination.read_start_ticks, tool_termination.read_start_ticks(seen.pid)
+    )
     os.waitid(os.P_PID, seen.pid, os.WEXITED | os.WNOWAIT)  # the same process is ended
 
 

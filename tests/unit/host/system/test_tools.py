@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import proscribe
 import pytest
 from patience import LONGEST, alive, until
-from proscribe.host.system import ControlError, ToolResult, User, run_tool, tool_ending, tool_scope, tools
+from proscribe.host.system import ControlError, ToolResult, User, run_tool, tool_scope, tool_termination, tools
 from refusals import make_refusal
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
@@ -269,9 +269,9 @@ def test_processes_that_a_tool_starts_while_it_is_ended_are_ended_too(monkeypatc
     done, rounds = [], iter(alive)
     monkeypatch.setattr(os, "kill", kill)
     monkeypatch.setattr(os, "killpg", killpg)
-    monkeypatch.setattr(tool_ending, "kill_process", lambda pid, of, seen: done.append(f"kill {pid}"))
-    monkeypatch.setattr(tool_ending, "find_descendants", lambda leader: dict.fromkeys(next(rounds), "0"))
-    tool_ending.end_session(10)
+    monkeypatch.setattr(tool_termination, "kill_process", lambda pid, of, seen: done.append(f"kill {pid}"))
+    monkeypatch.setattr(tool_termination, "find_descendants", lambda leader: dict.fromkeys(next(rounds), "0"))
+    tool_termination.end_session(10)
     assert done == killed
 
 
@@ -288,9 +288,9 @@ def test_descendants_are_found_whatever_session_and_name_they_have(monkeypatch):
     }  # fmt: skip
     stats = {name: line + b" 0" * 14 + b" 1%s" % name.encode() for name, line in stats.items()}
     monkeypatch.setattr(os, "listdir", lambda path: [*stats, "18", "version"])
-    monkeypatch.setattr(tool_ending, "open", open_stat, raising=False)
-    assert tool_ending.find_descendants(10) == {10: "110", 11: "111", 12: "112", 16: "116"}
-    assert list(tool_ending.find_descendants(15)) == [15]
+    monkeypatch.setattr(tool_termination, "open", open_stat, raising=False)
+    assert tool_termination.find_descendants(10) == {10: "110", 11: "111", 12: "112", 16: "116"}
+    assert list(tool_termination.find_descendants(15)) == [15]
 
 
 def test_last_output_is_taken_although_a_child_holds_it_open():

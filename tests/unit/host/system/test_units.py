@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from proscribe.host.controls.dns.observed import find_running_units
+from proscribe.host.controls.dns.resolver_observation import find_running_units
 from proscribe.host.system import Host, ToolResult
 from proscribe.host.system.units import (
     CONTROL_GROUPS,

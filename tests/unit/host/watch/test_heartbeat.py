@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from proscribe.host.watch import heartbeat, units
 from proscribe.host.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, UNTRIED, Heartbeat
-from proscribe.host.watch.starts import reported
-from proscribe.host.watch.state import files
+from proscribe.host.watch.starts import daemon_report
+from proscribe.host.watch.state import watch_files
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN
 from watch_host import ROOT, Made
 
 pytestmark = ROOT
-HEARTBEAT = reported.HEARTBEAT_PATH
+HEARTBEAT = daemon_report.HEARTBEAT_PATH
 
 
 def place_of(host: Made, path: str) -> Path:
@@ -47,23 +47,23 @@ def report(**fields: str) -> Callable[[Made], None]:
 def make_silent(host: Made) -> None:
     host.daemon = None
     host.link_process()
-    host.write_file(reported.REPORT_PATH, reported.format_report({"pid": "7", "by": "fanotify"}))
+    host.write_file(daemon_report.REPORT_PATH, daemon_report.format_report({"pid": "7", "by": "fanotify"}))
 
 
 def replace_report(host: Made) -> None:
     host.try_execution(HEARTBEAT)
     host.daemon = None
-    os.chown(place_of(host, reported.REPORT_PATH), 65534, -1)
+    os.chown(place_of(host, daemon_report.REPORT_PATH), 65534, -1)
 
 
 def remove_daemon(host: Made) -> None:
     host.stopped.add(units.LAUNCHES_UNIT)
-    place_of(host, reported.REPORT_PATH).unlink()
+    place_of(host, daemon_report.REPORT_PATH).unlink()
 
 
 def make_directory(host: Made) -> None:
     remove_daemon(host)
-    place_of(host, reported.REPORT_PATH).mkdir()
+    place_of(host, daemon_report.REPORT_PATH).mkdir()
 
 
 def replace_file(host: Made) -> None:
@@ -94,10 +94,10 @@ def replace_file(host: Made) -> None:
     ],
 )
 def test_heartbeat_shows_the_state_of_the_daemon(watched, change, state, detail):
-    host, settings = watched[0], files.read_settings(watched[0])
+    host, settings = watched[0], watch_files.read_settings(watched[0])
     if state == UNTRIED:
         host.try_execution(HEARTBEAT)
-        host.try_execution(reported.HEARTBEAT_PATH)
+        host.try_execution(daemon_report.HEARTBEAT_PATH)
     change(host)
     beat = Heartbeat(host)
     heard = beat.wait_for_result(settings)
@@ -124,7 +124,7 @@ def test_heartbeat_that_cannot_be_executed_is_untried(watched, monkeypatch):
     host, _ = watched
     host.try_execution(HEARTBEAT)
     monkeypatch.setattr(Made, "try_execution", lambda *_: errno.EACCES)
-    heard = Heartbeat(host).wait_for_result(files.read_settings(host))
+    heard = Heartbeat(host).wait_for_result(watch_files.read_settings(host))
     assert heard.state == UNTRIED and heard.detail.endswith(f"cannot execute {HEARTBEAT}: Permission denied")
 
 
@@ -135,4 +135,4 @@ def test_daemon_that_systemd_starts_is_waited_for(watched, monkeypatch):
     monkeypatch.setattr(heartbeat, "REPEAT_SECONDS", 0.0)
     monkeypatch.setattr(heartbeat, "is_evidently_active", lambda host, name: name == units.LAUNCHES_UNIT)
     monkeypatch.setattr(heartbeat.time, "sleep", lambda _: host.stopped.clear())
-    assert Heartbeat(host).wait_for_result(files.read_settings(host)).state == NOTICED
+    assert Heartbeat(host).wait_for_result(watch_files.read_settings(host)).state == NOTICED

@@ -15,12 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import BUSY, until
 from proscribe.host.controls.apps.portable import appimage
-from proscribe.host.watch.starts import programs
-from proscribe.host.watch.starts.marks import may_be_restricted
-from proscribe.host.watch.starts.prefilter import Prefilter, read_link, strip_deleted_mark
-from proscribe.host.watch.starts.process_users import find_accountable_uid, find_real_uid, is_own_observation
-from proscribe.host.watch.starts.programs import ProgramCache
-from proscribe.host.watch.starts.reported import (
+from proscribe.host.watch.starts import program_cache
+from proscribe.host.watch.starts.content_check import may_be_restricted
+from proscribe.host.watch.starts.daemon_report import (
     UNKNOWN_PROCESS,
     format_beat,
     format_report,
@@ -28,7 +25,10 @@ from proscribe.host.watch.starts.reported import (
     parse_number_field,
     parse_report,
 )
-from proscribe.host.watch.starts.verifier import VerifierProcess
+from proscribe.host.watch.starts.prefilter import Prefilter, read_link, strip_deleted_mark
+from proscribe.host.watch.starts.process_users import find_accountable_uid, find_real_uid, is_own_observation
+from proscribe.host.watch.starts.program_cache import ProgramCache
+from proscribe.host.watch.starts.verifier_process import VerifierProcess
 from refusals import make_refusal
 from watch_host import ROOT
 
@@ -102,8 +102,8 @@ def test_portable_app_of_a_restricted_name_is_never_missed(name):
 
 
 def test_remembered_programs_are_limited(monkeypatch):
-    monkeypatch.setattr(programs, "MAX_INNOCENT", 2)
-    monkeypatch.setattr(programs, "MAX_PATHS", 2)
+    monkeypatch.setattr(program_cache, "MAX_INNOCENT", 2)
+    monkeypatch.setattr(program_cache, "MAX_PATHS", 2)
     remembered, prefilter = ProgramCache(), Prefilter({"parts": ["owl"]})
     for key, keys in ((1, {1}), (2, {1, 2}), (3, {3})):
         remembered.note_innocent([(key,)], 0.0)
@@ -143,8 +143,8 @@ def test_file_may_be_restricted_by_its_mark_or_as_a_loader(tmp_path, monkeypatch
 
 def test_file_without_a_mark_is_read_once_and_remembered_up_to_a_number(monkeypatch):
     read, remembered, prefilter = [], ProgramCache(), Prefilter({"modules": ["x"]})
-    monkeypatch.setattr(programs, "MAX_UNMARKED", 2)
-    monkeypatch.setattr(programs, "may_be_restricted", lambda *words: read.append(words) or words[0] == 9)
+    monkeypatch.setattr(program_cache, "MAX_UNMARKED", 2)
+    monkeypatch.setattr(program_cache, "may_be_restricted", lambda *words: read.append(words) or words[0] == 9)
     for inode, unmarked in ((1, {1}), (1, {1}), (9, {1}), (9, {1}), (2, {1, 2}), (3, {3})):
         assert remembered.is_unmarked((inode,), inode, prefilter) is (inode != 9)
         assert remembered.unmarked_files == {(inode,) for inode in unmarked}
@@ -174,7 +174,7 @@ def test_start_with_an_ambiguous_path_is_innocent_only_in_a_scan(shown, at_its_s
     remembered, prefilter = ProgramCache(), Prefilter({"parts": ["owl"]})
     matters = remembered.judge_path(shown, prefilter)
     for running, seconds in ((False, at_its_start), (True, in_a_scan)):
-        key = (*programs.make_program_key(shown, 7, matters, running), 1000)
+        key = (*program_cache.make_program_key(shown, 7, matters, running), 1000)
         remembered.note_innocent([key], 10.0)
         assert [remembered.is_innocent(key, 10.0 + at) for at in (seconds - 0.1, seconds)] == [seconds > 0, False]
 

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import LONGEST
-from proscribe.host.watch.starts import fanotify, inotify, mounts, proc_events, sources
+from proscribe.host.watch.starts import fanotify, inotify, mounts, proc_events, start_sources
 from proscribe.host.watch.starts.inotify import Inotify
 from proscribe.host.watch.starts.proc_events import EXEC, LISTEN, NOTHING, ProcEvents, make_message
-from proscribe.host.watch.starts.sources import StartSources
+from proscribe.host.watch.starts.start_sources import StartSources
 from refusals import make_refusal
 
 KERNEL, OTHER = (0, 1), (4711, 1)
@@ -510,7 +510,7 @@ def test_read_error_is_passed_over(sources_):
 def test_limit_of_either_listener_is_reported(sources_, monkeypatch, number, limited, first):
     others = [getattr(errno, number), errno.EPERM][:: 1 if first else -1]
     for name, error in zip(("Fanotify", "ProcEvents"), others):
-        monkeypatch.setattr(sources, name, make_refusal(OSError(error, os.strerror(error))))
+        monkeypatch.setattr(start_sources, name, make_refusal(OSError(error, os.strerror(error))))
     sources_.open_sources(select.poll())
     fields = sources_.describe_sources()
     assert [fields[name] for name in ("by", "limited", "fanotify", "marked")] == ["", limited, "", ""]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from proscribe.base.json_text import dump_json
-from proscribe.base.moments import format_timestamp
+from proscribe.base.timestamps import format_timestamp
 from proscribe.host.system import ControlError, ObservationError
-from proscribe.host.watch import installing
-from proscribe.host.watch.state import clock, effective, files, journal, pause
-from proscribe.host.watch.state.files import DamagedFileError, WatchSettings
+from proscribe.host.watch import installation
+from proscribe.host.watch.state import clock, journal, pause, plan_in_effect, watch_files
 from proscribe.host.watch.state.summary import summarise_watch
+from proscribe.host.watch.state.watch_files import DamagedFileError, WatchSettings
 from proscribe.host.watch.status import format_status
 from refusals import make_refusal
 from watch_host import ROOT, Made, given, plan
@@ -22,7 +22,7 @@ pytestmark = ROOT
 AT, LATER = "2026-11-27T03:00:00Z", "2026-12-27T03:00:00Z"
 NOW = 1_800_000_000
 SETTINGS = WatchSettings("r1", 300, 600, "sha256:a", ((AT, "sha256:b"), (LATER, "sha256:c")), {"/x": "1", "/y": "2"})
-WRITTEN = json.loads(files.format_settings(SETTINGS))
+WRITTEN = json.loads(watch_files.format_settings(SETTINGS))
 FIRST, SUCCESSOR = plan(), plan(number=2)
 SUCCESSION = "2027-01-01T00:00:00Z"
 UP = 5_000  # seconds since the start of the host
@@ -31,13 +31,16 @@ GIVEN = {"until": format_timestamp(NOW + 60), "reason": "x", "by": "ann", "boot"
 
 
 def write_settings(made: Made, given: Any) -> WatchSettings | None:
-    made.write_file(files.SETTINGS_PATH, given if isinstance(given, str) else json.dumps(given), 0o600)
-    return files.read_settings(made)
+    made.write_file(watch_files.SETTINGS_PATH, given if isinstance(given, str) else json.dumps(given), 0o600)
+    return watch_files.read_settings(made)
 
 
 def test_settings_are_read_as_they_were_written(made):
-    assert files.read_settings(made) is None and write_settings(made, files.format_settings(SETTINGS)) == SETTINGS
-    assert files.format_settings(SETTINGS).endswith("}\n") and "\n " in files.format_settings(SETTINGS)
+    assert (
+        watch_files.read_settings(made) is None
+        and write_settings(made, watch_files.format_settings(SETTINGS)) == SETTINGS
+    )
+    assert watch_files.format_settings(SETTINGS).endswith("}\n") and "\n " in watch_files.format_settings(SETTINGS)
     assert [*WRITTEN] == sorted(WRITTEN)
 
 
@@ -51,7 +54,7 @@ def test_plan_of_a_moment_is_the_last_one_before_it(now, digest):
         "sha256:b",
         "sha256:c",
     ]
-    assert files.make_plan_path(digest) == f"/var/lib/proscribe/watch/plans/{digest[-1]}.json"
+    assert watch_files.make_plan_path(digest) == f"/var/lib/proscribe/watch/plans/{digest[-1]}.json"
 
 
 @pytest.mark.parametrize("given", ["", "[]", "[" * 100_000, "{}"])
@@ -63,29 +66,31 @@ def test_broken_settings_are_damage(made, given):
 def test_settings_that_differ_have_different_identities():
     others = {"release": "r2", "every": 301, "max_age": 601, "plan": "sha256:d", "chain": SETTINGS.chain[:1]}
     others["files"] = {"/x": "1", "/y": "3"}
-    names = [files.identify_settings(SETTINGS._replace(**{name: value})) for name, value in others.items()]
-    assert len({*names, files.identify_settings(SETTINGS)}) == 7
-    assert files.identify_settings(SETTINGS._replace(files={"/y": "2", "/x": "1"})) == files.identify_settings(SETTINGS)
+    names = [watch_files.identify_settings(SETTINGS._replace(**{name: value})) for name, value in others.items()]
+    assert len({*names, watch_files.identify_settings(SETTINGS)}) == 7
+    assert watch_files.identify_settings(
+        SETTINGS._replace(files={"/y": "2", "/x": "1"})
+    ) == watch_files.identify_settings(SETTINGS)
 
 
 def test_file_that_was_not_installed_so_is_damage(made, monkeypatch):
     def wrong():
         with pytest.raises(DamagedFileError) as raised:
-            files.require_intact_file(made, known, "/x")
+            watch_files.require_intact_file(made, known, "/x")
         return raised.value.defect
 
-    known = SETTINGS._replace(files={"/x": files.hash_content(b"x")})
-    assert files.read_watch_file(made, "/x") is None and wrong() == "is missing"
+    known = SETTINGS._replace(files={"/x": watch_files.hash_content(b"x")})
+    assert watch_files.read_watch_file(made, "/x") is None and wrong() == "is missing"
     made.write_file("/x", "x", 0o600)
-    assert files.require_intact_file(made, known, "/x") == b"x"
+    assert watch_files.require_intact_file(made, known, "/x") == b"x"
     made.write_file("/x", "y", 0o600)
     assert wrong() == "is not what was installed"
     made.write_file("/x", "x", 0o602)
     assert wrong() == "others than root can write it"
     made.write_file("/x", "x" * 65, 0o600)
-    assert files.read_watch_file(made, "/x", 65) == b"x" * 65
+    assert watch_files.read_watch_file(made, "/x", 65) == b"x" * 65
     with pytest.raises((DamagedFileError, ObservationError)):
-        files.read_watch_file(made, "/x", 64)
+        watch_files.read_watch_file(made, "/x", 64)
     monkeypatch.setattr(made, "find_entry", make_refusal(ControlError("is no file")))
     assert wrong() == "is no file"
 
@@ -94,15 +99,15 @@ def test_file_that_was_not_installed_so_is_damage(made, monkeypatch):
     ("text", "moment"), [(AT, AT), (f" {AT}\n", AT), ("soon", None), ("", None), (f"{AT}{' ' * 44}", AT), ("ä", None)]
 )
 def test_moment_is_read_from_a_short_file_of_root(made, text, moment):
-    assert files.read_renewal_time(made) is None is files.read_clock_mark(made)
-    made.write_file(files.RENEWED_PATH, text, 0o600)
-    made.write_file(files.CLOCK_PATH, text, 0o600)
-    assert files.read_renewal_time(made) == moment == files.read_clock_mark(made)
-    for path in (files.RENEWED_PATH, files.CLOCK_PATH):
+    assert watch_files.read_renewal_time(made) is None is watch_files.read_clock_mark(made)
+    made.write_file(watch_files.RENEWED_PATH, text, 0o600)
+    made.write_file(watch_files.CLOCK_PATH, text, 0o600)
+    assert watch_files.read_renewal_time(made) == moment == watch_files.read_clock_mark(made)
+    for path in (watch_files.RENEWED_PATH, watch_files.CLOCK_PATH):
         made.write_file(path, AT + " " * 45, 0o600)
-    assert files.read_renewal_time(made) is None is files.read_clock_mark(made)
-    made.write_file(files.RENEWED_PATH, AT, 0o666)
-    assert files.read_renewal_time(made) is None
+    assert watch_files.read_renewal_time(made) is None is watch_files.read_clock_mark(made)
+    made.write_file(watch_files.RENEWED_PATH, AT, 0o666)
+    assert watch_files.read_renewal_time(made) is None
 
 
 # By field: values that may be there, and values that may not.
@@ -126,19 +131,19 @@ def test_state_of_the_last_observation_has_sound_fields_only(made, name):
     fits, wrong = LEFT[name]
     other = "plan" if name != "plan" else "boot"
     for value in fits:
-        made.write_file(files.STATE_PATH, json.dumps({name: value, other: "x", "more": 1}), 0o600)
-        assert files.read_last_observation(made) == {name: value, other: "x"}
+        made.write_file(watch_files.STATE_PATH, json.dumps({name: value, other: "x", "more": 1}), 0o600)
+        assert watch_files.read_last_observation(made) == {name: value, other: "x"}
     for value in wrong:
-        made.write_file(files.STATE_PATH, json.dumps({name: value, other: "x"}), 0o600)
-        assert files.read_last_observation(made) == {other: "x"}
+        made.write_file(watch_files.STATE_PATH, json.dumps({name: value, other: "x"}), 0o600)
+        assert watch_files.read_last_observation(made) == {other: "x"}
 
 
 def test_missing_or_writable_state_is_empty(made, monkeypatch):
-    assert files.read_last_observation(made) == {}
-    made.write_file(files.STATE_PATH, '{"plan": "x"}', 0o666)
-    assert files.read_last_observation(made) == {}
-    monkeypatch.setattr(files, "read_watch_file", make_refusal(ObservationError("no")))
-    assert files.read_last_observation(made) == {} and files.read_renewal_time(made) is None
+    assert watch_files.read_last_observation(made) == {}
+    made.write_file(watch_files.STATE_PATH, '{"plan": "x"}', 0o666)
+    assert watch_files.read_last_observation(made) == {}
+    monkeypatch.setattr(watch_files, "read_watch_file", make_refusal(ObservationError("no")))
+    assert watch_files.read_last_observation(made) == {} and watch_files.read_renewal_time(made) is None
 
 
 @pytest.fixture
@@ -156,10 +161,10 @@ def at_now(monkeypatch):
 )
 def test_latest_time_counts(made, at_now, seen, counts, behind, after):
     if seen is not None:
-        made.write_file(files.CLOCK_PATH, format_timestamp(seen))
+        made.write_file(watch_files.CLOCK_PATH, format_timestamp(seen))
     assert clock.read_effective_time(made) == counts and clock.use_monotonic_clock(made) is made
     assert made.clock() == counts and clock.update_clock(made) == behind
-    assert files.read_clock_mark(made) == format_timestamp(after)
+    assert watch_files.read_clock_mark(made) == format_timestamp(after)
 
 
 def test_boot_of_the_host_has_an_id(made, at_now):
@@ -170,26 +175,26 @@ def test_boot_of_the_host_has_an_id(made, at_now):
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "\0" * 20, "9" * 64])
 def test_broken_mark_of_the_clock_is_none(made, at_now, text):
-    made.write_file(files.CLOCK_PATH, text)
+    made.write_file(watch_files.CLOCK_PATH, text)
     assert clock.read_effective_time(made) == NOW
 
 
 @pytest.mark.parametrize(("at", "after"), [(format_timestamp(NOW - 9000), NOW - 9000), ("soon", NOW), (None, NOW)])
 def test_run_sets_the_clock_also_back_and_writes_it_once(made, at_now, monkeypatch, at, after):
-    made.write_file(files.CLOCK_PATH, format_timestamp(NOW + 9000))
+    made.write_file(watch_files.CLOCK_PATH, format_timestamp(NOW + 9000))
     clock.set_by_controller(made, at)
     assert (
-        files.read_clock_mark(made) == format_timestamp(after)
-        and made.find_entry(files.CLOCK_PATH).st_mode & 0o077 == 0
+        watch_files.read_clock_mark(made) == format_timestamp(after)
+        and made.find_entry(watch_files.CLOCK_PATH).st_mode & 0o077 == 0
     )
     monkeypatch.setattr(made, "write_file", lambda *_: pytest.fail("it is there"))
     clock.set_by_controller(made, at)
 
 
-def write_plan(made: Made, content: str, digest: str = FIRST["digest"]) -> files.WatchSettings:
-    path = files.make_plan_path(digest)
+def write_plan(made: Made, content: str, digest: str = FIRST["digest"]) -> watch_files.WatchSettings:
+    path = watch_files.make_plan_path(digest)
     made.write_file(path, content)
-    return files.WatchSettings("r", 300, 600, digest, (), {path: files.hash_content(content.encode())})
+    return watch_files.WatchSettings("r", 300, 600, digest, (), {path: watch_files.hash_content(content.encode())})
 
 
 def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
@@ -197,8 +202,8 @@ def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
     both = first._replace(chain=((SUCCESSION, SUCCESSOR["digest"]),), files={**first.files, **later.files})
     for now, expected in ((-1, FIRST), (0, SUCCESSOR)):
         monkeypatch.setattr(clock, "read_effective_time", lambda _, now=now: clock.parse_timestamp(SUCCESSION) + now)
-        assert effective.find_digest_in_effect(made, both) == expected["digest"]
-        assert effective.read_plan_in_effect(made, both) == expected
+        assert plan_in_effect.find_digest_in_effect(made, both) == expected["digest"]
+        assert plan_in_effect.read_plan_in_effect(made, both) == expected
 
 
 @pytest.mark.parametrize(
@@ -209,9 +214,9 @@ def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
     ],
 )
 def test_file_of_no_plan_or_another_one_is_damage(made, content, wrong):
-    with pytest.raises(files.DamagedFileError) as raised:
-        effective.read_stored_plan(made, write_plan(made, content), FIRST["digest"])
-    assert (raised.value.file, raised.value.defect) == (files.make_plan_path(FIRST["digest"]), wrong)
+    with pytest.raises(watch_files.DamagedFileError) as raised:
+        plan_in_effect.read_stored_plan(made, write_plan(made, content), FIRST["digest"])
+    assert (raised.value.file, raised.value.defect) == (watch_files.make_plan_path(FIRST["digest"]), wrong)
 
 
 @pytest.fixture
@@ -231,13 +236,13 @@ def test_pause_is_written_down_with_its_end_by_both_clocks(host):
     until = format_timestamp(NOW + 7200)
     assert pause.freeze_watch(host, "2h", " works\non it ", "ann\x1b") == until
     given = {"until": until, "reason": "works on it", "by": "ann"}
-    assert json.loads(host.read_text(files.FROZEN_PATH) or "") == {**given, "boot": "4f", "uptime": UP + 7200}
-    assert (host.read_text(files.FROZEN_PATH) or "").endswith("}\n") and host.find_entry(
-        files.FROZEN_PATH
+    assert json.loads(host.read_text(watch_files.FROZEN_PATH) or "") == {**given, "boot": "4f", "uptime": UP + 7200}
+    assert (host.read_text(watch_files.FROZEN_PATH) or "").endswith("}\n") and host.find_entry(
+        watch_files.FROZEN_PATH
     ).st_mode & 0o777 == 0o600
     assert pause.read_active_pause(host) == given and events(host) == [{"event": "frozen", **given}]
     assert pause.end_pause(host) and not pause.end_pause(host)
-    assert host.find_entry(files.FROZEN_PATH) is None and pause.read_active_pause(host) is None
+    assert host.find_entry(watch_files.FROZEN_PATH) is None and pause.read_active_pause(host) is None
     assert [line["event"] for line in events(host)] == ["frozen", "thawed"]
 
 
@@ -275,20 +280,20 @@ def test_pause_that_is_too_long_or_without_a_reason_is_refused(host, length, rea
 )
 def test_pause_counts_until_either_clock_ends_it(host, change, counts):
     fields = {**GIVEN, **change}
-    host.write_file(files.FROZEN_PATH, json.dumps(fields), 0o600)
+    host.write_file(watch_files.FROZEN_PATH, json.dumps(fields), 0o600)
     assert pause.read_active_pause(host) == (
         {key: fields[key] for key in ("until", "reason", "by")} if counts else None
     )
-    assert pause.end_pause(host) is counts and host.find_entry(files.FROZEN_PATH) is None
+    assert pause.end_pause(host) is counts and host.find_entry(watch_files.FROZEN_PATH) is None
     assert [line["event"] for line in events(host)] == ["thawed"] * counts
 
 
 def test_pause_that_anybody_can_write_or_nobody_can_see_is_none(host, monkeypatch):
-    host.write_file(files.FROZEN_PATH, json.dumps(GIVEN), 0o666)
+    host.write_file(watch_files.FROZEN_PATH, json.dumps(GIVEN), 0o666)
     assert pause.read_active_pause(host) is None
-    host.write_file(files.FROZEN_PATH, "[]", 0o600)
+    host.write_file(watch_files.FROZEN_PATH, "[]", 0o600)
     assert pause.read_active_pause(host) is None
-    monkeypatch.setattr(files, "read_watch_file", make_refusal(ObservationError("no")))
+    monkeypatch.setattr(watch_files, "read_watch_file", make_refusal(ObservationError("no")))
     assert pause.read_active_pause(host) is None
 
 
@@ -378,10 +383,10 @@ def test_status_has_drifts_and_ended_programs_the_newest_first(watched):
         drift(9, "dns/a", "dns/b", "dns/c"),
         *(ended(day, f"/p{day}", "tom", day) for day in range(10, 17)),
     )
-    host.write_file(files.STATE_PATH, json.dumps({"last": at(9)}), 0o600)
-    host.delete_file(files.RENEWED_PATH)
+    host.write_file(watch_files.STATE_PATH, json.dumps({"last": at(9)}), 0o600)
+    host.delete_file(watch_files.RENEWED_PATH)
     pause.freeze_watch(host, "1h", "works on it", "ann")
-    first, _, third, _, frozen, *events = format_status(host, files.read_settings(host)).splitlines()
+    first, _, third, _, frozen, *events = format_status(host, watch_files.read_settings(host)).splitlines()
     assert first.endswith(f"last {at(9)}") and third.startswith("stale: ")
     assert frozen.startswith("frozen until ") and frozen.endswith(" by ann: works on it")
     assert events[0] == f"dns/a and 2 more rules: drifted 1 times, corrected 0, last {at(9)}: x"
@@ -393,16 +398,20 @@ def test_status_has_drifts_and_ended_programs_the_newest_first(watched):
 def test_status_names_the_next_plan(made):
     later = plan(number=2)
     mine = plan(later={"at": at(30), "plan": later["digest"]})
-    installing.change(made, mine, given(mine, later))
-    assert f"other plans take effect {at(30)}" in format_status(made, files.read_settings(made)).splitlines()
+    installation.change(made, mine, given(mine, later))
+    assert f"other plans take effect {at(30)}" in format_status(made, watch_files.read_settings(made)).splitlines()
 
 
 def test_plan_without_a_watch_has_the_installed_intervals(made):
     without = {key: value for key, value in plan().items() if key != "watch"}
     assert summarise_watch(made, without)["every"] == 0
-    made.write_file(files.SETTINGS_PATH, files.format_settings(files.WatchSettings("r", 30, 60, "p", (), {})), 0o600)
+    made.write_file(
+        watch_files.SETTINGS_PATH,
+        watch_files.format_settings(watch_files.WatchSettings("r", 30, 60, "p", (), {})),
+        0o600,
+    )
     assert summarise_watch(made, without)["every"] == 30
-    made.write_file(files.SETTINGS_PATH, "nonsense", 0o600)
+    made.write_file(watch_files.SETTINGS_PATH, "nonsense", 0o600)
     seen = summarise_watch(made, without)
     assert (seen["every"], seen["stale"]) == (0, False)
 

@@ -10,10 +10,10 @@ import argparse
 from pathlib import Path
 
 from ....wire.installation import CATALOGUE
-from ...compile.catalogue.loading import read_catalogue
+from ...compile.catalogue.catalogue_loader import read_catalogue
 from .. import CommandError, add_subcommands
-from . import checking, listing, proposing, recall, refreshing, stats
-from .chosen import LoadedCatalogue
+from . import amendment_proposal, checking, listing, recall, refreshing, stats
+from .loaded_catalogue import LoadedCatalogue
 
 SUMMARY = "List, check and refresh the catalogue: what each service is made of."
 
@@ -37,7 +37,11 @@ SUBCOMMANDS = {
         "fetch publishers' lists, and write what changed for review",
     ),
     "recall": (recall.add_arguments, recall.run_recall, "compare the catalogue with public lists in a folder"),
-    "propose": (proposing.add_arguments, proposing.run_proposal, "write an amendment from a list of names"),
+    "propose": (
+        amendment_proposal.add_arguments,
+        amendment_proposal.run_proposal,
+        "write an amendment from a list of names",
+    ),
 }
 
 

@@ -11,7 +11,7 @@ from ...compile.catalogue.known_good import read_known_good_lists
 from ...compile.plans.identifiers import IDENTIFIER_READERS
 from ...report.text.wording import format_count
 from .. import print_message
-from .chosen import LoadedCatalogue
+from .loaded_catalogue import LoadedCatalogue
 
 SCHEMA = "proscribe/catalog-check/1"
 FOUND_CODE = 1

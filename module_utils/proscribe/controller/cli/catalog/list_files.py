@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...compile.reading.plain_file import read_plain_file
 from ...policy_errors import PolicyError
-from .formats import INCLUDE_FORMATS
+from .list_formats import INCLUDE_FORMATS
 from .public_lists import PublicList
 
 MAX_FILE_BYTES = 32 << 20

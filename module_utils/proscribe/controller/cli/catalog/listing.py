@@ -11,17 +11,17 @@ from typing import Any
 
 from ....base.duration import format_duration, parse_duration
 from ....wire.installation import CATALOGUE
-from ...compile.catalogue.entries import Compared
+from ...compile.catalogue.catalogue_loader import Service
+from ...compile.catalogue.entry_types import Compared
 from ...compile.catalogue.freshness import ENTRY, FEED, NETWORKS, StaleEntry, find_accepted_entries, find_stale_entries
-from ...compile.catalogue.loading import Service
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.plans.identifiers import IDENTIFIER_READERS
-from ...report.text.command import LauncherSubcommand
-from ...report.text.layout import fit_lines, format_table, get_screen_width
+from ...report.text.shell_commands import LauncherSubcommand
+from ...report.text.terminal_layout import fit_lines, format_table, get_screen_width
 from ...report.text.wording import clean_text
 from .. import print_message
-from ..next_command import format_suggestions, propose_command
-from .chosen import LoadedCatalogue
+from ..suggestions import format_suggestions, propose_command
+from .loaded_catalogue import LoadedCatalogue
 from .publishers import read_all_publishers, select_publisher_ids
 
 LIST_SCHEMA, SERVICE_SCHEMA, STALE_SCHEMA = "proscribe/catalog-list/1", "proscribe/service/1", "proscribe/stale/1"

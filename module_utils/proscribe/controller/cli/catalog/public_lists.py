@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...compile.catalogue.kinds import GroupSchema, ListSchema, Mistake, TextSchema
 from ...compile.catalogue.release import RECALL_FILE
+from ...compile.catalogue.value_schemas import GroupSchema, ListSchema, Mistake, TextSchema
 from ...compile.reading import grammar
 from ...compile.reading.yaml_file import Document, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
-from .formats import FORMATS
+from .list_formats import FORMATS
 
 # Subjects of lists. These are no categories of the catalogue: a subject may correspond to a few services of the
 # catalogue.

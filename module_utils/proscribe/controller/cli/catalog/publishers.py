@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...compile.catalogue.kinds import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema
 from ...compile.catalogue.release import PUBLISHERS_FILE
 from ...compile.catalogue.schema import FLAG
+from ...compile.catalogue.value_schemas import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema
 from ...compile.reading import grammar
 from ...compile.reading.yaml_file import Document, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
-from . import formats, formats_networks
+from . import list_formats, network_formats
 from .public_lists import PublicList, read_public_lists
 
-FORMATS = {**formats.FORMATS, **formats_networks.FORMATS}
+FORMATS = {**list_formats.FORMATS, **network_formats.FORMATS}
 DESTINATIONS = ("feed", "networks", "domains")
 _CHECK_URL = grammar.make_pattern_check(
     r"https://[a-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~/?=&%!-]*", "an address with https://"

@@ -14,18 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ...compile.catalogue.loading import read_catalogue
+from ...compile.catalogue.catalogue_loader import read_catalogue
 from ...policy_errors import PolicyErrors, propose_similar_names
 from .. import CommandError, print_message
-from .agreeing import make_agreement_change
-from .believing import CheckedList, check_list, require_bounded_change, require_no_guarded_values
-from .changing import CatalogueChange, make_domain_change, make_list_change, make_network_change
-from .chosen import LoadedCatalogue
-from .editing import EditError
-from .fetching import FetchError
-from .files import require_own_catalogue, write_catalogue_file
-from .formats import ListFormatError
-from .obtaining import FetchPublisher, cache_fetches, fetch_published_list, read_list_from_folder
+from .agreement import make_agreement_change
+from .catalogue_changes import CatalogueChange, make_domain_change, make_list_change, make_network_change
+from .catalogue_files import require_own_catalogue, write_catalogue_file
+from .download import FetchError
+from .file_editor import EditError
+from .list_checks import CheckedList, check_list, require_bounded_change, require_no_guarded_values
+from .list_formats import ListFormatError
+from .list_sources import FetchPublisher, cache_fetches, fetch_published_list, read_list_from_folder
+from .loaded_catalogue import LoadedCatalogue
 from .publishers import Publisher, read_all_publishers
 
 WRONG_LIST_CODE = 1

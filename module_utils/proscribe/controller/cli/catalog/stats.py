@@ -9,12 +9,12 @@ import argparse
 import json
 from typing import NamedTuple
 
-from ...compile.catalogue.loading import Catalogue, Service
+from ...compile.catalogue.catalogue_loader import Catalogue, Service
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.reading.package_names import NAMES
-from ...report.text.layout import format_table, get_screen_width
+from ...report.text.terminal_layout import format_table, get_screen_width
 from .. import print_message
-from .chosen import LoadedCatalogue
+from .loaded_catalogue import LoadedCatalogue
 
 SCHEMA = "proscribe/catalog-stats/1"
 # Package systems of other platforms: Windows hosts and Macs are only observed, Android names are data for other tools.

@@ -16,13 +16,13 @@ from pathlib import Path
 from ....wire import installation
 from ...version import find_version, read_commit
 from .. import CommandError
-from . import sources
-from .building import build_collection, make_file_name, pack_collection
+from . import repository_url
+from .archive import build_collection, make_file_name, pack_collection
+from .collection_files import make_collection_files
 from .full_names import CollectionNames
 from .layout import read_source_files
 from .metadata import ReleaseMetadata, parse_ansible_range
-from .placing import find_target, install_collection
-from .written import make_collection_files
+from .placement import find_target, install_collection
 
 DEFAULT_NAMESPACE, DEFAULT_NAME = "proscribe", "ban"
 NO_REPOSITORY_NOTE = (
@@ -116,5 +116,5 @@ def _read_release(root: Path, names: CollectionNames, repository: str) -> Releas
         description=project["description"],
         license=project["license"],
         requires_ansible=parse_ansible_range(project["dependencies"]),
-        repository=repository or project.get("urls", {}).get("repository") or sources.find_repository_url(root),
+        repository=repository or project.get("urls", {}).get("repository") or repository_url.find_repository_url(root),
     )

@@ -9,15 +9,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ...compile.inventory.reports_place import find_reports_folder
+from ...compile.inventory.reports_folder import find_reports_folder
 from ...compile.plans.departments import list_departments
 from ...compile.plans.difference import CONTROL, IDENTIFIER, PLAN, SERVICE, SETTING, PlanChange, compare_plans
-from ...compile.plans.hosts import CompiledPlans, compile_hosts
-from ...report.text.layout import apply_styles, format_table_row, get_screen_width, wrap_text
+from ...compile.plans.host_plans import CompiledPlans, compile_hosts
+from ...report.text.terminal_layout import apply_styles, format_table_row, get_screen_width, wrap_text
 from ...report.text.wording import clean_text, format_count, summarise_names
 from .. import inventory
 from .earlier_plans import EarlierPlans, read_earlier_plans
-from .exceptions import ExceptionChange, compare_exceptions, read_exceptions
+from .exception_changes import ExceptionChange, compare_exceptions, read_exceptions
 
 SCHEMA = "proscribe/plan-diff/1"
 SAME, DIFFERENT = 0, 1

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from ....model.types.plan import Plan
 from ....wire import installation
-from ....wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
-from ...compile.inventory.inventory import CompileInput, HostVariables
-from ...compile.inventory.places import list_source_paths
+from ....wire.plan_store import PLANS_DIRECTORY, PlanStore, UntrustedStore
+from ...compile.inventory.host_variables import CompileInput, HostVariables
 from ...compile.inventory.policy_folders import (
     APPROVERS_FILE,
     CATALOGUES_VARIABLE,
@@ -22,16 +21,17 @@ from ...compile.inventory.policy_folders import (
     WAIVERS_VARIABLE,
     list_possible_places,
 )
-from ...compile.plans.hosts import compile_hosts
+from ...compile.inventory.variable_origins import list_source_paths
+from ...compile.plans.host_plans import compile_hosts
 from ...policy_errors import PolicyErrors
-from ...report.end.renewing import is_present_report
 from ...report.evaluation.lifts import describe_lifts
+from ...report.run_end.report_rewriting import is_present_report
 from ...report.storage import fleet_state_file
-from ...report.storage.complete import UnknownRun, UnreadableReport, find_run, read_records, read_report
+from ...report.storage.report_reader import UnknownRun, UnreadableReport, find_run, read_records, read_report
 from ...report.text.wording import clean_text, format_count
 from .. import CommandError, inventory
-from .at_revision import FilesAtRevision
-from .exceptions import ExceptionTexts, read_exceptions
+from .exception_changes import ExceptionTexts, read_exceptions
+from .files_at_revision import FilesAtRevision
 
 PROJECT_DIRECTORY = inventory.PROJECT_DIRECTORY
 MAX_NAMED_HOSTS = 5

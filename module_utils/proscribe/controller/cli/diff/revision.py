@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ....base.duration import parse_duration
 from ...git import run_git
-from ...report.text.command import ShellCommand
+from ...report.text.shell_commands import ShellCommand
 from ...report.text.wording import clean_text
 from .. import CommandError
 

@@ -12,16 +12,16 @@ import sys
 from pathlib import Path
 
 from ....model.plan import CONTROLS
-from ...compile.inventory.inventory import CompileInput as Hosts
-from ...compile.plans.hosts import CompiledPlans, compile_hosts
-from ...report.text.command import LauncherSubcommand
-from ...report.text.layout import get_screen_width
+from ...compile.inventory.host_variables import CompileInput as Hosts
+from ...compile.plans.host_plans import CompiledPlans, compile_hosts
+from ...report.text.shell_commands import LauncherSubcommand
+from ...report.text.terminal_layout import get_screen_width
 from ...report.text.wording import summarise_names
 from .. import CommandError, inventory, print_message
-from ..next_command import format_suggestions, propose_command
-from . import expectations, facts
-from .answering import MAX_NAMED_HOSTS, compare_expectations, explain_question
-from .printing import format_explanation, make_explanation_document
+from ..suggestions import format_suggestions, propose_command
+from . import collected_facts, expectations
+from .answer_texts import MAX_NAMED_HOSTS, compare_expectations, explain_question
+from .output import format_explanation, make_explanation_document
 from .question import parse_question
 from .reasons.reason import BLOCKED, DEPENDS
 
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     compile_input, audience_note = _read_hosts(arguments)
     compiled = compile_hosts(compile_input, now)
-    facts_by_host = facts.collect_facts(compile_input, compiled.hosts)
+    facts_by_host = collected_facts.collect_facts(compile_input, compiled.hosts)
     if question is None:
         results = compare_expectations(Path(arguments.expect), compile_input.groups, compiled, facts_by_host)
         if arguments.json:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ...compile.reading.yaml_file import Document, KeyPath, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
-from ...report.text.layout import format_table_row, wrap_indented_text
+from ...report.text.terminal_layout import format_table_row, wrap_indented_text
 from ...report.text.wording import clean_text, format_count, summarise_names
 from .reasons.reason import OFF, STATUSES
 

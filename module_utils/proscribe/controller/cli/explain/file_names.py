@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....host.controls.apps.portable import appimage
-from ....host.controls.apps.portable.names import AppNames
+from ....host.controls.apps.portable.app_names import AppNames
 from ....host.controls.apps.portable.scan import SCANNED_PLACES, SYSTEM_HOMES
-from ...compile.catalogue.loading import Catalogue
+from ...compile.catalogue.catalogue_loader import Catalogue
 from ...compile.plans.identifiers import IDENTIFIER_READERS
 
 APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # kinds of match

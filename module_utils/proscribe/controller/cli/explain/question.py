@@ -8,7 +8,7 @@ import unicodedata
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ....host.controls.firewall.rule_text import Network
+from ....host.controls.firewall.rule_syntax import Network
 from .. import CommandError
 
 _LABEL_PATTERN = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ....base.folding import fold_name
-from ....host.controls.browser.rendering import SiteName, is_covering, list_covering_hosts, parse_site_name
-from ....host.controls.firewall.carried import list_carried_networks, list_carriers
-from ....host.controls.firewall.rule_text import Network
-from ...compile.catalogue.claims import SHARED_NAMES
+from ....base.name_folding import fold_name
+from ....host.controls.browser.site_rules import SiteName, is_covering, list_covering_hosts, parse_site_name
+from ....host.controls.firewall.carried_addresses import list_carried_networks, list_carriers
+from ....host.controls.firewall.rule_syntax import Network
+from ...compile.catalogue.catalogue_loader import Catalogue, Service
 from ...compile.catalogue.feeds import Feed
-from ...compile.catalogue.loading import Catalogue, Service
+from ...compile.catalogue.name_conflicts import SHARED_NAMES
 from ...compile.plans.identifiers import is_below
 from ...compile.reading import grammar
 from ...policy_errors import propose_similar_names

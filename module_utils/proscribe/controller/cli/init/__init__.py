@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....wire import installation
-from ...compile.inventory.inventory import CompileInput
-from ...compile.plans.hosts import compile_hosts
-from ...report.text.command import ShellCommand
+from ...compile.inventory.host_variables import CompileInput
+from ...compile.plans.host_plans import compile_hosts
+from ...report.text.shell_commands import ShellCommand
 from ...version import get_own_version
 from .. import CommandError, print_message
-from ..explain import facts
-from ..explain.answering import explain_question
+from ..explain import collected_facts
+from ..explain.answer_texts import explain_question
 from ..explain.expectations import EVERY_HOST
 from ..explain.question import parse_question
-from . import existing, placing, repository
+from . import existing_inventory, new_files, repository
 from .answers import OPTION_HELP, SetupAnswers, list_questions, read_answers
 
 UNCLEAR_DEPARTMENTS_NOTE = (
@@ -61,19 +61,21 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.inventory = arguments.existing
     answers = read_answers(arguments, _get_today())
     departments = {department.name: department.hosts for department in answers.department}
-    folder = existing.choose_policy_folder(directory, answers.inventory)
+    folder = existing_inventory.choose_policy_folder(directory, answers.inventory)
     hosts_file = f"{folder}/hosts.yml"
     requirement, vendored = _make_requirement(answers)
     text_files = repository.make_files(answers, departments, requirement, folder)
-    placing.refuse_existing(directory, [*text_files, *vendored, *repository.TABLE_FILES])
-    with placing.create_staging_directory(directory) as staging_directory:
-        placing.write_files(
+    new_files.refuse_existing(directory, [*text_files, *vendored, *repository.TABLE_FILES])
+    with new_files.create_staging_directory(directory) as staging_directory:
+        new_files.write_files(
             staging_directory, {**{name: text.encode() for name, text in text_files.items()}, **vendored}
         )
         sources = [directory / answers.inventory] if answers.inventory else []
-        tables = _make_tables(existing.read_inventory([*sources, staging_directory / hosts_file]), list(departments))
-        placing.write_files(staging_directory, {name: text.encode() for name, text in tables.texts.items()})
-        placing.move_files(staging_directory, directory)
+        tables = _make_tables(
+            existing_inventory.read_inventory([*sources, staging_directory / hosts_file]), list(departments)
+        )
+        new_files.write_files(staging_directory, {name: text.encode() for name, text in tables.texts.items()})
+        new_files.move_files(staging_directory, directory)
     print_message(f"made {directory}; every control only audits. README.md has what comes next:")
     command = ShellCommand(("cd", arguments.directory)).line()
     print(*(f"  {line}" for line in [command, *repository.list_next_commands(answers, folder)]), sep="\n", flush=True)
@@ -142,7 +144,7 @@ def _make_tables(compile_input: CompileInput, departments: Sequence[str]) -> Exp
     PolicyErrors.
     """
     compiled = compile_hosts(compile_input, datetime.datetime.now(datetime.timezone.utc))
-    facts_by_host = facts.collect_facts(compile_input, compiled.hosts)
+    facts_by_host = collected_facts.collect_facts(compile_input, compiled.hosts)
     omitted: dict[str, None] = {}
 
     def collect_answers(name: str, group: str) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from ....wire import installation
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.plans.departments import NO_DEPARTMENT
 from ...compile.reading.plain_file import read_plain_file
-from ...compile.reading.values import make_choice_reader, read_day, read_line
+from ...compile.reading.value_readers import make_choice_reader, read_day, read_line
 from ...compile.restrictions import RESTRICTIONS
 from ...compile.restrictions.schedule_values import read_repository
 from ...compile.restrictions.tenant_values import read_tenants
@@ -26,8 +26,8 @@ from ...policy_errors import DescribedValue, PolicyError, PolicyErrors, Unexpect
 from ...report.text.wording import summarise_names
 from ...ssh_signatures import TIMEOUT_SECONDS
 from .. import CommandError, print_message
-from ..waiver.asking import ask_question
-from . import existing
+from ..waiver.prompts import ask_question
+from . import existing_inventory
 
 DEFAULT_ORGANISATION = "our organisation"  # used without a terminal
 PIPELINE_KINDS = ("github", "gitlab", "none")
@@ -122,7 +122,7 @@ def parse_group(text: str, groups: Mapping[str, object] | None) -> NewDepartment
             else "no department: it has no group"
         )
         raise UnexpectedValue("", name, f"{expected}{propose_similar_names(name, names)}")
-    if not existing.GROUP_PATTERN.fullmatch(name):
+    if not existing_inventory.GROUP_PATTERN.fullmatch(name):
         raise UnexpectedValue("", name, "a group whose name has letters, digits, and _ . - only")
     return NewDepartment(name, ())
 
@@ -149,7 +149,7 @@ def parse_approver(text: str, departments: Sequence[str] | None = None) -> Appro
     if (
         not PRINCIPAL_PATTERN.fullmatch(name)
         or not name.isprintable()
-        or (has_department and not existing.GROUP_PATTERN.fullmatch(department_name))
+        or (has_department and not existing_inventory.GROUP_PATTERN.fullmatch(department_name))
     ):
         raise UnexpectedValue(
             "", approver_text, "a name without spaces and quotes, such as chan.tai.man or press:chan.tai.man"
@@ -277,9 +277,9 @@ def _order_questions(
     """
     by_option = {question.option: question for question in list_questions(today)}
     directory = Path(arguments.directory).absolute()
-    default = existing.find_default_source(directory)
+    default = existing_inventory.find_default_source(directory)
     inventory = by_option.pop("inventory")._replace(
-        parse=lambda text: existing.read_source(text, directory), default=default
+        parse=lambda text: existing_inventory.read_source(text, directory), default=default
     )
     department = by_option.pop("department")
     approvers = by_option.pop("approver")
@@ -306,8 +306,8 @@ def _order_questions(
 
 def _make_group_question(department: SetupQuestion, directory: Path, source: str | None) -> SetupQuestion:
     """Return the question about the groups that are departments. It is asked unless the inventory's groups show it."""
-    groups = existing.read_inventory([directory / source]).groups if source else None
-    clear_departments = existing.find_clear_departments(groups or {})
+    groups = existing_inventory.read_inventory([directory / source]).groups if source else None
+    clear_departments = existing_inventory.find_clear_departments(groups or {})
     names = sorted(set(groups or ()) - set(NO_DEPARTMENT))
     return department._replace(
         text=f"Which groups are departments ({summarise_names(names, MAX_NAMED_GROUPS)}); an empty line ends them",

@@ -21,9 +21,9 @@ from ....model.types.plan import TenantEntry
 from ....wire import installation
 from ...compile.restrictions import PREFIX, RESTRICTIONS
 from ...compile.waivers.signatures import NAMESPACE
-from ...report.text.command import ShellCommand
+from ...report.text.shell_commands import ShellCommand
 from .answers import SetupAnswers
-from .existing import POLICY_FOLDER
+from .existing_inventory import POLICY_FOLDER
 from .yaml_text import LiteralText, format_yaml, read_comments
 
 EXAMPLE_DIRECTORY = installation.PROJECT_DIRECTORY / "examples/policy-repository"

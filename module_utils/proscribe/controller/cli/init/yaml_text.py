@@ -7,7 +7,7 @@ from itertools import takewhile
 
 import yaml
 
-from ..waiver.text import format_scalar
+from ..waiver.waiver_text import format_scalar
 
 TEMPLATE_PATTERN = re.compile(r"\{[{%#]")
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from ....base.chat_text import OUTPUT_HEADING
 from ....wire import installation
-from ....wire.store import PLANS_DIRECTORY, PlanStore, UntrustedStore
+from ....wire.plan_store import PLANS_DIRECTORY, PlanStore, UntrustedStore
 from ...compile.inventory.policy_folders import find_approver_folders
-from ...compile.inventory.reports_place import ENVIRONMENT_VARIABLE, find_reports_folder
+from ...compile.inventory.reports_folder import ENVIRONMENT_VARIABLE, find_reports_folder
 from ...compile.plans.departments import list_departments
-from ...compile.plans.policy import read_all_restrictions
-from ...compile.waivers.authority import read_approver_list
+from ...compile.plans.host_policies import read_all_restrictions
+from ...compile.waivers.approvers import read_approver_list
+from ...file_lock import describe_holder, lock_file
 from ...policy_errors import PolicyErrors
-from ...report import request_news
+from ...report import request_notification
 from ...report.history import HistoryError, open_history
 from ...report.notification import (
     Notification,
@@ -29,14 +30,13 @@ from ...report.notification import (
     read_run_history,
 )
 from ...report.storage import requests_file
-from ...report.storage.complete import read_records, read_report
-from ...report.text.command import RunCall
-from ...waiting import describe_holder, lock_file
+from ...report.storage.report_reader import read_records, read_report
+from ...report.text.shell_commands import RunCall
 from .. import CommandError, inventory, print_message
 from .exit_codes import LIST_REFUSED_CODE, NO_REPORT, NOT_SENT, NOT_WRITTEN, REFUSED_EXIT_CODE
-from .exports import update_exports
-from .sending import parse_inventory_arguments, send_notification
-from .unended import find_closing_run, find_newest_run, report_failed_run
+from .failed_run import find_closing_run, find_newest_run, report_failed_run
+from .fed_exports import update_exports
+from .notification_transport import parse_inventory_arguments, send_notification
 
 EPILOG = """\
 The units that `./proscribe schedule` sets up call it; by hand it does the same:
@@ -121,10 +121,10 @@ def refresh_catalogue(options: Sequence[str]) -> int:
 
     No host is contacted, so this needs no lock against runs.
     """
-    from . import catalogue  # imported late, because it loads all formats
+    from . import catalogue_refresh  # imported late, because it loads all formats
 
     try:
-        message, is_complete = catalogue.refresh_on_branch(options)
+        message, is_complete = catalogue_refresh.refresh_on_branch(options)
     # A notification reports the error, because nobody reads the journal of a timer.
     except (CommandError, PolicyErrors) as error:
         lines: list[str | QuotedLines] = [QuotedLines(str(error).splitlines(), OUTPUT_HEADING), ""]
@@ -166,7 +166,7 @@ def make_request_notifications(
     """Return the notification of requests that are new in a run (None for none), and the mails to heads."""
     try:
         run = read_report(directory)["run"]
-        new_requests = request_news.select_new_requests(requests_file.read_requests(reports), run["id"])
+        new_requests = request_notification.select_new_requests(requests_file.read_requests(reports), run["id"])
         departments = _read_departments(options) if new_requests else {}
     except (OSError, ValueError, CommandError, PolicyErrors) as error:
         print_message(f"proscribe: new requests are not reported: {error}", error=True)
@@ -174,18 +174,18 @@ def make_request_notifications(
     if not new_requests:
         return None, []
     command = RunCall.read_run_call(run).make_inventory_command("requests", run["inventory"] or ()).line()
-    return request_news.make_request_notification(new_requests, departments, command), request_news.make_head_mails(
+    return request_notification.make_request_notification(
         new_requests, departments, command
-    )
+    ), request_notification.make_head_mails(new_requests, departments, command)
 
 
-def _read_departments(options: Sequence[str]) -> dict[str, request_news.DepartmentContact]:
+def _read_departments(options: Sequence[str]) -> dict[str, request_notification.DepartmentContact]:
     """Return the departments of an inventory with their heads' addresses. Raises CommandError, PolicyErrors."""
     compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
     restrictions = read_all_restrictions(compile_input.hosts)
     approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), compile_input.groups)
     return {
-        name: request_news.DepartmentContact(
+        name: request_notification.DepartmentContact(
             frozenset(hosts), approver_list[name].mail if name in approver_list else ""
         )
         for name, hosts in list_departments(compile_input, restrictions).items()

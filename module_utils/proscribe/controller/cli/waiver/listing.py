@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 from ....base.duration import count_calendar_days, format_duration, parse_duration
 from ....model.plan import CONTROLS
-from ...compile.inventory.inventory import CompileInput
-from ...compile.inventory.reports_place import find_reports_folder
-from ...compile.plans.waivers import list_judged_waivers
-from ...compile.waivers.reading import JudgedWaiver, make_run_waiver
-from ...compile.waivers.standing import format_moment, rank_by_urgency
+from ...compile.inventory.host_variables import CompileInput
+from ...compile.inventory.reports_folder import find_reports_folder
+from ...compile.plans.waiver_queries import list_judged_waivers
+from ...compile.waivers.judged_waivers import JudgedWaiver, make_run_waiver
+from ...compile.waivers.waiver_status import format_moment, rank_by_urgency
 from ...report.evaluation.lifts import Lifts
 from ...report.evaluation.lifts import describe_lifts as in_words_of_lifts
 from ...report.storage.fleet_state_file import read_lifts
-from ...report.text.layout import apply_styles, format_table_row, get_screen_width, measure_columns
+from ...report.text.terminal_layout import apply_styles, format_table_row, get_screen_width, measure_columns
 from ...report.text.wording import clean_text, format_count, format_key, summarise_names
 from .. import inventory, print_message
 

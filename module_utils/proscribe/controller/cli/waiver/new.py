@@ -9,24 +9,24 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...compile.inventory.inventory import CompileInput
+from ...compile.inventory.host_variables import CompileInput
 from ...compile.inventory.policy_folders import APPROVERS_FILE
-from ...compile.plans.waivers import find_draft_mistakes, judge_new_waiver, list_judged_waivers
+from ...compile.plans.waiver_queries import find_draft_mistakes, judge_new_waiver, list_judged_waivers
 from ...compile.waivers.document import LIST_FORMS, TIME_KEYS, WaiverFileError
-from ...compile.waivers.reading import JudgedWaiver
+from ...compile.waivers.judged_waivers import JudgedWaiver
 from ...compile.waivers.waiver import NARROWING_KEYS, Waiver
 from ...policy_errors import PolicyError, PolicyErrors
-from ...report.text.command import LauncherSubcommand
+from ...report.text.shell_commands import LauncherSubcommand
 from ...report.text.wording import format_key
 from .. import CommandError, inventory, print_message
-from ..next_command import format_suggestions, propose_command
-from . import text
-from .asking import ask_missing_options, ask_question
-from .drafting import fill_in_options
-from .folder import check_waiver_content, create_file, find_new_waiver_folder
+from ..suggestions import format_suggestions, propose_command
+from . import waiver_text
+from .draft import fill_in_options
 from .listing import describe_waiver
-from .requested import find_request, list_requests
-from .times import format_time_option
+from .prompts import ask_missing_options, ask_question
+from .request_status import find_request, list_requests
+from .time_options import format_time_option
+from .waiver_files import check_waiver_content, create_file, find_new_waiver_folder
 
 # Required values with their questions. The scope (hosts, groups or zones) is not here; its name is `where`.
 QUESTIONS: Mapping[str, str] = {
@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     compile_input = inventory.read_compile_input(arguments)
     values, option_errors = _collect_values(arguments, now)
     path = find_new_waiver_folder(compile_input) / f"{values['id']}.yml"
-    content = text.format_waiver(values).encode()
+    content = waiver_text.format_waiver(values).encode()
     waiver, judged_waiver = _judge_content(content, path, compile_input, now, option_errors)
     files_by_id = {
         judged_waiver.waiver.id: judged_waiver.waiver.file for judged_waiver in list_judged_waivers(compile_input, now)

@@ -8,19 +8,19 @@ import datetime
 from pathlib import Path
 
 from ....base.duration import format_moment
-from ...compile.plans.policy import find_plan_store, read_all_restrictions
-from ...compile.plans.waivers import list_judged_waivers
-from ...compile.waivers.authority import explain_objection
-from ...compile.waivers.reading import make_judgement_context
+from ...compile.plans.host_policies import find_plan_store, read_all_restrictions
+from ...compile.plans.waiver_queries import list_judged_waivers
+from ...compile.waivers.approvers import explain_objection
+from ...compile.waivers.judged_waivers import make_judgement_context
 from ...compile.waivers.revocations import note_revocation
-from ...compile.waivers.seen_notes import SeenRevocation
 from ...compile.waivers.signatures import get_signature_path
+from ...compile.waivers.waiver_notes import SeenRevocation
 from ...policy_errors import PolicyError, PolicyErrors
 from .. import CommandError, inventory, print_message
-from . import text
-from .asking import ask_missing_options
-from .folder import check_waiver_content, find_waiver, replace_file
-from .times import format_time_option
+from . import waiver_text
+from .prompts import ask_missing_options
+from .time_options import format_time_option
+from .waiver_files import check_waiver_content, find_waiver, replace_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,13 +56,13 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     ):
         raise CommandError(f"{reason}; only somebody who may approve the waiver may revoke it (--by)")
     path = Path(waiver.file)
-    content = text.append_lines(
-        waiver.document.content, text.format_revocation(revoked_on, answers["by"], answers["why"])
+    content = waiver_text.append_lines(
+        waiver.document.content, waiver_text.format_revocation(revoked_on, answers["by"], answers["why"])
     )
     try:
         revoked_waiver = check_waiver_content(content, path)
     except PolicyErrors as error:
-        lines = text.format_revocation(revoked_on, answers["by"], answers["why"])
+        lines = waiver_text.format_revocation(revoked_on, answers["by"], answers["why"])
         raise CommandError(f"the lines do not fit the end of {path}; add them by hand:\n{lines}{error}") from None
     if revoked_waiver.revoked is None:
         raise CommandError(f"{path} reads as if nothing had been added; add the revocation by hand")

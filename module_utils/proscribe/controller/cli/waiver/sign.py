@@ -12,7 +12,7 @@ from pathlib import Path
 from ....base.duration import format_moment
 from ... import ssh_signatures
 from ...compile.inventory.policy_folders import SIGNERS_FILE
-from ...compile.plans.waivers import list_judged_waivers
+from ...compile.plans.waiver_queries import list_judged_waivers
 from ...compile.waivers.signatures import (
     NAMESPACE,
     get_signature_path,
@@ -24,8 +24,8 @@ from ...compile.waivers.waiver import Waiver
 from ...policy_errors import PolicyErrors
 from ...report.text.wording import format_count, summarise_names
 from .. import CommandError, inventory, print_message
-from . import text
-from .folder import check_waiver_content, find_waiver, replace_file
+from . import waiver_text
+from .waiver_files import check_waiver_content, find_waiver, replace_file
 
 DEFAULT_KEY = Path("~/.ssh/id_ed25519")
 SIGNED_HOSTS_PATTERN = re.compile(rb"(?m)^signed_hosts: .*\r?\n?")
@@ -100,9 +100,9 @@ def _add_signed_hosts(waiver: Waiver, hosts: Sequence[str]) -> Waiver:
     The file may have a form to which no line can be appended.
     """
     path, content = Path(waiver.file), SIGNED_HOSTS_PATTERN.sub(b"", waiver.document.content)
-    line = f"signed_hosts: {text.format_flow_list(hosts)}\n"
+    line = f"signed_hosts: {waiver_text.format_flow_list(hosts)}\n"
     try:
-        changed_waiver = check_waiver_content(text.append_lines(content, line), path)
+        changed_waiver = check_waiver_content(waiver_text.append_lines(content, line), path)
     except PolicyErrors as policy_errors:
         raise CommandError(
             f"the line does not fit the end of {path}; write it by hand:\n{line}{policy_errors}"

@@ -8,13 +8,13 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
-from ...compile.plans.waivers import list_judged_waivers
-from ...compile.waivers.reading import JudgedWaiver
+from ...compile.plans.waiver_queries import list_judged_waivers
+from ...compile.waivers.judged_waivers import JudgedWaiver
 from ...compile.waivers.signatures import get_signature_path, get_signers_path, verify_signature
-from ...compile.waivers.standing import ACTIVE
+from ...compile.waivers.waiver_status import ACTIVE
 from ...report.text.wording import format_key
 from .. import inventory, print_message
-from .folder import find_waiver
+from .waiver_files import find_waiver
 
 ENDED_STATUSES = ("expired", "revoked")
 NOT_YET_VALID = "not_yet_valid"  # approved, and signed if required

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from ...policy_errors import PolicyError, propose_similar_names
 from ..reading.yaml_file import Document, KeyPath
-from .kinds import Mistake
 from .schema import is_amendable
+from .value_schemas import Mistake
 
 FOLDER = "amends"
 # Keys of an amendment that replace the entry's own.

@@ -16,12 +16,12 @@ from typing import NamedTuple, cast
 
 from ...policy_errors import DescribedValue, PolicyError, propose_similar_names
 from ..reading.yaml_file import Document, KeyPath, read_yaml
-from . import amendments, dates, feeds, guard_list, retired_keys
-from .entries import ServiceIdentifiers
-from .kinds import Mistake
+from . import amendments, check_dates, feeds, guard_list, retired_keys
+from .entry_types import ServiceIdentifiers
 from .release import FILE as RELEASE_FILE
 from .release import KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE, PUBLISHERS_FILE, RECALL_FILE
 from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, check_browser, check_service
+from .value_schemas import Mistake
 
 BROWSERS_FILE = "browsers.yml"
 
@@ -84,7 +84,7 @@ def _read_amendment_or_feed(document: Document, rank: int, errors: list[PolicyEr
     else:
         mistakes, key, kind = list(AMENDMENT.check(document.data, ())), "amends", "amendment"
     if not mistakes:
-        mistakes += dates.check_dates(document.data)
+        mistakes += check_dates.check_dates(document.data)
         if document.data[key] != path.stem:
             mistakes.append(((key,), document.data[key], f"{path.stem}, the name of its file"))
     errors += [document.make_error(*mistake) for mistake in mistakes]

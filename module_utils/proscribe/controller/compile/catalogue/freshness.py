@@ -11,7 +11,7 @@ import datetime
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from .loading import Catalogue
+from .catalogue_loader import Catalogue
 
 ENTRY, NETWORKS, FEED = "entry", "networks", "feed"
 

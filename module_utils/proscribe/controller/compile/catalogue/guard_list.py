@@ -8,23 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..reading.package_names import GUARDED
-from .entries import ServiceIdentifiers
-from .kinds import Mistake
+from .entry_types import ServiceIdentifiers
+from .value_schemas import Mistake
 
 _EXPECTED = "something that a host can do without"
 
 
 def check_guarded_names(service: ServiceIdentifiers) -> Iterator[Mistake]:
-    """Yield the names of a well-formed entry that are never removed or denied (host/controls/apps/protected.py)."""
-    from ....host.controls.apps import protected  # a run with a cached catalogue does not need the apps
+    """Yield the names of a well-formed entry that are never removed or denied (host/controls/apps/protection.py)."""
+    from ....host.controls.apps import protection  # a run with a cached catalogue does not need the apps
 
     for system in GUARDED:
         for index, name in enumerate(service.get("packages", {}).get(system, ())):
-            if reason := protected.explain_package_protection(name):
+            if reason := protection.explain_package_protection(name):
                 yield ("packages", system, index), name, f"{_EXPECTED} ({reason})"
     linux_checks = (
-        ("processes", service.get("processes", {}), protected.explain_program_protection),
-        ("paths", service.get("paths", {}), protected.explain_path_protection),
+        ("processes", service.get("processes", {}), protection.explain_program_protection),
+        ("paths", service.get("paths", {}), protection.explain_path_protection),
     )
     for key, values, find_reason in linux_checks:
         for index, identifier in enumerate(values.get("linux", ())):

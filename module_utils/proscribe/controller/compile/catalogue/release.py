@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ...policy_errors import PolicyError
 from ..reading import grammar
 from ..reading.yaml_file import read_yaml
-from .kinds import GroupSchema, TextSchema
+from .value_schemas import GroupSchema, TextSchema
 
 FILE = "release.yml"
 PUBLISHERS_FILE = "publishers.yml"  # beside it: publishers of lists, for `catalog refresh`

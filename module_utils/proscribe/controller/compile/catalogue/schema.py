@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 
 from ..reading import grammar, windows_signing
 from ..reading.yaml_file import KeyPath
-from . import dates
-from .kinds import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list, get_key_texts
+from . import check_dates
 from .shared_networks import find_network_owner
+from .value_schemas import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list, get_key_texts
 
 # In the order of reports. A service's file is in the folder of its category. The ban covers the first four. Services of
 # the others are only reported unless proscribe_categories says more.
@@ -150,7 +150,7 @@ SERVICE = GroupSchema(
         "retired": FLAG,
         "checked": _DAY,
         "networks_checked": _DAY,
-        **dates.DATE_KEYS,
+        **check_dates.DATE_KEYS,
         "notes": _PROSE,
         "unverified": GroupSchema(
             {
@@ -186,7 +186,7 @@ AMENDMENT = GroupSchema(
         "checked": _DAY,
         "networks_checked": _DAY,
         "networks_note": _PROSE,
-        **dates.DATE_KEYS,
+        **check_dates.DATE_KEYS,
         "notes": _PROSE,
         "sources": _PROSES,
     },
@@ -200,7 +200,7 @@ FEED = GroupSchema(
         "service": TextSchema(grammar.check_service_id),
         "kind": TextSchema(grammar.make_word_check("domains", "networks")),
         "checked": _DAY,
-        **dates.DATE_KEYS,
+        **check_dates.DATE_KEYS,
         "agreement": TextSchema(grammar.make_pattern_check(r"[2-9]", "a number of publishers, 2 to 9")),
         "replaces": FLAG,
         "notes": _PROSE,
@@ -258,7 +258,7 @@ def check_service(entry: object) -> Iterator[Mistake]:
     yield from windows_signing.find_unmatched_publishers(entry)
     yield from _check_front_doors(entry)
     yield from _check_decisions(entry)
-    yield from dates.check_dates(entry)
+    yield from check_dates.check_dates(entry)
     if "networks_checked" in entry and "networks" not in entry:
         yield ("networks_checked",), entry["networks_checked"], "networks beside it"
     for index, text in enumerate(get_key_list(entry, "networks")):

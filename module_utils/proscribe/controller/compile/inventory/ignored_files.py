@@ -19,7 +19,7 @@ from ansible.errors import AnsibleError
 
 from ....base.edit_distance import count_edits
 from ...policy_errors import DescribedValue
-from ..restrictions.misspelled import is_policy_variable
+from ..restrictions.variable_typos import is_policy_variable
 
 VARIABLE_FOLDERS = {"group": "group_vars", "host": "host_vars"}
 # Endings of files that no author expects Ansible to read: backups, samples and documentation.

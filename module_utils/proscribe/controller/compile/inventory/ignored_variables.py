@@ -19,11 +19,11 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.plugins import get_vars_from_path
 
-from ...ansible_parts import find_part
+from ...ansible_objects import find_part
 from ...policy_errors import PolicyError
-from ..restrictions.misspelled import is_policy_variable
+from ..restrictions.variable_typos import is_policy_variable
 from .ignored_files import VARIABLE_FOLDERS, IgnoredFile, VariableFolder, list_files, list_names
-from .places import find_origin, list_source_paths, list_sources
+from .variable_origins import find_origin, list_source_paths, list_sources
 
 IMPORT_KEYS = ("import_playbook", "ansible.builtin.import_playbook")
 MAX_PLAYBOOKS = 1000  # playbooks that import each other

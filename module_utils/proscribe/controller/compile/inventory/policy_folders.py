@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ...policy_errors import PolicyError, PolicyErrors
 from ..restrictions import PREFIX, Restrictions
-from .inventory import CompileInput, HostVariables, list_inventory_folders, list_waiver_folders
+from .host_variables import CompileInput, HostVariables, list_inventory_folders, list_waiver_folders
 
 # Persons who may approve waivers; beside the waivers' folder, like SIGNERS_FILE, which has their keys.
 APPROVERS_FILE = "approvers.yml"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ....host.controls.browser.places import OWN_FILE, THUNDERBIRD
-from ....host.controls.browser.rendering import fit_names, is_covering, parse_site_name
+from ....host.controls.browser.policy_places import OWN_FILE, THUNDERBIRD
+from ....host.controls.browser.site_rules import fit_names, is_covering, parse_site_name
 from ....model.types.plan import BrowserPlace, PlanEntry, PlanSection
-from ..catalogue.loading import Browser, Catalogue
+from ..catalogue.catalogue_loader import Browser, Catalogue
 from .identifiers import drop_empty_keys
 
 # Policy files in Flatpak's extension points are written only on hosts that use flatpak.
@@ -103,7 +103,7 @@ def _iterate_unconfirmed_paths(browser: Browser) -> Iterator[tuple[str, str]]:
 def note_front_doors(section: PlanSection, catalogue: Catalogue) -> None:
     """Set `front_doors` of each service to the names that users type, if the lists of browsers are too short.
 
-    These names come first in the lists (host/controls/browser/rendering.py).
+    These names come first in the lists (host/controls/browser/site_rules.py).
     """
     services = section["services"]
     # Count outside the hours of waivers, when most is blocked.

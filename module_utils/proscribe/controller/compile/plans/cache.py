@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 
 from ....model.types.plan import Plan
-from ....wire.store import PlanStore
+from ....wire.plan_store import PlanStore
 
 CACHE_NAME = "plan"  # in the plan store, followed by a number
 MAX_PLANS = 64  # cached plans

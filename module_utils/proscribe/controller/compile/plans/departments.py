@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
-from ..inventory.inventory import CompileInput
+from ..inventory.host_variables import CompileInput
 from ..inventory.policy_folders import find_approver_folders
 from ..restrictions import Restrictions
-from ..waivers.authority import read_approver_list
+from ..waivers.approvers import read_approver_list
 
 NO_DEPARTMENT = ("all", "ungrouped")  # Ansible's own groups
 

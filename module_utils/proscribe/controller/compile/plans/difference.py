@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ....host.controls.browser.rendering import MAX_LIST_ENTRIES, make_minimal_names
+from ....host.controls.browser.site_rules import MAX_LIST_ENTRIES, make_minimal_names
 from ....model.finding import GROUP_POLICY
 from ....model.plan import CONTROLS, compute_digest, format_canonical
 from ....model.types.plan import PartialWaiver, Plan, PlanEntry, PlanSection

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from ....host.controls.group_policy import accounts, applocker
+from ....host.controls.group_policy import account_restrictions, applocker
 from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import ControlSettings, GroupPolicy, GroupPolicyObject, Plan, PlanEntry, PlanSection
 from ...enforcement_points.decision import join_plans
-from ...enforcement_points.declaration import ExportError
+from ...enforcement_points.format_declaration import ExportError
 from ...policy_errors import DescribedValue, PolicyError, PolicyErrors, propose_similar_names
 from ..restrictions import PREFIX
 from ..restrictions.group_policy_values import PolicyObjectSetting as PolicyObjectSetting
@@ -66,7 +66,7 @@ def compile_group_policy(
             expected = f"a group whose {PREFIX}controls has {CONTROL}: enforce or audit; it is off there"
             errors.append(PolicyError("", key, policy_object.group, expected))
             continue
-        if missing_ids := accounts.explain_missing_ids(plan["controls"][CONTROL], for_users=False):
+        if missing_ids := account_restrictions.explain_missing_ids(plan["controls"][CONTROL], for_users=False):
             errors.append(PolicyError("", key, policy_object.group, f"a group whose tenants have ids: {missing_ids}"))
             continue
         compiled_object: GroupPolicyObject = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ....model.types.plan import ControlIdentifiers
-from ..catalogue.loading import Catalogue, Service
+from ..catalogue.catalogue_loader import Catalogue, Service
 from ..reading.networks import merge_networks
 from ..reading.package_names import NAMES
 from ..reading.windows_signing import derive_publisher_id

@@ -22,12 +22,12 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ....host.controls.firewall.carried import list_carried_networks
+from ....host.controls.firewall.carried_addresses import list_carried_networks
 from ....host.controls.firewall.ruleset import list_section_carriers
 from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import OrganisationRule, Plan, PlanSection
 from ...policy_errors import PolicyError
-from ..inventory.inventory import HostVariables
+from ..inventory.host_variables import HostVariables
 from ..reading.networks import Network, parse_network
 from ..restrictions import PREFIX
 

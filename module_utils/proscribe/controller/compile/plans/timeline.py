@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....base.duration import format_moment
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 from ....model.plan import add_digest
 from ....model.types.plan import Plan
-from ....wire.store import PlanStore
-from ..waivers.reading import JudgedWaiver
+from ....wire.plan_store import PlanStore
+from ..waivers.judged_waivers import JudgedWaiver
 from ..waivers.signatures import get_signature_path, get_signers_path
-from ..waivers.standing import JudgementContext, judge_waiver
 from ..waivers.waiver import Waiver
+from ..waivers.waiver_status import JudgementContext, judge_waiver
 
 MAX_LATER_PLANS = 32  # later plans of a plan; a later run adds those after them
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ....model.types.plan import PlanEntry
-from ..catalogue.loading import Catalogue, Service
+from ..catalogue.catalogue_loader import Catalogue, Service
 from ..restrictions import Restrictions
 
 NETWORK_CONTROLS = ("firewall", "dns")

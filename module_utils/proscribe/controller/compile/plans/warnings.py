@@ -6,13 +6,13 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....model.types.run import StaleCatalog
-from ....wire.store import PlanStore
+from ....wire.plan_store import PlanStore
 from ..catalogue import freshness, retired_keys
-from ..inventory.inventory import CompileInput
+from ..inventory.host_variables import CompileInput
 from ..inventory.policy_folders import find_catalogue_folders
-from ..restrictions import Restrictions, by_group
-from .chosen import select_services
-from .hosts import CompiledPlans
+from ..restrictions import Restrictions, group_restrictions
+from .host_plans import CompiledPlans
+from .service_selection import select_services
 
 OBSERVING_MODES = ("audit", "check", "enforce")  # modes of a run
 PRINTED_NOTE_NAME = "printed-warnings"  # note in the plan store: a day, and the warnings of that day
@@ -111,7 +111,9 @@ def _warn_open_to_members(restrictions: Mapping[str, Restrictions]) -> Iterator[
     """Yield warnings about services that stay open to restricted users because a control cannot distinguish users."""
     hosts_by_text: dict[str, list[str]] = {}
     for name, host_restrictions in restrictions.items():
-        for text in by_group.describe_open_services(host_restrictions.groups_restricted, host_restrictions.controls):
+        for text in group_restrictions.describe_open_services(
+            host_restrictions.groups_restricted, host_restrictions.controls
+        ):
             hosts_by_text.setdefault(text, []).append(name)
     for text, hosts in hosts_by_text.items():
-        yield f"{by_group.VARIABLE} on {_describe_hosts(sorted(hosts))}: {text}"
+        yield f"{group_restrictions.VARIABLE} on {_describe_hosts(sorted(hosts))}: {text}"

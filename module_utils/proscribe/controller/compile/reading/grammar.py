@@ -15,8 +15,8 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ....base.folding import fold_name
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
+from ....base.name_folding import fold_name
 from ...policy_errors import propose_similar_names
 from . import package_names
 from .networks import NetworkTable

@@ -15,7 +15,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 from .grammar import check_windows_program
 from .yaml_file import KeyPath
 

@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ....host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
+from ....host.controls.browser.browser_settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 from ...policy_errors import PolicyError, PolicyErrors, UnexpectedValue, propose_similar_names
 from .controls import DNS_BACKENDS as DNS_BACKENDS
 from .controls import AppSettings, BrowserSettings, NetworkSettings
 from .directory import DirectorySettings
-from .points import PointSettings
+from .export_settings import PointSettings
+from .quoting_hints import explain_quoting
 from .reporting import STORED as STORED
 from .reporting import ReportSettings
 from .runs import RolloutSettings, ScheduleSettings
 from .selection import SelectionSettings, WaiverSettings
-from .unquoted import explain_quoting
 from .variable import Variable, get_variable
-from .watching import WatchVariables
+from .watch_settings import WatchVariables
 
 PREFIX = "proscribe_"
 ALL_WAIVERS = "all"  # value of proscribe_waivers_removed

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ....host.controls.dns.backends.registry import FILTER_BACKENDS
 from ....host.controls.group_policy.applocker import APPLOCKER_MODES, AUDIT_MODE
 from ....model.types.plan import OrganisationRule
-from ..reading.values import (
+from ..reading.value_readers import (
     make_choice_reader,
     make_number_reader,
     read_duration_or_forever,

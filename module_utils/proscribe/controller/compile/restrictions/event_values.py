@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....model.types.run import EventSettings
-from ....model.words import SYSLOG_FACILITIES
+from ....model.vocabulary import SYSLOG_FACILITIES
 from ...policy_errors import UnexpectedValue
-from ...report.sending import TRANSPORTS
-from ...report.sending.datagrams import DEFAULT_FACILITY
-from ...report.sending.transport import DEFAULT_EVENT_LIMIT, MAX_EVENT_LIMIT, SEND_ALL, SEND_CHANGES
-from ..reading.values import make_choice_reader, make_number_reader, read_flag, read_part, require_one_of
+from ...report.event_transport import TRANSPORTS
+from ...report.event_transport.datagrams import DEFAULT_FACILITY
+from ...report.event_transport.transport import DEFAULT_EVENT_LIMIT, MAX_EVENT_LIMIT, SEND_ALL, SEND_CHANGES
+from ..reading.value_readers import make_choice_reader, make_number_reader, read_flag, read_part, require_one_of
 
 MAX_PATH_LENGTH = 4095
 

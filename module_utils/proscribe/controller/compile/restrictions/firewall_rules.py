@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
-from ....host.controls.firewall.carried import list_carriers
+from ....host.controls.firewall.carried_addresses import list_carriers
 from ....model.types.plan import OrganisationRule
 from ...policy_errors import UnexpectedValue, propose_similar_names
 from ..reading.networks import merge_networks, parse_rule_network

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 from ....host.controls.group_policy.domain import normalise_dn
 from ....host.controls.group_policy.identity import MAX_NAME_LENGTH, make_rule_slug
 from ...policy_errors import UnexpectedValue, propose_similar_names
-from ..reading.values import read_flag, read_part
+from ..reading.value_readers import read_flag, read_part
 
 OBJECT_KEYS = ("name", "group", "ous", "enforced")
 REQUIRED_KEYS = OBJECT_KEYS[:3]

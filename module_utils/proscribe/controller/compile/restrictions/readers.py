@@ -6,14 +6,14 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 
-from ....base.patterns import compile_pattern
-from ....host.controls.browser.settings import SETTINGS, UNMANAGED
+from ....base.lazy_patterns import compile_pattern
+from ....host.controls.browser.browser_settings import SETTINGS, UNMANAGED
 from ....model.plan import CONTROLS
-from ....model.words import CONTROL_MODES, URL_PATTERN
+from ....model.vocabulary import CONTROL_MODES, URL_PATTERN
 from ...policy_errors import DescribedValue, UnexpectedValue
 from ...report import exports
 from ..reading import grammar
-from ..reading.values import (
+from ..reading.value_readers import (
     make_choice_reader,
     make_duration_reader,
     make_names_reader,

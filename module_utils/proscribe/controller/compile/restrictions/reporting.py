@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....model.finding import GATES
 from ....model.types.run import EventSettings
 from ...report import exports as formats
-from ..reading.values import (
+from ..reading.value_readers import (
     make_choice_reader,
     make_duration_reader,
     read_directory_path,

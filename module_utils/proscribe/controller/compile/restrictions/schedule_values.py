@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from ...policy_errors import DescribedValue, UnexpectedValue
-from ..reading.values import read_duration
+from ..reading.value_readers import read_duration
 
 SCHEDULE_METHODS = ("controller", "pull", "awx", "off")
 

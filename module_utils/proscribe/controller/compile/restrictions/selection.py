@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ....model.types.plan import TenantEntry
 from ..catalogue.schema import AUDIENCES, BANNED_CATEGORIES, CATEGORIES
-from ..reading.values import (
+from ..reading.value_readers import (
     make_choice_reader,
     make_names_reader,
     make_number_reader,
@@ -17,7 +17,7 @@ from ..reading.values import (
     read_line,
     read_pattern,
 )
-from .by_group import GroupRestriction, read_groups_restricted
+from .group_restrictions import GroupRestriction, read_groups_restricted
 from .readers import ALL_FEEDS, read_controls, read_feeds, read_removed_ids, read_tenants
 from .variable import declare_settings, declare_variable
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ....base.patterns import ASCII, compile_pattern
+from ....base.lazy_patterns import ASCII, compile_pattern
 from ....model.tenants import CONFIGURATION_URL, GUID_PATTERN, read_tenant
 from ....model.types.plan import TenantEntry
 from ...policy_errors import UnexpectedValue, propose_similar_names
 from ..catalogue.schema import TENANT_PROVIDERS
-from ..reading.values import make_names_reader, read_part, require_one_of
+from ..reading.value_readers import make_names_reader, read_part, require_one_of
 
 TENANT_KEYS = ("id", "domains")
 MAX_TENANTS = 100  # tenants of an organisation; a single header lists them all

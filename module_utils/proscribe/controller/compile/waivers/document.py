@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 from ....model.plan import CONTROLS
-from ....model.words import REQUEST_ID_PATTERN
+from ....model.vocabulary import REQUEST_ID_PATTERN
 from ...policy_errors import DescribedValue, PolicyError, PolicyErrors, propose_similar_names
 from ..catalogue.schema import CATEGORIES
 from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN

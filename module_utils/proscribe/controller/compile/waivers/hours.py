@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NAMED_DAYS = {"weekdays": "mon-fri", "weekends": "sat-sun", "daily": "mon-sun"}

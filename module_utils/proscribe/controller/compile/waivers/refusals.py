@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...file_lock import describe_holder, lock_file
 from ...policy_errors import DescribedValue, PolicyError, PolicyErrors
-from ...waiting import describe_holder, lock_file
-from .authority import explain_disqualification
-from .standing import JudgementContext
+from .approvers import explain_disqualification
+from .waiver_status import JudgementContext
 
 REFUSALS_FILE = "refused.jsonl"
 MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes

@@ -19,18 +19,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....base.duration import parse_moment
-from ....wire.store import PLANS_DIRECTORY, PlanStore
+from ....wire.plan_store import PLANS_DIRECTORY, PlanStore
 from ...policy_errors import PolicyErrors
 from ...report.evaluation.fleet_state import name_inventory
 from ...report.history import HistoryError, open_history
-from ...report.history.exceptions import list_revocations
-from ..inventory.inventory import CompileInput
+from ...report.history.waiver_history import list_revocations
+from ..inventory.host_variables import CompileInput
 from ..inventory.policy_folders import find_waiver_folders
-from ..inventory.reporting import get_common_setting
-from ..inventory.reports_place import guess_reports_folder
+from ..inventory.report_settings import get_common_setting
+from ..inventory.reports_folder import guess_reports_folder
 from ..restrictions import Restrictions
-from .committed import CommittedRevocations, read_committed
-from .seen_notes import (
+from .committed_revocations import CommittedRevocations, read_committed
+from .waiver import Revocation
+from .waiver_notes import (
     SeenRevocation,
     WaiverNotes,
     is_same_inventory,
@@ -38,7 +39,6 @@ from .seen_notes import (
     read_waiver_notes,
     write_waiver_notes,
 )
-from .waiver import Revocation
 
 # Returns the newest revocation of a waiver (by id) that is in effect at a time.
 RevokedBefore = Callable[[str, datetime.datetime], Revocation | None]

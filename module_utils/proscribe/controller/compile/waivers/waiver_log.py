@@ -12,15 +12,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ....base.duration import format_moment
-from ....wire.store import PlanStore
+from ....wire.plan_store import PlanStore
 from ...policy_errors import DescribedValue, PolicyError, PolicyErrors
 from ...report.text.wording import format_count, summarise_names
-from ..inventory.inventory import CompileInput
+from ..inventory.host_variables import CompileInput
 from ..inventory.policy_folders import SIGNERS_FILE, WAIVERS_VARIABLE
 from ..restrictions import ALL_WAIVERS, PREFIX, Restrictions
-from .reading import JudgedWaiver
+from .judged_waivers import JudgedWaiver
 from .revocations import RevocationMemory, RevocationRecords, merge_revocations
-from .seen_notes import (
+from .signatures import get_signature_path, get_signers_path
+from .waiver_notes import (
     GROUPS,
     HOSTS,
     KINDS,
@@ -33,8 +34,7 @@ from .seen_notes import (
     read_waiver_notes,
     write_waiver_notes,
 )
-from .signatures import get_signature_path, get_signers_path
-from .standing import ENDED_STATUSES
+from .waiver_status import ENDED_STATUSES
 
 REMOVED_VARIABLE = PREFIX + "waivers_removed"
 RELEVANT_STATUSES = ("active", "not_yet_valid")  # waivers that users rely on, now or soon

@@ -7,10 +7,10 @@ important exception. So an exception of this kind with a blocked name below it c
 
 from __future__ import annotations
 
-from ....host.controls.dns.desired import find_covering_name
-from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ....host.controls.dns.names_to_block import find_covering_name
 from ..dns_names import collect_dns_names, group_names_by_depth, is_name_blocked
-from ..header import encode_lines, make_comment
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
 
 IMPORTANT_MODIFIER = "$important"
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ....host.controls.group_policy import applocker
 from ....model.plan import RESTRICTED_MODES
-from ..declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
-from ..header import make_header
+from ..file_header import make_header
+from ..format_declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 
 APPS_CONTROL = "apps"
 POLICY_FILE = "applocker.xml"

@@ -11,8 +11,8 @@ from __future__ import annotations
 from ....host.controls.browser import chromium
 from ....host.controls.group_policy import policies
 from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out
-from ..declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
-from ..header import encode_json
+from ..file_header import encode_json
+from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 
 REQUEST_FILE = "chrome_policy_api.json"
 POLICY_SCHEMA = "chrome.users.UrlBlocking"

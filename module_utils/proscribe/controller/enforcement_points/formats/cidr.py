@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
-from ..header import encode_lines, make_comment
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
 from ..network_lists import (
     is_address_blocked,
     list_included_rules,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
-from ..header import encode_json, encode_lines, make_about_file
-from ..two_lists import is_host_blocked, make_two_lists
+from ..allow_and_block_lists import is_host_blocked, make_two_lists
+from ..file_header import encode_json, encode_lines, make_about_file
+from ..format_declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
 
 MAX_LIST_ENTRIES = 1_000
 NAME_LIMIT = DeviceLimit(100_000, "names", "100 lists of 1,000 entries, on Standard plans")

@@ -8,8 +8,8 @@ by its signing identifier. It is the bundle id, unless the vendor has signed und
 from __future__ import annotations
 
 from .. import apple
-from ..declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
-from ..header import encode_json
+from ..file_header import encode_json
+from ..format_declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 
 APPS_CONTROL = "apps"
 DECLARATION_FILE, ACTIVATION_FILE = "app_settings.json", "activation.json"

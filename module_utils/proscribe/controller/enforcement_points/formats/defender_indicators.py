@@ -13,11 +13,18 @@ import csv
 import io
 from collections.abc import Iterable
 
-from ....host.controls.dns.desired import collect_section_names, find_covering_name
+from ....host.controls.dns.names_to_block import collect_section_names, find_covering_name
 from ....model.types.plan import Plan
-from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, ExportOmission, RenderedExport
 from ..dns_names import DNS_CONTROL, collect_dns_names
-from ..header import make_about_file
+from ..file_header import make_about_file
+from ..format_declaration import (
+    DeviceDocumentation,
+    DeviceLimit,
+    ExportDecision,
+    ExportFormat,
+    ExportOmission,
+    RenderedExport,
+)
 
 # The columns of the sample file on the page "Indicators".
 CSV_COLUMNS = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from ....host.controls.dns.backends.dnsmasq import DNSMASQ_LANGUAGE
-from ..declaration import ExportFormat
 from ..dns_names import is_name_blocked, render_resolver_export
+from ..format_declaration import ExportFormat
 
 FORMAT = ExportFormat(
     name="dnsmasq",

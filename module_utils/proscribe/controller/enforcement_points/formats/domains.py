@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
 from ..dns_names import collect_dns_names, is_name_blocked
-from ..header import encode_lines, make_comment
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:

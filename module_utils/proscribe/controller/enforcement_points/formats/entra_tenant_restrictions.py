@@ -16,11 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ....host.controls.browser.browser_settings import MICROSOFT_TENANTS
 from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_headers
-from ....host.controls.browser.settings import MICROSOFT_TENANTS
 from ....model.plan import RESTRICTED_MODES
 from ....model.tenants import explain_missing_id, read_microsoft_tenants
-from ..declaration import (
+from ..file_header import encode_json, make_about_file
+from ..format_declaration import (
     NOTHING_TO_EXPORT,
     DeviceDocumentation,
     DeviceLimit,
@@ -30,7 +31,6 @@ from ..declaration import (
     ExportOmission,
     RenderedExport,
 )
-from ..header import encode_json, make_about_file
 from ..web_names import BROWSER_CONTROL, collect_web_names, find_name_rule
 
 _TENANT_PATTERN = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)

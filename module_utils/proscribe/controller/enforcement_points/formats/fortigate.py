@@ -6,9 +6,9 @@ that it allows never reach them. It has the form of the Ansible module fortinet.
 
 from __future__ import annotations
 
-from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
-from ..header import encode_json, encode_lines, make_about_file
-from ..two_lists import is_host_blocked, make_two_lists
+from ..allow_and_block_lists import is_host_blocked, make_two_lists
+from ..file_header import encode_json, encode_lines, make_about_file
+from ..format_declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
 
 # An organisation with a filter of this number passes another number to the module.
 FILTER_NAME, FILTER_ID = "proscribe", 8053

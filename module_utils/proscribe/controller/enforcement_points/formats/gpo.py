@@ -7,14 +7,14 @@ machine.
 
 from __future__ import annotations
 
-from ....host.controls.group_policy import accounts
+from ....host.controls.group_policy import account_restrictions
 from ....host.controls.group_policy.policies import list_policy_entries
 from ....host.controls.group_policy.registry_pol import render_entries as registry_pol
 from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out, list_left_out_accounts
-from ..declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ..file_header import make_header
+from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 from ..group_policy import backup, registry_file
 from ..group_policy.identity import compute_gpo_version, make_display_name, make_export_guid
-from ..header import make_header
 
 USER_VALUES_REASON = (
     "They read these values for each user. A file for a machine has none of them; the object has, where users are in "
@@ -26,7 +26,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     """Return the files. Raises ExportError for a plan without policies for browsers."""
     try:
         machine_entries = list_policy_entries(decision.plan)
-        user_entries = list(accounts.list_user_entries(decision.plan))
+        user_entries = list(account_restrictions.list_user_entries(decision.plan))
         policy, user_policy = registry_pol(machine_entries), registry_pol(user_entries) if user_entries else b""
     except ValueError as error:
         raise ExportError(f"the policies of browsers have a text that the registry does not take: {error}") from None

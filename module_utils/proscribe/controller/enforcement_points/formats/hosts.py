@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ....host.controls.dns.block import make_sink_lines
-from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ....host.controls.dns.hosts_block import make_sink_lines
 from ..dns_names import collect_dns_names, is_exact_name_blocked
-from ..header import encode_lines, make_comment
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:

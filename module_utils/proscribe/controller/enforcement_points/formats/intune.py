@@ -20,12 +20,12 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping
 
 from ....host.controls.browser import chromium
-from ....host.controls.group_policy import accounts, policies
+from ....host.controls.group_policy import account_restrictions, policies
 from .. import apple
 from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out, list_left_out_accounts
-from ..declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ..file_header import encode_json, make_header
+from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 from ..group_policy.identity import make_display_name
-from ..header import encode_json, make_header
 
 RequestBody = dict[str, object]  # a request body, or a part of it
 GRAPH_NAMESPACE = "#microsoft.graph."
@@ -43,8 +43,8 @@ LIST_CATEGORIES = {
 }
 # Settings of programs that serve both kinds of account. Drive for desktop is not in Intune's settings catalogue.
 _ONEDRIVE_SETTING = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"
-NO_PRIVATE_SETTING = f"user_{_ONEDRIVE_SETTING}_{accounts.NO_PRIVATE_ACCOUNTS.lower()}"
-TENANTS_SETTING = f"device_{_ONEDRIVE_SETTING}_{accounts.ALLOWED_TENANTS.lower()}"
+NO_PRIVATE_SETTING = f"user_{_ONEDRIVE_SETTING}_{account_restrictions.NO_PRIVATE_ACCOUNTS.lower()}"
+TENANTS_SETTING = f"device_{_ONEDRIVE_SETTING}_{account_restrictions.ALLOWED_TENANTS.lower()}"
 SIGN_IN_SETTING = "user_vendor_msft_policy_config_teamsv3~policy~l_teams_string_teams_signinrestriction_policy"
 MAX_LISTED_APPS = 10_000  # Graph's limit for a list of apps
 
@@ -66,14 +66,14 @@ def render_export(decision: ExportDecision) -> RenderedExport:
             *_list_unnamed_settings(policies.collect_program_policies(decision.plan)),
             *list_left_out_accounts(decision),
         ]
-        if settings := list(_make_account_settings(accounts.list_account_policies(decision.plan))):
+        if settings := list(_make_account_settings(account_restrictions.list_account_policies(decision.plan))):
             files["windows_accounts.json"] = _make_catalogue_policy(decision, "accounts of programs", settings)
         omissions += [
             ExportOmission(
                 "", f"{program_accounts.name} on Windows: accounts", "Intune has no published name of it; gpo has it."
             )
-            for program_accounts in accounts.list_account_policies(decision.plan)
-            if accounts.ACCOUNTS_PATTERN in program_accounts.preferences
+            for program_accounts in account_restrictions.list_account_policies(decision.plan)
+            if account_restrictions.ACCOUNTS_PATTERN in program_accounts.preferences
         ]
     if "apps" in decision.plan["controls"]:
         if ids_by_service := apple.list_bundle_ids(decision):
@@ -151,19 +151,19 @@ def _make_browser_settings(
             yield _make_enabled_setting(setting, _make_setting_values(f"{setting}_{name.lower()}desc", policy_values))
 
 
-def _make_account_settings(account_policies: Iterable[accounts.AccountPolicies]) -> Iterator[RequestBody]:
+def _make_account_settings(account_policies: Iterable[account_restrictions.AccountPolicies]) -> Iterator[RequestBody]:
     for program_accounts in account_policies:
-        if accounts.NO_PRIVATE_ACCOUNTS in program_accounts.preferences:
+        if account_restrictions.NO_PRIVATE_ACCOUNTS in program_accounts.preferences:
             yield _make_enabled_setting(NO_PRIVATE_SETTING)
-        if tenants := program_accounts.preferences.get(accounts.ALLOWED_TENANTS):
+        if tenants := program_accounts.preferences.get(account_restrictions.ALLOWED_TENANTS):
             yield _make_enabled_setting(
                 TENANTS_SETTING, _make_setting_values(f"{TENANTS_SETTING}_allowtenantlistbox", list(tenants))
             )
-        if sign_in_tenants := program_accounts.preferences.get(accounts.SIGN_IN_TENANTS):
+        if sign_in_tenants := program_accounts.preferences.get(account_restrictions.SIGN_IN_TENANTS):
             setting_value = {"@odata.type": CATALOGUE_NAMESPACE + "StringSettingValue", "value": sign_in_tenants}
             instance: RequestBody = {
                 "@odata.type": CATALOGUE_NAMESPACE + "SimpleSettingInstance",
-                "settingDefinitionId": f"{SIGN_IN_SETTING}_{accounts.SIGN_IN_TENANTS.lower()}",
+                "settingDefinitionId": f"{SIGN_IN_SETTING}_{account_restrictions.SIGN_IN_TENANTS.lower()}",
                 "simpleSettingValue": setting_value,
             }
             yield _make_enabled_setting(SIGN_IN_SETTING, instance)

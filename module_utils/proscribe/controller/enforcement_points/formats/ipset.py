@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from ..declaration import ExportDecision, ExportFormat, RenderedExport
-from ..header import encode_lines, make_comment
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import ExportDecision, ExportFormat, RenderedExport
 from ..network_lists import (
     NetworkService,
     is_address_blocked,

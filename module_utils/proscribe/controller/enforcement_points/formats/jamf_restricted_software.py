@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import PlanEntry
-from ..declaration import (
+from ..file_header import make_about_file, sanitise_comment
+from ..format_declaration import (
     NOTHING_TO_EXPORT,
     DeviceDocumentation,
     ExportDecision,
@@ -21,7 +22,6 @@ from ..declaration import (
     ExportOmission,
     RenderedExport,
 )
-from ..header import make_about_file, sanitise_comment
 
 APPS_CONTROL = "apps"
 _SERVICE_ID_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)

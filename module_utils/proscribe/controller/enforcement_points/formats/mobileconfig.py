@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from .. import apple
 from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out, list_left_out_accounts
-from ..declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
-from ..header import encode_json, make_header
+from ..file_header import encode_json, make_header
+from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 
 PROFILE_FILE, LIST_FILE = "browsers.mobileconfig", "restricted_bundle_ids.json"
 

@@ -6,7 +6,7 @@ accept in it ends the chain of this table, and other tables still judge the pack
 
 from __future__ import annotations
 
-from ....host.controls.firewall.rule_text import (
+from ....host.controls.firewall.rule_syntax import (
     format_block,
     format_number_match,
     make_network_sets,
@@ -14,8 +14,8 @@ from ....host.controls.firewall.rule_text import (
 )
 from ....host.controls.firewall.ruleset import make_general_matches
 from ....model.types.plan import Plan
-from ..declaration import ExportDecision, ExportFormat, RenderedExport
-from ..header import encode_lines, make_comment
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import ExportDecision, ExportFormat, RenderedExport
 from ..network_lists import (
     FIREWALL_CONTROL,
     NetworkService,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 from ....host.controls.dns.backends.unbound import UNBOUND_LANGUAGE
-from ..declaration import DeviceDocumentation, ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..allow_and_block_lists import UNUSED_NAME, is_host_blocked, make_two_lists
 from ..dns_names import render_resolver_export
-from ..header import encode_lines, make_comment
-from ..two_lists import UNUSED_NAME, is_host_blocked, make_two_lists
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import DeviceDocumentation, ExportDecision, ExportFormat, ExportOmission, RenderedExport
 
 BLOCKLIST_FILE, ALLOWLIST_FILE, DROP_IN_FILE = "blocklist.txt", "allowlist.txt", "unbound.opnsense.d/proscribe.conf"
 # BaseBlocklistHandler.domain_pattern, for lower case. OPNsense skips other lines of a blocklist.

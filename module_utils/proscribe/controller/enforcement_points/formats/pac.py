@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ..declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
-from ..header import encode_lines, make_comment
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
 from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
 
 # The discard port of the client's machine: nothing listens there, so a connection is refused at once.

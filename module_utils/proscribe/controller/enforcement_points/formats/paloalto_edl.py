@@ -8,9 +8,9 @@ matches `example.com.evil.example`. A firewall skips entries beyond its limit.
 
 from __future__ import annotations
 
-from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
-from ..header import encode_lines, make_about_file
-from ..two_lists import is_host_blocked, make_two_lists
+from ..allow_and_block_lists import is_host_blocked, make_two_lists
+from ..file_header import encode_lines, make_about_file
+from ..format_declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
 
 MAX_NAME_LENGTH = 255 - len("*./")  # per entry
 ENTRY_LIMIT = DeviceLimit(50_000, "entries of URL lists", "every model of PAN-OS 7.1; later it varies by model")

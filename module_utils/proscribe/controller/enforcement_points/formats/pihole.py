@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ..declaration import DeviceDocumentation, ExportDecision, ExportFormat, RenderedExport
-from ..header import encode_lines, make_comment
-from ..two_lists import is_host_blocked, make_two_lists
+from ..allow_and_block_lists import is_host_blocked, make_two_lists
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import DeviceDocumentation, ExportDecision, ExportFormat, RenderedExport
 
 # FTL's valid_domain: two characters or more after the last dot, without a hyphen at either end.
 _NAME_PATTERN = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?!-)[a-z0-9_-]{1,62}[a-z0-9_]", re.ASCII)

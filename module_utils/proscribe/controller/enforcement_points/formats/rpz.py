@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ....host.controls.dns.desired import find_covering_name
-from ....host.controls.dns.effect import EXPORT_WITNESS_NAME
-from ..declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ....host.controls.dns.effect_test import EXPORT_WITNESS_NAME
+from ....host.controls.dns.names_to_block import find_covering_name
 from ..dns_names import collect_dns_names, is_name_blocked
-from ..header import encode_lines, make_comment, make_witness_text
+from ..file_header import encode_lines, make_comment, make_witness_text
+from ..format_declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 
 BLOCKED_RECORD, OPEN_RECORD = "CNAME .", "CNAME rpz-passthru."
 # A name and the zone's name share 255 bytes (RFC 1035). This leaves room for a wildcard and 40 bytes of the zone's

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 
 from ....model.types.plan import PlanEntry
 from .. import apple
-from ..declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
-from ..header import encode_json
+from ..file_header import encode_json
+from ..format_declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 
 APPS_CONTROL = "apps"
 PROFILE_SUBJECT = "programs"  # used in identifiers of the profile

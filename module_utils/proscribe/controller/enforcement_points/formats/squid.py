@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ....host.controls.browser.rendering import SiteName
-from ..declaration import HTTP_PATHS, ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ....host.controls.browser.site_rules import SiteName
 from ..dns_names import group_names_by_depth
-from ..header import encode_lines, make_comment
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import HTTP_PATHS, ExportDecision, ExportFormat, ExportOmission, RenderedExport
 from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
 
 # In the C library's expressions, a backslash before some characters has a special meaning.

@@ -13,12 +13,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ....host.controls.browser.browser_settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
 from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_headers
-from ....host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
 from ....model.tenants import read_google_domains, read_microsoft_tenants
 from ....model.types.plan import ControlSettings
 from ..browsers import iterate_left_out_context
-from ..declaration import (
+from ..file_header import encode_lines, make_comment
+from ..format_declaration import (
     BY_TENANT_REASON,
     HTTPS_PATHS,
     ExportDecision,
@@ -27,7 +28,6 @@ from ..declaration import (
     ExportOmission,
     RenderedExport,
 )
-from ..header import encode_lines, make_comment
 from ..web_names import collect_web_names, is_site_blocked
 from .squid import list_unsupported_paths, render_rules
 

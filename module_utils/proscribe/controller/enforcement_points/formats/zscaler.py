@@ -12,9 +12,16 @@ import re
 from collections.abc import Sequence
 
 from ....model.types.plan import Plan
-from ..declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, ExportOmission, RenderedExport
-from ..header import encode_json, make_about_file
-from ..two_lists import find_blocking_name, make_two_lists
+from ..allow_and_block_lists import find_blocking_name, make_two_lists
+from ..file_header import encode_json, make_about_file
+from ..format_declaration import (
+    DeviceDocumentation,
+    DeviceLimit,
+    ExportDecision,
+    ExportFormat,
+    ExportOmission,
+    RenderedExport,
+)
 
 MAX_LABEL_DEPTH = 5  # number of labels below a name
 # No underscore in the last two labels, and no label that is only an underscore.

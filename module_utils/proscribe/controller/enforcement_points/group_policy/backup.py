@@ -11,7 +11,7 @@ from collections.abc import Collection
 from xml.sax.saxutils import escape, quoteattr
 
 from ....base.duration import format_moment
-from ..declaration import ExportDecision
+from ..format_declaration import ExportDecision
 from .identity import (
     MACHINE_EXTENSIONS,
     REGISTRY_EXTENSION,

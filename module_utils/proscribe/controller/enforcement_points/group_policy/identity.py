@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from ..declaration import ExportDecision
-from ..header import sanitise_comment
+from ..file_header import sanitise_comment
+from ..format_declaration import ExportDecision
 
 # Namespace of this project, from which all GUIDs are derived.
 UUID_NAMESPACE = uuid.UUID("0f6a3b5e-59cf-5c0c-9f8a-2a1d3e7b6c41")

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import yaml
 
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 from ....wire import installation
-from ..text.command import SECRETS_FILE, RunCall
+from ..text.shell_commands import SECRETS_FILE, RunCall
 
 # For each option of ansible-playbook: the name of its setting, and whether it takes a value.
 OptionTable = Mapping[str, tuple[str, bool]]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from ....model.finding import EXTRA_RULE_GROUPS
 from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
-from ....wire.replies.shapes import UnusableAnswer
+from ....wire.answers.value_readers import UnusableAnswer
 
 # Rules of a record that belong to no service of this run: settings, files. Honest hosts have some forty.
 MAX_OTHER_RULES = 200

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from ....model.finding import EXTRA_RULE_GROUPS, LIFTED
 from ....model.types.run import CompiledRun
 from ..evaluation.lifts import LiftResult
-from ..evaluation.unobserved import BEGUN_REASON
-from .events import HostRunState
+from ..evaluation.unobserved_corrections import BEGUN_REASON
+from .collector import HostRunState
 
 
 def collect_lift_results(

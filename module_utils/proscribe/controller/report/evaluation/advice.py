@@ -6,17 +6,17 @@ import json
 import os
 from collections.abc import Sequence
 
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 from ....model.finding import ERROR, NONCOMPLIANT, WAIVED
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun, RolloutReport
 from ....wire import installation
-from ..text.command import CHECK_MODE, CommandSuggestion, LauncherSubcommand, RunCall
+from ..text.shell_commands import CHECK_MODE, CommandSuggestion, LauncherSubcommand, RunCall
 from ..text.wording import describe_idle_ban, format_count
-from . import since_last_run
+from . import watch_remark_groups
 from .arithmetic import SETTLED_STATES, is_covered
-from .groups import list_root_hosts
-from .modes import has_audited_noncompliance, is_correctable, is_only_observed
+from .control_modes import has_audited_noncompliance, is_correctable, is_only_observed
+from .finding_groups import list_root_hosts
 from .scope import count_left_out_hosts, describe_ban_effect
 
 MAX_NAMED_HOSTS = 4  # up to so many hosts are named in a command
@@ -103,7 +103,7 @@ def propose_next_steps(
         steps.append(CommandSuggestion(_describe_repetition(report, silent_hosts, has_unreachable), command))
     if any(step.command for step in steps):
         steps[:0] = call.list_secret_suggestions()
-    if waiting_text := since_last_run.describe_waiting_requests(report):
+    if waiting_text := watch_remark_groups.describe_waiting_requests(report):
         steps.append(
             CommandSuggestion(f"{waiting_text}:", call.make_inventory_command("requests", run["inventory"] or ()))
         )
@@ -136,7 +136,7 @@ def _propose_when_compliant(report: FleetReport, records: Sequence[HostRecord]) 
     hosts_text += "" if count_left_out_hosts(run) == 0 else " that was selected"
     served_text = f" that is served; {format_count(not_served_count, 'host')} not served" if not_served_count else ""
     waiver_text = ", but for waivers" if WAIVED in states else ""
-    event_texts = since_last_run.describe_watch_events(report)
+    event_texts = watch_remark_groups.describe_watch_events(report)
     return [
         CommandSuggestion(f"nothing: {describe_ban_effect(run)} on {hosts_text}{served_text}{waiver_text}"),
         *([CommandSuggestion(f"read what happened between two runs: {', '.join(event_texts)}")] if event_texts else []),

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ....model.finding import COMPLIANT, NO_IDENTIFIERS_REASON, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
 from ....model.types.record import HostRecord
 from ....model.types.report import CountShare, ReportSummary, RuleCounts, UnidentifiedRule
-from .unobserved import UNOBSERVED_KEY as UNOBSERVED
+from .unobserved_corrections import UNOBSERVED_KEY as UNOBSERVED
 
 # States of a host on which nothing is left to do.
 SETTLED_STATES = (COMPLIANT, REPAIRED, NOT_APPLICABLE)

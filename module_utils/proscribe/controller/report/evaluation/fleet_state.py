@@ -26,13 +26,13 @@ from ....model.plan import CONTROLS
 from ....model.types.record import ControlRecord, HostRecord, RuleRecord
 from ....model.types.report import FleetReport, ReportRun
 from ....model.types.run import ControlPolicy, RunWaiver, WaiverRevocation
-from . import since_last_run
+from . import watch_remark_groups
 from .arithmetic import has_answered
+from .control_modes import AUDIT, OFF
 from .lifts import Lift, LiftResult
-from .modes import AUDIT, OFF
-from .observed import is_observed_since
+from .observation_time import is_observed_since
 from .scope import EXAMPLE_INVENTORY, AnyRun, is_whole_run, list_observed_controls
-from .unobserved import UNOBSERVED_KEY as UNOBSERVED
+from .unobserved_corrections import UNOBSERVED_KEY as UNOBSERVED
 
 RuleStatePairs = tuple[tuple[str, str], ...]  # (rule, state) of rules that are not plainly compliant
 
@@ -301,7 +301,7 @@ class FleetState:
             observations=observations,
             attempts=dict(record.get("attempts") or {}),
             watch=_summarise_watch(record),
-            request_count=len(since_last_run.list_open_requests(record)),
+            request_count=len(watch_remark_groups.list_open_requests(record)),
         )
 
     def _group_by_control(self, rules: list[RuleRecord]) -> Mapping[str, RuleStatePairs]:

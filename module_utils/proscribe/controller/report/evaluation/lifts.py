@@ -13,9 +13,9 @@ from ....model.plan import CONTROLS
 from ....model.types.record import ControlRecord, HostRecord, RuleRecord
 from ....model.types.report import FleetReport
 from ..text.wording import format_readable_time
-from . import since_last_run
+from . import watch_remark_groups
 from .arithmetic import count_by_rule, summarise_records
-from .modes import OFF, count_by_control
+from .control_modes import OFF, count_by_control
 
 
 class LiftResult(NamedTuple):
@@ -71,8 +71,8 @@ def apply_lifts(
             "controls": count_by_control(updated_records),
         },
         "rules": count_by_rule(updated_records, services if has_kinds else None),
-        "watch": since_last_run.count_watch_events(updated_records),
-        "requests": since_last_run.count_requests(updated_records),
+        "watch": watch_remark_groups.count_watch_events(updated_records),
+        "requests": watch_remark_groups.count_requests(updated_records),
         "lifted": [
             {"host": host, "controls": controls, "at": lift.lifted_at, "run": lift.run_id}
             for host in lifted_hosts

@@ -23,12 +23,14 @@ from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
 from ..evaluation.fleet_state import FleetState
 from ..history.transitions import RunTransitions
-from ..storage.files import replace_file
+from ..storage.report_directory import replace_file
 from .format import ReportExport, ReportFormat
-from .record_lines import RecordReader
+from .host_entries import RecordReader
 
 # Modules here that are no exports: they are shared by exports.
-SHARED = frozenset({"event_changes", "event_kinds", "event_making", "event_texts", "format", "record_lines", "spool"})
+SHARED = frozenset(
+    {"event_history", "event_kinds", "event_maker", "event_texts", "format", "host_entries", "text_spool"}
+)
 
 
 @functools.cache

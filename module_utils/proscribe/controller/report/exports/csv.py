@@ -16,7 +16,7 @@ from ....model.finding import LIFTED, UNKNOWN, Finding
 from ....model.types.report import FleetReport
 from ..text.wording import clean_text, make_host_label
 from .format import ReportFormat
-from .record_lines import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
+from .host_entries import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
 
 COLUMNS = (
     "run", "host", "host_state", "rule", "control", "mode", "state", "waiver", "reason", *Finding._fields,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, REPAIRED, UNKNOWN, WAIVED
-from ....model.words import EVENT_KINDS
+from ....model.vocabulary import EVENT_KINDS
 from ..history.tables import GONE
 
 HOST, RULE, ACTION, BETWEEN, REQUEST, GATE, RUN = KINDS = EVENT_KINDS

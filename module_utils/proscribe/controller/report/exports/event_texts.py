@@ -9,7 +9,7 @@ from ....model.types.event import EventError, EventFinding
 from ....model.types.record import FindingRecord, RecordError
 from ..text.wording import clean_text
 from .format import encode_compact_json
-from .record_lines import RuleLine
+from .host_entries import RuleLine
 
 # Bytes of a line. rsyslog cuts a message at 8 KiB with its header, and a datagram has to contain it whole.
 MAX_LINE_BYTES = 7_680

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from ....model.types.report import FleetReport
 from ..history.transitions import RunTransitions
-from .event_making import EventMaker
+from .event_maker import EventMaker
 from .format import ReportFormat
 
 

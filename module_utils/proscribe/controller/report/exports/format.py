@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, TextIO
 from ....model.types.report import FleetReport
 from ..evaluation.fleet_state import FleetState
 from ..history.transitions import RunTransitions
-from .record_lines import HostEntry
+from .host_entries import HostEntry
 
 # Compact JSON, without blanks between values.
 encode_compact_json = json.JSONEncoder(separators=(",", ":")).encode

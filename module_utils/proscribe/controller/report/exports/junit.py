@@ -18,7 +18,7 @@ from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, RE
 from ....model.types.report import FleetReport
 from ..text.wording import clean_text, make_host_label
 from .format import ReportFormat
-from .record_lines import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
+from .host_entries import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
 
 # JUnit's result for each state; "" is a pass.
 JUNIT_RESULTS = {

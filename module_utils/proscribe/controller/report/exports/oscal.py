@@ -22,10 +22,10 @@ from ....model.types.report import FleetReport
 from ....model.types.run import RunWaiver
 from ..evaluation.frameworks import list_clauses, list_oscal_ids
 from ..evaluation.scope import describe_restrictions
-from ..evaluation.since_last_run import describe_watch_events
+from ..evaluation.watch_remark_groups import describe_watch_events
 from ..text.wording import clean_text, find_waiver_end, format_count, format_key, make_host_label
 from .format import ReportFormat, encode_compact_json
-from .record_lines import HostEntry, RuleLine
+from .host_entries import HostEntry, RuleLine
 
 OSCAL_VERSION = "1.1.2"
 # Namespace of our own properties; a name, not an address to fetch.

@@ -17,14 +17,14 @@ from typing import TextIO
 from ....base.duration import format_moment, parse_moment
 from ....model.finding import COMPLIANT, LIFTED, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
 from ....model.types.report import FleetReport, ReportedExport, ReportRun
+from ..evaluation.control_modes import OFF
 from ..evaluation.fleet_state import FleetHost, FleetState, RuleStatePairs
 from ..evaluation.lifts import LiftResult
-from ..evaluation.modes import OFF
 from ..evaluation.scope import is_whole_run, list_observed_controls
 from ..text.wording import clean_text, find_waiver_end, group_unsearchable_services, make_host_label
 from .format import ReportFormat
-from .record_lines import NOT_SERVED, HostEntry
-from .spool import TextSpool
+from .host_entries import NOT_SERVED, HostEntry
+from .text_spool import TextSpool
 
 
 class PrometheusExport:

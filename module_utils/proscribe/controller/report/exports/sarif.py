@@ -15,11 +15,11 @@ from urllib.parse import quote
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED, WATCH
 from ....model.types.report import FleetReport
 from ..evaluation.frameworks import list_clauses
-from ..evaluation.since_last_run import RULE_TITLES
+from ..evaluation.watch_remark_groups import RULE_TITLES
 from ..text.wording import clean_text, make_host_label
 from .format import ReportFormat, encode_compact_json
-from .record_lines import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
-from .spool import TextSpool
+from .host_entries import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
+from .text_spool import TextSpool
 
 SARIF_VERSION = "2.1.0"
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"

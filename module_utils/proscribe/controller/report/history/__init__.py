@@ -15,15 +15,15 @@ from ....base.duration import format_moment
 from ....model.types.history import PastRun
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
-from ....wire.store import PLANS_DIRECTORY
+from ....wire.plan_store import PLANS_DIRECTORY
 from ..evaluation.lifts import LiftResult
 from ..evaluation.scope import AnyRun
 from . import lifts, queries, recording
 from .database import HistoryDatabase, HistoryError, SqliteDatabase
 from .plans import PlanServices
 from .queries import IncidentStarts, QueryScope
+from .record_evidence import make_storable_name, rename_record_host
 from .recording import IncidentCounts
-from .said import make_storable_name, rename_record_host
 from .transitions import RunTransitions, read_transitions
 
 __all__ = [
@@ -115,6 +115,6 @@ def open_history(location: str, reports: Path) -> History | None:
     plans = reports / PLANS_DIRECTORY
     if location == SQLITE:
         return History(SqliteDatabase(reports / DATABASE_FILE), plans)
-    from .server import PostgresDatabase  # the optional dependency
+    from .postgres import PostgresDatabase  # the optional dependency
 
     return History(PostgresDatabase(location), plans)

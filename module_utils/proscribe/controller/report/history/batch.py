@@ -27,11 +27,11 @@ from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
 from ..evaluation.arithmetic import has_answered
 from ..evaluation.lifts import make_lift_rule
-from ..evaluation.observed import is_observed_since, read_observation_time
+from ..evaluation.observation_time import is_observed_since, read_observation_time
 from .database import HistorySession
-from .incident_groups import EvidenceByRule, RuleBundles
 from .plans import PlanServices
-from .said import UNOBSERVED_STATES, EvidenceReader
+from .record_evidence import UNOBSERVED_STATES, EvidenceReader
+from .rule_bundles import EvidenceByRule, RuleBundles
 from .tables import (
     HOST_COLUMNS,
     HOST_RULE,

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..storage.files import FILE_MODE
+from ..storage.report_directory import FILE_MODE
 from .tables import TABLES, TABLES_VERSION
 
 # KiB of memory for SQLite's pages; its default of two megabytes is very slow for the history of a great fleet

@@ -13,8 +13,8 @@ from ..evaluation.lifts import LiftResult, make_lift_rule
 from ..evaluation.scope import AnyRun
 from .batch import OpenIncident
 from .database import HistorySession
-from .incident_groups import EvidenceByRule, RuleBundles
 from .queries import QueryScope
+from .rule_bundles import EvidenceByRule, RuleBundles
 from .tables import (
     ADD_INCIDENT,
     DROP_INCIDENT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ....host.controls.group_policy.identity import make_rule_slug
 from ....model.finding import GROUP_POLICY, WATCH
-from ....wire.store import PlanStore
+from ....wire.plan_store import PlanStore
 
 WATCH_RULES = frozenset({"watcher", "plan"})  # rules of the watch, without its name
 

@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
-from ..evaluation.observed import read_observation_time
+from ..evaluation.observation_time import read_observation_time
 from ..evaluation.scope import EXAMPLE_INVENTORY as EXAMPLE_INVENTORY
 from ..evaluation.scope import count_left_out_hosts
-from . import exceptions, since_last_run
+from . import incident_entries, waiver_history
 from .batch import BatchChanges
 from .database import HistorySession
-from .incident_groups import RuleBundles
 from .plans import PlanServices
-from .said import EvidenceReader
+from .record_evidence import EvidenceReader
+from .rule_bundles import RuleBundles
 from .tables import ADD_INCIDENT, ADD_NEW_PLAN, ADD_RUN, DEPARTED_TABLE, DROP_INCIDENT, GONE, SET_HOST, RunRow
 
 HOSTS_PER_QUERY = 500  # hosts in a query
@@ -47,7 +47,11 @@ def record_run(
     if list(session.fetch_rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
         return IncidentCounts()
     opened_count = closed_count = 0
-    bundles, evidence_reader, use_writer = RuleBundles(session), EvidenceReader(), exceptions.WaiverUseWriter(report)
+    bundles, evidence_reader, use_writer = (
+        RuleBundles(session),
+        EvidenceReader(),
+        waiver_history.WaiverUseWriter(report),
+    )
     remaining_records = iter(records)
     while batch := list(islice(remaining_records, HOSTS_PER_QUERY)):
         changes = BatchChanges(session, run, batch, plans, bundles, evidence_reader)
@@ -56,14 +60,14 @@ def record_run(
         session.execute_for_rows(ADD_INCIDENT, changes.added_incidents)
         session.execute_for_rows(SET_HOST, changes.host_rows)
         session.execute_for_rows(ADD_NEW_PLAN, changes.new_plans)
-        since_last_run.record_entries(session, run.id, batch)
+        incident_entries.record_entries(session, run.id, batch)
         use_writer.store_uses(
             session,
             ((host_record, read_observation_time(host_record, run.started, run.finished)) for host_record in batch),
         )
         opened_count, closed_count = opened_count + changes.opened_count, closed_count + changes.closed_count
     _close_departed_hosts(session, run)
-    exceptions.store_waivers(session, report)
+    waiver_history.store_waivers(session, report)
     session.execute_statement(ADD_RUN, run._asdict())
     return IncidentCounts(opened_count, closed_count)
 
@@ -131,5 +135,5 @@ def prune_history(session: HistorySession, oldest_time: str) -> None:
     )
     session.execute_statement("DELETE FROM proscribe_run WHERE finished < :before", parameters)
     session.execute_statement("DELETE FROM proscribe_bundle WHERE id NOT IN (SELECT bundle FROM proscribe_episode)")
-    since_last_run.prune_entries(session, oldest_time)
-    exceptions.prune_waivers(session, oldest_time)
+    incident_entries.prune_entries(session, oldest_time)
+    waiver_history.prune_waivers(session, oldest_time)

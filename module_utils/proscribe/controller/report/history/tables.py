@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ....model.plan import CONTROLS
-from ....model.words import EXTRA_STATES
+from ....model.vocabulary import EXTRA_STATES
 
 TABLES_VERSION = 1
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ....model.finding import LIFTED
-from . import since_last_run
+from . import incident_entries
 from .database import HistorySession
 
 
@@ -58,7 +58,7 @@ class RunTransitions:
             self._hosts.setdefault(host, []).append(
                 IncidentSpan(rules[bundle], state, opened, bool(has_begun), end_state)
             )
-        self._remark_ids = since_last_run.list_changed_ids(session, run_id)
+        self._remark_ids = incident_entries.list_changed_ids(session, run_id)
 
     def list_spans(self, host: str) -> Sequence[IncidentSpan]:
         """Return the changes and the continuing incidents of a host, oldest first; nothing without a change."""

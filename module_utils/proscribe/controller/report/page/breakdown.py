@@ -10,8 +10,8 @@ from typing import NamedTuple
 from ....model.finding import OPEN_STATES, STATES
 from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord, RuleRecord, UserRequest
-from ..evaluation.groups import FindingGroup, Grouping, GroupPart, rank_group
-from ..evaluation.since_last_run import WatchRemark, list_open_requests, list_remarks
+from ..evaluation.finding_groups import FindingGroup, Grouping, GroupPart, rank_group
+from ..evaluation.watch_remark_groups import WatchRemark, list_open_requests, list_remarks
 
 # (host, rule) -> begin of the present state, a UTC time such as 2026-11-25T00:31:00Z
 StartTimes = Mapping[tuple[str, str], str]

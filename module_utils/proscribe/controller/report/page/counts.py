@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ....model.finding import NOT_APPLICABLE, STATES
-from ..evaluation.groups import AUDITED_SUFFIX
-from ..evaluation.modes import AUDIT
+from ..evaluation.control_modes import AUDIT
+from ..evaluation.finding_groups import AUDITED_SUFFIX
 from ..text.wording import format_count, format_key
 from .bars import BarPiece, make_bar
 from .breakdown import FleetBreakdown, MissingNames, StateCounts

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ....model.finding import ERROR, NONCOMPLIANT, UNKNOWN
 from ....model.types.report import FleetReport
 from ....model.types.run import RunWaiver
-from ..evaluation.groups import FindingGroup, SilentHosts, group_silent_hosts
+from ..evaluation.finding_groups import FindingGroup, SilentHosts, group_silent_hosts
 from ..text.wording import format_count, format_key, format_readable_time, summarise_names
 from .breakdown import HOST_NUMBER, FleetBreakdown
 from .listings import INITIAL_ROWS, MAX_ROWS, ListingColumn, TableListing, describe_omitted_rows

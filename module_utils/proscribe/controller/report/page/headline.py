@@ -9,8 +9,8 @@ from ....model.finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WAIVED
 from ....model.plan import CONTROLS
 from ....model.types.history import PastRun
 from ....model.types.report import CountShare, FleetReport, ReportRun
-from ..evaluation import since_last_run
-from ..evaluation.modes import describe_unenforced_controls
+from ..evaluation import watch_remark_groups
+from ..evaluation.control_modes import describe_unenforced_controls
 from ..evaluation.scope import count_left_out_hosts, describe_ban_effect, describe_department, describe_restrictions
 from ..text.wording import clean_text, describe_idle_ban, format_count, format_key
 from .bars import BarPiece, make_bar
@@ -164,8 +164,8 @@ def make_header(report: FleetReport, trend: Sequence[PastRun]) -> PageHeader:
             for name, share, plural_text, singular_text in figures
         ],
         trend=make_trend_drawing(trend, "; ".join(describe_restrictions(run))),
-        between=since_last_run.describe_watch_events(report),
-        waiting=since_last_run.describe_waiting_requests(report),
+        between=watch_remark_groups.describe_watch_events(report),
+        waiting=watch_remark_groups.describe_waiting_requests(report),
     )
 
 

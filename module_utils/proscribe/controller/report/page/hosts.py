@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, STATES
 from ..evaluation.arithmetic import SETTLED_STATES
-from ..evaluation.groups import FindingGroup
+from ..evaluation.finding_groups import FindingGroup
 from ..text.wording import format_count, format_key, format_readable_time
 from .breakdown import FleetBreakdown, PageHost
-from .since_last_run import describe_remark
+from .watch_remarks import describe_remark
 
 MAX_DETAILED_HOSTS = 400  # hosts in the page with their evidence
 MAX_HOST_REMARKS = 5  # events of a host between two runs

@@ -23,7 +23,7 @@ from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, Stric
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
-from ....base.others import read_acl
+from ....base.foreign_access import read_acl
 from ....base.ownership import describe_others
 from ....model.finding import OPEN_STATES, STATES
 from ....wire import installation

@@ -16,10 +16,10 @@ from typing import Any
 
 from ....model.finding import EXTRA_RULE_GROUPS, LIFTED
 from ....model.plan import CONTROLS
-from ...waiting import describe_holder, lock_file
+from ...file_lock import describe_holder, lock_file
 from ..evaluation.fleet_state import ControlObservation, FleetHost, FleetState, RuleStatePairs
 from ..evaluation.lifts import Lift
-from .files import FILE_MODE, open_report_file, replace_file
+from .report_directory import FILE_MODE, open_report_file, replace_file
 
 SCHEMA = "proscribe/whole/1"
 FLEET_STATE_FILE = "whole.jsonl"

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ....model.types.run import CompiledRun
-from ...files import name_file_in_errors, open_named_file
-from ...waiting import lock_file
-from .files import FILE_MODE, PARTIAL_SUFFIX, open_report_file, sync_directory
-from .files import JOURNAL_FILE as FILE
+from ...file_lock import lock_file
+from ...named_files import name_file_in_errors, open_named_file
+from .report_directory import FILE_MODE, PARTIAL_SUFFIX, open_report_file, sync_directory
+from .report_directory import JOURNAL_FILE as FILE
 
 MAX_SILENT_SECONDS = 86_400  # seconds
 # The mode of a journal that lacks events, or whose report could not be written: a mark needs no space on a full disk.

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ....model.types.run import CompiledRun
-from ..collection.events import HostRunState
-from ..text.reinstalling import build_reinstall_command
-from .files import DIRECTORY_MODE, replace_file
+from ..collection.collector import HostRunState
+from ..text.reinstall_commands import build_reinstall_command
 from .pruning import LIFTS_FOLDER
+from .report_directory import DIRECTORY_MODE, replace_file
 
 SCHEMA = "proscribe/lift/1"
 LIFT_FILE = "lift.json"

@@ -19,11 +19,11 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ....base.duration import parse_moment
-from .complete import LATEST, NEWEST
-from .files import JOURNAL_FILE, PARTIAL_SUFFIX
-from .last_passed import list_baselines as baselines
+from .accepted_baseline import list_baselines as baselines
+from .report_directory import JOURNAL_FILE, PARTIAL_SUFFIX
+from .report_reader import LATEST, NEWEST
 
-# A run's id (compile/plans/run.py), of a complete or an unfinished report.
+# A run's id (compile/plans/run_compiler.py), of a complete or an unfinished report.
 RUN_ID_PATTERN = re.compile(rf"(\d{{8}}T\d{{6}}Z)-[a-z]+-[0-9a-f]{{4}}({re.escape(PARTIAL_SUFFIX)})?", re.ASCII)
 # The folder of the whole texts of changes (difference_files.py), with a folder for each run by its id.
 DIFFERENCES_FOLDER = "diffs"

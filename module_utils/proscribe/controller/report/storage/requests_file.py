@@ -17,7 +17,7 @@ from ....model.types.report import FleetReport, ReportRun
 from ..evaluation.arithmetic import has_answered
 from ..evaluation.fleet_state import name_run_inventory
 from ..evaluation.scope import is_whole_run, list_observed_controls
-from .files import open_report_file, replace_file
+from .report_directory import open_report_file, replace_file
 
 SCHEMA = "proscribe/requested/1"
 REQUESTS_FILE = "requests.jsonl"

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ....base.patterns import compile_pattern
-from ..text.layout import clip_text
+from ....base.lazy_patterns import compile_pattern
+from ..text.terminal_layout import clip_text
 from ..text.wording import clean_text, format_count, summarise_names
 
 MAX_PLAIN_LINES = 6  # changed lines that are shown unchanged

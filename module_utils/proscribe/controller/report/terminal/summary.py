@@ -26,15 +26,15 @@ from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, HostReason, ReportedExport
 from ....model.types.run import RunWaiver, UpcomingRestriction
 from ..evaluation.advice import list_unfinished_hosts, propose_next_steps, shorten_path
-from ..evaluation.groups import FindingGroup, SilentHosts, group_records, group_silent_hosts
-from ..evaluation.modes import describe_unenforced_controls
+from ..evaluation.control_modes import describe_unenforced_controls
+from ..evaluation.finding_groups import FindingGroup, SilentHosts, group_records, group_silent_hosts
 from ..evaluation.scope import describe_department
 from ..evaluation.scope import describe_restrictions as left_out_in_words
-from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, RemarkGroup, group_remarks
-from ..evaluation.since_last_run import describe_watch_events as between_runs
-from ..text import points
-from ..text.command import CommandSuggestion
-from ..text.layout import (
+from ..evaluation.watch_remark_groups import ENDED, FROZEN, INCIDENT, STALE, UNOBSERVED, RemarkGroup, group_remarks
+from ..evaluation.watch_remark_groups import describe_watch_events as between_runs
+from ..text import point_texts
+from ..text.shell_commands import CommandSuggestion
+from ..text.terminal_layout import (
     DEFAULT_COLUMNS,
     MIN_COLUMNS,
     apply_styles,
@@ -191,7 +191,7 @@ def _format_table(
         *_make_unsearchable_rows(report),
         *_make_hosts_file_rows(records),
         *_make_upcoming_rows(report["upcoming"]),
-        *_limit_rows(points.sort_points(report), max(2, max_rows // 4), "export", _make_point_row),
+        *_limit_rows(point_texts.sort_points(report), max(2, max_rows // 4), "export", _make_point_row),
         *_limit_rows(report["unexpected_hosts"], 2, "host", _make_unexpected_row),
     ]
     if not rows:
@@ -285,13 +285,13 @@ def _make_unexpected_row(host: str) -> SummaryRow:
 
 def _make_point_row(point: ReportedExport) -> SummaryRow:
     """Make the row of an export to an enforcement point."""
-    text = "; ".join(map(clean_text, point["why"])) or f"written {points.describe_writing(point)}"
+    text = "; ".join(map(clean_text, point["why"])) or f"written {point_texts.describe_writing(point)}"
     subject, state = f"export {clean_text(point['directory'])}", format_key(point["state"])
     return SummaryRow(
         subject,
         state,
-        f"{points.format_point_name(point)}: {text}",
-        STATE_COLOURS[points.HOST_STATE_OF_POINT[point["state"]]],
+        f"{point_texts.format_point_name(point)}: {text}",
+        STATE_COLOURS[point_texts.HOST_STATE_OF_POINT[point["state"]]],
     )
 
 

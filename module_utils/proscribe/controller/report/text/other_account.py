@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .command import quote_word
+from .shell_commands import quote_word
 
 TRANSIENT_SERVICE = (
     *("systemd-run", "--quiet", "--pipe", "--wait", "--collect"),

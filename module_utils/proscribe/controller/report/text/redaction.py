@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 
 OMISSION_TEXT = "(left out)"
 WORD_PATTERN = compile_pattern(r"[^\W_]+")

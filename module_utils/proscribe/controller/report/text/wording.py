@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ....base.duration import count_calendar_days, parse_moment
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 from ....model.finding import NOT_APPLICABLE
 from ....model.types.record import FindingRecord
 from ....model.types.report import CountShare, FleetReport
 from ....model.types.run import RunWaiver, WaiverRevocation
-from ....wire.replies.shapes import MAX_LINE_LENGTH, truncate_text
+from ....wire.answers.value_readers import MAX_LINE_LENGTH, truncate_text
 
 MAX_TEXT_LENGTH = 10 * MAX_LINE_LENGTH  # characters of evidence, or of causes, in a place; the rest is in hosts.jsonl
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, RuleVerdict, judge_rule
 from ...system import Host
 from ..base import Changes
-from . import install_block, user_share
+from . import install_block, user_finding_limit
+from .apps_observation import observe_apps
 from .execution import fapolicyd
-from .observed import observe_apps
 from .portable.scan_cache import save_scan_memory
-from .quarantine import unfinished
-from .requests import answers, command, reading
+from .quarantine import quarantine_rule
+from .requests import answers, command, request_files
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
@@ -27,7 +27,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     if memory := observation.scan_memory:
         host.record_fields["full_scan"] = {"at": memory.full_scan_at, "runs": memory.run_count}
         host.state_savers.append(lambda is_first: save_scan_memory(host, memory, is_first))
-    host.record_fields.update(reading.make_reported_requests(plan, observation.requests))
+    host.record_fields.update(request_files.make_reported_requests(plan, observation.requests))
     if answers.has_answer_work(host, plan):
         host.state_savers.append(lambda is_first: _send_answers(host, plan))
     verdicts = []
@@ -45,8 +45,8 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
             verdict = RuleVerdict(f"apps/{service}", NOT_APPLICABLE, reason=observation.idle_reasons[service])
         # A program that is known by its name alone is not ended, so enforcement would change nothing.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not observation.is_service_uncertain(service)))
-    verdicts += user_share.judge_user_shares(plan["controls"]["apps"]["mode"], observation.cut_counts)
-    verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])
+    verdicts += user_finding_limit.judge_user_shares(plan["controls"]["apps"]["mode"], observation.cut_counts)
+    verdicts += quarantine_rule.observe(host, plan["controls"]["apps"]["mode"])
     verdicts += fapolicyd.observe(host, plan, observation.desired)
     verdicts += command.observe(host, plan)
     return verdicts + install_block.observe(host, plan, observation.desired, memory is None or memory.is_fresh)

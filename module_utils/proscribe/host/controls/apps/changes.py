@@ -6,23 +6,23 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Sequence
 
-from ....base.moments import format_timestamp
+from ....base.timestamps import format_timestamp
 from ...system import ControlError, Host, ObservationError, Process, TerminationTarget, escape_text
-from ...system.forked import DEFAULT_LIMITS, WorkLimits, run_apart
+from ...system.forked_work import DEFAULT_LIMITS, WorkLimits, run_apart
 from ..base import ChangeRefusal, Changes, ControlAction
-from ..users_tools import SPENDING_PATH
-from . import install_block, protected, user_notice
-from . import removed as memory
+from ..user_tools import SPENDING_PATH
+from . import install_block, protection, user_notice
+from . import removed_packages as memory
+from .apps_observation import AppsObservation, ProgramIdentity, RunningProgram, observe_apps
 from .blocks.parts import BlockPart
-from .blocks.tries import TRIED_PATH
+from .blocks.trial_cache import TRIED_PATH
 from .execution import fapolicyd_changes
-from .observed import AppsObservation, ProgramIdentity, RunningProgram, observe_apps
 from .portable import evidence
-from .portable.names import AppNames
+from .portable.app_names import AppNames
 from .portable.scan import PortableApp
 from .portable.scan_cache import list_memory_files, save_scan_memory
-from .quarantine import capacity, completing, restoring
-from .quarantine import moving as quarantine
+from .quarantine import capacity, move_completion, restoration
+from .quarantine import move_in as quarantine
 from .requests import command
 from .requests.answers import ANSWERS_PATH, NOTIFIED_PATH
 from .systems import dpkg_removal, pacman_removal
@@ -60,14 +60,14 @@ def enforce(host: Host, plan: Plan) -> Changes:
     )
     actions = [
         *notify_actions,
-        *completing.make_complete_actions(host),
+        *move_completion.make_complete_actions(host),
         *capacity.make_prune_actions(host, keep_seconds),
         *user_visible_actions,
         *block_actions,
     ]
     return Changes(
         actions,
-        [*end_refusals, *removal_refusals, *move_refusals, *completing.make_broken_refusals(host)],
+        [*end_refusals, *removal_refusals, *move_refusals, *move_completion.make_broken_refusals(host)],
         is_independent=True,
         save_before=_make_removal_note(host, removals),
         save_after=partial(save_scan_memory, host, observation.scan_memory),
@@ -92,7 +92,7 @@ def lift(host: Host) -> Changes:
         *fapolicyd_changes.lift(host),
         *(_make_lift_action(host, part) for part in reversed(parts) if part.is_in_place(host)),
     ]
-    restorations = restoring.make_restore_changes(host)
+    restorations = restoration.make_restore_changes(host)
     still_removed = memory.find_still_removed(host, SYSTEMS)
     files = (
         TRIED_PATH,
@@ -226,7 +226,7 @@ def _make_removal_actions(
 def _explain_protection(host: Host, package: Package) -> str:
     """Explain why a package is never removed, or return ""."""
     if package.manager in SYSTEM_MANAGERS:
-        reason = protected.explain_package_protection(package.id)
+        reason = protection.explain_package_protection(package.id)
         return f"never removed: {reason}" if reason else ""
     is_user_owned = package.owner is not None and package.owner.uid != 0
     changeable_part = "" if is_user_owned or not package.path else host.find_changeable_part(package.path)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ....model.finding import Finding, RuleVerdict, judge_rule
 from ...system import ControlError, Host, ObservationError
 from .blocks import polkit
-from .blocks.contact import list_language_lines
 from .blocks.parts import MISSING_PROBLEM, BlockPart, BlockTrial, OwnDirectory
-from .blocks.tries import TrialCache
-from .desired import DesiredApps
+from .blocks.refusal_text import list_language_lines
+from .blocks.trial_cache import TrialCache
+from .desired_apps import DesiredApps
 from .request_hint import list_request_hints
 from .requests import command
 from .systems.package import InstallBlock

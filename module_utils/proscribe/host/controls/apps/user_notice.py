@@ -14,7 +14,7 @@ from functools import partial
 from typing import Collection, Iterator, Sequence
 
 from ...system import ControlError, Host, ObservationError, format_one_line
-from ...system.forked import WorkLimits, run_apart
+from ...system.forked_work import WorkLimits, run_apart
 from ..base import ControlAction
 from .request_hint import list_request_hints
 

@@ -13,22 +13,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Collection, Iterable, Iterator, Sequence
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ....model.plan import RESTRICTED_MODES
 from ....model.tenants import read_microsoft_tenants
 from ...system import Host
 from ..base import Changes
-from . import exact_match, forks, ignored_policy_paths
+from . import browser_forks, exact_match, ignored_policy_paths
 from .autoconfig import explain_unsandboxed_script
-from .desired import DesiredPolicies
-from .name_closing import NAME_ALONE_CLOSED
-from .observed import PolicyObservation
-from .places import PACKAGER_PATHS, PolicyPlace, list_places
-from .rendering import MAX_LIST_ENTRIES, list_extensions
-from .running import check_running as running_browsers
-from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SIGN_IN, format_rule_name
+from .browser_settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SIGN_IN, format_rule_name
+from .closing_degrees import NAME_ALONE_CLOSED
+from .desired_policies import DesiredPolicies
+from .policy_observation import PolicyObservation
+from .policy_places import PACKAGER_PATHS, PolicyPlace, list_places
+from .running_browsers import check_running as running_browsers
 from .sign_in import explain_open_sign_in
+from .site_rules import MAX_LIST_ENTRIES, list_extensions
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanEntry, PlanSection
@@ -51,12 +51,12 @@ class ObservedPlace(NamedTuple):
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Check that every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
-    from .other_controls import make_desired  # imported here, because a Mac has none of these controls
+    from .host_controls import make_desired  # imported here, because a Mac has none of these controls
 
     section = plan["controls"]["browser"]
     desired = make_desired(host, plan)
     known_places = list_places(host, plan)
-    unknown_browsers = forks.find_forks(host, known_places).forks
+    unknown_browsers = browser_forks.find_forks(host, known_places).forks
     everywhere = [*known_places, *(fork.place for fork in unknown_browsers if fork.policy_folder)]
     installed = [
         place
@@ -141,7 +141,7 @@ def judge_policies(
         if sign_in_findings and not findings:
             verdict = verdict._replace(drifted=False)  # no run can correct it
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
-            from .tenants import list_tenant_mechanisms
+            from .tenant_mechanisms import list_tenant_mechanisms
 
             verdict = verdict._replace(
                 findings=tuple(
@@ -212,10 +212,10 @@ def _check_packaged(host: Host, plan: Plan, known_places: Sequence[PolicyPlace])
     """Return findings about packaged browsers that the policy does not reach, and the reasons for missing checks."""
     if not any(host.find_entry(folder) is not None for folder in PACKAGER_PATHS):
         return (), ""
-    from . import packaged
+    from . import packaged_browsers
 
     other_places = [place for place in list_places(host, plan, everywhere=True) if place not in known_places]
-    return packaged.check_packaged(host, known_places, other_places)
+    return packaged_browsers.check_packaged(host, known_places, other_places)
 
 
 def _find_open_names(
@@ -259,13 +259,13 @@ def _join_reasons(reasons: Iterable[str]) -> str:
 
 def enforce(host: Host, plan: Plan) -> Changes:
     """Return the changes that make every browser block what the plan restricts."""
-    from . import changes
+    from . import browser_changes
 
-    return changes.enforce(host, plan)
+    return browser_changes.enforce(host, plan)
 
 
 def lift(host: Host, plan: Plan) -> Changes:
     """Return the changes that remove Proscribe's policies and restore the organisation's, whatever the plan."""
-    from . import changes
+    from . import browser_changes
 
-    return changes.lift(host, plan)
+    return browser_changes.lift(host, plan)

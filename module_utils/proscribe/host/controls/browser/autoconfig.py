@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from ...system import ControlError, Host, ObservationError
-from .places import PolicyPlace
+from .policy_places import PolicyPlace
 
 SANDBOX_PREFERENCE = "general.config.sandbox_enabled"
 # Directories of default preferences: below an installation, and those of Debian's packages.

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 
 from ....base.json_text import dump_json
 from ...system import WRITTEN_BY
-from ..policy_tables import is_text_list
-from . import settings
+from ..policy_values import is_text_list
+from . import browser_settings
 from .extension_settings import EXTENSION_SETTINGS, make_due_settings
-from .observed import POLICY_MARK
-from .places import PolicyPlace
-from .rendering import BrowserRules, SiteName
+from .policy_observation import POLICY_MARK
+from .policy_places import PolicyPlace
 from .sign_in import sign_in_policies
+from .site_rules import BrowserRules, SiteName
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
     from ....model.tenants import Tenant
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
 BLOCK_LIST, ALLOW_LIST, MERGE_LISTS = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
 MERGE_DICTIONARIES = "PolicyDictionaryMultipleSourceMergeList"
@@ -47,17 +47,17 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
     """Return, by closed bypass, the policies that close it in the browsers of a place."""
     policies_by_setting: dict[str, Policies] = {}
     for id_, setting_value in rules.settings:
-        setting = settings.SETTINGS[id_]
+        setting = browser_settings.SETTINGS[id_]
         setting_policies = dict(setting.chromium)
         if not setting.is_applicable(place.browsers):
             setting_policies = {}
-        elif id_ == settings.SIGN_IN:
+        elif id_ == browser_settings.SIGN_IN:
             setting_policies = dict(sign_in_policies(rules, place))
-        elif id_ == settings.EXTENSIONS and setting_value == settings.ALLOW_LIST:
+        elif id_ == browser_settings.EXTENSIONS and setting_value == browser_settings.ALLOW_LIST:
             setting_policies = {EXTENSION_BLOCK_LIST: ["*"], EXTENSION_ALLOW_LIST: list(rules.chrome_allowed)}
-        elif id_ == settings.EXTENSIONS:
+        elif id_ == browser_settings.EXTENSIONS:
             setting_policies = {EXTENSION_BLOCK_LIST: list(rules.chrome_extensions)}
-        elif id_ == settings.PROXY_EXTENSIONS:
+        elif id_ == browser_settings.PROXY_EXTENSIONS:
             setting_policies = {EXTENSION_SETTINGS: make_due_settings({}, rules.chrome_allowed)}
         if place.browsers == ("microsoft_edge",):
             setting_policies = {
@@ -72,9 +72,9 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
         if any(setting_value != [] for setting_value in setting_policies.values()):
             policies_by_setting[id_] = setting_policies
     if rules.google_domains:
-        policies_by_setting[settings.GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
+        policies_by_setting[browser_settings.GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
     if rules.microsoft_tenants:
-        policies_by_setting[settings.MICROSOFT_TENANTS] = {
+        policies_by_setting[browser_settings.MICROSOFT_TENANTS] = {
             TENANT_HEADERS: make_microsoft_headers(rules.microsoft_tenants)
         }
     return policies_by_setting
@@ -99,7 +99,7 @@ def make_policies(
     own_policies: dict[str, object] = {POLICY_MARK: WRITTEN_BY}
     lists = [BLOCK_LIST, ALLOW_LIST]
     for id_, closing_policies in list_closing_policies(rules, place).items():
-        if id_ == settings.PROXY_EXTENSIONS:
+        if id_ == browser_settings.PROXY_EXTENSIONS:
             own_policies.update(
                 {**closing_policies, MERGE_DICTIONARIES: [EXTENSION_SETTINGS]}
                 if extension_policies is None
@@ -131,7 +131,10 @@ def make_microsoft_headers(tenants: Sequence[Tenant]) -> list[dict[str, object]]
             "patterns": hosts,
             "headers": [{"name": name, "value": header_value} for name, header_value in headers.items()],
         }
-        for hosts, headers in ((WORK_LOGIN_HOSTS, work_headers), ([settings.PRIVATE_LOGIN_HOST], private_headers))
+        for hosts, headers in (
+            (WORK_LOGIN_HOSTS, work_headers),
+            ([browser_settings.PRIVATE_LOGIN_HOST], private_headers),
+        )
     ]
 
 

@@ -7,8 +7,8 @@ import functools
 from ...system import Host
 from ..base import ChangeRefusal, Changes, ControlAction
 from .chromium_folder import ChromiumPolicyFolder
-from .places import PolicyPlace
-from .rendering import NO_RULES, BrowserRules
+from .policy_places import PolicyPlace
+from .site_rules import NO_RULES, BrowserRules
 
 RULE_NAME = "browser/policy-file"
 

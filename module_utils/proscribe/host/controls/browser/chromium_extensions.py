@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
 
-from ....base.patterns import compile_pattern
-from ....base.tuples import NamedTuple
-from ..policy_tables import is_same_json, is_text_list, read_list, read_table
+from ....base.lazy_patterns import compile_pattern
+from ....base.named_tuple import NamedTuple
+from ..policy_values import is_same_json, is_text_list, read_list, read_table
 from .chromium import MERGE_DICTIONARIES
 from .chromium_file import ChromiumPolicyFile
 from .extension_settings import (
@@ -28,7 +28,7 @@ from .extension_settings import (
 )
 
 if TYPE_CHECKING:
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
     FieldCheck = Callable[[object], bool]
 

@@ -6,13 +6,13 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ...system import ControlError, Host, ObservationError
 from .chromium_json import parse_chromium_json
-from .observed import explain_foreign_access, is_secret
+from .policy_observation import explain_foreign_access, is_secret
 
 if TYPE_CHECKING:
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
 
 class ChromiumPolicyFile(NamedTuple):

@@ -6,7 +6,8 @@ import stat
 from typing import TYPE_CHECKING, Iterator
 
 from ...system import Host
-from ..policy_tables import find_missing_entries, is_same_json, make_distinct_entries, read_list
+from ..policy_values import find_missing_entries, is_same_json, make_distinct_entries, read_list
+from .browser_settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
 from .chromium import (
     ALLOW_LIST,
     BLOCK_LIST,
@@ -36,16 +37,15 @@ from .chromium_extensions import (
 )
 from .chromium_file import ChromiumPolicyFile, check_policy_file
 from .extension_settings import EVERY_EXTENSION, EXTENSION_SETTINGS, MODE_FIELD, PERMISSION_NAMES, REFUSING_MODES
-from .matching import ClosestMatch, parse_chromium_entry
-from .observed import POLICY_MARK, PolicyObservation, check_policy_path
-from .places import PolicyPlace
+from .list_matching import ClosestMatch, parse_chromium_entry
 from .policy_differences import describe_differences, shorten_value
-from .rendering import MAX_CHROMIUM_ENTRIES, MAX_LIST_ENTRIES, BrowserRules, SiteName
-from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
+from .policy_observation import POLICY_MARK, PolicyObservation, check_policy_path
+from .policy_places import PolicyPlace
 from .sign_in import SIGN_IN_PATTERN_POLICY, explain_open_sign_in
+from .site_rules import MAX_CHROMIUM_ENTRIES, MAX_LIST_ENTRIES, BrowserRules, SiteName
 
 if TYPE_CHECKING:
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
 # Browsers that accept MAX_CHROMIUM_ENTRIES: Chromium was tried. The limit of browsers by other makers is unknown.
 TRIED_BROWSERS = frozenset({"chromium", "google_chrome"})
@@ -387,7 +387,7 @@ class ChromiumPolicyFolder:
 
     def list_header_overrides(self) -> list[str]:
         """Return the fault of the file that makes browsers send another value of a header than the plan's."""
-        from .tenants import find_overriding_header
+        from .tenant_mechanisms import find_overriding_header
 
         required = read_list(self.expected_policies, TENANT_HEADERS)
         entry, header = find_overriding_header(required, self.list_effective_entries(TENANT_HEADERS))

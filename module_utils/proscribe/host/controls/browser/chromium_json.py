@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....base.json_text import parse_json
-from ....base.patterns import DOTALL, compile_pattern
+from ....base.lazy_patterns import DOTALL, compile_pattern
 
 if TYPE_CHECKING:
     from typing import Match

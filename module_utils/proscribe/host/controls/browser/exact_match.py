@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ...system import ControlError, Host, ObservationError
 from . import firefox_preferences
-from .desired import FAMILY_MODULES, DesiredPolicies
-from .observed import PolicyObservation, check_policy_path, make_lost_observation
-from .places import PolicyPlace
-from .settings import REMOTE_DEBUGGING
+from .browser_settings import REMOTE_DEBUGGING
+from .desired_policies import FAMILY_MODULES, DesiredPolicies
+from .policy_observation import PolicyObservation, check_policy_path, make_lost_observation
+from .policy_places import PolicyPlace
 
 
 def check_place(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> PolicyObservation:

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from ..policy_tables import read_list, read_table
+from ..policy_values import read_list, read_table
 
 if TYPE_CHECKING:
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
 EXTENSION_SETTINGS, EVERY_EXTENSION = "ExtensionSettings", "*"
 # `vpnProvider` belongs to ChromeOS alone. Chromium loads an extension with this permission even if it is blocked.

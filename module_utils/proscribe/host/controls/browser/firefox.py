@@ -10,17 +10,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable
 
 from ....base.json_text import dump_json
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ...system import WRITTEN_BY
-from ..policy_tables import read_table
+from ..policy_values import read_table
+from .browser_settings import (
+    ALLOW_LIST,
+    BLOCKED,
+    EXTENSIONS,
+    GOOGLE_TENANTS,
+    PRIVATE_LOGIN_HOST,
+    PROXY_EXTENSIONS,
+    SETTINGS,
+)
 from .extension_settings import EXTENSION_SETTINGS, MODE_FIELD, make_due_settings
-from .observed import POLICY_MARK
-from .places import THUNDERBIRD, PolicyPlace
-from .rendering import BrowserRules, SiteName, is_covering, list_covering_hosts
-from .settings import ALLOW_LIST, BLOCKED, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN_HOST, PROXY_EXTENSIONS, SETTINGS
+from .policy_observation import POLICY_MARK
+from .policy_places import THUNDERBIRD, PolicyPlace
+from .site_rules import BrowserRules, SiteName, is_covering, list_covering_hosts
 
 if TYPE_CHECKING:
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
 WEBSITE_FILTER, DNS_OVER_HTTPS, TENANT_DOMAINS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 PREFERENCES_POLICY = "Preferences"

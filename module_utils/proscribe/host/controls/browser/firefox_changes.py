@@ -10,8 +10,8 @@ from ..base import ChangeRefusal, Changes, ControlAction
 from . import firefox_preferences
 from .firefox import render_policies
 from .firefox_file import FirefoxPolicyFile, MergeNote
-from .places import PolicyPlace
-from .rendering import NO_RULES, BrowserRules
+from .policy_places import PolicyPlace
+from .site_rules import NO_RULES, BrowserRules
 
 RULE_NAME = "browser/policy-file"
 PRIVATE_MODE = 0o600

@@ -16,9 +16,10 @@ import stat
 from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ....base.json_text import parse_json
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ...system import SIGNATURE, STATE_DIRECTORY, ControlError, Host, ObservationError
-from ..policy_tables import is_same_json, read_list, read_table
+from ..policy_values import is_same_json, read_list, read_table
+from .browser_settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN_HOST, PROXY_EXTENSIONS
 from .extension_settings import EVERY_EXTENSION, EXTENSION_SETTINGS, MODE_FIELD, PERMISSION_NAMES
 from .extension_settings import is_blocking_permissions as closes_proxies
 from .firefox import WEBSITE_FILTER, list_closing_policies, make_filter_lists, make_policies, render_policies
@@ -29,15 +30,14 @@ from .firefox_merge import (
     parse_policies,
     remove_own_policies,
 )
-from .matching import ClosestMatch, FilterMatch, parse_firefox_entry
-from .observed import POLICY_MARK, PolicyObservation, check_policy_path
-from .places import PolicyPlace
+from .list_matching import ClosestMatch, FilterMatch, parse_firefox_entry
 from .policy_differences import describe_differences
-from .rendering import MAX_LIST_ENTRIES, BrowserRules, SiteName
-from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN_HOST, PROXY_EXTENSIONS
+from .policy_observation import POLICY_MARK, PolicyObservation, check_policy_path
+from .policy_places import PolicyPlace
+from .site_rules import MAX_LIST_ENTRIES, BrowserRules, SiteName
 
 if TYPE_CHECKING:
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
 # Types that Firefox (153) requires in "*". A wrong type in an extension's own entry costs only that entry its effect.
 DEFAULT_FIELDS: Mapping[str, type] = {

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, NoReturn, Sequence
 
 from ....model.plan import format_canonical
 from ...system import WRITTEN_BY
-from ..policy_tables import is_same_json, read_list, read_table
+from ..policy_values import is_same_json, read_list, read_table
+from .browser_settings import SETTINGS
 from .extension_settings import (
     ALLOWED_PERMISSIONS_FIELD,
     BLOCKED_PERMISSIONS_FIELD,
@@ -39,11 +40,10 @@ from .firefox import (
     TENANT_DOMAINS,
     WEBSITE_FILTER,
 )
-from .observed import POLICY_MARK
-from .settings import SETTINGS
+from .policy_observation import POLICY_MARK
 
 if TYPE_CHECKING:
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
 FILTER_LISTS = ("Block", "Exceptions")
 PROXY_POLICY = "Proxy"

@@ -10,12 +10,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Sequence
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ...system import SIGNATURE, WRITTEN_BY, ControlError, Host, ObservationError
-from .observed import PolicyObservation, check_policy_path
-from .places import PolicyPlace
-from .rendering import BrowserRules
-from .settings import REMOTE_DEBUGGING, format_rule_name
+from .browser_settings import REMOTE_DEBUGGING, format_rule_name
+from .policy_observation import PolicyObservation, check_policy_path
+from .policy_places import PolicyPlace
+from .site_rules import BrowserRules
 
 if TYPE_CHECKING:
     from ..base import Changes

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator
 
 from ....model.plan import format_canonical
-from ..policy_tables import is_same_json
+from ..policy_values import is_same_json
 
 if TYPE_CHECKING:
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
 MAX_DIFFERENCES = 4
 SITE_LIST_POLICIES = ("URLBlocklist", "WebsiteFilter")  # these come before all others

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable
 
 from ....model.tenants import explain_missing_domains
-from .settings import SETTINGS, SIGN_IN
+from .browser_settings import SETTINGS, SIGN_IN
 
 if TYPE_CHECKING:
-    from ..policy_tables import Policies
-    from .places import PolicyPlace
-    from .rendering import BrowserRules
+    from ..policy_values import Policies
+    from .policy_places import PolicyPlace
+    from .site_rules import BrowserRules
 
 GOOGLE, MICROSOFT, YANDEX = "google", "microsoft", "yandex"
 # By browser of the catalogue: the provider of its accounts. Chromium's own code signs in at Google, and so does every

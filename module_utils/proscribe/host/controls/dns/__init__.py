@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ...system import Host
 from ..base import Changes, ControlAction
-from . import hosts_file, private_view
+from . import hosts_file, private_mounts
+from .backend_choice import HOSTS_BACKEND, BackendChoice, choose_backend, has_trace
 from .backends.registry import load_backend
-from .choice import HOSTS_BACKEND, BackendChoice, choose_backend, has_trace
-from .desired import DesiredNames, collect_desired_names, judge_services
+from .names_to_block import DesiredNames, collect_desired_names, judge_services
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanSection
@@ -34,11 +34,11 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     if choice.backend_name == HOSTS_BACKEND:
         verdicts, blocked_names = hosts_file.observe_hosts_file(host, plan, _find_leftovers(host, choice))
         return (
-            [*verdicts, private_view.observe_private_views(host, section), _judge_subdomains(choice)]
+            [*verdicts, private_mounts.observe_private_views(host, section), _judge_subdomains(choice)]
             if blocked_names
             else verdicts
         )
-    from . import filtering
+    from . import dns_filter
 
     desired_names = _collect_desired_names(host, plan)
     blocked_names = desired_names.blocked_names
@@ -48,8 +48,8 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     ]
     if blocked_names:
         filter_ = load_backend(choice.backend_name).describe_filter(host, choice.observation, section["settings"])
-        verdicts = filtering.observe_filter(host, section, desired_names, filter_, leftovers)
-        return [*verdicts[:-1], private_view.observe_private_views(host, section), verdicts[-1]]
+        verdicts = dns_filter.observe_filter(host, section, desired_names, filter_, leftovers)
+        return [*verdicts[:-1], private_mounts.observe_private_views(host, section), verdicts[-1]]
     verdicts = judge_services(section, desired_names, frozenset(), Finding("name", ""))
     if leftovers:
         return [*verdicts, judge_rule("dns/resolver", {"mode": section["mode"]}, leftovers)]
@@ -58,21 +58,21 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
 
 def enforce(host: Host, plan: Plan) -> Changes:
     """Return the changes that block the names of the plan. Raises ControlError."""
-    from . import switching
+    from . import filter_changes
 
     section = plan["controls"]["dns"]
     choice = choose_backend(host, section["settings"])
     other_backends = [name for name in choice.possible_backends if name != choice.backend_name]
     if choice.backend_name == HOSTS_BACKEND:
         changes = hosts_file.enforce_hosts_file(host, plan)
-        removals = switching.remove_filters(host, choice.observation, other_backends)
+        removals = filter_changes.remove_filters(host, choice.observation, other_backends)
         return changes._replace(actions=[*changes.actions, *removals, *_make_dnsmasq_reload(host, choice, changes)])
     desired_names = _collect_desired_names(host, plan)
     if not desired_names.blocked_names:
         return lift(host, plan)
     filter_ = load_backend(choice.backend_name).describe_filter(host, choice.observation, section["settings"])
-    actions = switching.install_filter(host, filter_, desired_names)
-    actions += switching.remove_filters(host, choice.observation, other_backends)
+    actions = filter_changes.install_filter(host, filter_, desired_names)
+    actions += filter_changes.remove_filters(host, choice.observation, other_backends)
     hosts_file_changes = hosts_file.lift_hosts_file(host, section)
     refusals = [*hosts_file.make_name_refusals(desired_names), *hosts_file_changes.refusals]
     return Changes(
@@ -82,12 +82,12 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 def lift(host: Host, plan: Plan) -> Changes:
     """Return the changes that restore the host's own name resolution. Raises ControlError."""
-    from . import switching
+    from . import filter_changes
 
     section: PlanSection = plan["controls"].get("dns") or {"mode": "audit", "services": {}, "settings": {}}
     choice = choose_backend(host, {"backend": HOSTS_BACKEND})
     hosts_file_changes = hosts_file.lift_hosts_file(host, section)
-    removals = switching.remove_filters(host, choice.observation, choice.possible_backends)
+    removals = filter_changes.remove_filters(host, choice.observation, choice.possible_backends)
     return hosts_file_changes._replace(
         actions=[*removals, *hosts_file_changes.actions, *_make_dnsmasq_reload(host, choice, hosts_file_changes)]
     )

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Iterable, Sequence
 
 from ...system import Host, Process
-from .filtering import Command, DnsFilter, FilterStage, make_restart_commands
-from .observed import DnsObservation, find_bypasses
-from .rendering import ResolverLanguage
+from .dns_filter import Command, DnsFilter, FilterStage, make_restart_commands
+from .filter_text import ResolverLanguage
+from .resolver_observation import DnsObservation, find_bypasses
 
 DROP_IN_NAME = "proscribe.conf"  # for folders where the resolver reads every file, or *.conf
 

@@ -10,15 +10,21 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING, Sequence
 
-from ....base.others import ACL_NAMED_GROUP, ACL_USER, list_acl_rights
+from ....base.foreign_access import ACL_NAMED_GROUP, ACL_USER, list_acl_rights
 from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ....model.plan import compute_once
 from ...system import Host, ObservationError
 from ..base import ChangeRefusal, Changes, ControlAction
-from . import block, nsswitch
-from .desired import DesiredNames, collect_common_names, collect_desired_names, find_covering_name, judge_services
-from .effect import FilterEffect, probe_hosts_file_effect
-from .observed import RESOLV_CONF_PATH, STUB_ADDRESSES, parse_nameservers, read_own_text
+from . import hosts_block, nsswitch
+from .effect_test import FilterEffect, probe_hosts_file_effect
+from .names_to_block import (
+    DesiredNames,
+    collect_common_names,
+    collect_desired_names,
+    find_covering_name,
+    judge_services,
+)
+from .resolver_observation import RESOLV_CONF_PATH, STUB_ADDRESSES, parse_nameservers, read_own_text
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanSection
@@ -43,20 +49,20 @@ def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()
         ]
         return [*unseen_verdicts, judge_rule(_HOSTS_FILE_RULE, {"mode": section["mode"]}, (), str(reason))], set()
     common_names = collect_common_names(plan, canaries=False).blocked_names
-    likely_block = compute_once(plan, "dns/block", lambda: block.render_block(common_names, is_new_file=False))
-    parts = block.split_hosts_file(file_content, lambda: _list_known_names(section), likely_block)
+    likely_block = compute_once(plan, "dns/block", lambda: hosts_block.render_block(common_names, is_new_file=False))
+    parts = hosts_block.split_hosts_file(file_content, lambda: _list_known_names(section), likely_block)
     desired_names = _collect_exact_names(host, plan, parts.foreign_lines)
     blocked_names = desired_names.blocked_names
     expected_block = (
         likely_block
         if blocked_names == common_names and not parts.is_new_file
-        else block.render_block(blocked_names, parts.is_new_file)
+        else hosts_block.render_block(blocked_names, parts.is_new_file)
     )
     file_effect = (
         _probe_effect(host, desired_names, parts.own_lines == expected_block) if blocked_names else FilterEffect()
     )
     blocked_on_host = (
-        blocked_names if parts.own_lines == expected_block else block.find_blocked_names(parts.own_lines)
+        blocked_names if parts.own_lines == expected_block else hosts_block.find_blocked_names(parts.own_lines)
     ) - {file_effect.resolved_name}
     verdicts = judge_services(
         section,
@@ -86,7 +92,7 @@ def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()
 def find_hosts_leftovers(host: Host, section: PlanSection, detail: str) -> list[Finding]:
     """Return findings for Proscribe's lines of this backend on a host that uses another backend."""
     own_lines_by_path = {
-        HOSTS_PATH: block.split_hosts_file(
+        HOSTS_PATH: hosts_block.split_hosts_file(
             host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section)
         ).own_lines,
         nsswitch.NSSWITCH_PATH: nsswitch.split_nsswitch(host.read_file(nsswitch.NSSWITCH_PATH) or b"").own_lines,
@@ -100,7 +106,9 @@ def find_hosts_leftovers(host: Host, section: PlanSection, detail: str) -> list[
 
 def read_foreign_lines(host: Host, section: PlanSection) -> bytes:
     """Return the organisation's own lines of the file: they count before any name server."""
-    return block.split_hosts_file(host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section)).foreign_lines
+    return hosts_block.split_hosts_file(
+        host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section)
+    ).foreign_lines
 
 
 def make_name_refusals(desired_names: DesiredNames) -> list[ChangeRefusal]:
@@ -117,7 +125,7 @@ def _describe_block_defect(own_lines: bytes, expected_names: set[str]) -> str:
     """Describe briefly the fault of a block that differs from the desired block."""
     if not own_lines:
         return "missing"
-    extra_names = sorted(block.find_blocked_names(own_lines) - expected_names)
+    extra_names = sorted(hosts_block.find_blocked_names(own_lines) - expected_names)
     return (
         f"blocks names not of the plan: {', '.join(extra_names[:3])}{', ...' * (len(extra_names) > 3)}"
         if extra_names
@@ -177,13 +185,13 @@ def enforce_hosts_file(host: Host, plan: Plan) -> Changes:
     """Return the changes that write the block, and make programs use it. Raises ControlError."""
     section = plan["controls"]["dns"]
     old_content = host.read_file(HOSTS_PATH)
-    parts = block.split_hosts_file(old_content or b"", lambda: _list_known_names(section))
+    parts = hosts_block.split_hosts_file(old_content or b"", lambda: _list_known_names(section))
     desired_names = _collect_exact_names(host, plan, parts.foreign_lines)
     name_refusals = make_name_refusals(desired_names)
     if not desired_names.blocked_names:
         return lift_hosts_file(host, section)._replace(refusals=name_refusals)
     is_new_file = old_content is None or parts.is_new_file
-    own_block = block.render_block(desired_names.blocked_names, is_new_file)
+    own_block = hosts_block.render_block(desired_names.blocked_names, is_new_file)
     is_block_right, is_closed = not parts.damage and parts.own_lines == own_block, _is_file_closed(host)
     changes_parts = (
         []
@@ -217,7 +225,7 @@ def _put_files_first(host: Host) -> Changes:
 
 def lift_hosts_file(host: Host, section: PlanSection) -> Changes:
     """Return the changes that remove Proscribe's lines from the files. Raises ControlError."""
-    hosts_parts = block.split_hosts_file(host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section))
+    hosts_parts = hosts_block.split_hosts_file(host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section))
     nsswitch_parts = nsswitch.split_nsswitch(host.read_file(nsswitch.NSSWITCH_PATH) or b"")
     parts = [
         _remove_own_lines(host, HOSTS_PATH, hosts_parts.foreign_lines, hosts_parts.is_new_file),

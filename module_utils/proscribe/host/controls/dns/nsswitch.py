@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ...system import SIGNATURE, WRITTEN_BY
-from .block import BEGIN_MARKER, END_MARKER, NEW_FILE_NOTE
+from .hosts_block import BEGIN_MARKER, END_MARKER, NEW_FILE_NOTE
 
 NSSWITCH_PATH = "/etc/nsswitch.conf"
 _COMMENTED_PREFIX = b"#proscribe# "

@@ -23,8 +23,8 @@ from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, is_user_rest
 from ....model.plan import RESTRICTED_MODES
 from ...system import Host, ObservationError, RulesetGeneration
 from ..base import Changes
-from . import boot, exemptions, forced_dns, listing, loaded_state, other_tables
-from .rule_text import MANAGEMENT_REASON, OWN_RULES, FirewallExemptions, format_network
+from . import boot_units, exemptions, forced_dns, loaded_state, other_tables, table_listing
+from .rule_syntax import MANAGEMENT_REASON, OWN_RULES, FirewallExemptions, format_network
 from .ruleset import (
     LOCAL_SSH_RULE,
     PLAIN_DNS_RULE,
@@ -61,18 +61,18 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     is_needed = bool(select_refused_entries(section)) or bool(setting_rules)
     if nft is None and is_needed:
         findings_by_rule = dict.fromkeys(
-            [*select_refused_entries(section), *setting_rules, "ruleset"], [listing.NO_NFT_FINDING]
+            [*select_refused_entries(section), *setting_rules, "ruleset"], [table_listing.NO_NFT_FINDING]
         )
-        boot_findings = [listing.NO_NFT_FINDING]
+        boot_findings = [table_listing.NO_NFT_FINDING]
     elif not host.privileged:
         unseen_reason = unseen_boot_reason = NEEDS_ROOT_REASON
     elif nft is not None:
         try:
-            boot_text = host.read_text(boot.BOOT_FILE_PATH) or ""
+            boot_text = host.read_text(boot_units.BOOT_FILE_PATH) or ""
             host_exemptions = exemptions.collect_exemptions(host, section, boot_text, resolver_uids=resolver_uids)
             text = render_ruleset(section, host_exemptions)
-            boot_findings = boot.find_boot_defects(host, nft, text)
-            observation = listing.observe_table(host, nft, text, boot_text)
+            boot_findings = boot_units.find_boot_defects(host, nft, text)
+            observation = table_listing.observe_table(host, nft, text, boot_text)
             findings_by_rule, unseen_reason, counts = (
                 observation.findings_by_rule,
                 observation.unseen_reason,
@@ -152,13 +152,13 @@ def _find_waived_users(host: Host, service_id: str, entry: PlanEntry) -> list[Fi
 
 def enforce(host: Host, plan: Plan) -> Changes:
     """Return the changes that load the table, and restore it after a reboot. Raises ControlError."""
-    from . import loading
+    from . import table_changes
 
-    return loading.enforce_firewall(host, plan["controls"]["firewall"], forced_dns.find_resolver_uids(host, plan))
+    return table_changes.enforce_firewall(host, plan["controls"]["firewall"], forced_dns.find_resolver_uids(host, plan))
 
 
 def lift(host: Host, plan: Plan) -> Changes:
     """Return the changes that remove the table, and the files and units that would restore it."""
-    from . import loading
+    from . import table_changes
 
-    return loading.lift_firewall(host)
+    return table_changes.lift_firewall(host)

@@ -17,12 +17,12 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
-from ....base.patterns import MULTILINE, compile_pattern
-from ....base.tuples import NamedTuple
+from ....base.lazy_patterns import MULTILINE, compile_pattern
+from ....base.named_tuple import NamedTuple
 from ...system import Host
 from .. import management_exemptions
-from . import carried
-from .rule_text import (
+from . import carried_addresses
+from .rule_syntax import (
     MANAGEMENT_REASON,
     OWN_RULES,
     RESTRICTED_SET_PREFIX,
@@ -51,7 +51,7 @@ class BlockedNetworks(NamedTuple):
     """Refused networks by service, in the notation of the plan. The organisation's own rules count as a service."""
 
     networks_by_service: Mapping[str, frozenset[str]]
-    carriers: carried.CarrierPrefixes = {}
+    carriers: carried_addresses.CarrierPrefixes = {}
 
     @classmethod
     def read_section(cls, section: PlanSection) -> BlockedNetworks:
@@ -68,7 +68,7 @@ class BlockedNetworks(NamedTuple):
         """
         containing_networks = {
             format_network(part.supernet(new_prefix=length))
-            for part in (network, *carried.list_carried_networks(network, self.carriers))
+            for part in (network, *carried_addresses.list_carried_networks(network, self.carriers))
             for length in range(part.prefixlen + 1)
         }
         return tuple(
@@ -80,7 +80,7 @@ class BlockedNetworks(NamedTuple):
     def find_overlapping_services(self, network: Network) -> tuple[str, ...]:
         """Return the services that have a network with an address of the given network."""
         containing_ids = self.find_containing_services(network)
-        network_parts = (network, *carried.list_carried_networks(network, self.carriers))
+        network_parts = (network, *carried_addresses.list_carried_networks(network, self.carriers))
         overlapping_ids = (
             service_id
             for service_id, texts in self.networks_by_service.items()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....base.patterns import compile_pattern
+from ....base.lazy_patterns import compile_pattern
 from ...system import ControlError, Host
-from . import boot
+from . import boot_units
 from .ruleset import PLAIN_DNS_RULE
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ def find_resolver_uids(host: Host, plan: Plan) -> list[int]:
     if not plan["controls"]["firewall"]["settings"].get("force_dns"):
         return []
     # Imported here, because few plans need it and an audit pays for every line.
-    from ..dns.choice import HOSTS_BACKEND, choose_backend, list_resolver_users
+    from ..dns.backend_choice import HOSTS_BACKEND, choose_backend, list_resolver_users
 
     try:
         user_names = list_resolver_users(host, plan)
         uids = {uid for name in user_names if (uid := host.find_user_id(name)) is not None}
         if not uids and choose_backend(host, plan["controls"]["dns"]["settings"]).backend_name != HOSTS_BACKEND:
-            match = _REMEMBERED_PATTERN.search(host.read_text(boot.BOOT_FILE_PATH) or "")
+            match = _REMEMBERED_PATTERN.search(host.read_text(boot_units.BOOT_FILE_PATH) or "")
             uids = {int(uid) for uid in match[1].split(",")} if match else set()
     except ControlError:  # the control dns reports the error, and cannot filter here either
         return []

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from . import carried
-from .rule_text import (
+from . import carried_addresses
+from .rule_syntax import (
     HOOKS_BY_DIRECTION,
     MANAGEMENT_REASON,
     OWN_RULES,
@@ -47,7 +47,7 @@ def render_own_rules(
     exemptions: FirewallExemptions,
     blocks: list[str],
     is_logged: bool,
-    carriers: carried.CarrierPrefixes,
+    carriers: carried_addresses.CarrierPrefixes,
 ) -> dict[str, list[str]]:
     """Return, by hook, the lines of the base chains for the rules. Their sets and chains are added to `blocks`."""
     verdicts = {rule["verdict"] for rule in rules}
@@ -91,7 +91,7 @@ def _render_first_rules(hook: str, exemptions: FirewallExemptions, blocks: list[
 
 
 def _render_own_rule(
-    rule: OrganisationRule, number: int, blocks: list[str], carriers: carried.CarrierPrefixes
+    rule: OrganisationRule, number: int, blocks: list[str], carriers: carried_addresses.CarrierPrefixes
 ) -> Iterator[str]:
     """Yield the lines of a rule: one line, or a line for each set of its addresses."""
     actions_by_verdict = {"accept": "accept", "reject": f"jump refuse-{OWN_RULES}", "drop": f"jump drop-{OWN_RULES}"}
@@ -102,7 +102,7 @@ def _render_own_rule(
 
 
 def _make_address_matches(
-    rule: OrganisationRule, number: int, blocks: list[str], carriers: carried.CarrierPrefixes
+    rule: OrganisationRule, number: int, blocks: list[str], carriers: carried_addresses.CarrierPrefixes
 ) -> Iterator[str]:
     if not rule["addresses"]:
         yield ""
@@ -112,7 +112,7 @@ def _make_address_matches(
         blocks.append(block)
         yield match
     if rule["direction"] != "in":  # an incoming packet may have any source address: an accept would trust it
-        yield from carried.make_prefix_matches(rule["addresses"], f"own{number}-nets", carriers, blocks)
+        yield from carried_addresses.make_prefix_matches(rule["addresses"], f"own{number}-nets", carriers, blocks)
 
 
 def _make_protocol_match(rule: OrganisationRule, match: str) -> str:

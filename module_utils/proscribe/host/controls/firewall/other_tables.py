@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Iterator, Sequence
 
-from ....base.patterns import compile_pattern
-from ....base.tuples import NamedTuple
+from ....base.lazy_patterns import compile_pattern
+from ....base.named_tuple import NamedTuple
 from ....model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from ...system import Host, ObservationError
 from .ruleset import TABLE_NAME

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
 from ....model.plan import RESTRICTED_MODES, compute_once
 from ...system import WRITTEN_BY
-from . import carried
-from .rule_text import (
+from . import carried_addresses
+from .rule_syntax import (
     RESTRICTED_SET_PREFIX,
     FirewallExemptions,
     Network,
@@ -64,9 +64,9 @@ def get_own_rules(section: PlanSection) -> Sequence[OrganisationRule]:
     return section["settings"].get("rules") or ()
 
 
-def list_section_carriers(section: PlanSection) -> carried.CarrierPrefixes:
+def list_section_carriers(section: PlanSection) -> carried_addresses.CarrierPrefixes:
     """Return the prefixes of IPv6 addresses that carry IPv4 addresses in a plan's section."""
-    return carried.list_carriers(section["settings"].get("nat64", ()))
+    return carried_addresses.list_carriers(section["settings"].get("nat64", ()))
 
 
 def make_general_matches(section: PlanSection) -> dict[str, str]:
@@ -96,7 +96,7 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
     blocks: list[str] = []
     rules: list[str] = []
     carriers = list_section_carriers(section)
-    lines_by_shape: dict[carried.CarrierShape, list[str]] = {}
+    lines_by_shape: dict[carried_addresses.CarrierShape, list[str]] = {}
     for rule, match in make_general_matches(section).items():
         blocks += make_refusing_chain(f"-{rule}", is_logged)
         rules.append(f"{match} jump refuse-{rule}")
@@ -117,7 +117,7 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
         carried_blocks, matches = _make_carried_sets(section, service_id, carriers)
         blocks += carried_blocks
         for bits_before, is_inverted, match in matches:
-            shape = carried.CarrierShape(bits_before, is_inverted)
+            shape = carried_addresses.CarrierShape(bits_before, is_inverted)
             lines_by_shape.setdefault(shape, []).append(f"{match} {ports}jump refuse_{service_id}")
     blocks += [format_block(f"chain {shape.chain_name}", lines) for shape, lines in lines_by_shape.items()]
     rules += [
@@ -157,7 +157,7 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
 
 
 def _make_carried_sets(
-    section: PlanSection, service_id: str, carriers: carried.CarrierPrefixes
+    section: PlanSection, service_id: str, carriers: carried_addresses.CarrierPrefixes
 ) -> tuple[list[str], list[tuple[int, bool, str]]]:
     """Return the sets of a service's networks in addresses that carry them, and the matches by shape.
 
@@ -166,7 +166,7 @@ def _make_carried_sets(
 
     def compute_sets() -> tuple[list[str], list[tuple[int, bool, str]]]:
         blocks: list[str] = []
-        shape_matches = carried.make_shape_matches(
+        shape_matches = carried_addresses.make_shape_matches(
             section["services"][service_id]["networks"], f"nets_{service_id}", carriers, blocks
         )
         matches = [(shape.bits_before, shape.is_inverted, match) for shape, match in shape_matches]
@@ -191,7 +191,7 @@ def _make_passing_rules(
     exemptions: FirewallExemptions,
     blocks: list[str],
     forced_dns_lines: Sequence[str],
-    carriers: carried.CarrierPrefixes,
+    carriers: carried_addresses.CarrierPrefixes,
 ) -> Iterator[str]:
     """Yield the rules that come first, and add their sets to `blocks`.
 
@@ -222,7 +222,7 @@ def _make_passing_rules(
         for match, block in make_network_sets(list(reasons), f"{name}-nets", reasons=reasons):
             blocks.append(block)
             yield f"{match} {ports}accept"
-        for match in carried.make_prefix_matches(reasons, f"{name}-nets", carriers, blocks):
+        for match in carried_addresses.make_prefix_matches(reasons, f"{name}-nets", carriers, blocks):
             yield f"{match} {ports}accept"
 
 

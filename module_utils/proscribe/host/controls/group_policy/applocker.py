@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable, Iterator
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ....model.plan import RESTRICTED_MODES
 from .identity import make_name_uuid
 from .registry_pol import RegistryEntry, make_number_entry, make_text_entry

@@ -19,11 +19,10 @@ from ..base import ChangeRefusal, Changes, ControlAction
 from . import domain as domains
 from . import ldif, permissions, state
 from .applocker import TEMPLATE_PATH, encode_template
-from .desired import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
+from .desired_gpos import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
 from .differences import CONFLICT_DETAIL, find_entry_differences, find_permission_differences, list_gpo_paths
 from .domain import SambaDomain, join_gpo_path, normalise_dn
-from .identity import make_gpo_rule
-from .observed import (
+from .gpo_observation import (
     GPT_INI_PATH,
     LINK_ENFORCED_FLAG,
     LINK_OFF_FLAG,
@@ -37,6 +36,7 @@ from .observed import (
     ObservedGpo,
     observe_gpos,
 )
+from .identity import make_gpo_rule
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan

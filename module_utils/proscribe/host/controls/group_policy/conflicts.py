@@ -24,7 +24,7 @@ from .domain import (
 from .registry_pol import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
-    from .desired import DesiredGpo
+    from .desired_gpos import DesiredGpo
     from .ldif import LdifEntry
 
 LINK_OFF_FLAG = 1  # flag of a link

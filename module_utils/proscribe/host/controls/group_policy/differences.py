@@ -8,10 +8,9 @@ from ....model.finding import COMPLIANT, NONCOMPLIANT, Finding, RuleVerdict
 from ...system import Host, ObservationError, escape_text, format_one_line
 from . import permissions
 from .applocker import TEMPLATE_PATH
-from .desired import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
+from .desired_gpos import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
 from .domain import SambaDomain, join_gpo_path, normalise_dn
-from .identity import make_gpo_rule
-from .observed import (
+from .gpo_observation import (
     GPT_INI_PATH,
     LINK_ENFORCED_FLAG,
     LINK_OFF_FLAG,
@@ -23,6 +22,7 @@ from .observed import (
     ObservedGpo,
     observe_gpos,
 )
+from .identity import make_gpo_rule
 from .registry_pol import RegistryEntry, decode_entry, parse_entries
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Iterable, Sequence
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ...system import ControlError, Host
 from .ldif import LdifEntry, parse_ldif
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from typing import Iterable, Mapping, Sequence
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 
 
 class LdifEntry(NamedTuple):

@@ -11,7 +11,7 @@ import re
 from typing import Iterator
 
 from ....base.hashing import sha256
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ...system import Host, format_one_line
 from .domain import run_samba_tool
 

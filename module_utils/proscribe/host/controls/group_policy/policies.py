@@ -13,20 +13,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ....model.plan import format_canonical
 from ..browser import chromium, firefox
-from ..browser.desired import DesiredPolicies
+from ..browser.desired_policies import DesiredPolicies
 from ..browser.extension_settings import EXTENSION_SETTINGS
-from ..browser.observed import POLICY_MARK
-from ..browser.places import THUNDERBIRD, PolicyPlace
-from ..policy_tables import is_text_list, read_table
-from . import accounts
+from ..browser.policy_observation import POLICY_MARK
+from ..browser.policy_places import THUNDERBIRD, PolicyPlace
+from ..policy_values import is_text_list, read_table
+from . import account_restrictions
 from .registry_pol import RegistryEntry, make_emptying_entry, make_number_entry, make_text_entry
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
-    from ..policy_tables import Policies
+    from ..policy_values import Policies
 
 CHROMIUM_FAMILY, FIREFOX_FAMILY = "chromium", "firefox"
 
@@ -114,7 +114,7 @@ def list_policy_entries(plan: Plan) -> list[RegistryEntry]:
         for program, policies in collect_program_policies(plan).items()
         for entry in make_program_entries(program, policies)
     ]
-    return [*policy_entries, *accounts.list_machine_entries(plan)]
+    return [*policy_entries, *account_restrictions.list_machine_entries(plan)]
 
 
 def make_program_entries(program: PolicyProgram, policies: Policies) -> list[RegistryEntry]:

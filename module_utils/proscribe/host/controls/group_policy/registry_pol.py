@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Iterable, Sequence
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 
 NONE_TYPE, SZ_TYPE, EXPAND_SZ_TYPE, BINARY_TYPE, DWORD_TYPE, DWORD_BIG_ENDIAN_TYPE, LINK_TYPE, MULTI_SZ_TYPE = range(8)
 QWORD_TYPE = 11

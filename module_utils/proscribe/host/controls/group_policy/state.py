@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Mapping, Sequence
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
 
 STATE_FOLDER = STATE_DIRECTORY + "/group_policy"

@@ -18,16 +18,16 @@ import select
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import reported
+from . import daemon_report
+from .daemon_report import HEARTBEAT_PATH, REPORT_PATH
 from .fanotify import is_system_loader
 from .inotify import OPEN_MASK, Inotify
 from .prefilter import Prefilter, read_link, strip_deleted_mark
 from .process_users import find_accountable_uid, find_real_uid, is_own_observation
-from .programs import CONTENT, HIDDEN, PASSES, ProgramCache, make_program_key
-from .reported import HEARTBEAT_PATH, REPORT_PATH
-from .sources import StartSources
-from .verifier import ANSWER_TIMEOUT_SECONDS, VerifierProcess
-from .waiting import ProgramStart, StartQueue, VerificationBudget
+from .program_cache import CONTENT, HIDDEN, PASSES, ProgramCache, make_program_key
+from .start_queue import ProgramStart, StartQueue, VerificationBudget
+from .start_sources import StartSources
+from .verifier_process import ANSWER_TIMEOUT_SECONDS, VerifierProcess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ class LaunchDaemon:
         }
         try:
             descriptor = os.open(f"{REPORT_PATH}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            os.write(descriptor, reported.format_report(fields).encode())
+            os.write(descriptor, daemon_report.format_report(fields).encode())
             os.close(descriptor)
             os.rename(f"{REPORT_PATH}.new", REPORT_PATH)
         except OSError:
@@ -206,7 +206,7 @@ class LaunchDaemon:
 
         After a heartbeat of this host's own observation, set the time when the next one counts as missed.
         """
-        self.beats = [*self.beats[1 - reported.MAX_BEATS :], reported.format_beat(pid, time.monotonic_ns())]
+        self.beats = [*self.beats[1 - daemon_report.MAX_BEATS :], daemon_report.format_beat(pid, time.monotonic_ns())]
         if self.observation_interval and is_own_observation(pid):
             self.missed_due = time.monotonic() + self.observation_interval + MISSED_AFTER_SECONDS
 
@@ -342,7 +342,7 @@ class LaunchDaemon:
         """
         names, has_more = self.inotify.read_changes()
         if not self.sources.fanotify and HEARTBEAT_PATH.rpartition("/")[2] in names:
-            self._note_heartbeat(reported.UNKNOWN_PROCESS)
+            self._note_heartbeat(daemon_report.UNKNOWN_PROCESS)
             self._write_report()
         if has_more or not self.watched_names.isdisjoint(names):
             due = max(time.monotonic() + CHANGE_DELAY_SECONDS, self.read_at + READ_INTERVAL_SECONDS)

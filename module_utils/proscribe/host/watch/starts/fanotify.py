@@ -14,7 +14,7 @@ import ctypes
 import os
 import struct
 
-from ....base.program_places import is_loader_name
+from ....base.program_paths import is_loader_name
 
 CLOEXEC, NONBLOCK, CLASS_NOTIF = 0x1, 0x2, 0x0
 ADD, IGNORED, IGNORED_SURVIVES, FILESYSTEM = 0x1, 0x20, 0x40, 0x100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 
 MOUNTINFO_PATH = "/proc/self/mountinfo"
 # File systems from which no program is started.

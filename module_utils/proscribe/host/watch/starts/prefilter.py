@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ....base.elf import is_built_from
-from ....base.program_places import DELETED_SUFFIX, is_system_place
+from ....base.program_paths import DELETED_SUFFIX, is_system_place
 
 if TYPE_CHECKING:
     from ....model.types.watch import VerifierSets

@@ -10,9 +10,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ....base.moments import format_timestamp, is_timestamp, parse_timestamp
+from ....base.timestamps import format_timestamp, is_timestamp, parse_timestamp
 from ...system import ControlError, Host, ObservationError
-from . import files
+from . import watch_files
 
 if TYPE_CHECKING:
     from typing import Mapping
@@ -24,7 +24,7 @@ SLACK_SECONDS = 60  # tolerated step back of a clock, as by time synchronisation
 def read_effective_time(host: Host) -> int:
     """Return the time that counts now, in seconds since 1970. Writes nothing."""
     now = int(time.time())
-    mark = files.read_clock_mark(host)
+    mark = watch_files.read_clock_mark(host)
     return max(now, parse_timestamp(mark)) if mark else now
 
 
@@ -40,11 +40,11 @@ def update_clock(host: Host) -> int:
     Returns 0 for a sound clock; a step back of at most SLACK_SECONDS is sound.
     """
     now = int(time.time())
-    mark = files.read_clock_mark(host)
+    mark = watch_files.read_clock_mark(host)
     if mark and parse_timestamp(mark) > now:
         seconds_back = parse_timestamp(mark) - now
         return seconds_back if seconds_back > SLACK_SECONDS else 0
-    host.write_file(files.CLOCK_PATH, format_timestamp(now) + "\n", 0o600)
+    host.write_file(watch_files.CLOCK_PATH, format_timestamp(now) + "\n", 0o600)
     return 0
 
 
@@ -72,8 +72,8 @@ def is_ahead(host: Host, deadline: Mapping[str, object], max_seconds: int) -> bo
 def set_by_controller(host: Host, now: object) -> None:
     """Set the stored time to the controller's. This also corrects a host that has seen a time too far ahead."""
     moment = now if is_timestamp(now) else format_timestamp(time.time())
-    if files.read_clock_mark(host) != moment:
-        host.write_file(files.CLOCK_PATH, f"{moment}\n", 0o600)
+    if watch_files.read_clock_mark(host) != moment:
+        host.write_file(watch_files.CLOCK_PATH, f"{moment}\n", 0o600)
 
 
 def read_boot_id(host: Host) -> str:

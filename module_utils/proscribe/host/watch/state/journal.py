@@ -14,10 +14,10 @@ import time
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ....base.json_text import dump_json, parse_json
-from ....base.moments import format_timestamp, is_timestamp, parse_timestamp
+from ....base.timestamps import format_timestamp, is_timestamp, parse_timestamp
 from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
-from ...system.locking import lock_file, make_deadline
-from .turns import select_in_turns
+from ...system.file_locks import lock_file, make_deadline
+from .fair_selection import select_in_turns
 
 if TYPE_CHECKING:
     from ....model.types.watch import JournalLine

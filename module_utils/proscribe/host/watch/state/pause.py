@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....base.json_text import dump_json
-from ....base.moments import is_timestamp
+from ....base.timestamps import is_timestamp
 from ...system import Host, ObservationError, format_one_line
-from . import clock, files, journal
+from . import clock, journal, watch_files
 
 if TYPE_CHECKING:
     from ....model.types.record import WatchPause
@@ -22,8 +22,10 @@ MAX_REASON_LENGTH = 300  # characters
 def read_active_pause(host: Host) -> WatchPause | None:
     """Return the pause in force; None if there is none. An invalid or too long pause does not count."""
     try:
-        entries = files.parse_mapping(files.read_watch_file(host, files.FROZEN_PATH, files.MAX_OWN_FILE_BYTES) or b"{}")
-    except (files.DamagedFileError, ObservationError):
+        entries = watch_files.parse_mapping(
+            watch_files.read_watch_file(host, watch_files.FROZEN_PATH, watch_files.MAX_OWN_FILE_BYTES) or b"{}"
+        )
+    except (watch_files.DamagedFileError, ObservationError):
         return None
     if not is_timestamp(entries.get("until")) or not all(type(entries.get(key)) is str for key in ("reason", "by")):
         return None
@@ -44,7 +46,7 @@ def freeze_watch(host: Host, duration: str, reason: str, author: str) -> str:
     deadline = clock.make_deadline(host, seconds)
     until = str(deadline["until"])
     entry = {"until": until, "reason": reason, "by": format_one_line(author)[:100]}
-    host.write_file(files.FROZEN_PATH, dump_json({**deadline, **entry}) + "\n", 0o600)
+    host.write_file(watch_files.FROZEN_PATH, dump_json({**deadline, **entry}) + "\n", 0o600)
     journal.append_event(host, "frozen", **entry)
     return until
 
@@ -52,8 +54,8 @@ def freeze_watch(host: Host, duration: str, reason: str, author: str) -> str:
 def end_pause(host: Host) -> bool:
     """End a pause. Return whether there was one. Raises ControlError."""
     was_active = read_active_pause(host) is not None
-    if host.find_entry(files.FROZEN_PATH):
-        host.delete_file(files.FROZEN_PATH)
+    if host.find_entry(watch_files.FROZEN_PATH):
+        host.delete_file(watch_files.FROZEN_PATH)
     if was_active:
         journal.append_event(host, "thawed")
     return was_active

@@ -11,11 +11,11 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Collection, Mapping
 
 from ....base.json_text import format_json
-from ....base.tuples import NamedTuple
+from ....base.named_tuple import NamedTuple
 from ....model.finding import COMPLIANT, EXTRA_RULE_GROUPS, UNKNOWN, WATCH, find_worst_state, list_correctable_rules
 from ....model.plan import CONTROLS
 from ...system import ControlError, Host, ObservationError, format_one_line
-from . import clock, files
+from . import clock, watch_files
 
 if TYPE_CHECKING:
     from ....model.types.record import ObservedRecord, RuleRecord
@@ -64,12 +64,12 @@ class Reservations(NamedTuple):
 def read_reservations(host: Host) -> Reservations:
     """Return the reservations of a host; none if the file is broken, or if others than root can write it."""
     try:
-        content = files.read_watch_file(host, files.RESERVATIONS_PATH, files.MAX_OWN_FILE_BYTES)
-    except (files.DamagedFileError, ObservationError):
+        content = watch_files.read_watch_file(host, watch_files.RESERVATIONS_PATH, watch_files.MAX_OWN_FILE_BYTES)
+    except (watch_files.DamagedFileError, ObservationError):
         return Reservations()
     if content is None:
         return Reservations()
-    content_parts = files.parse_mapping(content)
+    content_parts = watch_files.parse_mapping(content)
     controls, unmet = content_parts.get("controls"), content_parts.get("unmet")
     names = (*CONTROLS, *EXTRA_RULE_GROUPS)
     entries = {name: controls[name] for name in names if name in controls} if type(controls) is dict else {}
@@ -93,7 +93,7 @@ def reserve_control(host: Host, name: str, digest: str) -> str:
     Returns why the watch leaves the control alone from now on; "" if it does not. A reservation that cannot be written
     (a full disk) does not stop a run from correcting the host.
     """
-    if host.find_entry(files.SETTINGS_PATH) is None:
+    if host.find_entry(watch_files.SETTINGS_PATH) is None:
         return ""
     deadline = clock.make_deadline(host, MAX_RESERVATION_SECONDS) if digest != LIFTED_DIGEST else None
     reservations, reservation = read_reservations(host), Reservation(host.changed_by, digest, deadline)
@@ -124,13 +124,13 @@ def note_observation(
     reservations of earlier runs for controls that comply with the watch's plan. Returns the controls of an ended run
     that the watch leaves alone.
     """
-    if host.find_entry(files.RESERVATIONS_PATH) is None:
+    if host.find_entry(watch_files.RESERVATIONS_PATH) is None:
         return []
     digest, rules_in_error = record["plan"], list_correctable_rules(record, drifted)
     with host.lock_host(LOCK_TIMEOUT_SECONDS):
         try:
-            settings = files.read_settings(host)
-        except files.DamagedFileError:
+            settings = watch_files.read_settings(host)
+        except watch_files.DamagedFileError:
             return []
         has_plan = settings is not None and digest in settings.list_digests()
         broken = {rule.partition("/")[0] for rule in rules_in_error}
@@ -169,16 +169,16 @@ def forget_expired(host: Host, since: tuple[object, ...]) -> None:
         if controls := read_reservations(host).list_in_force(host):
             _write_reservations(host, Reservations(controls))
         else:
-            host.delete_file(files.RESERVATIONS_PATH)
+            host.delete_file(watch_files.RESERVATIONS_PATH)
 
 
 def read_generation(host: Host) -> tuple[object, ...]:
     """Return a value that changes when a run begins or ends a reservation."""
-    status = host.find_entry(files.RESERVATIONS_PATH)
+    status = host.find_entry(watch_files.RESERVATIONS_PATH)
     return (status.st_ino, status.st_ctime_ns) if status else ()
 
 
-def is_changed_by_run(host: Host, name: str, settings: files.WatchSettings) -> bool:
+def is_changed_by_run(host: Host, name: str, settings: watch_files.WatchSettings) -> bool:
     """Return whether a run has lifted a control, or changed it by a plan that the watch does not have."""
     reservation = read_reservations(host).list_in_force(host).get(name)
     return reservation is not None and reservation.plan not in settings.list_digests()
@@ -231,7 +231,7 @@ def explain_reservation(name: str, reservation: Reservation) -> str:
 def _write_reservations(host: Host, reservations: Reservations) -> None:
     controls = {name: reservation.as_dict() for name, reservation in reservations.controls.items()}
     host.write_file(
-        files.RESERVATIONS_PATH,
+        watch_files.RESERVATIONS_PATH,
         format_json({"controls": controls, "unmet": list(reservations.unmet)}) + "\n",
-        files.PRIVATE_MODE,
+        watch_files.PRIVATE_MODE,
     )

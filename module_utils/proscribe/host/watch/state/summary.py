@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterable
 
-from ....base.moments import parse_timestamp
-from ....model.words import JOURNAL, MAX_ENDED_PROGRAMS, MAX_INCIDENT_RULES, MAX_INCIDENT_USERS, MAX_INCIDENTS
+from ....base.timestamps import parse_timestamp
+from ....model.vocabulary import JOURNAL, MAX_ENDED_PROGRAMS, MAX_INCIDENT_RULES, MAX_INCIDENT_USERS, MAX_INCIDENTS
 from ...system import ControlError, Host
-from . import files, journal, pause
+from . import journal, pause, watch_files
 from .clock import read_effective_time
-from .turns import select_in_turns
+from .fair_selection import select_in_turns
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -32,14 +32,14 @@ def summarise_watch(host: Host, plan: Plan) -> WatchRecord:
     Raises ObservationError without the right to read the journal.
     """
     try:
-        settings = files.read_settings(host)
-    except files.DamagedFileError:
+        settings = watch_files.read_settings(host)
+    except watch_files.DamagedFileError:
         settings = None
     if "watch" in plan:
         every, max_age = plan["watch"]["every"], plan["watch"]["max_age"]
     else:
         every, max_age = (settings.every, settings.max_age) if settings else (0, 0)
-    renewed = files.read_renewal_time(host)
+    renewed = watch_files.read_renewal_time(host)
     try:
         lines, unreadable = journal.read_journal(host)
     except ControlError:
@@ -50,7 +50,7 @@ def summarise_watch(host: Host, plan: Plan) -> WatchRecord:
         "every": every,
         "renewed": renewed,
         "stale": settings is not None and is_stale(host, max_age, renewed),
-        "last": files.read_last_observation(host).get("last"),
+        "last": watch_files.read_last_observation(host).get("last"),
         "since": lines[0]["at"] if lines else None,
         "incidents": _choose_entries(
             _list_incidents(lines),

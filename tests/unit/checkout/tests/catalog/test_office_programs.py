@@ -8,7 +8,7 @@ import pytest
 import yaml
 from made import catalogue, service
 from proscribe.controller.compile.catalogue.schema import PROGRAM_KEYS
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.decision import make_decision
 from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig, santa

@@ -2,7 +2,7 @@
 
 from made_catalogue import OWN
 from proscribe.controller.cli.catalog.checking import find_problems
-from proscribe.controller.cli.catalog.chosen import LoadedCatalogue
+from proscribe.controller.cli.catalog.loaded_catalogue import LoadedCatalogue
 from public_lists import names, standing
 
 

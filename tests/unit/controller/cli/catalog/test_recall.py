@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.cli import CommandError, command_line
 from proscribe.controller.cli.catalog import list_files, recall
-from proscribe.controller.cli.catalog.chosen import LoadedCatalogue
-from proscribe.controller.cli.catalog.fetching import FetchedList, FetchError
+from proscribe.controller.cli.catalog.download import FetchedList, FetchError
 from proscribe.controller.cli.catalog.independence import Witness, find_copied_lists
+from proscribe.controller.cli.catalog.loaded_catalogue import LoadedCatalogue
 from proscribe.controller.cli.catalog.public_lists import PublicList
-from proscribe.controller.cli.catalog.recall import reading
-from proscribe.controller.cli.catalog.recall.measure import (
+from proscribe.controller.cli.catalog.recall import list_reader
+from proscribe.controller.cli.catalog.recall.list_reader import ListContents
+from proscribe.controller.cli.catalog.recall.measurement import (
     CategoryResult,
     HandledShare,
     ListedName,
@@ -24,8 +25,12 @@ from proscribe.controller.cli.catalog.recall.measure import (
     collect_popular_names,
     measure_category,
 )
-from proscribe.controller.cli.catalog.recall.reading import ListContents
-from proscribe.controller.cli.catalog.recall.standing import MISSING_STATE, NAME_STATES, NameStatus, make_status_finder
+from proscribe.controller.cli.catalog.recall.name_status import (
+    MISSING_STATE,
+    NAME_STATES,
+    NameStatus,
+    make_status_finder,
+)
 from recording import compare, join_files, outline
 
 ENTRY = (
@@ -132,7 +137,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_list_that_cannot_be_read_is_named_and_measures_nothing(call, folder, monkeypatch, case):
-    monkeypatch.setattr(reading, "MAX_LIST_NAMES", 100)
+    monkeypatch.setattr(list_reader, "MAX_LIST_NAMES", 100)
     make, why = HOSTILE[case]
     (folder / "second/list").unlink()
     make(folder / "second/list")
@@ -229,7 +234,7 @@ def test_fetched_lists_are_written_into_the_folder(call, catalog, tmp_path, monk
             raise FetchError("it could not be fetched: 404")
         return FetchedList(published[url], datetime.date(2026, 1, 2))
 
-    monkeypatch.setattr(reading, "fetch_list", fetch)
+    monkeypatch.setattr(list_reader, "fetch_list", fetch)
     for id_ in ("third", "fourth", "fifth"):
         more_rows(catalog, V2FLY.replace("third", id_).replace("least", f"url: 'https://x.example/{id_}/', least"))
     new = tmp_path / "new"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from proscribe.controller.cli import command_line as launcher
-from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from recording import compare, join_files
 
 PARROT = (

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import HEAD, made_catalogue, plan, restrictions
 from proscribe.controller.cli import CommandError
-from proscribe.controller.cli.explain.facts import HostFacts
+from proscribe.controller.cli.explain.collected_facts import HostFacts
 from proscribe.controller.cli.explain.question import Question, parse_question
 from proscribe.controller.cli.explain.reasons import browser, decide_answer, find_control_answers
 from proscribe.controller.cli.explain.reasons.reason import (
@@ -21,17 +21,17 @@ from proscribe.controller.cli.explain.reasons.reason import (
     explain_missing_entry,
 )
 from proscribe.controller.cli.explain.relations import Subject, find_subject, list_remarks
-from proscribe.controller.compile.catalogue.claims import SHARED_NAMES, Claimant, check_claims
-from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
+from proscribe.controller.compile.catalogue.name_conflicts import SHARED_NAMES, Claimant, check_claims
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
-from proscribe.controller.compile.restrictions.by_group import GroupRestriction
+from proscribe.controller.compile.restrictions.group_restrictions import GroupRestriction
 from proscribe.controller.compile.waivers.hours import merge_windows
-from proscribe.host.controls.apps.desired import DesiredApps
+from proscribe.host.controls.apps.desired_apps import DesiredApps
 from proscribe.host.controls.apps.portable import scan
-from proscribe.host.controls.apps.portable.names import AppNames
+from proscribe.host.controls.apps.portable.app_names import AppNames
 from proscribe.host.controls.apps.portable.scan import ScanRegion
-from proscribe.host.controls.browser.rendering import NameVerdicts, parse_site_name
-from proscribe.host.controls.dns import desired
+from proscribe.host.controls.browser.site_rules import NameVerdicts, parse_site_name
+from proscribe.host.controls.dns import names_to_block
 from proscribe.host.system import Host, User
 from proscribe.model.finding import NO_IDENTIFIERS_REASON
 from proscribe.model.plan import CONTROLS
@@ -251,10 +251,12 @@ def test_browser_and_dns_block_what_the_answer_says(catalogue, host, path, waive
     sections = plan(catalogue, waivers, **values)["controls"]
     blocked = NameVerdicts(sections["browser"]["services"]).is_blocked(parse_site_name(host + path))
     assert (found["browser"].status == "blocked") is blocked
-    desired_names = desired.collect_section_names(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
+    desired_names = names_to_block.collect_section_names(
+        sections["dns"], {}, canaries=values["dns_backend"] == "unbound"
+    )
     resolves = desired_names.blocked_names | desired_names.open_names if values["dns_backend"] == "unbound" else set()
     filtered = (
-        desired.find_covering_name(host, resolves) in desired_names.blocked_names
+        names_to_block.find_covering_name(host, resolves) in desired_names.blocked_names
         if resolves
         else host in desired_names.blocked_names
     )

@@ -16,10 +16,10 @@ from properties import examples
 from proscribe.controller.cli.catalog.public_lists import read_public_lists
 from proscribe.controller.cli.catalog.publishers import read_publishers
 from proscribe.controller.cli.explain.expectations import read_expectations as read_expectations
-from proscribe.controller.compile.catalogue import loading, schema
+from proscribe.controller.compile.catalogue import catalogue_loader, schema
 from proscribe.controller.compile.reading import yaml_file
 from proscribe.controller.compile.reading.yaml_file import MAX_VALUES
-from proscribe.controller.compile.waivers.authority import read_approver_list
+from proscribe.controller.compile.waivers.approvers import read_approver_list
 from proscribe.controller.compile.waivers.document import load_waivers
 from proscribe.controller.compile.waivers.signatures import verify_signature
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
@@ -143,7 +143,7 @@ LISTED = "feeds/birds.yml feeds/birds.txt browsers.yml release.yml known_good.tx
 
 
 def load_catalogue(root: Path) -> None:
-    loading.read_catalogue([root])
+    catalogue_loader.read_catalogue([root])
 
 
 READERS: dict[str, Callable[[Path], object]] = {

@@ -4,7 +4,7 @@ import ipaddress
 from pathlib import Path
 
 import pytest
-from proscribe.controller.compile.catalogue.loading import read_catalogue
+from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.policy_errors import PolicyErrors
 from published_lists import KNOWN_GOOD, left_out, patterns
 

@@ -10,9 +10,9 @@ import yaml
 from made import BLANK
 from made_catalogue import GOOD, OWN, errors_of
 from proscribe.controller.compile.catalogue import schema
-from proscribe.controller.compile.catalogue.kinds import GroupSchema
-from proscribe.controller.compile.catalogue.loading import Browser, Service, read_catalogue
+from proscribe.controller.compile.catalogue.catalogue_loader import Browser, Service, read_catalogue
 from proscribe.controller.compile.catalogue.schema import AMENDMENT, BROWSERS, FEED, SERVICE, check_service
+from proscribe.controller.compile.catalogue.value_schemas import GroupSchema
 from proscribe.controller.compile.reading.yaml_file import KeyPath
 
 DIGEST, EXTENSION, FAMILY = "0" * 64, "a" * 32, "cv1g1gvanyjgm"

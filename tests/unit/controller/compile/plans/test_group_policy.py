@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from mistakes import get_mistake
-from proscribe.controller.compile.inventory.inventory import HostVariables
-from proscribe.controller.compile.plans.hosts import CompiledPlans, compile_hosts
+from proscribe.controller.compile.inventory.host_variables import HostVariables
+from proscribe.controller.compile.plans.host_plans import CompiledPlans, compile_hosts
 from proscribe.controller.compile.restrictions.group_policy_values import read_group_policy
 from proscribe.controller.policy_errors import PolicyErrors, UnexpectedValue
 from proscribe.model.plan import check_plan

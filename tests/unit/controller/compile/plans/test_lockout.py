@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.inventory.host_variables import HostVariables
 from proscribe.controller.compile.plans import lockout
 from proscribe.controller.compile.plans.lockout import find_controller_addresses, find_lockouts
 from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.compile.plans import timeline
-from proscribe.controller.compile.plans.hosts import CompiledPlans, compile_hosts
+from proscribe.controller.compile.plans.host_plans import CompiledPlans, compile_hosts
 from proscribe.model.plan import check_plan, format_canonical
-from proscribe.wire.store import PlanStore
+from proscribe.wire.plan_store import PlanStore
 from waiver_organisation import OURS, Keys, Organisation, at
 
 NOW = at("2026-11-25T08:00:00+00:00")

@@ -14,12 +14,12 @@ from made_policy import restrictions
 from mistakes import get_mistake
 from properties import examples
 from proscribe.controller.compile.catalogue.schema import check_service
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.reading.networks import merge_networks
 from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules, read_nat64_prefixes
 from proscribe.controller.policy_errors import UnexpectedValue
 from proscribe.host.controls.firewall.exemptions import collect_exemptions
-from proscribe.host.controls.firewall.rule_text import FirewallExemptions
+from proscribe.host.controls.firewall.rule_syntax import FirewallExemptions
 from proscribe.host.controls.firewall.ruleset import render_ruleset
 from proscribe.host.system import Host
 

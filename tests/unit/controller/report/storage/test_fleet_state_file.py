@@ -11,17 +11,17 @@ from fleets import DIGEST, answer, run
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.end.publishing import ReportExtras, publish_report
-from proscribe.controller.report.evaluation import reconcile, verdict
+from proscribe.controller.report.collection.collector import Collector
+from proscribe.controller.report.evaluation import reconciliation, verdict
 from proscribe.controller.report.evaluation.arithmetic import is_covered
 from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetHost, ReportedWaiver
 from proscribe.controller.report.exports import list_default_names
 from proscribe.controller.report.history import QueryScope as About
 from proscribe.controller.report.history import open_history, queries
+from proscribe.controller.report.run_end.publication import ReportExtras, publish_report
 from proscribe.controller.report.storage import fleet_state_file
-from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.fleet_state_file import read_fleet_state
+from proscribe.controller.report.storage.report_directory import ReportDirectory
 from proscribe.controller.report.terminal import summary
 from proscribe.model.finding import COMPLIANT, OPEN_STATES, Finding, RuleVerdict, find_worst_state, judge_rule
 from proscribe.model.plan import CONTROLS
@@ -132,7 +132,7 @@ class Fleet:
             if observed is not None:
                 collector.answered(host, make_record({control: observed[control] for control in controls}, began))
         fleet = collector.reconcile_hosts(ended)
-        report = reconcile.make_run_report(result, fleet, ended)
+        report = reconciliation.make_run_report(result, fleet, ended)
         decided = verdict.judge_run(fleet.records, result["gate"].values(), ansible_failed=False)
         report["run"]["verdict"] = decided.make_report_verdict(
             result["gate"].values(), is_compared=False, ansible_failed=False

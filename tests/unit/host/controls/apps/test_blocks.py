@@ -13,16 +13,16 @@ import pytest
 from fake_tools import package_system
 from made_host import MadeHost, plan
 from proscribe.host.controls.apps import install_block
-from proscribe.host.controls.apps.blocks import polkit, tries
+from proscribe.host.controls.apps.blocks import polkit, trial_cache
 from proscribe.host.controls.apps.blocks.parts import BlockFile, BlockTrial, OwnDirectory, SharedFile
-from proscribe.host.controls.apps.blocks.tries import (
+from proscribe.host.controls.apps.blocks.trial_cache import (
     TRIED_PATH,
     TrialCache,
     follow_path_links,
     list_directory_entries,
     list_program_paths,
 )
-from proscribe.host.controls.apps.desired import DesiredApps
+from proscribe.host.controls.apps.desired_apps import DesiredApps
 from proscribe.host.controls.apps.systems import snap
 from proscribe.host.controls.apps.systems.package import InstallBlock
 from proscribe.host.system import ControlError, Host, ObservationError
@@ -265,7 +265,7 @@ class TriedBlock:
 @pytest.fixture
 def block(tmp_path, monkeypatch):
     item = TriedBlock(tmp_path)
-    monkeypatch.setattr(tries, "SETTLED_NANOSECONDS", -(10**12))  # what was made a moment ago is old
+    monkeypatch.setattr(trial_cache, "SETTLED_NANOSECONDS", -(10**12))  # what was made a moment ago is old
     return item
 
 
@@ -317,7 +317,7 @@ def test_other_mount_options_change_the_programs_of_a_file_system(block, monkeyp
 def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(block, monkeypatch, later, tried):
     monkeypatch.undo()
     last = max((block.root / path[1:]).stat().st_ctime_ns for path in ON[:2])
-    monkeypatch.setattr(tries.time, "time_ns", lambda: last + later)
+    monkeypatch.setattr(trial_cache.time, "time_ns", lambda: last + later)
     assert [block.observed(), block.observed()] == tried
 
 
@@ -325,12 +325,12 @@ def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(block, monkeyp
 @pytest.mark.parametrize("damage", ["version", "content", "others"])
 def test_damaged_answer_is_not_used(block, damage):
     block.observed()
-    place, stored = block.root / TRIED_PATH.lstrip("/"), tries.read_memory(Host(str(block.root)), TRIED_PATH)
+    place, stored = block.root / TRIED_PATH.lstrip("/"), trial_cache.read_memory(Host(str(block.root)), TRIED_PATH)
     place.write_text(
-        "nonsense!" if damage == "content" else tries.format_memory({**stored, "version": stored["version"] + 1})
+        "nonsense!" if damage == "content" else trial_cache.format_memory({**stored, "version": stored["version"] + 1})
     )
     if damage == "others":
-        place.write_text(tries.format_memory(stored))
+        place.write_text(trial_cache.format_memory(stored))
         place.chmod(0o666)
     assert block.observed() == 1
 

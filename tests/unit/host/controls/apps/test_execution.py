@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_host import plan
-from proscribe.host.controls.apps.desired import DesiredApps
+from proscribe.host.controls.apps.desired_apps import DesiredApps
 from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.host.controls.apps.execution.fapolicyd import (
     COMPILED_RULES_PATH,

@@ -12,8 +12,8 @@ from made_apps import Read
 from made_apps import lay as put
 from made_host import plan
 from proscribe.host.controls.apps import install_block
-from proscribe.host.controls.apps.desired import DesiredApps
-from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.controls.apps.apps_observation import observe_apps
+from proscribe.host.controls.apps.desired_apps import DesiredApps
 from proscribe.host.controls.apps.portable import appimage_contents, asar, squashfs, user_dirs
 from proscribe.host.controls.apps.portable.appimage import is_appimage, make_name_stem
 from proscribe.host.controls.apps.portable.squashfs import SquashfsArchive, UnreadableArchive

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from made_apps import Read
 from properties import examples
 from proscribe.base import elf
-from proscribe.host.controls.apps.portable import appimage_contents, asar, evidence, program_parts, squashfs
-from proscribe.host.controls.apps.portable.names import AppNames
+from proscribe.host.controls.apps.portable import appimage_contents, asar, evidence, own_files, squashfs
+from proscribe.host.controls.apps.portable.app_names import AppNames
 from proscribe.host.system import Host
 from squashfs_maker import METHODS, Maker
 
@@ -132,7 +132,7 @@ ME = os.getuid()
 def test_moved_file_is_checked_again(tmp_path, kind, original, names, content, uid, doubt):
     if content is not None:
         (tmp_path / "content").write_bytes(content)
-    own = program_parts.OwnFiles(["Telegram"], [], uid)
+    own = own_files.OwnFiles(["Telegram"], [], uid)
     (service, *_) = names.names_by_service
     reason = evidence.explain_moved_difference(
         Host(str(tmp_path)), "/content", original, kind=kind, names=names, service=service, own_files=own
@@ -214,7 +214,7 @@ def test_own_parts_of_an_apps_directory_move(tmp_path, monkeypatch):
     assert move()[1].endswith("own: note0, note1, note2")
     monkeypatch.setattr(evidence, "MAX_MOVED_PARTS", 2)
     assert move()[0] == parts[:2] and move()[1].endswith("; 1 more parts")
-    monkeypatch.setattr(program_parts, "MAX_FILES", 2)
+    monkeypatch.setattr(own_files, "MAX_FILES", 2)
     assert move()[0] == ["/app/Telegram"] and "the rest stays: there is more in it" in move()[1]
     assert move("/app")[0] == [] and move("/app")[2].endswith("so it is not moved")
     monkeypatch.undo()
@@ -432,21 +432,21 @@ THESES = (
 
 @pytest.mark.parametrize("name", OWN_NAMES)
 def test_name_counts_with_the_content_of_an_app_alone(tmp_path, name):
-    own, host = program_parts.OwnFiles(["own-program"], ["app.desktop"], ME), Host(str(tmp_path))
-    pictures = program_parts.OwnFiles((), (), ME, has_pictures=True)
+    own, host = own_files.OwnFiles(["own-program"], ["app.desktop"], ME), Host(str(tmp_path))
+    pictures = own_files.OwnFiles((), (), ME, has_pictures=True)
     for content in OWN_NAMES[name]:
         fake.put(tmp_path / "app", {name: content})
-        assert own.make_layout(host, "/app") == program_parts.DirectoryLayout(True, [f"/app/{name}"], []), content
+        assert own.make_layout(host, "/app") == own_files.DirectoryLayout(True, [f"/app/{name}"], []), content
         assert not pictures.make_layout(host, "/app").is_whole, "a browser's folder of a web app has pictures"
     for content in THESES:
         if not any(content.startswith(real[:40]) for real in OWN_NAMES[name]):
             fake.put(tmp_path / "app", {name: content})
-            assert own.make_layout(host, "/app") == program_parts.DirectoryLayout(False, [], [name]), content
+            assert own.make_layout(host, "/app") == own_files.DirectoryLayout(False, [], [name]), content
 
 
 def test_no_name_is_taken_by_that_is_not_tried_here():
-    assert {*program_parts.KNOWN_FILES, *program_parts.HELPER_PROGRAMS, *program_parts.SCRIPT_NAMES} <= set(OWN_NAMES)
-    assert set(program_parts.TESTS_BY_SUFFIX) == {".asar", ".ja", ".pak", ".qm"}
+    assert {*own_files.KNOWN_FILES, *own_files.HELPER_PROGRAMS, *own_files.SCRIPT_NAMES} <= set(OWN_NAMES)
+    assert set(own_files.TESTS_BY_SUFFIX) == {".asar", ".ja", ".pak", ".qm"}
 
 
 @pytest.mark.parametrize(
@@ -454,29 +454,27 @@ def test_no_name_is_taken_by_that_is_not_tried_here():
 )
 def test_pictures_alone_are_own_in_a_web_apps_folder(tmp_path, name, whole):
     fake.put(tmp_path / "app", {name: b"\x89PNG\r\n"})
-    assert (
-        program_parts.OwnFiles((), (), ME, has_pictures=True).make_layout(Host(str(tmp_path)), "/app").is_whole is whole
-    )
+    assert own_files.OwnFiles((), (), ME, has_pictures=True).make_layout(Host(str(tmp_path)), "/app").is_whole is whole
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_personal_folder_inside_an_app_stays(tmp_path, folder):
     files = dict.fromkeys((f"{folder.title()}/lib.so", f"deep/{folder}/x.so", "lib/x.so", "Telegram", "a.out"), ELF)
     fake.put(tmp_path / "app", files)
-    layout = program_parts.OwnFiles(["Telegram"], [], ME).make_layout(Host(str(tmp_path)), "/app")
+    layout = own_files.OwnFiles(["Telegram"], [], ME).make_layout(Host(str(tmp_path)), "/app")
     stays = sorted([folder.title(), f"deep/{folder}", "a.out"])  # a program counts by its name alone
-    assert layout == program_parts.DirectoryLayout(False, ["/app/Telegram", "/app/lib"], stays)
+    assert layout == own_files.DirectoryLayout(False, ["/app/Telegram", "/app/lib"], stays)
 
 
 def test_a_text_that_is_larger_than_any_licence_stays(tmp_path):
     fake.put(tmp_path / "app", {"LICENSE": b"Copyright", "libx.so": ELF})
     for name in ("LICENSE", "libx.so"):
-        os.truncate(tmp_path / "app" / name, program_parts.MAX_TEXT_BYTES + 1)
-    own = program_parts.OwnFiles([], [], ME)
-    assert own.make_layout(Host(str(tmp_path)), "/app") == program_parts.DirectoryLayout(
+        os.truncate(tmp_path / "app" / name, own_files.MAX_TEXT_BYTES + 1)
+    own = own_files.OwnFiles([], [], ME)
+    assert own.make_layout(Host(str(tmp_path)), "/app") == own_files.DirectoryLayout(
         False, ["/app/libx.so"], ["LICENSE"]
     )
-    os.truncate(tmp_path / "app/LICENSE", program_parts.MAX_TEXT_BYTES)
+    os.truncate(tmp_path / "app/LICENSE", own_files.MAX_TEXT_BYTES)
     assert own.make_layout(Host(str(tmp_path)), "/app").is_whole
 
 
@@ -484,7 +482,7 @@ def test_a_text_that_is_larger_than_any_licence_stays(tmp_path):
 @pytest.mark.parametrize("theirs", ["app", "app/libx.so", "app/deep", "app/deep/liby.so"])
 def test_file_of_another_owner_stays(tmp_path, theirs):
     fake.put(tmp_path / "app", {"libx.so": ELF, "deep/liby.so": ELF}, 1234)
-    own = program_parts.OwnFiles([], [], 1234)
+    own = own_files.OwnFiles([], [], 1234)
     assert own.make_layout(Host(str(tmp_path)), "/app").is_whole
     os.chown(tmp_path / theirs, 4321, 4321)
     layout = own.make_layout(Host(str(tmp_path)), "/app")
@@ -496,9 +494,7 @@ def test_file_of_another_owner_stays(tmp_path, theirs):
 @pytest.mark.parametrize(("levels", "fine"), [(39, True), (40, False)])
 def test_exactly_so_deep_is_looked(tmp_path, levels, fine):
     fake.put(tmp_path / "app", {"d/" * levels + "lib.so": ELF})
-    assert (
-        bool(program_parts.OwnFiles([], [], ME).find_foreign_content(Host(str(tmp_path)), "/app", "/app")) is not fine
-    )
+    assert bool(own_files.OwnFiles([], [], ME).find_foreign_content(Host(str(tmp_path)), "/app", "/app")) is not fine
 
 
 def test_links_devices_and_empty_directories_stay(tmp_path):
@@ -507,9 +503,9 @@ def test_links_devices_and_empty_directories_stay(tmp_path):
         (tmp_path / "app" / name).symlink_to(target)
     os.mkfifo(tmp_path / "app/lib.so")
     (tmp_path / "app/empty").mkdir()
-    layout = program_parts.OwnFiles([], [], ME).make_layout(Host(str(tmp_path)), "/app")
+    layout = own_files.OwnFiles([], [], ME).make_layout(Host(str(tmp_path)), "/app")
     stays = ["empty", "lib.so", "liby.so", "libz.so"]
-    assert layout == program_parts.DirectoryLayout(False, ["/app/libx.so", "/app/libx.so.1"], stays)
+    assert layout == own_files.DirectoryLayout(False, ["/app/libx.so", "/app/libx.so.1"], stays)
 
 
 @pytest.mark.parametrize("name", FRAME)

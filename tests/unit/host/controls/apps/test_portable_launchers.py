@@ -12,7 +12,7 @@ from fake_tools import refuse
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, BOB, put, tree
-from proscribe.base.folding import fold_name
+from proscribe.base.name_folding import fold_name
 from proscribe.host.controls.apps.portable import appimage, container_launchers, desktop_entries, evidence, launchers
 from proscribe.host.controls.apps.portable.desktop_entries import (
     WebHosts,

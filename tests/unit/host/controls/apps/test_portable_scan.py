@@ -13,8 +13,8 @@ from made_host import plan
 from made_users import ALICE
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.portable import appimage, evidence, scan, scan_cache
+from proscribe.host.controls.apps.portable.app_names import AppNames
 from proscribe.host.controls.apps.portable.desktop_entries import make_web_app_id
-from proscribe.host.controls.apps.portable.names import AppNames
 from proscribe.host.controls.apps.portable.scan import PortableApp, PortableAppScan, ScanRegion, scan_portable_apps
 from proscribe.host.controls.apps.portable.scan_cache import (
     ScanMemory,

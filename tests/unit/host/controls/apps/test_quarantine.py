@@ -20,8 +20,15 @@ from hypothesis import strategies as st
 from made_host import carry_out
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, lifted, picture
 from properties import examples
-from proscribe.host.controls import applying
-from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving, restoring, unfinished
+from proscribe.host.controls import change_execution
+from proscribe.host.controls.apps.quarantine import (
+    capacity,
+    manifest,
+    move_completion,
+    move_in,
+    quarantine_rule,
+    restoration,
+)
 from proscribe.host.controls.base import Changes, ControlAction
 from proscribe.host.system import ControlError, Host, ObservationError
 
@@ -39,7 +46,7 @@ def two(request, monkeypatch, tmp_path):
 
 
 def take(host: Host, path: str = FILE, kind: str = "appimage", **more: Any) -> str:
-    return moving.make_move_action(host, moving.MoveRequest(path, ["wechat"], kind, **more)).apply()
+    return move_in.make_move_action(host, move_in.MoveRequest(path, ["wechat"], kind, **more)).apply()
 
 
 def test_a_directory_that_is_gone_is_not_made_up(host, tmp_path):
@@ -63,12 +70,12 @@ def test_a_broken_manifest_is_reported_and_blocks_no_other_item(host, tmp_path, 
     path = tmp_path / ITEMS[1:] / name / "manifest.json"
     path.unlink() if manifest_text is None else path.write_text(manifest_text)
     enforced(host, TREE)
-    (verdict,) = unfinished.observe(host, "enforce")
+    (verdict,) = quarantine_rule.observe(host, "enforce")
     assert (verdict.state, verdict.drifted) == ("unknown", False)
     assert name in verdict.reason and "delete it by hand" in verdict.reason
-    back = restoring.make_restore_changes(host)
+    back = restoration.make_restore_changes(host)
     assert [(element.rule, element.subject) for element in back.refusals] == [("apps/quarantine", name)]
-    assert ITEMS in back.refusals[0].reason and completing.make_broken_refusals(host) == back.refusals
+    assert ITEMS in back.refusals[0].reason and move_completion.make_broken_refusals(host) == back.refusals
     assert [action.subject for action in back.actions] == [TREE]  # and what it holds stays
     back.actions[0].apply()
     assert list(folders(host)) == [name] and host.find_entry(TREE)
@@ -97,9 +104,9 @@ def test_full_disk_loses_nothing(host, tmp_path, monkeypatch):
     full = mock.Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     with mock.patch.object(os, "pwrite", full), pytest.raises(ControlError, match="No space left on device"):
         enforced(host, FILE)
-    assert unfinished.observe(host, "enforce")[0].drifted and not host.find_entry(FILE)
+    assert quarantine_rule.observe(host, "enforce")[0].drifted and not host.find_entry(FILE)
     enforced(host)
-    assert unfinished.observe(host, "enforce") == [] and not list((tmp_path / "home").glob("**/.proscribe*"))
+    assert quarantine_rule.observe(host, "enforce") == [] and not list((tmp_path / "home").glob("**/.proscribe*"))
     lifted(host)
     assert picture(tmp_path) == before
 
@@ -113,11 +120,11 @@ def test_full_disk_loses_nothing(host, tmp_path, monkeypatch):
 )
 def test_changed_quarantine_is_left(host, tmp_path, lose, error):
     enforced(host, TREE)
-    actions = restoring.make_restore_changes(host).actions
+    actions = restoration.make_restore_changes(host).actions
     lose(tmp_path / ITEMS[1:] / next(folders(host)))
     with pytest.raises(ControlError, match=error):
         carry_out(actions)
-    assert host.find_entry(moving.README_PATH)
+    assert host.find_entry(move_in.README_PATH)
 
 
 @examples(40)
@@ -130,7 +137,7 @@ def test_any_name_there_and_back(name):
             return
         (root / path[1:]).write_text("program")
         before = picture(root)
-        action = moving.make_move_action(host, moving.MoveRequest(path, ["wechat"], "file"))
+        action = move_in.make_move_action(host, move_in.MoveRequest(path, ["wechat"], "file"))
         assert str(action).isprintable() and json.dumps(action.before).isascii()
         action.apply()
         assert not host.find_entry(path)
@@ -143,7 +150,9 @@ def test_only_the_file_that_was_seen_is_taken(host, tmp_path, two):
     for wrong in ((seen.st_dev + 1, seen.st_ino), (seen.st_dev, seen.st_ino + 1)):
         with pytest.raises(ControlError, match="something else is there by now"):
             take(host, identity=wrong)
-    moving.make_move_action(host, moving.MoveRequest(FILE, [], "appimage", identity=(seen.st_dev, seen.st_ino))).apply()
+    move_in.make_move_action(
+        host, move_in.MoveRequest(FILE, [], "appimage", identity=(seen.st_dev, seen.st_ino))
+    ).apply()
     assert next(folders(host)).startswith("appimage-"), "what belongs to no service is called by its kind"
 
 
@@ -181,7 +190,7 @@ def test_file_that_cannot_move_leaves_no_folder(host, tmp_path, two, monkeypatch
 
 def put(root: Path, name: str, new: str) -> None:
     with Host(str(root)).open_directory("/") as directory:
-        completing.rename_without_replacing(directory, name, directory, new)
+        move_completion.rename_without_replacing(directory, name, directory, new)
 
 
 @pytest.fixture(params=[True, False], ids=["a file system with hard links", "one without"])
@@ -218,18 +227,18 @@ def test_item_counts_as_placed_where_its_file_is_seen(host, tmp_path, monkeypatc
     seen = (tmp_path / FILE[1:]).stat()
     enforced(host, TREE)
     item = manifest.list_entries(host)[0]._replace(path=FILE, placed=[seen.st_dev, seen.st_ino])
-    assert completing.is_restored(host, item)
+    assert move_completion.is_restored(host, item)
     for placed in ([seen.st_dev, seen.st_ino + 1], []):
-        assert not completing.is_restored(host, item._replace(placed=placed))
+        assert not move_completion.is_restored(host, item._replace(placed=placed))
     (tmp_path / "home/alice/bin").rename(tmp_path / "home/alice/moved")
-    assert not completing.is_restored(host, item)
+    assert not move_completion.is_restored(host, item)
     (tmp_path / "home/alice/bin").symlink_to("moved")  # the same file, by way of a user's link
     if os.geteuid() == 0:
         os.lchown(tmp_path / "home/alice/bin", 65534, 65534)
-        assert not completing.is_restored(host, item)
+        assert not move_completion.is_restored(host, item)
     for error in (ObservationError("a dead mount"), ControlError("a link")):
         monkeypatch.setattr(host, "find_entry", mock.Mock(side_effect=error))
-        assert not completing.is_restored(host, item)
+        assert not move_completion.is_restored(host, item)
 
 
 @pytest.mark.parametrize("swapped", ["file", "link", "pipe"])
@@ -248,9 +257,9 @@ def test_exchanged_file_fails_no_run(host, tmp_path, two, swapped, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(ControlError, match="exchanged while it was being taken"):
         patch.setattr(manifest, "mark_step", swap)
         take(host)
-    assert len(completing.make_complete_actions(host)) == (swapped != "file")
+    assert len(move_completion.make_complete_actions(host)) == (swapped != "file")
     enforced(host)
-    assert completing.make_complete_actions(host) == [] and not list((tmp_path / "home").glob("**/.proscribe*"))
+    assert move_completion.make_complete_actions(host) == [] and not list((tmp_path / "home").glob("**/.proscribe*"))
     assert path.read_text() == "a new one" and list(folders(host)) == []
 
 
@@ -323,7 +332,7 @@ def test_every_change_of_the_disk_is_a_step_at_which_a_run_can_be_killed(host, m
     taking = ["folder made", *WRITTEN, "moved", "sealed", *WRITTEN, "kept"]
     for path, placing in ((TREE, ["placed"]), (FILE, ["linked", "placed"])):
         assert steps(lambda path=path: enforced(host, path)) == taking
-        restored = steps(lambda path=path: restoring.restore_entry(host, item_of(host, path)))
+        restored = steps(lambda path=path: restoration.restore_entry(host, item_of(host, path)))
         before = ["opened", *WRITTEN, "synced", "unsealed", *WRITTEN]
         assert restored == [*before, *placing, "content gone", "manifest gone", "dropped"]
 
@@ -361,7 +370,10 @@ def test_item_that_had_not_moved_is_not_restored_and_not_reported_as_kept(host, 
     if step == "hold made":
         in_two_file_systems(monkeypatch, tmp_path)
     before = picture(tmp_path, "home")
-    for restore in (lambda: restoring.restore_entry(host, item_of(host, FILE)), lambda: lifted(host).refusals or None):
+    for restore in (
+        lambda: restoration.restore_entry(host, item_of(host, FILE)),
+        lambda: lifted(host).refusals or None,
+    ):
         cut_short(step, lambda: enforced(host, FILE))
         assert restore() is None and list(folders(host)) == [] and picture(tmp_path, "home") == before
     cut_short("moved", lambda: enforced(host, FILE))
@@ -394,12 +406,12 @@ def test_names_on_disk_stay_the_same(tmp_path):
         ".manifest.json~",
         "content",
     )
-    assert (manifest.HOLD_PREFIX, unfinished.QUARANTINE_DIRECTORY, unfinished.UNFINISHED_SUFFIX) == (
+    assert (manifest.HOLD_PREFIX, quarantine_rule.QUARANTINE_DIRECTORY, quarantine_rule.UNFINISHED_SUFFIX) == (
         ".proscribe-quarantine-",
         ITEMS,
         ".unfinished",
     )
-    assert ("copying", f"{ITEMS}/README") == (completing.COPY_NAME, moving.README_PATH)
+    assert ("copying", f"{ITEMS}/README") == (move_completion.COPY_NAME, move_in.README_PATH)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
@@ -411,15 +423,18 @@ def test_users_file_that_grew_fails_no_later_run(host, tmp_path, monkeypatch):
     monkeypatch.setattr(capacity, "count_free_bytes", lambda _: 100)  # bytes
     done: list[str] = []
     changes = Changes(
-        [*completing.make_complete_actions(host), ControlAction("write", "a block", lambda: done.append("a block"))],
+        [
+            *move_completion.make_complete_actions(host),
+            ControlAction("write", "a block", lambda: done.append("a block")),
+        ],
         is_independent=True,
     )
-    carried = applying.apply_changes(changes)
+    carried = change_execution.apply_changes(changes)
     assert done == ["a block"]
     [(action, why)] = carried["left"]
     assert (action.verb, action.user, action.rules) == ("complete", "alice", ["apps/quarantine"])
     assert "cannot keep /home/alice/bin/WeChat.AppImage in the quarantine" in why
-    [verdict] = unfinished.observe(host, "enforce")
+    [verdict] = quarantine_rule.observe(host, "enforce")
     assert (verdict.state, [finding.scope for finding in verdict.findings]) == ("noncompliant", ["user:alice"])
 
 
@@ -445,7 +460,7 @@ def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(host, t
     try:
         [action] = capacity.make_prune_actions(host, 86400)
         assert (action.user, action.rules) == ("alice", ["apps/quarantine"])
-        assert applying.apply_changes(Changes([action], is_independent=True))["left"] == []
+        assert change_execution.apply_changes(Changes([action], is_independent=True))["left"] == []
         assert list(folders(host)) == []
     finally:  # what is so deep, Python does not delete
         subprocess.run(["rm", "-rf", str(content)], check=True)
@@ -456,7 +471,7 @@ def test_an_unfinished_restoration_without_services_is_reported_by_kind(host, tm
     path = tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "services": []}))
     os.mkdir(tmp_path / FILE[1:])
-    (refusal,) = restoring.make_restore_changes(host).refusals
+    (refusal,) = restoration.make_restore_changes(host).refusals
     assert (refusal.rule, refusal.subject) == ("apps/tree", FILE)
 
 

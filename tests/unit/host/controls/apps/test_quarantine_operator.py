@@ -16,11 +16,11 @@ import pytest
 from fake_tools import refuse
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, picture, restored
 from made_users import put_link
-from proscribe.host.controls.apps.quarantine import capacity, manifest, moving, operator, restoring, unfinished
+from proscribe.host.controls.apps.quarantine import capacity, manifest, move_in, operator, quarantine_rule, restoration
 from proscribe.host.controls.apps.quarantine.manifest import QuarantineEntry
 from proscribe.host.quarantine import run_quarantine_operation
 from proscribe.host.system import ControlError, Host, ObservationError, directories
-from proscribe.host.system.forked import WorkLimits
+from proscribe.host.system.forked_work import WorkLimits
 
 ALICE = 61234
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to a user")
@@ -95,8 +95,8 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path)
 def test_manifest_and_list_say_all_of_an_item(host, tmp_path):
     """Another version restores, and an operator decides, by them."""
     part, was = f"{TREE}/Telegram", os.stat(tmp_path / f"{TREE}/Telegram"[1:])
-    moving.make_move_action(
-        host, moving.MoveRequest(TREE, ["wechat", "qq"], "tree", [part, f"{TREE}/deep"], keep_seconds=DAY)
+    move_in.make_move_action(
+        host, move_in.MoveRequest(TREE, ["wechat", "qq"], "tree", [part, f"{TREE}/deep"], keep_seconds=DAY)
     ).apply()
     (id_,) = [item.id for item in manifest.list_entries(host) if item.path == part]
     place = tmp_path / ITEMS[1:] / id_
@@ -258,7 +258,7 @@ def test_unseen_quarantine_is_an_error(host, tmp_path, monkeypatch):
 
 
 def take_item(host: Host, path: str = FILE, **more: Any) -> QuarantineEntry:
-    moving.make_move_action(host, moving.MoveRequest(path, ["wechat"], "appimage", **more)).apply()
+    move_in.make_move_action(host, move_in.MoveRequest(path, ["wechat"], "appimage", **more)).apply()
     return next(item for item in manifest.list_entries(host) if item.path == path)
 
 
@@ -376,10 +376,10 @@ def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypat
     with pytest.raises(ControlError, match="more than 0 MiB of data"):
         take_item(host)
     os.close(writer)
-    assert unfinished.observe(host, "enforce")[0].drifted and not host.find_entry(FILE)
+    assert quarantine_rule.observe(host, "enforce")[0].drifted and not host.find_entry(FILE)
     monkeypatch.setattr(capacity, "count_free_bytes", lambda of: 60_000)
     enforced(host)
-    assert unfinished.observe(host, "enforce") == []
+    assert quarantine_rule.observe(host, "enforce") == []
 
 
 def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
@@ -431,16 +431,16 @@ def test_record_has_owners_with_the_most_of_what_was_read(host, tmp_path, monkey
         break_item(tmp_path, name, json.dumps(fields))
     break_item(tmp_path, "d", '{"disk": 7, "owner": "bob"}')
     (tmp_path / ITEMS[1:] / "f.unfinished").mkdir()  # killed before anything was begun
-    assert [verdict.state for verdict in unfinished.observe(host, "enforce")] == ["noncompliant"]
+    assert [verdict.state for verdict in quarantine_rule.observe(host, "enforce")] == ["noncompliant"]
     result = {"items": 6, "bytes": 22, "oldest": "2026-11-21T08:00:00Z", "owners": {"alice": 12, "bob": 5, "carol": 5}}
     assert host.record_fields["quarantine"] == result
-    monkeypatch.setattr(unfinished, "MAX_NAMED_ACCOUNTS", 2)
-    assert list(unfinished.summarise_quarantine(host, ["README", *sizes])[0]["owners"]) == ["alice", "bob"]
-    monkeypatch.setattr(unfinished, "MAX_COUNTED_ENTRIES", 2)
-    assert unfinished.summarise_quarantine(host, ["README", *sizes, "d"]) == (
+    monkeypatch.setattr(quarantine_rule, "MAX_NAMED_ACCOUNTS", 2)
+    assert list(quarantine_rule.summarise_quarantine(host, ["README", *sizes])[0]["owners"]) == ["alice", "bob"]
+    monkeypatch.setattr(quarantine_rule, "MAX_COUNTED_ENTRIES", 2)
+    assert quarantine_rule.summarise_quarantine(host, ["README", *sizes, "d"]) == (
         {"items": 5, "bytes": 15, "oldest": "2026-11-21T08:00:00Z", "owners": {"alice": 10, "bob": 5}}, []
     )  # fmt: skip
-    assert unfinished.summarise_quarantine(host, ["d"])[1] == ["d"] and unfinished.summarise_quarantine(
+    assert quarantine_rule.summarise_quarantine(host, ["d"])[1] == ["d"] and quarantine_rule.summarise_quarantine(
         host, ["README"]
     ) == (None, [])
 
@@ -453,7 +453,7 @@ def test_privileges_come_back_to_unchanged_content_that_is_not_open(host, tmp_pa
     os.pwrite(writer, change, 0)
     if not opened:
         os.close(writer)
-    assert ("privileges" in (restoring.restore_entry(host, item) or "")) is (mode == 0o711)
+    assert ("privileges" in (restoration.restore_entry(host, item) or "")) is (mode == 0o711)
     assert stat.S_IMODE((tmp_path / path[1:]).stat().st_mode) == mode
 
 
@@ -482,15 +482,15 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path):
 def test_unread_manifest_hides_no_other(host, monkeypatch, error):
     item, other = take_item(host), take_item(host, TREE)
     refuse(monkeypatch, "read_file", {f"{ITEMS}/{item.id}/manifest.json": error})
-    assert unfinished.summarise_quarantine(host, [item.id, other.id])[0]["owners"].keys() == {other.owner}
+    assert quarantine_rule.summarise_quarantine(host, [item.id, other.id])[0]["owners"].keys() == {other.owner}
 
 
 def test_unfinished_move_is_drift_and_unseen_is_unknown(host, tmp_path, monkeypatch):
     (tmp_path / ITEMS[1:] / "a-0123abcd.unfinished").mkdir(parents=True)
-    (verdict,) = unfinished.observe(host, "enforce")
+    (verdict,) = quarantine_rule.observe(host, "enforce")
     assert (verdict.rule, verdict.state, verdict.drifted) == ("apps/quarantine", "noncompliant", True)
     assert [(item.kind, item.path) for item in verdict.findings] == [("quarantine", f"{ITEMS}/a-0123abcd.unfinished")]
-    assert not unfinished.observe(host, "audit")[0].drifted
+    assert not quarantine_rule.observe(host, "audit")[0].drifted
 
     monkeypatch.setattr(host, "list_directory", mock.Mock(side_effect=ObservationError("closed")))
-    assert [(item.state, item.reason) for item in unfinished.observe(host, "enforce")] == [("unknown", "closed")]
+    assert [(item.state, item.reason) for item in quarantine_rule.observe(host, "enforce")] == [("unknown", "closed")]

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_host import WECHAT, MadeHost, plan
 from proscribe.host.controls import apps
-from proscribe.host.controls.apps.requests import answers, command, command_text, notifications, reading
+from proscribe.host.controls.apps.requests import answers, command, command_text, notifications, request_files
 from proscribe.host.controls.apps.requests.command import RequestCommand
 from proscribe.host.system import ControlError, Host, ObservationError, User
 from proscribe.host.system.mounts import Mount
-from proscribe.wire.replies import shapes
+from proscribe.wire.answers import value_readers
 
 ME = os.getuid()
 ALICE = User("alice", ME, 0, "/home/alice")
@@ -75,7 +75,7 @@ ODD: dict[str, Any] = {
 def test_damaged_request_is_left_out_and_hides_no_other(host, content):
     put(host, content)
     put(host, GOOD, name(1))
-    rows, left_out = reading.read_user_requests(host, ALICE)
+    rows, left_out = request_files.read_user_requests(host, ALICE)
     assert ([row[2] for row in rows], left_out) == (["wechat"], 1)
 
 
@@ -84,21 +84,23 @@ def test_newest_requests_come_first_each_with_the_number_of_its_user(host):
     for count in range(21):
         put(host, {**GOOD, "at": f"2020-11-25T08:00:{count:02}Z"}, name(count))
     put(host, {**GOOD, "reason": "x" * 300, "at": future}, name(21))
-    rows, left_out = reading.read_user_requests(host, ALICE)
+    rows, left_out = request_files.read_user_requests(host, ALICE)
     assert [row[4][17:19] for row in rows[1:]] == [f"{count:02}" for count in range(20, 1, -1)] and left_out == 2
     assert rows[0][1:4] == ("alice", "wechat", "x" * 300) and "2020-12" < rows[0][4] < future, "a time to come is now"
-    assert [row[0] for row in rows[1:]] == [reading.make_request_id(ME, name(count)) for count in range(20, 1, -1)]
-    numbers = [reading.make_request_id(uid, "0123456789abcdef.json") for uid in (1000, 1001)]
+    assert [row[0] for row in rows[1:]] == [
+        request_files.make_request_id(ME, name(count)) for count in range(20, 1, -1)
+    ]
+    numbers = [request_files.make_request_id(uid, "0123456789abcdef.json") for uid in (1000, 1001)]
     assert numbers == ["707864022e781172", "961f87f86ee5fa15"]
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: json.dumps({**GOOD, "reason": text}).encode()))
 def test_any_request_that_is_read_fits_a_record(content):
-    result = reading.parse_request(content)
+    result = request_files.parse_request(content)
     if result:
         service, reason, at = result
         assert service.isascii() and reason.isprintable() and 0 < len(reason) <= 300
-        assert shapes.read_line(reason, "reason", 300) == reason and time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")
+        assert value_readers.read_line(reason, "reason", 300) == reason and time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")
 
 
 def outside(path: Path) -> Path:
@@ -123,7 +125,7 @@ def test_only_a_users_own_plain_file_is_opened(host, kind):
         pytest.skip("only root can give files away")
     PLANTED[kind](Path(host.root, PLACE, name()))
     put(host, GOOD, name(1))
-    rows, left_out = reading.read_user_requests(host, ALICE)
+    rows, left_out = request_files.read_user_requests(host, ALICE)
     assert (len(rows), left_out) == (1, 1)
 
 
@@ -138,13 +140,13 @@ def test_file_that_is_exchanged_is_not_read(host, monkeypatch, kind):
         return real(file, flags, *rest, **more)
 
     monkeypatch.setattr(os, "open", swap)
-    assert reading.read_user_requests(host, ALICE) == ([], 1)
+    assert request_files.read_user_requests(host, ALICE) == ([], 1)
 
 
 def test_file_that_grows_meanwhile_is_read_up_to_the_limit(host, monkeypatch):
     content = json.dumps(GOOD).encode().ljust(4096)
     path = put(host, content)
-    assert len(reading.read_user_requests(host, ALICE)[0]) == 1
+    assert len(request_files.read_user_requests(host, ALICE)[0]) == 1
     real = os.fstat
 
     def grow(descriptor: int) -> os.stat_result:
@@ -154,7 +156,7 @@ def test_file_that_grows_meanwhile_is_read_up_to_the_limit(host, monkeypatch):
         return seen
 
     monkeypatch.setattr(os, "fstat", grow)
-    assert reading.read_user_requests(host, ALICE) == ([], 1)
+    assert request_files.read_user_requests(host, ALICE) == ([], 1)
 
 
 def test_folder_behind_a_link_is_not_read(host, tmp_path):
@@ -164,29 +166,29 @@ def test_folder_behind_a_link_is_not_read(host, tmp_path):
     state.symlink_to(tmp_path / "elsewhere")
     if ME == 0:
         os.lchown(state, 1000, 1000)
-    assert reading.read_user_requests(host, ALICE) == ([], 0)
+    assert request_files.read_user_requests(host, ALICE) == ([], 0)
 
 
 def test_thousands_of_files_are_not_read(host, monkeypatch):
-    monkeypatch.setattr(reading, "MAX_NAMES", 60)
+    monkeypatch.setattr(request_files, "MAX_NAMES", 60)
     for count in range(200):
         put(host, GOOD, name(count))
     opened, real = [], os.open
     monkeypatch.setattr(os, "open", lambda file, *rest, **more: opened.append(file) or real(file, *rest, **more))
-    rows, left_out = reading.read_user_requests(host, ALICE)
-    assert len(rows) == reading.MAX_USER_REQUESTS and len(rows) + left_out == 60
+    rows, left_out = request_files.read_user_requests(host, ALICE)
+    assert len(rows) == request_files.MAX_USER_REQUESTS and len(rows) + left_out == 60
     assert len({file for file in opened if str(file).endswith(".json")}) <= 60
 
 
 def test_spent_budget_or_remote_home_gives_no_request(host, monkeypatch):
     put(host)
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "USER_TIMEOUT_SECONDS", -1.0)
-        assert reading.read_user_requests(host, ALICE) == ([], 0)
-    monkeypatch.setattr(reading, "read_mounts", lambda host: {"/home/alice/.local": Mount("fuse.sshfs", False)})
-    assert reading.read_user_requests(host, ALICE) == ([], 0)
+        patch.setattr(request_files, "USER_TIMEOUT_SECONDS", -1.0)
+        assert request_files.read_user_requests(host, ALICE) == ([], 0)
+    monkeypatch.setattr(request_files, "read_mounts", lambda host: {"/home/alice/.local": Mount("fuse.sshfs", False)})
+    assert request_files.read_user_requests(host, ALICE) == ([], 0)
     host.enters_remote = True
-    assert len(reading.read_user_requests(host, ALICE)[0]) == 1
+    assert len(request_files.read_user_requests(host, ALICE)[0]) == 1
 
 
 def rows(user: str, count: int) -> list[tuple[str, ...]]:
@@ -195,7 +197,7 @@ def rows(user: str, count: int) -> list[tuple[str, ...]]:
 
 def test_many_requests_of_a_user_hide_no_other(host):
     of_users = [*((rows(f"mallory{number}", 20), 0) for number in range(8)), (rows("bob", 1), 0)]
-    record = reading.make_reported_requests(plan(wechat=WECHAT), of_users)
+    record = request_files.make_reported_requests(plan(wechat=WECHAT), of_users)
     assert len(record["requests"]) == 100 and record["requests_left_out"] == 61
     assert "bob" in {request["user"] for request in record["requests"][:9]}
     apps.observe(host, plan(wechat=WECHAT))
@@ -214,7 +216,7 @@ def test_request_has_the_answer_to_its_user_and_service(answer, fields):
     of = {**plan(wechat=WECHAT), "answers": {"bob0": {"answer": "granted", **answer}}}
     (row,) = rows("bob", 1)
     request = dict(zip(("id", "user", "service", "reason", "at"), row))
-    assert reading.make_reported_requests(of, [([row], 0)]) == {
+    assert request_files.make_reported_requests(of, [([row], 0)]) == {
         "requests": [{**request, **fields}],
         "requests_left_out": 0,
     }

@@ -21,21 +21,33 @@ from made_users import ALICE, put, put_link, tree
 from proscribe.controller.compile.reading.package_names import GUARDED, NAMES
 from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.host.controls.apps import systems
-from proscribe.host.controls.apps.systems import brew, conda, dpkg, flatpak, guix, installed, nix, npm, pip, pipx, snap
+from proscribe.host.controls.apps.systems import (
+    brew,
+    conda,
+    dpkg,
+    flatpak,
+    guix,
+    installed_packages,
+    nix,
+    npm,
+    pip,
+    pipx,
+    snap,
+)
 from proscribe.host.controls.apps.systems import uv as uv_tools
-from proscribe.host.controls.apps.systems.as_owner import (
+from proscribe.host.controls.apps.systems.on_demand_system import OnDemandSystem
+from proscribe.host.controls.apps.systems.package import InstallBlock, Package, find_program_place
+from proscribe.host.controls.apps.systems.registry import HOST_WIDE_SYSTEMS, NAMED_DIRECTORY_SYSTEMS, ON_DEMAND, SYSTEMS
+from proscribe.host.controls.apps.systems.uninstall_actions import (
     PackageTools,
     explain_foreign_ownership,
     make_uninstall_action,
     plan_package_removals,
 )
-from proscribe.host.controls.apps.systems.on_demand import OnDemandSystem
-from proscribe.host.controls.apps.systems.package import InstallBlock, Package, find_program_place
-from proscribe.host.controls.apps.systems.registry import HOST_WIDE_SYSTEMS, NAMED_DIRECTORY_SYSTEMS, ON_DEMAND, SYSTEMS
 from proscribe.host.controls.apps.systems.user_links import read_link
 from proscribe.host.controls.base import ControlAction
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult, User
-from proscribe.model.removed import RemovedPackage
+from proscribe.model.removal_record import RemovedPackage
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
 ROWS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
@@ -193,7 +205,7 @@ PROGRAM = """
 import json
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.controls.apps.apps_observation import observe_apps
 from proscribe.host.system import Host
 packages = {key: ["x-y.z"] for key in json.loads(sys.argv[3])}
 entry = {"name": "x", "mode": "enforce", "packages": packages, "processes": [], "paths": []}
@@ -265,15 +277,15 @@ def test_file_of_a_system_is_asked_for_wanted_traces_alone(root, ids, present):
     ],
 )
 def test_dpkg_is_queried_again_after_a_change_of_its_database(host, monkeypatch, change, is_queried):
-    monkeypatch.setattr(installed, "SETTLED_NANOSECONDS", -(10**12))  # what was made a moment ago is old
+    monkeypatch.setattr(installed_packages, "SETTLED_NANOSECONDS", -(10**12))  # what was made a moment ago is old
     database, noted = Path(host.root) / "var/lib/dpkg", {}  # type: ignore[var-annotated]
     (database / "updates").mkdir()
     (database / "new").touch()
     host.packages = {"wechat": "ii"}
-    packages, _ = installed.find_installed_packages(host, dpkg, {"wechat"}, {}, noted)
+    packages, _ = installed_packages.find_installed_packages(host, dpkg, {"wechat"}, {}, noted)
     host.packages["wechat"] = "rc"
     change(database)
-    again, _ = installed.find_installed_packages(host, dpkg, {"wechat"}, json.loads(json.dumps(noted)), {})
+    again, _ = installed_packages.find_installed_packages(host, dpkg, {"wechat"}, json.loads(json.dumps(noted)), {})
     assert again == ([] if is_queried else packages) and packages == [Package("dpkg", "wechat", "1.0", ("wechat",))]
 
 
@@ -286,10 +298,10 @@ def test_package_has_a_place():
 @pytest.mark.parametrize(("since", "is_noted"), [(1000, False), (1001, True)])
 def test_answer_of_a_database_that_changed_just_now_is_not_noted(host, monkeypatch, since, is_noted):
     changed = os.stat(put(Path(host.root), "/db")).st_ctime_ns
-    monkeypatch.setattr(installed, "SETTLED_NANOSECONDS", 1000)
-    monkeypatch.setattr(installed.time, "time_ns", lambda: changed + since)
+    monkeypatch.setattr(installed_packages, "SETTLED_NANOSECONDS", 1000)
+    monkeypatch.setattr(installed_packages.time, "time_ns", lambda: changed + since)
     noted: dict[str, Any] = {}
-    installed.find_installed_packages(host, package_system(DATABASE_FILES=("/db",)), {"x"}, {}, noted)
+    installed_packages.find_installed_packages(host, package_system(DATABASE_FILES=("/db",)), {"x"}, {}, noted)
     assert bool(noted) is is_noted
 
 
@@ -323,9 +335,11 @@ def test_present_systems_are_those_of_the_host_or_of_a_user(host, monkeypatch):
     def named(name: str, *present: Any) -> Any:
         return package_system(MANAGER=name, is_present=lambda on, user: on is host and user in present)
 
-    monkeypatch.setattr(installed, "HOST_WIDE_SYSTEMS", [named("a", None), named("b", ALICE)])
-    monkeypatch.setattr(installed, "ON_DEMAND", [named("c", None), named("d", ALICE), named("e", None, ALICE)])
-    assert installed.list_present_systems(host) == ["a", "c", "e"] and installed.list_user_systems(host, ALICE) == [
+    monkeypatch.setattr(installed_packages, "HOST_WIDE_SYSTEMS", [named("a", None), named("b", ALICE)])
+    monkeypatch.setattr(installed_packages, "ON_DEMAND", [named("c", None), named("d", ALICE), named("e", None, ALICE)])
+    assert installed_packages.list_present_systems(host) == ["a", "c", "e"] and installed_packages.list_user_systems(
+        host, ALICE
+    ) == [
         "d",
         "e",
     ]

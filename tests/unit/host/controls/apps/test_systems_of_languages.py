@@ -17,7 +17,7 @@ from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import conda, npm, pip, pip_removal, pipx, site_packages, snap, uv
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, Process, ToolResult
-from proscribe.model.removed import RemovedPackage
+from proscribe.model.removal_record import RemovedPackage
 
 NPM_IDS = {"wechaty", "@made/telegram"}
 HOMES = {"~": "/home/alice", "${HOME}": "/home/alice", "/home/alice": "/home/alice"}

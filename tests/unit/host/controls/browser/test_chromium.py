@@ -12,11 +12,11 @@ from browser_hosts import Tree, section
 from browser_places import BROWSERS, CHROMIUM
 from described import describe_fields
 from proscribe.host.controls.browser import chromium, chromium_changes, chromium_json
+from proscribe.host.controls.browser.browser_settings import SETTINGS
 from proscribe.host.controls.browser.chromium_file import check_policy_file
 from proscribe.host.controls.browser.chromium_folder import ChromiumPolicyFolder
-from proscribe.host.controls.browser.places import PolicyPlace
-from proscribe.host.controls.browser.rendering import NO_RULES, BrowserRules, make_rules
-from proscribe.host.controls.browser.settings import SETTINGS
+from proscribe.host.controls.browser.policy_places import PolicyPlace
+from proscribe.host.controls.browser.site_rules import NO_RULES, BrowserRules, make_rules
 from proscribe.host.system import WRITTEN_BY, Host, ObservationError
 from recording import compare, fold
 

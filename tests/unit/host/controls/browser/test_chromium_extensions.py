@@ -9,6 +9,7 @@ from browser_hosts import Tree
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.browser import firefox, firefox_merge
+from proscribe.host.controls.browser.browser_settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 from proscribe.host.controls.browser.chromium import MERGE_DICTIONARIES
 from proscribe.host.controls.browser.chromium_extensions import (
     ExtensionLists,
@@ -24,8 +25,7 @@ from proscribe.host.controls.browser.extension_settings import (
     is_blocking_permissions,
     make_due_settings,
 )
-from proscribe.host.controls.browser.rendering import BrowserRules, make_rules
-from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
+from proscribe.host.controls.browser.site_rules import BrowserRules, make_rules
 
 from unit.host.controls.browser.test_settings import FOX, section
 

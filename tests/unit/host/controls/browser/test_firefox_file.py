@@ -12,7 +12,7 @@ from browser_places import FIREFOX
 from described import describe_fields
 from proscribe.host.controls.browser import firefox, firefox_changes
 from proscribe.host.controls.browser.firefox_file import FirefoxPolicyFile
-from proscribe.host.controls.browser.rendering import NO_RULES, BrowserRules, make_rules
+from proscribe.host.controls.browser.site_rules import NO_RULES, BrowserRules, make_rules
 from proscribe.host.system import Host, ObservationError
 from recording import compare, fold
 

@@ -9,9 +9,13 @@ from file_hosts import make_host
 from firewall_hosts import make_section
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host.controls.firewall.carried import list_carried_networks, list_carriers, list_carrying_networks
+from proscribe.host.controls.firewall.carried_addresses import (
+    list_carried_networks,
+    list_carriers,
+    list_carrying_networks,
+)
 from proscribe.host.controls.firewall.exemptions import BlockedNetworks, collect_exemptions
-from proscribe.host.controls.firewall.rule_text import ExemptNetwork, FirewallExemptions, format_network
+from proscribe.host.controls.firewall.rule_syntax import ExemptNetwork, FirewallExemptions, format_network
 from proscribe.host.controls.firewall.ruleset import render_ruleset
 from proscribe.host.system import Host
 

@@ -15,11 +15,11 @@ from proscribe.host.controls.group_policy.applocker import (
     encode_template,
     make_service_rules,
 )
+from proscribe.host.controls.group_policy.gpo_observation import POLICY_PATH
 from proscribe.host.controls.group_policy.identity import REGISTRY_EXTENSIONS, make_gpo_guid
-from proscribe.host.controls.group_policy.observed import POLICY_PATH
 from proscribe.host.controls.group_policy.registry_pol import make_text_entry, parse_entries, render_entries
 from proscribe.host.controls.group_policy.state import ASIDE_FOLDER
-from proscribe.host.run import change, observe
+from proscribe.host.host_operations import change, observe
 
 GUID = make_gpo_guid("example.com", "Ours")
 FOLDER, OTHER = f"{SYSVOL}/example.com/Policies/{GUID}", "{AAAAAAAA-0000-1111-2222-BBBBBBBBBBBB}"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from browser_hosts import section
-from proscribe.host.controls.browser.settings import SETTINGS
+from proscribe.host.controls.browser.browser_settings import SETTINGS
 from proscribe.host.controls.group_policy.policies import list_policy_entries
 from proscribe.host.controls.group_policy.registry_pol import decode_entry, render_entries
 from recording import compare

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import until
 from proscribe.host.watch.starts import daemon as noticing
-from proscribe.host.watch.starts import mounts, reported, sources
+from proscribe.host.watch.starts import daemon_report, mounts, start_sources
 from proscribe.host.watch.starts.daemon import LaunchDaemon
 from proscribe.host.watch.starts.prefilter import Prefilter
-from proscribe.host.watch.starts.waiting import ProgramStart
+from proscribe.host.watch.starts.start_queue import ProgramStart
 from refusals import make_refusal
 from watch_host import ROOT
 
@@ -73,8 +73,8 @@ class Machine:
         monkeypatch.setattr(mounts, "MOUNTINFO_PATH", str(self.mountinfo))
         monkeypatch.setattr(noticing, "REPORT_PATH", str(self.state))
         monkeypatch.setattr(noticing, "HEARTBEAT_PATH", str(self.heartbeat))
-        monkeypatch.setattr(sources, "Fanotify", lambda: self.opened(self.fanotify))
-        monkeypatch.setattr(sources, "ProcEvents", lambda: self.opened(self.connector))
+        monkeypatch.setattr(start_sources, "Fanotify", lambda: self.opened(self.fanotify))
+        monkeypatch.setattr(start_sources, "ProcEvents", lambda: self.opened(self.connector))
 
     def has(self, *mounted: tuple[Any, ...]) -> None:
         lines = (f"{id_} 1 {device} / {point} rw - {type_} x rw\n" for id_, device, point, type_ in mounted)
@@ -87,7 +87,7 @@ class Machine:
         return daemon
 
     def reported(self) -> dict[str, str]:
-        return reported.parse_report(self.state.read_text())
+        return daemon_report.parse_report(self.state.read_text())
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_heartbeat_is_heard_by_its_file_without_fanotify(machine, case):
     assert not machine.reported()["beats"]
     machine.heartbeat.read_text()
     daemon.wait_and_process(0)
-    assert reported.has_noted_beat(machine.reported(), 7, 0)
+    assert daemon_report.has_noted_beat(machine.reported(), 7, 0)
 
 
 def test_new_mounts_are_marked_after_a_while(machine):
@@ -185,7 +185,9 @@ def test_heartbeat_that_fanotify_reports_is_written_down(machine):
     daemon = LaunchDaemon(())
     machine.fanotify.events = [([(open_file(machine.heartbeat)[0], 77)], False)]
     daemon.take_starts()
-    assert reported.has_noted_beat(machine.reported(), 77, 0) and not reported.has_noted_beat(machine.reported(), 78, 0)
+    assert daemon_report.has_noted_beat(machine.reported(), 77, 0) and not daemon_report.has_noted_beat(
+        machine.reported(), 78, 0
+    )
 
 
 @ROOT
@@ -436,14 +438,14 @@ def test_failure_of_the_verifier_is_reported_until_it_succeeds(quiet, tmp_path):
 @given(st.dictionaries(st.from_regex("[a-z]+", fullmatch=True), st.text()))
 def test_report_is_read_as_it_was_written(fields):
     expected = {name: " ".join(value.split()) for name, value in fields.items()}
-    assert reported.parse_report(reported.format_report(fields)) == expected
+    assert daemon_report.parse_report(daemon_report.format_report(fields)) == expected
 
 
 @given(st.text(), st.integers(), st.integers())
 def test_any_file_is_read_as_a_report(content, pid, since):
-    fields = reported.parse_report(content)
-    assert reported.has_noted_beat({"beats": content}, pid, since) in (True, False)
-    assert 0 <= reported.parse_number_field(fields, "pid") < 10**9
+    fields = daemon_report.parse_report(content)
+    assert daemon_report.has_noted_beat({"beats": content}, pid, since) in (True, False)
+    assert 0 <= daemon_report.parse_number_field(fields, "pid") < 10**9
 
 
 CASES = {  # what the daemon listens by: fanotify, the connector; then fields of its report
@@ -584,7 +586,7 @@ def test_file_that_root_alone_can_run_is_a_heartbeat_and_no_start(quiet, tmp_pat
     before = noticing.time.monotonic_ns()
     with place.open("rb") as file:
         daemon._take_file_start(file.fileno(), os.getpid(), noticing.time.monotonic())
-    assert reported.has_noted_beat({"beats": " ".join(daemon.beats)}, os.getpid(), before) is (mode == 0o700)
+    assert daemon_report.has_noted_beat({"beats": " ".join(daemon.beats)}, os.getpid(), before) is (mode == 0o700)
     assert bool(daemon.queue.starts_by_user) is (mode == 0o755)
 
 
@@ -593,5 +595,5 @@ def test_heartbeats_without_end_take_no_memory(quiet):
     for pid in range(10_000):
         daemon._note_heartbeat(pid)
     beats = {"beats": " ".join(daemon.beats)}
-    assert len(daemon.beats) == 16 and reported.has_noted_beat(beats, 9_999, 0)
-    assert not reported.has_noted_beat(beats, 9_999, noticing.time.monotonic_ns())
+    assert len(daemon.beats) == 16 and daemon_report.has_noted_beat(beats, 9_999, 0)
+    assert not daemon_report.has_noted_beat(beats, 9_999, noticing.time.monotonic_ns())

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.base.moments import parse_timestamp
-from proscribe.host.system import ControlError, Host, ObservationError, locking
+from proscribe.base.timestamps import parse_timestamp
+from proscribe.host.system import ControlError, Host, ObservationError, file_locks
 from proscribe.host.watch.state import journal
 from refusals import make_refusal
 
@@ -215,7 +215,7 @@ def test_link_or_pipe_in_place_of_the_journal_is_replaced_and_not_followed(host,
 
 
 def test_held_journal_is_not_waited_for_without_end(host, place, monkeypatch):
-    monkeypatch.setattr(locking, "LOCK_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(file_locks, "LOCK_TIMEOUT_SECONDS", 0.05)
     journal.append_event(host, "thawed")
     with place.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -225,7 +225,7 @@ def test_held_journal_is_not_waited_for_without_end(host, place, monkeypatch):
 
 def test_concurrent_processes_lose_no_line(host, monkeypatch):
     monkeypatch.setattr(journal, "MAX_JOURNAL_BYTES", 4096)  # the file turns over several times meanwhile
-    monkeypatch.setattr(locking, "LOCK_TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(file_locks, "LOCK_TIMEOUT_SECONDS", 60.0)
     children, newest = [], {}
     for child in range(4):
         if not (pid := os.fork()):

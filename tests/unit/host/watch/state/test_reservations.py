@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from proscribe.host import run, watch_commands
-from proscribe.host.watch import installed, installing
-from proscribe.host.watch.observation import HostOperations, observe_host
-from proscribe.host.watch.state import clock, files, journal, reservations
+from proscribe.host import host_operations, watch_commands
+from proscribe.host.watch import installation, watch_observation
+from proscribe.host.watch.own_observation import HostOperations, observe_host
+from proscribe.host.watch.state import clock, journal, reservations, watch_files
 from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT
 
 OLD, NEW = plan(number=1), plan(number=2)
-CONTROLLER: Any = {"release": installed.make_release_name(b" -ISXutf8\n# x\n", b"code"), "now": AT}
+CONTROLLER: Any = {"release": watch_observation.make_release_name(b" -ISXutf8\n# x\n", b"code"), "now": AT}
 
 
 class Fleet:
@@ -27,7 +27,7 @@ class Fleet:
         self.broken: set[str] = set()
         self.during: Callable[[], None] | None = None  # what happens once, within the next observation of the host
         self.by_watch: list[str] = []  # what the watch has corrected
-        installing.change(host, OLD, given(OLD))
+        installation.change(host, OLD, given(OLD))
 
     def seen(self, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Return the record of the host by a plan, and the controls that drifted."""
@@ -56,7 +56,7 @@ class Fleet:
         return {}
 
     def watch(self) -> dict[str, Any]:
-        known = files.read_settings(self.host)
+        known = watch_files.read_settings(self.host)
         assert known
         try:
             observe_host(
@@ -64,7 +64,7 @@ class Fleet:
             )
         except reservations.SupersededError:
             return {}
-        return dict(json.loads(self.host.read_text(files.RECORD_PATH) or "{}"))
+        return dict(json.loads(self.host.read_text(watch_files.RECORD_PATH) or "{}"))
 
     def change(self, name: str, plan_: Mapping[str, Any] = NEW, lift: bool = False) -> None:
         self.host.changed_by = "run 1 of ann on ctl1"
@@ -73,7 +73,7 @@ class Fleet:
             self.state[name] = 0 if lift else plan_["number"]
 
     def deliver(self, plan_: dict[str, Any] = NEW) -> None:
-        installing.change(self.host, plan_, given(plan_))
+        installation.change(self.host, plan_, given(plan_))
 
     def end(self, plan_: Mapping[str, Any] = NEW, controls: tuple[str, ...] = ("browser", "dns", "watch")) -> None:
         reservations.note_observation(self.host, controls, *self.seen(plan_), is_last=True)
@@ -97,7 +97,7 @@ def test_watch_within_a_run_leaves_changed_controls(fleet):
     fleet.deliver()
     fleet.end()
     assert fleet.watch()["state"] == "compliant" and fleet.incidents() == [] and fleet.by_watch == []
-    assert fleet.host.find_entry(files.RESERVATIONS_PATH) is None
+    assert fleet.host.find_entry(watch_files.RESERVATIONS_PATH) is None
 
 
 def test_run_that_comes_before_a_correction_is_not_undone(fleet, monkeypatch):
@@ -115,13 +115,13 @@ def test_run_that_comes_before_a_correction_is_not_undone(fleet, monkeypatch):
 @pytest.mark.parametrize(("lift", "verb"), [(False, "has changed browser by another"), (True, "has lifted browser")])
 def test_reserved_control_is_a_finding_until_a_run_brings_a_plan(made, lift, verb):
     def findings(plan_, controller):
-        verdicts = {verdict.rule: verdict for verdict in installed.observe_watch(made, plan_, controller)}
+        verdicts = {verdict.rule: verdict for verdict in watch_observation.observe_watch(made, plan_, controller)}
         assert verdicts["watch/watcher"].drifted == bool(verdicts["watch/watcher"].findings)
         return [str(finding.detail) for finding in verdicts["watch/watcher"].findings]
 
     section = {"mode": "enforce", "services": {}, "settings": {}}
     old, new = (plan(number=number, controls={"browser": section}) for number in (1, 2))
-    installing.change(made, old, given(old))
+    installation.change(made, old, given(old))
     made.changed_by = "run 1 of ann on ctl1"
     reservations.reserve_control(made, "browser", reservations.LIFTED_DIGEST if lift else new["digest"])
     if not lift:
@@ -133,7 +133,7 @@ def test_reserved_control_is_a_finding_until_a_run_brings_a_plan(made, lift, ver
         assert detail.startswith(f"run 1 of ann on ctl1 {verb}") and "the watch leaves it alone" in detail
         assert findings(plan(number=3), CONTROLLER) == [], "that plan has no such control"
         assert findings(plan_, None) == [], "the watch itself cannot correct that"
-    installing.change(made, new, given(new))
+    installation.change(made, new, given(new))
     assert findings(new, CONTROLLER) == []
 
 
@@ -155,7 +155,7 @@ def test_killed_run_reserves_a_control_for_two_hours(fleet, monkeypatch):
         fleet.watch()
         assert fleet.state["browser"] == number
     assert fleet.incidents() == [], "what the run had changed is no drift"
-    assert fleet.host.find_entry(files.RESERVATIONS_PATH) is None
+    assert fleet.host.find_entry(watch_files.RESERVATIONS_PATH) is None
     fleet.state["browser"] = 7
     fleet.watch()
     assert fleet.incidents() == ["browser/wechat"] * 2
@@ -183,7 +183,9 @@ def test_end_of_a_run_leaves_the_reservation_of_another_run(fleet):
 def test_file_of_reservations_that_is_broken_or_that_a_user_can_write_does_not_count(fleet, text, mode):
     fleet.change("browser")
     fleet.host.write_file(
-        files.RESERVATIONS_PATH, fleet.host.read_text(files.RESERVATIONS_PATH) if text is None else text, mode
+        watch_files.RESERVATIONS_PATH,
+        fleet.host.read_text(watch_files.RESERVATIONS_PATH) if text is None else text,
+        mode,
     )
     fleet.state["browser"] = 7
     fleet.watch()
@@ -192,7 +194,7 @@ def test_file_of_reservations_that_is_broken_or_that_a_user_can_write_does_not_c
 
 def test_damaged_file_that_a_run_is_replacing_is_no_incident(fleet, monkeypatch):
     monkeypatch.setattr(watch_commands, "Host", lambda: fleet.host)
-    fleet.host.delete_file(files.make_plan_path(OLD["digest"]))
+    fleet.host.delete_file(watch_files.make_plan_path(OLD["digest"]))
     reservations.reserve_control(fleet.host, "watch", NEW["digest"])
     assert watch_commands.main(["observe"], "root", "", lambda: None) == 0 and journal.read_journal(fleet.host)[0] == []
     reservations.note_received_plans(fleet.host, [NEW["digest"]])
@@ -208,7 +210,7 @@ def test_damaged_file_that_a_run_is_replacing_is_no_incident(fleet, monkeypatch)
         lambda fleet: (fleet.change("browser", OLD), fleet.end(OLD)),  # a run by the same plan
         lambda fleet: (fleet.change("browser"), fleet.end(controls=("browser",))),
         lambda fleet: fleet.change("browser", lift=True),
-        lambda fleet: installing.change(fleet.host, OLD, None, lift_it=True),
+        lambda fleet: installation.change(fleet.host, OLD, None, lift_it=True),
     ],
 )
 def test_observation_that_a_run_comes_into_changes_and_reports_nothing(fleet, steps):
@@ -217,7 +219,7 @@ def test_observation_that_a_run_comes_into_changes_and_reports_nothing(fleet, st
     fleet.watch()
     after = dict(fleet.state)
     assert fleet.by_watch == [] and fleet.incidents() == []
-    if fleet.host.find_entry(files.SETTINGS_PATH):
+    if fleet.host.find_entry(watch_files.SETTINGS_PATH):
         fleet.watch()
         assert fleet.state["browser"] == after["browser"]
 
@@ -256,5 +258,5 @@ def test_control_that_a_run_could_not_correct_has_not_drifted(fleet):
 
 def test_dry_run_reserves_nothing(fleet):
     for dry_run in (True, False):
-        run.change(fleet.host, OLD, "dns", dry_run=dry_run)
+        host_operations.change(fleet.host, OLD, "dns", dry_run=dry_run)
         assert ("dns" in reservations.read_reservations(fleet.host).controls) == (not dry_run)

@@ -13,15 +13,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....policy_errors import propose_similar_names
-from ....report.text.layout import format_table, get_screen_width
+from ....report.text.terminal_layout import format_table, get_screen_width
 from ....report.text.wording import format_count
 from ... import CommandError, print_message
-from ..chosen import LoadedCatalogue
 from ..independence import MIN_FAMILIES
+from ..loaded_catalogue import LoadedCatalogue
 from ..public_lists import CATEGORIES, PublicList, read_public_lists
-from .measure import CategoryResult, HandledShare, ListedName, collect_popular_names, compute_share, measure_category
-from .reading import ListContents, fetch_lists, read_lists
-from .standing import NAME_STATES, make_status_finder
+from .list_reader import ListContents, fetch_lists, read_lists
+from .measurement import (
+    CategoryResult,
+    HandledShare,
+    ListedName,
+    collect_popular_names,
+    compute_share,
+    measure_category,
+)
+from .name_status import NAME_STATES, make_status_finder
 
 SCHEMA = "proscribe/catalog-recall/1"
 BELOW_GOAL_CODE = 1

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ....compile.catalogue import known_good
-from ....compile.catalogue.claims import Claimant, check_claims, find_shared_name
-from ....compile.catalogue.loading import Service
+from ....compile.catalogue.catalogue_loader import Service
+from ....compile.catalogue.name_conflicts import Claimant, check_claims, find_shared_name
 from ....compile.reading import grammar
-from ..chosen import LoadedCatalogue
-from .measure import CategoryResult, ListedName
-from .standing import UNVERIFIED_STATE
+from ..loaded_catalogue import LoadedCatalogue
+from .measurement import CategoryResult, ListedName
+from .name_status import UNVERIFIED_STATE
 
 MIN_LABEL_LENGTH = 5  # letters of a vendor's label: shorter labels are common words (dns, mail, vpn)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .....model.plan import CONTROLS
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
-from . import apps, browser, dns, firewall, only_observed
+from . import apps, browser, dns, firewall, observed_systems
 from .reason import OPEN, STATUSES, ControlAnswer, EffectivePolicy, Reason
 
 # The controls that decide for each kind of subject. The answers of the other controls are printed, too.
@@ -40,7 +40,7 @@ def find_control_answers(subject: Subject, policy: EffectivePolicy) -> dict[str,
     by_control = {control: REASON_FINDERS[control](subject, policy) for control in CONTROLS}
     if policy.facts.is_only_observed:
         by_control = {
-            name: only_observed.convert_reasons(name, subject, policy, linux_reasons)
+            name: observed_systems.convert_reasons(name, subject, policy, linux_reasons)
             for name, linux_reasons in by_control.items()
         }
     return {control: _make_control_answer(list(reasons)) for control, reasons in by_control.items()}

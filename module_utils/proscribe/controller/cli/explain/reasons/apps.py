@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .....host.controls.apps.portable.names import AppNames
+from .....host.controls.apps.portable.app_names import AppNames
 from .....model.types.plan import PlanEntry, PlanSection
 from ....compile.plans.identifiers import PACKAGE_SYSTEMS
 from ....report.text.wording import summarise_names
@@ -22,7 +22,7 @@ from .reason import (
 )
 
 # A program known by name alone is reported and left alone: any program can have that name
-# (host/controls/apps/running.py).
+# (host/controls/apps/running_programs.py).
 BY_NAME_NOTE = "which is reported by its name, and ended or moved where more than its name shows that"
 NO_PACKAGE_NOTE = "none in a package system of this host"
 UNKNOWN_NOTE = "no run has said yet which package systems it has"

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from .....host.controls.browser import firefox
+from .....host.controls.browser.browser_settings import ALLOW_LIST, EXTENSIONS, PROXY_EXTENSIONS
+from .....host.controls.browser.closing_degrees import NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW
+from .....host.controls.browser.closing_degrees import NAME_OPEN as NOT_CLOSED
 from .....host.controls.browser.extension_settings import PERMISSION_NAMES
-from .....host.controls.browser.matching import ClosestMatch, FilterMatch
-from .....host.controls.browser.name_closing import NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW
-from .....host.controls.browser.name_closing import NAME_OPEN as NOT_CLOSED
-from .....host.controls.browser.other_controls import HostControls, is_dns_effective_in_browsers
-from .....host.controls.browser.rendering import (
+from .....host.controls.browser.host_controls import HostControls, is_dns_effective_in_browsers
+from .....host.controls.browser.list_matching import ClosestMatch, FilterMatch
+from .....host.controls.browser.site_rules import (
     MAX_LIST_ENTRIES,
     NameList,
     NameVerdicts,
@@ -24,7 +25,6 @@ from .....host.controls.browser.rendering import (
     make_rules_with_names,
     parse_site_name,
 )
-from .....host.controls.browser.settings import ALLOW_LIST, EXTENSIONS, PROXY_EXTENSIONS
 from .....host.system import ControlError
 from .....model.plan import RESTRICTED_MODES
 from .....model.types.plan import PlanSection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .....host.controls.dns import desired
+from .....host.controls.dns import names_to_block
 from .....model.plan import RESTRICTED_MODES
 from .....model.types.plan import PlanSection
 from ....compile.restrictions import DNS_BACKENDS
@@ -50,13 +50,13 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
 
 def _explain_name(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
     host, backend = subject.question.host, policy.restrictions.dns_backend
-    exact_names = desired.collect_section_names(
+    exact_names = names_to_block.collect_section_names(
         section, {}, canaries=False
     ).blocked_names  # all names that a hosts file can have
-    desired_names = desired.collect_section_names(section, {}, canaries=True)
-    nearest = desired.find_covering_name(host, desired_names.blocked_names | desired_names.open_names)
+    desired_names = names_to_block.collect_section_names(section, {}, canaries=True)
+    nearest = names_to_block.find_covering_name(host, desired_names.blocked_names | desired_names.open_names)
     for service_id, entry in section["services"].items():
-        matching_domain = desired.find_covering_name(host, {*entry["domains"], *entry.get("canaries", ())})
+        matching_domain = names_to_block.find_covering_name(host, {*entry["domains"], *entry.get("canaries", ())})
         if not matching_domain:
             continue
         position = f"{describe_position(host, matching_domain)}, of {entry['name']}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 
-from .....host.controls.firewall import rule_text, ruleset
-from .....host.controls.firewall.carried import list_carried_networks
+from .....host.controls.firewall import rule_syntax, ruleset
+from .....host.controls.firewall.carried_addresses import list_carried_networks
 from .....model.types.plan import PlanEntry, PlanSection
 from ....report.text.wording import format_count, summarise_names
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, Subject
@@ -85,7 +85,7 @@ def _explain_address(question_subject: Subject, policy: EffectivePolicy, section
             f"in {matched_networks[0]}" if is_whole else f"in part, {summarise_names([*map(str, matched_networks)], 3)}"
         )
         if overlaps[0][0] in carried_networks:
-            position = f"carries {rule_text.format_network(overlaps[0][0])} to a translator, {position}"
+            position = f"carries {rule_syntax.format_network(overlaps[0][0])} to a translator, {position}"
         text = f"{position}, of {entry['name']}{_format_ports(entry)}"
         if port is not None and entry["ports"] and port not in entry["ports"]:
             yield Reason(OPEN, f"port {port} is not refused; it lies {text}", service_id)
@@ -108,7 +108,7 @@ def _explain_port(port: int, policy: EffectivePolicy, section: PlanSection) -> I
 
 
 def _explain_own_rules(
-    networks: Sequence[rule_text.Network], port: int | None, section: PlanSection
+    networks: Sequence[rule_syntax.Network], port: int | None, section: PlanSection
 ) -> Iterator[Reason]:
     """Yield the reasons of the organisation's own rules, for the host itself and for guests behind it.
 
@@ -141,6 +141,6 @@ def _format_ports(entry: PlanEntry) -> str:
     return f", on port{'s' if len(ports) > 1 else ''} {', '.join(ports)}" if ports else ""
 
 
-def _is_inside(networks: Sequence[rule_text.Network], text: str) -> bool:
+def _is_inside(networks: Sequence[rule_syntax.Network], text: str) -> bool:
     outer_network = ipaddress.ip_network(text)
     return any(outer_network.overlaps(network) and outer_network.prefixlen <= network.prefixlen for network in networks)

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from .....model.finding import NO_IDENTIFIERS_REASON, SERVES_BOTH_REASON
 from .....model.tenants import read_tenant
 from .....model.types.plan import Plan, PlanEntry, PlanSection
-from ....compile.catalogue.loading import Service
-from ....compile.plans.chosen import explain_exclusion, is_separated_by_tenant
+from ....compile.catalogue.catalogue_loader import Service
 from ....compile.plans.difference import format_window
+from ....compile.plans.service_selection import explain_exclusion, is_separated_by_tenant
 from ....compile.restrictions import Restrictions
-from ....compile.restrictions.by_group import REASONS_AGAINST, find_groups
+from ....compile.restrictions.group_restrictions import REASONS_AGAINST, find_groups
 from ....report.text.wording import summarise_names
-from ..facts import NO_FACTS, HostFacts
+from ..collected_facts import NO_FACTS, HostFacts
 
 # Answers of a control, most restrictive first. For a control and for a host, the first applicable answer counts.
 BLOCKED = "blocked"  # blocked, and blocked again after a change

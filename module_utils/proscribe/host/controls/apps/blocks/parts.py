@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from typing import Callable, Iterable, Protocol
 
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 from ....system import ControlError, Host
 
 MISSING_PROBLEM = "missing"

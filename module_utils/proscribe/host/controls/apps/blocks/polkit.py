@@ -7,8 +7,8 @@ from typing import Iterable, Sequence
 
 from .....base.json_text import format_json
 from ....system import WRITTEN_BY, Host, ObservationError
-from .contact import format_contact
 from .parts import BlockFile, BlockTrial
+from .refusal_text import format_contact
 
 RULES_DIRECTORY = "/etc/polkit-1/rules.d"
 # All directories of polkit's rules. polkit orders the files by their names alone, across the directories.

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable, Iterator
 
-from .....base.patterns import MULTILINE, compile_pattern
+from .....base.lazy_patterns import MULTILINE, compile_pattern
 from .....model.finding import Finding, RuleVerdict, judge_rule
 from ....system import WRITTEN_BY, ControlError, Host, ObservationError
-from ..desired import DesiredApps
+from ..desired_apps import DesiredApps
 
 if TYPE_CHECKING:
     from .....model.types.plan import PartialWaiver, Plan, PlanSection
@@ -108,7 +108,7 @@ def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
 
     A path may be a program or a folder, so each path gets a rule for both.
     """
-    from .. import protected  # loaded on demand: only hosts with rules need it
+    from .. import protection  # loaded on demand: only hosts with rules need it
 
     homes = sorted(user.home for user in host.list_users())
     allow_rules: dict[str, None] = {}
@@ -119,7 +119,7 @@ def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
             exception for service in services for exception in desired.services[service].get("exceptions", ())
         ]
         for path in [home + named_path[1:] for home in homes] if named_path.startswith("~/") else [named_path]:
-            if not services or protected.explain_path_protection(path, homes):
+            if not services or protection.explain_path_protection(path, homes):
                 continue
             if not PLAIN_PATH_PATTERN.fullmatch(path):
                 yield f"# cannot be written as a rule: {path!a}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Sequence
 
 from ....system import STATE_DIRECTORY, ControlError, Host
 from ...base import ControlAction
-from ..desired import DesiredApps
+from ..desired_apps import DesiredApps
 from .fapolicyd import (
     COMPILED_RULES_PATH,
     FALLBACK_RULES_PATH,

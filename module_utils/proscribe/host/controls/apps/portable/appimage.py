@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .....base.folding import fold_name
-from .....base.patterns import compile_pattern
+from .....base.lazy_patterns import compile_pattern
+from .....base.name_folding import fold_name
 
 IMAGE_SUFFIX = ".appimage"
 # Magic bytes of AppImage, and of formats with other letters at the same place (AppImageSpec; FlatImage, RunImage).

@@ -12,7 +12,7 @@ import struct
 from typing import Any, Iterator, Mapping
 
 from .....base.elf import ReadContent
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 
 MAX_HEADER_BYTES = 1024 * 1024  # a larger header is not read
 MAX_MANIFEST_BYTES = 256 * 1024  # size of a package.json

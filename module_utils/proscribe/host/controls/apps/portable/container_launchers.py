@@ -11,9 +11,9 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 from ....system import Host, User
-from ..systems.each_place import check_each
+from ..systems.place_checks import check_each
 from . import desktop_entries
 
 if TYPE_CHECKING:

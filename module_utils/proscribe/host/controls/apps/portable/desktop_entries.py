@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
-from .....base.patterns import DOTALL, IGNORECASE, compile_pattern
-from .....base.tuples import NamedTuple
+from .....base.lazy_patterns import DOTALL, IGNORECASE, compile_pattern
+from .....base.named_tuple import NamedTuple
 from .....model.plan import compute_once
 
 if TYPE_CHECKING:

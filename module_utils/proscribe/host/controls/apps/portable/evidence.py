@@ -14,12 +14,12 @@ from typing import Collection, Mapping
 
 from .....base import elf
 from .....base.elf import ReadContent, is_elf
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 from ....system import Host, escape_text
-from ..content import describe_go_package
+from ..process_content import describe_go_package
 from . import appimage_contents, asar
-from .names import AppNames
-from .program_parts import (
+from .app_names import AppNames
+from .own_files import (
     FRAME_FILES,
     HEAD_BYTES,
     LIBRARY_PATTERN,

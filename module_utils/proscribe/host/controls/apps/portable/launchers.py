@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Collection, Iterable, Mapping, Sequence
 
-from .....base.folding import fold_name
+from .....base.name_folding import fold_name
 from .....model.plan import compute_once
 from ....system import ControlError, Host, ObservationError, User, escape_text
-from .. import file_owner
+from .. import owning_package
 from . import desktop_entries
-from .names import WEB_APP_PREFIX
+from .app_names import WEB_APP_PREFIX
 from .scan import PortableApp
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class _LauncherSearch:
         self, services: Sequence[str], kind: str, path: str, owner: User | None, reason: str, doubt: str = ""
     ) -> None:
         known_services = {service for app in self.launchers if app.path == path for service in app.services}
-        if owner is None and (package := file_owner.find_owning_package(self.host, path)):
+        if owner is None and (package := owning_package.find_owning_package(self.host, path)):
             doubt = f"it belongs to {package}, so it is not moved"
         for service in services:
             if service not in known_services:

@@ -11,13 +11,13 @@ import contextlib
 import stat
 from typing import TYPE_CHECKING, Collection, Iterator, Mapping, Sequence
 
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 from .....model.finding import Finding
 from ....system import ControlError, Host, ObservationError, User, escape_text
-from .. import file_owner
+from .. import owning_package
 from ..systems.package import Package
 from . import appimage
-from .names import ELECTRON_FILES, WEB_APP_PREFIX, AppNames
+from .app_names import ELECTRON_FILES, WEB_APP_PREFIX, AppNames
 
 if TYPE_CHECKING:
     from .....model.types.plan import PlanEntry
@@ -366,7 +366,7 @@ class _PortableAppSearch:
             tuple(f"{owned_directory}/" for owned_directory in self.region.owned_directories)
         ):
             doubt = "a package system owns it, so it is not moved"
-        if not owner and not doubt and (package := file_owner.find_owning_package(self.host, path)):
+        if not owner and not doubt and (package := owning_package.find_owning_package(self.host, path)):
             doubt = f"it belongs to {package}, so it is not moved"
         moved_path, leftovers = path, ""
         parts: Sequence[str] = ()

@@ -14,10 +14,10 @@ import time
 from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from .....base.hashing import sha256
-from .....base.moments import format_timestamp
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
+from .....base.timestamps import format_timestamp
 from ....system import Host
-from ..memory_files import (
+from ..memory_store import (
     MAX_MEMORY_BYTES,
     MEMORY_DIRECTORY,
     UNREADABLE_ERRORS,

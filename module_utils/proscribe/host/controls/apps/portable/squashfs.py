@@ -12,7 +12,7 @@ import zlib
 from typing import Callable, Iterator
 
 from .....base.elf import ReadContent
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 
 SQUASHFS_MAGIC = b"hsqs"
 METADATA_BLOCK_BYTES = 8192  # size of a block of inodes or names

@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import Sequence
 
-from .....base import moments
+from .....base import timestamps
 from ....system import STATE_DIRECTORY, ControlError, Host, ObservationError, escape_text
 from ....system.directories import MAX_DATA_BYTES, DiskUsage, measure_disk_usage, remove_entry
 from ...base import ControlAction
@@ -25,7 +25,7 @@ from .manifest import (
     open_entry_directory,
     write_manifest,
 )
-from .unfinished import QUARANTINE_DIRECTORY, QUARANTINE_RULE
+from .quarantine_rule import QUARANTINE_DIRECTORY, QUARANTINE_RULE
 
 # This much stays free on the file system of the quarantine, or a twentieth of it if that is more.
 MIN_RESERVE_BYTES = 1024**3
@@ -119,7 +119,7 @@ def _find_existing_directory(host: Host) -> str:
 
 def format_end_of_keeping(keep_seconds: int) -> str:
     """Return the end of the retention of an item that is taken now, or "" for no end (0)."""
-    return moments.format_timestamp(time.time() + keep_seconds) if keep_seconds else ""
+    return timestamps.format_timestamp(time.time() + keep_seconds) if keep_seconds else ""
 
 
 def format_keep_end(taken_at: str, kept_until: str, keep_seconds: int) -> str:
@@ -129,7 +129,7 @@ def format_keep_end(taken_at: str, kept_until: str, keep_seconds: int) -> str:
     """
     taken_seconds = parse_seconds(taken_at)
     return kept_until or (
-        moments.format_timestamp(taken_seconds + keep_seconds) if keep_seconds and taken_seconds else ""
+        timestamps.format_timestamp(taken_seconds + keep_seconds) if keep_seconds and taken_seconds else ""
     )
 
 
@@ -170,7 +170,7 @@ def is_expired(entry: QuarantineEntry, keep_seconds: int, now: float) -> bool:
 
 def parse_seconds(timestamp: str) -> int:
     """Return the time of a manifest as seconds since 1970, or 0 for an invalid time."""
-    return moments.parse_timestamp(timestamp) if moments.is_timestamp(timestamp) else 0
+    return timestamps.parse_timestamp(timestamp) if timestamps.is_timestamp(timestamp) else 0
 
 
 def prune_entry(host: Host, entry: QuarantineEntry) -> None:

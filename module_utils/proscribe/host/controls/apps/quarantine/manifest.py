@@ -9,10 +9,10 @@ import os
 import stat
 from typing import Any, Iterator
 
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 from ....system import WRITTEN_BY, ControlError, Host, ObservationError
 from ....system.file_attributes import FileAttributes
-from .unfinished import QUARANTINE_DIRECTORY, UNFINISHED_SUFFIX
+from .quarantine_rule import QUARANTINE_DIRECTORY, UNFINISHED_SUFFIX
 
 MANIFEST_SCHEMA = "proscribe/quarantine/1"
 MANIFEST_NAME, TEMPORARY_NAME = "manifest.json", ".manifest.json~"

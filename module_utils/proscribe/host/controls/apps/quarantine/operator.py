@@ -1,7 +1,7 @@
 """Operations of an operator on a quarantine: list, restore, prune. They lift nothing of the ban.
 
 The items come as ids, which are searched among the existing items; no id ever becomes part of a path. The original
-place of an item belongs to its user. So a process of its own reads and writes it (system/forked.py). A user who makes a
+place of an item belongs to its user. So a process of its own reads and writes it (system/forked_work.py). A user who makes a
 home hang stops nobody else's restore.
 """
 
@@ -10,15 +10,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
-from .....base.tuples import NamedTuple
-from .....model.quarantined import ITEM_ID, MAX_ITEMS, PRUNE, RESTORE
+from .....base.named_tuple import NamedTuple
+from .....model.quarantine_ids import ITEM_ID, MAX_ITEMS, PRUNE, RESTORE
 from ....system import ControlError, Host, ObservationError, escape_text
-from ....system.forked import DEFAULT_LIMITS, run_apart
+from ....system.forked_work import DEFAULT_LIMITS, run_apart
 from ...base import ControlAction
 from . import capacity
 from .manifest import QuarantineEntry, find_entry_owner, list_entries, read_entries
-from .restoring import explain_obstacle, explain_superseded, restore_entry
-from .unfinished import QUARANTINE_DIRECTORY
+from .quarantine_rule import QUARANTINE_DIRECTORY
+from .restoration import explain_obstacle, explain_superseded, restore_entry
 
 if TYPE_CHECKING:
     from .....model.types.answer import QuarantineAnswer

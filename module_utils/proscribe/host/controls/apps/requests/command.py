@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .....base.hashing import sha256
 from .....base.json_text import dump_json
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 from .....model.finding import Finding, RuleVerdict, judge_rule
 from .....model.plan import compute_once
 from ....system import WRITTEN_BY, ControlError, Host, ObservationError

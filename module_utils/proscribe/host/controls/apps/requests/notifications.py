@@ -11,7 +11,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Iterable, Mapping
 
-from .....base.moments import format_timestamp, parse_timestamp
+from .....base.timestamps import format_timestamp, parse_timestamp
 from ....system import ControlError, Host
 from ....system.sessions import list_logged_in_users as logged_in
 from ..request_hint import REQUEST_HINT

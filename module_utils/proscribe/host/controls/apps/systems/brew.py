@@ -13,11 +13,11 @@ from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....system import Host, Process, User
 from ...base import ControlAction
-from .as_owner import PackageTools, make_uninstall_action, plan_package_removals
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
-from .each_place import check_each, summarise_reasons
 from .package import Package
+from .place_checks import check_each, summarise_reasons
 from .site_packages import accept_claimed_version
+from .uninstall_actions import PackageTools, make_uninstall_action, plan_package_removals
 
 TRACES = ("/home/linuxbrew/.linuxbrew", "~/.linuxbrew", "~/homebrew")
 COMMON_PREFIX, *PERSONAL_PREFIXES = TRACES

@@ -18,11 +18,11 @@ from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 
 from ....system import ControlError, Host, Process, User
 from ...base import ControlAction
-from .as_owner import PackageTools, explain_foreign_ownership, make_uninstall_action, plan_package_removals
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
-from .each_place import check_each, summarise_reasons
 from .package import Package
+from .place_checks import check_each, summarise_reasons
 from .site_packages import accept_claimed_version
+from .uninstall_actions import PackageTools, explain_foreign_ownership, make_uninstall_action, plan_package_removals
 
 MANAGER = "conda"
 INSTALLATION_NAMES = (

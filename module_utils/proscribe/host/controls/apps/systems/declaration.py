@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence
 
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 
 
 class PackageIdFormat(NamedTuple):

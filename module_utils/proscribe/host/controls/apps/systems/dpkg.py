@@ -8,13 +8,13 @@ from typing import AbstractSet, Callable, Iterable, Sequence
 from ....programs import DPKG_BLOCK
 from ....system import WRITTEN_BY, Host, Process, User
 from ...base import ControlAction
-from ..blocks.contact import format_contact
 from ..blocks.parts import BlockFile, BlockPart, BlockTrial, OwnDirectory
 from ..blocks.polkit import make_packagekit_rule
-from ..blocks.tries import TRIAL_PACKAGE_NAME
+from ..blocks.refusal_text import format_contact
+from ..blocks.trial_cache import TRIAL_PACKAGE_NAME
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
-from .for_the_host import find_user_packages as find_user_packages
-from .for_the_host import list_owned_directories as list_owned_directories
+from .host_wide_system import find_user_packages as find_user_packages
+from .host_wide_system import list_owned_directories as list_owned_directories
 from .package import InstallBlock, Package, find_program_place, make_file_matcher
 
 MANAGER = "dpkg"

@@ -6,11 +6,11 @@ import re
 from functools import partial
 from typing import Iterator, Sequence
 
-from .....model.removed import RemovedPackage
+from .....model.removal_record import RemovedPackage
 from ....system import STATE_DIRECTORY, ControlError, Host, ToolResult
 from ...base import ControlAction
-from .as_removed import make_removed_record
 from .package import Package
+from .removed_record import make_removed_record
 
 # Without package lists, apt has no packages to install as replacements. Without a cache file, apt leaves no cache that
 # lacks these lists. An administrator's apt.conf may purge or clean up by default; our removals do not. It may also

@@ -12,7 +12,7 @@ from typing import Iterator, Sequence
 
 from ....system import ControlError, Host, ObservationError
 from ..blocks.parts import explain_foreign_access
-from ..blocks.tries import (
+from ..blocks.trial_cache import (
     PROGRAM_DIRECTORIES,
     TRIAL_PACKAGE_NAME,
     follow_path_links,

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Iterator, Sequence
 
 from .....base.json_text import format_json
-from .....base.patterns import compile_pattern
-from .....base.tuples import NamedTuple
+from .....base.lazy_patterns import compile_pattern
+from .....base.named_tuple import NamedTuple
 from ....system import Host, Process, User
 from ...base import ControlAction
-from ..blocks.contact import format_contact
 from ..blocks.parts import BlockPart, BlockTrial
 from ..blocks.polkit import make_polkit_rule
+from ..blocks.refusal_text import format_contact
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
-from .each_place import check_each, summarise_reasons
 from .flatpak_filters import RemoteFilters
 from .flatpak_remotes import ANNOUNCED_REMOTES, SYSTEM_DIRECTORY, list_announced_remotes, list_installations
 from .package import InstallBlock, Package
+from .place_checks import check_each, summarise_reasons
 from .site_packages import accept_claimed_version
 
 MANAGER = "flatpak"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Iterator, Sequence
 
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 from ....system import WRITTEN_BY, Host
 from ..blocks.parts import DIFFERENT_PROBLEM, LEFT_OVER_PROBLEM, MISSING_PROBLEM, read_file_text
 from .flatpak_remotes import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 from ....system import Host
 from ..blocks.parts import read_file_text
 

@@ -7,7 +7,6 @@ from typing import Callable, Sequence
 
 from ....system import ControlError, Host, ObservationError
 from ...base import ControlAction
-from .as_removed import make_removed_record
 from .flatpak_remotes import (
     DEFAULT_INSTALLATION,
     FILTER_DIRECTORY,
@@ -21,6 +20,7 @@ from .flatpak_remotes import (
     make_filter_path,
 )
 from .package import Package, ask_for_user
+from .removed_record import make_removed_record
 
 UNINSTALL_TIMEOUT_SECONDS = 300
 

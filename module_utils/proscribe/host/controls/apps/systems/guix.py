@@ -16,10 +16,10 @@ from typing import AbstractSet, Callable, Iterator, Sequence
 from ....system import Host, ObservationError, Process, User
 from ...base import ControlAction
 from . import store_paths
-from .as_owner import PackageTools, make_uninstall_action, plan_package_removals
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
-from .each_place import check_each, summarise_reasons
 from .package import Package
+from .place_checks import check_each, summarise_reasons
+from .uninstall_actions import PackageTools, make_uninstall_action, plan_package_removals
 from .user_links import read_link
 
 MANAGER = "guix"

@@ -19,11 +19,11 @@ from typing import AbstractSet, Any, Callable, Iterator, Sequence
 from ....system import Host, ObservationError, Process, User
 from ...base import ControlAction
 from . import store_paths
-from .as_owner import PackageTools, make_uninstall_action, plan_package_removals
-from .as_removed import make_removed_record
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
-from .each_place import check_each, summarise_reasons
 from .package import Package
+from .place_checks import check_each, summarise_reasons
+from .removed_record import make_removed_record
+from .uninstall_actions import PackageTools, make_uninstall_action, plan_package_removals
 from .user_links import read_link
 
 MANAGER = "nix"

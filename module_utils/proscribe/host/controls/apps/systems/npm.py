@@ -14,16 +14,16 @@ from .....base.json_text import parse_json
 from ....system import Host, User
 from ....system.tools import TOOL_PATH
 from ...base import ControlAction
-from .as_owner import explain_foreign_ownership, make_uninstall_action, plan_package_removals
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
-from .each_place import check_each, summarise_reasons
 from .package import Package
 from .package import is_path_present as is_there
+from .place_checks import check_each, summarise_reasons
 from .site_packages import accept_claimed_version
-from .without_block import DATABASE_FILES as DATABASE_FILES
-from .without_block import is_block_applicable as is_block_applicable
-from .without_block import make_block_parts as make_block_parts
-from .without_block import make_program_matcher as make_program_matcher
+from .unblockable_system import DATABASE_FILES as DATABASE_FILES
+from .unblockable_system import is_block_applicable as is_block_applicable
+from .unblockable_system import make_block_parts as make_block_parts
+from .unblockable_system import make_program_matcher as make_program_matcher
+from .uninstall_actions import explain_foreign_ownership, make_uninstall_action, plan_package_removals
 
 MANAGER = "npm"
 CATALOGUE_KEY = "npm"

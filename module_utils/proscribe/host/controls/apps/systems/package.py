@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, AbstractSet, Callable, Iterable, Mapping, Protocol, Sequence
 
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 from .....model.finding import Finding
 from ....system import ControlError, Host, ObservationError, Process, User, escape_text
 from ...base import ControlAction
@@ -71,13 +71,13 @@ def make_file_matcher(host: Host, files: Mapping[str, str]) -> Callable[[Process
 
 
 def ask_for_user(user: User | None, question: Callable[[], UserAnswer]) -> UserAnswer:
-    """Return the answer to a question about files of a user, from a process of its own (system/forked.py).
+    """Return the answer to a question about files of a user, from a process of its own (system/forked_work.py).
 
     The answer may never come. Raises ControlError and ObservationError.
     """
     if user is None or user.uid == 0:
         return question()
-    from ....system.forked import WorkLimits, run_apart
+    from ....system.forked_work import WorkLimits, run_apart
 
     user_answer: UserAnswer = run_apart(question, WorkLimits(memory=0))
     return user_answer

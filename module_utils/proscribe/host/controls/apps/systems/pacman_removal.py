@@ -7,11 +7,11 @@ import time
 from functools import partial
 from typing import Sequence
 
-from .....model.removed import RemovedPackage
+from .....model.removal_record import RemovedPackage
 from ....system import STATE_DIRECTORY, ControlError, Host, ToolResult
 from ...base import ControlAction
-from .as_removed import make_removed_record
 from .package import Package
+from .removed_record import make_removed_record
 
 LOCK_PATH = "/var/lib/pacman/db.lck"
 REMOVAL_MARK_PATH = STATE_DIRECTORY + "/pacman"  # exists while our pacman works, to recognise its lock as ours

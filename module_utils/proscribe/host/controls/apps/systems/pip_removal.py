@@ -8,15 +8,15 @@ from typing import Sequence
 
 from ....system import ControlError, Host
 from ...base import ControlAction
-from .as_owner import (
+from .package import Package, ask_for_user
+from .removed_record import make_removed_record
+from .uninstall_actions import (
     PackageTools,
     explain_environment_refusal,
     explain_foreign_ownership,
     make_uninstall_action,
     plan_package_removals,
 )
-from .as_removed import make_removed_record
-from .package import Package, ask_for_user
 
 PIP_TIMEOUT_SECONDS = 15  # limit for a Python to report its pip
 # Distributions mark their Python as externally managed (PEP 668). These packages were installed in spite of that.

@@ -9,14 +9,14 @@ from typing import AbstractSet, Iterator, Sequence
 from ....system import Host, User
 from ...base import ControlAction
 from .declaration import ReinstallCommands, SystemDeclaration
-from .each_place import check_each, summarise_reasons
 from .package import Package
+from .place_checks import check_each, summarise_reasons
 from .site_packages import find_distributions, list_package_directories
-from .without_block import DATABASE_FILES as DATABASE_FILES
-from .without_block import is_block_applicable as is_block_applicable
-from .without_block import is_present as is_present
-from .without_block import make_block_parts as make_block_parts
-from .without_block import make_program_matcher as make_program_matcher
+from .unblockable_system import DATABASE_FILES as DATABASE_FILES
+from .unblockable_system import is_block_applicable as is_block_applicable
+from .unblockable_system import is_present as is_present
+from .unblockable_system import make_block_parts as make_block_parts
+from .unblockable_system import make_program_matcher as make_program_matcher
 
 MANAGER = "pipx"
 CATALOGUE_KEY = "pip"

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap, uv
-from .on_demand import OnDemandSystem, PackageSystemCore
+from .on_demand_system import OnDemandSystem, PackageSystemCore
 from .package import PackageSystem
 
 

@@ -9,8 +9,8 @@ from ...base import ControlAction
 from ..blocks.parts import BlockPart
 from . import rpm_block
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
-from .for_the_host import find_user_packages as find_user_packages
-from .for_the_host import list_owned_directories as list_owned_directories
+from .host_wide_system import find_user_packages as find_user_packages
+from .host_wide_system import list_owned_directories as list_owned_directories
 from .package import InstallBlock, Package, find_program_place, make_file_matcher
 from .rpm_database import DATABASE_FILES as DATABASE_FILES
 from .rpm_database import has_database, query_database

@@ -12,10 +12,9 @@ from functools import partial
 from typing import AbstractSet, Iterable, Sequence
 
 from .....base.hashing import sha256
-from .....base.patterns import compile_pattern
-from .....base.tuples import NamedTuple
+from .....base.lazy_patterns import compile_pattern
+from .....base.named_tuple import NamedTuple
 from ....system import WRITTEN_BY, Host
-from ..blocks.contact import format_contact
 from ..blocks.parts import (
     DIFFERENT_PROBLEM,
     LEFT_OVER_PROBLEM,
@@ -26,8 +25,9 @@ from ..blocks.parts import (
     SharedFile,
 )
 from ..blocks.polkit import make_packagekit_rule
+from ..blocks.refusal_text import format_contact
+from .guard_conflicts import GUARD_PACKAGE, GUARD_PACKAGE_PATH, PackageConflict, list_conflicts
 from .package import InstallBlock
-from .rpm_conflicts import GUARD_PACKAGE, GUARD_PACKAGE_PATH, PackageConflict, list_conflicts
 from .rpm_database import has_database, query_database
 
 DNF_PROGRAMS = ("/usr/bin/dnf", "/usr/bin/dnf-3", "/usr/bin/dnf5", "/usr/bin/microdnf")
@@ -260,7 +260,7 @@ class GuardPackage(NamedTuple):
         return ""
 
     def enforce(self, host: Host) -> None:
-        from .rpm_guard import install_guard
+        from .rpm_guard_package import install_guard
 
         present_names = self._observe_guard(host)[1]
         install_guard(
@@ -272,7 +272,7 @@ class GuardPackage(NamedTuple):
         )
 
     def lift(self, host: Host) -> None:
-        from .rpm_guard import remove_guard
+        from .rpm_guard_package import remove_guard
 
         if self._observe_guard(host)[0]:
             remove_guard(host)

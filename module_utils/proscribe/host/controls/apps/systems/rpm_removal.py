@@ -9,8 +9,8 @@ from typing import Sequence
 from ....system import ControlError, Host, ToolResult
 from ...base import ControlAction
 from ..blocks.parts import read_file_text
-from .as_removed import make_removed_record
 from .package import Package
+from .removed_record import make_removed_record
 from .rpm_block import ZYPPER_LOCKS, list_locked_names
 from .rpm_transaction import extract_error, run_transaction
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Iterator
 
 from ....system import ControlError, Host, ObservationError
-from ..blocks.tries import TRIAL_PACKAGE_NAME, list_directory_entries, list_program_paths, open_memory_file
-from .rpm_conflicts import GUARD_PACKAGE
+from ..blocks.trial_cache import TRIAL_PACKAGE_NAME, list_directory_entries, list_program_paths, open_memory_file
+from .guard_conflicts import GUARD_PACKAGE
 from .rpm_database import DATABASE_FILES
 
 DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
@@ -67,7 +67,7 @@ def _find_risky_settings(host: Host) -> Iterator[str]:
 
 
 def _is_passed(host: Host, restricted: str) -> bool:
-    from .rpm_guard import build_package
+    from .rpm_guard_package import build_package
 
     try:
         with open_memory_file(build_package((), "0", "trial", name=TRIAL_PACKAGE_NAME, provides=restricted)) as path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Iterator
 
-from .....base.patterns import ASCII, compile_pattern
+from .....base.lazy_patterns import ASCII, compile_pattern
 from ....system import Host, User
 from .package import Package
 

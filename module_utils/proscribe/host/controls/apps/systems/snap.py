@@ -9,17 +9,17 @@ from functools import partial
 from typing import AbstractSet, Any, Callable, Sequence
 
 from .....base.json_text import parse_json
-from .....base.patterns import compile_pattern
+from .....base.lazy_patterns import compile_pattern
 from ....system import Host, Process, User
 from ...base import ControlAction
-from ..blocks.contact import format_contact
 from ..blocks.parts import BlockPart
 from ..blocks.polkit import make_polkit_rule
-from .as_removed import make_removed_record
+from ..blocks.refusal_text import format_contact
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
-from .for_the_host import find_user_packages as find_user_packages
-from .for_the_host import list_owned_directories as list_owned_directories
+from .host_wide_system import find_user_packages as find_user_packages
+from .host_wide_system import list_owned_directories as list_owned_directories
 from .package import InstallBlock, Package
+from .removed_record import make_removed_record
 
 MANAGER = "snap"
 CATALOGUE_KEY = "snap"

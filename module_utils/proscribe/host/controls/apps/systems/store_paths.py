@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterator
 
-from .....base.patterns import compile_pattern
+from .....base.lazy_patterns import compile_pattern
 from ....system import ControlError, Host, ObservationError, Process
 from .user_links import read_link
 

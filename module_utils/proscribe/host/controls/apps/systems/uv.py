@@ -13,18 +13,18 @@ from typing import AbstractSet, Iterator, Sequence
 
 from ....system import Host, User
 from ...base import ControlAction
-from .as_owner import PackageTools, explain_environment_refusal, make_uninstall_action, plan_package_removals
-from .as_removed import make_removed_record
 from .declaration import CoverageClaim, InstallRoute, ReinstallCommands, SystemDeclaration
-from .each_place import check_each, summarise_reasons
 from .package import Package
+from .place_checks import check_each, summarise_reasons
+from .removed_record import make_removed_record
 from .site_packages import find_distributions, list_package_directories
+from .unblockable_system import DATABASE_FILES as DATABASE_FILES
+from .unblockable_system import is_block_applicable as is_block_applicable
+from .unblockable_system import is_present as is_present
+from .unblockable_system import make_block_parts as make_block_parts
+from .unblockable_system import make_program_matcher as make_program_matcher
+from .uninstall_actions import PackageTools, explain_environment_refusal, make_uninstall_action, plan_package_removals
 from .user_links import read_link
-from .without_block import DATABASE_FILES as DATABASE_FILES
-from .without_block import is_block_applicable as is_block_applicable
-from .without_block import is_present as is_present
-from .without_block import make_block_parts as make_block_parts
-from .without_block import make_program_matcher as make_program_matcher
 
 MANAGER = "uv"
 CATALOGUE_KEY = "pip"

@@ -11,8 +11,8 @@ from typing import AbstractSet, Callable, Sequence
 from ....system import Host, Process, User
 from ...base import ControlAction
 from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, SystemDeclaration
-from .each_place import check_each, summarise_reasons
 from .package import Package
+from .place_checks import check_each, summarise_reasons
 
 MANAGER = "waydroid"
 WAYDROID_DIRECTORY = "~/.local/share/waydroid"

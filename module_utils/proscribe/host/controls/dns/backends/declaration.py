@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Sequence
 
-from .....base.tuples import NamedTuple
+from .....base.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from .....model.types.plan import ControlSettings
     from ....system import Host
-    from ..filtering import DnsFilter, FilterStage
-    from ..observed import DnsObservation
+    from ..dns_filter import DnsFilter, FilterStage
+    from ..resolver_observation import DnsObservation
 
 SERVER_KIND = "server"  # a resolver of its own that the host asks
 MANAGER_KIND = "manager"  # a writer of /etc/resolv.conf, which may run a resolver for that

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable, Sequence
 
-from .....base.patterns import MULTILINE, compile_pattern
+from .....base.lazy_patterns import MULTILINE, compile_pattern
 from ....system import Host
 from .. import drop_in
+from ..dns_filter import DnsFilter, FilterStage
 from ..drop_in import DROP_IN_NAME
-from ..filtering import DnsFilter, FilterStage
-from ..observed import DnsObservation, read_own_text
-from ..rendering import ResolverLanguage
+from ..filter_text import ResolverLanguage
+from ..resolver_observation import DnsObservation, read_own_text
 from .declaration import SERVER_KIND, BackendDeclaration, BackendDocumentation, ForwarderSources
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from .....base.json_text import parse_json
 from ....system import WRITTEN_BY, Host
-from ..filtering import DnsFilter, FilterStage
-from ..observed import DnsObservation, find_bypasses, is_loopback, read_own_text
+from ..dns_filter import DnsFilter, FilterStage
+from ..resolver_observation import DnsObservation, find_bypasses, is_loopback, read_own_text
 from .declaration import MANAGER_KIND, BackendDeclaration, BackendDocumentation, ForwarderSources
 from .dnsmasq import DNSMASQ_LANGUAGE, HIT_DOCUMENTATION, find_opening_lines, is_logging_queries
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from .....base.patterns import compile_pattern
+from .....base.lazy_patterns import compile_pattern
 from .....model.finding import Finding
 from ....system import WRITTEN_BY, Host
 from ... import management_exemptions
-from ..filtering import DnsFilter, FilterStage, make_restart_commands
-from ..observed import STUB_ADDRESSES, UPLINKS_PATH, DnsObservation, find_bypasses, read_own_text
+from ..dns_filter import DnsFilter, FilterStage, make_restart_commands
+from ..resolver_observation import STUB_ADDRESSES, UPLINKS_PATH, DnsObservation, find_bypasses, read_own_text
 from .declaration import STUB_KIND, BackendDeclaration, BackendDocumentation, ForwarderSources
 from .dnsmasq import DNSMASQ_LANGUAGE
 

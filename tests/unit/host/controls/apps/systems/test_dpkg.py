@@ -13,11 +13,11 @@ from fake_tools import DONE, Tools
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import put
-from proscribe.host.controls.apps.blocks.tries import PROGRAM_DIRECTORIES
+from proscribe.host.controls.apps.blocks.trial_cache import PROGRAM_DIRECTORIES
 from proscribe.host.controls.apps.systems import dpkg, dpkg_removal, dpkg_trial, rpm, rpm_trial
 from proscribe.host.controls.apps.systems.package import InstallBlock, Package
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
-from proscribe.model.removed import RemovedPackage
+from proscribe.model.removal_record import RemovedPackage
 
 RECORDED = Path(__file__).parents[4] / "recorded/controls/apps"
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)

@@ -18,7 +18,7 @@ from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
 from proscribe.host.controls.apps.systems.flatpak_remotes import FILTER_DIRECTORY, FlatpakRemote, parse_groups
 from proscribe.host.controls.apps.systems.package import InstallBlock, Package
 from proscribe.host.system import ControlError, Host, Process, ToolResult
-from proscribe.model.removed import RemovedPackage
+from proscribe.model.removal_record import RemovedPackage
 
 WECHAT = "com.tencent.WeChat"
 COMMIT = "0123abcd" * 8

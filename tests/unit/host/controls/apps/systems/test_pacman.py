@@ -14,7 +14,7 @@ from patience import until
 from proscribe.host.controls.apps.systems import pacman, pacman_removal
 from proscribe.host.controls.apps.systems.package import InstallBlock, Package
 from proscribe.host.system import ControlError, Host, Process, ToolResult
-from proscribe.model import removed as model
+from proscribe.model import removal_record as model
 
 # What pacman 7.0.0 says where others need what is to go, recorded.
 BREAKS = """\

@@ -14,11 +14,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_users import ALICE, put
 from proscribe.host.controls.apps.blocks.parts import DIFFERENT_PROBLEM, LEFT_OVER_PROBLEM, MISSING_PROBLEM
-from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_guard, rpm_removal, rpm_transaction, rpm_trial
+from proscribe.host.controls.apps.systems import (
+    rpm,
+    rpm_block,
+    rpm_guard_package,
+    rpm_removal,
+    rpm_transaction,
+    rpm_trial,
+)
+from proscribe.host.controls.apps.systems.guard_conflicts import PackageConflict, list_conflicts
 from proscribe.host.controls.apps.systems.package import InstallBlock, Package
-from proscribe.host.controls.apps.systems.rpm_conflicts import PackageConflict, list_conflicts
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult
-from proscribe.model.removed import RemovedPackage
+from proscribe.model.removal_record import RemovedPackage
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 POLICY = "Restricted by the policy of this organisation; ask it@example.org."
@@ -251,7 +258,7 @@ def read(content: bytes) -> dict[int, Any]:
 
 
 def test_guard_package_says_all_that_rpm_needs():
-    content = rpm_guard.build_package(CONFLICTS, "7f", POLICY, ["Ask IT."], "x" * 100, "owl")
+    content = rpm_guard_package.build_package(CONFLICTS, "7f", POLICY, ["Ask IT."], "x" * 100, "owl")
     assert content[:10] == b"\xed\xab\xee\xdb\x03\0\0\0\0\x01" and content[76:96] == b"\0\x01\0\x05" + bytes(16)
     assert content[10:76] == b"x" * 65 + b"\0", "a long name is cut in the lead alone"
     payload = content[content.rindex(b"\x1f\x8b\x08\0\0\0\0\0") :]
@@ -266,12 +273,12 @@ def test_guard_package_says_all_that_rpm_needs():
         1112: [8, 8], 1113: [f"{version}-7f"] * 2, 1124: "cpio", 1125: "gzip", 1126: "9",
         5092: [hashlib.sha256(payload).hexdigest()], 5093: [8],
     }  # fmt: skip
-    assert [rpm_guard.format_policy_version(text) for text in ("x" * 201, f"{'x' * 199}!y", "!")] == [
+    assert [rpm_guard_package.format_policy_version(text) for text in ("x" * 201, f"{'x' * 199}!y", "!")] == [
         "x" * 200,
         "x" * 199,
         "0",
     ]
-    assert read(rpm_guard.build_package((), "0", "p"))[1000] == "proscribe-guard"
+    assert read(rpm_guard_package.build_package((), "0", "p"))[1000] == "proscribe-guard"
 
 
 def test_permitted_version_has_two_conflicts_and_odd_names_have_none():
@@ -295,7 +302,7 @@ def test_guard_is_installed_from_a_file_that_is_deleted(root, rc):
 
     (root / "var/lib").mkdir(parents=True)
     with pytest.raises(ControlError, match="rpm could not: error: no") if rc else nullcontext():
-        rpm_guard.install_guard(Host(str(root), run), CONFLICTS, "abc", POLICY, ["Ask IT."])
+        rpm_guard_package.install_guard(Host(str(root), run), CONFLICTS, "abc", POLICY, ["Ask IT."])
     assert runs == [(["rpm", "-U", "--oldpackage", "--nosignature", f"/{PLACE}"], b"\xed\xab\xee\xdb", 0o600)]
     assert not (root / PLACE).exists()
 

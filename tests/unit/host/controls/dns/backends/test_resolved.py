@@ -8,7 +8,7 @@ import pytest
 from dns_contract import OPENED, UPSTREAM, Sample
 from file_hosts import make_host
 from proscribe.host.controls.dns.backends import resolved
-from proscribe.host.controls.dns.observed import DnsObservation
+from proscribe.host.controls.dns.resolver_observation import DnsObservation
 from proscribe.host.system import WRITTEN_BY, Host, ToolResult
 from proscribe.model.finding import Finding
 from recording import compare

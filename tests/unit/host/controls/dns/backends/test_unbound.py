@@ -4,7 +4,7 @@ import pytest
 from dns_contract import OPENED, UPSTREAM, Made, Packaged, Sample
 from file_hosts import make_host
 from proscribe.host.controls.dns.backends import unbound
-from proscribe.host.controls.dns.observed import DnsObservation
+from proscribe.host.controls.dns.resolver_observation import DnsObservation
 
 MAIN = """\
 server:

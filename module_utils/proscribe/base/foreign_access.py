@@ -1,0 +1,111 @@
+"""Write access of other accounts to a file: by its owner, its mode or its ACL; and the steps of the path to it.
+
+Each caller trusts other accounts, so `trusted_uids` are an argument. This module is all that hosts get. The controller
+names the other accounts (ownership.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Collection, Iterator
+
+from .named_tuple import NamedTuple
+
+BY_OWNER, BY_EVERYBODY, BY_GROUP, BY_ACL = "its owner", "everybody", "a group", "an ACL"
+# The tags of the entries of an ACL in the kernel (linux/posix_acl.h).
+ACL_USER, ACL_OWNING_GROUP, ACL_NAMED_GROUP, ACL_MASK = 0x02, 0x04, 0x08, 0x10
+ACL_ATTRIBUTE = "system.posix_acl_access"
+MAX_LINKS = 40  # links in one path, as in path_resolution(7)
+
+
+def find_write_right(
+    status: os.stat_result,
+    trusted_uids: Collection[int],
+    trusted_gids: Collection[int] = (),
+    acl: bytes = b"",
+    is_passed: bool = False,
+) -> str:
+    """Return the right by which accounts other than `trusted_uids` can change a file; "" for none.
+
+    It is BY_OWNER, BY_EVERYBODY, BY_GROUP or BY_ACL. The groups `trusted_gids` may write, too.
+
+    With an ACL the group bits of the mode are its mask (acl(5)): they show every right that it gives to anybody. So the
+    ACL itself matters only where those bits are trusted.
+
+    `is_passed` is for a directory that only leads to a file: in a sticky directory only the owner can replace an entry.
+
+    The mode of a link says that everybody can change it. Callers that follow links have other rules for links.
+    """
+    if status.st_uid not in trusted_uids:
+        return BY_OWNER
+    if is_passed and status.st_mode & stat.S_ISVTX:
+        return ""
+    if status.st_mode & stat.S_IWOTH:
+        return BY_EVERYBODY
+    if status.st_mode & stat.S_IWGRP and status.st_gid not in trusted_gids:
+        return BY_GROUP
+    return BY_ACL if any(rights & 0o2 for rights in list_acl_rights(acl, (ACL_USER, ACL_NAMED_GROUP))) else ""
+
+
+def describe_rights(status: os.stat_result) -> str:
+    """Describe owner and mode as findings do, without a lookup of names."""
+    return f"uid {status.st_uid}, mode {stat.S_IMODE(status.st_mode):o}"
+
+
+def list_acl_rights(acl: bytes, tags: Collection[int]) -> list[int]:
+    """List the rights, as in a mode, of the entries of an ACL that have one of these tags.
+
+    `acl` is in the form of the kernel: the number of a version, then eight bytes for each entry. The mask limits all
+    entries but those of the owner and of all others.
+    """
+    entries = [(int.from_bytes(acl[at : at + 2], "little"), acl[at + 2]) for at in range(4, len(acl) - 7, 8)]
+    mask = next((rights for tag, rights in entries if tag == ACL_MASK), 0o7)
+    return [rights & mask for tag, rights in entries if tag in tags]
+
+
+def read_acl(path: str | os.PathLike[str] | int) -> bytes:
+    """Return the ACL of a path or an open file; b"" where only its mode counts. A link at the path is not followed."""
+    if not hasattr(os, "getxattr"):  # macOS
+        return b""
+    try:
+        return os.getxattr(path, ACL_ATTRIBUTE, follow_symlinks=isinstance(path, int))
+    except OSError:
+        return b""
+
+
+class PathStep(NamedTuple):
+    """A directory or a link on the path to a file, or the file itself."""
+
+    path: str
+    status: os.stat_result
+    is_last: bool  # nothing follows: the path ends here
+
+
+def list_path_steps(path: str) -> Iterator[PathStep]:
+    """Yield each step from the root, itself left out, to a file. Links are followed.
+
+    Raises OSError; its `filename` is the missing file, or the link that is one too many.
+    """
+    directory, remaining_parts, links = "", path.split("/")[::-1], 0
+    while remaining_parts:
+        part = remaining_parts.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            directory = directory.rpartition("/")[0]
+            continue
+        entry = f"{directory}/{part}"
+        status = os.lstat(entry)
+        if not stat.S_ISLNK(status.st_mode):
+            directory = entry
+            yield PathStep(entry, status, all(following_part in ("", ".") for following_part in remaining_parts))
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise OSError(errno.ELOOP, "too many links", entry)
+        yield PathStep(entry, status, False)
+        target = os.readlink(entry)
+        remaining_parts += target.split("/")[::-1]
+        directory = "" if target.startswith("/") else directory

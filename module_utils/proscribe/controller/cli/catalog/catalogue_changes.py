@@ -1,0 +1,188 @@
+"""Changes that a trusted list makes in the files of a catalogue: values, day of the check, comparison record.
+
+A list changes the files of the directory whose publishers.yml names it. An entry of another directory is amended there,
+and a feed of another directory is replaced there. Each change is a difference to the file's own values, so values that
+amendments add or remove stay theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ...compile.catalogue.amendments import FOLDER as AMENDS
+from ...compile.catalogue.catalogue_loader import Service
+from ...compile.catalogue.entry_types import Compared
+from ...compile.catalogue.feeds import FOLDER as FEEDS
+from ...compile.catalogue.feeds import Feed
+from ...compile.reading.networks import NetworkTable, merge_networks, parse_network
+from ...report.text.wording import format_count
+from .amendment_proposal import propose_names
+from .file_editor import FORM_ERROR, EditError, KeyContent, change_keys, parse_data
+from .list_checks import CheckedList
+from .list_formats import ListFormatError
+from .loaded_catalogue import LoadedCatalogue
+
+_AMENDMENT = "---\namends: {id}\nsources:\n  - lists of publishers, each under `compared` with its day\n"
+_DATE_KEYS = {"networks": "networks_checked", "domains": "checked"}
+
+
+class CatalogueChange(NamedTuple):
+    """The change that a list makes: the file, the values added and removed, and the new texts."""
+
+    path: Path
+    added: list[str]
+    removed: list[str]
+    new_texts: dict[Path, str]  # the new content of files
+    earlier_count: int  # values before the change
+    left_out_note: str = ""  # text about names left out
+
+
+def make_feed_files(
+    feed: Feed, lists: Sequence[CheckedList], lines: Sequence[str], directory: Path
+) -> tuple[Path, dict[Path, str]]:
+    """Return the path of a feed's list, and the new contents of both feed files with these lines."""
+    feed_path = Path(feed.file)
+    text = feed_path.read_text(encoding="utf-8")
+    old_text = feed_path.with_suffix(".txt").read_text(encoding="ascii")
+    changes: dict[str, KeyContent] = dict(_make_date_changes(parse_data(text), "checked", lists))
+    if not _is_within(feed_path, directory):
+        feed_path = directory / FEEDS / feed_path.name
+        changes["replaces"] = "true"
+    header = [line for line in old_text.split("\n") if line.startswith("#")]
+    list_path = feed_path.with_suffix(".txt")
+    return list_path, {list_path: "\n".join([*header, *lines, ""]), feed_path: change_keys(text, changes)}
+
+
+def make_list_change(feed: Feed, checked_list: CheckedList, directory: Path) -> CatalogueChange:
+    """Return the change of a feed that is the list of a single publisher."""
+    values = checked_list.values
+    list_path, text = make_feed_files(feed, [checked_list], values, directory)
+    return CatalogueChange(list_path, *_compare_values(feed.values, values), text, len(feed.values))
+
+
+def make_domain_change(checked_list: CheckedList, loaded: LoadedCatalogue, directory: Path) -> CatalogueChange:
+    """Return the change that adds to an entry the names that a list has and the entry lacks.
+
+    No name is removed, because other lists may have it. Decisions of the entry stay: names that it shares or has
+    refused are not added.
+    """
+    service = loaded.find_service(checked_list.publisher.of)
+    new_names = propose_names(service, checked_list.values).added
+    path, text = _make_entry_file(service, "domains", sorted({*service.domains, *new_names}), [checked_list], directory)
+    return CatalogueChange(path, new_names, [], {path: text}, max(len(checked_list.values) - len(new_names), 1))
+
+
+def make_network_change(lists: Sequence[CheckedList], loaded: LoadedCatalogue, directory: Path) -> CatalogueChange:
+    """Return the change of an entry's networks: those of a list, or (`adds: false`) those that lists still cover."""
+    service = loaded.find_service(lists[0].publisher.of)
+    desired = lists[0].values if lists[0].publisher.adds else _select_covered_networks(service.networks, lists)
+    if set(merge_networks(desired)) == set(merge_networks(service.networks)):
+        desired = list(service.networks)
+    path, text = _make_entry_file(service, "networks", desired, lists, directory)
+    return CatalogueChange(path, *_compare_values(service.networks, desired), {path: text}, len(service.networks))
+
+
+def _select_covered_networks(networks: Sequence[str], lists: Sequence[CheckedList]) -> list[str]:
+    """Return the networks that lie entirely within a network of the lists. Raises ListFormatError if there are none."""
+    merged_networks = merge_networks(network_text for checked_list in lists for network_text in checked_list.values)
+    table = NetworkTable({network_text: network_text for network_text in merged_networks})
+    covered_networks = []
+    for network_text in networks:
+        covering_network = table.find_text(parse_network(network_text))
+        if covering_network and _is_subnet(network_text, covering_network):
+            covered_networks.append(network_text)
+    if not covered_networks:
+        raise ListFormatError(
+            f"it covers none of the {format_count(len(networks), 'network')} of {lists[0].publisher.of}"
+        )
+    return covered_networks
+
+
+def _is_subnet(network_text: str, covering_network: str) -> bool:
+    inner, outer = parse_network(network_text), parse_network(covering_network)
+    return outer.prefixlen <= inner.prefixlen and outer.supernet_of(inner)  # type: ignore[arg-type]
+
+
+def _make_entry_file(
+    service: Service, key: str, desired: Sequence[str], lists: Sequence[CheckedList], directory: Path
+) -> tuple[Path, str]:
+    """Return path and text of an entry, or of its amendment in that directory, with the desired values."""
+    current_values: tuple[str, ...] = getattr(service, key)
+    path = Path(service.file)
+    if _is_within(path, directory):
+        text = path.read_text(encoding="utf-8")
+        data = parse_data(text)
+        own_values = _read_texts(data, key)
+        amended_values = set(current_values) - set(own_values)  # from amendments in other files
+        new_values = [identifier for identifier in desired if identifier not in amended_values]
+        changes: dict[str, KeyContent] = (
+            {key: new_values} if set(desired) != set(current_values) and new_values != own_values else {}
+        )
+    else:
+        path = directory / AMENDS / path.name
+        text = path.read_text(encoding="utf-8") if path.exists() else _AMENDMENT.format(id=service.id)
+        data = parse_data(text)
+        changes = _make_amendment_changes(
+            data, key, *_compare_values(current_values, desired), _read_texts(service.unverified, key)
+        )
+    return path, change_keys(text, {**changes, **_make_date_changes(data, _DATE_KEYS[key], lists)})
+
+
+def _make_amendment_changes(
+    amendment: Mapping[str, object], key: str, added: Iterable[str], removed: Iterable[str], unverified: Sequence[str]
+) -> dict[str, KeyContent]:
+    """Return the keys of an amendment that add and remove some values of an entry."""
+    parts = {part: dict(_read_mapping(amendment, part)) for part in ("add", "accept", "remove")}
+    values = {part: _read_texts(group, key) for part, group in parts.items()}
+    for identifier in added:
+        if identifier in values["remove"]:
+            values["remove"].remove(identifier)
+        else:
+            values["accept" if identifier in unverified else "add"].append(identifier)
+    for identifier in removed:
+        part_name = next((part for part in ("add", "accept") if identifier in values[part]), "")
+        values[part_name].remove(identifier) if part_name else values["remove"].append(identifier)
+    changed_parts: dict[str, KeyContent] = {}
+    for part, group in parts.items():
+        if values[part] != _read_texts(group, key):
+            group = {**group, key: values[part]}
+            changed_parts[part] = {name: group_values for name, group_values in group.items() if group_values}
+    return changed_parts
+
+
+def _make_date_changes(data: Mapping[str, object], key: str, lists: Sequence[CheckedList]) -> dict[str, KeyContent]:
+    """Return the keys that record when, and with which lists, a file was compared."""
+    records: dict[str, Compared] = {}
+    compared = data.get("compared", [])
+    if not isinstance(compared, list):
+        raise EditError(FORM_ERROR)
+    for comparison in (*compared, *(checked_list.comparison for checked_list in lists)):
+        records[comparison["with"]] = comparison
+    # Another list may be newer.
+    day = max(str(data.get(key, "")), min(comparison.fetched.day for comparison in lists).isoformat())
+    return {key: day, "compared": list(records.values())}
+
+
+def _compare_values(earlier_values: Iterable[str], later_values: Iterable[str]) -> tuple[list[str], list[str]]:
+    old_values, new_values = set(earlier_values), set(later_values)
+    return sorted(new_values - old_values), sorted(old_values - new_values)
+
+
+def _read_mapping(data: Mapping[str, object], key: str) -> Mapping[str, object]:
+    mapping = data.get(key, {})
+    if not isinstance(mapping, Mapping):
+        raise EditError(FORM_ERROR)
+    return mapping
+
+
+def _read_texts(data: Mapping[str, object], key: str) -> list[str]:
+    texts = data.get(key, [])
+    if not isinstance(texts, list | tuple):
+        raise EditError(FORM_ERROR)
+    return [str(text) for text in texts]
+
+
+def _is_within(file: Path, directory: Path) -> bool:
+    return file.resolve().is_relative_to(directory.resolve())

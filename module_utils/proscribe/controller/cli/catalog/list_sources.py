@@ -1,0 +1,80 @@
+"""A publisher's list, over https or from a directory."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ...compile.reading.plain_file import read_plain_file
+from ...policy_errors import PolicyError
+from .download import MAX_LIST_BYTES, FetchedList, FetchError, decode_list, fetch_list
+from .list_files import ListReadError, fetch_texts, read_texts
+from .publishers import Publisher
+
+FetchPublisher = Callable[[Publisher], FetchedList]
+
+
+def cache_fetches(fetch_publisher: FetchPublisher) -> FetchPublisher:
+    """Return a function that fetches each address once, successful or not: several lists may be parts of a file."""
+    outcomes: dict[tuple[str, str], FetchedList | FetchError] = {}
+
+    def fetch_or_recall(publisher: Publisher) -> FetchedList:
+        if (publisher.url, publisher.list_id) not in outcomes:
+            try:
+                outcomes[(publisher.url, publisher.list_id)] = fetch_publisher(publisher)
+            except FetchError as error:
+                outcomes[(publisher.url, publisher.list_id)] = error
+        outcome = outcomes[(publisher.url, publisher.list_id)]
+        if isinstance(outcome, FetchError):
+            raise outcome
+        return outcome
+
+    return fetch_or_recall
+
+
+def fetch_published_list(publisher: Publisher, ca_file: str = "") -> FetchedList:
+    """Fetch a list over https, dated today. Raises FetchError."""
+    if not publisher.public_list:
+        return fetch_list(publisher.url, ca_file)
+    files: list[FetchedList] = []
+
+    def fetch_text(url: str) -> str:
+        files.append(fetch_list(url, ca_file))
+        return files[-1].text
+
+    try:
+        file_texts = [text for _, text in fetch_texts(publisher.public_list, fetch_text)]
+    except ListReadError as error:
+        raise FetchError(str(error)) from None
+    return files[0] if len(files) == 1 else _join_files(file_texts, min(file.day for file in files))
+
+
+def read_list_from_folder(publisher: Publisher, folder: Path) -> FetchedList:
+    """Read a list that was fetched elsewhere, dated by its modification time. Raises FetchError.
+
+    The file has the publisher's id as its name, or is where `recall` expects it.
+    """
+    own_path = folder / publisher.id
+    try:
+        if publisher.public_list and not own_path.is_file():
+            files = list(read_texts(publisher.public_list, folder))
+            return _join_files([text for _, text in files], min(_find_file_date(path) for path, _ in files))
+        return decode_list(read_plain_file(own_path, MAX_LIST_BYTES, within=folder), _find_file_date(own_path))
+    except (PolicyError, ListReadError) as error:
+        raise FetchError(str(error)) from None
+    except OSError as error:
+        raise FetchError(f"{own_path}: {error.strerror}") from None
+
+
+def _find_file_date(path: Path) -> datetime.date:
+    """Return the day on which a file was written; today for a date in the future."""
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    return min(today, datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.timezone.utc).date())
+
+
+def _join_files(file_texts: Sequence[str], day: datetime.date) -> FetchedList:
+    """Return the files of a list as a single list."""
+    text = "\n".join(file_texts)
+    return FetchedList(text, day, hashlib.sha256(text.encode()).hexdigest())

@@ -1,0 +1,58 @@
+"""Formats of lists that are no list of names: routing data, and gateways by address. See formats.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ....wire.answers.parsing import parse_answer_json
+from .list_formats import ListFormatError
+
+
+def parse_ripestat(text: str, part: str) -> Iterator[str]:
+    """Yield the networks that an autonomous system announces, from RIPEstat's `announced-prefixes`.
+
+    The document is `{"status": "ok", "data": {"prefixes": [{"prefix": "198.51.100.0/24"}]}}`.
+    """
+    document = _parse_json(text)
+    data = document.get("data") if isinstance(document, Mapping) and document.get("status") == "ok" else None
+    prefixes = data.get("prefixes") if isinstance(data, Mapping) else None
+    if not isinstance(prefixes, list):
+        raise ListFormatError("it has no list data.prefixes with status ok")
+    for announcement in prefixes:
+        prefix = announcement.get("prefix") if isinstance(announcement, Mapping) else None
+        if not isinstance(prefix, str):
+            raise ListFormatError("an item of data.prefixes has no prefix")
+        yield prefix
+
+
+def parse_json_addresses(text: str, part: str) -> Iterator[str]:
+    """Yield the hosts of a list of addresses: `["https://gateway.example", "https://other.example/ipfs/:hash"]`."""
+    document = _parse_json(text)
+    if not isinstance(document, list):
+        raise ListFormatError("it is no list")
+    for address in document:
+        if not isinstance(address, str):
+            raise ListFormatError("an item is no text")
+        yield _extract_host(address)
+
+
+def _extract_host(address: str) -> str:
+    """Return the host of an address; its parent if each content has a host (`https://:hash.ipfs.example`)."""
+    scheme, _, location = address.partition("://")
+    if scheme not in ("https", "http"):
+        raise ListFormatError("an item is no address with https://")
+    return location.partition("/")[0].removeprefix(":hash.").partition(":")[0]
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        return parse_answer_json(text, len(text))  # the download was limited already
+    except ValueError as error:
+        raise ListFormatError(f"no JSON: {str(error)[:80]}") from None
+
+
+FORMATS: Mapping[str, Callable[[str, str], Iterator[str]]] = {
+    "ripestat": parse_ripestat,
+    "json_addresses": parse_json_addresses,
+}

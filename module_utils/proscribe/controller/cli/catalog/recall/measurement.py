@@ -1,0 +1,146 @@
+"""Measurement of the share of agreed names that a catalogue handles. Pure.
+
+A name counts if lists of two families vouch for it. The category must be the only subject of one such list. Some lists
+also have names that nobody uses (`only_popular`). These lists vouch only for the most requested names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ....compile.catalogue.name_conflicts import list_name_and_parents
+from ..independence import MIN_FAMILIES, FamilyCounter, Witness, group_lists_by_name
+from ..public_lists import RANKED_LIST, PublicList
+from .name_status import HANDLED_STATES, NameStatus
+
+NamesByList = Mapping[str, Mapping[str, int]]  # by list id: each name with its place in the list
+
+
+class PopularNames(NamedTuple):
+    """The most requested names."""
+
+    ranks: Mapping[str, int]  # best rank of a name or of a name below it
+    unranked_names: frozenset[str]  # names of lists without order
+    list_ids: tuple[str, ...]
+
+    def has_name(self, name: str) -> bool:
+        return name in self.ranks or name in self.unranked_names
+
+
+class ListedName(NamedTuple):
+    """A name that independent lists have, and its status in the catalogue."""
+
+    name: str
+    standing: NameStatus
+    popular: bool
+    rank: int | None  # None if no ranked list has the name
+    lists: tuple[str, ...]
+
+
+class HandledShare(NamedTuple):
+    """The number of handled names among some names."""
+
+    handled: int
+    of: int
+
+    @property
+    def fraction(self) -> float | None:
+        return self.handled / self.of if self.of else None
+
+
+class CategoryResult(NamedTuple):
+    """The measurement of a category."""
+
+    category: str
+    lists: Mapping[str, int]  # number of names in each list read
+    families: int
+    name_count: int  # in all lists
+    listed_names: Sequence[ListedName]  # most requested first
+    has_popularity: bool  # a list of the most requested names was read
+
+    @property
+    def popular_names(self) -> list[ListedName]:
+        return [listed_name for listed_name in self.listed_names if listed_name.popular]
+
+    @property
+    def missing_names(self) -> list[ListedName]:
+        return [listed_name for listed_name in self.listed_names if listed_name.standing.state not in HANDLED_STATES]
+
+    def compute_share(self, covers_all_names: bool) -> HandledShare | None:
+        """Return the share of the most requested names, or of all; None if nothing was measured."""
+        if self.families < MIN_FAMILIES or not (covers_all_names or self.has_popularity):
+            return None
+        return compute_share(self.listed_names if covers_all_names else self.popular_names)
+
+
+def compute_share(listed_names: Collection[ListedName]) -> HandledShare:
+    """Return the number of handled names among some names."""
+    return HandledShare(
+        sum(listed_name.standing.state in HANDLED_STATES for listed_name in listed_names), len(listed_names)
+    )
+
+
+def collect_popular_names(
+    sources: Iterable[PublicList], names_by_list: NamesByList, popular_count: int
+) -> PopularNames:
+    """Return the most requested names.
+
+    A ranked list contributes its first `popular_count` names. A list without order contributes all of its names, unless
+    it has more than that.
+    """
+    ranks: dict[str, int] = {}
+    unranked_names: set[str] = set()
+    list_ids = []
+    for source in sources:
+        if source.id not in names_by_list or not source.popular:
+            continue
+        if source.popular == RANKED_LIST:
+            for name, rank in names_by_list[source.id].items():
+                for parent_name in (
+                    list_name_and_parents(name) if rank <= popular_count else ()
+                ):  # a request for a name counts as a request for its parents
+                    ranks[parent_name] = min(rank, ranks.get(parent_name, rank))
+        elif int(source.popular) <= popular_count:
+            unranked_names.update(names_by_list[source.id])
+        else:
+            continue
+        list_ids.append(source.id)
+    return PopularNames(ranks, frozenset(unranked_names), tuple(list_ids))
+
+
+def measure_category(
+    category: str,
+    sources: Iterable[PublicList],
+    names_by_list: NamesByList,
+    popular: PopularNames,
+    find_status: Callable[[str], NameStatus],
+) -> CategoryResult:
+    """Return the status of a category's agreed names in the catalogue."""
+    category_lists = {
+        entry.id: entry for entry in sources if category in entry.categories and entry.id in names_by_list
+    }
+    names_of_lists = {list_id: names_by_list[list_id] for list_id in category_lists}
+    family_counter = FamilyCounter(
+        {
+            list_id: Witness(entry.family, entry.takes_from, category not in entry.about)
+            for list_id, entry in category_lists.items()
+        },
+        names_of_lists,
+    )
+    silent_lists = frozenset(list_id for list_id, entry in category_lists.items() if entry.only_popular)
+    agreed_names = {}
+    lists_by_name = group_lists_by_name(names_of_lists)
+    for name, list_ids in lists_by_name.items():
+        if family_counter(list_ids, frozenset() if popular.has_name(name) else silent_lists) >= MIN_FAMILIES:
+            agreed_names[name] = tuple(list_ids)
+    listed_names = [
+        ListedName(name, find_status(name), popular.has_name(name), popular.ranks.get(name), list_ids)
+        for name, list_ids in agreed_names.items()
+        if not any(entry in agreed_names for entry in list_name_and_parents(name)[1:])
+    ]
+    last_rank = max(popular.ranks.values(), default=0) + 1
+    listed_names.sort(key=lambda entry: (not entry.popular, entry.rank or last_rank, entry.name))
+    sizes = {list_id: len(lists_by_name) for list_id, lists_by_name in names_of_lists.items()}
+    families = len({entry.family for entry in category_lists.values()})
+    return CategoryResult(category, sizes, families, len(lists_by_name), listed_names, bool(popular.list_ids))

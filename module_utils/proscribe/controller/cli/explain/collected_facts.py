@@ -1,0 +1,138 @@
+"""Facts about hosts from their newest records: operating system, package systems and browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ....host.controls.apps.systems.registry import HOST_WIDE_SYSTEMS, ON_DEMAND, SYSTEMS
+from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, UNKNOWN
+from ....model.plan import CONTROLS
+from ....model.types.record import HostRecord
+from ...compile.inventory.host_variables import CompileInput
+from ...compile.inventory.reports_folder import find_reports_folder
+from ...report.evaluation.control_modes import OBSERVED_SYSTEMS
+from ...report.evaluation.lifts import Lift, describe_lifts
+from ...report.storage import fleet_state_file
+from ...report.storage.report_reader import UnreadableReport, list_runs, read_records
+
+MAX_RUNS = 10  # newest first: facts about a host may be in an older run
+# Systems that no run observes, named as in Python's sys.platform. A Linux host reports its distribution.
+UNOBSERVED_SYSTEMS = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32")
+WINDOWS_SYSTEM = OBSERVED_SYSTEMS[0]
+
+
+class HostFacts(NamedTuple):
+    """The facts that records report about a host; None or "" for unknown ones."""
+
+    os: str = ""
+    package_managers: frozenset[str] | None = None  # host-wide package systems, such as dpkg, flatpak
+    user_package_managers: frozenset[str] | None = None  # package systems that users have installed, such as nix
+    browsers: frozenset[str] | None = None  # by id of the policy directory that they read
+    oldest_time: str = ""  # time of the oldest of these facts: UTC
+    state: str = ""  # state of the whole host in the newest record, or LIFTED
+    observed_at: str = ""  # time of `state`: UTC
+    lifted_controls: tuple[str, ...] = ()  # controls lifted and not observed since
+    lifts_text: str = ""  # text about the lifts, with time and run
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether package systems and browsers are known."""
+        return self.package_managers is not None and self.browsers is not None
+
+    @property
+    def is_only_observed(self) -> bool:
+        """Return whether runs observe the host's system without changing it."""
+        return self.os in OBSERVED_SYSTEMS
+
+    @property
+    def is_observed_system(self) -> bool:
+        """Return whether runs can observe the host's system, as far as its records show."""
+        return not self.os.startswith(UNOBSERVED_SYSTEMS)
+
+    def has_package_system(self, key: str) -> bool | None:
+        """Return whether the host or a user of it has a package system of the catalogue (`apt`); None if unknown."""
+        managers = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
+        traced_managers = {system.MANAGER for system in ON_DEMAND}
+        if not managers <= {system.MANAGER for system in HOST_WIDE_SYSTEMS} | traced_managers:
+            # Pip and similar tools leave no trace before their first use, so they are checked on every host.
+            return True
+        if managers & ((self.package_managers or frozenset()) | (self.user_package_managers or frozenset())):
+            return True
+        return (
+            None
+            if self.package_managers is None or (managers & traced_managers and self.user_package_managers is None)
+            else False
+        )
+
+    def drop_times(self) -> HostFacts:
+        """Return the facts without times and states, so that hosts can be compared."""
+        return self._replace(oldest_time="", state="", observed_at="", lifted_controls=(), lifts_text="")
+
+
+NO_FACTS = HostFacts()
+
+
+def collect_facts(compile_input: CompileInput, hosts: Collection[str]) -> dict[str, HostFacts]:
+    """Return the facts about some hosts from records and the inventory. The inventory names the Windows hosts."""
+    facts = read_facts(find_reports_folder(compile_input.hosts, compile_input.inventory), hosts)
+    facts.update({host: facts.get(host, NO_FACTS)._replace(os=WINDOWS_SYSTEM) for host in compile_input.windows_hosts})
+    return facts
+
+
+def read_facts(reports: Path, hosts: Collection[str]) -> dict[str, HostFacts]:
+    """Return the facts about some hosts from the newest records. Hosts without facts are left out.
+
+    A damaged report contributes no facts. At most MAX_RUNS reports are read.
+    """
+    facts_by_host: dict[str, HostFacts] = {}
+    missing = set(hosts)
+    for run_id in reversed(list_runs(reports)[-MAX_RUNS:]):
+        if not missing:
+            break
+        try:
+            for record in read_records(reports / run_id):
+                if record["host"] in missing:
+                    facts = _add_older_record(facts_by_host.get(record["host"], NO_FACTS), record)
+                    facts_by_host[record["host"]] = facts
+                    if facts.is_known:
+                        missing.discard(record["host"])
+        except (UnreadableReport, OSError):
+            continue
+    lifts = fleet_state_file.read_lifts(reports)
+    for host in lifts.keys() & {*hosts}:
+        facts_by_host[host] = _apply_lifts(facts_by_host.get(host, NO_FACTS), lifts[host])
+    return {host: facts for host, facts in facts_by_host.items() if facts != NO_FACTS}
+
+
+def _apply_lifts(facts: HostFacts, lifts: Mapping[str, Lift]) -> HostFacts:
+    """Return the facts of a host after some of its controls were lifted. Known faults of other controls stay."""
+    facts = facts._replace(lifted_controls=(*lifts,), lifts_text=describe_lifts(lifts))
+    others_wrong = facts.state in (ERROR, NONCOMPLIANT) and not set(CONTROLS) <= lifts.keys()
+    return (
+        facts
+        if others_wrong
+        else facts._replace(state=LIFTED, observed_at=max(lift.lifted_at for lift in lifts.values()))
+    )
+
+
+def _add_older_record(newer: HostFacts, record: HostRecord) -> HostFacts:
+    """Return the facts completed with those of an older record."""
+    checked_at = str(record.get("checked_at") or "")
+    if checked_at and not newer.observed_at:
+        newer = newer._replace(state=str(record.get("state") or UNKNOWN), observed_at=checked_at)
+    platform, facts = record.get("platform"), newer
+    if not facts.os and isinstance(platform, Mapping):
+        facts = facts._replace(os=str(platform.get("os") or ""))
+    if facts.package_managers is None and isinstance(names := record.get("package_systems"), list):
+        facts = facts._replace(package_managers=frozenset(map(str, names)))
+    if facts.user_package_managers is None and isinstance(names := record.get("user_package_systems"), list):
+        facts = facts._replace(user_package_managers=frozenset(map(str, names)))
+    if facts.browsers is None and isinstance(names := record.get("browsers"), list):
+        facts = facts._replace(browsers=frozenset(map(str, names)))
+    return (
+        facts
+        if facts == newer
+        else facts._replace(oldest_time=min(filter(None, (newer.oldest_time, checked_at)), default=""))
+    )

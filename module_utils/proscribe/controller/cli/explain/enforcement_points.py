@@ -1,0 +1,84 @@
+"""Answers of the enforcement points that an organisation feeds (proscribe_exports_fed). Pure.
+
+Each answer comes from an export for this host alone. An export for more hosts is equal or stricter.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ....host.system import ControlError
+from ...enforcement_points.decision import make_decision
+from ...enforcement_points.format_declaration import HTTP_PATHS, HTTPS_PATHS, ExportError, ExportFormat
+from .reasons.reason import BLOCKED, OPEN, EffectivePolicy
+from .relations import ADDRESS, NAME, SERVICE, Subject
+
+PLAIN_HTTP_PORT = 80  # unencrypted HTTP, in which a proxy sees paths
+# Used only in headers, which are discarded here.
+FIXED_MOMENT = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+class PointAnswer(NamedTuple):
+    """The answer of an enforcement point: `answer` is "" if its format cannot decide. `reason` is a sentence or ""."""
+
+    format: str
+    answer: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        answer_text = ": ".join(filter(None, (self.format, self.answer)))
+        return f"{answer_text} ({self.reason})" if self.reason else answer_text
+
+
+def list_point_answers(subject: Subject, policy: EffectivePolicy) -> tuple[PointAnswer, ...]:
+    """Return the answer of each fed enforcement point."""
+    if not policy.restrictions.exports_fed:
+        return ()
+    # Few organisations feed any, and the formats take time to load.
+    from ...enforcement_points.registry import EXPORT_FORMATS
+
+    formats = dict.fromkeys(fed.format for fed in policy.restrictions.exports_fed)
+    return tuple(_make_point_answer(subject, policy, EXPORT_FORMATS[name]) for name in formats)
+
+
+def _make_point_answer(subject: Subject, policy: EffectivePolicy, format_: ExportFormat) -> PointAnswer:
+    try:
+        decision = make_decision({"it": policy.plan}, FIXED_MOMENT, needed_controls=format_.controls)
+        if subject.kind == SERVICE:
+            rendered = format_.render_export(decision)
+            rules = {
+                f"{control}/{service.id}" for control in format_.controls for service in subject.list_services("is")
+            }
+            left_out = [exclusion for exclusion in (*decision.left_out, *rendered.left_out) if exclusion.rule in rules]
+            reasons = [
+                f"{exclusion.subject.partition(' for host ')[0]}: {exclusion.reason.rstrip('.')}"
+                for exclusion in left_out
+            ]
+            reason = "; ".join(reasons)
+            return PointAnswer(format_.name, BLOCKED if rules & set(rendered.included_rules) else OPEN, reason)
+        if format_.is_blocked is None or subject.kind not in (NAME, ADDRESS):
+            return PointAnswer(format_.name, "")
+        question = subject.question
+        is_path_seen = format_.visible_paths == HTTPS_PATHS or (
+            format_.visible_paths == HTTP_PATHS and question.port == PLAIN_HTTP_PORT
+        )
+        path = question.path if is_path_seen else ""
+        answers = {format_.is_blocked(decision.plan, host + path, question.port) for host in _list_hosts(subject)}
+    except (ExportError, ControlError) as error:
+        return PointAnswer(format_.name, OPEN, str(error))
+    if len(answers) != 1 or None in answers:
+        return PointAnswer(format_.name, "")
+    blocked = answers.pop()
+    reason = "it decides by host, whatever the path" if question.path.strip("/") and not is_path_seen else ""
+    return PointAnswer(format_.name, BLOCKED if blocked else OPEN, reason)
+
+
+def _list_hosts(subject: Subject) -> Iterator[str]:
+    """Yield the name of a question, or the first and the last address of its network."""
+    network = subject.question.network
+    if network is None:
+        yield subject.question.host
+    else:
+        yield from (str(network[0]), str(network[-1]))

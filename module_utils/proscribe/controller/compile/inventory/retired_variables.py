@@ -1,0 +1,35 @@
+"""Removed variables. A run reports their replacement before it contacts any host."""
+
+from __future__ import annotations
+
+from ....model.quarantine_ids import ITEM_ID
+from ...policy_errors import PolicyError, PolicyErrors
+from .host_variables import CompileInput
+
+RESTORE_VARIABLE = "proscribe_restore"  # made `lift` restore; without it, or mistyped, `lift` removed the ban
+
+
+def refuse_retired_variables(compile_input: CompileInput) -> None:
+    """Raise PolicyErrors if a host has a removed variable. The error has the command and options that replace it.
+
+    It has no whole command line: the other options of this run have to stay, except the option that set the variable.
+    """
+    for host in compile_input.hosts:
+        if RESTORE_VARIABLE in host.values:
+            setting = host.values[RESTORE_VARIABLE]
+            expected = (
+                "no such variable any more; nothing was lifted. To restore from the quarantine, use the command"
+                f" quarantine with its subcommand restore, {_format_id_options(setting)}and this run's other options"
+            )
+            raise PolicyErrors(
+                [PolicyError(host.locate_variable(RESTORE_VARIABLE), RESTORE_VARIABLE, setting, expected)]
+            )
+
+
+def _format_id_options(setting: object) -> str:
+    return "".join(f"--id {id_}, " for id_ in _parse_ids(setting))
+
+
+def _parse_ids(setting: object) -> list[str]:
+    texts = setting if isinstance(setting, list) else str(setting).split(",")
+    return [id_ for id_ in (str(text).strip() for text in texts) if ITEM_ID.fullmatch(id_)]

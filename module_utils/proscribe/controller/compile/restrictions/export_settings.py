@@ -1,0 +1,96 @@
+"""The exports that an organisation feeds to enforcement points, beside the hosts that runs correct."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ...enforcement_points.format_names import list_format_names
+from ...policy_errors import UnexpectedValue
+from ..reading.value_readers import read_directory_path, read_line, read_part, require_one_of
+from .variable import declare_settings, declare_variable
+
+EXPORT_FORM = "a format, or {format, directory, group, access_log, url}"
+URL_PATTERN = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
+
+
+class FedExport(NamedTuple):
+    """An export for an enforcement point."""
+
+    format: str
+    directory: str = ""  # updated by scheduled runs; "" if others update the export
+    group: str = ""  # group of the hosts that the export is for
+    access_log: str = ""  # log of the web server that serves the directory; "" if not set
+    url: str = ""  # path of the directory on that server: "/guests"
+
+
+def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
+    """Return the exports that an organisation feeds to its enforcement points."""
+    if not isinstance(setting, list | tuple):
+        raise UnexpectedValue("", setting, f"a list, each of it {EXPORT_FORM}")
+    exports = [read_part(f"[{index}]", _read_fed_export, entry) for index, entry in enumerate(setting)]
+    places = [export.directory for export in exports if export.directory]
+    if duplicate := next((place for place in places if places.count(place) > 1), ""):
+        raise UnexpectedValue("", duplicate, "a directory of its own for each export")
+    return tuple(dict.fromkeys(exports))
+
+
+def _read_fed_export(entry: object) -> FedExport:
+    if isinstance(entry, str):
+        return FedExport(str(require_one_of(entry, list_format_names())))
+    if not isinstance(entry, Mapping) or not {"format"} <= entry.keys() <= set(FedExport._fields):
+        raise UnexpectedValue("", entry, EXPORT_FORM)
+    format_ = str(read_part(".format", require_one_of, entry["format"], list_format_names()))
+    directory_path = read_part(".directory", read_directory_path, entry.get("directory"))
+    if directory_path and not directory_path.startswith("/"):
+        raise UnexpectedValue(".directory", directory_path, "an absolute path: scheduled runs start elsewhere")
+    if entry.get("group") and not directory_path:
+        raise UnexpectedValue("", entry, "a directory, of which the group is")
+    return FedExport(
+        format_,
+        directory_path,
+        read_part(".group", read_line, entry.get("group", "")),
+        *_read_served_path(entry, directory_path),
+    )
+
+
+def _read_served_path(entry: Mapping[object, object], directory_path: str) -> tuple[str, str]:
+    """Return the access log of a directory's web server, and its path there; ("", "") if neither is set."""
+    log, url = read_part(".access_log", read_directory_path, entry.get("access_log")), entry.get("url", "")
+    if not isinstance(url, str) or not URL_PATTERN.fullmatch(url):
+        raise UnexpectedValue(".url", url, "the path of the web server below which the directory is, such as /guests")
+    if log and not log.startswith("/"):
+        raise UnexpectedValue(".access_log", log, "an absolute path: scheduled runs start elsewhere")
+    if bool(log) != bool(url) or (log and not directory_path):
+        raise UnexpectedValue("", entry, "a directory with both access_log and url, or with neither")
+    return log, url
+
+
+def read_export_key(setting: object) -> str:
+    """Return the file of a private key, or of the public half of a key in ssh-agent; "" for none."""
+    path = read_directory_path(setting or None)
+    if path and not path.startswith(("/", "~/")):
+        raise UnexpectedValue(
+            "", setting, "an absolute path such as /etc/proscribe/export_key: scheduled runs start elsewhere"
+        )
+    return path
+
+
+@declare_settings
+class PointSettings:
+    """Settings for the enforcement points that get the same decision."""
+
+    exports_fed: tuple[FedExport, ...] = declare_variable(
+        [],
+        read_fed_exports,
+        "The exports that the organisation gives to name servers, proxies and so on: formats, of which explain then "
+        "also says what they do, or {format, directory, group, access_log, url}, whose directory scheduled runs also "
+        "keep up to date; docs/enforcement_points.md.",
+    )
+    exports_key: str = declare_variable(
+        "",
+        read_export_key,
+        "The private key on the controller that signs exports (ssh-keygen(1), without a passphrase for scheduled "
+        "runs); if empty, exports are not signed. One for all hosts; docs/enforcement_points.md.",
+    )

@@ -1,0 +1,140 @@
+"""The variable `proscribe_groups_restricted`: services restricted only for members of some POSIX groups.
+
+`apps` and `firewall` can tell users apart. Browser policies and the DNS filter apply to a whole host, so they leave
+such a service out. To block it there would block it for users without a restriction, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ...policy_errors import PolicyError, UnexpectedValue, propose_similar_names
+from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN
+from ..reading.value_readers import make_names_reader, read_part
+
+VARIABLE = "proscribe_groups_restricted"
+ENTRY_KEYS = ("services", "groups", "controls")
+CONTROLS_BY_USER = ("apps", "firewall")  # the controls that can tell users apart
+REASONS_AGAINST = {
+    "browser": "browser policies apply to a whole host, whoever uses it",
+    "dns": "the DNS filter applies to a whole host, whoever uses it",
+}
+GROUP_DESCRIPTION = "the name of a group of the host's users"
+MAX_ENTRIES = 100  # entries of the variable
+
+
+class GroupRestriction(NamedTuple):
+    """An entry: only these controls restrict the services, for the members of the groups."""
+
+    services: tuple[str, ...]
+    groups: tuple[str, ...]
+    controls: tuple[str, ...]
+
+
+def read_groups_restricted(setting: object) -> tuple[GroupRestriction, ...]:
+    """Return the entries. Raises UnexpectedValue with the place of the mistake."""
+    if not isinstance(setting, list | tuple):
+        raise UnexpectedValue("", setting, "a list of mappings such as {services: [telegram], groups: [contractors]}")
+    if len(setting) > MAX_ENTRIES:
+        raise UnexpectedValue("", f"{len(setting)} entries", f"at most {MAX_ENTRIES}: one can have many services")
+    return tuple(read_part(f"[{index}]", _read_entry, entry) for index, entry in enumerate(setting))
+
+
+def _read_entry(setting: object) -> GroupRestriction:
+    if not isinstance(setting, Mapping):
+        raise UnexpectedValue("", setting, f"a mapping with keys out of {', '.join(ENTRY_KEYS)}")
+    for name in setting:
+        if name not in ENTRY_KEYS:
+            raise UnexpectedValue(
+                f".{name}",
+                name,
+                f"a known key, one of {', '.join(ENTRY_KEYS)}{propose_similar_names(str(name), ENTRY_KEYS)}",
+            )
+    services = read_part(".services", _read_names, setting.get("services"), "service ids")
+    groups = read_part(".groups", _read_names, setting.get("groups"), "names of groups of the host's users")
+    if len(groups) > MAX_GROUPS:
+        raise UnexpectedValue(".groups", f"{len(groups)} groups", f"at most {MAX_GROUPS}")
+    for index, group in enumerate(groups):
+        if not POSIX_GROUP_PATTERN.fullmatch(group):
+            raise UnexpectedValue(f".groups[{index}]", group, GROUP_DESCRIPTION)
+    controls = read_part(".controls", _read_names, setting.get("controls", list(CONTROLS_BY_USER)), "controls")
+    for index, control in enumerate(controls):
+        if control not in CONTROLS_BY_USER:
+            reason = (
+                f": {REASONS_AGAINST[control]}"
+                if control in REASONS_AGAINST
+                else propose_similar_names(control, CONTROLS_BY_USER)
+            )
+            raise UnexpectedValue(
+                f".controls[{index}]", control, f"a control that can tell users apart, apps or firewall{reason}"
+            )
+    return GroupRestriction(services, groups, tuple(control for control in CONTROLS_BY_USER if control in controls))
+
+
+def _read_names(setting: object, description: str) -> tuple[str, ...]:
+    names = make_names_reader(None, description)(setting)
+    if not names:
+        raise UnexpectedValue("", setting, f"a list of {description}, one at least")
+    return names
+
+
+def find_groups(entries: Iterable[GroupRestriction], service_id: str) -> dict[str, list[str]]:
+    """Return the groups for whose members a service is restricted, by control; {} if it is restricted for everybody.
+
+    Entries with the same service add up.
+    """
+    groups_by_control: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        for control in entry.controls if service_id in entry.services else ():
+            groups_by_control.setdefault(control, {}).update(dict.fromkeys(entry.groups))
+    return {control: sorted(groups) for control, groups in groups_by_control.items()}
+
+
+def find_group_mistakes(
+    entries: Sequence[GroupRestriction],
+    known_ids: Collection[str],
+    explain_unrestricted: Callable[[str], str],
+    can_find: Callable[[str, str], bool],
+) -> Iterator[PolicyError]:
+    """Yield the mistakes about the services of the entries on a host. `known_ids` are the ids of its catalogue.
+
+    `explain_unrestricted` returns the reason that a service is not restricted there, "" if it is. `can_find` returns
+    True if a control is on and has identifiers of a service.
+    """
+    for index, entry in enumerate(entries):
+        for position, id_ in enumerate(entry.services):
+            key = f"{VARIABLE}[{index}].services[{position}]"
+            if id_ not in known_ids:
+                yield PolicyError("", key, id_, f"a service of the catalogue{propose_similar_names(id_, known_ids)}")
+            elif reason := explain_unrestricted(id_):
+                yield PolicyError("", key, id_, f"a service that is restricted on this host: {reason}")
+            elif not any(can_find(control, id_) for control in entry.controls):
+                expected = (
+                    f"a service of which {' or '.join(entry.controls)} can find programs or networks on this host: of "
+                    "this one nothing would be restricted, since browser and dns cannot tell users apart"
+                )
+                yield PolicyError("", key, id_, expected)
+            elif _is_opening_pages(entry, id_, can_find):
+                expected = (
+                    "a service of which firewall can find networks on this host, or controls: [apps], for its programs "
+                    "alone: nothing would close its pages to the members, since browser and dns cannot tell users apart"
+                )
+                yield PolicyError("", key, id_, expected)
+
+
+def _is_opening_pages(entry: GroupRestriction, id_: str, can_find: Callable[[str, str], bool]) -> bool:
+    """Return True if an entry that seems to restrict a service for members would open its pages to them."""
+    is_closed = any(can_find(control, id_) for control in REASONS_AGAINST)
+    return is_closed and "firewall" in entry.controls and not can_find("firewall", id_)
+
+
+def describe_open_services(entries: Iterable[GroupRestriction], modes: Mapping[str, str]) -> Iterator[str]:
+    """Yield a text about the services that the entries leave open on a host with these modes of controls."""
+    blind_controls = [control for control in REASONS_AGAINST if modes[control] != "off"]
+    for entry in entries if blind_controls else ():
+        services, groups = ", ".join(entry.services), ", ".join(entry.groups)
+        yield (
+            f"{' and '.join(blind_controls)} cannot tell users apart, and let the members of {groups} reach "
+            f"{services} too"
+        )

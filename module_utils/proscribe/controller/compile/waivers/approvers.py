@@ -1,0 +1,177 @@
+"""The authority to approve a waiver: the heads of the departments that own its hosts, and their deputies.
+
+The approver list is `approvers.yml` beside a folder of waivers. It is a mapping of departments, which are groups of the
+inventory:
+
+    press:
+      head: chan.tai.man
+      deputies: [lee.siu.ming]
+    finance:               # no head yet: no waiver can be approved there, and every run warns
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ....model.vocabulary import WAIVER_STATUSES
+from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
+from ..inventory.policy_folders import APPROVERS_FILE
+from ..reading.yaml_file import Document, read_yaml
+from .person_names import is_same_person
+
+SELF_APPROVED, UNAUTHORISED = WAIVER_STATUSES[2:4]
+AUTHORITY_KEYS = ("head", "deputies", "mail")
+MAIL_PATTERN = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9.-]{1,255}")
+
+
+@dataclass(frozen=True)
+class Authority:
+    """The approvers of a department. An empty `head` is no person's name."""
+
+    head: str
+    deputies: tuple[str, ...] = ()
+    mail: str = ""  # address of the head for mail about new requests
+
+    def __contains__(self, name: str) -> bool:
+        return bool(name) and (name == self.head or name in self.deputies)
+
+    def __str__(self) -> str:
+        deputies = f", deputies {', '.join(self.deputies)}" if self.deputies else ""
+        return f"{f'head {self.head}' if self.head else 'no head is named'}{deputies}"
+
+
+ApproverList = Mapping[str, Authority]  # by department
+
+
+def read_approver_list(folders: Sequence[Path], groups: Mapping[str, Set[str]]) -> ApproverList:
+    """Return the approver list in these folders; empty if there is none. Raises PolicyErrors with every mistake."""
+    approver_list: dict[str, Authority] = {}
+    errors: list[PolicyError] = []
+    for folder in folders:
+        for path in (folder / APPROVERS_FILE, (folder / APPROVERS_FILE).with_suffix(".yaml")):
+            if not path.exists():
+                continue
+            try:
+                document = read_yaml(path)
+            except PolicyError as error:
+                errors.append(error)
+                continue
+            for department, authority in _read_departments(document, groups, errors):
+                if department in approver_list:
+                    errors.append(
+                        document.make_error((department,), department, "each department in one register only")
+                    )
+                approver_list[department] = authority
+    if errors:
+        raise PolicyErrors(errors)
+    return approver_list
+
+
+def warn_of_unnamed_heads(approver_list: ApproverList) -> str:
+    """Return the warning about departments without a head; "" if there are none."""
+    departments = [name for name in sorted(approver_list) if not approver_list[name].head]
+    if not departments:
+        return ""
+    more = f" (and {len(departments) - 1} more)" if departments[1:] else ""
+    return f"nobody can approve a waiver for the group {departments[0]}{more}: name the head in {APPROVERS_FILE}"
+
+
+def explain_disqualification(
+    requester: str, name: str, hosts: Set[str], approver_list: ApproverList, groups: Mapping[str, Set[str]]
+) -> tuple[str, str]:
+    """Return the status and the reason why a person's approval or refusal does not count; ("", "") if it does."""
+    if is_same_person(requester, name):
+        return SELF_APPROVED, f"{requester} requested and decided it; these have to be two people"
+    reason = explain_objection(name, hosts, approver_list, groups)
+    return (UNAUTHORISED, reason) if reason else ("", "")
+
+
+def explain_objection(
+    approver: str, hosts: Set[str], approver_list: ApproverList, groups: Mapping[str, Set[str]]
+) -> str:
+    """Return the reason why a person may not approve or revoke a waiver for these hosts; "" if allowed.
+
+    The person needs authority for every department that has one of the hosts. So a host of two departments requires
+    authority for both. For a host without a department, no person can approve. Without hosts, any approver may decide.
+    """
+    if not approver_list:
+        return (
+            f"nobody is registered to approve: name the departments' heads in {APPROVERS_FILE}, beside the folder "
+            f"of waivers"
+        )
+    owned_hosts: set[str] = set()
+    for department in sorted(approver_list):
+        department_hosts = hosts & groups.get(department, frozenset())
+        if department_hosts and approver not in approver_list[department]:
+            authority = approver_list[department]
+            hint = propose_similar_names(approver, [authority.head, *authority.deputies])
+            return (
+                f"{approver} may not approve for {department} ({authority}), which owns "
+                f"{_describe_hosts(department_hosts)}{hint}"
+            )
+        owned_hosts |= department_hosts
+    if not hosts and not any(approver in authority for authority in approver_list.values()):
+        return f"{approver} may not approve for any department of {APPROVERS_FILE}"
+    if hosts - owned_hosts:
+        return (
+            f"{_describe_hosts(hosts - owned_hosts)} not in any department of {APPROVERS_FILE}, so nobody can approve"
+        )
+    return ""
+
+
+def _read_departments(
+    document: Document, groups: Mapping[str, Set[str]], errors: list[PolicyError]
+) -> list[tuple[str, Authority]]:
+    def add_error(place: tuple[str | int, ...], wrong_value: object, expected: str) -> None:
+        errors.append(document.make_error(place, wrong_value, expected))
+
+    if not isinstance(document.data, Mapping):
+        add_error((), document.data, "a mapping such as press: {head: chan.tai.man, deputies: [lee.siu.ming]}")
+        return []
+    authorities = []
+    for department, entry in document.data.items():
+        if department not in groups:
+            add_error((department,), department, f"a group of the inventory{propose_similar_names(department, groups)}")
+            continue  # the content is not printed: a link may lead to a secret file (Document.make_error)
+        if entry == "":
+            authorities.append((department, Authority("")))
+            continue
+        if not isinstance(entry, Mapping):
+            add_error((department,), entry, "a mapping such as {head: chan.tai.man, deputies: [lee.siu.ming]}")
+            continue
+        for key in entry:
+            if key not in AUTHORITY_KEYS:
+                add_error(
+                    (department, key),
+                    key,
+                    f"one of {', '.join(AUTHORITY_KEYS)}{propose_similar_names(key, AUTHORITY_KEYS)}",
+                )
+        if not _is_name(entry.get("head")):
+            add_error((department, "head"), entry.get("head"), "the head's name, as approved_by gives it")
+            continue
+        deputies: Any = entry.get("deputies") or []
+        if not isinstance(deputies, list):
+            add_error((department, "deputies"), deputies, f"a list, such as [{deputies}]")
+            continue
+        for index, name in enumerate(deputies):
+            if not _is_name(name):
+                add_error((department, "deputies", index), name, "a deputy's name")
+        mail = entry.get("mail") or ""
+        if mail and not (isinstance(mail, str) and MAIL_PATTERN.fullmatch(mail)):
+            add_error((department, "mail"), mail, "one mail address, such as head.of.press@example.org")
+            mail = ""
+        authorities.append((department, Authority(entry["head"], tuple(filter(_is_name, deputies)), mail)))
+    return authorities
+
+
+def _is_name(content: object) -> bool:
+    return isinstance(content, str) and bool(content) and content.isprintable() and content == content.strip()
+
+
+def _describe_hosts(hosts: Set[str]) -> str:
+    first, *rest = sorted(hosts)
+    return f"{first} and {len(rest)} more" if rest else first

@@ -1,0 +1,161 @@
+"""Writing of an export's directory: completely or not at all, and never over files that are not from an export.
+
+The files are written beside the directory, and then both directories are swapped. So a server of the directory serves
+the earlier or the new export, and nothing in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import stat
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from ..named_files import name_file_in_errors
+from . import manifest
+from .format_declaration import ExportError
+
+DIRECTORY_MODE, FILE_MODE = 0o755, 0o644
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
+def write_export(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write a directory with exactly these files, including the manifest. Raises ExportError, OSError.
+
+    The directory may be missing, empty, or an earlier export. ExportError is raised for any other content.
+    """
+    for name in files:
+        manifest.check_file_name(name)
+    directory = Path(os.path.abspath(directory))
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    _list_earlier_files(directory)
+    new_directory = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    remaining_names: Collection[str] = files
+    try:
+        _fill_directory(new_directory, files)
+        earlier_names = _list_earlier_files(directory)  # again, because another program may have added files
+        if earlier_names is None:
+            os.rename(new_directory, directory)  # the target is missing or empty
+        else:
+            _switch_directories(new_directory, directory)
+            remaining_names = earlier_names
+        _sync_directory(directory.parent)
+    finally:
+        with contextlib.suppress(OSError):  # files added by others in the meantime stay
+            _remove_export(new_directory, remaining_names)
+
+
+def _fill_directory(directory: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with name_file_in_errors(path), open(path, "xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            os.fchmod(stream.fileno(), FILE_MODE)
+    for folder, _, _ in os.walk(directory):
+        os.chmod(folder, DIRECTORY_MODE)
+        _sync_directory(Path(folder))
+
+
+def _list_earlier_files(directory: Path) -> frozenset[str] | None:
+    """Return the files of the earlier export in a directory; None if it is missing or empty.
+
+    Raises ExportError for a file or link in place of a directory, and for files from outside of an export.
+    """
+    try:
+        if not stat.S_ISDIR(os.lstat(directory).st_mode):
+            raise ExportError(f"{directory} is no directory (links are not followed): name another one")
+    except FileNotFoundError:
+        return None
+    if not os.listdir(directory):
+        return None
+    earlier_export = read_earlier_export(directory)
+    if earlier_export is None:
+        raise ExportError(
+            f"{directory} is not empty, and no earlier export: it has no {manifest.MANIFEST_NAME} of one. Name "
+            f"another directory"
+        )
+    file_names = frozenset(_iterate_files(directory))
+    if foreign_names := sorted(
+        file_names - earlier_export.files.keys() - {manifest.MANIFEST_NAME, manifest.SIGNATURE_NAME}
+    ):
+        raise ExportError(
+            f"{directory} has a file that the earlier export does not name: {ascii(foreign_names[0])}. Move it away, "
+            f"since an"
+            " export replaces the whole directory"
+        )
+    return file_names
+
+
+def _iterate_files(directory: Path) -> Iterator[str]:
+    """Yield the files and links in a directory by relative name. Links are not followed."""
+    for folder, folders, names in os.walk(directory, onerror=_raise_error):
+        links = [folder_name for folder_name in folders if os.path.islink(os.path.join(folder, folder_name))]
+        for name in (*names, *links):
+            yield os.path.relpath(os.path.join(folder, name), directory)
+
+
+def _raise_error(error: OSError) -> None:
+    raise error
+
+
+def read_earlier_export(directory: Path) -> manifest.EarlierExport | None:
+    """Return the data of a directory's export; None without a valid manifest."""
+    content = read_export_file(directory / manifest.MANIFEST_NAME)
+    return None if content is None else manifest.parse_manifest(content)
+
+
+def read_export_file(path: Path, max_bytes: int = manifest.MAX_MANIFEST_BYTES) -> bytes | None:
+    """Return the content of an export's file; None if it is no plain file, or too large."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    with open(descriptor, "rb") as stream:
+        content = stream.read(max_bytes + 1)
+    return content if len(content) <= max_bytes else None
+
+
+def _switch_directories(first_directory: Path, second_directory: Path) -> None:
+    """Exchange two directories, in a single step if the kernel and the file system support it."""
+    with contextlib.suppress(AttributeError, OSError):
+        if (
+            ctypes.CDLL(None).renameat2(
+                AT_FDCWD, os.fsencode(first_directory), AT_FDCWD, os.fsencode(second_directory), RENAME_EXCHANGE
+            )
+            == 0
+        ):
+            return
+    temporary_directory = Path(tempfile.mkdtemp(prefix=f".{second_directory.name}-", dir=second_directory.parent))
+    os.rename(second_directory, temporary_directory)
+    try:
+        os.rename(first_directory, second_directory)
+    except BaseException:
+        os.rename(temporary_directory, second_directory)
+        raise
+    os.rename(temporary_directory, first_directory)
+
+
+def _remove_export(directory: Path, names: Collection[str]) -> None:
+    """Delete a directory with these files: the unfinished new export, or the earlier one."""
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(directory / name)
+    for folder, _, _ in os.walk(directory, topdown=False):
+        os.rmdir(folder)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

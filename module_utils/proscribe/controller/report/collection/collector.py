@@ -1,0 +1,384 @@
+"""The collector of a run's answers and events. It depends on Ansible only by the order of events."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypedDict
+
+from ....model import removal_record
+from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, Finding, find_worst_state, mark_repaired_rules
+from ....model.plan import format_canonical
+from ....model.quarantine_ids import parse_moved_id
+from ....model.removal_record import RemovedPackage
+from ....model.types.record import HostRecord, OtherRun, RecordedAction, RecordError, RuleRecord
+from ....model.types.report import RolloutReport
+from ....model.types.run import CompiledRun
+from ....wire.answers.record import RUN_ERROR, UnusableAnswer, read_record
+from ..evaluation.control_modes import ControlModes
+from ..evaluation.reconciliation import CHANGED, Fleet, RecordNote, StaleLimits, reconcile_records
+from ..evaluation.scope import NOT_KNOWN_REASON, NOT_REACHED_REASON, list_observed_controls
+from ..evaluation.unobserved_corrections import (
+    BEGUN_REASON,
+    CORRECTED_REASON,
+    UnobservedCorrection,
+    mark_unobserved,
+    settle_corrections,
+)
+from ..text.wording import summarise_names
+from .known_rules import require_known_rules
+
+# Limits of the evidence that a run stores and no other host reported, counted in rules and findings. Each host has a
+# share; the room beyond the shares goes to the hosts that answer first. A host with many defects shares most of them
+# with other hosts, and has few of its own.
+HOST_EVIDENCE_SHARE = 200
+SHARED_EVIDENCE_ROOM = 100_000
+LEFT_OUT_REASON = "left out: hosts of this run have more than a report has room for"
+
+
+class CorrectionDecision(TypedDict):
+    """The decision which hosts are corrected, and how: a part of `rollout.Decision`."""
+
+    hosts: Sequence[str]
+    batches: Sequence[int]
+    allow: Mapping[str, int | str]
+    set_aside: Mapping[str, str]
+
+
+class RolloutProgress(NamedTuple):
+    """The progress of a run that corrects."""
+
+    to_correct: int  # number of hosts
+    batches: tuple[int, ...]  # sizes of the batches, as decided
+    not_reached: tuple[str, ...]  # hosts that needed correction and were not reached
+    reason: str  # reason in words; "" if every host was reached
+    # Values of proscribe_max_change that would allow all changes, if that limit stopped the run.
+    allow: Mapping[str, int | str]
+    set_aside: Mapping[str, str]  # hosts left as found so that the others could be corrected: host -> reason
+
+    def make_rollout_report(self) -> RolloutReport:
+        """Return the progress as report.json has it. The names of the hosts are in a separate file."""
+        return {
+            "to_correct": self.to_correct,
+            "batches": list(self.batches),
+            "not_reached": len(self.not_reached),
+            "why": self.reason or None,
+            "allow": dict(self.allow),
+            "set_aside": [{"host": host, "why": reason} for host, reason in self.set_aside.items()],
+        }
+
+
+@dataclass
+class HostRunState:
+    """The state of a host as its events have reported it."""
+
+    records: list[HostRecord] = field(default_factory=list)
+    actions: list[RecordedAction] = field(default_factory=list)  # in their order
+    errors: list[RecordError] = field(default_factory=list)
+    other_runs: list[OtherRun] = field(default_factory=list)  # runs with which this run shared the host
+    has_failed: bool = False  # an error occurred after the host had answered
+    reason: str = ""  # why there is no record
+    is_touched: bool = False  # an enforcing module was started
+    # Since the last record: {control: CORRECTED_REASON, BEGUN_REASON or LIFTED}, and the rules that were left as they
+    # are.
+    changes: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    removed: list[RemovedPackage] = field(default_factory=list)  # packages that a lift does not install again
+
+
+class Collector:
+    """A collector of the events of a run; `run` is the result of `compile_plans`.
+
+    The collector calls `store_event` with each event and the values that replay it. journal.py stores them, and
+    replay.py reads them.
+    """
+
+    def __init__(self, run: CompiledRun) -> None:
+        self.run = run
+        self.store_event: Callable[..., None] = lambda event, *values: None
+        self.interruption_reason = ""  # why the run ended early, in words
+        self.lacks_events = False  # the journal of the run could not be written
+        # Corrections that earlier runs have left open, by host.
+        self.corrections: Mapping[str, Sequence[UnobservedCorrection]] = {}
+        self.host_states: dict[str, HostRunState] = {}
+        self._notes: list[RecordNote] = []
+        self._rules: dict[str, RuleRecord] = {}
+        self._evidence_room = SHARED_EVIDENCE_ROOM
+        services = run.get("services")
+        self._services = None if services is None else frozenset(services)
+        self._decision: CorrectionDecision | None = None
+        self._stop_reason = ""
+        # For `count_progress`, which is called after every event: it reads only the hosts that are new since its last
+        # call.
+        self._new_hosts: set[str] = set()
+        self._answered_hosts: set[str] = set()
+        self._bad_hosts: set[str] = set()
+
+    @property
+    def expected(self) -> Mapping[str, str]:
+        """The hosts that have to answer, each with the digest of its plan."""
+        return self.run["hosts"]
+
+    @property
+    def is_changing(self) -> bool:
+        """True if the run observes, corrects and observes again, so that a second record is no duplicate."""
+        return self.run["mode"] in ("enforce", "check")
+
+    def answered(self, host: str, answer: object) -> HostRecord | None:
+        """Store a host's record, and return it as checked; None for an invalid record, and the host is unknown then."""
+        host_state = self._get_host_state(host)
+        try:
+            record = read_record(host, answer)
+            if self._services is not None:
+                require_known_rules(record, self._services, self.expected.get(host, ""))
+        except UnusableAnswer as error:
+            self.failed(host, None, f"its answer is no host record: {error}")
+            return None
+        record["rules"] = self._reuse_rules(record["rules"])
+        record["plan"], record["schema"] = sys.intern(record["plan"] or ""), sys.intern(record["schema"])
+        record["state"] = sys.intern(record["state"])
+        self.store_event("answered", host, record)
+        # In a run that corrects, the first and the last record count: each role of a play observes again.
+        host_state.records[1 if self.is_changing else len(host_state.records) :] = [record]
+        host_state.changes, host_state.refused = {}, set()
+        return record
+
+    def began(self, host: str, control: str) -> None:
+        """Register the start of an enforcing module on a host. Until it answers, its changes are unknown."""
+        if self.run["mode"] in ("enforce", "lift"):
+            self.store_event("began", host, control)
+            host_state = self._get_host_state(host)
+            host_state.is_touched = True
+            host_state.changes.setdefault(control, BEGUN_REASON)
+
+    def skipped(self, host: str, control: str) -> None:
+        """Register that an enforcing module did not start on a host after all, or changed nothing."""
+        changes = self._get_host_state(host).changes
+        if changes.get(control) == BEGUN_REASON:
+            self.store_event("skipped", host, control)
+            del changes[control]
+
+    def changed(self, host: str, control: str, result: Mapping[str, object], is_dry_run: bool = False) -> None:
+        """Store the result of an enforcing module, failed or not.
+
+        `is_dry_run`: the module ran in check mode, so its actions are the changes that it would have made.
+        """
+        stored_result = {key: result[key] for key in ("actions", "refused") if isinstance(result.get(key), list)}
+        self.store_event("changed", host, control, stored_result, is_dry_run)
+        host_state = self._get_host_state(host)
+        host_state.is_touched = True
+        actions = [str(action) for action in _get_list(result, "actions")]
+        if actions and not is_dry_run and self.run["mode"] == "enforce":
+            host_state.changes[control] = CORRECTED_REASON
+        elif not is_dry_run and self.run["mode"] == "lift":
+            host_state.changes[control] = LIFTED
+        elif (
+            "actions" in stored_result and host_state.changes.get(control) == BEGUN_REASON
+        ):  # a module that crashed does not report its actions
+            del host_state.changes[control]
+        for action in actions:
+            action_entry: RecordedAction = {"control": control, "action": action}
+            if id_ := "" if is_dry_run else parse_moved_id(action):
+                action_entry["quarantine_id"] = id_
+            host_state.actions.append(action_entry)
+        host_state.other_runs += [
+            {"control": control, "by": other_run["by"], "since": other_run["since"], "waited": other_run["waited"]}
+            for other_run in _get_list(result, "other_runs")
+        ]
+        host_state.removed += map(removal_record.read_removed_package, _get_list(result, "removed"))
+        for refusal in _get_list(result, "refused"):
+            if isinstance(refusal, Mapping):
+                message = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
+                host_state.errors.append({"control": control, "message": message, "refused": str(refusal.get("rule"))})
+                host_state.refused.add(str(refusal.get("rule")))
+        if actions and not is_dry_run and self.run["mode"] == "audit":
+            message = f"changed in a run that only audits: {summarise_names(actions, 3)}"
+            host_state.errors.append({"control": control, "message": message})
+            host_state.has_failed = True
+            self._notes.append(RecordNote(host, CHANGED, message))
+
+    def failed(self, host: str, control: str | None, message: str) -> None:
+        """Store a failed task of a host. `control` is the control that was being enforced, None for any other task."""
+        self.store_event("failed", host, control, message)
+        self._record_failure(host, control, message)
+
+    def _record_failure(self, host: str, control: str | None, message: str) -> None:
+        host_state = self._get_host_state(host)
+        if control:
+            host_state.is_touched = True
+            if self.run["mode"] == "lift":
+                host_state.changes[control] = BEGUN_REASON
+        if control or host_state.records:
+            error: RecordError = {"control": control or RUN_ERROR, "message": message}
+            # A host that is set aside fails again, with the same message, in a play with roles.
+            host_state.errors += [] if error in host_state.errors else [error]
+            host_state.has_failed = True
+        if not host_state.records:
+            host_state.reason = f"failed: {message}"
+
+    def has_failed_control(self, host: str) -> bool:
+        """Return whether a control failed on the host, so that its record has the reason."""
+        host_state = self.host_states.get(host)
+        return (
+            host_state is not None
+            and host_state.has_failed
+            and any(error["control"] != RUN_ERROR for error in host_state.errors)
+        )
+
+    def unreachable(self, host: str, message: str) -> None:
+        """Store that a host could not be reached, or was lost during the run."""
+        self.store_event("unreachable", host, message)
+        host_state = self._get_host_state(host)
+        if host_state.records:
+            self._record_failure(host, None, f"unreachable after it had been seen: {message}")
+        else:
+            host_state.reason = f"unreachable: {message}"
+
+    def decided(self, rollout: CorrectionDecision) -> None:
+        """Store the decision which hosts are corrected. A play with `serial` has a decision for each batch."""
+        self.store_event("decided", rollout)
+        if self._decision is not None:
+            previous = self._decision
+            rollout = {
+                "hosts": [*previous["hosts"], *rollout["hosts"]],
+                "batches": [*previous["batches"], *rollout["batches"]],
+                "allow": {**previous["allow"], **rollout["allow"]},
+                "set_aside": {**previous["set_aside"], **rollout["set_aside"]},
+            }
+        self._decision = rollout
+        for host, reason in self._list_set_aside_hosts().items():
+            self._record_failure(host, None, reason)
+
+    def stopped(self, reason: str) -> None:
+        """Store that the run was stopped before a batch began. This is not a failure of any host."""
+        self.store_event("stopped", reason)
+        self._stop_reason = reason
+
+    def measure_rollout(self) -> RolloutProgress | None:
+        """Return the progress of the corrections; None for a run without a decision, such as an audit."""
+        if self._decision is None:
+            return None
+        hosts, set_aside_hosts = self._decision["hosts"], self._list_set_aside_hosts()
+        missed_hosts = [host for host in hosts if not self._is_tried(host)]
+        reason = self._stop_reason or (
+            (self.interruption_reason or "stopped, because every host of a batch failed") if missed_hosts else ""
+        )
+        batches = tuple(self._decision["batches"])
+        return RolloutProgress(
+            len(hosts) + len(set_aside_hosts),
+            batches,
+            tuple(missed_hosts),
+            reason,
+            self._decision["allow"],
+            set_aside_hosts,
+        )
+
+    def _list_set_aside_hosts(self) -> Mapping[str, str]:
+        """Return the hosts that this run leaves as found.
+
+        A dry run sets no host aside, because it shows the changes on those hosts too.
+        """
+        return self._decision["set_aside"] if self._decision and self.run["mode"] == "enforce" else {}
+
+    def _is_tried(self, host: str) -> bool:
+        host_state = self.host_states.get(host)
+        return host_state is not None and (
+            host_state.is_touched or host_state.has_failed or len(host_state.records) > 1
+        )
+
+    def count_progress(self) -> tuple[int, int]:
+        """Count the expected hosts that reported, and those of them that are noncompliant or failed by now."""
+        for host in (host for host in self._new_hosts if host in self.expected):
+            host_state = self.host_states[host]
+            self._answered_hosts.add(host)
+            if host_state.has_failed or any(
+                record["state"] in (ERROR, NONCOMPLIANT) for record in host_state.records[-1:]
+            ):
+                self._bad_hosts.add(host)
+            else:
+                self._bad_hosts.discard(host)
+        self._new_hosts.clear()
+        return len(self._answered_hosts), len(self._bad_hosts)
+
+    def reconcile_hosts(self, now: str = "") -> Fleet:
+        """Reconcile the collected events with the expected hosts.
+
+        `now` (2026-11-25T08:00:00Z) is the time for the age of records; without it no record is too old.
+        """
+        records = [record for host_state in self.host_states.values() for record in self._settle_records(host_state)]
+        silence_reason = NOT_KNOWN_REASON if self.lacks_events else NOT_REACHED_REASON
+        reasons = dict.fromkeys(self.expected, silence_reason) if self.interruption_reason else {}
+        reasons |= {host: host_state.reason for host, host_state in self.host_states.items() if host_state.reason}
+        stale_limits = StaleLimits.make_stale_limits(self.run, now) if now else None
+        control_modes = ControlModes(self.run.get("policies") or {}, list_observed_controls(self.run))
+        fleet = reconcile_records(self.expected, records, reasons, stale_limits, self.run.get("rules"), control_modes)
+        return fleet._replace(notes=[*fleet.notes, *self._notes])
+
+    def _settle_records(self, host_state: HostRunState) -> Sequence[HostRecord]:
+        """Return the valid records of a host. A run that changes hosts merges the second record with the first."""
+        records = list(host_state.records)
+        if self.is_changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
+            merged = mark_repaired_rules(records[0], records[1])
+            evaluated_count = max(merged["rules_evaluated"], len(merged["rules"]))
+            rules = self._reuse_rules(merged["rules"])
+            records = [{**merged, "host": records[1]["host"], "rules_evaluated": evaluated_count, "rules": rules}]
+        if not records:
+            return []
+        records[-1] = self._settle_corrections(records[-1])
+        if not self.is_changing:
+            return [self._add_errors(record, host_state) for record in records]
+        records[-1] = mark_unobserved(records[-1], host_state.changes, host_state.refused)
+        last_record: HostRecord = {**self._add_errors(records[-1], host_state), "actions": host_state.actions}
+        if host_state.other_runs:
+            last_record["other_runs"] = host_state.other_runs
+        return [*records[:-1], last_record]
+
+    def _settle_corrections(self, record: HostRecord) -> HostRecord:
+        """Return a record with the corrections that earlier runs made and could not observe."""
+        corrections = self.corrections.get(record["host"])
+        if not corrections or not record["rules_evaluated"]:
+            return record
+        return settle_corrections(record, corrections, (self.run.get("policies") or {}).get(record["plan"] or "") or {})
+
+    @staticmethod
+    def _add_errors(record: HostRecord, host_state: HostRunState) -> HostRecord:
+        if not host_state.errors:
+            return record
+        state = find_worst_state([record["state"], ERROR]) if host_state.has_failed else record["state"]
+        return {**record, "state": state, "errors": [*record["errors"], *host_state.errors]}
+
+    def _reuse_rules(self, rules: Sequence[RuleRecord]) -> list[RuleRecord]:
+        """Return the rules, and reuse stored equal rules, because thousands of hosts list the same evidence.
+
+        Each host has a share of its own. Rules beyond this share and the room of the run are reported without evidence.
+        """
+        evidence_share, reused_rules = HOST_EVIDENCE_SHARE, list[RuleRecord]()
+        for rule in rules:
+            content = format_canonical(rule)
+            if content not in self._rules:
+                size = 1 + len(rule["findings"])
+                if evidence_share >= size:
+                    evidence_share -= size
+                elif self._evidence_room >= size:
+                    self._evidence_room -= size
+                else:
+                    rule = _drop_evidence(rule)
+                    content = format_canonical(rule)
+            reused_rules.append(self._rules.setdefault(content, rule))
+        return reused_rules
+
+    def _get_host_state(self, host: str) -> HostRunState:
+        self._new_hosts.add(host)
+        return self.host_states.setdefault(host, HostRunState())
+
+
+def _drop_evidence(rule: RuleRecord) -> RuleRecord:
+    """Return a rule without its evidence, equal on all hosts that report the rule in this state."""
+    findings = [Finding("more", f"findings that are {LEFT_OUT_REASON}").convert_to_dict()] if rule["findings"] else []
+    return {**rule, "reason": rule["reason"] and LEFT_OUT_REASON, "findings": findings}
+
+
+def _get_list(result: Mapping[str, object], key: str) -> Sequence[Any]:
+    content = result.get(key)
+    return content if isinstance(content, list) else []

@@ -1,0 +1,274 @@
+"""Defects grouped for readers: a group for each cause, not for each rule.
+
+An app is a finding of its own, with evidence on each host. The rules of the other controls mostly share their cause, as
+do rules that could not be evaluated. A single missing policy file affects 118 rules, and makes a single group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ....base.lazy_patterns import compile_pattern
+from ....model.finding import NOT_APPLICABLE, STATES, UNKNOWN
+from ....model.types.record import HostRecord, RuleRecord
+from ....wire.answers.value_readers import truncate_text
+from ..text.wording import (
+    MAX_TEXT_LENGTH,
+    SharedCause,
+    clean_text,
+    describe_causes,
+    describe_findings,
+    extract_cause,
+    format_count,
+    summarise_names,
+)
+from .failures import list_failures
+
+AUDITED_SUFFIX = " (audited)"  # follows the name of a rule or control that is only audited
+
+# The phrases by which a reason states that an ordinary user cannot see it. A path may contain the word root as well.
+ROOT_NEEDED = compile_pattern(r"\b(?:as|by|needs|only) root\b")
+MAX_NAMED_RULES = 3  # more rules of a group are only counted
+
+
+class FindingGroup(NamedTuple):
+    """The rules of a control that have the same state and the same cause."""
+
+    control: str
+    state: str
+    rules: tuple[str, ...]
+    hosts: tuple[str, ...]
+    causes: tuple[SharedCause, ...]  # shared by all its hosts
+    evidence: tuple[tuple[str, str], ...]  # (host, evidence), if every host has its own evidence
+    is_audited: bool = False  # the control is only audited there, so no run corrects it
+
+    @property
+    def subject(self) -> str:
+        """The subject of the group: its rule or its control, marked if it is only audited."""
+        return clean_text(self.rules[0] if len(self.rules) == 1 else self.control) + AUDITED_SUFFIX * self.is_audited
+
+    @property
+    def causes_text(self) -> str:
+        """The causes of the group in words."""
+        return describe_causes(self.causes)
+
+    def describe_group(self, max_hosts: int = 3) -> str:
+        """Describe the group in a sentence, with its first hosts."""
+        hosts_text = format_count(len(self.hosts), "host")
+        if self.evidence:
+            note = f" ({self.causes_text})" if self.causes else ""
+            if len(self.hosts) > 1 and len({found_text for _, found_text in self.evidence}) == 1:
+                return f"{hosts_text}: {self.evidence[0][1]}{note}; {summarise_names(self.hosts, max_hosts)}"
+            shown_evidence = "; ".join(
+                f"{clean_text(host)}: {found_text}" for host, found_text in self.evidence[:max_hosts]
+            )
+            more_count = len(self.evidence) - max_hosts
+            evidence_text = (f"{shown_evidence}; and {more_count:,} more" if more_count > 0 else shown_evidence) + note
+            return f"{hosts_text}: {evidence_text}" if len(self.hosts) > 1 else evidence_text
+        place = clean_text(self.hosts[0]) if len(self.hosts) == 1 else hosts_text
+        sentence = (
+            f"{self.rules_text} on {place}: {self.causes_text}" if self.rules_text else f"{place}: {self.causes_text}"
+        )
+        return f"{sentence}; {summarise_names(self.hosts, max_hosts)}" if len(self.hosts) > 1 else sentence
+
+    @property
+    def rules_text(self) -> str:
+        """The rules of the group if the subject does not name them: by name if they are few."""
+        if len(self.rules) <= 1:
+            return ""
+        return (
+            summarise_names(self.rules, MAX_NAMED_RULES)
+            if len(self.rules) <= MAX_NAMED_RULES
+            else format_count(len(self.rules), "rule")
+        )
+
+
+class GroupPart(NamedTuple):
+    """The rules of a host that belong to a group, stored once for all hosts with the same rules."""
+
+    control: str
+    state: str
+    rules: tuple[int, ...]  # numbers in `Grouping.rules`; empty for an error that no rule reports
+    group: int | None  # number in `Grouping.make_groups()`; None if there is nothing to report
+    evidence: str = ""  # the findings, if they belong to an app
+    is_audited: bool = False
+
+
+@dataclass
+class _GroupBuilder:
+    """A group that is being built."""
+
+    rules: dict[str, None] = field(default_factory=dict)
+    hosts: dict[str, None] = field(default_factory=dict)
+    evidence: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Grouping:
+    """A collector of records that groups the defects of a fleet. It stores distinct rules and names of hosts."""
+
+    def __init__(self) -> None:
+        self.rules: list[RuleRecord] = []
+        self.parts: list[GroupPart] = []
+        self._numbers_by_identity: dict[
+            int, tuple[RuleRecord, int]
+        ] = {}  # by identity; the stored rule keeps its id from being reused
+        self._numbers_by_content: dict[tuple[object, ...], int] = {}  # by content
+        self._part_numbers: dict[tuple[object, ...], int] = {}
+        self._group_numbers: dict[tuple[str, str, str, tuple[SharedCause, ...], bool], int] = {}
+        self._groups: list[_GroupBuilder] = []
+
+    def add_record(self, record: HostRecord) -> tuple[int, ...]:
+        """Add a host's record, and return the numbers of its parts."""
+        part_numbers: list[int] = []
+        shared_rules: dict[tuple[str, str, bool], list[int]] = {}
+        for rule in record["rules"]:
+            control = rule["rule"].partition("/")[0]
+            if control == "apps" and rule["findings"]:
+                part_numbers.append(self._get_part_number(control, rule["state"], (self._get_rule_number(rule),)))
+            else:
+                shared_rules.setdefault((control, rule["state"], _is_audited(rule)), []).append(
+                    self._get_rule_number(rule)
+                )
+        part_numbers += [
+            self._get_part_number(control, state, tuple(rules)) for (control, state, _), rules in shared_rules.items()
+        ]
+        for control, state, message in list_failures(record):
+            part_numbers.append(self._get_part_number(clean_text(control), state, (), clean_text(message)))
+        numbers = tuple(dict.fromkeys(part_numbers))
+        for part in (self.parts[number] for number in numbers):
+            if part.group is not None:
+                group = self._groups[part.group]
+                group.hosts[record["host"]] = None
+                if part.evidence:
+                    group.evidence.append((record["host"], part.evidence))
+        return numbers
+
+    def make_groups(self) -> list[FindingGroup]:
+        """Return the groups, in the order of the numbers in `GroupPart.group`."""
+        return [
+            FindingGroup(
+                control,
+                state,
+                tuple(sorted(builder.rules)),
+                tuple(builder.hosts),
+                group_causes,
+                tuple(builder.evidence),
+                audited,
+            )
+            for (control, state, _, group_causes, audited), builder in zip(self._group_numbers, self._groups)
+        ]
+
+    def _get_rule_number(self, rule: RuleRecord) -> int:
+        """Return the number of a rule's content. Mostly other hosts share the object, which is recognised at once."""
+        cached = self._numbers_by_identity.get(id(rule))
+        if cached is not None and cached[0] is rule:
+            return cached[1]
+        finding_values = tuple(tuple(finding.values()) for finding in rule["findings"])
+        content = (rule["rule"], rule["state"], rule["waiver"], rule["reason"], _is_audited(rule), finding_values)
+        if content not in self._numbers_by_content:
+            self._numbers_by_content[content] = len(self.rules)
+            self.rules.append(rule)
+            self._numbers_by_identity[id(rule)] = (rule, self._numbers_by_content[content])
+        return self._numbers_by_content[content]
+
+    def _get_part_number(self, control: str, state: str, rules: tuple[int, ...], message: str = "") -> int:
+        """Return the number of a part, and create the part and its group if they are new."""
+        key = (control, state, rules, message)
+        if key not in self._part_numbers:
+            self._part_numbers[key] = len(self.parts)
+            self.parts.append(self._make_part(control, state, rules, message))
+        return self._part_numbers[key]
+
+    def _make_part(self, control: str, state: str, numbers: tuple[int, ...], message: str) -> GroupPart:
+        rules = [self.rules[number] for number in numbers]
+        if message:
+            return GroupPart(
+                control, state, (), self._get_group_number((control, state, message, (SharedCause(message),), False))
+            )
+        audited = _is_audited(rules[0])
+        if control == "apps" and rules[0]["findings"]:
+            text = truncate_text(", ".join(describe_findings(rules[0]["findings"])), MAX_TEXT_LENGTH)
+            group = self._get_group_number(
+                (control, state, rules[0]["rule"], tuple(_list_notes(rules[0])), audited), rules
+            )
+            return GroupPart(control, state, numbers, group, text, audited)
+        if state == NOT_APPLICABLE:
+            return GroupPart(control, state, numbers, None, is_audited=audited)
+        group_causes = tuple(sorted({cause_ for rule in rules for cause_ in _list_causes(rule)}))
+        return GroupPart(
+            control,
+            state,
+            numbers,
+            self._get_group_number((control, state, "", group_causes, audited), rules),
+            is_audited=audited,
+        )
+
+    def _get_group_number(
+        self, key: tuple[str, str, str, tuple[SharedCause, ...], bool], rules: Sequence[RuleRecord] = ()
+    ) -> int:
+        """Return the number of a group (control, state, subject, causes, audited), and add these rules to it."""
+        number = self._group_numbers.setdefault(key, len(self._groups))
+        if number == len(self._groups):
+            self._groups.append(_GroupBuilder())
+        self._groups[number].rules.update(dict.fromkeys(rule["rule"] for rule in rules))
+        return number
+
+
+def _is_audited(rule: RuleRecord) -> bool:
+    return bool(rule.get("mode") == "audit" and rule["state"] != NOT_APPLICABLE)
+
+
+def group_records(records: Iterable[HostRecord]) -> list[FindingGroup]:
+    """Group all records: worst state first, then most hosts, then by name."""
+    grouping = Grouping()
+    for record in records:
+        grouping.add_record(record)
+    return sorted(grouping.make_groups(), key=rank_group)
+
+
+def rank_group(group: FindingGroup) -> tuple[int, bool, int, str, tuple[SharedCause, ...]]:
+    """Return the sort key of a group. Within a state, groups that a run would correct come first."""
+    return (STATES.index(group.state), group.is_audited, -len(group.hosts), group.subject, group.causes)
+
+
+def _list_causes(rule: RuleRecord) -> list[SharedCause]:
+    listed_causes = [extract_cause(finding) for finding in rule["findings"]] or [
+        SharedCause(clean_text(rule["reason"] or "no reason given"))
+    ]
+    return [*listed_causes, *_list_notes(rule)] if rule["waiver"] else listed_causes
+
+
+def _list_notes(rule: RuleRecord) -> list[SharedCause]:
+    """Return the notes about a rule with findings: its waiver, or the reason why it does not count."""
+    if rule["waiver"]:
+        return [SharedCause(clean_text(f"waiver {rule['waiver']}"))]
+    return [SharedCause(clean_text(rule["reason"]))] if rule["reason"] else []
+
+
+class SilentHosts(NamedTuple):
+    """Hosts without a valid answer, for the same kind of reason."""
+
+    reason_kind: str  # unreachable, failed, ...: the reason up to its first colon
+    hosts: tuple[tuple[str, str], ...]  # (host, the rest of the reason)
+
+
+def group_silent_hosts(records: Iterable[HostRecord]) -> list[SilentHosts]:
+    """Group the hosts without a valid record by kind of reason, most hosts first."""
+    hosts_by_kind: dict[str, list[tuple[str, str]]] = {}
+    for record in records:
+        if record["state"] == UNKNOWN and record["reason"]:
+            kind, _, detail = clean_text(record["reason"]).partition(": ")
+            hosts_by_kind.setdefault(kind, []).append((record["host"], detail))
+    groups = [SilentHosts(kind, tuple(hosts)) for kind, hosts in hosts_by_kind.items()]
+    return sorted(groups, key=lambda group: (-len(group.hosts), group.reason_kind))
+
+
+def list_root_hosts(records: Iterable[HostRecord]) -> list[str]:
+    """Return the hosts that were observed as an ordinary user, so that a rule there is unknown."""
+    return [
+        record["host"]
+        for record in records
+        if any(rule["state"] == UNKNOWN and ROOT_NEEDED.search(str(rule["reason"])) for rule in record["rules"])
+    ]

@@ -1,0 +1,263 @@
+"""Reconciliation of the expected hosts with the received records: every expected host gets exactly one record.
+
+Pure. A host without an answer is never compliant. An answer for another plan counts as no answer, and so does an old
+answer. A record of an unexpected host is reported and not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ....base.duration import format_duration, parse_moment
+from ....model.finding import OPEN_STATES
+from ....model.plan import CONTROLS
+from ....model.types.record import HostRecord
+from ....model.types.report import FleetReport, ReportRun, RolloutReport
+from ....model.types.run import CompiledRun, ReportFacts, RunWaiver
+from ....model.vocabulary import NOTE_KINDS, REPORT_SCHEMA
+from ....wire.answers.record import make_silent_record
+from ..text.wording import count_days_left, summarise_names
+from . import watch_remark_groups
+from .arithmetic import count_by_rule, count_unsearchable_rules, summarise_records
+from .baseline import BaselineDeviation
+from .control_modes import ControlModes, count_by_control
+from .scope import count_left_out_hosts, is_whole_run
+
+# Seconds that a host's clock may be ahead of ours before the report warns of it.
+MAX_CLOCK_LEAD_SECONDS = 300
+
+# The kinds of a RecordNote.
+UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED = NOTE_KINDS
+
+
+class RecordNote(NamedTuple):
+    """A note about an unexpected property of a host's answer."""
+
+    host: str
+    kind: str
+    detail: str
+
+
+class StaleLimits(NamedTuple):
+    """The limits that make a record too old."""
+
+    now: str  # the controller's time: 2026-11-25T08:00:00Z
+    usual_seconds: int  # seconds for which a record is valid
+    host_seconds: Mapping[str, int]  # seconds for a host, where they differ
+
+    @classmethod
+    def make_stale_limits(cls, run: CompiledRun, now: str) -> StaleLimits | None:
+        """Make the limits of a run from the result of `compile_plans`; None if the age of records is not limited."""
+        stale_after = run.get("stale_after")
+        return cls(now, stale_after["usual"], stale_after["hosts"]) if stale_after else None
+
+    def measure_age(self, record: HostRecord) -> float | None:
+        """Return the seconds since a host was observed; None if its record has no time."""
+        try:
+            return (parse_moment(self.now) - parse_moment(record["checked_at"] or "")).total_seconds()
+        except ValueError:
+            return None
+
+
+class Fleet(NamedTuple):
+    """The records of the expected hosts, and the notes about the answers."""
+
+    records: Sequence[HostRecord]  # a record for each expected host, in their order
+    unexpected: Sequence[str] = ()  # hosts that answered and were not expected
+    warnings: Sequence[str] = ()
+    notes: Sequence[RecordNote] = ()
+
+
+def reconcile_records(
+    expected_plans: Mapping[str, str],
+    records: Iterable[HostRecord],
+    reasons: Mapping[str, str] | None = None,
+    stale_limits: StaleLimits | None = None,
+    rule_counts: Mapping[str, int] | None = None,
+    modes: ControlModes | None = None,
+) -> Fleet:
+    """Return the record of every expected host.
+
+    - `expected_plans`: the digest of each host's plan;
+    - `records`: host records as wire/answers/record.py reads them, in the order in which they came;
+    - `reasons`: why a host did not answer, if that is known;
+    - `stale_limits`: without it no record is too old;
+    - `rule_counts`: the least number of rules that a host has to evaluate, by the digest of its plan;
+    - `modes`: the modes of the controls (None: unknown).
+    """
+    modes = modes or ControlModes({}, CONTROLS)
+    answers: dict[str, HostRecord] = {}
+    unexpected_hosts: list[str] = []
+    duplicate_hosts: list[str] = []
+    for record in records:
+        host = record["host"]
+        if host not in expected_plans:
+            unexpected_hosts.append(host)
+        elif host not in answers:
+            answers[host] = record
+        else:
+            duplicate_hosts.append(host)
+            # Times are UTC in one spelling, so their order is that of the text. At equal times the record that came
+            # later wins.
+            if (record["checked_at"] or "") >= (answers[host]["checked_at"] or ""):
+                answers[host] = record
+    unexpected_hosts = list(dict.fromkeys(unexpected_hosts))
+    notes = [
+        *(
+            RecordNote(host, DUPLICATE, "answered more than once; its last record counts")
+            for host in dict.fromkeys(duplicate_hosts)
+        ),
+        *(
+            RecordNote(host, UNKNOWN_HOST, "answered and was not expected; its record is left out")
+            for host in unexpected_hosts
+        ),
+    ]
+    warnings = [f"{note.host} {note.detail}" for note in notes]
+    settled_records: list[HostRecord] = []
+    for host, digest in expected_plans.items():
+        settled_record, note = _settle_record(host, digest, answers.get(host), (reasons or {}).get(host), stale_limits)
+        if note is None and settled_record["rules_evaluated"] and (rule_count := (rule_counts or {}).get(digest, 0)):
+            settled_record, note = _check_completeness(settled_record, rule_count)
+        settled_records.append(modes.add_modes(settled_record, digest))
+        notes += [note] if note else []
+    if leading_clocks := [f"{note.host} by {note.detail}" for note in notes if note.kind == CLOCK_AHEAD]:
+        warnings.append(
+            f"clocks are ahead of the controller's: {summarise_names(leading_clocks, 3)}; their times cannot be "
+            f"relied on"
+        )
+    return Fleet(settled_records, unexpected_hosts, warnings, notes)
+
+
+def _settle_record(
+    host: str, digest: str, record: HostRecord | None, reason: str | None, stale_limits: StaleLimits | None
+) -> tuple[HostRecord, RecordNote | None]:
+    """Select the valid record of a host, and describe the defect of the received record."""
+    if record is None:
+        return make_silent_record(host, reason or "no answer"), None
+    if record["plan"] != digest:
+        reason = f"answered for another plan ({str(record['plan'])[:19]}), not for its own ({digest[:19]})"
+        return _make_void_record(record, reason), RecordNote(host, OTHER_PLAN, reason)
+    if not record["rules_evaluated"]:
+        return {**record, "reason": "no rule was evaluated"}, None
+    if stale_limits is None:
+        return record, None
+    age_seconds = stale_limits.measure_age(record)
+    if age_seconds is None:
+        reason = f"its record does not say when it was checked, but {str(record['checked_at'])[:40]!r}"
+        return _make_void_record(record, reason), RecordNote(host, NO_TIME, reason)
+    if age_seconds > stale_limits.host_seconds.get(host, stale_limits.usual_seconds):
+        reason = (
+            f"stale: its record is {format_duration(age_seconds)} old ({record['checked_at']}), or its clock is wrong"
+        )
+        return _make_void_record(record, reason), RecordNote(host, STALE, reason)
+    return record, RecordNote(
+        host, CLOCK_AHEAD, format_duration(-age_seconds)
+    ) if age_seconds < -MAX_CLOCK_LEAD_SECONDS else None
+
+
+def _check_completeness(record: HostRecord, rule_count: int) -> tuple[HostRecord, RecordNote | None]:
+    """Return a record that covers all rules of its plan, or an invalid record with a note.
+
+    An incomplete record stays valid if it has open rules: its findings count, and the missing rules prove nothing.
+    """
+    if record["rules_evaluated"] >= rule_count:
+        return record, None
+    reason = f"evaluated {record['rules_evaluated']:,} of its {rule_count:,} rules"
+    is_open = record["state"] in OPEN_STATES
+    return record if is_open else _make_void_record(record, reason), RecordNote(record["host"], TOO_FEW, reason)
+
+
+def _make_void_record(record: HostRecord, reason: str) -> HostRecord:
+    """Make the record of a host whose answer came, but does not describe the host's present state."""
+    return {
+        **make_silent_record(record["host"], reason),
+        "plan": record["plan"],
+        "checked_at": record["checked_at"],
+        "platform": record["platform"],
+        "errors": record["errors"],
+    }
+
+
+def make_run_report(
+    run: CompiledRun,
+    fleet: Fleet,
+    finished: str,
+    deviations: Sequence[BaselineDeviation] | None = None,
+    rollout: RolloutReport | None = None,
+) -> FleetReport:
+    """Make the fleet report (report.json) of a compiled run. `finished` is a UTC time: 2026-11-25T08:00:00Z."""
+    stale_after = run.get("stale_after")
+    report_run: ReportRun = {
+        "id": run.get("id"),
+        "playbook": run.get("playbook"),
+        "command": run.get("command"),
+        "started": run.get("started"),
+        "mode": run.get("mode"),
+        "version": run.get("version"),
+        "catalog_version": run.get("catalog_version"),
+        "catalog": run.get("catalog"),
+        "inventory": run.get("inventory"),
+        "limit": run.get("limit"),
+        "pattern": run.get("pattern"),
+        "controls": run.get("controls"),
+        "history": run.get("history"),
+        "exports": run.get("exports"),
+        "exports_fed": run.get("exports_fed"),
+        "events": run.get("events"),
+        "finished": finished,
+        "baseline": Path(run["baseline"]).name if run.get("baseline") else None,
+        "stale_after": stale_after["usual"] if stale_after else None,
+        "expected_hosts": len(fleet.records),
+        "whole": is_whole_run(run),
+        "left_out": count_left_out_hosts(run),
+        "interrupted": run.get("interrupted"),
+        "verdict": None,
+    }
+    if stale_catalog := run.get("stale_catalog"):
+        report_run["stale_catalog"] = stale_catalog
+    if round_id := run.get("round"):
+        report_run["round"] = round_id
+    return build_report(report_run, run, fleet, deviations, rollout)
+
+
+def build_report(
+    run: ReportRun,
+    facts: ReportFacts,
+    fleet: Fleet,
+    deviations: Sequence[BaselineDeviation] | None,
+    rollout: RolloutReport | None,
+) -> FleetReport:
+    """Build the fleet report of a run, or of several merged runs.
+
+    `deviations` are the defects that the baseline lacks (None: no baseline). `rollout` is the progress of the
+    corrections (None: no corrections).
+    """
+    services, not_served = facts.get("services"), facts.get("not_served") or {}
+    return {
+        "schema": REPORT_SCHEMA,
+        "run": run,
+        "summary": {**summarise_records(fleet.records, len(not_served)), "controls": count_by_control(fleet.records)},
+        "rules": count_by_rule(fleet.records, None if services is None else frozenset(services)),
+        "waivers": [_add_days_left(waiver, run["finished"]) for waiver in facts.get("waivers", ())],
+        "upcoming": list(facts.get("upcoming", ())),
+        "nothing_known": count_unsearchable_rules(fleet.records, facts.get("nothing_known") or {}),
+        "not_served": [{"host": host, "why": reason} for host, reason in not_served.items()],
+        "unexpected_hosts": list(fleet.unexpected),
+        "unexpected": [{"host": note.host, "kind": note.kind, "detail": note.detail} for note in fleet.notes],
+        "rollout": rollout,
+        "new": None if deviations is None else [deviation.make_problem() for deviation in deviations],
+        "departments": dict(facts.get("departments") or {}),
+        "watch": watch_remark_groups.count_watch_events(fleet.records),
+        "requests": watch_remark_groups.count_requests(fleet.records),
+        "warnings": [*facts.get("warnings", ()), *fleet.warnings],
+    }
+
+
+def _add_days_left(waiver: RunWaiver, finished: str) -> RunWaiver:
+    """Return a waiver with its remaining days, counted from the end of the run."""
+    try:
+        return {**waiver, "days_left": count_days_left(waiver, finished)}
+    except ValueError:  # the times of the run cannot be parsed
+        return waiver

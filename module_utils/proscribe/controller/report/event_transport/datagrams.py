@@ -1,0 +1,99 @@
+"""Events as datagrams to a local socket: to the journal with fields of its own, or to the local syslog.
+
+A line fits into a datagram (exports/event_texts.py, MAX_LINE_BYTES), so the protocols for long messages are not needed.
+The socket is local: no datagram is lost, and a datagram without a receiver is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from ....model.types.run import EventSettings
+from ....model.vocabulary import SYSLOG_FACILITIES
+from ..exports.event_kinds import EncodedEvent
+from .transport import SendingError
+
+JOURNAL_SOCKET = "/run/systemd/journal/socket"  # as in systemd's native journal protocol
+SYSLOG_SOCKET = "/dev/log"
+TAG = "proscribe"
+SEND_TIMEOUT_SECONDS = 5.0  # seconds within which a daemon has to take a message
+
+DEFAULT_FACILITY = "daemon"
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class DatagramTransport:
+    """A local socket with its encoding of an event."""
+
+    def __init__(self, address: str, encode_event: Callable[[EncodedEvent], bytes]) -> None:
+        self._address, self._encode_event, self.sent_count = address, encode_event, 0
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.settimeout(SEND_TIMEOUT_SECONDS)
+        try:
+            self._socket.connect(address)
+        except OSError as error:
+            self._socket.close()
+            raise SendingError(f"{address}: {error}") from None
+
+    def send_event(self, event: EncodedEvent) -> None:
+        try:
+            self._socket.send(self._encode_event(event))
+        except TimeoutError:
+            raise SendingError(
+                f"{self._address}: nobody took a message for {SEND_TIMEOUT_SECONDS:.0f} seconds"
+            ) from None
+        except OSError as error:
+            raise SendingError(f"{self._address}: {error}") from None
+        self.sent_count += 1
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def discard_unsent(self) -> None:
+        self._socket.close()
+
+
+def open_journal(settings: EventSettings) -> DatagramTransport:
+    """Open the journal of systemd.
+
+    Each event is an entry with searchable fields. Its message is the whole line.
+    """
+    facility = SYSLOG_FACILITIES[settings["facility"]]
+    return DatagramTransport(JOURNAL_SOCKET, lambda event: encode_journal_entry(event, facility))
+
+
+def open_syslog(settings: EventSettings) -> DatagramTransport:
+    """Open the local syslog, in the format of syslog(3): readers of /dev/log do not read RFC 5424."""
+    facility = SYSLOG_FACILITIES[settings["facility"]]
+    return DatagramTransport(SYSLOG_SOCKET, lambda event: encode_syslog_message(event, facility, time.localtime()))
+
+
+def encode_journal_entry(event: EncodedEvent, facility: int) -> bytes:
+    """Encode an event in systemd's native protocol, with the length before each value: no value can become a field."""
+    fields = {
+        "MESSAGE": event.line,
+        "PRIORITY": str(event.severity),
+        "SYSLOG_IDENTIFIER": TAG,
+        "SYSLOG_FACILITY": str(facility),
+        "PROSCRIBE_KIND": event.kind,
+        "PROSCRIBE_HOST": event.host,
+        "PROSCRIBE_RULE": event.rule,
+        "PROSCRIBE_STATE": event.state,
+    }
+    parts = []
+    for name, field_text in fields.items():
+        if field_text:
+            data = field_text.encode()
+            parts.append(name.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n")
+    return b"".join(parts)
+
+
+def encode_syslog_message(event: EncodedEvent, facility: int, now: time.struct_time) -> bytes:
+    """Encode an event as syslog(3) writes it: priority, local time, tag, process, message. Without a line end."""
+    month = MONTHS[now.tm_mon - 1]  # independent of the locale
+    time_text = f"{month} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
+    return f"<{facility * 8 + event.severity}>{time_text} {TAG}[{os.getpid()}]: {event.line}".encode()

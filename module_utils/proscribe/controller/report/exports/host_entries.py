@@ -1,0 +1,188 @@
+"""A host record as the exports write it: lines about rules, and the number of compliant rules.
+
+A record has facts outside its rules: a missing answer, a failed control, a state worse than all its listed rules. Here
+they become lines like the others, so that no export can omit them. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from ....model.finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
+from ....model.types.record import FindingRecord, HostRecord, RuleRecord
+from ....model.vocabulary import EXTRA_STATES
+from ..evaluation import watch_remark_groups
+from ..evaluation.arithmetic import count_rule_states
+from ..evaluation.control_modes import AUDIT
+from ..evaluation.failures import list_failures
+from ..text.wording import clean_text, describe_findings, format_count, format_key, make_host_label
+
+# The rule of a line about a host as a whole. No control has this name.
+HOST_RULE = "host/answer"
+# The state of a host that is not served.
+*_, NOT_SERVED = EXTRA_STATES
+# Subject of the rule of a line about a failed control or run: `apps/error`.
+ERROR_SUBJECT = "error"
+REFUSED_SUBJECT = "refused"  # subject of a refusal, which is no failure
+
+MAX_EVIDENCE = 20  # findings that a sentence names; the CSV export has a row for each
+
+
+DerivedForm = TypeVar("DerivedForm")
+
+
+class RuleLine:
+    """The facts that a host reports about a rule. Each text is a printable line.
+
+    Thousands of hosts report equal facts, so a line also caches the forms that exports derive from it.
+    """
+
+    __slots__ = ("_derived_forms", "findings", "mode", "reason", "rule", "state", "waiver")
+
+    def __init__(
+        self,
+        rule: str,
+        state: str,
+        waiver: str = "",
+        reason: str = "",
+        findings: Sequence[FindingRecord] = (),
+        mode: str = "",
+    ) -> None:
+        self.rule, self.state, self.waiver, self.reason, self.findings = rule, state, waiver, reason, findings
+        self.mode = mode  # mode of its control on that host; "" if it is unknown, or if the line belongs to no rule
+        self._derived_forms: dict[str, Any] = {}
+
+    def cache_derived_form(self, name: str, derive: Callable[[RuleLine], DerivedForm]) -> DerivedForm:
+        """Return the result of `derive` for this line, computed once and cached under `name`.
+
+        Another `derive` needs another name.
+        """
+        if name not in self._derived_forms:
+            self._derived_forms[name] = derive(self)
+        derived_form: DerivedForm = self._derived_forms[name]
+        return derived_form
+
+    @property
+    def control(self) -> str:
+        return self.rule.partition("/")[0]
+
+    @property
+    def text(self) -> str:
+        """The line as a sentence: the evidence, the waiver, the reason, and a note if it is only audited."""
+        return self.cache_derived_form("text", _format_sentence)
+
+
+def _format_sentence(line: RuleLine) -> str:
+    evidence_texts = describe_findings(line.findings)
+    shown_texts = evidence_texts[:MAX_EVIDENCE]
+    if len(evidence_texts) > MAX_EVIDENCE:
+        shown_texts.append(f"and {len(evidence_texts) - MAX_EVIDENCE:,} more")
+    notes = ([f"waiver {line.waiver}"] if line.waiver else []) + ([line.reason] if line.reason else [])
+    notes += ["only audited: no run corrects it"] * (line.mode == AUDIT and line.state != NOT_APPLICABLE)
+    return "; ".join(shown_texts + notes) or format_key(line.state)
+
+
+class HostEntry(NamedTuple):
+    """The entry of an expected host.
+
+    `compliant_count` rules are plainly compliant, and `not_applicable_count` rules do not apply. These rules have no
+    line.
+    """
+
+    host: str
+    state: str
+    lines: Sequence[RuleLine]
+    compliant_count: int
+    not_applicable_count: int
+    record: HostRecord
+    # Events between two runs: they belong to no rule of a plan, and do not count.
+    remark_lines: Sequence[RuleLine] = ()
+
+    @property
+    def rows(self) -> list[RuleLine]:
+        """The lines of the host, at least a line for a compliant host, and then the events between two runs."""
+        return [*(self.lines or [RuleLine(HOST_RULE, self.state, reason=self.summary)]), *self.remark_lines]
+
+    @property
+    def summary(self) -> str:
+        """The number of rules without a line, and the reasons."""
+        compliant_text = (
+            f"{format_count(self.compliant_count, 'rule')} {'holds' if self.compliant_count == 1 else 'hold'}"
+        )
+        not_applicable_text = (
+            f"{format_count(self.not_applicable_count, 'rule')} "
+            f"{'does' if self.not_applicable_count == 1 else 'do'} not apply"
+        )
+        return ", ".join(
+            [compliant_text] * bool(self.compliant_count or not self.not_applicable_count)
+            + [not_applicable_text] * bool(self.not_applicable_count)
+        )
+
+
+class RecordReader:
+    """A reader of records. It caches a line for each rule that many records share as one dictionary."""
+
+    MAX_CACHED_LINES = 10_000  # cached lines
+
+    def __init__(self) -> None:
+        self._lines: dict[int, tuple[RuleRecord, RuleLine]] = {}
+
+    def read_record(self, record: HostRecord) -> HostEntry:
+        """Read a reconciled host record."""
+        lines = [self._get_rule_line(rule) for rule in record["rules"]]
+        for control, failure_state, message in list_failures(record):
+            lines.append(
+                RuleLine(
+                    f"{clean_text(control)}/{ERROR_SUBJECT if failure_state == ERROR else REFUSED_SUBJECT}",
+                    failure_state,
+                    reason=clean_text(message),
+                )
+            )
+        # A host is never in a better state than its lines, but it may be in a worse state. Then a line shows that
+        # state.
+        state, reason = record["state"], clean_text(record["reason"] or "")
+        if reason or (state not in (COMPLIANT, NOT_APPLICABLE) and _rank_worst_state(lines) > STATES.index(state)):
+            lines.append(RuleLine(HOST_RULE, state, reason=reason or f"the host is {state}, whatever its rules say"))
+        compliant_count = not_applicable_count = 0
+        if record["rules_evaluated"]:
+            state_counts = count_rule_states(record)
+            listed_states = [rule["state"] for rule in record["rules"]]
+            compliant_count = state_counts[COMPLIANT] - listed_states.count(COMPLIANT)
+            not_applicable_count = state_counts[NOT_APPLICABLE] - listed_states.count(NOT_APPLICABLE)
+        return HostEntry(
+            make_host_label(record["host"]),
+            state,
+            lines,
+            compliant_count,
+            not_applicable_count,
+            record,
+            _list_remark_lines(record),
+        )
+
+    def _get_rule_line(self, rule: RuleRecord) -> RuleLine:
+        cached_line = self._lines.get(id(rule))
+        if cached_line is None:
+            if len(self._lines) >= self.MAX_CACHED_LINES:
+                self._lines.clear()
+            waiver, reason = clean_text(rule["waiver"] or ""), clean_text(rule["reason"] or "")
+            # The rule is stored with its line, so that no other object gets its id.
+            cached_line = self._lines[id(rule)] = (
+                rule,
+                RuleLine(
+                    clean_text(rule["rule"]), rule["state"], waiver, reason, rule["findings"], rule.get("mode") or ""
+                ),
+            )
+        return cached_line[1]
+
+
+def _list_remark_lines(record: HostRecord) -> list[RuleLine]:
+    """Return a line for each kind of event, with its evidence."""
+    findings_by_rule: dict[tuple[str, str], list[FindingRecord]] = {}
+    for remark in watch_remark_groups.list_remarks(record):
+        findings_by_rule.setdefault(remark.listed_rule, []).append(remark.finding.convert_to_dict())
+    return [RuleLine(rule, state, findings=findings) for (rule, state), findings in findings_by_rule.items()]
+
+
+def _rank_worst_state(lines: Sequence[RuleLine]) -> int:
+    return min(map(STATES.index, {line.state for line in lines}), default=len(STATES))

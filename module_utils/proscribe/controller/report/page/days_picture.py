@@ -1,0 +1,122 @@
+"""The trend of the last 90 days as a drawing: a column for each day on which a run ended.
+
+A day without a run is a gap, not a zero. No line crosses it, because no host was observed on that day.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ....base.duration import parse_moment
+from ....model.finding import NOT_APPLICABLE, OPEN_STATES, WAIVED
+from ....model.types.history import PastRun
+from ....wire.answers.value_readers import truncate_text
+from ..text.wording import format_count, format_key
+
+TREND_DAYS = 90
+DAY_WIDTH = 8  # width of a day, in units of the drawing
+# Height of the drawing; height of the foot of a day with a run; margin above the highest column.
+DRAWING_HEIGHT, FOOT_HEIGHT, TOP_MARGIN = (
+    120,
+    7,
+    6,
+)
+MAX_PART_LENGTH = 90  # characters of the text about left-out parts
+MIN_PIECE_HEIGHT = 1.5  # keeps a single host in thousands visible
+RAN_CLASS, COMPLIANT_CLASS = "ran", "compliant"  # classes of a day's foot: a run ended; every host met the ban
+
+
+class DayPiece(NamedTuple):
+    """The hosts in a state."""
+
+    state: str
+    y: float
+    height: float
+
+
+class TrendDay(NamedTuple):
+    """A day with a run."""
+
+    x: int
+    words: str
+    pieces: Sequence[DayPiece]  # from the foot upwards, worst first
+    foot: str
+
+
+class TrendPicture(NamedTuple):
+    """The days, and their description in words."""
+
+    days: Sequence[TrendDay]
+    title: str
+    lines: Sequence[str]  # each short enough for the width of the drawing
+    ends: tuple[str, str]
+    width: int = TREND_DAYS * DAY_WIDTH
+    height: int = DRAWING_HEIGHT
+
+
+def make_days_picture(runs: Sequence[PastRun], finished: str, left_out_text: str = "") -> TrendPicture | None:
+    """Make the drawing of the days up to the day on which a run had `finished`; None for fewer than two runs.
+
+    `runs` are the last runs of each day. `left_out_text` describes the parts that they left out, "" for whole runs.
+    """
+    if len(runs) < 2:
+        return None  # without a history the time of the run is not parsed
+    last_date = parse_moment(finished).date()
+    numbered_runs = [(TREND_DAYS - 1 - (last_date - parse_moment(run["finished"]).date()).days, run) for run in runs]
+    shown_runs = [(day_number, run) for day_number, run in numbered_runs if 0 <= day_number < TREND_DAYS]
+    if not shown_runs:
+        return None
+    max_open, max_date = max((_count_open_hosts(run), run["finished"][:10]) for _, run in shown_runs)
+    days = [_make_day(day_number, run, max(max_open, 1)) for day_number, run in shown_runs]
+    open_text = f"at most {max_open:,}, on {max_date}" if max_open else "none"
+    lines = [
+        f"{len(days)} days have a run. Not meeting the ban on these: {open_text}.",
+        f"The last is {days[-1].words}.",
+        *([f"Runs like this one: {truncate_text(left_out_text, MAX_PART_LENGTH)}."] if left_out_text else []),
+    ]
+    title = f"Hosts that do not meet the ban, in the {TREND_DAYS} days to {last_date}"
+    return TrendPicture(days, title, lines, (str(last_date - datetime.timedelta(days=TREND_DAYS - 1)), str(last_date)))
+
+
+def render_svg(trend_picture: TrendPicture) -> str:
+    """Render the drawing as an SVG file without other resources."""
+    from .rendering import render_template  # as in document.py
+
+    return "".join(render_template("days.svg.j2", picture=trend_picture))
+
+
+def _make_day(day_number: int, run: PastRun, max_open: int) -> TrendDay:
+    y_position, pieces = float(DRAWING_HEIGHT - FOOT_HEIGHT), []
+    for state in OPEN_STATES:
+        if count := run["hosts"].get(state, 0):
+            height = max(count * (DRAWING_HEIGHT - FOOT_HEIGHT - TOP_MARGIN) / max_open, MIN_PIECE_HEIGHT)
+            y_position -= height
+            pieces.append(DayPiece(state, y_position, height))
+    day_text, is_compliant = _describe_run(run)
+    return TrendDay(
+        day_number * DAY_WIDTH,
+        f"{run['finished'][:10]}: {day_text}",
+        pieces,
+        COMPLIANT_CLASS if is_compliant else RAN_CLASS,
+    )
+
+
+def _describe_run(run: PastRun) -> tuple[str, bool]:
+    """Return a description of a run, and whether every host met the ban."""
+    state_counts = {state: count for state, count in run["hosts"].items() if count}
+    host_count = sum(state_counts.values())
+    open_text = ", ".join(
+        f"{state_counts[state]:,} {format_key(state)}" for state in OPEN_STATES if state in state_counts
+    )
+    if open_text:
+        return f"{open_text}, of {format_count(host_count, 'host')}", False
+    if host_count == state_counts.get(NOT_APPLICABLE, 0):  # a run that evaluated nothing is no success
+        return "nothing applied to any host", False
+    waived_text = f", {state_counts[WAIVED]:,} by waivers" if WAIVED in state_counts else ""
+    return f"every host met the ban ({format_count(host_count, 'host')}{waived_text})", True
+
+
+def _count_open_hosts(run: PastRun) -> int:
+    return sum(run["hosts"].get(state, 0) for state in OPEN_STATES)

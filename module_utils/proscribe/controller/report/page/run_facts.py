@@ -1,0 +1,117 @@
+"""The sections with next steps, upcoming restrictions, other remarks, and the facts of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ....model.finding import UNKNOWN
+from ....model.types.record import HostRecord, RuleRecord
+from ....model.types.report import FleetReport, ReportRun
+from ....model.types.run import UpcomingRestriction
+from ..evaluation.advice import propose_next_steps
+from ..evaluation.control_modes import describe_unenforced_controls
+from ..evaluation.scope import describe_interruption, describe_restrictions
+from ..text.point_texts import describe_fetches, describe_writing, format_point_name, sort_points
+from ..text.shell_commands import CommandSuggestion
+from ..text.wording import format_count, format_key, format_readable_time, group_unsearchable_services
+from .breakdown import FleetBreakdown
+from .listings import TableListing
+
+
+def make_suggestions(report: FleetReport, breakdown: FleetBreakdown, directory: str) -> Sequence[CommandSuggestion]:
+    """Make the proposed steps with their commands. `directory` is the future directory of the report, "" if unknown."""
+    records: list[HostRecord] = [
+        {**host.record, "rules": list(_list_unknown_rules(breakdown, host.parts))} for host in breakdown.hosts
+    ]
+    return propose_next_steps(report, records, directory)
+
+
+def _list_unknown_rules(breakdown: FleetBreakdown, parts: Sequence[int]) -> Iterator[RuleRecord]:
+    """Yield the rules that could not be observed. The advice needs their reasons."""
+    for part in (breakdown.parts[number] for number in parts):
+        if part.state == UNKNOWN:
+            yield from (breakdown.rules[number] for number in part.rules)
+
+
+def make_upcoming_listing(announcements: Sequence[UpcomingRestriction]) -> TableListing | None:
+    """Make the table of announced restrictions, by day."""
+    days: dict[str, set[str]] = {}
+    for announcement in announcements:
+        days.setdefault(announcement["effective_from"], set()).add(announcement["service"])
+    rows = [(f"from {day}", ", ".join(sorted(services))) for day, services in sorted(days.items())]
+    columns = (("what", "Day"), ("", "Services that will be restricted"))
+    return TableListing("upcoming", "Upcoming", "Upcoming", columns, rows, few=len(rows)) if rows else None
+
+
+def make_points_listing(report: FleetReport) -> TableListing | None:
+    """Make the table of the exports to enforcement points, worst first."""
+    rows = [
+        (
+            point["directory"],
+            format_point_name(point),
+            format_key(point["state"]),
+            "; ".join(point["why"]) or "as the plan of this run",
+            describe_writing(point),
+            describe_fetches(point),
+        )
+        for point in sort_points(report)
+    ]
+    columns = (("what", "Directory"), ("", "Export"), ("", "State"), ("", "Why"), ("", "Written"), ("", "Fetched by"))
+    note = "As this run found them. A scheduled run then writes again those that are not current."
+    name = "Enforcement points"
+    return TableListing("points", name, name, columns, rows, "export", note=note) if rows else None
+
+
+def make_unknown_rules_listing(report: FleetReport) -> TableListing | None:
+    """Make the table of the services for which nothing is known to search, by control."""
+    rows = [
+        (control, format_count(len(service_names), "service"), ", ".join(service_names))
+        for control, service_names in group_unsearchable_services(report).items()
+    ]
+    columns = (("what", "Control"), ("", "Services"), ("", "Which"))
+    note = "The catalogue gives these controls nothing to look for, so they are not applicable to these services."
+    heading = "Nothing known to look for"
+    return TableListing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
+
+
+def list_run_warnings(report: FleetReport) -> Sequence[str]:
+    """Return the failures beside the hosts, in sentences."""
+    stop_reason = describe_interruption(report)
+    return [*([f"this run was {stop_reason}"] if stop_reason else []), *report["warnings"]]
+
+
+def list_run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
+    """Return the facts of the run that an auditor needs, by name.
+
+    A department's report does not show the hosts of the run.
+    """
+    run, summary, department = report["run"], report["summary"], report.get("department")
+    scope_facts = (
+        ("Hosts of the runs", run.get("pattern") or "all"),
+        ("Limit", run["limit"] or "none"),
+        ("Left out", "; ".join(describe_restrictions(run))),
+    )
+    run_values = (
+        ("Run", run["id"]),
+        ("Mode", run["mode"]),
+        ("Started", format_readable_time(run["started"])),
+        ("Finished", format_readable_time(run["finished"])),
+        ("Inventory", ", ".join(run["inventory"] or ())),
+        *((("Department", department["name"]),) if department else scope_facts),
+        ("Controls", ", ".join(run["controls"] or ())),
+        (
+            "Modes",
+            "; ".join(describe_unenforced_controls(summary.get("controls") or {})) or "every control is enforced",
+        ),
+        ("Proscribe", run.get("version") or ""),
+        ("Catalogue", _describe_catalogue(run)),
+        ("Expected hosts", f"{run['expected_hosts']:,}"),
+    )
+    return [(name, fact_value) for name, fact_value in run_values if fact_value]
+
+
+def _describe_catalogue(run: ReportRun) -> str:
+    """Describe the release of the catalogue with its day, and the digest of its content."""
+    release = run.get("catalog")
+    version = f"{release['version']} of {release['released']}, " if release and release["version"] else ""
+    return f"{version}{run['catalog_version']}"

@@ -1,0 +1,187 @@
+"""The hosts with their evidence as JSON for the page's script. Each text, finding, rule and part is stored once.
+
+    {"states": [state], "finished": time, "texts": [text], "findings": [[text; one for each field of a finding]],
+    "rules": [[rule, state, waiver, reason, [finding], setting]], "parts": [[control, state, group, [rule], audited]],
+    "groups": [title], "departments": [text], "platforms": [[key, value, ...]], "errors": [[control, message, ...]],
+    "actions": [[control, action, ...]], "controls": [[control, its mode and state, ...]],
+    "hosts": [[name, state, [part], [department], platform, checked_at, reason, rules evaluated, not applicable,
+               plan, milliseconds, errors, actions, {part, or -1 for the host: since}, [rule, attempts, ...],
+               controls, [event between two runs, ...]]]}
+
+A number is an index of the list of its kind; -1 means no value. Missing values at the end of a host are left out.
+`setting` is 1 for a rule that belongs to no service. `audited` is 1 for a part that no run corrects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from ....model.finding import STATES, Finding
+from ....model.types.record import ControlRecord, RuleRecord
+from ..evaluation.control_modes import AUDIT, ENFORCE, OFF
+from ..evaluation.finding_groups import FindingGroup, GroupPart
+from ..text.wording import clean_text, format_key, make_host_label
+from .breakdown import FleetBreakdown, PageHost
+from .watch_remarks import describe_remark
+
+# The limit of the page's evidence in characters. Rules beyond it have no findings.
+MAX_EVIDENCE_CHARACTERS = 8_000_000
+MODE_TEXTS = {ENFORCE: "enforced", AUDIT: "only audited"}
+MAX_HOST_REMARKS = 50  # events of a host between two runs
+MAX_HOST_ATTEMPTS = 10  # rules of a host whose numbers of refusals are shown
+
+
+class NumberedTexts:
+    """A list of distinct texts."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def assign_text_number(self, content: object) -> int:
+        """Return the number of a text, cleaned; -1 for no text."""
+        if content is None or content == "":
+            return -1
+        return self.numbers.setdefault(clean_text(content), len(self.numbers))
+
+
+class NumberedLists:
+    """A list of distinct lists of numbers."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[tuple[int, ...], int] = {}
+
+    def assign_list_number(self, numbers: Iterable[int]) -> int:
+        """Return the number of a list; -1 for an empty list."""
+        key = tuple(numbers)
+        return self.numbers.setdefault(key, len(self.numbers)) if key else -1
+
+
+def generate_script_data(
+    breakdown: FleetBreakdown, finished: str, max_characters: int = MAX_EVIDENCE_CHARACTERS
+) -> Iterator[str]:
+    """Yield the data in pieces that are safe inside a `script` element."""
+    texts, findings = NumberedTexts(), NumberedLists()
+    departments: dict[str, int] = {}
+    numbered_lists = {
+        "platforms": NumberedLists(),
+        "errors": NumberedLists(),
+        "actions": NumberedLists(),
+        "controls": NumberedLists(),
+    }
+    rules = list(_encode_rules(breakdown.rules, texts, findings, max_characters, breakdown.setting_rules))
+    parts = [_encode_part(part, texts) for part in breakdown.parts]
+    yield '{"states":' + _encode_script_json(STATES)
+    yield ',\n"finished":' + _encode_script_json(clean_text(finished))
+    yield ',\n"fields":' + _encode_script_json(Finding._fields)
+    yield ',\n"rules":' + _encode_script_json(rules)
+    yield ',\n"parts":' + _encode_script_json(parts)
+    yield ',\n"groups":' + _encode_script_json([_make_group_title(group) for group in breakdown.groups])
+    yield ',\n"hosts":['
+    for number, host in enumerate(breakdown.hosts):
+        yield (",\n" if number else "\n") + _encode_script_json(_encode_host(host, texts, departments, numbered_lists))
+    yield "]"
+    for name, numbered_list in numbered_lists.items():
+        yield f',\n"{name}":' + _encode_script_json(list(numbered_list.numbers))
+    yield ',\n"departments":' + _encode_script_json(list(departments))
+    yield ',\n"findings":' + _encode_script_json(list(findings.numbers))
+    yield ',\n"texts":' + _encode_script_json(list(texts.numbers))
+    yield "}"
+
+
+def _encode_script_json(content: object) -> str:
+    """Encode JSON without the characters that end a `script` element or begin a comment in it."""
+    json_text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    return json_text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _encode_rules(
+    rules: Iterable[RuleRecord],
+    texts: NumberedTexts,
+    findings: NumberedLists,
+    max_characters: int,
+    setting_rules: Collection[str],
+) -> Iterator[list[object]]:
+    character_count = 0
+    for rule in rules:
+        character_count += sum(
+            len(str(field_value)) for finding in rule["findings"] for field_value in finding.values() if field_value
+        )
+        finding_numbers: list[int] | None = None
+        if character_count <= max_characters:
+            finding_numbers = [
+                findings.assign_list_number(texts.assign_text_number(finding.get(key)) for key in Finding._fields)
+                for finding in rule["findings"]
+            ]
+        waiver, reason = texts.assign_text_number(rule["waiver"]), texts.assign_text_number(rule["reason"])
+        name, state = texts.assign_text_number(rule["rule"]), STATES.index(rule["state"])
+        yield [name, state, waiver, reason, finding_numbers, int(rule["rule"] in setting_rules)]
+
+
+def _encode_part(part: GroupPart, texts: NumberedTexts) -> list[object]:
+    group = -1 if part.group is None else part.group
+    return [texts.assign_text_number(part.control), STATES.index(part.state), group, part.rules, int(part.is_audited)]
+
+
+def _make_group_title(group: FindingGroup) -> list[str]:
+    """Make the title of a group: its subject and its cause, as for a single host."""
+    return [
+        clean_text(f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject),
+        clean_text(group.causes_text),
+    ]
+
+
+def _select_attempts(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(attempts.items(), key=lambda attempt: (-attempt[1], attempt[0]))[:MAX_HOST_ATTEMPTS]
+
+
+def _describe_controls(controls: Mapping[str, ControlRecord]) -> Iterator[tuple[str, str]]:
+    """Yield the mode and the state of each control on the host, in words."""
+    for name, control in controls.items():
+        if mode := control.get("mode"):
+            state = format_key(control.get("state") or "not checked in this run")
+            yield name, mode if mode == OFF else f"{MODE_TEXTS[mode]}: {state}"
+
+
+def _encode_host(
+    host: PageHost, texts: NumberedTexts, departments: dict[str, int], numbered_lists: Mapping[str, NumberedLists]
+) -> list[object]:
+    record, actions = host.record, host.record.get("actions", ())
+    row: list[object] = [
+        make_host_label(host.name),
+        STATES.index(host.state),
+        host.parts,
+        [departments.setdefault(clean_text(name), len(departments)) for name in host.departments],
+        numbered_lists["platforms"].assign_list_number(
+            texts.assign_text_number(number) for pair in record["platform"].items() for number in pair
+        ),
+        texts.assign_text_number(record["checked_at"]),
+        texts.assign_text_number(record.get("reason")),
+        record["rules_evaluated"],
+        record["rules_not_applicable"],
+        texts.assign_text_number(record["plan"]),
+        -1 if record["duration_ms"] is None else record["duration_ms"],
+        numbered_lists["errors"].assign_list_number(
+            texts.assign_text_number(text)
+            for error in record["errors"]
+            for text in (error["control"], error["message"])
+        ),
+        numbered_lists["actions"].assign_list_number(
+            texts.assign_text_number(text) for action in actions for text in (action["control"], action["action"])
+        ),
+        {number: texts.assign_text_number(start_time) for number, start_time in host.start_times.items()},
+        [
+            number
+            for rule, attempt_count in _select_attempts(record.get("attempts", {}))
+            for number in (texts.assign_text_number(rule), attempt_count)
+        ],
+        numbered_lists["controls"].assign_list_number(
+            texts.assign_text_number(number)
+            for pair in _describe_controls(record.get("controls", {}))
+            for number in pair
+        ),
+        [texts.assign_text_number(describe_remark(remark)) for remark in host.remarks[:MAX_HOST_REMARKS]],
+    ]
+    while row[-1] in (-1, {}, []):
+        row.pop()
+    return row

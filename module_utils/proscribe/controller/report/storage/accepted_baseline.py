@@ -1,0 +1,58 @@
+"""The earlier run that `latest` means as a baseline: a run that passed. A failed run never becomes accepted.
+
+Each report has the verdict of its gate. While no run has a gate, the newest run is the baseline. Later, only a run that
+passed its gate replaces it. A run without a gate does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ....model.types.report import ReportRun
+from ..evaluation.scope import RunScope, is_scope_covered, list_observed_controls
+from .report_reader import UnknownRun, UnreadableReport, describe_newest_runs, list_runs, read_report
+
+
+def find_latest_passed(reports: Path, scope: RunScope) -> Path:
+    """Return the directory of the baseline for a run with this scope. Raises UnknownRun."""
+    accepted_id, failed_id = _select_accepted_run(_iterate_newest_first(reports), scope)
+    if accepted_id:
+        return reports / accepted_id
+    if failed_id:
+        raise UnknownRun(f"no run of this scope in {reports} has passed; {failed_id} failed, name it if it is to count")
+    raise UnknownRun(f"no complete report latest in {reports} that covers this run; {describe_newest_runs(reports)}")
+
+
+def _select_accepted_run(runs: Iterable[tuple[str, ReportRun]], scope: RunScope) -> tuple[str, str]:
+    """Select the baseline, and the newest run that failed its gate; "" for none. `runs` are newest first."""
+    failed_id = first_id = ""
+    for name, run in runs:
+        if not is_scope_covered(run, scope):
+            continue
+        verdict = run.get("verdict")
+        if verdict and verdict["gate"] and verdict["passed"]:
+            return name, failed_id
+        if verdict and verdict["gate"]:
+            failed_id, first_id = failed_id or name, ""
+        elif not verdict or verdict["passed"]:  # a run that was stopped, or evaluated nothing, is no first baseline
+            first_id = first_id or name
+    return first_id, failed_id
+
+
+def list_baselines(reports: Path) -> list[Path]:
+    """Return the baselines that a gate may still need: a baseline for each scope in `reports`."""
+    runs = list(_iterate_newest_first(reports))
+    scopes = {
+        RunScope(tuple(run.get("inventory") or ()), str(run.get("limit") or ""), list_observed_controls(run))
+        for _, run in runs
+    }
+    return [reports / name for scope in scopes if (name := _select_accepted_run(runs, scope)[0])]
+
+
+def _iterate_newest_first(reports: Path) -> Iterable[tuple[str, ReportRun]]:
+    for name in reversed(list_runs(reports)):
+        try:
+            yield name, read_report(reports / name)["run"]
+        except (OSError, UnreadableReport):
+            continue  # a report that cannot be read is no baseline

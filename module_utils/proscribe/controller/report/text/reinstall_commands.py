@@ -1,0 +1,107 @@
+"""The command that installs removed packages again, built from fields that the host reported.
+
+A host may be compromised, and an operator pastes the printed line. So the words of a command are ours
+(package_commands.py). A host provides only a name or a path, in the spelling of the package system, and quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ....model.removal_record import RemovedPackage
+from .other_account import build_line_for_account
+from .package_commands import COMMANDS
+from .shell_commands import quote_word
+
+NAMES_FIELD, NAME_FIELD = "{names}", "{name}"
+# Neither an option nor an address; a version in the form of package indexes.
+FIELD_PATTERNS: Mapping[str, re.Pattern[str]] = {
+    "tool": re.compile(r"(?:/[^/]+)*/?[a-z][a-z0-9.-]*"),
+    "place": re.compile(r"/.+|[A-Za-z0-9][A-Za-z0-9._-]*|"),
+    "source": re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._/-]*)?"),
+}
+VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_~-]{0,99}")
+PYTHON_PIN = "=="  # the pin of Python's indexes, for which X_y and x-y are the same name
+DEFAULT_INSTALLATION = "default"  # flatpak's name of the installation that every host has
+
+
+def build_reinstall_command(packages: Sequence[RemovedPackage]) -> str:
+    """Build the line for root that installs all packages with a command again; "" for none."""
+    lines: list[str] = []
+    groups: dict[tuple[str, ...], list[RemovedPackage]] = {}
+    ordered = sorted(packages, key=lambda package: (bool(package.user), package.user, package.manager, package.name))
+    for package in filter(has_command, ordered):
+        words = [*_list_command_words(package)]
+        single_name = package.name if NAME_FIELD in words else ""
+        groups.setdefault((package.user, package.manager, single_name, *words), []).append(package)
+    for (user, manager, _, *line), members in groups.items():
+        command_steps = [_build_command_line(user, line, members)]
+        for mark, text in COMMANDS[manager][4].items():
+            if marked_packages := [package for package in members if package.mark == mark]:
+                command_steps.append(_build_command_line(user, text.split(), marked_packages, is_pinned=False))
+        lines.append(" && ".join(command_steps))
+    return "; ".join(lines)
+
+
+def has_command(package: RemovedPackage) -> bool:
+    """Return whether the package system can install a package again by its name, and the name has its spelling."""
+    reinstall_spec = COMMANDS.get(package.manager)
+    if reinstall_spec is None or package.how not in reinstall_spec[3]:
+        return False
+    id_pattern, name_pattern, pin, *_ = reinstall_spec
+    field_pattern = name_pattern.replace("{id}", re.escape(package.id))
+    is_normalised = pin == PYTHON_PIN and _normalise_name(package.name) == _normalise_name(package.id)
+    is_spelled = is_normalised or re.fullmatch(field_pattern, package.name)
+    has_valid_fields = all(
+        field_pattern.fullmatch(getattr(package, key))
+        for key, field_pattern in FIELD_PATTERNS.items()
+        if _is_field_needed(package, key)
+    )
+    return bool(re.fullmatch(id_pattern, package.id) and is_spelled and has_valid_fields)
+
+
+def list_without_command(packages: Sequence[RemovedPackage]) -> list[RemovedPackage]:
+    """Return the packages that an operator has to install from their files."""
+    return [package for package in packages if not has_command(package)]
+
+
+def _is_field_needed(package: RemovedPackage, key: str) -> bool:
+    return f"{{{key}}}" in COMMANDS[package.manager][3][package.how] or (key == "place" and bool(package.place))
+
+
+def _normalise_name(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _list_command_words(package: RemovedPackage) -> Iterator[str]:
+    """Yield the words of a package's command without its name. Words with an unknown field are left out."""
+    installation_option = "--user" if package.user else f"--installation={package.place or DEFAULT_INSTALLATION}"
+    fields = {"tool": package.tool, "place": package.place, "source": package.source, "where": installation_option}
+    for word in COMMANDS[package.manager][3][package.how].split():
+        field_names = [key for key in fields if f"{{{key}}}" in word]
+        if all(fields[key] for key in field_names):
+            for key in field_names:
+                word = word.replace(f"{{{key}}}", fields[key])
+            yield word
+
+
+def _build_command_line(
+    user: str, words: Sequence[str], packages: Sequence[RemovedPackage], is_pinned: bool = True
+) -> str:
+    names = list(dict.fromkeys(_format_package_name(package, is_pinned) for package in packages))
+    named_words = [*_fill_names(words, names)]
+    return build_line_for_account(user, named_words) if user else " ".join(map(quote_word, named_words))
+
+
+def _fill_names(words: Sequence[str], names: Sequence[str]) -> Iterator[str]:
+    for word in words:
+        if word == NAMES_FIELD:
+            yield from names
+        else:
+            yield word.replace(NAME_FIELD, names[0])
+
+
+def _format_package_name(package: RemovedPackage, is_pinned: bool) -> str:
+    pin = COMMANDS[package.manager][2] if is_pinned and VERSION_PATTERN.fullmatch(package.version) else ""
+    return f"{package.name}{pin}{package.version}" if pin else package.name

@@ -1,0 +1,85 @@
+"""The record of a Windows host from its answer: the same rules as for other hosts, judged on the controller."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+
+from ...base.timestamps import format_timestamp
+from ...host.controls import observe_only_record
+from ...host.host_operations import apply_gate
+from ...model.finding import NONCOMPLIANT, UNKNOWN, RuleVerdict
+from ...model.plan import check_plan
+from ...model.plan_hours import resolve_hours
+from ...model.types.plan import Plan, PlanEntry, PlanSection
+from ...model.types.record import ObservedRecord
+from . import applocker, apps, browsers, installed_programs
+from .answer_reader import WindowsAnswer
+
+# No weekly window has this day. The hour on the host's clock is unknown, so waivers with hours count as closed.
+UNKNOWN_TIME = time.struct_time((1970, 1, 1, 0, 0, 0, 7, 1, 0))
+PARTIAL_WAIVER_REASON = "a waiver ({}) opens it at some hours or to a group, which is not known of a Windows host"
+
+
+def observe_windows_host(
+    plan: Plan, answer: WindowsAnswer, control_names: Collection[str], started: float
+) -> ObservedRecord:
+    """Return the host's record.
+
+    `control_names` are the controls to observe; empty means all in the plan. `started` is the time of the query, by the
+    monotonic clock. Raises ValueError for an unusable plan.
+    """
+    check_plan(plan)
+    compiled_controls, plan = plan["controls"], resolve_hours(plan, UNKNOWN_TIME)
+    software = installed_programs.find_software(answer)
+    installed_browsers = browsers.find_browsers(answer, software.programs)
+    names = observe_only_record.choose_controls(plan, control_names)
+
+    def observe_app_rules() -> list[RuleVerdict]:
+        section = plan["controls"]["apps"]
+        verdicts = _apply_partial_waivers(apps.observe_apps(section, answer, software), compiled_controls["apps"])
+        return [*verdicts, *applocker.observe_applocker(section, answer)]
+
+    observers = {
+        "apps": observe_app_rules,
+        "browser": lambda: _apply_partial_waivers(
+            browsers.observe_browsers(plan, answer, installed_browsers), compiled_controls["browser"]
+        ),
+    }
+    platform = {"os": "windows", "version": answer.version, "architecture": answer.architecture}
+    record = observe_only_record.make_observed_record(
+        plan, names, observers, platform, format_timestamp(time.time()), started
+    )
+    if "browser" in names:
+        record["browsers"] = sorted(program.id for program in installed_browsers.known_browsers)
+    return record
+
+
+def _apply_partial_waivers(verdicts: Iterable[RuleVerdict], section: PlanSection) -> list[RuleVerdict]:
+    """Return the verdicts. A noncompliant verdict becomes unknown if only the host could apply its waiver."""
+    new_verdicts = []
+    for verdict in verdicts:
+        entry = section["services"].get(verdict.rule.partition("/")[2])
+        waivers = _list_partial_waivers(entry) if entry else []
+        if waivers and verdict.state == NONCOMPLIANT:
+            verdict = verdict._replace(state=UNKNOWN, reason=PARTIAL_WAIVER_REASON.format(", ".join(waivers)))
+        new_verdicts.append(verdict)
+    return new_verdicts
+
+
+def _list_partial_waivers(entry: PlanEntry) -> list[str]:
+    """Return the waivers of an entry that have hours, or groups of the host's users."""
+    partial_waivers = [
+        exception["waiver"]
+        for exception in entry.get("exceptions", ())
+        if "hours" in exception or "posix_groups" in exception
+    ]
+    return [*([entry["waiver"]] if "hours" in entry and "waiver" in entry else []), *partial_waivers]
+
+
+def make_module_result(record: ObservedRecord, exit_gate: str) -> Mapping[str, object]:
+    """Return the result of the observing module: {changed, record, drifted, privileged}.
+
+    {failed, msg} are added if the gate makes the host fail. Nothing is ever corrected.
+    """
+    return apply_gate({"changed": False, "record": record, "drifted": [], "privileged": False}, exit_gate)

@@ -1,0 +1,121 @@
+"""Cache of the trials of install blocks: a result counts until something changes that it depended on.
+
+A trial costs as much as the rest of an observation. So a successful result is cached, with all files that the trial
+read, ran or would have noticed. For each file the cache has its inode, its size and the time of its change. No program
+can set that time back. For programs it also has the mount options of their file system. If a value differs, the trial
+runs again. It also runs with every full scan (proscribe_full_scan_every).
+
+As everywhere, an observation writes nothing. An enforcing run and a host's own observation save the cache, for root
+alone. A cache that others could have written is not used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
+
+from ....system import Host
+from ..memory_store import MEMORY_DIRECTORY, UNREADABLE_ERRORS, format_memory, read_memory, write_memory
+
+if TYPE_CHECKING:
+    # The state of each path at the time of the trial.
+    PathStamps = Sequence[tuple[str, tuple[int, ...] | None]]
+
+TRIED_PATH = MEMORY_DIRECTORY + "/tried"
+TRIED_VERSION = 1
+# For this long after a change, another change may get the same time. The file systems of system files record times by
+# clock ticks of the kernel. A tick takes 10 ms at most.
+SETTLED_NANOSECONDS = 10**8
+TRIAL_PACKAGE_NAME = "proscribe-trial"  # name of the trial package: no block logs its refusal
+# All programs of a host depend on these files.
+COMMON_PATHS = ("/etc/ld.so.preload", "/etc/ld.so.cache")
+PROGRAM_DIRECTORIES = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+class TrialCache:
+    """Trials of one observation. With `is_fresh`, earlier results are ignored."""
+
+    def __init__(self, host: Host, is_fresh: bool) -> None:
+        self.host = host
+        self.earlier_trials: Mapping[str, PathStamps] = {} if is_fresh else _read_trials(host)
+        self.current_trials: dict[str, PathStamps] = {}
+
+    def run_cached_trial(
+        self, name: str, list_dependencies: Callable[[Host], Iterable[str]], run_trial: Callable[[Host], str]
+    ) -> str:
+        """Return the open route that a trial finds, or "". Raises the errors of `run_trial`."""
+        earlier_stamps = self.earlier_trials.get(name)
+        if earlier_stamps and all(self._make_stamp(path) == stamp for path, stamp in earlier_stamps):
+            self.current_trials[name] = earlier_stamps
+            return ""
+        if not self.host.privileged:
+            return run_trial(self.host)  # an ordinary user saves nothing and cannot see everything
+        stamps = [(path, self._make_stamp(path)) for path in dict.fromkeys(list_dependencies(self.host))]
+        settled_before = time.time_ns() - SETTLED_NANOSECONDS
+        open_detail = run_trial(self.host)
+        if not open_detail and all(stamp is None or stamp[-1] < settled_before for _, stamp in stamps):
+            self.current_trials[name] = stamps
+        return open_detail
+
+    def _make_stamp(self, path: str) -> tuple[int, ...] | None:
+        status = self.host.find_entry(path)
+        if status is None:
+            return None
+        options = 0
+        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o111:
+            with contextlib.suppress(OSError):  # the program is gone
+                options = os.statvfs(path).f_flag
+        return status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_size, options, status.st_ctime_ns
+
+    def save_trials(self) -> None:
+        """Save the current results. Raises ControlError."""
+        if self.current_trials:
+            write_memory(self.host, TRIED_PATH, format_memory({"version": TRIED_VERSION, "tried": self.current_trials}))
+        elif self.host.find_entry(TRIED_PATH):
+            self.host.delete_file(TRIED_PATH)
+
+
+@contextlib.contextmanager
+def open_memory_file(content: bytes) -> Iterator[str]:
+    """Yield the path of a trial package that is in memory only."""
+    descriptor = os.memfd_create(TRIAL_PACKAGE_NAME)
+    try:
+        os.write(descriptor, content)
+        yield f"/proc/{os.getpid()}/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _read_trials(host: Host) -> Mapping[str, PathStamps]:
+    try:
+        stored = read_memory(host, TRIED_PATH)
+        if isinstance(stored, dict) and stored.get("version") == TRIED_VERSION:
+            return dict(stored["tried"])
+    except UNREADABLE_ERRORS:
+        pass
+    return {}
+
+
+def follow_path_links(host: Host, paths: Iterable[str]) -> Iterator[str]:
+    """Yield paths and each step of the links at them."""
+    return (step for path in paths for step in host.follow_links(path))
+
+
+def list_program_paths(host: Host, names: Iterable[str]) -> Iterator[str]:
+    """Yield all paths that decide which programs these names run."""
+    yield from COMMON_PATHS
+    for name in names:
+        for folder in PROGRAM_DIRECTORIES:
+            yield from host.follow_links(f"{folder}/{name}")
+            if host.find_entry(f"{folder}/{name}"):
+                break
+
+
+def list_directory_entries(host: Host, folders: Iterable[str]) -> Iterator[str]:
+    """Yield directories and their entries, with each step of the links."""
+    for folder in folders:
+        yield folder
+        yield from follow_path_links(host, (f"{folder}/{name}" for name in host.list_directory(folder)))

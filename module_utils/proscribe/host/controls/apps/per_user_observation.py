@@ -1,0 +1,372 @@
+"""Observation of a user's packages, files and launchers: in a process of its own, with a budget for each user.
+
+The user controls all of the content and its amount. So a child process goes from user to user (system/forked_work.py).
+Content that is odd, huge or never answers is reported as unseen for its user, with the reason. It hides nothing of
+other users.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+from ....base.named_tuple import NamedTuple
+from ...system import ControlError, Host, ObservationError, User
+from ...system.budget import ReadBudget
+from ...system.forked_work import run_each_apart
+from ...system.mounts import explain_not_entered, find_remote_type, read_mounts
+from ...system.processes import NOBODY_UID
+from .desired_apps import DesiredApps
+from .portable import launchers, scan, user_dirs
+from .portable.app_names import AppNames
+from .portable.scan import PortableApp, ScanRegion
+from .portable.scan_cache import (
+    DROPPED_TEXT,
+    ScanMemory,
+    extend_names_stamp,
+    format_user_memory,
+    has_user_memory,
+    read_remembered_directories,
+)
+from .requests import request_files
+from .running_programs import find_services_above
+from .systems.installed_packages import list_user_systems
+from .systems.package import Package, PackageSystem
+from .systems.registry import NAMED_DIRECTORY_SYSTEMS, ON_DEMAND, SYSTEMS
+from .user_finding_limit import UserShare
+
+if TYPE_CHECKING:
+    from typing import TypedDict, TypeVar
+
+    Found = TypeVar("Found")
+
+    class UserPart(TypedDict, total=False):
+        """Part of the observation of a unit. It comes from a child process as JSON, so a tuple has become a list."""
+
+        packages: Sequence[Sequence[Any]]
+        portable_apps: Sequence[Sequence[Any]]
+        blind: list[tuple[str, str]]
+        unseen: list[str]
+        there: list[str]
+        systems: list[str]
+        cut: int
+        memory: str
+        requests: tuple[Sequence[request_files.RequestRow], int]
+
+
+MAX_REMEMBERED_CHARACTERS = 32 * 1024 * 1024  # for all users together
+
+
+class UserUnit(NamedTuple):
+    """Accounts of one uid with their homes, and the files of that uid in shared places."""
+
+    uid: int
+    users: Sequence[User]
+    places: Sequence[tuple[str, Sequence[str]]]  # as in PortableAppScan.foreign_entries
+    unseen_reasons: Sequence[str] = ()
+
+    @property
+    def user(self) -> User:
+        return self.users[0]
+
+
+class UserObservation(NamedTuple):
+    """Observed state of the users."""
+
+    packages: list[Package]
+    portable_apps: list[PortableApp]
+    query_failures: list[tuple[str, str]]  # failed queries: package system and reason
+    unseen_reasons: list[str]  # reasons why other things could not be seen
+    present_systems: set[str]  # queried package systems that some user has
+    texts_by_uid: dict[str, str | None]  # by uid, as in ScanMemory.texts_by_uid: memory for the next observation
+    brought_systems: set[str]  # names of package systems that users have installed themselves
+    requests: Sequence[
+        tuple[Sequence[request_files.RequestRow], int]
+    ] = ()  # for each user: requests, and the number of requests left out
+    cut_counts: Mapping[str, int] = {}  # by user: the number of findings beyond the user's share
+
+
+class UserScanContext(NamedTuple):
+    """Data that the observation of every user needs."""
+
+    desired: DesiredApps
+    names: AppNames
+    homes: set[str]  # homes of all users
+    packages: Sequence[tuple[list[str], Package]]  # packages of the host
+    scan_memory: ScanMemory
+    sole_systems: frozenset[str] = frozenset()  # package systems that are the only identifiers of a service
+
+
+def observe_users(
+    host: Host, context: UserScanContext, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
+) -> UserObservation:
+    """Observe all users except root. `foreign_places` comes from the file scan of the host's places."""
+    observation = UserObservation([], [], [], [], set(), {}, set())
+    characters_left = MAX_REMEMBERED_CHARACTERS
+    requests: list[tuple[Sequence[request_files.RequestRow], int]] = []
+    cut_counts: dict[str, int] = {}
+    for unit, parts, failure in _observe_each_unit(host, context, foreign_places):
+        for part in parts:
+            observation.packages.extend(restore_package(row) for row in part.get("packages", ()))
+            observation.portable_apps.extend(restore_portable_app(row) for row in part.get("portable_apps", ()))
+            observation.query_failures.extend(
+                (manager, f"{unit.user.name}: {reason}") for manager, reason in part.get("blind", ())
+            )
+            observation.unseen_reasons.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
+            observation.present_systems.update(part.get("there", ()))
+            observation.brought_systems.update(part.get("systems", ()))
+            if "cut" in part:
+                cut_counts[unit.user.name] = cut_counts.get(unit.user.name, 0) + part["cut"]
+            if "requests" in part:
+                requests.append(part["requests"])
+            if "memory" in part:
+                text = part["memory"]
+                characters_left -= len(text or "")
+                observation.texts_by_uid[str(unit.uid)] = text if characters_left > 0 else DROPPED_TEXT
+        if failure:
+            observation.unseen_reasons.append(f"{unit.user.name}: {failure}")
+        else:  # without a new text, the memory of the user stays
+            observation.texts_by_uid.setdefault(str(unit.uid), None)
+    return observation._replace(requests=tuple(requests), cut_counts=cut_counts)
+
+
+def _observe_each_unit(
+    host: Host, context: UserScanContext, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
+) -> Iterator[tuple[UserUnit, list[UserPart], str]]:
+    """Yield the parts of each unit, and the reason why they are incomplete ("" if complete).
+
+    The host's own file systems come first. Other file systems follow if the plan requires it. They are read as the user
+    whose files they hold.
+    """
+    local_units, network_units = make_user_units(host, foreign_places, context.desired.network_homes == "scan")
+    yield from run_each_apart(local_units, lambda unit: _observe_unit(host, context, unit))
+    if network_units:
+        _load_modules()
+    for unit in network_units:
+        for observed_unit, parts, failure in run_each_apart(
+            [unit], lambda unit: _observe_as_user(host, context, unit), user=unit.user
+        ):
+            yield observed_unit, [_drop_memory(part) for part in parts], failure
+
+
+def _drop_memory(part: UserPart) -> UserPart:
+    """Drop the memory from a part that a process of the user reports.
+
+    The user may be able to trace that process, and must not write the memory of root.
+    """
+    part.pop("memory", None)
+    return part
+
+
+def _load_modules() -> list[object]:
+    """Load the modules that are otherwise loaded on demand: a user may not be able to read this Python's directory."""
+    import hashlib
+
+    from .portable import container_launchers, evidence
+
+    return [hashlib, container_launchers, evidence, *(system.load_system() for system in ON_DEMAND)]
+
+
+def _observe_as_user(host: Host, context: UserScanContext, unit: UserUnit) -> Iterator[UserPart]:
+    host.enters_remote, host.saves_state = True, False
+    return _observe_unit(host, context, unit)
+
+
+def make_user_units(
+    host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], scans_remote: bool = False
+) -> tuple[list[UserUnit], list[UserUnit]]:
+    """Return the units on the host's own file systems, and those on remote file systems.
+
+    The units are all users except root who have something here. With `scans_remote`, each home on a remote file system
+    is a unit of the second list. Otherwise such a home is an unseen reason.
+    """
+    mount_table = read_mounts(host)
+    users: dict[int, list[User]] = {}
+    unseen_by_uid: dict[int, list[str]] = {}
+    network_units: list[UserUnit] = []
+    for user in host.list_users():
+        if user.uid == 0:
+            continue
+        local_users = users.setdefault(user.uid, [])
+        remote_type = find_remote_type(user.home, mount_table)
+        if remote_type and scans_remote and user.uid != NOBODY_UID:
+            network_units.append(UserUnit(user.uid, [user], ()))
+        elif remote_type and scan.is_personal_home(user):
+            unseen_by_uid.setdefault(user.uid, []).append(explain_not_entered(user.home, remote_type))
+        elif not remote_type:
+            local_users.append(user)
+    local_units = []
+    places = _group_places_by_user(host, foreign_places, users)
+    for uid in sorted({*users, *places}):
+        local_users = users.get(uid) or [host.find_account(uid)._replace(home="/nonexistent")]
+        local_units.append(UserUnit(uid, local_users, places.get(uid, ()), unseen_by_uid.get(uid, ())))
+    return local_units, network_units
+
+
+def _group_places_by_user(
+    host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], users: Collection[int]
+) -> Mapping[int, Sequence[tuple[str, Sequence[str]]]]:
+    """Return the foreign places by the user who owns each uid.
+
+    A user may have many subordinate uids; they share one budget.
+    """
+    if not foreign_places.keys() - users:
+        return foreign_places
+    from ...system.subordinate_ids import read_subordinate_ids
+
+    find_owner = read_subordinate_ids(host)
+    places: dict[int, list[tuple[str, Sequence[str]]]] = {}
+    for uid, uid_places in foreign_places.items():
+        places.setdefault(uid if uid in users else find_owner(uid), []).extend(uid_places)
+    return places
+
+
+def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Iterator[UserPart]:
+    """Yield the observation of a unit in parts, so that earlier parts remain when the budget is spent."""
+    desired = context.desired
+    if unit.unseen_reasons:
+        yield {"unseen": list(unit.unseen_reasons)}
+    users_with_home = [user for user in unit.users if _has_home_directory(host, user)]
+    if not (users_with_home or unit.places or any(system.is_present(host, None) for system in NAMED_DIRECTORY_SYSTEMS)):
+        if has_user_memory(host, unit.uid):
+            yield {"memory": DROPPED_TEXT}
+        return
+    host.budget = budget = ReadBudget()
+    share = UserShare(desired)
+    home_users = [user for user in users_with_home if scan.is_personal_home(user)]
+    user_directories = {user.home: user_dirs.read_user_directories(host, user) for user in home_users}
+    user_folders = {folder for directories in user_directories.values() for folder in directories.values()}
+    names, memory = (
+        context.names.add_program_folders(user_folders),
+        context.scan_memory._replace(names_stamp=extend_names_stamp(context.scan_memory.names_stamp, user_folders)),
+    )
+    host.budget = None  # reading Proscribe's own state does not count against the user's budget
+    remembered = read_remembered_directories(host, memory, unit.uid)
+    host.budget = budget
+    systems: dict[str, Sequence[PackageSystem]] = {}  # by home: the package systems that may have something there
+    for user in unit.users:
+        if brought_systems := list_user_systems(host, user):
+            yield {"systems": brought_systems}
+        possible_systems = SYSTEMS if user in users_with_home else NAMED_DIRECTORY_SYSTEMS
+        systems[user.home] = [
+            system for system in possible_systems if system.MANAGER in brought_systems or system not in ON_DEMAND
+        ]
+        for system in systems[user.home]:
+            yield from _observe_packages(host, context, user, system, share)
+    find_services = make_service_finder(desired, context.homes)
+    desktops = {
+        home: directories[user_dirs.DESKTOP_KEY]
+        for home, directories in user_directories.items()
+        if user_dirs.DESKTOP_KEY in directories
+    }
+    launchers_found, unread_launchers = _observe_guarded(
+        host, partial(launchers.find_launchers, host, desired.services, find_services, home_users, False, desktops)
+    )
+    if launchers_found or unread_launchers:
+        launchers_found, cut_count = share.take_things(launchers_found)
+        yield {"portable_apps": launchers_found, "unseen": unread_launchers, **_make_cut_part(cut_count)}
+    owned_directories, _ = _observe_guarded(
+        host, partial(_list_owned_directories, host, [(user, systems[user.home]) for user in home_users])
+    )
+    homes = {user.home: user for user in home_users}
+    roots = [*homes, *(directory for directory, files in unit.places if not files)]
+    files = [(directory, names) for directory, names in unit.places if names]
+    region = ScanRegion(homes, roots, files, unit.user, owned_directories)
+    scan_result = scan.scan_portable_apps(host, desired.services, names, region, context.packages, remembered)
+    web_apps = launchers.find_installed_web_apps(host, desired.services, scan_result.web_apps, lambda path: unit.user)
+    memory_text = (
+        format_user_memory(memory, remembered, scan_result.remembered) if host.saves_state and names.has_names else None
+    )
+    if scan_result.portable_apps or web_apps or scan_result.unseen:
+        yield {"portable_apps": [*scan_result.portable_apps, *web_apps], "unseen": scan_result.unseen}
+    if memory_text is not None:
+        yield {"memory": memory_text}
+    for user in home_users:  # comes last, so that a failure here hides nothing
+        requests, left_out = request_files.read_user_requests(host, user)
+        if requests or left_out:
+            yield {"requests": (requests, left_out)}
+
+
+def _observe_packages(
+    host: Host, context: UserScanContext, user: User, system: PackageSystem, share: UserShare
+) -> Iterator[UserPart]:
+    """Yield a user's packages of a package system, and whether the user has that system if it matters."""
+    package_ids = context.desired.packages[system.MANAGER].keys()
+    packages, query_failures = (
+        _observe_guarded(host, partial(system.find_user_packages, host, user, package_ids)) if package_ids else ([], [])
+    )
+    if system.MANAGER in context.sole_systems and _has_package_system(host, system, user):
+        yield {"there": [system.MANAGER]}
+    if packages or query_failures:
+        packages, cut_count = share.take_things(packages)
+        yield {
+            "packages": packages,
+            "blind": [(system.MANAGER, reason) for reason in query_failures],
+            **_make_cut_part(cut_count),
+        }
+
+
+def _make_cut_part(cut_count: int) -> UserPart:
+    return {"cut": cut_count} if cut_count else {}
+
+
+def _has_home_directory(host: Host, user: User) -> bool:
+    """Return whether a user has a home that can hold user files. A directory of the system does not count."""
+    if not scan.is_personal_home(user) and scan.is_system_home(user.home):
+        return False
+    try:
+        return host.find_entry(user.home) is not None
+    except (ObservationError, ControlError, OSError):
+        return True  # the reader of the home reports the error
+
+
+def _has_package_system(host: Host, system: PackageSystem, user: User) -> bool:
+    """Return whether a user has a package system. If it cannot be seen, it counts as present."""
+    try:
+        return system.is_present(host, user)
+    except (ObservationError, ControlError, OSError):
+        return True
+
+
+def _list_owned_directories(
+    host: Host, systems: Iterable[tuple[User, Sequence[PackageSystem]]]
+) -> tuple[list[str], str]:
+    return [
+        directory
+        for user, user_systems in systems
+        for system in user_systems
+        for directory in system.list_owned_directories(host, user)
+    ], ""
+
+
+def _observe_guarded(
+    host: Host, observe_part: Callable[[], tuple[Sequence[Found], str | Sequence[str]]]
+) -> tuple[list[Found], list[str]]:
+    """Return the results of observing something that a user controls, and the reasons why they are incomplete."""
+    try:
+        results, unseen_reasons = observe_part()
+    except (ObservationError, ControlError, OSError, MemoryError) as error:
+        return [], [str(error) or "over budget: memory"]
+    return list(results), list(filter(None, [unseen_reasons] if isinstance(unseen_reasons, str) else unseen_reasons))
+
+
+def make_service_finder(desired: DesiredApps, homes: set[str]) -> Callable[[str, str], list[str]]:
+    """Make the function that returns the services of a program, by its path and its flatpak id."""
+
+    def find_program_services(program: str, flatpak_id: str) -> list[str]:
+        service_ids = desired.packages["flatpak"].get(flatpak_id) or find_services_above(program, homes, desired.paths)
+        return service_ids or desired.names.get(program.rpartition("/")[2], [])
+
+    return find_program_services
+
+
+def restore_package(row: Sequence[Any]) -> Package:
+    """Restore a package from the row that a child process returned."""
+    package = Package(*row)
+    return package._replace(handles=tuple(package.handles), owner=User(*package.owner) if package.owner else None)
+
+
+def restore_portable_app(row: Sequence[Any]) -> PortableApp:
+    """Restore a portable app from the row that a child process returned."""
+    app = PortableApp(*row)
+    return app._replace(owner=User(*app.owner) if app.owner else None)

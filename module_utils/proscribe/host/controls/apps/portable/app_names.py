@@ -1,0 +1,169 @@
+"""Names of portable apps for the file scan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Collection, Iterable, Mapping, Sequence
+
+from .....base.name_folding import fold_name
+from .....model.plan import compute_once
+from . import appimage
+
+if TYPE_CHECKING:
+    from .....model.types.plan import ControlIdentifiers
+
+# Folders of users' single programs: an AppImage is recognised there without its suffix.
+PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
+SYSTEM_PROGRAM_FOLDERS = ("/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm")
+MIN_NAME_LETTERS = 5  # a shorter package name or id alone does not count; `box` and `line` are also other things
+WEB_APPS_FOLDER = "Web Applications"  # folder of a browser's installed web apps
+WEB_APP_PREFIX = "_crx_"
+# The place of an Electron app's code below the directory of its program, and the file with its name.
+ELECTRON_FILES = {"/resources": "app.asar", "/resources/app": "package.json"}
+# Directories of many programs: in a path of the catalogue, such a name does not identify an app's own directory.
+SHARED_FOLDERS = frozenset(
+    ("bin", "sbin", "lib", "lib64", "libexec", "share", "opt", "local", "dist", "files", "runtime", "apps")
+)
+
+
+class AppNames:
+    """Names to scan for, each with its services."""
+
+    def __init__(self, services: Mapping[str, ControlIdentifiers], homes: Iterable[str] = ()) -> None:
+        # Folders with many programs. An AppImage there may lack its suffix, and no folder belongs to an app alone.
+        self.program_folders = {
+            *SYSTEM_PROGRAM_FOLDERS,
+            *(home + folder for home in homes for folder in PROGRAM_FOLDERS),
+        }
+        self.programs: dict[str, list[str]]
+        self.portable_apps: dict[str, list[str]]  # programs that count only with the rest of an app around them
+        self.windows_paths: dict[str, dict[str, list[str]]]  # then by service: endings of the path
+        self.desktop_files: dict[str, list[str]]
+        self.services_by_stem: dict[str, list[str]]
+        self.own_folders: dict[str, set[str]]  # by service: the names of the app's own directories
+        self.marked_programs: dict[str, list[str]]  # programs that count only with a marker in them
+        self.names_by_service: dict[str, frozenset[str]]  # by service: all names of its app, in lower case
+        self.services_by_title: dict[str, list[str]]  # names in the app's own script, folded: never certain
+        (
+            self.programs,
+            self.portable_apps,
+            self.windows_paths,
+            self.desktop_files,
+            self.services_by_stem,
+            self.own_folders,
+            self.marked_programs,
+            self.names_by_service,
+            self.services_by_title,
+        ) = compute_once(services, "apps/copies", lambda: _index_names_by_kind(services))
+        self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
+        # True if there is anything to scan for. Everything without such a name has a path or is a web app. Every
+        # program is in `services_by_stem` or belongs to a service in `portable_apps`.
+        self.has_names = any(
+            [self.portable_apps, self.windows_paths, self.desktop_files, self.services_by_stem, self.services_by_title]
+            + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
+        )
+        self.all_names = frozenset(
+            [*self.programs, *self.portable_apps, *self.windows_paths, *self.desktop_files, *self.marked_programs]
+        )
+
+    def choose_names(self, directory: str, names: Sequence[str]) -> Collection[str]:
+        """Return the names of a directory that must be checked. It is fast, because a host has a million names."""
+        chosen = frozenset() if self.all_names.isdisjoint(names) else self.all_names.intersection(names)
+        joined_names = "\0".join(names)
+        if ".AppImage" in joined_names or ".appimage" in joined_names:  # the usual spellings
+            images = (name for name in names if name.lower().endswith(appimage.IMAGE_SUFFIX))
+            chosen |= {name for name in images if self.find_image_services(name)}
+        if directory.endswith("/" + WEB_APPS_FOLDER):
+            chosen |= {name for name in names if name.startswith(WEB_APP_PREFIX)}
+        elif directory in self.program_folders:
+            chosen |= {name for name in names if self.find_image_services(name)}
+        elif "/resources" in directory:
+            chosen |= {file for place, file in ELECTRON_FILES.items() if directory.endswith(place) and file in names}
+        return chosen
+
+    def add_program_folders(self, folders: Collection[str]) -> AppNames:
+        """Return the same names with more program folders."""
+        if not folders:
+            return self
+        names = AppNames.__new__(AppNames)
+        names.__dict__.update(self.__dict__)
+        names.program_folders = {*self.program_folders, *folders}
+        return names
+
+    def find_image_services(self, name: str) -> list[str]:
+        """Return the services whose AppImage a file may be, by its name."""
+        stem = appimage.make_name_stem(name)
+        return self.services_by_stem.get(stem) or self.services_by_title.get(stem, [])
+
+    def list_programs(self, service: str) -> list[str]:
+        """Return the names of an app's programs."""
+        return [
+            name
+            for names in (self.programs, self.marked_programs)
+            for name, services in names.items()
+            if service in services
+        ]
+
+    def list_desktop_entries(self, service: str) -> list[str]:
+        """Return the names of an app's desktop entries."""
+        return [name for name, services in self.desktop_files.items() if service in services]
+
+    def is_own_directory(self, directory: str, service: str) -> bool:
+        """Return whether the name of a directory shows that all of it belongs to the app of a service."""
+        name = directory.rpartition("/")[2]
+        return name in self.own_folders[service] or service in self.services_by_stem.get(
+            appimage.make_name_stem(name), ()
+        )
+
+
+def _index_names_by_kind(services: Mapping[str, ControlIdentifiers]) -> tuple[Any, ...]:
+    programs: dict[str, list[str]] = {}
+    portable_apps: dict[str, list[str]] = {}
+    windows_paths: dict[str, dict[str, list[str]]] = {}
+    desktop_files: dict[str, list[str]] = {}
+    stems: dict[str, list[str]] = {}
+    folders: dict[str, set[str]] = {}
+    marked_programs: dict[str, list[str]] = {}
+    names_by_service: dict[str, frozenset[str]] = {}
+    titles: dict[str, list[str]] = {}
+    for service, entry in services.items():
+        packages = [name for key in ("apt", "rpm", "pacman", "snap") for name in entry["packages"].get(key, ())]
+        distinct = [name for name in (*packages, service) if len(appimage.make_name_stem(name)) >= MIN_NAME_LETTERS]
+        _add_to_index(programs, entry["processes"], service)
+        _add_to_index(portable_apps, entry.get("copies", ()), service)
+        for path in entry.get("windows", ()):
+            windows_paths.setdefault(path.rpartition("/")[2], {}).setdefault(service, []).append("/" + path.lower())
+        _add_to_index(desktop_files, entry.get("desktop_files", ()), service)
+        if "copies" not in entry:
+            _add_to_index(stems, map(appimage.make_name_stem, (*entry["processes"], *distinct)), service)
+        _add_to_index(titles, map(fold_name, entry.get("names", ())), service)
+        tools = entry.get("markers", {}).get("programs", ())
+        _add_to_index(marked_programs, tools, service)
+        _add_to_index(stems, map(appimage.make_name_stem, tools), service)
+        package_ids = [
+            name
+            for key in ("apt", "rpm", "pacman", "snap", "flatpak", "npm")
+            for name in entry["packages"].get(key, ())
+        ]
+        entries = [name[: -len(".desktop")] for name in entry.get("desktop_files", ())]
+        names_by_service[service] = frozenset(
+            name.lower() for name in (*entry["processes"], *entries, *package_ids, *tools)
+        )
+        paths = [path.split("/") for path in entry["paths"]]
+        folders[service] = {path_part for path in paths for path_part in path[-2:]} - SHARED_FOLDERS
+    return (
+        programs,
+        portable_apps,
+        windows_paths,
+        desktop_files,
+        stems,
+        folders,
+        marked_programs,
+        names_by_service,
+        titles,
+    )
+
+
+def _add_to_index(index: dict[str, list[str]], names: Iterable[str], service: str) -> None:
+    for name in names:
+        if name and service not in index.setdefault(name, []):
+            index[name].append(service)

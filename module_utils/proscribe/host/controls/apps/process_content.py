@@ -1,0 +1,116 @@
+"""Identification of a process by the content of its files.
+
+A file carries the mark of its maker under any name. The mark is also there if the file is deleted, in memory, or
+started through a dynamic loader.
+
+Nearly all processes run a program from a place of packages, where their path is enough. Files are read only for the
+others: the executable and, if that only starts another program, its mapped files.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, Mapping
+
+from ....base import elf
+from ....base.named_tuple import NamedTuple
+from ....base.program_paths import MEMORY_PREFIX, is_emulator_name, is_loader_name, is_starter_name, is_system_place
+from ...system import Host, Process, escape_text
+from ...system.mapped_files import MappedFile, MappedFiles
+
+
+class ProcessProgram(NamedTuple):
+    """File that a process runs as its program."""
+
+    path: str
+    package: str  # the Go package that the file was built from; "" for none
+    start_detail: str  # how the program was started, if the path does not show it; otherwise ""
+
+    @property
+    def name(self) -> str:
+        return self.path[1:] if self.path.startswith(MEMORY_PREFIX) else self.path.rpartition("/")[2]
+
+
+class _FileContent(NamedTuple):
+    """Facts from the content of a file."""
+
+    package: str
+    is_program: bool  # a program, not a library
+    starts_other_programs: bool  # the file may be a dynamic loader, or an emulator without one
+
+
+class ProcessContents:
+    """Reader of the programs of processes. It reads each file once."""
+
+    def __init__(self, host: Host, markers: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
+        self._mapped_files = MappedFiles(host)
+        self._go_modules = {
+            service: tuple(service_markers.get("go", ())) for service, service_markers in markers.items()
+        }
+        self._judged_files: dict[tuple[int, ...], _FileContent] = {}
+
+    def list_programs(self, process: Process) -> list[ProcessProgram]:
+        """Return the programs of a process: its executable, then the programs that the executable has mapped to run.
+
+        Raises ObservationError if there are too many.
+        """
+        try:
+            executable = self._mapped_files.find_executable(process)
+        except OSError:
+            return []
+        content = self._read_content(process, executable)
+        programs = [ProcessProgram(process.exe, content.package if content else "", _describe_start(executable))]
+        name = process.exe.rpartition("/")[2]
+        if is_starter_name(name) or (content and content.starts_other_programs):
+            start_detail = f"started through {escape_text(executable.path)}"
+            is_emulator = is_emulator_name(name) or not is_loader_name(name)
+            for file in self._mapped_files.list_mapped(process, includes_data=is_emulator):
+                if file.path != executable.path and not (is_system_place(file.path) and _is_library_name(file.path)):
+                    content = self._read_content(process, file)
+                    if content.is_program if content else not _is_library_name(file.path):
+                        package = content.package if content else ""
+                        programs.append(
+                            ProcessProgram(
+                                file.path, package, ", ".join(filter(None, [_describe_start(file), start_detail]))
+                            )
+                        )
+        return programs
+
+    def find_services(self, program: ProcessProgram) -> list[str]:
+        """Return the services whose mark is in a program."""
+        return [service for service, modules in self._go_modules.items() if elf.is_built_from(program.package, modules)]
+
+    def _read_content(self, process: Process, file: MappedFile) -> _FileContent | None:
+        with self._mapped_files.open_mapped(process, file) as open_file:
+            if open_file is None:
+                return None
+            if open_file.identity not in self._judged_files:
+                self._judged_files[open_file.identity] = _judge_file(open_file.read_content, file.path)
+            return self._judged_files[open_file.identity]
+
+
+def describe_go_package(package: str) -> str:
+    """Describe the mark that identifies a program."""
+    return f"a program built from {package[:120]}"
+
+
+def _judge_file(read_content: Callable[[int, int], bytes], path: str) -> _FileContent:
+    binary = elf.read_elf(read_content)
+    if binary is None:
+        return _FileContent("", False, False)
+    package = elf.read_go_package(read_content, binary)
+    is_program = (
+        bool(package) or binary.has_interpreter or binary.kind == elf.FIXED_PROGRAM or not _is_library_name(path)
+    )
+    return _FileContent(package, is_program, elf.may_start_programs(binary, package))
+
+
+def _is_library_name(path: str) -> bool:
+    """Return whether a file has the name of a library."""
+    name = path.rpartition("/")[2]
+    return name.endswith(".so") or ".so." in name
+
+
+def _describe_start(file: MappedFile) -> str:
+    if file.path.startswith(MEMORY_PREFIX):
+        return "a file in memory alone"
+    return "deleted file" if file.is_deleted else ""

@@ -1,0 +1,273 @@
+"""Completion of moves into and out of the quarantine: every run completes the moves that were interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from functools import partial
+
+from ....system import ControlError, Host, ObservationError, escape_text
+from ....system.directories import (
+    MAX_DATA_BYTES,
+    ContentSum,
+    ReadAllowance,
+    copy_entry,
+    measure_disk_usage,
+    open_entry,
+    remove_entry,
+    sum_content,
+)
+from ....system.file_attributes import ignore_unsupported, read_attributes, set_attributes
+from ....system.mounts import explain_not_entered, find_user_mount_type, read_mounts
+from ....system.path_traversal import PATH_FLAG
+from ...base import ChangeRefusal, ControlAction
+from . import capacity, manifest, privileges
+from .manifest import (
+    CONTENT_NAME,
+    COPY_NAME,
+    PRUNE,
+    RESTORE,
+    TAKE,
+    QuarantineEntry,
+    drop_entry,
+    drop_hold,
+    explain_errors,
+    find_entry_owner,
+    list_broken_entries,
+    list_unfinished_entries,
+    open_entry_directory,
+    open_existing_hold,
+    write_manifest,
+)
+from .quarantine_rule import QUARANTINE_DIRECTORY, QUARANTINE_RULE, UNFINISHED_SUFFIX
+
+
+def make_complete_actions(host: Host) -> list[ControlAction]:
+    """Return the actions that complete the interrupted moves of earlier runs.
+
+    Each action belongs to the owner of the item, who may hold the file open or make the place hang.
+    """
+    return [
+        ControlAction(
+            "complete",
+            f"{entry.id} ({escape_text(entry.path)})",
+            partial(finish_move, host, entry),
+            user=find_entry_owner(entry),
+            rules=[QUARANTINE_RULE],
+        )
+        for entry in list_unfinished_entries(host)
+    ]
+
+
+def make_broken_refusals(host: Host) -> list[ChangeRefusal]:
+    """Return refusals for the items with an unreadable manifest: nobody can complete, prune or restore them."""
+    return [
+        ChangeRefusal(QUARANTINE_RULE, escape_text(name), escape_text(reason))
+        for name, reason in list_broken_entries(host)
+    ]
+
+
+def finish_move(host: Host, entry: QuarantineEntry) -> None:
+    """Complete an interrupted move. An incomplete restore is reverted, so that the item stays in the quarantine.
+
+    Raises ControlError. At any time, the content exists in at least one place.
+    """
+    with explain_errors(f"cannot keep {escape_text(entry.path)} in the quarantine"):
+        outside_path = entry.hold or (entry.path if entry.doing == RESTORE else "")
+        if mount_type := find_user_mount_type(outside_path, read_mounts(host)) if outside_path else "":
+            raise ControlError(explain_not_entered(escape_text(outside_path), mount_type))
+        with open_entry_directory(host, entry) as entry_directory:
+            if entry.doing == RESTORE:
+                _cancel_restore(host, entry, entry_directory)
+            if entry.doing == PRUNE:
+                capacity.remove_content(entry_directory)
+            has_content = _gather_content(host, entry, entry_directory)
+        if not has_content:
+            drop_entry(host, entry)
+            return
+        with host.open_directory(QUARANTINE_DIRECTORY) as home:
+            os.rename(entry.id + UNFINISHED_SUFFIX, entry.id, src_dir_fd=home, dst_dir_fd=home)
+        manifest.mark_step("kept")
+
+
+def _gather_content(host: Host, entry: QuarantineEntry, entry_directory: int) -> bool:
+    """Bring the content into the folder of the item, and complete its manifest.
+
+    Return False if nothing was ever moved.
+    """
+    remove_entry(entry_directory, COPY_NAME)
+    content_sum: ContentSum | None = None
+    with open_existing_hold(host, entry) as hold:
+        for directory in (entry_directory, hold):
+            # A link or a pipe has no content. A user has exchanged the content for it.
+            if entry.doing == TAKE and directory is not None and _is_special_content(directory):
+                remove_entry(directory, CONTENT_NAME)
+        has_content = is_present(entry_directory, CONTENT_NAME)
+        is_copied = has_content and bool(entry.hold)
+        if not has_content and hold is not None and is_present(hold, CONTENT_NAME):
+            entry = _revoke_content_access(hold, entry, is_original=True)
+            # It may have grown since it was measured: until now, other processes could have it open.
+            content_sum = copy_content(
+                hold,
+                entry_directory,
+                ReadAllowance(min(MAX_DATA_BYTES, capacity.count_free_bytes(os.fstatvfs(entry_directory)))),
+            )
+            has_content = is_copied = True
+        if has_content and hold is not None:
+            remove_entry(hold, CONTENT_NAME)
+            manifest.mark_step("original gone")
+        if hold is not None:
+            remove_entry(hold, COPY_NAME)
+    drop_hold(host, entry)
+    if has_content:
+        entry = _revoke_content_access(entry_directory, entry, is_original=not is_copied)
+        status = os.stat(CONTENT_NAME, dir_fd=entry_directory, follow_symlinks=False)
+        entry = entry._replace(shared=int(_has_other_names(status)))
+        # The content may be too deep or too large to read, or under a lease. It is kept all the same.
+        with contextlib.suppress(ControlError, BlockingIOError):
+            entry = entry._replace(disk=measure_disk_usage(entry_directory, CONTENT_NAME).size)
+            entry = entry._replace(**(content_sum or sum_content(entry_directory, CONTENT_NAME))._asdict())
+        write_manifest(entry_directory, entry._replace(doing="", hold="", hold_identity=[], placed=[], at_rest=True))
+    return has_content
+
+
+def _is_special_content(directory: int) -> bool:
+    """Return whether the content of a folder is neither a file nor a directory."""
+    try:
+        mode = os.stat(CONTENT_NAME, dir_fd=directory, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _cancel_restore(host: Host, entry: QuarantineEntry, entry_directory: int) -> None:
+    """Cancel an interrupted restore: content that is at its path already leaves the quarantine, other content stays."""
+    if not is_restored(host, entry):
+        return  # `_gather_content` deletes the copy for the restore
+    with open_existing_hold(host, entry) as hold:
+        if hold is not None:
+            remove_entry(hold, CONTENT_NAME)  # another name of the file at the path
+    remove_entry(entry_directory, CONTENT_NAME)
+
+
+def is_restored(host: Host, entry: QuarantineEntry) -> bool:
+    """Return whether the path has the content that a restore was about to put there.
+
+    If a user has put a link into the path, the answer is False, and the quarantine keeps the content.
+    """
+    try:
+        status = host.find_entry(entry.path)
+    except (ObservationError, ControlError):
+        return False
+    return status is not None and [status.st_dev, status.st_ino] == entry.placed
+
+
+def copy_content(source: int, target: int, allowance: ReadAllowance | None = None) -> ContentSum:
+    """Copy the content of a folder to another folder, compare both and return their sum.
+
+    Raises OSError, and ControlError if they differ.
+    """
+    remove_entry(target, COPY_NAME)
+    try:
+        copy_entry(source, CONTENT_NAME, target, COPY_NAME, allowance)
+        manifest.mark_step("copied")
+        source_sum, target_sum = sum_content(source, CONTENT_NAME), sum_content(target, COPY_NAME)
+    except (OSError, ControlError):
+        with contextlib.suppress(OSError, ControlError):
+            remove_entry(target, COPY_NAME)  # deleted because the disk may be full
+        raise
+    if source_sum.sha256 != target_sum.sha256:
+        raise ControlError("its copy is not the same; both are left where they are")
+    os.rename(COPY_NAME, CONTENT_NAME, src_dir_fd=target, dst_dir_fd=target)
+    manifest.mark_step("compared")
+    return target_sum
+
+
+def _revoke_content_access(entry_directory: int, entry: QuarantineEntry, is_original: bool) -> QuarantineEntry:
+    """Revoke the access of processes that still have the content open. The manifest has its earlier attributes.
+
+    A file with several names is left unchanged: the other names are not ours to change. The file is not opened for
+    reading: its owner could refuse that again and again with a lease (fcntl(2)). A file of root has no lease of another
+    user.
+    """
+    descriptor = os.open(CONTENT_NAME, PATH_FLAG | os.O_NOFOLLOW, dir_fd=entry_directory)
+    try:
+        status = os.fstat(descriptor)
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise ControlError("its content is neither a file nor a directory")
+        if is_original and not entry.at_rest and [status.st_dev, status.st_ino] != entry.identity:
+            # A run was killed between the move and the second check: the content is kept as it is.
+            entry = entry._replace(
+                identity=[status.st_dev, status.st_ino], attributes=read_attributes(descriptor), privileged=""
+            )
+            write_manifest(entry_directory, entry)
+        if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
+            open_path = f"/proc/self/fd/{descriptor}"
+            _take_over_file(open_path, status.st_mode)
+            if _has_other_names(os.fstat(descriptor)):  # a process that had it open has given it another name meanwhile
+                os.chown(open_path, status.st_uid, status.st_gid)
+                os.chmod(open_path, stat.S_IMODE(status.st_mode) & 0o777)
+            manifest.mark_step("sealed")
+    finally:
+        os.close(descriptor)
+    return entry
+
+
+def _take_over_file(open_file: str | int, mode: int) -> None:
+    os.chown(open_file, os.geteuid(), os.getegid())
+    os.chmod(open_file, 0o700 if stat.S_ISDIR(mode) else 0o600)
+
+
+def _has_other_names(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_nlink > 1
+
+
+def restore_content_access(entry_directory: int, source: int, entry: QuarantineEntry) -> None:
+    """Give the content in the folder `source` back the attributes that it had when it was taken.
+
+    `entry_directory` is the folder of the item in the quarantine. A file with several names was never sealed, so
+    changes of its owner since then remain.
+    """
+    content = os.stat(CONTENT_NAME, dir_fd=entry_directory, follow_symlinks=False)
+    is_sealed = not entry.shared and (content.st_uid, stat.S_IMODE(content.st_mode)) == (os.geteuid(), 0o600)
+    descriptor = open_entry(source, CONTENT_NAME)
+    try:
+        if is_sealed or not _has_other_names(content):
+            with ignore_unsupported():
+                # The file may have had several names, and still belong to its user.
+                _take_over_file(descriptor, content.st_mode)
+            set_attributes(descriptor, privileges.make_returned_attributes(descriptor, entry))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rename_without_replacing(source: int, name: str, target: int, new: str) -> None:
+    """Rename an entry without ever replacing a file. Raises OSError (FileExistsError)."""
+    if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
+        if is_present(target, new):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+        # It refuses an existing file, and a directory with content.
+        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
+        return
+    try:
+        os.link(name, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        manifest.mark_step("linked")
+        os.unlink(name, dir_fd=source)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP) or is_present(
+            target, new
+        ):  # a file system without hard links
+            raise
+        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
+
+
+def is_present(directory: int, name: str) -> bool:
+    """Return whether a directory has an entry of that name."""
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

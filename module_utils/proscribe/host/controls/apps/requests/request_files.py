@@ -1,0 +1,180 @@
+"""Reader of users' requests, which may be anything, of any size, from a hostile author.
+
+A request is a regular file of at most 4 KiB. It belongs to its user and is at one place in the home. Nothing else is
+opened, no link is followed, and requests beyond the limits are left out and counted. The process of that user's
+observation reads them (per_user.py), after everything else and within a small budget of their own. So odd files cost
+only their owner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from itertools import islice, zip_longest
+from typing import TYPE_CHECKING, Iterable, Sequence
+
+from .....base.hashing import sha256
+from .....base.lazy_patterns import compile_pattern
+from .....base.timestamps import format_timestamp, is_timestamp
+from ....system import ControlError, Host, ObservationError, User
+from ....system.budget import ReadBudget
+from ....system.mounts import find_remote_type, read_mounts
+
+if TYPE_CHECKING:
+    from .....model.types.plan import Plan
+    from .....model.types.record import RecordDetails, UserRequest
+
+REQUESTS_DIRECTORY = ".local/state/proscribe/requests"
+REQUEST_SCHEMA = "proscribe/request/1"
+MAX_USER_REQUESTS = 20
+MAX_HOST_REQUESTS = 100
+MAX_NAMES = 1000  # names of the directory that are read
+MAX_REQUEST_BYTES = 4096  # size of a request
+USER_TIMEOUT_SECONDS = 2.0  # for the requests of one user, apart from the rest of the home
+MAX_REASON_CHARACTERS = 300
+NAME_PATTERN = compile_pattern(r"[0-9a-f]{16}\.json")
+SERVICE_PATTERN = compile_pattern(r"[a-z0-9_]{1,100}")
+READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+RequestRow = Sequence[str]  # id, user, service, reason, at
+
+
+def read_user_requests(host: Host, user: User) -> tuple[list[RequestRow], int]:
+    """Return a user's requests, the newest first, and the number of files left out.
+
+    Never raises because of a user's files.
+    """
+    place = f"{user.home}/{REQUESTS_DIRECTORY}"
+    budget, host.budget = host.budget, ReadBudget(MAX_NAMES, MAX_NAMES * (MAX_REQUEST_BYTES + 1), USER_TIMEOUT_SECONDS)
+    try:
+        if not host.enters_remote and find_remote_type(
+            place, read_mounts(host)
+        ):  # a remote file system might never answer
+            return [], 0
+        with host.open_directory(place) as directory:
+            return _read_directory(host, directory, user)
+    except (OSError, ControlError, ObservationError):  # the directory is missing, behind a link, or the budget is spent
+        return [], 0
+    finally:
+        host.budget = budget
+
+
+def _read_directory(host: Host, directory: int, user: User) -> tuple[list[RequestRow], int]:
+    list_descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        with os.scandir(list_descriptor) as entries:
+            names = [entry.name for entry in islice(entries, MAX_NAMES)]
+        _consume_budget(host, "files", len(names))
+        rows: list[RequestRow] = []
+        left_out_count = 0
+        for name in filter(NAME_PATTERN.fullmatch, names):
+            content = None
+            with contextlib.suppress(OSError):
+                content = _read_content(host, list_descriptor, name, user.uid)
+            parts = None if content is None else parse_request(content)
+            if parts:
+                rows.append((make_request_id(user.uid, name), user.name, *parts))
+            else:
+                left_out_count += 1
+    finally:
+        os.close(list_descriptor)
+    rows.sort(key=lambda row: (row[4], row[0]), reverse=True)
+    return rows[:MAX_USER_REQUESTS], left_out_count + len(rows[MAX_USER_REQUESTS:])
+
+
+def _read_content(host: Host, directory: int, name: str, uid: int) -> bytes | None:
+    """Return the content of a file, or None if it is no request of that user. Raises OSError and ObservationError."""
+    if not _is_request_file(os.stat(name, dir_fd=directory, follow_symlinks=False), uid):
+        return None
+    descriptor = os.open(name, READ_FLAGS, dir_fd=directory)
+    try:
+        if not _is_request_file(os.fstat(descriptor), uid):  # the file was exchanged meanwhile
+            return None
+        content = os.read(descriptor, MAX_REQUEST_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    _consume_budget(host, "bytes read", len(content))
+    return content if len(content) <= MAX_REQUEST_BYTES else None
+
+
+def _is_request_file(status: os.stat_result, uid: int) -> bool:
+    return (
+        stat.S_ISREG(status.st_mode)
+        and status.st_uid == uid
+        and status.st_nlink == 1
+        and status.st_size <= MAX_REQUEST_BYTES
+    )
+
+
+def _consume_budget(host: Host, amount_kind: str, count: int) -> None:
+    if host.budget is not None:
+        host.budget.consume_amount(amount_kind, count)
+
+
+def make_request_id(uid: int, name: str) -> str:
+    """Return the id of a request. It depends on the user, so nobody can imitate another user's request."""
+    return sha256(b"%d %s" % (uid, name[:16].encode())).hexdigest()[:16]
+
+
+def parse_request(content: bytes) -> tuple[str, str, str] | None:
+    """Return (service, reason, time) of a request, or None for other content.
+
+    A future time becomes the current time.
+    """
+    import json
+    import time
+
+    try:
+        request_content = json.loads(content.decode("utf-8"))
+        service, reason, requested_at = (request_content[key] for key in ("service", "reason", "at"))
+        if request_content["schema"] != REQUEST_SCHEMA or not all(
+            type(text) is str for text in (service, reason, requested_at)
+        ):
+            return None
+        if not (
+            SERVICE_PATTERN.fullmatch(service)
+            and is_timestamp(requested_at)
+            and 0 < len(reason) <= MAX_REASON_CHARACTERS
+        ):
+            return None
+        if not reason.isprintable() or reason != reason.strip():
+            return None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return service, reason, min(requested_at, format_timestamp(time.time()))
+
+
+def make_reported_requests(plan: Plan, user_rows: Iterable[tuple[Sequence[RequestRow], int]]) -> RecordDetails:
+    """Return the fields of a record about requests: none without requests. An answered request has its answer.
+
+    The newest request of each user comes before any second request. So many requests of a user cannot hide a request of
+    another user.
+    """
+    services = {service_id for section in plan["controls"].values() for service_id in section["services"]}
+    rows_by_turn, left_out = [], 0
+    for rows, more_count in user_rows:
+        rows_by_turn.append([row for row in rows if row[2] in services])
+        left_out += more_count + len(rows) - len(rows_by_turn[-1])
+    ordered = [row for turn in zip_longest(*rows_by_turn) for row in turn if row is not None]
+    if not (ordered or left_out):
+        return {}
+    return {
+        "requests": [_make_request(plan, *row) for row in ordered[:MAX_HOST_REQUESTS]],
+        "requests_left_out": left_out + len(ordered[MAX_HOST_REQUESTS:]),
+    }
+
+
+def _make_request(plan: Plan, request_id: str, user: str, service: str, reason: str, requested_at: str) -> UserRequest:
+    """Return a request, with the answer of the plan to this user and service."""
+    reported_request: UserRequest = {
+        "id": request_id,
+        "user": user,
+        "service": service,
+        "reason": reason,
+        "at": requested_at,
+    }
+    answer = (plan.get("answers") or {}).get(request_id)
+    if answer and answer["service"] == service and answer["user"] in ("", user):
+        reported_request["answer"] = answer["answer"]
+    return reported_request

@@ -1,0 +1,91 @@
+"""Limit of the findings that a single user adds to a record.
+
+A user can make up any number of packages. Beyond the share of the user, each rule and each waiver gets at most one more
+finding. So every rule has the state that it would have with all findings. The rest is counted. The count is a finding
+of that user alone: the rule `apps/too-many-findings`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
+
+from ....model.finding import Finding, RuleVerdict, find_covering_waiver, is_user_restricted, judge_rule
+from ....model.vocabulary import RESTRICTED_MODES
+from .portable.scan import PortableApp
+from .systems.package import Package
+
+if TYPE_CHECKING:
+    from typing import TypeVar, Union
+
+    from .desired_apps import DesiredApps
+
+    Thing = TypeVar("Thing", bound=Union[Package, PortableApp])
+
+TOO_MANY_FINDINGS_RULE = "apps/too-many-findings"
+MAX_USER_FINDINGS = 1_000  # packages and launchers of a user
+
+
+class UserShare:
+    """Listed packages and launchers of one user."""
+
+    def __init__(self, desired: DesiredApps, max_findings: int = MAX_USER_FINDINGS) -> None:
+        self._desired = desired
+        self._max_findings = max_findings
+        self._listed_things: list[Package | PortableApp] = []
+        self._rule_keys: set[tuple[str, str, bool]] | None = None  # keys of the listed things, once there are too many
+
+    def take_things(self, things: Sequence[Thing]) -> tuple[list[Thing], int]:
+        """Return the packages or launchers to list, and the number of others that count against their user."""
+        findings_left = max(self._max_findings - len(self._listed_things), 0)
+        listed = list(things[:findings_left])
+        self._listed_things += listed
+        if len(things) <= findings_left:
+            return listed, 0
+        if self._rule_keys is None:
+            self._rule_keys = {key for thing in self._listed_things for key in self._find_rule_keys(thing)}
+        cut_count = 0
+        for thing in things[findings_left:]:
+            rules = set(self._find_rule_keys(thing))
+            if rules <= self._rule_keys:
+                cut_count += any(not waiver for _, waiver, _ in rules)
+            else:
+                self._rule_keys |= rules
+                listed.append(thing)
+        return listed, cut_count
+
+    def _find_rule_keys(self, thing: Package | PortableApp) -> Iterator[tuple[str, str, bool]]:
+        """Yield the services whose state a package or launcher may change.
+
+        Each service comes with its permission ("" for none), and with a mark if the thing may be something else.
+        """
+        desired = self._desired
+        if isinstance(thing, Package):
+            claimed_services = desired.packages[thing.manager][thing.id]
+        else:
+            claimed_services = desired.choose_claimed_services(thing.services)
+        finding = thing.make_finding()
+        for service in desired.choose_holder_services(claimed_services, finding):
+            entry = desired.services[service]
+            if is_user_restricted(entry, finding):
+                is_restricted = entry["mode"] in RESTRICTED_MODES
+                permission = find_covering_waiver(entry, finding) if is_restricted else entry["mode"]
+                yield service, permission, isinstance(thing, PortableApp) and bool(thing.doubt)
+
+
+def judge_user_shares(mode: str, cut_counts: Mapping[str, int]) -> list[RuleVerdict]:
+    """Return a verdict on the users with more findings than their share; none if there is no such user.
+
+    `cut_counts` has the number of further findings by user name. The rule has no correction of its own: the other rules
+    have.
+    """
+    findings = [
+        Finding(
+            "user",
+            user,
+            scope=f"user:{user}",
+            detail=f"{count:,} more findings of restricted apps: {MAX_USER_FINDINGS:,} are listed, and of each rule "
+            f"one more",
+        )
+        for user, count in sorted(cut_counts.items())
+    ]
+    return [judge_rule(TOO_MANY_FINDINGS_RULE, {"mode": mode}, findings)._replace(drifted=False)] if findings else []

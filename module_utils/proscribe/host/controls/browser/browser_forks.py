@@ -1,0 +1,168 @@
+"""Relatives of Chromium that the catalogue does not have, detected by their desktop entries.
+
+Every browser that a system installs registers with the desktop for web addresses. A relative of Chromium has the path
+of its policies compiled in, as `/etc/<vendor>/policies`. A search of the binary takes some tenths of a second. So the
+result is cached for as long as the binary stays the same.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Iterator, Mapping, Sequence
+
+from ....base.json_text import format_json, parse_json
+from ....base.lazy_patterns import MULTILINE, compile_pattern
+from ....base.named_tuple import NamedTuple
+from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
+from .policy_places import OWN_FILE, PolicyPlace
+
+REMEMBERED_FORKS_PATH = STATE_DIRECTORY + "/browser/forks.json"
+DESKTOP_ENTRY_DIRECTORIES = ("/usr/share/applications", "/usr/local/share/applications")
+PROGRAM_DIRECTORIES = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")
+MIN_BINARY_BYTES = 20 * 1024 * 1024  # the binary of a browser is ten times as large, a launcher a thousandth
+_WEB_HANDLER_PATTERN = compile_pattern(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", MULTILINE)
+_COMMAND_PATTERN = compile_pattern(r"^Exec=(.+)$", MULTILINE)
+_PROGRAM_PATH_PATTERN = compile_pattern(rb"/(?:opt|usr/lib|usr/lib64|usr/share)/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}")
+_POLICY_PATH_PATTERN = compile_pattern(rb"/etc/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}/policies(?=\x00)")
+
+
+class BrowserFork(NamedTuple):
+    """Browser that the catalogue does not have: its binary, and the folder of its policies ("" if unknown)."""
+
+    id: str
+    binary: str
+    policy_folder: str
+
+    @property
+    def place(self) -> PolicyPlace:
+        return PolicyPlace(
+            self.id,
+            "chromium",
+            f"{self.policy_folder}/managed/{OWN_FILE}",
+            browsers=(self.id,),
+            programs=(self.binary.rpartition("/")[2],),
+        )
+
+
+class ForkSearch(NamedTuple):
+    """Forks of a host, and the facts about their binaries for the cache."""
+
+    forks: Sequence[BrowserFork]
+    remembered_text: str  # new content of REMEMBERED_FORKS_PATH
+    is_new: bool  # the facts differ from the cached ones
+
+
+def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
+    """Search for browsers that are in none of the known places."""
+    earlier_facts = _read_remembered_forks(host)
+    forks: dict[str, BrowserFork] = {}
+    facts: dict[str, list[object]] = {}
+    programs = {program for place in known_places for program in place.programs}
+    folders = {path.rpartition("/")[0] for place in known_places for path in place.paths} - set(PROGRAM_DIRECTORIES)
+    for id_, target in _list_web_openers(host):
+        folder, _, name = target.rpartition("/")
+        if name in programs or folder in folders or target in forks:
+            continue
+        for binary, status in _list_binaries(host, target):
+            fact = [status.st_size, status.st_mtime_ns]
+            earlier_fact = earlier_facts.get(binary)
+            policy_folder = (
+                str(earlier_fact[2]) if earlier_fact and earlier_fact[:2] == fact else _find_policy_folder(host, binary)
+            )
+            facts[binary] = [*fact, policy_folder]
+            forks[binary] = BrowserFork(id_, binary, policy_folder)
+    # A removed browser may have left its policy behind. A lift deletes it.
+    facts = {**{binary: fact for binary, fact in earlier_facts.items() if fact[2]}, **facts}
+    remembered_text = format_json(dict(sorted(facts.items()))) + "\n"
+    paths = {place.path for place in known_places}
+    unknown_forks = [fork for fork in forks.values() if not fork.policy_folder or fork.place.path not in paths]
+    return ForkSearch(unknown_forks, remembered_text, facts != earlier_facts)
+
+
+def list_earlier_places(host: Host) -> list[PolicyPlace]:
+    """Return the places of forks from earlier runs, whether or not the browser still exists."""
+    folders_by_binary = {binary: str(fact[2]) for binary, fact in _read_remembered_forks(host).items()}
+    return [
+        BrowserFork("fork", binary, policy_folder).place
+        for binary, policy_folder in folders_by_binary.items()
+        if policy_folder
+    ]
+
+
+def _read_remembered_forks(host: Host) -> Mapping[str, list[object]]:
+    try:
+        facts = parse_json(host.read_file(REMEMBERED_FORKS_PATH) or b"{}")
+        return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in facts.items()}
+    except (ObservationError, ControlError, ValueError, TypeError, AttributeError, IndexError):
+        return {}  # the cache only saves time
+
+
+def _list_web_openers(host: Host) -> Iterator[tuple[str, str]]:
+    """Yield the programs that open web addresses: the name of the desktop entry and the executed file."""
+    for folder in DESKTOP_ENTRY_DIRECTORIES:
+        for name in host.list_directory(folder):
+            if name.endswith(".desktop"):
+                try:
+                    text = host.read_text(f"{folder}/{name}") or ""
+                    if (
+                        "x-scheme-handler/http" in text
+                        and _WEB_HANDLER_PATTERN.search(text)
+                        and (command := _COMMAND_PATTERN.search(text))
+                    ):
+                        yield name[: -len(".desktop")], _find_program(host, command[1])
+                except (ObservationError, ControlError, ValueError):
+                    continue  # no desktop could start such an entry
+
+
+def _find_program(host: Host, command: str) -> str:
+    """Return the file that a desktop entry's command runs, links followed. Raises ValueError."""
+    import shlex  # only a host with a desktop needs this import
+
+    words = [word for word in shlex.split(command) if "=" not in word and word not in ("env", "/usr/bin/env")]
+    if not words:
+        raise ValueError("no command")
+    places = [words[0]] if words[0].startswith("/") else [f"{folder}/{words[0]}" for folder in PROGRAM_DIRECTORIES]
+    return next((host.resolve_link(place) for place in places if host.find_entry(place) is not None), words[0])
+
+
+def _list_binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the large file itself, or the large files to which a small launcher leads.
+
+    Those are beside the launcher, or where its text points. Files that others than root may write are left out: a
+    user's file must not choose a policy folder.
+    """
+    for path in dict.fromkeys([target, *_list_launched_paths(host, target)]):
+        status = host.find_entry(path)
+        if (
+            status is None
+            or not stat.S_ISREG(status.st_mode)
+            or not status.st_mode & 0o111
+            or status.st_size < MIN_BINARY_BYTES
+        ):
+            continue
+        if not host.describe_write_access(path, status):
+            yield path, status
+
+
+def _list_launched_paths(host: Host, target: str) -> Iterator[str]:
+    status = host.find_entry(target)
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size >= MIN_BINARY_BYTES:
+        return
+    folder = target.rpartition("/")[0]
+    named_paths = [path_bytes.decode().rstrip("/.") for path_bytes in host.search_file(target, _PROGRAM_PATH_PATTERN)]
+    # Scripts of distributions assemble the path: LIBDIR=/usr/lib/$APPNAME.
+    usual_paths = [f"{lib}/{target.rpartition('/')[2]}" for lib in ("/usr/lib", "/usr/lib64", "/opt")]
+    for place in [*named_paths, *(usual_paths if folder in PROGRAM_DIRECTORIES else [folder])]:
+        yield place
+        yield from (f"{place}/{name}" for name in host.list_directory(place))
+
+
+def _find_policy_folder(host: Host, binary: str) -> str:
+    """Return the folder of a binary's policies; "" if the binary names none, or more than one."""
+    try:
+        folders = {match.decode() for match in host.search_file(binary, _POLICY_PATH_PATTERN)}
+    except (ObservationError, ControlError):
+        return ""
+    folders = {path for path in folders if ".." not in path and "//" not in path}
+    return folders.pop() if len(folders) == 1 else ""

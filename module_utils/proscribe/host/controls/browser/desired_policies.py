@@ -1,0 +1,116 @@
+"""Desired policies of a plan for the browsers of a host.
+
+They are the same for every host of the plan. So a host that caches the plan computes nothing again (`compute_once`).
+Only a host whose browsers differ needs the rules themselves. If the names exceed the lists of browsers, the policies
+also depend on the host's DNS backend (other_controls.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....model.plan import compute_once
+from . import chromium, firefox
+from .closing_degrees import NAME_CLOSED_WITH_ALL_BELOW, NAME_OPEN
+from .policy_places import PolicyPlace
+from .site_rules import BrowserRules, FittedNames, SiteName, fit_names, list_service_names, make_rules_with_names
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan, PlanEntry
+    from .closing_degrees import OtherControls
+
+FAMILY_MODULES = {"chromium": chromium, "firefox": firefox, "thunderbird": firefox}
+
+
+class DesiredPolicies:
+    """Required policies, for one observation of a host.
+
+    `other_controls` are the other controls of the host. They matter if not all names fit into the lists of browsers.
+    None: no other control closes a name.
+    """
+
+    def __init__(self, plan: Plan, other_controls: OtherControls | None = None) -> None:
+        self._plan = plan
+        self._other_controls = other_controls
+        self._fitted: FittedNames | None = None
+        self._rules: BrowserRules | None = None
+        self._files: dict[bytes, bytes] = {}
+
+    @property
+    def rules(self) -> BrowserRules:
+        """All rules of the plan. Raises ControlError for a plan that no browser could follow."""
+        if self._rules is None:
+            url = str(self._plan.get("request_url") or "")
+            section = self._plan["controls"]["browser"]
+            self._rules = make_rules_with_names(section, self._fit_names().listed_names.decisions)._replace(
+                request_url=url
+            )
+        return self._rules
+
+    def __bool__(self) -> bool:
+        """Return whether there is any policy to set."""
+        return bool(compute_once(self._plan, "browser/anything", lambda: bool(self.rules)))
+
+    @property
+    def closed_settings(self) -> list[str]:
+        """Ids of the closed bypasses. Their rules have these names."""
+        return list(compute_once(self._plan, "browser/closed", lambda: self.rules.closed_settings))
+
+    def choose_rules(self, place: PolicyPlace) -> BrowserRules:
+        """Return the rules for the programs of a place."""
+        return self.rules if place.has_sites else self.rules.exclude_sites()
+
+    def render_file(self, place: PolicyPlace) -> bytes | None:
+        """Return the file of a place with only Proscribe's own part; None if there is nothing to set."""
+        name = f"browser/file {place.id} {place.path}{self._make_cache_suffix()}"
+        content = compute_once(self._plan, name, lambda: self._render_alone(place))
+        return None if content is None else bytes(content)
+
+    def list_service_names(self, entry: PlanEntry) -> list[SiteName]:
+        """Return the names of a restricted service that the lists of browsers have."""
+        service_names = list_service_names(entry)
+        return (
+            [site_name for site_name in service_names if self._fit_names().listed_names.is_blocked(site_name)]
+            if self._is_cut()
+            else service_names
+        )
+
+    def list_open_names(self) -> dict[str, list[tuple[str, int]]]:
+        """Return, by service, the names that stay open because the lists of browsers are full.
+
+        Each name has the degree to which another control closes it. Raises ControlError for a plan that no browser
+        could follow.
+        """
+        if not self._is_cut():
+            return {}
+        open_names: dict[str, list[tuple[str, int]]] = compute_once(
+            self._plan, f"browser/open{self._make_cache_suffix()}", self._find_open_names
+        )
+        return open_names
+
+    def _find_open_names(self) -> dict[str, list[tuple[str, int]]]:
+        open_names: dict[str, list[tuple[str, int]]] = {}
+        for id_, left_out in self._fit_names().omitted_names.items():
+            for site_name in left_out:
+                degree = self._other_controls.measure_degree(site_name.host) if self._other_controls else NAME_OPEN
+                if degree < NAME_CLOSED_WITH_ALL_BELOW:
+                    open_names.setdefault(id_, []).append((str(site_name), degree))
+        return open_names
+
+    def _fit_names(self) -> FittedNames:
+        if self._fitted is None:
+            self._fitted = fit_names(self._plan["controls"]["browser"], self._other_controls)
+        return self._fitted
+
+    def _is_cut(self) -> bool:
+        """Return whether the names exceed the lists of browsers."""
+        return bool(compute_once(self._plan, "browser/cut", lambda: bool(self._fit_names().omitted_names)))
+
+    def _make_cache_suffix(self) -> str:
+        """Return the part of a cache name that depends on the DNS backend of the host; "" without such a dependency."""
+        return f" beside dns {self._other_controls.highest_degree}" if self._other_controls and self._is_cut() else ""
+
+    def _render_alone(self, place: PolicyPlace) -> bytes | None:
+        content = FAMILY_MODULES[place.family].render_alone(self.choose_rules(place), place)
+        # Most browsers of a family get the same policy. One object serves them all.
+        return None if content is None else self._files.setdefault(content, content)

@@ -1,0 +1,127 @@
+"""Evaluation of block lists, foreign ones included: the addresses that a browser blocks in the end.
+
+If the effect of a foreign entry is unclear, the worse reading counts. An entry that blocks only in part (one scheme,
+one port) blocks nothing. An entry that opens in part opens.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from ....base.lazy_patterns import compile_pattern
+from ....base.named_tuple import NamedTuple
+from .site_rules import MAX_LIST_ENTRIES, SiteName, list_covering_hosts
+
+
+class SiteListEntry(NamedTuple):
+    """Entry of a list. The host "*" is every host."""
+
+    name: SiteName
+    includes_below: bool = True  # the entry includes the hosts below
+    is_whole: bool = True  # the entry has every scheme and port, and every address under the path
+
+
+_CHROMIUM_PATTERN = compile_pattern(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)?(/[^?]*)?(\?.*)?")
+_FIREFOX_PATTERN = compile_pattern(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+)(/.*)")
+
+
+def parse_chromium_entry(text: object) -> SiteListEntry | None:
+    """Parse an entry of URLBlocklist or URLAllowlist.
+
+    Returns None for an entry that Chromium rejects, or that is not about web hosts. The format:
+    https://support.google.com/chrome/a/answer/9942583
+    """
+    match = _CHROMIUM_PATTERN.fullmatch(text) if isinstance(text, str) else None
+    if not match:
+        return None
+    scheme, dot, host, port, path, query = match.groups()
+    if host != "*" and "*" in host:
+        return None
+    is_whole = scheme in (None, "*") and port in (None, ":*") and not query
+    return SiteListEntry(SiteName(host.lower(), (path or "").rstrip("*") if path != "/" else ""), not dot, is_whole)
+
+
+def parse_firefox_entry(text: object) -> SiteListEntry | None:
+    """Parse an entry of WebsiteFilter: a match pattern of extensions, which Firefox compares in lower case."""
+    if text == "<all_urls>":
+        return SiteListEntry(SiteName("*"))
+    match = _FIREFOX_PATTERN.fullmatch(text) if isinstance(text, str) else None
+    if not match:
+        return None
+    scheme, host, path = match[1], match[2].lower(), match[3].lower()
+    start, star, path_rest = path.partition("*")
+    includes_below = host.startswith("*")
+    name = SiteName(host.removeprefix("*."), "" if start == "/" else start)
+    return SiteListEntry(name, includes_below, scheme == "*" and bool(star) and not path_rest)
+
+
+class ClosestMatch:
+    """Matching of Chromium: the closest entry of an address decides.
+
+    The precedence: exact hosts (".host") before hosts with those below, the longer host, the longer path. On a tie the
+    exception has priority; "*" comes last.
+    """
+
+    def __init__(self, block: Iterable[object], allow: Iterable[object], accept_partial: bool = False) -> None:
+        block_entries = [
+            entry
+            for entry in map(parse_chromium_entry, block)
+            if entry and (accept_partial or (entry.is_whole and entry.includes_below))
+        ]
+        allow_entries = [entry for entry in map(parse_chromium_entry, allow) if entry]
+        every_host = SiteName("*")
+        self._is_all_blocked = every_host in [entry.name for entry in block_entries] and every_host not in [
+            entry.name for entry in allow_entries
+        ]
+        self._exact_paths = _group_paths(entry for entry in allow_entries if not entry.includes_below)
+        self._block_paths = _group_paths(block_entries)
+        self._allow_paths = _group_paths(entry for entry in allow_entries if entry.includes_below)
+
+    def is_blocked(self, address: SiteName) -> bool:
+        if _measure_longest_path(self._exact_paths, address.host, address.path) >= 0:
+            return False
+        for host in list_covering_hosts(address.host):
+            block_length = _measure_longest_path(self._block_paths, host, address.path)
+            allow_length = _measure_longest_path(self._allow_paths, host, address.path)
+            if max(block_length, allow_length) >= 0:
+                return block_length > allow_length
+        return self._is_all_blocked
+
+
+class FilterMatch:
+    """Matching of Firefox: an address is blocked if a Block entry matches it, and no exception, however close.
+
+    Only the first MAX_LIST_ENTRIES of each list count.
+    """
+
+    def __init__(self, block: Iterable[object], exceptions: Iterable[object]) -> None:
+        block_entries = [
+            entry
+            for entry in map(parse_firefox_entry, list(block)[:MAX_LIST_ENTRIES])
+            if entry and entry.is_whole and entry.includes_below
+        ]
+        exception_entries = [entry for entry in map(parse_firefox_entry, list(exceptions)[:MAX_LIST_ENTRIES]) if entry]
+        self._block_paths = _group_paths(block_entries)
+        self._exact_paths = _group_paths(entry for entry in exception_entries if not entry.includes_below)
+        self._exception_paths = _group_paths(entry for entry in exception_entries if entry.includes_below)
+
+    def is_blocked(self, address: SiteName) -> bool:
+        path = address.path.lower()
+        hosts = [*list_covering_hosts(address.host), "*"]
+        if _measure_longest_path(self._exact_paths, address.host, path) >= 0 or any(
+            _measure_longest_path(self._exception_paths, host, path) >= 0 for host in hosts
+        ):
+            return False
+        return any(_measure_longest_path(self._block_paths, host, path) >= 0 for host in hosts)
+
+
+def _group_paths(entries: Iterable[SiteListEntry]) -> dict[str, list[str]]:
+    paths: dict[str, list[str]] = {}
+    for entry in entries:
+        paths.setdefault(entry.name.host, []).append(entry.name.path)
+    return paths
+
+
+def _measure_longest_path(paths: dict[str, list[str]], host: str, path: str) -> int:
+    """Return the length of the longest of a host's paths that `path` starts with; -1 without such a path."""
+    return max((len(start) for start in paths.get(host, ()) if path.startswith(start)), default=-1)

@@ -1,0 +1,76 @@
+"""Places where browsers read policies, and where Proscribe writes its files.
+
+They come with the plan from the catalogue's browsers.yml, so that a browser is a single entry there. A place is a
+single file. Several browsers may read it. A browser that a user unpacks at home reads it too, because the path is
+compiled in.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ....base.named_tuple import NamedTuple
+from ...system import Host
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan
+
+THUNDERBIRD = "thunderbird"
+# Paths that exist where flatpak or snap is in use. Both isolate browsers from the host's files.
+PACKAGER_PATHS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
+FLATPAK_APPS = "/var/lib/flatpak/app"
+OWN_FILE = "proscribe.json"  # in a folder where Chromium and its relatives read every file
+OWN_EXTENSION_SUFFIX = ".proscribe"  # at an extension point of a flatpak that accepts several extensions
+# Machines whose name in flatpak differs from the kernel's (flatpak_get_arch).
+_FLATPAK_ARCHITECTURES = {"i686": "i386", "i586": "i386", "armv7l": "arm", "armv8l": "arm"}
+
+
+class PolicyPlace(NamedTuple):
+    """Policy file, and the browsers that read it."""
+
+    id: str  # id of the first browser that reads the file
+    family: str  # policy language: chromium, firefox, or thunderbird, which is firefox without sites
+    path: str
+    fallbacks: tuple[str, ...] = ()  # firefox: files that it reads only as long as `path` does not exist
+    browsers: tuple[str, ...] = ()  # all browsers that read the file
+    programs: tuple[str, ...] = ()  # base names of their executables
+    paths: tuple[str, ...] = ()  # paths where a package system installs them
+    present: tuple[str, ...] = ()  # a file is written only if one of these paths exists; empty: always
+    flatpaks: tuple[str, ...] = ()  # flatpak applications that read the file
+    snaps: tuple[str, ...] = ()  # snaps that read the file
+    elsewhere: tuple[str, ...] = ()  # "flatpak <id>", "snap <name>" of its browsers whose policy paths are unknown
+
+    def is_browser_installed(self, host: Host) -> bool:
+        """Return whether a browser that reads the file is installed for the whole host. Homes are not searched."""
+        packaged_paths = [f"{FLATPAK_APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
+        return any(host.find_entry(path) is not None for path in (*self.paths, *packaged_paths))
+
+    @property
+    def has_sites(self) -> bool:
+        """True if sites can be blocked here."""
+        return self.family != THUNDERBIRD
+
+
+def list_places(host: Host, plan: Plan, everywhere: bool = False) -> list[PolicyPlace]:
+    """Return the places of a host. `everywhere` adds places without an installed reader."""
+    machine = os.uname().machine
+    placeholders = {
+        "<id>": OWN_EXTENSION_SUFFIX[1:],
+        "<arch>": _FLATPAK_ARCHITECTURES.get(machine, machine),
+        "<branch>": "stable",
+    }
+    policy_places = []
+    for entry in plan["browsers"]:
+        path = entry["path"]
+        for placeholder, replacement in placeholders.items():
+            path = path.replace(placeholder, replacement)
+        lists = {key: tuple(entry_value) for key, entry_value in entry.items() if isinstance(entry_value, list)}
+        place = PolicyPlace(entry["id"], entry["family"], path, **lists)
+        if (
+            everywhere
+            or not place.present
+            or any(host.find_entry(required_path) is not None for required_path in place.present)
+        ):
+            policy_places.append(place)
+    return policy_places

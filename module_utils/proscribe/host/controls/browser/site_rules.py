@@ -1,0 +1,377 @@
+"""Rules for the browsers, computed from a plan: two short lists of names and a few settings. Pure.
+
+A *name* is a host with everything below it (`mail.example.com`). It may have the start of a path (`example.com/drive`).
+A restricted service blocks its own names, except those that it allows and those of a waived service. Of its names and
+exceptions, the closest match of an address decides: the longer host before the longer path. An address is blocked if
+any restricted service blocks it. An exception opens only what its own service closes, never what another service
+closes. A waived service opens its names for all services. The exception: a restricted service has the same name or a
+longer one.
+
+`fit_names` turns this into a single list for browsers whose closest entry decides (Chromium). It keeps a name only if
+the shorter names would decide otherwise. The result is minimal and has a fixed order. Browsers take a limited number of
+names: `fit_names` chooses those that matter most.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping
+
+from ....base.lazy_patterns import compile_pattern
+from ....base.named_tuple import NamedTuple
+from ....model.plan import RESTRICTED_MODES
+from ....model.tenants import Tenant, read_google_domains, read_microsoft_tenants
+from ...system import ControlError
+from .browser_settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
+from .closing_degrees import NAME_OPEN
+
+if TYPE_CHECKING:
+    from ....model.types.plan import PlanEntry, PlanSection
+    from .closing_degrees import OtherControls
+
+    # The fields: degree in which other controls close the name, kind, position in the service, firewall networks of the
+    # service, service id, text. The last two fields make the order unique.
+    NameRank = tuple[int, int, int, bool, str, str]
+
+# Entries per list that every browser takes, and so the limit of a plan. Firefox (153) ignores entries after the 1000th,
+# and counts a repeated entry twice.
+MAX_LIST_ENTRIES = 1000
+# The documentation of Chromium and Edge has 1000 too. Chromium (156) takes 1500 of URLBlocklist and 1500 of
+# URLAllowlist, counted after files are joined. A repeated entry then counts once, the last file by name comes first,
+# and an invalid entry counts. In a list that is not joined, repeated entries count. Source: real browsers in
+# tests/integration/test_browser_limits.py.
+MAX_CHROMIUM_ENTRIES = 1500
+TYPED_NAME, PAGE_NAME, HOST_NAME = range(3)  # kinds of names, the most needed kind first
+
+_HOST_PATTERN = compile_pattern(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+# "?" and "#" begin another part of an address, and "*" is special in some browsers.
+_PATH_PATTERN = compile_pattern(r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?")
+
+
+class SiteName(NamedTuple):
+    """Host with all hosts below it, and the start of a path ("" for every path). Ordered as it is written."""
+
+    host: str
+    path: str = ""
+
+    def __str__(self) -> str:
+        return self.host + self.path
+
+
+class BrowserRules(NamedTuple):
+    """Rules of a browser. The two lists of names are ordered and minimal; the closest entry decides; no ties."""
+
+    blocked_names: tuple[SiteName, ...] = ()
+    allowed_names: tuple[SiteName, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()  # managed settings of settings.SETTINGS, with their values
+    google_domains: tuple[str, ...] = ()
+    microsoft_tenants: tuple[Tenant, ...] = ()
+    chrome_extensions: tuple[str, ...] = ()  # ids to refuse, as in Chrome's store
+    firefox_extensions: tuple[str, ...] = ()  # ids to refuse, as in Mozilla's store
+    chrome_allowed: tuple[str, ...] = ()  # ids that may be installed or set a proxy although others may not
+    firefox_allowed: tuple[str, ...] = ()
+    request_url: str = ""  # the organisation's page for requests of exceptions
+
+    def __bool__(self) -> bool:
+        """Return whether there is any policy to set."""
+        tenants = self.google_domains or self.microsoft_tenants
+        return bool(self.blocked_names or self.settings or tenants or self.chrome_extensions or self.firefox_extensions)
+
+    @property
+    def closed_settings(self) -> list[str]:
+        """Ids of the closed bypasses. Their rules have these names."""
+        tenants = ((GOOGLE_TENANTS, self.google_domains), (MICROSOFT_TENANTS, self.microsoft_tenants))
+        return [*(id_ for id_, _ in self.settings), *(id_ for id_, names in tenants if names)]
+
+    def exclude_sites(self) -> BrowserRules:
+        """Return the rules for a program that knows neither sites nor the extensions of browsers."""
+        return BrowserRules(settings=self.settings, request_url=self.request_url)
+
+
+NO_RULES = BrowserRules()
+FIRST_RANK = (NAME_OPEN, TYPED_NAME, 0, False, "", "")  # the lowest possible rank
+
+
+def parse_site_name(text: str) -> SiteName:
+    """Parse a name of a plan. Raises ControlError for a name that no browser would understand."""
+    host, slash, path_rest = text.partition("/")
+    host = host.lower()
+    path = "/" + path_rest if path_rest else ""
+    if not _HOST_PATTERN.fullmatch(host) or not _PATH_PATTERN.fullmatch(path):
+        raise ControlError(f"plan: browser: {text!r} is not a host such as mail.example.com or example.com/drive")
+    return SiteName(host, path)
+
+
+def list_service_names(entry: PlanEntry) -> list[SiteName]:
+    """Return the names of a service of the plan."""
+    return [parse_site_name(text) for text in (*entry.get("domains", ()), *entry.get("urls", ()))]
+
+
+def list_covering_hosts(host: str) -> Iterator[str]:
+    """Yield a host and the domains above it, the longest first."""
+    yield host
+    while "." in host:
+        host = host.partition(".")[2]
+        yield host
+
+
+def is_covering(upper: SiteName, lower: SiteName) -> bool:
+    """Return whether a name covers all of another name. A name covers itself."""
+    is_same_host = lower.host == upper.host or lower.host.endswith("." + upper.host)
+    return is_same_host and lower.path.startswith(upper.path)
+
+
+class NameVerdicts:
+    """Blocking and opening services of each name, and the resulting verdict on addresses."""
+
+    def __init__(self, services: Mapping[str, PlanEntry]) -> None:
+        self._blockers: dict[SiteName, set[str]] = {}
+        self._openers: dict[SiteName, set[str] | None] = {}  # None: opens the name for every service
+        for id_, entry in services.items():
+            if entry["mode"] in RESTRICTED_MODES:
+                for site_name in list_service_names(entry):
+                    self._blockers.setdefault(site_name, set()).add(id_)
+                for text in entry.get("allow", ()):
+                    service_ids = self._openers.setdefault(parse_site_name(text), set())
+                    if service_ids is not None:
+                        service_ids.add(id_)
+            elif entry["mode"] == "waived":
+                self._openers.update(dict.fromkeys(list_service_names(entry)))
+        self._paths: dict[str, list[str]] = {}  # by host, the longest path first
+        for site_name in {*self._blockers, *self._openers}:
+            self._paths.setdefault(site_name.host, []).append(site_name.path)
+        self._extend_paths()
+
+    def _extend_paths(self) -> None:
+        # Repeat a path of a domain for every longer host: the longer host would otherwise hide the path.
+        for host, paths in self._paths.items():
+            for upper in list_covering_hosts(host):
+                if upper != host and any(self._paths.get(upper, ())):
+                    paths.extend(path for path in self._paths[upper] if path and path not in paths)
+            paths.sort(key=lambda path: (-len(path), path))
+
+    def list_all_names(self) -> list[SiteName]:
+        """Return every name at which the verdict may change, each after the names that cover it."""
+        site_names = [SiteName(host, path) for host, paths in self._paths.items() for path in paths]
+        return sorted(site_names, key=lambda site_name: (site_name.host.count("."), len(site_name.path), site_name))
+
+    def is_blocked(self, address: SiteName) -> bool:
+        """Return whether the host and path of an address are blocked."""
+        return bool(self.find_blockers(address))
+
+    def find_blockers(self, address: SiteName) -> set[str]:
+        """Return the ids of the services that block the host and path of an address at its closest blocked name."""
+        opening_ids: set[str] = set()
+        for host in list_covering_hosts(address.host):
+            for path in self._paths.get(host, ()):
+                if not address.path.startswith(path):
+                    continue
+                site_name = SiteName(host, path)
+                blockers = self._blockers.get(site_name)
+                if blockers and not blockers <= opening_ids:
+                    return blockers - opening_ids
+                openers = self._openers.get(site_name, opening_ids)
+                if openers is None:
+                    return set()
+                opening_ids = opening_ids | openers
+        return set()
+
+
+class NameList:
+    """Names for the lists of a browser. The closest name of an address decides, as in Chromium."""
+
+    def __init__(self, decided_names: Iterable[tuple[SiteName, bool]]) -> None:
+        """Keep the names that decide otherwise than the shorter names.
+
+        `decided_names` has each name after those that cover it, and whether it is blocked.
+        """
+        self.decisions: dict[SiteName, bool] = {}
+        self._paths: dict[str, list[str]] = {}  # by host, the longest path first
+        for site_name, is_blocked in decided_names:
+            if is_blocked != self.is_blocked(site_name):
+                self.decisions[site_name] = is_blocked
+                self._paths.setdefault(site_name.host, []).insert(0, site_name.path)
+
+    def is_blocked(self, address: SiteName) -> bool:
+        """Return whether the host and path of an address are blocked."""
+        for host in list_covering_hosts(address.host):
+            for path in self._paths.get(host, ()):
+                if address.path.startswith(path):
+                    return self.decisions[SiteName(host, path)]
+        return False
+
+    def is_fitting(self, max_blocked: int) -> bool:
+        """Return whether browsers take the whole list, with at most `max_blocked` blocked names."""
+        blocked_count = sum(self.decisions.values())
+        return blocked_count <= max_blocked and len(self.decisions) - blocked_count <= MAX_LIST_ENTRIES
+
+
+class FittedNames(NamedTuple):
+    """Names for the lists of browsers, and by service the uppermost names that the lists have no room for."""
+
+    listed_names: NameList
+    omitted_names: Mapping[str, list[SiteName]] = {}
+
+
+def fit_names(section: PlanSection, other_controls: OtherControls | None = None) -> FittedNames:
+    """Choose the names for browsers: all of them, or the most important if the lists are too short.
+
+    Names that `other_controls` close come last. Of the rest, addresses that users type come first, then pages. Then
+    each service gets a name in turn, the shorter names first. No source publishes how often a name is used, so its
+    length stands for that: users type example.com, and pages load a7.cdn.example.com. Raises ControlError for an
+    unusable name.
+    """
+    verdicts = NameVerdicts(section["services"])
+    whole_list = _make_whole_list(verdicts)
+    max_blocked = _count_allowed_names(section)
+    if whole_list.is_fitting(max_blocked):
+        return FittedNames(whole_list)
+    ranks = _rank_names(section["services"], other_controls)
+    blocked = sorted(
+        (site_name for site_name, is_blocked in whole_list.decisions.items() if is_blocked),
+        key=lambda site_name: _find_rank(ranks, site_name),
+    )
+
+    def make_name_list(count: int) -> NameList:
+        chosen = set(blocked[:count])
+        return NameList(
+            (site_name, is_blocked)
+            for site_name, is_blocked in whole_list.decisions.items()
+            if not is_blocked or site_name in chosen
+        )
+
+    listed_names = make_name_list(max_blocked)
+    if not listed_names.is_fitting(max_blocked):  # too many exceptions: only listed names need theirs
+        fitting_count, excessive_count = 0, min(max_blocked, len(blocked))
+        while excessive_count - fitting_count > 1:
+            count = (fitting_count + excessive_count) // 2
+            fitting_count, excessive_count = (
+                (count, excessive_count) if make_name_list(count).is_fitting(max_blocked) else (fitting_count, count)
+            )
+        listed_names = make_name_list(fitting_count)
+    return FittedNames(listed_names, _list_omitted_names(verdicts, listed_names))
+
+
+def _count_allowed_names(section: PlanSection) -> int:
+    """Return the number of names that may be blocked. Firefox needs one entry to refuse private accounts."""
+    return MAX_LIST_ENTRIES - (1 if section["settings"].get("tenants", {}).get("microsoft") else 0)
+
+
+def _make_whole_list(verdicts: NameVerdicts) -> NameList:
+    return NameList((site_name, verdicts.is_blocked(site_name)) for site_name in verdicts.list_all_names())
+
+
+def _rank_names(services: Mapping[str, PlanEntry], other_controls: OtherControls | None) -> dict[SiteName, NameRank]:
+    """Return the rank of each name. The name with the lowest rank is listed first."""
+    network_service_ids = other_controls.network_service_ids if other_controls else frozenset()
+    ranks: dict[SiteName, NameRank] = {}
+    for id_, entry in services.items():
+        if entry["mode"] not in RESTRICTED_MODES:
+            continue
+        kinds = {
+            **dict.fromkeys(entry.get("domains", ()), HOST_NAME),
+            **dict.fromkeys(entry.get("urls", ()), PAGE_NAME),
+        }
+        kinds.update(dict.fromkeys(entry.get("front_doors", ()), TYPED_NAME))
+        ordered = sorted(
+            (
+                other_controls.measure_degree(parse_site_name(text).host) if other_controls else NAME_OPEN,
+                kind,
+                text.count("."),
+                text,
+            )
+            for text, kind in kinds.items()
+        )
+        for position, (degree, kind, _, text) in enumerate(ordered):
+            rank: NameRank = (degree, kind, position, id_ in network_service_ids, id_, text)
+            ranks[parse_site_name(text)] = min(rank, ranks.get(parse_site_name(text), rank))
+    return ranks
+
+
+def _find_rank(ranks: Mapping[SiteName, NameRank], site_name: SiteName) -> NameRank:
+    """Return the rank of a name.
+
+    A path that a longer host repeats (NameVerdicts) has the rank of the service's own name.
+    """
+    return next(
+        (
+            ranks[upper]
+            for host in list_covering_hosts(site_name.host)
+            if (upper := site_name._replace(host=host)) in ranks
+        ),
+        FIRST_RANK,
+    )
+
+
+def _list_omitted_names(verdicts: NameVerdicts, listed_names: NameList) -> dict[str, list[SiteName]]:
+    """Return, by service, the names left out of the lists, without those below another such name."""
+    omitted_names: dict[str, list[SiteName]] = {}
+    reported_names: set[tuple[str, str, str]] = set()
+    for site_name in verdicts.list_all_names():
+        if listed_names.is_blocked(site_name):
+            continue
+        for id_ in verdicts.find_blockers(site_name):
+            if not any(
+                (id_, host, path) in reported_names
+                for host in list_covering_hosts(site_name.host)
+                for path in ("", site_name.path)
+            ):
+                reported_names.add((id_, *site_name))
+                omitted_names.setdefault(id_, []).append(site_name)
+    return omitted_names
+
+
+def make_rules(section: PlanSection) -> BrowserRules:
+    """Return the rules of a browser section without any other control. Raises ControlError for an unusable name."""
+    return make_rules_with_names(section, fit_names(section).listed_names.decisions)
+
+
+def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, bool]) -> BrowserRules:
+    """Return the rules of a plan's browser section with the given names."""
+    settings = section["settings"]
+    managed = settings.get("browsers", {})
+    return BrowserRules(
+        blocked_names=tuple(sorted(site_name for site_name, is_blocked in decisions.items() if is_blocked)),
+        allowed_names=tuple(sorted(site_name for site_name, is_blocked in decisions.items() if not is_blocked)),
+        # The order of the rows makes the file independent of the order of the plan's keys.
+        settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
+        google_domains=tuple(sorted(read_google_domains(settings))),
+        # The order is the organisation's: Microsoft gets the first tenant as the tenant that sets the restriction.
+        microsoft_tenants=read_microsoft_tenants(settings),
+        chrome_extensions=_list_refused_extensions(section["services"], "chrome"),
+        firefox_extensions=_list_refused_extensions(section["services"], "firefox"),
+        chrome_allowed=_list_allowed_extensions(section, "chrome"),
+        firefox_allowed=_list_allowed_extensions(section, "firefox"),
+    )
+
+
+def make_minimal_names(services: Mapping[str, PlanEntry]) -> dict[SiteName, bool]:
+    """Return the names to list, and whether each is blocked or opened. Raises ControlError for an unusable name."""
+    return _make_whole_list(NameVerdicts(services)).decisions
+
+
+def _list_refused_extensions(services: Mapping[str, PlanEntry], store: str) -> tuple[str, ...]:
+    """Return the extensions of restricted services in a store, except those of a waived service."""
+    refused = {
+        id_ for entry in services.values() if entry["mode"] in RESTRICTED_MODES for id_ in list_extensions(entry, store)
+    }
+    return tuple(sorted(refused - _list_waived_extensions(services, store)))
+
+
+def _list_waived_extensions(services: Mapping[str, PlanEntry], store: str) -> set[str]:
+    return {id_ for entry in services.values() if entry["mode"] == "waived" for id_ in list_extensions(entry, store)}
+
+
+def _list_allowed_extensions(section: PlanSection, store: str) -> tuple[str, ...]:
+    """Return the extensions of a store that the organisation allows, and those of waived services."""
+    allowed = section["settings"].get("extensions_allowed", ())
+    store_ids = [
+        extension_id
+        for extension_id in allowed
+        if (len(extension_id) == 32 and extension_id.isalpha()) == (store == "chrome")
+    ]
+    return tuple(dict.fromkeys([*store_ids, *sorted(_list_waived_extensions(section["services"], store))]))
+
+
+def list_extensions(entry: PlanEntry, store: str) -> tuple[str, ...]:
+    """Return the ids of a service's browser extensions."""
+    return tuple(entry.get("extensions", {}).get(store, ()))

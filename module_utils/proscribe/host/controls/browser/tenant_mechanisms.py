@@ -1,0 +1,93 @@
+"""Mechanisms that separate the organisation's accounts from others on shared hosts, by family of browsers.
+
+The report has them beside the compliant rule, because browsers differ in what they cover.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator, Sequence
+
+from ....model.finding import Finding
+from ....model.tenants import describe_missing_id
+from ..policy_values import read_list
+from .browser_settings import GOOGLE_TENANTS, PRIVATE_LOGIN_HOST
+from .chromium import CONTEXT_HEADER, TENANT_HEADERS
+from .firefox import TENANT_DOMAINS, WEBSITE_FILTER
+from .list_matching import parse_chromium_entry
+from .policy_places import THUNDERBIRD, PolicyPlace
+from .site_rules import BrowserRules, SiteName, is_covering
+
+MAX_NAMED_DOMAINS = 3
+
+
+def list_tenant_mechanisms(id_: str, rules: BrowserRules, places: Iterable[PolicyPlace]) -> Iterator[Finding]:
+    """Yield the mechanism that refuses other accounts, as one finding for each family of browsers."""
+    ids: dict[str, list[str]] = {}
+    for place in places:
+        ids.setdefault(place.family, []).append(place.id)
+    ids.pop(THUNDERBIRD, None)
+    for family, managers in ids.items():
+        policy, coverage = (
+            _describe_google(family, rules) if id_ == GOOGLE_TENANTS else _describe_microsoft(family, rules)
+        )
+        yield Finding("policy", policy, manager=",".join(dict.fromkeys(managers)), detail=coverage)
+
+
+def _describe_google(family: str, rules: BrowserRules) -> tuple[str, str]:
+    statement = f"Google lets in accounts of {_join_names(rules.google_domains)} only"
+    if family == "chromium":
+        return TENANT_DOMAINS, statement
+    return TENANT_DOMAINS, f"{statement}; at hosts below google.com, not at google.com itself"
+
+
+def _describe_microsoft(family: str, rules: BrowserRules) -> tuple[str, str]:
+    if family == "chromium":
+        names = tuple(name for tenant in rules.microsoft_tenants for name in tenant.domains or tenant.names)
+        statement = f"Microsoft lets in accounts of {_join_names(names)} only"
+        return (
+            TENANT_HEADERS,
+            f"{statement}, and no personal ones at {PRIVATE_LOGIN_HOST}{_describe_missing_context(rules)}",
+        )
+    return WEBSITE_FILTER, f"personal accounts: {PRIVATE_LOGIN_HOST} is blocked; business accounts of others are let in"
+
+
+def _describe_missing_context(rules: BrowserRules) -> str:
+    missing_id = describe_missing_id(rules.microsoft_tenants[:1])
+    return f"; {CONTEXT_HEADER} is not sent: {missing_id}" if missing_id else ""
+
+
+def _join_names(names: tuple[str, ...]) -> str:
+    remainder = f" and {len(names) - MAX_NAMED_DOMAINS} more" if len(names) > MAX_NAMED_DOMAINS else ""
+    return ", ".join(names[:MAX_NAMED_DOMAINS]) + remainder
+
+
+def find_overriding_header(required: Sequence[object], entries: Sequence[object]) -> tuple[object, str]:
+    """Return the entry of HttpHeaderInjection that overrides a required header, and the name of the header.
+
+    Returns (None, "") without such an entry. The closest pattern of a header counts; of equal patterns the last in the
+    list (156).
+    """
+    own_headers = [
+        (index, *header) for index, entry in enumerate(entries) if entry in required for header in _list_headers(entry)
+    ]
+    for index, entry in enumerate(entries):
+        for pattern, name, header_value in _list_headers(entry):
+            for own_index, own_pattern, own_name, own_value in own_headers:
+                if (
+                    name.lower() != own_name.lower()
+                    or header_value == own_value
+                    or not is_covering(own_pattern, pattern)
+                ):
+                    continue
+                if pattern != own_pattern or index > own_index:
+                    return entry, name
+    return None, ""
+
+
+def _list_headers(entry: object) -> Iterator[tuple[SiteName, str, str]]:
+    """Yield the headers of an entry: the pattern of its sites, the name, and the value."""
+    rule = entry if isinstance(entry, dict) else {}
+    for pattern in filter(None, map(parse_chromium_entry, read_list(rule, "patterns"))):
+        for header in read_list(rule, "headers"):
+            if isinstance(header, dict):
+                yield pattern.name, str(header.get("name")), str(header.get("value"))

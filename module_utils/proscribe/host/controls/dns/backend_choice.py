@@ -1,0 +1,99 @@
+"""Choice of a host's backend: the backend that fits its resolver, or the backend that the restrictions name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....base.named_tuple import NamedTuple
+from ...system import ControlError, Host
+from .backends.declaration import SERVER_KIND, STUB_KIND
+from .backends.registry import FILTER_BACKENDS, load_backend
+from .resolver_observation import DnsObservation, observe_resolution
+
+if TYPE_CHECKING:
+    from ....model.types.plan import ControlSettings, Plan
+
+HOSTS_BACKEND = "hosts"
+
+
+class BackendChoice(NamedTuple):
+    """Backend of a host, with the observation behind the choice."""
+
+    backend_name: str
+    observation: DnsObservation
+    possible_backends: tuple[str, ...]  # filters that may have left traces on this host
+    fallback_reason: str = ""  # reason for the choice of the hosts file
+
+
+def choose_backend(host: Host, settings: ControlSettings) -> BackendChoice:
+    """Return the backend of a host. Raises ControlError for a named backend that the host cannot have."""
+    setting = settings.get("backend", "auto")
+    traced_backends = {
+        name for name, (_, _, paths) in FILTER_BACKENDS.items() if any(has_trace(host, path) for path in paths)
+    }
+    observation = observe_resolution(
+        host,
+        [unit for _, unit, _ in FILTER_BACKENDS.values()],
+        is_every_unit=setting not in ("auto", HOSTS_BACKEND) or bool(traced_backends),
+    )
+    possible_backends = tuple(
+        name
+        for name, (_, unit, _) in FILTER_BACKENDS.items()
+        if name in traced_backends or unit in observation.pids_by_unit
+    )
+    if setting == HOSTS_BACKEND:
+        return BackendChoice(HOSTS_BACKEND, observation, possible_backends)
+    if setting != "auto":
+        if obstacle := load_backend(setting).find_obstacle(host, observation):
+            raise ControlError(f"proscribe_dns_backend is {setting}, which this host cannot have: {obstacle}")
+        return BackendChoice(setting, observation, possible_backends)
+    servers = " or ".join(name for name, (kind, _, _) in FILTER_BACKENDS.items() if kind == SERVER_KIND)
+    fallback_reason = f"this host has no resolver of its own that could filter: install and use {servers}"
+    for name in _list_fitting_backends(host, observation):
+        fallback_reason = load_backend(name).find_obstacle(host, observation)
+        if not fallback_reason:
+            return BackendChoice(name, observation, possible_backends)
+    return BackendChoice(HOSTS_BACKEND, observation, possible_backends, fallback_reason)
+
+
+def list_resolver_users(host: Host, plan: Plan) -> list[str]:
+    """Return the accounts that ask name servers for a host, for the firewall's forced DNS.
+
+    The list is empty if the host has no filter of its own: then plain DNS must stay open for all. Raises ControlError
+    like `choose_backend`.
+    """
+    section = plan["controls"].get("dns")
+    if section is None or section["mode"] != "enforce":
+        return []
+    choice = choose_backend(host, section["settings"])
+    return (
+        []
+        if choice.backend_name == HOSTS_BACKEND
+        else load_backend(choice.backend_name).list_asking_users(host, choice.observation)
+    )
+
+
+def has_trace(host: Host, path: str) -> bool:
+    """Return whether Proscribe left something at a path.
+
+    An ordinary user cannot see the directories that were created for it.
+    """
+    return host.has_traces(path) if host.privileged else host.find_entry(path) is not None
+
+
+def _list_fitting_backends(host: Host, observation: DnsObservation) -> list[str]:
+    """Return the filters that fit a host's name resolution, the best filter first."""
+    units = {name: unit for name, (kind, unit, _) in FILTER_BACKENDS.items() if kind == SERVER_KIND}
+    if not observation.local_address:
+        if observation.is_stub_first:
+            return [name for name, (kind, _, _) in FILTER_BACKENDS.items() if kind == STUB_KIND]
+        is_server_running = any(observation.pids_by_unit.get(unit) for unit in units.values())
+        return ["networkmanager"] if observation.conf_writer and not is_server_running else []
+    servers = [name for name, unit in units.items() if unit in observation.pids_by_unit]
+    names = [name for name in servers if observation.pids_by_unit[units[name]]]
+    if observation.pids_by_unit.get("NetworkManager.service"):
+        from .backends import networkmanager
+
+        if networkmanager.read_dns_mode(host) == "dnsmasq" or host.find_entry(networkmanager.SWITCH_PATH) is not None:
+            names.append("networkmanager")
+    return list(dict.fromkeys([*names, *servers]))  # an enabled resolver that does not run is still the host's resolver

@@ -1,0 +1,85 @@
+"""Single question to a resolver of this host, and its answer (RFC 1035). Another machine is never queried.
+
+A late resolver is not a faulty resolver: a busy host may give it no processor time for a while. So a silent resolver is
+queried again, with growing timeouts. If it stays silent, that is an ObservationError. A closed port fails at once.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Sequence
+
+from ....base.named_tuple import NamedTuple
+from ...system import Host, ObservationError
+
+TXT_TYPE = 16
+NS_TYPE = 2
+FAILURE_CODES = (2, 5)  # response codes: server failure, refused
+QUERY_TIMEOUTS_SECONDS = (1.0, 2.0, 3.0)  # for each query; only a silent resolver costs them all
+_HEADER_FORMAT = struct.Struct(">HHHHHH")
+_RECORD_FORMAT = struct.Struct(">HHIH")
+_RECURSION_FLAG = 0x0100
+
+
+class DnsAnswer(NamedTuple):
+    """Answer of a resolver."""
+
+    rcode: int  # 0: no error, 3: no such name
+    texts: tuple[str, ...]  # texts of its TXT records, the strings of each joined
+
+
+def query_resolver(
+    host: Host, address: str, port: int, name: str, record_type: int, timeouts: Sequence[float] = QUERY_TIMEOUTS_SECONDS
+) -> DnsAnswer | None:
+    """Query a resolver on a loopback address for a name ("" is the root) and a record type.
+
+    Returns None if nothing listens there, or if the answer cannot be parsed. Raises ObservationError if it stays silent
+    for each of `timeouts`, in seconds.
+    """
+    labels = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".") if label)
+    message = _HEADER_FORMAT.pack(0x5052, _RECURSION_FLAG, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, record_type, 1)
+    for timeout in timeouts:
+        try:
+            reply = host.send_datagram(address, port, message, timeout)
+        except OSError:
+            return None
+        if reply is not None:
+            break
+    else:
+        attempts = f"asked {len(timeouts)} times in {sum(timeouts):g} s"
+        raise ObservationError(f"no answer from {address} port {port} ({attempts}): its resolver is too busy, or hangs")
+    try:
+        return _parse_reply(reply)
+    except (IndexError, struct.error):
+        return None
+
+
+def _parse_reply(reply: bytes) -> DnsAnswer:
+    _, flags, question_count, answer_count, _, _ = _HEADER_FORMAT.unpack_from(reply)
+    offset = _HEADER_FORMAT.size
+    for _ in range(question_count):
+        offset = _skip_name(reply, offset) + 4
+    texts = []
+    for _ in range(answer_count):
+        offset = _skip_name(reply, offset)
+        record_type, _, _, length = _RECORD_FORMAT.unpack_from(reply, offset)
+        offset += _RECORD_FORMAT.size
+        if record_type == TXT_TYPE:
+            texts.append(_join_strings(reply[offset : offset + length]))
+        offset += length
+    return DnsAnswer(flags & 0xF, tuple(texts))
+
+
+def _skip_name(reply: bytes, offset: int) -> int:
+    while reply[offset]:
+        if reply[offset] & 0xC0:  # a pointer to an earlier name ends this name
+            return offset + 2
+        offset += reply[offset] + 1
+    return offset + 1
+
+
+def _join_strings(data: bytes) -> str:
+    joined = b""
+    while data:
+        joined, data = joined + data[1 : data[0] + 1], data[data[0] + 1 :]
+    return joined.decode("ascii", "replace")

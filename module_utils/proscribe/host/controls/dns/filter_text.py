@@ -1,0 +1,60 @@
+"""Text of a filter: the lines in the language of its resolver, and the witness.
+
+The answer for a blocked name and all names below it is NXDOMAIN for every record type. This includes HTTPS records with
+their keys for encrypted hellos. The resolver asks its upstream for an open name. The nearest of the names decides.
+
+Each file also makes the resolver answer WITNESS_NAME with the file's own digest (TXT) and with an address. A query for
+the digest shows whether the running resolver has read this very file. A lookup of the address in the manner of programs
+shows whether they reach the resolver (effect.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterable, Sequence
+
+from ....base.hashing import sha256
+from ....base.named_tuple import NamedTuple
+from ...system import WRITTEN_BY
+from .effect_test import WITNESS_ADDRESS, WITNESS_NAME
+from .names_to_block import DesiredNames, sort_valid_names
+
+if TYPE_CHECKING:
+    from typing import Pattern
+
+
+class ResolverLanguage(NamedTuple):
+    """Language of a resolver's file, for hosts and for exports, and its log lines about refusals."""
+
+    make_lines: Callable[[Iterable[str], Iterable[str]], list[str]]  # block the first names, open the others
+    make_witness_lines: Callable[[str, str, str], list[str]]  # answer a name with a text and an address ("": none)
+    blocked_pattern: Pattern[str]  # a line that blocks a name; its group is the name
+    # The end of a log line about a refusal: the blocked name, then the queried name. None if no line has both.
+    hit_pattern: Pattern[str] | None = None
+    head_lines: Sequence[str] = ()  # first lines of the file
+    logging_lines: Sequence[str] = ()  # lines that make a host's resolver log refusals
+    comment_mark: str = "#"  # start of a comment line
+
+
+def render_filter(language: ResolverLanguage, desired_names: DesiredNames) -> str:
+    """Return the file of a host's resolver. Raises ControlError for an invalid name."""
+    body_lines = language.make_lines(
+        sort_valid_names(desired_names.blocked_names), sort_valid_names(desired_names.open_names)
+    )
+    digest = sha256("\n".join(body_lines).encode()).hexdigest()[:32]
+    witness_lines = language.make_witness_lines(WITNESS_NAME, digest, WITNESS_ADDRESS)
+    return "\n".join(
+        [
+            f"{language.comment_mark} {WRITTEN_BY}",
+            *language.head_lines,
+            *language.logging_lines,
+            *body_lines,
+            *witness_lines,
+            "",
+        ]
+    )
+
+
+def find_digest(text: str) -> str:
+    """Return the digest that a file makes its resolver answer with; "" if the file has none."""
+    quoted_parts = text.partition(WITNESS_NAME)[2].partition("\n")[0].split('"')
+    return quoted_parts[1] if len(quoted_parts) == 3 and not quoted_parts[1].strip("0123456789abcdef") else ""

@@ -1,0 +1,125 @@
+"""Files that a program sees in place of the host's files of name resolution, by the kernel's list of mounts.
+
+From a user's mounts, only the content of a regular file on a disk is read: a user's FUSE may never answer.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Iterator, Mapping
+
+from ....base.named_tuple import NamedTuple
+from ...system import ControlError, Host, ObservationError, Process
+from ...system.files import Files
+from ...system.mounts import is_remote_type, unescape_mount_point
+
+RESOLUTION_FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
+MAX_TABLE_BYTES = 4 * 1024 * 1024  # limit for a list of mounts; the kernel lets a user have 100,000 mounts
+MAX_COMPARED_BYTES = 1024 * 1024  # limit for a file that is compared
+
+
+class FilesystemMount(NamedTuple):
+    """Mounted filesystem."""
+
+    device: str
+    root: str  # mounted part of the filesystem
+    filesystem_type: str
+
+
+MountTable = Mapping[str, FilesystemMount]
+
+
+def read_mounts(host: Host, pid: str) -> dict[str, FilesystemMount]:
+    """Return the mounts of a process by mount point. Raises ObservationError, or ControlError for too long a list."""
+    return parse_mounts(os.fsdecode(host.read_file(f"/proc/{pid}/mountinfo", MAX_TABLE_BYTES) or b""))
+
+
+def parse_mounts(text: str) -> dict[str, FilesystemMount]:
+    """Parse a list of mounts (proc_pid_mountinfo(5)) by mount point. Of several mounts at a point, the last counts."""
+    mounts: dict[str, FilesystemMount] = {}
+    for line in text.split("\n"):
+        fields = line.split(" ")
+        if len(fields) > 6 and "-" in fields[6:-1]:
+            filesystem_type = fields[fields.index("-", 6) + 1]
+            mounts[unescape_mount_point(fields[4])] = FilesystemMount(fields[2], fields[3], filesystem_type)
+    return mounts
+
+
+def _iterate_parents(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+    yield "/"
+
+
+def list_differing_files(host: Host, process: Process, host_mounts: MountTable) -> list[str]:
+    """Return the files of which a process sees another version.
+
+    A process in a container is left out, because a container has files and programs of its own. A process that runs a
+    program of the host behind another root is checked. Raises ObservationError and ControlError.
+    """
+    process_mounts = read_mounts(host, str(process.pid))
+    has_other_root = process_mounts.get("/") != host_mounts.get("/")
+    if not process_mounts or (has_other_root and not _is_host_program(host, process, process_mounts)):
+        return []
+    return [
+        path
+        for path in RESOLUTION_FILES
+        if _is_differing_file(host, process, path, host_mounts, process_mounts, has_other_root)
+    ]
+
+
+def _is_host_program(host: Host, process: Process, process_mounts: MountTable) -> bool:
+    if _is_remote_path(process.exe, process_mounts):
+        return False
+    try:
+        running_status = os.stat(f"{host.root.rstrip('/')}/proc/{process.pid}/exe")
+    except OSError:
+        return False
+    host_status = host.find_entry(process.exe)
+    return host_status is not None and os.path.samestat(running_status, host_status)
+
+
+def _is_remote_path(path: str, table: MountTable) -> bool:
+    return any(parent in table and is_remote_type(table[parent].filesystem_type) for parent in _iterate_parents(path))
+
+
+def _is_differing_file(
+    host: Host, process: Process, path: str, host_mounts: MountTable, process_mounts: MountTable, has_other_root: bool
+) -> bool:
+    """Return whether a process that opens a path gets other content than the host has there.
+
+    An equal copy is fine: sandboxes make such copies. Behind another root, a sandbox without the file does not use it
+    for resolution.
+    """
+    process_files = Files(f"{host.root.rstrip('/')}/proc/{process.pid}/root")
+    for path_or_target in dict.fromkeys([path, host.resolve_link(path)]):  # /etc/resolv.conf may be a link of root
+        mounts_along_path = [
+            (parent, host_mounts.get(parent), process_mounts.get(parent)) for parent in _iterate_parents(path_or_target)
+        ]
+        if not has_other_root and all(
+            host_mount == process_mount for _, host_mount, process_mount in mounts_along_path
+        ):
+            continue
+        if any(
+            process_mount and host_mount != process_mount and is_remote_type(process_mount.filesystem_type)
+            for _, host_mount, process_mount in mounts_along_path
+        ):
+            return True
+        if host.can_see_host_file(process, path_or_target):
+            continue
+        try:
+            status = process_files.find_entry(path_or_target)
+            process_content = (
+                process_files.read_file(path_or_target, MAX_COMPARED_BYTES)
+                if status and stat.S_ISREG(status.st_mode)
+                else None
+            )
+        except (ObservationError, ControlError):
+            return True
+        if process_content is None and not (has_other_root and status is None):
+            return host.find_entry(path) is not None
+        if process_content is not None and process_content != host.read_file(path):
+            return True
+    return False

@@ -1,0 +1,108 @@
+"""Programs to which a user gave other files in place of the host's files of name resolution.
+
+If users may have namespaces (user_namespaces(7)), any user can mount a file over /etc/hosts for own programs. The host
+does not see that mount. Nearly every process has the host's own mounts. Its check costs the read of a single link.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Iterator, Sequence
+
+from ....model.finding import Finding, RuleVerdict, judge_rule
+from ...system import ControlError, Host, ObservationError, Process
+
+if TYPE_CHECKING:
+    from ....model.types.plan import PlanSection
+    from .private_files import MountTable
+
+PRIVATE_VIEW_RULE = "dns/private-view"
+# The views of user accounts are checked, and those of the higher accounts that containers give to users. Services of
+# the system have views by design (PrivateTmp= and others). systemd takes their transient accounts from the second
+# range.
+FIRST_USER_UID, DYNAMIC_USER_UIDS, NOBODY_UID = 1000, range(61184, 65520), 65534
+MAX_VIEWS_PER_USER = 256  # for each user; each view needs a program
+
+
+def observe_private_views(host: Host, section: PlanSection) -> RuleVerdict:
+    """Check that every user's programs see the host's files.
+
+    A fault is only reported, and no program is ended: other rules judge the program itself.
+    """
+    processes_by_view: dict[tuple[str, str], list[Process]] = {}
+    unseen_reasons: list[str] = []
+    host_mounts: MountTable | None = None
+    for user_name, process in _iterate_views(host, unseen_reasons):
+        from .private_files import (  # only a host with such a view needs this import
+            list_differing_files,
+            read_mounts,
+        )
+
+        try:
+            host_mounts = read_mounts(host, "self") if host_mounts is None else host_mounts
+            files = list_differing_files(host, process, host_mounts)
+        except (ObservationError, ControlError) as error:
+            if host.find_entry(f"/proc/{process.pid}") is not None:
+                unseen_reasons.append(str(error))
+        else:
+            if files:
+                processes_by_view.setdefault((user_name, ", ".join(files)), []).append(process)
+    findings = [
+        _make_view_finding(user_name, files, processes)
+        for (user_name, files), processes in sorted(processes_by_view.items())
+    ]
+    return judge_rule(
+        PRIVATE_VIEW_RULE, {"mode": section["mode"]}, findings, unseen_reasons[0] if unseen_reasons else ""
+    )._replace(drifted=False)
+
+
+def _make_view_finding(user: str, files: str, processes: Sequence[Process]) -> Finding:
+    first_process, *other_processes = processes
+    count_note = f" and {len(other_processes)} more" if other_processes else ""
+    detail = f"pid {first_process.pid}{count_note} sees another {files} than the host has"
+    return Finding(
+        "process", first_process.exe.rpartition("/")[2], scope=f"user:{user}", path=first_process.exe, detail=detail
+    )
+
+
+def _iterate_views(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str, Process]]:
+    """Yield a process of every view of a user, with the user's name.
+
+    Reasons for missing checks go to `unseen_reasons`.
+    """
+    processes, has_hidden = host.list_processes()
+    host_namespaces = {_read_namespace(host, "self"), _read_namespace(host, "1")}
+    views_by_user: dict[str, set[tuple[str, str]]] = {}
+    if has_hidden or not host.privileged:
+        unseen_reasons.append("which files the programs of other users see is only shown to root")
+    for process in processes:
+        namespace = _read_namespace(host, str(process.pid))
+        if not namespace or namespace in host_namespaces:
+            continue
+        uid = host.find_process_uid(process)
+        if uid < FIRST_USER_UID or uid in DYNAMIC_USER_UIDS or uid == NOBODY_UID:
+            continue
+        user = host.find_account(uid)
+        views = views_by_user.setdefault(user.name, set())
+        view = (namespace, _read_proc_link(host, f"/proc/{process.pid}/root"))
+        if view in views:
+            continue
+        views.add(view)
+        if len(views) <= MAX_VIEWS_PER_USER:
+            yield user.name, process
+        elif len(views) == MAX_VIEWS_PER_USER + 1:
+            unseen_reasons.append(
+                f"{user.name} has more than {MAX_VIEWS_PER_USER} views of the file system: not all were checked"
+            )
+
+
+def _read_namespace(host: Host, pid: str) -> str:
+    return _read_proc_link(host, f"/proc/{pid}/ns/mnt")
+
+
+def _read_proc_link(host: Host, path: str) -> str:
+    """Return the target of a link of /proc; "" if it cannot be read, or the process has ended."""
+    try:
+        return os.readlink(host.root.rstrip("/") + path)
+    except OSError:
+        return ""

@@ -1,0 +1,244 @@
+"""Restoration of the table: a unit loads it at boot, and a second unit reloads it after a deletion.
+
+nftables.service is not used: on Debian it flushes every table of the host when it stops. Proscribe's unit follows it
+(PartOf), so that a restart that flushed the table also restores it. The watcher sees every other deletion (`nft flush
+ruleset`, a script) in the kernel's own events.
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import Sequence
+
+from ....base.named_tuple import NamedTuple
+from ....model.finding import Finding
+from ...system import WRITTEN_BY, Host
+from ...system.units import (
+    CONFINEMENT,
+    UNIT_DIRECTORY,
+    find_foreign_files,
+    is_evidently_active,
+    is_suspended,
+    read_unit_text,
+)
+from ...system.units import SYSTEMD_RUNS_PATH as SYSTEMD_RUNS_PATH
+from . import program
+from .ruleset import TABLE_NAME
+
+BOOT_FILE_PATH = "/etc/proscribe/firewall.nft"
+BOOT_FILE_MODE = 0o600  # the exemptions are confidential
+LOAD_UNIT = "proscribe-firewall.service"
+WATCH_UNIT = "proscribe-firewall-watch.service"
+UNIT_FOLDER = UNIT_DIRECTORY
+LOAD_UNIT_PATH = f"{UNIT_FOLDER}/{LOAD_UNIT}"
+WATCH_UNIT_PATH = f"{UNIT_FOLDER}/{WATCH_UNIT}"
+LOAD_ENABLED_LINK = f"{UNIT_FOLDER}/sysinit.target.wants/{LOAD_UNIT}"
+WATCH_ENABLED_LINK = f"{UNIT_FOLDER}/multi-user.target.wants/{WATCH_UNIT}"
+
+# The units may change the firewall, and nothing else on the host.
+_CONFINED_OPTIONS = f"""\
+UMask=0077
+CapabilityBoundingSet=CAP_NET_ADMIN
+RestrictAddressFamilies=AF_NETLINK AF_UNIX
+SystemCallFilter=@system-service
+{CONFINEMENT}"""
+
+# The unit starts before the network is up. It has no ExecStop, so that its stop does not open the host.
+# DefaultDependencies would put it after sysinit.target, and so after services that may already use the network. It uses
+# the mounts of the host. If private mounts were impossible, the unit would fail, and the host would be open.
+_LOAD_UNIT_TEMPLATE = """\
+# {written_by}
+[Unit]
+Description=Refuse connections to restricted networks
+Documentation=man:nft(8)
+DefaultDependencies=no
+ConditionPathExists={file}
+Wants=network-pre.target
+Before=network-pre.target sysinit.target shutdown.target
+After=local-fs.target systemd-modules-load.service nftables.service
+PartOf=nftables.service
+ReloadPropagatedFrom=nftables.service
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={nft} -f {file}
+ExecReload={nft} -f {file}
+{confined}
+[Install]
+WantedBy=sysinit.target
+"""
+
+_WATCH_UNIT_TEMPLATE = """\
+# {written_by}
+[Unit]
+Description=Load the table of restricted networks again when another program has deleted it
+Documentation=man:nft(8)
+ConditionPathExists={file}
+After={unit}
+
+[Service]
+ExecStart={program} watch
+Restart=always
+RestartSec=5
+{confined}DevicePolicy=closed
+PrivateTmp=yes
+ProtectSystem=strict
+ProtectHome=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class FirewallUnit(NamedTuple):
+    """Unit of Proscribe's: its name, its file, the text of the file, and the link that enables it."""
+
+    name: str
+    path: str
+    text: str
+    enabled_link: str
+
+
+def make_units(nft: str) -> Sequence[FirewallUnit]:
+    """Return the units for the nft of this host, in the order in which they are started."""
+    load_text = _LOAD_UNIT_TEMPLATE.format(
+        written_by=WRITTEN_BY, nft=nft, file=BOOT_FILE_PATH, confined=_CONFINED_OPTIONS
+    )
+    watch_text = _WATCH_UNIT_TEMPLATE.format(
+        written_by=WRITTEN_BY,
+        file=BOOT_FILE_PATH,
+        unit=LOAD_UNIT,
+        program=program.PROGRAM_PATH,
+        confined=_CONFINED_OPTIONS,
+    )
+    return (
+        FirewallUnit(LOAD_UNIT, LOAD_UNIT_PATH, load_text, LOAD_ENABLED_LINK),
+        FirewallUnit(WATCH_UNIT, WATCH_UNIT_PATH, watch_text, WATCH_ENABLED_LINK),
+    )
+
+
+def render_program() -> str:
+    """Return the text of the program that the watcher and unconfirmed changes need."""
+    return program.render_program_text(BOOT_FILE_PATH, TABLE_NAME)
+
+
+def is_program_intact(host: Host) -> bool:
+    """Return whether the program has the desired text and mode."""
+    status = host.find_entry(program.PROGRAM_PATH)
+    return bool(
+        status
+        and stat.S_ISREG(status.st_mode)
+        and stat.S_IMODE(status.st_mode) == program.PROGRAM_MODE
+        and host.read_text(program.PROGRAM_PATH) == render_program()
+    )
+
+
+def has_systemd(host: Host) -> bool:
+    """Return whether systemd starts this host, now or at boot (if this is an image)."""
+    return host.find_tool("systemctl") is not None
+
+
+def is_unit_active(host: Host, name: str) -> bool:
+    """Return whether a unit is active. Call it only on a host that systemd runs."""
+    return is_evidently_active(host, name) or host.run_command(["systemctl", "is-active", "--quiet", name]).rc == 0
+
+
+class RevertedChange(NamedTuple):
+    """Change that was reverted."""
+
+    reverted_at: str  # UTC
+    reason: str
+    digest: str  # SHA-256 of the loaded table
+
+    def __str__(self) -> str:
+        return f"taken back at {self.reverted_at}, because {REVERT_REASONS.get(self.reason, 'it was not confirmed')}"
+
+
+REVERT_REASONS = {
+    "unreached": "no controller reached this host over a new connection in time",
+    "cut": "with it this host could not send to its own gateways and resolvers",
+}
+
+
+def list_reverted_changes(host: Host) -> list[RevertedChange]:
+    """Return the changes that were reverted since the last confirmation, oldest first."""
+    words = (line.split() for line in (host.read_text(program.REVERT_LOG_PATH) or "").splitlines())
+    return [RevertedChange(*word[:3]) for word in words if len(word) > 2]
+
+
+def list_pending_tokens(host: Host) -> list[str]:
+    """Return the tokens of the changes that wait for their confirmation: one at most."""
+    prefix = "pending-"
+    return [name[len(prefix) :] for name in host.list_directory(program.CHANGE_DIRECTORY) if name.startswith(prefix)]
+
+
+def find_boot_defects(host: Host, nft: str, text: str) -> list[Finding]:
+    """Return the defects that prevent the automatic return of the table, or the remains if `text` is ""."""
+    stored_text = host.read_text(BOOT_FILE_PATH) or ""
+    defects = _find_unconfirmed_change(host) if stored_text != text else []
+    if text and not stored_text and not host.find_entry(LOAD_UNIT_PATH) and has_systemd(host):
+        return [*defects, _make_unit_finding(LOAD_UNIT, "missing", LOAD_UNIT_PATH)]
+    if stored_text != text:
+        defects.append(
+            _make_file_finding(BOOT_FILE_PATH, "missing" if not stored_text else "changed" if text else "left over")
+        )
+    if not text:
+        leftover_units = [(read_unit_text(host, path), path) for path in (LOAD_UNIT_PATH, WATCH_UNIT_PATH)]
+        defects += [_make_unit_finding(path, "left over", path) for content, path in leftover_units if content]
+        return defects + [
+            _make_file_finding(program.PROGRAM_PATH, "left over") for _ in [0] if host.find_entry(program.PROGRAM_PATH)
+        ]
+    if not has_systemd(host):
+        return [*defects, _make_unit_finding(LOAD_UNIT, "this host has no systemd: the table is not loaded at boot")]
+    if not is_program_intact(host):
+        defects.append(
+            _make_file_finding(program.PROGRAM_PATH, "changed" if host.find_entry(program.PROGRAM_PATH) else "missing")
+        )
+    for unit in make_units(nft):
+        content = read_unit_text(host, unit.path)
+        if content != unit.text:
+            state = "missing" if content is None else "changed" if content else "masked"
+            defects.append(_make_unit_finding(unit.path, state, unit.path))
+        if host.find_entry(unit.enabled_link) is None:
+            defects.append(_make_unit_finding(unit.name, "not enabled", unit.enabled_link))
+    for name, paths in find_foreign_files(host, [unit.name for unit in make_units(nft)]).items():
+        defects += [_make_unit_finding(name, f"overridden by {path}", path) for path in paths]
+    if not defects and host.find_entry(SYSTEMD_RUNS_PATH):
+        if not is_unit_active(host, WATCH_UNIT):
+            defects.append(_make_unit_finding(WATCH_UNIT, "not running"))
+        elif is_suspended(host, WATCH_UNIT):
+            defects.append(_make_unit_finding(WATCH_UNIT, "stopped by a signal, or frozen"))
+    return defects
+
+
+def _find_unconfirmed_change(host: Host) -> list[Finding]:
+    """Return the change that waits for its confirmation, or the reason why the last change was reverted."""
+    if list_pending_tokens(host):
+        return [_make_change_finding("waits until its controller confirms it; otherwise it is taken back by itself")]
+    reverted_changes = list_reverted_changes(host)
+    repetition = f" ({len(reverted_changes)} in a row)" if len(reverted_changes) > 1 else ""
+    return [
+        _make_change_finding(f"the last change was {reverted_change}{repetition}")
+        for reverted_change in reverted_changes[-1:]
+    ]
+
+
+def _make_change_finding(detail: str) -> Finding:
+    return Finding("change", TABLE_NAME, manager="nftables", path=program.REVERT_LOG_PATH, detail=detail)
+
+
+def _make_file_finding(path: str, detail: str) -> Finding:
+    return Finding("file", path, manager="nftables", path=path, detail=detail)
+
+
+def _make_unit_finding(finding_id: str, detail: str, path: str = "") -> Finding:
+    return Finding("unit", finding_id, manager="systemd", path=path, detail=detail)

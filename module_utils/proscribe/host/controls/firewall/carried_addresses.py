@@ -1,0 +1,142 @@
+"""IPv4 addresses inside IPv6 addresses, by which a translator or a tunnel in the network reaches them.
+
+A rule compares the bits of the IPv4 address alone. The set of a service has them with all other bits zero. So
+translators that ignore bits 64 to 71, or the bits after the address, cannot bypass the rule.
+"""
+
+from __future__ import annotations
+
+import _socket
+import ipaddress
+from typing import Iterable, Iterator, Mapping, Sequence
+
+from ....base.named_tuple import NamedTuple
+from .rule_syntax import Network, format_block
+
+# RFC 8215: an organisation chooses its prefixes in this network
+_LOCAL_USE_NETWORK = ipaddress.ip_network("64:ff9b:1::/48")
+
+
+class CarrierShape(NamedTuple):
+    """Position of the IPv4 address in an IPv6 address, in bits (RFC 6052 skips 64 to 71), and its inversion."""
+
+    bits_before: int
+    is_inverted: bool = False
+
+    @property
+    def chain_name(self) -> str:
+        return f"carried-{self.bits_before}{'-inverted' * self.is_inverted}"
+
+
+_FIXED_CARRIERS = {
+    "64:ff9b::/96": CarrierShape(96),  # NAT64, RFC 6052
+    "2002::/16": CarrierShape(16),  # 6to4, RFC 3056
+    "2001::/32": CarrierShape(96, is_inverted=True),  # Teredo, RFC 4380
+    "::/96": CarrierShape(96),  # IPv4-compatible, RFC 4291
+}
+
+CarrierPrefixes = Mapping[str, CarrierShape]  # by prefix
+
+
+def list_carriers(nat64: Sequence[str]) -> CarrierPrefixes:
+    """Return the prefixes whose addresses carry IPv4. `nat64` has those of the organisation's own translators.
+
+    If the organisation names no prefix in the block for local use, a prefix of 96 bits is assumed there.
+    """
+    own_carriers = {text: CarrierShape(int(text.rpartition("/")[2])) for text in nat64}
+    has_local_prefix = any(_LOCAL_USE_NETWORK.overlaps(ipaddress.ip_network(text)) for text in own_carriers)
+    return {
+        **_FIXED_CARRIERS,
+        **({} if has_local_prefix else {str(_LOCAL_USE_NETWORK): CarrierShape(96)}),
+        **own_carriers,
+    }
+
+
+def convert_to_carried(text: str, prefix: bytes) -> str:
+    """Return the network of the IPv6 addresses that carry an IPv4 network, in nft's notation.
+
+    `prefix` has the bytes before the IPv4 address.
+    """
+    address, _, length = text.partition("/")
+    address_text = _format_address(_place_address(_socket.inet_pton(_socket.AF_INET, address), prefix))
+    if not length:
+        return address_text
+    end = 8 * len(prefix) + int(length)
+    return f"{address_text}/{end + 8 if len(prefix) < 12 and end > 64 else end}"
+
+
+def list_carried_networks(network: Network, carriers: CarrierPrefixes) -> list[Network]:
+    """Return the IPv4 networks that the addresses of an IPv6 network carry."""
+    pairs = []
+    for prefix, shape in carriers.items() if network.version == 6 else ():
+        carrier_network = ipaddress.ip_network(prefix)
+        if carrier_network.prefixlen <= network.prefixlen and carrier_network.overlaps(network):
+            skipped_bits = 8 if shape.bits_before < 96 and network.prefixlen >= 72 else 0
+            length = min(max(network.prefixlen - skipped_bits - shape.bits_before, 0), 32)
+            pairs.append((_extract_address(network.network_address.packed, shape), length))
+    return [ipaddress.ip_network(pair, strict=False) for pair in pairs]
+
+
+def make_shape_matches(
+    texts: Iterable[str], name: str, carriers: CarrierPrefixes, blocks: list[str]
+) -> Iterator[tuple[CarrierShape, str]]:
+    """Yield the matches of the IPv4 networks of a set, by shape. Their sets are added to `blocks`."""
+    ipv4_texts = [text for text in texts if ":" not in text]
+    shapes = dict.fromkeys(carriers.values())
+    for bits_before in dict.fromkeys(shape.bits_before for shape in shapes):
+        prefix = bytes(bits_before // 8)
+        mask = _format_address(_place_address(b"\xff" * 4, prefix))
+        for kind, has_prefix_length, flags in (("hosts", False, []), ("nets", True, ["flags interval"])):
+            members = [convert_to_carried(text, prefix) for text in ipv4_texts if ("/" in text) is has_prefix_length]
+            if not members:
+                continue
+            set_name = name.replace("nets", f"{kind}4in{bits_before}", 1)
+            elements = "elements = { " + ",\n\t\t\t     ".join(members) + " }"
+            blocks.append(format_block(f"set {set_name}", ["type ipv6_addr", *flags, elements]))
+            for shape in shapes:
+                if shape.bits_before == bits_before:
+                    inversion = f" ^ {mask}" if shape.is_inverted else ""
+                    yield shape, f"ip6 daddr & {mask}{inversion} == @{set_name}"
+
+
+def make_prefix_matches(texts: Iterable[str], name: str, carriers: CarrierPrefixes, blocks: list[str]) -> Iterator[str]:
+    """Yield the whole matches of the IPv4 networks of a set, each with its prefix."""
+    for shape, match in make_shape_matches(texts, name, carriers, blocks):
+        yield from (f"ip6 daddr {prefix} {match}" for prefix, prefix_shape in carriers.items() if prefix_shape == shape)
+
+
+def list_carrying_networks(texts: Sequence[str], nat64: Sequence[str]) -> list[str]:
+    """Return the IPv6 networks that carry some IPv4 networks, for lists that have no masks.
+
+    No router forwards IPv4-compatible addresses, so no list has them.
+    """
+    prefixes = [
+        carrier_network.network_address.packed[: shape.bits_before // 8]
+        for carrier_network, shape in (
+            (ipaddress.ip_network(text), shape) for text, shape in list_carriers(nat64).items()
+        )
+        if carrier_network.prefixlen == shape.bits_before
+        and not shape.is_inverted
+        and int(carrier_network.network_address)
+    ]
+    return [convert_to_carried(text, prefix) for prefix in prefixes for text in texts if ":" not in text]
+
+
+def _place_address(address: bytes, prefix: bytes) -> bytes:
+    """Put an IPv4 address behind a prefix."""
+    packed_address = prefix + address
+    if len(prefix) < 12 and len(packed_address) > 8:
+        packed_address = packed_address[:8] + b"\0" + packed_address[8:]
+    return packed_address.ljust(16, b"\0")
+
+
+def _extract_address(address: bytes, shape: CarrierShape) -> bytes:
+    """Take the IPv4 address out of an IPv6 address."""
+    if shape.bits_before < 96:
+        address = address[:8] + address[9:]
+    carried_address = address[shape.bits_before // 8 :][:4]
+    return bytes(byte ^ 0xFF for byte in carried_address) if shape.is_inverted else carried_address
+
+
+def _format_address(address: bytes) -> str:
+    return _socket.inet_ntop(_socket.AF_INET6, address)

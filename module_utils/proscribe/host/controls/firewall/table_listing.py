@@ -1,0 +1,286 @@
+"""Listing of nft: its parser, and the comparison of the loaded table with the desired table."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Iterator, Mapping, Sequence
+
+from ....base.lazy_patterns import compile_pattern
+from ....base.named_tuple import NamedTuple
+from ....model.finding import Finding
+from ...programs import LOAD_AND_LIST
+from ...system import ControlError, Host, ObservationError, RulesetGeneration
+from . import loaded_state
+from .rule_syntax import OWN_RULES
+from .ruleset import DNS_OVER_TLS_RULE, LOCAL_SSH_RULE, PLAIN_DNS_RULE, QUIC_RULE, TABLE_NAME, WITNESS_ADDRESSES
+
+TABLE_PATH = f"inet {TABLE_NAME}"
+NOT_LOADED_FINDING = Finding("table", TABLE_NAME, manager="nftables", path=TABLE_PATH, detail="not loaded")
+NO_EFFECT_FINDING = Finding(
+    "effect",
+    TABLE_NAME,
+    manager="nftables",
+    path=TABLE_PATH,
+    detail=f"{WITNESS_ADDRESSES[0]}, which it refuses last, is not refused",
+)
+_DISCARD_PORT = 9  # RFC 863
+NO_NAMESPACE_REASON = "the rules cannot be compared: `unshare -n` is not permitted here (needs CAP_SYS_ADMIN)"
+NO_NFT_FINDING = Finding("package", "nftables", manager="nftables", detail="nft is not installed")
+
+# Notations of other versions (0.9.8, 1.0.6) and of a host without /etc/protocols, with Proscribe's notation.
+RULE_SPELLINGS = (
+    ("icmpx type ", "icmpx "),
+    ("tcp flags != syn / syn,ack", "tcp flags & (syn | ack) != syn"),
+    ("meta l4proto 6 ", "meta l4proto tcp "),
+    ("meta l4proto { 6, 17 }", "meta l4proto { tcp, udp }"),
+)
+
+MAX_SHOWN_ELEMENTS = 1000  # of a set: a diff with more elements would be unreadable
+
+_ELEMENTS_PATTERN = compile_pattern(r"elements = \{([^}]*)\}")
+
+
+class TablePart(NamedTuple):
+    """Set, chain or counter of the table, or the lines of the table itself."""
+
+    lines: tuple[str, ...] = ()
+    elements: frozenset[str] = frozenset()
+
+
+TableParts = dict[tuple[str, str], TablePart]
+
+
+class FirewallObservation(NamedTuple):
+    """Loaded table and its faults by rule: a service, `dns-over-tls`, `ruleset` (all of the table)."""
+
+    loaded_parts: TableParts  # also empty if no listing was needed, because the table is known to be as desired
+    findings_by_rule: Mapping[str, Sequence[Finding]]
+    unseen_reason: str = ""  # reason why other faults may be hidden
+    counts: Mapping[str, tuple[int, int]] = {}  # refused packets and bytes, by rule
+    generation: RulesetGeneration | None = None  # generation of the kernel's tables before the observation
+
+    @property
+    def is_right(self) -> bool:
+        """True if the table was observed, and is as desired."""
+        return not any(self.findings_by_rule.values()) and not self.unseen_reason
+
+
+def observe_table(host: Host, nft: str, text: str, boot_text: str = "") -> FirewallObservation:
+    """Compare the loaded table with the table that `text` would load.
+
+    `boot_text` is the boot file's text. Only the counters are listed if the table was made from it, is unchanged, and
+    refuses the witness. Raises ObservationError, or ControlError if nft fails.
+    """
+    generation = host.read_ruleset_generation()
+    is_refused = _is_witness_refused(host, text)
+    if boot_text and is_refused and loaded_state.is_table_unchanged(host, boot_text):
+        counter_listing = _list_table(host, nft, "counters", "table")
+        if counter_listing and loaded_state.is_table_unchanged(host, boot_text):
+            loaded_parts = {} if text == boot_text else parse_table(boot_text)
+            comparison = ({}, "") if text == boot_text else _compare_tables(host, nft, text, loaded_parts)
+            return FirewallObservation(loaded_parts, *comparison, parse_refusal_counts(counter_listing), generation)
+    listing = _list_table(host, nft, "table")
+    loaded_parts = parse_table(listing)
+    findings_by_rule, unseen_reason = _compare_tables(host, nft, text, loaded_parts)
+    return FirewallObservation(
+        loaded_parts,
+        findings_by_rule if findings_by_rule or is_refused else {"ruleset": [NO_EFFECT_FINDING]},
+        unseen_reason,
+        parse_refusal_counts(listing),
+        generation,
+    )
+
+
+def _is_witness_refused(host: Host, text: str) -> bool:
+    """Return whether the kernel refuses the witness as the desired table does, or has no route to it."""
+    refusals = (
+        host.is_destination_refused(address, _DISCARD_PORT)
+        for address in WITNESS_ADDRESSES
+        if f" daddr {address} reject" in text
+    )
+    return next((is_refused for is_refused in refusals if is_refused is not None), True)
+
+
+def _compare_tables(
+    host: Host, nft: str, text: str, loaded_parts: TableParts
+) -> tuple[Mapping[str, Sequence[Finding]], str]:
+    """Return the faults of the loaded table by rule, and the reason why other faults may be hidden."""
+    desired_parts = parse_table(text)
+    if desired_parts == loaded_parts:
+        return {}, ""
+    if not loaded_parts:
+        return {rule: [NOT_LOADED_FINDING] for rule in {"ruleset", *map(find_owning_rule, desired_parts)}}, ""
+    if not desired_parts:
+        return {"ruleset": [NOT_LOADED_FINDING._replace(detail="loaded, though nothing is to be refused")]}, ""
+    if all(loaded_parts[key].lines == part.lines for key, part in desired_parts.items() if key in loaded_parts):
+        return compare_parts(desired_parts, loaded_parts), ""  # this nft has Proscribe's notation
+    relisted_parts = _load_and_list_ruleset(host, nft, text)
+    if relisted_parts is not None:
+        return compare_parts(relisted_parts, loaded_parts), ""
+    # Only Proscribe's notation is available for the comparison. It is reliable for names and addresses only.
+    all_findings = compare_parts(desired_parts, loaded_parts)
+    sure_findings = {
+        rule: [finding for finding in findings if finding.kind != "rule"] for rule, findings in all_findings.items()
+    }
+    return sure_findings, NO_NAMESPACE_REASON if sure_findings != all_findings else ""
+
+
+def list_table_parts(host: Host, nft: str) -> TableParts:
+    """Return the parts of the loaded table; none if it is not loaded."""
+    return parse_table(_list_table(host, nft, "table"))
+
+
+def _list_table(host: Host, nft: str, *listing_words: str) -> str:
+    """Return nft's listing of the table (`table`: all of it, with counts); "" if it is not loaded."""
+    result = host.run_command([nft, "list", *listing_words, "inet", TABLE_NAME])
+    if result.rc == 0:
+        return result.out
+    if "No such file or directory" in result.err:
+        return ""
+    if "not permitted" in result.err:
+        raise ObservationError("the firewall's rules can only be listed by root with CAP_NET_ADMIN")
+    raise ControlError(f"nft cannot list the table {TABLE_PATH}: {' '.join(result.err.split())[-300:]}")
+
+
+def parse_refusal_counts(listing: str) -> dict[str, tuple[int, int]]:
+    """Return the refused packets and bytes by rule, for rules with refusals."""
+    counts_by_rule: dict[str, tuple[int, int]] = {}
+    for counter in listing.split("counter refused")[1:]:
+        words = counter.split(maxsplit=6)[:6]  # _telegram { packets 2 bytes 120
+        if len(words) == 6 and words[1:3] == ["{", "packets"] and words[3].isdecimal() and words[5].isdecimal():
+            counts_by_rule[words[0][1:]] = int(words[3]), int(words[5])
+    return {name: (packets, size) for name, (packets, size) in counts_by_rule.items() if packets}
+
+
+def _load_and_list_ruleset(host: Host, nft: str, text: str) -> TableParts | None:
+    """Return the parts of a ruleset as this host's kernel and nft list them.
+
+    The ruleset is loaded in an empty network namespace that ends with the call. Returns None if the host does not
+    permit such a namespace.
+    """
+    child_command = [sys.executable, "-I", "-S", "-c", LOAD_AND_LIST, nft, TABLE_NAME]
+    result = host.run_command(["unshare", "-n", *child_command], stdin=text)
+    if result.rc == 0:
+        return parse_table(result.out)
+    if result.err.startswith("unshare:"):
+        return None
+    raise ControlError(f"nft does not take the ruleset: {' '.join(result.err.split())[-300:]}")
+
+
+@functools.lru_cache(maxsize=2)  # an enforcing run parses the same text several times
+def parse_table(text: str) -> TableParts:
+    """Parse a listing of the table, or a file to load, into parts by kind and name.
+
+    The result is cached: callers must not change it.
+    """
+    # The elements of each set are not compared line by line, because they may be many.
+    element_lists = _ELEMENTS_PATTERN.findall(text)
+    numbers = iter(range(len(element_lists)))
+    text = _ELEMENTS_PATTERN.sub(lambda _: f"elements {next(numbers)}", text)
+    # Nft 0.9.8 ends a counter on the line of its state.
+    lines = map(str.strip, text.replace("\t}\n", "\n}\n").splitlines())
+    if f"table inet {TABLE_NAME} {{" not in lines:  # this test consumes the lines up to the table
+        return {}
+    parts: TableParts = {}
+    table_lines: list[str] = []
+    for line in lines:
+        if line == "}":
+            break
+        if line.endswith("{"):
+            kind, _, name = line[:-1].strip().partition(" ")
+            parts[kind, name] = _parse_part(lines, element_lists)
+        elif line:
+            table_lines.append(line)
+    parts["table", TABLE_NAME] = TablePart(tuple(table_lines))
+    return parts
+
+
+def _parse_part(lines: Iterator[str], element_lists: Sequence[str]) -> TablePart:
+    part_lines: list[str] = []
+    elements: frozenset[str] = frozenset()
+    for line in lines:
+        if line == "}":
+            break
+        if line.startswith("elements "):
+            elements = frozenset(map(str.strip, element_lists[int(line.split()[1])].split(",")))
+        elif line and not line.startswith("packets "):  # the values of a counter change
+            for other_spelling, own_spelling in RULE_SPELLINGS:
+                line = line.replace(other_spelling, own_spelling)
+            part_lines.append(line)
+    return TablePart(tuple(part_lines), elements)
+
+
+def format_parts(parts: TableParts, other_parts: TableParts | None = None) -> str:
+    """Format the table for a diff, one element a line, in an order that does not depend on the author.
+
+    `other_parts` is the other side of the diff. A set with many elements shows only those that the other side lacks.
+    """
+    lines = []
+    for key, part in sorted(parts.items()):
+        common_elements = (
+            other_parts[key].elements
+            if other_parts and key in other_parts and len(part.elements) > MAX_SHOWN_ELEMENTS
+            else frozenset()
+        )
+        lines += [" ".join(key), *(f"    {line}" for line in part.lines)]
+        lines += [f"    {element}" for element in sorted(part.elements - common_elements)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def find_owning_rule(key: tuple[str, str]) -> str:
+    """Return the rule that a part of the desired table belongs to."""
+    name = key[1]
+    for rule in (DNS_OVER_TLS_RULE, QUIC_RULE, PLAIN_DNS_RULE, LOCAL_SSH_RULE, OWN_RULES):
+        if name.endswith(f"-{rule}"):
+            return rule
+    return name.partition("_")[2] or (OWN_RULES if name.startswith(("own", "managed-")) else "ruleset")
+
+
+def compare_parts(desired_parts: TableParts, loaded_parts: TableParts) -> dict[str, list[Finding]]:
+    """Return findings for missing, changed and superfluous parts, by the rule that they count against."""
+    findings_by_rule: dict[str, list[Finding]] = {}
+
+    def add_finding(rule: str, kind: str, finding_id: str, detail: str) -> None:
+        findings_by_rule.setdefault(rule, []).append(
+            Finding(kind, finding_id, manager="nftables", path=TABLE_PATH, detail=detail)
+        )
+
+    for key, part in desired_parts.items():
+        kind, name = key
+        if key not in loaded_parts:
+            add_finding(find_owning_rule(key), kind, name, "missing")
+            continue
+        loaded_part = loaded_parts[key]
+        if detail := _describe_element_changes(part.elements, loaded_part.elements):
+            add_finding(find_owning_rule(key), kind, name, detail)
+        missing_lines = [line for line in part.lines if line not in loaded_part.lines]
+        for line in missing_lines:
+            target = line.rpartition("jump refuse")[2]  # the jump to a service's chain, in the common chain
+            add_finding(
+                find_owning_rule((kind, target)) if target != line else find_owning_rule(key),
+                "rule",
+                line,
+                f"missing in {kind} {name}",
+            )
+        extra_lines = [line for line in loaded_part.lines if line not in part.lines]
+        for line in extra_lines:
+            add_finding(find_owning_rule(key), "rule", line, f"not of the plan, in {kind} {name}")
+        if part.lines != loaded_part.lines and not missing_lines and not extra_lines:
+            add_finding(find_owning_rule(key), kind, name, "in another order, or doubled")
+    for kind, name in loaded_parts.keys() - desired_parts.keys():
+        add_finding("ruleset", kind, name, "not of the plan")
+    return findings_by_rule
+
+
+def _describe_element_changes(desired_elements: frozenset[str], loaded_elements: frozenset[str]) -> str:
+    """Describe how two sets differ: "2 missing: 192.0.2.1, 192.0.2.2; 1 not of the plan: 192.0.2.9"."""
+    phrases = []
+    for label, elements in (
+        ("missing", desired_elements - loaded_elements),
+        ("not of the plan", loaded_elements - desired_elements),
+    ):
+        if elements:
+            examples = ", ".join(sorted(elements)[:3]) + (", ..." if len(elements) > 3 else "")
+            phrases.append(f"{len(elements)} {label}: {examples}")
+    return "; ".join(phrases)

@@ -1,0 +1,135 @@
+"""Policies for the accounts of programs that serve private and business users, from the browser's section.
+
+If a service's private edition is restricted, its program stays (its catalogue entry has `programs: both`). The program
+then accepts the organisation's accounts only. The policies have three forms: values of the registry for a machine,
+values for each of its users, and preferences on macOS. OneDrive and Teams on Windows read some values for a user only.
+Without a tenant of the organisation, no policy is set that could hinder a business account. OneDrive and Teams accept
+only ids of tenants. A list without the id of one tenant would refuse its accounts, so such a plan is refused.
+
+- OneDrive: learn.microsoft.com/sharepoint/use-group-policy, OneDrive.admx, and deploy-and-configure-on-macos - Teams:
+learn.microsoft.com/microsoftteams/sign-in-teams - Drive for desktop: support.google.com/a/answer/7644837
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Iterator, Sequence
+
+from ....base.named_tuple import NamedTuple
+from ....model.plan import RESTRICTED_MODES
+from ....model.tenants import explain_missing_id, read_google_domains, read_microsoft_tenants
+from ...system import ControlError
+from .registry_pol import RegistryEntry, make_number_entry, make_text_entry
+
+if TYPE_CHECKING:
+    from typing import Final, TypedDict
+
+    from ....model.types.plan import Plan, PlanSection
+
+    class AccountPreferences(TypedDict, total=False):
+        """Preferences of a program on macOS."""
+
+        DisablePersonalSync: bool
+        AllowTenantList: dict[str, bool]
+        RestrictTeamsSignInToAccountsFromTenantList: str
+        AllowedAccountsPattern: str
+
+
+_ONEDRIVE_KEY = "Software\\Policies\\Microsoft\\OneDrive"
+_TEAMS_KEY = "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
+_DRIVE_KEY = "Software\\Policies\\Google\\DriveFS"
+NO_PRIVATE_ACCOUNTS: Final = "DisablePersonalSync"  # of OneDrive, like the next name
+ALLOWED_TENANTS: Final = "AllowTenantList"
+SIGN_IN_TENANTS: Final = "RestrictTeamsSignInToAccountsFromTenantList"
+ACCOUNTS_PATTERN: Final = "AllowedAccountsPattern"
+
+
+class AccountPolicies(NamedTuple):
+    """Policies of a program."""
+
+    name: str
+    domains: tuple[str, ...]  # domains of its preferences on macOS; the edition of the App Store may have its own
+    preferences: AccountPreferences
+    machine_entries: tuple[RegistryEntry, ...] = ()
+    user_entries: tuple[RegistryEntry, ...] = ()
+
+
+def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
+    """Return the tenant that lacks the id for a program's policy; "" if every id is known.
+
+    `for_users` includes the values of users, which only Teams needs.
+    """
+    policy_names = [ALLOWED_TENANTS + " of OneDrive"] if _is_restricted(section, "onedrive_personal") else []
+    if for_users and _is_restricted(section, "teams_personal"):
+        policy_names.append(SIGN_IN_TENANTS + " of Teams")
+    return explain_missing_id(read_microsoft_tenants(section["settings"]), policy_names[0]) if policy_names else ""
+
+
+def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPolicies]:
+    """Return the policies of all programs whose private accounts a plan restricts.
+
+    Without `for_users`, returns only programs with values for a machine. Raises ValueError for a text that the registry
+    cannot have. Raises ControlError for a tenant without a required id.
+    """
+    section = plan["controls"].get("browser")
+    if section is None:
+        return []
+    if problem := explain_missing_ids(section, for_users):
+        raise ControlError(problem)
+    tenant_ids = [tenant.id for tenant in read_microsoft_tenants(section["settings"])]
+    google_domains = read_google_domains(section["settings"])
+    account_policies = [_make_onedrive_policies(tenant_ids)] if _is_restricted(section, "onedrive_personal") else []
+    if for_users and tenant_ids and _is_restricted(section, "teams_personal"):
+        account_policies.append(_make_teams_policies(tenant_ids))
+    # With a tenant, the service itself is not closed, because its accounts are distinguished.
+    if google_domains and (_is_restricted(section, "google_drive") or "google_drive" in section.get("by_tenant", ())):
+        account_policies.append(_make_drive_policies(google_domains))
+    return account_policies
+
+
+def list_machine_entries(plan: Plan) -> Iterator[RegistryEntry]:
+    """Yield the values below HKEY_LOCAL_MACHINE."""
+    for policies in list_account_policies(plan, for_users=False):
+        yield from policies.machine_entries
+
+
+def list_user_entries(plan: Plan) -> Iterator[RegistryEntry]:
+    """Yield the values of each user, below HKEY_CURRENT_USER."""
+    for policies in list_account_policies(plan):
+        yield from policies.user_entries
+
+
+def _is_restricted(section: PlanSection, service: str) -> bool:
+    return service in section["services"] and section["services"][service]["mode"] in RESTRICTED_MODES
+
+
+def _make_onedrive_policies(tenants: Sequence[str]) -> AccountPolicies:
+    preferences: AccountPreferences = {NO_PRIVATE_ACCOUNTS: True}
+    if tenants:
+        preferences[ALLOWED_TENANTS] = dict.fromkeys(tenants, True)
+    # The template defines the list as additive. So it is not emptied, and another object can add partners' tenants.
+    tenant_entries = tuple(make_text_entry(f"{_ONEDRIVE_KEY}\\{ALLOWED_TENANTS}", tenant, tenant) for tenant in tenants)
+    private_entry = make_number_entry(_ONEDRIVE_KEY, NO_PRIVATE_ACCOUNTS, True)
+    domains = ("com.microsoft.OneDrive", "com.microsoft.OneDrive-mac")
+    return AccountPolicies("OneDrive", domains, preferences, tenant_entries, (private_entry,))
+
+
+def _make_teams_policies(tenants: Sequence[str]) -> AccountPolicies:
+    tenant_list = ",".join(tenants)
+    return AccountPolicies(
+        "Teams",
+        ("com.microsoft.teams2",),
+        {SIGN_IN_TENANTS: tenant_list},
+        user_entries=(make_text_entry(_TEAMS_KEY, SIGN_IN_TENANTS, tenant_list),),
+    )
+
+
+def _make_drive_policies(domains: Sequence[str]) -> AccountPolicies:
+    """Return the policies of Google Drive. The pattern is one of RE2, and has to match a whole address."""
+    pattern = f"^[^@]+@({'|'.join(map(re.escape, domains))})$"
+    return AccountPolicies(
+        "Google Drive",
+        ("com.google.drivefs.settings",),
+        {ACCOUNTS_PATTERN: pattern},
+        (make_text_entry(_DRIVE_KEY, ACCOUNTS_PATTERN, pattern),),
+    )

@@ -1,0 +1,85 @@
+"""Desired state of Group Policy: each object of a plan, with its content and its places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Sequence
+
+from ....base.named_tuple import NamedTuple
+from ....model.plan import compute_once
+from ...system import WRITTEN_BY, ControlError
+from . import applocker
+from .identity import APPLOCKER_EXTENSIONS, MARK_PREFIX, REGISTRY_EXTENSIONS, make_gpo_rule
+from .policies import list_policy_entries
+from .registry_pol import render_entries
+
+if TYPE_CHECKING:
+    from ....model.types.plan import GroupPolicyObject, Plan
+    from .domain import SambaDomain
+    from .registry_pol import RegistryEntry
+
+
+class DesiredGpo(NamedTuple):
+    """Desired Group Policy object."""
+
+    name: str
+    ous: Sequence[str]
+    is_enforced: bool  # its links apply below units that block inheritance, and before all other objects
+    is_enforcing: bool  # the plan enforces the object, and does not only audit it
+    policy: bytes  # Machine/Registry.pol
+    template: bytes = b""  # security template; b"" for an object without AppLocker's rules
+
+
+def collect_desired_gpos(plan: Plan, with_policies: bool = True) -> list[DesiredGpo]:
+    """Return the objects of a plan. Raises ControlError for policies that no browser could follow.
+
+    Without `with_policies` they have no policies, for objects that will be removed.
+    """
+    return [
+        DesiredGpo(
+            gpo["name"],
+            gpo["ous"],
+            gpo["enforced"],
+            gpo["browser"]["mode"] == "enforce",
+            _render_gpo_policy(plan, gpo) if with_policies else b"",
+            applocker.encode_template() if with_policies and "apps" in gpo else b"",
+        )
+        for gpo in (plan["group_policy"]["objects"] if "group_policy" in plan else ())
+    ]
+
+
+def _render_gpo_policy(plan: Plan, gpo: GroupPolicyObject) -> bytes:
+    """Return the registry values of a group's browser policies."""
+    group_plan: Plan = {**plan, "request_url": gpo.get("request_url", ""), "controls": {"browser": gpo["browser"]}}
+    try:
+        return bytes(
+            compute_once(
+                plan,
+                make_gpo_rule(gpo["name"]),
+                lambda: render_entries([*list_policy_entries(group_plan), *_list_program_entries(gpo)]),
+            )
+        )
+    except ValueError as error:
+        raise ControlError(f"the policies of {gpo['group']} do not fit into Registry.pol: {error}") from None
+
+
+def _list_program_entries(gpo: GroupPolicyObject) -> list[RegistryEntry]:
+    return applocker.list_registry_entries(gpo["apps"]) if "apps" in gpo else []
+
+
+def make_gpo_attributes(domain: SambaDomain, desired_gpo: DesiredGpo, guid: str) -> list[tuple[str, str]]:
+    """Return the attributes of Proscribe's object in the directory; "" for an attribute that it must not have."""
+    return [
+        ("displayName", desired_gpo.name),
+        ("description", MARK_PREFIX + desired_gpo.name),
+        ("flags", "0"),
+        ("gPCFileSysPath", f"\\\\{domain.name}\\sysvol\\{domain.name}\\Policies\\{guid}"),
+        ("gPCFunctionalityVersion", "2"),
+        ("gPCMachineExtensionNames", APPLOCKER_EXTENSIONS if desired_gpo.template else REGISTRY_EXTENSIONS),
+        ("gPCUserExtensionNames", ""),
+        ("gPCWQLFilter", ""),
+    ]
+
+
+def render_gpt_ini(version: int) -> bytes:
+    """Return GPT.INI, the file by which a client detects a change of an object."""
+    return f"; {WRITTEN_BY}\r\n[General]\r\nVersion={version}\r\n".encode()

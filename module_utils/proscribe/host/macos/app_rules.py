@@ -1,0 +1,136 @@
+"""Rules of `apps` on a Mac: applications by bundle identifier, packages of Homebrew, and running programs.
+
+The report marks a program that is known by its name alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
+
+from ...model.finding import COMPLIANT, NO_IDENTIFIERS_REASON, NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
+from ..controls.apps.systems.brew import PACKAGE_DIRECTORIES
+from ..system import ControlError, Host, ObservationError, escape_text
+from .applications import HOMEBREW_PREFIXES, ApplicationScan, MacApplication, find_homebrew_packages, read_application
+from .process_list import MacProgram, list_programs
+
+if TYPE_CHECKING:
+    from ...model.types.plan import PlanEntry, PlanSection
+
+NAME_ONLY_DOUBT = "known by its name alone"
+MAX_READ_BUNDLES = 2000  # bundles of running programs whose identifiers are read
+
+
+def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[RuleVerdict]:
+    """Return a verdict for every service of the plan."""
+    services = section["services"]
+    services_by_bundle_id = _index_services(
+        services, lambda entry: [bundle.casefold() for bundle in entry.get("bundle_ids", ())]
+    )
+    services_by_program = _index_services(services, lambda entry: entry["processes"])
+    packages = {
+        kind: _index_services(services, lambda entry: entry["packages"].get(kind, ()))  # noqa: B023
+        for kind in PACKAGE_DIRECTORIES
+    }
+    findings_by_service: dict[str, list[Finding]] = {service_id: [] for service_id in services}
+    unseen_reasons = list(scan.unseen_reasons)
+    for bundle in scan.applications:
+        for service in services_by_bundle_id.get(bundle.bundle_id.casefold(), ()):
+            findings_by_service[service].append(bundle.make_finding())
+    homebrew_findings, homebrew_failures = find_homebrew_packages(host, packages)
+    for service, finding in homebrew_findings:
+        findings_by_service[service].append(finding)
+    unseen_reasons += homebrew_failures
+    try:
+        running = list_programs(host)
+    except (ControlError, ObservationError) as error:
+        running = []
+        unseen_reasons.append(str(error))
+    for service, finding in _find_running(
+        host, running, scan.applications, services_by_bundle_id, services_by_program, packages
+    ):
+        findings_by_service[service].append(finding)
+    unseen_reason = "; ".join(dict.fromkeys(unseen_reasons))
+    return [
+        _judge_service(service_id, entry, findings_by_service[service_id], unseen_reason)
+        for service_id, entry in services.items()
+    ]
+
+
+def _index_services(
+    services: Mapping[str, PlanEntry], list_identifiers: Callable[[PlanEntry], Iterable[str]]
+) -> dict[str, list[str]]:
+    index: dict[str, list[str]] = {}
+    for service_id, entry in services.items():
+        for name in list_identifiers(entry):
+            index.setdefault(name, []).append(service_id)
+    return index
+
+
+def _find_running(
+    host: Host,
+    programs: Iterable[MacProgram],
+    applications: Sequence[MacApplication],
+    services_by_bundle_id: Mapping[str, list[str]],
+    services_by_program: Mapping[str, list[str]],
+    packages: Mapping[str, Mapping[str, list[str]]],
+) -> list[tuple[str, Finding]]:
+    """Return the running programs of the services: (service, finding), once for each program of a user."""
+    bundle_ids = {mac_application.path: mac_application.bundle_id for mac_application in applications}
+    programs_by_key: dict[tuple[str, int, str], list[MacProgram]] = {}
+    doubts: dict[tuple[str, int, str], str] = {}
+    for program in programs:
+        services, doubt = _find_services(host, program, bundle_ids, services_by_bundle_id, packages), ""
+        if not services:
+            services, doubt = services_by_program.get(program.path.rpartition("/")[2], []), NAME_ONLY_DOUBT
+        for service in services:
+            key = (service, program.uid, program.bundle or program.path)
+            programs_by_key.setdefault(key, []).append(program)
+            doubts[key] = doubt
+    findings = []
+    for (service, uid, path), members in sorted(programs_by_key.items()):
+        more_text = f" and {len(members) - 1} more" if len(members) > 1 else ""
+        detail = ", ".join(filter(None, (f"pid {members[0].pid}{more_text}", doubts[service, uid, path])))
+        name = escape_text(members[0].path.rpartition("/")[2])
+        scope = f"user:{host.find_account(uid).name}"
+        findings.append((service, Finding("process", name, "macos", "", scope, escape_text(path), detail)))
+    return findings
+
+
+def _find_services(
+    host: Host,
+    program: MacProgram,
+    bundle_ids: dict[str, str],
+    services_by_bundle_id: Mapping[str, list[str]],
+    packages: Mapping[str, Mapping[str, list[str]]],
+) -> list[str]:
+    """Return the services whose application or package a program runs from. Each identifier is read once."""
+    if bundle := program.bundle:
+        if bundle not in bundle_ids and len(bundle_ids) < MAX_READ_BUNDLES:
+            bundle_ids[bundle] = _read_bundle_id(host, bundle)
+        if services := services_by_bundle_id.get(bundle_ids.get(bundle, "").casefold()):
+            return services
+    for prefix in HOMEBREW_PREFIXES:
+        for kind, kind_directory in PACKAGE_DIRECTORIES.items():
+            path_prefix = f"{prefix}/{kind_directory}/"
+            if program.path.startswith(path_prefix):
+                return packages[kind].get(program.path[len(path_prefix) :].partition("/")[0], [])
+    return []
+
+
+def _read_bundle_id(host: Host, bundle: str) -> str:
+    try:
+        mac_application = read_application(host, bundle)
+    except (ControlError, ObservationError):  # the bundle may be in a place that only its user can read
+        return ""
+    return mac_application.bundle_id if mac_application else ""
+
+
+def _judge_service(service_id: str, entry: PlanEntry, findings: Sequence[Finding], unseen_reason: str) -> RuleVerdict:
+    rule = f"apps/{service_id}"
+    is_on_macos = entry.get("bundle_ids") or any(entry["packages"].get(kind) for kind in PACKAGE_DIRECTORIES)
+    verdict = judge_rule(rule, entry, findings, unseen_reason if is_on_macos else "")
+    if verdict.state == COMPLIANT and not is_on_macos:
+        return RuleVerdict(
+            rule, NOT_APPLICABLE, reason=f"{NO_IDENTIFIERS_REASON}: the catalogue has no application of it on macOS"
+        )
+    return verdict._replace(drifted=False)

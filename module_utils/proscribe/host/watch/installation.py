@@ -1,0 +1,396 @@
+"""Installation of the watcher by an enforcing run, and its removal by a lift."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Collection, Iterable, Mapping, Sequence
+
+from ...base.json_text import format_json
+from ...base.timestamps import format_timestamp, is_timestamp
+from ...model.finding import WATCH
+from ...model.plan import compute_digest as digest_of
+from ...model.plan import format_canonical
+from ..audit_program import find_interpreter
+from ..controls.base import Changes, ControlAction, make_diffs
+from ..controls.change_execution import apply_changes
+from ..system import DARWIN, ControlError, Host, ObservationError
+from ..system.units import find_foreign_files
+from . import units
+from .heartbeat import HEARTBEAT_TEXT, LATE, Heartbeat
+from .starts import daemon_report
+from .state import clock, journal, reservations, watch_files
+from .watch_observation import SYSTEMD_RUNS_PATH, make_release_name, read_unit_or_marker
+
+if TYPE_CHECKING:
+    from ...model.types.answer import ChangeAnswer
+    from ...model.types.call import WatchInput
+    from ...model.types.plan import Plan
+    from ...model.types.watch import LastObservation
+
+REPORT_PATHS = (daemon_report.REPORT_PATH, f"{daemon_report.REPORT_PATH}.new")  # the daemon's report of itself
+PULL_PROGRAM = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs
+SYSTEMCTL_TIMEOUT_SECONDS = 120
+READY_TIMEOUT_SECONDS = 120.0  # for a started daemon to read the restrictions, on a busy host
+
+
+def enforce(host: Host, plan: Plan, sent: WatchInput) -> Changes:
+    """Return the changes that install the watch. `sent` is the controller's input. Raises ControlError."""
+    if host.find_entry(SYSTEMD_RUNS_PATH) is None:
+        raise ControlError("this host does not run systemd, whose timers the watch needs: set proscribe_watch to off")
+    chain = _make_chain(plan, sent["plans"])
+    program, code = str(sent["program"]).encode(), bytes(sent["code"])
+    contents = {**make_programs(program), watch_files.CODE_PATH: code}
+    contents.update(
+        {
+            watch_files.make_plan_path(compiled_plan["digest"]): format_canonical(compiled_plan).encode()
+            for compiled_plan in (plan, *sent["plans"][1:])
+        }
+    )
+    settings = watch_files.WatchSettings(
+        make_release_name(program, code),
+        plan["watch"]["every"],
+        plan["watch"]["max_age"],
+        plan["digest"],
+        tuple(chain),
+        {path: watch_files.hash_content(content) for path, content in contents.items()},
+    )
+    actions = make_write_actions(host, contents)
+    settings_content = watch_files.format_settings(settings).encode()
+    if actions or _is_different(host, watch_files.SETTINGS_PATH, settings_content, watch_files.PRIVATE_MODE):
+        actions.append(_make_write_action(host, watch_files.SETTINGS_PATH, settings_content, watch_files.PRIVATE_MODE))
+    actions += [_make_delete_action(host, path) for path in _list_old_plans(host, settings)]
+    actions += make_link_actions(host)
+    start_actions = make_start_actions(
+        host, settings, units.ALL_UNITS, READY_TIMEOUT_SECONDS, has_changed=bool(actions)
+    )
+    changes = [*actions, *start_actions]
+    if changes:
+        changes.append(ControlAction("note", watch_files.RENEWED_PATH, partial(_note_renewal, host, sent.get("now"))))
+    return Changes(changes)
+
+
+def make_programs(program: bytes) -> dict[str, bytes]:
+    """Return the files that are executed on a host, by path.
+
+    `program` is the program of the watch without `#!` and the interpreter.
+    """
+    return {
+        watch_files.PROGRAM_PATH: b"#!" + find_interpreter().encode() + program,
+        daemon_report.HEARTBEAT_PATH: HEARTBEAT_TEXT.encode(),
+    }
+
+
+def make_write_actions(host: Host, contents: Mapping[str, bytes]) -> list[ControlAction]:
+    """Return the actions that write the missing and the different files."""
+    modes = {
+        path: watch_files.PROGRAM_MODE
+        if path in (watch_files.PROGRAM_PATH, daemon_report.HEARTBEAT_PATH)
+        else watch_files.PRIVATE_MODE
+        for path in contents
+    }
+    return [
+        _make_write_action(host, path, content, modes[path])
+        for path, content in contents.items()
+        if _is_different(host, path, content, modes[path])
+    ]
+
+
+def make_link_actions(host: Host) -> list[ControlAction]:
+    """Return the action that links the command to the program; [] if the link is correct."""
+    if _read_command_link(host) == watch_files.PROGRAM_PATH:
+        return []
+    return [
+        ControlAction(
+            "link", watch_files.COMMAND_PATH, partial(_link_command, host), "", f"{watch_files.PROGRAM_PATH}\n"
+        )
+    ]
+
+
+def _note_renewal(host: Host, now: object) -> None:
+    """Store the renewal time of the plan.
+
+    For a new watcher, store the start too, so that a silent watcher is noticed.
+    """
+    clock.set_by_controller(host, now)
+    if not watch_files.read_last_observation(host):
+        start: LastObservation = {"up": clock.read_awake_seconds(), "boot": clock.read_boot_id(host)}
+        host.write_file(watch_files.STATE_PATH, format_json(start), watch_files.PRIVATE_MODE)
+    host.write_file(
+        watch_files.RENEWED_PATH,
+        (now if is_timestamp(now) else format_timestamp(clock.read_effective_time(host))) + "\n",  # type: ignore[operator]
+        watch_files.PRIVATE_MODE,
+    )
+
+
+def _make_chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
+    """Return the successors of a plan, in order: [(moment, digest)].
+
+    Raises ControlError for plans that do not belong together.
+    """
+    chain: list[tuple[str, str]] = []
+    reference = plan.get("later")
+    if not plans or plans[0].get("digest") != plan["digest"] or len(plans) > watch_files.MAX_PLANS:
+        raise ControlError("the plans that were sent do not begin with the host's own")
+    for successor in plans[1:]:
+        if not reference or successor.get("digest") != reference["plan"] or digest_of(successor) != reference["plan"]:
+            raise ControlError("the plans that were sent do not follow each other")
+        if not is_timestamp(reference["at"]) or chain and reference["at"] <= chain[-1][0]:
+            raise ControlError("the moments of the plans that were sent do not follow each other")
+        chain.append((reference["at"], reference["plan"]))
+        reference = successor.get("later")
+    return chain
+
+
+def make_start_actions(
+    host: Host, settings: watch_files.WatchSettings, names: Collection[str], timeout: float, has_changed: bool = False
+) -> list[ControlAction]:
+    """Return the actions that make systemd run these units.
+
+    `has_changed` means that the files behind the units have changed. The actions wait for the daemon for `timeout`
+    seconds.
+    """
+    actions: list[ControlAction] = []
+    texts = {name: text for name, text in units.make_unit_texts(settings.every).items() if name in names}
+    written_units = []
+    for name, text in texts.items():
+        path = f"{units.UNIT_DIRECTORY}/{name}"
+        if read_unit_or_marker(host, path) != text:
+            written_units.append(name)
+            actions.append(_make_write_action(host, path, text.encode(), 0o644))
+    for name, paths in find_foreign_files(host, texts).items():
+        written_units.append(name)
+        actions += [_make_delete_action(host, path) for path in paths]
+    if written_units:
+        actions.append(ControlAction("load", "systemd's units", partial(_run_systemctl, host, "daemon-reload")))
+    for name in (name for name in units.ENABLING_LINKS if name in texts):
+        if host.find_entry(units.ENABLING_LINKS[name]) is None or name in written_units:
+            actions.append(ControlAction("enable", name, partial(_run_systemctl, host, "reenable", "--quiet", name)))
+        is_active = (
+            host.run_command(["systemctl", "is-active", "--quiet", name], timeout=SYSTEMCTL_TIMEOUT_SECONDS).rc == 0
+        )
+        if not is_active or name in written_units or has_changed and name == units.LAUNCHES_UNIT:
+            actions.append(ControlAction("start", name, partial(_start_unit, host, settings, name, timeout)))
+        elif name == units.LAUNCHES_UNIT and (result := Heartbeat(host).wait_for_result(settings)).is_wrong:
+            actions.append(
+                ControlAction("start", name, partial(_restart_daemon, host, settings, result.state, timeout))
+            )
+    return actions
+
+
+def _start_unit(host: Host, settings: watch_files.WatchSettings, name: str, timeout: float) -> None:
+    """Restart a unit. Wait until the daemon notices starts, so that the run's next report is correct."""
+    _run_systemctl(host, "restart", name)
+    if name == units.LAUNCHES_UNIT:
+        _wait_until_ready(host, settings, timeout)
+
+
+def _restart_daemon(host: Host, settings: watch_files.WatchSettings, state: str, timeout: float) -> None:
+    """Restart a daemon that runs and notices no start. A daemon that is only late with the plan gets time first."""
+    if state == LATE and _wait_until_ready(host, settings, timeout):
+        return
+    for verb in (["thaw"], ["kill", "--signal=KILL"]):  # a frozen or stopped daemon does not end by itself
+        host.run_command(["systemctl", *verb, units.LAUNCHES_UNIT], timeout=SYSTEMCTL_TIMEOUT_SECONDS)
+    _start_unit(host, settings, units.LAUNCHES_UNIT, timeout)
+
+
+def _wait_until_ready(host: Host, settings: watch_files.WatchSettings, timeout: float) -> bool:
+    """Wait until the daemon notices starts by the current plan. Return whether it does.
+
+    The next observation reports a failure.
+    """
+    deadline = time.monotonic() + timeout
+    while Heartbeat(host).wait_for_result(settings).is_wrong:
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
+def change(
+    host: Host, plan: Plan, sent: WatchInput | None, lift_it: bool = False, dry_run: bool = False
+) -> ChangeAnswer:
+    """Install or remove the watch, and report the actions as run.change does. Raises ControlError."""
+    host.require_root()
+    if host.kernel_name == DARWIN and lift_it:  # no run installs the watch there
+        return {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
+    with host.lock_host():
+        is_lift = lift_it or sent is None or "watch" not in plan
+        changes = lift(host) if is_lift or sent is None else enforce(host, plan, sent)
+        if changes.actions and not is_lift and not dry_run:
+            # Until the end of the installation, the files of the watch do not match its settings.
+            reservations.reserve_control(host, WATCH, plan["digest"])
+        done_actions = [] if dry_run else list(apply_changes(changes)["done"])
+        if sent is not None and not is_lift and not dry_run:
+            reservations.note_received_plans(host, [sent_plan["digest"] for sent_plan in sent["plans"]])
+    diff = make_diffs(changes.actions)
+    actions = [str(action) for action in changes.actions] if dry_run else done_actions
+    return {"changed": bool(changes.actions), "actions": actions, "refused": [], "findings": [], "diff": diff}
+
+
+def lift(host: Host) -> Changes:
+    """Return the changes that remove the watch with all its notes.
+
+    The units of the watch are stopped first: a running watch would enforce again the controls that are lifted next.
+    """
+    names = [units.TIMER_UNIT, units.LAUNCHES_UNIT, units.SERVICE_UNIT]
+    present_units = [name for name in names if _has_traces_of_unit(host, name)]
+    actions = _make_stop_actions(host, present_units)
+    outside_paths = [
+        watch_files.COMMAND_PATH,
+        watch_files.PROGRAM_PATH,
+        daemon_report.HEARTBEAT_PATH,
+        journal.JOURNAL,
+        journal.OLDER_JOURNAL,
+        *REPORT_PATHS,
+    ]
+    # Scheduled runs write the same record.
+    if host.find_entry(watch_files.WATCH_DIRECTORY) and host.find_entry(PULL_PROGRAM) is None:
+        outside_paths.append(watch_files.RECORD_PATH)
+    inner_paths = [
+        f"{folder}/{name}"
+        for folder in (watch_files.CACHE_DIRECTORY, watch_files.PLANS_DIRECTORY)
+        for name in host.list_directory(folder)
+    ]
+    own_paths = [
+        watch_files.CODE_PATH,
+        watch_files.RENEWED_PATH,
+        watch_files.CLOCK_PATH,
+        watch_files.FROZEN_PATH,
+        watch_files.RESERVATIONS_PATH,
+        watch_files.STATE_PATH,
+        watch_files.SETTINGS_PATH,
+    ]
+    paths = [*outside_paths, *inner_paths, *own_paths]
+    actions += [
+        _make_delete_action(host, path)
+        for path in dict.fromkeys(paths)
+        if host.find_entry(path) or host.has_unfinished_write(path)
+    ]
+    folders = (watch_files.CACHE_DIRECTORY, watch_files.PLANS_DIRECTORY)
+    unknown = [
+        name
+        for name in host.list_directory(watch_files.WATCH_DIRECTORY)
+        if f"{watch_files.WATCH_DIRECTORY}/{name}" not in (*own_paths, *folders)
+    ]
+    actions += [_make_delete_action(host, f"{watch_files.WATCH_DIRECTORY}/{name}") for name in unknown]
+    return Changes(actions)
+
+
+def _has_traces_of_unit(host: Host, name: str) -> bool:
+    path = f"{units.UNIT_DIRECTORY}/{name}"
+    links = [units.ENABLING_LINKS[name]] if name in units.ENABLING_LINKS else []
+    return (
+        any(map(host.find_entry, (path, *links)))
+        or bool(find_foreign_files(host, [name]))
+        or host.has_unfinished_write(path)
+    )
+
+
+def _make_stop_actions(host: Host, names: Iterable[str]) -> list[ControlAction]:
+    """Return the actions that stop and delete units.
+
+    A running observation is ended too: it would enforce again the controls that are lifted next.
+    """
+    names = list(names)
+    actions = [ControlAction("stop", name, partial(_stop_unit, host, name)) for name in names]
+    for name in names:
+        paths = [
+            f"{units.UNIT_DIRECTORY}/{name}",
+            *([units.ENABLING_LINKS[name]] if name in units.ENABLING_LINKS else []),
+        ]
+        present_paths = [path for path in paths if host.find_entry(path) or host.has_unfinished_write(path)]
+        actions += [
+            _make_delete_action(host, path)
+            for path in (*find_foreign_files(host, [name]).get(name, ()), *present_paths)
+        ]
+    if actions:
+        actions.append(ControlAction("load", "systemd's units", partial(_reload_units, host)))
+    return actions
+
+
+def _stop_unit(host: Host, name: str) -> None:
+    if host.find_entry(
+        SYSTEMD_RUNS_PATH
+    ):  # the unit may never have been loaded: a failed stop is no failure of the removal
+        host.run_command(["systemctl", "stop", name], timeout=SYSTEMCTL_TIMEOUT_SECONDS)
+
+
+def _reload_units(host: Host) -> None:
+    if host.find_entry(SYSTEMD_RUNS_PATH):
+        _run_systemctl(host, "daemon-reload")
+        host.run_command(
+            ["systemctl", "reset-failed", units.SERVICE_UNIT, units.LAUNCHES_UNIT], timeout=SYSTEMCTL_TIMEOUT_SECONDS
+        )
+
+
+def _run_systemctl(host: Host, *argv: str) -> None:
+    host.read_command_output(["systemctl", *argv], timeout=SYSTEMCTL_TIMEOUT_SECONDS)
+
+
+def _is_different(host: Host, path: str, content: bytes, mode: int) -> bool:
+    status = host.find_entry(path)
+    if status is None or status.st_mode & 0o7777 != mode:
+        return True
+    try:
+        return watch_files.read_watch_file(host, path) != content
+    except watch_files.DamagedFileError:
+        return True
+
+
+def _list_old_plans(host: Host, settings: watch_files.WatchSettings) -> list[str]:
+    """Return the paths of plans that the settings do not name.
+
+    The code that writes the cache deletes the old compiled plans there.
+    """
+    names = {path.rpartition("/")[2] for path in map(watch_files.make_plan_path, settings.list_digests())}
+    return [
+        f"{watch_files.PLANS_DIRECTORY}/{name}"
+        for name in host.list_directory(watch_files.PLANS_DIRECTORY)
+        if name not in names
+    ]
+
+
+def _read_command_link(host: Host) -> str:
+    with contextlib.suppress(ControlError, ObservationError):
+        return host.resolve_link(watch_files.COMMAND_PATH)
+    return ""
+
+
+def _link_command(host: Host) -> None:
+    """Link the command to the program, for people. A foreign link or file at this path is replaced."""
+    parent, _, name = watch_files.COMMAND_PATH.rpartition("/")
+    temporary_name = f".{name}.proscribe~"
+    try:
+        with host.open_directory(parent) as directory:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary_name, dir_fd=directory)
+            os.symlink(watch_files.PROGRAM_PATH, temporary_name, dir_fd=directory)
+            os.rename(temporary_name, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError as error:
+        raise ControlError(f"cannot link {watch_files.COMMAND_PATH}: {error.strerror}") from None
+
+
+def _make_write_action(host: Host, path: str, content: bytes, mode: int) -> ControlAction:
+    # Nobody reads code, plans or hashes, so the diff has their digests.
+    old_digest = _describe_digest(host, path)
+    return ControlAction(
+        "write",
+        path,
+        lambda: host.write_file(path, content, mode),
+        old_digest,
+        f"{watch_files.hash_content(content)}\n",
+    )
+
+
+def _describe_digest(host: Host, path: str) -> str:
+    try:
+        content = watch_files.read_watch_file(host, path)
+    except (watch_files.DamagedFileError, ObservationError):
+        return "unreadable\n"
+    return "" if content is None else f"{watch_files.hash_content(content)}\n"
+
+
+def _make_delete_action(host: Host, path: str) -> ControlAction:
+    return ControlAction("delete", path, lambda: host.delete_file(path))

@@ -1,0 +1,371 @@
+"""Verifier of program starts: it identifies each start, and ends restricted programs.
+
+starts/daemon.py starts the verifier on demand. The verifier ends by itself after an idle time, so that a quiet host has
+none of this code in memory.
+
+A request is one of these:
+
+    ("sets",)                                  return the sets of programs that may be restricted
+    ("starts", [(pid, end of the path, key)])  verify starts; a key ends with the user
+    ("timer",)                                 make systemd start own observations again: the host has missed one
+
+Answers are `VerifierVerdicts` (model/types/watch.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping, Sequence
+
+from ...base.timestamps import parse_timestamp
+from ...model.plan import has_hours_or_groups
+from ..controls.apps.running_programs import RunningProgram
+from ..controls.apps.user_notice import append_request_hints, clean_line, notify_users
+from ..system import ControlError, Host, ObservationError, Process
+from . import units
+from .attempt_counter import AttemptCounter
+from .restricted_programs import BWRAP, RestrictedPrograms, make_prefilter_sets
+from .state import clock, journal, pause, plan_in_effect, reservations, watch_files
+from .terminations import ProcessTerminations
+
+if TYPE_CHECKING:
+    from ...model.types.plan import Plan, PlanSection
+    from ...model.types.watch import VerifierSets, VerifierVerdicts
+
+RELOAD_SECONDS = 60.0  # between two reads of the plan, so that changes of groups take effect within a minute
+MAX_SUCCESSORS = 3  # successors of the plan that the prefilter covers too
+MAX_NOTIFIERS = 4
+NOTIFY_TIMEOUT_SECONDS = 12.0
+FORKED_DELAY_SECONDS = 0.5  # between the end of a program and the end of its forked processes
+MAX_FORKED = 32  # forked processes that are ended at a time
+SLOW_SECONDS = 0.25  # for a start; after a slower start, the next starts of its user are verified one at a time
+REST_FACTOR = 3  # pause after a slow start, in durations of that start: its user has a quarter of the verifier's time
+FORGET_SECONDS = 60.0  # until a slow user is treated like any other
+RETRY_SECONDS = 0.1  # until the daemon asks again for a start without time left
+
+
+class LaunchVerifier:
+    """Verifier of starts, for requests of the daemon.
+
+    `make_host` returns a host without anything that an earlier host has read.
+    """
+
+    def __init__(self, make_host: Callable[[], Host]) -> None:
+        self.make_host = make_host
+        self.host = make_host()
+        self.restricted = RestrictedPrograms(self.host, None)
+        self.settings_stamp: object = None  # inode and time of the file with these settings
+        self.settings: watch_files.WatchSettings | None = None
+        self.digest = ""  # of the plan in effect at the last read
+        self.read_at = -RELOAD_SECONDS
+        self.endings = ProcessTerminations()
+        self.attempts = AttemptCounter(self._write_attempts)
+        self.written_at = -RELOAD_SECONDS
+        self.slow_users: dict[int, float] = {}  # time of the next verification, by user
+        self.ended_programs: dict[tuple[str, int], None] = {}  # (path, user) of programs that were ended recently
+        self.forked_at = 0.0  # time to end the processes that these have forked; 0 for never
+        self.notified: dict[tuple[str, str], float] = {}
+        self.notifiers: dict[int, float] = {}
+
+    # -- restrictions
+
+    def reload_plan(self, now: float) -> None:
+        """Read the plan if that is due, also at the moment when another plan takes effect.
+
+        Raises DamagedFileError, ObservationError and ControlError.
+        """
+        status = self.host.find_entry(watch_files.SETTINGS_PATH)
+        stamp = (status.st_ino, status.st_ctime_ns) if status else None
+        if (
+            stamp == self.settings_stamp
+            and now < self.read_at + RELOAD_SECONDS
+            and self._find_digest_in_effect() == self.digest
+        ):
+            return
+        # After an error, the next start reads again.
+        self.settings_stamp, self.read_at = (
+            stamp,
+            -RELOAD_SECONDS,
+        )
+        self.host = clock.use_monotonic_clock(self.make_host())
+        self.settings = watch_files.read_settings(self.host)
+        self.digest = self._find_digest_in_effect()
+        plan: Plan | None = None
+        if self.settings:
+            plan = plan_in_effect.read_stored_plan(self.host, self.settings, self.digest)
+        if plan and has_hours_or_groups(plan):
+            from ..plan_resolution import resolve_here_and_now
+
+            plan, _ = resolve_here_and_now(self.host, plan)
+        self.restricted = RestrictedPrograms(self.host, _find_apps_section(plan) if plan else None)
+        self.read_at = now
+
+    def _find_digest_in_effect(self) -> str:
+        """Return the digest of the plan in effect now; "" if no plan is known."""
+        return plan_in_effect.find_digest_in_effect(self.host, self.settings) if self.settings else ""
+
+    def read_sets(self, now: float) -> VerifierSets:
+        """Return the sets of the daemon's prefilter."""
+        self.read_at = -RELOAD_SECONDS
+        self.reload_plan(now)
+        settings = self.settings
+        sections: list[PlanSection] = []
+        seconds_to_reload = 0.0
+        if settings:
+            plan = plan_in_effect.read_stored_plan(self.host, settings, self.digest)
+            effective_now = clock.read_effective_time(self.host)
+            later_plans = [
+                (parse_timestamp(moment), digest)
+                for moment, digest in settings.chain
+                if parse_timestamp(moment) > effective_now
+            ]
+            plans = [
+                plan,
+                *(
+                    plan_in_effect.read_stored_plan(self.host, settings, digest)
+                    for _, digest in later_plans[:MAX_SUCCESSORS]
+                ),
+            ]
+            sections = [section for known_plan in plans if (section := _find_apps_section(known_plan))]
+            seconds_to_reload = (
+                max(1.0, float(later_plans[MAX_SUCCESSORS - 1][0] - effective_now))
+                if len(later_plans) > MAX_SUCCESSORS
+                else 0.0
+            )
+        prefilter_sets = make_prefilter_sets(self.host, sections, self.restricted)
+        if settings:
+            prefilter_sets["read"], prefilter_sets["every"] = (
+                watch_files.identify_settings(settings),
+                settings.every * 1.1,
+            )
+        return {
+            **prefilter_sets,
+            "files": [watch_files.SETTINGS_PATH, *prefilter_sets["files"]],
+            "again": seconds_to_reload,
+        }
+
+    # -- the timer
+
+    def restart_timer(self, now: float) -> VerifierVerdicts:
+        """Restore the timer of own observations, if somebody has stopped or changed it."""
+        from .restoration import restore_units
+
+        self.reload_plan(now)
+        if self.settings and not pause.read_active_pause(self.host):
+            restore_units(self.host, self.settings, (units.TIMER_UNIT, units.SERVICE_UNIT))
+        return {}
+
+    # -- starts
+
+    def verify_starts(self, requests: Sequence[tuple[int, str, tuple[Any, ...]]], now: float) -> VerifierVerdicts:
+        """Verify some starts, and end restricted programs. Return {innocent, again, later}.
+
+        `innocent` has the keys of unrestricted starts. `again` has the processes that could not be verified. `later`
+        has the processes that were not tried, with the seconds to wait.
+        """
+        if pause.read_active_pause(self.host):
+            return {}
+        self.reload_plan(now)
+        if self.settings and reservations.is_changed_by_run(self.host, "apps", self.settings):
+            return {}
+        processes = {pid: process for pid, _, _ in requests if (process := self.host.find_process(pid))}
+        paths = {pid: path for pid, path, _ in requests}
+        states = {pid: self._read_state(process) for pid, process in processes.items()}
+        pids_to_retry = {pid for pid, process in processes.items() if not process.exe.endswith(paths[pid])}
+        sandbox_pids = {pid for pid, process in processes.items() if process.exe.endswith(f"/{BWRAP}")}
+        sandboxes = {(processes[pid].exe, self.host.find_process_uid(processes[pid])) for pid in sandbox_pids}
+        sandbox_processes = [process for process in self._find_processes(sandboxes) if process.pid not in processes]
+        states.update({process.pid: self._read_state(process) for process in sandbox_processes})
+        users = {pid: key[-1] for pid, _, key in requests}
+        waiting = self._schedule_slow_users({pid: users[pid] for pid in processes}, now)
+        innocent_pids: set[int] = set()
+        delays: dict[int, float] = {}
+        for verified in self.restricted.verify_processes([*processes.values(), *sandbox_processes], waiting):
+            for program in verified.restricted:
+                self._end_program(program, states, set(paths), now)
+            for pid, duration in verified.durations:
+                self._note_duration(users.get(pid), duration)
+            pids_to_retry.update(verified.unclear_pids)
+            innocent_pids.update(verified.innocent_pids)
+            delays.update((pid, waiting.get(pid, RETRY_SECONDS)) for pid in verified.remaining_pids if pid in users)
+        pids_to_retry.update(sandbox_pids)
+        return {
+            "innocent": [key for pid, _, key in requests if pid in innocent_pids - pids_to_retry],
+            "again": sorted(pids_to_retry - delays.keys()),
+            "later": delays,
+        }
+
+    def _schedule_slow_users(self, users: Mapping[int, int], now: float) -> dict[int, float]:
+        """Return the starts that have to wait, with the seconds of each. `users` has the user of each start."""
+        self.slow_users = {uid: until for uid, until in self.slow_users.items() if until + FORGET_SECONDS > now}
+        delays: dict[int, float] = {}
+        for pid, uid in users.items():
+            until = self.slow_users.get(uid)
+            if until is not None and until > now:
+                delays[pid] = until - now
+            elif until is not None:
+                self.slow_users[uid] = now + REST_FACTOR * SLOW_SECONDS  # one start at a time
+        return delays
+
+    def _note_duration(self, uid: int | None, duration: float) -> None:
+        """Note the duration of a user's start, in seconds."""
+        if uid is not None and duration > SLOW_SECONDS:
+            self.slow_users[uid] = time.monotonic() + REST_FACTOR * duration
+        elif uid in self.slow_users:
+            self.slow_users.pop(uid)
+
+    def _read_state(self, process: Process) -> tuple[float | None, str]:
+        return self.host.read_start_time(process), process.exe
+
+    def _find_processes(self, programs: Collection[tuple[str, int]]) -> list[Process]:
+        """Return the processes of some programs, each given by its path and its user."""
+        if not programs:
+            return []
+        names = {exe for exe, _ in programs}
+        processes = [process for process in self.host.list_processes()[0] if process.exe in names]
+        return [process for process in processes if (process.exe, self.host.find_process_uid(process)) in programs]
+
+    def _end_program(
+        self, program: RunningProgram, states: Mapping[int, Any], started_pids: Collection[int], now: float
+    ) -> None:
+        """End a program, count the attempt, and notify its user.
+
+        Processes that the program has forked are ended a moment later.
+        """
+        attempts = sum(process.pid in started_pids for process in program.processes)
+        if not self._begin_termination(program.processes, states):
+            return
+        for service in program.identity.services:
+            for _ in range(max(1, attempts)):
+                self.attempts.count_attempt(f"apps/{service}", program.make_finding().id, program.user, now)
+        self._notify_user(program, program.make_finding().id, now)
+        if len(self.ended_programs) < MAX_FORKED:
+            uid = self.host.find_user_id(program.user)
+            self.ended_programs.update(
+                {(process.exe, uid): None for process in program.processes[:1] if uid is not None}
+            )
+            self.forked_at = self.forked_at or now + FORKED_DELAY_SECONDS
+
+    def _end_forked(self, now: float) -> None:
+        """End processes that ended programs have forked: the same paths and users, a few at a time.
+
+        Processes that were started by themselves are verified and counted separately.
+        """
+        forked_processes = [
+            process for process in self._find_processes(self.ended_programs) if self.host.is_forked(process)
+        ]
+        self.forked_at = now + FORKED_DELAY_SECONDS if forked_processes[MAX_FORKED:] else 0.0
+        if not self.forked_at:
+            self.ended_programs.clear()
+        states = {process.pid: self._read_state(process) for process in forked_processes[:MAX_FORKED]}
+        for verified in self.restricted.verify_processes(forked_processes[:MAX_FORKED]) if forked_processes else ():
+            for program in verified.restricted:
+                self._begin_termination(program.processes, states)
+
+    def _begin_termination(self, processes: Sequence[Process], states: Mapping[int, Any]) -> bool:
+        ancestor_pids = self.host.list_ancestor_pids()
+        sent = [
+            self.endings.begin_termination(process, partial(self._is_same_process, process, states.get(process.pid)))
+            for process in processes
+            if process.pid not in ancestor_pids
+        ]
+        return any(sent)
+
+    def _is_same_process(self, process: Process, state: Any) -> bool:
+        """Return whether the process held now is the verified process with the same program."""
+        current = self.host.find_process(process.pid)
+        return current is not None and state is not None and self._read_state(current) == state and current == process
+
+    def _write_attempts(self, rule: str, program: str, user: str, times: int) -> None:
+        journal.append_event(self.host, "ended", rule=rule, program=program, user=user, times=times)
+
+    def _write_rarely(self, now: float, event: str, **fields: str) -> None:
+        """Write an event to the journal, but not often: a start each millisecond may have the same result."""
+        if now >= self.written_at + RELOAD_SECONDS:
+            self.written_at = now
+            with contextlib.suppress(ControlError):
+                journal.append_event(self.host, event, **fields)
+
+    # -- the user
+
+    def _notify_user(self, running: RunningProgram, program: str, now: float) -> None:
+        """Notify a program's user in a separate process, so that nothing waits for a desktop."""
+        self.notified = {key: until for key, until in self.notified.items() if until > now}
+        text = "\n".join(filter(None, map(clean_line, self.restricted.notification_text.split("\n"))))
+        key = (running.user, program)
+        text = append_request_hints(text, running.identity.services, self.restricted.has_requests)
+        if not text or key in self.notified or len(self.notifiers) >= MAX_NOTIFIERS:
+            return
+        uid = self.host.find_user_id(running.user)
+        if uid is None:
+            return
+        self.notified[key] = now + 60.0
+        pid = os.fork()
+        if not pid:
+            with contextlib.suppress(BaseException):
+                os.setpgid(0, 0)
+                notify_users(self.host, text, uid)
+            os._exit(0)
+        self.notifiers[pid] = now + NOTIFY_TIMEOUT_SECONDS
+
+    def _collect_notifiers(self, now: float) -> None:
+        for pid, until in list(self.notifiers.items()):
+            with contextlib.suppress(OSError):
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    del self.notifiers[pid]
+                elif until <= now:
+                    os.kill(pid, signal.SIGKILL)
+
+    # -- due tasks
+
+    def get_due_time(self) -> float | None:
+        """Return the time of the next task without a request; None for never."""
+        moments = [
+            self.endings.get_due_time(),
+            self.attempts.get_due_time(),
+            min(self.notifiers.values(), default=None),
+        ]
+        moments += [self.forked_at] if self.forked_at else []
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def process_due(self, now: float) -> None:
+        """Do the tasks that are due."""
+        for name in self.endings.process_due(now):
+            with contextlib.suppress(ControlError):
+                journal.append_event(
+                    self.host, "failed", control="apps", message=f"{name} does not end, not even by KILL"
+                )
+        self.attempts.write_due_counts(now)
+        self._collect_notifiers(now)
+        if self.forked_at and self.forked_at <= now:
+            self.forked_at = 0.0
+            with contextlib.suppress(ControlError, ObservationError):
+                self._end_forked(now)
+
+    def process_request(self, request: Any) -> VerifierVerdicts:
+        """Return the answer to a request."""
+        now = time.monotonic()
+        verdicts: VerifierVerdicts
+        try:
+            if request[0] == "sets":
+                verdicts = {"sets": self.read_sets(now)}
+            else:
+                verdicts = self.restart_timer(now) if request[0] == "timer" else self.verify_starts(request[1], now)
+        except watch_files.DamagedFileError as damaged:  # a damaged installation ends no program
+            self._write_rarely(now, "damaged", file=damaged.file)
+            verdicts = {"failed": str(damaged)}
+        except (ControlError, ObservationError) as error:
+            self._write_rarely(now, "failed", control="apps", message=str(error))
+            verdicts = {"failed": str(error)}
+        used = os.times()
+        return {**verdicts, "used": used.user + used.system + used.children_user + used.children_system}
+
+
+def _find_apps_section(plan: Plan) -> PlanSection | None:
+    """Return the plan's section on apps if it is enforced; else None."""
+    section = plan["controls"].get("apps")
+    return section if section and section["mode"] == "enforce" else None

@@ -1,0 +1,365 @@
+"""Restricted programs of a host at one moment: the enforcing code, applied to single processes.
+
+Only controls/apps decides about certainty. A user may make an access hang, or fake files in a view of his own. So a
+separate process (system/forked_work.py) verifies such starts, one at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Collection, Iterator, Mapping, Sequence
+
+from ...base.named_tuple import NamedTuple
+from ...base.program_paths import is_starter_name
+from ..controls.apps.apps_observation import RUNNABLE_KINDS, AppsObservation
+from ..controls.apps.desired_apps import DesiredApps
+from ..controls.apps.per_user_observation import restore_package
+from ..controls.apps.portable import scan, user_dirs
+from ..controls.apps.portable.app_names import SHARED_FOLDERS, AppNames
+from ..controls.apps.portable.scan import PortableApp, ScanRegion
+from ..controls.apps.portable.scan_cache import extend_names_stamp, read_scan_memory
+from ..controls.apps.running_programs import (
+    ProcessIdentifier,
+    RunningProgram,
+    group_running_programs,
+    restore_running_program,
+)
+from ..controls.apps.systems.installed_packages import find_installed_packages
+from ..controls.apps.systems.package import Package
+from ..controls.apps.systems.registry import ON_DEMAND, SYSTEMS
+from ..system import ControlError, Host, ObservationError, Process, User
+from ..system.budget import ReadBudget
+from ..system.forked_work import WorkLimits, run_each_apart
+from ..system.mounts import find_remote_type, read_mounts
+from ..system.processes import ProcessRootUnread
+
+if TYPE_CHECKING:
+    from ...model.types.plan import PlanEntry, PlanSection
+    from ...model.types.watch import VerifierSets
+
+APART_LIMITS = WorkLimits(seconds=1.0)  # for one start
+READ_SECONDS = 0.4  # of these, for the files around a program; and as many for the packages of its user
+TOTAL_SECONDS = 3.0  # for all starts of one request: the daemon waits for an answer
+MAX_PROGRAMS = 8  # programs of one process whose surroundings are scanned
+NIX_MANAGERS = ("nix", "guix")
+FLATPAK = "flatpak"
+BWRAP = "bwrap"  # starts a flatpak sandbox; the program inside is known a moment later
+# Names of directories that identify no app.
+COMMON_DIRECTORIES = SHARED_FOLDERS | {
+    "usr",
+    "var",
+    "etc",
+    "home",
+    "root",
+    ".local",
+    ".config",
+    ".cache",
+    "snap",
+    "app",
+    "nix",
+    "gnu",
+}
+
+
+class VerificationResult(NamedTuple):
+    """Verdicts on some processes."""
+
+    restricted: list[RunningProgram]  # to be ended: certain, and not open by a waiver
+    innocent_pids: list[int]  # processes that are not restricted and have the host's own view of its files
+    unclear_pids: list[int]  # processes that could not be verified now
+    remaining_pids: list[int]  # processes without time left for them
+    durations: list[tuple[int, float]]  # (process id, seconds) of each verification in a separate process
+
+
+class RestrictedPrograms:
+    """Restricted programs of a host at one moment.
+
+    `section` is the plan's section on apps; None if nothing is enforced.
+    """
+
+    def __init__(self, host: Host, section: PlanSection | None) -> None:
+        self.host = host
+        self.section = section
+        settings = section["settings"] if section else {}
+        self.notification_text: str = settings.get("user_notice", "")
+        self.has_requests = bool(settings.get("requests"))  # whether the host has the command for requests
+        if section is None:
+            return
+        self.desired = DesiredApps(section)
+        self.users = host.list_users()
+        self.homes = {user.home for user in self.users}
+        self.home_users = {user.home: user for user in self.users if scan.is_personal_home(user)}
+        self.names = AppNames(self.desired.services, self.home_users)
+        self.packages = [
+            (self.desired.packages[package.manager][package.id], package) for package in self._list_packages()
+        ]
+        self.identifier = ProcessIdentifier(host, self.desired, self.packages, self.homes, {})
+
+    def _list_packages(self) -> Iterator[Package]:
+        """Yield the packages that are installed for the host, and for root."""
+        roots = [user for user in self.users if user.uid == 0]
+        memory = read_scan_memory(self.host, extend_names_stamp(self.desired.make_names_stamp(self.names), ()), 0)
+        for system in SYSTEMS:
+            ids = self.desired.packages[system.MANAGER].keys()
+            with contextlib.suppress(ObservationError, ControlError):  # the next observation reports it
+                yield from find_installed_packages(self.host, system, ids, memory.query_results, {})[0] if ids else ()
+                for user in roots:
+                    yield from system.find_user_packages(self.host, user, ids)[0] if ids else ()
+
+    def verify_processes(
+        self, processes: Sequence[Process], later_pids: Collection[int] = ()
+    ) -> Iterator[VerificationResult]:
+        """Yield verdicts on processes, in parts.
+
+        The first part needs only the kernel's word. Each further part is one process, observed by a separate process.
+        All of these have TOTAL_SECONDS together. The processes in `later_pids` get the first part only.
+        """
+        result = VerificationResult([], [], [], [], [])
+        apart_processes: list[Process] = []
+        for process in processes:
+            if self.section is None:
+                result.innocent_pids.append(process.pid)
+            elif programs := self._identify_by_kernel(process):
+                self._sort_programs(programs, [], process, result)
+            elif process.pid in later_pids:
+                result.remaining_pids.append(process.pid)
+            else:
+                apart_processes.append(process)
+        yield result
+        started = last_moment = time.monotonic()
+        for process, results, _ in run_each_apart(apart_processes, self._identify_apart, APART_LIMITS):
+            now = time.monotonic()
+            verified = VerificationResult([], [], [], [], [(process.pid, now - last_moment)])
+            last_moment = now
+            for program_rows, package_rows in results:
+                own_packages = [restore_package(row) for row in package_rows]
+                self._sort_programs(
+                    [restore_running_program(row) for row in program_rows], own_packages, process, verified
+                )
+            if not results:
+                verified.unclear_pids.append(process.pid)
+            if now - started > TOTAL_SECONDS:
+                verified.remaining_pids.extend(
+                    remaining_process.pid for remaining_process in apart_processes[apart_processes.index(process) + 1 :]
+                )
+                yield verified
+                return
+            yield verified
+
+    def _identify_by_kernel(self, process: Process) -> list[RunningProgram] | None:
+        """Return the programs of a process by the kernel's word alone; None if that is not enough."""
+        self.host.reads_process_roots = False
+        try:
+            programs = group_running_programs(self.host, self.identifier, [process])
+        except ProcessRootUnread:
+            return None
+        finally:
+            self.host.reads_process_roots = True
+        return programs if programs and not programs[0].identity.doubt else None
+
+    def _sort_programs(
+        self,
+        programs: Sequence[RunningProgram],
+        own_packages: Sequence[Package],
+        process: Process,
+        result: VerificationResult,
+    ) -> None:
+        packages = [*self.packages, *self._add_services(own_packages)]
+        observed = AppsObservation(self.desired, packages, [], self.identifier, {})
+        restricted = [
+            program
+            for program in map(observed.add_installation, programs)
+            if not program.identity.doubt and observed.choose_running_services(program)
+        ]
+        for program in restricted:
+            services = observed.choose_running_services(program)
+            result.restricted.append(program._replace(identity=program.identity._replace(services=services)))
+        if not restricted and self._has_host_root(process):
+            result.innocent_pids.append(process.pid)
+
+    def _add_services(self, packages: Sequence[Package]) -> list[tuple[list[str], Package]]:
+        return [(self.desired.packages[package.manager][package.id], package) for package in packages]
+
+    def _has_host_root(self, process: Process) -> bool:
+        """Return whether a process sees the host's files as the host does. Otherwise its path identifies no file."""
+        self.host.reads_process_roots = False
+        try:
+            return self.host.has_host_root(process)
+        except ProcessRootUnread:
+            return False
+        finally:
+            self.host.reads_process_roots = True
+
+    # -- in a separate process
+
+    def _identify_apart(self, process: Process) -> Iterator[tuple[list[RunningProgram], list[Package]]]:
+        """Yield (programs of a process, packages that prove them), by the files around its program."""
+        programs = group_running_programs(self.host, self.identifier, [process])
+        own_packages: list[Package] = []
+        unseen: list[str] = []
+        paths = (
+            [path for path in self._list_program_paths(process) if self._is_in_user_directory(path)]
+            if _is_uncertain(programs)
+            else []
+        )
+        if paths:
+            with self._open_budget(unseen):
+                programs = self._identify_portable_app(process, paths)
+            if _is_uncertain(programs):
+                with self._open_budget(unseen):
+                    own_packages = self._list_user_packages(self.host.find_process_owner(process), unseen)
+                programs = self._identify_process(process, own_packages, {}) or programs
+            if unseen and _is_uncertain(programs):
+                raise ObservationError(unseen[0])
+        yield programs, own_packages
+
+    def _list_program_paths(self, process: Process) -> list[str]:
+        """Return the paths of a process's programs.
+
+        Raises ObservationError for a dynamic loader that has not mapped a program yet.
+        """
+        if not self.identifier.is_content_needed(process):
+            return [process.exe]
+        paths = [program.path for program in self.identifier.contents.list_programs(process)]
+        if paths == [process.exe] and is_starter_name(process.exe.rpartition("/")[2]):
+            raise ObservationError(f"{process.exe} has no program mapped yet")
+        return paths
+
+    def _is_in_user_directory(self, path: str) -> bool:
+        is_below = self._find_home(path) or path.startswith(tuple(f"{directory}/" for directory in scan.SCANNED_PLACES))
+        return bool(is_below) and not find_remote_type(path, read_mounts(self.host))
+
+    @contextlib.contextmanager
+    def _open_budget(self, unseen: list[str]) -> Iterator[None]:
+        """Limit a block that reads files of users by a budget. Append an error of the block to `unseen`."""
+        self.host.budget = ReadBudget(seconds=READ_SECONDS)
+        try:
+            yield
+        except (ObservationError, ControlError, OSError) as error:
+            unseen.append(str(error))
+        finally:
+            self.host.budget = None
+
+    def _identify_process(
+        self, process: Process, own_packages: Sequence[Package], certain: Mapping[str, list[str]]
+    ) -> list[RunningProgram]:
+        packages = [*self.packages, *self._add_services(own_packages)]
+        return group_running_programs(
+            self.host, ProcessIdentifier(self.host, self.desired, packages, self.homes, certain), [process]
+        )
+
+    def _identify_portable_app(self, process: Process, paths: Sequence[str]) -> list[RunningProgram]:
+        """Return the programs of a process by their files and by the files beside them."""
+        apps = [app for path in paths[:MAX_PROGRAMS] for app in self._find_portable_apps(path)]
+        certain = {app.path: app.services for app in apps if not app.doubt and app.kind in RUNNABLE_KINDS}
+        return self._identify_process(process, (), certain)
+
+    def _find_portable_apps(self, path: str) -> list[PortableApp]:
+        host, home = self.host, self._find_home(path)
+        status = host.find_entry(path)
+        if status is None:
+            return []
+        user = self.home_users[home] if home else host.find_account(status.st_uid)
+        ordinary_user = user if user.uid else None
+        region = ScanRegion(
+            {home: user} if home else {},
+            [home] if home else [],
+            (),
+            ordinary_user,
+            self._list_owned_directories(ordinary_user),
+        )
+        names = self.names.add_program_folders(
+            set(user_dirs.read_user_directories(host, user).values()) if home else ()
+        )
+        apps = scan.check_portable_app(host, self.desired.services, names, region, self.packages, path)
+        return [app._replace(services=self.desired.choose_claimed_services(app.services)) for app in apps]
+
+    def _find_home(self, path: str) -> str:
+        while path := path.rpartition("/")[0]:
+            if path in self.home_users:
+                return path
+        return ""
+
+    def _list_user_packages(self, user: User | None, unseen: list[str]) -> list[Package]:
+        packages: list[Package] = []
+        for system in ON_DEMAND if user and user.uid else ():
+            ids = self.desired.packages[system.MANAGER].keys()
+            if ids and user:
+                try:
+                    user_packages, reason = system.find_user_packages(self.host, user, ids)
+                    packages += user_packages
+                    unseen += [reason] if reason else []
+                except (ObservationError, ControlError, OSError) as error:
+                    unseen.append(str(error))
+        return packages
+
+    def _list_owned_directories(self, user: User | None) -> list[str]:
+        """Return the directories of package systems.
+
+        The systems themselves remove the files there, which are no portable apps.
+        """
+        directories: list[str] = []
+        for system in SYSTEMS:
+            with contextlib.suppress(ObservationError, ControlError, OSError):
+                directories += system.list_owned_directories(self.host, user)
+        return directories
+
+
+def _is_uncertain(programs: Sequence[RunningProgram]) -> bool:
+    """Return whether the identity of a process is not certain yet."""
+    return not programs or bool(programs[0].identity.doubt)
+
+
+def make_prefilter_sets(host: Host, sections: Sequence[PlanSection], restricted: RestrictedPrograms) -> VerifierSets:
+    """Return the sets of the prefilter (prefilter.py).
+
+    They cover everything that plans enforce at any hour and that can be certain.
+    """
+    names_in_paths: set[str] = set()
+    exact: set[str] = set()
+    stems: set[str] = set()
+    store: set[str] = set()
+    modules: set[str] = set()
+    flatpaks = False
+    for section in sections:
+        services = {service_id: entry for service_id, entry in section["services"].items() if _may_be_enforced(entry)}
+        desired = DesiredApps({**section, "services": services, "settings": {}})
+        names = AppNames(services)
+        names_in_paths.update(names.programs, names.marked_programs)
+        stems.update(names.services_by_stem)
+        modules.update(module for markers in names.markers.values() for module in markers.get("go", ()))
+        for path in desired.paths:
+            particular_parts = [
+                path_part
+                for path_part in path.split("/")
+                if path_part and path_part not in COMMON_DIRECTORIES and path_part != "~"
+            ]
+            names_in_paths.update(particular_parts[-1:])
+            exact.add(path)
+        for manager, index in desired.packages.items():
+            if manager in NIX_MANAGERS:
+                store.update(index)
+            elif manager == FLATPAK:
+                flatpaks = flatpaks or bool(index)
+            else:
+                names_in_paths.update(index)
+    if restricted.section is not None:
+        names_in_paths.update(package.path.rpartition("/")[2] for _, package in restricted.packages if package.path)
+    names_in_paths -= COMMON_DIRECTORIES
+    names_in_paths.update([BWRAP] if flatpaks else [])
+    databases = [path for system in SYSTEMS for path in system.DATABASE_FILES if host.find_entry(os.path.dirname(path))]
+    return {
+        "parts": sorted(names_in_paths),
+        "exact": sorted(exact),
+        "stems": sorted(stems),
+        "store": sorted(store),
+        "modules": sorted(modules),
+        "sandboxes": flatpaks,
+        "files": databases,
+    }
+
+
+def _may_be_enforced(entry: PlanEntry) -> bool:
+    return "enforce" in (entry["mode"], entry.get("otherwise"))

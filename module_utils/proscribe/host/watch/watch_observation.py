@@ -1,0 +1,225 @@
+"""Observed state of the watcher itself; installing.py brings the watcher in line.
+
+Rule `watch/watcher`: the watcher is complete, is as the run would install it, and runs. Rules `watch/launches` and
+`watch/corrections`: the watcher notices starts, and corrects drift. Rule `watch/plan`: a run has confirmed the plan in
+time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
+
+from ...base.timestamps import format_timestamp
+from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, WATCH_PLAN, WATCHER, Finding, RuleVerdict
+from ..system import ControlError, Host, ObservationError
+from ..system.units import SYSTEMD_RUNS_PATH as SYSTEMD_RUNS_PATH
+from ..system.units import find_foreign_files, is_evidently_active, read_unit_text
+from . import units
+from .corrections_rule import judge_corrections
+from .heartbeat import Heartbeat, judge_launches
+from .starts.daemon_report import HEARTBEAT_PATH
+from .state import clock, watch_files
+from .state.summary import is_stale
+
+if TYPE_CHECKING:
+    from ...model.types.call import ExpectedWatch
+    from ...model.types.plan import Plan
+
+RULE_NAMES = ("watcher", "launches", "corrections", "plan")
+RUNNING_STATES = ("active", "activating", "reloading")
+SLACK_SECONDS = 300  # tolerated delay of an own observation
+INTERPRETER_OPTIONS = " -ISXutf8\n"  # follow the interpreter in the first line of the program
+
+
+def observe_watch(
+    host: Host,
+    plan: Plan,
+    controller: ExpectedWatch | None = None,
+    heartbeat: Heartbeat | None = None,
+    drifted: Sequence[RuleVerdict] = (),
+) -> list[RuleVerdict]:
+    """Return the verdicts of the watch, for a host that has a watch or should have one.
+
+    `controller` is the knowledge of a run; None if only the host itself decides. `heartbeat` is the heartbeat with
+    which this observation began. `drifted` are the verdicts of the controls that a correction would change. Raises
+    ObservationError and ControlError.
+    """
+    if not host.privileged:
+        raise ObservationError("what keeps this host in line can only be read by root")
+    desired = plan.get("watch")
+    if desired is None:
+        finding = Finding(
+            "file", watch_files.WATCH_DIRECTORY, detail="the plan has no watch, and the host still has one"
+        )
+        return [RuleVerdict(WATCHER, NONCOMPLIANT, (finding,), drifted=True)]
+    if host.find_entry(SYSTEMD_RUNS_PATH) is None:
+        finding_without_systemd = Finding(
+            "unit", units.TIMER_UNIT, detail="systemd does not run on this host, and the watch needs its timers"
+        )
+        return [RuleVerdict(WATCHER, NONCOMPLIANT, (finding_without_systemd,))]
+    settings: watch_files.WatchSettings | None = None
+    try:
+        settings = watch_files.read_settings(host)
+        findings = list(_list_watch_findings(host, plan, settings, controller)) if settings else []
+    except watch_files.DamagedFileError as error:
+        findings = [Finding("file", error.file, detail=error.defect)]
+    if settings is None and not findings:
+        findings = [Finding("file", watch_files.SETTINGS_PATH, detail="the watch is not installed")]
+    state = NONCOMPLIANT if findings else COMPLIANT
+    verdicts = [RuleVerdict(WATCHER, state, tuple(findings), drifted=bool(findings))]
+    if settings is not None:
+        verdicts.append(judge_launches(host, settings, heartbeat or Heartbeat(host)))
+        verdicts.append(judge_corrections(host, [*drifted, *(verdict for verdict in verdicts if verdict.drifted)]))
+        verdicts.append(_judge_plan(host, settings, str(plan["digest"])))
+    return verdicts
+
+
+def _judge_plan(host: Host, settings: watch_files.WatchSettings, digest: str) -> RuleVerdict:
+    """Judge the plan that the host holds (`watch/plan`).
+
+    A run with another plan is no fault of the host. Controls report the rules that the new plan leaves open. An
+    enforcing run brings the new plan.
+    """
+    if digest not in settings.list_digests():
+        finding = Finding(
+            "plan", settings.plan, detail="this host holds the plan of an earlier run, until one brings this one"
+        )
+        return RuleVerdict(WATCH_PLAN, NOT_APPLICABLE, (finding,), reason="the plan has changed", drifted=True)
+    renewal_time = watch_files.read_renewal_time(host)
+    if not is_stale(host, settings.max_age, renewal_time):
+        return RuleVerdict(WATCH_PLAN, COMPLIANT)
+    detail = (
+        f"no run has renewed it since {renewal_time}" if renewal_time else "when a run last renewed it is not known"
+    )
+    return RuleVerdict(WATCH_PLAN, NONCOMPLIANT, (Finding("plan", settings.plan, detail=f"stale: {detail}"),))
+
+
+def _list_watch_findings(
+    host: Host, plan: Plan, settings: watch_files.WatchSettings, controller: ExpectedWatch | None
+) -> Iterator[Finding]:
+    """Yield the defects of an installed watch."""
+    desired = plan["watch"]
+    if plan["digest"] in settings.list_digests() and (settings.every, settings.max_age) != (
+        desired["every"],
+        desired["max_age"],
+    ):
+        yield Finding("file", watch_files.SETTINGS_PATH, detail="it has other intervals than the plan")
+    if controller and controller.get("release") != read_release(host):
+        yield Finding("file", watch_files.PROGRAM_PATH, detail="its program or its code are not those of this run")
+    yield from _list_damaged_files(host, settings, plan["digest"])
+    with contextlib.suppress(ControlError):
+        if host.resolve_link(watch_files.COMMAND_PATH) != watch_files.PROGRAM_PATH:
+            yield Finding("file", watch_files.COMMAND_PATH, detail=f"is no link to {watch_files.PROGRAM_PATH}")
+    yield from list_wrong_units(host, units.make_unit_texts(settings.every))
+    if controller and (silent_seconds := _measure_silence(host, settings)):
+        yield Finding("unit", units.SERVICE_UNIT, detail=f"has not observed this host for {silent_seconds} s")
+    # Only a run reports this. The watch cannot correct it, and would count it as drift at each observation.
+    if controller and host.find_entry(watch_files.RESERVATIONS_PATH):
+        from .state.reservations import describe_lasting
+
+        for detail in describe_lasting(host, {*plan["controls"], *plan}):
+            yield Finding("file", watch_files.RESERVATIONS_PATH, detail=detail)
+
+
+def _measure_silence(host: Host, settings: watch_files.WatchSettings) -> int:
+    """Return the seconds awake since the last own observation or the watcher's start; 0 if that is no fault."""
+    last_observation = watch_files.read_last_observation(host)
+    last_awake = (
+        int(last_observation["up"])
+        if last_observation.get("boot") == clock.read_boot_id(host) and "up" in last_observation
+        else 0
+    )
+    silent_seconds = clock.read_awake_seconds() - last_awake
+    is_late = silent_seconds > 3 * settings.every + SLACK_SECONDS and not is_evidently_active(host, units.SERVICE_UNIT)
+    return silent_seconds if is_late and ("last" in last_observation or "up" in last_observation) else 0
+
+
+def _list_damaged_files(host: Host, settings: watch_files.WatchSettings, digest: str) -> Iterator[Finding]:
+    """Yield the files that differ from the installed ones.
+
+    Of the plans, only the plan in effect and its successor are read. Later plans are read before they take effect, so
+    here they must only exist.
+    """
+    plans = settings.list_digests()
+    index = plans.index(digest) if digest in plans else 0
+    paths = [
+        watch_files.PROGRAM_PATH,
+        HEARTBEAT_PATH,
+        watch_files.CODE_PATH,
+        *map(watch_files.make_plan_path, plans[index : index + 2]),
+    ]
+    for path in paths:
+        try:
+            watch_files.require_intact_file(host, settings, path)
+        except watch_files.DamagedFileError as error:
+            yield Finding("file", path, detail=error.defect)
+    for path in map(watch_files.make_plan_path, plans[index + 2 :]):
+        if host.find_entry(path) is None:
+            yield Finding("file", path, detail="is missing")
+    for path in (watch_files.PROGRAM_PATH, HEARTBEAT_PATH):
+        status = host.find_entry(path)
+        if status and status.st_mode & 0o7777 != watch_files.PROGRAM_MODE:
+            yield Finding("file", path, detail=f"has the mode {status.st_mode & 0o7777:04o}")
+
+
+def list_wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the defects of units, and of a timer that does not run.
+
+    The timer has no process, so systemd reports its state. For the daemon, a heartbeat shows more.
+    """
+    foreign_files = find_foreign_files(host, texts)
+    is_timer_intact = True
+    for name, text in texts.items():
+        path = f"{units.UNIT_DIRECTORY}/{name}"
+        unit_text = read_unit_or_marker(host, path)
+        detail = ""
+        if unit_text == "":
+            detail = "masked"
+        elif unit_text != text:
+            detail = "missing" if unit_text is None else "edited"
+        elif name in foreign_files:
+            detail = f"overridden by {foreign_files[name][0]}"
+        elif name in units.ENABLING_LINKS and host.find_entry(units.ENABLING_LINKS[name]) is None:
+            detail = "not enabled"
+        if detail:
+            is_timer_intact = is_timer_intact and name != units.TIMER_UNIT
+            yield Finding("unit", name, path=path, detail=detail)
+    if is_timer_intact and units.TIMER_UNIT in texts and host.starting_unit != units.TIMER_UNIT:
+        state = host.run_command(["systemctl", "is-active", units.TIMER_UNIT]).out.strip()
+        if state not in RUNNING_STATES:
+            yield Finding("unit", units.TIMER_UNIT, detail=f"does not run: {state or 'unknown'}")
+
+
+def read_unit_or_marker(host: Host, path: str) -> str | None:
+    try:
+        return read_unit_text(host, path)
+    except ControlError:
+        return "\0"  # no file: this is never the text of a unit
+
+
+def make_release_name(program: bytes, code: bytes) -> str:
+    """Return the name of a program (`audit_program.format_program`) with its code."""
+    return watch_files.hash_content(f"{watch_files.hash_content(program)} {watch_files.hash_content(code)}".encode())
+
+
+def read_release(host: Host) -> str:
+    """Return the name of the program and the code on the host. Raises ObservationError and DamagedFileError."""
+    program = watch_files.read_watch_file(host, watch_files.PROGRAM_PATH) or b""
+    code = watch_files.read_watch_file(host, watch_files.CODE_PATH) or b""
+    _, head, text = program.partition(INTERPRETER_OPTIONS.encode())
+    return make_release_name(head + text, code)
+
+
+def confirm_plan(host: Host, plan: Plan, controller: ExpectedWatch | None) -> None:
+    """Note that a run has confirmed the plan, if the watch holds this plan. Raises ControlError."""
+    try:
+        settings = watch_files.read_settings(host)
+    except (watch_files.DamagedFileError, ObservationError):
+        return
+    if settings is None or plan["digest"] not in settings.list_digests():
+        return
+    clock.set_by_controller(host, controller.get("now") if controller else None)
+    host.write_file(
+        watch_files.RENEWED_PATH, format_timestamp(clock.read_effective_time(host)) + "\n", watch_files.PRIVATE_MODE
+    )

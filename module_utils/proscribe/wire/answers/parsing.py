@@ -1,0 +1,85 @@
+"""JSON in the output of hosts, and its location there.
+
+No code here follows an unknown depth. The parser of the standard library raises an error for a text nested deeper than
+its stack. The readers of its result read only known keys. Values are counted before they are made: of three bytes
+(`[],`) Python makes sixty.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, AnyStr
+
+from .value_readers import UnusableAnswer, read_line
+
+# Values of an answer. The largest record (finding.py) has half of them. The list of a full quarantine has nearly all.
+MAX_VALUES = 250_000
+VALUE_SEPARATORS = ",[{"  # a value follows each of them, or none
+# A string, whole or cut off, or the text between two strings. Possessive, so the match never goes back.
+PIECE_PATTERN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^"]++', re.DOTALL)
+
+
+def parse_answer_json(text: str, max_values: int = MAX_VALUES) -> Any:
+    """Parse a JSON text of at most `max_values` values. Raises UnusableAnswer.
+
+    NaN and Infinity are not JSON. A number may have 4,300 digits.
+    """
+    _require_few_values(text, max_values)
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        reason = (
+            "it is nested too deeply" if isinstance(error, RecursionError) else read_line(str(error), "an error", 100)
+        )
+        raise UnusableAnswer(f"it is no JSON: {reason}") from None
+
+
+def find_last_line(output: str | bytes, prefix: str) -> str | None:
+    """Return the rest of the last line that begins with `prefix`, without its end; None for no such line.
+
+    A shell may print any text around it.
+    """
+    if isinstance(output, str):
+        first, last = _locate_last_line(output, prefix, "\n", "\r")
+        return output[first + len(prefix) : last] if last else None
+    first, last = _locate_last_line(output, prefix.encode(), b"\n", b"\r")
+    # The view avoids a copy of the bytes.
+    return str(memoryview(output)[first + len(prefix) : last], "utf-8", "surrogateescape") if last else None
+
+
+def _locate_last_line(output: AnyStr, prefix: AnyStr, end: AnyStr, terminal_end: AnyStr) -> tuple[int, int]:
+    """Return the beginning and the end of that line; (0, 0) for no such line."""
+    start = output.rfind(end + prefix) + 1
+    if not output.startswith(prefix, start):
+        return 0, 0
+    ends = [position for ending in (end, terminal_end) if (position := output.find(ending, start)) >= 0]
+    return start, min(ends, default=len(output))
+
+
+def parse_last_object(output: str) -> Any:
+    """Parse the last line of an output that looks like a JSON object. Raises UnusableAnswer if there is none."""
+    first, last = _locate_last_line(output, "{", "\n", "\r")
+    if not last:
+        raise UnusableAnswer("it is no JSON")
+    return parse_answer_json(output[first:last].rstrip())
+
+
+def _require_few_values(text: str, max_values: int) -> None:
+    """Raise UnusableAnswer for a text with too many values."""
+    if _count_separators(text) <= max_values:  # this count includes separators in strings
+        return
+    values = 0
+    for piece in PIECE_PATTERN.finditer(text):
+        if text[piece.start()] != '"':
+            values += _count_separators(piece[0])
+            if values > max_values:
+                raise UnusableAnswer(f"it has more than {max_values:,} values")
+
+
+def _count_separators(text: str) -> int:
+    return sum(map(text.count, VALUE_SEPARATORS))
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")

@@ -1,0 +1,331 @@
+"""An exchange with a host: its input, its output, and the limits of a command on it.
+
+The host is untrusted: its output is counted, its time is limited, and a command that exceeds a limit is ended. For
+Ansible's own connections answers/output_limits.py does the same. This module needs no process for each host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import time
+from collections.abc import Callable, Sequence
+
+# Imported by name: an output limiter of another thread replaces `subprocess.Popen`.
+from subprocess import Popen, TimeoutExpired
+from typing import NamedTuple, Protocol
+
+from ..answers.output_limits import CHUNK_BYTES, describe_excess_output, describe_timeout
+from .multiplexing import MultiplexSession
+
+MAX_ERROR_BYTES = 64 * 1024  # bytes of the error output; only the last ones are stored
+SILENCE_SECONDS = 2.0  # seconds without output after which a host counts as silent
+PROMPT_TIMEOUT_SECONDS = 60.0  # seconds to wait for a password prompt
+END_TIMEOUT_SECONDS = 1.0  # seconds for a command to end after reading has stopped
+LOCAL_TIMEOUT_SECONDS = 10.0  # seconds for an answer of the local process that keeps the connection open
+# Limits until the password is accepted:
+MAX_BANNER_BYTES = 64 * 1024  # bytes of output, more than any banner has
+# Bytes of an unfinished line that are matched again with its continuation; more than any prompt has.
+MAX_PROMPT_BYTES = 512
+
+# The first reads follow the output at once. A host that prints ever more small pieces is then read after pauses.
+MAX_READS_WITHOUT_PAUSE = 200
+PAUSE_SECONDS = 0.02  # seconds; a pipe stores 64 KiB in that time
+
+
+class RunningCommand(Protocol):
+    """A command that was started."""
+
+    def wait_for_exit_code(self, timeout: float) -> int:
+        """Return the exit code. Raises TimeoutError."""
+
+    def close(self) -> None:
+        """End the command if it still runs."""
+
+
+StartCommand = Callable[[tuple[int, int, int]], RunningCommand]  # with its standard input, output and errors
+
+
+class BecomePassword(NamedTuple):
+    """A password, and the tests of Ansible's become plugin for a prompt, an acceptance and a refusal in the output."""
+
+    text: bytes
+    is_prompt: Callable[[bytes], bool]
+    is_accepted: Callable[[bytes], bool]
+    describe_refusal: Callable[[bytes], str]  # returns the reason of a refusal; "" for none
+
+
+class ExchangeResult(NamedTuple):
+    """The result of an exchange: `cut_reason` if it was ended early, `refusal` if the password was refused."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+    cut_reason: str = ""
+    refusal: str = ""
+    has_ended: bool = False  # whether the command ended by itself after it was cut, so that its connection is intact
+
+
+class ExchangeLimits(NamedTuple):
+    """The bytes that a host may print, and the seconds that it may take."""
+
+    max_bytes: int
+    seconds: float
+
+
+class SshClient:
+    """The program `ssh`, started as Ansible's plugin starts it.
+
+    With ControlPersist it leaves a process for other commands, which keeps its errors open. So nothing waits for the
+    end of the errors.
+    """
+
+    def __init__(self, command: Sequence[bytes], descriptors: tuple[int, int, int]) -> None:
+        stdin, stdout, stderr = descriptors
+        self._process = Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    def wait_for_exit_code(self, timeout: float) -> int:
+        """Return the exit code. Raises TimeoutError."""
+        try:
+            return self._process.wait(timeout)
+        except TimeoutExpired as late:
+            raise TimeoutError from late
+
+    def close(self) -> None:
+        """Kill the program if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+
+def start_over_connection(path: str, command: str) -> StartCommand:
+    """Return a function that starts a command over an open connection."""
+    return lambda descriptors: MultiplexSession(path, command, descriptors, LOCAL_TIMEOUT_SECONDS)
+
+
+def start_by_client(command: Sequence[bytes]) -> StartCommand:
+    """Return a function that starts a command with `ssh`."""
+    return lambda descriptors: SshClient(command, descriptors)
+
+
+def run_exchange(
+    start: StartCommand,
+    data: bytes,
+    limits: ExchangeLimits,
+    password: BecomePassword | None = None,
+    report_silence: Callable[[], None] = lambda: None,
+) -> ExchangeResult:
+    """Start a command, write `data` to it after any password prompt, and read until it ends.
+
+    `report_silence` is called once, when the host has printed nothing for a while. A command that asks for no password
+    in time is ended, and has no answer. Raises the exceptions of `start`.
+    """
+    with contextlib.ExitStack() as stack:
+        exchange = _Exchange(stack, data, limits, password)
+        running = start(exchange.begin_exchange())
+        stack.callback(running.close)
+        if ended := exchange.run_conversation(report_silence):
+            return ended
+        return exchange.make_exchange_result(running)
+
+
+class _Exchange:
+    """The pipes to a command, and its time limits. `stack` closes the open pipes at the end."""
+
+    def __init__(
+        self, stack: contextlib.ExitStack, data: bytes, limits: ExchangeLimits, password: BecomePassword | None
+    ) -> None:
+        self._seconds = limits.seconds
+        self._end = time.monotonic() + limits.seconds
+        self._prompt_end = time.monotonic() + PROMPT_TIMEOUT_SECONDS if password else self._end
+        self._conversation = _Conversation(data, limits.max_bytes, password)
+        pairs = [os.pipe() for _ in range(3)]
+        (theirs_in, self._in), (self._out, theirs_out), (self._err, theirs_err) = pairs
+        self._command_ends = theirs_in, theirs_out, theirs_err
+        self._open = {descriptor for pair in pairs for descriptor in pair}
+        stack.callback(lambda: self._close_pipes(*list(self._open)))
+
+    def _close_pipes(self, *descriptors: int) -> None:
+        for descriptor in self._open.intersection(descriptors):
+            self._open.discard(descriptor)
+            os.close(descriptor)
+
+    def begin_exchange(self) -> tuple[int, int, int]:
+        """Write the input that fits into the pipe, and return the command's ends of the pipes.
+
+        The command has this input at its start, so that no thread has to wake for it.
+        """
+        for descriptor in (self._in, self._out, self._err):
+            os.set_blocking(descriptor, False)
+        conversation = self._conversation
+        if (
+            conversation.due_bytes
+            and _write_due_bytes(self._in, conversation)
+            and conversation.is_all_due
+            and not conversation.due_bytes
+        ):
+            self._close_pipes(self._in)
+        return self._command_ends
+
+    def run_conversation(self, report_silence: Callable[[], None]) -> ExchangeResult | None:
+        """Write and read until the output ends or no longer counts. Returns a result if the time is over."""
+        self._close_pipes(*self._command_ends)
+        conversation, reads, silence_end = self._conversation, 0, time.monotonic() + SILENCE_SECONDS
+        with selectors.PollSelector() as selector:
+            selector.register(self._out, selectors.EVENT_READ)
+            selector.register(self._err, selectors.EVENT_READ)
+            is_writing = False
+            while self._out in self._open and not conversation.is_over:
+                is_writing = self._update_writing(selector, is_writing)
+                now = time.monotonic()
+                if conversation.is_unprompted and now >= self._prompt_end:
+                    return conversation.make_exchange_result()
+                patience = min(silence_end, self._prompt_end if conversation.is_unprompted else self._end, self._end)
+                events = selector.select(max(patience - now, 0))
+                if not events:
+                    if time.monotonic() >= self._end:
+                        return conversation.make_exchange_result(cut_reason=describe_timeout(self._seconds))
+                    if time.monotonic() >= silence_end:
+                        silence_end = self._end
+                        report_silence()
+                for key, _ in events:
+                    if key.fd == self._in:
+                        if not _write_due_bytes(self._in, conversation):  # the command has closed its input
+                            selector.unregister(self._in)
+                            self._close_pipes(self._in)
+                        continue
+                    silence_end = self._end
+                    reads += 1
+                    if reads > MAX_READS_WITHOUT_PAUSE:
+                        time.sleep(PAUSE_SECONDS)
+                    self._read_output(selector, int(key.fd))
+        return None
+
+    def _update_writing(self, selector: selectors.BaseSelector, was_writing: bool) -> bool:
+        """Return whether input is due now; close the input once the command has all of it."""
+        if self._in not in self._open:
+            return was_writing
+        is_due = bool(self._conversation.due_bytes)
+        if is_due and not was_writing:
+            selector.register(self._in, selectors.EVENT_WRITE)
+        elif was_writing and not is_due:
+            selector.unregister(self._in)
+        if not is_due and self._conversation.is_all_due:
+            self._close_pipes(self._in)
+        return is_due
+
+    def _read_output(self, selector: selectors.BaseSelector, descriptor: int) -> None:
+        chunk = _read_available(descriptor)
+        if not chunk:
+            selector.unregister(descriptor)
+            self._close_pipes(descriptor)
+        self._conversation.receive_output(chunk, is_error_output=descriptor == self._err)
+
+    def make_exchange_result(self, running: RunningCommand) -> ExchangeResult:
+        """Return the result of the command, after its output has ended."""
+        conversation = self._conversation
+        if conversation.is_over:
+            self._close_pipes(self._out, self._err)  # a command that still writes gets an error
+            return conversation.make_exchange_result(cut_reason=conversation.cut_reason)._replace(
+                has_ended=_has_ended(running)
+            )
+        try:
+            code = running.wait_for_exit_code(max(self._end - time.monotonic(), 0.1))
+        except TimeoutError:
+            return conversation.make_exchange_result(cut_reason=describe_timeout(self._seconds))
+        while self._err in self._open and (chunk := _read_available(self._err)):
+            conversation.receive_output(chunk, is_error_output=True)
+        return conversation.make_exchange_result(code, conversation.cut_reason)
+
+
+def _has_ended(running: RunningCommand) -> bool:
+    """Return whether a command ends once nothing reads its output."""
+    try:
+        running.wait_for_exit_code(END_TIMEOUT_SECONDS)
+    except TimeoutError:
+        return False
+    return True
+
+
+class _Conversation:
+    """The input that is still to be written, and the output so far."""
+
+    def __init__(self, data: bytes, max_bytes: int, password: BecomePassword | None) -> None:
+        self.cut_reason = ""
+        self.refusal = ""
+        self._password = password
+        self._data = data
+        self._is_password_sent = False
+        self.is_all_due = password is None
+        self.due_bytes = memoryview(b"" if password else data)
+        self._max_bytes = self._bytes_left = max_bytes
+        self._out: list[bytes] = []
+        self._err = bytearray()
+        self._banner_bytes_left = MAX_BANNER_BYTES
+        self._unfinished_lines = [b"", b""]  # the last line of the output, and of the error output
+
+    @property
+    def is_unprompted(self) -> bool:
+        """True while a password prompt is expected."""
+        return not (self.is_all_due or self._is_password_sent)
+
+    @property
+    def is_over(self) -> bool:
+        """True once further output no longer counts."""
+        return bool(self.cut_reason or self.refusal)
+
+    def receive_output(self, chunk: bytes, is_error_output: bool) -> None:
+        """Add output of the command, and check it for its limit and for prompts."""
+        self._bytes_left -= len(chunk)
+        if self._bytes_left < 0:
+            self.cut_reason = describe_excess_output(self._max_bytes)
+            return
+        if is_error_output:
+            self._err += chunk
+            if len(self._err) > 2 * MAX_ERROR_BYTES:
+                del self._err[:-MAX_ERROR_BYTES]
+        else:
+            self._out.append(chunk)
+        if not self.is_all_due and self._password is not None:
+            self._match_prompts(self._password, chunk, is_error_output)
+
+    def _match_prompts(self, password: BecomePassword, chunk: bytes, is_error_output: bool) -> None:
+        """Match new output, with the unfinished line before it, for a password prompt, an acceptance or a refusal."""
+        self._banner_bytes_left -= len(chunk)
+        if self._banner_bytes_left < 0:
+            self.cut_reason = f"it printed more than {MAX_BANNER_BYTES // 1024} KiB before it accepted the password"
+            return
+        printed = self._unfinished_lines[is_error_output] + chunk
+        self._unfinished_lines[is_error_output] = printed[printed.rfind(b"\n") + 1 :][-MAX_PROMPT_BYTES:]
+        if password.is_accepted(printed):
+            self.is_all_due = True
+            self.due_bytes = memoryview(bytes(self.due_bytes) + self._data)
+        elif refusal := password.describe_refusal(printed):
+            self.refusal = refusal
+        elif not self._is_password_sent and password.is_prompt(printed):
+            self._is_password_sent = True
+            self.due_bytes = memoryview(password.text + b"\n")
+
+    def make_exchange_result(self, code: int = -1, cut_reason: str = "") -> ExchangeResult:
+        """Return the result of the exchange."""
+        return ExchangeResult(code, b"".join(self._out), bytes(self._err[-MAX_ERROR_BYTES:]), cut_reason, self.refusal)
+
+
+def _write_due_bytes(descriptor: int, conversation: _Conversation) -> bool:
+    """Write the input that is due; False if the command no longer reads."""
+    try:
+        conversation.due_bytes = conversation.due_bytes[os.write(descriptor, conversation.due_bytes[:CHUNK_BYTES]) :]
+    except BlockingIOError:
+        pass
+    except OSError:
+        return False
+    return True
+
+
+def _read_available(descriptor: int) -> bytes:
+    """Read the available output; b"" at the end, and where no output is available."""
+    try:
+        return os.read(descriptor, CHUNK_BYTES)
+    except OSError:
+        return b""

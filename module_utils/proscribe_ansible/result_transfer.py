@@ -1,0 +1,53 @@
+"""The data that the modules of the sweep exchange, also with the action that runs in it (sweep.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from proscribe.model.types.answer import ObservationAnswer
+from proscribe.model.types.run import Variables
+from proscribe.wire.answers.output_limits import OutputLimiter
+from proscribe.wire.observation import HostObservation
+
+ANSWER_KEYS = {"record", "drifted", "privileged"}  # the keys in which answers that share a result may differ
+
+
+class TaskMember(NamedTuple):
+    """A host that a strategy queues for a task."""
+
+    host: Any
+    task: Any
+    variables: Variables
+    play_context: Any
+
+    @property
+    def name(self) -> str:
+        """The name of the host."""
+        return str(self.host.name)
+
+
+HostAnswers = Sequence[tuple[str, Mapping[str, object]]]  # the names of hosts with their answers
+HostOutcome = Callable[[OutputLimiter], ObservationAnswer]  # returns the answer, or raises its error
+
+
+class ActionHandover:
+    """The data that the process of a batch and its actions exchange."""
+
+    def __init__(self) -> None:
+        # By the name of the host, until its action takes the entry.
+        self.outcomes: dict[str, tuple[HostObservation, HostOutcome]] = {}
+        self.capturing = False  # whether the action raises CapturedAction instead of contacting its host
+
+
+handover = ActionHandover()
+
+
+class CapturedAction(BaseException):
+    """The action of a task, at the point at which it would contact its host.
+
+    It is no Exception, because Ansible's executor makes a result of each of those.
+    """
+
+    def __init__(self, action: Any, command: str) -> None:
+        self.action, self.command = action, command
