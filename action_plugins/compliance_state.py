@@ -41,7 +41,7 @@ from proscribe.wire.plan_store import PlanStore
 from proscribe.wire.stream import REPLYING_PROGRAM
 from proscribe_ansible.action import HostAction, describe_result, format_printable, get_observe_timeout, results
 from proscribe_ansible.private_names import STREAM, has_all_names
-from proscribe_ansible.result_transfer import CapturedAction, handover
+from proscribe_ansible.result_transfer import CapturedAction, transfer
 
 # The text names no host, so Ansible prints it only once for a whole fleet.
 NO_PIPELINING_WARNING = (
@@ -87,13 +87,13 @@ class ActionModule(HostAction[ObservationAnswer]):
         run, host = get_compiled_run(variables), str(variables.get("inventory_hostname"))
         if host in run.get("windows", ()):
             return self._observe_windows(run, host)
-        if host in handover.outcomes:
-            observation, outcome = handover.outcomes.pop(host)
+        if host in transfer.outcomes:
+            observation, outcome = transfer.outcomes.pop(host)
             return self._finish_result(observation, outcome(self.limiter))
         observation = self.make_observation(run, host, get_observe_timeout(variables))
         if run.get("mode") == "audit" and host in run.get("audit_stored", ()):
             return self._ask_stored_program(observation)
-        if handover.capturing:
+        if transfer.capturing:
             raise CapturedAction(self, self.command(variables))
         return self._finish_result(observation, self._exchange_with_host(observation, variables))
 

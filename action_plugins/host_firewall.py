@@ -48,7 +48,7 @@ class ActionModule(HostAction[ChangeAnswer]):
         return result
 
     def _get_confirm_seconds(self) -> int:
-        """Return the seconds that the host waits for the confirmation, from its plan. The host could claim any number."""
+        """Return the seconds that the host waits for the confirmation, from its plan: a host can claim any number."""
         plan = self._task.args.get("plan") or {}
         plan = plan if isinstance(plan, Mapping) else json.loads(plan)
         return int(plan["controls"]["firewall"]["settings"].get("confirm_within", CONFIRM_TIMEOUT_SECONDS))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: select the items of a request in the quarantines of hosts. controller/custody decides."""
+"""Action: select the items of a request in the quarantines of hosts. controller/quarantine decides."""
 
 from __future__ import annotations
 

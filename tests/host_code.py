@@ -21,7 +21,7 @@ ON_THE_HOST = """
 import importlib, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
-from proscribe.host import run
+from proscribe.host import host_operations
 from proscribe.model import plan
 from proscribe.host.system import Host
 
@@ -45,7 +45,7 @@ controls = {name: {"mode": "audit", "services": {"made": {**service, **part}}, "
 paths = {"chromium": "/etc/chromium/policies/managed/proscribe.json", "firefox": "/etc/firefox/policies/policies.json"}
 browsers = [{"id": id_, "family": id_, "path": path, "browsers": [id_]} for id_, path in paths.items()]
 body = {"schema": plan.PLAN_SCHEMA, "contact": "", "browsers": browsers, "controls": controls}
-record, _ = run.observe(Host(), plan.add_digest(body))
+record, _ = host_operations.observe(Host(), plan.add_digest(body))
 assert record["rules_evaluated"] >= 4 and not record["errors"], record
 print(f"Python {record['platform']['python']}: {len(sys.argv) - 2} modules, {record['rules_evaluated']} rules")
 """

@@ -1,6 +1,6 @@
 """The base of the actions that contact a host: the Ansible side of a call.
 
-wire/replies defines the possible answers.
+wire/answers defines the possible answers.
 
 Ansible makes the result of a task from any output of a module on a host. It obeys more of a result than it shows: other
 hosts (`add_host`), variables (`ansible_facts`), handlers, statistics, warnings. So every module that runs on hosts has
@@ -190,7 +190,7 @@ class HostAction(ActionBase, Generic[Read]):
         return host_answer
 
     def ask_audit_program(self, request: Mapping[str, object], seconds: float) -> Mapping[Any, Any]:
-        """Return the answer of the audit program of the host (stored_audit.py); {failed, msg} if it does not answer.
+        """Return the answer of the audit program of the host (audit_installer.py); {failed, msg} if it does not answer.
 
         sudo runs the program for this account, whatever `become` says. While another audit runs, the call is repeated.
         """

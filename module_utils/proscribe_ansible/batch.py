@@ -1,4 +1,4 @@
-"""The worker of a batch: it contacts all its hosts, and hands on the answer of each (sweep.py).
+"""The worker of a batch: it contacts all its hosts, and hands on the answer of each (parallel_run.py).
 
 Hosts that are reached alike form a group (connection_groups.py). For its first host, the executor runs until the action
 would contact the host. The others get the same question, at their own addresses.
@@ -46,7 +46,7 @@ from proscribe_ansible.connection_groups import (
 )
 from proscribe_ansible.executor import MemberResults, run_executor
 from proscribe_ansible.private_names import SWEEP, has_all_names
-from proscribe_ansible.result_transfer import CapturedAction, HostOutcome, TaskMember, handover
+from proscribe_ansible.result_transfer import CapturedAction, HostOutcome, TaskMember, transfer
 
 MAX_SILENT_HOSTS = 64  # silent hosts of a batch, beside the hosts that `forks` allows
 MAX_SHELL_OUTPUT_BYTES = 64 * 1024  # bytes; no login shell prints more around an answer
@@ -124,13 +124,13 @@ def _list_questions(batch: Any, group: list[TaskMember]) -> Iterator[tuple[str, 
 
 def _capture_action(batch: Any, member: TaskMember) -> CapturedAction | None:
     """Return the action of a host, ready to contact it; None if the task has ended with a result."""
-    handover.capturing = True
+    transfer.capturing = True
     try:
         run_executor(batch, member)
     except CapturedAction as captured:
         return captured
     finally:
-        handover.capturing = False
+        transfer.capturing = False
     return None
 
 

@@ -3,7 +3,7 @@
 Its connection and its action exist already, for the first of the hosts that are reached alike. The action takes the
 stored answer instead of contacting the host. Hosts with the same question and a good answer have results that differ
 only in the answer. So the executor runs for the first of them. The answers of the others go to the strategy's process,
-many at a time, and become results there (sweep.py).
+many at a time, and become results there (parallel_run.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ansible.executor.task_executor import TaskExecutor
 from proscribe.model.types.answer import ObservationAnswer
 
 from proscribe_ansible.connection_groups import TASK_KEYWORDS
-from proscribe_ansible.result_transfer import ANSWER_KEYS, TaskMember, handover
+from proscribe_ansible.result_transfer import ANSWER_KEYS, TaskMember, transfer
 
 # Keywords that change the result of the action.
 JUDGING_KEYWORDS = ("changed_when", "failed_when", "notify", "no_log")
@@ -85,7 +85,7 @@ class _AnsweredExecutor(TaskExecutor):
 def run_executor(batch: Any, member: TaskMember, question: Any = None) -> Any:
     """Run Ansible's executor for a host, and return the result that it sends to the strategy.
 
-    With a `question`, the answer to it is stored in the handover.
+    With a `question`, the answer to it is stored in the transfer.
     """
     host = member.host
     variables, groups = host.vars, host.groups
@@ -120,7 +120,7 @@ class MemberResults:
         if wire is not None and plain and _find_differing_keys(model, result) <= ANSWER_KEYS:
             self._alike.setdefault(route, []).append((member.name, {key: result[key] for key in ANSWER_KEYS}))
             return
-        handover.outcomes[member.name] = question.observation, outcome
+        transfer.outcomes[member.name] = question.observation, outcome
         sent = run_executor(self._batch, member, question)
         if plain and result.keys() >= ANSWER_KEYS and not result.keys() & WARNED_KEYS and not _has_warnings(sent):
             self._models.setdefault(route, (sent, result))  # gathered results are like the first

@@ -1,4 +1,4 @@
-"""The hosts of a task that may be observed together, in a single process (sweep.py)."""
+"""The hosts of a task that may be observed together, in a single process (parallel_run.py)."""
 
 from __future__ import annotations
 

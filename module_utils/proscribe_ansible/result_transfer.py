@@ -1,4 +1,4 @@
-"""The data that the modules of the sweep exchange, also with the action that runs in it (sweep.py)."""
+"""The data that the modules of the sweep exchange, also with the action that runs in it (parallel_run.py)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HostAnswers = Sequence[tuple[str, Mapping[str, object]]]  # the names of hosts w
 HostOutcome = Callable[[OutputLimiter], ObservationAnswer]  # returns the answer, or raises its error
 
 
-class ActionHandover:
+class ActionTransfer:
     """The data that the process of a batch and its actions exchange."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class ActionHandover:
         self.capturing = False  # whether the action raises CapturedAction instead of contacting its host
 
 
-handover = ActionHandover()
+transfer = ActionTransfer()
 
 
 class CapturedAction(BaseException):

@@ -15,7 +15,7 @@ RUN = r"""
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 root = sys.argv[2]
-from proscribe.host.controls.apps.quarantine import moving, restoring
+from proscribe.host.controls.apps.quarantine import move_in, restoration
 from proscribe.host.system import Host
 
 def picture():
@@ -48,10 +48,10 @@ for path in (f"{tree}/wechat", f"{tree}/bin", tree):
     os.utime(path, ns=(1_500_000_000_111_222_333, 1_600_000_000_444_555_666))
 before = picture()
 host = Host(root)
-moving.make_move_action(host, moving.MoveRequest("/home/alice/opt/wechat", ["wechat"], "tree")).apply()
+move_in.make_move_action(host, move_in.MoveRequest("/home/alice/opt/wechat", ["wechat"], "tree")).apply()
 gone = not os.path.exists(tree) and not [name for name in os.listdir(f"{root}/home") if name.startswith(".")]
 kept = host.list_directory("/var/lib/proscribe/quarantine")
-for action in restoring.make_restore_changes(host).actions:
+for action in restoration.make_restore_changes(host).actions:
     action.apply()
 print(json.dumps({"before": before, "after": picture(), "gone": gone, "kept": kept}))
 """

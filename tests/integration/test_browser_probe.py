@@ -11,10 +11,10 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 ON_THE_HOST = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.host.controls.browser import probe
+from proscribe.host.controls.browser import browser_probe
 from proscribe.host.system import Host
 with open(sys.argv[2]) as stream:
-    print(json.dumps(probe.probe_browsers(Host(), json.load(stream)).convert_to_dict()))
+    print(json.dumps(browser_probe.probe_browsers(Host(), json.load(stream)).convert_to_dict()))
 """
 NOTHING = "nothing was opened, not even a name that no list has"
 

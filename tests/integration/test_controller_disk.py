@@ -113,7 +113,8 @@ ROOMS = {"KiB": range(0, 200, 8), "inodes": range(16), "read-only": [0], "KiB a 
 
 def make_screen():
     screen = mock.MagicMock(errors=[], warnings=[])
-    screen.warn, screen.display.error, screen.rewrites = screen.warnings.append, screen.errors.append, lambda: False
+    screen.show_warning, screen.display.error = screen.warnings.append, screen.errors.append
+    screen.can_rewrite_line = lambda: False
     return screen
 
 

@@ -78,7 +78,7 @@ def registry(tmp_path_factory):
 
 
 def expected(made):
-    said = {(one.key.lower(), one.value): decode_entry(one) for one in made if one.value != EMPTY_KEY_NAME}
+    said = {(one.key.lower(), one.value_name): decode_entry(one) for one in made if one.value_name != EMPTY_KEY_NAME}
     return {name: value for name, value in said.items() if isinstance(value, (str, int))}
 
 

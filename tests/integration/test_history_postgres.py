@@ -130,7 +130,7 @@ def test_no_text_of_a_host_is_too_long_for_a_key(past, waiver):
     past.run({"h" * 250: good(), "web01": bad()}, inventory=SOURCES, waivers=WAIVERS)
     assert past.story() == [("noncompliant", "25T01", "", "")]
     with past.history.database.open_for_reading() as session:
-        uses = {row[0] for row in session.rows("SELECT waiver FROM proscribe_use")}
+        uses = {row[0] for row in session.fetch_rows("SELECT waiver FROM proscribe_use")}
         assert uses == ({waiver} if waiver == "press-office" else set()), "no run has the other one"
     with pytest.raises(HistoryError, match="index row size"), past.history.database.open_for_writing() as session:
         session.execute_statement(
@@ -150,7 +150,7 @@ def test_names_of_hosts_are_apart_and_none_ends_the_history(server, where, tmp_p
     past.run({name: bad() for name in NAMES})
     past.run({name: good() if name == "web" else bad() for name in NAMES})
     with past.history.database.open_for_reading() as session:
-        rows = list(session.rows("SELECT host, closed FROM proscribe_episode"))
+        rows = list(session.fetch_rows("SELECT host, closed FROM proscribe_episode"))
     assert len({host for host, _ in rows}) == len(rows) == len(NAMES)
     assert [host for host, closed in rows if closed] == ["web"]
     assert past.story(host="WEB") == [("noncompliant", "25T01", "", "")]

@@ -25,7 +25,8 @@ DONE_TO_THE_WATCHER = {
         watch_files.SETTINGS_PATH,
     ),
     "program and hashes are edited": (
-        f"sed -i '$a #' {watch_files.PROGRAM_PATH}; python3 -c \"import hashlib, json; p = '{watch_files.SETTINGS_PATH}';"
+        f"sed -i '$a #' {watch_files.PROGRAM_PATH}; python3 -c \"import hashlib, json;"
+        f" p = '{watch_files.SETTINGS_PATH}';"
         f" s = json.load(open(p)); s['files']['{watch_files.PROGRAM_PATH}'] ="
         f" hashlib.sha256(open('{watch_files.PROGRAM_PATH}', 'rb').read()).hexdigest(); json.dump(s, open(p, 'w'))\"",
         watch_files.PROGRAM_PATH,

@@ -23,18 +23,19 @@ EVERY = 60  # seconds
 ENFORCE = f"""\
 import base64, json, lzma, subprocess, sys
 sys.path.insert(0, "{CODE}")
-from proscribe.host import run
+from proscribe.host import host_operations
 from proscribe.host.system import Host
 from proscribe.host.watch.installation import change
 given = json.load(sys.stdin)
 plan = given["plan"]
-found = {{name: run.change(Host(), plan, name)["changed"] for name in given["controls"] or plan["controls"]}}
+controls = given["controls"] or plan["controls"]
+found = {{name: host_operations.change(Host(), plan, name)["changed"] for name in controls}}
 if given["between"]:
     subprocess.run(given["between"], check=True, stdout=sys.stderr)
 if not given["controls"]:
     sent = json.loads(lzma.decompress(base64.b64decode(given["sent"])))
     found["watch"] = change(Host(), plan, {{**sent, "code": base64.b64decode(sent["code"])}})["changed"]
-run.compliance_state(Host(), plan, given["controls"], "never", False, remember=True)
+host_operations.compliance_state(Host(), plan, given["controls"], "never", False, remember=True)
 print(json.dumps(found))
 """
 # Takes {plan, watch}, and observes as an audit does; prints the answer.

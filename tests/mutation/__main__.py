@@ -1,6 +1,6 @@
 """Make small mistakes in the product, and count those that the tests notice: `python tests/mutation [module...]`.
 
-    python tests/mutation model/finding wire/store --sample 0      all mutants of two modules
+    python tests/mutation model/finding wire/plan_store --sample 0      all mutants of two modules
     python tests/mutation host/watch controller/windows            40 of each module of two rooms
     python tests/mutation --sample 3 --every 7 --seed 12           3 of each of 1 module in 7: seeds 0 to 6 take all
     python tests/mutation --worst                                  the mistakes of worst.toml, which must be noticed

@@ -70,7 +70,7 @@ from ansible.plugins.strategy import StrategyBase
 
 def manager(strategy):
     asks = sys._getframe(1).f_code.co_filename
-    return None if asks.endswith("ansible_parts.py") else vars(strategy)["_tqm"]
+    return None if asks.endswith("ansible_objects.py") else vars(strategy)["_tqm"]
 
 StrategyBase._tqm = property(manager, lambda strategy, given: vars(strategy).update(_tqm=given))
 main(sys.argv)

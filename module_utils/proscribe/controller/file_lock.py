@@ -2,7 +2,7 @@
 
 The module needs only the standard library, because the launcher runs it before anything else is installed.
 
-    python3 -I waiting.py DESCRIPTOR        locks a file that the shell has open
+    python3 -I file_lock.py DESCRIPTOR        locks a file that the shell has open
 """
 
 from __future__ import annotations

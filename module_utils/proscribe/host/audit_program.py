@@ -1,4 +1,4 @@
-"""Installation and removal of the program for audits without root (stored_audit.py), on the host's side.
+"""Installation and removal of the program for audits without root (audit_installer.py), on the host's side.
 
 This module is short because it is part of the observing code of all hosts.
 """

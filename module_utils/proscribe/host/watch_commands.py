@@ -20,7 +20,7 @@ proscribe-watch freeze 2h "reason"  correct nothing for a while, at most 7d; the
 proscribe-watch thaw                end that now
 proscribe-watch status              what the watch does, and what it saw last
 """
-CHECKSUM_DIGITS = 8  # hexadecimal digits at the start of a cached file, against damage (stored_watch.py)
+CHECKSUM_DIGITS = 8  # hexadecimal digits at the start of a cached file, against damage (watch_installer.py)
 NOT_INSTALLED = "the watch is not installed: an enforcing run with proscribe_watch installs it"
 
 

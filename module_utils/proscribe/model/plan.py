@@ -56,7 +56,8 @@ Settings:
                "unknown" | "scan"; requests: the SHA-256 of the command proscribe-request, absent where hosts have
                none; unmanaged_browsers: like a service, with mode "report" | "audit", and copies [portable apps:
                programs that count in homes, with the rest of a browser around them]; absent if not scanned for
-    browser    browsers {<setting>: how it is managed, of host/controls/browser/browser_settings.py}; extensions_allowed [ids];
+    browser    browsers {<setting>: how it is managed, of host/controls/browser/browser_settings.py}; extensions_allowed
+    [ids];
                tenants {google: [domains], microsoft: [of tenants.py, the organisation's own tenant first]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds
                until new rules are taken back unless confirmed; rules: [the organisation's own, of

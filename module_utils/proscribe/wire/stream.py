@@ -45,7 +45,7 @@ PACKAGE_NAME = "proscribe"
 CODE_DIRECTORY = os.path.dirname(os.path.dirname(__file__))
 ENTRY_MODULES = tuple(
     f"{PACKAGE_NAME}.{module}"
-    for module in ("host.run", "host.audit_program", "host.cache", "base.json_text", "model.plan_text")
+    for module in ("host.host_operations", "host.audit_program", "host.cache", "base.json_text", "model.plan_text")
 )
 # The names that the loader calls.
 ENTRY_NAMES = ("compliance_state", "Host", "keep", "add_cache", "expand_plan", "format_json")

@@ -24,7 +24,7 @@ from proscribe.wire.answers.record import read_record
 from recording import outline
 from shown_to_heads import past
 
-STANDING = [
+STATUS = [
     *WAIVERS, {**WAIVERS[0], "id": "ends-today", "expires": "2026-11-25T18:00:00Z", "services": ["line"], "hosts": []},
     {**WAIVERS[0], "id": "later", "status": "not_yet_valid", "valid_from": "2027-01-01T00:00:00Z", "risk": "",
      "users": []},
@@ -133,7 +133,7 @@ def audited(only=()):
     hosts = [*answers_by_host, "gone", *([] if only else ("away1", "away2"))]
     digests = {host: OTHER_DIGEST if host == "audited" else DIGEST for host in hosts}
     result = run(
-        hosts, waivers=STANDING, policies=POLICIES, rules={DIGEST: 2}, limit="all:!lab", pattern="managed",
+        hosts, waivers=STATUS, policies=POLICIES, rules={DIGEST: 2}, limit="all:!lab", pattern="managed",
         left_out=["lab1"], version="1.2.3", catalog={"version": "2026.11.1", "released": "2026-11-02"},
         services=["wechat", "line", "gmail", "telegram", "x"],
         not_served={"sw1": "is a network device", "sw2": "is a network device", "pc1": "runs Windows"},

@@ -208,7 +208,7 @@ def test_second_timer_goes_by_itself(machine):
     assert machine.active == {"proscribe-drift.timer"} and not any("catalogue" in name for name in machine.list_files())
 
 
-MODULES = ("others", "ownership", "run_files", "tuples")
+MODULES = ("foreign_access", "named_tuple", "ownership", "run_files")
 MODES = {
     timers.DRIFT_UNIT: {
         **{f"{UNITS}{name}": 0o644 for name in ("drift.service", "drift.timer", "drift-failed.service")},

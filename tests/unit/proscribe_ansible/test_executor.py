@@ -9,7 +9,7 @@ from members import make_member
 from proscribe_ansible import executor as proscribe_executor
 from proscribe_ansible.connection_groups import TASK_KEYWORDS
 from proscribe_ansible.executor import MemberResults, run_executor
-from proscribe_ansible.result_transfer import TaskMember, handover
+from proscribe_ansible.result_transfer import TaskMember, transfer
 
 
 class Batch:
@@ -38,7 +38,7 @@ def batch(monkeypatch):
     made = Batch()
 
     def run(of, member, question):
-        observation, outcome = handover.outcomes.pop(member.name)
+        observation, outcome = transfer.outcomes.pop(member.name)
         assert of is made and observation is question.observation
         made.log.append((member.name, outcome))
         return SimpleNamespace(model=member.name, return_data=dict(member.variables))

@@ -206,10 +206,10 @@ sys.path.insert(0, {str(UTILS)!r})
 from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
-from proscribe_ansible import sweep
+from proscribe_ansible import parallel_run
 {before}
-sweep.install_gathering()
-sweep.install_gathering()
+parallel_run.install_gathering()
+parallel_run.install_gathering()
 print(strategies.WorkerProcess.__name__, StrategyBase._queue_task.__module__)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

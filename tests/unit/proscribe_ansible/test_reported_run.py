@@ -248,7 +248,7 @@ ROW = {
 LISTED = {"items": [ROW], "broken": [], "left_out": 0}
 
 
-def custody(terminal, tmp_path, *events, do="list", form="table", rows=(ROW,), failed=False):
+def run_quarantine(terminal, tmp_path, *events, do="list", form="table", rows=(ROW,), failed=False):
     """What is printed at the end of a run over quarantines, and its exit code."""
     codes = PlaybookExitCode(terminal)
     goes_on = ReportedPlaybookRun(run(mode="quarantine", directory=str(tmp_path / "r1.partial")), terminal, codes)
@@ -268,7 +268,7 @@ def test_list_has_items_of_hosts_and_names_those_without_an_answer(terminal, tmp
         good("quarantine", "web01", **LISTED),
         lambda one: one.take_unreachable(result("quarantine", "web02", msg="no route")),
     ]
-    said, code = custody(terminal, tmp_path, *events)
+    said, code = run_quarantine(terminal, tmp_path, *events)
     assert said[-2:] == ["1 item, 5,000 B; 1 of 2 hosts answered", "unknown: web02: unreachable: no route"]
     assert any("wechat-00000001" in line for line in said) and code is None
 
@@ -284,18 +284,18 @@ def test_list_has_items_of_hosts_and_names_those_without_an_answer(terminal, tmp
     ],
 )
 def test_exit_code_of_a_list_depends_on_an_answer(terminal, tmp_path, event, failed, code, why):
-    said, found = custody(terminal, tmp_path, event, failed=failed)
+    said, found = run_quarantine(terminal, tmp_path, event, failed=failed)
     assert found == code and (f"unknown: web01: {why}" in said) == bool(why)
 
 
 @pytest.mark.parametrize(("do", "code"), [("list", 2), ("restore", None)])
 def test_entry_that_cannot_be_read_is_a_mistake_of_a_list(terminal, tmp_path, do, code):
     event = good("quarantine", "web01", items=[], broken=[{"id": "odd", "why": "no JSON"}], left_out=0)
-    assert custody(terminal, tmp_path, event, do=do)[1] == code
+    assert run_quarantine(terminal, tmp_path, event, do=do)[1] == code
 
 
 def test_list_for_machines_is_one_document(terminal, tmp_path):
-    said, _ = custody(terminal, tmp_path, good("quarantine", "web01", **LISTED), form="json")
+    said, _ = run_quarantine(terminal, tmp_path, good("quarantine", "web01", **LISTED), form="json")
     document = json.loads("\n".join(said))
     assert [one["state"] for one in document["hosts"]] == ["listed", "unknown"] and document["items"] == [ROW]
     assert said[1].startswith('  "'), "people read it too"

@@ -83,7 +83,7 @@ def list_left_out(
 
 
 def list_left_out_accounts(decision: ExportDecision) -> list[ExportOmission]:
-    """Return the omissions of policies for programs that serve both kinds of account (group_policy/account_restrictions.py)."""
+    """Return the omitted policies of programs for both kinds of account (group_policy/account_restrictions.py)."""
     section = decision.plan["controls"][BROWSER_CONTROL]
     tenants = section["settings"].get("tenants", {})
     omissions = []

@@ -51,7 +51,7 @@ class ControlAction(NamedTuple):
     # Packages that the action removes; a lift does not install them again.
     removed_packages: Sequence[RemovedPackage] = ()
     # True if the action runs a program that its user controls. Such an action runs without the host's lock
-    # (users_tools.py).
+    # (user_tools.py).
     has_users_tool: bool = False
 
     def __str__(self) -> str:

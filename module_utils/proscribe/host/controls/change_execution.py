@@ -31,9 +31,9 @@ class ChangesFailedError(ControlError):
 def apply_changes(changes: Changes) -> ChangeResult:
     """Apply the actions in their order. Raises ChangesFailedError with the failed actions.
 
-    `done` of the error has the applied actions. A process of its own changes the files of a user (system/forked_work.py). A
-    failure there stays a finding of that user, and the control does not fail. An action that runs a user's tool is not
-    applied: `later` of the result has it.
+    `done` of the error has the applied actions. A process of its own changes the files of a user
+    (system/forked_work.py). A failure there stays a finding of that user, and the control does not fail. An action that
+    runs a user's tool is not applied: `later` of the result has it.
     """
     if changes.save_before:
         with contextlib.suppress(ControlError, ObservationError):

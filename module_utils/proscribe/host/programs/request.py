@@ -1,9 +1,9 @@
 """Command `proscribe-request SERVICE "reason"`, by which a refused user requests an exception.
 
 The command runs as its user, without any special right. It writes one small file below the user's home, in one step.
-Root reads that file as untrusted data (controls/apps/requests/request_files.py). Python runs with `-I -S`, and the home comes
-from the user database. So the environment has no influence. The command has to run on Python 3.6: some hosts have that
-as /usr/bin/python3, beside a newer Python of Ansible.
+Root reads that file as untrusted data (controls/apps/requests/request_files.py). Python runs with `-I -S`, and the home
+comes from the user database. So the environment has no influence. The command has to run on Python 3.6: some hosts have
+that as /usr/bin/python3, beside a newer Python of Ansible.
 """
 
 import contextlib

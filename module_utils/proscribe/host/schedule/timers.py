@@ -30,10 +30,10 @@ COMMITS_PATH = f"{PROGRAM_DIRECTORY}/commits.py"  # PROGRAM imports this module
 GUARD_PATH = f"{PROGRAM_DIRECTORY}/schedule/guard"  # runs before each run of the controller
 # Modules of base/ that both programs import from their own directory.
 BASE_MODULES = (
-    "others",
+    "foreign_access",
+    "named_tuple",
     "ownership",
     "run_files",
-    "tuples",
 )
 PULL_BASE_FILES = {name: f"{PROGRAM_DIRECTORY}/base/{name}.py" for name in BASE_MODULES}
 GUARD_BASE_FILES = {name: f"{PROGRAM_DIRECTORY}/schedule/base/{name}.py" for name in (*BASE_MODULES, "chat_text")}

@@ -165,7 +165,7 @@ class Host(Processes):
             channel.close()
 
     def resolve_name(self, name: str, family: int, timeout: float) -> NameResolution | None:
-        """Resolve a name as programs do; see system/name_resolution.py. Return None for a fixture, which has no C library."""
+        """Resolve a name as programs do (system/name_resolution.py). Return None for a fixture: it has no C library."""
         if self.root != "/":
             return None
         from .name_resolution import resolve_name  # imported only on a host where names are blocked

@@ -4,8 +4,8 @@ A user controls the content of his home, and its amount. While a budget is open 
 against it. Once it is spent, no more is read on that user's behalf. Earlier results count, and the rest is unseen, with
 the reason. No user's data counts against another user's budget.
 
-These limits are soft: they end an observation in an orderly way. system/forked_work.py has the hard limits, for work that
-cannot be ended so.
+These limits are soft: they end an observation in an orderly way. system/forked_work.py has the hard limits, for work
+that cannot be ended so.
 """
 
 from __future__ import annotations

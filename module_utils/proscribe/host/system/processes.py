@@ -368,7 +368,7 @@ class Processes(Tools):
         list_running: Callable[[], Iterable[tuple[Process, TerminationTarget]]] = tuple,
         grace: float = 5,
     ) -> None:
-        """End a program; see end_programs in ending.py. Only enforcing runs load that module."""
+        """End a program; see end_programs in process_termination.py. Only enforcing runs load that module."""
         from .process_termination import end_programs
 
         end_programs(self, program, user_programs or [program], list_running, grace)

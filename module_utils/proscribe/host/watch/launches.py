@@ -1,8 +1,8 @@
 """Detection of program starts, and termination of restricted programs: `watch launches` (docs/watch.md).
 
 Two processes of one program do the work. The daemon (starts/daemon.py) always runs and is very small: Python with a few
-modules. The daemon replaces the process that has loaded all of the watch's code. The verifier (verifying.py) is such a
-full process. The daemon starts it again, with a socket as standard input. Each start checks the code anew.
+modules. The daemon replaces the process that has loaded all of the watch's code. The verifier (launch_verifier.py) is
+such a full process. The daemon starts it again, with a socket as standard input. Each start checks the code anew.
 """
 
 from __future__ import annotations

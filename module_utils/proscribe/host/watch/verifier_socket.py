@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .terminations import ProcessTerminations
 
     class RequestHandler(Protocol):
-        """Object that answers requests (verifying.py)."""
+        """Object that answers requests (launch_verifier.py)."""
 
         attempts: AttemptCounter
         endings: ProcessTerminations

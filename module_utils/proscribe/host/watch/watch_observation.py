@@ -1,4 +1,4 @@
-"""Observed state of the watcher itself; installing.py brings the watcher in line.
+"""Observed state of the watcher itself; installation.py brings the watcher in line.
 
 Rule `watch/watcher`: the watcher is complete, is as the run would install it, and runs. Rules `watch/launches` and
 `watch/corrections`: the watcher notices starts, and corrects drift. Rule `watch/plan`: a run has confirmed the plan in

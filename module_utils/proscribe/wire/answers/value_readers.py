@@ -1,8 +1,8 @@
 """The types of the values in an answer, each with its limits.
 
 A value of another type makes the whole answer unusable. So does a list that is too long. A text that is only too long
-is cut, because the users of an honest host can make it so. For the same reason record.py and watched.py cut lists that
-users can fill.
+is cut, because the users of an honest host can make it so. For the same reason record.py and watch_record.py cut lists
+that users can fill.
 """
 
 from __future__ import annotations

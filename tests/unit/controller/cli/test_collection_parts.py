@@ -58,7 +58,7 @@ class Checkout:
             patch.setattr(collection, name, self.noting(name, answer))
         patch.setattr(collection, "CollectionNames", SimpleNamespace(collect_names=lambda source, *names: names))
         patch.setattr(collection, "read_commit", lambda root, declared: self.commit if declared == "1.2.0" else None)
-        patch.setattr(collection.sources, "find_repository_url", lambda root: "")
+        patch.setattr(collection.repository_url, "find_repository_url", lambda root: "")
 
     def noting(self, name, answer):
         return lambda *given: self.made.update({name: given}) or answer

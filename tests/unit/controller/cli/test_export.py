@@ -194,7 +194,7 @@ def test_the_worst_that_comes_of_a_format_is_the_code(outcomes, earlier, code, o
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr(export_all, "EXPORT_FORMATS", {name: SimpleNamespace(name=name) for name in outcomes})
     monkeypatch.setattr(
-        export_all.writing, "read_earlier_export", lambda place: "one" if place.name == earlier else None
+        export_all.export_directory, "read_earlier_export", lambda place: "one" if place.name == earlier else None
     )
     assert export_all.export_all_formats(tmp_path, export) == code and places == [tmp_path / name for name in outcomes]
     assert capsys.readouterr() == (out, err.format(tmp_path))

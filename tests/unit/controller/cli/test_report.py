@@ -174,7 +174,7 @@ def test_merged_report_is_shown_with_the_other_options(ask, reports):
 def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(ask, reports, monkeypatch):
     monkeypatch.setattr(report.report_pages, "read_page_history", lambda history, run: {"days": [run["id"]]})
     monkeypatch.setattr(
-        report_rewriting.document, "render_page", lambda _, records, **given: [json.dumps(given), str(len(records))]
+        report_rewriting.html_page, "render_page", lambda _, records, **given: [json.dumps(given), str(len(records))]
     )
     ask("--write")
     given = {"directory": str(reports / SECOND), "days": [SECOND]}
@@ -296,7 +296,7 @@ def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(named, own,
     ],
 )
 def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(department, known, given, monkeypatch):
-    monkeypatch.setattr(report_pages.document, "render_page", lambda _, records, **given: [*records, json.dumps(given)])
+    monkeypatch.setattr(report_pages.html_page, "render_page", lambda _, records, **given: [*records, json.dumps(given)])
     drawn = report_pages.render_page("html", {"run": RUN, **department}, ["<p>"], known, "/srv/r1")
     assert drawn.startswith("<p>") and json.loads(drawn[3:]) == given
 

@@ -397,7 +397,7 @@ class Inventory:
         patch.setattr(
             catalogue_refresh, "find_repository", lambda source: self.sources.append(source) or self.repository
         )
-        patch.setattr(catalogue_refresh.proposing, "find_head_commit", lambda top: f"newest of {top}")
+        patch.setattr(catalogue_refresh.branch_commit, "find_head_commit", lambda top: f"newest of {top}")
         patch.setattr(catalogue_refresh, "_copy_catalogue", lambda *given: self.refreshed.append(given) or {})
         patch.setattr(catalogue_refresh, "_refresh_copy", lambda listed, *_: self.refreshed.append(listed) or [])
 
@@ -457,7 +457,7 @@ class News:
         self.questions = []
         self.reported = []
         question = SimpleNamespace(hosts=["hosts"], groups={"groups": 1})
-        news = scheduled.request_news
+        news = scheduled.request_notification
         patch.setattr(scheduled, "read_report", lambda directory: {"run": RUN_OF_REPORT})
         patch.setattr(scheduled.requests_file, "read_requests", lambda reports: self.requests)
         patch.setattr(inventory, "read_compile_input", lambda arguments: self.questions.append(arguments) or question)

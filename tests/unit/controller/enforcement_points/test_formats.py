@@ -169,7 +169,7 @@ LINES = {
     "domains": [r"#.*", r"", r"[a-z0-9_.-]+"],
     "pac": [
         *(r"//.*", r"", r"var proscribeNames =", r"\{", r"\{\};", r"\};", r'"[a-z0-9_.-]+": [01],?'),
-        *map(re.escape, EXPORT_FORMATS["pac"].render_export.__globals__["SCRIPT"].split("\n")),
+        *map(re.escape, EXPORT_FORMATS["pac"].render_export.__globals__["SCRIPT_BODY"].split("\n")),
     ],
     "nft": [
         *(r"#.*", r"", r"(table|delete table) inet proscribe_forward( \{)?", r"\}", r"\t\}"),
@@ -337,7 +337,7 @@ def test_an_identifier_that_is_more_than_one_is_refused(hostile):
     one = plan({"apps": {"chat": {"mode": "enforce", "bundle_ids": [hostile]}}})
     for format_ in (mobileconfig, ddm, intune):
         with pytest.raises(ExportError, match="no identifier of a program on macOS"):
-            format_.render(decision(one))
+            format_.render_export(decision(one))
 
 
 RENDERED = mobileconfig.render_export(decision(plan(request_url="https://a.example/"))).files["browsers.mobileconfig"]

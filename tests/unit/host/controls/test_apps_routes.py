@@ -16,10 +16,10 @@ def test_coverage_shows_the_table(project):
 
 
 def test_a_system_that_leaves_traces_has_no_install_block():
-    """Its file is compiled only where something is installed, so nobody would ever ask it for one (on_demand.py)."""
+    """Its file is compiled only where something is installed, so it is never asked for one (on_demand_system.py)."""
     traced = [item for item in declared() if item.declared.traces]
     modules = {item.file: importlib.import_module(f"{systems.__name__}.{item.file}") for item in traced}
-    assert [name for name, module in modules.items() if hasattr(module, "block_parts")] == []
+    assert [name for name, module in modules.items() if hasattr(module, "make_block_parts")] == []
     assert [route.route for item in traced for route in item.declared.routes if route.prevention] == []
 
 

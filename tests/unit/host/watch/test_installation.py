@@ -553,7 +553,7 @@ def test_host_that_does_not_observe_itself_is_silent_while_it_is_awake(watched, 
     host, mine = watched
     monkeypatch.setattr(watch_observation.clock, "read_awake_seconds", lambda: 100_000)
     monkeypatch.setattr(watch_observation.clock, "read_boot_id", lambda _: "this")
-    monkeypatch.setattr(watch_observation.files, "read_last_observation", lambda _: state)
+    monkeypatch.setattr(watch_observation.watch_files, "read_last_observation", lambda _: state)
     monkeypatch.setattr(watch_observation, "is_evidently_active", lambda _, name: begun and name == units.SERVICE_UNIT)
     said = [f"{units.SERVICE_UNIT}: has not observed this host for {silent_for} s"] if silent_for and not begun else []
     assert wrong(host, mine) == said and wrong(host, mine, None) == []

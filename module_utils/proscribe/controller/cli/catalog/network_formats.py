@@ -1,4 +1,4 @@
-"""Formats of lists that are no list of names: routing data, and gateways by address. See formats.py."""
+"""Formats of lists that are no list of names: routing data, and gateways by address. See list_formats.py."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Command `./proscribe catalog refresh`: publishers' lists turned into changes of catalogue files.
 
 The changes are reviewed and committed; they never go straight to hosts. A list is accepted as a whole or refused
-(believing.py). The first list of a publisher is taken as it is, because its usual amount of change is unknown. Later
+(list_checks.py). The first list of a publisher is taken as it is, because its usual amount of change is unknown. Later
 lists may change no more than a single review can cover.
 """
 

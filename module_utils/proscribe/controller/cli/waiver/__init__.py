@@ -1,7 +1,7 @@
 """Command `./proscribe waiver`: make, sign, verify, list and revoke exceptions.
 
 Each subcommand is a file with a function for its options and a function that runs it. The status of a waiver is never
-decided here, but in `compile.waivers.standing`, as for plans and reports.
+decided here, but in `compile.waivers.waiver_status`, as for plans and reports.
 """
 
 from __future__ import annotations

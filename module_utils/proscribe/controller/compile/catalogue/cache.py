@@ -4,7 +4,7 @@ Parsing and checking about three hundred files takes longer than the rest of com
 as no byte of these files and of the code that reads them changes. Each run hashes both again. Only a load without a
 mistake is cached, so a mistake always has its message with file and line.
 
-The store decides whose file may be read (store.py). An entry of the cache is JSON. A forged entry can make a wrong
+The store decides whose file may be read (plan_store.py). An entry of the cache is JSON. A forged entry can make a wrong
 catalogue, but it can run no code.
 """
 

@@ -8,7 +8,7 @@ from typing import NotRequired, Required, TypedDict
 Decision = TypedDict("Decision", {"names": list[str], "as": str, "why": str})
 
 
-# A comparison with a publisher's list (dates.py). `with` is a keyword, too.
+# A comparison with a publisher's list (check_dates.py). `with` is a keyword, too.
 Compared = TypedDict("Compared", {"with": str, "day": str, "sha256": str, "values": str, "version": NotRequired[str]})
 
 

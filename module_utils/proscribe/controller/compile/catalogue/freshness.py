@@ -2,7 +2,7 @@
 
 A network that a vendor returned, or a name that another party has bought, blocks the wrong users. So each entry has the
 day on which a person last compared it with its sources. An organisation can accept an age for a time, with a reason
-(dates.py).
+(check_dates.py).
 """
 
 from __future__ import annotations

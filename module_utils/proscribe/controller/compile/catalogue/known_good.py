@@ -6,8 +6,8 @@ has networks in which such names have their addresses.
 
 The guard refuses to block such a name or network. It checks entries, amendments, feeds, refreshed lists and an
 organisation's own directories. An entry or its amendment can declare the block as intended: `decided`, with `as:
-blocked` and the reason. The guard is a safety net below the rules of claims.py and shared_networks.py. Pure, except for
-reading the lists.
+blocked` and the reason. The guard is a safety net below the rules of name_conflicts.py and shared_networks.py. Pure,
+except for reading the lists.
 """
 
 from __future__ import annotations

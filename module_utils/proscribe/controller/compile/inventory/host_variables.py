@@ -1,7 +1,7 @@
 """The input of the compilation from Ansible: the variables of hosts and their origins.
 
-In `compile`, only this module, `places.py`, `in_play.py`, `ignored_variables.py` and `ignored_files.py` depend on the
-internals of Ansible.
+In `compile`, only this module, `variable_origins.py`, `play_variables.py`, `ignored_variables.py` and
+`ignored_files.py` depend on the internals of Ansible.
 """
 
 from __future__ import annotations

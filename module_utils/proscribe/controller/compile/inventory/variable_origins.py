@@ -121,7 +121,7 @@ def _iterate_layers(hostvars: Any, name: str) -> Iterator[Mapping[str, object]]:
             yield get_vars_from_inventory_sources(loader, [source], [entity], "task")
 
     yield manager.extra_vars
-    iterate_play_layers = getattr(hostvars, "layers", None)  # in_play.py
+    iterate_play_layers = getattr(hostvars, "layers", None)  # play_variables.py
     if iterate_play_layers:
         yield from iterate_play_layers(name)
     yield from read_files(host)

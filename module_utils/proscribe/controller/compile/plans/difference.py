@@ -17,7 +17,7 @@ OFF = "off"  # the mode of a control that is not in a plan
 CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier", "setting", "plan"
 
 # Keys of a service's entry that are its status, and no identifiers.
-STANDING_KEYS = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
+SERVICE_POLICY_KEYS = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
 # Keys that follow from the names of all services (`_describe_list_length`). Some are only in plans of earlier versions.
 LIST_KEYS = ("front_doors", "unlisted", "open")
 NAME_LISTS_SUBJECT = "lists of browsers"
@@ -119,7 +119,7 @@ def _describe_list_length(section: PlanSection) -> str:
 def _compare_services(
     control: str, service_id: str, old: PlanEntry | None, new: PlanEntry | None, mode_changed: bool
 ) -> Iterator[PlanChange]:
-    before, after = describe_standing(old), describe_standing(new)
+    before, after = describe_service_policy(old), describe_service_policy(new)
     if old is None or new is None:
         entry = old or new
         counts = tuple(
@@ -174,7 +174,7 @@ def _compare_names(
         yield PlanChange(control, kind, service, subject, added=added, removed=removed)
 
 
-def describe_standing(entry: PlanEntry | None) -> str:
+def describe_service_policy(entry: PlanEntry | None) -> str:
     """Return the status of a service in a plan, in words; "" if the plan does not have it."""
     if entry is None:
         return ""
@@ -203,7 +203,7 @@ def list_identifiers(entry: PlanEntry) -> dict[str, frozenset[str]]:
     """Return the identifiers of a service in a plan, by kind: `domains`, `networks`, `packages.apt`, ..."""
     names_by_kind: dict[str, frozenset[str]] = {}
     for key, content in entry.items():
-        if key in STANDING_KEYS or key in LIST_KEYS:
+        if key in SERVICE_POLICY_KEYS or key in LIST_KEYS:
             continue
         if isinstance(content, Mapping):
             names_by_kind |= {

@@ -52,7 +52,7 @@ class CompiledPlans(NamedTuple):
     later: dict[str, Plan]  # by digest: later plans of hosts with their own watch
     refusals: list[RequestRefusal]  # valid refusals of requests, the oldest first
     warnings: list[str]
-    signing: ExportSigning = ExportSigning()  # of exports (points.py)
+    signing: ExportSigning = ExportSigning()  # of exports (due_exports.py)
     revocation_memory: RevocationMemory | None = None
 
 

@@ -101,16 +101,18 @@ def _compile_section(
             identifiers = remove_web_identifiers(identifiers) if control == "apps" else {}
         if not identifiers:
             continue
-        standing: ServicePolicy = {"mode": "report"}
+        service_policy: ServicePolicy = {"mode": "report"}
         if is_enforced and control == "apps" and has_permitted_programs(service, restrictions):
             identifiers = {**identifiers, "serves_both": True}
         elif is_enforced and is_upcoming:
-            standing = {"mode": "upcoming", "effective_from": restrictions.effective_from.isoformat()}
+            service_policy = {"mode": "upcoming", "effective_from": restrictions.effective_from.isoformat()}
         elif is_enforced:
-            standing = _make_standing(mode, full_waivers.get(service.id, ()), partial_waivers.get(service.id, ()))
+            service_policy = _make_service_policy(
+                mode, full_waivers.get(service.id, ()), partial_waivers.get(service.id, ())
+            )
         if groups:
-            standing["only"] = {"posix_groups": groups[control]}
-        section["services"][service.id] = {**standing, "name": service.name, **identifiers}
+            service_policy["only"] = {"posix_groups": groups[control]}
+        section["services"][service.id] = {**service_policy, "name": service.name, **identifiers}
     if control != "firewall":
         _allow_permitted_names(section["services"], catalogue, control)
     if control == "apps" and restrictions.unmanaged_browsers != "off":
@@ -130,7 +132,7 @@ def _group_waivers(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, l
     return full_waivers, partial_waivers
 
 
-def _make_standing(mode: str, full_waivers: Sequence[Waiver], partial_waivers: Sequence[Waiver]) -> ServicePolicy:
+def _make_service_policy(mode: str, full_waivers: Sequence[Waiver], partial_waivers: Sequence[Waiver]) -> ServicePolicy:
     """Return the mode of a service that is in force, with the effect of waivers. Waivers are sorted by their end.
 
     The last of several full waivers counts. A waiver without hours precedes those with hours. If all full waivers have
@@ -138,18 +140,18 @@ def _make_standing(mode: str, full_waivers: Sequence[Waiver], partial_waivers: S
     """
     if unlimited_ids := [waiver.id for waiver in full_waivers if not waiver.hours]:
         return {"mode": "waived", "waiver": unlimited_ids[-1]}
-    standing: ServicePolicy = {"mode": mode}
+    service_policy: ServicePolicy = {"mode": mode}
     if full_waivers:
         last_waiver = full_waivers[-1]
-        standing = {
+        service_policy = {
             "mode": "waived",
             "waiver": last_waiver.id,
             "hours": _list_hour_windows(last_waiver),
             "otherwise": mode,
         }
     if exceptions := [_make_exception(waiver) for waiver in (*full_waivers[:-1], *partial_waivers)]:
-        standing["exceptions"] = sorted(exceptions, key=lambda exception: exception["waiver"])
-    return standing
+        service_policy["exceptions"] = sorted(exceptions, key=lambda exception: exception["waiver"])
+    return service_policy
 
 
 def _make_exception(waiver: Waiver) -> PartialWaiver:

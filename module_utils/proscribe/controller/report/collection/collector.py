@@ -91,7 +91,7 @@ class Collector:
     """A collector of the events of a run; `run` is the result of `compile_plans`.
 
     The collector calls `store_event` with each event and the values that replay it. journal.py stores them, and
-    replay.py reads them.
+    journal_replay.py reads them.
     """
 
     def __init__(self, run: CompiledRun) -> None:

@@ -1,7 +1,7 @@
 """The history of earlier runs: the begin of incidents, the duration of repairs, repeated drift, and the trend.
 
 `open_history(location, reports)` returns a History, which opens its database anew for each question. Its methods raise
-HistoryError. Both databases use the same SQL (tables.py, recording.py, queries.py). database.py and server.py connect
+HistoryError. Both databases use the same SQL (tables.py, recording.py, queries.py). database.py and postgres.py connect
 to SQLite and PostgreSQL.
 """
 

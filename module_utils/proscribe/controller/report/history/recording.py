@@ -2,7 +2,7 @@
 
 Only changes are written. A defect opens an incident, which stays open and untouched while runs observe the same state.
 For most hosts, a run stores only their observation time. Rules that begin together are a single row
-(incident_groups.py), which is split if they do not end together.
+(rule_bundles.py), which is split if they do not end together.
 """
 
 from __future__ import annotations

@@ -43,16 +43,16 @@ TABLES = (
         ON proscribe_episode (host, bundle, state) WHERE closed IS NULL""",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_closed ON proscribe_episode (closed)",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_host ON proscribe_episode (host)",
-    # Events on hosts between two runs, and requests of their users (since_last_run.py). `id` is a digest of kind, rule,
-    # program and user, whose texts may be too long for a key. `users` is a JSON list. `run` is the last run that added
-    # something.
+    # Events on hosts between two runs, and requests of their users (incident_entries.py). `id` is a digest of kind,
+    # rule, program and user, whose texts may be too long for a key. `users` is a JSON list. `run` is the last run that
+    # added something.
     """CREATE TABLE IF NOT EXISTS proscribe_between (
         host TEXT NOT NULL, id TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, kind TEXT NOT NULL,
         rule TEXT NOT NULL, program TEXT NOT NULL, who TEXT NOT NULL, times BIGINT NOT NULL, corrected BIGINT NOT NULL,
         users TEXT NOT NULL, detail TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (host, id, first))""",
     "CREATE INDEX IF NOT EXISTS proscribe_between_last ON proscribe_between (last)",
     "CREATE INDEX IF NOT EXISTS proscribe_between_run ON proscribe_between (run)",
-    # A row for each period in which a waiver had the same terms and status, and for each use of it (exceptions.py).
+    # A row for each period in which a waiver had the same terms and status, and for each use of it (waiver_history.py).
     # `facts` and `hosts` are JSON.
     """CREATE TABLE IF NOT EXISTS proscribe_waiver (
         inventory TEXT NOT NULL, id TEXT NOT NULL, opened TEXT NOT NULL, seen TEXT NOT NULL, status TEXT NOT NULL,

@@ -12,8 +12,8 @@ Python decides the content, as named tuples of texts and numbers. The templates 
     listings.py   a section with a single table of plain texts
     hosts.py      the hosts on a page that is printed or has no script
     waivers.py    the waivers, each with all its facts
-    facts.py      next steps, upcoming restrictions, warnings, and the run itself
-    data.py       the hosts with their evidence, compact, for the script
+    run_facts.py      next steps, upcoming restrictions, warnings, and the run itself
+    script_data.py       the hosts with their evidence, compact, for the script
     breakdown.py  the counts for the other modules
     style.css, script/*.js   static, and put into the page as they are
 """

@@ -60,7 +60,7 @@ class WaiverPanel(NamedTuple):
 
     id: str
     sign: str
-    standing: str
+    status: str
     waives: bool
     scope: str
     until: str
@@ -90,7 +90,7 @@ def _make_waiver_panel(waiver: RunWaiver, finished: str) -> WaiverPanel:
     return WaiverPanel(
         id=waiver["id"],
         sign=_select_sign(waiver),
-        standing=_describe_status(waiver),
+        status=_describe_status(waiver),
         waives=waiver["status"] == "active",
         scope=f"{summarise_names(services, MAX_SHOWN_NAMES)} on "
         f"{summarise_names(hosts, MAX_SHOWN_NAMES) or 'no host of this run'}",

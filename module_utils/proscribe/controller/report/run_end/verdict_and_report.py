@@ -1,6 +1,7 @@
 """The end of a run: the collected records become the report, the verdict, and the files on disk.
 
-A run ends regularly, or it is interrupted and ends at once. The next run ends a run that was killed (closing.py).
+A run ends regularly, or it is interrupted and ends at once. The next run ends a run that was killed
+(unfinished_runs.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A run's report on disk: `<id>.partial/` during the run, `<id>/` when it is complete, and links beside them.
 
-`newest` points to the last complete report, `latest` to the last report over the whole (latest.py). A run that is
+`newest` points to the last complete report, `latest` to the last report over the whole (latest_link.py). A run that is
 killed leaves both links as they were, and its `.partial` directory with its journal. The next run closes it from the
 journal (journal.py).
 

@@ -1,7 +1,7 @@
 """The exceptions of a period for auditors, each with its history: requested, approved, opened, used, ended.
 
-The data is that of the runs (history/waiver_history.py). A waiver that no run has had is missing, and a fact that no run
-observed is empty.
+The data is that of the runs (history/waiver_history.py). A waiver that no run has had is missing, and a fact that no
+run observed is empty.
 """
 
 from __future__ import annotations

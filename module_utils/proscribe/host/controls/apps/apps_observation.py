@@ -1,6 +1,7 @@
 """Observation of a plan's apps: installed packages and running programs, each with its services.
 
-The host's own part is observed here. A process of its own observes the users, one user at a time (per_user.py).
+The host's own part is observed here. A process of its own observes the users, one user at a time
+(per_user_observation.py).
 """
 
 from __future__ import annotations

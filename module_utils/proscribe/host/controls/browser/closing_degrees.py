@@ -8,7 +8,7 @@ NAME_OPEN, NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW = range(3)
 
 
 class OtherControls(Protocol):
-    """The other controls of a host (other_controls.py)."""
+    """The other controls of a host (host_controls.py)."""
 
     @property
     def highest_degree(self) -> int:

@@ -2,7 +2,7 @@
 
 They are the same for every host of the plan. So a host that caches the plan computes nothing again (`compute_once`).
 Only a host whose browsers differ needs the rules themselves. If the names exceed the lists of browsers, the policies
-also depend on the host's DNS backend (other_controls.py).
+also depend on the host's DNS backend (host_controls.py).
 """
 
 from __future__ import annotations

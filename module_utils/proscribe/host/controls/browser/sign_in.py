@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 GOOGLE, MICROSOFT, YANDEX = "google", "microsoft", "yandex"
 # By browser of the catalogue: the provider of its accounts. Chromium's own code signs in at Google, and so does every
-# browser without an entry. Firefox signs in at Mozilla, where no organisation has a tenant: settings.py closes that for
-# all accounts.
+# browser without an entry. Firefox signs in at Mozilla, where no organisation has a tenant: browser_settings.py closes
+# that for all accounts.
 PROVIDERS = {"microsoft_edge": MICROSOFT, "yandex_browser": YANDEX}
 SIGN_IN_PATTERN_POLICY = "RestrictSigninToPattern"
 

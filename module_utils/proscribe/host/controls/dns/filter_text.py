@@ -5,7 +5,7 @@ their keys for encrypted hellos. The resolver asks its upstream for an open name
 
 Each file also makes the resolver answer WITNESS_NAME with the file's own digest (TXT) and with an address. A query for
 the digest shows whether the running resolver has read this very file. A lookup of the address in the manner of programs
-shows whether they reach the resolver (effect.py).
+shows whether they reach the resolver (effect_test.py).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 The daemon must cost nothing while nothing happens, and little while very much happens. So it imports next to nothing,
 waits in one poll without a timeout, and takes events in batches. A budget of processor time pays for verification
-(`VerificationBudget`). Starts of programs that may be restricted go to the verifier (verifying.py). The verifier is a
-process with the enforcing code, which starts on demand and ends by itself. A user who floods it with starts waits in a
-queue of his own.
+(`VerificationBudget`). Starts of programs that may be restricted go to the verifier (launch_verifier.py). The verifier
+is a process with the enforcing code, which starts on demand and ends by itself. A user who floods it with starts waits
+in a queue of his own.
 
 Nothing that a user starts, mounts or names can end the daemon. Reports of the kernel are data, and failures are left
 out.

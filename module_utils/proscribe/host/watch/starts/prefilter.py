@@ -1,7 +1,7 @@
 """Cheap first answer to every start: nearly all starts are harmless, and cost nothing more.
 
 The prefilter passes on everything that the apps control may know for certain, and some starts that it does not. The
-apps control decides about a start (verifying.py), and supplies the sets. This side only compares texts.
+apps control decides about a start (launch_verifier.py), and supplies the sets. This side only compares texts.
 """
 
 from __future__ import annotations

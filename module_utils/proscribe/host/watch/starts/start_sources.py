@@ -104,7 +104,7 @@ class StartSources:
         yield from _read_repeatedly(self.proc_events.read_pids, MAX_READS * 16) if self.proc_events else ()
 
     def describe_sources(self) -> dict[str, str]:
-        """Return the fields about the sources for the report (reported.py)."""
+        """Return the fields about the sources for the report (daemon_report.py)."""
         sources = [f"fanotify on {self.marked_count} file systems"] if self.fanotify else []
         sources += ["the proc connector"] if self.proc_events else []
         return {

@@ -1,4 +1,4 @@
-"""The verifier process (verifying.py), as the daemon sees it."""
+"""The verifier process (launch_verifier.py), as the daemon sees it."""
 
 from __future__ import annotations
 

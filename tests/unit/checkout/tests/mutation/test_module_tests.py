@@ -14,7 +14,7 @@ from mutants import make_mutants  # noqa: E402
 
 def test_modules_include_those_beside_the_package_and_no_derived_text():
     modules = set(module_tests.list_modules(PROJECT))
-    assert {"host/watch/verifying", "controller/windows/command", "proscribe_ansible/batch"} <= modules
+    assert {"host/watch/launch_verifier", "controller/windows/command_line", "proscribe_ansible/batch"} <= modules
     assert not {"host/watch/program_text", "wire/bootstrap", "host/loader_text", "host/programs/__init__"} & modules
 
 

@@ -219,7 +219,7 @@ def test_program_stands_alone_and_reads_its_settings_first(tmp_path, words, path
     (tmp_path / "base").mkdir()
     program.write_text((place / "pull.py").read_text())
     (tmp_path / "commits.py").write_text((place / "commits.py").read_text())
-    for name in ("others", "ownership", "run_files", "tuples"):
+    for name in ("foreign_access", "named_tuple", "ownership", "run_files"):
         (tmp_path / f"base/{name}.py").write_text((Path(base.__file__).parent / f"{name}.py").read_text())
     tried = f"import runpy, sys; sys.argv = ['pull', *{words}]; runpy.run_path({str(program)!r}, run_name='__main__')"
     code = "import builtins, runpy, sys\ndef open_(path, *_, **__): raise SystemExit(f'{path} {sys.path[0]}')\n"

@@ -1,5 +1,5 @@
 "use strict";
-// The data of the page (see data.py beside this folder), and what is read from it.
+// The data of the page (see script_data.py beside this folder), and what is read from it.
 const source = document.getElementById("data");
 if (!source) return;
 const data = JSON.parse(source.textContent);

@@ -2,7 +2,7 @@
 
 A single file scan lists them, below the places of software and of users' files. The user chooses the name of such a
 file. So an app that is known by its name or its path alone is reported and left in place. Its content and its
-neighbours show for certain that it is the app (evidence.py). Only the app's own files move (program_parts.py).
+neighbours show for certain that it is the app (evidence.py). Only the app's own files move (own_files.py).
 """
 
 from __future__ import annotations

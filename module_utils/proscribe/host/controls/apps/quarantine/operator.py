@@ -1,8 +1,8 @@
 """Operations of an operator on a quarantine: list, restore, prune. They lift nothing of the ban.
 
 The items come as ids, which are searched among the existing items; no id ever becomes part of a path. The original
-place of an item belongs to its user. So a process of its own reads and writes it (system/forked_work.py). A user who makes a
-home hang stops nobody else's restore.
+place of an item belongs to its user. So a process of its own reads and writes it (system/forked_work.py). A user who
+makes a home hang stops nobody else's restore.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A request is a regular file of at most 4 KiB. It belongs to its user and is at one place in the home. Nothing else is
 opened, no link is followed, and requests beyond the limits are left out and counted. The process of that user's
-observation reads them (per_user.py), after everything else and within a small budget of their own. So odd files cost
-only their owner.
+observation reads them (per_user_observation.py), after everything else and within a small budget of their own. So odd
+files cost only their owner.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Install block of the rpm family: a guard package with conflicts, and exclusions in the front ends.
 
-rpm checks no policy before an installation, but it refuses conflicts. So the guard (rpm_guard.py) refuses a restricted
-package on every route, `rpm -i` too. dnf would remove the guard (`--allowerasing`), and so would a person, so it is in
-dnf's list of protected packages. A lock of zypper has the same effect. dnf and zypper also exclude the names by
-themselves. This still works if somebody has erased the guard with rpm.
+rpm checks no policy before an installation, but it refuses conflicts. So the guard (rpm_guard_package.py) refuses a
+restricted package on every route, `rpm -i` too. dnf would remove the guard (`--allowerasing`), and so would a person,
+so it is in dnf's list of protected packages. A lock of zypper has the same effect. dnf and zypper also exclude the
+names by themselves. This still works if somebody has erased the guard with rpm.
 """
 
 from __future__ import annotations
