@@ -1,8 +1,8 @@
 """What a package system declares, once: `DECLARED` of its file. Lists, grammar, schema and documents follow from it.
 
 Nothing on a host reads it, and no host gets it. `tests/tool python tests/derived` writes what follows: registry.py
-beside this file, controller/compile/reading/package_names.py, docs/coverage.md, docs/catalogue.md and the schema of a
-service.
+beside this file, controller/compile/reading/package_names.py, docs/coverage_data.md, docs/catalogue.md and the schema
+of a service.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Claim(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One route by which an app reaches a host: a row of docs/coverage.md. None is no."""
+    """One route by which an app reaches a host: a row of docs/coverage_data.md. None is no."""
 
     route: str
     seen: Claim | None
