@@ -10,7 +10,7 @@ from pathlib import Path
 
 from machine import CACHE, PATH, PROJECT
 
-# All of `ansible-test sanity --list-tests` but for two, which docs/coverage.md names: `import` (what the controller
+# All of `ansible-test sanity --list-tests` but for two, which docs/limits.md names: `import` (what the controller
 # alone runs is in module_utils, too, and imports what modules may not) and `pylint`.
 SANITY = """
 action-plugin-docs ansible-doc changelog compile empty-init ignores line-endings no-assert no-get-exception

@@ -1,4 +1,4 @@
-"""The table of how restricted apps reach a host, in docs/coverage.md."""
+"""The table of how restricted apps reach a host, in docs/coverage_data.md."""
 
 from proscribe.host.controls.apps.systems.declaration import CoverageClaim
 
@@ -22,4 +22,4 @@ def table():
     return "\n".join([lines[0], "|" + " --- |" * len(HEAD), *lines[1:]]) + "\n"
 
 
-DERIVED = (Part("docs/coverage.md", table, "installation routes"),)
+DERIVED = (Part("docs/coverage_data.md", table, "installation routes"),)

@@ -119,5 +119,5 @@ MACS = {"Mac programs": mac_programs}
 DERIVED = (
     *parts_of("docs/catalogue.md", OF_LISTS | OF_KEYS),
     *parts_of("docs/windows_and_macs.md", {"Windows programs": windows_programs}),
-    *(part for path in ("docs/managed-desktops.md", "docs/coverage.md") for part in parts_of(path, MACS)),
+    *parts_of("docs/managed-desktops.md", MACS),
 )

@@ -17,7 +17,7 @@ class _Server(BaseHTTPRequestHandler):
     def body(self):
         return dict(json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}"))
 
-    def add(self, kind, **fields):
+    def add(self, kind, /, **fields):
         item = {**fields, "id": 100 + sum(map(len, self.made.values()))}
         self.made.setdefault(kind, []).append(item)
         return item

@@ -82,13 +82,13 @@ def every():
 @pytest.mark.parametrize(("name", "of"), list(every()))
 def test_a_name_that_is_missing_leaves_the_record_as_it_is(tmp_path, usual, name, of):
     ran = run(tmp_path, *name.split(private_names.NAME_SEPARATOR))
-    parts = {uses.part for uses, _ in of}
+    parts = {uses.feature for uses, _ in of}
     if private_names.ACTIONS.feature in parts:
         assert ran.code and not ran.askers and not ran.records, ran.said
         assert any(f"has no ActionBase().{name}" in line for line in ran.warnings), ran.said
         return
     assert (ran.code, ran.records) == (usual.code, usual.records), ran.said
-    expected = {uses.part for uses, _ in of if uses not in (private_names.FOUND, private_names.JOINING)}
+    expected = {uses.feature for uses, _ in of if uses not in (private_names.FOUND, private_names.JOINING)}
     warned = [match[1] for line in ran.warnings if (match := re.search(r", for ([^:]+):", line))]
     assert sorted(warned) == sorted(expected), ran.said
     asking = len(set(ran.askers))

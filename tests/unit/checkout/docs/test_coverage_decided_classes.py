@@ -1,4 +1,4 @@
-"""The classes of services that were decided: docs/coverage.md says of each what the catalogue does."""
+"""The classes of services that were decided: docs/coverage_data.md says of each what the catalogue does."""
 
 import datetime
 import re
@@ -11,7 +11,7 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls.browser.site_rules import NameVerdicts, parse_site_name
 from proscribe.model.plan import RESTRICTED_MODES
 
-COVERAGE = Path(__file__).resolve().parents[4] / "docs/coverage.md"
+COVERAGE = Path(__file__).resolve().parents[4] / "docs/coverage_data.md"
 DAY = datetime.date(2026, 11, 30)
 
 
@@ -22,7 +22,7 @@ class Class(NamedTuple):
 
 
 def decided():
-    text = COVERAGE.read_text(encoding="utf-8").partition("### classes that were decided\n")[2].partition("\n### ")[0]
+    text = COVERAGE.read_text(encoding="utf-8").partition("## Classes that were decided\n")[2].partition("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
     # a row that is out of scope has no entries, so its cell is empty
     return [Class(row[0], row[1], re.findall(r"`(\w+)`", row[2]) if len(row) == 4 else []) for row in rows]

@@ -59,7 +59,7 @@ def like(path, name, *changes):
 
 
 def test_a_package_system(checkout, tmp_path):
-    assert "| acme: packages of the Acme store |" in (checkout / "docs/coverage.md").read_text()
+    assert "| acme: packages of the Acme store |" in (checkout / "docs/coverage_data.md").read_text()
     root = tmp_path / "root"
     (root / "opt/acme/telegram").mkdir(parents=True)
     (root / "opt/acme/another").mkdir()

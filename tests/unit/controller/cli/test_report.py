@@ -296,7 +296,9 @@ def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(named, own,
     ],
 )
 def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(department, known, given, monkeypatch):
-    monkeypatch.setattr(report_pages.html_page, "render_page", lambda _, records, **given: [*records, json.dumps(given)])
+    monkeypatch.setattr(
+        report_pages.html_page, "render_page", lambda _, records, **given: [*records, json.dumps(given)]
+    )
     drawn = report_pages.render_page("html", {"run": RUN, **department}, ["<p>"], known, "/srv/r1")
     assert drawn.startswith("<p>") and json.loads(drawn[3:]) == given
 

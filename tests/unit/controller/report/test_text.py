@@ -260,7 +260,8 @@ SCOPE += ["--vault-password-file", "pw", "--become-user=root"]
 WITH_LAUNCHER = {
     "controller/cli": "report requests export quarantine __init__ diff/__init__ explain/__init__ init/__init__ "
                       "scheduled/__init__ waiver/new collection/__init__",
-    "controller/compile": "restrictions/runs inventory/retired_variables", "host/system": "files", "model/types": "export",
+    "controller/compile": "restrictions/runs inventory/retired_variables", "host/system": "files",
+    "model/types": "export",
     "host/controls/apps": "quarantine/move_in",
 }  # fmt: skip
 

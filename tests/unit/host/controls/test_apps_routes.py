@@ -1,4 +1,4 @@
-"""The table of installation routes: each claim in it names a test that is there, and docs/coverage.md shows it."""
+"""The table of installation routes: each claim in it names an existing test, and docs/coverage_data.md shows it."""
 
 import importlib
 
@@ -11,8 +11,8 @@ from proscribe.host.controls.apps import systems
 ROUTES = routes()
 
 
-def test_coverage_shows_the_table(project):
-    assert table() in (project / "docs/coverage.md").read_text(encoding="utf-8")
+def test_coverage_data_shows_the_table(project):
+    assert table() in (project / "docs/coverage_data.md").read_text(encoding="utf-8")
 
 
 def test_a_system_that_leaves_traces_has_no_install_block():

@@ -187,7 +187,7 @@ def test_tables_and_documents_have_what_a_system_declares(project, item):
     assert COMMANDS.get(system.name) == result
     assert bool(system.routes) is (system.name not in ("brew_cask", "pipx"))
     for route in system.routes:
-        assert f"| {' | '.join(cells(route))} |\n" in (project / "docs/coverage.md").read_text(encoding="utf-8")
+        assert f"| {' | '.join(cells(route))} |\n" in (project / "docs/coverage_data.md").read_text(encoding="utf-8")
         for claim in filter(None, (route.detection, route.removal, route.prevention)):
             path, _, test = claim.test_name.partition("::")
             assert f"def {test}(" in (project / f"tests/{path}.py").read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """Declaration of a package system: `DECLARED` in its file. Lists, grammar, schema and documents follow from it.
 
 Nothing on a host reads it, and no host gets it. `tests/tool python tests/derived` writes the derived files: registry.py
-beside this file, controller/compile/reading/package_names.py, docs/coverage.md, docs/catalogue.md and the schema of a
-service.
+beside this file, controller/compile/reading/package_names.py, docs/coverage_data.md, docs/catalogue.md and the schema
+of a service.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class CoverageClaim(NamedTuple):
 
 
 class InstallRoute(NamedTuple):
-    """Route by which an app reaches a host: a row of docs/coverage.md. None means no."""
+    """Route by which an app reaches a host: a row of docs/coverage_data.md. None means no."""
 
     route: str
     detection: CoverageClaim | None
