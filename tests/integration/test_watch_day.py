@@ -86,9 +86,9 @@ def made_day(chance):
     names = chance.sample(sorted(TAMPERING), len(TAMPERING))
     found = {at: [] for at in awake}
     found[min(at for at in awake if at >= ASLEEP[1])].append(names.pop())
-    found[chance.make_choice_reader(offline)].append(names.pop())
+    found[chance.choice(offline)].append(names.pop())
     for name in names:
-        found[chance.make_choice_reader(awake)].append(name)
+        found[chance.choice(awake)].append(name)
     return found
 
 
