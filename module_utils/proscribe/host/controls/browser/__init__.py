@@ -21,12 +21,12 @@ from ...system import Host
 from ..base import Changes
 from . import browser_forks, exact_match, ignored_policy_paths
 from .autoconfig import explain_unsandboxed_script
+from .browser_processes import check_running
 from .browser_settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SIGN_IN, format_rule_name
 from .closing_degrees import NAME_ALONE_CLOSED
 from .desired_policies import DesiredPolicies
 from .policy_observation import PolicyObservation
 from .policy_places import PACKAGER_PATHS, PolicyPlace, list_places
-from .running_browsers import check_running as running_browsers
 from .sign_in import explain_open_sign_in
 from .site_rules import MAX_LIST_ENTRIES, list_extensions
 
@@ -77,7 +77,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
             for fork in unknown_browsers
             if not fork.policy_folder
         ]
-        running_check = running_browsers(host, everywhere)
+        running_check = check_running(host, everywhere)
         # Enforcement does not end a browser that a user is working with.
         verdicts.append(judge_rule("browser/running", mode_entry, *running_check)._replace(drifted=False))
         verdicts.append(

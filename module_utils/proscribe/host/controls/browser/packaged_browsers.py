@@ -18,8 +18,8 @@ from ....model.finding import Finding
 from ...system import ControlError, Host, ObservationError, User
 from ...system.budget import ReadBudget
 from ...system.forked_work import run_each_apart
+from .browser_processes import BrowserCheck
 from .policy_places import OWN_EXTENSION_SUFFIX, PACKAGER_PATHS, PolicyPlace
-from .running_browsers import BrowserCheck
 
 SYSTEM_FLATPAKS, PERSONAL_FLATPAKS = "/var/lib/flatpak", "/.local/share/flatpak"  # the second is below a home directory
 SNAP_DIRECTORIES = PACKAGER_PATHS[-2:]

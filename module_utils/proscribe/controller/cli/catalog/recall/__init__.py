@@ -255,7 +255,7 @@ def _format_share(handled_share: HandledShare | None) -> str:
 
 def _format_missing_name(category: str, listed_name: ListedName) -> str:
     rank = str(listed_name.rank) if listed_name.rank else "popular" if listed_name.popular else "-"
-    return f"{category}\t{rank}\t{listed_name.name}\t{listed_name.status.state}\t{' '.join(listed_name.lists)}"
+    return f"{category}\t{rank}\t{listed_name.name}\t{listed_name.standing.state}\t{' '.join(listed_name.lists)}"
 
 
 def _make_report_data(recall: RecallReport, missed_goals: Sequence[str]) -> dict[str, object]:
@@ -280,7 +280,7 @@ def _make_result_data(result: CategoryResult) -> dict[str, object]:
         },
         "states": _count_states(result),
         "missing": [
-            element._asdict() | {"standing": element.status.state, "entry": element.status.source}
+            element._asdict() | {"standing": element.standing.state, "entry": element.standing.source}
             for element in result.missing_names
         ],
     }
@@ -289,5 +289,5 @@ def _make_result_data(result: CategoryResult) -> dict[str, object]:
 def _count_states(result: CategoryResult) -> dict[str, int]:
     """Return the number of the most requested names in each state."""
     return {
-        state: sum(listed_name.status.state == state for listed_name in result.popular_names) for state in NAME_STATES
+        state: sum(listed_name.standing.state == state for listed_name in result.popular_names) for state in NAME_STATES
     }

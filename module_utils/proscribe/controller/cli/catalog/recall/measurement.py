@@ -32,7 +32,7 @@ class ListedName(NamedTuple):
     """A name that independent lists have, and its status in the catalogue."""
 
     name: str
-    status: NameStatus
+    standing: NameStatus
     popular: bool
     rank: int | None  # None if no ranked list has the name
     lists: tuple[str, ...]
@@ -65,7 +65,7 @@ class CategoryResult(NamedTuple):
 
     @property
     def missing_names(self) -> list[ListedName]:
-        return [listed_name for listed_name in self.listed_names if listed_name.status.state not in HANDLED_STATES]
+        return [listed_name for listed_name in self.listed_names if listed_name.standing.state not in HANDLED_STATES]
 
     def compute_share(self, covers_all_names: bool) -> HandledShare | None:
         """Return the share of the most requested names, or of all; None if nothing was measured."""
@@ -77,7 +77,7 @@ class CategoryResult(NamedTuple):
 def compute_share(listed_names: Collection[ListedName]) -> HandledShare:
     """Return the number of handled names among some names."""
     return HandledShare(
-        sum(listed_name.status.state in HANDLED_STATES for listed_name in listed_names), len(listed_names)
+        sum(listed_name.standing.state in HANDLED_STATES for listed_name in listed_names), len(listed_names)
     )
 
 

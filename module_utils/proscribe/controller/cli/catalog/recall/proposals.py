@@ -46,8 +46,8 @@ def propose_missing_names(results: Iterable[CategoryResult], loaded: LoadedCatal
         for listed_name in result.missing_names:
             if listed_name.popular and listed_name.name not in proposed_names:
                 service = (
-                    listed_name.status.source
-                    if listed_name.status.state == UNVERIFIED_STATE
+                    listed_name.standing.source
+                    if listed_name.standing.state == UNVERIFIED_STATE
                     else vendors.get(_extract_vendor_label(listed_name.name), "")
                 )
                 entry = loaded.catalogue.services.get(service)

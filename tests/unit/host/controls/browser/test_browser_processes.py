@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.controls.browser import running_browsers
+from proscribe.host.controls.browser import browser_processes
 from proscribe.host.controls.browser.policy_places import PolicyPlace
 from proscribe.host.system import Host, Process, User
 from proscribe.model.finding import Finding
@@ -79,8 +79,8 @@ BELOW_APP = f"its user has given it a .flatpak-info, so that it reads its polici
     ],
 )
 def test_running_browser_is_reported(tmp_path, monkeypatch, exe, written, more, detail):
-    monkeypatch.setattr(running_browsers.time, "time", lambda: more.get("now", NOW))
-    seen = running_browsers.check_running(Running(tmp_path, {7: exe}, written, **more), [CHROME, FOX, BIRD, SNAP])
+    monkeypatch.setattr(browser_processes.time, "time", lambda: more.get("now", NOW))
+    seen = browser_processes.check_running(Running(tmp_path, {7: exe}, written, **more), [CHROME, FOX, BIRD, SNAP])
     finding = Finding("process", Path(exe).name, scope="user:alice", path=exe, detail=f"pid 7, {detail}")
     assert seen == ([finding] if detail else [], "")
 
@@ -88,7 +88,7 @@ def test_running_browser_is_reported(tmp_path, monkeypatch, exe, written, more, 
 def test_helpers_of_a_browser_are_passed_over_and_hidden_processes_counted(tmp_path):
     programs = {7: "/usr/bin/firefox", 8: "/usr/bin/firefox", 9: "/usr/bin/fox", 10: "/usr/bin/firefox"}
     host = Running(tmp_path, programs, 5, parents={8: 7, 9: 7, 10: 6}, hidden=3, owned=False)
-    seen = running_browsers.check_running(host, [FOX])
+    seen = browser_processes.check_running(host, [FOX])
     pids = [(finding.detail.split(",")[0], finding.scope) for finding in seen.findings]
     assert pids == [("pid 7", ""), ("pid 9", ""), ("pid 10", "")]
     assert seen.unseen_reason == "3 processes of other users are only seen by root"
@@ -110,7 +110,7 @@ def test_real_browser_started_before_its_policy_needs_a_restart(tmp_path, monkey
     place = PolicyPlace("firefox", "firefox", str(policy), browsers=("firefox",), programs=("firefox-esr",))
 
     def report() -> list[str]:
-        findings = running_browsers.check_running(Host(), [place]).findings
+        findings = browser_processes.check_running(Host(), [place]).findings
         return [f"{finding.id} {finding.detail}" for finding in findings if finding.path == str(program)]
 
     with subprocess.Popen([program, "60"]) as process:
