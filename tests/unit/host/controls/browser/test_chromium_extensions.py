@@ -27,7 +27,7 @@ from proscribe.host.controls.browser.extension_settings import (
 )
 from proscribe.host.controls.browser.site_rules import BrowserRules, make_rules
 
-from unit.host.controls.browser.test_settings import FOX, section
+from unit.host.controls.browser.test_browser_settings import FOX, section
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 REFUSED, ALLOWED, FORCED = ({"installation_mode": mode} for mode in ("blocked", "allowed", "force_installed"))

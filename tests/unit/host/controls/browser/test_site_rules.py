@@ -14,7 +14,7 @@ from proscribe.host.controls.browser.host_controls import HostControls
 from proscribe.host.controls.browser.site_rules import SiteName
 from proscribe.host.system import ControlError
 
-from unit.host.controls.browser.test_matching import chromium_says, firefox_says
+from unit.host.controls.browser.test_list_matching import chromium_says, firefox_says
 
 Address = tuple[str, str]  # host, path
 LISTED = (("g.example",), ("m.example",), ("c",), ("f",), ("x",))
