@@ -74,8 +74,8 @@ class ActionModule(ActionBase):
         items_by_host = {}
         for host in selection["hosts"]:
             answer = get_registered(hostvars, host, "proscribe_custody")
-            if "items" in answer:
-                items_by_host[host] = answer["items"]
+            if "kept" in answer:
+                items_by_host[host] = answer["kept"]
         store = PlanStore(Path(run["plans"]))
         stored = functools.cache(store.read_stored_plan)
         chosen = select_rows(

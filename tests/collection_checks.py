@@ -33,6 +33,7 @@ plugins/module_utils/proscribe/host/programs/pulling/commits.py pep8:W191 # a te
 """
 GALAXY = "namespace: proscribe\nname: ban\nversion: 0.1.0\nreadme: README.md\nauthors: [x]\n"
 REPOSITORY = "https://git.example.org/it-security/proscribe"  # that of a clone
+LONGEST_LINE = 160  # columns, of ansible-test's pep8
 CORES = ("2.19", "2.20", "2.21")
 # ansible-test fetches this script from a server of its makers where an environment has no pip. Python has one itself.
 PIP = """\
@@ -74,8 +75,11 @@ def check_sanity(directory):
         (place / name).unlink()
     (place / "galaxy.yml").write_text(GALAXY)
     (place / "tests/sanity").mkdir(parents=True)
+    ignored = IGNORED + "".join(
+        f"{path} pep8:E501 # the name of the collection is longer\n" for path in list_long(place)
+    )
     for core in CORES:
-        (place / f"tests/sanity/ignore-{core}.txt").write_text(IGNORED)
+        (place / f"tests/sanity/ignore-{core}.txt").write_text(ignored)
     subprocess.run(["git", "init", "--quiet", place], check=True)
     subprocess.run(["git", "-C", place, "add", "--all"], check=True)
     home = CACHE / "ansible-test"
@@ -87,6 +91,12 @@ def check_sanity(directory):
     tests = [word for name in SANITY.split() for word in ("--test", name)]
     argv = [find_tool("ansible-test"), "sanity", "--color", "no", "--python", python, *tests]
     return run(argv, place, HOME=str(home), LC_ALL="C.UTF-8")
+
+
+def list_long(place):
+    """List the files with longer lines than ansible-test permits. In the repository, ruff has held them shorter."""
+    paths = sorted(place.glob("plugins/**/*.py"))
+    return [path.relative_to(place) for path in paths if max(map(len, path.open()), default=0) > LONGEST_LINE + 1]
 
 
 def check_lint(directory):

@@ -23,10 +23,10 @@ PARROT = """\
 # The mistake that gets the same past the host, made in a copy of the checkout: nothing passes before the refusals.
 MISTAKE = """
 
-_careful = render
+_careful = render_ruleset
 
 
-def render(*arguments, **options):
+def render_ruleset(*arguments, **options):
     lines = _careful(*arguments, **options).splitlines(keepends=True)
     return "".join(line for line in lines if not line.endswith(" accept\\n") or "lo" in line)
 """

@@ -85,7 +85,7 @@ class ChangeAnswer(ModuleAnswer, total=False):
 class QuarantineAnswer(ModuleAnswer, total=False):
     """The answer of `quarantine`: to a list, or to a restore or prune."""
 
-    items: list[QuarantineItem]
+    kept: list[QuarantineItem]
     broken: list[BrokenItem]
     left_out: int
     outcomes: list[ItemOutcome]

@@ -59,7 +59,7 @@ def make_quarantine_answer(host: Host) -> QuarantineAnswer:
             continue
         listed_entries.append(_make_listed_entry(entry, homes))
     return {
-        "items": listed_entries,
+        "kept": listed_entries,
         "broken": broken[:MAX_ITEMS],
         "left_out": left_out_count + max(0, len(broken) - MAX_ITEMS),
     }
