@@ -74,8 +74,8 @@ class ActionModule(ActionBase):
         items_by_host = {}
         for host in selection["hosts"]:
             answer = get_registered(hostvars, host, "proscribe_custody")
-            if "kept" in answer:
-                items_by_host[host] = answer["kept"]
+            if "quarantined" in answer:
+                items_by_host[host] = answer["quarantined"]
         store = PlanStore(Path(run["plans"]))
         stored = functools.cache(store.read_stored_plan)
         chosen = select_rows(

@@ -46,7 +46,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-kept:
+quarantined:
   description: What is in the quarantine.
   returned: when O(do=list)
   type: list

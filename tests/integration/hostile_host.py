@@ -77,7 +77,7 @@ def good(call):
     elif call.kind == "module":
         call.read()
         change = {"changed": True, "actions": ["block a.example"], "refused": [], "findings": [], "diff": []}
-        print(json.dumps({**change, "kept": [ITEM]}))  # it is whatever module it is asked for
+        print(json.dumps({**change, "quarantined": [ITEM]}))  # it is whatever module it is asked for
     elif call.kind == "other":
         os.execv("/bin/sh", ["sh", "-c", call.command])
 

@@ -33,7 +33,7 @@ else:
 HOSTILE_LIST = """
 if call.kind == "module":
     call.read()
-    print(json.dumps({"changed": False, "kept": [ITEM], **json.loads(SAID)}))
+    print(json.dumps({"changed": False, "quarantined": [ITEM], **json.loads(SAID)}))
 else:
     good(call)
 """
@@ -412,7 +412,7 @@ elif call.kind == "collect":
     print("proscribe-record:" + json.dumps(bad(PLAN)["record"]))
 elif call.kind == "module":
     call.read()
-    print(json.dumps({"changed": False, "kept": [{**ITEM, **mine, "id": "another-0123abcd"}], **mine}))
+    print(json.dumps({"changed": False, "quarantined": [{**ITEM, **mine, "id": "another-0123abcd"}], **mine}))
 else:
     good(call)
 """

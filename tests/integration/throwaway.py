@@ -47,9 +47,9 @@ def pasted(argv):
     process = subprocess.Popen(controlled, stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     said = b""
-    asked = False
+    has_question = False
     # pacman drops all that was typed before its question: only a quiet terminal waits for an answer.
-    while (ready := select.select([screen], [], [], QUIET if asked else LONGEST)[0]) or asked:
+    while (ready := select.select([screen], [], [], QUIET if has_question else LONGEST)[0]) or has_question:
         if not ready:
             os.write(screen, b"y\n")
         try:
@@ -58,7 +58,9 @@ def pasted(argv):
             break
         if not more:
             break
-        asked = re.search(rb"\[[yY]/[nN][^\n]*$", re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", said))  # without colours
+        has_question = re.search(
+            rb"\[[yY]/[nN][^\n]*$", re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", said)
+        )  # without colours
     os.close(screen)
     assert process.wait(timeout=LONGEST) == 0, said.decode("utf-8", "replace")
 

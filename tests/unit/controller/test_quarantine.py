@@ -236,7 +236,7 @@ def course(do="list", **more):
     """Return the course of a run over two hosts, of which one has listed two items."""
     made = QuarantineRun(["web01", "web02"])
     made.record_start({"hosts": ["web01", "web02"], "do": do, "format": "table"})
-    made.record_answer("web01", {"kept": [item()], "broken": [], "left_out": 0, **more})
+    made.record_answer("web01", {"quarantined": [item()], "broken": [], "left_out": 0, **more})
     made.record_selection({"rows": BOTH})
     return made
 

@@ -369,7 +369,7 @@ def test_concurrent_restores_and_runs_lose_and_double_no_program(host):
 
     def list_all():
         listed = run_quarantine_operation(fresh(), "list", [])
-        ids = [item["id"] for item in listed["kept"]]
+        ids = [item["id"] for item in listed["quarantined"]]
         assert resting in ids and listed["broken"] == [] and len(ids) <= 2, listed
 
     children = []

@@ -245,7 +245,7 @@ ROW = {
     "path": "/home/alice/WeChat.AppImage", "user": "alice", "kind": "appimage", "taken_at": "2026-11-20T08:00:00Z",
     "kept_until": "2027-02-18T08:00:00Z", "next_run": {"state": "stays", "why": "covered by waiver w1"},
 }  # fmt: skip
-LISTED = {"kept": [ROW], "broken": [], "left_out": 0}
+LISTED = {"quarantined": [ROW], "broken": [], "left_out": 0}
 
 
 def run_quarantine(terminal, tmp_path, *events, do="list", form="table", rows=(ROW,), failed=False):
@@ -290,7 +290,7 @@ def test_exit_code_of_a_list_depends_on_an_answer(terminal, tmp_path, event, fai
 
 @pytest.mark.parametrize(("do", "code"), [("list", 2), ("restore", None)])
 def test_entry_that_cannot_be_read_is_a_mistake_of_a_list(terminal, tmp_path, do, code):
-    event = good("quarantine", "web01", kept=[], broken=[{"id": "odd", "why": "no JSON"}], left_out=0)
+    event = good("quarantine", "web01", quarantined=[], broken=[{"id": "odd", "why": "no JSON"}], left_out=0)
     assert run_quarantine(terminal, tmp_path, event, do=do)[1] == code
 
 

@@ -57,7 +57,7 @@ class QuarantineRun:
 
     def record_answer(self, host: str, result: QuarantineAnswer) -> None:
         """Store a host's answer: its list, or its actions."""
-        if "kept" in result:
+        if "quarantined" in result:
             self.listed_quarantines[host] = result
         for item_outcome in result.get("outcomes", ()):
             self._outcomes[host, item_outcome["id"]] = item_outcome

@@ -26,7 +26,8 @@ class ModuleAnswer(TypedDict, total=False):
     changed: bool
     failed: bool
     msg: str
-    busy: TurnEntry  # the run that has the host, when the time to wait for it is over; nothing was changed then
+    # the other run that holds the host's lock, if waiting for the lock timed out; nothing was changed then
+    busy: TurnEntry
     other_runs: list[SharedTurn]
     ansible_facts: dict[str, str]  # the interpreter that the action discovered; no host reports it
 
@@ -39,11 +40,11 @@ class ObservationAnswer(ModuleAnswer, total=False):
     privileged: bool
     not_installed: str  # why the program for audits without root is not installed
     unwatched: list[str]  # controls that the host's own watch does not correct after this run
-    lacking: bool  # whether the host lacks code or a plan that was sent only by name
+    lacking: bool  # True if the host lacks code or a plan of which the controller sent only the name
     system: str  # the system of a Mac that received code for Linux
-    # Whether only users cause the gate to fail; set by the controller, which then does not fail the host.
+    # True if only users' own files make the gate fail; set by the controller, which then does not fail the host.
     set_aside: bool
-    cached: bool  # whether the host has code and plan in its cache now; only in the answer to a stream
+    cached: bool  # True if the host has code and plan in its cache now; only in the answer to a stream
 
 
 class FileDifference(TypedDict):
@@ -85,7 +86,7 @@ class ChangeAnswer(ModuleAnswer, total=False):
 class QuarantineAnswer(ModuleAnswer, total=False):
     """The answer of `quarantine`: to a list, or to a restore or prune."""
 
-    kept: list[QuarantineItem]
+    quarantined: list[QuarantineItem]
     broken: list[BrokenItem]
     left_out: int
     outcomes: list[ItemOutcome]

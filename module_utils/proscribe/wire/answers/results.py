@@ -128,19 +128,19 @@ def read_quarantine_answer(content: object) -> QuarantineAnswer:
     result: QuarantineAnswer = {"changed": read_flag(answer.get("changed"), "changed")}
     _add_failure(result, answer)
     _add_other_runs(result, answer)
-    if "kept" in answer:
+    if "quarantined" in answer:
         result["changed"] = False
-        result["kept"] = read_list(_read_item, answer["kept"], "kept", MAX_ITEMS)
+        result["quarantined"] = read_list(_read_item, answer["quarantined"], "quarantined", MAX_ITEMS)
         result["broken"] = read_list(_read_broken_item, answer.get("broken", []), "broken", MAX_ITEMS)
         result["left_out"] = read_count(answer.get("left_out", 0), "left_out")
-        _require_unique_ids(entry["id"] for entry in result["kept"])
+        _require_unique_ids(entry["id"] for entry in result["quarantined"])
     elif "outcomes" in answer:
         result["outcomes"] = read_list(_read_outcome, answer["outcomes"], "outcomes", MAX_ITEMS)
         result["actions"] = _read_actions(answer)
         result["diff"] = _read_differences(answer.get("diff", []))
         _require_unique_ids(entry["id"] for entry in result["outcomes"])
     elif "failed" not in result:
-        raise UnusableAnswer("it has neither kept nor outcomes")
+        raise UnusableAnswer("it has neither quarantined nor outcomes")
     return result
 
 

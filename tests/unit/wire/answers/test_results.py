@@ -38,7 +38,7 @@ FINISHED = "2026-11-25T00:31:00Z"
 MANY = 5_000
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 OBSERVATION = {"changed", "failed", "msg", "record", "drifted", "privileged", "cached", "lacking"}
-QUARANTINE = {"changed", "failed", "msg", "kept", "broken", "left_out", "outcomes", "actions", "diff"}
+QUARANTINE = {"changed", "failed", "msg", "quarantined", "broken", "left_out", "outcomes", "actions", "diff"}
 CHANGE = {"changed", "failed", "msg", "actions", "refused", "findings", "notes", "diff"}
 
 GOOD_OBSERVATION = {
@@ -78,7 +78,7 @@ GOOD_CHANGE = {
 
 GOOD_LIST = {
     "changed": False,
-    "kept": [
+    "quarantined": [
         {
             "id": "wechat-0123abcd", "group": "", "services": ["wechat"], "bytes": 5000, "finished": True,
             "path": "/home/alice/WeChat", "whole": "/home/alice/WeChat", "kind": "tree",
@@ -290,7 +290,7 @@ def test_answer_of_a_hostile_host_about_its_quarantine_harms_nobody(data):
             course.record_answer("web02", answered)
         except UnusableAnswer as wrong:
             course.record_failure("web02", str(wrong))
-    listed = {host: seen["kept"] for host, seen in course.listed_quarantines.items()}
+    listed = {host: seen["quarantined"] for host, seen in course.listed_quarantines.items()}
     now = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
     request = QuarantineRequest("restore", all=True, older_than=data.draw(st.sampled_from([0, 60])))
     rows = [row.make_document() for row in select_rows(request, listed, 0, lambda host: RESTRICTED, {}, now)]

@@ -81,7 +81,7 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path)
     (tmp_path / ITEMS[1:] / "nothing").mkdir()
     (tmp_path / ITEMS[1:] / "begun-00000001.unfinished").mkdir()
     answer = operator.make_quarantine_answer(host)
-    assert [item["id"] for item in answer["kept"]] == [id_]
+    assert [item["id"] for item in answer["quarantined"]] == [id_]
     assert sorted(element["id"] for element in answer["broken"]) == sorted(odd)
     assert all(ITEMS in element["why"] for element in answer["broken"])
     # And what is asked for all the same is not there.
@@ -117,8 +117,8 @@ def test_manifest_and_list_say_all_of_an_item(host, tmp_path):
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (place.parent, place, place / "manifest.json")]
     assert modes == [0o700, 0o700, 0o600]
     answer = operator.make_quarantine_answer(host)
-    assert [item["group"] for item in answer["kept"]] == [id_, id_] and answer["left_out"] == 0
-    assert [item for item in answer["kept"] if item["id"] == id_] == [{
+    assert [item["group"] for item in answer["quarantined"]] == [id_, id_] and answer["left_out"] == 0
+    assert [item for item in answer["quarantined"] if item["id"] == id_] == [{
         **{key: text[key] for key in ("id", "group", "path", "services", "kind", "taken_at", "owner", "kept_until")},
         "whole": TREE, "place_of": "alice", "bytes": was.st_blocks * 512, "finished": True,
     }]  # fmt: skip
@@ -147,7 +147,7 @@ def test_report_has_a_maximum_length_and_says_how_many_more_there_are(host, tmp_
     shutil.rmtree(tmp_path / ITEMS[1:] / ("\n" * 255))
     monkeypatch.setattr(operator, "MAX_ITEMS", 1)
     answer = operator.make_quarantine_answer(host)
-    assert (len(answer["kept"]), answer["left_out"]) == (1, 1)
+    assert (len(answer["quarantined"]), answer["left_out"]) == (1, 1)
     monkeypatch.setattr(operator, "MAX_ANSWER_CHARACTERS", 1)
     assert operator.make_quarantine_answer(host)["left_out"] == 2
 

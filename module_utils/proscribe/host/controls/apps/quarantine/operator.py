@@ -1,8 +1,8 @@
-"""Operations of an operator on a quarantine: list, restore, prune. They lift nothing of the ban.
+"""Operations of an operator on a quarantine: list, restore, prune. They do not change the ban.
 
-The items come as ids, which are searched among the existing items; no id ever becomes part of a path. The original
-place of an item belongs to its user. So a process of its own reads and writes it (system/forked_work.py). A user who
-makes a home hang stops nobody else's restore.
+The operator names items by ids, which are compared with the ids of existing items. No id becomes a part of a path. The
+original path of an item is in the control of its user. So a forked process reads and writes there
+(system/forked_work.py). A user who makes a home hang cannot delay the restore of another user's item.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from .....model.types.quarantine import BrokenItem, ItemOutcome
     from .....model.types.quarantine import QuarantineItem as Listed
 
-MAX_ANSWER_CHARACTERS = 8 * 1024 * 1024  # limit for all paths in an answer; a normal answer has a few hundred KiB
+# limit for the paths of all items in an answer; a normal answer has a few hundred KiB
+MAX_ANSWER_CHARACTERS = 8 * 1024 * 1024
 ROOT_NAME = "root"
 
 
 class ChosenEntry(NamedTuple):
-    """Requested id with its planned action, or the reason why there is none."""
+    """Requested id with the action for its item. If there is no action, `reason` says why."""
 
     id: str
     action: ControlAction | None
@@ -38,9 +39,9 @@ class ChosenEntry(NamedTuple):
 
 
 def make_quarantine_answer(host: Host) -> QuarantineAnswer:
-    """Return all items of the quarantine. Raises ControlError and ObservationError.
+    """Return all items of the quarantine for the controller. Raises ControlError and ObservationError.
 
-    The folder of a run that was killed before its move began is no item.
+    A run that was killed before its move began leaves a folder. This folder is left out.
     """
     listed_entries: list[Listed] = []
     broken: list[BrokenItem] = []
@@ -59,14 +60,16 @@ def make_quarantine_answer(host: Host) -> QuarantineAnswer:
             continue
         listed_entries.append(_make_listed_entry(entry, homes))
     return {
-        "kept": listed_entries,
+        "quarantined": listed_entries,
         "broken": broken[:MAX_ITEMS],
         "left_out": left_out_count + max(0, len(broken) - MAX_ITEMS),
     }
 
 
 def _make_listed_entry(entry: QuarantineEntry, homes: Mapping[str, str]) -> Listed:
-    # As for a finding, a waiver covers the user of the home around the path. Elsewhere it covers the owner of the file.
+    # The user whom a waiver must name: the user of the home that has the path or, outside of homes, the owner of the
+    # file.
+    """Return an item as the controller lists it. `homes` has user names by the path of their home."""
     place_of = next((homes[above] for above in _iterate_parents(entry.path) if above in homes), "")
     return {
         "id": entry.id,
@@ -90,7 +93,10 @@ def _iterate_parents(path: str) -> Iterator[str]:
 
 
 def choose_entries(host: Host, operation: str, entry_ids: Sequence[str]) -> list[ChosenEntry]:
-    """Return the planned result of an operation (restore, prune) for each id. Raises ObservationError."""
+    """Return the action for each requested id, or the reason why there is none. Raises ObservationError.
+
+    `operation` is `restore` or `prune`.
+    """
     entries_by_id = {entry.id: entry for entry in list_entries(host) if entry.path}
     requested = [entries_by_id[entry_id] for entry_id in dict.fromkeys(entry_ids) if entry_id in entries_by_id]
     latest = {entry.path: entry.id for entry in sorted(requested, key=lambda entry: entry.taken_at)}
@@ -108,7 +114,11 @@ def choose_entries(host: Host, operation: str, entry_ids: Sequence[str]) -> list
 def make_outcomes(
     chosen_entries: Sequence[ChosenEntry], skipped: Sequence[tuple[ControlAction, str]]
 ) -> list[ItemOutcome]:
-    """Return the outcome for each id. In a dry run, `skipped` is empty, and the outcome is the plan."""
+    """Return the outcome for each requested id.
+
+    `skipped` has the actions that failed, with the reasons. In a dry run it is empty, so that the outcome shows the
+    plan.
+    """
     failed = {id(action): reason for action, reason in skipped}
     return [
         {
@@ -121,6 +131,10 @@ def make_outcomes(
 
 
 def _choose_restore(host: Host, entry: QuarantineEntry, latest: Mapping[str, str]) -> ChosenEntry:
+    """Return the action that restores an item, or the reason why it cannot be restored.
+
+    `latest` has the id of the latest requested item for each path: only that item goes to the path.
+    """
     try:
         reason = _ask_apart(entry, partial(explain_obstacle, host, entry)) or explain_superseded(
             host, entry, latest[entry.path]
@@ -133,6 +147,7 @@ def _choose_restore(host: Host, entry: QuarantineEntry, latest: Mapping[str, str
 
 
 def _restore_entry(host: Host, entry: QuarantineEntry) -> str:
+    """Restore an item, and return a note about lost privileges, or "". Raises ControlError."""
     lost_privileges = restore_entry(host, entry)
     if lost_privileges is None:
         raise ControlError("an earlier run had not moved it, or had begun to prune it; nothing is left of it here")
@@ -154,5 +169,8 @@ def _make_entry_action(verb: str, entry: QuarantineEntry, apply: Callable[[], ob
 
 
 def _ask_apart(entry: QuarantineEntry, question: Callable[[], str]) -> str:
-    """Return the answer of a function that reads files of a user, from a process of its own."""
+    """Return the result of a function that reads files of the item's user.
+
+    The function runs in a forked process, except for an item of root.
+    """
     return str(run_apart(question, DEFAULT_LIMITS)) if entry.attributes.uid else question()
