@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Return the verdicts on the services of the plan.
 
-    The verdicts on the install block and on other rules of the control follow.
+    After them come the verdicts on the install blocks and on the control's other rules, such as the quarantine.
     """
     observation = observe_apps(host, plan["controls"]["apps"])
     if memory := observation.scan_memory:
@@ -43,7 +43,8 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
         )
         if verdict.state == COMPLIANT and service in observation.idle_reasons:
             verdict = RuleVerdict(f"apps/{service}", NOT_APPLICABLE, reason=observation.idle_reasons[service])
-        # A program that is known by its name alone is not ended, so enforcement would change nothing.
+        # Drift means that enforcement would change something. Nothing is ended or moved if all findings of the service
+        # are uncertain.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not observation.is_service_uncertain(service)))
     verdicts += user_finding_limit.judge_user_shares(plan["controls"]["apps"]["mode"], observation.cut_counts)
     verdicts += quarantine_rule.observe(host, plan["controls"]["apps"]["mode"])
@@ -61,7 +62,7 @@ def _send_answers(host: Host, plan: Plan) -> None:
 def enforce(host: Host, plan: Plan) -> Changes:
     """Return the changes that end programs, remove packages, quarantine portable apps and install the blocks.
 
-    Each part of the host is changed only as far as it differs.
+    A part of the host that already is as the plan requires is not changed.
     """
     from . import changes
 

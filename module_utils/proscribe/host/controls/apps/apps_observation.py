@@ -1,6 +1,6 @@
 """Observation of a plan's apps: installed packages and running programs, each with its services.
 
-The host's own part is observed here. A process of its own observes the users, one user at a time
+This process observes the places of the host and of root. A forked process observes the other users, one user at a time
 (per_user_observation.py).
 """
 
@@ -29,12 +29,12 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
 
-ROOT_READ_UID = -1  # key for processes of root whose content must be read
+ROOT_READ_UID = -1  # used instead of uid 0, as the key of root's processes whose content must be read
 RUNNABLE_KINDS = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
 
 
 class AppsObservation(NamedTuple):
-    """Observed state of a host, and by service the reasons why something could not be seen."""
+    """Observed state of a host, and the reasons why a part of it could not be observed, by service."""
 
     desired: DesiredApps
     packages: list[tuple[list[str], Package]]
@@ -42,13 +42,14 @@ class AppsObservation(NamedTuple):
     identifier: ProcessIdentifier
     unseen_reasons: dict[str, str]
     portable_apps: Sequence[PortableApp] = ()
-    scan_memory: ScanMemory | None = None  # for the next observation; None if nothing was scanned
+    scan_memory: ScanMemory | None = None  # saved for the next observation; None if the plan has no name to scan for
     idle_reasons: Mapping[str, str] = {}  # by service that cannot be on this host: the reason
-    requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()  # for each user: rows, and the number of rows left out
-    cut_counts: Mapping[str, int] = {}  # by user: the number of findings beyond the user's share
+    # for each user: requests as rows of fields, and the number of requests left out
+    requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()
+    cut_counts: Mapping[str, int] = {}  # by user: the number of findings beyond the limit for each user
 
     def list_findings(self, service: str) -> list[tuple[Finding, str]]:
-        """Return the findings of a service, each with the waiver that covers it ("" if none does).
+        """Return the findings of a service, each with the id of the waiver that covers it ("" for none).
 
         A service may be restricted for some users only. Findings of other users are left out.
         """
@@ -64,7 +65,11 @@ class AppsObservation(NamedTuple):
         return [(finding, waiver) for finding, waiver in findings if is_user_restricted(entry, finding)]
 
     def choose_enforced_services(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
-        """Return the services for which a finding has to go."""
+        """Return those of `services` for which the software of a finding must be ended, removed or moved.
+
+        These services are enforced, restricted for the finding's user, and not covered by a waiver. `place` is the path
+        of the installation.
+        """
         entries = self.desired.services
         return [
             service
@@ -74,14 +79,20 @@ class AppsObservation(NamedTuple):
         ]
 
     def add_installation(self, program: RunningProgram) -> RunningProgram:
-        """Add the version and the place of its installation to a program. See running.add_installation."""
+        """Return a running program with the version and the path of its installation.
+
+        See running_programs.add_installation.
+        """
         return add_installation(program, self.desired, [package for _, package in self.packages])
 
     def choose_running_services(self, program: RunningProgram) -> list[str]:
         return self.choose_enforced_services(program.identity.services, program.make_finding(), program.place)
 
     def is_service_uncertain(self, service: str) -> bool:
-        """Return whether every finding of a service may be something else, so that nothing is ended or moved."""
+        """Return whether all findings of a service are doubtful, so that nothing is ended or moved.
+
+        An installed package is never doubtful. The answer is False for a service without findings.
+        """
         running_doubts = [
             bool(program.identity.doubt)
             for program in self.running_programs
@@ -100,7 +111,10 @@ class AppsObservation(NamedTuple):
 
 
 def observe_apps(host: Host, section: PlanSection) -> AppsObservation:
-    """Observe everything that the `apps` section of a plan names. Raises ControlError."""
+    """Observe all packages, programs and files that the `apps` section of a plan names.
+
+    Raises ControlError.
+    """
     desired = DesiredApps(section)
     home_users = {user.home: user for user in host.list_users() if scan.is_personal_home(user)}
     homes = {user.home for user in host.list_users()}
@@ -139,7 +153,7 @@ def observe_apps(host: Host, section: PlanSection) -> AppsObservation:
     host.record_fields["package_systems"] = list_present_systems(host)
     if host.privileged and not (
         user_observation.unseen_reasons or user_observation.query_failures
-    ):  # otherwise the list may be incomplete
+    ):  # otherwise the list of users' package systems may be incomplete
         user_systems = user_observation.brought_systems.union(*(list_user_systems(host, user) for user in roots))
         host.record_fields["user_package_systems"] = sorted(user_systems)
 
@@ -192,7 +206,10 @@ def _list_host_packages(
     memory: ScanMemory,
     query_results: dict[str, tuple[Any, Any]],
 ) -> tuple[list[Package], list[tuple[str, str]]]:
-    """Return the packages of the host and of root, and the failed queries as (package system, reason)."""
+    """Return the packages of the host and of root, and the failed queries as (package system, reason).
+
+    `query_results` receives the results, which the memory of the next observation saves.
+    """
     packages: list[Package] = []
     query_failures: list[tuple[str, str]] = []
     for system in SYSTEMS:
@@ -207,7 +224,10 @@ def _list_host_packages(
 
 
 def _index_certain_paths(portable_apps: Sequence[PortableApp]) -> dict[str, list[str]]:
-    """Return the services by path of the portable apps that programs run from, without doubtful apps."""
+    """Return the services by the path of a portable app from which programs run.
+
+    Doubtful apps are left out.
+    """
     return {
         path: app.services
         for app in portable_apps
@@ -223,7 +243,10 @@ def _collect_unseen_reasons(
     file_failures: Sequence[str],
     running_failures: Sequence[str],
 ) -> dict[str, str]:
-    """Return by service the reasons why something could not be seen: package systems, files, running programs."""
+    """Return why findings of a service may be missing, by service.
+
+    The reasons are failed queries of package systems, unread files, and processes that could not be observed.
+    """
     reasons_by_service: dict[str, list[str]] = {service: [] for service in desired.services}
     for manager, reason in query_failures:
         for service in {service for services in desired.packages[manager].values() for service in services}:
@@ -241,14 +264,14 @@ def _collect_unseen_reasons(
 
 
 def _has_package_system(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
-    """Return whether the host or root has a package system."""
+    """Return whether a package system is present on the host or in the home of root."""
     return any(system.is_present(host, account) for account in (None, *roots))
 
 
 def _find_idle_services(desired: DesiredApps, present_systems: set[str]) -> dict[str, str]:
-    """Return the services that cannot be on this host, with the reasons.
+    """Return the services that cannot be on this host, each with the reason.
 
-    Only packages of these services are known, and the host lacks their package systems.
+    The catalogue has only packages of these services, and the host lacks the package systems of these packages.
     """
     return {
         service: f"{NO_IDENTIFIERS_REASON}: this host has no {' or '.join(managers) or 'such packages'}"
@@ -265,7 +288,7 @@ def _add_services(desired: DesiredApps, packages: Iterable[Package]) -> list[tup
 
 
 def _make_host_region(host: Host, homes: Mapping[str, User]) -> ScanRegion:
-    """Return the region of the host's own places, with root's home."""
+    """Return the file scan's region of the host and root: shared places such as /opt, and root's home."""
     owned_directories = [
         directory
         for system in SYSTEMS
@@ -282,7 +305,8 @@ def _find_home_user(path: str, homes: Mapping[str, User]) -> User | None:
 def _observe_running(host: Host, identifier: ProcessIdentifier) -> tuple[list[RunningProgram], list[str]]:
     """Return the running programs, and the reasons why some may be missing.
 
-    A process of its own observes the programs of users. It also reads the content of programs where that is needed.
+    A forked process observes the programs of users other than root. It also reads the content of programs where that is
+    needed.
     """
     processes, hidden_count = host.list_processes()
     candidates = _choose_candidates(host, identifier, processes)
@@ -306,7 +330,11 @@ def _observe_running(host: Host, identifier: ProcessIdentifier) -> tuple[list[Ru
 def _identify_processes(
     identifier: ProcessIdentifier, processes: Sequence[Process]
 ) -> Iterator[tuple[int, ProgramIdentity]]:
-    """Yield process ids with identities: first by path, then by content for the processes that need it."""
+    """Yield the ids of processes with their identities.
+
+    All processes are first identified by path. Then those that need it are identified by content. If a process has two
+    identities, the later identity counts.
+    """
     unresolved: list[Process] = []
     for process in processes:
         if identity := identifier.identify_by_path(process):
@@ -321,10 +349,10 @@ def _identify_processes(
 def _choose_candidates(
     host: Host, identifier: ProcessIdentifier, processes: Sequence[Process]
 ) -> dict[int, list[Process]]:
-    """Return the processes that may be restricted, by user, from the facts of the kernel alone.
+    """Return the processes that may run a restricted program, by uid of their user.
 
-    Nearly all processes are not restricted, and cost nothing more. Processes of root whose content must be read are
-    under `ROOT_READ_UID`.
+    Nearly all other processes are excluded here by facts of the kernel alone, and are not examined further. Processes
+    of root whose content must be read are under `ROOT_READ_UID`.
     """
     processes_by_uid: dict[int, list[Process]] = {}
     host.reads_process_roots = False
@@ -340,7 +368,7 @@ def _choose_candidates(
 
 
 def _check_candidate(identifier: ProcessIdentifier, process: Process) -> tuple[bool, bool]:
-    """Return whether a process may be restricted, and whether its content must be read to know."""
+    """Return whether a process may run a restricted program, and whether its content must be read."""
     try:
         identity = identifier.identify_by_path(process)
         if identifier.is_identity_enough(identity, process):

@@ -32,13 +32,16 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-CHECKING_SECONDS = 60.0  # for the checks of all portable apps of one user before they move
+CHECKING_SECONDS = 60.0  # time to check all portable apps of a user before their move
 READ_LIMITS = WorkLimits(seconds=5)  # for reading the program of one process
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # their packages make up the system itself
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """Return the changes of the control. The install block comes last, so that no earlier action has to pass it."""
+    """Return the changes of the control.
+
+    The install block comes last, so that the block cannot refuse an earlier action, such as a removal.
+    """
     section = plan["controls"]["apps"]
     settings = section["settings"]
     observation = observe_apps(host, section)
@@ -75,7 +78,10 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def _make_removal_note(host: Host, removals: Sequence[ControlAction]) -> Callable[[], None] | None:
-    """Return the function that records the packages to remove, or None if there are none."""
+    """Return the function that records the packages to remove, or None if no package is removed.
+
+    The record is written before the removal, for the report of a later lift (removal of all that Proscribe did).
+    """
     now = format_timestamp(time.time())
     removed_packages = [package._replace(at=now) for action in removals for package in action.removed_packages]
     return partial(memory.note_removed_packages, host, removed_packages) if removed_packages else None
@@ -84,7 +90,7 @@ def _make_removal_note(host: Host, removals: Sequence[ControlAction]) -> Callabl
 def lift(host: Host) -> Changes:
     """Return the changes that remove every part of the install blocks and restore the quarantine.
 
-    The parts are removed in reverse order, so that the caller of a script goes before the script.
+    The parts are removed in reverse order, so that the setting that calls a script goes before the script.
     """
     parts = [part for system in SYSTEMS for part in system.make_block_parts(InstallBlock())]
     parts += command.list_command_parts(None)
@@ -119,12 +125,19 @@ def lift(host: Host) -> Changes:
 def _make_end_actions(
     host: Host, observation: AppsObservation, grace: float
 ) -> tuple[list[ControlAction], list[ChangeRefusal]]:
+    """Return the actions that end the running restricted programs, and the refusals.
+
+    A program is refused if its identity is doubtful, or if this run depends on one of its processes. `grace` is in
+    seconds.
+    """
     actions: list[ControlAction] = []
     refusals: list[ChangeRefusal] = []
     ancestor_pids = host.list_ancestor_pids()
-    endings: dict[str, list[TerminationTarget]] = {}  # by user
+    # by user: all termination targets of that user; each action gets this list, which is complete when the actions run
+    endings: dict[str, list[TerminationTarget]] = {}
 
     def is_still_restricted(running: RunningProgram, process: Process) -> bool:
+        """Return whether a process still runs the restricted program at the time of its end."""
         identity = _identify_process(observation, process)
         if identity is None or identity.doubt:
             return False
@@ -163,7 +176,10 @@ def _make_end_actions(
 def _list_running_programs(
     host: Host, endings: Sequence[TerminationTarget], uid: int, ancestor_pids: Collection[int]
 ) -> Iterator[tuple[Process, TerminationTarget]]:
-    """Yield the current processes of a user's programs, with the termination that covers each."""
+    """Yield the current processes of a user's programs, each with the termination target that it belongs to.
+
+    The processes that this run depends on are left out.
+    """
     by_path = {process.exe: ending for ending in endings for process in ending.processes}
     for process in host.list_processes()[0]:
         ending = by_path.get(process.exe)
@@ -172,7 +188,10 @@ def _list_running_programs(
 
 
 def _identify_process(observation: AppsObservation, process: Process) -> ProgramIdentity | None:
-    """Identify a process, in a forked process if its files must be read: their user may have made them hang."""
+    """Identify a process that is about to be ended. Return None if it is not restricted or cannot be read.
+
+    If files of the process must be read, a forked process reads them: the user may have made them hang.
+    """
     if not observation.identifier.is_content_needed(process):
         return observation.identifier(process)
     try:
@@ -236,7 +255,11 @@ def _explain_protection(host: Host, package: Package) -> str:
 def _group_by_user(
     packages: Sequence[Package], services_by_package: Mapping[Package, Sequence[str]]
 ) -> Iterator[tuple[str, list[str], list[Package]]]:
-    """Yield groups of packages: those of the host together, which are removed at once; those of users by services."""
+    """Yield groups of packages for removal, each with its user and its rules.
+
+    All packages of the host are in the group with the user "", and are removed together. Packages of users are in
+    groups of the same user and the same services.
+    """
     groups: dict[tuple[str, tuple[str, ...]], list[Package]] = {}
     for package in packages:
         is_user_owned = package.owner is not None and package.owner.uid != 0
@@ -251,10 +274,11 @@ def _make_move_actions(
 ) -> tuple[list[ControlAction], list[ChangeRefusal]]:
     """Return the actions that move portable apps into the quarantine, and the refusals.
 
-    Each action moves all of the app's own files.
+    Each action moves all files of a portable app.
     """
     refusals: list[ChangeRefusal] = []
-    apps_by_path: dict[str, tuple[PortableApp, list[str]]] = {}  # a path may belong to several services
+    # by path: the app and its services, because several services may name a path
+    apps_by_path: dict[str, tuple[PortableApp, list[str]]] = {}
     for app in observation.portable_apps:
         services = observation.choose_enforced_services(app.services, app.make_finding())
         if app.doubt:
@@ -282,10 +306,11 @@ def _make_move_actions(
 def _check_before_move(
     host: Host, app: PortableApp, names: AppNames | None, service: str, seconds_left: dict[int, float]
 ) -> tuple[str, Callable[[Host, str, str], str] | None]:
-    """Explain why a portable app stays ("" if it may move), and return the check of the moved app.
+    """Return why a portable app stays in place ("" if it may move), and a check of the moved app.
 
-    The check tests that the app is still the observed one after the move. This function reads files of the user. So it
-    runs in a forked process, in the seconds that remain for this user: the run holds the host's lock meanwhile.
+    After the move, the check tests that the moved content still is the observed app. This function reads files of the
+    user. So a forked process reads them, within the seconds in `seconds_left` for this user. The limit exists because
+    the run holds the host's lock meanwhile.
     """
     uid = app.owner.uid if app.owner else app.uid
     user_seconds_left = seconds_left.setdefault(uid, CHECKING_SECONDS)
@@ -305,7 +330,7 @@ def _check_before_move(
     except (ObservationError, ControlError) as error:
         return str(error), None
     finally:
-        if uid > 0:  # files of the host and of root have no limit
+        if uid > 0:  # the checks of files of the host and of root have no time limit
             seconds_left[uid] -= time.monotonic() - started_at
     if not names or app.uid < 0:
         return reason, None
@@ -318,6 +343,10 @@ def _check_before_move(
 def _make_block_actions(
     host: Host, plan: Plan, observation: AppsObservation, removed_ids: Mapping[str, set[str]]
 ) -> list[ControlAction]:
+    """Return the actions that install the required parts of the install blocks and remove the others.
+
+    The parts are made for the time when the packages in `removed_ids` are gone.
+    """
     parts: list[tuple[BlockPart, bool]] = []
     for manager, part, is_required in install_block.list_expected_parts(host, plan, observation.desired):
         if hasattr(part, "exclude_packages"):

@@ -1,4 +1,4 @@
-"""Desired state of `apps`: the section of a plan as an index from packages, paths and programs to services."""
+"""Desired state of `apps`: packages, paths and program names of a plan, each with its services."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import PlanEntry, PlanSection
 
-# Keys of identifiers other than packages. File names derived from a package name or from the service id are searched
-# too. They do not count here, because nobody has seen such a file.
+# Keys of identifiers other than packages. File names that the scan derives from a package name or from the service id
+# do not count here: no source shows that such files exist.
 EVIDENCE_KEYS = ("processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies")
-UNMANAGED_BROWSERS_ID = "unmanaged-browsers"  # id of the service for browsers that no policy reaches
+UNMANAGED_BROWSERS_ID = "unmanaged-browsers"  # id of the service for browsers to which no policy of Proscribe applies
 
 
 class DesiredApps:
     """Packages, paths and program names to search for, each with the services that name it.
 
-    A waived service may share a name with others. Such a name is searched for the waived service only. Otherwise a
-    waiver would permit an app and another rule would remove it.
+    A waived service may share a name with other services. Such a name is searched for the waived service only.
+    Otherwise a waiver would permit an app, and the rule of another service would remove that app.
     """
 
     def __init__(self, section: PlanSection) -> None:
@@ -38,6 +38,7 @@ class DesiredApps:
         self.packages, self.paths, self.names = compute_once(section, "apps/wanted", self._build_indexes)
 
     def _build_indexes(self) -> tuple[dict[str, dict[str, list[str]]], dict[str, list[str]], dict[str, list[str]]]:
+        """Return three indexes to services: packages by package system, paths, and program names."""
         entries = self.services.items()
         packages = {
             system.MANAGER: self._build_index(
@@ -75,11 +76,14 @@ class DesiredApps:
         return systems_by_service
 
     def choose_claimed_services(self, services: list[str]) -> list[str]:
-        """Return the services to search for among those that share a name: the waived ones, or else all."""
+        """Return the services to search for, of those that share a name: the waived ones, or else all."""
         return [service for service in services if self.services[service]["mode"] == "waived"] or services
 
     def make_names_stamp(self, names: AppNames) -> str:
-        """Return a digest of the names that are searched."""
+        """Return a digest of all names that the scan searches.
+
+        A new digest makes the next scan read everything.
+        """
 
         def make_stamp() -> str:
             packages = [f"{manager} {package_id}" for manager, index in self.packages.items() for package_id in index]
@@ -92,7 +96,7 @@ class DesiredApps:
         return str(compute_once(self.services, "apps/stamp", make_stamp))
 
     def find_restricted_packages(self, manager: str) -> set[str]:
-        """Return the packages of a package system that enforcement keeps off the host.
+        """Return the ids of a package system's packages that enforcement keeps off the host.
 
         Packages that are restricted for some users only are left out: an install block does not know the user of a
         package.
@@ -113,11 +117,11 @@ class DesiredApps:
         return [service for service in services if self.services[service]["mode"] == "enforce"]
 
     def choose_unlimited_services(self, services: list[str]) -> list[str]:
-        """Return the services that are enforced for every user."""
+        """Return those of `services` that are enforced for every user."""
         return [service for service in self.choose_enforced_services(services) if "only" not in self.services[service]]
 
     def find_permitted_versions(self, manager: str) -> dict[str, list[str]]:
-        """Return the versions of restricted packages that a waiver permits for everybody."""
+        """Return the versions that a waiver permits for everybody, by id of the restricted package."""
         versions_by_package: dict[str, list[str]] = {}
         for package_id in self.find_restricted_packages(manager):
             exceptions = [
@@ -135,7 +139,10 @@ class DesiredApps:
         return versions_by_package
 
     def find_closed_paths(self) -> list[str]:
-        """Return the paths of the host that no package may install: no waiver permits anything there for everybody."""
+        """Return the absolute paths at which no package may install a file.
+
+        Restricted services name these paths, and no waiver permits a file there for everybody.
+        """
         paths: list[str] = compute_once(self.services, "apps/closed paths", self._find_closed_paths)
         return paths
 
@@ -153,7 +160,7 @@ class DesiredApps:
         ]
 
     def choose_holder_services(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
-        """Return the services that a finding belongs to: those with a waiver that covers it, or else all."""
+        """Return the services of a finding: those with a waiver that covers the finding, or else all."""
         return [
             service for service in services if find_covering_waiver(self.services[service], finding, place)
         ] or services

@@ -1,4 +1,4 @@
-"""Rule over the install blocks of all package systems: the required parts and their problems."""
+"""Rule over the install blocks of all package systems: their required parts, and problems of these."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ INSTALL_BLOCK_RULE = "apps/reinstall-gate"
 
 
 def observe(host: Host, plan: Plan, desired: DesiredApps, is_fresh: bool = True) -> list[RuleVerdict]:
-    """Return the verdict on the install blocks: none if no block is required or left over, or if nothing is enforced.
+    """Return the verdict on the install blocks.
 
-    With `is_fresh`, the trials of earlier observations are ignored.
+    There is none if `apps` is not enforced, or if no block is required or left over. With `is_fresh`, the trials of
+    earlier observations are ignored.
     """
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
@@ -64,7 +65,10 @@ def observe(host: Host, plan: Plan, desired: DesiredApps, is_fresh: bool = True)
 
 
 def _find_wrong_parts(host: Host, manager: str, system_parts: Sequence[tuple[BlockPart, bool]]) -> list[Finding]:
-    """Return the problems of a package system's block: a single finding if the whole block is missing."""
+    """Return a finding for each part of a package system's block with a problem.
+
+    If the whole block is missing, return a single finding for it.
+    """
     findings = [
         Finding("gate", part.path.rpartition("/")[2], manager, path=part.path, detail=problem)
         for part, is_required in system_parts
@@ -79,6 +83,10 @@ def _find_wrong_parts(host: Host, manager: str, system_parts: Sequence[tuple[Blo
 
 
 def _list_trials(system_parts: Sequence[tuple[BlockPart, bool]]) -> Iterator[BlockTrial]:
+    """Yield the trials of a package system's required parts.
+
+    A rule of polkit has a trial too: the trial checks that no earlier rule permits the action.
+    """
     for part, is_required in system_parts:
         if is_required and isinstance(part, BlockTrial):
             yield part
@@ -87,9 +95,12 @@ def _list_trials(system_parts: Sequence[tuple[BlockPart, bool]]) -> Iterator[Blo
 
 
 def _run_trial(host: Host, tries: TrialCache, manager: str, trial: BlockTrial) -> tuple[Finding | None, str]:
-    """Return the finding that a complete block leaves a route open, and the reason why the trial failed to run."""
+    """Return the result of a trial: a finding if a complete block still lets a package in, or None.
+
+    The second value is the reason why the trial did not run, or "".
+    """
     if host.root != "/":
-        return None, ""  # a fixture has no package system to try
+        return None, ""  # the directory of a test has no package system that could refuse a package
     name = f"{manager} {trial.path}"
     try:
         open_detail = tries.run_cached_trial(name, trial.list_dependencies, trial.run_trial)
@@ -99,9 +110,10 @@ def _run_trial(host: Host, tries: TrialCache, manager: str, trial: BlockTrial) -
 
 
 def list_expected_parts(host: Host, plan: Plan, desired: DesiredApps) -> Iterator[tuple[str, BlockPart, bool]]:
-    """Yield every part of every install block, with its package system and whether it is required.
+    """Yield every part of every install block as (package system, part, whether the part is required).
 
-    A block with nothing left to refuse must go, so that permitted packages can be installed.
+    If no package is restricted any more, no part is required: each part must go, so that permitted packages can be
+    installed.
     """
     paths = desired.find_closed_paths()
     refusal_notice = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))
@@ -117,6 +129,6 @@ def list_expected_parts(host: Host, plan: Plan, desired: DesiredApps) -> Iterato
             )
             for part in system.make_block_parts(block):
                 yield system.MANAGER, part, part.is_applicable(host)
-        else:  # parts that an earlier plan may have left
+        else:  # these parts are not required, but an earlier plan may have left them
             for part in system.make_block_parts(InstallBlock()):
                 yield system.MANAGER, part, False

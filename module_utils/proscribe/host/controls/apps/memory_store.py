@@ -1,6 +1,6 @@
-"""Files with the memory of observations of apps: only root may write them, or they are not used.
+"""Files that save the memory of observations of apps. Only root may write them; other files are not used.
 
-Their format is `marshal`. It is read ten times as fast as JSON, and without loading a module.
+Their format is `marshal`, which is read ten times as fast as JSON, and without loading a module.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from ...system import ControlError, Host, ObservationError
 from ...system.file_reader import MAX_FILE_BYTES
 
 MEMORY_DIRECTORY = "/var/lib/proscribe/apps"
-MAX_MEMORY_BYTES = 16 * 1024 * 1024  # size of a file; the limits of the file scan keep the memory of a user below it
+# largest memory file; the limits of the file scan keep the memory of each user below this size
+MAX_MEMORY_BYTES = 16 * 1024 * 1024
 MARSHAL_VERSION = 2
 UNREADABLE_ERRORS = (ObservationError, ControlError, ValueError, EOFError, KeyError, TypeError)
 
 
 def format_memory(stored: Mapping[str, object]) -> str:
+    """Return the text of a memory file: `marshal` in base64."""
     return binascii.b2a_base64(marshal.dumps(dict(stored), MARSHAL_VERSION), newline=False).decode("ascii")
 
 
 def read_memory(host: Host, path: str) -> Any:
-    """Return the saved memory, or None if there is none.
+    """Return the memory in a file, or None if the file is missing or not trusted.
 
-    A file that others than root could have written counts as none: `marshal` is not safe against them. Raises
-    ValueError, EOFError and TypeError for a damaged file.
+    A file that other users than root could have written is not trusted: `marshal` is not safe against hostile data.
+    Raises ValueError, EOFError and TypeError for a damaged file.
     """
     status = host.find_entry(path)
     if status is None or host.describe_write_access(path, status, trusted_uids=(os.geteuid(),)):
@@ -36,6 +38,7 @@ def read_memory(host: Host, path: str) -> Any:
 
 
 def write_memory(host: Host, path: str, text: str) -> None:
+    """Write a memory file, unless its content is the same or too large."""
     content = text.encode()
     if len(content) <= MAX_MEMORY_BYTES and host.read_file(path) != content:
         host.write_file(path, content, 0o600)

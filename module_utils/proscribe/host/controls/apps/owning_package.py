@@ -1,4 +1,4 @@
-"""Owner of a path by the package systems that keep lists of files."""
+"""Search for the package that owns a path, in the package systems that keep lists of files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OWNER_COMMANDS = (
 
 
 def find_owning_package(host: Host, path: str) -> str:
-    """Describe the package of the distribution that a path belongs to, or return ""."""
+    """Describe the distribution's package that owns a path, as in `the dpkg package NAME`, or return ""."""
     for manager, command in OWNER_COMMANDS:
         if host.find_tool(command[0]):
             result = host.run_command([*command, path])

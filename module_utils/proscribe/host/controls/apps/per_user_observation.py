@@ -1,8 +1,8 @@
-"""Observation of a user's packages, files and launchers: in a process of its own, with a budget for each user.
+"""Observation of users' packages, files and launchers: in a forked process, with a budget for each user.
 
-The user controls all of the content and its amount. So a child process goes from user to user (system/forked_work.py).
-Content that is odd, huge or never answers is reported as unseen for its user, with the reason. It hides nothing of
-other users.
+Each user controls the content of the home, and its amount. So a child process goes from user to user
+(system/forked_work.py). Content that is odd, huge or never answers is reported as unseen for its user, with the reason.
+Such content cannot hide findings of other users.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     Found = TypeVar("Found")
 
     class UserPart(TypedDict, total=False):
-        """Part of the observation of a unit. It comes from a child process as JSON, so a tuple has become a list."""
+        """Part of the observation of a `UserUnit`.
+
+        It comes from a child process as JSON, so a tuple has become a list.
+        """
 
         packages: Sequence[Sequence[Any]]
         portable_apps: Sequence[Sequence[Any]]
@@ -58,11 +61,12 @@ MAX_REMEMBERED_CHARACTERS = 32 * 1024 * 1024  # for all users together
 
 
 class UserUnit(NamedTuple):
-    """Accounts of one uid with their homes, and the files of that uid in shared places."""
+    """Accounts that share a uid, their homes, and the files of that uid in shared places."""
 
     uid: int
     users: Sequence[User]
-    places: Sequence[tuple[str, Sequence[str]]]  # as in PortableAppScan.foreign_entries
+    # directories with the names of files in them, as in PortableAppScan.foreign_entries
+    places: Sequence[tuple[str, Sequence[str]]]
     unseen_reasons: Sequence[str] = ()
 
     @property
@@ -71,19 +75,20 @@ class UserUnit(NamedTuple):
 
 
 class UserObservation(NamedTuple):
-    """Observed state of the users."""
+    """Observed state of all users except root."""
 
     packages: list[Package]
     portable_apps: list[PortableApp]
-    query_failures: list[tuple[str, str]]  # failed queries: package system and reason
-    unseen_reasons: list[str]  # reasons why other things could not be seen
-    present_systems: set[str]  # queried package systems that some user has
-    texts_by_uid: dict[str, str | None]  # by uid, as in ScanMemory.texts_by_uid: memory for the next observation
+    query_failures: list[tuple[str, str]]  # failed queries of package systems, as (package system, reason)
+    unseen_reasons: list[str]  # reasons why files, launchers or homes could not be observed
+    # package systems that some user has; only those that are the sole identifiers of a service are queried
+    present_systems: set[str]
+    texts_by_uid: dict[str, str | None]  # by uid: the memory for the next observation, as in ScanMemory.texts_by_uid
     brought_systems: set[str]  # names of package systems that users have installed themselves
     requests: Sequence[
         tuple[Sequence[request_files.RequestRow], int]
     ] = ()  # for each user: requests, and the number of requests left out
-    cut_counts: Mapping[str, int] = {}  # by user: the number of findings beyond the user's share
+    cut_counts: Mapping[str, int] = {}  # by user: the number of findings beyond the limit for each user
 
 
 class UserScanContext(NamedTuple):
@@ -100,7 +105,10 @@ class UserScanContext(NamedTuple):
 def observe_users(
     host: Host, context: UserScanContext, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
 ) -> UserObservation:
-    """Observe all users except root. `foreign_places` comes from the file scan of the host's places."""
+    """Observe all users except root.
+
+    `foreign_places` has the files of users that the scan of the host's places left out, by uid.
+    """
     observation = UserObservation([], [], [], [], set(), {}, set())
     characters_left = MAX_REMEMBERED_CHARACTERS
     requests: list[tuple[Sequence[request_files.RequestRow], int]] = []
@@ -125,7 +133,7 @@ def observe_users(
                 observation.texts_by_uid[str(unit.uid)] = text if characters_left > 0 else DROPPED_TEXT
         if failure:
             observation.unseen_reasons.append(f"{unit.user.name}: {failure}")
-        else:  # without a new text, the memory of the user stays
+        else:  # None: without a new text, the saved memory of the user stays
             observation.texts_by_uid.setdefault(str(unit.uid), None)
     return observation._replace(requests=tuple(requests), cut_counts=cut_counts)
 
@@ -133,10 +141,10 @@ def observe_users(
 def _observe_each_unit(
     host: Host, context: UserScanContext, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
 ) -> Iterator[tuple[UserUnit, list[UserPart], str]]:
-    """Yield the parts of each unit, and the reason why they are incomplete ("" if complete).
+    """Yield each unit with the parts of its observation, and why the parts are incomplete ("" if complete).
 
-    The host's own file systems come first. Other file systems follow if the plan requires it. They are read as the user
-    whose files they hold.
+    The host's own file systems come first. Remote file systems follow if the plan requires it. A process of the user
+    reads that user's remote home.
     """
     local_units, network_units = make_user_units(host, foreign_places, context.desired.network_homes == "scan")
     yield from run_each_apart(local_units, lambda unit: _observe_unit(host, context, unit))
@@ -150,16 +158,19 @@ def _observe_each_unit(
 
 
 def _drop_memory(part: UserPart) -> UserPart:
-    """Drop the memory from a part that a process of the user reports.
+    """Drop the memory from a part that a process with the uid of the user reports.
 
-    The user may be able to trace that process, and must not write the memory of root.
+    The user may be able to trace that process. So its memory is not trusted, because root would save it.
     """
     part.pop("memory", None)
     return part
 
 
 def _load_modules() -> list[object]:
-    """Load the modules that are otherwise loaded on demand: a user may not be able to read this Python's directory."""
+    """Load the modules that are otherwise loaded on demand.
+
+    A process with the uid of a user may not be able to read the directory of this Python.
+    """
     import hashlib
 
     from .portable import container_launchers, evidence
@@ -175,10 +186,10 @@ def _observe_as_user(host: Host, context: UserScanContext, unit: UserUnit) -> It
 def make_user_units(
     host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], scans_remote: bool = False
 ) -> tuple[list[UserUnit], list[UserUnit]]:
-    """Return the units on the host's own file systems, and those on remote file systems.
+    """Return the units on the host's own file systems, and the units on remote file systems.
 
     The units are all users except root who have something here. With `scans_remote`, each home on a remote file system
-    is a unit of the second list. Otherwise such a home is an unseen reason.
+    is a unit of the second list. Otherwise, the first list has a reason why such a home is unseen.
     """
     mount_table = read_mounts(host)
     users: dict[int, list[User]] = {}
@@ -206,9 +217,10 @@ def make_user_units(
 def _group_places_by_user(
     host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], users: Collection[int]
 ) -> Mapping[int, Sequence[tuple[str, Sequence[str]]]]:
-    """Return the foreign places by the user who owns each uid.
+    """Return `foreign_places` with each place under the uid of an account.
 
-    A user may have many subordinate uids; they share one budget.
+    A subordinate uid, as of a container, counts as the account that owns it. A user may have many subordinate uids,
+    which share the budget of the user.
     """
     if not foreign_places.keys() - users:
         return foreign_places
@@ -222,7 +234,7 @@ def _group_places_by_user(
 
 
 def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Iterator[UserPart]:
-    """Yield the observation of a unit in parts, so that earlier parts remain when the budget is spent."""
+    """Yield the observation of a unit in parts, so that earlier parts remain if the budget is spent."""
     desired = context.desired
     if unit.unseen_reasons:
         yield {"unseen": list(unit.unseen_reasons)}
@@ -281,7 +293,8 @@ def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Itera
         yield {"portable_apps": [*scan_result.portable_apps, *web_apps], "unseen": scan_result.unseen}
     if memory_text is not None:
         yield {"memory": memory_text}
-    for user in home_users:  # comes last, so that a failure here hides nothing
+    # the requests come last, so that a failure here does not prevent the rest of the observation
+    for user in home_users:
         requests, left_out = request_files.read_user_requests(host, user)
         if requests or left_out:
             yield {"requests": (requests, left_out)}
@@ -290,7 +303,10 @@ def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Itera
 def _observe_packages(
     host: Host, context: UserScanContext, user: User, system: PackageSystem, share: UserShare
 ) -> Iterator[UserPart]:
-    """Yield a user's packages of a package system, and whether the user has that system if it matters."""
+    """Yield a user's packages of a package system.
+
+    Also yield whether the user has that system, if the system is the only identifier of a service.
+    """
     package_ids = context.desired.packages[system.MANAGER].keys()
     packages, query_failures = (
         _observe_guarded(host, partial(system.find_user_packages, host, user, package_ids)) if package_ids else ([], [])
@@ -311,7 +327,10 @@ def _make_cut_part(cut_count: int) -> UserPart:
 
 
 def _has_home_directory(host: Host, user: User) -> bool:
-    """Return whether a user has a home that can hold user files. A directory of the system does not count."""
+    """Return whether a user has a home that can hold the user's files.
+
+    A directory of the system, such as /bin, does not count.
+    """
     if not scan.is_personal_home(user) and scan.is_system_home(user.home):
         return False
     try:
@@ -321,7 +340,7 @@ def _has_home_directory(host: Host, user: User) -> bool:
 
 
 def _has_package_system(host: Host, system: PackageSystem, user: User) -> bool:
-    """Return whether a user has a package system. If it cannot be seen, it counts as present."""
+    """Return whether a user has a package system. A system that cannot be checked counts as present."""
     try:
         return system.is_present(host, user)
     except (ObservationError, ControlError, OSError):
@@ -342,7 +361,10 @@ def _list_owned_directories(
 def _observe_guarded(
     host: Host, observe_part: Callable[[], tuple[Sequence[Found], str | Sequence[str]]]
 ) -> tuple[list[Found], list[str]]:
-    """Return the results of observing something that a user controls, and the reasons why they are incomplete."""
+    """Return the results of `observe_part`, and the reasons why the results are incomplete.
+
+    `observe_part` reads data that a user controls. Its errors become reasons.
+    """
     try:
         results, unseen_reasons = observe_part()
     except (ObservationError, ControlError, OSError, MemoryError) as error:
@@ -351,7 +373,10 @@ def _observe_guarded(
 
 
 def make_service_finder(desired: DesiredApps, homes: set[str]) -> Callable[[str, str], list[str]]:
-    """Make the function that returns the services of a program, by its path and its flatpak id."""
+    """Make the function that returns the services of a program.
+
+    Its arguments are the path of the program, and its flatpak id or "".
+    """
 
     def find_program_services(program: str, flatpak_id: str) -> list[str]:
         service_ids = desired.packages["flatpak"].get(flatpak_id) or find_services_above(program, homes, desired.paths)

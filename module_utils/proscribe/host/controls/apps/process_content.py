@@ -1,10 +1,10 @@
 """Identification of a process by the content of its files.
 
-A file carries the mark of its maker under any name. The mark is also there if the file is deleted, in memory, or
-started through a dynamic loader.
+A program has the mark of its maker under any name. The mark is also there if the file is deleted or exists only in
+memory. A start through a dynamic loader does not hide it.
 
-Nearly all processes run a program from a place of packages, where their path is enough. Files are read only for the
-others: the executable and, if that only starts another program, its mapped files.
+Nearly all processes run a program from a directory of the package systems, where the path identifies the program. Files
+are read only for other processes: the executable, and its mapped files if the executable only starts another program.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ class ProcessProgram(NamedTuple):
     """File that a process runs as its program."""
 
     path: str
-    package: str  # the Go package that the file was built from; "" for none
-    start_detail: str  # how the program was started, if the path does not show it; otherwise ""
+    package: str  # the Go package that the program was built from; "" for a program that is not Go's
+    start_detail: str  # how the program was started, for example `deleted file`; "" if the path shows it
 
     @property
     def name(self) -> str:
+        """Base name of the path, or the name of a file that exists only in memory."""
         return self.path[1:] if self.path.startswith(MEMORY_PREFIX) else self.path.rpartition("/")[2]
 
 
@@ -35,7 +36,8 @@ class _FileContent(NamedTuple):
 
     package: str
     is_program: bool  # a program, not a library
-    starts_other_programs: bool  # the file may be a dynamic loader, or an emulator without one
+    # the program may be a dynamic loader, or an emulator that runs without a dynamic loader
+    starts_other_programs: bool
 
 
 class ProcessContents:
@@ -49,9 +51,9 @@ class ProcessContents:
         self._judged_files: dict[tuple[int, ...], _FileContent] = {}
 
     def list_programs(self, process: Process) -> list[ProcessProgram]:
-        """Return the programs of a process: its executable, then the programs that the executable has mapped to run.
+        """Return the programs of a process: its executable, then the programs that it has mapped to run.
 
-        Raises ObservationError if there are too many.
+        Raises ObservationError if the process has mapped too many files.
         """
         try:
             executable = self._mapped_files.find_executable(process)
@@ -76,7 +78,7 @@ class ProcessContents:
         return programs
 
     def find_services(self, program: ProcessProgram) -> list[str]:
-        """Return the services whose mark is in a program."""
+        """Return the services whose mark (a Go module) is in a program."""
         return [service for service, modules in self._go_modules.items() if elf.is_built_from(program.package, modules)]
 
     def _read_content(self, process: Process, file: MappedFile) -> _FileContent | None:
@@ -94,6 +96,7 @@ def describe_go_package(package: str) -> str:
 
 
 def _judge_file(read_content: Callable[[int, int], bytes], path: str) -> _FileContent:
+    """Return facts from the content of a file, which is no program if it is no ELF file."""
     binary = elf.read_elf(read_content)
     if binary is None:
         return _FileContent("", False, False)

@@ -1,8 +1,8 @@
-"""Packages, programs and paths that are never removed, moved or denied: a host must boot, be reachable and be
-repairable.
+"""Packages, programs and paths that Proscribe never removes, moves or denies.
 
-The compile step refuses a service that names any of them. The host refuses again, because a plan may come from
-elsewhere. Each function returns the reason, or "" for an unprotected name.
+Without them, a host might not boot, could not be reached, or could not be repaired. The compile step refuses a service
+that names any of them. The host refuses again, because a plan may come from elsewhere. Each function returns the
+reason, or "" for an unprotected name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ def _split_names(text: str) -> List[str]:
     return text.split()
 
 
-# By the ability that a host loses without them. Names of Debian, Fedora, SUSE and Arch, exact or with `*` for any end.
+# Key: what the packages do for the host. Value: package names of Debian, Fedora, SUSE and Arch, exact or with `*` for
+# any ending.
 PROTECTED_PACKAGES = {
     "starts the host": _split_names(
         """
@@ -81,7 +82,7 @@ PROTECTED_DIRECTORIES = _split_names(
     /var/lib/pacman /var/lib/systemd /var/lib/proscribe /var/log /root/.ssh ~/.ssh ~/.gnupg ~/.ansible ~/.pki
     """
 )
-# Directories that are never removed as a whole: they hold other programs or a user's own work.
+# Directories that are never removed as a whole: they hold other programs or the work of a user.
 SHARED_DIRECTORIES = frozenset(
     _split_names(
         """
@@ -96,9 +97,10 @@ SHARED_DIRECTORIES = frozenset(
         """
     )
 )
-_MERGED_USR_PATTERN = re.compile(r"^/(bin|sbin|lib|lib64|lib32)(?=/|$)")  # links into /usr on most hosts
+# on most hosts, these directories are links into /usr
+_MERGED_USR_PATTERN = re.compile(r"^/(bin|sbin|lib|lib64|lib32)(?=/|$)")
 _SYSTEM_PROGRAM_PATTERN = re.compile(r"^/usr/(s?bin|lib|lib64|libexec|local/s?bin)/")
-# Entries that start something with a session are no part of the system, like a user's own files.
+# Entries that start a program at login may be removed, although they are in /etc: the system does not need them.
 _SYSTEM_LAUNCHER_PATTERN = re.compile(r"^/etc/(xdg/autostart|systemd/user)/[^/]+\.(desktop|service)$")
 _C_LIBRARY_PATTERN = re.compile(
     r"^/usr/lib(64|32)?/([^/]+-linux-[^/]+/)?(ld-|lib(c|m|dl|pthread|pam|crypt|selinux)[.-])"
@@ -113,7 +115,7 @@ _REASON_BY_PREFIX = {
 
 
 def explain_package_protection(name: str) -> str:
-    """Explain why a package of the system's own package manager stays, or return "".
+    """Explain why a package of the distribution's package manager is never removed, or return "".
 
     Flatpak ids have another meaning and do not belong here.
     """
@@ -129,7 +131,10 @@ def explain_program_protection(name: str) -> str:
 
 
 def explain_path_protection(place: str, homes: Iterable[str] = ()) -> str:
-    """Explain why the entry at a path stays, or return "". A path below one of `homes` counts as `~/...`."""
+    """Explain why the entry at a path is never removed or moved, or return "".
+
+    A path below one of `homes` counts as `~/...`.
+    """
     place = place.rstrip("/") or "/"
     if {".", ".."} & set(place.split("/")):
         return "it is not a plain path"

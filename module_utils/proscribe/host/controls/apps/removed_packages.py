@@ -1,7 +1,8 @@
-"""Memory of the packages that were removed from a host: a lift reports those that stay removed.
+"""Record of the packages that Proscribe removed from a host. A lift reports those that are still missing.
 
-The file belongs to root alone. It is written before packages are removed, so a killed run loses none. The reader leaves
-out packages that were not removed after all, or that are installed again. A lift deletes the file.
+The file belongs to root alone. It is written before packages are removed, so that a killed run loses no entry. The
+reader leaves out packages that were not removed after all, or that are installed again. A lift (removal of all that
+Proscribe did) deletes the file.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_FILE_BYTES = 2 * 1024 * 1024
 
 
 def note_removed_packages(host: Host, packages: Sequence[RemovedPackage]) -> None:
-    """Add packages that are about to be removed to the memory. Raises ControlError and ObservationError."""
+    """Add packages that are about to be removed to the record. Raises ControlError and ObservationError."""
     packages_by_key = {package.identity: package for package in (*read_removed_packages(host), *packages)}
     limited_packages = limit_packages(
         sorted(packages_by_key.values(), key=lambda package: (package.at, package.identity), reverse=True)
@@ -32,9 +33,9 @@ def note_removed_packages(host: Host, packages: Sequence[RemovedPackage]) -> Non
 
 
 def limit_packages(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
-    """Return the packages within the limits for each user and in total, those of the host first.
+    """Return the packages within the limits for each user and in total. Packages of the host come first.
 
-    No user's many packages can hide those of the host or of another user.
+    So a user with many packages cannot hide packages of the host or of another user.
     """
     count_by_user: dict[str, int] = {}
     limited_packages = []
@@ -46,7 +47,7 @@ def limit_packages(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
 
 
 def read_removed_packages(host: Host) -> list[RemovedPackage]:
-    """Return the remembered packages: none if the file is missing or damaged. Raises ObservationError."""
+    """Return the recorded packages. Return [] if the file is missing or damaged. Raises ObservationError."""
     try:
         content = parse_json(host.read_file(REMOVED_PACKAGES_PATH, MAX_FILE_BYTES) or b"{}")
     except (ControlError, ValueError, RecursionError):
@@ -66,9 +67,10 @@ def read_removed_packages(host: Host) -> list[RemovedPackage]:
 
 
 def find_still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[RemovedPackage]:
-    """Return the remembered packages that are not installed again, in the order of the memory: the host's first.
+    """Return the recorded packages that are not installed again.
 
-    Packages of a deleted user are left out. If a package system cannot be queried, its packages count as not installed.
+    The order is that of the record, with packages of the host first. Packages of a deleted user are left out. If a
+    package system cannot be queried, its packages count as not installed.
     """
     system_by_manager: dict[str, PackageSystem] = {system.MANAGER: system for system in systems}
     users = {user.name: user for user in host.list_users()}
@@ -90,6 +92,10 @@ def find_still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[Rem
 
 
 def _list_installed_packages(host: Host, system: PackageSystem, user: User | None, ids: set[str]) -> Sequence[Package]:
+    """Return the installed packages among `ids`, of a user or of the host (None).
+
+    Return () if the query fails.
+    """
     try:
         query_packages = (
             partial(system.find_user_packages, host, user, ids) if user else partial(system.find_packages, host, ids)
@@ -100,7 +106,10 @@ def _list_installed_packages(host: Host, system: PackageSystem, user: User | Non
 
 
 def _is_same_package(package: Package, removed: RemovedPackage) -> bool:
-    """Return whether a package is the removed package in any version: same architecture, same place."""
+    """Return whether an installed package is the removed package, in any version.
+
+    Its full name, with the architecture, or its installation must be the same too.
+    """
     if package.id != removed.id:
         return False
     handle = package.handles[0] if package.handles else removed.name

@@ -1,7 +1,7 @@
 """Identification of running programs of a plan's apps: by path, package or sandbox.
 
-A program that is known by its name alone is reported and never ended. A process of its own observes the programs of
-each user (system/forked_work.py). The reason: the user may have made the root directory of a program, and may delay its
+A program that is known by its name alone is reported and never ended. A forked process observes the programs of each
+user (system/forked_work.py). The reason: the user may have made the root directory of a program, and may delay its
 answers.
 """
 
@@ -22,13 +22,14 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from .process_content import ProcessContents, ProcessProgram
 
-SANDBOX_MANAGERS = ("flatpak", "snap")  # their programs are known by their sandbox, with any executable
+# package systems that identify a program by its sandbox, whatever its executable is
+SANDBOX_MANAGERS = ("flatpak", "snap")
 CONTAINED_DOUBT = "in a container, {}so it is not ended"
 MAX_PATH_BYTES = 4096  # longest path that the kernel accepts
 
 
 class ProgramIdentity(NamedTuple):
-    """Identity of a running program."""
+    """Identity of a running program: its services, and how it was identified."""
 
     services: list[str]
     id: str  # base name of the executable, or id of the sandboxed app
@@ -36,7 +37,7 @@ class ProgramIdentity(NamedTuple):
     package: str = ""  # the package that the program belongs to
     doubt: str = ""  # why the program may be something else, so that it is not ended; "" if it is certain
     path: str = ""  # path of the program, if the process has another executable
-    identified_by: str = ""  # description of the mark that identifies the program, and of its start
+    identified_by: str = ""  # description of the program's mark, and of how it was started
 
 
 class RunningProgram(NamedTuple):
@@ -45,8 +46,9 @@ class RunningProgram(NamedTuple):
     identity: ProgramIdentity
     user: str
     started: str  # start of the first process
-    processes: list[Process]  # in the order of their termination: the first process usually takes the others along
-    version: str = ""  # version of the installation, if it is known and its user cannot forge it
+    # in the order of their termination: when the first process ends, the others usually end too
+    processes: list[Process]
+    version: str = ""  # version of the installation; "" if it is unknown or the user can forge it
     place: str = ""  # path of the installation
 
     def make_finding(self) -> Finding:
@@ -60,7 +62,7 @@ class RunningProgram(NamedTuple):
         ]
         detail = ", ".join(filter(None, details))
         scope = f"user:{self.user}"
-        # Its user may have chosen the name.
+        # The user may have chosen the name of the program, so it is escaped.
         program_id, path = (
             escape_text(self.identity.id),
             escape_text(self.identity.path or first_process.exe),
@@ -77,7 +79,10 @@ def restore_running_program(row: Sequence[Any]) -> RunningProgram:
 
 
 class ProcessIdentifier:
-    """Identifier of the processes of a host."""
+    """Function object that identifies the processes of a host.
+
+    `certain_paths` has the services by path of the portable apps that were identified for certain.
+    """
 
     def __init__(
         self,
@@ -98,7 +103,7 @@ class ProcessIdentifier:
         self._contents: ProcessContents | None = None
         self._root_owned_paths: dict[
             str, bool
-        ] = {}  # by path: True if the file is on a disk of the host and root alone can change it
+        ] = {}  # by path: whether the file is on a disk of the host, and root alone can change it
         self.program_finders: list[tuple[str, Callable[[Process], str]]] = []
         for system in SYSTEMS:
             installed = [package for _, package in packages if package.manager == system.MANAGER]
@@ -106,9 +111,10 @@ class ProcessIdentifier:
             self.program_finders.append((system.MANAGER, system.make_program_matcher(host, package_ids, installed)))
 
     def __call__(self, process: Process) -> ProgramIdentity | None:
-        """Identify a process by its path and, if that is uncertain, by its content.
+        """Identify a process by its path and, if the path is not enough, by its content.
 
-        Raises ObservationError. Raises ProcessRootUnread if the content is needed but the host must not read it.
+        Return None if the process is not restricted. Raises ObservationError. Raises ProcessRootUnread if the content
+        is needed, but this process must not read it.
         """
         identity = self.identify_by_path(process)
         if self.is_identity_enough(identity, process):
@@ -118,11 +124,15 @@ class ProcessIdentifier:
         return self.identify_by_content(process) or identity
 
     def is_identity_enough(self, identity: ProgramIdentity | None, process: Process) -> bool:
-        """Return whether the path of a process is enough, so that no content has to be read."""
+        """Return whether the identity by path is enough, so that no content has to be read."""
         return bool(identity and not identity.doubt) or not self.is_content_needed(process)
 
     def is_content_needed(self, process: Process) -> bool:
-        """Return whether the path of a process is too little to identify it, from the facts of the kernel alone."""
+        """Return whether the content of a process must be read to identify it.
+
+        The path is not enough outside the directories of packages, and in a container. It is not enough either for a
+        program that starts others, or that only a mark identifies. Only facts of the kernel are used.
+        """
         name = process.exe.rpartition("/")[2]
         is_outside = not is_system_place(process.exe)
         return (
@@ -133,9 +143,9 @@ class ProcessIdentifier:
         )
 
     def is_readable_at_once(self, process: Process) -> bool:
-        """Return whether the executable of a process can be read here instead of in a process of its own.
+        """Return whether this process can read the executable of `process`, without a forked process.
 
-        Such a file is on a disk of the host, at a place that root alone can change. So nobody can have made it hang.
+        Such a file is on a disk of the host, at a path that root alone can change. So nobody can have made it hang.
         """
         exe = process.exe
         if is_starter_name(exe.rpartition("/")[2]) or not self.host.has_host_root(process):
@@ -147,15 +157,19 @@ class ProcessIdentifier:
 
     @property
     def contents(self) -> ProcessContents:
-        """Reader of the programs of processes."""
+        """Reader of the content of programs, made at the first use."""
         if self._contents is None:
-            from .process_content import ProcessContents  # loaded on demand: only hosts with such a process need it
+            # loaded on demand: only hosts with a process whose content is needed use the module
+            from .process_content import ProcessContents
 
             self._contents = ProcessContents(self.host, self.markers)
         return self._contents
 
     def identify_by_path(self, process: Process) -> ProgramIdentity | None:
-        """Identify a process by the path of its executable."""
+        """Identify a process by the path of its executable.
+
+        Return None if no service names the path or the program.
+        """
         desired, base_name = self.desired, process.exe.rpartition("/")[2]
         for manager, find_program in self.program_finders:
             if package_id := find_program(process):
@@ -175,7 +189,10 @@ class ProcessIdentifier:
         return None
 
     def identify_by_content(self, process: Process) -> ProgramIdentity | None:
-        """Identify a process by the marks in its programs, and by the paths of programs that its executable starts."""
+        """Identify a process by the content of its programs, or return None.
+
+        The marks in the programs count, and the paths of the programs that its executable starts.
+        """
         doubtful: ProgramIdentity | None = None
         for program in self.contents.list_programs(process):
             identity = None if program.path == process.exe else self._identify_started(process, program)
@@ -191,10 +208,18 @@ class ProcessIdentifier:
         return doubtful
 
     def _identify_started(self, process: Process, program: ProcessProgram) -> ProgramIdentity | None:
+        """Identify a program that the executable of a process started, by the program's path.
+
+        Return None if no service names the path.
+        """
         identity = self.identify_by_path(process._replace(exe=program.path))
         return identity and identity._replace(path=program.path, identified_by=program.start_detail)
 
     def _make_marked_identity(self, process: Process, program: ProcessProgram, services: list[str]) -> ProgramIdentity:
+        """Make the identity of a program with the mark of a service's maker.
+
+        In a container, the identity is doubtful.
+        """
         from .process_content import describe_go_package
 
         identified_by = ", ".join(
@@ -214,7 +239,10 @@ class ProcessIdentifier:
 def group_running_programs(
     host: Host, identify: Callable[[Process], ProgramIdentity | None], processes: Iterable[Process]
 ) -> list[RunningProgram]:
-    """Identify processes, and group those that are the same program of the same user."""
+    """Identify processes, and group those that run the same program of the same user.
+
+    Processes without an identity are left out.
+    """
     groups: dict[tuple[Any, ...], list[tuple[bool, str, Process]]] = {}
     for process in processes:
         identity = identify(process)
@@ -222,7 +250,7 @@ def group_running_programs(
         if identity and owner:
             is_sandboxed = identity.id != process.exe.rpartition("/")[2]
             key = (tuple(identity.services), identity[1:], owner.name, "" if is_sandboxed else process.exe)
-            # The init of a sandbox comes last: it ends with its children and ignores TERM.
+            # The init process of a sandbox comes last: it ignores TERM, and ends when its children have ended.
             is_sandbox_init = process.exe == "/usr/bin/bwrap"
             groups.setdefault(key, []).append((is_sandbox_init, host.format_start_time(process), process))
     programs = []
@@ -234,10 +262,10 @@ def group_running_programs(
 
 
 def add_installation(program: RunningProgram, desired: DesiredApps, packages: Iterable[Package]) -> RunningProgram:
-    """Add the version and the place of its installation to a program, so that a waiver for them covers it.
+    """Return a program with the version and the path of its installation, so that a waiver can name them.
 
-    A program that may run from several installations has neither, unless they agree (the system's and the user's own).
-    The version of a user's own installation is left out, because the user can forge it.
+    If several installations could be the program's, and differ, both stay empty. The version of a user's own
+    installation is left out, because the user can forge it.
     """
     identity = program.identity
     sources = {
@@ -253,7 +281,10 @@ def add_installation(program: RunningProgram, desired: DesiredApps, packages: It
 
 
 def find_services_above(exe: str, homes: set[str], paths: Mapping[str, list[str]]) -> list[str]:
-    """Return the services that name an executable or a directory above it, absolute or below a home (`~/`)."""
+    """Return the services that name an executable or a directory above it.
+
+    The keys of `paths` are absolute, or below a home (`~/`).
+    """
     if len(exe) > MAX_PATH_BYTES:
         return []
     path_forms = [exe, *("~" + exe[len(home) :] for home in _iterate_upwards(exe) if home in homes)]
@@ -261,6 +292,7 @@ def find_services_above(exe: str, homes: set[str], paths: Mapping[str, list[str]
 
 
 def _iterate_upwards(path: str) -> Iterator[str]:
+    """Yield a path, then each directory above it, without `/` and `~`."""
     while path and path != "~":
         yield path
         path = path.rpartition("/")[0]

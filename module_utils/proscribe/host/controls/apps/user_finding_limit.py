@@ -1,8 +1,8 @@
-"""Limit of the findings that a single user adds to a record.
+"""Limit of the findings that a single user adds to a host's record.
 
-A user can make up any number of packages. Beyond the share of the user, each rule and each waiver gets at most one more
-finding. So every rule has the state that it would have with all findings. The rest is counted. The count is a finding
-of that user alone: the rule `apps/too-many-findings`.
+A user can make up any number of packages. Beyond the limit, each rule and each waiver gets at most one more finding of
+that user. So every rule has the state that it would have with all findings. The other findings are counted. Their
+number is a finding of that user under the rule `apps/too-many-findings`.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
     Thing = TypeVar("Thing", bound=Union[Package, PortableApp])
 
 TOO_MANY_FINDINGS_RULE = "apps/too-many-findings"
-MAX_USER_FINDINGS = 1_000  # packages and launchers of a user
+MAX_USER_FINDINGS = 1_000  # packages and launchers of a user that are listed
 
 
 class UserShare:
-    """Listed packages and launchers of one user."""
+    """Packages and launchers of a user that the record lists."""
 
     def __init__(self, desired: DesiredApps, max_findings: int = MAX_USER_FINDINGS) -> None:
         self._desired = desired
         self._max_findings = max_findings
         self._listed_things: list[Package | PortableApp] = []
-        self._rule_keys: set[tuple[str, str, bool]] | None = None  # keys of the listed things, once there are too many
+        # keys of the listed packages and launchers; None until the limit is exceeded
+        self._rule_keys: set[tuple[str, str, bool]] | None = None
 
     def take_things(self, things: Sequence[Thing]) -> tuple[list[Thing], int]:
-        """Return the packages or launchers to list, and the number of others that count against their user."""
+        """Return the packages or launchers to list, and the number of further findings without a waiver."""
         findings_left = max(self._max_findings - len(self._listed_things), 0)
         listed = list(things[:findings_left])
         self._listed_things += listed
@@ -54,9 +55,10 @@ class UserShare:
         return listed, cut_count
 
     def _find_rule_keys(self, thing: Package | PortableApp) -> Iterator[tuple[str, str, bool]]:
-        """Yield the services whose state a package or launcher may change.
+        """Yield a key for each service whose state a package or launcher may change.
 
-        Each service comes with its permission ("" for none), and with a mark if the thing may be something else.
+        The key has the service, and the waiver or mode that permits the thing ("" for none). Its last part is True for
+        a doubtful thing.
         """
         desired = self._desired
         if isinstance(thing, Package):
@@ -73,10 +75,10 @@ class UserShare:
 
 
 def judge_user_shares(mode: str, cut_counts: Mapping[str, int]) -> list[RuleVerdict]:
-    """Return a verdict on the users with more findings than their share; none if there is no such user.
+    """Return a verdict on the users with more findings than the limit. Return [] if there is no such user.
 
-    `cut_counts` has the number of further findings by user name. The rule has no correction of its own: the other rules
-    have.
+    `cut_counts` has the number of further findings by user name. The rule itself corrects nothing: the rules of the
+    services correct their findings.
     """
     findings = [
         Finding(

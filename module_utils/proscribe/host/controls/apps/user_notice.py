@@ -1,7 +1,7 @@
-"""Notification of logged-in users about ended or removed software: a line on terminals, a note on desktops.
+"""Notification of logged-in users about ended or removed software, on terminals and desktops.
 
-Nobody waits for a reader: terminals are written without blocking, and calls of desktops have a timeout. No failure here
-stops the enforcement.
+A run never waits for a reader: terminals are written without blocking, and calls of desktops have a timeout. A failed
+notification does not stop the enforcement.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOTICED_VERBS = ("end", "remove", "quarantine")  # verbs of actions that users n
 MAX_LINE_CHARACTERS = 400
 DESKTOP_TIMEOUT_SECONDS = 4
 DESKTOP_LIMITS = WorkLimits(seconds=DESKTOP_TIMEOUT_SECONDS + 2, memory=0)
-ALL_DESKTOPS_SECONDS = 15.0  # for all desktops together: other runs wait for the host's lock meanwhile
+ALL_DESKTOPS_SECONDS = 15.0  # limit for all desktops together, because other runs wait for the host's lock meanwhile
 _TERMINAL_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
@@ -31,10 +31,9 @@ def make_notify_actions(
 ) -> list[ControlAction]:
     """Return the action that notifies users before `actions`.
 
-    There is none without a text, or without an action that users notice. A text in several languages has a line for
-    each. All lines are shown in their order, because the language of a reader is unknown here. With `has_requests`, the
-    last line names the command for requests. `kept_until` is the end of the quarantine's retention (UTC), or "" if
-    there is none.
+    Return [] without a text, or if users notice none of the actions. A text in several languages has a line for each
+    language. All lines are shown, because the language of a reader is unknown. With `has_requests`, a last line has the
+    command for requests. `kept_until` is the end of the quarantine's retention (UTC), or "" for no end.
     """
     lines = [line for line in map(clean_line, text.split("\n")) if line]
     if lines and kept_until and any(action.verb == "quarantine" for action in actions):
@@ -50,7 +49,10 @@ def make_notify_actions(
 
 
 def append_request_hints(text: str, services: Collection[str], has_requests: bool) -> str:
-    """Append to a text how its readers request an exception for the services. An empty text stays empty."""
+    """Append to a text the command with which its readers request an exception for `services`.
+
+    An empty text stays empty.
+    """
     if not text or not has_requests:
         return text
     (service_name,) = services if len(services) == 1 else ("SERVICE",)
@@ -58,14 +60,14 @@ def append_request_hints(text: str, services: Collection[str], has_requests: boo
 
 
 def clean_line(text: str) -> str:
-    """Return a line that cannot control a terminal, nor a desktop that interprets markup."""
+    """Return a line without characters that control a terminal, or that a desktop interprets as markup."""
     return format_one_line(text)[:MAX_LINE_CHARACTERS].translate(str.maketrans("<>&", "()+"))
 
 
 def notify_users(host: Host, text: str, uid: int | None = None) -> None:
-    """Notify all logged-in users, or the user with that uid. Never raises, never blocks for long.
+    """Notify all logged-in users, or the user with `uid`. Never raises, never blocks for long.
 
-    Each line is cleaned here, whatever its source: the answer to a request, too.
+    Each line is cleaned here, because it may come from any source, such as the answer to a request.
     """
     text = "\n".join(filter(None, map(clean_line, text.split("\n"))))
     lines = "\r\n".join(f"proscribe: {line}" for line in text.split("\n"))
@@ -77,15 +79,15 @@ def notify_users(host: Host, text: str, uid: int | None = None) -> None:
     with contextlib.suppress(ObservationError, ControlError):
         for name in host.list_directory("/run/user"):
             if name.isdigit() and uid in (None, int(name)) and time.monotonic() < deadline:
-                # The user controls the content of this directory.
+                # The user controls the content of this directory, so a forked process with limits uses it.
                 with contextlib.suppress(ObservationError, ControlError):
                     run_apart(partial(_notify_desktop, host, int(name), f"/run/user/{name}/bus", text), DESKTOP_LIMITS)
 
 
 def list_terminals(host: Host, uid: int | None = None) -> Iterator[str]:
-    """Yield the terminals of users (or of one user) that accept messages of others (mesg(1)).
+    """Yield the terminals of users that accept messages of other users (mesg(1)).
 
-    The terminals of this run itself are left out.
+    With `uid`, only the terminals of that user. The terminals of this run are left out.
     """
     own_devices = {_find_terminal_device(host, pid) for pid in host.list_ancestor_pids()}
     for folder in ("/dev/pts", "/dev"):
@@ -99,7 +101,7 @@ def list_terminals(host: Host, uid: int | None = None) -> Iterator[str]:
                 continue
             if status.st_rdev not in own_devices and (
                 folder == "/dev/pts" or status.st_uid
-            ):  # an unused console belongs to root
+            ):  # a console that nobody uses belongs to root
                 yield f"{folder}/{name}"
 
 
@@ -114,6 +116,7 @@ def _find_terminal_device(host: Host, pid: int) -> int:
 
 
 def _write_to_terminal(host: Host, path: str, message: bytes) -> None:
+    """Write a message to a terminal without blocking. Errors are ignored."""
     folder, _, name = path.rpartition("/")
     with contextlib.suppress(OSError), host.open_directory(folder) as directory:
         descriptor = os.open(name, _TERMINAL_FLAGS, dir_fd=directory)
@@ -125,7 +128,10 @@ def _write_to_terminal(host: Host, path: str, message: bytes) -> None:
 
 
 def _notify_desktop(host: Host, uid: int, bus: str, text: str) -> None:
-    """Show a note through the desktop's own service, on the user's bus and as that user (Desktop Notifications 1.2)."""
+    """Show a notification on a user's desktop (Desktop Notifications 1.2).
+
+    `busctl` calls the desktop's notification service, as that user, at the user's bus `bus`.
+    """
     if not host.find_entry(bus):
         return
     bus_address = ("org.freedesktop.Notifications", "/org/freedesktop/Notifications", "org.freedesktop.Notifications")

@@ -1,4 +1,4 @@
-"""Parts of an install block: its own files, its lines in files of others, and settings that only a tool can change."""
+"""Parts of an install block: Proscribe's files, its lines in files of other programs, and settings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ DIFFERENT_PROBLEM = "does not say what this plan calls for"
 
 
 class BlockPart(Protocol):
-    """Part of an install block, with the three functions of a control.
+    """Part of an install block. `find_problem`, `enforce` and `lift` are its three main functions.
 
-    A part is installed after the parts before it, and removed before them. As everywhere, `enforce` and `lift` import
-    the modules that only they need.
+    A part is installed after the parts before it in the list, and removed before them. `enforce` and `lift` import the
+    modules that only they need.
 
-    A part that must coexist with installed packages has `exclude_packages(packages)`. It returns the part for the time
-    after these packages are removed.
+    A part that would conflict with installed packages has `exclude_packages(packages)`. That method returns the part as
+    it is after these packages are removed.
     """
 
     @property
@@ -52,20 +52,18 @@ class BlockPart(Protocol):
         """Install the part. Raises ControlError."""
 
     def lift(self, host: Host) -> None:
-        """Remove the part and leave the content of others unchanged. Raises ControlError."""
+        """Remove the part, and leave the content of other programs unchanged. Raises ControlError."""
 
 
 class BlockFile(NamedTuple):
-    """File that belongs to the install block alone."""
+    """File that consists of the install block alone."""
 
     path: str
     content: str
     mode: int = 0o644
-    trial_command: tuple[str, ...] = ()  # a command that must succeed before the file is written
-    trial_environment: tuple[tuple[str, str], ...] = ()  # environment of the trial
-    needed_paths: tuple[
-        str, ...
-    ] = ()  # the file is applicable if the host has one of these paths, or if there are none
+    trial_command: tuple[str, ...] = ()  # command that must succeed before the file is written; () for none
+    trial_environment: tuple[tuple[str, str], ...] = ()  # environment of the trial command, as (name, value)
+    needed_paths: tuple[str, ...] = ()  # the file is written if the host has one of these paths; () means always
 
     def is_applicable(self, host: Host) -> bool:
         return has_any_path(host, self.needed_paths)
@@ -103,14 +101,15 @@ class BlockFile(NamedTuple):
 
 
 class SharedFile(NamedTuple):
-    """File of others with a part of the install block, which `merge_text` and `strip_text` recognise by their own
-    marks.
+    """File of another program in which the install block has a part.
 
-    Text that is not UTF-8 passes through both unchanged. A link that root made counts as its target.
+    `merge_text` and `strip_text` recognise the part by their own marks. Text that is not UTF-8 passes through both
+    unchanged. A link that root made is followed to its target.
     """
 
     path: str
-    merge_text: Callable[[str], str]  # makes the desired text from the current text ("" for no file)
+    # argument: the current text, "" if there is no file; result: the text with the block's part
+    merge_text: Callable[[str], str]
     strip_text: Callable[[str], str]  # returns the text without the block's part, otherwise byte for byte the same
     needed_paths: tuple[str, ...] = ()  # as in BlockFile
 
@@ -154,7 +153,7 @@ class SharedFile(NamedTuple):
 
 
 class PartWithoutText:
-    """Part without a text for a diff. A lift leaves it in place."""
+    """Part without a text for a diff. A lift (removal of all that Proscribe did) leaves the part in place."""
 
     def is_in_place(self, host: Host) -> bool:
         return False
@@ -173,7 +172,7 @@ class PartWithoutText:
 
 
 class OwnDirectory(PartWithoutText):
-    """Directory that only root may change: anybody else who can change it could put another file there."""
+    """Directory that must belong to root alone: another user could replace a file of the block in it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -191,11 +190,12 @@ class OwnDirectory(PartWithoutText):
 class BlockTrial(PartWithoutText):
     """Trial of an install block: it tests that the block refuses a restricted package.
 
-    It runs only if the other parts of the block of its package system have no problem. Something else on the host may
-    keep the block from working. Only the author of that obstacle can correct it, so no run changes anything.
+    A trial runs only if the other parts of that package system's block have no problem. If the trial fails, something
+    else on the host keeps the block from working. Only the author of that obstacle can correct it, so no run changes
+    anything.
 
-    `list_dependencies` returns all files and directories that the result depends on. `run_trial` describes the open
-    route in a few words, or returns "". It raises ObservationError and ControlError.
+    `list_dependencies` returns all files and directories that the result depends on. `run_trial` describes in a few
+    words how a restricted package can still be installed, or returns "". It raises ObservationError and ControlError.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class BlockTrial(PartWithoutText):
 
 
 def explain_foreign_access(host: Host, path: str) -> str:
-    """Explain why others than root can change the content of a directory, or return "".
+    """Explain why users other than root can change the content of a directory, or return "".
 
     A missing directory also gives "".
     """
@@ -224,11 +224,12 @@ def explain_foreign_access(host: Host, path: str) -> str:
 
 
 def has_any_path(host: Host, paths: tuple[str, ...]) -> bool:
+    """Return whether the host has one of the paths. An empty tuple of paths gives True."""
     return not paths or any(host.find_entry(path) for path in paths)
 
 
 def explain_unsafe_file(host: Host, path: str) -> str:
-    """Explain why the entry at a path is not a file that root alone can change, or return ""."""
+    """Explain why the entry at a path is no regular file of root, or return ""."""
     status, root = host.find_entry(path), host.find_entry("/")
     if status is None or not stat.S_ISREG(status.st_mode):
         return "not a regular file"
@@ -238,15 +239,18 @@ def explain_unsafe_file(host: Host, path: str) -> str:
 
 
 def read_file_mode(host: Host, path: str) -> int:
-    """Return the permissions of the entry at a path, or those of a new file if it is missing."""
+    """Return the permissions of the entry at a path.
+
+    For a missing entry, return those of a new file (0644).
+    """
     status = host.find_entry(path)
     return stat.S_IMODE(status.st_mode) if status else 0o644
 
 
 def read_file_text(host: Host, path: str) -> str:
-    """Return the content of a file, or "" for a missing file or another entry. Raises ObservationError.
+    """Return the content of a file. Return "" if the file is missing or not readable as a file.
 
-    Bytes that are not UTF-8 are preserved.
+    Raises ObservationError. Bytes that are not UTF-8 are preserved.
     """
     try:
         return (host.read_file(path) or b"").decode("utf-8", "surrogateescape")
@@ -255,11 +259,15 @@ def read_file_text(host: Host, path: str) -> str:
 
 
 def make_printable(text: str) -> str:
-    """Return a text for a diff: bytes that are not UTF-8 are replaced."""
+    """Return a text for a diff, in which bytes that are not UTF-8 are replaced."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _rewrite_file(host: Host, path: str, text: str) -> None:
+    """Write a file of another program, with the file's own permissions.
+
+    Raises ControlError for an unsafe file.
+    """
     if (problem := explain_unsafe_file(host, path)) and host.find_entry(path):
         raise ControlError(f"{path} is left alone: {problem}")
     host.write_file(path, text.encode("utf-8", "surrogateescape"), read_file_mode(host, path))

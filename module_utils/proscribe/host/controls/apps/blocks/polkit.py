@@ -24,7 +24,7 @@ PACKAGEKIT_ACTIONS_PATH = (
     "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions for which PackageKit queries polkit
 )
 # PackageKit passes the packages to polkit as `name;version;architecture;repository`, joined by `&` (pk-transaction.c).
-# For a package file it passes nothing; the block of the package system checks that.
+# For a package file it passes no names. The package system's own install block refuses such a file.
 PACKAGE_CONDITION = """\
 action.id.indexOf("org.freedesktop.packagekit.package-") == 0
         && action.id != "org.freedesktop.packagekit.package-remove"
@@ -34,7 +34,10 @@ action.id.indexOf("org.freedesktop.packagekit.package-") == 0
 
 
 def make_packagekit_rule(manager: str, package_ids: Iterable[str], contact: str) -> BlockFile:
-    """Make the rule for graphical shops, which have PackageKit install packages as root."""
+    """Make the polkit rule that refuses restricted packages of a package system to PackageKit.
+
+    Graphical shops have PackageKit install packages as root.
+    """
     reason = f"Restricted packages are not installed here; ask {format_contact(contact)}"
     return make_polkit_rule(
         f"packagekit-{manager}",
@@ -47,9 +50,10 @@ def make_packagekit_rule(manager: str, package_ids: Iterable[str], contact: str)
 def make_polkit_rule(
     name: str, reason: str, condition: str, needed_paths: Sequence[str] = RULES_DIRECTORIES
 ) -> BlockFile:
-    """Make a rule that refuses everybody but root where `condition`, a JavaScript expression, is true.
+    """Make a polkit rule that refuses an action if `condition` is true, to everybody except root.
 
-    polkit reads the files in the order of their names, and the first answer counts.
+    `condition` is a JavaScript expression. polkit reads the files in the order of their names, and the first answer
+    counts.
     """
     content = f"""\
 // {WRITTEN_BY}
@@ -65,15 +69,19 @@ polkit.addRule(function(action, subject) {{
 
 
 def make_order_trial(path: str) -> BlockTrial:
-    """Make the trial that our rule comes first: an earlier rule may permit the action.
+    """Make the trial that Proscribe's polkit rule is read first: an earlier rule may permit the action.
 
-    A rule that users can change may change the answers of all others. The other rules are code, so their answers stay
-    unknown.
+    A rule that users can change may change the answers of all other rules. The other rules are code that Proscribe does
+    not evaluate.
     """
     return BlockTrial(path, lambda host: (*ALL_RULES_DIRECTORIES, path), partial(_check_rule_order, path))
 
 
 def _check_rule_order(path: str, host: Host) -> str:
+    """Raise ObservationError if another rule is read before Proscribe's, or if users can change a rule.
+
+    Return "".
+    """
     own_name = path.rpartition("/")[2]
     rule_files = [
         (folder, name)
@@ -82,7 +90,8 @@ def _check_rule_order(path: str, host: Host) -> str:
         if name.endswith(".rules")
     ]
     for folder, name in rule_files:
-        is_ours = folder == RULES_DIRECTORY and name.startswith("00-proscribe-")  # other parts of the block check these
+        # another part of Proscribe's blocks, which has its own check
+        is_ours = folder == RULES_DIRECTORY and name.startswith("00-proscribe-")
         if name < own_name and not is_ours:
             raise ObservationError(
                 f"polkit asks {folder}/{name} before {own_name}, and may permit to users what that refuses: name it "
@@ -90,6 +99,6 @@ def _check_rule_order(path: str, host: Host) -> str:
             )
         if folder != RULES_DIRECTORY and (
             changeable_part := host.find_changeable_part(f"{folder}/{name}")
-        ):  # the directory in /etc may belong to polkit's own user
+        ):  # rules in /etc are not tested, because that directory may belong to the user of polkit
             raise ObservationError(f"users can change {changeable_part}, and polkit runs the rules of {folder}/{name}")
     return ""

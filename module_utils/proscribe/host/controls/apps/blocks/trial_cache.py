@@ -1,12 +1,12 @@
-"""Cache of the trials of install blocks: a result counts until something changes that it depended on.
+"""Cache of the trials of install blocks. A result counts until something that the trial depended on changes.
 
 A trial costs as much as the rest of an observation. So a successful result is cached, with all files that the trial
-read, ran or would have noticed. For each file the cache has its inode, its size and the time of its change. No program
-can set that time back. For programs it also has the mount options of their file system. If a value differs, the trial
-runs again. It also runs with every full scan (proscribe_full_scan_every).
+read, ran or would have noticed. For each file the cache has the inode, the size and the time of its last change. No
+program can set that time back. For programs it also has the mount options of their file system. If a value differs, the
+trial runs again. It also runs with every full scan (proscribe_full_scan_every).
 
-As everywhere, an observation writes nothing. An enforcing run and a host's own observation save the cache, for root
-alone. A cache that others could have written is not used.
+An audit writes no cache. An enforcing run and the host's watch save the cache, for root alone. A cache that other users
+could have written is not used.
 """
 
 from __future__ import annotations
@@ -21,22 +21,25 @@ from ....system import Host
 from ..memory_store import MEMORY_DIRECTORY, UNREADABLE_ERRORS, format_memory, read_memory, write_memory
 
 if TYPE_CHECKING:
-    # The state of each path at the time of the trial.
+    # For each path: the values of `_make_stamp` at the time of the trial.
     PathStamps = Sequence[tuple[str, tuple[int, ...] | None]]
 
 TRIED_PATH = MEMORY_DIRECTORY + "/tried"
 TRIED_VERSION = 1
-# For this long after a change, another change may get the same time. The file systems of system files record times by
-# clock ticks of the kernel. A tick takes 10 ms at most.
+# Within this time after a change, a second change may get the same time. File systems record times by clock ticks of
+# the kernel, of at most 10 ms. So a result is not cached while a change is that recent.
 SETTLED_NANOSECONDS = 10**8
-TRIAL_PACKAGE_NAME = "proscribe-trial"  # name of the trial package: no block logs its refusal
+TRIAL_PACKAGE_NAME = "proscribe-trial"  # name of the trial package, for which a block logs no refusal
 # All programs of a host depend on these files.
 COMMON_PATHS = ("/etc/ld.so.preload", "/etc/ld.so.cache")
 PROGRAM_DIRECTORIES = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 class TrialCache:
-    """Trials of one observation. With `is_fresh`, earlier results are ignored."""
+    """Results of the trials of an observation.
+
+    With `is_fresh`, results of earlier observations are ignored.
+    """
 
     def __init__(self, host: Host, is_fresh: bool) -> None:
         self.host = host
@@ -46,7 +49,11 @@ class TrialCache:
     def run_cached_trial(
         self, name: str, list_dependencies: Callable[[Host], Iterable[str]], run_trial: Callable[[Host], str]
     ) -> str:
-        """Return the open route that a trial finds, or "". Raises the errors of `run_trial`."""
+        """Run a trial unless its cached result still counts. Raises the errors of `run_trial`.
+
+        Return how a restricted package can still be installed, or "" if the block refuses it. `name` is the key in the
+        cache.
+        """
         earlier_stamps = self.earlier_trials.get(name)
         if earlier_stamps and all(self._make_stamp(path) == stamp for path, stamp in earlier_stamps):
             self.current_trials[name] = earlier_stamps
@@ -61,6 +68,7 @@ class TrialCache:
         return open_detail
 
     def _make_stamp(self, path: str) -> tuple[int, ...] | None:
+        """Return the values of a path that change if the file there changes, or None for a missing entry."""
         status = self.host.find_entry(path)
         if status is None:
             return None
@@ -80,7 +88,7 @@ class TrialCache:
 
 @contextlib.contextmanager
 def open_memory_file(content: bytes) -> Iterator[str]:
-    """Yield the path of a trial package that is in memory only."""
+    """Yield the path of a trial package that exists in memory only, with this content."""
     descriptor = os.memfd_create(TRIAL_PACKAGE_NAME)
     try:
         os.write(descriptor, content)
@@ -100,12 +108,12 @@ def _read_trials(host: Host) -> Mapping[str, PathStamps]:
 
 
 def follow_path_links(host: Host, paths: Iterable[str]) -> Iterator[str]:
-    """Yield paths and each step of the links at them."""
+    """Yield each path and, if it is a link, each step to its target."""
     return (step for path in paths for step in host.follow_links(path))
 
 
 def list_program_paths(host: Host, names: Iterable[str]) -> Iterator[str]:
-    """Yield all paths that decide which programs these names run."""
+    """Yield all paths that decide which programs run under these names."""
     yield from COMMON_PATHS
     for name in names:
         for folder in PROGRAM_DIRECTORIES:
@@ -115,7 +123,7 @@ def list_program_paths(host: Host, names: Iterable[str]) -> Iterator[str]:
 
 
 def list_directory_entries(host: Host, folders: Iterable[str]) -> Iterator[str]:
-    """Yield directories and their entries, with each step of the links."""
+    """Yield directories and their entries, with each step to the target of a link."""
     for folder in folders:
         yield folder
         yield from follow_path_links(host, (f"{folder}/{name}" for name in host.list_directory(folder)))

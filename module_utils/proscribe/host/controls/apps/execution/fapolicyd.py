@@ -1,8 +1,9 @@
-"""Execution control by fapolicyd: rules that deny the paths of the catalogue, before the host's own rules.
+"""Execution control by fapolicyd: rules that deny the catalogue's paths, before the host's other rules.
 
-The control needs `proscribe_exec_control`, and writes only rules: it neither installs nor starts the daemon. The first
-matching rule counts, so the file sorts before the distribution's own files (20-...). A program is denied by its path. A
-copy at another path runs until the file scan finds it.
+The inventory must require it (`proscribe_exec_control`). Proscribe writes only rules, and neither installs nor starts
+the daemon. The first matching rule counts. So the name of Proscribe's file sorts before those of the distribution's
+files (20-...). A program is denied by its path. A copy of the program at another path can start until the file scan
+finds it.
 
 Sources: fapolicyd.rules(5), fagenrules(8), and the packages 1.3.4 of Debian.
 """
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 EXECUTION_CONTROL_RULE = "apps/execution-control"
 RULES_DIRECTORY = "/etc/fapolicyd/rules.d"
 RULES_PATH = RULES_DIRECTORY + "/15-proscribe.rules"
-# Permits everything else; written only if the host has no rules of its own.
+# A rule that permits everything else. It is written only if the host has no other rule files.
 FALLBACK_RULES_PATH = RULES_DIRECTORY + "/99-proscribe.rules"
 OLD_RULES_PATH = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this file exists
 COMPILED_RULES_PATH = "/etc/fapolicyd/compiled.rules"
@@ -31,7 +32,11 @@ PLAIN_PATH_PATTERN = compile_pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd befo
 
 
 def observe(host: Host, plan: Plan, desired: DesiredApps) -> list[RuleVerdict]:
-    """Return the verdict on execution control: none if it is not required and no file of ours is left."""
+    """Return the verdict on execution control.
+
+    Return [] if `apps` is not enforced. Return [] too if execution control is not required and no file of Proscribe is
+    left.
+    """
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
@@ -83,12 +88,12 @@ def _find_problems(host: Host, section: PlanSection, desired: DesiredApps) -> tu
 
 
 def is_daemon_running(host: Host) -> bool:
-    """Return whether a fapolicyd runs that decides about the start of programs."""
+    """Return whether the daemon fapolicyd runs. Without it, no rule has an effect."""
     return any(process.exe.endswith("/fapolicyd") for process in host.list_processes()[0])
 
 
 def list_rule_files(host: Host, section: PlanSection, desired: DesiredApps) -> list[tuple[str, str]]:
-    """Return each of our files with its required text, or "" if the file must be absent."""
+    """Return Proscribe's rule files as (path, required text). The text is "" if the file must be absent."""
     lines = list(make_rules(host, desired)) if is_requested(section) else []
     lines = lines if any(not line.startswith("#") for line in lines) else []
     foreign_files = [
@@ -104,9 +109,10 @@ def list_rule_files(host: Host, section: PlanSection, desired: DesiredApps) -> l
 
 
 def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
-    """Yield the rules: first the exceptions of waivers, then the denials.
+    """Yield the rules: first those that allow the exceptions of waivers, then those that deny paths.
 
-    A path may be a program or a folder, so each path gets a rule for both.
+    A path may be a program or a directory, so each path gets a rule for both. A comment replaces the rule for a path
+    that cannot be denied.
     """
     from .. import protection  # loaded on demand: only hosts with rules need it
 
@@ -138,7 +144,7 @@ def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
 
 
 def _list_denied_subjects(host: Host, desired: DesiredApps, services: list[str]) -> list[str]:
-    """Return the subjects that services are denied to: all users, or those for whom the services are restricted."""
+    """Return the subjects of deny rules: `all`, or the users for whom alone the services are restricted."""
     if desired.choose_unlimited_services(services):
         return ["all"]
     return _make_user_subjects(
@@ -147,13 +153,17 @@ def _list_denied_subjects(host: Host, desired: DesiredApps, services: list[str])
 
 
 def _make_user_subjects(host: Host, names: Iterable[str]) -> list[str]:
-    """Return users as subjects of rules."""
+    """Return users as subjects of rules (`uid=1000`). Users without an account on this host are left out."""
     uids = {uid for name in names if (uid := host.find_user_id(name)) is not None}
     return [f"uid={uid}" for uid in sorted(uids)]
 
 
 def _make_allow_rules(host: Host, exception: PartialWaiver, path: str) -> Iterator[str]:
-    """Yield the rules for the exception of a waiver: for its users or for all, for its paths or for the whole path."""
+    """Yield the allow rules for an exception of a waiver at a denied path.
+
+    They are for the exception's users or for all users. They cover the exception's paths, or the whole denied path if
+    it has none.
+    """
     subjects = _make_user_subjects(host, exception["users"]) if "users" in exception else ["all"]
     for allowed_path in filter(PLAIN_PATH_PATTERN.fullmatch, exception.get("paths", [path])):
         yield from (
@@ -168,7 +178,7 @@ def _make_rule_objects(path: str) -> tuple[str, str]:
 
 
 def find_file_problem(host: Host, path: str, text: str) -> str:
-    """Describe the problem of one of our files in a few words, or return ""."""
+    """Describe the problem of a rule file of Proscribe in a few words, or return ""."""
     if not text:
         return "left over: there is nothing to deny any more" if host.has_traces(path) else ""
     try:
@@ -181,7 +191,10 @@ def find_file_problem(host: Host, path: str, text: str) -> str:
 
 
 def _find_open_rule(host: Host) -> str:
-    """Return a rule before all of ours that lets everybody start everything, or "". The first matching rule counts."""
+    """Return a rule before Proscribe's rules that lets everybody start everything, or "".
+
+    Such a rule makes Proscribe's rules ineffective, because the first matching rule counts.
+    """
     own_lines = {line for line in (host.read_text(RULES_PATH) or "").splitlines() if line and not line.startswith("#")}
     for line in (host.read_text(COMPILED_RULES_PATH) or "").splitlines():
         words = line.split()
@@ -193,7 +206,7 @@ def _find_open_rule(host: Host) -> str:
 
 
 def is_in_force(host: Host) -> bool:
-    """Return whether the compiled rules of fapolicyd contain all of ours, as fagenrules would write them."""
+    """Return whether the compiled rules that fagenrules writes have all of Proscribe's rules."""
     compiled_lines = set((host.read_text(COMPILED_RULES_PATH) or "").splitlines())
     own_lines = (host.read_text(RULES_PATH) or "").splitlines()
     return all(line in compiled_lines for line in own_lines if line and not line.startswith("#"))

@@ -1,4 +1,4 @@
-"""Activation of rules for fapolicyd: checked before, tried after, and reverted if the host would suffer from them."""
+"""Activation of fapolicyd rules: checked before, tested after, and reverted if they harm the host."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from .....model.types.plan import PlanSection
 
 STAGED_RULES_PATH = STATE_DIRECTORY + "/fapolicyd.rules"  # exists only during the check
-# Our rules have no other form. The pattern is needed because fapolicyd before 1.5 checks rules only by loading them.
+# All of Proscribe's rules have this form. The pattern is needed because fapolicyd before 1.5 can check rules only by
+# loading them.
 RULE_PATTERN = re.compile(r"(allow|deny_syslog) perm=(execute|any) (all|uid=[0-9]+) : (all|path=/\S+[^/\s]|dir=/\S+/)")
 
-# Harmless calls of programs that must still start afterwards: login programs, and programs that repair a host.
+# Harmless calls of programs that must still start with the new rules: login programs, and programs that repair a host.
 START_PROBES = (
     ("sshd", "-V"),
     ("sudo", "-V"),
@@ -42,7 +43,10 @@ START_PROBES = (
 
 
 def enforce(host: Host, section: PlanSection, desired: DesiredApps) -> list[ControlAction]:
-    """Return a single action for all files, because they are activated and reverted together."""
+    """Return a single action that writes and loads all rule files, or [] if nothing has to change.
+
+    All files are activated and reverted together.
+    """
     if is_requested(section) and not host.find_tool("fagenrules"):
         return []
     rule_texts = [(path, text) for path, text in list_rule_files(host, section, desired)]
@@ -63,7 +67,10 @@ def enforce(host: Host, section: PlanSection, desired: DesiredApps) -> list[Cont
 
 
 def lift(host: Host) -> list[ControlAction]:
-    """Return the action that deletes our files and has fapolicyd reload the rest."""
+    """Return the action that deletes Proscribe's rule files, after which fapolicyd loads the remaining rules.
+
+    Return [] if no such file exists.
+    """
     if not any(host.has_traces(path) for path in (RULES_PATH, FALLBACK_RULES_PATH)):
         return []
     before = "".join(host.read_text(path) or "" for path in (RULES_PATH, FALLBACK_RULES_PATH))
@@ -75,6 +82,11 @@ def lift(host: Host) -> list[ControlAction]:
 
 
 def _load_rules(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None:
+    """Write and load the rules.
+
+    Revert them and raise ControlError if a needed program or fapolicyd then fails. `rule_texts` has a path and a text
+    for each file; "" deletes the file.
+    """
     earlier_texts = [(path, host.read_text(path) or "") for path, _ in rule_texts]
     started_probes = [probe for probe in START_PROBES if host.find_tool(probe[0]) and _is_startable(host, probe)]
     was_running = is_daemon_running(host)
@@ -86,13 +98,14 @@ def _load_rules(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None:
         if was_running and not is_daemon_running(host):
             raise ControlError("fapolicyd itself ended over them")
     except ControlError as error:
-        with contextlib.suppress(ControlError):  # the files are restored then, even if fagenrules fails
+        # the files are written before fagenrules runs, so they are restored even if fagenrules fails
+        with contextlib.suppress(ControlError):
             _install_rules(host, earlier_texts)
         raise ControlError(f"the rules were taken back: {error}") from None
 
 
 def _check_rules(host: Host, text: str) -> None:
-    """Check rules before any program can read them. Raises ControlError."""
+    """Check the text of rules before it is at a place where fapolicyd reads it. Raises ControlError."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     if odd_lines := [line for line in lines if not RULE_PATTERN.fullmatch(line)]:
         raise ControlError(f"not loaded, since this is no rule of ours: {odd_lines[0]!a}")
@@ -106,10 +119,12 @@ def _check_rules(host: Host, text: str) -> None:
 
 
 def _install_rules(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None:
+    """Write the rule files, and load all rules of the host into fapolicyd. Raises ControlError."""
     _write_rule_files(host, rule_texts)
     if host.find_tool("fagenrules"):
         if not host.list_directory(RULES_DIRECTORY) and host.find_entry(COMPILED_RULES_PATH):
-            host.delete_file(COMPILED_RULES_PATH)  # without any rules file, fagenrules would leave our compiled rules
+            # without any rules file, fagenrules would leave Proscribe's rules among the compiled rules
+            host.delete_file(COMPILED_RULES_PATH)
         host.read_command_output(["fagenrules", "--check"])
         host.read_command_output(["fagenrules", "--load"])
 
@@ -123,7 +138,10 @@ def _write_rule_files(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None
 
 
 def _is_startable(host: Host, probe: Sequence[str]) -> bool:
-    """Return whether a program can be started. Its exit code does not count: an older sshd does not know -V."""
+    """Return whether a program can be started.
+
+    Its own exit code does not count: an older sshd does not know -V.
+    """
     try:
         return host.run_command(list(probe), timeout=20).rc not in (126, 127)
     except ControlError:

@@ -1,4 +1,4 @@
-"""Names of portable apps for the file scan."""
+"""Names of portable apps, for which the file scan searches."""
 
 from __future__ import annotations
 
@@ -11,38 +11,47 @@ from . import appimage
 if TYPE_CHECKING:
     from .....model.types.plan import ControlIdentifiers
 
-# Folders of users' single programs: an AppImage is recognised there without its suffix.
+# Folders below a home in which users put single programs. There, an AppImage is recognised without its suffix too.
 PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
 SYSTEM_PROGRAM_FOLDERS = ("/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm")
-MIN_NAME_LETTERS = 5  # a shorter package name or id alone does not count; `box` and `line` are also other things
+# shorter package names and service ids are not searched, because they are common words (`box`, `line`)
+MIN_NAME_LETTERS = 5
 WEB_APPS_FOLDER = "Web Applications"  # folder of a browser's installed web apps
 WEB_APP_PREFIX = "_crx_"
-# The place of an Electron app's code below the directory of its program, and the file with its name.
+# Key: folder with the code of an Electron app, below the directory of its program. Value: the file there that has the
+# app's name.
 ELECTRON_FILES = {"/resources": "app.asar", "/resources/app": "package.json"}
-# Directories of many programs: in a path of the catalogue, such a name does not identify an app's own directory.
+# Names of directories that many programs share. Such a part of a catalogue's path does not identify the directory of a
+# single app.
 SHARED_FOLDERS = frozenset(
     ("bin", "sbin", "lib", "lib64", "libexec", "share", "opt", "local", "dist", "files", "runtime", "apps")
 )
 
 
 class AppNames:
-    """Names to scan for, each with its services."""
+    """Names for which the file scan searches, each with its services."""
 
     def __init__(self, services: Mapping[str, ControlIdentifiers], homes: Iterable[str] = ()) -> None:
-        # Folders with many programs. An AppImage there may lack its suffix, and no folder belongs to an app alone.
+        # Folders with single programs of many apps. An AppImage there may lack its suffix, and the folder never moves
+        # as a whole.
         self.program_folders = {
             *SYSTEM_PROGRAM_FOLDERS,
             *(home + folder for home in homes for folder in PROGRAM_FOLDERS),
         }
         self.programs: dict[str, list[str]]
-        self.portable_apps: dict[str, list[str]]  # programs that count only with the rest of an app around them
-        self.windows_paths: dict[str, dict[str, list[str]]]  # then by service: endings of the path
+        # program names that count only if other files of the app are beside the program
+        self.portable_apps: dict[str, list[str]]
+        # by name of the program, then by service: the ends of its path, in lower case
+        self.windows_paths: dict[str, dict[str, list[str]]]
         self.desktop_files: dict[str, list[str]]
         self.services_by_stem: dict[str, list[str]]
-        self.own_folders: dict[str, set[str]]  # by service: the names of the app's own directories
-        self.marked_programs: dict[str, list[str]]  # programs that count only with a marker in them
-        self.names_by_service: dict[str, frozenset[str]]  # by service: all names of its app, in lower case
-        self.services_by_title: dict[str, list[str]]  # names in the app's own script, folded: never certain
+        self.own_folders: dict[str, set[str]]  # by service: names of directories that belong to its app alone
+        # program names that count only if the program has the mark of its maker
+        self.marked_programs: dict[str, list[str]]
+        # by service: names of the programs, desktop entries and packages of its app, in lower case
+        self.names_by_service: dict[str, frozenset[str]]
+        # by folded title, such as the app's Chinese name: such a name is never certain
+        self.services_by_title: dict[str, list[str]]
         (
             self.programs,
             self.portable_apps,
@@ -55,8 +64,8 @@ class AppNames:
             self.services_by_title,
         ) = compute_once(services, "apps/copies", lambda: _index_names_by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
-        # True if there is anything to scan for. Everything without such a name has a path or is a web app. Every
-        # program is in `services_by_stem` or belongs to a service in `portable_apps`.
+        # True if the scan has something to search for. A service without any of these names has paths or is a web app.
+        # Every program is in `services_by_stem`, or belongs to a service in `portable_apps`.
         self.has_names = any(
             [self.portable_apps, self.windows_paths, self.desktop_files, self.services_by_stem, self.services_by_title]
             + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
@@ -66,7 +75,10 @@ class AppNames:
         )
 
     def choose_names(self, directory: str, names: Sequence[str]) -> Collection[str]:
-        """Return the names of a directory that must be checked. It is fast, because a host has a million names."""
+        """Return those of the `names` in a directory that the scan must check.
+
+        It must be fast: a host has a million names.
+        """
         chosen = frozenset() if self.all_names.isdisjoint(names) else self.all_names.intersection(names)
         joined_names = "\0".join(names)
         if ".AppImage" in joined_names or ".appimage" in joined_names:  # the usual spellings
@@ -81,7 +93,7 @@ class AppNames:
         return chosen
 
     def add_program_folders(self, folders: Collection[str]) -> AppNames:
-        """Return the same names with more program folders."""
+        """Return an object with the same names and more program folders."""
         if not folders:
             return self
         names = AppNames.__new__(AppNames)
@@ -90,12 +102,12 @@ class AppNames:
         return names
 
     def find_image_services(self, name: str) -> list[str]:
-        """Return the services whose AppImage a file may be, by its name."""
+        """Return the services whose AppImage a file may be, judged by the name of the file."""
         stem = appimage.make_name_stem(name)
         return self.services_by_stem.get(stem) or self.services_by_title.get(stem, [])
 
     def list_programs(self, service: str) -> list[str]:
-        """Return the names of an app's programs."""
+        """Return the names of the programs that belong to a service's app."""
         return [
             name
             for names in (self.programs, self.marked_programs)
@@ -104,11 +116,11 @@ class AppNames:
         ]
 
     def list_desktop_entries(self, service: str) -> list[str]:
-        """Return the names of an app's desktop entries."""
+        """Return the file names of the desktop entries that belong to a service's app."""
         return [name for name, services in self.desktop_files.items() if service in services]
 
     def is_own_directory(self, directory: str, service: str) -> bool:
-        """Return whether the name of a directory shows that all of it belongs to the app of a service."""
+        """Return whether a directory belongs to a service's app as a whole, judged by its name."""
         name = directory.rpartition("/")[2]
         return name in self.own_folders[service] or service in self.services_by_stem.get(
             appimage.make_name_stem(name), ()
@@ -116,6 +128,10 @@ class AppNames:
 
 
 def _index_names_by_kind(services: Mapping[str, ControlIdentifiers]) -> tuple[Any, ...]:
+    """Return the indexes of AppNames, in the order in which its `__init__` unpacks them.
+
+    `copies` in a service's identifiers are programs that count only with other files of the app beside them.
+    """
     programs: dict[str, list[str]] = {}
     portable_apps: dict[str, list[str]] = {}
     windows_paths: dict[str, dict[str, list[str]]] = {}

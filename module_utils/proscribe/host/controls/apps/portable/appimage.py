@@ -1,4 +1,4 @@
-"""AppImages: recognised by their magic bytes, and assigned to a service by their name."""
+"""AppImages (programs in a single file): recognised by magic bytes, assigned to a service by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ IMAGE_MAGICS = (b"AI\x01", b"AI\x02", b"FI\x01", b"RI\x02")
 ELF_MAGIC = b"\x7fELF"
 MIN_IMAGE_BYTES = 100_000  # the program that unpacks an AppImage is larger than this
 
-# Additions to the name of a program: system, processor, kind of package, release channel.
+# Words that are added to the name of a program: system, processor, kind of package, release channel.
 _EXTRA_WORDS = frozenset(
     (
         *("linux", "gnu", "musl", "glibc", "x86", "x64", "x32", "x86_64", "amd64", "i386", "i686", "ia32", "arm64"),
@@ -22,20 +22,21 @@ _EXTRA_WORDS = frozenset(
 )
 _EXTRA_WORD_LENGTHS = sorted({len(word) for word in _EXTRA_WORDS})
 _SEPARATORS = "-_. "
-_ATTACHED_WORD = "linux"  # also without a separator before it
+_ATTACHED_WORD = "linux"  # counts as an addition without a separator before it too
 _VERSION_CHARACTERS = frozenset("0123456789.abcdefghijklmnopqrstuvwxyz")
 _VERSION_PATTERN = compile_pattern(r"(?:^|[-_ v])(\d+(?:\.\d+)+)")
 
 
 def is_appimage(head: bytes) -> bool:
-    """Return whether a file with this beginning is an AppImage, or has a similar format."""
+    """Return whether a file that begins with `head` is an AppImage, or has a similar format."""
     return head.startswith(ELF_MAGIC) and head[8:11] in IMAGE_MAGICS
 
 
 def make_name_stem(name: str) -> str:
-    """Return the program that the name of a file or directory refers to, folded: without version, processor, suffix.
+    """Return the name of the program in the name of a file or directory, in folded form.
 
-    Two names refer to the same program if their stems are equal; `mega` and `megaglest` do not.
+    Version, processor and suffix are left out. Two file names refer to the same program if their stems are equal. The
+    stems of `mega` and `megaglest` differ.
     """
     name = fold_name(name)
     name = name[: -len(IMAGE_SUFFIX)] if name.endswith(IMAGE_SUFFIX) else name
@@ -43,17 +44,18 @@ def make_name_stem(name: str) -> str:
 
 
 def _find_tail_start(name: str) -> int:
-    """Return the position where the additions to a program's name begin: words and versions up to the end.
+    """Return the position from which a file name has only additions.
 
-    The name is read from its end, each position once. A pattern with several ways to split a name would try them all,
-    and attackers choose the names. `is_tail[i]` is true if name[i:] consists of such additions, joined with or without
-    separators.
+    Additions are versions, and words such as `linux` or `x64`. The name is read from its end, each position once. A
+    regular expression with several ways to split a name would try all of them, and attackers choose the names.
+    `is_tail[i]` is true if name[i:] consists of such additions, with or without separators.
     """
     length = len(name)
     is_tail = [False] * length + [True]
     nearest_tail = length  # the next position at which is_tail is true
     nearest = [length] * (length + 1)
-    word_at = version_end = tail = length  # start of the next word, end of a version there, and start of the tail
+    # start of the next word, end of a version that begins at `i`, and start of the tail
+    word_at = version_end = tail = length
     starts_word = [False] * (length + 1)  # true if a word or version begins there and only additions follow it
     for i in range(length - 1, -1, -1):
         letter = name[i]

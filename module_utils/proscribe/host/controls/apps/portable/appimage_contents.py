@@ -1,7 +1,8 @@
-"""Identity of an AppImage by its content: its desktop entry, update information and programs.
+"""Identification of an AppImage by its content: its desktop entry, update information and programs.
 
-An AppImage of type 2 is an ELF file with a squashfs archive behind it (AppImageSpec, draft 2). Its user chooses its
-name, but its builder chose its content. The content is compared with all names that the catalogue has for an app.
+An AppImage of type 2 is an ELF file, with a squashfs archive behind it (AppImageSpec, draft 2). A user can choose the
+name of the file, but its builder chose its content. The content is compared with all names that the catalogue has for
+an app.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from .desktop_entries import parse_launcher, parse_started_program
 from .squashfs import SquashfsArchive, UnreadableArchive
 
 MAX_ENTRY_BYTES = 64 * 1024
-MIN_NAMED_PLACES = 2  # places that must name the app: a single place may be chance.
-# Categories of desktop entries (Desktop Menu Specification) that fit no messenger, and no client of a cloud or a
-# tunnel.
+MIN_NAMED_PLACES = 2  # least number of places that must name the app: a single place may be chance
+# Categories of desktop entries (Desktop Menu Specification) that no messenger and no client of a cloud or tunnel has.
 OTHER_CATEGORIES = frozenset(
     ("Game", "Education", "Science", "Graphics", "AudioVideo", "Audio", "Video", "Development")
 )
@@ -25,9 +25,10 @@ NETWORK_CATEGORY = "Network"
 
 
 def explain_appimage_doubt(content: ReadContent, app_names: Collection[str]) -> str:
-    """Explain why an AppImage may be another app than its name says, or return "" if its content confirms the app.
+    """Explain why an AppImage may be another app than its name says, or return "".
 
-    `app_names` are names of programs, desktop entries and packages, in lower case.
+    "" means that the content confirms the name. `app_names` are names of the app's programs, desktop entries and
+    packages, in lower case.
     """
     try:
         named_places, categories = _read_appimage_identity(content, app_names)
@@ -41,7 +42,10 @@ def explain_appimage_doubt(content: ReadContent, app_names: Collection[str]) -> 
 
 
 def _read_appimage_identity(content: ReadContent, app_names: Collection[str]) -> tuple[int, set[str]]:
-    """Return the number of places that name the app, and the categories of the desktop entry."""
+    """Return how many places in an AppImage name the app, and the categories of its desktop entry.
+
+    Raises UnreadableArchive.
+    """
     program = elf.read_elf(content)
     if program is None:
         raise UnreadableArchive("it is no program")
@@ -68,7 +72,7 @@ def _read_appimage_identity(content: ReadContent, app_names: Collection[str]) ->
 
 
 def _parse_entry_values(text: str) -> dict[str, str]:
-    """Return the values of the main group of a desktop entry, by key."""
+    """Return the values of a desktop entry's main group, by key."""
     is_inside = False
     values: dict[str, str] = {}
     for line in text.splitlines():
@@ -81,7 +85,7 @@ def _parse_entry_values(text: str) -> dict[str, str]:
 
 
 def _read_package_names(archive: SquashfsArchive, names: Collection[str]) -> list[str]:
-    """Return the names in the package.json of an Electron app."""
+    """Return the app's names in the package.json of an Electron app, or [] without a package.json."""
     node = archive.find_node("resources/app.asar") if "resources" in names else None
     if node is None:
         return []
@@ -91,7 +95,7 @@ def _read_package_names(archive: SquashfsArchive, names: Collection[str]) -> lis
 
 
 def _find_named_programs(archive: SquashfsArchive, names: Collection[str], app_names: Collection[str]) -> list[str]:
-    """Return the programs with a name of the app, at the root or in usr/bin."""
+    """Return the programs with a name of the app, at the archive's root or in usr/bin."""
     programs = []
     folder = archive.find_node("usr/bin") if "usr" in names else None
     bin_names = [name for name, _ in archive.list_directory(folder)] if folder else []

@@ -1,8 +1,8 @@
-"""Reader of `app.asar`, the archive of an Electron app: the names in its package.json, and the files beside it.
+"""Reader of `app.asar`, the archive of an Electron app: names in its package.json, and files beside it.
 
-The archive begins with a pickle of Chromium that holds a single JSON text: a tree of `files`. Each file has its size
-and the position of its content after the header. A file with `unpacked` is a separate file in `app.asar.unpacked`
-(electron/asar, README).
+The archive begins with a pickle of Chromium that holds a single JSON text with nested `files`. Each file has its size
+and the position of its content after the header. A file with `unpacked` is a separate file in the directory
+`app.asar.unpacked` (electron/asar, README).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ MAX_DEPTH = 40
 
 
 class AsarPackage(NamedTuple):
-    """Description of an app in its archive."""
+    """Description of an Electron app, from its archive."""
 
     names: list[str]  # name, productName and desktopName of its package.json
     unpacked_sizes: dict[str, int]  # sizes of the files in app.asar.unpacked, by their paths there
 
 
 def is_asar_archive(head: bytes) -> bool:
-    """Return whether a file with this beginning may be an asar archive."""
+    """Return whether a file that begins with `head` may be an asar archive."""
     if len(head) < 17:
         return False
     four, pickle, payload, text = struct.unpack_from("<IIII", head)
@@ -35,7 +35,10 @@ def is_asar_archive(head: bytes) -> bool:
 
 
 def read_asar(content: ReadContent) -> AsarPackage | None:
-    """Read an archive. Return None for another file and for a header beyond the limits."""
+    """Read an asar archive.
+
+    Return None for a file of another format, and for an archive beyond the limits.
+    """
     head = content(0, 17)
     if not is_asar_archive(head):
         return None
@@ -53,7 +56,7 @@ def read_asar(content: ReadContent) -> AsarPackage | None:
 
 
 def read_package_names(content: ReadContent) -> list[str]:
-    """Return the names in a separate package.json, or nothing for another file."""
+    """Return the app's names in a separate package.json, or [] for a file of another format."""
     try:
         return _choose_package_names(json.loads(content(0, MAX_MANIFEST_BYTES)))
     except (ValueError, AttributeError, RecursionError):
@@ -65,6 +68,10 @@ def _choose_package_names(package: Mapping[str, Any]) -> list[str]:
 
 
 def _iterate_unpacked_files(files: Mapping[str, Any], parent: str, depth: int) -> Iterator[tuple[str, int]]:
+    """Yield the separate files of an archive as (path in app.asar.unpacked, size).
+
+    Files too deep are left out.
+    """
     if depth > MAX_DEPTH:
         return
     for name, entry in files.items():

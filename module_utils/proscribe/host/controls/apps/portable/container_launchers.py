@@ -1,8 +1,8 @@
-"""Launchers of programs in containers: Android apps in Waydroid, programs of distrobox, toolbox and similar tools.
+"""Launchers of programs in containers of Waydroid, distrobox, toolbox and similar tools.
 
-The content of a container is not scanned, so a launcher has only a name. An Android app is certain by its id. Another
-program is certain if the catalogue has its path. It is certain too if the file of the entry has an id of the app:
-`distrobox-export` writes `<container>-<its desktop file>`.
+The content of a container is not scanned, so only names in the launcher identify the program. Waydroid runs Android
+apps. An Android app is certain by its id. Another program is certain if the catalogue has its path. It is certain too
+if the file name of the desktop entry has an id of the app: `distrobox-export` writes `<container>-<its desktop file>`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CALLED_PROGRAM_PATTERN = re.compile(rb"^\texec '(/[^'\n]{1,4000})' \"\$@\"$", re
 SCRIPT_HEAD_BYTES = 16 * 1024
 MAX_PATH_CHARACTERS = 4096
 NAME_ONLY_DOUBT = "known by its name alone, so it is not moved"
-# Commands that run a program in a container: their subcommands, and their options with a value before the program.
+# Commands that run a program in a container. Below: their subcommands, and their options that have a value.
 DASHED_RUNNERS = ("distrobox-enter", "lxc-attach")  # the program follows `--`
 RUN_SUBCOMMANDS = {
     "podman": "exec",
@@ -37,12 +37,12 @@ RUN_SUBCOMMANDS = {
 VALUED_OPTIONS = frozenset(
     ("-c", "--container", "-d", "--distro", "-r", "--release", "-e", "--env", "-u", "--user", "-w", "--workdir", "-n")
 )
-UNNAMED_RUNNERS = ("toolbox",)  # the container is named by an option only
+UNNAMED_RUNNERS = ("toolbox",)  # an option names the container, so the first argument is the program
 PRIVILEGE_STARTERS = ("sudo", "su-exec", "sudo-rs")
 
 
 class ContainerCommand(NamedTuple):
-    """Program that a command runs in a container."""
+    """Command of a launcher that runs a program in a container."""
 
     runner: str
     program: str = ""
@@ -73,11 +73,12 @@ def parse_container_command(command: Sequence[str]) -> ContainerCommand | None:
 
 
 def _is_program_prefix(word: str) -> bool:
+    """Return whether an argument is an option, or a program such as sudo that starts the actual program."""
     return word.startswith("-") or word.rpartition("/")[2] in PRIVILEGE_STARTERS
 
 
 def _skip_options(words: Sequence[str]) -> list[str]:
-    """Return the arguments from the first that is neither an option nor the value of an option."""
+    """Return the arguments from the first argument that is neither an option nor the value of an option."""
     position = 0
     while position < len(words) and words[position].startswith("-") and words[position] != "--":
         position += 2 if words[position] in VALUED_OPTIONS else 1
@@ -85,11 +86,12 @@ def _skip_options(words: Sequence[str]) -> list[str]:
 
 
 class ContainerApps:
-    """Identifiers of the services in containers."""
+    """Recogniser of the services' apps in launchers of containers."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.services_by_android_id: dict[str, list[str]] = {}
-        self.services_by_entry_name: dict[str, list[str]] = {}  # by the name of a desktop entry without its suffix
+        # by desktop entry's file name without `.desktop`, or by flatpak id
+        self.services_by_entry_name: dict[str, list[str]] = {}
         self.paths_by_service = {
             service: [path for path in entry["paths"] if path[:1] == "/"] for service, entry in services.items()
         }
@@ -106,9 +108,10 @@ class ContainerApps:
     def identify_launcher(
         self, path: str, commands: Sequence[Sequence[str]], find_services: Callable[[str, str], list[str]]
     ) -> Iterator[tuple[list[str], str, str]]:
-        """Yield the services of a desktop entry, the evidence, and the doubt.
+        """Yield (services, evidence, doubt) for each restricted program in a container that an entry starts.
 
-        The doubt is the reason why the entry stays in place, or "" if it is certain.
+        The doubt is the reason why the entry stays in place, or "" if it is certain. `find_services` returns the
+        services of a program by path and flatpak id.
         """
         for container_command in filter(None, map(parse_container_command, commands)):
             if container_command.android_id:
@@ -131,7 +134,7 @@ class ContainerApps:
                 )
 
     def _is_at_known_path(self, program: str, service: str) -> bool:
-        """Return whether the catalogue has the path of a service's program."""
+        """Return whether a program is at, or below, a path that the catalogue has for the service."""
         return len(program) <= MAX_PATH_CHARACTERS and any(
             (program + "/").startswith(path + "/") for path in self.paths_by_service[service]
         )
@@ -139,9 +142,10 @@ class ContainerApps:
     def find_exported_scripts(
         self, host: Host, user: User, names: Sequence[str]
     ) -> Iterator[tuple[str, list[str], str, str]]:
-        """Yield the scripts in a user's ~/.local/bin that `distrobox-export` made for programs in containers.
+        """Yield the scripts in a user's ~/.local/bin that start restricted programs in containers.
 
-        Each script comes as its path, its services, the evidence and the doubt, as for `identify_launcher`.
+        `distrobox-export` made them. Each script comes as (path, services, evidence, doubt). `identify_launcher`
+        explains the last three. `names` are the files to check.
         """
         for path in (f"{user.home}/.local/bin/{name}" for name in names):
             (script,) = check_each([path], lambda path: [host.read_head(path, SCRIPT_HEAD_BYTES)])[0] or [b""]

@@ -1,4 +1,4 @@
-"""Desktop entries and units: the programs that they start, and the web addresses that they open.
+"""Parser of desktop entries and systemd units: programs that they start, web addresses that they open.
 
 A desktop entry consists of `[Group]` lines and `Key=value` lines (Desktop Entry Specification). A systemd unit has the
 same form.
@@ -19,32 +19,33 @@ if TYPE_CHECKING:
 ADDRESS_PATTERN = compile_pattern(r"https?://[^\s\"'<>`|]+", IGNORECASE)
 APP_ID_PATTERN = compile_pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
-# Parts of an argument. A text can be split in a single way only, so the time is linear in its length.
+# Parts of an argument. The pattern can split a text in a single way only. So the time is linear in the length of the
+# text.
 _ARGUMENT_PATTERN = compile_pattern(r'"|\\.?|\s+|[^"\\\s]+', DOTALL)
 _ESCAPE_PATTERN = compile_pattern(r"\\([sntr\\])")
-# The characters that end the authority and the path.
+# The characters that end the authority of a web address, and those that end its path.
 _AUTHORITY_END_PATTERN, _PATH_END_PATTERN = compile_pattern(r"[/?#\\]"), compile_pattern(r"[?#]")
 MAX_TITLE_CHARACTERS = 80  # longest name that is compared; the names of the catalogue are shorter
 MAX_HOST_CHARACTERS = 253  # limit of RFC 1035
-# Programs that start another program, which the rest of the line names.
+# Programs that only start another program, which follows on the command line.
 STARTER_PROGRAMS = frozenset({"env", "nice", "ionice", "nohup", "setsid", "exec"})
 
 
 class DesktopLauncher(NamedTuple):
-    """Relevant parts of a desktop entry or a unit."""
+    """Parts of a desktop entry or a unit that may identify a service."""
 
-    commands: Sequence[Sequence[str]]  # each has the arguments of a program
+    commands: Sequence[Sequence[str]]  # each command is a program and its arguments
     addresses: Sequence[str]
     app_ids: Sequence[str]  # ids of web apps that a browser installed
     is_hidden: bool  # the user has disabled the entry
-    titles: Sequence[str] = ()  # names that are not ASCII, in all languages of the entry
+    titles: Sequence[str] = ()  # `Name` values that are not ASCII, in all languages of the entry
 
 
 def parse_launcher(text: str, keys: Sequence[str] = ("Exec",), group: str = "Desktop Entry") -> DesktopLauncher:
-    """Parse a desktop entry, or a unit with the `keys` and `group` of units.
+    """Parse a desktop entry, or a unit if `keys` and `group` are those of a unit's commands.
 
-    If a key occurs twice, both values count, although the specification forbids it. Another text gives an empty
-    launcher.
+    If a key occurs twice, both values count, although the specification forbids this. A text of another format gives an
+    empty launcher.
     """
     entries: list[tuple[str, str]] = []
     current_group = ""
@@ -92,11 +93,15 @@ def _is_name_key(key: str) -> bool:
 
 
 def _has_web_app_id(field_value: str) -> bool:
+    """Return whether a value may have the id of a web app.
+
+    It is a fast check before the regular expression.
+    """
     return "--app-id=" in field_value or "crx_" in field_value
 
 
 def unescape_value(escaped_value: str) -> str:
-    """Return a value without the escapes of the format."""
+    r"""Return the value of a key without the escapes of desktop entries, such as `\s` for a blank."""
     return (
         _ESCAPE_PATTERN.sub(lambda escape: ESCAPES[escape[1]], escaped_value)
         if "\\" in escaped_value
@@ -105,7 +110,10 @@ def unescape_value(escaped_value: str) -> str:
 
 
 def parse_arguments(command: str) -> list[str]:
-    """Return the arguments of an `Exec` line, without its field codes (%U). An open quotation ends with the line."""
+    """Return the arguments of an `Exec` line, without its field codes such as %U.
+
+    A quotation without an end ends with the line.
+    """
     if '"' not in command:
         return [word for word in command.split() if not _is_field_code(word)]
     words: list[list[str]] = [[]]
@@ -134,15 +142,18 @@ def _is_field_code(word: str) -> bool:
 
 
 def strip_starters(command: Sequence[str]) -> list[str]:
-    """Return a command from its program on, without the words before the program."""
+    """Return a command from its program on.
+
+    Programs that only start another program (env, nice), their options, and assignments are left out.
+    """
     words = list(command)
     if words:
-        words[0] = words[0].lstrip("-@:+!|")  # the prefixes of a unit's commands
+        words[0] = words[0].lstrip("-@:+!|")  # characters that systemd allows before the program of a unit's command
     return list(itertools.dropwhile(_is_before_program, words))
 
 
 def parse_started_program(command: Sequence[str]) -> tuple[str, str]:
-    """Return the program that a command starts, and the id of its flatpak app or ""."""
+    """Return the program that a command starts, and the id of the flatpak app that it starts, or ""."""
     program, *rest = strip_starters(command) or [""]
     if program.rpartition("/")[2] == "flatpak" and "run" in rest:
         return program, next((word for word in rest[rest.index("run") + 1 :] if not word.startswith("-")), "")
@@ -152,7 +163,10 @@ def parse_started_program(command: Sequence[str]) -> tuple[str, str]:
 
 
 def _is_before_program(word: str) -> bool:
-    """Return whether a word belongs before the program of a command line."""
+    """Return whether a word of a command line precedes the program.
+
+    Such a word is a starter (env, nice), an option or an assignment.
+    """
     return word.rpartition("/")[2] in STARTER_PROGRAMS or word.startswith("-") or _is_assignment(word)
 
 
@@ -162,7 +176,7 @@ def _is_assignment(word: str) -> bool:
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """Return host and path of a web address in comparable form.
+    """Return the host and the path of a web address in a form that can be compared.
 
     The host is in lower case, without user, port and last dot.
     """
@@ -174,7 +188,7 @@ def split_address(address: str) -> tuple[str, str]:
 
 
 class WebHosts:
-    """Web addresses of services: hosts with all their subdomains, or a part of a host."""
+    """Web addresses of the services: hosts with all their subdomains, or paths of a host."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.paths_by_host: dict[str, list[tuple[str, str]]]
@@ -185,7 +199,7 @@ class WebHosts:
         self._services_by_app_id: dict[str, list[str]] | None = None
 
     def find_address_services(self, address: str) -> list[str]:
-        """Return the services of a web address, each once."""
+        """Return the services to which a web address belongs, each once."""
         host, path = split_address(address)
         parent_hosts = list(_iterate_parent_hosts(host))
         services = [
@@ -197,7 +211,10 @@ class WebHosts:
         return list(dict.fromkeys(services))
 
     def find_app_services(self, web_app_id: str) -> list[str]:
-        """Return the services whose start page is a web app, by the id that Chromium derives from the address."""
+        """Return the services whose start page is the web app with this id.
+
+        Chromium derives the id from the address of the start page.
+        """
         if self._services_by_app_id is None:
             self._services_by_app_id = {}
             for host, parts in self.paths_by_host.items():
@@ -212,6 +229,7 @@ class WebHosts:
 def _index_web_hosts(
     services: Mapping[str, PlanEntry],
 ) -> tuple[dict[str, list[tuple[str, str]]], dict[str, frozenset[str]]]:
+    """Return (path, service) by web host, and by service the hosts that stay allowed."""
     hosts: dict[str, list[tuple[str, str]]] = {}
     for service, entry in services.items():
         for name in entry.get("web_hosts", ()):
@@ -221,6 +239,7 @@ def _index_web_hosts(
 
 
 def _iterate_parent_hosts(host: str) -> Iterator[str]:
+    """Yield a host, then each domain above it. Yield nothing for a host that is too long."""
     while host and len(host) <= MAX_HOST_CHARACTERS:
         yield host
         host = host.partition(".")[2]

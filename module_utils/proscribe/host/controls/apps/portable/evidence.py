@@ -1,7 +1,7 @@
-"""Certain identification of a program: by its content and its neighbours, never by a name that its user gave.
+"""Certain identification of a program: by content and files beside it, never by a name that a user chose.
 
-Root moves nothing because of a name. A program must have the content of a program. It also needs the rest of its app
-around it, or the mark of its maker in it. Without that evidence it is reported and left in place.
+Root moves nothing because of a name alone. A program must have the content of a program. It also needs other files of
+its app beside it, or the mark of its maker in it. Without that evidence, the program is reported and left in place.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from .own_files import (
 NAME_ONLY_DOUBT = "known by its name alone, so it is not moved"
 PACKAGE_NAME_DOUBT = "known by the name in its package.json alone, so it is not moved"
 PATH_ONLY_DOUBT = "known by its path alone, so it is not moved"
-MAX_CHECKED_NAMES = 200  # names of a directory that are checked
-MAX_NEIGHBOUR_NAMES = 2_000  # names that are read in the directory of a program; an app has a few hundred
-MAX_MOVED_PARTS = 200  # parts that move one by one
+MAX_CHECKED_NAMES = 200  # most names of a directory that are checked
+MAX_NEIGHBOUR_NAMES = 2_000  # most names that are read in the directory of a program; an app has a few hundred files
+MAX_MOVED_PARTS = 200  # most parts of an app that move one by one
 MAX_NAMED_LEFTOVERS = 3
 PE_HEAD_BYTES = 4096  # enough for the header of a Windows program
 MAX_INI_BYTES = 16 * 1024
@@ -46,7 +46,7 @@ class AppEvidence(NamedTuple):
 
     reason: str
     doubt: str = ""  # why the app stays in place; "" if it is certain
-    is_own_directory: bool = False  # the directory around it belongs to the app alone
+    is_own_directory: bool = False  # the directory of the program belongs to the app alone
 
 
 def make_file_reader(host: Host, path: str) -> ReadContent:
@@ -55,7 +55,7 @@ def make_file_reader(host: Host, path: str) -> ReadContent:
 
 
 def identify_appimage(host: Host, path: str, names: AppNames, service: str) -> AppEvidence:
-    """Return the evidence for an AppImage with a name of a service."""
+    """Return the evidence for an AppImage whose name is that of a service's app."""
     doubt = appimage_contents.explain_appimage_doubt(make_file_reader(host, path), names.names_by_service[service])
     return AppEvidence("an AppImage of that name" if doubt else "an AppImage of that app, by what is in it", doubt)
 
@@ -63,10 +63,10 @@ def identify_appimage(host: Host, path: str, names: AppNames, service: str) -> A
 def identify_program(
     host: Host, path: str, names: AppNames, service: str, neighbours: Collection[str], is_at_known_path: bool = False
 ) -> AppEvidence | None:
-    """Return the evidence for a program with a name of a service, or None if it is another program.
+    """Return the evidence for a program whose name is that of a service, or None if it is another program.
 
-    `neighbours` are the names beside it. In a directory with the app's name, or at a path of the catalogue, libraries
-    beside the program are enough.
+    `neighbours` are the names of files beside the program. Libraries beside it are enough evidence in a directory with
+    the app's name, or at a path of the catalogue.
     """
     directory, _, name = path.rpartition("/")
     read_content = make_file_reader(host, path)
@@ -75,7 +75,7 @@ def identify_program(
     if evidence := identify_marked_tool(host, path, names, service):
         return evidence
     if service not in names.programs.get(name, ()):
-        return None  # the name is a word that many programs have
+        return None  # the name is one that other programs have too, and the program has no mark of its maker
     if binary is None and not is_program_head(host.read_head(path, HEAD_BYTES)):
         return None
     is_own_directory = names.is_own_directory(directory, service)
@@ -112,10 +112,10 @@ def identify_program(
 def identify_electron_app(
     host: Host, path: str, names: AppNames, shared_directories: Collection[str]
 ) -> dict[str, AppEvidence]:
-    """Return by service the evidence for the code of an Electron app, for any name of its program.
+    """Return the evidence for an Electron app by service. The name of its program does not matter.
 
-    The evidence is the names in the package.json: in the archive at `path`, or at `path` itself. Nothing moves out of
-    one of the `shared_directories`.
+    The evidence is the app's names in its package.json. `path` is that file, or the archive that contains it. An app
+    directly in one of the `shared_directories` stays in place.
     """
     directory = path.rpartition("/resources/")[0]
     is_packed = path.endswith(".asar")
@@ -141,7 +141,7 @@ def identify_electron_app(
         own_names = [name for name in neighbours if service in names.programs.get(name, ())]
         if is_packed or not any(
             _has_content(host, f"{directory}/{name}", is_elf) for name in own_names
-        ):  # otherwise its own program identifies the app
+        ):  # otherwise identify_program identifies the app by its program
             reason = f"an Electron app whose package.json calls it {min(service_words)}, beside {frame_signs[0]}"
             evidence_by_service[service] = AppEvidence(
                 reason,
@@ -152,12 +152,15 @@ def identify_electron_app(
 
 
 def _is_particular_name(words: Collection[str]) -> bool:
-    """Return whether no other app has such names by chance: two names, or a name of several words."""
+    """Return whether no other app has these names by chance: two names, or a name of several words."""
     return len(words) > 1 or any(not word.isalnum() for word in words)
 
 
 def identify_marked_tool(host: Host, path: str, names: AppNames, service: str) -> AppEvidence | None:
-    """Return the evidence for a program with the mark of its maker, under any name, or None."""
+    """Return the evidence for a program that has the mark of its maker, under any name.
+
+    Return None without a mark.
+    """
     modules = names.markers.get(service, {}).get("go", ())
     binary = elf.read_elf(make_file_reader(host, path)) if modules else None
     package = elf.read_go_package(make_file_reader(host, path), binary) if binary else ""
@@ -165,9 +168,9 @@ def identify_marked_tool(host: Host, path: str, names: AppNames, service: str) -
 
 
 def list_neighbours(host: Host, directory: str, names: AppNames, name: str) -> set[str]:
-    """Return the names in a directory that may identify the program `name` in it.
+    """Return the names in a directory that may identify the program `name` there.
 
-    Names that identify a program by themselves are checked one by one, so that many other names cannot hide them.
+    Names that identify a program by themselves are checked one by one. So many other names cannot hide them.
     """
     services = {*names.programs.get(name, ()), *names.marked_programs.get(name, ())}
     words = {
@@ -181,11 +184,15 @@ def list_neighbours(host: Host, directory: str, names: AppNames, name: str) -> s
 
 
 def find_frame_sign(host: Host, directory: str) -> str:
-    """Return a part of an app's frame that is in a directory, or ""."""
+    """Return the name of a file in a directory that is of an app's frame, or "".
+
+    Frame files are parts of Electron or Gecko, for example.
+    """
     return next(iter(find_frame_signs(host, directory, FRAME_FILES)), "")
 
 
 def find_frame_signs(host: Host, directory: str, names: Collection[str]) -> list[str]:
+    """Return those of `names` in a directory that belong to the frame of an app, by name and content."""
     return [
         name
         for name in sorted(FRAME_FILES.keys() & set(names))
@@ -194,16 +201,16 @@ def find_frame_signs(host: Host, directory: str, names: Collection[str]) -> list
 
 
 def read_gecko_vendor(host: Host, directory: str) -> str:
-    """Return the vendor in the application.ini of a Gecko program, or ""."""
+    """Return the vendor in the application.ini of a Gecko program, such as Firefox, or ""."""
     match = re.search(rb"(?m)^Vendor=([^\r\n]{1,80})", host.read_head(f"{directory}/application.ini", MAX_INI_BYTES))
     return match[1].decode("utf-8", "replace").strip() if match else ""
 
 
 def identify_named_file(host: Host, path: str, is_own_directory: bool) -> AppEvidence | None:
-    """Return the evidence for a file at a path of the catalogue, or None.
+    """Return the evidence for a file whose path is in the catalogue, or None if the file is no program.
 
-    The path is enough only if nobody but root can have put the file there. `is_own_directory` is true if its directory
-    has the app's name.
+    The path is enough evidence only if nobody but root can have put the file there. `is_own_directory` is true if the
+    file's directory has the app's name.
     """
     if not _has_content(host, path, is_program_head):
         return None
@@ -211,7 +218,7 @@ def identify_named_file(host: Host, path: str, is_own_directory: bool) -> AppEvi
 
 
 def identify_named_directory(host: Host, path: str) -> AppEvidence | None:
-    """Return the evidence for a directory of the catalogue with a program in it, or None without a program."""
+    """Return the evidence for a directory whose path is in the catalogue, or None if no program is in it."""
     names = host.list_directory(path)[:MAX_CHECKED_NAMES]
     if not any(_has_content(host, f"{path}/{name}", is_elf) for name in names):
         return None
@@ -219,13 +226,17 @@ def identify_named_directory(host: Host, path: str) -> AppEvidence | None:
 
 
 def _identify_by_path(host: Host, path: str, is_own_directory: bool) -> AppEvidence:
+    """Return the evidence for an entry at a path of the catalogue.
+
+    It is doubtful if users can write there.
+    """
     if is_root_only(host, path):
         return AppEvidence("the catalogue names this path, and root put it there", is_own_directory=is_own_directory)
     return AppEvidence("the catalogue names this path", PATH_ONLY_DOUBT)
 
 
 def is_root_only(host: Host, path: str) -> bool:
-    """Return whether nobody but root can have put something at a path."""
+    """Return whether nobody but root can have put the entry at a path there."""
     while path:
         status = host.find_entry(path)
         if status is None or host.describe_write_access(path, status):
@@ -235,9 +246,9 @@ def is_root_only(host: Host, path: str) -> bool:
 
 
 def identify_unpacked_app(host: Host, directory: str, name: str, neighbours: Collection[str]) -> AppEvidence | None:
-    """Return the evidence for a directory with an app's name and desktop entry, if a program is in it.
+    """Return the evidence for a directory with the name and the desktop entry of an app.
 
-    The directory is reported but not moved.
+    Return None if no program is in it. The app is reported but not moved.
     """
     if not is_desktop_entry(host.read_head(f"{directory}/{name}", MAX_INI_BYTES)):
         return None
@@ -249,7 +260,10 @@ def identify_unpacked_app(host: Host, directory: str, name: str, neighbours: Col
 
 
 def identify_windows_program(host: Host, path: str, is_known_path: bool) -> AppEvidence | None:
-    """Return the evidence for a Windows program in a Wine prefix, or None."""
+    """Return the evidence for a Windows program in a Wine prefix, or None if the file is no Windows program.
+
+    The program is certain at a path of the catalogue with another Windows binary beside it.
+    """
     if not is_windows_binary(host, path):
         return None
     if not is_known_path:
@@ -279,7 +293,10 @@ def is_windows_binary(host: Host, path: str) -> bool:
 
 
 def list_unpacked_files(host: Host, directory: str) -> dict[str, int]:
-    """Return the unpacked files beside an Electron app's archive, by path, with their sizes."""
+    """Return the files in `app.asar.unpacked` of an Electron app: their absolute paths, with their sizes.
+
+    The archive `app.asar` lists these files.
+    """
     asar_package = asar.read_asar(make_file_reader(host, f"{directory}/resources/app.asar"))
     unpacked_sizes = asar_package.unpacked_sizes if asar_package else {}
     return {f"{directory}/resources/app.asar.unpacked/{path}": size for path, size in unpacked_sizes.items()}
@@ -288,9 +305,9 @@ def list_unpacked_files(host: Host, directory: str) -> dict[str, int]:
 def make_own_files(
     names: AppNames, service: str, uid: int, file_sizes: Mapping[str, int], has_pictures: bool = False
 ) -> OwnFiles:
-    """Make the recogniser of an app's own files, with `uid` as their owner.
+    """Make the recogniser of the files that belong to a service's app, and whose owner is `uid`.
 
-    With `has_pictures` it recognises the files of a browser's web app.
+    With `has_pictures` it recognises the files of a browser's web app instead.
     """
     if has_pictures:
         return OwnFiles((), (), uid, has_pictures=True)
@@ -300,9 +317,9 @@ def make_own_files(
 def choose_moved_parts(
     host: Host, directory: str, program: str, names: AppNames, service: str, uid: int
 ) -> tuple[list[str], str, str]:
-    """Return the parts of an app's directory that move, a description of the rest, and the reason if nothing moves.
+    """Return the parts of an app's directory that move, a text about the rest, and why nothing moves.
 
-    The program is the first part. No parts means that the whole directory moves.
+    The reason is "" if something moves. The program is the first part. Without parts, the whole directory moves.
     """
     is_whole, parts, leftovers, refusal = _split_directory(
         host, directory, make_own_files(names, service, uid, list_unpacked_files(host, directory))
@@ -315,13 +332,19 @@ def choose_moved_parts(
 
 
 def choose_moved_web_app(host: Host, directory: str, uid: int) -> tuple[list[str], str, str]:
-    """Return the same as `choose_moved_parts` for a browser's folder of a web app, which has its pictures."""
+    """Return the parts of a web app's folder that move, a text about the rest, and why nothing moves.
+
+    The folder has the pictures with which a browser installed the web app. Without parts, the whole folder moves.
+    """
     is_whole, parts, leftovers, refusal = _split_directory(host, directory, OwnFiles((), (), uid, has_pictures=True))
     return [] if is_whole else parts, leftovers, refusal
 
 
 def _split_directory(host: Host, directory: str, own_files: OwnFiles) -> tuple[bool, list[str], str, str]:
-    """Return whether a whole directory is a program's own, its own parts, the rest in words, and the refusal."""
+    """Return (is the whole directory the program's, the parts that are, a text about the rest, refusal).
+
+    The refusal says why nothing moves, and is "" otherwise.
+    """
     try:
         layout = own_files.make_layout(host, directory)
     except DirectoryTooLarge as error:
@@ -346,7 +369,8 @@ def explain_moved_difference(
 ) -> str:
     """Explain why a moved file or directory is not the observed app, or return "".
 
-    The check runs after the move, where only root reaches the content: nobody can change it by its name any more.
+    The check runs after the move, at a path that only root can reach. So nobody can exchange the content any more.
+    `original` is the path before the move.
     """
     status = host.find_entry(path)
     if status is None:
@@ -366,5 +390,6 @@ def explain_moved_difference(
 
 
 def _has_content(host: Host, path: str, test: ContentTest) -> bool:
+    """Return whether a path has a regular file whose beginning passes a test."""
     status = host.find_entry(path)
     return status is not None and stat.S_ISREG(status.st_mode) and test(host.read_head(path, HEAD_BYTES))

@@ -1,7 +1,7 @@
-"""Launchers of restricted apps and services.
+"""Search for launchers of restricted apps and services.
 
-These are desktop entries with a web address and web apps that a browser installed. Entries that start with the session
-and users' own services count too.
+Launchers are desktop entries with a web address, and web apps that a browser installed. Entries that start a program
+with the session and users' systemd services count too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CONTAINER_RUNNERS = (
     "lxc",
     "incus",
 )
-MAX_SHOWN_CHARACTERS = 200  # characters of an address or a command in a finding
+MAX_SHOWN_CHARACTERS = 200  # most characters of an address or a command that a finding shows
 
 
 def find_launchers(
@@ -50,11 +50,12 @@ def find_launchers(
     desktops: Mapping[str, str] = {},
     installed: Collection[str] = (),
 ) -> tuple[list[PortableApp], list[str]]:
-    """Return the launchers of users and of the system, and the reasons why some could not be checked.
+    """Return the launchers of restricted services, and the reasons why some could not be checked.
 
-    The launchers of the system are included if `has_system`. `find_services` returns the services of a program, by path
-    and flatpak id. `desktops` has the desktops of users by home if they have another name. `installed` are the services
-    that a package of the host provides: for them, titles of the system's entries do not count.
+    The launchers of `users` are searched, and with `has_system` those of the system. `find_services` returns the
+    services of a program, by path and flatpak id. `desktops` has the path of the desktop directory by home, for users
+    whose directory has another name. `installed` are the services that a package of the host provides: for them, titles
+    of the system's entries do not count.
     """
     search = _LauncherSearch(host, services, find_services, installed)
     if not (search.web_hosts.paths_by_host or search.can_start or search.services_by_title):
@@ -80,7 +81,10 @@ def find_launchers(
 def find_installed_web_apps(
     host: Host, services: Mapping[str, PlanEntry], paths: Iterable[str], find_owner: Callable[[str], User | None]
 ) -> list[PortableApp]:
-    """Return the web apps of services in the folders that the file scan found."""
+    """Return the web apps of services among the folders `paths`, which the file scan found.
+
+    `find_owner` returns the user of a folder, or None.
+    """
     search = None
     for path in paths:
         search = search or _LauncherSearch(host, services, lambda program, flatpak_id: [])
@@ -90,7 +94,7 @@ def find_installed_web_apps(
 
 
 def _add_moved_parts(host: Host, app: PortableApp) -> PortableApp:
-    """Add to a browser's web app the parts of its folder that are the browser's."""
+    """Return a web app with the parts of its folder that move: the files that the browser wrote."""
     status = host.find_entry(app.path)
     if status is None or app.doubt:
         return app
@@ -103,7 +107,7 @@ def _add_moved_parts(host: Host, app: PortableApp) -> PortableApp:
 def _index_names(
     services: Mapping[str, PlanEntry],
 ) -> tuple[dict[str, list[str]], dict[str, list[str]], set[str], bool]:
-    """Return desktop entries, titles and programs by name, and whether a launcher could start anything."""
+    """Return (services by desktop entry, services by title, program names, whether a launcher could start an app)."""
     titles: dict[str, list[str]] = {}
     for service, entry in services.items():
         for title in entry.get("names", ()):
@@ -115,6 +119,11 @@ def _index_names(
 
 
 class _LauncherSearch:
+    """Search for launchers.
+
+    It collects the launchers, and the reasons why some directories could not be checked.
+    """
+
     def __init__(
         self,
         host: Host,
@@ -137,6 +146,10 @@ class _LauncherSearch:
         self.unseen: list[str] = []
 
     def check_directory(self, directory: str, owner: User | None, kind: str, suffix: str = ".desktop") -> None:
+        """Check each entry of a directory. `kind` is the kind of its launchers: `web_app` or `autostart`.
+
+        `owner` is the user of the directory, or None for the system.
+        """
         try:
             names = [name for name in self.host.list_directory(directory) if name.endswith(suffix)]
         except (ObservationError, ControlError) as error:
@@ -154,7 +167,7 @@ class _LauncherSearch:
                     self.check_entry(f"{directory}/{name}", content.decode("utf-8", "replace"), owner, kind)
 
     def check_entry(self, path: str, text: str, owner: User | None, kind: str) -> None:
-        """Check a desktop entry or a unit."""
+        """Check the text of a desktop entry or a unit, and add a launcher for each service that it starts or opens."""
         if path.endswith(".service"):
             launcher = desktop_entries.parse_launcher(text, ("ExecStart", "ExecStartPre", "ExecStartPost"), "Service")
         else:
@@ -206,7 +219,10 @@ class _LauncherSearch:
         return self.container_apps
 
     def check_exported_scripts(self, user: User) -> None:
-        """Check the scripts of distrobox in a home, which have the names of the programs that they start."""
+        """Check the scripts of distrobox in a user's home.
+
+        They have the names of the programs that they start.
+        """
         try:
             names = [
                 name for name in self.host.list_directory(user.home + PROGRAM_DIRECTORY) if name in self.program_names
@@ -221,6 +237,10 @@ class _LauncherSearch:
     def add_launcher(
         self, services: Sequence[str], kind: str, path: str, owner: User | None, reason: str, doubt: str = ""
     ) -> None:
+        """Add a launcher for those of `services` that it does not have yet.
+
+        A launcher of the system that belongs to a package stays in place.
+        """
         known_services = {service for app in self.launchers if app.path == path for service in app.services}
         if owner is None and (package := owning_package.find_owning_package(self.host, path)):
             doubt = f"it belongs to {package}, so it is not moved"

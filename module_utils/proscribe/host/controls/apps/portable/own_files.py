@@ -1,4 +1,4 @@
-"""Identification of a program's own files in a directory, by their content: the quarantine takes only these files.
+"""Identification of the files in a directory that belong to a program. The quarantine takes only these files.
 
 A file counts if its name implies a type of content, and the file has that content. Libraries and programs are ELF
 files; Chromium's and Electron's resources have their headers; Gecko's are archives. Everything else stays: documents,
@@ -19,10 +19,10 @@ from ....system import Host
 from . import asar
 
 HEAD_BYTES = 512
-MAX_FILES = 5_000  # files of a directory and everything below it
+MAX_FILES = 5_000  # most files in a directory and below it
 MAX_DEPTH = 40
 MAX_TEXT_BYTES = 32 * 1024 * 1024  # the licences of Chromium have fifteen million bytes
-# Directories of the user within an app: profiles, chats, downloads, sources.
+# Directories in an app's directory that hold data of the user: profiles, chats, downloads, sources.
 PERSONAL_DIRECTORIES = frozenset(
     ("data", "downloads", "profiles", "tdata", "user data", "userdata", ".git", ".hg", ".svn")
 )
@@ -33,7 +33,7 @@ def is_program_head(head: bytes) -> bool:
 
 
 def is_chromium_pak(head: bytes) -> bool:
-    """Return whether a file has resources of Chromium: a version and an encoding.
+    """Return whether a file has resources of Chromium: its head has a known version and a known encoding.
 
     Source: ui/base/resource/data_pack.cc.
     """
@@ -41,17 +41,17 @@ def is_chromium_pak(head: bytes) -> bool:
 
 
 def is_icu_data(head: bytes) -> bool:
-    """Return whether a file has data of ICU (common/ucmndata.h): two magic bytes, and the format CmnD."""
+    """Return whether a file has data of ICU (common/ucmndata.h), by two magic bytes and the format CmnD."""
     return head[2:4] == b"\xda\x27" and head[12:16] == b"CmnD"
 
 
 def is_zip_archive(head: bytes) -> bool:
-    """Return whether a file is a zip archive, or an archive of Gecko, which begins with its table."""
+    """Return whether a file is a zip archive, or an archive of Gecko, which begins with its table of files."""
     return head.startswith(b"PK\x03\x04") or head[4:8] == b"PK\x01\x02"
 
 
 def is_v8_snapshot(head: bytes) -> bool:
-    """Return whether a file is a snapshot of V8, with its version near the beginning (src/snapshot/snapshot.cc)."""
+    """Return whether a file is a snapshot of V8: a version is near its beginning (src/snapshot/snapshot.cc)."""
     return re.search(rb"\d+\.\d+\.\d+[.\d]*\0", head[:160]) is not None
 
 
@@ -70,8 +70,8 @@ def _split_words(text: str) -> FrozenSet[str]:
 
 ContentTest = Callable[[bytes], bool]
 
-# Files that only the program of an app has beside it: parts of Electron, CEF and Gecko, the starter of an unpacked
-# AppImage, Telegram's updater.
+# Frame files: files that are only beside the program of an app. They are parts of Electron, CEF and Gecko, the starter
+# of an unpacked AppImage, and Telegram's updater.
 FRAME_FILES: Mapping[str, ContentTest] = {
     "AppRun": is_program_head,
     "Updater": elf.is_elf,
@@ -88,7 +88,7 @@ FRAME_FILES: Mapping[str, ContentTest] = {
 }
 _is_licence = _make_text_test(rb"(?i)licen[cs]e|copyright")
 _is_ini = _make_text_test(rb"^(?:[;#][^\n]*\n|\s)*\[")
-# Other files beside such apps, for any name of the app.
+# Files that may be beside the program of an app, whatever the app's name is.
 KNOWN_FILES: Mapping[str, ContentTest] = {
     **FRAME_FILES,
     "LICENSE": _is_licence,
@@ -128,20 +128,22 @@ is_desktop_entry = _make_text_test(rb"(?m)^\[Desktop Entry\]")
 
 
 class DirectoryLayout(NamedTuple):
-    """Division of a directory into the parts that move and the rest."""
+    """Division of an app's directory into the parts that move and the rest."""
 
     is_whole: bool
-    parts: list[str]  # paths, each with everything below it
+    parts: list[str]  # paths that move, each with everything below it
     leftovers: list[str]  # paths that stay, relative to the directory
 
 
 class DirectoryTooLarge(Exception):
-    """Directory with more content than is searched."""
+    """Error: a directory has more content than the search reads."""
 
 
 class OwnFiles:
-    """Recogniser of a program's own files: by the app's names, the owner, and the sizes that the app's archive lists by
-    path.
+    """Recogniser of the files that belong to a program.
+
+    It uses the names of the app's `programs` and desktop `entries`, and the owner's `uid`. It also uses `listed_sizes`,
+    which are sizes by path from the app's archive.
     """
 
     def __init__(
@@ -159,7 +161,7 @@ class OwnFiles:
     def make_layout(self, host: Host, directory: str) -> DirectoryLayout:
         """Return the parts of a directory that move, and the rest.
 
-        Raises DirectoryTooLarge and the errors of the host.
+        Raises DirectoryTooLarge, ObservationError and ControlError.
         """
         parts: list[str] = []
         leftovers: list[str] = []
@@ -167,7 +169,10 @@ class OwnFiles:
         return DirectoryLayout(is_whole, parts, [path[len(directory) + 1 :] for path in leftovers])
 
     def find_foreign_content(self, host: Host, path: str, original: str) -> str:
-        """Explain why the content at a path is not the program's own, or return "". `original` is its earlier path."""
+        """Explain why the content at a path is not the program's, or return "".
+
+        `original` is the path before the move.
+        """
         try:
             self.file_count = 0
             leftovers: list[str] = []
@@ -180,9 +185,9 @@ class OwnFiles:
     def _is_all_own(
         self, host: Host, path: str, original: str, parts: list[str], leftovers: list[str], depth: int
     ) -> bool:
-        """Return whether everything at a path is the program's own.
+        """Return whether everything at a path belongs to the program.
 
-        Own paths are added to `parts`, others to `leftovers`.
+        Paths that belong to it are added to `parts`, other paths to `leftovers`. A whole directory is a single part.
         """
         self.file_count += 1
         if self.file_count > MAX_FILES or depth > MAX_DEPTH:
@@ -209,6 +214,10 @@ class OwnFiles:
     def _is_inside_own(
         self, host: Host, path: str, original: str, parts: list[str], leftovers: list[str], depth: int
     ) -> bool:
+        """Return whether everything in a directory belongs to the program. An empty directory does not.
+
+        Paths that belong to it are added to `parts`, other paths to `leftovers`.
+        """
         names = host.list_directory(path)
         if not names:
             leftovers.append(path)  # an empty directory proves nothing
@@ -222,6 +231,10 @@ class OwnFiles:
         return is_own
 
     def _is_own(self, host: Host, path: str, original: str, name: str, status: os.stat_result) -> bool:
+        """Return whether a file or link belongs to the program, by its owner, its name and its size or content.
+
+        `original` is the path before a move.
+        """
         if status.st_uid != self.uid:
             return False
         if stat.S_ISLNK(status.st_mode):
@@ -236,7 +249,7 @@ class OwnFiles:
         return test is not None and status.st_size <= _choose_max_bytes(test) and test(host.read_head(path, HEAD_BYTES))
 
     def _choose_test(self, name: str) -> ContentTest | None:
-        """Return the test of the content that an app's file of that name passes, or None."""
+        """Return the content test for a file of that name, or None if no file of the app has such a name."""
         if self.has_pictures:
             return is_picture_file if name.endswith((".png", ".ico", ".icns")) else None
         if name in KNOWN_FILES:
@@ -253,7 +266,10 @@ class OwnFiles:
 
 
 def _choose_max_bytes(test: ContentTest) -> int:
-    """Return the maximal size of a file for a test: programs, libraries and archives have no limit."""
+    """Return the largest size of a file that passes a test.
+
+    Programs, libraries and archives have no limit.
+    """
     return 1 << 62 if test in _UNLIMITED_TESTS else MAX_TEXT_BYTES
 
 

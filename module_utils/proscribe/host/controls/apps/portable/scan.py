@@ -1,8 +1,9 @@
-"""Portable apps, which no package system knows: AppImages, unpacked archives, vendors' own directories, Wine programs.
+"""Search for portable apps, which no package system knows.
 
-A single file scan lists them, below the places of software and of users' files. The user chooses the name of such a
-file. So an app that is known by its name or its path alone is reported and left in place. Its content and its
-neighbours show for certain that it is the app (evidence.py). Only the app's own files move (own_files.py).
+Portable apps are AppImages, unpacked archives, vendors' own directories and Wine programs. A single file scan lists
+their names, below the places of software and of users' files. A user can choose the name of such a file. So an app that
+is known by its name or its path alone is reported and left in place. Its content and the files beside it show for
+certain that it is the app (evidence.py). Only files that belong to the app move (own_files.py).
 """
 
 from __future__ import annotations
@@ -24,25 +25,26 @@ if TYPE_CHECKING:
     from ....system.file_scan import RememberedDirectory
     from . import evidence
 
-# In the later places, entries of root alone belong to the host; entries of others are scanned on their behalf.
+# Directories outside of homes that are scanned. Entries of root belong to the host. Entries of other users are scanned
+# in the observation of these users.
 SCANNED_PLACES = ("/opt", "/usr/local", "/srv", "/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
 SYSTEM_HOMES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
 WINE_DRIVE = "drive_c"  # in a Wine prefix
 
 
 class PortableApp(NamedTuple):
-    """Part of a restricted app that no package system installed."""
+    """Restricted app that no package system installed, or a launcher of a restricted app."""
 
     services: list[str]
     kind: str  # appimage, program, tree, wine, web_app, autostart, launcher
-    path: str  # path of the whole app, with surrogates for undecodable bytes
+    path: str  # path of the whole app; bytes that are not UTF-8 are surrogates
     name: str  # name of the program
-    owner: User | None  # user of the home around it; None for the system's places
+    owner: User | None  # user of the home that has the app; None for the system's places
     reason: str  # the evidence
     doubt: str = ""  # why the app stays in place; "" if it is certain
-    version: str = ""  # from the name, which the user chose
-    uid: int = -1  # owner of the program; -1 if it does not matter
-    parts: Sequence[str] = ()  # paths of a directory that move; empty if the whole directory moves
+    version: str = ""  # version in the name of the file or directory, which a user may have chosen
+    uid: int = -1  # uid of the program's owner; -1 if the owner does not matter
+    parts: Sequence[str] = ()  # paths that move; empty if everything at `path` moves
     leftovers: str = ""  # description of the files that stay
 
     def make_finding(self) -> Finding:
@@ -55,31 +57,33 @@ class PortableApp(NamedTuple):
         )
 
     def is_moved_with(self, path: str) -> bool:
-        """Return whether an entry below the app's path moves together with the app."""
+        """Return whether the entry at `path`, below the app's path, moves together with the app."""
         return not self.doubt and (
             self.kind == "tree" and (not self.parts or any(f"{path}/".startswith(f"{part}/") for part in self.parts))
         )
 
 
 class PortableAppScan(NamedTuple):
-    """Result of a scan, with the places that were not scanned."""
+    """Result of a scan for portable apps."""
 
     portable_apps: list[PortableApp]
     unseen: list[str]
-    web_apps: list[str]  # folders of web apps that a browser installed, of any service
+    web_apps: list[str]  # folders of web apps that a browser installed, of restricted services or not
     remembered: Mapping[str, RememberedDirectory]  # by directory: data that the next scan need not read again
-    # By uid: entries to scan on behalf of a user (system/file_scan.py).
+    # By uid: entries of other users than root, for the observation of these users (system/file_scan.py). An entry is a
+    # directory, with the names of single files in it.
     foreign_entries: Mapping[int, list[tuple[str, Sequence[str]]]]
 
 
 class ScanRegion(NamedTuple):
-    """Region of a scan: the host's own places, or everything of one user."""
+    """Region of a scan: the host's places, or everything of a single user."""
 
-    homes: Mapping[str, User]  # homes in which `~/` is searched
+    homes: Mapping[str, User]  # users by home; catalogue paths with `~/` are searched in these homes
     roots: Sequence[str]  # directories that are scanned completely
-    files: Sequence[tuple[str, Sequence[str]]] = ()  # a shared directory, and the names of single files in it
+    # shared directories, each with the names of the single files in it to check
+    files: Sequence[tuple[str, Sequence[str]]] = ()
     user: User | None = None  # owner of everything in the region; None for the host
-    owned_directories: Sequence[str] = ()  # directories of package systems; nothing in them is moved
+    owned_directories: Sequence[str] = ()  # directories of package systems; nothing in them moves into the quarantine
 
 
 def scan_portable_apps(
@@ -92,8 +96,8 @@ def scan_portable_apps(
 ) -> PortableAppScan:
     """Return the portable apps in a region.
 
-    Apps in the system's own places are left out for a service that a package in `packages` belongs to. `remembered`
-    comes from earlier scans.
+    An app in the system's places is left out if a package in `packages` provides its service. `remembered` has the
+    directories of earlier scans, which need not be read again.
     """
     if not names.has_names:
         return PortableAppScan([], [], [], {}, {})
@@ -119,7 +123,8 @@ def scan_portable_apps(
             search.check_directory(directory, names_listed)
     for directory, names_listed in region.files:
         with search.note_unseen():
-            search.check_directory(directory, names_listed, set(names_listed))  # the names beside them may be anybody's
+            # only these names are neighbours: other files in a shared directory may be those of any user
+            search.check_directory(directory, names_listed, set(names_listed))
     web_apps = [
         f"{directory}/{name}"
         for directory, names_listed in scan_result.hits
@@ -143,10 +148,10 @@ def check_portable_app(
     packages: Sequence[tuple[list[str], Package]],
     path: str,
 ) -> list[PortableApp]:
-    """Return the portable apps that a file is, by its content and its neighbours, as a file scan would.
+    """Return the portable apps of which the file at `path` is the program, as a file scan would.
 
-    Other files that would move with it are not determined. The cost does not depend on the number of files around it.
-    Raises ObservationError and ControlError.
+    The other files that would move into the quarantine with the file are not determined. The cost does not depend on
+    the number of files beside it. Raises ObservationError and ControlError.
     """
     installed = {
         service for listed_services, package in packages if package.owner is None for service in listed_services
@@ -163,18 +168,18 @@ def check_portable_app(
 
 
 def is_personal_home(user: User) -> bool:
-    """Return whether the home of an account is a person's. The home of bin is /bin, a part of the system."""
+    """Return whether an account has the home of a person. The home of `bin` is /bin, a part of the system."""
     is_person = user.uid == 0 or user.uid >= 1000 or user.home.startswith("/home/")
     return is_person and not is_system_home(user.home)
 
 
 def is_system_home(home: str) -> bool:
-    """Return whether a home is below a directory in which only root creates files."""
+    """Return whether a home is in a directory of the system, in which only root creates files."""
     return any(f"{home}/".startswith(f"{place}/") for place in SYSTEM_HOMES)
 
 
 class _PortableAppSearch:
-    """Check of the names that the file scan returned."""
+    """Check of the names that the file scan returned. It collects the portable apps with these names."""
 
     def __init__(
         self,
@@ -191,22 +196,23 @@ class _PortableAppSearch:
         self.homes = region.homes
         self.installed_services = installed
         self.paths = paths
-        self.includes_parts = includes_parts  # False: the files that move are not determined
+        self.includes_parts = includes_parts  # False: the files of an app that move are not determined
         self.portable_apps: list[PortableApp] = []
         self.unseen: list[str] = []
 
     @contextlib.contextmanager
     def note_unseen(self) -> Iterator[None]:
-        """Record the error of a check, so that it hides nothing of other places."""
+        """Record the error of the `with` body, so that an error at one path does not prevent other checks."""
         try:
             yield
         except (ObservationError, ControlError) as error:
             self.unseen.append(str(error))
 
     def check_named_path(self, service: str, path: str, foreign_directories: Sequence[str]) -> None:
-        """Check a path of the catalogue, absolute or below each home.
+        """Check a path of the catalogue. A path with `~/` is checked in each home.
 
-        Paths in /usr belong to packages. Paths below the `foreign_directories` are scanned on behalf of other users.
+        Paths in /usr are left out, because packages own them. Paths below the `foreign_directories` are left out too:
+        the scan for the users who own them checks them.
         """
         if path.startswith("~/"):
             places = [home + path[1:] for home in self.homes]
@@ -235,7 +241,10 @@ class _PortableAppSearch:
     def check_directory(
         self, directory: str, chosen_names: Collection[str], neighbours: set[str] | None = None
     ) -> None:
-        """Check the chosen names in a directory. `neighbours` are the names beside them, by default all names there."""
+        """Check the files in a directory that have a chosen name, each by a method for its kind.
+
+        `neighbours` are the names of the files beside them, by default all names in the directory.
+        """
         present_names = set(self.host.list_directory(directory)) if neighbours is None else neighbours
         for name in sorted(present_names.intersection(chosen_names)):
             path = f"{directory}/{name}"
@@ -261,6 +270,7 @@ class _PortableAppSearch:
         return name not in self.names.programs and name not in self.names.marked_programs
 
     def _check_program(self, path: str, name: str, neighbours: set[str]) -> None:
+        """Check a file with the name of a program. It must be an AppImage, another ELF file or a script."""
         head = self.host.read_head(path, 11)
         services = [*self.names.programs.get(name, ()), *self.names.marked_programs.get(name, ())]
         if not head.startswith((appimage.ELF_MAGIC, b"#!")):
@@ -279,13 +289,14 @@ class _PortableAppSearch:
                 self._add_portable_app(service, "program", path, app_evidence)
 
     def _is_at_known_path(self, path: str, service: str) -> bool:
-        """Return whether a path is below a path of the catalogue."""
+        """Return whether a path is below a path that the catalogue has for the service."""
         path_forms = [path, *("~" + path[len(home) :] for home in self.homes if path.startswith(home + "/"))]
         return any(
             form.startswith(f"{known_path}/") for form in path_forms for known_path in self.paths.get(service, ())
         )
 
     def _check_image(self, path: str, name: str, size: int) -> None:
+        """Check a file with the name of an AppImage, a portable browser, or a release such as `tool-linux-amd64`."""
         services = self.names.find_image_services(name)
         if name in self.names.portable_apps:
             self._check_portable_browser(path, name)
@@ -301,14 +312,17 @@ class _PortableAppSearch:
         elif services and not is_image:
             from . import evidence
 
-            for service in services:  # a tool under the name of its release: cloudflared-linux-amd64
+            for service in services:  # a tool may have the name of its release: cloudflared-linux-amd64
                 if "go" in self.names.markers.get(service, ()):
                     self._add_portable_app(
                         service, "program", path, evidence.identify_marked_tool(self.host, path, self.names, service)
                     )
 
     def _check_portable_browser(self, path: str, name: str) -> None:
-        """Check an unpacked browser. It counts only in a home, and with the rest of a browser around it."""
+        """Check an unpacked browser.
+
+        It counts only in a user's home, and with other files of a browser beside it.
+        """
         if self._find_home_user(path) and self.host.read_head(path, 4) == appimage.ELF_MAGIC:
             from . import evidence
 
@@ -319,6 +333,7 @@ class _PortableAppSearch:
                     )
 
     def _check_electron_app(self, path: str) -> None:
+        """Check the code of an Electron app: `app.asar` or `package.json` in `resources`."""
         from . import evidence
 
         for service, app_evidence in evidence.identify_electron_app(
@@ -327,6 +342,7 @@ class _PortableAppSearch:
             self._add_portable_app(service, "tree", path.rpartition("/resources/")[0], app_evidence)
 
     def _check_windows_program(self, path: str, name: str) -> None:
+        """Check a Windows program in a Wine prefix."""
         drive, separator, path_inside = path.rpartition(f"/{WINE_DRIVE}/")
         if not separator or self.host.read_head(path, 2) != b"MZ":
             return
@@ -339,7 +355,7 @@ class _PortableAppSearch:
             )
 
     def _check_unpacked_app(self, directory: str, name: str, neighbours: set[str]) -> None:
-        """Check a directory with the app's name and desktop entry: an archive that somebody unpacked."""
+        """Check a directory with the name and the desktop entry of an app: an archive that somebody unpacked."""
         for service in self.names.desktop_files[name]:
             if self.names.is_own_directory(directory, service):
                 from . import evidence
@@ -349,6 +365,7 @@ class _PortableAppSearch:
                 )
 
     def _find_home_user(self, path: str) -> User | None:
+        """Return the user of the home that has a path, or else the user of the region (None for the host)."""
         parent = path
         while parent := parent.rpartition("/")[0]:
             if parent in self.homes:
@@ -356,6 +373,11 @@ class _PortableAppSearch:
         return self.region.user
 
     def _add_portable_app(self, service: str, kind: str, path: str, app_evidence: evidence.AppEvidence | None) -> None:
+        """Add a portable app with the parts of it that move. Nothing is added if `app_evidence` is None.
+
+        An app in the system's places is not added if a package provides its service. An app that a package system owns
+        gets a doubt, so that it stays in place.
+        """
         owner = self._find_home_user(path)
         if app_evidence is None or (not owner and service in self.installed_services):
             return
@@ -405,7 +427,10 @@ class _PortableAppSearch:
 
 
 def _merge_portable_apps(portable_apps: Sequence[PortableApp]) -> list[PortableApp]:
-    """Return each portable app once, with all its services, and without the apps inside a certain app."""
+    """Return each path once, with all its services.
+
+    An app inside another app that moves as a whole is left out.
+    """
     merged: dict[str, PortableApp] = {}
     for app in sorted(portable_apps, key=lambda app: (app.path, bool(app.doubt), app.services)):
         outer_app = next((merged[parent] for parent in _iterate_upwards(app.path) if parent in merged), None)

@@ -1,11 +1,11 @@
-"""Memory of an observation of apps for the next observation. An enforcing run saves it, and an audit uses it.
+"""Memory of an observation of apps, for the next observation. Enforcing runs save it, and audits use it.
 
 A directory that has not changed is not read again (system/file_scan.py). A package system whose database has not
-changed is not queried again. Both rely on the kernel's times alone. So a scan reads everything after a number of
+changed is not queried again. Both checks rely on the kernel's times alone. So a scan reads everything after a number of
 enforcing runs (proscribe_full_scan_every).
 
-The memory of a user's directories is a file of its own with a size limit. No other user's observation reads it. A user
-who fills the home slows down only the observation of that home.
+The memory of each user's directories is a separate file with a size limit. The observation of another user does not
+read it. So a user who fills the home slows down only the observation of that home.
 """
 
 from __future__ import annotations
@@ -31,26 +31,30 @@ if TYPE_CHECKING:
 
 MEMORY_PATH = MEMORY_DIRECTORY + "/walk"  # memory of the host's own places
 USER_MEMORY_NAME = "walk-{}"  # memory of a user, by uid, in the same directory
-MEMORY_VERSION = 7  # version of the format and of the choice of names
-DROPPED_TEXT = ""  # text of a memory that is too large or deleted
+MEMORY_VERSION = 7  # version of the format, and of the rules by which the scan chooses names
+DROPPED_TEXT = ""  # text of a memory file that is too large or deleted: no file is written
 
 
 class ScanMemory(NamedTuple):
-    """Memory of earlier scans."""
+    """Memory of earlier scans, and data of the current scan that will be saved."""
 
-    remembered: Mapping[str, RememberedDirectory]  # directories of the host; empty for a full scan
+    # directories of the host as earlier scans read them; empty for a full scan
+    remembered: Mapping[str, RememberedDirectory]
     names_stamp: str  # digest of the names that the scan searched
     full_scan_at: str  # time of the last full scan: UTC, 2026-11-25T08:00:00Z
-    run_count: int  # number of runs since the full scan, including its own
+    run_count: int  # number of runs since the full scan, including the run of the full scan
     # By package system: the state of its database, and its packages as tuples of their fields.
     query_results: Mapping[str, tuple[Any, Any]] = {}
-    # By uid: the text of a user's file. None: the file stays as it is. "": there is no file.
+    # By uid: the text of a user's memory file. None: the file stays as it is. "": there is no file.
     texts_by_uid: Mapping[str, str | None] = {}
-    is_fresh: bool = False  # True for a full scan
+    is_fresh: bool = False  # True if this is a full scan, so that nothing is remembered
 
 
 def read_scan_memory(host: Host, names_digest: str, max_runs: int) -> ScanMemory:
-    """Return the memory of earlier scans, or an empty one if their names differ or a full scan is due."""
+    """Return the memory of earlier scans. Return an empty memory if a full scan is due.
+
+    A full scan is due after `max_runs` runs, or if the names to search for have changed (`names_digest`).
+    """
     names_stamp = f"{MEMORY_VERSION} {names_digest}"
     try:
         stored = read_memory(host, MEMORY_PATH)
@@ -62,7 +66,7 @@ def read_scan_memory(host: Host, names_digest: str, max_runs: int) -> ScanMemory
 
 
 def read_remembered_directories(host: Host, memory: ScanMemory, uid: int) -> Mapping[str, RememberedDirectory]:
-    """Return the remembered directories of a user since the last full scan."""
+    """Return a user's directories as earlier scans remember them. Return {} in a full scan."""
     if memory.is_fresh:
         return {}
     try:
@@ -87,7 +91,10 @@ def format_user_memory(
     earlier_directories: Mapping[str, RememberedDirectory],
     current_directories: Mapping[str, RememberedDirectory],
 ) -> str | None:
-    """Return the text of a user's new memory, or None if the earlier one stays."""
+    """Return the text of a user's new memory file, or None if the current file stays.
+
+    A text that is too large is replaced by "", which deletes the file.
+    """
     if earlier_directories == current_directories and not memory.is_fresh:
         return None
     text = format_memory(
@@ -97,15 +104,19 @@ def format_user_memory(
 
 
 def extend_names_stamp(names: str, folders: Iterable[str]) -> str:
-    """Extend a stamp of names by the user directories of a scan: with them, other names must be checked."""
+    """Return the digest `names` of the names to search for, extended by a digest of user directories.
+
+    In these directories, the scan has to check other names.
+    """
     folder_bytes = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
     return f"{names} {sha256(folder_bytes).hexdigest()}" if folder_bytes else names
 
 
 def save_scan_memory(host: Host, memory: ScanMemory | None, is_first: bool = False) -> None:
-    """Save the memory of an observation, for root alone, because it has names of users' files. Raises ControlError.
+    """Save the memory of an observation. Raises ControlError.
 
-    `is_first` is true for the first observation of a run, which then counts as a run.
+    Only root can read it, because it has names of users' files. `is_first` is true for the first observation of a run,
+    so that the run is counted once.
     """
     if memory is None:
         return
@@ -127,7 +138,7 @@ def save_scan_memory(host: Host, memory: ScanMemory | None, is_first: bool = Fal
 
 
 def list_memory_files(host: Host) -> list[str]:
-    """Return the memory files on a host."""
+    """Return the paths of all memory files on a host, those of users too."""
     prefix = MEMORY_PATH.rpartition("/")[2]  # the files of earlier releases end in .json
     files = [f"{MEMORY_DIRECTORY}/{name}" for name in host.list_directory(MEMORY_DIRECTORY) if name.startswith(prefix)]
     return [*files, *([MEMORY_PATH] if MEMORY_PATH not in files and host.has_traces(MEMORY_PATH) else [])]

@@ -1,7 +1,7 @@
 """Reader of the archive in an AppImage: the names in a directory, and the beginning of a file.
 
-The format is squashfs 4.0 (Documentation/filesystems/squashfs.rst of Linux). The author of an archive may be hostile:
-everything has a limit, and an archive beyond it raises UnreadableArchive.
+The format is squashfs 4.0 (Documentation/filesystems/squashfs.rst of Linux). The author of an archive may be hostile.
+So everything has a limit, and an archive beyond a limit raises UnreadableArchive.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from .....base.named_tuple import NamedTuple
 
 SQUASHFS_MAGIC = b"hsqs"
 METADATA_BLOCK_BYTES = 8192  # size of a block of inodes or names
-MAX_BLOCK_BYTES = 1024 * 1024  # limit for blocks of files
-MAX_BLOCKS = 200  # blocks that are decompressed for an archive
-MAX_NAMES = 4_000  # names in a directory
-MAX_LINKS, MAX_STEPS = 8, 32  # in the path to a file
+MAX_BLOCK_BYTES = 1024 * 1024  # largest block of a file that is read
+MAX_BLOCKS = 200  # most blocks of an archive that are decompressed
+MAX_NAMES = 4_000  # most names in a directory
+MAX_LINKS, MAX_STEPS = 8, 32  # most links, and most path components at a time, on the way to a file
 MAX_MEMORY_BYTES = 64 * 1024 * 1024  # memory that decompression may use
 _NO_FRAGMENT = 0xFFFFFFFF
 _DIRECTORY_KINDS, _FILE_KINDS, _LINK_KINDS = (1, 8), (2, 9), (3, 10)
 
 
 class UnreadableArchive(Exception):
-    """Archive that cannot be read, with the reason."""
+    """Error: an archive cannot be read. The message is the reason."""
 
 
 class ArchiveNode(NamedTuple):
-    """Directory, file or link of an archive."""
+    """Directory, file or link of an archive (inode)."""
 
     kind: int
-    start: int  # start of the names or of the blocks
+    start: int  # for a directory: start of its names; for a file: start of its blocks
     offset: int
     size: int
     fragment: int = _NO_FRAGMENT
@@ -42,7 +42,7 @@ class ArchiveNode(NamedTuple):
 
 
 class SquashfsArchive:
-    """Archive that begins at the offset `start` of a file. Raises UnreadableArchive."""
+    """Squashfs archive that begins at the offset `start` of a file. Its methods raise UnreadableArchive."""
 
     def __init__(self, content: ReadContent, start: int) -> None:
         self.read_content, self.start = content, start
@@ -64,12 +64,13 @@ class SquashfsArchive:
         self._metadata_blocks: dict[int, tuple[bytes, int]] = {}
 
     def _count_block(self) -> None:
+        """Count a block that is decompressed. Raises UnreadableArchive beyond MAX_BLOCKS."""
         self.blocks_left -= 1
         if self.blocks_left < 0:
             raise UnreadableArchive("its archive has too much in it to search")
 
     def _read_metadata_block(self, position: int) -> tuple[bytes, int]:
-        """Return a block of inodes or names, and the position of the next block."""
+        """Return a decompressed block of inodes or names, and the position of the next block."""
         if position not in self._metadata_blocks:
             self._count_block()
             head = self.read_content(self.start + position, 2)
@@ -84,7 +85,10 @@ class SquashfsArchive:
         return self._metadata_blocks[position]
 
     def _read_metadata(self, position: int, offset: int, size: int) -> bytes:
-        """Return `size` bytes of inodes or names from a position on, across blocks."""
+        """Return `size` bytes of inodes or names.
+
+        They begin `offset` bytes after the block at `position` begins.
+        """
         content = b""
         while len(content) < offset + size:
             piece, following = self._read_metadata_block(position)
@@ -95,6 +99,10 @@ class SquashfsArchive:
         return content[offset : offset + size]
 
     def read_node(self, reference: int) -> ArchiveNode:
+        """Return the node of an inode reference. A kind that is not read gives a node without content.
+
+        The upper bits of `reference` are the position of a block, and its lower 16 bits the offset in that block.
+        """
         position, offset = self.inodes_offset + (reference >> 16), reference & 0xFFFF
         kind = struct.unpack("<H", self._read_metadata(position, offset, 2))[0]
         if kind == 1:
@@ -120,7 +128,7 @@ class SquashfsArchive:
         return ArchiveNode(kind, 0, 0, 0)
 
     def list_directory(self, directory: ArchiveNode) -> Iterator[tuple[str, int]]:
-        """Yield the names in a directory, each with the reference of its node (squashfs.rst, 3.4)."""
+        """Yield (name, inode reference) for each entry of a directory (squashfs.rst, 3.4)."""
         if directory.kind not in _DIRECTORY_KINDS or directory.size <= 3:
             return
         # The size counts 3 bytes for `.` and `..`, which are not stored.
@@ -143,7 +151,10 @@ class SquashfsArchive:
                 yield name.decode("utf-8", "surrogateescape"), start << 16 | offset
 
     def find_node(self, path: str) -> ArchiveNode | None:
-        """Return the entry at a path below the root, or None. Links within the archive are followed."""
+        """Return the node at a path below the root, or None if there is none.
+
+        Links in the archive are followed.
+        """
         steps = [step for step in path.split("/") if step]
         parents = [self.read_node(self.root_reference)]
         links = 0
@@ -169,7 +180,7 @@ class SquashfsArchive:
         return parents[-1]
 
     def read_head(self, node: ArchiveNode, size: int) -> bytes:
-        """Return the first bytes of a file, or b"" for another entry."""
+        """Return the first `size` bytes of a file, or b"" if the node is no file."""
         content = b""
         position = self.start + node.start
         if node.kind not in _FILE_KINDS:
@@ -187,13 +198,20 @@ class SquashfsArchive:
         return content[:size]
 
     def _read_raw(self, at: int, size: int) -> bytes:
+        """Return bytes of the archive as they are stored.
+
+        Raises UnreadableArchive if the archive ends before.
+        """
         data = self.read_content(self.start + at, size)
         if len(data) < size:
             raise UnreadableArchive("its archive is cut short")
         return data
 
     def _read_block(self, at: int, block: int) -> bytes:
-        """Return a block of a file. `block` has the size; bit 24 means uncompressed data, and size 0 a hole."""
+        """Return a decompressed block of a file.
+
+        `block` has the stored size in its lower 24 bits; 0 is a hole. Bit 24 means that the data are not compressed.
+        """
         self._count_block()
         size = block & 0xFFFFFF
         if size > self.block_size:
@@ -205,7 +223,10 @@ class SquashfsArchive:
 
 
 def _choose_unpacker(method: int) -> Callable[[bytes, int], bytes]:
-    """Return the function that decompresses a block, to at most a number of bytes."""
+    """Return the function that decompresses a block for a compression method of squashfs.
+
+    Its second argument is the largest number of bytes to return.
+    """
     if method == 1:
         return _limit_unpacking(lambda data, max_bytes: zlib.decompressobj().decompress(data, max_bytes))
     if method == 2:
@@ -228,6 +249,8 @@ def _choose_unpacker(method: int) -> Callable[[bytes, int], bytes]:
 
 
 def _limit_unpacking(unpack: Callable[[bytes, int], bytes]) -> Callable[[bytes, int], bytes]:
+    """Return `unpack` with its errors converted to UnreadableArchive."""
+
     def unpack_bounded(data: bytes, max_bytes: int) -> bytes:
         try:
             return unpack(data, max_bytes)

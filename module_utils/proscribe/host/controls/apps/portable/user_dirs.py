@@ -1,8 +1,8 @@
-"""User directories such as desktop and downloads, which have names in the user's language (`~/桌面`, `~/下載`).
+"""User directories such as desktop and downloads, whose names are in the user's language (`~/桌面`, `~/下載`).
 
-`~/.config/user-dirs.dirs` has them in lines such as `XDG_DESKTOP_DIR="$HOME/桌面"` (user-dirs.dirs(5)). The user
-controls this file. So it only adds places below that user's own home. They are scanned as any other place, and nothing
-is spared, followed or moved because of them.
+`~/.config/user-dirs.dirs` has them in lines such as `XDG_DESKTOP_DIR="$HOME/桌面"` (user-dirs.dirs(5)).
+The user controls this file. So it can only add directories below that user's home. These directories are scanned as
+any other place. Nothing is spared, followed or moved because of them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,25 @@ _LINE_START = 'XDG_{}_DIR="'
 
 
 def read_user_directories(host: Host, user: User) -> Mapping[str, str]:
-    """Return the user directories by key, as absolute paths below the home: none if the file cannot be read."""
+    """Return the user directories by key, such as DESKTOP, as absolute paths below the home.
+
+    Return {} if the file cannot be read.
+    """
     try:
         content = host.read_file(user.home + USER_DIRS_FILE, MAX_FILE_BYTES)
     except (
         ObservationError,
         ControlError,
-    ):  # a link, a huge file or a spent budget: the usual names still count
+    ):  # a link, a huge file or a spent budget: the scan still uses the usual names such as Desktop
         return {}
     return parse_user_directories((content or b"").decode("utf-8", "surrogateescape"), user.home)
 
 
 def parse_user_directories(text: str, home: str) -> dict[str, str]:
-    """Return the directories in the text of the file. If a key occurs twice, the last line counts, as in a shell."""
+    """Return the directories in the text of user-dirs.dirs, by key.
+
+    If a key occurs twice, the last line counts, as in a shell.
+    """
     directories: dict[str, str] = {}
     for line in text.split("\n"):
         line = line.strip()
@@ -46,9 +52,9 @@ def parse_user_directories(text: str, home: str) -> dict[str, str]:
 
 
 def _resolve_below_home(quoted_path: str, home: str) -> str:
-    """Return a value as a path below the home, or "" for another path.
+    """Return the path that a value names, if it is below the home. Otherwise return "".
 
-    The home itself also gives "": it disables the key.
+    The home itself also gives "": in the file, it means that the key is disabled.
     """
     quoted_path = _unescape_path(quoted_path)
     if quoted_path.startswith("$HOME/"):

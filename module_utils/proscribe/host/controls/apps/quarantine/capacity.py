@@ -1,4 +1,7 @@
-"""Limits of the quarantine in size and time: nobody can fill a disk with it, or escape a quota permanently."""
+"""Limits of the quarantine in size and time.
+
+With these limits, no user can fill a disk by the quarantine, or escape a disk quota permanently.
+"""
 
 from __future__ import annotations
 
@@ -27,18 +30,20 @@ from .manifest import (
 )
 from .quarantine_rule import QUARANTINE_DIRECTORY, QUARANTINE_RULE
 
-# This much stays free on the file system of the quarantine, or a twentieth of it if that is more.
+# On the file system of the quarantine, at least this much stays free. If a twentieth of the file system is more, that
+# twentieth stays free.
 MIN_RESERVE_BYTES = 1024**3
-USER_SHARE_DIVISOR = 4  # a user may fill at most a quarter of that file system
+USER_SHARE_DIVISOR = 4  # a user may fill at most a quarter of the file system of the quarantine
 MAX_USER_ENTRIES = 2_000  # a user may have at most this many items in the quarantine
-MAX_FILES = 100_000  # in an item: its files are read a few times while no other run can change the host
-MAX_KEEP_SECONDS = 40 * 366 * 86400  # limit of the retention; a later date comes from a broken clock
+MAX_FILES = 100_000  # files in an item: they are read several times, and other runs on the host have to wait
+MAX_KEEP_SECONDS = 40 * 366 * 86400  # longest plausible retention; a later end comes from a broken clock
 
 
 def explain_lacking_room(host: Host, paths: Sequence[str]) -> str:
-    """Explain why the quarantine has no room for the entries at some paths of one owner, or return "".
+    """Explain why the quarantine has no room for the entries at `paths`, or return "".
 
-    Missing entries need no room. Within a file system, a move only renames, so only the owner's share counts there.
+    All entries belong to the same owner. Missing entries need no room. Within a file system, a move only renames. So
+    only the limit for each owner applies there.
     """
     bytes_needed = entries_needed = 0
     moved_status: os.stat_result | None = None
@@ -71,7 +76,7 @@ def explain_lacking_room(host: Host, paths: Sequence[str]) -> str:
 def _explain_user_share(
     host: Host, uid: int, bytes_needed: int, thing_count: int, file_system: os.statvfs_result
 ) -> str:
-    """Explain why a user has too much in the quarantine to add more, or return ""."""
+    """Explain why a user has too much in the quarantine to add `thing_count` items, or return ""."""
     owner_entries = [entry for entry in list_entries(host) if entry.attributes.uid == uid]
     user_share = file_system.f_blocks * file_system.f_frsize // USER_SHARE_DIVISOR
     bytes_held = sum(entry.disk or entry.size for entry in owner_entries)
@@ -83,7 +88,7 @@ def _explain_user_share(
 
 
 def explain_too_large(usage: DiskUsage, file_system: os.statvfs_result) -> str:
-    """Explain why an amount of data cannot be copied to a file system, or return ""."""
+    """Explain why an amount of data cannot be copied to the file system of the quarantine, or return ""."""
     if usage.size > MAX_DATA_BYTES:
         return f"it has more than {MAX_DATA_BYTES // 1024**3} GiB of data, too much to be copied to another file system"
     if usage.size > count_free_bytes(file_system):
@@ -100,11 +105,12 @@ def explain_too_large(usage: DiskUsage, file_system: os.statvfs_result) -> str:
 
 
 def count_free_bytes(file_system: os.statvfs_result) -> int:
-    """Return the number of bytes that may still be copied to a file system."""
+    """Return the number of bytes that may still be copied to a file system. A reserve stays free."""
     return max(0, file_system.f_bavail * file_system.f_frsize - _count_reserve_bytes(file_system))
 
 
 def _count_reserve_bytes(file_system: os.statvfs_result) -> int:
+    """Return the number of bytes that must stay free on a file system."""
     return max(MIN_RESERVE_BYTES, file_system.f_blocks * file_system.f_frsize // 20)
 
 
@@ -118,14 +124,17 @@ def _find_existing_directory(host: Host) -> str:
 
 
 def format_end_of_keeping(keep_seconds: int) -> str:
-    """Return the end of the retention of an item that is taken now, or "" for no end (0)."""
+    """Return the end of the retention of an item that is taken now, in UTC.
+
+    Return "" if `keep_seconds` is 0.
+    """
     return timestamps.format_timestamp(time.time() + keep_seconds) if keep_seconds else ""
 
 
 def format_keep_end(taken_at: str, kept_until: str, keep_seconds: int) -> str:
-    """Return the end of the retention of an item, or "" if it has none or it is unknown.
+    """Return the end of the retention of an item in UTC, or "" for no end or an unknown end.
 
-    It is the time in the manifest, or else `keep_seconds` after the item was taken.
+    The end is `kept_until` of the manifest. If that is empty, it is `keep_seconds` after the time in `taken_at`.
     """
     taken_seconds = parse_seconds(taken_at)
     return kept_until or (
@@ -134,9 +143,9 @@ def format_keep_end(taken_at: str, kept_until: str, keep_seconds: int) -> str:
 
 
 def make_prune_actions(host: Host, keep_seconds: int) -> list[ControlAction]:
-    """Return the actions that prune the expired items.
+    """Return the actions that permanently delete the items whose retention is over.
 
-    For an item without a date, the retention is `keep_seconds`; 0 means no end.
+    If the manifest of an item has no end, `keep_seconds` is the retention; 0 means no end.
     """
     return [
         ControlAction(
@@ -155,8 +164,8 @@ def make_prune_actions(host: Host, keep_seconds: int) -> list[ControlAction]:
 def is_expired(entry: QuarantineEntry, keep_seconds: int, now: float) -> bool:
     """Return whether the retention of an item is over.
 
-    An unfinished item never expires, nor does an item with impossible dates. So a host with a wrong clock loses nothing
-    permanently.
+    An unfinished item never expires, and neither does an item with impossible dates. So a host with a wrong clock
+    deletes nothing by mistake.
     """
     taken_seconds = parse_seconds(entry.taken_at)
     end_seconds = parse_seconds(format_keep_end(entry.taken_at, entry.kept_until, keep_seconds))
@@ -169,12 +178,15 @@ def is_expired(entry: QuarantineEntry, keep_seconds: int, now: float) -> bool:
 
 
 def parse_seconds(timestamp: str) -> int:
-    """Return the time of a manifest as seconds since 1970, or 0 for an invalid time."""
+    """Return a time of a manifest as seconds since 1970, or 0 for an invalid time."""
     return timestamps.parse_timestamp(timestamp) if timestamps.is_timestamp(timestamp) else 0
 
 
 def prune_entry(host: Host, entry: QuarantineEntry) -> None:
-    """Delete an item permanently. Raises ControlError. The next run completes the work of a killed run."""
+    """Delete an item permanently.
+
+    Raises ControlError. If the run is killed, the next run completes the deletion.
+    """
     with explain_errors(f"cannot take {entry.id} out of the quarantine"):
         manifest.mark_entry_unfinished(host, entry)
         with open_entry_directory(host, entry) as entry_directory:

@@ -1,4 +1,7 @@
-"""Manifest of a quarantined item: its folder, and perhaps a second folder on the file system of its origin."""
+"""Manifests of quarantined items, and their folders.
+
+Each item has a folder in the quarantine. An item from another file system may also have a folder there ("hold").
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ from .quarantine_rule import QUARANTINE_DIRECTORY, UNFINISHED_SUFFIX
 MANIFEST_SCHEMA = "proscribe/quarantine/1"
 MANIFEST_NAME, TEMPORARY_NAME = "manifest.json", ".manifest.json~"
 CONTENT_NAME = "content"  # name of the content in the folder of the item
-COPY_NAME = "copying"  # name of a copy of the content until it is complete and compared
-HOLD_PREFIX = ".proscribe-quarantine-"  # prefix of a root-only folder on the file system of the original
+COPY_NAME = "copying"  # name of the content's copy while it is incomplete or not yet compared with the content
+HOLD_PREFIX = ".proscribe-quarantine-"  # prefix of a hold: a folder of root on the file system of the original path
 TAKE, RESTORE, PRUNE = "take", "restore", "prune"
-_KEY_BY_FIELD = {"at_rest": "kept"}  # fields with another name in the file
+_KEY_BY_FIELD = {"at_rest": "kept"}  # key: field of QuarantineEntry; value: its different name in the file
 _DISK_FULL_HINT = "; what was taken is kept, and the next run goes on"
 _HINT_BY_ERROR = {
     errno.ENOSPC: _DISK_FULL_HINT,
@@ -31,11 +34,11 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def mark_step(step: str) -> None:
-    """Mark a step that has changed the disk. Tests replace this function to end the run at a step."""
+    """Mark a step that has changed the disk. It does nothing: tests replace it to end the run at a step."""
 
 
 class QuarantineEntry(NamedTuple):
-    """Manifest of an item."""
+    """Manifest of a quarantined item."""
 
     id: str
     path: str
@@ -45,21 +48,23 @@ class QuarantineEntry(NamedTuple):
     owner: str
     identity: list[int]  # device and inode of the original
     attributes: FileAttributes
-    doing: str = TAKE  # the operation in progress
-    hold: str = ""  # path of the root-only folder on the file system of the original, if there is one
-    placed: list[int] = []  # device and inode of the content that a restore is about to put at the path
+    doing: str = TAKE  # the operation in progress; "" if the item is finished
+    hold: str = ""  # path of the folder of root on the file system of the original path; "" for none
+    placed: list[int] = []  # device and inode of the content that a restore is about to put at `path`; [] for none
     sha256: str = ""
     files: int = 0
     size: int = 0
-    shared: int = 0  # number of files that also have names outside the quarantine
-    disk: int = 0  # bytes on the disk
-    group: str = ""  # id of the first part, if an app was taken in several parts, which are restored together
-    kept_until: str = ""  # in the format of taken_at; "" for no end
-    whole: str = ""  # path of the app that the part belongs to, which a waiver may name
-    hold_identity: list[int] = []  # device and inode of `hold`, because a user may change its path
+    shared: int = 0  # number of files of the content that also have a name outside the quarantine (hard links)
+    disk: int = 0  # bytes that the content occupies on the disk
+    # id of the app's first item, if the app was moved in several parts, which belong together; otherwise ""
+    group: str = ""
+    kept_until: str = ""  # end of the retention, in the format of taken_at; "" for no end
+    whole: str = ""  # path of the whole app if this item is a part of it; a waiver may name that path
+    hold_identity: list[int] = []  # device and inode of `hold`, because a user may put another directory at its path
     parent_owner: int = -1  # uid of the owner of the parent directory; -1: not recorded
-    privileged: str = ""  # SHA-256 of a file with privileges, read before the privileges
-    at_rest: bool = False  # a move into the quarantine was completed: the attributes are the original's
+    privileged: str = ""  # SHA-256 of a file with privileges, computed before the privileges were read; otherwise ""
+    # True once the move into the quarantine was completed, so that `attributes` are those of the original
+    at_rest: bool = False
 
 
 def find_entry_owner(entry: QuarantineEntry) -> str:
@@ -68,25 +73,28 @@ def find_entry_owner(entry: QuarantineEntry) -> str:
 
 
 def list_entries(host: Host) -> list[QuarantineEntry]:
-    """Return all readable items of the quarantine, finished or not. An unreadable item does not hide others."""
+    """Return all readable items of the quarantine, finished or not. Unreadable items are left out."""
     return [entry for _, entry, _ in read_entries(host) if entry]
 
 
 def list_unfinished_entries(host: Host) -> list[QuarantineEntry]:
-    """Return the unfinished items."""
+    """Return the items whose move into or out of the quarantine, or whose deletion, was interrupted."""
     return [entry for name, entry, _ in read_entries(host) if entry and name.endswith(UNFINISHED_SUFFIX)]
 
 
 def list_broken_entries(host: Host) -> list[tuple[str, str]]:
-    """Return the names of the unreadable items, with the reasons.
+    """Return the unreadable items as (name, reason).
 
-    Runs leave these items alone; people have to examine them.
+    Runs leave these items alone. An operator has to examine them.
     """
     return [(name, reason) for name, _, reason in read_entries(host) if reason]
 
 
 def read_entries(host: Host) -> Iterator[tuple[str, QuarantineEntry | None, str]]:
-    """Yield each entry of the quarantine: its name, its item, and the reason why the item is unreadable."""
+    """Yield (name, item, reason) for each folder of the quarantine.
+
+    The item is None if its manifest cannot be read. Then the reason says why; otherwise the reason is "".
+    """
     for name in host.list_directory(QUARANTINE_DIRECTORY):
         try:
             yield name, read_entry(host, name), ""
@@ -95,9 +103,10 @@ def read_entries(host: Host) -> Iterator[tuple[str, QuarantineEntry | None, str]
 
 
 def read_entry(host: Host, name: str) -> QuarantineEntry | None:
-    """Return the item in the folder of that name, or None if the folder holds none.
+    """Return the item in the folder `name`, or None if the folder has no item.
 
-    Raises ControlError if the manifest is unreadable or belongs to another folder.
+    If a run was killed before the move began, return an item without a path. Raises ControlError if the manifest is
+    unreadable, missing beside a content, or belongs to another folder.
     """
     try:
         text = host.read_text(f"{QUARANTINE_DIRECTORY}/{name}/{MANIFEST_NAME}")
@@ -118,7 +127,7 @@ def read_entry(host: Host, name: str) -> QuarantineEntry | None:
         raise ControlError(f"{QUARANTINE_DIRECTORY}/{name}/{MANIFEST_NAME} cannot be read: {error}") from None
     if not _has_valid_values(entry):
         raise ControlError(f"{QUARANTINE_DIRECTORY}/{name} has a manifest with values that Proscribe does not write")
-    # Folders are opened and reported by the id, so the id must be the name of the folder.
+    # Other functions open the folder by the id, so the id must be the name of the folder.
     if entry.id not in (name, name[: -len(UNFINISHED_SUFFIX)] if name.endswith(UNFINISHED_SUFFIX) else name):
         raise ControlError(f"{QUARANTINE_DIRECTORY}/{name}/{MANIFEST_NAME} is that of another folder, {entry.id!r}")
     return entry
@@ -142,7 +151,7 @@ def _serialise_fields(entry: QuarantineEntry) -> dict[str, object]:
 
 
 def write_manifest(entry_directory: int, entry: QuarantineEntry) -> None:
-    """Write the manifest of an item in one step. Raises OSError."""
+    """Write the manifest of an item in one step, and synchronise it to the disk. Raises OSError."""
     content = {
         "schema": MANIFEST_SCHEMA,
         "written_by": WRITTEN_BY,
@@ -172,7 +181,10 @@ def mark_entry_unfinished(host: Host, entry: QuarantineEntry) -> None:
 
 @contextlib.contextmanager
 def open_entry_directory(host: Host, entry: QuarantineEntry, is_new: bool = False) -> Iterator[int]:
-    """Yield the descriptor of an unfinished item's folder, which `is_new` creates. Raises OSError."""
+    """Yield the descriptor of an unfinished item's folder. Raises OSError.
+
+    With `is_new`, create the folder first.
+    """
     name = entry.id + UNFINISHED_SUFFIX
     with host.open_directory(QUARANTINE_DIRECTORY) as home:
         if is_new:
@@ -186,20 +198,23 @@ def open_entry_directory(host: Host, entry: QuarantineEntry, is_new: bool = Fals
 
 
 def make_hold_path(parent: str, entry: QuarantineEntry) -> str:
-    """Return the path of an item's root-only folder in a directory on another file system."""
+    """Return the path of an item's hold below `parent`.
+
+    A hold is a folder of root on the file system of the item's original path.
+    """
     return f"{parent}/{HOLD_PREFIX}{entry.id}"
 
 
 def open_hold(parent: int, entry: QuarantineEntry) -> int:
-    """Return the descriptor of an item's root-only folder on another file system. Create the folder if it is missing.
+    """Return the descriptor of an item's hold in the directory `parent`. Create the hold if it is missing.
 
-    Raises ControlError if the folder is not ours.
+    Raises ControlError if the folder is not Proscribe's.
     """
     with contextlib.suppress(FileExistsError):
         os.mkdir(HOLD_PREFIX + entry.id, 0o700, dir_fd=parent)
         mark_step("hold made")
     descriptor = os.open(HOLD_PREFIX + entry.id, _FOLDER_FLAGS, dir_fd=parent)
-    # A new folder is empty. A user who can change its path could put another directory of root there.
+    # A new hold is empty. A user who can change the parent directory could put another directory of root there.
     if not _is_own_hold(descriptor, entry, must_be_empty=True):
         os.close(descriptor)
         raise ControlError(f"{entry.hold} is somebody else's; move it away, and the next run goes on")
@@ -207,7 +222,7 @@ def open_hold(parent: int, entry: QuarantineEntry) -> int:
 
 
 def record_hold(entry_directory: int, entry: QuarantineEntry, hold: int) -> QuarantineEntry:
-    """Record the device and inode of an item's root-only folder. Raises OSError."""
+    """Record the device and inode of an item's hold in its manifest. Raises OSError."""
     status = os.fstat(hold)
     entry = entry._replace(hold_identity=[status.st_dev, status.st_ino])
     write_manifest(entry_directory, entry)
@@ -215,19 +230,19 @@ def record_hold(entry_directory: int, entry: QuarantineEntry, hold: int) -> Quar
 
 
 def _is_own_hold(descriptor: int, entry: QuarantineEntry, must_be_empty: bool) -> bool:
-    """Return whether an open directory is the root-only folder of an item."""
+    """Return whether an open directory is the hold of an item, which root alone can change."""
     status = os.fstat(descriptor)
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return False
     if entry.hold_identity:
         return entry.hold_identity == [status.st_dev, status.st_ino]
-    # A run was killed before it recorded the folder.
+    # No device and inode: an earlier run was killed before it recorded the hold.
     return set(os.listdir(descriptor)) <= (set() if must_be_empty else {CONTENT_NAME, COPY_NAME})
 
 
 @contextlib.contextmanager
 def open_existing_hold(host: Host, entry: QuarantineEntry) -> Iterator[int | None]:
-    """Yield the descriptor of an item's folder on another file system, or None if it does not exist."""
+    """Yield the descriptor of an item's hold, or None if the hold does not exist or is not Proscribe's."""
     descriptor = None
     if entry.hold:
         with contextlib.suppress(OSError, ControlError), host.open_directory(entry.hold.rpartition("/")[0]) as parent:
@@ -243,7 +258,7 @@ def open_existing_hold(host: Host, entry: QuarantineEntry) -> Iterator[int | Non
 
 
 def drop_entry(host: Host, entry: QuarantineEntry) -> None:
-    """Delete the folder of an item that has no content any more."""
+    """Delete the folder and the hold of an item whose content is already gone. Raises ControlError."""
     drop_hold(host, entry)
     with (
         explain_errors(f"cannot clear {QUARANTINE_DIRECTORY}/{entry.id}"),
@@ -259,9 +274,10 @@ def drop_entry(host: Host, entry: QuarantineEntry) -> None:
 
 
 def drop_hold(host: Host, entry: QuarantineEntry) -> None:
-    """Delete the empty folder of an item on another file system, if it is still at its path.
+    """Delete the hold of an item, if it is empty and still at its path.
 
-    If the owner of the directory has moved it elsewhere, it stays there and belongs to root.
+    A user who owns the parent directory may have moved the hold elsewhere. Then it stays there, empty, and belongs to
+    root.
     """
     if entry.hold:
         with contextlib.suppress(OSError, ControlError), host.open_directory(entry.hold.rpartition("/")[0]) as parent:
@@ -271,7 +287,7 @@ def drop_hold(host: Host, entry: QuarantineEntry) -> None:
 
 @contextlib.contextmanager
 def explain_errors(attempt: str) -> Iterator[None]:
-    """Convert errors of the system into a ControlError that names the attempt."""
+    """Convert errors of the `with` body into a ControlError that begins with the text `attempt`."""
     try:
         yield
     except ControlError as error:

@@ -1,4 +1,4 @@
-"""Completion of moves into and out of the quarantine: every run completes the moves that were interrupted."""
+"""Completion of interrupted moves into and out of the quarantine. Every enforcing run completes them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from .quarantine_rule import QUARANTINE_DIRECTORY, QUARANTINE_RULE, UNFINISHED_S
 def make_complete_actions(host: Host) -> list[ControlAction]:
     """Return the actions that complete the interrupted moves of earlier runs.
 
-    Each action belongs to the owner of the item, who may hold the file open or make the place hang.
+    Each action has the owner of the item as its user: the owner may hold the file open, or make its place hang.
     """
     return [
         ControlAction(
@@ -62,7 +62,10 @@ def make_complete_actions(host: Host) -> list[ControlAction]:
 
 
 def make_broken_refusals(host: Host) -> list[ChangeRefusal]:
-    """Return refusals for the items with an unreadable manifest: nobody can complete, prune or restore them."""
+    """Return refusals for the items with an unreadable manifest.
+
+    No run can complete, prune or restore these items.
+    """
     return [
         ChangeRefusal(QUARANTINE_RULE, escape_text(name), escape_text(reason))
         for name, reason in list_broken_entries(host)
@@ -70,9 +73,10 @@ def make_broken_refusals(host: Host) -> list[ChangeRefusal]:
 
 
 def finish_move(host: Host, entry: QuarantineEntry) -> None:
-    """Complete an interrupted move. An incomplete restore is reverted, so that the item stays in the quarantine.
+    """Complete an interrupted move or deletion of an item. Raises ControlError.
 
-    Raises ControlError. At any time, the content exists in at least one place.
+    An incomplete restore is cancelled, so that the item stays in the quarantine. The content exists in at least one
+    place at any time.
     """
     with explain_errors(f"cannot keep {escape_text(entry.path)} in the quarantine"):
         outside_path = entry.hold or (entry.path if entry.doing == RESTORE else "")
@@ -93,22 +97,23 @@ def finish_move(host: Host, entry: QuarantineEntry) -> None:
 
 
 def _gather_content(host: Host, entry: QuarantineEntry, entry_directory: int) -> bool:
-    """Bring the content into the folder of the item, and complete its manifest.
+    """Bring the content of an item into its folder in the quarantine, and complete its manifest.
 
-    Return False if nothing was ever moved.
+    Return False if the item has no content.
     """
     remove_entry(entry_directory, COPY_NAME)
     content_sum: ContentSum | None = None
     with open_existing_hold(host, entry) as hold:
         for directory in (entry_directory, hold):
-            # A link or a pipe has no content. A user has exchanged the content for it.
+            # A user has put a link or a pipe in the place of the content.
             if entry.doing == TAKE and directory is not None and _is_special_content(directory):
                 remove_entry(directory, CONTENT_NAME)
         has_content = is_present(entry_directory, CONTENT_NAME)
         is_copied = has_content and bool(entry.hold)
         if not has_content and hold is not None and is_present(hold, CONTENT_NAME):
             entry = _revoke_content_access(hold, entry, is_original=True)
-            # It may have grown since it was measured: until now, other processes could have it open.
+            # Until now, other processes could write to the content. So it may have grown since it was measured, and the
+            # copy is limited again.
             content_sum = copy_content(
                 hold,
                 entry_directory,
@@ -125,7 +130,7 @@ def _gather_content(host: Host, entry: QuarantineEntry, entry_directory: int) ->
         entry = _revoke_content_access(entry_directory, entry, is_original=not is_copied)
         status = os.stat(CONTENT_NAME, dir_fd=entry_directory, follow_symlinks=False)
         entry = entry._replace(shared=int(_has_other_names(status)))
-        # The content may be too deep or too large to read, or under a lease. It is kept all the same.
+        # The content may be too deep or too large to read, or under a lease. Then the manifest has no sum of it.
         with contextlib.suppress(ControlError, BlockingIOError):
             entry = entry._replace(disk=measure_disk_usage(entry_directory, CONTENT_NAME).size)
             entry = entry._replace(**(content_sum or sum_content(entry_directory, CONTENT_NAME))._asdict())
@@ -134,7 +139,10 @@ def _gather_content(host: Host, entry: QuarantineEntry, entry_directory: int) ->
 
 
 def _is_special_content(directory: int) -> bool:
-    """Return whether the content of a folder is neither a file nor a directory."""
+    """Return whether the content in a folder is neither a file nor a directory.
+
+    Missing content gives False.
+    """
     try:
         mode = os.stat(CONTENT_NAME, dir_fd=directory, follow_symlinks=False).st_mode
     except FileNotFoundError:
@@ -143,17 +151,20 @@ def _is_special_content(directory: int) -> bool:
 
 
 def _cancel_restore(host: Host, entry: QuarantineEntry, entry_directory: int) -> None:
-    """Cancel an interrupted restore: content that is at its path already leaves the quarantine, other content stays."""
+    """Cancel an interrupted restore.
+
+    Content that already is at its original path leaves the quarantine. Other content stays in the quarantine.
+    """
     if not is_restored(host, entry):
         return  # `_gather_content` deletes the copy for the restore
     with open_existing_hold(host, entry) as hold:
         if hold is not None:
-            remove_entry(hold, CONTENT_NAME)  # another name of the file at the path
+            remove_entry(hold, CONTENT_NAME)  # a hard link to the file that is at the original path
     remove_entry(entry_directory, CONTENT_NAME)
 
 
 def is_restored(host: Host, entry: QuarantineEntry) -> bool:
-    """Return whether the path has the content that a restore was about to put there.
+    """Return whether the content that a restore put at the original path is there.
 
     If a user has put a link into the path, the answer is False, and the quarantine keeps the content.
     """
@@ -165,9 +176,9 @@ def is_restored(host: Host, entry: QuarantineEntry) -> bool:
 
 
 def copy_content(source: int, target: int, allowance: ReadAllowance | None = None) -> ContentSum:
-    """Copy the content of a folder to another folder, compare both and return their sum.
+    """Copy the content from folder `source` to folder `target`, compare both, and return their sum.
 
-    Raises OSError, and ControlError if they differ.
+    Raises OSError, and ControlError if the copy differs. An incomplete copy is deleted.
     """
     remove_entry(target, COPY_NAME)
     try:
@@ -176,7 +187,7 @@ def copy_content(source: int, target: int, allowance: ReadAllowance | None = Non
         source_sum, target_sum = sum_content(source, CONTENT_NAME), sum_content(target, COPY_NAME)
     except (OSError, ControlError):
         with contextlib.suppress(OSError, ControlError):
-            remove_entry(target, COPY_NAME)  # deleted because the disk may be full
+            remove_entry(target, COPY_NAME)  # the incomplete copy is deleted because the disk may be full
         raise
     if source_sum.sha256 != target_sum.sha256:
         raise ControlError("its copy is not the same; both are left where they are")
@@ -186,11 +197,11 @@ def copy_content(source: int, target: int, allowance: ReadAllowance | None = Non
 
 
 def _revoke_content_access(entry_directory: int, entry: QuarantineEntry, is_original: bool) -> QuarantineEntry:
-    """Revoke the access of processes that still have the content open. The manifest has its earlier attributes.
+    """Revoke the access of processes that still have the content open. Return the item.
 
-    A file with several names is left unchanged: the other names are not ours to change. The file is not opened for
-    reading: its owner could refuse that again and again with a lease (fcntl(2)). A file of root has no lease of another
-    user.
+    The manifest has the attributes that the content had before. A file with several names (hard links) is left
+    unchanged, because the other names do not belong to Proscribe. The file is not opened for reading: its owner could
+    refuse that again and again with a lease (fcntl(2)). No other user can have a lease on a file of root.
     """
     descriptor = os.open(CONTENT_NAME, PATH_FLAG | os.O_NOFOLLOW, dir_fd=entry_directory)
     try:
@@ -198,7 +209,8 @@ def _revoke_content_access(entry_directory: int, entry: QuarantineEntry, is_orig
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise ControlError("its content is neither a file nor a directory")
         if is_original and not entry.at_rest and [status.st_dev, status.st_ino] != entry.identity:
-            # A run was killed between the move and the second check: the content is kept as it is.
+            # An earlier run was killed between the move and the check of the content. So the manifest gets the
+            # attributes of the content that is there.
             entry = entry._replace(
                 identity=[status.st_dev, status.st_ino], attributes=read_attributes(descriptor), privileged=""
             )
@@ -206,7 +218,8 @@ def _revoke_content_access(entry_directory: int, entry: QuarantineEntry, is_orig
         if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
             open_path = f"/proc/self/fd/{descriptor}"
             _take_over_file(open_path, status.st_mode)
-            if _has_other_names(os.fstat(descriptor)):  # a process that had it open has given it another name meanwhile
+            # a process that had the file open has meanwhile given it another name
+            if _has_other_names(os.fstat(descriptor)):
                 os.chown(open_path, status.st_uid, status.st_gid)
                 os.chmod(open_path, stat.S_IMODE(status.st_mode) & 0o777)
             manifest.mark_step("sealed")
@@ -216,19 +229,21 @@ def _revoke_content_access(entry_directory: int, entry: QuarantineEntry, is_orig
 
 
 def _take_over_file(open_file: str | int, mode: int) -> None:
+    """Give a file or directory to root, with access for root alone."""
     os.chown(open_file, os.geteuid(), os.getegid())
     os.chmod(open_file, 0o700 if stat.S_ISDIR(mode) else 0o600)
 
 
 def _has_other_names(status: os.stat_result) -> bool:
+    """Return whether a regular file has several names (hard links)."""
     return stat.S_ISREG(status.st_mode) and status.st_nlink > 1
 
 
 def restore_content_access(entry_directory: int, source: int, entry: QuarantineEntry) -> None:
-    """Give the content in the folder `source` back the attributes that it had when it was taken.
+    """Give the content in the folder `source` the attributes that it had before the quarantine.
 
-    `entry_directory` is the folder of the item in the quarantine. A file with several names was never sealed, so
-    changes of its owner since then remain.
+    `entry_directory` is the folder of the item in the quarantine. Access to a file with several names (hard links) was
+    never revoked. So changes that its owner has made since then remain.
     """
     content = os.stat(CONTENT_NAME, dir_fd=entry_directory, follow_symlinks=False)
     is_sealed = not entry.shared and (content.st_uid, stat.S_IMODE(content.st_mode)) == (os.geteuid(), 0o600)
@@ -236,7 +251,7 @@ def restore_content_access(entry_directory: int, source: int, entry: QuarantineE
     try:
         if is_sealed or not _has_other_names(content):
             with ignore_unsupported():
-                # The file may have had several names, and still belong to its user.
+                # The file may have had several names when it was taken. Then it still belongs to its user.
                 _take_over_file(descriptor, content.st_mode)
             set_attributes(descriptor, privileges.make_returned_attributes(descriptor, entry))
         os.fsync(descriptor)
@@ -245,11 +260,11 @@ def restore_content_access(entry_directory: int, source: int, entry: QuarantineE
 
 
 def rename_without_replacing(source: int, name: str, target: int, new: str) -> None:
-    """Rename an entry without ever replacing a file. Raises OSError (FileExistsError)."""
+    """Rename an entry, but never replace an existing file. Raises OSError, FileExistsError among others."""
     if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
         if is_present(target, new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
-        # It refuses an existing file, and a directory with content.
+        # The rename of a directory fails if the new name is a file, or a directory with content.
         os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
         return
     try:
@@ -259,7 +274,7 @@ def rename_without_replacing(source: int, name: str, target: int, new: str) -> N
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP) or is_present(
             target, new
-        ):  # a file system without hard links
+        ):  # without hard links on the file system, a plain rename is used
             raise
         os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
 

@@ -1,15 +1,15 @@
-"""Moves into the quarantine: portable apps are moved out of every user's reach, and nothing of them is lost.
+"""Moves into the quarantine: portable apps become inaccessible to users, and nothing of them is lost.
 
-An item is a folder `<id>` of the quarantine, with `manifest.json` and the file or directory itself, `content`. Until
-everything is done, the folder is called `<id>.unfinished`. The manifest is written before the move, and names the
-operation in progress. So the next run can complete the work of a run that is killed at any point.
+An item is a folder `<id>` of the quarantine. It has `manifest.json` and `content`, which is the moved file or
+directory. Until the move is complete, the folder is called `<id>.unfinished`. The manifest is written before the move,
+and names the operation in progress. So the next run can complete the work of a run that is killed at any point.
 
-The content is moved in one rename, by its name in a directory that is held by a descriptor. It is checked again where
-only root can reach it. Users may exchange links and directories meanwhile. Then a file of theirs has moved that they
-could have moved themselves, and it is moved back.
+A single rename moves the content, by its name in a directory that is held open by a descriptor. Then the content is
+checked again in a folder that only root can reach. Users may exchange links and directories before the rename. In that
+case, the rename has moved another file, which the user could have moved too. That file is moved back.
 
-The quarantine may be on another file system. Then the content first moves into a root-only folder on its own file
-system (`hold`). So it can be copied, compared and removed undisturbed.
+The quarantine may be on another file system. Then the content first moves into a folder of root on its own file system
+(`hold`). There it can be copied, compared and removed undisturbed.
 """
 
 from __future__ import annotations
@@ -61,22 +61,23 @@ Each is kept until the time in its manifest (kept_until); the first enforcing ru
 
 
 class MoveRequest(NamedTuple):
-    """Request to move an app, with the conditions of the move."""
+    """Request to move an app into the quarantine, with the conditions of the move."""
 
     path: str
     services: list[str]
     kind: str
-    # Paths of the parts that move, the program first. Empty: the whole app moves.
+    # Paths of the parts that move, the program first. If there are none, the whole app moves.
     part_paths: Sequence[str] = ()
-    # Check of the moved content, where only root can reach it. Arguments: a Host for that place, the path there, the
-    # original path. It explains why the content is not the observed app, or returns "".
+    # Check of the moved content. The function explains why the content is not the observed app, or returns "". Its
+    # arguments are a Host whose root is the folder of the content, the path there, and the original path.
     check_moved: Callable[[Host, str, str], str] | None = None
-    keep_seconds: int = 0  # 0 for no end
-    identity: tuple[int, int] | None = None  # device and inode; another entry at the path is left alone
+    keep_seconds: int = 0  # retention in seconds; 0 for no end
+    # device and inode of the entry to move; another entry at the path is left alone. None: no condition
+    identity: tuple[int, int] | None = None
 
 
 def make_move_action(host: Host, request: MoveRequest) -> ControlAction:
-    """Return the action that moves a file or a directory, or parts of it, into the quarantine."""
+    """Return the action that moves an app into the quarantine: as a whole, or the requested parts of it."""
     paths = request.part_paths or [request.path]
     return ControlAction(
         QUARANTINE_VERB,
@@ -87,7 +88,7 @@ def make_move_action(host: Host, request: MoveRequest) -> ControlAction:
 
 
 def explain_refusal(host: Host, path: str) -> str:
-    """Explain why a path is never taken, or return ""."""
+    """Explain why the entry at a path is never moved into the quarantine, or return ""."""
     if reason := protection.explain_path_protection(path, [user.home for user in host.list_users()]):
         return f"never taken: {reason}"
     try:
@@ -96,22 +97,22 @@ def explain_refusal(host: Host, path: str) -> str:
         return ""
     if mount_type := find_user_mount_type(
         path, mount_table
-    ):  # mounted since the observation; a process that enters it may wait forever
+    ):  # a user has mounted a file system since the observation; a process that enters it may wait forever
         return explain_not_entered(escape_text(path), mount_type)
     inner_mounts = [mount for mount in mount_table if f"{mount}/".startswith(f"{path}/")]
     return f"a file system is mounted in it, at {escape_text(inner_mounts[0])}" if inner_mounts else ""
 
 
 def _move_all(host: Host, request: MoveRequest) -> str:
-    """Move each part of an app, and return a note with the id of the item, or "" if nothing moved.
+    """Move each part of an app into the quarantine. Raises ControlError.
 
-    A part that fails does not stop the others. Nothing moves if the owner has removed everything meanwhile. Raises
-    ControlError.
+    Return a note with the id of the first part's item, or "" if nothing moved. A part that fails does not stop the
+    other parts. Nothing moves if the owner has removed all parts meanwhile.
     """
     paths = request.part_paths or [request.path]
     if reason := explain_refusal(host, paths[0]) or capacity.explain_lacking_room(host, paths):
         raise ControlError(reason)
-    group_id = ""  # id of the first part; an app without parts has no group
+    group_id = ""  # id of the first part that was moved
     failures: list[str] = []
     for path in paths:
         try:
@@ -126,9 +127,10 @@ def _move_all(host: Host, request: MoveRequest) -> str:
 
 
 def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str:
-    """Move a part and return its id, or "" if the part was gone. Raises ControlError.
+    """Move the entry at `path` into the quarantine. Raises ControlError.
 
-    `group_id` is the id of the part that was taken first, or "" for the first part.
+    Return the id of its item, or "" if the entry was gone. `group_id` is the id of the app's first part, or "" for the
+    first part itself.
     """
     if reason := explain_refusal(host, path):
         raise ControlError(reason)
@@ -142,7 +144,8 @@ def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str
             status = os.fstat(descriptor)
             if request.identity and (status.st_dev, status.st_ino) != request.identity:
                 raise ControlError("something else is there by now; the next run checks again")
-            privileged_sum = privileges.hash_privileged_file(descriptor)  # before the attributes; see privileges.py
+            # computed before the attributes are read; privileges.py has the reason
+            privileged_sum = privileges.hash_privileged_file(descriptor)
             entry_id = f"{request.services[0] if request.services else request.kind}-{os.urandom(4).hex()}"
             entry = QuarantineEntry(
                 id=entry_id,
@@ -177,7 +180,7 @@ def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str
 
 
 def _explain_exchange(host: Host, entry: QuarantineEntry, entry_directory: int, request: MoveRequest) -> str:
-    """Explain why the moved content is not the requested one, or return ""."""
+    """Explain why the moved content is not the content that was requested, or return ""."""
     if _read_identity(entry_directory, CONTENT_NAME, host, entry) != entry.identity:
         return "it was exchanged while it was being taken"
     if request.check_moved is None:
@@ -196,7 +199,11 @@ def _explain_exchange(host: Host, entry: QuarantineEntry, entry_directory: int, 
 def _move_into_quarantine(
     host: Host, entry: QuarantineEntry, directory: int, name: str, entry_directory: int
 ) -> QuarantineEntry:
-    """Move an entry into the folder of the item, or into a root-only folder on the entry's own file system."""
+    """Move an entry into the folder of the item, and return the item.
+
+    If the quarantine is on another file system, the entry moves into a hold on its own file system. Raises OSError and
+    ControlError.
+    """
     try:
         os.rename(name, CONTENT_NAME, src_dir_fd=directory, dst_dir_fd=entry_directory)
         manifest.mark_step("moved")
@@ -229,20 +236,27 @@ def _move_into_quarantine(
 
 
 def _iterate_ancestors(path: str) -> Iterator[str]:
-    """Yield the directories above a path, the highest first: a user can do least to our folder there."""
+    """Yield the directories above a path, the highest first.
+
+    Users can do least to a hold in a high directory.
+    """
     steps = path.split("/")[1:-1]
     for count in range(len(steps) + 1):
         yield "".join(f"/{step}" for step in steps[:count])
 
 
 def _read_identity(entry_directory: int, name: str, host: Host, entry: QuarantineEntry) -> list[int]:
+    """Return the device and inode of the moved content, in the folder of the item or in its hold."""
     with open_existing_hold(host, entry) as hold:
         status = os.stat(name, dir_fd=entry_directory if hold is None else hold, follow_symlinks=False)
     return [status.st_dev, status.st_ino]
 
 
 def _return_moved(host: Host, entry: QuarantineEntry, directory: int, name: str, entry_directory: int) -> None:
-    """Move content that is not the app back to its name, unless the name is in use again."""
+    """Move content that is not the requested app back to its name.
+
+    If the name is in use again, the content stays in the quarantine.
+    """
     with open_existing_hold(host, entry) as hold:
         try:
             rename_without_replacing(entry_directory if hold is None else hold, CONTENT_NAME, directory, name)
@@ -253,6 +267,7 @@ def _return_moved(host: Host, entry: QuarantineEntry, directory: int, name: str,
 
 
 def _create_quarantine(host: Host) -> None:
+    """Create the directory of the quarantine with its README, for root alone."""
     if host.read_text(README_PATH) != README_TEXT:
         host.write_file(README_PATH, README_TEXT, 0o600)
         with host.open_directory(STATE_DIRECTORY) as state:

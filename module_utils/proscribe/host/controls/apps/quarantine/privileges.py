@@ -1,9 +1,9 @@
-"""Privileges of a program: a restore gives them only to the content that had them.
+"""Privileges of a program (set-user-id, set-group-id, capabilities).
 
-The kernel takes set-user-id, set-group-id and capabilities from a file that is written to. In the quarantine, a file
-has none. A process that still has the file open could write to it, and would get the privileges with the restore. So
-the checksum of such a file is computed before its privileges are read. An earlier write has removed the privileges; a
-later write changes the checksum.
+A restore gives them only to unchanged content. The kernel removes these privileges from a file when a process writes to
+the file. In the quarantine, a file has no privileges. A process that still has the file open could write to it. The
+restore would then give privileges to the new content. So the checksum of such a file is computed before its privileges
+are read. A write before that has removed the privileges, and a later write changes the checksum.
 """
 
 from __future__ import annotations
@@ -30,12 +30,18 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def hash_privileged_file(descriptor: int) -> str:
-    """Return the SHA-256 of an open file with privileges, or "" for another file or a too large file."""
+    """Return the SHA-256 of an open file with privileges.
+
+    Return "" for a file without privileges and for a file that is too large.
+    """
     return _hash_content(descriptor) if _find_privileges(read_attributes(descriptor)) else ""
 
 
 def make_returned_attributes(descriptor: int, entry: QuarantineEntry) -> FileAttributes:
-    """Return the attributes that an open file of the quarantine gets back. By now, only root can open it."""
+    """Return the attributes that a restore gives to an open file of the quarantine.
+
+    The privileges are left out if the content may have changed. At this time, only root can open the file.
+    """
     if not _find_privileges(entry.attributes):
         return entry.attributes
     if entry.privileged and not _is_open_for_writing(descriptor) and _hash_content(descriptor) == entry.privileged:
@@ -45,7 +51,7 @@ def make_returned_attributes(descriptor: int, entry: QuarantineEntry) -> FileAtt
 
 
 def describe_lost_privileges(directory: int, name: str, entry: QuarantineEntry) -> str:
-    """Return a message if a program was restored without its privileges, or ""."""
+    """Return a message if the restored program has not all privileges that it had before, or ""."""
     if not (expected := _find_privileges(entry.attributes)):
         return ""
     with contextlib.suppress(OSError, ControlError):  # the user may have moved the program by now
@@ -58,15 +64,16 @@ def describe_lost_privileges(directory: int, name: str, entry: QuarantineEntry) 
 
 
 def _find_privileges(file_attributes: FileAttributes) -> tuple[int, str] | None:
-    """Return the privileges of a file, or None for a file without them and for a directory.
+    """Return the privileges of a file, as its bits and its capabilities.
 
-    In a directory, these bits give no privileges.
+    Return None for a file without privileges. Return None for a directory too, because its bits give no privileges.
     """
     bits, capability = file_attributes.mode & _PRIVILEGE_BITS, file_attributes.xattrs.get(CAPABILITY_ATTRIBUTE, "")
     return (bits, capability) if stat.S_ISREG(file_attributes.mode) and (bits or capability) else None
 
 
 def _hash_content(descriptor: int) -> str:
+    """Return the SHA-256 of an open file, or "" if the file is too large."""
     digest, position = hashlib.sha256(), 0
     if os.fstat(descriptor).st_size > MAX_FILE_BYTES:
         return ""
@@ -77,9 +84,9 @@ def _hash_content(descriptor: int) -> str:
 
 
 def _is_open_for_writing(descriptor: int) -> bool:
-    """Return whether a process may still write to an open file, or this is unknown.
+    """Return whether a process may still write to an open file. If this is unknown, return True.
 
-    fcntl(2): the kernel refuses a lease on a file that is open for writing.
+    The kernel refuses a read lease on a file that is open for writing (fcntl(2)).
     """
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)

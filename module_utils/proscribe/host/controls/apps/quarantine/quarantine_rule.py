@@ -1,4 +1,7 @@
-"""Summary of the quarantine for each record, and the rule `apps/quarantine`: interrupted moves are completed."""
+"""Summary of the quarantine for the host's record, and the rule `apps/quarantine`.
+
+The rule is compliant if no move is unfinished.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,19 @@ if TYPE_CHECKING:
     from .....model.types.record import QuarantineTotals
 
 QUARANTINE_DIRECTORY = STATE_DIRECTORY + "/quarantine"
-UNFINISHED_SUFFIX = ".unfinished"  # suffix of an item's folder until everything is done
+UNFINISHED_SUFFIX = ".unfinished"  # suffix of an item's folder while a move of the item is unfinished
 QUARANTINE_RULE = "apps/quarantine"
-MAX_COUNTED_ENTRIES = 2_000  # manifests that an observation reads
-MAX_NAMED_ENTRIES = 3  # unreadable items that a reason names
-MAX_NAMED_ACCOUNTS = 20  # accounts that the record names, those with the most bytes
+MAX_COUNTED_ENTRIES = 2_000  # most manifests that an observation reads
+MAX_NAMED_ENTRIES = 3  # most unreadable items that the reason of a verdict names
+MAX_NAMED_ACCOUNTS = 20  # owners of items that the record names: those with the most bytes
 _TIME_PATTERN = compile_pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def observe(host: Host, mode: str) -> list[RuleVerdict]:
-    """Return a verdict if a move is unfinished, or if the quarantine cannot be read. Otherwise return none."""
+    """Return a verdict if a move is unfinished or an item cannot be read. Otherwise return [].
+
+    Also add the totals of the quarantine to the host's record.
+    """
     try:
         names = host.list_directory(QUARANTINE_DIRECTORY)
     except ObservationError as unseen:
@@ -55,7 +61,7 @@ def observe(host: Host, mode: str) -> list[RuleVerdict]:
 
 
 def _read_scope(host: Host, name: str) -> str:
-    """Return the user of an item as a scope, or "" for root and for an unknown user."""
+    """Return the owner of an item as a scope (`user:NAME`), or "" for root and for an unknown owner."""
     try:
         manifest = parse_json(host.read_file(f"{QUARANTINE_DIRECTORY}/{name}/manifest.json") or b"{}")
         return f"user:{manifest['owner']}" if manifest["attributes"]["uid"] else ""
@@ -64,7 +70,10 @@ def _read_scope(host: Host, name: str) -> str:
 
 
 def summarise_quarantine(host: Host, names: list[str]) -> tuple[QuarantineTotals | None, list[str]]:
-    """Return the totals of the items for the record, and the names of the unreadable items."""
+    """Return the totals of the items for the host's record, and the names of the unreadable items.
+
+    The totals are None if the quarantine has no items.
+    """
     taken_times: list[str] = []
     broken: list[str] = []
     by_owner: dict[str, int] = {}

@@ -1,4 +1,7 @@
-"""Moves out of the quarantine: each item returns unchanged to its path, and never replaces another entry."""
+"""Moves out of the quarantine: each item returns unchanged to its original path.
+
+It replaces nothing there.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ from .quarantine_rule import QUARANTINE_DIRECTORY, UNFINISHED_SUFFIX
 
 
 def make_restore_changes(host: Host) -> Changes:
-    """Return the changes that restore everything in the quarantine. Raises ControlError."""
+    """Return the changes that restore the items of the quarantine, with refusals for the others.
+
+    Raises ControlError. If all items are restored, a last action deletes the quarantine itself.
+    """
     restorable = list_entries(host)
     latest = {entry.path: entry.id for entry in sorted(restorable, key=lambda entry: entry.taken_at)}
     reason_by_id = {
@@ -70,7 +76,7 @@ def make_restore_changes(host: Host) -> Changes:
 
 
 def explain_obstacle(host: Host, entry: QuarantineEntry) -> str:
-    """Explain why an item cannot be restored now, or return ""."""
+    """Explain why an item cannot be restored to its path now, or return ""."""
     if not entry.path or is_restored(host, entry):
         return ""
     parent = entry.path.rpartition("/")[0]
@@ -91,16 +97,19 @@ def explain_obstacle(host: Host, entry: QuarantineEntry) -> str:
 
 
 def _is_in_quarantine(host: Host, item: QuarantineEntry) -> bool:
-    """Whether the quarantine has a copy that stays. It has none where a run was killed before it moved anything."""
+    """Return whether the quarantine has content of an item that is not about to be deleted.
+
+    It has none if a run was killed before it moved anything.
+    """
     places = [f"{QUARANTINE_DIRECTORY}/{item.id}{UNFINISHED_SUFFIX}", *([item.hold] if item.hold else [])]
     begun = item.doing == TAKE and not any(host.find_entry(f"{place}/{CONTENT_NAME}") for place in places)
     return not begun and item.doing != PRUNE
 
 
 def _explain_foreign_directory(host: Host, uid: int, entry: QuarantineEntry) -> str:
-    """Explain why an item is not restored into a directory of this owner, or return "".
+    """Explain why an item is not restored into a directory whose owner has `uid`, or return "".
 
-    The user of another owner's directory may have exchanged it.
+    If the owner of the directory has changed, its new owner may have exchanged the directory.
     """
     if entry.parent_owner < 0 or uid in (entry.parent_owner, entry.attributes.uid):
         return ""
@@ -113,7 +122,10 @@ def _explain_foreign_directory(host: Host, uid: int, entry: QuarantineEntry) -> 
 
 
 def explain_superseded(host: Host, entry: QuarantineEntry, latest_id: str) -> str:
-    """Explain why an item is not restored although its path is free: a later item goes there. Otherwise return ""."""
+    """Explain why an item is superseded, or return "".
+
+    The later item `latest_id` goes to the same path, so the earlier item is not restored.
+    """
     if not entry.at_rest or entry.id == latest_id or is_restored(host, entry):
         return ""
     return (
@@ -123,11 +135,12 @@ def explain_superseded(host: Host, entry: QuarantineEntry, latest_id: str) -> st
 
 
 def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
-    """Restore an item, and continue an interrupted restore. Return a note about lost privileges, or "".
+    """Restore an item, or continue an interrupted restore. Return a note about lost privileges, or "".
 
-    Return None if the item had never moved, or was being pruned. Raises ControlError; the item then stays.
+    Return None if the content was never moved, or was being deleted. Raises ControlError; then the item stays in the
+    quarantine.
     """
-    if entry.doing in (TAKE, PRUNE):  # an earlier run had begun to take or to prune the item
+    if entry.doing in (TAKE, PRUNE):  # an earlier run was interrupted while it moved the item in or deleted it
         finish_move(host, entry)
         completed_entry = next((quarantined for quarantined in list_entries(host) if quarantined.id == entry.id), None)
         if completed_entry is None or not completed_entry.at_rest:
@@ -149,7 +162,8 @@ def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
                 write_manifest(entry_directory, entry)
                 entry = _place_content(host, entry, entry_directory, directory)
             with open_existing_hold(host, entry) as hold:
-                if hold is not None:  # a run was killed within `rename_without_replacing`
+                # a hard link to the content is left if a run was killed within `rename_without_replacing`
+                if hold is not None:
                     remove_entry(hold, CONTENT_NAME)
             remove_entry(entry_directory, CONTENT_NAME)
             manifest.mark_step("content gone")
@@ -158,9 +172,12 @@ def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
 
 
 def _place_content(host: Host, entry: QuarantineEntry, entry_directory: int, directory: int) -> QuarantineEntry:
-    """Put the content at its path: by a rename, or from a copy on the file system of that path."""
+    """Put the content of an item at its original path, and return the item.
+
+    A rename moves the content. If the path is on another file system, a copy in a hold there is renamed.
+    """
     name = entry.path.rpartition("/")[2]
-    if entry.hold:  # the copy of an earlier run may be incomplete or gone
+    if entry.hold:  # an interrupted restore may have left an incomplete copy in the hold
         with open_existing_hold(host, entry) as hold:
             if hold is not None:
                 remove_entry(hold, CONTENT_NAME)
@@ -186,6 +203,11 @@ def _place_content(host: Host, entry: QuarantineEntry, entry_directory: int, dir
 def _rename_content(
     entry: QuarantineEntry, entry_directory: int, source: int, directory: int, name: str
 ) -> QuarantineEntry:
+    """Give the content in folder `source` its attributes, and rename it to its original path.
+
+    Raises ControlError. The manifest records the device and inode of the content before the rename. So a later run
+    recognises it at that path.
+    """
     if not is_present(source, CONTENT_NAME):
         raise ControlError("its content is gone from the quarantine")
     restore_content_access(entry_directory, source, entry)
@@ -202,7 +224,7 @@ def _rename_content(
 
 
 def _remove_quarantine(host: Host) -> None:
-    """Delete the quarantine if it is empty. Raises ControlError otherwise."""
+    """Delete the README and with it the empty quarantine. Raises ControlError if items are left."""
     with contextlib.suppress(ValueError):
         names = host.list_directory(QUARANTINE_DIRECTORY)
         names.remove("README")

@@ -1,7 +1,8 @@
-"""Answers to the requests of a host's users, in a file that everybody may read: the command shows them.
+"""Answers to the requests of a host's users, in a file that everybody may read.
 
-The file has ids, which only their user knows, and no names of users. It changes nothing of the ban, so a host without
-it is as compliant as another host. So runs that may write update it, and no verdict covers it.
+`proscribe-request` shows them. The file has ids of requests, which only their user knows, and no names of users. It
+does not change the ban, so a host without the file is as compliant as another host. So runs that may write update the
+file, and no verdict depends on it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SHOWN_KEYS = ("answer", "on", "why", "until", "limits")
 
 
 def has_answer_work(host: Host, plan: Plan) -> bool:
-    """Return whether a run that may write has to update the answers."""
+    """Return whether a run that may write has to update the answers or the record of notifications."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return False
@@ -28,7 +29,7 @@ def has_answer_work(host: Host, plan: Plan) -> bool:
 
 
 def format_answers(plan: Plan) -> str:
-    """Return the text of the file, or "" if there are no answers."""
+    """Return the text of the file of answers, or "" if the plan has no answers."""
     answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
     if not answers:
         return ""
@@ -40,7 +41,10 @@ def format_answers(plan: Plan) -> str:
 
 
 def write_answers(host: Host, plan: Plan) -> None:
-    """Write or delete the file as the plan requires. Raises ControlError and ObservationError."""
+    """Write the file of answers, or delete it if the plan has no answers.
+
+    Raises ControlError and ObservationError.
+    """
     content = format_answers(plan)
     if not content:
         if host.find_entry(ANSWERS_PATH):

@@ -1,6 +1,7 @@
-"""Command `proscribe-request` on a host, and its list of services: both exist as long as the ban.
+"""Command `proscribe-request` on a host, and its list of services. Both exist as long as the ban.
 
-Everybody may read and run them, and only root can change them. An edited or removed file is a finding.
+Everybody may read them and run the command, and only root can change them. If one of the files is edited or missing,
+that is a finding.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ SERVICE_LIST_SCHEMA = "proscribe/requests/1"
 
 
 class RequestCommand(NamedTuple):
-    """Program of the command. A plan names it by its SHA-256, so that an audit does not need its text."""
+    """Program of `proscribe-request`, as a part that a run installs and removes.
+
+    A plan has the SHA-256 of the program, so that an audit does not need the program's text.
+    """
 
     digest: str
     path: str = COMMAND_PATH
@@ -54,6 +58,7 @@ class RequestCommand(NamedTuple):
         return "" if self._hash_installed(host) == self.digest else DIFFERENT_PROBLEM
 
     def _hash_installed(self, host: Host) -> str:
+        """Return the SHA-256 of the installed program, or "" if it is missing."""
         try:
             content = host.read_file(self.path)
         except ControlError:  # not a file, or too large
@@ -83,21 +88,25 @@ class RequestCommand(NamedTuple):
 
 
 def list_command_parts(plan: Plan | None) -> tuple[BlockPart, ...]:
-    """Return the list of services and the command, in the order of writing. Without a plan, return them for removal."""
+    """Return the list of services and the program, in the order in which a run writes them.
+
+    For None, return parts that can only be removed.
+    """
     service_list = compute_once(plan, "apps/request list", lambda: format_service_list(plan)) if plan else ""
     return BlockFile(SERVICE_LIST_PATH, service_list), RequestCommand(find_command_digest(plan) if plan else "")
 
 
 def find_command_digest(plan: Plan) -> str:
-    """Return the SHA-256 of the command that belongs on the host, or ""."""
+    """Return the SHA-256 of `proscribe-request` that the plan requires, or "" if it requires none."""
     apps = plan["controls"].get("apps")
     return str(apps["settings"].get("requests") or "") if apps else ""
 
 
 def format_service_list(plan: Plan) -> str:
-    """Return the text of the list: restricted services with their common names, contact, and page for requests.
+    """Return the text of the list of services, which `proscribe-request` reads.
 
-    The organisation's page for requests is optional. A waiver changes nothing in the list.
+    It has the restricted services with their common names, and the contact. It also has the address of the
+    organisation's page for requests ("" for none). A waiver does not change the list.
     """
     names: dict[str, dict[str, None]] = {}
     for section in plan["controls"].values():
@@ -117,9 +126,9 @@ def format_service_list(plan: Plan) -> str:
 
 
 def is_command_required(plan: Plan) -> bool:
-    """Return whether the command belongs on a host.
+    """Return whether `proscribe-request` belongs on the host.
 
-    It does if the plan has a command, `apps` is enforced, and any control enforces a service.
+    It does if the plan has its digest, `apps` is enforced, and any control enforces a service.
     """
     sections = plan["controls"].values()
     is_enforced = (
@@ -132,7 +141,10 @@ def is_command_required(plan: Plan) -> bool:
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """Return the verdict on the command: none if it is neither required nor present, or if nothing is enforced."""
+    """Return the verdict on `proscribe-request` and its list of services.
+
+    Return [] if `apps` is not enforced, or if the command is neither required nor present.
+    """
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []

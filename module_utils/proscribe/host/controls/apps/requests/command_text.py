@@ -1,4 +1,4 @@
-"""Text of `proscribe-request`, for enforcement and for the compiler, which names the command by its hash."""
+"""Text of the program `proscribe-request`, for hosts. The compile step puts its hash into plans."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from .....base.hashing import sha256
 from ....programs import REQUEST
 from ....system import WRITTEN_BY
 
-# The file is a shell program that runs itself with a Python. For Python, the lines of the shell are a string.
+# The file is both a shell script and a Python program. The shell script runs the same file with a Python. For Python,
+# the lines of the shell script are a string without effect.
 SHELL_HEAD = f"""\
 #!/bin/sh
 # {WRITTEN_BY}
@@ -21,10 +22,10 @@ exit 1
 
 
 def format_command() -> str:
-    """Return the text of the whole file."""
+    """Return the text of the program: the beginning for the shell, then the Python program."""
     return SHELL_HEAD + REQUEST
 
 
 def hash_command() -> str:
-    """Return the SHA-256 of the command, as in a plan."""
+    """Return the SHA-256 of the program, as a plan has it."""
     return sha256(format_command().encode()).hexdigest()

@@ -1,8 +1,8 @@
 """Notifications of a host's users about their requests and waivers.
 
-Users are notified that a request was refused or that a waiver has opened. Further notifications come 7 days and 1 day
-before the end of a waiver, and after it. A notification waits until its user is logged in, or until a newer one
-replaces it. A file of root records the notifications, so that nobody reads the same twice.
+Users are notified when a request was refused or a waiver starts. Further notifications come 7 days and 1 day before the
+end of a waiver, and after its end. A notification waits until its user is logged in, or until a newer notification
+replaces it. A file of root records the notifications, so that no user gets the same notification twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .....model.types.plan import Plan, PlanWaiver
 
     class NotificationSubject(TypedDict):
-        """Subject of possible notifications. Empty `users` means all users."""
+        """Waiver or refused request about which users may be notified. Empty `users` means all users."""
 
         waiver: str
         services: list[str]
@@ -34,31 +34,33 @@ if TYPE_CHECKING:
         limits: NotRequired[str]
 
     class NotifiedSubject(NotificationSubject):
-        """Saved subject, with the last notification of each user."""
+        """Subject as the record of notifications has it. `notified` has the last step by user."""
 
         notified: dict[str, str]
 
 
 DAY_SECONDS = 86400
-# Seconds before the end of a waiver from which a step is due, the last step first.
+# Seconds before the end of a waiver, and the step that is due from that time on. The last step comes first.
 END_STEPS = ((0, "ended"), (DAY_SECONDS, "1 day"), (7 * DAY_SECONDS, "7 days"))
 OPENED, REFUSED, ENDED = "opened", "refused", "ended"
 GRANTED = "granted"
-FORGET_SECONDS = 14 * DAY_SECONDS  # after the end of a waiver
-MAX_SUBJECTS = 500  # waivers and answers in the record
-MAX_NAMED_SERVICES = 3  # services that a text names
+FORGET_SECONDS = 14 * DAY_SECONDS  # time after the end of a waiver for which its record is kept
+MAX_SUBJECTS = 500  # most waivers and refused requests in the record
+MAX_NAMED_SERVICES = 3  # most services that a notification names
 
 
 def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str, dict[str, str]]]:
-    """Return the messages to send now, and record them as sent: (user, text, {user, waiver, about}).
+    """Return the messages to send now, as (user, text, fields), and record them as sent.
 
-    `now` is in seconds since 1970. Raises ControlError and ObservationError.
+    The fields are `user`, `waiver` and `about`. `now` is in seconds since 1970. Raises ControlError and
+    ObservationError.
     """
     earlier_subjects = _read_notified(host)
     subjects = _collect_subjects(plan, earlier_subjects, now)
     present_users = logged_in(host) if subjects else []
     messages = []
-    # A plan that takes effect on the host by itself may lack an answer of the earlier plan.
+    # Refused requests stay in the record without an answer in this plan: a plan that takes effect on the host by itself
+    # may lack it.
     later_subjects: dict[str, NotifiedSubject] = {
         key: subject_before
         for key, subject_before in earlier_subjects.items()
@@ -72,7 +74,7 @@ def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str
         notified = {} if is_prolonged else dict([*notified_before.items()][-MAX_SUBJECTS:])
         for user in present_users:
             if notified.get(user) != step and (not subject["users"] or user in subject["users"]):
-                # A user who was never notified of the waiver is not notified of its end.
+                # A user who was never notified of the start of the waiver is not notified of its end.
                 if step != ENDED or user in notified_before:
                     fields = {
                         "user": user,
@@ -87,7 +89,7 @@ def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str
 
 
 def send_messages(host: Host, messages: Iterable[tuple[str, str, Mapping[str, str]]]) -> None:
-    """Show each message to its user, on terminals and desktop. Never raises, never blocks for long."""
+    """Show each message to its user on terminals and desktops. Never raises, never blocks for long."""
     for user, text, _ in messages:
         uid = host.find_user_id(user)
         if uid is not None:
@@ -95,9 +97,9 @@ def send_messages(host: Host, messages: Iterable[tuple[str, str, Mapping[str, st
 
 
 def send_answers(host: Host, plan: Plan) -> None:
-    """Write the answers of a plan on its host, and notify the users that they concern.
+    """Write the answers of a plan on its host, and notify the users of these answers and of waivers.
 
-    On a host with a watch, the watch notifies them. Raises ControlError and ObservationError.
+    On a host with a watch, the watch sends the notifications. Raises ControlError and ObservationError.
     """
     write_answers(host, plan)
     if "watch" not in plan:
@@ -107,7 +109,11 @@ def send_answers(host: Host, plan: Plan) -> None:
 def _collect_subjects(
     plan: Plan, earlier_subjects: Mapping[str, NotifiedSubject], now: float
 ) -> dict[str, NotificationSubject]:
-    """Return the subjects of possible notifications, by key."""
+    """Return the waivers and refused requests about which users may be notified.
+
+    A key is `waiver ID` or `request ID`. Waivers of the record that are no longer in the plan are included, with their
+    end, for 14 days.
+    """
     subjects: dict[str, NotificationSubject] = {}
     answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
     waivers: dict[str, PlanWaiver] = dict(plan.get("waivers") or {})
@@ -121,7 +127,8 @@ def _collect_subjects(
                 "expires": "",
                 "why": answer["why"],
             }
-        elif answer["answer"] == GRANTED and answer["waiver"] not in waivers:  # a plan without a watch names no waivers
+        # a plan without a watch has no list of waivers
+        elif answer["answer"] == GRANTED and answer["waiver"] not in waivers:
             waivers[answer["waiver"]] = {
                 "services": services,
                 "users": users,
@@ -129,7 +136,8 @@ def _collect_subjects(
                 "limits": answer.get("limits", ""),
             }
     for subject_id, waiver in waivers.items():
-        if waiver.get("posix_groups") and not waiver["users"]:  # no user of this host is in these groups
+        # the waiver is for groups, and no user of this host is in them
+        if waiver.get("posix_groups") and not waiver["users"]:
             continue
         subjects[f"waiver {subject_id}"] = {
             "waiver": subject_id,
@@ -141,7 +149,8 @@ def _collect_subjects(
         if limits := waiver.get("limits"):
             subjects[f"waiver {subject_id}"]["limits"] = limits
     for key, earlier_subject in earlier_subjects.items():
-        if key not in subjects and earlier_subject["waiver"]:  # the waiver has ended or was revoked
+        # a recorded waiver that is not in the plan any more: it has ended or was revoked
+        if key not in subjects and earlier_subject["waiver"]:
             end = min(earlier_subject["expires"], format_timestamp(now))
             if _parse_seconds(end) > now - FORGET_SECONDS:
                 subjects[key] = {
@@ -155,6 +164,7 @@ def _collect_subjects(
 
 
 def _find_step(subject: NotificationSubject, now: float) -> str:
+    """Return the step that is due for a subject: `refused`, `opened`, `7 days`, `1 day` or `ended`."""
     if not subject["waiver"]:
         return REFUSED
     seconds_left = _parse_seconds(subject["expires"]) - now
@@ -162,12 +172,14 @@ def _find_step(subject: NotificationSubject, now: float) -> str:
 
 
 def _format_services(subject: NotificationSubject) -> str:
+    """Return the services of a subject as text. At most 3 services are named."""
     services = subject["services"]
     more_count = len(services) - MAX_NAMED_SERVICES
     return ", ".join(services[:MAX_NAMED_SERVICES]) + (f" and {more_count} more" if more_count > 0 else "")
 
 
 def _format_message(subject: NotificationSubject, step: str) -> str:
+    """Return the text of the notification about a subject at a step. `_find_step` has the steps."""
     service = subject["services"][0] if len(subject["services"]) == 1 else "SERVICE"
     until = subject["expires"].replace("T", " ").replace("Z", " UTC")
     if step == REFUSED:
@@ -185,6 +197,7 @@ def _format_message(subject: NotificationSubject, step: str) -> str:
 
 
 def _parse_seconds(moment: str) -> float:
+    """Return a time as seconds since 1970, or 0 for an invalid time."""
     try:
         return parse_timestamp(moment)
     except ValueError:
@@ -192,7 +205,10 @@ def _parse_seconds(moment: str) -> float:
 
 
 def _read_notified(host: Host) -> dict[str, NotifiedSubject]:
-    """Return the recorded notifications: none if the file is missing or damaged, so that users may read some twice."""
+    """Return the recorded subjects by key. Return {} if the record is missing or damaged.
+
+    Then users may get some notifications twice.
+    """
     try:
         content = json.loads(host.read_file(NOTIFIED_PATH) or b"{}")
         return {
@@ -207,6 +223,7 @@ def _read_notified(host: Host) -> dict[str, NotifiedSubject]:
 def _save_notified(
     host: Host, earlier_subjects: Mapping[str, NotifiedSubject], later_subjects: Mapping[str, NotifiedSubject]
 ) -> None:
+    """Write the record of notifications if it has changed, or delete it if no subject is left."""
     if later_subjects == earlier_subjects:
         return
     if later_subjects:

@@ -1,9 +1,9 @@
-"""Reader of users' requests, which may be anything, of any size, from a hostile author.
+"""Reader of users' requests. The author of a request may be hostile, and may write anything of any size.
 
-A request is a regular file of at most 4 KiB. It belongs to its user and is at one place in the home. Nothing else is
-opened, no link is followed, and requests beyond the limits are left out and counted. The process of that user's
-observation reads them (per_user_observation.py), after everything else and within a small budget of their own. So odd
-files cost only their owner.
+A request is a regular file of at most 4 KiB. It belongs to its user, and is in a fixed directory of the home. Nothing
+else is opened, and no link is followed. Requests beyond the limits are left out and counted. The forked process that
+observes the user reads the requests last, within a separate small budget (per_user_observation.py). So odd files affect
+only the observation of their owner.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ REQUESTS_DIRECTORY = ".local/state/proscribe/requests"
 REQUEST_SCHEMA = "proscribe/request/1"
 MAX_USER_REQUESTS = 20
 MAX_HOST_REQUESTS = 100
-MAX_NAMES = 1000  # names of the directory that are read
-MAX_REQUEST_BYTES = 4096  # size of a request
-USER_TIMEOUT_SECONDS = 2.0  # for the requests of one user, apart from the rest of the home
+MAX_NAMES = 1000  # most names of the directory that are read
+MAX_REQUEST_BYTES = 4096  # largest request
+USER_TIMEOUT_SECONDS = 2.0  # time to read the requests of a user, in addition to the time for the rest of the home
 MAX_REASON_CHARACTERS = 300
 NAME_PATTERN = compile_pattern(r"[0-9a-f]{16}\.json")
 SERVICE_PATTERN = compile_pattern(r"[a-z0-9_]{1,100}")
@@ -41,9 +41,10 @@ RequestRow = Sequence[str]  # id, user, service, reason, at
 
 
 def read_user_requests(host: Host, user: User) -> tuple[list[RequestRow], int]:
-    """Return a user's requests, the newest first, and the number of files left out.
+    """Return a user's requests, the newest first, and the number of files that were left out.
 
-    Never raises because of a user's files.
+    Content of the home never raises an error. Return no requests if the directory is missing, behind a link, or on a
+    remote file system.
     """
     place = f"{user.home}/{REQUESTS_DIRECTORY}"
     budget, host.budget = host.budget, ReadBudget(MAX_NAMES, MAX_NAMES * (MAX_REQUEST_BYTES + 1), USER_TIMEOUT_SECONDS)
@@ -54,13 +55,15 @@ def read_user_requests(host: Host, user: User) -> tuple[list[RequestRow], int]:
             return [], 0
         with host.open_directory(place) as directory:
             return _read_directory(host, directory, user)
-    except (OSError, ControlError, ObservationError):  # the directory is missing, behind a link, or the budget is spent
+    # the directory is missing or behind a link, or the budget is spent
+    except (OSError, ControlError, ObservationError):
         return [], 0
     finally:
         host.budget = budget
 
 
 def _read_directory(host: Host, directory: int, user: User) -> tuple[list[RequestRow], int]:
+    """Return the requests in a user's directory, newest first, and the number of files left out."""
     list_descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
         with os.scandir(list_descriptor) as entries:
@@ -84,7 +87,10 @@ def _read_directory(host: Host, directory: int, user: User) -> tuple[list[Reques
 
 
 def _read_content(host: Host, directory: int, name: str, uid: int) -> bytes | None:
-    """Return the content of a file, or None if it is no request of that user. Raises OSError and ObservationError."""
+    """Return the content of a file, or None if it cannot be a request of the user `uid`.
+
+    Raises OSError and ObservationError.
+    """
     if not _is_request_file(os.stat(name, dir_fd=directory, follow_symlinks=False), uid):
         return None
     descriptor = os.open(name, READ_FLAGS, dir_fd=directory)
@@ -99,6 +105,7 @@ def _read_content(host: Host, directory: int, name: str, uid: int) -> bytes | No
 
 
 def _is_request_file(status: os.stat_result, uid: int) -> bool:
+    """Return whether a file can be a request of the user `uid`, by its type, owner, names and size."""
     return (
         stat.S_ISREG(status.st_mode)
         and status.st_uid == uid
@@ -113,14 +120,17 @@ def _consume_budget(host: Host, amount_kind: str, count: int) -> None:
 
 
 def make_request_id(uid: int, name: str) -> str:
-    """Return the id of a request. It depends on the user, so nobody can imitate another user's request."""
+    """Return the id of a request, from the uid of its user and the name of its file.
+
+    No user can make a request with the id of another user's request.
+    """
     return sha256(b"%d %s" % (uid, name[:16].encode())).hexdigest()[:16]
 
 
 def parse_request(content: bytes) -> tuple[str, str, str] | None:
-    """Return (service, reason, time) of a request, or None for other content.
+    """Return (service, reason, time) of a request, or None if the content is no valid request.
 
-    A future time becomes the current time.
+    A time in the future is replaced by the current time.
     """
     import json
     import time
@@ -146,10 +156,10 @@ def parse_request(content: bytes) -> tuple[str, str, str] | None:
 
 
 def make_reported_requests(plan: Plan, user_rows: Iterable[tuple[Sequence[RequestRow], int]]) -> RecordDetails:
-    """Return the fields of a record about requests: none without requests. An answered request has its answer.
+    """Return the fields of a host's record about requests. Return {} if no request exists or was left out.
 
-    The newest request of each user comes before any second request. So many requests of a user cannot hide a request of
-    another user.
+    The newest request of each user comes before the second request of any user. So a user with many requests cannot
+    hide a request of another user.
     """
     services = {service_id for section in plan["controls"].values() for service_id in section["services"]}
     rows_by_turn, left_out = [], 0
@@ -166,7 +176,10 @@ def make_reported_requests(plan: Plan, user_rows: Iterable[tuple[Sequence[Reques
 
 
 def _make_request(plan: Plan, request_id: str, user: str, service: str, reason: str, requested_at: str) -> UserRequest:
-    """Return a request, with the answer of the plan to this user and service."""
+    """Return a request as the host's record has it.
+
+    The plan's answer to that request is added, if it is for the same service and user.
+    """
     reported_request: UserRequest = {
         "id": request_id,
         "user": user,
